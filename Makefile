@@ -1,0 +1,25 @@
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN := $(VENV)/bin/python
+
+.PHONY: compare test lint clean
+
+compare: $(VENV)/.installed
+	$(RUN) compare.py run
+
+test: $(VENV)/.installed
+	$(RUN) -m pytest
+
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV)
+
+# Everything comes from pyproject.toml and constraints.txt; a change of either installs again.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[all,test,dev]'
+	touch $@

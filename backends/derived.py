@@ -1,0 +1,273 @@
+"""Operators built from those a backend has natively.
+
+Each rule says what it gives, what it needs and how it is built. The rules are applied, in order,
+until nothing new can be had: a backend with nothing but a nestable gradient gets every operator.
+A derived operator goes through the same prepared callables that the backend itself would use, so
+it costs what a user of that backend would pay for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vocabulary import Operator, Optimizer
+
+if TYPE_CHECKING:
+    from backends.interface import Backend, Function, Var
+
+Prepared = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `Backend.prepare` was asked for."""
+
+    backend: Backend
+    f: Function
+    args: Sequence[Var]
+    argnums: tuple[int, ...]
+    directions: Sequence[Var]
+    optimizer: Optimizer | None
+
+    def prepare(self, operator: Operator, directions: Sequence[Var] = ()) -> Prepared:
+        return self.backend.prepare(operator, self.f, self.args, argnums=self.argnums, directions=directions)
+
+    def output(self) -> Var:
+        """One value of the function, for its shape and dtype."""
+        return self.backend.prepare(Operator.VALUE, self.f, self.args)(*self.args)
+
+    def units(self, like: Var) -> list[Var]:
+        """The basis of the space of arrays shaped like ``like``, in C order."""
+        array = self.backend.to_numpy(like)
+        basis = np.eye(array.size, dtype=array.dtype).reshape(array.size, *array.shape)
+        return [self.backend.to_var(row) for row in basis]
+
+    def zeros(self) -> list[Var]:
+        return [self.backend.to_var(np.zeros_like(self.backend.to_numpy(self.args[i]))) for i in self.argnums]
+
+    def input_units(self) -> list[list[list[Var]]]:
+        """For each differentiated input, the list of its unit directions (zero in the other inputs)."""
+        zeros = self.zeros()
+        return [
+            [[*zeros[:k], unit, *zeros[k + 1 :]] for unit in self.units(self.args[i])]
+            for k, i in enumerate(self.argnums)
+        ]
+
+    def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], Sequence[Var]]:
+        return given[: len(self.args)], given[len(self.args) :]
+
+
+@dataclass(frozen=True)
+class Rule:
+    gives: Operator
+    needs: frozenset[Operator]
+    build: Callable[[Request], Prepared]
+
+
+def _value_and_gradient(r: Request) -> Prepared:
+    value, gradient = r.prepare(Operator.VALUE), r.prepare(Operator.GRADIENT)
+    return lambda *args: (value(*args), gradient(*args))
+
+
+def _gradient_from_both(r: Request) -> Prepared:
+    both = r.prepare(Operator.VALUE_AND_GRADIENT)
+    return lambda *args: both(*args)[1]
+
+
+def _gradient_from_vjp(r: Request) -> Prepared:
+    one = r.backend.to_var(np.ones_like(r.backend.to_numpy(r.output())))
+    vjp = r.prepare(Operator.VJP, [one])
+    return lambda *args: vjp(*args, one)
+
+
+def _gradient_from_jvp(r: Request) -> Prepared:
+    units, xp = r.input_units(), r.backend.xp
+    jvp = r.prepare(Operator.JVP, r.zeros())
+
+    def gradient(*args: Var) -> tuple[Var, ...]:
+        columns = [xp.stack([jvp(*args, *t) for t in block]) for block in units]
+        return tuple(xp.reshape(c, tuple(args[i].shape)) for c, i in zip(columns, r.argnums, strict=True))
+
+    return gradient
+
+
+def _vjp_from_gradient(r: Request) -> Prepared:
+    """The gradient of ``<f, cotangent>``."""
+    from backends.interface import bare
+
+    f, xp, n = bare(r.f), r.backend.xp, len(r.args)
+
+    def projected(*given: Var) -> Var:
+        return xp.sum(f(*given[:n]) * given[n])
+
+    return r.backend.prepare(Operator.GRADIENT, projected, [*r.args, *r.directions], argnums=r.argnums)
+
+
+def _jvp_from_jacobian(r: Request) -> Prepared:
+    jacobian, xp = r.prepare(Operator.JACOBIAN), r.backend.xp
+
+    def jvp(*given: Var) -> Var:
+        args, tangents = r.split(given)
+        parts = [_apply(xp, block, t) for block, t in zip(jacobian(*args), tangents, strict=True)]
+        return functools.reduce(lambda a, b: a + b, parts)
+
+    return jvp
+
+
+def _jacobian_from_vjp(r: Request) -> Prepared:
+    output, xp = r.output(), r.backend.xp
+    units = r.units(output)
+    vjp = r.prepare(Operator.VJP, units[:1] or [output])
+
+    def jacobian(*args: Var) -> tuple[Var, ...]:
+        rows = zip(*(vjp(*args, unit) for unit in units), strict=True)
+        shape = tuple(output.shape)
+        return tuple(
+            xp.reshape(xp.stack(list(row)), shape + tuple(args[i].shape))
+            for row, i in zip(rows, r.argnums, strict=True)
+        )
+
+    return jacobian
+
+
+def _jacobian_from_jvp(r: Request) -> Prepared:
+    units, xp = r.input_units(), r.backend.xp
+    jvp = r.prepare(Operator.JVP, r.zeros())
+
+    def jacobian(*args: Var) -> tuple[Var, ...]:
+        columns = [xp.stack([jvp(*args, *t) for t in block], axis=-1) for block in units]
+        return tuple(
+            xp.reshape(c, tuple(c.shape)[:-1] + tuple(args[i].shape)) for c, i in zip(columns, r.argnums, strict=True)
+        )
+
+    return jacobian
+
+
+def _hvp_from_gradient(r: Request) -> Prepared:
+    """The gradient of ``<grad f, t>``, by nesting the backend's own gradient (reverse over reverse)."""
+    from backends.interface import bare
+
+    xp, n = r.backend.xp, len(r.args)
+    gradient = r.backend.grad(bare(r.f), r.argnums)
+
+    def slope(*given: Var) -> Var:
+        parts = [xp.sum(g * t) for g, t in zip(gradient(*given[:n]), given[n:], strict=True)]
+        return functools.reduce(lambda a, b: a + b, parts)
+
+    return r.backend.prepare(Operator.GRADIENT, slope, [*r.args, *r.directions], argnums=r.argnums)
+
+
+def _hvp_from_hessian(r: Request) -> Prepared:
+    hessian, xp = r.prepare(Operator.HESSIAN), r.backend.xp
+
+    def hvp(*given: Var) -> tuple[Var, ...]:
+        args, tangents = r.split(given)
+        rows = ([_apply(xp, block, t) for block, t in zip(row, tangents, strict=True)] for row in hessian(*args))
+        return tuple(functools.reduce(lambda a, b: a + b, row) for row in rows)
+
+    return hvp
+
+
+def _hessian_from_hvp(r: Request) -> Prepared:
+    units, xp = r.input_units(), r.backend.xp
+    hvp = r.prepare(Operator.HVP, r.zeros())
+
+    def block(columns: list[Var], rows_like: Var, columns_like: Var) -> Var:
+        return xp.reshape(xp.stack(columns, axis=-1), tuple(rows_like.shape) + tuple(columns_like.shape))
+
+    def hessian(*args: Var) -> tuple[tuple[Var, ...], ...]:
+        products = [[hvp(*args, *t) for t in directions] for directions in units]
+        inputs = [args[i] for i in r.argnums]
+        return tuple(
+            tuple(block([p[i] for p in products[j]], inputs[i], inputs[j]) for j in range(len(inputs)))
+            for i in range(len(inputs))
+        )
+
+    return hessian
+
+
+def _step(r: Request) -> Prepared:
+    """One update from a fresh optimizer state."""
+    gradient, backend, optimizer = r.prepare(Operator.GRADIENT), r.backend, r.optimizer
+    if optimizer is None:
+        raise ValueError("got no optimizer for operator 'step', expected optimizer=Optimizer(...)")
+
+    def step(*args: Var) -> tuple[Var, ...]:
+        params = [args[i] for i in r.argnums]
+        return backend.step(optimizer, params, gradient(*args), None)[0]
+
+    return step
+
+
+def _apply(xp: Any, block: Var, tangent: Var) -> Var:
+    """Contract the trailing axes of a Jacobian block with a tangent of that shape."""
+    lead = tuple(block.shape)[: len(block.shape) - len(tangent.shape)]
+    size = math.prod(tangent.shape)
+    return xp.reshape(
+        xp.matmul(xp.reshape(block, (math.prod(lead), size)), xp.reshape(tangent, (size, 1))),
+        lead,
+    )
+
+
+_O = Operator
+_RULES = (
+    Rule(_O.GRADIENT, frozenset({_O.VALUE_AND_GRADIENT}), _gradient_from_both),
+    Rule(_O.GRADIENT, frozenset({_O.VALUE, _O.VJP}), _gradient_from_vjp),
+    Rule(_O.VJP, frozenset({_O.GRADIENT}), _vjp_from_gradient),
+    Rule(_O.GRADIENT, frozenset({_O.JVP}), _gradient_from_jvp),
+    Rule(_O.VALUE_AND_GRADIENT, frozenset({_O.VALUE, _O.GRADIENT}), _value_and_gradient),
+    Rule(_O.JACOBIAN, frozenset({_O.VALUE, _O.VJP}), _jacobian_from_vjp),
+    Rule(_O.JACOBIAN, frozenset({_O.JVP}), _jacobian_from_jvp),
+    Rule(_O.JVP, frozenset({_O.JACOBIAN}), _jvp_from_jacobian),
+    Rule(_O.HVP, frozenset({_O.HESSIAN}), _hvp_from_hessian),
+    Rule(_O.HVP, frozenset({_O.GRADIENT}), _hvp_from_gradient),
+    Rule(_O.HESSIAN, frozenset({_O.HVP}), _hessian_from_hvp),
+    Rule(_O.STEP, frozenset({_O.GRADIENT}), _step),
+)
+
+
+@functools.cache
+def derivable(native: frozenset[Operator]) -> Mapping[Operator, Rule]:
+    """The rule for each operator that can be had from ``native``, shortest chain first."""
+    rules: dict[Operator, Rule] = {}
+    known = set(native)
+    while True:
+        new = {}
+        for rule in _RULES:
+            if rule.gives not in known and rule.needs <= known:
+                new.setdefault(rule.gives, rule)
+        if not new:
+            return rules
+        rules |= new
+        known |= set(new)
+
+
+def derive(
+    backend: Backend,
+    operator: Operator,
+    f: Function,
+    args: Sequence[Var],
+    argnums: tuple[int, ...],
+    directions: Sequence[Var],
+    optimizer: Optimizer | None,
+) -> Prepared:
+    """Build ``operator`` from what ``backend`` has natively; `Backend.prepare` explains the arguments.
+
+    Raises
+    ------
+    Unsupported
+        If no rule leads there.
+    """
+    from backends.interface import Unsupported
+
+    rule = derivable(backend.native).get(operator)
+    if rule is None:
+        native = ", ".join(sorted(backend.native)) or "nothing"
+        raise Unsupported(f"{backend.name} offers {native}; {operator} cannot be derived from that")
+    return rule.build(Request(backend, f, args, argnums, directions, optimizer))

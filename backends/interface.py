@@ -1,0 +1,203 @@
+"""The backend contract: what every automatic differentiation system looks like from here.
+
+A backend turns a function written once against an array namespace ``xp`` into values and
+derivatives. Two doors lead in. A person uses ``to_var``, ``grad`` and ``step``. The harness uses
+``prepare`` and ``block``: ``prepare`` returns a bare callable on the framework's own arrays, so
+that nothing of ours stands between the clock and the framework.
+
+What a prepared callable takes and returns
+------------------------------------------
+``f(*args)`` returns one array. ``argnums`` says which arguments are differentiated; the others are
+data. The callable takes ``(*args, *directions)`` and returns, with one entry per ``argnums``:
+
+==================  =======================  ==============================================
+operator            directions               result
+==================  =======================  ==============================================
+value               none                     ``f(*args)``
+gradient            none                     tuple of gradients (``f`` must be scalar)
+value_and_gradient  none                     ``(value, tuple of gradients)``
+jvp                 one tangent per argnum   tangent of the output
+vjp                 one cotangent            tuple of cotangents of the inputs
+jacobian            none                     tuple of arrays ``f.shape + x_i.shape``
+hvp                 one tangent per argnum   tuple: the rows of ``H t``, shaped like ``x_i``
+hessian             none                     tuple of tuples of ``x_i.shape + x_j.shape``
+step                none                     tuple: parameters after one optimizer update
+==================  =======================  ==============================================
+
+Adding a backend is one file ``backends/<name>_backend.py`` with one final subclass of `Backend`.
+It implements the abstract methods and `_native` for the operators it lists in ``native``; all
+other operators are derived in ``backends/derived.py``.
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabulary import How, Operator, Optimizer
+
+Var = Any
+Function = Callable[..., Var]
+
+
+class Unsupported(Exception):  # noqa: N818 - a capability that is absent, not a failure
+    """The backend cannot do this; the message is the reason, shown in the tables."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A problem's function bound to one backend's namespace, with its closed forms.
+
+    Backends call ``function``; only the ``manual`` backend, which has no differentiation of its
+    own, reads ``closed_forms``: NumPy callables with the signature of the prepared callable.
+    """
+
+    function: Function
+    closed_forms: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
+
+    def __call__(self, *args: Var) -> Var:
+        return self.function(*args)
+
+
+def bare(f: Function) -> Function:
+    """The framework-level function inside an `Objective`; any other callable is itself."""
+    return f.function if isinstance(f, Objective) else f
+
+
+class Backend(abc.ABC):
+    """One automatic differentiation system behind the neutral interface.
+
+    Creating an instance imports nothing; `open` imports and configures the framework and must be
+    called before anything else but the class attributes.
+
+    Parameters
+    ----------
+    variant
+        A key of ``variants``; ``""`` is the default way to run this backend.
+
+    Raises
+    ------
+    ValueError
+        If this backend has no such variant.
+    """
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]]
+    variants: ClassVar[Mapping[str, str]] = MappingProxyType({"": "default"})
+    native: ClassVar[frozenset[Operator]]
+    #: Question name -> source text that sets ``answer``; see ``problems/tape.py``.
+    idioms: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: The array namespace over this backend's variables; set by `open`.
+    xp: Any
+
+    def __init__(self, variant: str = "") -> None:
+        if variant not in self.variants:
+            known = ", ".join(repr(v) for v in self.variants if v) or "none"
+            raise ValueError(f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}")
+        self.variant = variant
+
+    @property
+    def spec(self) -> str:
+        """``name`` or ``name:variant``, as written on the command line."""
+        return f"{self.name}:{self.variant}" if self.variant else self.name
+
+    @abc.abstractmethod
+    def open(self) -> None:
+        """Import and configure the framework: the only place where that happens."""
+
+    @abc.abstractmethod
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        """Make a new variable of ``array``, never an alias of it; its dtype is kept unless given."""
+
+    @abc.abstractmethod
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        """Copy a variable into a NumPy array of the same shape and dtype."""
+
+    @abc.abstractmethod
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        """The gradient of a scalar function, itself differentiable.
+
+        Returns ``g`` with ``g(*vars)`` one array for an integer ``argnums``, else a tuple.
+        """
+
+    @abc.abstractmethod
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]:
+        """One update by the framework's own optimizer.
+
+        ``state`` is ``None`` at first and then what the previous call returned; it is opaque and
+        must be used once. ``params`` are not changed. Returns new parameters and the new state.
+        """
+
+    @abc.abstractmethod
+    def _native(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        argnums: tuple[int, ...],
+        directions: Sequence[Var],
+    ) -> Callable[..., Any]:
+        """`prepare` for an operator in ``native``; ``bare(f)`` is what to trace."""
+
+    @abc.abstractmethod
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        """``carry, y = f(carry, x)`` over the leading axis of ``xs``; returns the last carry and stacked ys."""
+
+    @abc.abstractmethod
+    def block(self, out: Any) -> Any:
+        """Return ``out`` once it is really computed."""
+
+    @final
+    def prepare(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        *,
+        argnums: Sequence[int] = (0,),
+        directions: Sequence[Var] = (),
+        optimizer: Optimizer | None = None,
+    ) -> Callable[..., Any]:
+        """Trace or compile ``operator`` of ``f`` for arguments like ``args``; return a bare callable.
+
+        Parameters
+        ----------
+        operator, f, args, argnums
+            See the module's table. ``args`` only give shapes and dtypes: their values must not
+            find their way into the callable.
+        directions
+            Tangents or a cotangent of the right shapes, where the operator takes them.
+        optimizer
+            The update rule; needed by ``step``.
+
+        Raises
+        ------
+        Unsupported
+            If this backend cannot do it, natively or derived.
+        """
+        from backends.derived import derive
+
+        if operator in self.native:
+            return self._native(operator, f, args, tuple(argnums), directions)
+        return derive(self, operator, f, args, tuple(argnums), directions, optimizer)
+
+    @final
+    def how(self, operator: Operator) -> How:
+        """Whether `prepare` uses the framework's own operator or one built from others."""
+        return How.NATIVE if operator in self.native else How.DERIVED
+
+    def versions(self) -> Mapping[str, str]:
+        """Installed version of each required distribution, found without importing it."""
+        return {name: importlib.metadata.version(name) for name in self.requires}
+
+
+FloatArray = NDArray[np.floating[Any]]

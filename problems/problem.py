@@ -1,0 +1,142 @@
+"""The problem contract: one mathematical function, written once, with all that judging it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vocabulary import Operator, Optimizer
+
+Array = NDArray[Any]
+
+#: What can be asked of a function with a scalar value.
+SCALAR = frozenset(set(Operator) - {Operator.STEP})
+#: What can be asked of a function with an array value.
+VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where a function is evaluated.
+
+    Parameters
+    ----------
+    differentiated
+        float64 arrays, passed first; the backend differentiates with respect to all of them.
+    data
+        Further arrays (float64 is cast to the cell's dtype, integers stay), passed next.
+    static
+        Python values passed as keywords and never traced: counts, names, switches.
+    """
+
+    differentiated: tuple[Array, ...]
+    data: tuple[Array, ...] = ()
+    static: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return self.differentiated + self.data
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something a tape is asked, answered by each backend in its own idiom (`Backend.idioms`).
+
+    ``expected`` is a number, nested list of numbers, ``"none"`` (no gradient is kept) or
+    ``"error"`` (a clear error is the right answer).
+    """
+
+    name: str
+    asked: str
+    expected: Any
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How a problem is minimised.
+
+    Parameters
+    ----------
+    optimizer
+        The update rule, run by the framework's own optimizer. With ``adaptive`` only its
+        learning rate is used, as the first step size.
+    start
+        ``start(seed)`` gives the inputs of one run.
+    starts
+        Seeds of the runs to make.
+    stop_loss, stop_when
+        Stop once the loss is below (``"<"``) or at most (``"<="``) ``stop_loss``; `None` never stops.
+        ``stop_when`` says whether the loss tested is that of the point before or after the update.
+    max_iterations
+        Upper bound on the number of updates.
+    adaptive
+        Step-size rule of the classic matrix-inverse study; see `harness.descent`.
+    """
+
+    optimizer: Optimizer
+    start: Callable[[int], Inputs]
+    starts: tuple[int, ...] = (0,)
+    stop_loss: float | None = None
+    stop_when: Literal["before", "after"] = "before"
+    max_iterations: int = 1000
+    adaptive: Adaptive | None = None
+    accumulate: bool = False
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Grow the step while the loss falls, shrink it otherwise, restart where it has died."""
+
+    grow: float = 1.2
+    shrink: float = 0.5
+    smallest: float = 1e-10
+    max_restarts: int = 10_000
+    restart_scale: float = 0.1
+    gradient: Literal["fresh", "stale"] = "fresh"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mathematical function with its inputs, reference derivatives and source.
+
+    Parameters
+    ----------
+    name, title, source
+        Identifier, one line for people, and where formula and data come from.
+    sizes
+        Size name -> n, the argument of ``inputs``; ``"small"`` is the default.
+    inputs
+        ``inputs(rng, n)``: must draw the differentiated inputs from ``rng``, so that the function is
+        prepared at one point and used at another. The same seed gives the same bits.
+    objective
+        ``objective(*differentiated, *data, xp=xp, **static)``: pure, array API names only.
+    operators
+        Usually `SCALAR` or `VECTOR`.
+    reference
+        Closed forms in NumPy: ``closed(*differentiated, *data, **static)``. ``gradient`` gives one array
+        per differentiated input (a bare array where there is one), ``jacobian`` and ``hessian`` likewise.
+    descent
+        How it is minimised, by variant name; the first is the default.
+    tolerance
+        Relative tolerance in units of eps, only where conditioning justifies another than the default.
+    suites
+        The suites this problem belongs to.
+    """
+
+    name: str
+    title: str
+    source: str
+    sizes: Mapping[str, int]
+    inputs: Callable[[np.random.Generator, int], Inputs]
+    objective: Callable[..., Any]
+    operators: frozenset[Operator] = SCALAR
+    reference: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
+    descent: Mapping[str, Descent] = field(default_factory=dict)
+    tolerance: float | None = None
+    questions: tuple[Question, ...] = ()
+    suites: frozenset[str] = frozenset({"classic"})

@@ -1,0 +1,81 @@
+"""The words that every room shares: operators, statuses, dtypes, optimizers.
+
+This module imports nothing but the standard library, so that problems, backends and
+the harness can agree on their words without importing each other.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal
+
+DTYPES = ("float64", "float32")
+
+
+class Operator(enum.StrEnum):
+    """What is computed of a function ``f`` at ``x``."""
+
+    VALUE = "value"
+    GRADIENT = "gradient"
+    VALUE_AND_GRADIENT = "value_and_gradient"
+    JVP = "jvp"
+    VJP = "vjp"
+    JACOBIAN = "jacobian"
+    HVP = "hvp"
+    HESSIAN = "hessian"
+    STEP = "step"
+
+
+class How(enum.StrEnum):
+    """Whether the framework offers an operator itself or we build it from what it offers."""
+
+    NATIVE = "native"
+    DERIVED = "derived"
+
+
+class Status(enum.StrEnum):
+    """How a planned cell ended; every planned cell ends as exactly one row."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    UNSUPPORTED = "unsupported"
+    NOT_INSTALLED = "not_installed"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+class Phase(enum.StrEnum):
+    """Where the time of a cell goes."""
+
+    IMPORT = "import"
+    PREPARE = "prepare"
+    FIRST_CALL = "first_call"
+    STEADY = "steady"
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An update rule with its hyper-parameters, meaning the same on every backend.
+
+    The rules, for parameters ``p``, gradient ``g``, rate ``lr`` and update count ``n`` from 1:
+
+    - ``sgd``: ``p -= lr g``
+    - ``momentum``: ``v = momentum v + g``; ``p -= lr v`` (``v`` starts at zero)
+    - ``nesterov``: ``v = momentum v + g``; ``p -= lr (g + momentum v)``
+    - ``adam``: ``m = b1 m + (1-b1) g``; ``v = b2 v + (1-b2) g^2``;
+      ``p -= lr m' / (sqrt(v') + eps)`` with ``m' = m/(1-b1^n)``, ``v' = v/(1-b2^n)``
+      (Kingma and Ba 2015, algorithm 1). With ``eps_hat`` the eps stands beside the
+      uncorrected root, as in section 2 of that paper and in Keras:
+      ``p -= lr sqrt(1-b2^n)/(1-b1^n) m / (sqrt(v) + eps)``.
+    """
+
+    name: Literal["sgd", "momentum", "nesterov", "adam"]
+    learning_rate: float
+    momentum: float = 0.9
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    eps_hat: bool = False
