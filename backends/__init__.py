@@ -78,7 +78,8 @@ def _module_from(path: pathlib.Path) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"got backend file {str(path)!r}, expected an existing .py file")
     spec = importlib.util.spec_from_file_location(f"user_backend_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

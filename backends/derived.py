@@ -238,7 +238,7 @@ def derivable(native: frozenset[Operator]) -> Mapping[Operator, Rule]:
     rules: dict[Operator, Rule] = {}
     known = set(native)
     while True:
-        new = {}
+        new: dict[Operator, Rule] = {}
         for rule in _RULES:
             if rule.gives not in known and rule.needs <= known:
                 new.setdefault(rule.gives, rule)

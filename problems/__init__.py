@@ -58,7 +58,8 @@ def _module_from(path: pathlib.Path) -> ModuleType:
     if not path.is_file():
         raise ProblemError(f"got problem file {str(path)!r}, expected an existing .py file")
     spec = importlib.util.spec_from_file_location(f"user_problem_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
