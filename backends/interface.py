@@ -92,7 +92,8 @@ class Backend(abc.ABC):
     requires: ClassVar[tuple[str, ...]]
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({"": "default"})
     native: ClassVar[frozenset[Operator]]
-    #: Question name -> source text that sets ``answer``; see ``problems/tape.py``.
+    #: Question name -> source text that sets ``answer``, as a user of this framework would write it; run in
+    #: the names of `idiom_scope`. The questions and what an answer may be: ``problems/tape.py``.
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: The array namespace over this backend's variables; set by `open`.
     xp: Any
@@ -194,6 +195,10 @@ class Backend(abc.ABC):
     def how(self, operator: Operator) -> How:
         """Whether `prepare` uses the framework's own operator or one built from others."""
         return How.NATIVE if operator in self.native else How.DERIVED
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        """The names that ``idioms`` may use without importing them, such as ``{"torch": torch}``; after `open`."""
+        return {}
 
     def versions(self) -> Mapping[str, str]:
         """Installed version of each required distribution, found without importing it."""

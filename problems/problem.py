@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -36,7 +35,7 @@ class Inputs:
 
     differentiated: tuple[Array, ...]
     data: tuple[Array, ...] = ()
-    static: Mapping[str, Any] = MappingProxyType({})
+    static: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -48,12 +47,14 @@ class Question:
     """Something a tape is asked, answered by each backend in its own idiom (`Backend.idioms`).
 
     ``expected`` is a number, nested list of numbers, ``"none"`` (no gradient is kept) or
-    ``"error"`` (a clear error is the right answer).
+    ``"error"`` (a clear error is the right answer). ``conventions`` holds other answers that a
+    framework may legitimately give, under the words that say what it does.
     """
 
     name: str
     asked: str
     expected: Any
+    conventions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
