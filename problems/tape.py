@@ -1,8 +1,8 @@
 """Variables and derivatives: what a tape is asked to do, value by value.
 
 `QUESTIONS` are put to every backend in its own idiom (`Backend.idioms`): source text that sets ``answer`` to a
-number, an array, a (nested) list of these, or ``None`` where the framework keeps no gradient. It runs as float64
-unless the question says otherwise, in the names of `Backend.idiom_scope`. An exception is the answer ``"error"``.
+number, an array, a (nested) list of these, or ``None`` where the framework keeps no gradient. It runs in the names of
+`Backend.idiom_scope`, in float64 or the framework's own default precision. An exception is the answer ``"error"``.
 
 Frameworks legitimately differ in what they do where mathematics is silent. Such an answer is not ``expected``
 but stands in ``conventions`` under the words that say what the framework does, and the table shows both.
