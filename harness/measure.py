@@ -1,0 +1,96 @@
+"""The clock: blocks of calls, calibrated, warmed up, taken in visits with garbage collection off.
+
+Runs inside a worker. What is inside the timed region: ``calls`` calls of the bare prepared callable
+and one completion barrier on the last result. Nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: A block of calls lasts at least this long, so that the clock's own cost and resolution vanish.
+BLOCK_S = 1e-3
+#: Warming up ends when the last three blocks agree within this ratio, or after this time.
+WARM_AGREEMENT, WARM_S = 0.10, 0.5
+#: A visit: one block discarded, then up to so many blocks within so many seconds.
+BLOCKS, VISIT_S = 7, 0.5
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A prepared callable with the arguments it is timed on and the barrier that ends a block."""
+
+    run: Callable[..., Any]
+    args: Sequence[Any]
+    barrier: Callable[[Any], Any]
+
+    def block(self, calls: int) -> float:
+        """Seconds for so many calls and the completion of the last."""
+        run, args, out = self.run, self.args, None
+        start = time.perf_counter()
+        for _ in range(calls):
+            out = run(*args)
+        self.barrier(out)
+        return time.perf_counter() - start
+
+
+def calibrate(timed: Timed) -> int:
+    """Calls per block: doubled until a block takes `BLOCK_S`; then warm up until blocks agree."""
+    calls = 1
+    while timed.block(calls) < BLOCK_S:
+        calls *= 2
+    recent: list[float] = []
+    until = time.perf_counter() + WARM_S
+    while time.perf_counter() < until:
+        recent = [*recent[-2:], timed.block(calls)]
+        if len(recent) == 3 and max(recent) <= (1 + WARM_AGREEMENT) * min(recent):
+            break
+    return calls
+
+
+def visit(timed: Timed, calls: int) -> list[float]:
+    """Seconds of each block of one visit; garbage is collected before and not during it."""
+    gc.collect()
+    gc.disable()
+    try:
+        timed.block(calls)
+        blocks: list[float] = []
+        until = time.perf_counter() + VISIT_S
+        while len(blocks) < BLOCKS and (not blocks or time.perf_counter() < until):
+            blocks.append(timed.block(calls))
+        return blocks
+    finally:
+        gc.enable()
+
+
+def queue_delay_s() -> float:
+    """Seconds this process has waited for a processor so far (Linux; elsewhere 0)."""
+    try:
+        return int(pathlib.Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def peak_memory_growth(call: Callable[[], Any]) -> int | None:
+    """Bytes by which the resident high-water mark rises during one call, or `None` where it cannot be reset.
+
+    ``ru_maxrss`` would not do: in a child it starts at the parent's size.
+    """
+    try:
+        pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before = _status_bytes("VmHWM")
+        call()
+        return max(_status_bytes("VmHWM") - before, 0)
+    except (OSError, KeyError):
+        return None
+
+
+def _status_bytes(key: str) -> int:
+    lines = pathlib.Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields[key].split()[0]) * 1024

@@ -1,0 +1,274 @@
+"""The tables: one dataclass each, and how they are written to CSV and read back.
+
+The annotation of a field is its documentation; ``results/README.md`` is generated from it. Units are
+part of the column name. A missing value is an empty cell. Non-finite floats are written ``nan``, ``inf``
+and ``-inf``; floats are written by ``repr``, so that reading gives the same bits.
+
+Schema history: version 1 is the first.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import pathlib
+import tempfile
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import pandas as pd
+
+SCHEMA_VERSION = 1
+
+
+class TableError(ValueError):
+    """A CSV file does not follow the schema; the message names file, column and line."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One invocation."""
+
+    run_id: Annotated[str, "folder name under results/"]
+    schema_version: Annotated[int, "version of these tables"]
+    started_utc: Annotated[str, "ISO 8601 start time, UTC"]
+    command: Annotated[str, "the command line"]
+    git_commit: Annotated[str, "commit of the code, '+dirty' if changed, empty outside a checkout"]
+    seed: Annotated[int, "seed of all inputs and directions"]
+    hostname: Annotated[str, "machine name"]
+    cpu_model: Annotated[str, "processor name"]
+    cpu_count: Annotated[int, "processors this process may use"]
+    memory_bytes: Annotated[int | None, "physical memory"]
+    os: Annotated[str, "operating system and release"]
+    python: Annotated[str, "Python version"]
+    threads: Annotated[int, "threads requested of every backend"]
+    rounds: Annotated[int, "timing rounds requested"]
+    versions: Annotated[str, "JSON: distribution -> version, for every package that matters"]
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """One planned cell: what ran and how it ended."""
+
+    run_id: Annotated[str, "the run"]
+    cell_id: Annotated[str, "problem/size/dtype/operator/backend[:variant], unique within the run"]
+    problem: Annotated[str, "problem name"]
+    size: Annotated[str, "size name: small, medium, large"]
+    n_inputs: Annotated[int | None, "number of differentiated input entries"]
+    n_outputs: Annotated[int | None, "number of output entries of the function"]
+    dtype: Annotated[str, "float64 or float32"]
+    operator: Annotated[str, "what is computed"]
+    backend: Annotated[str, "backend name"]
+    variant: Annotated[str, "variant, empty for the default"]
+    how: Annotated[str, "native: the framework's own operator; derived: built from its other operators"]
+    status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory"]
+    message: Annotated[str, "why the status is not ok"]
+    value: Annotated[float, "value of the function where it is scalar"]
+    gradient_norm: Annotated[float, "Euclidean norm of all result entries (of the gradient, for operator gradient)"]
+    objective_calls: Annotated[int | None, "Python calls of the objective in one steady evaluation; 0 where traced"]
+    peak_rss_bytes: Annotated[
+        int | None, "growth of peak resident memory in one evaluation; empty where not measurable"
+    ]
+    threads_effective: Annotated[float, "CPU time over wall time of a matrix-product probe in this worker"]
+    flags: Annotated[str, "space separated: noisy contended drift retraced threads"]
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One numerical comparison with a reference."""
+
+    cell_id: Annotated[str, "the cell"]
+    quantity: Annotated[str, "what was compared: value, gradient, shape, dtype, repeat, ..."]
+    reference: Annotated[str, "closed_form, extended_precision, numerical_difference, ... and how evaluated"]
+    max_abs_error: Annotated[float, "largest absolute difference of an entry"]
+    norm_rel_error: Annotated[float, "norm of the difference over the norm of the reference"]
+    max_ulp_error: Annotated[float, "largest absolute difference in units of eps times the norm of the reference"]
+    reference_error_bound: Annotated[float, "error bound of the reference itself, relative to its norm"]
+    tolerance: Annotated[float, "largest norm_rel_error that passes"]
+    worst_index: Annotated[str, "index of the entry with the largest difference"]
+    nonfinite_count: Annotated[int, "entries that are nan or infinite"]
+    verdict: Annotated[str, "pass fail inconclusive nonsmooth undetermined subgradient no_grad nonfinite"]
+    note: Annotated[str, "normalisations applied before comparing, and remarks"]
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """Difference between two backends on one (problem, size, dtype, operator)."""
+
+    problem: Annotated[str, "problem name"]
+    size: Annotated[str, "size name"]
+    dtype: Annotated[str, "float64 or float32"]
+    operator: Annotated[str, "what is computed"]
+    backend_a: Annotated[str, "backend[:variant]"]
+    backend_b: Annotated[str, "backend[:variant]"]
+    max_abs_difference: Annotated[float, "largest absolute difference of an entry"]
+    norm_rel_difference: Annotated[float, "norm of the difference over the larger of the two norms"]
+    difference_in_eps: Annotated[float, "norm_rel_difference in units of eps of the dtype"]
+    note: Annotated[str, "normalisations applied before comparing"]
+
+
+@dataclass(frozen=True)
+class SampleRow:
+    """One raw timing; statistics are derived from these, never stored instead."""
+
+    cell_id: Annotated[str, "the cell; 'backend' alone for the phase import"]
+    phase: Annotated[str, "import prepare first_call steady"]
+    round: Annotated[int, "timing round, from 0"]
+    sample: Annotated[int, "block within the round, from 0"]
+    calls: Annotated[int, "calls in the block"]
+    seconds: Annotated[float, "seconds of the whole block"]
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """Statistics of one phase of one cell, in seconds per call."""
+
+    cell_id: Annotated[str, "the cell"]
+    phase: Annotated[str, "import prepare first_call steady"]
+    n: Annotated[int, "rounds (steady) or single timings (other phases)"]
+    min_s: Annotated[float, "fastest round"]
+    median_s: Annotated[float, "median over rounds of the median over blocks"]
+    ci_low_s: Annotated[float, "95 % order-statistic interval of the median; nan under six rounds"]
+    ci_high_s: Annotated[float, "its upper end"]
+    ratio_to_value: Annotated[float, "median over that of operator 'value' on the same backend"]
+    ratio_to_fastest: Annotated[float, "median over the fastest backend of the group"]
+    versus_fastest: Annotated[str, "'1.48x [1.42, 1.55]' where slower is proved by the paired rule, '~' where not"]
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One descent iteration that was kept."""
+
+    cell_id: Annotated[str, "problem/descent/dtype/step/backend[:variant]"]
+    start: Annotated[int, "seed of the starting point"]
+    iteration: Annotated[int, "number of updates made so far"]
+    loss: Annotated[float, "objective before the next update"]
+    step_size: Annotated[float, "step size of the update"]
+    gradient_norm: Annotated[float, "Euclidean norm of the gradient"]
+    extra: Annotated[str, "JSON: what the study follows besides, e.g. eigenvalues, restart"]
+
+
+@dataclass(frozen=True)
+class QuestionRow:
+    """What a tape was asked and what a backend answered in its own idiom."""
+
+    backend: Annotated[str, "backend[:variant]"]
+    question: Annotated[str, "name of the question"]
+    asked: Annotated[str, "the question"]
+    expected: Annotated[str, "the right answer"]
+    obtained: Annotated[str, "this backend's answer"]
+    equal: Annotated[bool, "whether they agree"]
+    convention: Annotated[str, "where they do not: what the framework legitimately does instead"]
+    message: Annotated[str, "the exception or warning with which the framework answered"]
+    spelled: Annotated[str, "the source text that was executed"]
+
+
+TABLES: dict[str, type[Any]] = {
+    "runs": Run,
+    "cells": CellRow,
+    "checks": CheckRow,
+    "pairs": PairRow,
+    "samples": SampleRow,
+    "timings": TimingRow,
+    "steps": StepRow,
+    "questions": QuestionRow,
+}
+
+Row = TypeVar("Row")
+
+
+def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
+    """Write rows to ``path`` atomically: to a temporary name beside it, then moved into place."""
+    names = [f.name for f in dataclasses.fields(table)]  # type: ignore[arg-type]
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(names)
+            writer.writerows([_text(getattr(row, name)) for name in names] for row in rows)
+        # mkstemp makes the file private; a table is as readable as any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
+    """Read a table with its documented types: ``str``, ``int64`` (``Int64`` where empty), ``float64``, ``bool``.
+
+    Raises
+    ------
+    TableError
+        If the file is missing, columns are missing, or a cell does not have its type.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read table {path}: {error}") from error
+    hints = column_types(table)
+    absent = [name for name in hints if name not in frame.columns]
+    if absent:
+        raise TableError(f"got no column {', '.join(absent)} in {path}, expected: {', '.join(hints)}")
+    columns = {name: _column(frame[name], kind, path) for name, kind in hints.items()}
+    return pd.DataFrame(columns)
+
+
+def read_all(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
+    """Every table of a run, by name."""
+    return {name: read(pathlib.Path(folder) / f"{name}.csv", table) for name, table in TABLES.items()}
+
+
+def column_types(table: type[Any]) -> dict[str, Any]:
+    """Column name -> Python type, without the documentation."""
+    return typing.get_type_hints(table)
+
+
+def schema_markdown() -> str:
+    """The schema as Markdown, for ``results/README.md``."""
+    parts = [f"Schema version {SCHEMA_VERSION}. Generated from `harness/tables.py`."]
+    for name, table in TABLES.items():
+        parts += ["", f"## {name}.csv", "", str(table.__doc__), "", "| column | type | meaning |", "|---|---|---|"]
+        for column, hint in typing.get_type_hints(table, include_extras=True).items():
+            kind, doc = typing.get_args(hint)
+            parts.append(f"| {column} | {_type_name(kind)} | {doc} |")
+    return "\n".join(parts) + "\n"
+
+
+def rows_from(frame: pd.DataFrame, table: type[Row]) -> list[Row]:
+    """The rows of a table that was read, as dataclasses; missing integers become `None`."""
+    records: Sequence[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    return [table(**{k: None if v is pd.NA else v for k, v in record.items()}) for record in records]
+
+
+def _type_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else f"{typing.get_args(kind)[0].__name__} or empty"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _column(series: pd.Series[str], kind: Any, path: Any) -> Any:
+    optional = isinstance(kind, types.UnionType)
+    base = typing.get_args(kind)[0] if optional else kind
+    try:
+        if base is float:
+            return [float(text) if text else float("nan") for text in series]
+        if base is int:
+            return pd.array([int(text) if text else pd.NA for text in series], dtype="Int64" if optional else "int64")
+        if base is bool:
+            return [{"True": True, "False": False}[text] for text in series]
+    except (ValueError, TypeError, KeyError) as error:
+        raise TableError(
+            f"got a cell in column {series.name!r} of {path} that is no {base.__name__}: {error}"
+        ) from error
+    return series

@@ -1,0 +1,256 @@
+"""The worker: one process for one backend, serving requests from the runner line by line.
+
+``python -P -m harness.worker SPEC THREADS``, started with its environment already set. Requests come on
+standard input, responses leave on a private copy of standard output; whatever a framework prints
+goes to standard error, which the runner keeps in a file. Every response carries the id of its request.
+
+A cell is served in this order: ``cell`` (prepare at one point, first call at another, the result back for
+judging), then for right results ``calibrate`` and any number of ``visit``; ``finish`` drops it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TextIO
+
+import numpy as np
+
+from harness import measure, protocol
+from harness.cells import Case, build_case, cast, leaves
+from harness.environment import effective_threads, limit_affinity
+from vocabulary import Operator, Status
+
+#: What the frameworks say when an allocation fails; TensorFlow and torch raise their own types.
+_MEMORY = re.compile(r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I)
+
+
+class Worker:
+    """One opened backend and the cell it is working on."""
+
+    def __init__(self, spec: str, threads: int) -> None:
+        # Imported late: the process is bound to its processors before any library counts them.
+        from backends import load
+
+        self.backend = load(spec)
+        self.threads = threads
+        self.timed: measure.Timed | None = None
+        self.objective_code: Any = None
+        self.calls_per_evaluation = 0
+        self.problems: dict[tuple[str, str], Any] = {}
+
+    def open(self) -> dict[str, Any]:
+        """Import the framework; returns the seconds it took and the threads really used."""
+        start = time.perf_counter()
+        self.backend.open()
+        seconds = time.perf_counter() - start
+        threads = self._probe()
+        return {"seconds": seconds, "threads": threads, "versions": dict(self.backend.versions())}
+
+    def cell(
+        self, source: str, problem: str, size: str, dtype: str, operator: str, seed: int, memory: bool = False
+    ) -> dict[str, Any]:
+        """Prepare at the inputs of another seed, then call at the inputs of this one."""
+        case, other = (
+            build_case(self._problem(source, problem), size, dtype, Operator(operator), s) for s in (seed, seed + 1)
+        )
+        run, prepare_s = self._prepare(case, other)
+        args = self._vars((*case.inputs.arrays, *case.directions), dtype)
+        start = time.perf_counter()
+        first = self.backend.block(run(*args))
+        first_call_s = time.perf_counter() - start
+        self.timed = measure.Timed(run, args, self.backend.block)
+        self.objective_code = case.problem.objective.__code__
+        result = self._numpy(first)
+        self.calls_per_evaluation, again = self._counted()
+        return {
+            "result": result,
+            "repeatable": _same_bits(result, self._numpy(again)),
+            "inputs_unchanged": self._unchanged(case, args),
+            "prepare_s": prepare_s,
+            "first_call_s": first_call_s,
+            "how": self.backend.how(case.operator),
+            "objective_calls": self.calls_per_evaluation,
+            "peak_bytes": measure.peak_memory_growth(lambda: self.backend.block(run(*args))) if memory else None,
+        }
+
+    def calibrate(self) -> dict[str, Any]:
+        """Find the calls per block and warm up."""
+        return {"calls": measure.calibrate(self._current())}
+
+    def visit(self, calls: int) -> dict[str, Any]:
+        """One visit of a round: seconds per block, and the share of time spent waiting for a processor."""
+        waited, start = measure.queue_delay_s(), time.perf_counter()
+        seconds = measure.visit(self._current(), calls)
+        share = (measure.queue_delay_s() - waited) / (time.perf_counter() - start)
+        return {"seconds": seconds, "queue_share": share}
+
+    def finish(self) -> dict[str, Any]:
+        """Drop the cell; says whether the framework traced again while it was timed."""
+        retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
+        self.timed = None
+        return {"retraced": retraced}
+
+    def questions(self, source: str, problem: str) -> dict[str, Any]:
+        """Put the problem's questions to the backend, in its own idiom."""
+        from dataclasses import asdict
+
+        from harness.questions import ask_all
+
+        return {"answers": [asdict(a) for a in ask_all(self.backend, self._problem(source, problem).questions)]}
+
+    def _probe(self) -> float:
+        """Threads really used by the backend's own matrix product, and by NumPy's where it has none."""
+        matrix = self.backend.to_var(np.ones((256, 256)))
+
+        def product() -> None:
+            self.backend.block(self.backend.xp.matmul(matrix, matrix))
+
+        product()
+        return effective_threads(product)
+
+    def _problem(self, source: str, name: str) -> Any:
+        from problems import load
+
+        if (source, name) not in self.problems:
+            self.problems |= {(source, p.name): p for p in load(source)}
+        return self.problems[source, name]
+
+    def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
+        from problems.closed_forms import complete
+
+        from backends import Objective
+
+        function = partial(case.problem.objective, xp=self.backend.xp, **case.inputs.static)
+        objective = Objective(function, complete(case.problem, case.inputs, case.optimizer))
+        args = self._vars(other.inputs.arrays, case.dtype)
+        directions = self._vars(other.directions, case.dtype)
+        start = time.perf_counter()
+        run = self.backend.prepare(
+            case.operator,
+            objective,
+            args,
+            argnums=range(len(case.inputs.differentiated)),
+            directions=directions,
+            optimizer=case.optimizer,
+        )
+        return run, time.perf_counter() - start
+
+    def _vars(self, arrays: Sequence[Any], dtype: str) -> list[Any]:
+        return [self.backend.to_var(cast(array, dtype)) for array in arrays]
+
+    def _numpy(self, result: Any) -> list[Any]:
+        return [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
+
+    def _unchanged(self, case: Case, args: Sequence[Any]) -> bool:
+        given = [cast(array, case.dtype) for array in (*case.inputs.arrays, *case.directions)]
+        return _same_bits(given, [np.asarray(self.backend.to_numpy(arg)) for arg in args])
+
+    def _current(self) -> measure.Timed:
+        if self.timed is None:
+            raise ValueError("got a timing request without a cell, expected request 'cell' first")
+        return self.timed
+
+    def _counted(self) -> tuple[int, Any]:
+        """Python calls of the objective during one untimed evaluation, and its result.
+
+        Counted by a profile hook rather than by a wrapper, which would stand between clock and framework.
+        """
+        timed, code, count = self._current(), self.objective_code, 0
+
+        def hook(frame: Any, event: str, _: Any) -> None:
+            nonlocal count
+            count += event == "call" and frame.f_code is code
+
+        sys.setprofile(hook)
+        try:
+            out = timed.barrier(timed.run(*timed.args))
+        finally:
+            sys.setprofile(None)
+        return count, out
+
+
+def serve(worker: Worker, requests: TextIO, responses: TextIO) -> None:
+    """Answer requests until their pipe is closed."""
+    for line in requests:
+        request = protocol.decode(line)
+        answer = _answer(worker, request)
+        try:
+            text = protocol.encode({"id": request["id"], **answer})
+        except Exception as error:
+            text = protocol.encode({"id": request["id"], **_failure(error)})
+        responses.write(text + "\n")
+        responses.flush()
+
+
+def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        verb = _VERBS[request["verb"]]
+        return {"ok": verb(worker, **request["params"])}
+    except Exception as error:
+        return _failure(error)
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    from backends import Unsupported
+
+    words = str(error).strip() or type(error).__name__
+    if isinstance(error, Unsupported):
+        return {"status": Status.UNSUPPORTED, "message": words}
+    status = Status.OUT_OF_MEMORY if isinstance(error, MemoryError) or _MEMORY.search(words) else Status.ERROR
+    traceback.print_exception(error)
+    return {"status": status, "message": f"{type(error).__name__}: {words}"}
+
+
+def _same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    return len(a) == len(b) and all(
+        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
+    )
+
+
+_VERBS: dict[str, Callable[..., dict[str, Any]]] = {
+    "open": Worker.open,
+    "cell": Worker.cell,
+    "calibrate": Worker.calibrate,
+    "visit": Worker.visit,
+    "finish": Worker.finish,
+    "questions": Worker.questions,
+}
+
+
+def _private_pipes() -> tuple[TextIO, TextIO]:
+    """Requests and responses on descriptors that nobody else knows; 0 reads nothing, 1 goes where 2 goes."""
+    requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    return requests, responses
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when the runner dies, however it dies (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(1)
+
+
+def main() -> None:
+    spec, threads = sys.argv[1], int(sys.argv[2])
+    _die_with_parent()
+    requests, responses = _private_pipes()
+    limit_affinity(threads)
+    serve(Worker(spec, threads), requests, responses)
+
+
+if __name__ == "__main__":
+    main()
