@@ -196,6 +196,24 @@ class Backend(abc.ABC):
         """Whether `prepare` uses the framework's own operator or one built from others."""
         return How.NATIVE if operator in self.native else How.DERIVED
 
+    def minimiser(
+        self, optimizer: Optimizer, f: Function, args: Sequence[Var], argnums: Sequence[int] = (0,)
+    ) -> Callable[[Sequence[Var], Any], tuple[Var, tuple[Var, ...], Any]]:
+        """Minimise a callable: ``update(args, state)`` returns the loss at ``args``, new parameters, new state.
+
+        Derived from `prepare` and `step`; an adapter whose framework has its own ``minimize(callable)``
+        or ``step(closure)`` overrides it. ``state`` is as in `step`.
+        """
+        argnums = tuple(argnums)
+        both = self.prepare(Operator.VALUE_AND_GRADIENT, f, args, argnums=argnums)
+
+        def update(args: Sequence[Var], state: Any) -> tuple[Var, tuple[Var, ...], Any]:
+            loss, grads = both(*args)
+            params, state = self.step(optimizer, [args[i] for i in argnums], grads, state)
+            return loss, params, state
+
+        return update
+
     def idiom_scope(self) -> Mapping[str, Any]:
         """The names that ``idioms`` may use without importing them, such as ``{"torch": torch}``; after `open`."""
         return {}

@@ -9,9 +9,22 @@ import pathlib
 import sys
 from types import MappingProxyType, ModuleType
 
-from problems.problem import Adaptive, Array, Descent, Inputs, Problem, Question
+from problems.problem import Adaptive, Array, Descent, Inputs, Normalise, Problem, Question
 
-__all__ = ["Adaptive", "Array", "Descent", "Inputs", "Problem", "ProblemError", "Question", "available", "load"]
+__all__ = [
+    "Adaptive",
+    "Array",
+    "Descent",
+    "Inputs",
+    "Normalise",
+    "Problem",
+    "ProblemError",
+    "Question",
+    "available",
+    "load",
+]
+
+_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms"})
 
 
 class ProblemError(ValueError):
@@ -22,7 +35,7 @@ class ProblemError(ValueError):
 def available() -> MappingProxyType[str, Problem]:
     """All problems in this folder by name, in order of file and appearance."""
     folder = pathlib.Path(__file__).parent
-    modules = sorted(path.stem for path in folder.glob("*.py") if path.stem not in {"__init__", "problem"})
+    modules = sorted(path.stem for path in folder.glob("*.py") if path.stem not in _NOT_PROBLEMS)
     found: dict[str, Problem] = {}
     for module in modules:
         for problem in _problems_in(importlib.import_module(f"problems.{module}")):

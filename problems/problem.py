@@ -71,12 +71,19 @@ class Descent:
     starts
         Seeds of the runs to make.
     stop_loss, stop_when
-        Stop once the loss is below (``"<"``) or at most (``"<="``) ``stop_loss``; `None` never stops.
-        ``stop_when`` says whether the loss tested is that of the point before or after the update.
+        Stop once the loss is at most ``stop_loss``; `None` never stops. ``stop_when`` says whether the
+        loss tested is that of the point before or after the update.
     max_iterations
         Upper bound on the number of updates.
     adaptive
         Step-size rule of the classic matrix-inverse study; see `harness.descent`.
+    accumulate
+        The gradient is never cleared: each update uses the sum of all gradients so far.
+    way
+        ``"by_hand"``: the gradient is computed, then applied. ``"minimise"``: the optimizer is given
+        the function and does both (`Backend.minimiser`).
+    follow
+        Name -> function of the differentiated inputs in NumPy whose value is kept with each logged step.
     """
 
     optimizer: Optimizer
@@ -87,18 +94,52 @@ class Descent:
     max_iterations: int = 1000
     adaptive: Adaptive | None = None
     accumulate: bool = False
+    way: Literal["by_hand", "minimise"] = "by_hand"
+    follow: Mapping[str, Callable[..., Array]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Grow the step while the loss falls, shrink it otherwise, restart where it has died."""
+    """Grow the step while the loss falls, shrink it otherwise, restart where it has died.
 
+    Parameters
+    ----------
+    grow, shrink
+        Factors on the step size after a step that lowered the loss, and after one that did not.
+    smallest, max_restarts
+        Below this step size there is a restart, as long as fewer than ``max_restarts`` were made.
+    restart_scale
+        Restart number j does ``Y += Y * randn(*Y.shape) * restart_scale / j``.
+    stream
+        ``stream(seed)`` is the random stream of the restarts, as the start of that seed left it.
+    gradient
+        Whether the step after a restart uses the gradient there or, as the classic code does by
+        mistake, the one from before the restart.
+    """
+
+    stream: Callable[[int], np.random.RandomState]
     grow: float = 1.2
     shrink: float = 0.5
     smallest: float = 1e-10
     max_restarts: int = 10_000
     restart_scale: float = 0.1
     gradient: Literal["fresh", "stale"] = "fresh"
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """What is done to each array of a derivative, here and in the reference, before they are compared.
+
+    Parameters
+    ----------
+    words
+        What it is, shown in the tables.
+    apply
+        From an array to one of the same shape.
+    """
+
+    words: str
+    apply: Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -125,6 +166,8 @@ class Problem:
         How it is minimised, by variant name; the first is the default.
     tolerance
         Relative tolerance in units of eps, only where conditioning justifies another than the default.
+    normalise
+        Applied to derivatives before comparing, where frameworks differ by a convention.
     suites
         The suites this problem belongs to.
     """
@@ -139,5 +182,6 @@ class Problem:
     reference: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
     descent: Mapping[str, Descent] = field(default_factory=dict)
     tolerance: float | None = None
+    normalise: Normalise | None = None
     questions: tuple[Question, ...] = ()
     suites: frozenset[str] = frozenset({"classic"})
