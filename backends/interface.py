@@ -71,6 +71,23 @@ def bare(f: Function) -> Function:
     return f.function if isinstance(f, Objective) else f
 
 
+def python_scan(xp: Any, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+    """`Backend.scan` as a plain Python loop, for systems without a loop of their own.
+
+    ``xs`` is an array or a tuple of arrays; each ``y`` an array, a tuple of arrays or `None`.
+    """
+    many = isinstance(xs, tuple)
+    carry, ys = init, []
+    for k in range((xs[0] if many else xs).shape[0]):
+        carry, y = f(carry, tuple(x[k, ...] for x in xs) if many else xs[k, ...])
+        ys.append(y)
+    if not ys or ys[0] is None:
+        return carry, None
+    if isinstance(ys[0], tuple):
+        return carry, tuple(xp.stack(list(parts)) for parts in zip(*ys, strict=True))
+    return carry, xp.stack(ys)
+
+
 class Backend(abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
