@@ -47,6 +47,26 @@ class Status(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
 
 
+class Verdict(enum.StrEnum):
+    """How one comparison with a reference ended; only `PASS` and `SUBGRADIENT` speak for a result.
+
+    ``inconclusive``: it agrees, but the tolerance is too wide to mean anything. ``nonsmooth``: numerical
+    differences find no derivative here. ``undetermined``: too few finite values around the point.
+    ``subgradient``: the point is a kink and the result lies between the one-sided derivatives.
+    ``no_grad``: no gradient, or nothing but zeros, where the derivative is not zero. ``nonfinite``: nan or
+    infinite where the derivative is finite.
+    """
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NONSMOOTH = "nonsmooth"
+    UNDETERMINED = "undetermined"
+    SUBGRADIENT = "subgradient"
+    NO_GRAD = "no_grad"
+    NONFINITE = "nonfinite"
+
+
 class Phase(enum.StrEnum):
     """Where the time of a cell goes."""
 
