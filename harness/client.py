@@ -1,0 +1,159 @@
+"""The runner's side of a worker: start, ask with a deadline, kill with everything it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from harness import protocol
+from harness.environment import worker_environment
+from vocabulary import Status
+
+#: A worker that has not answered a polite end of its requests by then is killed.
+_GRACE_S = 2.0
+#: So many bytes from the end of its standard error go into a message.
+_TAIL_BYTES = 2000
+
+
+class WorkerFailure(Exception):
+    """A request failed; ``status`` and the message become the cell's row.
+
+    ``fatal`` says that the worker's process is gone with it.
+    """
+
+    def __init__(self, status: Status, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.fatal = fatal
+
+
+class WorkerClient:
+    """One worker process, in a session of its own so that it dies with all its children.
+
+    Parameters
+    ----------
+    spec
+        The backend, ``name[:variant]``.
+    threads
+        Threads it may use.
+    """
+
+    def __init__(self, spec: str, threads: int) -> None:
+        self.spec = spec
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.worker", spec, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=worker_environment(threads),
+            start_new_session=True,
+        )
+        self._buffer = b""
+        self._last_id = 0
+
+    def request(self, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
+        """Ask and wait for the answer with the same id.
+
+        Raises
+        ------
+        WorkerFailure
+            With the status that the worker reported, or timeout, crash or error if it did not report any.
+        """
+        self._last_id += 1
+        message = protocol.encode({"id": self._last_id, "verb": verb, "params": params}) + "\n"
+        until = time.monotonic() + deadline_s
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.write(message.encode())
+            self._process.stdin.flush()
+            answer = self._answer(until, verb, deadline_s)
+        except OSError:
+            raise self._crash() from None
+        if "ok" not in answer:
+            raise WorkerFailure(Status(answer["status"]), str(answer["message"]))
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+    def close(self) -> None:
+        """End the process: politely by closing its requests, then by force, children included."""
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        self._kill()
+        self._stderr.close()
+
+    def _answer(self, until: float, verb: str, deadline_s: float) -> dict[str, Any]:
+        while True:
+            line = self._line(until, verb, deadline_s)
+            try:
+                answer = protocol.decode(line)
+            except protocol.ProtocolError as error:
+                self._kill()
+                raise WorkerFailure(Status.ERROR, f"the worker broke the protocol: {error}", fatal=True) from error
+            # An answer to another request is a late one: the request it belongs to was given up.
+            if isinstance(answer, dict) and answer.get("id") == self._last_id:
+                return answer
+
+    def _line(self, until: float, verb: str, deadline_s: float) -> bytes:
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            while b"\n" not in self._buffer:
+                if not selector.select(max(until - time.monotonic(), 0)):
+                    self._kill()
+                    raise WorkerFailure(Status.TIMEOUT, f"no answer to {verb!r} within {deadline_s:g} s", fatal=True)
+                chunk = os.read(descriptor, 1 << 20)
+                if not chunk:
+                    raise self._crash()
+                self._buffer += chunk
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        return line
+
+    def _crash(self) -> WorkerFailure:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        code = self._process.poll()
+        self._kill()
+        if code is not None and code < 0:
+            how = f"killed by signal {-code} ({signal.Signals(-code).name})"
+        else:
+            how = f"ended with exit code {code}"
+        return WorkerFailure(Status.CRASH, f"worker {how}; {self._last_words()}", fatal=True)
+
+    def _last_words(self) -> str:
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(size - _TAIL_BYTES, 0))
+        lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        return f"its last words: {lines[-1]}" if lines else "it said nothing"
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def writable(folder: pathlib.Path) -> str:
+    """Why a folder cannot be written to; empty if it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)

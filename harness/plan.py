@@ -1,0 +1,105 @@
+"""The plan: from names on a command line to the frozen list of cells, before anything is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import backends
+import problems
+from harness.cells import Cell
+from problems import Problem
+from vocabulary import DTYPES, Operator
+
+DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+
+
+class PlanError(ValueError):
+    """Something asked for does not exist; the message lists the choices."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Parameters
+    ----------
+    sources
+        Problem name -> the name or path that `problems.load` finds it by.
+    """
+
+    problems: tuple[Problem, ...]
+    sources: dict[str, str]
+    cells: tuple[Cell, ...]
+    specs: tuple[str, ...]
+    seed: int
+
+
+def plan(
+    names: Sequence[str] = (),
+    specs: Sequence[str] = DEFAULT_BACKENDS,
+    operators: Sequence[str] = (),
+    dtypes: Sequence[str] = ("float64",),
+    sizes: Sequence[str] = ("small",),
+    seed: int = 0,
+) -> Plan:
+    """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
+
+    Empty ``names`` are all problems, empty ``operators`` all that each problem has.
+
+    Raises
+    ------
+    PlanError
+        If a problem, backend, variant, operator, dtype or size does not exist.
+    """
+    found, sources = _problems(names)
+    parts = [_backend(spec) for spec in dict.fromkeys(specs)]
+    _known("dtype", dtypes, DTYPES)
+    _known("operator", operators, [str(o) for o in Operator])
+    for problem in found:
+        _known(f"size of {problem.name}", sizes, list(problem.sizes))
+    cells = [
+        Cell(problem.name, size, dtype, operator, name, variant)
+        for problem in found
+        for size in dict.fromkeys(sizes)
+        for dtype in dict.fromkeys(dtypes)
+        for operator in _operators(problem, operators)
+        for name, variant in parts
+    ]
+    if not cells:
+        names_found = ", ".join(p.name for p in found)
+        raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has")
+    return Plan(tuple(found), sources, tuple(cells), tuple(dict.fromkeys(specs)), seed)
+
+
+def _problems(names: Sequence[str]) -> tuple[list[Problem], dict[str, str]]:
+    found: dict[str, Problem] = {}
+    sources: dict[str, str] = {}
+    try:
+        for name in names or problems.available():
+            for problem in problems.load(name):
+                found[problem.name], sources[problem.name] = problem, name
+    except problems.ProblemError as error:
+        raise PlanError(str(error)) from error
+    return list(found.values()), sources
+
+
+def _backend(spec: str) -> tuple[str, str]:
+    try:
+        backend = backends.load(spec)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    # A user's backend is named by its path, which is what a worker loads it by.
+    return (spec.partition(":")[0] if ".py" in spec else backend.name), backend.variant
+
+
+def _operators(problem: Problem, wanted: Iterable[str]) -> list[Operator]:
+    """In the order of the vocabulary, so that the value comes before what is compared to it."""
+    has = problem.operators | ({Operator.STEP} if problem.descent else set())
+    return [o for o in Operator if o in has and (not wanted or o in wanted)]
+
+
+def _known(what: str, given: Sequence[str], choices: Sequence[str]) -> None:
+    for name in given:
+        if name not in choices:
+            raise PlanError(f"got {what} {name!r}, expected one of: {', '.join(choices)}")
