@@ -23,7 +23,7 @@ _GRACE_S = 2.0
 _TAIL_BYTES = 2000
 
 
-class WorkerFailure(Exception):
+class WorkerError(Exception):
     """A request failed; ``status`` and the message become the cell's row.
 
     ``fatal`` says that the worker's process is gone with it.
@@ -65,7 +65,7 @@ class WorkerClient:
 
         Raises
         ------
-        WorkerFailure
+        WorkerError
             With the status that the worker reported, or timeout, crash or error if it did not report any.
         """
         self._last_id += 1
@@ -79,7 +79,7 @@ class WorkerClient:
         except OSError:
             raise self._crash() from None
         if "ok" not in answer:
-            raise WorkerFailure(Status(answer["status"]), str(answer["message"]))
+            raise WorkerError(Status(answer["status"]), str(answer["message"]))
         result: dict[str, Any] = answer["ok"]
         return result
 
@@ -100,7 +100,7 @@ class WorkerClient:
                 answer = protocol.decode(line)
             except protocol.ProtocolError as error:
                 self._kill()
-                raise WorkerFailure(Status.ERROR, f"the worker broke the protocol: {error}", fatal=True) from error
+                raise WorkerError(Status.ERROR, f"the worker broke the protocol: {error}", fatal=True) from error
             # An answer to another request is a late one: the request it belongs to was given up.
             if isinstance(answer, dict) and answer.get("id") == self._last_id:
                 return answer
@@ -113,7 +113,7 @@ class WorkerClient:
             while b"\n" not in self._buffer:
                 if not selector.select(max(until - time.monotonic(), 0)):
                     self._kill()
-                    raise WorkerFailure(Status.TIMEOUT, f"no answer to {verb!r} within {deadline_s:g} s", fatal=True)
+                    raise WorkerError(Status.TIMEOUT, f"no answer to {verb!r} within {deadline_s:g} s", fatal=True)
                 chunk = os.read(descriptor, 1 << 20)
                 if not chunk:
                     raise self._crash()
@@ -121,7 +121,7 @@ class WorkerClient:
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line
 
-    def _crash(self) -> WorkerFailure:
+    def _crash(self) -> WorkerError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         code = self._process.poll()
@@ -130,7 +130,7 @@ class WorkerClient:
             how = f"killed by signal {-code} ({signal.Signals(-code).name})"
         else:
             how = f"ended with exit code {code}"
-        return WorkerFailure(Status.CRASH, f"worker {how}; {self._last_words()}", fatal=True)
+        return WorkerError(Status.CRASH, f"worker {how}; {self._last_words()}", fatal=True)
 
     def _last_words(self) -> str:
         size = self._stderr.seek(0, os.SEEK_END)

@@ -1,0 +1,132 @@
+"""The command line: parse, plan, run, write, print.
+
+``python compare.py`` or, once installed, ``autodiff-compare``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+EXIT_OK, EXIT_WRONG, EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+#: Statuses that make a run's exit code 3: something broke, as opposed to being absent.
+_BROKEN = {"error", "timeout", "crash", "out_of_memory"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """One clear line instead of the usage text and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(given)
+    options.command = shlex.join(["compare.py", *given])
+    try:
+        code: int = options.verb(options)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_OK
+    return code
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="autodiff-compare",
+        description="One mathematical problem, many automatic differentiation systems: what they return, "
+        "how accurate it is, what it costs.",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
+    _add_run(verbs)
+    _add_descend(verbs)
+    listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
+    listing.set_defaults(verb=_list)
+    return parser
+
+
+def _add_run(verbs: Any) -> None:
+    run = verbs.add_parser(
+        "run",
+        help="compute, check and time cells; write tables; print a summary",
+        epilog="example: autodiff-compare run cubic_fit ./mine.py -b numpy -b jax:eager -o gradient",
+    )
+    run.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
+    _add_common(run)
+    run.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
+    run.add_argument("--size", action="append", default=[], help="small (default), medium, large")
+    pace = run.add_mutually_exclusive_group()
+    pace.add_argument("--rounds", type=_count, default=8, metavar="N", help="timing rounds (default 8; 0: no timing)")
+    pace.add_argument("--rigorous", dest="rounds", action="store_const", const=31, help="31 rounds")
+    run.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
+    run.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
+    run.set_defaults(verb=_run)
+
+
+def _add_descend(verbs: Any) -> None:
+    descend = verbs.add_parser(
+        "descend",
+        help="minimise a problem on every backend, with the study's tables",
+        epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch",
+    )
+    descend.add_argument("problem", metavar="PROBLEM", help="name or path of a .py file")
+    _add_common(descend)
+    descend.add_argument("--descent", metavar="NAME", help="which of the problem's descents (default: all)")
+    descend.add_argument("--iterations", type=_count, metavar="N", help="stop after N updates")
+    descend.set_defaults(verb=_descend)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT]", help="default: all four"
+    )
+    parser.add_argument("--dtype", action="append", default=[], help="float64 (default), float32")
+    parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a positive number of seconds")
+    return value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from harness import session
+
+    return session.run(options)
+
+
+def _descend(options: argparse.Namespace) -> int:
+    from harness import session
+
+    return session.descend(options)
+
+
+def _list(_: argparse.Namespace) -> int:
+    from harness import session
+
+    return session.listing()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The summary: what a person reads in the terminal after a run, made from the CSV files alone."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.tables import read_all
+
+_STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def show(folder: pathlib.Path, console: Console) -> None:
+    """Print the tables of a run, at most 80 columns wide, and one sentence that says what was found."""
+    tables = read_all(folder)
+    cells, timings = tables["cells"], tables["timings"]
+    for dtype in cells["dtype"].unique():
+        console.print(_overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype)))
+    failures = cells[~cells["status"].isin(["ok"])]
+    if len(failures):
+        console.print(_failures(failures))
+    if len(tables["questions"]):
+        console.print(_questions(tables["questions"]))
+    console.print(sentence(cells, tables["checks"], timings), soft_wrap=True)
+
+
+def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -> str:
+    """What was found, in words."""
+    counts = cells["status"].value_counts()
+    ok, total = int(counts.get("ok", 0)), len(cells)
+    right = checks[checks["cell_id"].isin(cells.loc[cells["status"] == "ok", "cell_id"])]
+    worst = right["norm_rel_error"].max() if len(right) else math.nan
+    parts = [f"{ok} of {total} cells agree with their references"]
+    if not math.isnan(worst):
+        parts[0] += f" (largest relative error {worst:.1e})"
+    parts += [f"{int(n)} {status.replace('_', ' ')}" for status, n in counts.items() if status != "ok"]
+    steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
+    if len(steady):
+        wins = cells.set_index("cell_id").loc[steady.loc[steady["versus_fastest"] == "fastest", "cell_id"]]
+        shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
+        parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+    return "; ".join(parts) + "."
+
+
+def seconds(value: float) -> str:
+    """A duration with three digits and its unit: ``1.25 ms``."""
+    if math.isnan(value):
+        return "-"
+    scale, unit = next(((s, u) for s, u in _UNITS if value >= s), _UNITS[-1])
+    return f"{value / scale:.3g} {unit}"
+
+
+def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Table:
+    """Problem by backend: steady time of the gradient (or Jacobian), ``~`` where not proved slower than the fastest."""
+    steady = timings[timings["phase"] == "steady"].set_index("cell_id")
+    errors = checks.groupby("cell_id")["norm_rel_error"].max()
+    specs = list(dict.fromkeys(_specs(cells)))
+    table = Table(title=f"One derivative call, {dtype} (* fastest, ~ not proved slower)", title_justify="left")
+    table.add_column("problem", overflow="fold", max_width=24)
+    table.add_column("operator", max_width=9, no_wrap=True)
+    for spec in specs:
+        table.add_column(spec, justify="right", overflow="fold")
+    table.add_column("error", justify="right", no_wrap=True)
+    for (problem, size), group in cells.groupby(["problem", "size"], sort=False):
+        operator = _leading(group["operator"].unique())
+        rows = group[group["operator"] == operator]
+        shown = dict(zip(_specs(rows), (_cell(row, steady) for row in rows.itertuples()), strict=True))
+        worst = errors.reindex(rows["cell_id"]).max()
+        name = str(problem) if size == "small" else f"{problem} ({size})"
+        table.add_row(name, operator, *(shown.get(s, Text("")) for s in specs), f"{worst:.0e}")
+    return table
+
+
+def _leading(operators: Sequence[str]) -> str:
+    """The operator that stands for a problem in the overview."""
+    return next((o for o in ("gradient", "jacobian") if o in operators), operators[0])
+
+
+def _cell(row: object, steady: pd.DataFrame) -> Text:
+    status, cell_id = row.status, row.cell_id  # type: ignore[attr-defined]
+    if status != "ok" or cell_id not in steady.index:
+        return Text(status.replace("_", " "), style=_STYLES.get(status, "red"))
+    timing = steady.loc[cell_id]
+    mark = {"fastest": "*", "~": "~"}.get(timing["versus_fastest"], " ")
+    return Text(seconds(float(timing["median_s"])) + mark, style="bold" if mark == "*" else "")
+
+
+def _specs(cells: pd.DataFrame) -> list[str]:
+    return [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
+
+
+def _failures(failures: pd.DataFrame) -> Table:
+    """One row per distinct failure: backend, status, how many cells, which operators, why."""
+    table = Table(title="What is not ok", title_justify="left")
+    for name in ("problem", "backend", "operators", "why"):
+        table.add_column(name, overflow="fold")
+    keys = ["problem", "backend", "variant", "status", "message"]
+    for (problem, backend, variant, status, message), group in failures.groupby(keys, sort=False):
+        spec = f"{backend}:{variant}" if variant else backend
+        operators = ", ".join(dict.fromkeys(group["operator"]))
+        table.add_row(str(problem), spec, operators, f"{status}: {message}" if message else str(status))
+    return table
+
+
+def _questions(questions: pd.DataFrame) -> Table:
+    """Asked, expected, and each backend's answer; a convention in words."""
+    specs = list(dict.fromkeys(questions["backend"]))
+    table = Table(title="Questions to a tape (= as expected)", title_justify="left")
+    table.add_column("question", overflow="fold")
+    table.add_column("expected", overflow="fold", max_width=18)
+    for spec in specs:
+        table.add_column(spec, overflow="fold")
+    for name, group in questions.groupby("question", sort=False):
+        answers = {row.backend: "=" if row.equal else f"{row.obtained} {row.convention}" for row in group.itertuples()}
+        table.add_row(str(name), group["expected"].iloc[0], *(str(answers.get(spec, "")) for spec in specs))
+    return table
