@@ -1,0 +1,154 @@
+"""Complete a problem's closed forms: from value, gradient, Jacobian and Hessian to every operator.
+
+The results have the signature of the callables that `Backend.prepare` returns, on NumPy arrays: they take
+``(*differentiated, *data, *directions)`` and return tuples with one entry per differentiated input. They keep the
+dtype they are given, so that a reference can be evaluated in ``np.longdouble``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from problems.problem import Array, Inputs, Problem
+from vocabulary import Operator, Optimizer
+
+Closed = Callable[..., Any]
+
+
+def complete(problem: Problem, inputs: Inputs, optimizer: Optimizer | None = None) -> Mapping[Operator, Closed]:
+    """Every operator of ``problem`` that follows from its closed forms, as prepared callables.
+
+    Parameters
+    ----------
+    problem
+        Its ``reference`` may hold value, gradient, jacobian and hessian. Without a value the objective itself
+        serves, in NumPy.
+    inputs
+        Says how many arrays are differentiated and which keywords are bound; their values are not used.
+    optimizer
+        The rule of ``step``, which is left out without one.
+
+    Returns
+    -------
+    mapping
+        Operator -> callable; only what can be had. A scalar problem's gradient is also its Jacobian.
+    """
+    forms = _Forms(problem, inputs)
+    given = problem.reference
+    found: dict[Operator, Closed] = {Operator.VALUE: forms.value}
+    is_scalar = Operator.GRADIENT in problem.operators
+    if is_scalar and Operator.GRADIENT in given:
+        found |= {
+            Operator.GRADIENT: forms.gradient,
+            Operator.VALUE_AND_GRADIENT: lambda *args: (forms.value(*args), forms.gradient(*args)),
+        }
+        if optimizer is not None:
+            found[Operator.STEP] = lambda *args: first_step(optimizer, forms.split(args)[0], forms.gradient(*args))
+    if forms.has_jacobian:
+        found |= {Operator.JACOBIAN: forms.jacobian, Operator.JVP: forms.jvp, Operator.VJP: forms.vjp}
+    if Operator.HESSIAN in given:
+        found |= {Operator.HESSIAN: forms.hessian, Operator.HVP: forms.hvp}
+    return {operator: form for operator, form in found.items() if operator in problem.operators | {Operator.STEP}}
+
+
+@dataclass(frozen=True)
+class _Forms:
+    problem: Problem
+    inputs: Inputs
+
+    @property
+    def n(self) -> int:
+        return len(self.inputs.differentiated)
+
+    @property
+    def has_jacobian(self) -> bool:
+        return bool({Operator.GRADIENT, Operator.JACOBIAN} & set(self.problem.reference))
+
+    def split(self, given: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
+        """The differentiated inputs and the directions."""
+        return given[: self.n], given[len(self.inputs.arrays) :]
+
+    def call(self, operator: Operator, given: Sequence[Array]) -> Any:
+        return self.problem.reference[operator](*given[: len(self.inputs.arrays)], **self.inputs.static)
+
+    def value(self, *given: Array) -> Array:
+        args = given[: len(self.inputs.arrays)]
+        if Operator.VALUE in self.problem.reference:
+            return np.asarray(self.call(Operator.VALUE, args))
+        return np.asarray(self.problem.objective(*args, xp=np, **self.inputs.static))
+
+    def gradient(self, *given: Array) -> tuple[Array, ...]:
+        return _tuple(self.call(Operator.GRADIENT, given))
+
+    def jacobian(self, *given: Array) -> tuple[Array, ...]:
+        operator = Operator.JACOBIAN if Operator.JACOBIAN in self.problem.reference else Operator.GRADIENT
+        return _tuple(self.call(operator, given))
+
+    def hessian(self, *given: Array) -> tuple[tuple[Array, ...], ...]:
+        blocks = self.call(Operator.HESSIAN, given)
+        return tuple(map(_tuple, blocks)) if isinstance(blocks, (tuple, list)) else ((np.asarray(blocks),),)
+
+    def jvp(self, *given: Array) -> Array:
+        tangents = self.split(given)[1]
+        return _sum(_apply(block, t) for block, t in zip(self.jacobian(*given), tangents, strict=True))
+
+    def vjp(self, *given: Array) -> tuple[Array, ...]:
+        (cotangent,) = self.split(given)[1]
+        return tuple(_apply_transposed(block, cotangent) for block in self.jacobian(*given))
+
+    def hvp(self, *given: Array) -> tuple[Array, ...]:
+        tangents = self.split(given)[1]
+        return tuple(
+            _sum(_apply(block, t) for block, t in zip(row, tangents, strict=True)) for row in self.hessian(*given)
+        )
+
+
+def first_step(optimizer: Optimizer, params: Sequence[Array], grads: Sequence[Array]) -> tuple[Array, ...]:
+    """The parameters after one update from a fresh state; the rules stand in `Optimizer`, here with n = 1."""
+    return tuple(np.asarray(p - _UPDATES[optimizer.name](optimizer, g)) for p, g in zip(params, grads, strict=True))
+
+
+def _plain_update(o: Optimizer, g: Array) -> Array:
+    return g * o.learning_rate
+
+
+def _nesterov_update(o: Optimizer, g: Array) -> Array:
+    return o.learning_rate * (g + o.momentum * g)
+
+
+def _adam_update(o: Optimizer, g: Array) -> Array:
+    eps = o.eps / math.sqrt(1 - o.b2) if o.eps_hat else o.eps
+    return o.learning_rate * g / (np.abs(g) + eps)
+
+
+#: From a fresh state momentum is plain descent, and Adam's corrected moments are g and g^2.
+_UPDATES: Mapping[str, Callable[[Optimizer, Array], Array]] = {
+    "sgd": _plain_update,
+    "momentum": _plain_update,
+    "nesterov": _nesterov_update,
+    "adam": _adam_update,
+}
+
+
+def _tuple(arrays: Any) -> tuple[Array, ...]:
+    return tuple(map(np.asarray, arrays)) if isinstance(arrays, (tuple, list)) else (np.asarray(arrays),)
+
+
+def _sum(parts: Any) -> Array:
+    first, *rest = parts
+    return np.asarray(sum(rest, start=first))
+
+
+def _apply(block: Array, tangent: Array) -> Array:
+    """Contract the trailing axes of a Jacobian block with a tangent of that shape."""
+    return np.asarray(np.tensordot(block, tangent, axes=tangent.ndim))
+
+
+def _apply_transposed(block: Array, cotangent: Array) -> Array:
+    """Contract the leading axes of a Jacobian block with a cotangent of that shape."""
+    return np.asarray(np.tensordot(cotangent, block, axes=cotangent.ndim))
