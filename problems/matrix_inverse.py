@@ -1,0 +1,98 @@
+"""Find Y with X Y = I by descent: the sum of absolute residuals, and the sum of squared ones."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from problems.problem import SCALAR, Adaptive, Array, Descent, Inputs, Problem
+from vocabulary import Operator, Optimizer
+
+_SOURCE = "classic study: X Y = I for a random 3x3 X, RandomState(seed): X = rand(3, 3), Y0 = rand(3, 3)"
+
+
+def _absolute(Y: Any, X: Any, target: Any, *, xp: Any) -> Any:
+    return xp.sum(xp.abs(xp.matmul(X, Y) - target))
+
+
+def _squared(Y: Any, X: Any, target: Any, *, xp: Any) -> Any:
+    residual = xp.matmul(X, Y) - target
+    return xp.sum(residual * residual)
+
+
+def _absolute_gradient(Y: Array, X: Array, target: Array) -> Array:
+    # Where a residual is exactly 0 the subgradient sign(0) = 0 is taken; any value in [-1, 1] is one.
+    return np.asarray(X.T @ np.sign(X @ Y - target))
+
+
+def _squared_gradient(Y: Array, X: Array, target: Array) -> Array:
+    return np.asarray(2 * (X.T @ (X @ Y - target)))
+
+
+def _squared_hessian(Y: Array, X: Array, target: Array) -> Array:  # noqa: ARG001 - it is constant in Y
+    """``H[i, j, k, l] = 2 (X^T X)[i, k] delta[j, l]``."""
+    n = Y.shape[1]
+    return np.asarray(np.multiply.outer(2 * (X.T @ X), np.eye(n, dtype=X.dtype)).transpose(0, 2, 1, 3))
+
+
+def _inputs(rng: np.random.Generator, n: int) -> Inputs:
+    X, Y = rng.random((n, n)), rng.random((n, n))
+    return Inputs((Y,), (X, np.eye(n)))
+
+
+def _drawn(seed: int) -> tuple[Inputs, np.random.RandomState]:
+    stream = np.random.RandomState(seed)
+    X, Y = stream.rand(3, 3), stream.rand(3, 3)
+    return Inputs((Y,), (X, np.eye(3))), stream
+
+
+def _start(seed: int) -> Inputs:
+    return _drawn(seed)[0]
+
+
+def _stream(seed: int) -> np.random.RandomState:
+    return _drawn(seed)[1]
+
+
+# The step size starts at 0.01; only the rate of the optimizer is used with an adaptive descent.
+_descent = partial(Descent, optimizer=Optimizer("sgd", learning_rate=0.01), start=_start, max_iterations=1_000_000)
+
+PROBLEMS = (
+    Problem(
+        name="matrix_inverse_absolute",
+        title="Y with X Y = I: sum |X Y - I|",
+        source=f"{_SOURCE}; dE/dY = X^T sign(X Y - I), with a kink wherever a residual is 0; no curvature elsewhere",
+        sizes={"small": 3, "medium": 30, "large": 100},
+        inputs=_inputs,
+        objective=_absolute,
+        operators=SCALAR - {Operator.HVP, Operator.HESSIAN},
+        reference={
+            Operator.VALUE: lambda Y, X, target: np.sum(np.abs(X @ Y - target)),
+            Operator.GRADIENT: _absolute_gradient,
+        },
+        descent={
+            "fresh": _descent(stop_loss=1e-3, stop_when="after", adaptive=Adaptive(_stream, gradient="fresh")),
+            "stale": _descent(stop_loss=1e-3, stop_when="after", adaptive=Adaptive(_stream, gradient="stale")),
+            # Without restarts it stalls at E = 2.78, long before this bound.
+            "no_restarts": _descent(
+                stop_loss=1e-3, stop_when="after", max_iterations=1000, adaptive=Adaptive(_stream, max_restarts=0)
+            ),
+        },
+    ),
+    Problem(
+        name="matrix_inverse_squared",
+        title="Y with X Y = I: sum (X Y - I)^2",
+        source=f"{_SOURCE}; dE/dY = 2 X^T (X Y - I)",
+        sizes={"small": 3, "medium": 10, "large": 50},
+        inputs=_inputs,
+        objective=_squared,
+        reference={
+            Operator.VALUE: lambda Y, X, target: np.sum((X @ Y - target) ** 2),
+            Operator.GRADIENT: _squared_gradient,
+            Operator.HESSIAN: _squared_hessian,
+        },
+        descent={"fresh": _descent(stop_loss=1e-7, stop_when="after", adaptive=Adaptive(_stream))},
+    ),
+)
