@@ -1,0 +1,185 @@
+"""Data types of the TensorFlow namespace, and what a Python scalar becomes beside an array.
+
+TensorFlow promotes nothing: ``float32 * float64`` raises, in an operator as in a function of this
+namespace. Python scalars are weak: they take the dtype of the array they stand beside.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = [
+    "__array_namespace_info__",
+    "astype",
+    "bool",
+    "can_cast",
+    "complex64",
+    "complex128",
+    "finfo",
+    "float32",
+    "float64",
+    "iinfo",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "isdtype",
+    "result_type",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+]
+
+Tensor = Any
+DType = Any
+
+bool = tf.bool
+int8, int16, int32, int64 = tf.int8, tf.int16, tf.int32, tf.int64
+uint8, uint16, uint32, uint64 = tf.uint8, tf.uint16, tf.uint32, tf.uint64
+float32, float64 = tf.float32, tf.float64
+complex64, complex128 = tf.complex64, tf.complex128
+
+_KINDS: dict[str, tuple[DType, ...]] = {
+    "bool": (bool,),
+    "signed integer": (int8, int16, int32, int64),
+    "unsigned integer": (uint8, uint16, uint32, uint64),
+    "real floating": (float32, float64),
+    "complex floating": (complex64, complex128),
+}
+_KINDS["integral"] = _KINDS["signed integer"] + _KINDS["unsigned integer"]
+_KINDS["numeric"] = _KINDS["integral"] + _KINDS["real floating"] + _KINDS["complex floating"]
+
+_SCALARS = (builtins.bool, int, float, complex)
+#: What a Python scalar becomes where no array stands beside it; NumPy's choice.
+_DEFAULTS: dict[type, DType] = {builtins.bool: bool, int: int64, float: float64, complex: complex128}
+
+
+def match(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """Two operands as tensors; a Python scalar takes the dtype of the other one."""
+    if isinstance(x2, _SCALARS):
+        x1 = tensor(x1)
+        return x1, tf.convert_to_tensor(x2, x1.dtype)
+    if isinstance(x1, _SCALARS):
+        return tf.convert_to_tensor(x1, x2.dtype), x2
+    return x1, x2
+
+
+def tensor(x: Any) -> Tensor:
+    """``x`` as a tensor, Python scalars in the default dtypes."""
+    if isinstance(x, _SCALARS):
+        default = next(dtype for kind, dtype in _DEFAULTS.items() if isinstance(x, kind))
+        return tf.convert_to_tensor(x, default)
+    return tf.convert_to_tensor(x)
+
+
+def widened(x: Tensor, dtype: DType | None) -> Tensor:
+    """What a sum or product runs over: ``dtype``, or at least the default integer for integers."""
+    if dtype is None:
+        if x.dtype == bool or x.dtype in _KINDS["signed integer"]:
+            dtype = int64
+        elif x.dtype in _KINDS["unsigned integer"]:
+            dtype = uint64
+    return x if dtype is None or x.dtype == dtype else tf.cast(x, dtype)
+
+
+def is_integral(x: Tensor) -> builtins.bool:
+    """Whether ``x`` holds integers, for which rounding does nothing."""
+    return builtins.bool(x.dtype.is_integer)
+
+
+def astype(x: Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: Any = None) -> Tensor:
+    """``x`` in another dtype; tensors are immutable, so ``copy`` and ``device`` change nothing."""
+    del copy, device
+    return tf.cast(x, dtype)
+
+
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """The dtype the standard's promotion table gives; Python scalars are weak."""
+    return tf.as_dtype(np.result_type(*(_for_numpy(a) for a in arrays_and_dtypes)))
+
+
+def can_cast(from_: Any, to: DType, /) -> builtins.bool:
+    """Whether the cast loses nothing."""
+    return builtins.bool(np.can_cast(_for_numpy(from_), to.as_numpy_dtype))
+
+
+def _for_numpy(a: Any) -> Any:
+    if isinstance(a, _SCALARS):
+        return a
+    return np.dtype(getattr(a, "dtype", a).as_numpy_dtype)
+
+
+def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> builtins.bool:
+    """Whether ``dtype`` is of a kind such as ``"real floating"``, is that dtype, or one of several."""
+    if isinstance(kind, tuple):
+        return any(isdtype(dtype, one) for one in kind)
+    if isinstance(kind, str):
+        if kind not in _KINDS:
+            raise ValueError(f"got kind {kind!r}, expected one of: {', '.join(_KINDS)}")
+        return dtype in _KINDS[kind]
+    return builtins.bool(dtype == kind)
+
+
+class FloatInfo(NamedTuple):
+    """Limits of a floating dtype, as Python floats."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: DType
+
+
+class IntInfo(NamedTuple):
+    """Limits of an integer dtype."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: DType
+
+
+def finfo(type: Any, /) -> FloatInfo:
+    """Limits of a floating dtype, or of the parts of a complex one."""
+    info = np.finfo(_for_numpy(type))
+    limits = (float(info.eps), float(info.max), float(info.min), float(info.smallest_normal))
+    return FloatInfo(info.bits, *limits, tf.as_dtype(info.dtype))
+
+
+def iinfo(type: Any, /) -> IntInfo:
+    """Limits of an integer dtype."""
+    info = np.iinfo(_for_numpy(type))
+    return IntInfo(info.bits, int(info.max), int(info.min), tf.as_dtype(info.dtype))
+
+
+class __array_namespace_info__:  # noqa: N801 - the standard's name
+    """What this namespace offers, as the standard's inspection interface."""
+
+    def capabilities(self) -> dict[str, Any]:
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 8}
+
+    def default_device(self) -> str:
+        return self.devices()[0]
+
+    def devices(self) -> list[str]:
+        return [device.name for device in tf.config.list_logical_devices()]
+
+    def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
+        del device
+        return {
+            "real floating": float64,
+            "complex floating": complex128,
+            "integral": int64,
+            "indexing": int64,
+        }
+
+    def dtypes(self, *, device: Any = None, kind: str | tuple[str, ...] | None = None) -> dict[str, DType]:
+        del device
+        every = (bool, *_KINDS["numeric"])
+        return {d.name: d for d in every if kind is None or isdtype(d, kind)}

@@ -1,0 +1,397 @@
+"""TensorFlow: `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`, traced by `tf.function`.
+
+Each operator is written once, as the plain eager code a TensorFlow user would write (`_OPERATORS`).
+The variants differ in who runs it: ``eager`` hands that function out as it is; the default traces it
+into a graph for the shapes and dtypes it is prepared for, and ``xla`` compiles that graph. What comes
+back from a trace is the concrete function, whose call costs 100 us where that of a ``tf.function`` with
+an input signature costs 180 us (float64, two 3x3 inputs, TensorFlow 2.21): it has no dispatch on types.
+AutoGraph is off, so an ``if`` on a traced value raises instead of being rewritten.
+
+Normalised, and to be said wherever results are shown: an input on which the output does not depend has a
+gradient of zeros (TensorFlow's default is ``None``), and sparse gradients (``IndexedSlices``) are made dense.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.interface import Backend, Function, Unsupported, Var, bare
+from backends.namespaces.tensorflow_idioms import IDIOMS
+from vocabulary import Operator, Optimizer
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What an operator is made of: ``function(*args)`` and the arguments it is differentiated by."""
+
+    tf: Any
+    function: Function
+    argnums: tuple[int, ...]
+    n_args: int
+    #: Whether `tf.vectorized_map` replaces the loop over output entries in Jacobians.
+    vectorized: bool
+
+    def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], list[Var], Sequence[Var]]:
+        """(arguments, the differentiated among them, directions).
+
+        A tape knows a tensor by its identity: given the same tensor twice, it would count both uses in
+        both gradients, so that then each argument becomes a tensor of its own.
+        """
+        args = given[: self.n_args]
+        if len({id(a) for a in args}) < len(args):
+            args = [self.tf.identity(a) for a in args]
+        return args, [args[i] for i in self.argnums], given[self.n_args :]
+
+    def value(self, args: Sequence[Var]) -> Var:
+        return self.tf.convert_to_tensor(self.function(*args))
+
+    def scalar(self, args: Sequence[Var]) -> Var:
+        y = self.value(args)
+        if y.shape.rank != 0:
+            raise ValueError(
+                f"got an output of shape {tuple(y.shape)}, expected (): pass a scalar function, or use vjp"
+            )
+        return y
+
+    def tape(self, persistent: bool = False) -> Any:
+        return self.tf.GradientTape(persistent=persistent, watch_accessed_variables=False)
+
+    def tangent(self, forward: Any, y: Var) -> Var:
+        zero = self.tf.UnconnectedGradients.ZERO
+        return self.tf.convert_to_tensor(forward.jvp(y, unconnected_gradients=zero))
+
+    def reverse(self, tape: Any, y: Var, xs: Sequence[Var], cotangent: Any = None) -> tuple[Var, ...]:
+        zero = self.tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(y, xs, output_gradients=cotangent, unconnected_gradients=zero)
+        return tuple(self.tf.convert_to_tensor(g) for g in gradients)
+
+    def jacobian(self, tape: Any, y: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
+        if 0 in tuple(y.shape):
+            return tuple(self.tf.zeros(tuple(y.shape) + tuple(x.shape), y.dtype) for x in xs)
+        zero = self.tf.UnconnectedGradients.ZERO
+        blocks = tape.jacobian(y, xs, unconnected_gradients=zero, experimental_use_pfor=self.vectorized)
+        return tuple(
+            self.tf.reshape(self.tf.convert_to_tensor(b), tuple(y.shape) + tuple(x.shape))
+            for b, x in zip(blocks, xs, strict=True)
+        )
+
+
+def _value(p: _Problem) -> Function:
+    return lambda *args: p.value(args)
+
+
+def _gradient(p: _Problem) -> Function:
+    def gradient(*given: Var) -> tuple[Var, ...]:
+        args, xs, _ = p.split(given)
+        with p.tape() as tape:
+            tape.watch(xs)
+            y = p.scalar(args)
+        return p.reverse(tape, y, xs)
+
+    return gradient
+
+
+def _value_and_gradient(p: _Problem) -> Function:
+    def value_and_gradient(*given: Var) -> tuple[Var, tuple[Var, ...]]:
+        args, xs, _ = p.split(given)
+        with p.tape() as tape:
+            tape.watch(xs)
+            y = p.scalar(args)
+        return y, p.reverse(tape, y, xs)
+
+    return value_and_gradient
+
+
+def _jvp(p: _Problem) -> Function:
+    def jvp(*given: Var) -> Var:
+        args, xs, tangents = p.split(given)
+        with p.tf.autodiff.ForwardAccumulator(xs, list(tangents)) as forward:
+            y = p.value(args)
+        return p.tangent(forward, y)
+
+    return jvp
+
+
+def _vjp(p: _Problem) -> Function:
+    def vjp(*given: Var) -> tuple[Var, ...]:
+        args, xs, (cotangent,) = p.split(given)
+        with p.tape() as tape:
+            tape.watch(xs)
+            y = p.value(args)
+        return p.reverse(tape, y, xs, cotangent)
+
+    return vjp
+
+
+def _jacobian(p: _Problem) -> Function:
+    def jacobian(*given: Var) -> tuple[Var, ...]:
+        args, xs, _ = p.split(given)
+        with p.tape(persistent=True) as tape:
+            tape.watch(xs)
+            y = p.value(args)
+        return p.jacobian(tape, y, xs)
+
+    return jacobian
+
+
+def _hvp(p: _Problem) -> Function:
+    """Forward over reverse: the tangent of the gradient."""
+
+    def hvp(*given: Var) -> tuple[Var, ...]:
+        args, xs, tangents = p.split(given)
+        with p.tf.autodiff.ForwardAccumulator(xs, list(tangents)) as forward:
+            with p.tape() as tape:
+                tape.watch(xs)
+                y = p.scalar(args)
+            gradients = p.reverse(tape, y, xs)
+        return tuple(p.tangent(forward, g) for g in gradients)
+
+    return hvp
+
+
+def _hessian(p: _Problem) -> Function:
+    """Reverse over reverse: the Jacobian of each gradient."""
+
+    def hessian(*given: Var) -> tuple[tuple[Var, ...], ...]:
+        args, xs, _ = p.split(given)
+        with p.tape(persistent=True) as outer:
+            outer.watch(xs)
+            with p.tape() as inner:
+                inner.watch(xs)
+                y = p.scalar(args)
+            gradients = p.reverse(inner, y, xs)
+        return tuple(p.jacobian(outer, g, xs) for g in gradients)
+
+    return hessian
+
+
+def _jvp_by_two_tapes(p: _Problem) -> Function:
+    """The pull-back is linear in its cotangent, so that its gradient along the tangents is the tangent."""
+
+    def jvp(*given: Var) -> Var:
+        args, xs, tangents = p.split(given)
+        with p.tape() as outer:
+            with p.tape() as inner:
+                inner.watch(xs)
+                y = p.value(args)
+            cotangent = p.tf.zeros_like(y)
+            outer.watch(cotangent)
+            pulled = p.reverse(inner, y, xs, cotangent)
+        (tangent,) = p.reverse(outer, pulled, [cotangent], list(tangents))
+        return tangent
+
+    return jvp
+
+
+def _hvp_by_two_tapes(p: _Problem) -> Function:
+    """Reverse over reverse: the pull-back of the gradient."""
+
+    def hvp(*given: Var) -> tuple[Var, ...]:
+        args, xs, tangents = p.split(given)
+        with p.tape() as outer:
+            outer.watch(xs)
+            with p.tape() as inner:
+                inner.watch(xs)
+                y = p.scalar(args)
+            gradients = p.reverse(inner, y, xs)
+        return p.reverse(outer, gradients, xs, list(tangents))
+
+    return hvp
+
+
+_OPERATORS: Mapping[Operator, Callable[[_Problem], Function]] = MappingProxyType(
+    {
+        Operator.VALUE: _value,
+        Operator.GRADIENT: _gradient,
+        Operator.VALUE_AND_GRADIENT: _value_and_gradient,
+        Operator.JVP: _jvp,
+        Operator.VJP: _vjp,
+        Operator.JACOBIAN: _jacobian,
+        Operator.HVP: _hvp,
+        Operator.HESSIAN: _hessian,
+    }
+)
+
+#: Taken where tracing `_OPERATORS` fails. In TensorFlow 2.21 a graph has no forward mode through a while loop
+#: that fills a `tf.TensorArray` (TypeError: variant dtype), some operations have no second gradient, and
+#: the vectorized Jacobian knows neither the second derivative of a while loop nor, under XLA, its lists.
+_SECOND_WAYS: Mapping[Operator, Callable[[_Problem], Function]] = MappingProxyType(
+    {
+        Operator.JVP: _jvp_by_two_tapes,
+        Operator.HVP: _hvp_by_two_tapes,
+        Operator.JACOBIAN: lambda p: _jacobian(replace(p, vectorized=False)),
+        Operator.HESSIAN: lambda p: _hessian(replace(p, vectorized=False)),
+    }
+)
+
+
+@final
+class TensorFlowBackend(Backend):
+    """TensorFlow 2 with Keras 3 optimizers."""
+
+    name = "tensorflow"
+    requires = ("tensorflow", "keras")
+    variants = MappingProxyType(
+        {
+            "": "GradientTape and ForwardAccumulator inside tf.function",
+            "eager": "the plain tape, operation by operation",
+            "xla": "inside tf.function(jit_compile=True)",
+        }
+    )
+    native = frozenset(_OPERATORS)
+    idioms: ClassVar[Mapping[str, str]] = IDIOMS
+
+    def open(self) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        from backends.namespaces import tensorflow as namespace
+
+        _set_threads(tf)
+        tf.get_logger().setLevel("ERROR")
+        # float32 means float32: no 10-bit mantissas in matrix products.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        self._tf, self.xp = tf, namespace
+        self._asynchronous = bool(tf.config.list_physical_devices("GPU"))
+        self._updates: dict[Any, Any] = {}
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        return {"tf": self._tf, "np": np}
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        if self._tf.is_tensor(array):
+            array = array.numpy()
+        # A tensor may share the memory of the array it is made of: it gets one of its own.
+        return self._tf.constant(np.array(array, dtype=dtype))
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var.numpy())
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        tf, chosen = self._tf, (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+        def gradient(*args: Var) -> Any:
+            # Fresh tensors: the tape would also see uses of the callers' own ones inside ``f``.
+            fresh = [tf.identity(a) for a in args]
+            _refuse_integers(fresh, chosen)
+            p = _Problem(tf, bare(f), chosen, len(fresh), vectorized=False)
+            gradients = _gradient(p)(*fresh)
+            return gradients[0] if isinstance(argnums, int) else gradients
+
+        return gradient
+
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]:
+        """One update by ``tf.keras.optimizers``; ``state`` is the optimizer's variables, as tensors.
+
+        Momentum is Keras': ``v = momentum v - lr g``, which is `vocabulary.Optimizer` for a constant rate only.
+        """
+        from backends.namespaces.tensorflow_keras import build_update
+
+        specs = self._specs(params)
+        key = (replace(optimizer, learning_rate=0.0), *((tuple(s.shape), s.dtype) for s in specs))
+        if key not in self._updates:
+            self._updates[key] = build_update(
+                optimizer, specs, traced=self.variant != "eager", compiled=self.variant == "xla"
+            )
+        update, initial = self._updates[key]
+        rate = self._tf.constant(
+            optimizer.learning_rate, "float64" if any(s.dtype == self._tf.float64 for s in specs) else "float32"
+        )
+        new, slots = update(rate, list(params), list(grads), initial if state is None else state)
+        return tuple(new), slots
+
+    def _specs(self, given: Sequence[Var]) -> list[Any]:
+        return [self._tf.TensorSpec(a.shape, a.dtype) for a in given]
+
+    def _native(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        argnums: tuple[int, ...],
+        directions: Sequence[Var],
+    ) -> Callable[..., Any]:
+        if operator != Operator.VALUE:
+            _refuse_integers(args, argnums)
+        # Eager vectorization traces anew at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
+        p = _Problem(self._tf, bare(f), argnums, len(args), vectorized=self.variant != "eager")
+        if self.variant == "eager":
+            return _OPERATORS[operator](p)
+        given = [*args, *directions]
+        try:
+            return self._traced(_OPERATORS[operator](p), given)
+        except Exception as first:
+            if operator not in _SECOND_WAYS:
+                raise
+            try:
+                return self._traced(_SECOND_WAYS[operator](p), given)
+            except Exception:
+                # The objective itself is at fault: its first complaint is the one to read.
+                raise first from None
+
+    def _traced(self, function: Function, given: Sequence[Var]) -> Callable[..., Any]:
+        traced = self._tf.function(function, autograph=False, jit_compile=self.variant == "xla" or None)
+        concrete = traced.get_concrete_function(*self._specs(given))
+        if self.variant == "xla":
+            self._compile(concrete, given)
+        return concrete  # type: ignore[no-any-return]
+
+    def _compile(self, concrete: Callable[..., Any], given: Sequence[Var]) -> None:
+        """XLA compiles at the first call and there is no other way to ask for it."""
+        errors = self._tf.errors
+        try:
+            concrete(*given)
+        except (errors.InvalidArgumentError, errors.UnimplementedError) as error:
+            raise Unsupported(f"XLA cannot compile this: {error.message.splitlines()[0]}") from error
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        """`tf.while_loop`; the first round is unrolled, since it tells what ``f`` returns."""
+        tf = self._tf
+        n = tf.nest.flatten(xs)[0].shape[0]
+        if n == 0:
+            _, y = f(init, tf.nest.map_structure(lambda x: tf.zeros(x.shape[1:], x.dtype), xs))
+            return init, tf.nest.map_structure(lambda leaf: tf.zeros((0, *leaf.shape), leaf.dtype), y)
+        carry, y = f(init, tf.nest.map_structure(lambda x: x[0], xs))
+        arrays = tf.nest.map_structure(
+            lambda leaf: tf.TensorArray(leaf.dtype, size=n, element_shape=leaf.shape).write(0, leaf), y
+        )
+
+        def body(i: Var, carry: Any, arrays: Any) -> tuple[Any, Any, Any]:
+            carry, y = f(carry, tf.nest.map_structure(lambda x: x[i], xs))
+            return i + 1, carry, tf.nest.map_structure(lambda array, leaf: array.write(i, leaf), arrays, y)
+
+        # XLA differentiates a loop only if it knows how long it can be.
+        _, carry, arrays = tf.while_loop(
+            lambda i, *_: i < n, body, (tf.constant(1), carry, arrays), maximum_iterations=n - 1
+        )
+        return carry, tf.nest.map_structure(lambda array: array.stack(), arrays)
+
+    def block(self, out: Any) -> Any:
+        """TensorFlow's CPU kernels are done when the call returns; accelerators are waited for."""
+        if self._asynchronous:
+            self._tf.test.experimental.sync_devices()
+        return out
+
+
+def _refuse_integers(args: Sequence[Var], argnums: tuple[int, ...]) -> None:
+    """A tape logs a warning for integers and gives no gradient."""
+    for i in argnums:
+        if not (args[i].dtype.is_floating or args[i].dtype.is_complex):
+            raise TypeError(f"got dtype {args[i].dtype.name} for differentiated argument {i}, expected a floating one")
+
+
+def _set_threads(tf: Any) -> None:
+    """Thread counts from the environment, which TensorFlow's own builds do not all read."""
+    for variable, knob in (("TF_NUM_INTRAOP_THREADS", "intra_op"), ("TF_NUM_INTEROP_THREADS", "inter_op")):
+        wanted = int(os.environ.get(variable, "0"))
+        if wanted and getattr(tf.config.threading, f"get_{knob}_parallelism_threads")() != wanted:
+            getattr(tf.config.threading, f"set_{knob}_parallelism_threads")(wanted)
