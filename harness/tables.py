@@ -262,11 +262,11 @@ def _column(series: pd.Series[str], kind: Any, path: Any) -> Any:
     base = typing.get_args(kind)[0] if optional else kind
     try:
         if base is float:
-            return [float(text) if text else float("nan") for text in series]
+            return pd.Series([float(text) if text else float("nan") for text in series], dtype="float64")
         if base is int:
             return pd.array([int(text) if text else pd.NA for text in series], dtype="Int64" if optional else "int64")
         if base is bool:
-            return [{"True": True, "False": False}[text] for text in series]
+            return pd.Series([{"True": True, "False": False}[text] for text in series], dtype="bool")
     except (ValueError, TypeError, KeyError) as error:
         raise TableError(
             f"got a cell in column {series.name!r} of {path} that is no {base.__name__}: {error}"

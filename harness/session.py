@@ -1,0 +1,155 @@
+"""The verbs of the command line: each takes parsed options and returns an exit code.
+
+Results go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import backends
+import problems
+from harness import environment, summary, tables
+from harness.client import writable
+from harness.plan import DEFAULT_BACKENDS, PlanError, plan
+from harness.runner import Runner, Settings
+from harness.store import RunFolder
+from harness.tables import CellRow
+from vocabulary import Status
+
+OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+#: Something broke, as opposed to being absent.
+_BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
+
+#: Tables and words fit a terminal of this width.
+_WIDTH = 80
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compute, check and time what is asked for; write the tables; print the summary."""
+    try:
+        planned = plan(
+            options.problems,
+            options.backend or DEFAULT_BACKENDS,
+            options.operator,
+            options.dtype or ("float64",),
+            options.size or ("small",),
+            options.seed,
+        )
+    except PlanError as error:
+        return _usage(str(error))
+    settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
+    folder = open_folder(options, planned.seed, settings)
+    if isinstance(folder, int):
+        return folder
+    interrupted = False
+    try:
+        with _progress() as bar:
+            task = bar.add_task("", total=len(planned.cells))
+            Runner(planned, settings, folder, lambda row: _tell(bar, task, row)).run()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        folder.close()
+    summary.show(folder.path, console())
+    print(f"tables: {folder.path}")
+    return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def listing() -> int:
+    """Problems and backends with what is installed, importing no framework."""
+    out = console()
+    table = Table(title="Problems", title_justify="left", box=None)
+    for name in ("name", "what", "sizes", "descents"):
+        table.add_column(name, overflow="fold")
+    for problem in problems.available().values():
+        sizes = " ".join(f"{name}={n}" for name, n in problem.sizes.items())
+        table.add_row(problem.name, problem.title, sizes, " ".join(problem.descent))
+    out.print(table)
+    table = Table(title="Backends", title_justify="left", box=None)
+    for name in ("name", "installed", "native operators"):
+        table.add_column(name, overflow="fold")
+    found = environment.versions()
+    for backend in backends.available().values():
+        absent = backends.missing(backend)
+        have = " ".join(f"{name} {found.get(name, '?')}" for name in backend.requires if name not in absent)
+        state = f"no: {' '.join(absent)} missing" if absent else have or "yes"
+        table.add_row(backend.name, state, " ".join(sorted(backend.native)))
+        for variant, words in backend.variants.items():
+            if variant:
+                table.add_row(f"{backend.name}:{variant}", "", words)
+    out.print(table)
+    return OK
+
+
+def open_folder(options: argparse.Namespace, seed: int, settings: Settings) -> RunFolder | int:
+    """The run's folder with its row in ``runs.csv``, or the exit code if it cannot be written to."""
+    reason = writable(options.out)
+    if reason:
+        return _usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
+    folder = RunFolder(options.out)
+    row = tables.Run(
+        run_id=folder.run_id,
+        schema_version=tables.SCHEMA_VERSION,
+        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=options.command,
+        git_commit=environment.git_commit(),
+        seed=seed,
+        threads=settings.threads,
+        rounds=settings.rounds,
+        versions=json.dumps(environment.versions()),
+        **environment.machine(),  # type: ignore[arg-type]
+    )
+    folder.add({"runs": [row]})
+    return folder
+
+
+def exit_code(rows: Sequence[CellRow]) -> int:
+    """1 if some result is wrong, else 3 if some cell broke, else 0."""
+    statuses = {row.status for row in rows}
+    if Status.WRONG in statuses:
+        return WRONG
+    return FAILED if statuses & _BROKEN else OK
+
+
+def console() -> Console:
+    """Standard output, never wider than 80 columns unless the terminal says so."""
+    made = Console(highlight=False)
+    if not made.is_terminal or made.width < _WIDTH:
+        made = Console(highlight=False, width=_WIDTH)
+    return made
+
+
+def _progress() -> Progress:
+    """A live bar in a terminal; elsewhere nothing, since `_tell` prints plain lines."""
+    err = Console(stderr=True)
+    return Progress(
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+
+
+def _tell(bar: Progress, task: object, row: CellRow) -> None:
+    if not bar.disable:
+        bar.update(task, advance=1, description=f"{row.cell_id} {row.status}"[: _WIDTH - 45])  # type: ignore[arg-type]
+    elif row.status != Status.OK:
+        print(f"{row.cell_id}: {row.status}: {row.message}", file=sys.stderr)
+
+
+def _usage(message: str) -> int:
+    print(f"autodiff-compare: {message}", file=sys.stderr)
+    return USAGE
