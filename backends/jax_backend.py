@@ -1,0 +1,248 @@
+"""JAX: one jitted function per operator, compiled ahead of time; variant ``eager`` runs op by op.
+
+``jax.numpy`` follows the array API standard 2024.12 as it is, so it is the namespace. 64-bit types are
+switched on, since without them float64 input silently becomes float32.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.interface import Backend, Function, Var, bare
+from vocabulary import Operator, Optimizer
+
+Prepared = Callable[..., Any]
+Argnums = tuple[int, ...]
+
+
+@final
+class JaxBackend(Backend):
+    """JAX on the CPU (unless ``JAX_PLATFORMS`` says otherwise)."""
+
+    name = "jax"
+    requires = ("jax", "jaxlib", "optax")
+    variants = MappingProxyType({"": "jit, compiled ahead of time", "eager": "op by op, without jit"})
+    native = frozenset(set(Operator) - {Operator.STEP})
+    idioms: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "value": """
+                answer = (lambda x: x**2 - 2 * x + 1)(5.0)
+            """,
+            "gradient": """
+                answer = jax.grad(lambda x: x**2 - 2 * x + 1)(5.0)
+            """,
+            "intermediate_dropped": """
+                def f(x):
+                    z = 2 * x
+                    return x**2 - z + 1
+
+                dx = jax.grad(f)(5.0)
+                answer = None  # a gradient exists only for what was an argument
+            """,
+            "intermediate_retained": """
+                def f(x, nudge):
+                    z = 2 * x + nudge  # the gradient of z is that of an addition to it
+                    return x**2 - z + 1
+
+                answer = jax.grad(f, argnums=1)(5.0, 0.0)
+            """,
+            "seed_ones": """
+                x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+                y, pull_back = jax.vjp(lambda x: x**2 - 2 * x + 1, x)
+                (answer,) = pull_back(jnp.ones_like(y))
+            """,
+            "seed_rows": """
+                x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+                y, pull_back = jax.vjp(lambda x: x**2 - 2 * x + 1, x)
+                (answer,) = pull_back(jnp.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]))
+            """,
+            "no_seed": """
+                x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+                answer = jax.grad(lambda x: x**2 - 2 * x + 1)(x)
+            """,
+            "second_derivative": """
+                first = jax.grad(lambda x: x**3)
+                answer = [first(5.0), jax.grad(first)(5.0)]
+            """,
+            "third_derivative": """
+                answer = jax.grad(jax.grad(jax.grad(lambda x: x**3)))(5.0)
+            """,
+            "accumulates": """
+                first = jax.grad(lambda x: x**3)
+                held = first(5.0)
+                held = jax.grad(first)(5.0)
+                answer = held
+            """,
+            "cleared": """
+                first = jax.grad(lambda x: x**3)
+                held = first(5.0)
+                held = jax.grad(first)(5.0)
+                answer = held
+            """,
+            "recording_kept": """
+                y, pull_back = jax.vjp(lambda x: x**3, 5.0)
+                answer = [pull_back(1.0)[0], pull_back(1.0)[0]]
+            """,
+            "unused_input": """
+                answer = jax.grad(lambda a, b: a**2, argnums=1)(5.0, 2.0)
+            """,
+            "integer_input": """
+                answer = jax.grad(lambda x: x**2)(5)
+            """,
+        }
+    )
+
+    def open(self) -> None:
+        import jax
+        import jax.numpy
+        import optax
+
+        config: Any = jax.config
+        config.update("jax_enable_x64", True)
+        if "JAX_PLATFORMS" not in os.environ:
+            config.update("jax_platforms", "cpu")
+        self._jax: Any = jax
+        self._optax: Any = optax
+        self.xp = jax.numpy
+        self._updates: dict[Optimizer, Prepared] = {}
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        return {"jax": self._jax, "jnp": self._jax.numpy, "np": np}
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        return self._jax.numpy.array(np.asarray(array, dtype=dtype), copy=True)
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var)
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        which = argnums if isinstance(argnums, int) else tuple(argnums)
+        gradient: Callable[..., Any] = self._jax.grad(bare(f), which)
+        return gradient
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        carry, ys = self._jax.lax.scan(f, init, xs)
+        return carry, ys
+
+    def block(self, out: Any) -> Any:
+        return self._jax.block_until_ready(out)
+
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]:
+        """One update by optax; the state is the update count and optax's own state."""
+        n, inner = state or (0, None)
+        # optax adds eps to sqrt(v/(1-b2^n)); dividing it by the same root turns it into eps-hat.
+        eps = optimizer.eps / math.sqrt(1 - optimizer.b2 ** (n + 1)) if optimizer.eps_hat else optimizer.eps
+        new, inner = self._update(optimizer)(tuple(params), tuple(grads), inner, eps)
+        return new, (n + 1, inner)
+
+    def _update(self, optimizer: Optimizer) -> Prepared:
+        if optimizer not in self._updates:
+            update = functools.partial(_update, self._optax, optimizer)
+            self._updates[optimizer] = update if self.variant == "eager" else self._jax.jit(update)
+        return self._updates[optimizer]
+
+    def _native(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        argnums: tuple[int, ...],
+        directions: Sequence[Var],
+    ) -> Prepared:
+        jax, function = self._jax, bare(f)
+        out = None
+        if operator in (Operator.JACOBIAN, Operator.VJP):
+            out = jax.eval_shape(function, *args)
+        wide = out is None or out.size <= sum(args[i].size for i in argnums)
+        transform = _TRANSFORMS[operator](jax, function, argnums, len(args), wide)
+        if self.variant == "eager":
+            return transform
+        needed = directions or _direction_shapes(operator, args, argnums, out)
+        compiled: Prepared = jax.jit(transform).lower(*args, *needed).compile()
+        return compiled
+
+
+def _update(optax: Any, optimizer: Optimizer, params: Any, grads: Any, state: Any, eps: Any) -> tuple[Any, Any]:
+    rule = _rule(optax, optimizer, eps)
+    updates, state = rule.update(grads, rule.init(params) if state is None else state, params)
+    return optax.apply_updates(params, updates), state
+
+
+def _rule(optax: Any, optimizer: Optimizer, eps: Any) -> Any:
+    lr = optimizer.learning_rate
+    if optimizer.name == "adam":
+        return optax.adam(lr, b1=optimizer.b1, b2=optimizer.b2, eps=eps)
+    if optimizer.name == "sgd":
+        return optax.sgd(lr)
+    return optax.sgd(lr, momentum=optimizer.momentum, nesterov=optimizer.name == "nesterov")
+
+
+def _direction_shapes(operator: Operator, args: Sequence[Var], argnums: Argnums, out: Any) -> Sequence[Any]:
+    """What stands in for directions that were not given."""
+    if operator in (Operator.JVP, Operator.HVP):
+        return [args[i] for i in argnums]
+    return [out] if operator is Operator.VJP else []
+
+
+def _closed(f: Function, given: Sequence[Var], argnums: Argnums) -> Prepared:
+    """``f`` of the differentiated inputs alone."""
+
+    def function(*inputs: Var) -> Var:
+        args = list(given)
+        for i, x in zip(argnums, inputs, strict=True):
+            args[i] = x
+        return f(*args)
+
+    return function
+
+
+def _jvp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001
+    def jvp(*given: Var) -> Var:
+        inputs = tuple(given[i] for i in argnums)
+        return jax.jvp(_closed(f, given[:n], argnums), inputs, given[n:])[1]
+
+    return jvp
+
+
+def _vjp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001
+    def vjp(*given: Var) -> tuple[Var, ...]:
+        return tuple(jax.vjp(_closed(f, given[:n], argnums), *(given[i] for i in argnums))[1](given[n]))
+
+    return vjp
+
+
+def _hvp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001
+    """Forward over reverse."""
+
+    def hvp(*given: Var) -> tuple[Var, ...]:
+        inputs = tuple(given[i] for i in argnums)
+        gradient = jax.grad(_closed(f, given[:n], argnums), tuple(range(len(argnums))))
+        return tuple(jax.jvp(gradient, inputs, given[n:])[1])
+
+    return hvp
+
+
+_TRANSFORMS: Mapping[Operator, Callable[[Any, Function, Argnums, int, bool], Prepared]] = MappingProxyType(
+    {
+        Operator.VALUE: lambda jax, f, argnums, n, wide: f,  # noqa: ARG005
+        Operator.GRADIENT: lambda jax, f, argnums, n, wide: jax.grad(f, argnums),  # noqa: ARG005
+        Operator.VALUE_AND_GRADIENT: lambda jax, f, argnums, n, wide: jax.value_and_grad(f, argnums),  # noqa: ARG005
+        Operator.JVP: _jvp,
+        Operator.VJP: _vjp,
+        Operator.JACOBIAN: lambda jax, f, argnums, n, wide: (  # noqa: ARG005
+            jax.jacrev(f, argnums) if wide else jax.jacfwd(f, argnums)
+        ),
+        Operator.HVP: _hvp,
+        Operator.HESSIAN: lambda jax, f, argnums, n, wide: jax.hessian(f, argnums),  # noqa: ARG005
+    }
+)
