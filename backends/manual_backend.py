@@ -1,0 +1,131 @@
+"""A problem's closed forms in NumPy behind the backend interface: the derivative written by hand.
+
+It differentiates nothing. Its value is the objective itself in NumPy; everything else is a closed form
+of the `Objective`, or follows from one by a product (jvp, vjp and hvp of a given Jacobian or Hessian).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.interface import Backend, Function, Objective, Unsupported, Var, python_scan
+from vocabulary import Operator, Optimizer
+
+Prepared = Callable[..., Any]
+Forms = Mapping[Operator, Prepared]
+Argnums = tuple[int, ...]
+
+
+@final
+class ManualBackend(Backend):
+    """Closed forms written by hand, in NumPy."""
+
+    name = "manual"
+    requires = ("numpy",)
+    native = frozenset(Operator)
+
+    def open(self) -> None:
+        self.xp = np
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        return np.array(array, dtype=dtype)
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var)
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        if isinstance(argnums, int):
+            gradient = self._native(Operator.GRADIENT, f, (), (argnums,), ())
+            return lambda *args: gradient(*args)[0]
+        return self._native(Operator.GRADIENT, f, (), tuple(argnums), ())
+
+    def step(  # an update rule is no part of what this backend offers
+        self,
+        optimizer: Optimizer,  # noqa: ARG002
+        params: Sequence[Var],  # noqa: ARG002
+        grads: Sequence[Var],  # noqa: ARG002
+        state: Any,  # noqa: ARG002
+    ) -> tuple[tuple[Var, ...], Any]:
+        raise Unsupported("manual has no optimizer of its own; ask another backend for the update")
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        return python_scan(np, f, init, xs)
+
+    def block(self, out: Any) -> Any:
+        return out
+
+    def _native(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],  # noqa: ARG002 - nothing is traced
+        argnums: tuple[int, ...],
+        directions: Sequence[Var],  # noqa: ARG002
+    ) -> Prepared:
+        if operator is Operator.VALUE:
+            return f.function if isinstance(f, Objective) else f
+        forms = dict(f.closed_forms) if isinstance(f, Objective) else {}
+        if isinstance(f, Objective):
+            forms.setdefault(Operator.VALUE, f.function)
+        if operator not in forms:
+            for rule in _RULES:
+                if rule[0] is operator and rule[1] <= set(forms):
+                    return rule[2](forms, argnums)
+            raise Unsupported(f"no closed form for {operator} is given: add one to the problem's `reference`")
+        return forms[operator]
+
+
+def _both(forms: Forms, argnums: Argnums) -> Prepared:  # noqa: ARG001
+    value, gradient = forms[Operator.VALUE], forms[Operator.GRADIENT]
+    return lambda *args: (value(*args), gradient(*args))
+
+
+def _contract(block: Any, direction: Any) -> Any:
+    """Sum over the trailing axes of ``block``, those of ``direction``."""
+    return np.tensordot(block, direction, np.ndim(direction))
+
+
+def _jvp(forms: Forms, argnums: Argnums) -> Prepared:
+    jacobian, k = forms.get(Operator.JACOBIAN) or forms[Operator.GRADIENT], len(argnums)
+
+    def jvp(*given: Var) -> Var:
+        blocks = jacobian(*given[:-k])
+        return np.asarray(sum(_contract(b, t) for b, t in zip(blocks, given[-k:], strict=True)))
+
+    return jvp
+
+
+def _vjp(forms: Forms, argnums: Argnums) -> Prepared:  # noqa: ARG001
+    jacobian = forms.get(Operator.JACOBIAN) or forms[Operator.GRADIENT]
+
+    def vjp(*given: Var) -> tuple[Var, ...]:
+        return tuple(np.tensordot(given[-1], block, np.ndim(given[-1])) for block in jacobian(*given[:-1]))
+
+    return vjp
+
+
+def _hvp(forms: Forms, argnums: Argnums) -> Prepared:
+    hessian, k = forms[Operator.HESSIAN], len(argnums)
+
+    def hvp(*given: Var) -> tuple[Var, ...]:
+        rows = hessian(*given[:-k])
+        tangents = given[-k:]
+        return tuple(np.asarray(sum(_contract(b, t) for b, t in zip(row, tangents, strict=True))) for row in rows)
+
+    return hvp
+
+
+#: What follows from which closed forms; a scalar function's gradient is its Jacobian.
+_RULES: tuple[tuple[Operator, frozenset[Operator], Callable[[Forms, Argnums], Prepared]], ...] = (
+    (Operator.VALUE_AND_GRADIENT, frozenset({Operator.VALUE, Operator.GRADIENT}), _both),
+    (Operator.JVP, frozenset({Operator.JACOBIAN}), _jvp),
+    (Operator.JVP, frozenset({Operator.GRADIENT}), _jvp),
+    (Operator.VJP, frozenset({Operator.JACOBIAN}), _vjp),
+    (Operator.VJP, frozenset({Operator.GRADIENT}), _vjp),
+    (Operator.JACOBIAN, frozenset({Operator.GRADIENT}), lambda forms, argnums: forms[Operator.GRADIENT]),  # noqa: ARG005
+    (Operator.HVP, frozenset({Operator.HESSIAN}), _hvp),
+)
