@@ -45,7 +45,8 @@ def plan(
 ) -> Plan:
     """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
 
-    Empty ``names`` are all problems, empty ``operators`` all that each problem has.
+    Empty ``names`` are all problems, empty ``operators`` all that each problem has. A problem without one of
+    the ``sizes`` is left out at that size.
 
     Raises
     ------
@@ -56,12 +57,12 @@ def plan(
     parts = [_backend(spec) for spec in dict.fromkeys(specs)]
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
-    for problem in found:
-        _known(f"size of {problem.name}", sizes, list(problem.sizes))
+    _known("size", sizes, list(dict.fromkeys(size for problem in found for size in problem.sizes)))
     cells = [
         Cell(problem.name, size, dtype, operator, name, variant)
         for problem in found
         for size in dict.fromkeys(sizes)
+        if size in problem.sizes
         for dtype in dict.fromkeys(dtypes)
         for operator in _operators(problem, operators)
         for name, variant in parts

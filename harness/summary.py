@@ -40,7 +40,7 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     parts = [f"{ok} of {total} cells agree with their references"]
     if not math.isnan(worst):
         parts[0] += f" (largest relative error {worst:.1e})"
-    parts += [f"{int(n)} {status.replace('_', ' ')}" for status, n in counts.items() if status != "ok"]
+    parts += [f"{int(n)} {str(status).replace('_', ' ')}" for status, n in counts.items() if status != "ok"]
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = cells.set_index("cell_id").loc[steady.loc[steady["versus_fastest"] == "fastest", "cell_id"]]
@@ -69,7 +69,7 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         table.add_column(spec, justify="right", overflow="fold")
     table.add_column("error", justify="right", no_wrap=True)
     for (problem, size), group in cells.groupby(["problem", "size"], sort=False):
-        operator = _leading(group["operator"].unique())
+        operator = _leading(list(group["operator"].unique()))
         rows = group[group["operator"] == operator]
         shown = dict(zip(_specs(rows), (_cell(row, steady) for row in rows.itertuples()), strict=True))
         worst = errors.reindex(rows["cell_id"]).max()
@@ -119,5 +119,5 @@ def _questions(questions: pd.DataFrame) -> Table:
         table.add_column(spec, overflow="fold")
     for name, group in questions.groupby("question", sort=False):
         answers = {row.backend: "=" if row.equal else f"{row.obtained} {row.convention}" for row in group.itertuples()}
-        table.add_row(str(name), group["expected"].iloc[0], *(str(answers.get(spec, "")) for spec in specs))
+        table.add_row(str(name), str(group["expected"].iloc[0]), *(str(answers.get(spec, "")) for spec in specs))
     return table
