@@ -26,13 +26,20 @@ class Plan:
     ----------
     sources
         Problem name -> the name or path that `problems.load` finds it by.
+    adapters
+        Backend, ``name[:variant]`` -> what `backends.load` finds it by: the same, or a user's path.
     """
 
     problems: tuple[Problem, ...]
     sources: dict[str, str]
     cells: tuple[Cell, ...]
-    specs: tuple[str, ...]
+    adapters: dict[str, str]
     seed: int
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The backends, ``name[:variant]``."""
+        return tuple(self.adapters)
 
 
 def plan(
@@ -54,23 +61,23 @@ def plan(
         If a problem, backend, variant, operator, dtype or size does not exist.
     """
     found, sources = _problems(names)
-    parts = [_backend(spec) for spec in dict.fromkeys(specs)]
+    adapters = _adapters(specs)
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
     _known("size", sizes, list(dict.fromkeys(size for problem in found for size in problem.sizes)))
     cells = [
-        Cell(problem.name, size, dtype, operator, name, variant)
+        Cell(problem.name, size, dtype, operator, *spec.split(":"))
         for problem in found
         for size in dict.fromkeys(sizes)
         if size in problem.sizes
         for dtype in dict.fromkeys(dtypes)
         for operator in _operators(problem, operators)
-        for name, variant in parts
+        for spec in adapters
     ]
     if not cells:
         names_found = ", ".join(p.name for p in found)
         raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has")
-    return Plan(tuple(found), sources, tuple(cells), tuple(dict.fromkeys(specs)), seed)
+    return Plan(tuple(found), sources, tuple(cells), adapters, seed)
 
 
 def _problems(names: Sequence[str]) -> tuple[list[Problem], dict[str, str]]:
@@ -85,13 +92,16 @@ def _problems(names: Sequence[str]) -> tuple[list[Problem], dict[str, str]]:
     return list(found.values()), sources
 
 
-def _backend(spec: str) -> tuple[str, str]:
-    try:
-        backend = backends.load(spec)
-    except ValueError as error:
-        raise PlanError(str(error)) from error
-    # A user's backend is named by its path, which is what a worker loads it by.
-    return (spec.partition(":")[0] if ".py" in spec else backend.name), backend.variant
+def _adapters(specs: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for spec in dict.fromkeys(specs):
+        try:
+            name = backends.load(spec).spec
+        except ValueError as error:
+            raise PlanError(str(error)) from error
+        if found.setdefault(name, spec) != spec:
+            raise PlanError(f"got two backends named {name!r}, {found[name]} and {spec}: rename one")
+    return found
 
 
 def _operators(problem: Problem, wanted: Iterable[str]) -> list[Operator]:

@@ -194,6 +194,7 @@ class Pool:
         self.threads: dict[str, float] = {}
         self._clients: dict[str, WorkerClient] = {}
         self._refused: dict[str, WorkerError] = {}
+        self._adapters = plan.adapters
         self._starts = dict.fromkeys(plan.specs, 0)
 
     def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
@@ -218,7 +219,7 @@ class Pool:
         return self._clients[spec]
 
     def _start(self, spec: str) -> None:
-        absent = backends.missing(backends.load(spec))
+        absent = backends.missing(backends.load(self._adapters[spec]))
         if absent:
             reason = f"not installed: {', '.join(absent)}"
             self._refused[spec] = WorkerError(Status.NOT_INSTALLED, reason)
@@ -227,7 +228,7 @@ class Pool:
             self._refused[spec] = WorkerError(Status.CRASH, f"given up after {self._starts[spec]} workers died")
             raise self._refused[spec]
         self._starts[spec] += 1
-        client = WorkerClient(spec, self.settings.threads)
+        client = WorkerClient(self._adapters[spec], self.settings.threads)
         try:
             opened = client.request("open", max(self.settings.timeout_s, 60.0))
         except WorkerError as error:

@@ -1,0 +1,130 @@
+"""A backend that knows one gradient, that of the sum of squares, and a variant for each way to go wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends.interface import Backend, Unsupported, bare, python_scan
+from vocabulary import Operator
+
+
+def _noise(g: Any) -> Any:
+    print("noise\n" * 500_000)
+    sys.stdout.flush()
+    os.write(1, b'{"id": 1, "ok"')
+    return g
+
+
+def _mutate(x: Any) -> Any:
+    g = 2 * x
+    x += 1
+    return g
+
+
+def _kill(number: int) -> Callable[[Any], Any]:
+    def die(g: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return g
+
+    return die
+
+
+def _raise(g: Any) -> Any:
+    raise RuntimeError("the sky is falling")
+
+
+def _refuse(g: Any) -> Any:
+    raise Unsupported("not today")
+
+
+def _spin(g: Any) -> Any:
+    while True:
+        pass
+
+
+def _spin_in_c(g: Any) -> Any:
+    return sum(iter(int, 1))
+
+
+def _children(g: Any) -> Any:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left-behind-by-a-worker"])
+    return _kill(signal.SIGSEGV)(g)
+
+
+def _set(entry: float) -> Callable[[Any], Any]:
+    def spoil(g: Any) -> Any:
+        g[3] = entry
+        return g
+
+    return spoil
+
+
+#: Variant -> what happens to the right gradient.
+FAULTS: dict[str, Callable[[Any], Any]] = {
+    "": lambda g: g,
+    "raises": _raise,
+    "unsupported": _refuse,
+    "segfault": _kill(signal.SIGSEGV),
+    "abort": _kill(signal.SIGABRT),
+    "killed": _kill(signal.SIGKILL),
+    "stopped": _kill(signal.SIGSTOP),
+    "exit": lambda g: os._exit(7),
+    "spins": _spin,
+    "spins_in_c": _spin_in_c,
+    "sleeps": lambda g: time.sleep(600),
+    "overallocates": lambda g: np.ones(1 << 55),
+    "nan": _set(float("nan")),
+    "inf": _set(float("inf")),
+    "zeros": np.zeros_like,
+    "shape": lambda g: g[:-1],
+    "dtype": lambda g: g.astype(np.float32),
+    "noise": _noise,
+    "leaves_children": _children,
+    "random": lambda g: g * (1 + 1e-16 * time.perf_counter_ns() % 3),
+}
+
+
+class FaultyBackend(Backend):
+    name = "faulty"
+    requires = ()
+    variants = {**dict.fromkeys(FAULTS, "a fault"), "mutates": "a fault", "no_import": "a fault", "absent": "a fault"}
+    native = frozenset({Operator.VALUE, Operator.GRADIENT})
+    xp = np
+
+    def open(self) -> None:
+        if self.variant == "no_import":
+            raise ImportError("libmissing.so: cannot open shared object file")
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Any:
+        return np.array(array, dtype=dtype)
+
+    def to_numpy(self, var: Any) -> Any:
+        return np.array(var)
+
+    def grad(self, f: Any, argnums: Any = 0) -> Any:
+        raise Unsupported("only prepared gradients")
+
+    def step(self, optimizer: Any, params: Any, grads: Any, state: Any) -> Any:
+        raise Unsupported("no optimizer")
+
+    def _native(self, operator: Operator, f: Any, args: Any, argnums: Any, directions: Any) -> Any:
+        if operator == Operator.VALUE:
+            return bare(f)
+        if self.variant == "mutates":
+            return lambda x: (_mutate(x),)
+        fault = FAULTS[self.variant]
+        return lambda x: (fault(2 * x),)
+
+    def scan(self, f: Any, init: Any, xs: Any) -> Any:
+        return python_scan(self.xp, f, init, xs)
+
+    def block(self, out: Any) -> Any:
+        return out
