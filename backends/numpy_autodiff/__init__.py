@@ -1,0 +1,45 @@
+"""Automatic differentiation of plain NumPy code: reverse and forward mode, of any order.
+
+>>> import numpy as np
+>>> from backends.numpy_autodiff import Variable, grad
+>>> float(grad(lambda x: np.sin(x) ** 2)(0.5).round(6))
+0.841471
+>>> x = Variable(3.0)
+>>> y = x * x + x
+>>> y.backward()
+>>> float(x.grad)
+7.0
+"""
+
+from backends.numpy_autodiff.backward import no_grad
+from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.tracing import Trace, TraceError
+from backends.numpy_autodiff.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+from backends.numpy_autodiff.variable import Variable
+
+__all__ = [
+    "Primitive",
+    "Trace",
+    "TraceError",
+    "Variable",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "linearize",
+    "no_grad",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

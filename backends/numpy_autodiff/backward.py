@@ -1,0 +1,176 @@
+"""The style of the classic tutorials: variables that are made once, ``backward()`` and ``.grad``.
+
+Variables made by ``Variable(x)`` share one trace, of level 0 and without a list of nodes: the graph lives as long as
+someone holds its end, and `backward` finds it by following the arguments. ``create_graph`` lifts that graph one level
+(each node becomes the value of a node above it) and sweeps there, so that the sweep itself is recorded below:
+the same nesting as everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Scatter, cast, fit
+from backends.numpy_autodiff.recording import differentiable
+from backends.numpy_autodiff.tracing import INPUT, Node, Trace, clear, constant
+
+_recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=True)
+_lock = threading.RLock()
+
+
+def _record(node: Node) -> None:
+    if not _recording.get():
+        node.call = INPUT
+        node.args = ()
+
+
+EAGER = Trace()
+EAGER.level = 0
+EAGER.record = _record
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Operations on variables inside give new variables without history."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def leaf_value(value: Any, dtype: Any) -> Any:
+    """A copy of what a new variable is made of."""
+    if isinstance(value, Node):
+        raise TypeError("got a variable, expected an array: use it as it is, or .detach() for one without history")
+    return differentiable(np.array(value, dtype=dtype), "value")
+
+
+def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: bool) -> None:
+    """Add the gradient of ``root`` to ``.grad`` of its leaves and of the intermediates that retain it.
+
+    Parameters
+    ----------
+    cotangent
+        Shaped like ``root``; may be left out for a scalar.
+    retain_graph
+        Keep the graph for another call; else a second call raises.
+    create_graph
+        Make the gradients themselves differentiable; implies ``retain_graph``.
+
+    Raises
+    ------
+    ValueError
+        If ``root`` is not a scalar and there is no cotangent, or the shapes differ.
+    RuntimeError
+        If ``root`` belongs to a transform, or its graph has been freed.
+    """
+    if root.tape is not EAGER:
+        raise RuntimeError("got backward() inside a transform, expected Variable(...) inputs: use grad or vjp here")
+    if cotangent is None:
+        if root.shape != ():
+            raise ValueError(f"got no cotangent for an output of shape {root.shape}: pass one of that shape, or sum it")
+        cotangent = root.dtype.type(1)
+    if not isinstance(cotangent, Node):
+        cotangent = np.asarray(cotangent)[()]
+    if cotangent.shape != root.shape:
+        raise ValueError(f"got a cotangent of shape {cotangent.shape}, expected {root.shape}: shape it like the output")
+    cotangent = cast(cotangent, root.dtype)
+    with _lock:
+        order = _history(root)
+        if create_graph:
+            _sweep(_lifted(order), np.conj(cotangent))
+            return
+        _sweep([(node, node) for node in order], np.conj(constant(cotangent)))
+        if not retain_graph:
+            for node in order:
+                if node.call is not INPUT:
+                    node.call, node.args = _FREED, ()
+
+
+def _freed(*_: Any) -> None:
+    raise RuntimeError("got a second backward() through a freed graph: pass retain_graph=True to the first")
+
+
+def _history(root: Node) -> list[Node]:
+    """The ancestors of ``root`` and itself, arguments before results, without recursion."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            if node.call is _FREED:
+                _freed()
+            stack.append((node, True))
+            stack += [(node.args[i], False) for i in node.call.where if id(node.args[i]) not in seen]
+    return order
+
+
+def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
+    """Each node with one a level above it, whose value it is."""
+    trace = Trace()
+    above: dict[int, Node] = {}
+    for node in order:
+        value = tuple(_part(node, i) for i in range(len(node.value))) if isinstance(node.value, tuple) else node
+        shadow = object.__new__(node.__class__)
+        Node.__init__(shadow, value, trace)
+        shadow.call = node.call
+        args = list(node.args)
+        for i in node.call.where:
+            args[i] = above[id(args[i])]
+        shadow.args = tuple(args)
+        above[id(node)] = shadow
+    return [(node, above[id(node)]) for node in order]
+
+
+def _part(node: Node, index: int) -> Any:
+    from backends.numpy_autodiff.tracing import pick
+
+    return pick(node, index)
+
+
+def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
+    """Sweep the second of each pair; gradients are kept in the first."""
+    pairs[-1][1].flow = cotangent
+    try:
+        for keeper, node in reversed(pairs):
+            g = node.flow
+            if g is None:
+                continue
+            node.flow = None
+            if g.__class__ is Scatter:
+                g = g.dense()
+            if keeper.call is INPUT or getattr(keeper, "_retained", False):
+                _accumulate(keeper, g)
+            if node.call is not INPUT:
+                node.call.pull(node, g)
+    except BaseException:
+        clear(node for _, node in pairs)
+        raise
+
+
+def _accumulate(node: Node, g: Any) -> None:
+    if g.shape != node.value.shape or g.dtype != node.value.dtype:
+        g = fit(g, node.value)
+    g = np.conj(g) if g.dtype.kind == "c" else g
+    held = getattr(node, "_grad", None)
+    node._grad = (g.copy() if isinstance(g, np.ndarray) else g) if held is None else held + g
+
+
+def _make_freed() -> Any:
+    from backends.numpy_autodiff.primitive import Call, Primitive
+
+    return Call(Primitive("freed", _freed), ())
+
+
+_FREED = _make_freed()

@@ -1,0 +1,69 @@
+"""``xp``: the array API namespace (2024.12) over arrays and variables alike.
+
+NumPy's functions already take variables and conform to the standard; what is here goes straight to a rule where there
+is a variable, and to NumPy where there is none, and fills what NumPy does not dispatch (``asarray``, ``astype``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.rules import HANDLERS
+from backends.numpy_autodiff.rules.shapes import astype as _astype_variable
+from backends.numpy_autodiff.tracing import Node
+
+
+def _direct(function: Any, handler: Any) -> Callable[..., Any]:
+    """``handler`` if the first argument is a variable, else NumPy's own (which finds the others)."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Node):
+            return handler(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    call.__name__ = function.__name__
+    call.__doc__ = f"As `numpy.{function.__name__}`."
+    return call
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+    """As `numpy.asarray`; variables pass through, nested lists of them are stacked."""
+    if isinstance(obj, Node):
+        return obj if dtype is None else _astype_variable(obj, dtype)
+    if isinstance(obj, (list, tuple)) and _holds_variable(obj):
+        found = np.stack([asarray(part) for part in obj])
+        return found if dtype is None else _astype_variable(found, dtype)
+    return np.asarray(obj, dtype=dtype, device=device, copy=copy)
+
+
+def _holds_variable(obj: Any) -> bool:
+    return isinstance(obj, Node) or (isinstance(obj, (list, tuple)) and any(map(_holds_variable, obj)))
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """As `numpy.astype`."""
+    return (
+        _astype_variable(x, dtype) if isinstance(x, Node) else np.astype(np.asarray(x), dtype, copy=copy, device=device)
+    )
+
+
+def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
+    found: dict[str, Any] = {}
+    for name in dir(module):
+        if name.startswith("_"):
+            continue
+        value = getattr(module, name)
+        try:
+            handler = HANDLERS.get(value)
+        except TypeError:
+            handler = None
+        found[name] = value if handler is None else _direct(value, handler)
+    return SimpleNamespace(**found | own)
+
+
+linalg = _namespace(np.linalg, {})
+xp = _namespace(np, {"linalg": linalg, "fft": np.fft, "asarray": asarray, "astype": astype})

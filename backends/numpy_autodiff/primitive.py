@@ -1,0 +1,303 @@
+"""Primitives: the functions that derivative rules exist for, as data.
+
+A `Primitive` is a NumPy function with one VJP and one JVP per argument. The names in a rule are fixed:
+
+    vjp(g, ans, *args, **kwargs)    cotangent of that argument, from the cotangent ``g`` of the result
+    jvp(t, ans, *args, **kwargs)    tangent of the result, from the tangent ``t`` of that argument
+
+Rules are plain NumPy code: at first order they see arrays, when derivatives are nested they see variables.
+After a VJP its result is fitted to the argument (summed over broadcast axes, real part for a real argument, cast to
+its dtype), after a JVP to the result; a rule need not care. ``None`` stands for zero.
+
+Complex numbers
+---------------
+Rules are *transposes*: ``Re sum(g * (J t)) = Re sum((J^T g) * t)``. A holomorphic function's VJP is ``g * f'(x)``
+without any conjugate. The public transforms conjugate at their boundary, so that the gradient of a real loss at
+``z = a + ib`` is ``dL/da + i dL/db``: the direction of steepest ascent, as in PyTorch and TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+Rule = Callable[..., Any]
+
+
+@final
+class Primitive:
+    """A function with its derivative rules.
+
+    Parameters
+    ----------
+    name
+        As people write it; shown in graphs, counts and errors.
+    function
+        Called with plain arrays only. Several outputs are a tuple, or a named tuple.
+    vjps, jvps
+        One rule per argument, None where that argument is never differentiated. A rule of several outputs gets
+        and gives a sequence with None for zero. With ``variadic`` a single rule ``rule(i, g, ans, *args)``.
+        Where ``jvps`` is not given, the JVP is had by transposing the VJP.
+    constant
+        The result is locally constant in every argument: it is computed and not recorded.
+    variadic
+        Any number of array arguments, with one rule for all of them.
+    """
+
+    __slots__ = ("_calls", "constant", "function", "jvps", "name", "variadic", "vjps")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        vjps: Sequence[Rule | None] = (),
+        jvps: Sequence[Rule | None] | None = None,
+        *,
+        constant: bool = False,
+        variadic: bool = False,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.vjps = tuple(vjps)
+        self.jvps = None if jvps is None else tuple(jvps)
+        self.constant = constant
+        self.variadic = variadic
+        self._calls: dict[tuple[int, ...], Call] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from backends.numpy_autodiff.tracing import apply
+
+        return apply(self, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def call(self, where: tuple[int, ...], kwargs: Mapping[str, Any] | None = None) -> Call:
+        """The call with traced arguments at the positions ``where``."""
+        if kwargs:
+            return Call(self, where, kwargs)
+        found = self._calls.get(where)
+        if found is None:
+            found = self._calls[where] = Call(self, where)
+        return found
+
+    def vjp(self, i: int) -> Rule:
+        """The VJP rule of argument ``i``.
+
+        Raises
+        ------
+        NotImplementedError
+            If there is none.
+        """
+        if self.variadic:
+            rule = self.vjps[0]
+            assert rule is not None
+            return lambda g, ans, *args, **kwargs: rule(i, g, ans, *args, **kwargs)
+        found = self.vjps[i] if i < len(self.vjps) else None
+        if found is None:
+            raise NotImplementedError(
+                f"got a differentiated argument {i} of {self.name}, which has no derivative rule there: "
+                "pass a constant (stop_gradient), or give it a rule with custom_rule"
+            )
+        return found
+
+    def jvp(self, i: int) -> Rule:
+        """The JVP rule of argument ``i``, transposed from the VJP where none was given."""
+        if self.jvps is None:
+            return _transposed(self.vjp(i))
+        if self.variadic:
+            rule = self.jvps[0]
+            assert rule is not None
+            return lambda t, ans, *args, **kwargs: rule(i, t, ans, *args, **kwargs)
+        found = self.jvps[i] if i < len(self.jvps) else None
+        return _transposed(self.vjp(i)) if found is None else found
+
+
+@final
+class Call:
+    """A primitive with the positions of its traced arguments and its keywords.
+
+    ``pull(node, g)`` adds to the ``flow`` of the node's arguments; ``push(node)`` sets its own. Both follow
+    from the rules; the arithmetic of scalars has its own, which do the same in less time.
+    """
+
+    __slots__ = ("kwargs", "primitive", "pull", "push", "where")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        where: tuple[int, ...],
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        pull: Callable[[Any, Any], None] | None = None,
+        push: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.primitive = primitive
+        self.where = where
+        self.kwargs: Mapping[str, Any] = kwargs or {}
+        self.pull: Callable[[Any, Any], None] = pull or _pull
+        self.push: Callable[[Any], None] = push or _push
+
+
+def _values(node: Any, where: tuple[int, ...]) -> list[Any]:
+    values = list(node.args)
+    for i in where:
+        values[i] = values[i].value
+    return values
+
+
+def _pull(node: Any, g: Any) -> None:
+    call, args = node.call, node.args
+    where, kwargs = call.where, call.kwargs
+    values = _values(node, where)
+    for i in where:
+        d = call.primitive.vjp(i)(g, node.value, *values, **kwargs)
+        if d is None:
+            continue
+        parent, x = args[i], values[i]
+        if d.__class__ is not Scatter and (d.shape != x.shape or d.dtype != x.dtype):
+            d = fit(d, x)
+        h = parent.flow
+        if h is not None:
+            d = d + h if d.__class__ is Scatter and h.__class__ is not Scatter else h + d
+        parent.flow = d
+
+
+def _push(node: Any) -> None:
+    call, args, ans = node.call, node.args, node.value
+    where = call.where
+    values = _values(node, where)
+    total = None
+    for i in where:
+        t = args[i].flow
+        if t is None:
+            continue
+        d = call.primitive.jvp(i)(t, ans, *values, **call.kwargs)
+        if d is not None:
+            d = _spread(d, ans)
+            total = d if total is None else _add(total, d)
+    node.flow = total
+
+
+def fit(g: Any, x: Any) -> Any:
+    """Bring a cotangent to the shape and dtype of ``x``: the transpose of broadcasting and of casting.
+
+    Broadcasting copies an entry; its transpose sums over the copies.
+    """
+    shape = x.shape
+    if g.shape != shape:
+        extra = len(g.shape) - len(shape)
+        if extra > 0:
+            g = np.sum(g, axis=tuple(range(extra)))
+        axes = tuple([i for i, n in enumerate(shape) if n == 1 and i < len(g.shape) and g.shape[i] != 1])
+        if axes:
+            g = np.sum(g, axis=axes, keepdims=True)
+        if g.shape != shape:
+            g = np.broadcast_to(g, shape)
+    return cast(g, x.dtype)
+
+
+def cast(g: Any, dtype: Any) -> Any:
+    """Bring a cotangent or tangent to ``dtype``, by its real part where that is real."""
+    if g.dtype == dtype:
+        return g
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        g = np.real(g)
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def _spread(t: Any, ans: Any) -> Any:
+    """Bring a tangent (of each output) to the shape and dtype of the result."""
+    if isinstance(ans, tuple):
+        return [None if part is None else _spread(part, a) for part, a in zip(t, ans, strict=True)]
+    if t.shape != ans.shape:
+        t = np.broadcast_to(t, ans.shape)
+    return t if t.dtype == ans.dtype else cast(t, ans.dtype)
+
+
+def _add(a: Any, b: Any) -> Any:
+    if not isinstance(a, list):
+        return a + b
+    return [y if x is None else x if y is None else x + y for x, y in zip(a, b, strict=True)]
+
+
+def _transposed(rule: Rule) -> Rule:
+    """The transpose of a linear rule: a VJP's is the JVP, and the other way round."""
+
+    def transposed(t: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
+        from backends.numpy_autodiff.transposition import transpose
+
+        return transpose(lambda g: rule(g, ans, *args, **kwargs), ans, t)
+
+    return transposed
+
+
+@final
+class Scatter:
+    """A cotangent that is zero but for some entries, kept as a list until it is needed.
+
+    Indexing an array in a loop of n would otherwise add n arrays of zeros: time quadratic in n. Adding another
+    scatter extends this one in place: only the ``flow`` of one node holds it.
+    """
+
+    __slots__ = ("dtype", "indices", "parts", "shape")
+
+    def __init__(self, like: Any, index: Any, part: Any) -> None:
+        self.shape = like.shape
+        self.dtype = like.dtype
+        self.indices = [index]
+        self.parts = [part]
+
+    def __add__(self, other: Any) -> Any:
+        if other.__class__ is Scatter:
+            self.indices += other.indices
+            self.parts += other.parts
+            return self
+        return self.dense() + other
+
+    def __radd__(self, other: Any) -> Any:
+        return other + self.dense()
+
+    def __sub__(self, other: Any) -> Any:
+        return self.dense() - other
+
+    # NumPy would otherwise take it for an array of objects.
+    __array_ufunc__ = None
+
+    def dense(self) -> Any:
+        """As an array."""
+        return SCATTER(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+
+
+def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    out = np.zeros(shape, dtype)
+    for index, part in zip(indices, parts, strict=True):
+        if is_basic(index):
+            out[index] += part
+        else:
+            np.add.at(out, index, part)
+    return out
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index selects each entry at most once, without arrays."""
+    if index.__class__ is int or index.__class__ is slice:
+        return True
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        p is None or p is Ellipsis or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool))
+        for p in parts
+    )
+
+
+def _scatter_vjp(i: int, g: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **_like: Any) -> Any:
+    return g[indices[i]]
+
+
+def _scatter_jvp(i: int, t: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **like: Any) -> Any:
+    return SCATTER(t, indices=[indices[i]], **like)
+
+
+SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True)

@@ -1,0 +1,127 @@
+"""One function call under a trace: inputs wrapped, outputs collected; what every transform begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import fit
+from backends.numpy_autodiff.tracing import Node, Trace, constant, take_flow
+from backends.numpy_autodiff.transposition import lift
+from backends.numpy_autodiff.trees import Rebuild, flatten
+
+
+def differentiable(x: Any, what: str = "argument") -> Any:
+    """``x`` as an array or NumPy scalar (or a variable as it is).
+
+    Raises
+    ------
+    TypeError
+        If it is not of a floating or complex dtype.
+    """
+    if isinstance(x, Node):
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind not in "fc":
+        raise TypeError(
+            f"got a differentiated {what} of dtype {array.dtype}, expected floating or complex numbers: integers and "
+            "booleans have no derivative; pass x.astype(float), or leave it out of argnums"
+        )
+    return array if array.shape else array[()]
+
+
+class Recording:
+    """The graph of ``f(*args)``, with the leaves of its differentiated arguments and of its output.
+
+    Parameters
+    ----------
+    f, args, kwargs
+        The call.
+    argnums
+        Positions of the differentiated arguments.
+    trace
+        An open trace; it is closed when ``f`` has returned.
+    tangents
+        One per leaf, to be pushed while recording, or None.
+    has_aux
+        ``f`` returns ``(output, aux)``; ``aux`` is kept as plain values of the level below.
+    """
+
+    __slots__ = ("aux", "inputs", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        argnums: Sequence[int],
+        *,
+        kwargs: dict[str, Any] | None = None,
+        trace: Trace | None = None,
+        tangents: Sequence[Any] | None = None,
+        has_aux: bool = False,
+    ) -> None:
+        self.tape = Trace() if trace is None else trace
+        given = list(args)
+        self.inputs: list[Any] = []
+        self.values: list[Any] = []
+        self.rebuild_inputs: list[tuple[int, Rebuild]] = []
+        for i in argnums:
+            leaves, rebuild = flatten(given[i])
+            values = [differentiable(leaf) for leaf in leaves]
+            nodes = [lift(value, self.tape) for value in values]
+            given[i] = rebuild(nodes)
+            self.inputs += nodes
+            self.values += values
+            self.rebuild_inputs.append((len(leaves), rebuild))
+        if tangents is not None:
+            for node, t in zip(self.inputs, tangents, strict=True):
+                node.flow = t
+        try:
+            out = f(*given, **(kwargs or {}))
+        finally:
+            self.tape.close()
+        self.aux = None
+        if has_aux:
+            out, aux = out
+            leaves, rebuild = flatten(aux)
+            self.aux = rebuild([self.value(leaf) for leaf in leaves])
+        self.outputs, self.rebuild_output = flatten(out)
+
+    def value(self, x: Any) -> Any:
+        """``x`` without this trace."""
+        return x.value if isinstance(x, Node) and x.tape is self.tape else x
+
+    def output_value(self) -> Any:
+        return self.rebuild_output([self.value(leaf) for leaf in self.outputs])
+
+    def traced(self, leaf: Any) -> bool:
+        return isinstance(leaf, Node) and leaf.tape is self.tape
+
+    def input_trees(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
+        """One container per differentiated argument."""
+        trees, start = [], 0
+        for count, rebuild in self.rebuild_inputs:
+            trees.append(rebuild(list(leaves[start : start + count])))
+            start += count
+        return tuple(trees)
+
+    def gradients(self, taken: Sequence[Any] = ()) -> list[Any]:
+        """Collect the cotangents of the inputs, conjugated for the caller, and no two of them one array."""
+        seen = {id(t) for t in taken}
+        found = []
+        for node, value in zip(self.inputs, self.values, strict=True):
+            g = take_flow(node)
+            if g is None:
+                plain = constant(value)
+                g = np.zeros_like(plain) if plain.shape else plain.dtype.type(0)
+            elif g.shape != value.shape or g.dtype != value.dtype:
+                g = fit(g, value)
+            if g.dtype.kind == "c":
+                g = np.conj(g)
+            elif g.__class__ is np.ndarray and (id(g) in seen or g.base is not None or not g.flags.writeable):
+                g = g.copy()
+            seen.add(id(g))
+            found.append(g)
+        return found

@@ -1,0 +1,61 @@
+"""How rules are written shortly: builders for the kinds of function that have a common form of rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive, Rule
+
+
+def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "") -> Primitive:
+    """A holomorphic elementwise function: ``slope(ans, *args)`` is its derivative in each argument."""
+    rules = [_scaled(slope) for slope in slopes]
+    return Primitive(name or function.__name__, function, rules, rules)
+
+
+def _scaled(slope: Callable[..., Any]) -> Rule:
+    return lambda g, ans, *args: g * slope(ans, *args)
+
+
+def both(function: Callable[..., Any], *rules: Rule, name: str = "") -> Primitive:
+    """An elementwise function whose VJP and JVP are the same formula, as for every diagonal Jacobian."""
+    return Primitive(name or function.__name__, function, rules, rules)
+
+
+def linear(name: str, function: Callable[..., Any], vjp: Rule) -> Primitive:
+    """A function linear in its first argument: its JVP is itself."""
+
+    def jvp(t: Any, _ans: Any, _x: Any, *args: Any, **kwargs: Any) -> Any:
+        return primitive(t, *args, **kwargs)
+
+    primitive = Primitive(name, function, (vjp,), (jvp,))
+    return primitive
+
+
+def over(g: Any, d: Any) -> Any:
+    """``g / d`` with 0/0 = 0: no cotangent flows where none came in, however steep the slope.
+
+    This is what keeps ``where(x > 0, sqrt(x), 0)`` free of nan at 0.
+    """
+    if np.count_nonzero(d) == np.size(d):
+        return g / d
+    unused = np.logical_and(np.equal(g, 0), np.equal(d, 0))
+    return g / np.where(unused, d.dtype.type(1), d)
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """``axis`` as a tuple of non-negative numbers; None is every axis."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def expand(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """Put back, with length 1, the axes that a reduction of ``x`` has removed."""
+    if keepdims or axis is None or (not g.shape and not x.shape):
+        return g
+    kept = axes_of(axis, len(x.shape))
+    return np.reshape(g, tuple([1 if i in kept else n for i, n in enumerate(x.shape)]))

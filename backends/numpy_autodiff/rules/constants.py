@@ -1,0 +1,37 @@
+"""Functions that are locally constant, or give integers and booleans: computed on the values, never recorded.
+
+A symbolic trace does record them: what a compiler replays at other values must compare again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive
+
+_UFUNCS: tuple[Any, ...] = (
+    (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+    + (np.logical_and, np.logical_or, np.logical_not, np.logical_xor)
+    + (np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.heaviside)
+    + (np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing)
+)
+_FUNCTIONS: tuple[Any, ...] = (
+    (np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted)
+    + (np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.lexsort, np.argpartition)
+    + (np.zeros_like, np.ones_like, np.empty_like, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal)
+    + (np.result_type, np.can_cast, np.shape, np.size, np.ndim, np.linalg.matrix_rank, np.isin, np.digitize)
+    + (np.isposinf, np.isneginf, np.array_repr, np.array_str, np.may_share_memory, np.shares_memory)
+)
+CONSTANT: dict[Any, Primitive] = {f: Primitive(f.__name__, f, constant=True) for f in (*_UFUNCS, *_FUNCTIONS)}
+
+
+def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """The shape comes from ``a``, the derivative from the fill value."""
+    return np.broadcast_to(np.asarray(fill_value, dtype or a.dtype), a.shape)
+
+
+STOP: Primitive = Primitive("stop_gradient", lambda x: x, constant=True)
+UFUNCS: dict[Any, Any] = {f: CONSTANT[f] for f in _UFUNCS}
+HANDLERS: dict[Any, Any] = {f: CONSTANT[f] for f in _FUNCTIONS} | {np.full_like: _full_like}

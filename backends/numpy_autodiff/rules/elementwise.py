@@ -1,0 +1,280 @@
+"""Elementwise functions: one slope per argument.
+
+Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on
+at its bounds; x**0 has slope 0 everywhere; hypot and arctan2 have slope 0 at the origin.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules.building import both, elementwise, over
+
+
+def _negated(g: Any, *_: Any) -> Any:
+    return -g
+
+
+def _same(g: Any, *_: Any) -> Any:
+    return g
+
+
+ADD: Primitive = both(np.add, _same, _same)
+SUBTRACT: Primitive = both(np.subtract, _same, _negated)
+MULTIPLY: Primitive = both(np.multiply, lambda g, ans, x, y: g * y, lambda g, ans, x, y: g * x)
+NEGATIVE: Primitive = both(np.negative, _negated)
+
+
+def _divide_x(g: Any, _ans: Any, _x: Any, y: Any) -> Any:
+    return over(g, y)
+
+
+def _divide_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    if np.count_nonzero(y) == np.size(y):
+        return -g * ans / y
+    return -over(over(g * x, y), y)
+
+
+DIVIDE: Primitive = both(np.divide, _divide_x, _divide_y)
+
+
+def _integer_power(x: Any, n: int) -> Any:
+    square = x * x
+    return square if n == 2 else square * x if n == 3 else square * square
+
+
+def _power(x: Any, y: Any) -> Any:
+    return _integer_power(x, y) if y.__class__ is int and 2 <= y <= 4 else np.power(x, y)
+
+
+def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
+    """``y x^(y-1)``, which is 0 for y = 0 even at x = 0; the negative powers as quotients, for `over`."""
+    if y.__class__ is int or y.__class__ is float:
+        if y == 0:
+            return g * np.zeros_like(x)
+        return g * (y * x ** (y - 1)) if y >= 1 else y * over(g, x ** (1 - y))
+    zero = np.equal(y, 0)
+    below = np.where(zero, 0, y - 1)
+    steep = np.less(np.real(y), 1)
+    if not np.any(np.logical_and(steep, np.equal(x, 0))):
+        return g * np.where(zero, 0, y * x**below)
+    unused = np.logical_and(np.equal(x, 0), np.logical_or(zero, np.equal(g, 0)))
+    return g * np.where(zero, 0, y * np.where(unused, 1, x) ** below)
+
+
+def _power_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """``x^y log x``, whose limit at x = 0, y > 0 is 0."""
+    zero = np.equal(x, 0)
+    if np.any(zero):
+        x = np.where(zero, 1, x) + 0.0 * np.real(y)
+    return g * ans * np.log(x)
+
+
+POWER: Primitive = both(_power, _power_x, _power_y, name="power")
+FLOAT_POWER: Primitive = both(np.float_power, _power_x, _power_y)
+
+
+def _absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
+    return g * over(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
+
+
+def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
+    return over(np.real(np.conj(x) * t), ans) if x.dtype.kind == "c" else t * np.sign(x)
+
+
+ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (_absolute_vjp,), (_absolute_jvp,))
+FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
+REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
+IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: -1j * g,), (lambda t, ans, x: np.imag(t),))
+CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
+
+
+def _tie(wins: Any, x: Any, y: Any) -> Any:
+    """1 where this argument is chosen, 1/2 at a tie."""
+    kind = np.result_type(x, y) if not isinstance(x, (int, float)) else np.asarray(x).dtype
+    return np.where(np.equal(x, y), 0.5, wins).astype(kind if kind.kind == "f" else float)
+
+
+def _choice(function: Any, first_wins: Any) -> Primitive:
+    return both(
+        function,
+        lambda g, ans, x, y: g * _tie(first_wins(x, y), _plain(x), _plain(y)),
+        lambda g, ans, x, y: g * _tie(np.logical_not(first_wins(x, y)), _plain(x), _plain(y)),
+    )
+
+
+def _plain(x: Any) -> Any:
+    from backends.numpy_autodiff.tracing import constant
+
+    return constant(x)
+
+
+def _hypot_slope(g: Any, ans: Any, x: Any) -> Any:
+    return g * over(x, ans)
+
+
+def _arctan2_y(g: Any, _ans: Any, y: Any, x: Any) -> Any:
+    h = np.hypot(x, y)
+    return g * over(over(x, h), h)
+
+
+def _arctan2_x(g: Any, _ans: Any, y: Any, x: Any) -> Any:
+    h = np.hypot(x, y)
+    return -g * over(over(y, h), h)
+
+
+def _root(g: Any, ans: Any, _x: Any) -> Any:
+    return 0.5 * over(g, ans)
+
+
+def _inverse(factor: float = 1.0) -> Any:
+    """The rule of ``factor log x``."""
+    return lambda g, ans, x: over(g, x) * factor if factor != 1.0 else over(g, x)
+
+
+def _sigmoid(x: Any, y: Any, base_log: float = 1.0) -> Any:
+    """``e^x / (e^x + e^y)`` without overflow, also for equal infinities."""
+    return 0.5 + 0.5 * np.tanh((0.5 * base_log) * np.where(np.equal(x, y), 0.0, x - y))
+
+
+def _sinc_derivative(x: Any, n: int) -> Any:
+    """The n-th derivative of sin(u)/u at u = pi x, times pi^n.
+
+    From ``u S = sin u`` differentiated n times, ``u S_n + n S_(n-1) = sin^(n) u``; where that cancels, the series
+    ``S_n = sum_j (-1)^j (2j)! / ((2j-n)! (2j+1)!) u^(2j-n)``.
+    """
+    if n == 0:
+        return np.sinc(x)
+    x = np.asarray(x)
+    u = np.pi * x
+    near = np.abs(u) < n + 2
+    small, large = np.where(near, u, 0), np.where(near, 1, u)
+    series = sum(
+        (-1) ** j
+        * math.factorial(2 * j)
+        / (math.factorial(2 * j - n) * math.factorial(2 * j + 1))
+        * small ** (2 * j - n)
+        for j in range((n + 1) // 2, (n + 1) // 2 + 20 + 2 * n)
+    )
+    far = np.sin(large) / large
+    for k in range(1, n + 1):
+        far = (np.sin(large + k * np.pi / 2) - k * far) / large
+    return (np.pi**n * np.where(near, series, far)).astype(x.dtype)[()]
+
+
+SINC: Primitive = both(_sinc_derivative, lambda g, ans, x, n: g * SINC(x, n + 1), name="sinc")
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return np.clip(x, low, high)
+
+
+def _inside(x: Any, low: Any, high: Any) -> Any:
+    above = True if low is None else np.greater_equal(x, low)
+    return np.logical_and(above, True if high is None else np.less_equal(x, high))
+
+
+CLIP: Primitive = both(
+    _clip,
+    lambda g, ans, x, low, high: np.where(_inside(x, low, high), g, 0),
+    lambda g, ans, x, low, high: np.where(np.less(x, low), g, 0),
+    lambda g, ans, x, low, high: np.where(np.greater(x, high), g, 0),
+    name="clip",
+)
+WHERE: Primitive = Primitive(
+    "where",
+    np.where,
+    (None, lambda g, ans, c, x, y: np.where(c, g, 0), lambda g, ans, c, x, y: np.where(c, 0, g)),
+    (None, lambda t, ans, c, x, y: np.where(c, t, 0), lambda t, ans, c, x, y: np.where(c, 0, t)),
+)
+REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))
+
+UFUNCS: dict[Any, Primitive] = {
+    np.add: ADD,
+    np.subtract: SUBTRACT,
+    np.multiply: MULTIPLY,
+    np.divide: DIVIDE,
+    np.power: POWER,
+    np.float_power: FLOAT_POWER,
+    np.negative: NEGATIVE,
+    np.positive: both(np.positive, _same),
+    np.absolute: ABSOLUTE,
+    np.fabs: FABS,
+    np.conjugate: CONJ,
+    np.remainder: REMAINDER,
+    np.fmod: both(np.fmod, _same, lambda g, ans, x, y: -g * np.trunc(x / y)),
+    np.square: elementwise(np.square, lambda ans, x: 2 * x),
+    np.sqrt: both(np.sqrt, _root),
+    np.cbrt: both(np.cbrt, lambda g, ans, x: over(g, ans * ans) / 3),
+    np.reciprocal: both(np.reciprocal, lambda g, ans, x: -over(over(g, x), x)),
+    np.exp: elementwise(np.exp, lambda ans, x: ans),
+    np.exp2: elementwise(np.exp2, lambda ans, x: ans * math.log(2)),
+    np.expm1: elementwise(np.expm1, lambda ans, x: np.exp(x)),
+    np.log: both(np.log, _inverse()),
+    np.log2: both(np.log2, _inverse(1 / math.log(2))),
+    np.log10: both(np.log10, _inverse(1 / math.log(10))),
+    np.log1p: both(np.log1p, lambda g, ans, x: over(g, 1 + x)),
+    np.sin: elementwise(np.sin, lambda ans, x: np.cos(x)),
+    np.cos: elementwise(np.cos, lambda ans, x: -np.sin(x)),
+    np.tan: elementwise(np.tan, lambda ans, x: 1 + ans * ans),
+    np.arcsin: both(np.arcsin, lambda g, ans, x: over(g, np.sqrt((1 - x) * (1 + x)))),
+    np.arccos: both(np.arccos, lambda g, ans, x: -over(g, np.sqrt((1 - x) * (1 + x)))),
+    np.arctan: both(np.arctan, lambda g, ans, x: g / (1 + x * x)),
+    np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x)),
+    np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x)),
+    np.tanh: elementwise(np.tanh, lambda ans, x: 1 - ans * ans),
+    np.arcsinh: both(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1)),
+    np.arccosh: both(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1))),
+    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, (1 - x) * (1 + x))),
+    np.hypot: both(
+        np.hypot, lambda g, ans, x, y: _hypot_slope(g, ans, x), lambda g, ans, x, y: _hypot_slope(g, ans, y)
+    ),
+    np.arctan2: both(np.arctan2, _arctan2_y, _arctan2_x),
+    np.maximum: _choice(np.maximum, np.greater),
+    np.minimum: _choice(np.minimum, np.less),
+    np.fmax: _choice(np.fmax, lambda x, y: np.logical_or(np.greater(x, y), np.isnan(y))),
+    np.fmin: _choice(np.fmin, lambda x, y: np.logical_or(np.less(x, y), np.isnan(y))),
+    np.logaddexp: elementwise(np.logaddexp, lambda ans, x, y: _sigmoid(x, y), lambda ans, x, y: _sigmoid(y, x)),
+    np.logaddexp2: elementwise(
+        np.logaddexp2,
+        lambda ans, x, y: _sigmoid(x, y, math.log(2)),
+        lambda ans, x, y: _sigmoid(y, x, math.log(2)),
+    ),
+    np.deg2rad: elementwise(np.deg2rad, lambda ans, x: math.pi / 180),
+    np.rad2deg: elementwise(np.rad2deg, lambda ans, x: 180 / math.pi),
+    np.radians: elementwise(np.radians, lambda ans, x: math.pi / 180),
+    np.degrees: elementwise(np.degrees, lambda ans, x: 180 / math.pi),
+    np.copysign: elementwise(np.copysign, lambda ans, x, y: np.sign(x) * np.copysign(1.0, y), lambda ans, x, y: 0.0),
+}
+
+
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """As `numpy.where`; with one argument the indices, which are constants."""
+    if x is None and y is None:
+        return np.where(_plain(condition))
+    return WHERE(_plain(condition), x, y)
+
+
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """As `numpy.clip`."""
+    return CLIP(a, min if a_min is None else a_min, max if a_max is None else a_max)
+
+
+def angle(z: Any, deg: bool = False) -> Any:
+    """As `numpy.angle`."""
+    found = np.arctan2(np.imag(z), np.real(z))
+    return found * (180 / math.pi) if deg else found
+
+
+HANDLERS: dict[Any, Any] = {
+    np.real: REAL,
+    np.imag: IMAG,
+    np.where: where,
+    np.clip: clip,
+    np.angle: angle,
+    np.sinc: lambda x: SINC(x, 0),
+}

@@ -1,0 +1,204 @@
+"""Reductions and scans.
+
+Conventions: the slope of max and min is shared evenly among ties; prod and cumprod are right with any number of zeros.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules.building import axes_of, expand, linear
+
+_add: Any = np.add
+_multiply: Any = np.multiply
+
+
+def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return _add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _sum_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    g = expand(g, x, axis, keepdims)
+    if g.__class__ is np.float64:
+        return np.full(x.shape, g)
+    return np.broadcast_to(g, x.shape)
+
+
+SUM: Primitive = linear("sum", _sum, _sum_vjp)
+
+
+def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+def _count(x: Any, axis: Any) -> float:
+    count = 1.0
+    for a in axes_of(axis, len(x.shape)):
+        count *= x.shape[a]
+    return count
+
+
+def _mean_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    count = _count(x, axis)
+    return np.broadcast_to(expand(g / count if count else g, x, axis, keepdims), x.shape)
+
+
+MEAN: Primitive = linear("mean", _mean, _mean_vjp)
+
+
+def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """The weights of the entries in their maximum: 1 over the number of ties."""
+    hit = np.equal(x, expand(ans, x, axis, keepdims)).astype(x.dtype)
+    return hit / np.sum(hit, axis=axis, keepdims=True)
+
+
+def _extreme(name: str, ufunc: Any) -> Primitive:
+    def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return ufunc.reduce(x, axis=axis, keepdims=keepdims)
+
+    def vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
+
+    def jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.sum(t * _share(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
+
+    return Primitive(name, function, (vjp,), (jvp,))
+
+
+MAX, MIN = _extreme("max", np.maximum), _extreme("min", np.minimum)
+
+
+def _prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return _multiply.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _leave_one_out(x: Any) -> Any:
+    """``y[..., i, j] = x[..., j]``, but 1 where i = j: its products over j leave factor i out."""
+    return np.where(np.eye(x.shape[-1], dtype=bool), x.dtype.type(1), x[..., None, :])
+
+
+def _others(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """The product of all other entries, by division where no entry is zero, else by leaving each out."""
+    if np.count_nonzero(x) == np.size(x):
+        return expand(ans, x, axis, keepdims) / x
+    axes = axes_of(axis, len(x.shape))
+    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
+    moved = np.transpose(x, rest + axes)
+    rows = np.reshape(moved, tuple(x.shape[i] for i in rest) + (int(_count(x, axis)),))
+    product = np.reshape(np.prod(_leave_one_out(rows), axis=-1), moved.shape)
+    return np.transpose(product, tuple(np.argsort(rest + axes)))
+
+
+def _prod_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return expand(g, x, axis, keepdims) * _others(ans, x, axis, keepdims)
+
+
+def _prod_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.sum(t * _others(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
+
+
+PROD: Primitive = Primitive("prod", _prod, (_prod_vjp,), (_prod_jvp,))
+
+
+def _flip_sum(g: Any, axis: int) -> Any:
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+CUMSUM: Primitive = linear(
+    "cumsum", lambda x, axis: np.cumsum(x, axis=axis), lambda g, ans, x, axis: _flip_sum(g, axis)
+)
+
+
+def _partial(x: Any) -> Any:
+    """``d cumprod[..., k] / d x[..., i]`` at ``[..., i, k]``; a table, needed only where there are zeros."""
+    return np.triu(np.cumprod(_leave_one_out(x), axis=-1))
+
+
+def _cumprod_vjp(g: Any, ans: Any, x: Any, axis: int) -> Any:
+    if np.count_nonzero(x) == np.size(x):
+        return _flip_sum(g * ans, axis) / x
+    g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
+    return np.moveaxis(np.sum(g[..., None, :] * _partial(x), axis=-1), -1, axis)
+
+
+def _cumprod_jvp(t: Any, ans: Any, x: Any, axis: int) -> Any:
+    if np.count_nonzero(x) == np.size(x):
+        return ans * np.cumsum(t / x, axis=axis)
+    t, x = np.moveaxis(t, axis, -1), np.moveaxis(x, axis, -1)
+    return np.moveaxis(np.sum(t[..., :, None] * _partial(x), axis=-2), -1, axis)
+
+
+CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,))
+
+
+def _reduction(primitive: Primitive) -> Any:
+    def reduction(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        return primitive(a if dtype is None else a.astype(dtype), axis=axis, keepdims=keepdims)
+
+    return reduction
+
+
+def _scan(primitive: Primitive) -> Any:
+    def scan(a: Any, axis: Any = None, dtype: Any = None) -> Any:
+        a = a if dtype is None else a.astype(dtype)
+        return primitive(np.ravel(a), 0) if axis is None else primitive(a, axis)
+
+    return scan
+
+
+def _cumulative(primitive: Primitive, first: float) -> Any:
+    """The array API's scan: optionally with the empty sum or product in front."""
+
+    def scan(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        x = x if dtype is None else x.astype(dtype)
+        axis = 0 if axis is None and len(x.shape) == 1 else axis
+        if axis is None:
+            raise ValueError(f"got axis=None for an array of shape {x.shape}, expected an axis")
+        found = primitive(x, axis)
+        if not include_initial:
+            return found
+        axis %= len(x.shape)
+        shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+        return np.concatenate((np.full(shape, first, found.dtype), found), axis=axis)
+
+    return scan
+
+
+def var(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False) -> Any:
+    """As `numpy.var`."""
+    free = _count(a, axis) - (ddof if correction is None else correction)
+    centred = a - MEAN(a, axis=axis, keepdims=True)
+    square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
+    return SUM(square, axis=axis, keepdims=keepdims) / free
+
+
+def std(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False) -> Any:
+    """As `numpy.std`; its slope at equal entries is 0."""
+    return np.sqrt(var(a, axis, ddof=ddof, correction=correction, keepdims=keepdims))
+
+
+sum_, prod = _reduction(SUM), _reduction(PROD)
+
+HANDLERS: dict[Any, Any] = {
+    np.sum: sum_,
+    np.mean: _reduction(MEAN),
+    np.max: _reduction(MAX),
+    np.min: _reduction(MIN),
+    np.prod: prod,
+    np.var: var,
+    np.std: std,
+    np.cumsum: _scan(CUMSUM),
+    np.cumprod: _scan(CUMPROD),
+    np.cumulative_sum: _cumulative(CUMSUM, 0),
+    np.cumulative_prod: _cumulative(CUMPROD, 1),
+    np.ptp: lambda a, axis=None, keepdims=False: (
+        MAX(a, axis=axis, keepdims=keepdims) - MIN(a, axis=axis, keepdims=keepdims)
+    ),
+}
+#: ufunc -> what its ``reduce`` and ``accumulate`` are.
+REDUCE = {np.add: SUM, np.multiply: PROD, np.maximum: MAX, np.minimum: MIN}
+ACCUMULATE = {np.add: CUMSUM, np.multiply: CUMPROD}

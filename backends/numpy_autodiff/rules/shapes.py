@@ -1,0 +1,198 @@
+"""Functions that move entries without changing them: each is linear, its VJP moves them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive, fit
+from backends.numpy_autodiff.rules.building import linear
+
+
+def _transposed_back(g: Any, _ans: Any, x: Any, axes: Any = None) -> Any:
+    return TRANSPOSE(g) if axes is None else TRANSPOSE(g, tuple(np.argsort([a % len(x.shape) for a in axes])))
+
+
+RESHAPE: Primitive = linear("reshape", np.reshape, lambda g, ans, x, shape: RESHAPE(g, x.shape))
+TRANSPOSE: Primitive = linear("transpose", np.transpose, _transposed_back)
+BROADCAST: Primitive = linear("broadcast_to", np.broadcast_to, lambda g, ans, x, shape: fit(g, x))
+FLIP: Primitive = linear("flip", np.flip, lambda g, ans, x, axis=None: FLIP(g, axis))
+ROLL: Primitive = linear("roll", np.roll, lambda g, ans, x, shift, axis=None: ROLL(g, _opposite(shift), axis))
+TRIL: Primitive = linear("tril", np.tril, lambda g, ans, x, k=0: TRIL(g, k))
+TRIU: Primitive = linear("triu", np.triu, lambda g, ans, x, k=0: TRIU(g, k))
+
+
+def _opposite(shift: Any) -> Any:
+    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype)
+
+
+ASTYPE: Primitive = linear("astype", _cast, lambda g, ans, x, dtype: g)
+
+
+def _diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return np.diagonal(x, offset, axis1, axis2)
+
+
+def _diagonal_vjp(g: Any, _ans: Any, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return EMBED(g, shape=x.shape, offset=offset, axis1=axis1, axis2=axis2)
+
+
+def _embed(g: Any, *, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
+    """Zeros of ``shape`` with ``g`` on a diagonal."""
+    out = np.zeros(shape, g.dtype)
+    moved = np.moveaxis(out, (axis1, axis2), (-2, -1))
+    rows = np.arange(g.shape[-1]) + max(0, -offset)
+    moved[..., rows, rows + offset] = g
+    return out
+
+
+DIAGONAL: Primitive = linear("diagonal", _diagonal, _diagonal_vjp)
+EMBED: Primitive = linear(
+    "embed_diagonal",
+    _embed,
+    lambda g, ans, x, *, shape, offset, axis1, axis2: DIAGONAL(g, offset, axis1, axis2),
+)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:  # noqa: ARG001
+    """As `numpy.astype`; the result is a constant where the new dtype has no derivative."""
+    from backends.numpy_autodiff.tracing import constant
+
+    dtype = np.dtype(dtype)
+    return ASTYPE(x, dtype) if dtype.kind in "fc" else constant(x).astype(dtype)
+
+
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:  # noqa: ARG001
+    """As `numpy.reshape`, in C or Fortran order."""
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if order == "F":
+        return TRANSPOSE(RESHAPE(TRANSPOSE(a), shape[::-1]))
+    return RESHAPE(a, shape)
+
+
+def ravel(a: Any, order: str = "C") -> Any:
+    """As `numpy.ravel`."""
+    return reshape(a, (-1,), order)
+
+
+def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
+    """As `numpy.transpose`."""
+    return TRANSPOSE(a) if axes is None else TRANSPOSE(a, tuple(axes))
+
+
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """As `numpy.swapaxes`."""
+    order = list(range(len(a.shape)))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return TRANSPOSE(a, tuple(order))
+
+
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """As `numpy.moveaxis`."""
+    n = len(a.shape)
+    sources = [s % n for s in np.atleast_1d(source)]
+    order = [i for i in range(n) if i not in sources]
+    for target, origin in sorted(zip([d % n for d in np.atleast_1d(destination)], sources, strict=True)):
+        order.insert(target, origin)
+    return TRANSPOSE(a, tuple(order))
+
+
+def squeeze(a: Any, axis: Any = None) -> Any:
+    """As `numpy.squeeze`."""
+    return RESHAPE(a, np.squeeze(np.empty(a.shape, bool), axis).shape)
+
+
+def expand_dims(a: Any, axis: Any = 0) -> Any:
+    """As `numpy.expand_dims`."""
+    return RESHAPE(a, np.expand_dims(np.empty(a.shape, bool), axis).shape)
+
+
+def broadcast_to(array: Any, shape: Any) -> Any:
+    """As `numpy.broadcast_to`."""
+    return BROADCAST(array, (shape,) if isinstance(shape, int) else tuple(shape))
+
+
+def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+    """As `numpy.broadcast_arrays`."""
+    shape = np.broadcast_shapes(*[np.shape(a) for a in arrays])
+    return tuple(broadcast_to(a, shape) for a in arrays)
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    """As `numpy.diag`."""
+    if len(v.shape) == 2:
+        return DIAGONAL(v, k)
+    n = v.shape[0] + abs(k)
+    return EMBED(v, shape=(n, n), offset=k, axis1=0, axis2=1)
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    """As `numpy.trace`."""
+    return np.sum(DIAGONAL(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """As `numpy.repeat`, by taking each index again."""
+    if axis is None:
+        a, axis = ravel(a), 0
+    return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis=axis)
+
+
+def tile(a: Any, reps: Any) -> Any:
+    """As `numpy.tile`, by taking the entries of a tiled table of their numbers."""
+    return ravel(a)[np.tile(np.arange(a.size).reshape(a.shape), reps)]
+
+
+def atleast(n: int) -> Any:
+    """`numpy.atleast_1d`, ``_2d`` or ``_3d``."""
+    plain = (np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1]
+
+    def at_least(*arrays: Any) -> Any:
+        found = tuple(RESHAPE(a, plain(np.empty(np.shape(a), bool)).shape) for a in arrays)
+        return found[0] if len(found) == 1 else found
+
+    return at_least
+
+
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """As `numpy.rot90`."""
+    first, second = axes
+    turned = {0: lambda: m, 1: lambda: swapaxes(FLIP(m, second), first, second), 2: lambda: FLIP(m, (first, second))}
+    return turned.get(k % 4, lambda: FLIP(swapaxes(m, first, second), second))()
+
+
+HANDLERS: dict[Any, Any] = {
+    np.reshape: reshape,
+    np.ravel: ravel,
+    np.transpose: transpose,
+    np.matrix_transpose: lambda x: swapaxes(x, -1, -2),
+    np.swapaxes: swapaxes,
+    np.moveaxis: moveaxis,
+    np.squeeze: squeeze,
+    np.expand_dims: expand_dims,
+    np.broadcast_to: broadcast_to,
+    np.broadcast_arrays: broadcast_arrays,
+    np.flip: lambda m, axis=None: FLIP(m, axis),
+    np.fliplr: lambda m: FLIP(m, 1),
+    np.flipud: lambda m: FLIP(m, 0),
+    np.rot90: rot90,
+    np.roll: lambda a, shift, axis=None: ROLL(a, shift, axis),
+    np.tril: lambda m, k=0: TRIL(m, k),
+    np.triu: lambda m, k=0: TRIU(m, k),
+    np.diagonal: lambda a, offset=0, axis1=0, axis2=1: DIAGONAL(a, offset, axis1, axis2),
+    np.diag: diag,
+    np.trace: trace,
+    np.repeat: repeat,
+    np.tile: tile,
+    np.copy: lambda a, order="K", subok=False: ASTYPE(a, a.dtype),
+    np.astype: astype,
+    np.atleast_1d: atleast(1),
+    np.atleast_2d: atleast(2),
+    np.atleast_3d: atleast(3),
+}

@@ -1,0 +1,277 @@
+"""Recording: how a function on arrays becomes a graph, and how derivatives flow through it.
+
+A `Node` is a value that remembers how it was made: the `Call` (which primitive, which of its arguments
+are traced) and the arguments. Making a node also hands it to its `Trace`, so that a finished trace
+holds its nodes in the order in which they were computed. That order is all a sweep needs:
+
+- **backward** (`pull_back`): walk the nodes in reverse; each takes the cotangent that has gathered in its
+  ``flow`` and adds to the ``flow`` of its arguments, by its primitive's VJP rules;
+- **forward** (`push_forward`): walk them as recorded; each takes the tangents in the ``flow`` of its
+  arguments and puts its own into ``flow``, by the JVP rules. A trace made with `Trace.streaming`
+  does this while it records and keeps no graph.
+
+Neither sweep calls itself, so depth is bounded by memory alone.
+
+Nesting
+-------
+A derivative inside a derivative needs no second mechanism. Every trace has a level, higher the later it
+began, and the *value* of a node may itself be a node of a lower level. An operation belongs to the highest
+level among its arguments; it takes their values and computes with those, which records on the next lower
+level, and so on down to NumPy. Sweeps compute with values too, so an inner sweep is recorded by the outer
+trace like anything else. With ``d/dx (x * d/dy (x * y))`` at ``x = 3``, ``y = 2``:
+
+    level 1   x1 = Node(3.0)
+    level 2   y2 = Node(2.0);  x1 * y2 has level 2 and value  x1 * 2.0, a node of level 1
+              backward at level 2: the slope of x1 * y2 is the value of x1's place there, which is x1
+    level 1   x1 * x1, whose slope is 2 x1 = 6.0
+
+The inner sweep returned ``x1`` and not ``3.0``: nothing was lost, and the levels never mix.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Call, Primitive, Scatter
+
+_levels = itertools.count(1)
+_new = object.__new__
+
+
+class TraceError(RuntimeError):
+    """A traced value was used where its trace does not reach."""
+
+
+def _ended(node: Node) -> NoReturn:
+    raise TraceError(
+        f"got a traced value in {node.call.primitive.name} after the function it belongs to has returned, "
+        "expected it to be used inside only: return it from the function (or with has_aux=True)"
+    )
+
+
+class Trace:
+    """One recording, from the wrapping of the inputs to the return of the function.
+
+    Parameters
+    ----------
+    symbolic
+        Record also what has no derivative (comparisons, ``argmax``, ``floor``): a compiler replays the nodes at
+        other values, a derivative does not.
+
+    Attributes
+    ----------
+    level : int
+        Later traces have higher levels.
+    nodes : list of Node
+        What was recorded, in order; inputs are not among them.
+    record : callable
+        Called with every new node.
+    """
+
+    __slots__ = ("level", "nodes", "record", "symbolic")
+
+    def __init__(self, symbolic: bool = False) -> None:
+        self.level = next(_levels)
+        self.symbolic = symbolic
+        self.nodes: list[Node] = []
+        self.record: Callable[[Any], None] = self.nodes.append
+
+    @classmethod
+    def streaming(cls) -> Trace:
+        """A trace that pushes tangents forward while it records, and keeps no node."""
+        trace = cls()
+        trace.record = _push_now
+        return trace
+
+    def close(self) -> None:
+        """Any later operation on a node of this trace raises `TraceError`."""
+        self.record = _ended
+
+
+class Node:
+    """A value with the call that made it; `backends.numpy_autodiff.variable.Variable` adds the operators.
+
+    Attributes
+    ----------
+    value : ndarray, NumPy scalar or Node
+        A node of a lower level where derivatives are nested; a tuple for a call with several outputs.
+    tape : Trace
+    call : Call
+        The primitive and the positions of its traced arguments.
+    args : tuple
+        The arguments as given: nodes of this trace at the traced positions, constants elsewhere.
+    flow : array or None
+        Cotangent or tangent during a sweep; None otherwise.
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "tape", "value")
+
+    value: Any
+    tape: Trace
+    call: Call
+    args: tuple[Any, ...]
+    flow: Any
+    _grad: Any
+    _retained: bool
+
+    def __init__(self, value: Any, trace: Trace) -> None:
+        self.value = value
+        self.tape = trace
+        self.call = INPUT
+        self.args = ()
+        self.flow = None
+
+
+def _identity(x: Any) -> Any:
+    return x
+
+
+INPUT = Call(Primitive("input", _identity), ())
+
+
+def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Compute ``primitive`` of ``args`` and record it on the highest trace among them.
+
+    Returns
+    -------
+    A node; a (named) tuple of nodes for several outputs; a plain value where no argument is traced, or
+    where the primitive has no derivative.
+    """
+    top = None
+    for a in args:
+        if isinstance(a, Node):
+            trace = a.tape
+            if top is None or trace.level > top.level:
+                top, owner = trace, a
+    if top is None:
+        return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
+    where = tuple([i for i, a in enumerate(args) if isinstance(a, Node) and a.tape is top])
+    values = list(args)
+    for i in where:
+        values[i] = args[i].value
+    out = apply(primitive, values, kwargs)
+    if primitive.constant and not top.symbolic:
+        return out
+    node = _new(owner.__class__)
+    node.value = out
+    node.tape = top
+    node.call = primitive.call(where, kwargs)
+    node.args = tuple(args)
+    node.flow = None
+    top.record(node)
+    return _components(node) if out.__class__ is not np.ndarray and isinstance(out, tuple) else node
+
+
+def _pull_pick(node: Node, g: Any) -> None:
+    parent, index = node.args
+    if parent.flow is None:
+        parent.flow = [None] * len(parent.value)
+    h = parent.flow[index]
+    parent.flow[index] = g if h is None else h + g
+
+
+def _push_pick(node: Node) -> None:
+    parent, index = node.args
+    node.flow = None if parent.flow is None else parent.flow[index]
+
+
+def _component(parts: Sequence[Any], index: int) -> Any:
+    return parts[index]
+
+
+PICK = Primitive("pick", _component)
+_PICK = Call(PICK, (0,), pull=_pull_pick, push=_push_pick)
+
+
+def _components(node: Node) -> Any:
+    """One node for each floating output of a call with several; the others are constants."""
+    parts = [pick(node, i) if is_inexact(part) else part for i, part in enumerate(node.value)]
+    return type(node.value)._make(parts) if hasattr(node.value, "_make") else tuple(parts)
+
+
+def pick(node: Node, index: int) -> Node:
+    """One output of a call with several."""
+    part = _new(node.__class__)
+    part.value = node.value[index]
+    part.tape = node.tape
+    part.call = _PICK
+    part.args = (node, index)
+    part.flow = None
+    node.tape.record(part)
+    return part
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether ``x`` is of a floating or complex dtype, so that it can have a derivative."""
+    return getattr(x, "dtype", None) is not None and x.dtype.kind in "fc"
+
+
+def constant(x: Any) -> Any:
+    """The plain NumPy value under all levels of tracing."""
+    while isinstance(x, Node):
+        x = x.value
+    return x
+
+
+def pull_back(nodes: Sequence[Node]) -> None:
+    """Move the cotangents in ``flow`` from the outputs to the inputs.
+
+    Parameters
+    ----------
+    nodes
+        In order of computation. If this raises, their ``flow`` is cleared.
+    """
+    try:
+        for node in reversed(nodes):
+            g = node.flow
+            if g is None:
+                continue
+            node.flow = None
+            if g.__class__ is Scatter:
+                g = g.dense()
+            node.call.pull(node, g)
+    except BaseException:
+        clear(nodes)
+        raise
+
+
+def consume_back(nodes: list[Node]) -> None:
+    """As `pull_back`, for the last time: nodes and the arrays they hold are freed on the way."""
+    pop = nodes.pop
+    while nodes:
+        node = pop()
+        g = node.flow
+        if g is None:
+            continue
+        node.flow = None
+        if g.__class__ is Scatter:
+            g = g.dense()
+        node.call.pull(node, g)
+
+
+def push_forward(nodes: Iterable[Node]) -> None:
+    """Move the tangents in ``flow`` from the inputs to the outputs, leaving them in every node."""
+    for node in nodes:
+        node.call.push(node)
+
+
+def _push_now(node: Node) -> None:
+    node.call.push(node)
+    node.args = ()
+
+
+def clear(nodes: Iterable[Node]) -> None:
+    """Forget what a sweep left in ``flow``."""
+    for node in nodes:
+        node.flow = None
+
+
+def take_flow(node: Node) -> Any:
+    """The cotangent or tangent gathered in a node, which is then empty again."""
+    g = node.flow
+    node.flow = None
+    return g.dense() if g.__class__ is Scatter else g

@@ -1,0 +1,48 @@
+"""The transpose of a linear function: what turns a VJP rule into a JVP rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.tracing import Node, Trace, constant, consume_back, take_flow
+
+
+def lift(value: Any, trace: Trace) -> Any:
+    """An input variable of ``trace``."""
+    from backends.numpy_autodiff.variable import Variable
+
+    node = object.__new__(Variable)
+    Node.__init__(node, value, trace)
+    return node
+
+
+def transpose(linear: Callable[[Any], Any], like: Any, t: Any) -> Any:
+    """Apply the transpose of ``linear`` to ``t``.
+
+    Parameters
+    ----------
+    linear
+        Takes something like ``like`` (an array, or a tuple of arrays), returns one array or None.
+    t
+        Shaped like what ``linear`` returns.
+    """
+    trace = Trace()
+    several = isinstance(like, tuple)
+    inputs = [lift(_zeros(part), trace) for part in (like if several else (like,))]
+    out = linear(inputs if several else inputs[0])
+    trace.close()
+    if isinstance(out, Node) and out.tape is trace:
+        out.flow = t
+        consume_back(trace.nodes)
+    found = [take_flow(node) for node in inputs]
+    if several:
+        return found
+    return _zeros(like) if found[0] is None else found[0]
+
+
+def _zeros(like: Any) -> Any:
+    like = constant(like)
+    return np.zeros_like(like)[()] if like.shape == () else np.zeros_like(like)

@@ -1,0 +1,156 @@
+"""Our own engine on NumPy arrays; a variable is a plain array until a transform traces it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.interface import Backend, Function, Var, bare
+from vocabulary import Operator, Optimizer
+
+_POLYNOMIAL = """
+x = Variable(5.0)
+z = 2 * x
+{retain}y = x**2 - z + 1
+y.backward()
+answer = z.grad
+"""
+_MATRIX = "x = Variable([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])\ny = x**2 - 2 * x + 1\n"
+_TWO_PASSES = """
+x = Variable(5.0)
+y = x**3
+y.backward(create_graph=True)
+first = x.grad
+{clear}first.backward()
+answer = x.grad{value}
+"""
+
+_IDIOMS = {
+    "value": "x = Variable(5.0)\ny = x**2 - 2 * x + 1\nanswer = y.value",
+    "gradient": "x = Variable(5.0)\ny = x**2 - 2 * x + 1\ny.backward()\nanswer = x.grad",
+    "intermediate_dropped": _POLYNOMIAL.format(retain=""),
+    "intermediate_retained": _POLYNOMIAL.format(retain="z.retain_grad()\n"),
+    "seed_ones": _MATRIX + "y.backward(np.ones((2, 3)))\nanswer = x.grad",
+    "seed_rows": _MATRIX + "y.backward([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])\nanswer = x.grad",
+    "no_seed": _MATRIX + "y.backward()\nanswer = x.grad",
+    "second_derivative": "first = grad(lambda x: x**3)\nanswer = [first(5.0), grad(first)(5.0)]",
+    "third_derivative": "answer = grad(grad(grad(lambda x: x**3)))(5.0)",
+    "accumulates": _TWO_PASSES.format(clear="", value=".value"),
+    "cleared": _TWO_PASSES.format(clear="x.zero_grad()\n", value=""),
+    "recording_kept": """
+x = Variable(5.0)
+y = x**3
+y.backward(retain_graph=True)
+first = x.grad
+x.zero_grad()
+y.backward()
+answer = [first, x.grad]
+""",
+    "unused_input": "answer = grad(lambda a, b: a**2, argnums=1)(5.0, 2.0)",
+    "integer_input": "x = Variable(5)\ny = x**2\ny.backward()\nanswer = x.grad",
+}
+
+
+@final
+class NumpyBackend(Backend):
+    """`backends.numpy_autodiff` behind the neutral interface."""
+
+    name: ClassVar[str] = "numpy"
+    requires: ClassVar[tuple[str, ...]] = ("numpy",)
+    native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.STEP})
+    idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
+
+    def open(self) -> None:
+        from backends import numpy_autodiff
+        from backends.numpy_autodiff import namespace, optimizers
+
+        self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        return {"np": np} | {name: getattr(self._engine, name) for name in self._engine.__all__}
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        return np.array(array, dtype=dtype)
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var)
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
+
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]:
+        rule = getattr(self._optimizers, optimizer.name)
+        names = _HYPER_PARAMETERS[optimizer.name]
+        return rule(params, grads, state, **{name: getattr(optimizer, name) for name in names})  # type: ignore[no-any-return]
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        carry, ys = init, []
+        for x in xs:
+            carry, y = f(carry, x)
+            ys.append(y)
+        return carry, self.xp.stack(ys)
+
+    def block(self, out: Any) -> Any:
+        return out
+
+    def _native(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        argnums: tuple[int, ...],
+        directions: Sequence[Var],
+    ) -> Callable[..., Any]:
+        del directions
+        f, engine, n = bare(f), self._engine, len(args)
+        direct: dict[Operator, Callable[[], Callable[..., Any]]] = {
+            Operator.VALUE: lambda: f,
+            Operator.GRADIENT: lambda: engine.grad(f, argnums),
+            Operator.VALUE_AND_GRADIENT: lambda: engine.value_and_grad(f, argnums),
+            Operator.JACOBIAN: lambda: engine.jacobian(f, argnums),
+            Operator.HESSIAN: lambda: engine.hessian(f, argnums),
+        }
+        if operator in direct:
+            return direct[operator]()
+        return _directional(engine, operator, f, argnums, n)
+
+
+def _directional(engine: Any, operator: Operator, f: Function, argnums: tuple[int, ...], n: int) -> Callable[..., Any]:
+    """An operator that takes tangents or a cotangent after the arguments."""
+
+    def chosen(args: Sequence[Var]) -> tuple[Function, list[Var]]:
+        def partial(*values: Var) -> Var:
+            given = list(args)
+            for i, value in zip(argnums, values, strict=True):
+                given[i] = value
+            return f(*given)
+
+        return partial, [args[i] for i in argnums]
+
+    def jvp(*given: Var) -> Var:
+        partial, xs = chosen(given[:n])
+        return engine.jvp(partial, xs, given[n:])[1]
+
+    def vjp(*given: Var) -> Any:
+        partial, xs = chosen(given[:n])
+        return engine.vjp(partial, *xs)[1](given[n])
+
+    def hvp(*given: Var) -> Any:
+        partial, xs = chosen(given[:n])
+        return engine.hvp(partial, xs, given[n:])
+
+    return {Operator.JVP: jvp, Operator.VJP: vjp, Operator.HVP: hvp}[operator]
+
+
+_HYPER_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "sgd": ("learning_rate",),
+    "momentum": ("learning_rate", "momentum"),
+    "nesterov": ("learning_rate", "momentum"),
+    "adam": ("learning_rate", "b1", "b2", "eps", "eps_hat"),
+}
