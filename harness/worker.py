@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import re
 import signal
@@ -53,6 +54,9 @@ class Worker:
         self.backend.open()
         seconds = time.perf_counter() - start
         threads = self._probe()
+        # A framework leaves a million objects; collecting before each visit would walk them every time.
+        gc.collect()
+        gc.freeze()
         return {"seconds": seconds, "threads": threads, "versions": dict(self.backend.versions())}
 
     def cell(
