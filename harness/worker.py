@@ -129,9 +129,8 @@ class Worker:
         return self.problems[source, name]
 
     def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
-        from problems.closed_forms import complete
-
         from backends import Objective
+        from problems.closed_forms import complete
 
         function = partial(case.problem.objective, xp=self.backend.xp, **case.inputs.static)
         objective = Objective(function, complete(case.problem, case.inputs, case.optimizer))
