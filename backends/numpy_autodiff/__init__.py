@@ -12,6 +12,7 @@
 """
 
 from backends.numpy_autodiff.backward import no_grad
+from backends.numpy_autodiff.custom import checkpoint, custom_rule
 from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.tracing import Trace, TraceError
 from backends.numpy_autodiff.transforms import (
@@ -32,6 +33,8 @@ __all__ = [
     "Trace",
     "TraceError",
     "Variable",
+    "checkpoint",
+    "custom_rule",
     "grad",
     "hessian",
     "hvp",

@@ -44,9 +44,11 @@ class Primitive:
         The result is locally constant in every argument: it is computed and not recorded.
     variadic
         Any number of array arguments, with one rule for all of them.
+    pull, push
+        In place of rules, what a `Call` does in a sweep: where all arguments are best treated together.
     """
 
-    __slots__ = ("_calls", "constant", "function", "jvps", "name", "variadic", "vjps")
+    __slots__ = ("_calls", "constant", "function", "jvps", "name", "pull", "push", "variadic", "vjps")
 
     def __init__(
         self,
@@ -57,6 +59,8 @@ class Primitive:
         *,
         constant: bool = False,
         variadic: bool = False,
+        pull: Callable[[Any, Any], None] | None = None,
+        push: Callable[[Any], None] | None = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -64,6 +68,8 @@ class Primitive:
         self.jvps = None if jvps is None else tuple(jvps)
         self.constant = constant
         self.variadic = variadic
+        self.pull = pull
+        self.push = push
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -77,10 +83,10 @@ class Primitive:
     def call(self, where: tuple[int, ...], kwargs: Mapping[str, Any] | None = None) -> Call:
         """The call with traced arguments at the positions ``where``."""
         if kwargs:
-            return Call(self, where, kwargs)
+            return Call(self, where, kwargs, pull=self.pull, push=self.push)
         found = self._calls.get(where)
         if found is None:
-            found = self._calls[where] = Call(self, where)
+            found = self._calls[where] = Call(self, where, pull=self.pull, push=self.push)
         return found
 
     def vjp(self, i: int) -> Rule:

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules import (
     constants,
+    einsum,
     elementwise,
     indexing,
     joining,
@@ -36,7 +37,7 @@ from backends.numpy_autodiff.rules.constants import CONSTANT
 
 __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
-_FAMILIES: tuple[Any, ...] = (elementwise, reductions, shapes, indexing, joining, products, linalg, constants)
+_FAMILIES: tuple[Any, ...] = (elementwise, reductions, shapes, indexing, joining, products, einsum, linalg, constants)
 
 #: NumPy function -> what replaces it for variables.
 HANDLERS: dict[Any, Any] = {f: h for family in _FAMILIES for f, h in getattr(family, "HANDLERS", {}).items()}

@@ -1,7 +1,7 @@
 """Linear algebra that the studies need: inv, solve, det, eigh, eigvalsh and norms.
 
-Conventions: eigh and eigvalsh read the lower triangle (as NumPy does) and give the Hermitian gradient; eigenvalues alone
-never divide by gaps, so that they stay finite where eigenvalues are equal; the slope of a norm at zero is 0.
+Conventions: eigh and eigvalsh read the lower triangle (as NumPy does) and give the Hermitian gradient; eigenvalues
+alone never divide by gaps, so that they stay finite where eigenvalues are equal; a norm has slope 0 at zero.
 """
 
 from __future__ import annotations

@@ -1,0 +1,133 @@
+"""Rules of one's own, and recomputing instead of storing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive, Rule
+from backends.numpy_autodiff.tracing import Node, TraceError
+from backends.numpy_autodiff.transforms import jvp, vjp
+from backends.numpy_autodiff.transposition import transpose
+from backends.numpy_autodiff.trees import flatten
+
+
+def custom_rule(
+    *, vjp: Sequence[Rule | None] | None = None, jvp: Sequence[Rule | None] | None = None
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Decorate a function of arrays with derivative rules of your own.
+
+    Parameters
+    ----------
+    vjp, jvp
+        One rule per argument, ``vjp(g, ans, *args)`` and ``jvp(t, ans, *args)``, as explained in
+        `backends.numpy_autodiff.primitive`; None for an argument that is never differentiated. One of the two is
+        enough: the other is transposed from it.
+
+    Raises
+    ------
+    TypeError
+        If neither is given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from backends.numpy_autodiff import custom_rule, grad
+    >>> @custom_rule(vjp=(lambda g, ans, x: np.clip(g, -1, 1),))
+    ... def clip_gradient(x):
+    ...     return x
+    >>> float(grad(lambda x: 5 * clip_gradient(x))(2.0))
+    1.0
+    """
+    if vjp is None and jvp is None:
+        raise TypeError("got no rule, expected vjp=(...) or jvp=(...): one rule per argument")
+
+    def decorate(function: Callable[..., Any]) -> Primitive:
+        rules = vjp if vjp is not None else [_backward(rule, i) for i, rule in enumerate(jvp or ())]
+        return Primitive(function.__name__, function, rules, jvp)
+
+    return decorate
+
+
+def _backward(rule: Rule | None, i: int) -> Rule | None:
+    """The VJP of argument ``i`` from its JVP."""
+    if rule is None:
+        return None
+    return lambda g, ans, *args, **kwargs: transpose(lambda t: rule(t, ans, *args, **kwargs), args[i], g)
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f``, of which only the arguments are kept: the backward sweep computes it again.
+
+    Raises
+    ------
+    TraceError
+        When called, if ``f`` uses traced values other than its arguments.
+    """
+
+    @functools.wraps(f)
+    def checkpointed(*args: Any) -> Any:
+        leaves, rebuild = flatten(args)
+        form: list[Any] = []
+
+        def flat(*leaves: Any) -> Any:
+            out, form[:] = (found := flatten(f(*rebuild(list(leaves)))))[0], [found[1]]
+            return out[0] if len(out) == 1 else tuple(out)
+
+        primitive = Primitive(f"checkpoint({f.__name__})", _closed(flat), pull=_pull(flat), push=_push(flat))
+        out = primitive(*leaves)
+        return form[0](list(out) if isinstance(out, tuple) else [out])
+
+    return checkpointed
+
+
+def _closed(flat: Callable[..., Any]) -> Callable[..., Any]:
+    def values(*leaves: Any) -> Any:
+        out = flat(*leaves)
+        if any(isinstance(part, Node) for part in (out if isinstance(out, tuple) else (out,))):
+            raise TraceError("got a traced value from outside in a checkpoint, expected arguments only: pass it as one")
+        return out
+
+    return values
+
+
+def _of_traced(flat: Callable[..., Any], node: Any) -> tuple[Callable[..., Any], list[Any]]:
+    where = node.call.where
+
+    def partial(*traced: Any) -> Any:
+        args = list(node.args)
+        for i, x in zip(where, traced, strict=True):
+            args[i] = x
+        return flat(*args)
+
+    return partial, [node.args[i].value for i in where]
+
+
+def _pull(flat: Callable[..., Any]) -> Callable[[Any, Any], None]:
+    def pull(node: Any, g: Any) -> None:
+        partial, values = _of_traced(flat, node)
+        if isinstance(node.value, tuple):
+            g = tuple(
+                np.zeros_like(a) if part is None else np.conj(part) for part, a in zip(g, node.value, strict=True)
+            )
+        else:
+            g = np.conj(g)
+        for i, d in zip(node.call.where, vjp(partial, *values)[1](g), strict=True):
+            parent = node.args[i]
+            d = np.conj(d)
+            parent.flow = d if parent.flow is None else parent.flow + d
+
+    return pull
+
+
+def _push(flat: Callable[..., Any]) -> Callable[[Any], None]:
+    def push(node: Any) -> None:
+        partial, values = _of_traced(flat, node)
+        flows = [node.args[i].flow for i in node.call.where]
+        tangents = [np.zeros_like(x) if t is None else t for t, x in zip(flows, values, strict=True)]
+        node.flow = jvp(partial, values, tangents)[1]
+
+    return push

@@ -1,0 +1,151 @@
+"""`numpy.einsum` and what is one sum of products: kron, cross, convolve.
+
+The VJP of an einsum is an einsum: the operand's subscripts become the output, ``g`` takes its place. Two cases need
+more than that. A subscript that only this operand has was summed: the cotangent is spread along it. A subscript that
+the operand has twice took its diagonal: the cotangent is put back on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules.shapes import EMBED
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _einsum(*operands: Any, subscripts: str) -> Any:
+    return np.einsum(subscripts, *operands)
+
+
+def _einsum_vjp(i: int, g: Any, _ans: Any, *operands: Any, subscripts: str) -> Any:
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+    mine = "".join(dict.fromkeys(terms[i]))
+    others = [(t, x) for k, (t, x) in enumerate(zip(terms, operands, strict=True)) if k != i]
+    lengths = dict(zip(terms[i], np.shape(operands[i]), strict=True))
+    known = set(output).union(*(t for t, _ in others))
+    alone = "".join(s for s in mine if s not in known)
+    if alone:
+        others.append((alone, np.ones([lengths[s] for s in alone], np.asarray(0, g.dtype).dtype)))
+    spelled = ",".join([output, *(t for t, _ in others)]) + "->" + mine
+    found = EINSUM(g, *(x for _, x in others), subscripts=spelled)
+    found = np.broadcast_to(found, tuple(_widest(s, mine, found, lengths) for s in mine))
+    return _on_diagonals(found, mine, terms[i], lengths)
+
+
+def _widest(s: str, mine: str, found: Any, lengths: dict[str, int]) -> int:
+    return max(lengths[s], int(found.shape[mine.index(s)]))
+
+
+def _on_diagonals(found: Any, mine: str, term: str, lengths: dict[str, int]) -> Any:
+    """Give a repeated subscript its further axes back, one diagonal after the other."""
+    for s in [s for k, s in enumerate(term) if s in term[:k]]:
+        axis, n = mine.index(s), lengths[s]
+        moved = np.moveaxis(found, axis, -1)
+        found = EMBED(moved, shape=(*moved.shape, n), offset=0, axis1=-2, axis2=-1)
+        mine = mine[:axis] + mine[axis + 1 :] + s + s
+    if mine == term:
+        return found
+    return np.transpose(found, _order(mine, term))
+
+
+def _order(have: str, want: str) -> list[int]:
+    places = {s: [k for k, c in enumerate(have) if c == s] for s in have}
+    return [places[s].pop(0) for s in want]
+
+
+def _einsum_jvp(i: int, t: Any, _ans: Any, *operands: Any, subscripts: str) -> Any:
+    return EINSUM(*operands[:i], t, *operands[i + 1 :], subscripts=subscripts)
+
+
+EINSUM: Primitive = Primitive("einsum", _einsum, (_einsum_vjp,), (_einsum_jvp,), variadic=True)
+
+
+def einsum(*given: Any, optimize: Any = False) -> Any:
+    """As `numpy.einsum`: every legal form, subscripts as text or as lists, with ellipsis and implicit output."""
+    del optimize
+    subscripts, operands = (given[0], list(given[1:])) if isinstance(given[0], str) else _spelled(given)
+    return EINSUM(*operands, subscripts=_explicit(subscripts.replace(" ", ""), [len(np.shape(x)) for x in operands]))
+
+
+def _spelled(given: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The subscripts of the form ``einsum(x, [0, 1], y, [1, 2], [0, 2])`` as text."""
+
+    def text(sublist: Sequence[Any]) -> str:
+        return "".join("..." if s is Ellipsis else _LETTERS[s] for s in sublist)
+
+    pairs = len(given) // 2
+    spelled = ",".join(text(given[2 * k + 1]) for k in range(pairs))
+    return (spelled + "->" + text(given[-1]) if len(given) % 2 else spelled), list(given[0 : 2 * pairs : 2])
+
+
+def _explicit(subscripts: str, ndims: list[int]) -> str:
+    """Write the ellipsis as letters and the output in full."""
+    inputs, arrow, output = subscripts.partition("->")
+    free = [s for s in _LETTERS if s not in subscripts]
+    terms = inputs.split(",")
+    most = max([n - len(t.replace("...", "")) for t, n in zip(terms, ndims, strict=True) if "..." in t], default=0)
+    broad = "".join(free[:most])
+    terms = [
+        t.replace("...", broad[most - (n - len(t.replace("...", ""))) :] if "..." in t else "")
+        for t, n in zip(terms, ndims, strict=True)
+    ]
+    if arrow:
+        output = output.replace("...", broad)
+    else:
+        counted = "".join(terms)
+        output = broad + "".join(sorted(s for s in set(counted) - set(broad) if counted.count(s) == 1))
+    return ",".join(terms) + "->" + output
+
+
+def kron(a: Any, b: Any) -> Any:
+    """As `numpy.kron`."""
+    n = max(len(np.shape(a)), len(np.shape(b)))
+    a, b = (np.reshape(x, (1,) * (n - len(np.shape(x))) + np.shape(x)) for x in (a, b))
+    left = np.reshape(a, tuple(m for k in a.shape for m in (k, 1)))
+    right = np.reshape(b, tuple(m for k in b.shape for m in (1, k)))
+    return np.reshape(left * right, tuple(i * j for i, j in zip(a.shape, b.shape, strict=True)))
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """As `numpy.cross`, for vectors of three."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError(f"got vectors of length {a.shape[-1]} and {b.shape[-1]}, expected 3")
+    turn, back = [1, 2, 0], [2, 0, 1]
+    found = a[..., turn] * b[..., back] - a[..., back] * b[..., turn]
+    return np.moveaxis(found, -1, axisc)
+
+
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """As `numpy.convolve`, by a table of shifted copies."""
+    if len(a.shape) != 1 or len(v.shape) != 1 or not a.size or not v.size:
+        raise ValueError(f"got shapes {a.shape} and {v.shape}, expected two vectors that are not empty")
+    if v.size > a.size:
+        a, v = v, a
+    n, m = a.size, v.size
+    padded = np.concatenate((np.zeros(m - 1, a.dtype), a, np.zeros(m - 1, a.dtype)))
+    rows = np.arange(n + m - 1)[:, None] + np.arange(m)[::-1]
+    full = np.matmul(padded[rows], v)
+    if mode == "full":
+        return full
+    if mode not in ("same", "valid"):
+        raise ValueError(f"got mode {mode!r}, expected 'full', 'same' or 'valid'")
+    start, length = ((m - 1) // 2, n) if mode == "same" else (m - 1, n - m + 1)
+    return full[start : start + length]
+
+
+HANDLERS: dict[Any, Any] = {
+    np.einsum: einsum,
+    np.kron: kron,
+    np.cross: cross,
+    np.linalg.cross: lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis),
+    np.convolve: convolve,
+}
