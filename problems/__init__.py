@@ -24,7 +24,7 @@ __all__ = [
     "load",
 ]
 
-_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms"})
+_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms", "jacobi"})
 
 
 class ProblemError(ValueError):

@@ -1,0 +1,295 @@
+"""Eigenvalues under differentiation: the smallest one, and all of them moved to a target.
+
+The derivatives follow from perturbation theory (Kato 1966; Magnus 1985). For symmetric A with eigenvalues
+``l_k`` and orthonormal eigenvectors ``v_k``, along a symmetric direction H with ``h_kl = v_k^T H v_l``::
+
+    d l_k = h_kk        d^2 l_k = 2 sum over l != k of h_kl^2 / (l_k - l_l)
+
+so dl_k/dA = v_k v_k^T. A symmetric matrix cannot be perturbed in one entry, and frameworks read a full one
+in different ways; three of the problems here leave them no choice, and one shows the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from problems.jacobi import eigh
+from problems.problem import SCALAR, Array, Descent, Inputs, Normalise, Problem
+from vocabulary import Operator, Optimizer
+
+_SIZES = {"small": 3, "medium": 10, "large": 30}
+
+
+def _reflected(rng: np.random.Generator, spectrum: Array) -> Array:
+    """A full symmetric matrix with this spectrum: ``Q diag(spectrum) Q`` for a Householder reflection Q.
+
+    Elementwise arithmetic only: LAPACK and BLAS may round differently with another number of threads.
+    """
+    u = rng.uniform(0.5, 1.5, spectrum.size) * rng.choice([-1.0, 1.0], spectrum.size)
+    u /= np.sqrt(np.sum(u * u))
+    w = spectrum * u
+    A = np.diag(spectrum) - 2 * (np.outer(u, w) + np.outer(w, u)) + 4 * np.sum(u * w) * np.outer(u, u)
+    return np.asarray((A + A.T) / 2)
+
+
+def _one_apart(rng: np.random.Generator, n: int) -> Array:
+    """A symmetric matrix whose smallest eigenvalue, -1, is 1.5 or more below the others."""
+    return _reflected(rng, np.concatenate([[-1.0], rng.uniform(0.5, 2.0, n - 1)]))
+
+
+# ---- the smallest eigenvalue
+
+
+def _smallest(A: Any, *, xp: Any) -> Any:
+    return xp.linalg.eigh((A + xp.matrix_transpose(A)) / 2).eigenvalues[0]
+
+
+def _smallest_raw(A: Any, *, xp: Any) -> Any:
+    return xp.linalg.eigvalsh(A)[..., 0]
+
+
+def _smallest_value(A: Array) -> Array:
+    return np.asarray(eigh((A + A.T) / 2)[0][0])
+
+
+def _smallest_gradient(A: Array) -> Array:
+    v = eigh((A + A.T) / 2)[1][:, 0]
+    return np.outer(v, v)
+
+
+def _smallest_hessian(A: Array) -> Array:
+    """``2 sum_k M_k M_k / (l_0 - l_k)`` with ``M_k`` the symmetric part of ``v_0 v_k^T``, k > 0."""
+    values, V = eigh((A + A.T) / 2)
+    products = np.multiply.outer(V[:, 1:].T, V[:, 0])
+    M = (products + products.transpose(0, 2, 1)) / 2
+    weights = 2 / (values[0] - values[1:])
+    return np.tensordot(weights[:, None, None] * M, M, axes=(0, 0))
+
+
+def _any_matrix(rng: np.random.Generator, n: int) -> Inputs:
+    K = rng.uniform(-1.0, 1.0, (n, n))
+    return Inputs((_one_apart(rng, n) + (K - K.T) / 2,))
+
+
+def _symmetric_matrix(rng: np.random.Generator, n: int) -> Inputs:
+    return Inputs((_one_apart(rng, n),))
+
+
+def _symmetric_part(G: Array) -> Array:
+    """Symmetrised in each pair of axes: (n, n), or (n, n, n, n) for a Hessian; a number is itself."""
+    for k in range(0, G.ndim - 1, 2):
+        G = (G + np.swapaxes(G, k, k + 1)) / 2
+    return G
+
+
+# ---- eigenvalue targeting: r in R^(n(n+1)/2) -> symmetric A -> eigenvalues -> sum of squares
+
+
+def _matrix_entries(n: int) -> Array:
+    """Index into r of each entry of A in C order: the diagonal first, then each sub-diagonal.
+
+    For n = 3: ``[[0, 3, 5], [3, 1, 4], [5, 4, 2]]``, so that A10 = r3, A21 = r4, A20 = r5.
+    """
+    i, j = np.indices((n, n))
+    d = abs(i - j)
+    return np.asarray(n * d - d * (d - 1) // 2 + np.minimum(i, j), dtype=np.int64).ravel()
+
+
+def _misses(r: Any, target: Any, entries: Any, *, xp: Any) -> Any:
+    n = target.shape[0]
+    miss = xp.linalg.eigvalsh(xp.reshape(xp.take(r, entries, axis=0), (n, n))) - target
+    return xp.sum(miss * miss)
+
+
+def _matrix(r: Array, entries: Array) -> Array:
+    n = round(entries.size**0.5)
+    return np.asarray(r[entries].reshape(n, n))
+
+
+def _onto_parameters(G: Array, r: Array, entries: Array) -> Array:
+    """The gradient in r from that in A: entries off the diagonal stand there twice."""
+    out = np.zeros_like(r)
+    np.add.at(out, entries, G.ravel())
+    return out
+
+
+def _targeting_value(r: Array, target: Array, entries: Array) -> Array:
+    return np.asarray(np.sum((eigh(_matrix(r, entries))[0] - target) ** 2))
+
+
+def _targeting_gradient(r: Array, target: Array, entries: Array) -> Array:
+    values, V = eigh(_matrix(r, entries))
+    return _onto_parameters((V * (2 * (values - target))) @ V.T, r, entries)
+
+
+def _targeting_hessian(r: Array, target: Array, entries: Array) -> Array:
+    """``sum_kl c_kl h_kl h_kl`` with ``c_kl = 2 - 2 (t_k - t_l)/(l_k - l_l)`` and ``c_kk = 2``.
+
+    From L = |A|^2 - 2 sum t_k l_k + const: the second derivatives of the l_k pair up to divided differences.
+    """
+    values, V = eigh(_matrix(r, entries))
+    n = values.size
+    gaps = values[:, None] - values + np.eye(n, dtype=r.dtype)
+    c = 2 - 2 * (target[:, None] - target) / gaps
+    # h[m, k, l]: how v_k^T A v_l moves with r_m.
+    h = np.zeros((r.size, n, n), r.dtype)
+    np.add.at(h, entries, np.einsum("ik,jl->ijkl", V, V).reshape(n * n, n, n))
+    return np.tensordot(c * h, h, axes=((1, 2), (1, 2)))
+
+
+def _frobenius_weights(r: Array, entries: Array) -> Array:
+    """How often each parameter stands in A: 1 on the diagonal, 2 off it."""
+    return np.asarray(np.bincount(entries, minlength=r.size).astype(r.dtype))
+
+
+def _identity(r: Array, entries: Array) -> Array:
+    return np.asarray((_frobenius_weights(r, entries) == 1).astype(r.dtype))
+
+
+# All targets equal to 1: L = |A - I|_F^2, with no eigenvalue in it.
+def _equal_value(r: Array, target: Array, entries: Array) -> Array:  # noqa: ARG001 - it is 1
+    return np.asarray(np.sum(_frobenius_weights(r, entries) * (r - _identity(r, entries)) ** 2))
+
+
+def _equal_gradient(r: Array, target: Array, entries: Array) -> Array:  # noqa: ARG001
+    return np.asarray(2 * _frobenius_weights(r, entries) * (r - _identity(r, entries)))
+
+
+def _equal_hessian(r: Array, target: Array, entries: Array) -> Array:  # noqa: ARG001
+    return np.diag(2 * _frobenius_weights(r, entries))
+
+
+def _equal_target(n: int) -> Array:
+    return np.ones(n)
+
+
+def _distinct_target(n: int) -> Array:
+    """From 0.5 to 2 by equal factors; (0.5, 1, 2) for n = 3."""
+    return np.asarray(0.5 * 4.0 ** (np.arange(n) / (n - 1)))
+
+
+def _descending_target(n: int) -> Array:
+    return _distinct_target(n)[::-1].copy()
+
+
+def _parameters(target: Callable[[int], Array]) -> Callable[[np.random.Generator, int], Inputs]:
+    """Parameters of a matrix whose eigenvalues are about 1 apart: at equal ones L has no second derivative."""
+
+    def inputs(rng: np.random.Generator, n: int) -> Inputs:
+        A, entries = _reflected(rng, np.arange(n) - 1 + rng.uniform(0.0, 0.5, n)), _matrix_entries(n)
+        r = np.empty(n * (n + 1) // 2)
+        r[entries] = A.ravel()
+        return Inputs((r,), (target(n), entries))
+
+    return inputs
+
+
+def _start(target: Callable[[int], Array]) -> Callable[[int], Inputs]:
+    def start(seed: int) -> Inputs:
+        return Inputs((np.random.RandomState(seed).rand(6),), (target(3), _matrix_entries(3)))
+
+    return start
+
+
+def _eigenvalues(r: Array) -> Array:
+    return eigh(_matrix(np.asarray(r), _matrix_entries(3)))[0]
+
+
+def _descent(target: Callable[[int], Array], **changes: Any) -> Descent:
+    """The classic rule: each pass updates, then tests the loss it started from, so that the last update counts."""
+    settings: dict[str, Any] = {
+        "optimizer": Optimizer("adam", learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-7, eps_hat=True),
+        "start": _start(target),
+        "starts": (0, 1, 2, 3),
+        "stop_loss": 1e-8,
+        "stop_when": "before",
+        "max_iterations": 10_000,
+        "follow": {"eigenvalues": _eigenvalues},
+    }
+    return Descent(**(settings | changes))
+
+
+def _both_ways(target: Callable[[int], Array]) -> dict[str, Descent]:
+    return {"by_hand": _descent(target), "minimise": _descent(target, way="minimise")}
+
+
+def _targeting(
+    name: str,
+    title: str,
+    target: Callable[[int], Array],
+    reference: Mapping[Operator, Callable[..., Any]],
+    descent: Mapping[str, Descent],
+) -> Problem:
+    return Problem(
+        name=name,
+        title=title,
+        source=(
+            "classic study: r in R^6 -> symmetric A -> ascending eigenvalues -> sum of squares, Adam until 1e-8 from "
+            "RandomState(seed).rand(6); a descending target is never reached: all eigenvalues go to its mean"
+        ),
+        sizes=_SIZES,
+        inputs=_parameters(target),
+        objective=_misses,
+        reference=reference,
+        descent=descent,
+    )
+
+
+PROBLEMS = (
+    Problem(
+        name="eigenvalue_smallest",
+        title="smallest eigenvalue of (A + A^T)/2",
+        source="classic study: d lambda_0 / dA by eigh; v v^T, and second-order perturbation theory (Kato 1966)",
+        sizes=_SIZES,
+        inputs=_any_matrix,
+        objective=_smallest,
+        reference={
+            Operator.VALUE: _smallest_value,
+            Operator.GRADIENT: _smallest_gradient,
+            Operator.HESSIAN: _smallest_hessian,
+        },
+    ),
+    Problem(
+        name="eigenvalue_smallest_raw",
+        title="smallest eigenvalue of a full symmetric matrix, as eigvalsh reads it",
+        source=(
+            "classic study; the gradient is symmetric, or lower triangular with doubled off-diagonals, by the "
+            "framework's reading. No jvp or hvp: along a direction that is not symmetric the readings differ"
+        ),
+        sizes=_SIZES,
+        inputs=_symmetric_matrix,
+        objective=_smallest_raw,
+        operators=SCALAR - {Operator.JVP, Operator.HVP},
+        reference={
+            Operator.VALUE: _smallest_value,
+            Operator.GRADIENT: _smallest_gradient,
+            Operator.HESSIAN: _smallest_hessian,
+        },
+        normalise=Normalise("symmetric part (G + G^T)/2: frameworks read a full matrix differently", _symmetric_part),
+    ),
+    _targeting(
+        "eigenvalue_targeting_equal",
+        "eigenvalues to (1, 1, 1): |A - I|_F^2",
+        _equal_target,
+        {Operator.VALUE: _equal_value, Operator.GRADIENT: _equal_gradient, Operator.HESSIAN: _equal_hessian},
+        _both_ways(_equal_target),
+    ),
+    _targeting(
+        "eigenvalue_targeting_distinct",
+        "eigenvalues to (0.5, 1, 2)",
+        _distinct_target,
+        {
+            Operator.VALUE: _targeting_value,
+            Operator.GRADIENT: _targeting_gradient,
+            Operator.HESSIAN: _targeting_hessian,
+        },
+        {
+            **_both_ways(_distinct_target),
+            # Never converges: ascending eigenvalues cannot descend, and all of them go to the mean of the target.
+            "descending": _descent(_descending_target, max_iterations=4000),
+        },
+    ),
+)
