@@ -28,13 +28,86 @@ def _planar_inputs(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((rng.uniform(-np.pi / 2, np.pi / 2, n),), (np.resize([1.0, 0.7, 0.4], n),))
 
 
-PROBLEM = Problem(
-    name="planar_arm",
-    title="pose (x, y, phi) of a planar arm with n joints",
-    source="classic study: planar 3R arm, lengths (1, 0.7, 0.4); det J = l1 l2 sin(theta2)",
-    sizes={"small": 3, "medium": 30, "large": 300},
-    inputs=_planar_inputs,
-    objective=_planar,
-    operators=VECTOR,
-    reference={Operator.JACOBIAN: _planar_jacobian},
+# The UR5's Denavit-Hartenberg parameters; its twists are multiples of a right angle, written by their exact
+# cosines and sines: alpha = (pi/2, 0, 0, pi/2, -pi/2, 0).
+_UR5_A = np.array([0.0, -0.425, -0.39225, 0.0, 0.0, 0.0])
+_UR5_D = np.array([0.089159, 0.0, 0.0, 0.10915, 0.09465, 0.0823])
+_UR5_COS = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0])
+_UR5_SIN = np.array([1.0, 0.0, 0.0, 1.0, -1.0, 0.0])
+
+
+def _links() -> tuple[Array, Array, Array]:
+    """(C, S, K), each (6, 4, 4), such that joint i is the frame ``cos(theta_i) C_i + sin(theta_i) S_i + K_i``.
+
+    That is Rot_z(theta) Trans_z(d) Trans_x(a) Rot_x(alpha), which is linear in the cosine and sine of theta.
+    """
+    C, S, K = np.zeros((3, 6, 4, 4))
+    C[:, 0, 0], C[:, 1, 1], C[:, 1, 2], C[:, 0, 3] = 1, _UR5_COS, -_UR5_SIN, _UR5_A
+    S[:, 1, 0], S[:, 0, 1], S[:, 0, 2], S[:, 1, 3] = 1, -_UR5_COS, _UR5_SIN, _UR5_A
+    K[:, 2, 1], K[:, 2, 2], K[:, 2, 3], K[:, 3, 3] = _UR5_SIN, _UR5_COS, _UR5_D, 1
+    return C, S, K
+
+
+def _ur5(theta: Any, C: Any, S: Any, K: Any, *, xp: Any) -> Any:
+    turn = xp.reshape(theta, (6, 1, 1))
+    links = xp.cos(turn) * C + xp.sin(turn) * S + K
+    # In pairs: (01)(23)(45) takes three products where one after the other takes five.
+    pairs = xp.matmul(links[0::2, :, :], links[1::2, :, :])
+    T = xp.matmul(xp.matmul(pairs[0, :, :], pairs[1, :, :]), pairs[2, :, :])
+    roll, pitch, yaw = xp.atan2(T[2, 1], T[2, 2]), xp.asin(-T[2, 0]), xp.atan2(T[1, 0], T[0, 0])
+    return xp.stack([T[0, 3], T[1, 3], T[2, 3], roll, pitch, yaw])
+
+
+def _ur5_jacobian(theta: Array, C: Array, S: Array, K: Array) -> Array:
+    """Joint j turns everything beyond it about its axis z_j through p_j: the hand moves by z_j x (p - p_j).
+
+    With R = Rot_z(yaw) Rot_y(pitch) Rot_x(roll) the angles follow from the angular velocity w by
+    ``roll' = u / cos(pitch)``, ``pitch' = cos(yaw) w_y - sin(yaw) w_x``, ``yaw' = w_z + u tan(pitch)``
+    where ``u = cos(yaw) w_x + sin(yaw) w_y``.
+    """
+    turn = theta[:, None, None]
+    frames = [np.eye(4, dtype=theta.dtype)]
+    for link in np.cos(turn) * C + np.sin(turn) * S + K:
+        frames.append(frames[-1] @ link)
+    T = np.stack(frames)
+    axes, origins, hand = T[:-1, :3, 2], T[:-1, :3, 3], T[-1]
+    moved = np.cross(axes, hand[:3, 3] - origins).T
+    cos_pitch = np.hypot(hand[0, 0], hand[1, 0])
+    cos_yaw, sin_yaw = hand[0, 0] / cos_pitch, hand[1, 0] / cos_pitch
+    wx, wy, wz = axes.T
+    u = cos_yaw * wx + sin_yaw * wy
+    return np.vstack([moved, u / cos_pitch, cos_yaw * wy - sin_yaw * wx, wz - u * hand[2, 0] / cos_pitch])
+
+
+def _ur5_inputs(rng: np.random.Generator, n: int) -> Inputs:
+    """Joint angles with the pitch well away from gimbal lock, and roll and yaw away from the cut at +-pi."""
+    links = _links()
+    while True:
+        theta = rng.uniform(-np.pi, np.pi, n)
+        roll, pitch, yaw = _ur5(theta, *links, xp=np)[3:]
+        if abs(pitch) < 1.1 and max(abs(roll), abs(yaw)) < 3.0:
+            return Inputs((theta,), links)
+
+
+PROBLEMS = (
+    Problem(
+        name="planar_arm",
+        title="pose (x, y, phi) of a planar arm with n joints",
+        source="classic study: planar 3R arm, lengths (1, 0.7, 0.4); det J = l1 l2 sin(theta2)",
+        sizes={"small": 3, "medium": 30, "large": 300},
+        inputs=_planar_inputs,
+        objective=_planar,
+        operators=VECTOR,
+        reference={Operator.JACOBIAN: _planar_jacobian},
+    ),
+    Problem(
+        name="ur5_arm",
+        title="pose (x, y, z, roll, pitch, yaw) of the six-joint UR5",
+        source="classic study: Denavit-Hartenberg parameters of Universal Robots; R = Rz(yaw) Ry(pitch) Rx(roll)",
+        sizes={"small": 6},
+        inputs=_ur5_inputs,
+        objective=_ur5,
+        operators=VECTOR,
+        reference={Operator.JACOBIAN: _ur5_jacobian},
+    ),
 )
