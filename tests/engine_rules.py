@@ -1,0 +1,185 @@
+"""The engine's functions with arguments at which they are smooth: the table that drives the tests of its rules.
+
+A row is data: a name, the function, and the shapes (or the range) of its arguments, all of which are differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+REAL, POSITIVE, UNIT, ABOVE = (-2.0, 2.0), (0.3, 2.5), (-0.8, 0.8), (1.2, 3.0)
+ANY_DTYPE = ("float64", "float32", "longdouble")
+NO_LONGDOUBLE = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function: ``function(*args)`` for arrays of ``shapes`` drawn from ``domain``."""
+
+    name: str
+    function: Callable[..., Any]
+    shapes: tuple[tuple[int, ...], ...]
+    domain: tuple[float, float] = REAL
+    dtypes: tuple[str, ...] = ANY_DTYPE
+
+    def arguments(self, seed: int = 0, dtype: Any = float) -> list[Any]:
+        rng = np.random.default_rng(seed)
+        return [np.asarray(rng.uniform(*self.domain, size=s)).astype(dtype)[()] for s in self.shapes]
+
+
+_ELEMENTWISE = {
+    REAL: "negative positive absolute fabs square exp exp2 expm1 sin cos tanh sinh cosh arctan arcsinh sinc "
+    "deg2rad rad2deg degrees radians real conjugate",
+    POSITIVE: "sqrt cbrt log log2 log10 log1p reciprocal",
+    UNIT: "tan arcsin arccos arctanh",
+    ABOVE: "arccosh",
+}
+_BINARY = {
+    REAL: "add subtract multiply maximum minimum fmax fmin hypot arctan2 logaddexp logaddexp2",
+    POSITIVE: "divide power float_power",
+}
+
+
+def _elementwise() -> list[Row]:
+    unary = [Row(n, getattr(np, n), ((2, 3),), d) for d, names in _ELEMENTWISE.items() for n in names.split()]
+    shapes = {"": ((2, 3), (2, 3)), "broadcast": ((2, 1, 3), (4, 1)), "scalar": ((), (3,)), "empty": ((0, 2), (2,))}
+    binary = [
+        Row(f"{n} {label}".strip(), getattr(np, n), pair, d)
+        for d, names in _BINARY.items()
+        for n in names.split()
+        for label, pair in shapes.items()
+    ]
+    return unary + binary
+
+
+def _reductions() -> list[Row]:
+    rows = []
+    for name in ("sum", "mean", "prod", "max", "min", "var", "std", "ptp"):
+        for axis in (None, 0, -1, (0, 2)):
+            for keepdims in (False, True):
+                f = getattr(np, name)
+                rows.append(
+                    Row(
+                        f"{name} axis={axis} keepdims={keepdims}",
+                        lambda x, f=f, axis=axis, keepdims=keepdims: f(x, axis=axis, keepdims=keepdims),
+                        ((2, 3, 2),),
+                    )
+                )
+    rows += [
+        Row(f"{n} axis={a}", lambda x, n=n, a=a: getattr(np, n)(x, axis=a), ((2, 3),))
+        for n in ("cumsum", "cumprod", "sort")
+        for a in (None, 0, 1)
+    ]
+    rows += [
+        Row("cumulative_sum", lambda x: np.cumulative_sum(x, axis=1, include_initial=True), ((2, 3),)),
+        Row("cumulative_prod", lambda x: np.cumulative_prod(x, axis=0), ((2, 3),)),
+    ]
+    return rows
+
+
+_INDEX = np.array([0, 2, 2, 1])
+_SHAPES = [
+    Row("reshape", lambda x: np.reshape(x, (3, 2)), ((2, 3),)),
+    Row("reshape F", lambda x: np.reshape(x, (3, 2), order="F"), ((2, 3),)),
+    Row("ravel", np.ravel, ((2, 3),)),
+    Row("transpose", lambda x: np.transpose(x, (2, 0, 1)), ((2, 3, 4),)),
+    Row("T", lambda x: x.T, ((2, 3),)),
+    Row("matrix_transpose", np.matrix_transpose, ((2, 3, 4),)),
+    Row("swapaxes", lambda x: np.swapaxes(x, 0, 2), ((2, 3, 4),)),
+    Row("moveaxis", lambda x: np.moveaxis(x, 0, -1), ((2, 3, 4),)),
+    Row("moveaxis pair", lambda x: np.moveaxis(x, (0, 1), (2, 0)), ((2, 3, 4),)),
+    Row("squeeze", lambda x: np.squeeze(x, 1), ((2, 1, 3),)),
+    Row("expand_dims", lambda x: np.expand_dims(x, (0, 2)), ((2, 3),)),
+    Row("broadcast_to", lambda x: np.broadcast_to(x, (4, 2, 3)), ((2, 1),)),
+    Row("flip", lambda x: np.flip(x, 1), ((2, 3),)),
+    Row("rot90", lambda x: np.rot90(x), ((2, 3),)),
+    Row("rot90 back", lambda x: np.rot90(x, -1), ((2, 3),)),
+    Row("roll", lambda x: np.roll(x, 2), ((2, 3),)),
+    Row("roll axes", lambda x: np.roll(x, (1, 2), (0, 1)), ((2, 3),)),
+    Row("tril", lambda x: np.tril(x, -1), ((3, 4),)),
+    Row("triu", lambda x: np.triu(x, 1), ((3, 4),)),
+    Row("diag of vector", lambda x: np.diag(x, -1), ((3,),)),
+    Row("diag of matrix", lambda x: np.diag(x, 1), ((2, 4),)),
+    Row("diagonal", lambda x: np.diagonal(x, -1, 0, 2), ((3, 2, 4),)),
+    Row("trace", np.trace, ((3, 4),)),
+    Row("repeat", lambda x: np.repeat(x, [1, 0, 2], axis=1), ((2, 3),)),
+    Row("tile", lambda x: np.tile(x, (2, 1, 2)), ((2, 3),)),
+    Row("atleast_3d", np.atleast_3d, ((2, 3),)),
+    Row("concatenate", lambda x, y: np.concatenate((x, y), axis=1), ((2, 3), (2, 1))),
+    Row("stack", lambda x, y: np.stack((x, y), axis=-1), ((2, 3), (2, 3))),
+    Row("hstack", lambda x, y: np.hstack((x, y)), ((3,), (2,))),
+    Row("vstack", lambda x, y: np.vstack((x, y)), ((3,), (2, 3))),
+    Row("column_stack", lambda x, y: np.column_stack((x, y)), ((3,), (3, 2))),
+    Row("split", lambda x: np.split(x, [1, 3], axis=1)[1], ((2, 4),)),
+    Row("meshgrid", lambda x, y: np.meshgrid(x, y)[0] * np.meshgrid(x, y)[1], ((3,), (2,))),
+    Row("index basic", lambda x: x[1:, ::-2, None], ((3, 4),)),
+    Row("index repeated", lambda x: x[_INDEX], ((3, 2),)),
+    Row("index list", lambda x: x[[0, 0, 1]], ((3, 2),)),
+    Row("index pairs", lambda x: x[_INDEX, _INDEX], ((3, 3),)),
+    Row("index mask", lambda x: x[np.array([True, False, True])], ((3, 2),)),
+    Row("index ellipsis", lambda x: x[..., 0], ((3, 2),)),
+    Row("take", lambda x: np.take(x, _INDEX, axis=1), ((2, 3),)),
+    Row("take_along_axis", lambda x: np.take_along_axis(x, np.array([[2, 0]]), axis=1), ((1, 3),)),
+    Row("where", lambda x, y: np.where(np.array([True, False, True]), x, y), ((2, 3), (3,))),
+    Row("clip", lambda x: np.clip(x, -0.5, 0.5), ((2, 3),)),
+]
+_PRODUCTS = [
+    *(
+        Row(f"matmul {a} {b}", np.matmul, (a, b))
+        for a, b in (
+            ((2, 3), (3, 4)),
+            ((3,), (3, 2)),
+            ((2, 3), (3,)),
+            ((3,), (3,)),
+            ((4, 1, 2, 3), (5, 3, 2)),
+            ((3,), (2, 3, 4)),
+            ((2, 2, 3), (3,)),
+        )
+    ),
+    Row("dot", np.dot, ((2, 3), (3, 2))),
+    Row("dot nd", np.dot, ((2, 3), (4, 3, 2))),
+    Row("inner", np.inner, ((2, 3), (4, 3))),
+    Row("outer", np.outer, ((2, 3), (4,))),
+    Row("tensordot", lambda x, y: np.tensordot(x, y, axes=((0, 2), (1, 0))), ((2, 3, 4), (4, 2, 5))),
+    Row("vecdot", lambda x, y: np.vecdot(x, y), ((2, 3), (3,))),
+    Row("kron", np.kron, ((2, 3), (2, 2))),
+    Row("cross", np.cross, ((2, 3), (3,))),
+    Row("convolve", np.convolve, ((4,), (3,))),
+    Row("convolve same", lambda x, y: np.convolve(x, y, "same"), ((3,), (5,))),
+    Row("convolve valid", lambda x, y: np.convolve(x, y, "valid"), ((5,), (2,))),
+    *(
+        Row(f"einsum {s}", lambda *xs, s=s: np.einsum(s, *xs), shapes)
+        for s, shapes in (
+            ("ij,jk->ik", ((2, 3), (3, 4))),
+            ("ii->i", ((3, 3),)),
+            ("ii", ((3, 3),)),
+            ("iij,j->i", ((2, 2, 3), (3,))),
+            ("...i,i...->...", ((2, 3), (3, 2))),
+            ("ij->", ((2, 3),)),
+            ("ij,jk,kl->il", ((2, 2), (2, 3), (3, 2))),
+        )
+    ),
+]
+_LINALG = [
+    Row("inv", lambda x: np.linalg.inv(x + 4 * np.eye(3)), ((3, 3),), dtypes=NO_LONGDOUBLE),
+    Row("inv batched", lambda x: np.linalg.inv(x + 4 * np.eye(2)), ((3, 2, 2),), dtypes=NO_LONGDOUBLE),
+    Row("solve", lambda a, b: np.linalg.solve(a + 4 * np.eye(3), b), ((3, 3), (3, 2)), dtypes=NO_LONGDOUBLE),
+    Row("solve vector", lambda a, b: np.linalg.solve(a + 4 * np.eye(3), b), ((3, 3), (3,)), dtypes=NO_LONGDOUBLE),
+    Row("det", np.linalg.det, ((3, 3),), dtypes=NO_LONGDOUBLE),
+    Row("det batched", np.linalg.det, ((2, 3, 3),), dtypes=NO_LONGDOUBLE),
+    Row("eigvalsh", lambda x: np.linalg.eigvalsh(x + x.T), ((3, 3),), dtypes=NO_LONGDOUBLE),
+    Row(
+        "eigh projector",
+        lambda x: (lambda v: v[:, :1] @ v[:, :1].T)(np.linalg.eigh(x + x.T)[1]),
+        ((3, 3),),
+        dtypes=NO_LONGDOUBLE,
+    ),
+    *(Row(f"norm {o}", lambda x, o=o: np.linalg.norm(x, o), ((4,),)) for o in (None, 1, 2, 3, np.inf, -np.inf)),
+    *(Row(f"matrix norm {o}", lambda x, o=o: np.linalg.norm(x, o), ((2, 3),)) for o in (None, "fro", 1, np.inf, -1)),
+    Row("norm axis", lambda x: np.linalg.norm(x, axis=1, keepdims=True), ((2, 3),)),
+]
+ROWS = [*_elementwise(), *_reductions(), *_SHAPES, *_PRODUCTS, *_LINALG]
