@@ -43,7 +43,9 @@ def over(g: Any, d: Any) -> Any:
     if np.count_nonzero(d) == np.size(d):
         return g / d
     unused = np.logical_and(np.equal(g, 0), np.equal(d, 0))
-    return g / np.where(unused, d.dtype.type(1), d)
+    # A slope that is infinite here says so by its value; often it is a branch that `where` discards.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return g / np.where(unused, d.dtype.type(1), d)
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:

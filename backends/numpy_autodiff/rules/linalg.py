@@ -91,7 +91,9 @@ def _eigh_jvp(t: Any, ans: Any, a: Any, uplo: str = "L") -> Any:
     inner = _h(v) @ _hermitian(t, uplo) @ v
     gap = w[..., None, :] - w[..., :, None] + np.eye(w.shape[-1], dtype=w.dtype)
     turn = inner * (1 - np.eye(w.shape[-1], dtype=w.dtype))
-    return np.real(np.diagonal(inner, axis1=-2, axis2=-1)), v @ over(turn, gap)
+    # Vectors of equal eigenvalues have no derivative, and most often nobody asks for it.
+    with np.errstate(invalid="ignore"):
+        return np.real(np.diagonal(inner, axis1=-2, axis2=-1)), v @ over(turn, gap)
 
 
 def _hermitian(t: Any, uplo: str) -> Any:

@@ -5,6 +5,7 @@ Conventions: the slope of max and min is shared evenly among ties; prod and cump
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,9 @@ def var(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None =
 
 def std(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False) -> Any:
     """As `numpy.std`; its slope at equal entries is 0."""
-    return np.sqrt(var(a, axis, ddof=ddof, correction=correction, keepdims=keepdims))
+    free = _count(a, axis) - (ddof if correction is None else correction)
+    centred = a - MEAN(a, axis=axis, keepdims=True)
+    return np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims) / math.sqrt(free)
 
 
 sum_, prod = _reduction(SUM), _reduction(PROD)

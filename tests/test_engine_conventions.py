@@ -1,0 +1,90 @@
+"""The engine at the awkward points: the value that is right, or the convention that its README states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends.numpy_autodiff import grad, jacobian, jvp
+
+#: name, scalar function of one array, where, and the gradient that mathematics (or the convention named) gives there.
+POINTS: list[tuple[str, Callable[..., Any], Any, Any]] = [
+    ("abs at 0: 0", np.abs, 0.0, 0.0),
+    ("maximum at a tie: half", lambda x: np.maximum(x, 0.0), 0.0, 0.5),
+    ("max(x,0) + min(x,0) = x", lambda x: np.maximum(x, 0.0) + np.minimum(x, 0.0), 0.0, 1.0),
+    ("relu(x) - relu(-x) = x", lambda x: np.maximum(x, 0) - np.maximum(-x, 0), 0.0, 1.0),
+    ("clip at a bound passes", lambda x: np.clip(x, 0.0, 1.0), 1.0, 1.0),
+    ("max shares a tie evenly", np.max, [1.0, 2.0, 2.0], [0.0, 0.5, 0.5]),
+    ("x**0 at 0", lambda x: x**0, 0.0, 0.0),
+    ("x**0.0 at 0", lambda x: x**0.0, 0.0, 0.0),
+    ("x**y, y array of zeros", lambda x: np.sum(x ** np.zeros(2)), 0.0, 0.0),
+    ("x**1 at 0", lambda x: x**1, 0.0, 1.0),
+    ("x**2.0 at 0", lambda x: x**2.0, 0.0, 0.0),
+    ("0**y for y > 0", lambda y: 0.0**y, 2.0, 0.0),
+    ("norm of zero", np.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
+    ("std of equals", np.std, [1.0, 1.0], [0.0, 0.0]),
+    ("sqrt behind where", lambda x: np.where(x > 0, np.sqrt(x), 0.0), 0.0, 0.0),
+    ("log behind where", lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), 0.0), 0.0, 0.0),
+    ("quotient behind where", lambda x: np.where(x != 0, 1 / np.where(x != 0, x, 1.0), 0.0), 0.0, 0.0),
+    ("prod, one zero", np.prod, [2.0, 0.0, 3.0], [0.0, 6.0, 0.0]),
+    ("prod, two zeros", np.prod, [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),
+    ("cumprod, a zero", lambda x: np.sum(np.cumprod(x)), [2.0, 0.0, 3.0], [1.0, 8.0, 0.0]),
+    ("sinc at 0", np.sinc, 0.0, 0.0),
+    ("hypot at the origin", lambda x: np.hypot(x[0], x[1]), [0.0, 0.0], [0.0, 0.0]),
+    ("hypot, tiny", lambda x: np.hypot(x[0], x[1]), [3e-200, 4e-200], [0.6, 0.8]),
+    ("hypot, huge", lambda x: np.hypot(x[0], x[1]), [3e200, 4e200], [0.6, 0.8]),
+    ("arctan2 at the origin", lambda x: np.arctan2(x[0], x[1]), [0.0, 0.0], [0.0, 0.0]),
+    ("arctan2, tiny", lambda x: 1e-200 * np.arctan2(x[0], x[1]), [3e-200, 4e-200], [0.16, -0.12]),
+    ("arctan2, huge", lambda x: 1e200 * np.arctan2(x[0], x[1]), [3e200, 4e200], [0.16, -0.12]),
+    ("logaddexp of equal infinities", lambda x: np.logaddexp(x, -np.inf) + 0 * x, 1.0, 1.0),
+    ("singular det: cofactors", np.linalg.det, [[1.0, 2.0], [2.0, 4.0]], [[4.0, -2.0], [-2.0, 1.0]]),
+    ("det of rank n - 2", np.linalg.det, np.zeros((3, 3)), np.zeros((3, 3))),
+    ("equal eigenvalues", lambda a: np.sum(np.linalg.eigvalsh(a) ** 2), np.eye(3), 2 * np.eye(3)),
+    ("|z| at 0", np.abs, 0j, 0j),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "expected"), [p[1:] for p in POINTS], ids=[p[0] for p in POINTS])
+def test_gradient(f: Callable[..., Any], x: Any, expected: Any) -> None:
+    np.testing.assert_allclose(grad(f)(np.asarray(x)), expected, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize(("f", "x", "expected"), [p[1:] for p in POINTS], ids=[p[0] for p in POINTS])
+def test_forward_mode_agrees(f: Callable[..., Any], x: Any, expected: Any) -> None:
+    x = np.asarray(x)
+    t = np.random.default_rng(0).uniform(0.5, 1.5, x.shape).astype(x.dtype)
+    assert jvp(f, (x,), (t,))[1] == pytest.approx(np.sum(np.real(t * np.conj(expected))), rel=1e-13)
+
+
+SECOND = [
+    # sinc(x) = 1 - (pi x)^2/6 + ...
+    ("sinc", np.sinc, 0.0, -(np.pi**2) / 3),
+    # With two zeros only the mixed derivative of the two is left: the third factor.
+    ("prod", np.prod, [0.0, 0.0, 3.0], [[0.0, 3.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+    ("x**2", lambda x: x**2, 0.0, 2.0),
+    ("x**3", lambda x: x**3.0, 0.0, 0.0),
+    ("singular det", np.linalg.det, [[1.0, 2.0], [2.0, 4.0]], None),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "expected"), [p[1:] for p in SECOND], ids=[p[0] for p in SECOND])
+def test_second_derivative(f: Callable[..., Any], x: Any, expected: Any) -> None:
+    if expected is None:
+        expected = np.zeros((2, 2, 2, 2))
+        # det = ad - bc.
+        expected[0, 0, 1, 1] = expected[1, 1, 0, 0] = 1.0
+        expected[0, 1, 1, 0] = expected[1, 0, 0, 1] = -1.0
+    for mode in ("forward", "reverse"):
+        np.testing.assert_allclose(jacobian(grad(f), mode=mode)(np.asarray(x)), expected, rtol=1e-13, atol=1e-15)
+
+
+def test_a_complex_gradient_is_the_direction_of_steepest_ascent() -> None:
+    """L = |z|^2 has dL/da + i dL/db = 2z."""
+    z = np.array([1 + 2j, -0.5j])
+    np.testing.assert_allclose(grad(lambda z: np.sum(np.abs(z) ** 2))(z), 2 * z, rtol=1e-15)
+    np.testing.assert_allclose(grad(lambda z: np.sum(np.real(z * np.conj(z))))(z), 2 * z, rtol=1e-15)
+    # Re(exp z): d/da + i d/db = conj(exp z).
+    np.testing.assert_allclose(grad(lambda z: np.sum(np.real(np.exp(z))))(z), np.conj(np.exp(z)), rtol=1e-15)
