@@ -27,6 +27,7 @@ from backends.numpy_autodiff.transforms import (
     vjp,
 )
 from backends.numpy_autodiff.variable import Variable
+from backends.numpy_autodiff.view import graph_dot, graph_text, primitive_counts
 
 __all__ = [
     "Primitive",
@@ -36,12 +37,15 @@ __all__ = [
     "checkpoint",
     "custom_rule",
     "grad",
+    "graph_dot",
+    "graph_text",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
     "linearize",
     "no_grad",
+    "primitive_counts",
     "stop_gradient",
     "value_and_grad",
     "vjp",
