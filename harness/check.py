@@ -13,20 +13,35 @@ test has the form ``error <= tolerance``, which is false for nan.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cells import DEFAULT_OPTIMIZER, Case, objective_value, rounded
+from harness.cells import DEFAULT_OPTIMIZER, Case, rounded
+from harness.layout import (
+    accumulation,
+    compared,
+    finite,
+    joined,
+    layout,
+    norm,
+    normalised,
+    place,
+    quantity,
+    same_infinite,
+    shapes_in_words,
+)
+from harness.pairs import Pair, pairwise
 from harness.probe import MEANINGFUL, Probe
-from harness.reference import Reference, accumulation, compared, norm, reference_for
+from harness.reference import Reference, reference_for
 from problems import Inputs, Problem
 from vocabulary import DTYPES, Operator, Status, Verdict
+
+__all__ = ["Comparison", "Judge", "Pair", "assert_gradients", "overall", "pairwise"]
 
 Array = NDArray[Any]
 
@@ -36,8 +51,6 @@ SAFETY = 10.0
 _KINKS = 64
 _PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
 _REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
-#: What is compared of one leaf, where it is not the operator itself.
-_QUANTITIES = {Operator.VALUE_AND_GRADIENT: Operator.GRADIENT}
 
 
 @dataclass(frozen=True)
@@ -54,18 +67,6 @@ class Comparison:
     worst_index: str
     nonfinite_count: int
     verdict: Verdict
-    note: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Difference between two backends; the fields are documented in ``harness/tables.py`` (pairs)."""
-
-    backend_a: str
-    backend_b: str
-    max_abs_difference: float
-    norm_rel_difference: float
-    difference_in_eps: float
     note: str
 
 
@@ -86,7 +87,7 @@ class Judge:
         self.eps = float(np.finfo(case.dtype).eps)
         self.K = accumulation(case)
         self.safety = SAFETY * math.sqrt(self.K) if case.problem.tolerance is None else case.problem.tolerance
-        self.layout = tuple(_layout(case))
+        self.layout = tuple(layout(case))
 
     @functools.cached_property
     def probe(self) -> Probe:
@@ -124,7 +125,7 @@ class Judge:
 
     def _shape(self, result: Sequence[Array]) -> Comparison:
         got, expected = [leaf.shape for leaf in result], [leaf.shape for leaf in self.layout]
-        return _plain("shape", got == expected, f"got {_words(got)}, expected {_words(expected)}")
+        return _plain("shape", got == expected, f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}")
 
     def _dtype(self, result: Sequence[Array]) -> Comparison:
         got = sorted({str(leaf.dtype) for leaf in result})
@@ -150,7 +151,7 @@ class Judge:
 
     def _leaf(self, k: int, got: Array, want: Array, floor: float) -> Comparison:
         reference, change = self.reference, self.reference.changes[k]
-        scale = norm(_finite(want))
+        scale = norm(finite(want))
         bound = math.sqrt(self.K) * reference.eps * max(scale, change / self.eps)
         extra = self.eps * norm(self.case.inputs.differentiated[k]) if self.case.operator == Operator.STEP else 0.0
         tolerance = self.safety * max(self.eps * scale, change, floor) + extra
@@ -164,8 +165,8 @@ class Judge:
         """One leaf against an array; the limits are absolute: the reference's bound, the tolerance, its cap."""
         bound, tolerance, cap = limits
         with np.errstate(invalid="ignore"):
-            difference = np.abs(np.where(_same_infinite(got, want), 0, got - want))
-        scale, error, biggest = norm(_finite(want)), norm(difference), float(difference.max(initial=0.0))
+            difference = np.abs(np.where(same_infinite(got, want), 0, got - want))
+        scale, error, biggest = norm(finite(want)), norm(difference), float(difference.max(initial=0.0))
         unit = scale if scale > 0 else 1.0
         verdict = _verdict(got, want, error, tolerance, cap)
         is_lost = verdict == Verdict.FAIL and quantity != Operator.VALUE and not got.any()
@@ -191,24 +192,22 @@ class Judge:
         """
         sizes = [norm(x) or 1.0 for x in self.case.inputs.differentiated]
         units = [math.prod(sizes[i] for i in leaf.inputs) for leaf in self.layout]
-        total = sum(
-            norm(_finite(e)) * u for e, u, leaf in zip(expected, units, self.layout, strict=True) if leaf.inputs
-        )
+        total = sum(norm(finite(e)) * u for e, u, leaf in zip(expected, units, self.layout, strict=True) if leaf.inputs)
         floors = [self.eps * total / u if leaf.inputs else 0.0 for u, leaf in zip(units, self.layout, strict=True)]
-        return [f if norm(_finite(e)) <= 100 * f else 0.0 for f, e in zip(floors, expected, strict=True)]
+        return [f if norm(finite(e)) <= 100 * f else 0.0 for f, e in zip(floors, expected, strict=True)]
 
     def _observed(self, derivative: Sequence[Array]) -> Comparison:
         """A derivative against numerical differences."""
         count = sum(int(np.count_nonzero(~np.isfinite(leaf))) for leaf in derivative)
-        nan, quantity = math.nan, str(_QUANTITIES.get(self.case.operator, self.case.operator))
+        nan, name = math.nan, quantity(self.case.operator)
         if count:
             return Comparison(
-                quantity, "numerical_difference", nan, nan, nan, nan, nan, "", count, Verdict.NONFINITE, self._note()
+                name, "numerical_difference", nan, nan, nan, nan, nan, "", count, Verdict.NONFINITE, self._note()
             )
         found = self.probe.check(derivative, self.eps, self.K)
         lost = found.verdict == Verdict.FAIL and not any(leaf.any() for leaf in derivative)
         return Comparison(
-            quantity=quantity,
+            quantity=name,
             reference="numerical_difference",
             max_abs_error=found.error * (found.scale or 1.0),
             norm_rel_error=found.error,
@@ -234,38 +233,23 @@ class Judge:
             return found
         if suspects.size <= _KINKS and all(self._at_kink(k, int(i), got) for i in suspects):
             words = f"kink: {suspects.size} entries differ, each between the one-sided derivatives"
-            return replace(found, verdict=Verdict.SUBGRADIENT, note=_joined(found.note, words))
+            return replace(found, verdict=Verdict.SUBGRADIENT, note=joined(found.note, words))
         worst_one = int(suspects[0])
-        seen = self.probe.entry(*self._place(k, worst_one))
+        seen = self.probe.entry(*place(self.case, self.layout[k], worst_one))
         d, bar = float(seen.derivative[0]), float(seen.bar[0])
         slack = 3 * bar + 8 * self.eps * math.sqrt(self.K) * abs(d)
         a, b = float(np.ravel(got)[worst_one]), float(np.ravel(want)[worst_one])
         if abs(a - d) <= slack and not abs(b - d) <= slack:
             words = f"numerical differences side with the result there ({d:.6g}): check the closed form ({b:.6g})"
-            return replace(found, note=_joined(found.note, words))
+            return replace(found, note=joined(found.note, words))
         return found
 
     def _at_kink(self, k: int, index: int, got: Array) -> bool:
-        seen, g = self.probe.entry(*self._place(k, index)), float(np.ravel(got)[index])
+        seen, g = self.probe.entry(*place(self.case, self.layout[k], index)), float(np.ravel(got)[index])
         return seen.verdicts[0] == Verdict.NONSMOOTH and bool(seen.low[0] <= g <= seen.high[0])
 
-    def _place(self, k: int, index: int) -> tuple[int, int]:
-        """Row and column, in the matrix of `Probe`, of an entry of leaf ``k``."""
-        sizes = [x.size for x in self.case.inputs.differentiated]
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        inputs, operator = self.layout[k].inputs, self.case.operator
-        if operator == Operator.JVP:
-            return index, 0
-        last = inputs[-1]
-        if operator == Operator.HVP:
-            return starts[last] + index, 0
-        row, column = divmod(index, sizes[last])
-        return row + (starts[inputs[0]] if operator == Operator.HESSIAN else 0), starts[last] + column
-
     def _note(self, words: str = "") -> str:
-        normalise = self.case.problem.normalise
-        applied = normalise is not None and self.case.operator not in (Operator.VALUE, Operator.JVP)
-        return _joined(words, normalise.words if applied and normalise else "", self.reference.note)
+        return joined(words, normalised(self.case), self.reference.note)
 
 
 def overall(comparisons: Sequence[Comparison]) -> tuple[Status, str]:
@@ -284,20 +268,6 @@ def overall(comparisons: Sequence[Comparison]) -> tuple[Status, str]:
     if open_ones or not numbers:
         return Status.WRONG, "not proved right: " + ("; ".join(map(_words_of, open_ones[:2])) or "nothing was compared")
     return Status.OK, ""
-
-
-def pairwise(case: Case, results: Mapping[str, Sequence[Array]]) -> list[Pair]:
-    """Every pair of backends, compared leaf by leaf as the judge compares; the largest difference of a leaf counts.
-
-    Parameters
-    ----------
-    case
-        What was computed.
-    results
-        ``backend[:variant]`` -> leaves of its result.
-    """
-    ready = {spec: [np.asarray(leaf) for leaf in result] for spec, result in results.items()}
-    return [_pair(case, a, b, ready[a], ready[b]) for a, b in itertools.combinations(ready, 2)]
 
 
 def assert_gradients(
@@ -333,6 +303,8 @@ def assert_gradients(
     ------
     AssertionError
         If the gradient is wrong, or is not proved right (the function is not smooth here, or too noisy).
+    ValueError
+        If the function does not return a scalar.
 
     Examples
     --------
@@ -341,6 +313,9 @@ def assert_gradients(
     inputs = tuple(np.asarray(part) for part in x) if isinstance(x, tuple) else (np.asarray(x),)
     found = gradient(*inputs) if callable(gradient) else gradient
     leaves = tuple(np.asarray(part) for part in found) if isinstance(found, tuple) else (np.asarray(found),)
+    output = np.shape(f(*inputs))
+    if output != ():
+        raise ValueError(f"got an output of shape {output}, expected a scalar: check a component or a projection")
     dtype = dtype or str(np.result_type(*leaves))
     if dtype not in DTYPES:
         raise AssertionError(f"got a gradient of dtype {dtype}, expected one of {', '.join(DTYPES)}")
@@ -360,61 +335,14 @@ def assert_gradients(
     return comparisons
 
 
-@dataclass(frozen=True)
-class _Leaf:
-    """What one leaf of a result is: its name, its shape, and the inputs by which it is differentiated."""
-
-    name: str
-    shape: tuple[int, ...]
-    inputs: tuple[int, ...]
-
-
-def _layout(case: Case) -> Iterator[_Leaf]:
-    operator, shapes = case.operator, [x.shape for x in case.inputs.differentiated]
-    out = objective_value(case.problem, case.inputs).shape
-    if operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT):
-        yield _Leaf("value", out, ())
-    if operator == Operator.VALUE:
-        return
-    if operator == Operator.JVP:
-        yield _Leaf("jvp", out, tuple(range(len(shapes))))
-        return
-    name = str(_QUANTITIES.get(operator, operator))
-    if operator == Operator.HESSIAN:
-        many = len(shapes) > 1
-        for i, j in itertools.product(range(len(shapes)), repeat=2):
-            yield _Leaf(f"{name}[{i},{j}]" if many else name, shapes[i] + shapes[j], (i, j))
-        return
-    lead = out if operator == Operator.JACOBIAN else ()
-    for i, shape in enumerate(shapes):
-        yield _Leaf(f"{name}[{i}]" if len(shapes) > 1 else name, lead + shape, (i,))
-
-
 def _verdict(got: Array, want: Array, error: float, tolerance: float, cap: float) -> Verdict:
-    if (~np.isfinite(got) & ~_same_infinite(got, want)).any():
+    if (~np.isfinite(got) & ~same_infinite(got, want)).any():
         return Verdict.NONFINITE
     if np.isnan(want).any():
         return Verdict.UNDETERMINED
     if error <= min(tolerance, cap) and math.isfinite(min(tolerance, cap)):
         return Verdict.PASS
     return Verdict.INCONCLUSIVE if error <= tolerance else Verdict.FAIL
-
-
-def _pair(case: Case, a: str, b: str, first: Sequence[Array], second: Sequence[Array]) -> Pair:
-    if [leaf.shape for leaf in first] != [leaf.shape for leaf in second]:
-        words = f"shapes differ: {_words(leaf.shape for leaf in first)} and {_words(leaf.shape for leaf in second)}"
-        return Pair(a, b, math.nan, math.nan, math.nan, words)
-    absolute, relative = 0.0, 0.0
-    for p, q in zip(compared(case, first), compared(case, second), strict=True):
-        with np.errstate(invalid="ignore"):
-            difference = np.abs(np.where(_same_infinite(p, q), 0, p - q))
-        scale = max(norm(_finite(p)), norm(_finite(q)))
-        absolute = max(float(difference.max(initial=0.0)), absolute, key=_nan_last)
-        relative = max(norm(difference) / (scale or 1.0), relative, key=_nan_last)
-    normalise = case.problem.normalise
-    note = normalise.words if normalise and case.operator not in (Operator.VALUE, Operator.JVP) else ""
-    step = "of the updates" if case.operator == Operator.STEP else ""
-    return Pair(a, b, absolute, relative, relative / float(np.finfo(case.dtype).eps), _joined(step, note))
 
 
 def _plain(quantity: str, right: bool, note: str) -> Comparison:
@@ -424,31 +352,11 @@ def _plain(quantity: str, right: bool, note: str) -> Comparison:
     return Comparison(quantity, "", nan, nan, nan, nan, nan, "", 0, verdict, "" if right else note)
 
 
-def _same_infinite(a: Array, b: Array) -> Array:
-    return np.asarray(np.isinf(a) & (a == b))
-
-
-def _finite(array: Array) -> Array:
-    return np.where(np.isfinite(array), array, 0)
-
-
 def _worst_index(difference: Array) -> str:
     if not difference.any():
         return ""
     worst_one = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
     return str([int(i) for i in np.unravel_index(worst_one, difference.shape)])
-
-
-def _nan_last(value: float) -> float:
-    return math.inf if math.isnan(value) else value
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
-
-
-def _words(shapes: Iterable[tuple[int, ...]]) -> str:
-    return ", ".join(map(str, shapes)) or "nothing"
 
 
 def _words_of(c: Comparison) -> str:
@@ -457,4 +365,4 @@ def _words_of(c: Comparison) -> str:
     if c.verdict == Verdict.NONFINITE:
         return f"{c.quantity}: {c.nonfinite_count} entries nan or infinite ({c.reference})"
     words = f"{c.quantity} {c.verdict}: error {c.norm_rel_error:.2g}, tolerance {c.tolerance:.2g} ({c.reference})"
-    return _joined(words, c.note)
+    return joined(words, c.note)

@@ -158,11 +158,15 @@ class Probe:
         one = np.ones((1, 1))
         if self.form.order == 2:
             random = rng.choice([-1.0, 1.0], self.x.size) * rng.uniform(0.5, 1.5, self.x.size) * self.scales
-            return self._project(differences.directions(self.x, rng)), one if self.form.right_given else random[None]
+            return self._project(differences.directions(self.x, rng)), one if self.form.right_given else self._project(
+                random[None]
+            )
         outputs = differences.directions(np.ones(self.output.size), rng)
-        inputs = self._project(differences.directions(self.x, rng))
-        if self.case.operator == Operator.STEP:
-            inputs = np.eye(self.x.size)[np.count_nonzero(inputs, axis=1) == 1][: differences.FEW]
+        inputs = differences.directions(self.x, rng)
+        if self.case.operator == Operator.STEP:  # rules need not be linear: entry by entry, in units of the entry
+            inputs = np.sign(inputs[np.count_nonzero(inputs, axis=1) == 1])
+        else:
+            inputs = self._project(inputs)
         return one if self.form.left_given else outputs, one if self.form.right_given else inputs
 
     def _entry(self, row: int, column: int) -> Estimates:
@@ -185,7 +189,8 @@ class Probe:
         if self.case.operator != Operator.STEP:
             return Estimates.join([differences.first(self.f, self.x, u, weights) for u in right])
         lengths = right @ self.scales
-        found = [differences.first(self.f, self.x, u * c, weights) for u, c in zip(right, lengths, strict=True)]
+        directions = self._project(right * lengths[:, None])
+        found = [differences.first(self.f, self.x, u, weights) for u in directions]
         return self._stepped(_divided(Estimates.join(found), lengths))
 
     def _second(self, left: Array, t: Array) -> Estimates:

@@ -2,8 +2,8 @@
 
 1. ``closed_form``: the problem's own derivative in ``np.longdouble``; with ``(float64)`` where NumPy cannot
    (its linear algebra refuses wider types), where ``longdouble`` is not wider here, or where it would take seconds.
-2. ``extended_precision``: the objective itself (for values), or our NumPy engine on it, in ``np.longdouble``. The engine is
-   one of the systems on trial, so its result counts only if numerical differences confirm it.
+2. ``extended_precision``: the objective itself (for values), or our NumPy engine on it, in ``np.longdouble``. The
+   engine is one of the systems on trial: its result counts only if numerical differences confirm it.
 3. ``numerical_difference``: no arrays, only observations of `harness.probe.Probe`.
 """
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 import backends
 from backends import Objective
 from harness.cells import Case, leaves
+from harness.layout import WIDE, accumulation, compared, norm
 from harness.probe import Probe
 from problems import Inputs
 from problems.closed_forms import complete
@@ -29,7 +30,6 @@ from vocabulary import Operator, Verdict
 Array = NDArray[Any]
 
 _EPS64 = float(np.finfo(np.float64).eps)
-_WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < _EPS64 else np.float64
 #: Above this many entries products in longdouble, which no BLAS does, take seconds.
 _MANY = 2**17
 #: The perturbations of which the largest effect counts.
@@ -87,15 +87,6 @@ def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Refer
     return Reference(("numerical_difference",), None, note=note)
 
 
-def norm(array: Array) -> float:
-    """Euclidean norm of all entries, without overflow; nan where one is nan."""
-    wide = np.abs(np.ravel(array)).astype(_WIDE)
-    biggest = wide.max(initial=0.0)
-    if not biggest > 0 or not np.isfinite(biggest):
-        return float(biggest)
-    return float(biggest * np.sqrt(np.sum((wide / biggest) ** 2)))
-
-
 def _closed_form(case: Case) -> Reference | None:
     form = complete(case.problem, case.inputs, case.optimizer).get(case.operator)
     if form is None:
@@ -146,23 +137,6 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     return Reference(found.names, found.arrays, found.changes, found.eps, f"confirmed {width}by numerical differences")
 
 
-def compared(case: Case, result: Sequence[Array]) -> tuple[Array, ...]:
-    """The arrays that are compared: in wide arithmetic; updates instead of parameters; normalised."""
-    wide = [np.asarray(a).astype(_WIDE) for a in result]
-    if case.operator == Operator.STEP:
-        wide = [new - old for new, old in zip(wide, case.inputs.differentiated, strict=True)]
-    normalise = case.problem.normalise
-    if normalise is None or case.operator in (Operator.VALUE, Operator.JVP):
-        return tuple(wide)
-    skip = 1 if case.operator == Operator.VALUE_AND_GRADIENT else 0
-    return (*wide[:skip], *(np.asarray(normalise.apply(a)) for a in wide[skip:]))
-
-
-def accumulation(case: Case) -> int:
-    """K, a bound on the length of the longest sum: all entries that go in."""
-    return max(1, sum(a.size for a in case.inputs.arrays))
-
-
 def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:
     """The reference in the widest arithmetic that works, and its change by one rounding of the inputs."""
     arrays, dtype = _widest(case, evaluate)
@@ -174,20 +148,20 @@ def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> 
         near = replace(case, inputs=_perturbed(case, dtype, rng))
         moved = compared(near, _quietly(evaluate, *_in(dtype, near.inputs, near.directions)))
         changes = [max(c, _change(a, b)) for c, a, b in zip(changes, base, moved, strict=True)]
-    used = _EPS64 if any("float64" in name for name in names) else float(np.finfo(_WIDE).eps)
+    used = _EPS64 if any("float64" in name for name in names) else float(np.finfo(WIDE).eps)
     return Reference(tuple(names), arrays, tuple(changes), used)
 
 
 def _widest(case: Case, evaluate: _Evaluate) -> tuple[tuple[Array, ...], Any]:
     """The result in longdouble if that works, else in float64, and which it was."""
-    if _WIDE is not np.float64 and sum(a.size for a in case.inputs.arrays) <= _MANY:
+    if WIDE is not np.float64 and sum(a.size for a in case.inputs.arrays) <= _MANY:
         try:
-            arrays = _quietly(evaluate, *_in(_WIDE, case.inputs, case.directions))
+            arrays = _quietly(evaluate, *_in(WIDE, case.inputs, case.directions))
         except Exception:  # a framework of one's own may refuse the type with any exception it likes
             pass
         else:
-            if all(a.dtype == _WIDE for a in arrays):
-                return arrays, _WIDE
+            if all(a.dtype == WIDE for a in arrays):
+                return arrays, WIDE
     return _quietly(evaluate, *_in(np.float64, case.inputs, case.directions)), np.float64
 
 
