@@ -28,7 +28,8 @@ def show(folder: pathlib.Path, console: Console) -> None:
         console.print(_failures(failures))
     if len(tables["questions"]):
         console.print(_questions(tables["questions"]))
-    console.print(sentence(cells, tables["checks"], timings), soft_wrap=True)
+    console.print()
+    console.print(sentence(cells, tables["checks"], timings))
 
 
 def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -> str:
@@ -49,6 +50,13 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     return "; ".join(parts) + "."
 
 
+def _table(title: str) -> Table:
+    """Without frames, which cost a quarter of 80 columns."""
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), header_style="dim"
+    )
+
+
 def seconds(value: float) -> str:
     """A duration with three digits and its unit: ``1.25 ms``."""
     if math.isnan(value):
@@ -58,13 +66,12 @@ def seconds(value: float) -> str:
 
 
 def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Table:
-    """Problem by backend: steady time of the gradient (or Jacobian), ``~`` where not proved slower than the fastest."""
+    """Problem by backend: steady time of a gradient or Jacobian; ``~`` where not proved slower than the fastest."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     errors = checks.groupby("cell_id")["norm_rel_error"].max()
     specs = list(dict.fromkeys(_specs(cells)))
-    table = Table(title=f"One derivative call, {dtype} (* fastest, ~ not proved slower)", title_justify="left")
-    table.add_column("problem", overflow="fold", max_width=24)
-    table.add_column("operator", max_width=9, no_wrap=True)
+    table = _table(f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower")
+    table.add_column("problem", overflow="fold")
     for spec in specs:
         table.add_column(spec, justify="right", overflow="fold")
     table.add_column("error", justify="right", no_wrap=True)
@@ -73,8 +80,8 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         rows = group[group["operator"] == operator]
         shown = dict(zip(_specs(rows), (_cell(row, steady) for row in rows.itertuples()), strict=True))
         worst = errors.reindex(rows["cell_id"]).max()
-        name = str(problem) if size == "small" else f"{problem} ({size})"
-        table.add_row(name, operator, *(shown.get(s, Text("")) for s in specs), f"{worst:.0e}")
+        name = str(problem) + (" J" if operator == "jacobian" else "") + ("" if size == "small" else f" ({size})")
+        table.add_row(name, *(shown.get(s, Text("")) for s in specs), f"{worst:.0e}")
     return table
 
 
@@ -98,7 +105,7 @@ def _specs(cells: pd.DataFrame) -> list[str]:
 
 def _failures(failures: pd.DataFrame) -> Table:
     """One row per distinct failure: backend, status, how many cells, which operators, why."""
-    table = Table(title="What is not ok", title_justify="left")
+    table = _table("What is not ok")
     for name in ("problem", "backend", "operators", "why"):
         table.add_column(name, overflow="fold")
     keys = ["problem", "backend", "variant", "status", "message"]
@@ -110,14 +117,15 @@ def _failures(failures: pd.DataFrame) -> Table:
 
 
 def _questions(questions: pd.DataFrame) -> Table:
-    """Asked, expected, and each backend's answer; a convention in words."""
+    """Asked, expected, and each backend's answer: ``=``, or what it does instead."""
     specs = list(dict.fromkeys(questions["backend"]))
-    table = Table(title="Questions to a tape (= as expected)", title_justify="left")
-    table.add_column("question", overflow="fold")
-    table.add_column("expected", overflow="fold", max_width=18)
+    table = _table("Questions to a tape (= as expected)")
+    table.add_column("question", no_wrap=True)
+    table.add_column("expected", overflow="fold", max_width=13)
     for spec in specs:
         table.add_column(spec, overflow="fold")
     for name, group in questions.groupby("question", sort=False):
-        answers = {row.backend: "=" if row.equal else f"{row.obtained} {row.convention}" for row in group.itertuples()}
-        table.add_row(str(name), str(group["expected"].iloc[0]), *(str(answers.get(spec, "")) for spec in specs))
+        rows = group.to_dict("records")
+        answers = {row["backend"]: "=" if row["equal"] else row["convention"] or row["obtained"] for row in rows}
+        table.add_row(str(name), str(rows[0]["expected"]), *(str(answers.get(spec, "")) for spec in specs))
     return table

@@ -54,9 +54,6 @@ class Worker:
         self.backend.open()
         seconds = time.perf_counter() - start
         threads = self._probe()
-        # A framework leaves a million objects; collecting before each visit would walk them every time.
-        gc.collect()
-        gc.freeze()
         return {"seconds": seconds, "threads": threads, "versions": dict(self.backend.versions())}
 
     def cell(
@@ -88,6 +85,10 @@ class Worker:
 
     def calibrate(self) -> dict[str, Any]:
         """Find the calls per block and warm up."""
+        # A framework leaves a million objects, some only at the first use of an operator; unless they are
+        # set aside, collecting before each visit walks them all (56 ms a visit with torch, 12 ms without).
+        gc.collect()
+        gc.freeze()
         return {"calls": measure.calibrate(self._current())}
 
     def visit(self, calls: int) -> dict[str, Any]:
@@ -110,6 +111,33 @@ class Worker:
         from harness.questions import ask_all
 
         return {"answers": [asdict(a) for a in ask_all(self.backend, self._problem(source, problem).questions)]}
+
+    def descend(
+        self, source: str, problem: str, descent: str, start: int, dtype: str, iterations: int | None
+    ) -> dict[str, Any]:
+        """One descent from one start: a `harness.descent.Trace` as a dictionary."""
+        from dataclasses import asdict
+
+        from harness.descent import descend
+
+        return asdict(descend(self.backend, self._problem(source, problem), descent, start, dtype, iterations))
+
+    def jacobians(self, source: str, problem: str, dtype: str, points: Sequence[Sequence[float]]) -> dict[str, Any]:
+        """The Jacobian of an arm at each point, by reverse rows and by forward columns."""
+        from dataclasses import asdict
+
+        from harness.arms import jacobians
+
+        found = self._problem(source, problem)
+        return {"jacobians": [asdict(jacobians(self.backend, found, dtype, theta)) for theta in points]}
+
+    def convention(self) -> dict[str, Any]:
+        """How the backend reads a matrix that is not symmetric."""
+        from dataclasses import asdict
+
+        from harness.eigenvalue_conventions import convention
+
+        return asdict(convention(self.backend))
 
     def _probe(self) -> float:
         """Threads really used by the backend's own matrix product, and by NumPy's where it has none."""
@@ -226,6 +254,9 @@ _VERBS: dict[str, Callable[..., dict[str, Any]]] = {
     "visit": Worker.visit,
     "finish": Worker.finish,
     "questions": Worker.questions,
+    "descend": Worker.descend,
+    "jacobians": Worker.jacobians,
+    "convention": Worker.convention,
 }
 
 
