@@ -68,6 +68,7 @@ class NumpyBackend(Backend):
         from backends import numpy_autodiff
         from backends.numpy_autodiff import namespace, optimizers
 
+        numpy_autodiff.keep_freed_memory()
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
 
     def idiom_scope(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@
 
 from backends.numpy_autodiff.backward import no_grad
 from backends.numpy_autodiff.custom import checkpoint, custom_rule
+from backends.numpy_autodiff.memory import keep_freed_memory
 from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.tracing import Trace, TraceError
 from backends.numpy_autodiff.transforms import (
@@ -43,6 +44,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "keep_freed_memory",
     "linearize",
     "no_grad",
     "primitive_counts",

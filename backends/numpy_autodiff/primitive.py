@@ -26,6 +26,15 @@ import numpy as np
 Rule = Callable[..., Any]
 
 
+#: `tracing.apply`, which `tracing` puts here: it needs primitives, and primitives are called through it.
+_apply: list[Callable[..., Any]] = []
+
+
+def bind_apply(apply: Callable[..., Any]) -> None:
+    """Say once how primitives are called."""
+    _apply[:] = [apply]
+
+
 @final
 class Primitive:
     """A function with its derivative rules.
@@ -73,9 +82,7 @@ class Primitive:
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from backends.numpy_autodiff.tracing import apply
-
-        return apply(self, args, kwargs)
+        return _apply[0](self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

@@ -21,7 +21,7 @@ def differentiable(x: Any, what: str = "argument") -> Any:
     TypeError
         If it is not of a floating or complex dtype.
     """
-    if isinstance(x, Node):
+    if x.__class__ is np.float64 or isinstance(x, Node):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "fc":
@@ -30,6 +30,13 @@ def differentiable(x: Any, what: str = "argument") -> Any:
             "booleans have no derivative; pass x.astype(float), or leave it out of argnums"
         )
     return array if array.shape else array[()]
+
+
+def _first(leaves: list[Any]) -> Any:
+    return leaves[0]
+
+
+_ALONE: tuple[int, Rebuild] = (1, _first)
 
 
 class Recording:
@@ -68,6 +75,13 @@ class Recording:
         self.values: list[Any] = []
         self.rebuild_inputs: list[tuple[int, Rebuild]] = []
         for i in argnums:
+            if given[i].__class__ is np.ndarray or given[i].__class__ is np.float64:
+                value = differentiable(given[i])
+                node = given[i] = lift(value, self.tape)
+                self.inputs.append(node)
+                self.values.append(value)
+                self.rebuild_inputs.append(_ALONE)
+                continue
             leaves, rebuild = flatten(given[i])
             values = [differentiable(leaf) for leaf in leaves]
             nodes = [lift(value, self.tape) for value in values]
@@ -87,7 +101,9 @@ class Recording:
             out, aux = out
             leaves, rebuild = flatten(aux)
             self.aux = rebuild([self.value(leaf) for leaf in leaves])
-        self.outputs, self.rebuild_output = flatten(out)
+        self.outputs: list[Any]
+        self.rebuild_output: Rebuild
+        self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
 
     def value(self, x: Any) -> Any:
         """``x`` without this trace."""
@@ -109,10 +125,13 @@ class Recording:
 
     def gradients(self, taken: Sequence[Any] = ()) -> list[Any]:
         """Collect the cotangents of the inputs, conjugated for the caller, and no two of them one array."""
-        seen = {id(t) for t in taken}
+        seen = {id(t) for t in taken} if taken else set()
         found = []
         for node, value in zip(self.inputs, self.values, strict=True):
             g = take_flow(node)
+            if g.__class__ is np.float64 and value.__class__ is np.float64:
+                found.append(g)
+                continue
             if g is None:
                 plain = constant(value)
                 g = np.zeros_like(plain) if plain.shape else plain.dtype.type(0)

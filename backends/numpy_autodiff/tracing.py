@@ -36,7 +36,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Call, Primitive, Scatter
+from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply
 
 _levels = itertools.count(1)
 _new = object.__new__
@@ -151,9 +151,15 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
     where = tuple([i for i, a in enumerate(args) if isinstance(a, Node) and a.tape is top])
     values = list(args)
+    nested = False
     for i in where:
-        values[i] = args[i].value
-    out = apply(primitive, values, kwargs)
+        value = values[i] = args[i].value
+        if isinstance(value, Node):
+            nested = True
+    if nested or len(where) < len(args):
+        out = apply(primitive, values, kwargs)
+    else:
+        out = primitive.function(*values, **kwargs) if kwargs else primitive.function(*values)
     if primitive.constant and not top.symbolic:
         return out
     node = _new(owner.__class__)
@@ -164,6 +170,9 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     node.flow = None
     top.record(node)
     return _components(node) if out.__class__ is not np.ndarray and isinstance(out, tuple) else node
+
+
+bind_apply(apply)
 
 
 def _pull_pick(node: Node, g: Any) -> None:

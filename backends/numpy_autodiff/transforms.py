@@ -19,6 +19,7 @@ from backends.numpy_autodiff.recording import Recording, differentiable
 from backends.numpy_autodiff.tracing import Node, Trace, clear, constant, consume_back, pull_back, push_forward
 from backends.numpy_autodiff.trees import flatten
 
+_ONE = np.float64(1)
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
 
@@ -30,7 +31,9 @@ def _positions(argnums: Argnums) -> tuple[int, ...]:
 def _scalar_output(r: Recording) -> Any:
     """The one real scalar that a gradient can be taken of."""
     leaf = r.outputs[0] if len(r.outputs) == 1 else None
-    shape = np.shape(leaf) if leaf is not None else f"a container of {len(r.outputs)}"
+    if isinstance(leaf, Node) and leaf.value.__class__ is np.float64:
+        return leaf
+    shape: Any = np.shape(constant(r.value(leaf))) if leaf is not None else f"a container of {len(r.outputs)}"
     if leaf is None or shape != ():
         raise ValueError(f"got an output of shape {shape}, expected a scalar: use jacobian or vjp, or sum it")
     if getattr(leaf, "dtype", np.dtype(float)).kind == "c":
@@ -55,7 +58,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         leaf = _scalar_output(r)
         value = r.value(leaf)
         if r.traced(leaf):
-            leaf.flow = constant(value).dtype.type(1)
+            leaf.flow = _ONE if value.__class__ is np.float64 else constant(value).dtype.type(1)
             consume_back(r.tape.nodes)
         found = r.input_trees(r.gradients())
         gradient = found[0] if isinstance(argnums, int) else found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.tracing import Node, Trace, constant, consume_back, take_flow
+from backends.numpy_autodiff.tracing import INPUT, Node, Trace, constant, consume_back, take_flow
 
 
 def lift(value: Any, trace: Trace) -> Any:
@@ -15,7 +15,11 @@ def lift(value: Any, trace: Trace) -> Any:
     from backends.numpy_autodiff.variable import Variable
 
     node = object.__new__(Variable)
-    Node.__init__(node, value, trace)
+    node.value = value
+    node.tape = trace
+    node.call = INPUT
+    node.args = ()
+    node.flow = None
     return node
 
 

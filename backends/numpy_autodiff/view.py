@@ -53,7 +53,7 @@ def graph_text(f: Callable[..., Any], *args: Any) -> str:
     x0: float64[3] = input
     v0: float64[3] = multiply(x0, x0)
     v1: float64[3] = add(v0, 1.0)
-    v2: float64[] = sum(v1, axis=None, keepdims=False)
+    v2: float64[] = sum(v1)
     return v2
     """
     return "\n".join(_lines(f, args))

@@ -69,7 +69,7 @@ def _call(ufunc: Any, *inputs: Any, **kwargs: Any) -> Any:
     handler = UFUNCS.get(ufunc)
     if handler is None:
         _no_rule(f"np.{ufunc.__name__}")
-    return handler(*inputs, **_only(kwargs, ufunc, ("axis",)))
+    return handler(*inputs) if not kwargs else handler(*inputs, **_only(kwargs, ufunc, ("axis",)))
 
 
 def _reduce(ufunc: Any, x: Any, **kwargs: Any) -> Any:

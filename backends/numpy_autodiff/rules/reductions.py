@@ -137,6 +137,8 @@ CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axi
 
 def _reduction(primitive: Primitive) -> Any:
     def reduction(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+        if axis is None and dtype is None and not keepdims:
+            return primitive(a)
         axis = tuple(axis) if isinstance(axis, list) else axis
         return primitive(a if dtype is None else a.astype(dtype), axis=axis, keepdims=keepdims)
 
