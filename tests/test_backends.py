@@ -30,6 +30,7 @@ BACKENDS = {
     "tensorflow:eager": (EXACT, EXACT),
     "jax": (EXACT, EXACT),
     "jax:eager": (EXACT, EXACT),
+    "autograd": (EXACT, EXACT),
     "finite_difference": (1e-10, 1e-7),
 }
 if own := os.environ.get("AUTODIFF_BACKEND"):

@@ -1,4 +1,4 @@
-# ruff: noqa: SIM905, ARG005 - tables: names read best as words, and every call takes xp and its arrays
+# ruff: noqa: SIM905 - tables: names read best as words, and every call takes xp and its arrays
 """Every backend's array namespace against ``array_api_strict``: value, dtype and shape, and derivatives of functions.
 
 One table for all backends. `LACKS` says, per backend, what is known to differ and why; an entry that
@@ -20,7 +20,7 @@ from backends import available, load, missing
 from vocabulary import Operator
 
 strict.set_array_api_strict_flags(api_version="2024.12")
-BACKENDS = tuple(name for name in ("numpy", "torch", "tensorflow", "jax") if name in available())
+BACKENDS = tuple(name for name in ("numpy", "torch", "tensorflow", "jax", "autograd") if name in available())
 
 F = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
 G = np.array([[1.0, 2.0, -0.5], [0.25, -3.0, 0.125]])
@@ -317,6 +317,19 @@ BAD_DERIVATIVES: dict[str, dict[str, str]] = {
     "tensorflow": _NO_VECTORS,
     "torch": {**_NO_NEGATIVE_STEPS, "x % 0.7, x // 0.7": "torch has no derivative of floor_divide"},
     "jax": {"x[mask]": "under jit a boolean mask has no static shape"},
+    "autograd": {
+        "copysign(2.0, x)": "autograd warns where the output does not depend on the input",
+        "x % 0.7, x // 0.7": "autograd's arrays have no //",
+        **dict.fromkeys(
+            ("linalg.solve(2x3x3,3x3;float64;)", "linalg.solve(3x3,2x3x3;float64;)"),
+            "autograd's rule of solve does not broadcast",
+        ),
+        **dict.fromkeys(("qr product", "qr squared"), "autograd has no derivative of qr"),
+        **{
+            f"fft.rfft(2x3;float64;norm={n})": "autograd's rule of rfft takes even lengths only"
+            for n in ("backward", "ortho", "forward")
+        },
+    },
 }
 
 

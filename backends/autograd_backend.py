@@ -1,0 +1,212 @@
+"""HIPS autograd, a peer to compare with: reverse and forward mode by tracing NumPy itself.
+
+The engine that our own and JAX's interface descend from. Nothing is compiled and nothing traced ahead of time;
+each call traces anew.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan
+from vocabulary import Operator, Optimizer
+
+Prepared = Callable[..., Any]
+Argnums = tuple[int, ...]
+
+_SCALAR_ONLY = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.HESSIAN})
+
+
+@final
+class AutogradBackend(Backend):
+    """HIPS autograd over NumPy."""
+
+    name = "autograd"
+    requires = ("autograd",)
+    native = frozenset(set(Operator) - {Operator.STEP})
+
+    def open(self) -> None:
+        import autograd
+
+        # What does not depend on an input has the derivative zero, which is the contract here.
+        warnings.filterwarnings("ignore", message="Output seems independent of input", module="autograd")
+        from backends.namespaces.autograd import namespace
+
+        self._autograd: Any = autograd
+        self.xp = namespace()
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        return {"autograd": self._autograd, "np": self.xp}
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        return np.array(array, dtype=dtype)
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var)
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        gradient: Callable[..., Any] = self._autograd.grad(
+            bare(f), argnums if isinstance(argnums, int) else tuple(argnums)
+        )
+        return gradient
+
+    def step(  # whole loops are no part of the contract
+        self,
+        optimizer: Optimizer,  # noqa: ARG002
+        params: Sequence[Var],  # noqa: ARG002
+        grads: Sequence[Var],  # noqa: ARG002
+        state: Any,  # noqa: ARG002
+    ) -> tuple[tuple[Var, ...], Any]:
+        raise Unsupported("autograd.misc.optimizers runs whole loops and keeps no state between updates")
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        return python_scan(self.xp, f, init, xs)
+
+    def block(self, out: Any) -> Any:
+        return out
+
+    def _native(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        argnums: tuple[int, ...],
+        directions: Sequence[Var],
+    ) -> Prepared:
+        function = bare(f)
+        out = np.asarray(function(*args))
+        if operator in _SCALAR_ONLY and out.shape != ():
+            raise ValueError(
+                f"got a function with an output of shape {out.shape}, expected a scalar of shape ():"
+                f" sum it, or ask for vjp or jacobian instead of {operator}"
+            )
+        example = (*args, *(directions or _directions(operator, args, argnums, out)))
+        refusals = []
+        for way in _WAYS[operator]:
+            run = way(self._autograd.differential_operators, function, argnums, len(args))
+            try:
+                run(*example)
+            except NotImplementedError as error:
+                refusals.append(str(error))
+                continue
+            return run
+        raise Unsupported(f"autograd cannot do {operator} of this function: {refusals[0]}")
+
+
+def _directions(operator: Operator, args: Sequence[Var], argnums: Argnums, out: Var) -> Sequence[Var]:
+    """What stands in for directions that were not given."""
+    if operator in (Operator.JVP, Operator.HVP):
+        return [np.zeros_like(args[i]) for i in argnums]
+    return [np.zeros_like(out)] if operator is Operator.VJP else []
+
+
+def _value(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    return f
+
+
+def _bare_or_tuple(argnums: Argnums) -> tuple[Any, Callable[[Any], Any], Callable[[Any, Any], tuple[Var, ...]]]:
+    """What autograd takes as argnum, directions and results: a single input bare, since a tuple is traced too."""
+    if len(argnums) == 1:
+        (i,) = argnums
+        return i, lambda directions: directions[0], lambda result, args: (_like(result, args[i]),)
+    return argnums, tuple, lambda results, args: tuple(map(_like, results, [args[i] for i in argnums]))
+
+
+def _like(found: Var, given: Var) -> Var:
+    """In the dtype of ``given``: the rules of where, max, eigh and others widen float32."""
+    return found if found.dtype == given.dtype else found.astype(given.dtype)
+
+
+def _gradient(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    gradient = ag.grad(f, which)
+    return lambda *args: as_tuple(gradient(*args), args)
+
+
+def _value_and_gradient(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    both = ag.value_and_grad(f, which)
+
+    def value_and_gradient(*args: Var) -> tuple[Var, tuple[Var, ...]]:
+        value, gradient = both(*args)
+        return value, as_tuple(gradient, args)
+
+    return value_and_gradient
+
+
+def _jvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    which, pack, _ = _bare_or_tuple(argnums)
+    at = ag.make_jvp(f, which)
+    return lambda *given: _like(*reversed(at(*given[:n])(pack(given[n:]))))
+
+
+def _transposed_jvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    """By reverse mode twice: most of ``linalg`` has no forward rule.
+
+    ``autograd.make_jvp_reversemode`` does the same from a cotangent of zeros, at which the rule of ``eigh`` leaves
+    out the eigenvectors: their tangent would be zero. The vjp is linear, so that ones do as well.
+    """
+    which, pack, _ = _bare_or_tuple(argnums)
+    at = ag.make_vjp(f, which)
+
+    def jvp(*given: Var) -> Var:
+        pull_back, out = at(*given[:n])
+        return _like(ag.make_vjp(pull_back)(ag.vspace(out).ones())[0](pack(given[n:])), out)
+
+    return jvp
+
+
+def _vjp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    at = ag.make_vjp(f, which)
+    return lambda *given: as_tuple(at(*given[:n])[0](given[n]), given)
+
+
+def _hvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    which, pack, as_tuple = _bare_or_tuple(argnums)
+    at = ag.make_hvp(f, which)
+    return lambda *given: as_tuple(at(*given[:n])[0](pack(given[n:])), given)
+
+
+def _jacobian(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    """``autograd.jacobian`` for several inputs at once, empty ones too."""
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    at = ag.make_vjp(f, which)
+
+    def jacobian(*args: Var) -> tuple[Var, ...]:
+        pull_back, out = at(*args)
+        shape = np.shape(out)
+        rows = [as_tuple(pull_back(unit), args) for unit in ag.vspace(out).standard_basis()]
+        columns = zip(*rows, strict=True) if rows else ([] for _ in argnums)
+        return tuple(
+            np.array(column, dtype=args[i].dtype).reshape(shape + args[i].shape)
+            for column, i in zip(columns, argnums, strict=True)
+        )
+
+    return jacobian
+
+
+def _hessian(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    rows = [_jacobian(ag, ag.grad(f, i), argnums, n) for i in argnums]
+    return lambda *args: tuple(row(*args) for row in rows)
+
+
+#: Best first; the first that autograd has rules for is taken.
+_WAYS: Mapping[Operator, tuple[Callable[[Any, Function, Argnums, int], Prepared], ...]] = MappingProxyType(
+    {
+        Operator.VALUE: (_value,),
+        Operator.GRADIENT: (_gradient,),
+        Operator.VALUE_AND_GRADIENT: (_value_and_gradient,),
+        Operator.JVP: (_jvp, _transposed_jvp),
+        Operator.VJP: (_vjp,),
+        Operator.JACOBIAN: (_jacobian,),
+        Operator.HVP: (_hvp,),
+        Operator.HESSIAN: (_hessian,),
+    }
+)

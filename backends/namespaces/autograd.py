@@ -1,0 +1,362 @@
+"""The array API namespace over HIPS autograd: ``autograd.numpy`` with what has no derivative rule there.
+
+``autograd.numpy`` wraps all of NumPy, but of the names that NumPy 2 added for the standard many have no rule
+(``concat``, ``take``, ``cumulative_sum``, ``linalg.eigvalsh``, ...). They are written here by functions that have one.
+What autograd itself gets wrong or leaves out (``prod`` with a zero in it, the forward rules of ``linalg``) stays so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import autograd.numpy as anp
+import autograd.numpy.fft as afft
+import autograd.numpy.linalg as alinalg
+import numpy as np
+from autograd.tracer import getval
+
+Array = Any
+Axis = int | tuple[int, ...] | None
+
+
+class EighResult(NamedTuple):
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+class SlogdetResult(NamedTuple):
+    sign: Array
+    logabsdet: Array
+
+
+class SVDResult(NamedTuple):
+    U: Array
+    S: Array
+    Vh: Array
+
+
+def asarray(x: Array, /, *, dtype: Any = None, copy: bool | None = None) -> Array:
+    """An array of numbers, nested sequences or arrays; a traced array stays traced."""
+    made = anp.array(x) if dtype is None else anp.array(x).astype(dtype)
+    return made + 0 if copy and made is x else made
+
+
+def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+    """Entries along an axis."""
+    if axis is None:
+        if anp.ndim(x) != 1:
+            raise ValueError(f"got axis=None for an array of {anp.ndim(x)} dimensions: pass axis")
+        axis = 0
+    return x[(slice(None),) * (axis % anp.ndim(x)) + (indices,)]
+
+
+def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+    """For each place of ``indices``, the entry of that number along an axis; other axes broadcast."""
+    axis %= anp.ndim(x)
+    grids = list(np.indices(indices.shape, sparse=True))
+    grids[axis] = indices
+    wide = [n if i == axis else m for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))]
+    lead = np.broadcast_shapes(*([1 if i == axis else n for i, n in enumerate(s)] for s in (x.shape, wide)))
+    return broadcast_to(x, tuple(x.shape[i] if i == axis else n for i, n in enumerate(lead)))[tuple(grids)]
+
+
+def flip(x: Array, /, *, axis: Axis = None) -> Array:
+    """Reversed along the axes."""
+    rank = anp.ndim(x)
+    axes = {a % rank for a in (range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis)}
+    return x[tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(rank))]
+
+
+def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
+    """Arrays joined along an axis, or flattened and joined."""
+    if axis is None:
+        return anp.concatenate([anp.ravel(a) for a in arrays])
+    return anp.concatenate(list(arrays), axis=axis)
+
+
+def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
+    """Arrays of one shape side by side along a new axis."""
+    return anp.stack(list(arrays), axis=axis)
+
+
+def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
+    """The slices along an axis."""
+    return tuple(anp.moveaxis(x, axis, 0))
+
+
+def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
+    """Copies along new and single axes; autograd's rule knows no new axes."""
+    own = tuple(anp.shape(x))
+    return anp.broadcast_to(anp.reshape(x, (1,) * (len(shape) - len(own)) + own), shape)
+
+
+def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
+    """No entry below ``min`` or above ``max``; autograd's own where both are numbers."""
+    if np.isscalar(min) and np.isscalar(max):
+        return anp.clip(x, min, max)
+    x = x if min is None else anp.maximum(x, min)
+    return x if max is None else anp.minimum(x, max)
+
+
+def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
+    """All arrays in their common shape."""
+    shape = np.broadcast_shapes(*(anp.shape(a) for a in arrays))
+    return tuple(broadcast_to(a, shape) for a in arrays)
+
+
+def matrix_transpose(x: Array, /) -> Array:
+    """The last two axes swapped."""
+    return anp.swapaxes(x, -1, -2)
+
+
+def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    """Sum of products along an axis, the first one conjugated."""
+    return anp.sum(anp.conj(x1) * x2, axis=axis)
+
+
+def positive(x: Array, /) -> Array:
+    """The same numbers."""
+    return x + 0
+
+
+def copysign(x1: Array, x2: Array, /) -> Array:
+    """The size of the first with the sign of the second."""
+    signs = np.where(np.signbit(getval(x2)), -1, 1).astype(np.result_type(getval(x1), getval(x2)))
+    return abs(x1) * signs
+
+
+def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    """Indices that sort along an axis, always stable."""
+    del stable
+    values = getval(x)
+    if not descending:
+        return np.argsort(values, axis=axis, stable=True)
+    # Equal entries keep their order: sort the reversed array, then reverse places and result.
+    reverse = np.flip(np.argsort(np.flip(values, axis=axis), axis=axis, stable=True), axis=axis)
+    return values.shape[axis] - 1 - reverse
+
+
+def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    """Sorted along an axis; the derivative goes to the entry that came from there."""
+    return take_along_axis(x, argsort(x, axis=axis, descending=descending, stable=stable), axis=axis)
+
+
+def diff(
+    x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = None, append: Array | None = None
+) -> Array:
+    """The ``n``-th difference of neighbours along an axis, after joining what is given at its ends."""
+    parts = [part for part in (prepend, x, append) if part is not None]
+    return anp.diff(anp.concatenate(parts, axis=axis) if len(parts) > 1 else x, n, axis)
+
+
+def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
+    """Copies side by side; missing axes of either are 1."""
+    own = tuple(anp.shape(x))
+    rank = max(len(own), len(repetitions))
+    return anp.tile(anp.reshape(x, (1,) * (rank - len(own)) + own), (1,) * (rank - len(repetitions)) + repetitions)
+
+
+def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
+    """Rolled along axes, or as one flat row."""
+    if not isinstance(axis, tuple):
+        return anp.roll(x, shift, axis)
+    for one, amount in zip(axis, (shift,) * len(axis) if isinstance(shift, int) else shift, strict=True):
+        x = anp.roll(x, amount, one)
+    return x
+
+
+def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
+    """Each vector along its own axis of a common grid."""
+    rank = len(arrays)
+    places = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
+    spread = [
+        anp.reshape(a, tuple(-1 if i == k else 1 for i in range(rank))) for k, a in zip(places, arrays, strict=True)
+    ]
+    return list(broadcast_arrays(*spread))
+
+
+def _axis_of(x: Array, axis: int | None) -> int:
+    if axis is None and anp.ndim(x) != 1:
+        raise ValueError(f"got axis=None for an array of {anp.ndim(x)} dimensions: pass axis")
+    return 0 if axis is None else axis % anp.ndim(x)
+
+
+def _with_initial(x: Array, axis: int, initial: float) -> Array:
+    first = np.full([1 if i == axis else n for i, n in enumerate(x.shape)], initial, dtype=x.dtype)
+    return anp.concatenate([first, x], axis=axis)
+
+
+def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+    """Running sums along an axis."""
+    axis = _axis_of(x, axis)
+    out = anp.cumsum(x if dtype is None else x.astype(dtype), axis=axis)
+    return _with_initial(out, axis, 0) if include_initial else out
+
+
+def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+    """Running products along an axis, one multiplication after the other, so that zeros have a derivative."""
+    axis = _axis_of(x, axis)
+    running: list[Array] = []
+    for part in unstack(x if dtype is None else x.astype(dtype), axis=axis):
+        running.append(running[-1] * part if running else part)
+    out = anp.stack(running, axis=axis) if running else anp.cumprod(x, axis=axis)
+    return _with_initial(out, axis, 1) if include_initial else out
+
+
+def _count(x: Array, axis: Axis) -> int:
+    shape = anp.shape(x)
+    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return math.prod(shape[a] for a in axes)
+
+
+def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Average over axes."""
+    return anp.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
+
+
+def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+    """Mean squared deviation from the mean, divided by ``n - correction`` instead of ``n``."""
+    centred = x - mean(x, axis=axis, keepdims=True)
+    return anp.sum(centred * centred, axis=axis, keepdims=keepdims) / max(_count(x, axis) - correction, 0)
+
+
+def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+    """Square root of `var`."""
+    return anp.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+def eigh(x: Array, /) -> EighResult:
+    """Eigenvalues, ascending, and eigenvectors of symmetric matrices."""
+    return EighResult(*alinalg.eigh(x))
+
+
+def eigvalsh(x: Array, /) -> Array:
+    """Eigenvalues, ascending, of symmetric matrices."""
+    return alinalg.eigh(x)[0]
+
+
+def slogdet(x: Array, /) -> SlogdetResult:
+    """Sign and logarithm of the size of the determinant."""
+    return SlogdetResult(*alinalg.slogdet(x))
+
+
+def cholesky(x: Array, /, *, upper: bool = False) -> Array:
+    """Lower (or upper) triangular factor of symmetric positive definite matrices."""
+    lower = alinalg.cholesky(x)
+    return matrix_transpose(lower) if upper else lower
+
+
+def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
+    """Singular value decomposition."""
+    return SVDResult(*alinalg.svd(x, full_matrices=full_matrices))
+
+
+def svdvals(x: Array, /) -> Array:
+    """Singular values, descending."""
+    return alinalg.svd(x, full_matrices=False)[1]
+
+
+def diagonal(x: Array, /, *, offset: int = 0) -> Array:
+    """The diagonal of the last two axes."""
+    rows, columns = x.shape[-2:]
+    start = (max(-offset, 0), max(offset, 0))
+    k = np.arange(max(min(rows - start[0], columns - start[1]), 0))
+    return x[..., k + start[0], k + start[1]]
+
+
+def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
+    """Sum of a diagonal."""
+    found = anp.sum(diagonal(x, offset=offset), axis=-1)
+    return found if dtype is None else found.astype(dtype)
+
+
+def outer(x1: Array, x2: Array, /) -> Array:
+    """All products of two vectors."""
+    return x1[:, None] * x2[None, :]
+
+
+def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    """Vector product of arrays of three entries along an axis."""
+    a, b = unstack(x1, axis=axis), unstack(x2, axis=axis)
+    return anp.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], axis=axis)
+
+
+def matrix_power(x: Array, n: int, /) -> Array:
+    """The ``n``-th power; a negative one of the inverse."""
+    if n == 0:
+        return x * 0 + np.eye(x.shape[-1], dtype=x.dtype)
+    if n < 0:
+        return matrix_power(alinalg.inv(x), -n)
+    out = x
+    for _ in range(n - 1):
+        out = anp.matmul(out, x)
+    return out
+
+
+def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
+    """Norm of order ``ord`` over axes, all together by default."""
+    if ord == 2:
+        return anp.sqrt(anp.sum(anp.real(x * anp.conj(x)), axis=axis, keepdims=keepdims))
+    size = anp.abs(x)
+    if math.isinf(ord):
+        return (anp.max if ord > 0 else anp.min)(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return anp.sum((size != 0).astype(size.dtype), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return anp.sum(size, axis=axis, keepdims=keepdims)
+    return anp.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+
+
+def _of_values(reduce: Callable[..., Array]) -> Callable[[Array], Array]:
+    return lambda x: reduce(svdvals(x), axis=-1)
+
+
+def _of_sums(reduce: Callable[..., Array], axis: int) -> Callable[[Array], Array]:
+    return lambda x: reduce(anp.sum(anp.abs(x), axis=axis), axis=-1)
+
+
+_MATRIX_NORMS: dict[float | str, Callable[[Array], Array]] = {
+    "fro": lambda x: vector_norm(x, axis=(-2, -1)),
+    "nuc": _of_values(anp.sum),
+    2: _of_values(anp.max),
+    -2: _of_values(anp.min),
+    1: _of_sums(anp.max, -2),
+    -1: _of_sums(anp.min, -2),
+    math.inf: _of_sums(anp.max, -1),
+    -math.inf: _of_sums(anp.min, -1),
+}
+
+
+def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | str = "fro") -> Array:
+    """Norm of the matrices in the last two axes."""
+    out = _MATRIX_NORMS[ord](x)
+    return out[..., None, None] if keepdims else out
+
+
+_OWN = (
+    asarray, take, take_along_axis, flip, concat, stack, unstack, clip, broadcast_to, broadcast_arrays, meshgrid,
+    matrix_transpose, vecdot, positive, copysign, cumulative_sum, cumulative_prod, mean, var, std, sort, argsort, diff,
+    tile, roll,
+)  # fmt: skip
+_OWN_LINALG = (
+    cholesky, eigh, eigvalsh, slogdet, svd, svdvals, diagonal, trace, outer, cross, matrix_power, vector_norm,
+    matrix_norm, matrix_transpose, vecdot,
+)  # fmt: skip
+#: ``autograd.numpy`` puts subclasses in the places of these, which are no dtypes to NumPy.
+_DTYPES = ("int8", "int16", "int32", "int64")
+
+
+def namespace() -> SimpleNamespace:
+    """``autograd.numpy`` with the functions of this module in their places."""
+    names = {name: value for name, value in vars(anp).items() if not name.startswith("_")}
+    names |= {f.__name__: f for f in _OWN}
+    names |= {name: getattr(np, name) for name in _DTYPES}
+    linalg = {name: getattr(alinalg, name) for name in ("det", "inv", "pinv", "qr", "solve", "matrix_rank")}
+    linalg |= {f.__name__: f for f in _OWN_LINALG}
+    linalg |= {"matmul": anp.matmul, "tensordot": anp.tensordot}
+    names |= {"linalg": SimpleNamespace(**linalg), "fft": afft, "bool": np.bool, "newaxis": None}
+    names["__array_api_version__"] = "2024.12"
+    return SimpleNamespace(**names)
