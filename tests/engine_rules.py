@@ -127,6 +127,16 @@ _SHAPES = [
     Row("where", lambda x, y: np.where(np.array([True, False, True]), x, y), ((2, 3), (3,))),
     Row("clip", lambda x: np.clip(x, -0.5, 0.5), ((2, 3),)),
 ]
+_SHAPES += [
+    Row("pad", lambda x: np.pad(x, ((1, 0), (0, 2))), ((2, 3),)),
+    Row("pad constant", lambda x: np.pad(x, 1, constant_values=2.0), ((2, 3),)),
+    Row("pad reflect", lambda x: np.pad(x, (1, 2), mode="reflect"), ((4,),)),
+    Row("pad wrap", lambda x: np.pad(x, (1, 2), mode="wrap"), ((4,),)),
+    Row("diff", lambda x: np.diff(x, 2, axis=0), ((4, 2),)),
+    Row("median even", lambda x: np.median(x, axis=0), ((4, 2),)),
+    Row("median odd", lambda x: np.median(x, keepdims=True), ((3, 3),)),
+    Row("average", lambda x, w: np.average(x, axis=1, weights=w), ((2, 3), (3,)), POSITIVE),
+]
 _PRODUCTS = [
     *(
         Row(f"matmul {a} {b}", np.matmul, (a, b))

@@ -186,6 +186,31 @@ def std(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None =
     return np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims) / math.sqrt(free)
 
 
+def median(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    """As `numpy.median`, along one axis or all: the mean of the middle one or two of the sorted entries."""
+    if axis is None:
+        found = median(np.ravel(a), 0)
+        return np.reshape(found, (1,) * len(a.shape)) if keepdims else found
+    ordered = np.sort(a, axis=axis)
+    n = a.shape[axis]
+    middle = (slice(None),) * (axis % len(a.shape)) + (slice((n - 1) // 2, n // 2 + 1),)
+    return np.mean(ordered[middle], axis=axis, keepdims=keepdims)
+
+
+def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+    """As `numpy.average`, with weights shaped like ``a`` or, along one axis, a vector of its length."""
+    if weights is None:
+        return np.mean(a, axis=axis, keepdims=keepdims)
+    if np.shape(weights) != np.shape(a):
+        if not isinstance(axis, int) or np.shape(weights) != (np.shape(a)[axis],):
+            raise ValueError(
+                f"got weights of shape {np.shape(weights)}, expected {np.shape(a)} or a vector along an axis"
+            )
+        weights = np.reshape(weights, tuple(n if i == axis % np.ndim(a) else 1 for i, n in enumerate(np.shape(a))))
+    total = np.sum(np.broadcast_to(weights, np.shape(a)), axis=axis, keepdims=keepdims)
+    return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+
+
 sum_, prod = _reduction(SUM), _reduction(PROD)
 
 HANDLERS: dict[Any, Any] = {
@@ -194,6 +219,8 @@ HANDLERS: dict[Any, Any] = {
     np.max: _reduction(MAX),
     np.min: _reduction(MIN),
     np.prod: prod,
+    np.median: median,
+    np.average: average,
     np.var: var,
     np.std: std,
     np.cumsum: _scan(CUMSUM),

@@ -167,6 +167,25 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return turned.get(k % 4, lambda: FLIP(swapaxes(m, first, second), second))()
 
 
+def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: float = 0) -> Any:
+    """As `numpy.pad`, for one constant and for the modes that copy entries (edge, wrap, reflect, symmetric)."""
+    if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
+        raise NotImplementedError(f"got mode {mode!r}, expected constant, edge, wrap, reflect or symmetric")
+    numbers = np.arange(array.size).reshape(array.shape)
+    if mode != "constant":
+        return ravel(array)[np.pad(numbers, pad_width, mode=mode)]
+    filled = np.concatenate((ravel(array), np.full(1, constant_values, array.dtype)))
+    return filled[np.pad(numbers, pad_width, constant_values=array.size)]
+
+
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    """As `numpy.diff`, without ``prepend`` and ``append``."""
+    lead = (slice(None),) * (axis % len(a.shape))
+    for _ in range(n):
+        a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
+    return a
+
+
 HANDLERS: dict[Any, Any] = {
     np.reshape: reshape,
     np.ravel: ravel,
@@ -190,6 +209,8 @@ HANDLERS: dict[Any, Any] = {
     np.trace: trace,
     np.repeat: repeat,
     np.tile: tile,
+    np.pad: pad,
+    np.diff: diff,
     np.copy: lambda a, order="K", subok=False: ASTYPE(a, a.dtype),
     np.astype: astype,
     np.atleast_1d: atleast(1),
