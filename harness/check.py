@@ -6,7 +6,8 @@ A leaf ``g`` of a result passes against the reference ``g*`` if::
 
 with ``K`` the longest accumulation and ``c = ||g*(x~) - g*(x)||`` for inputs ``x~`` one rounding away: an algorithm
 that works in the given dtype cannot be asked to do better than that. Between the two terms of the minimum the
-result is ``inconclusive``. Errors are relative to the norm of the reference, so that zeros fail everywhere. Every
+result is ``inconclusive``. Of a step the update is compared, and ``eps ||p||`` added, the rounding of
+the parameters. Errors are relative to the norm of the reference, so that zeros fail everywhere. Every
 test has the form ``error <= tolerance``, which is false for nan.
 """
 
@@ -36,7 +37,7 @@ from harness.layout import (
     shapes_in_words,
 )
 from harness.pairs import Pair, pairwise
-from harness.probe import MEANINGFUL, Probe
+from harness.probe import MEANINGFUL, RESOLVED, Probe
 from harness.reference import Reference, reference_for
 from problems import Inputs, Problem
 from vocabulary import DTYPES, Operator, Status, Verdict
@@ -155,7 +156,7 @@ class Judge:
         bound = math.sqrt(self.K) * reference.eps * max(scale, change / self.eps)
         extra = self.eps * norm(self.case.inputs.differentiated[k]) if self.case.operator == Operator.STEP else 0.0
         tolerance = self.safety * max(self.eps * scale, change, floor) + extra
-        cap = math.inf if floor > 0 or scale == 0 else MEANINGFUL * scale
+        cap = math.inf if floor > 0 or scale == 0 else MEANINGFUL * scale + (extra if extra <= RESOLVED * scale else 0)
         found = self._entrywise(self.layout[k].name, reference.names[k], got, want, (bound, tolerance, cap))
         return self._reconsidered(k, found, got, want) if found.verdict in _REFUTED else found
 

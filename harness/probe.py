@@ -28,6 +28,8 @@ Array = NDArray[Any]
 
 #: Wider than this part of the scale, a bar or tolerance proves nothing.
 MEANINGFUL = 1e-3
+#: Rounding of the parameters may be this part of an update before the update counts as lost in it.
+RESOLVED = 0.1
 #: Worst first: what a set of observations comes to.
 SEVERITY = (
     Verdict.NONFINITE,
@@ -133,9 +135,8 @@ class Probe:
         seen = _observe(left, M, right)
         size = np.sqrt(_observe(left**2, M**2, right**2))
         slack = 8 * eps * math.sqrt(K) * size
-        if self.case.operator == Operator.STEP:
-            slack = slack + eps * np.ravel(right @ np.abs(self.x))
-        return _finding(self.estimates, seen, slack)
+        rounding = eps * np.abs(right @ self.x) if self.case.operator == Operator.STEP else np.zeros(seen.shape)
+        return _finding(self.estimates, seen, slack, rounding)
 
     def entry(self, row: int, column: int) -> Estimates:
         """The estimate of one entry of the matrix; kept, as wrong results tend to be wrong in the same place."""
@@ -257,15 +258,18 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return min(verdicts, key=SEVERITY.index)
 
 
-def _finding(found: Estimates, seen: Array, slack: Array) -> Finding:
+def _finding(found: Estimates, seen: Array, slack: Array, rounding: Array) -> Finding:
+    """``rounding`` is what the parameters of a step add to ``slack``: it may be wider than `MEANINGFUL`."""
     sizes = np.abs(found.derivative[np.isfinite(found.derivative)])
     scale = float(sizes.max()) if sizes.size else math.nan
-    error, tolerance = np.abs(seen - found.derivative), 3 * found.bar + slack
+    error, tolerance = np.abs(seen - found.derivative), 3 * found.bar + slack + rounding
+    cap = np.where(3 * found.bar <= MEANINGFUL * scale, MEANINGFUL * scale, 0.0)
+    cap = cap + np.where(rounding <= RESOLVED * scale, rounding, 0.0)
     with np.errstate(invalid="ignore"):
-        inside = (seen >= found.low - slack) & (seen <= found.high + slack)
+        inside = (seen >= found.low - slack - rounding) & (seen <= found.high + slack + rounding)
     verdicts = [
-        _verdict(v, bool(e <= t), bool(t <= MEANINGFUL * scale), bool(i))
-        for v, e, t, i in zip(found.verdicts, error, tolerance, inside, strict=True)
+        _verdict(v, bool(e <= min(t, c)), bool(e <= t), bool(i))
+        for v, e, t, c, i in zip(found.verdicts, error, tolerance, cap, inside, strict=True)
     ]
     gravest = worst(verdicts)
     here = [k for k, v in enumerate(verdicts) if v == gravest]
@@ -273,13 +277,14 @@ def _finding(found: Estimates, seen: Array, slack: Array) -> Finding:
     unit = scale if scale > 0 else 1.0
     note = f"{len(here)} of {len(verdicts)} observations {gravest}"
     if gravest in (Verdict.SUBGRADIENT, Verdict.NONSMOOTH) and np.isfinite(found.low[k]):
-        note += f"; {seen[k]:.6g} between one-sided derivatives {found.low[k]:.6g} and {found.high[k]:.6g}"
-    return Finding(gravest, float(error[k]) / unit, float(found.bar[k]) / unit, float(tolerance[k]) / unit, scale, note)
+        note += f"; got {seen[k]:.6g}, one-sided derivatives {found.low[k]:.6g} and {found.high[k]:.6g}"
+    limit = float(min(tolerance[k], cap[k]))
+    return Finding(gravest, float(error[k]) / unit, float(found.bar[k]) / unit, limit / unit, scale, note)
 
 
-def _verdict(estimate: Verdict, within: bool, meaningful: bool, inside: bool) -> Verdict:
+def _verdict(estimate: Verdict, proved: bool, within: bool, inside: bool) -> Verdict:
     if estimate == Verdict.PASS:
-        return Verdict.FAIL if not within else Verdict.PASS if meaningful else Verdict.INCONCLUSIVE
+        return Verdict.PASS if proved else Verdict.INCONCLUSIVE if within else Verdict.FAIL
     return Verdict.SUBGRADIENT if estimate == Verdict.NONSMOOTH and inside else estimate
 
 
