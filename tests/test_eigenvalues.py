@@ -126,6 +126,16 @@ def test_the_printed_start_of_eigenvalue_targeting() -> None:
     np.testing.assert_allclose(hessians[1], hessians[0], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("spec", ["numpy", "torch", "tensorflow", "jax"])
+def test_equal_eigenvalues_leave_a_loss_on_eigenvalues_its_gradient(spec: str) -> None:
+    # L = |A - I|_F^2 is smooth where A = 2 I, though no single eigenvalue is; a loss on eigenvectors would be nan.
+    backend = opened(spec)
+    data = [backend.to_var(a) for a in EQUAL.descent["by_hand"].start(0).data]
+    gradient = backend.grad(lambda r: EQUAL.objective(r, *data, xp=backend.xp))
+    found = backend.to_numpy(gradient(backend.to_var(np.array([2.0, 2.0, 2.0, 0.0, 0.0, 0.0]))))
+    np.testing.assert_array_equal(found, [2.0, 2.0, 2.0, 0.0, 0.0, 0.0])
+
+
 def adam(name: str, descent: str, seed: int) -> tuple[int, np.ndarray]:
     """Updates made by the rule in `Optimizer` with eps_hat, on the closed forms, and the last eigenvalues."""
     problem = PROBLEMS[name]
