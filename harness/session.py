@@ -23,12 +23,12 @@ from harness.plan import DEFAULT_BACKENDS, PlanError, plan
 from harness.runner import Runner, Settings
 from harness.store import RunFolder
 from harness.tables import CellRow
-from vocabulary import Status
+from vocabulary import Operator, Status
 
 OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 #: Something broke, as opposed to being absent.
-_BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
+BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
 
 #: Tables and words fit a terminal of this width.
 _WIDTH = 80
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             options.seed,
         )
     except PlanError as error:
-        return _usage(str(error))
+        return usage(str(error))
     settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
     folder = open_folder(options, planned.seed, settings)
     if isinstance(folder, int):
@@ -68,34 +68,49 @@ def run(options: argparse.Namespace) -> int:
 def listing() -> int:
     """Problems and backends with what is installed, importing no framework."""
     out = console()
-    table = Table(title="Problems", title_justify="left", box=None)
-    for name in ("name", "what", "sizes", "descents"):
-        table.add_column(name, overflow="fold")
+    table = summary.plain_table("Problems: name, what, sizes, descents", header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for problem in problems.available().values():
-        sizes = " ".join(f"{name}={n}" for name, n in problem.sizes.items())
-        table.add_row(problem.name, problem.title, sizes, " ".join(problem.descent))
-    out.print(table)
-    table = Table(title="Backends", title_justify="left", box=None)
-    for name in ("name", "installed", "native operators"):
-        table.add_column(name, overflow="fold")
+        sizes = ", ".join(f"{name} {n}" for name, n in problem.sizes.items())
+        descents = f"; descend: {', '.join(problem.descent)}" if problem.descent else ""
+        table.add_row(problem.name, f"{problem.title} [{sizes}{descents}]")
+    out.print(table, markup=False)
+    out.print()
+    out.print(_backends())
+    return OK
+
+
+def _backends() -> Table:
+    table = summary.plain_table(
+        "Backends: name, installed versions, native operators (others are derived)", header=False
+    )
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     found = environment.versions()
     for backend in backends.available().values():
         absent = backends.missing(backend)
-        have = " ".join(f"{name} {found.get(name, '?')}" for name in backend.requires if name not in absent)
-        state = f"no: {' '.join(absent)} missing" if absent else have or "yes"
-        table.add_row(backend.name, state, " ".join(sorted(backend.native)))
+        have = ", ".join(f"{name} {found.get(name, '?')}" for name in backend.requires)
+        state = f"not installed: {', '.join(absent)}" if absent else have or "no framework needed"
+        table.add_row(backend.name, f"{state}; {_native(backend.native)}")
         for variant, words in backend.variants.items():
             if variant:
-                table.add_row(f"{backend.name}:{variant}", "", words)
-    out.print(table)
-    return OK
+                table.add_row(f"{backend.name}:{variant}", words)
+    return table
+
+
+def _native(operators: frozenset[Operator]) -> str:
+    absent = [o for o in Operator if o not in operators]
+    if len(absent) <= 2:
+        return f"all but {' and '.join(absent)}" if absent else "all"
+    return " ".join(o for o in Operator if o in operators)
 
 
 def open_folder(options: argparse.Namespace, seed: int, settings: Settings) -> RunFolder | int:
     """The run's folder with its row in ``runs.csv``, or the exit code if it cannot be written to."""
     reason = writable(options.out)
     if reason:
-        return _usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
+        return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
     folder = RunFolder(options.out)
     row = tables.Run(
         run_id=folder.run_id,
@@ -118,7 +133,7 @@ def exit_code(rows: Sequence[CellRow]) -> int:
     statuses = {row.status for row in rows}
     if Status.WRONG in statuses:
         return WRONG
-    return FAILED if statuses & _BROKEN else OK
+    return FAILED if statuses & BROKEN else OK
 
 
 def console() -> Console:
@@ -150,6 +165,7 @@ def _tell(bar: Progress, task: object, row: CellRow) -> None:
         print(f"{row.cell_id}: {row.status}: {row.message}", file=sys.stderr)
 
 
-def _usage(message: str) -> int:
+def usage(message: str) -> int:
+    """One clear line on standard error."""
     print(f"autodiff-compare: {message}", file=sys.stderr)
     return USAGE

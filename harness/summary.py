@@ -50,10 +50,16 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     return "; ".join(parts) + "."
 
 
-def _table(title: str) -> Table:
-    """Without frames, which cost a quarter of 80 columns."""
+def plain_table(title: str, *, header: bool = True) -> Table:
+    """A table without frames, which cost a quarter of 80 columns."""
     return Table(
-        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), header_style="dim"
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="dim",
+        show_header=header,
     )
 
 
@@ -70,7 +76,7 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     errors = checks.groupby("cell_id")["norm_rel_error"].max()
     specs = list(dict.fromkeys(_specs(cells)))
-    table = _table(f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower")
+    table = plain_table(f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower")
     table.add_column("problem", overflow="fold")
     for spec in specs:
         table.add_column(spec, justify="right", overflow="fold")
@@ -105,21 +111,22 @@ def _specs(cells: pd.DataFrame) -> list[str]:
 
 def _failures(failures: pd.DataFrame) -> Table:
     """One row per distinct failure: backend, status, how many cells, which operators, why."""
-    table = _table("What is not ok")
+    table = plain_table("What is not ok")
     for name in ("problem", "backend", "operators", "why"):
         table.add_column(name, overflow="fold")
     keys = ["problem", "backend", "variant", "status", "message"]
-    for (problem, backend, variant, status, message), group in failures.groupby(keys, sort=False):
+    for key, group in failures.groupby(keys, sort=False):
+        problem, backend, variant, status, message = map(str, key)
         spec = f"{backend}:{variant}" if variant else backend
         operators = ", ".join(dict.fromkeys(group["operator"]))
-        table.add_row(str(problem), spec, operators, f"{status}: {message}" if message else str(status))
+        table.add_row(problem, spec, operators, f"{status}: {message}" if message else status)
     return table
 
 
 def _questions(questions: pd.DataFrame) -> Table:
     """Asked, expected, and each backend's answer: ``=``, or what it does instead."""
     specs = list(dict.fromkeys(questions["backend"]))
-    table = _table("Questions to a tape (= as expected)")
+    table = plain_table("Questions to a tape (= as expected)")
     table.add_column("question", no_wrap=True)
     table.add_column("expected", overflow="fold", max_width=13)
     for spec in specs:

@@ -1,0 +1,30 @@
+"""What tests share: opening a backend once, and skipping with a reason where its framework is absent."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import pytest
+
+import backends
+
+
+@functools.cache
+def opened(spec: str) -> Any:
+    """An opened backend; skips where its framework is missing, except in CI, where all must be there."""
+    backend = backends.load(spec)
+    absent = backends.missing(backend)
+    if absent:
+        reason = f"{spec}: not installed: {', '.join(absent)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    backend.open()
+    return backend
+
+
+@pytest.fixture
+def open_backend() -> Any:
+    return opened

@@ -1,0 +1,124 @@
+"""The command line as a newcomer meets it: one clear line for a mistake, tables and a sentence for a run."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import tables
+
+ROOT = pathlib.Path(__file__).parent.parent
+EXAMPLES = ROOT / "tests" / "examples"
+QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backend.py")
+
+
+def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "compare.py"), *args]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nosuch"], "invalid choice: 'nosuch'"),
+        ([], "required: VERB"),
+        (["run", "nosuch"], "got problem 'nosuch', expected one of"),
+        (["run", "--dtype", "float16"], "got dtype 'float16', expected one of: float64, float32"),
+        (["run", "-b", "nosuch"], "got backend 'nosuch', expected one of"),
+        (["run", "-o", "nosuch"], "got operator 'nosuch', expected one of"),
+        (["run", "--size", "huge"], "got size 'huge', expected one of"),
+        (["run", "--rounds", "-1"], "expected a whole number"),
+        (["run", "--timeout", "soon"], "expected a positive number of seconds"),
+        (["run", "--seed", "x"], "invalid int value"),
+        (["run", "missing.py"], "expected an existing .py file"),
+        (["run", "sphere", "--out", "/proc/nowhere"], "expected a folder that can be written to"),
+        (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
+        (["descend", "sphere"], "sphere"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(args: list[str], words: str) -> None:
+    done = cli(*args)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def f(:\n", "SyntaxError"),
+        ("import nosuchmodule\n", "ModuleNotFoundError"),
+        ("PROBLEM = 3\n", "define PROBLEM"),
+        ("x = 1\n", "define PROBLEM"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    done = cli("run", str(tmp_path / "mine.py"), "--out", str(tmp_path / "out"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert words in done.stderr
+
+
+def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
+    done = cli("run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 cells agree" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    (folder,) = (tmp_path / "results").iterdir()
+    frames = tables.read_all(folder)
+    assert set(frames["cells"]["status"]) == {"ok"}
+    assert next(iter(frames["runs"]["command"])).startswith("compare.py run")
+
+
+@pytest.mark.parametrize(("fault", "code"), [("zeros", 1), ("raises", 3), ("unsupported", 0)])
+def test_the_exit_code_says_what_happened(fault: str, code: int, tmp_path: pathlib.Path) -> None:
+    done = cli("run", QUADRATIC, "-b", f"{FAULTY}:{fault}", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path))
+    assert done.returncode == code
+    assert "What is not ok" in done.stdout
+
+
+def test_an_interrupted_run_keeps_what_was_finished(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, str(ROOT / "compare.py"), "run", QUADRATIC, "-b", "manual", "-b", f"{FAULTY}:sleeps"]
+    run = subprocess.Popen(
+        [*command, "-o", "value", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and b'"value"' not in b"".join(
+        p.read_bytes() for p in tmp_path.rglob("log.jsonl")
+    ):
+        time.sleep(0.1)
+    time.sleep(1)
+    os.kill(run.pid, signal.SIGINT)
+    run.communicate(timeout=30)
+    assert run.returncode == 130
+    (folder,) = tmp_path.iterdir()
+    cells = tables.read(folder / "cells.csv", tables.CellRow)
+    assert list(cells["operator"]) == ["value", "value"]
+    assert set(cells["status"]) == {"ok"}
+
+
+def test_listing_names_every_problem_and_backend() -> None:
+    import backends
+    import problems
+
+    done = cli("list")
+    assert done.returncode == 0
+    for name in (*backends.available(), *problems.available()):
+        assert name in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_installed_command_is_there() -> None:
+    command = pathlib.Path(sys.executable).parent / "autodiff-compare"
+    done = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
+    assert "VERB" in done.stdout
