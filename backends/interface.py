@@ -24,9 +24,9 @@ hessian             none                     tuple of tuples of ``x_i.shape + x_
 step                none                     tuple: parameters after one optimizer update
 ==================  =======================  ==============================================
 
-Adding a backend is one file ``backends/<name>_backend.py`` with one final subclass of `Backend`.
-It implements the abstract methods and `_native` for the operators it lists in ``native``; all
-other operators are derived in ``backends/derived.py``.
+Adding a backend is one file ``backends/<name>_backend.py`` with one final subclass of `Backend`, or of
+`NumpyArrays` where its arrays are NumPy's. It implements the abstract methods and `_native` for the
+operators it lists in ``native``; all other operators are derived in ``backends/derived.py``.
 """
 
 from __future__ import annotations
@@ -240,4 +240,36 @@ class Backend(abc.ABC):
         return {name: importlib.metadata.version(name) for name in self.requires}
 
 
-FloatArray = NDArray[np.floating[Any]]
+class NumpyArrays(Backend):
+    """A backend whose arrays are NumPy's and that has no optimizer: all but `_native` is here."""
+
+    requires = ("numpy",)
+
+    def open(self) -> None:
+        self.xp = np
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        return np.array(array, dtype=dtype)
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var)
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+        def gradient(*args: Var) -> Any:
+            found = self.prepare(Operator.GRADIENT, f, args, argnums=wanted)(*args)
+            return found[0] if isinstance(argnums, int) else found
+
+        return gradient
+
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]:
+        raise Unsupported(f"{self.name} has no optimizer of its own")
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        return python_scan(self.xp, f, init, xs)
+
+    def block(self, out: Any) -> Any:
+        return out
