@@ -1,7 +1,7 @@
 """Backends, found by looking: every ``backends/<name>_backend.py`` with one `Backend` in it.
 
-Nothing here imports a framework. `available` reads the adapter files, `load` makes one adapter,
-and only its ``open()`` imports what it needs.
+Nothing here imports a framework. `available` imports every adapter file, `load` only the one it is asked for,
+so that a broken file harms no other backend; a framework is imported by an adapter's ``open()`` alone.
 """
 
 from __future__ import annotations
@@ -25,10 +25,7 @@ _SUFFIX = "_backend"
 @functools.cache
 def available() -> MappingProxyType[str, type[Backend]]:
     """The adapters in this folder by name, whether or not their framework is installed."""
-    folder = pathlib.Path(__file__).parent
-    modules = sorted(path.stem for path in folder.glob(f"*{_SUFFIX}.py"))
-    classes = [_adapter(importlib.import_module(f"backends.{module}")) for module in modules]
-    return MappingProxyType({cls.name: cls for cls in classes})
+    return MappingProxyType({name: _named(name) for name in _names()})
 
 
 def load(spec: str) -> Backend:
@@ -37,19 +34,33 @@ def load(spec: str) -> Backend:
     Raises
     ------
     ValueError
-        If there is no such backend, variant or file; the message lists the choices.
+        If there is no such backend, variant or file; the message lists the choices. Also if an adapter
+        file holds no backend, several, or one of another name than the file's.
     """
     name, _, variant = spec.partition(":")
     if name.endswith(".py"):
         return _adapter(_module_from(pathlib.Path(name)))(variant)
-    if name not in available():
-        raise ValueError(f"got backend {name!r}, expected one of: {', '.join(available())}, or a path to a .py file")
-    return available()[name](variant)
+    if name not in _names():
+        raise ValueError(f"got backend {name!r}, expected one of: {', '.join(_names())}, or a path to a .py file")
+    return _named(name)(variant)
 
 
 def missing(backend: Backend | type[Backend]) -> tuple[str, ...]:
     """The distributions that this backend requires and that are not installed."""
     return tuple(name for name in backend.requires if not _installed(name))
+
+
+def _names() -> list[str]:
+    """A backend is called as its file is; that is known without importing it."""
+    folder = pathlib.Path(__file__).parent
+    return sorted(path.stem.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}.py"))
+
+
+def _named(name: str) -> type[Backend]:
+    found = _adapter(importlib.import_module(f"backends.{name}{_SUFFIX}"))
+    if found.name != name:
+        raise ValueError(f"got a backend named {found.name!r} in {name}{_SUFFIX}.py, expected {name!r}: rename one")
+    return found
 
 
 def _installed(distribution: str) -> bool:

@@ -1,0 +1,174 @@
+"""How backends are found: by looking, one file at a time, a user's own file included."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import backends
+from backends import Backend, available, load, missing
+
+ROOT = pathlib.Path(__file__).parent.parent
+SHIPPED = {"autograd", "finite_difference", "jax", "manual", "tensorflow", "torch"}
+
+
+def test_available_lists_every_adapter_under_its_file_name():
+    files = {path.name.removesuffix("_backend.py") for path in (ROOT / "backends").glob("*_backend.py")}
+    assert set(available()) == files >= SHIPPED
+    assert all(issubclass(cls, Backend) and cls.name == name for name, cls in available().items())
+    with pytest.raises(TypeError):
+        available()["mine"] = Backend  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_load_imports_no_other_adapter(name):
+    code = (
+        f"import sys, backends; backends.load({name!r});"
+        "print(*sorted(m for m in sys.modules if m.startswith('backends.') and m.endswith('_backend')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"backends.{name}_backend"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise RuntimeError('broken file')", "broken file"),
+        ("import nosuchmodule", "nosuchmodule"),
+        ("x = 1", "got 0 backends"),
+        ("from backends.manual_backend import ManualBackend", "got 0 backends"),
+        (
+            """
+            from backends.interface import Backend
+            class Other(Backend):
+                name = "other"
+                open = to_var = to_numpy = grad = step = _native = scan = block = lambda *a: None
+            """,
+            "named 'other' in broken_backend.py",
+        ),
+    ],
+)
+def test_a_broken_adapter_harms_no_other(tmp_path, monkeypatch, text, message):
+    """A copy of the folder's listing with one more file in it."""
+    (tmp_path / "broken_backend.py").write_text(textwrap.dedent(text))
+    (tmp_path / "manual_backend.py").touch()
+    monkeypatch.setattr(backends, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
+    sys.modules.pop("backends.broken_backend", None)
+    assert load("manual").name == "manual"
+    with pytest.raises((RuntimeError, ImportError, ValueError), match=message):
+        load("broken")
+    sys.modules.pop("backends.broken_backend", None)
+
+
+@pytest.mark.parametrize("spec", ["nosuch", "", "Torch", "nosuch:eager", "backends"])
+def test_an_unknown_name_lists_the_choices(spec):
+    with pytest.raises(ValueError, match=r"expected one of: autograd, finite_difference, jax, .*or a path"):
+        load(spec)
+
+
+@pytest.mark.parametrize(("spec", "choices"), [("jax:nosuch", "'eager'"), ("manual:eager", "none")])
+def test_an_unknown_variant_lists_the_choices(spec, choices):
+    with pytest.raises(ValueError, match=f"expected one of: {choices}"):
+        load(spec)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ValueError, match=r"got backend file 'no/such.py', expected an existing"):
+        load("no/such.py")
+
+
+def test_missing_distributions_are_found_without_importing():
+    class Needy:
+        requires = ("numpy", "no-such-distribution", "numpy", "nor-this")
+
+    assert missing(Needy) == ("no-such-distribution", "nor-this")  # type: ignore[arg-type]
+    assert missing(load("manual")) == () == missing(available()["manual"])
+
+
+def test_versions_need_no_open():
+    import numpy as np
+
+    assert load("manual").versions() == {"numpy": np.__version__}
+
+
+MINE = '''
+"""Derivatives by complex steps: f'(x) = Im f(x + ih) / h, exact to rounding (Squire and Trapp 1998)."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from backends.interface import Backend, Unsupported, bare, python_scan
+from vocabulary import Operator
+
+
+class ComplexStep(Backend):
+    name = "complex_step"
+    requires = ("numpy",)
+    native = frozenset({Operator.VALUE, Operator.JVP})
+
+    def open(self):
+        self.xp = np
+
+    def to_var(self, array, *, dtype=None):
+        return np.array(array, dtype=dtype)
+
+    def to_numpy(self, var):
+        return np.array(var)
+
+    def grad(self, f, argnums=0):
+        which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+        def gradient(*args):
+            parts = self.prepare(Operator.GRADIENT, f, args, argnums=which)(*args)
+            return parts[0] if isinstance(argnums, int) else parts
+
+        return gradient
+
+    def step(self, optimizer, params, grads, state):
+        raise Unsupported("complex_step has no optimizer")
+
+    def scan(self, f, init, xs):
+        return python_scan(np, f, init, xs)
+
+    def block(self, out):
+        return out
+
+    def _native(self, operator, f, args, argnums, directions):
+        function, n = bare(f), len(args)
+        if operator is Operator.VALUE:
+            return function
+
+        def jvp(*given):
+            inputs = list(given[:n])
+            for i, t in zip(argnums, given[n:], strict=True):
+                inputs[i] = inputs[i] + 1e-30j * t
+            return np.asarray(np.imag(function(*inputs)) * 1e30).astype(given[n].dtype)
+
+        return jvp
+'''
+#: First derivatives only: a complex step does not nest.
+MY_OPERATORS = ("value", "gradient", "value_and_gradient", "jvp", "vjp", "jacobian")
+
+
+def test_a_users_adapter_takes_the_documented_route(tmp_path):
+    """``AUTODIFF_BACKEND=path pytest tests/test_backends.py``, for the operators that this adapter has."""
+    path = tmp_path / "mine_backend.py"
+    path.write_text(MINE)
+    chosen = " or ".join(f"mine_backend.py-{s}-{o}-" for s in ("scalars", "disconnected") for o in MY_OPERATORS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", "tests/test_backends.py", "-k", chosen],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "AUTODIFF_BACKEND": str(path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{2 * 2 * len(MY_OPERATORS)} passed" in done.stdout
