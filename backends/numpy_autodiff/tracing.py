@@ -87,6 +87,19 @@ class Trace:
         trace.record = _push_now
         return trace
 
+    def decide(self, node: Node) -> bool:  # noqa: ARG002
+        """Which way a branch on ``node`` goes in a symbolic trace.
+
+        Raises
+        ------
+        TypeError
+            A replay at other values would go the same way. A compiler that guards a rule's branch answers instead.
+        """
+        raise TypeError(
+            "got the truth of a traced value while compiling, which would fix one side of the branch for all inputs: "
+            "use np.where, or differentiate without compiling"
+        )
+
     def close(self) -> None:
         """Any later operation on a node of this trace raises `TraceError`."""
         self.record = _ended
@@ -198,7 +211,11 @@ _PICK = Call(PICK, (0,), pull=_pull_pick, push=_push_pick)
 
 def _components(node: Node) -> Any:
     """One node for each floating output of a call with several; the others are constants."""
-    parts = [pick(node, i) if is_inexact(part) else part for i, part in enumerate(node.value)]
+    symbolic = node.tape.symbolic
+    parts = [
+        pick(node, i) if is_inexact(part) or (symbolic and hasattr(part, "dtype")) else part
+        for i, part in enumerate(node.value)
+    ]
     return type(node.value)._make(parts) if hasattr(node.value, "_make") else tuple(parts)
 
 
@@ -222,6 +239,13 @@ def is_inexact(x: Any) -> bool:
 def constant(x: Any) -> Any:
     """The plain NumPy value under all levels of tracing."""
     while isinstance(x, Node):
+        x = x.value
+    return x
+
+
+def primal(x: Any) -> Any:
+    """``x`` under all levels that differentiate: plain, or a node of a symbolic trace, to be computed again."""
+    while isinstance(x, Node) and not x.tape.symbolic:
         x = x.value
     return x
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from backends.numpy_autodiff.primitive import cast
 from backends.numpy_autodiff.recording import Recording, differentiable
-from backends.numpy_autodiff.tracing import Node, Trace, clear, constant, consume_back, pull_back, push_forward
+from backends.numpy_autodiff.tracing import Node, Trace, clear, constant, consume_back, primal, pull_back, push_forward
 from backends.numpy_autodiff.trees import flatten
 
 _ONE = np.float64(1)
@@ -252,4 +252,4 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
 def stop_gradient(x: Any) -> Any:
     """``x`` as a constant, at every level of nesting."""
     leaves, rebuild = flatten(x)
-    return rebuild([constant(leaf) for leaf in leaves])
+    return rebuild([primal(leaf) for leaf in leaves])

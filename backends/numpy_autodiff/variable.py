@@ -301,7 +301,7 @@ class Variable(Node):
 
     def __bool__(self) -> bool:
         if self.tape.symbolic:
-            _refused("the truth")(self)
+            return self.tape.decide(self)
         return bool(self.value)
 
     __float__ = _refused("float()")

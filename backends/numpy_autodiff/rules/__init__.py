@@ -76,9 +76,7 @@ def _reduce(ufunc: Any, x: Any, **kwargs: Any) -> Any:
     primitive: Primitive | None = reductions.REDUCE.get(ufunc)
     if primitive is None:
         if ufunc in CONSTANT:
-            from backends.numpy_autodiff.tracing import constant
-
-            return ufunc.reduce(constant(x), **kwargs)
+            return constants.REDUCE(x, ufunc, **kwargs)
         _no_rule(f"np.{ufunc.__name__}.reduce")
     return primitive(x, **{"axis": 0, **_only(kwargs, ufunc, ("axis", "keepdims"))})
 

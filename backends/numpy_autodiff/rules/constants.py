@@ -20,11 +20,27 @@ _UFUNCS: tuple[Any, ...] = (
 _FUNCTIONS: tuple[Any, ...] = (
     (np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted)
     + (np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.lexsort, np.argpartition)
-    + (np.zeros_like, np.ones_like, np.empty_like, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal)
-    + (np.result_type, np.can_cast, np.shape, np.size, np.ndim, np.linalg.matrix_rank, np.isin, np.digitize)
-    + (np.isposinf, np.isneginf, np.array_repr, np.array_str, np.may_share_memory, np.shares_memory)
+    + (np.zeros_like, np.ones_like, np.empty_like, np.iscomplex, np.isreal)
+    + (np.linalg.matrix_rank, np.isin, np.digitize, np.isposinf, np.isneginf)
+)
+_STATIC: tuple[Any, ...] = (np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.shape, np.size, np.ndim) + (
+    np.array_repr,
+    np.array_str,
+    np.may_share_memory,
+    np.shares_memory,
 )
 CONSTANT: dict[Any, Primitive] = {f: Primitive(f.__name__, f, constant=True) for f in (*_UFUNCS, *_FUNCTIONS)}
+
+
+def _static(function: Any) -> Any:
+    """What depends on shape and dtype alone needs no recording, not even for a compiler."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from backends.numpy_autodiff.tracing import constant
+
+        return function(*map(constant, args), **kwargs)
+
+    return call
 
 
 def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
@@ -32,6 +48,9 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
     return np.broadcast_to(np.asarray(fill_value, dtype or a.dtype), a.shape)
 
 
+REDUCE: Primitive = Primitive("reduce", lambda x, ufunc, **kwargs: ufunc.reduce(x, **kwargs), constant=True)
 STOP: Primitive = Primitive("stop_gradient", lambda x: x, constant=True)
 UFUNCS: dict[Any, Any] = {f: CONSTANT[f] for f in _UFUNCS}
-HANDLERS: dict[Any, Any] = {f: CONSTANT[f] for f in _FUNCTIONS} | {np.full_like: _full_like}
+HANDLERS: dict[Any, Any] = (
+    {f: CONSTANT[f] for f in _FUNCTIONS} | {f: _static(f) for f in _STATIC} | {np.full_like: _full_like}
+)

@@ -108,9 +108,9 @@ def _choice(function: Any, first_wins: Any) -> Primitive:
 
 
 def _plain(x: Any) -> Any:
-    from backends.numpy_autodiff.tracing import constant
+    from backends.numpy_autodiff.tracing import primal
 
-    return constant(x)
+    return primal(x)
 
 
 def _hypot_slope(g: Any, ans: Any, x: Any) -> Any:
@@ -191,6 +191,7 @@ WHERE: Primitive = Primitive(
     (None, lambda g, ans, c, x, y: np.where(c, g, 0), lambda g, ans, c, x, y: np.where(c, 0, g)),
     (None, lambda t, ans, c, x, y: np.where(c, t, 0), lambda t, ans, c, x, y: np.where(c, 0, t)),
 )
+WHICH: Primitive = Primitive("where", np.where, constant=True)
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))
 
 UFUNCS: dict[Any, Primitive] = {
@@ -255,7 +256,7 @@ UFUNCS: dict[Any, Primitive] = {
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """As `numpy.where`; with one argument the indices, which are constants."""
     if x is None and y is None:
-        return np.where(_plain(condition))
+        return WHICH(_plain(condition))
     return WHERE(_plain(condition), x, y)
 
 

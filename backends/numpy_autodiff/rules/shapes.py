@@ -32,6 +32,7 @@ def _cast(x: Any, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
+CAST: Primitive = Primitive("astype", _cast, constant=True)
 ASTYPE: Primitive = linear("astype", _cast, lambda g, ans, x, dtype: g)
 
 
@@ -62,10 +63,10 @@ EMBED: Primitive = linear(
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:  # noqa: ARG001
     """As `numpy.astype`; the result is a constant where the new dtype has no derivative."""
-    from backends.numpy_autodiff.tracing import constant
+    from backends.numpy_autodiff.tracing import primal
 
     dtype = np.dtype(dtype)
-    return ASTYPE(x, dtype) if dtype.kind in "fc" else constant(x).astype(dtype)
+    return ASTYPE(x, dtype) if dtype.kind in "fc" else CAST(primal(x), dtype)
 
 
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:  # noqa: ARG001
