@@ -59,6 +59,23 @@ class Request:
             for k, i in enumerate(self.argnums)
         ]
 
+    def scalar_output(self) -> Var:
+        """One value of the function; an error unless it is a scalar."""
+        output = self.output()
+        if tuple(output.shape) != ():
+            raise ValueError(
+                f"got a function with an output of shape {tuple(output.shape)}, expected a scalar of shape ():"
+                " sum it, or ask for vjp or jacobian instead"
+            )
+        return output
+
+    def stacked(self, parts: Sequence[Var], shape: tuple[int, ...], like: Var, *, axis: int = 0) -> Var:
+        """``parts`` along one axis, in ``shape``, which alone says what to return where there are none."""
+        xp = self.backend.xp
+        if not parts:
+            return self.backend.to_var(np.zeros(shape, dtype=self.backend.to_numpy(like).dtype))
+        return xp.reshape(xp.stack(list(parts), axis=axis), shape)
+
     def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], Sequence[Var]]:
         return given[: len(self.args)], given[len(self.args) :]
 
@@ -68,6 +85,12 @@ class Rule:
     gives: Operator
     needs: frozenset[Operator]
     build: Callable[[Request], Prepared]
+
+
+def _value(r: Request) -> Prepared:
+    from backends.interface import bare
+
+    return bare(r.f)
 
 
 def _value_and_gradient(r: Request) -> Prepared:
@@ -80,21 +103,39 @@ def _gradient_from_both(r: Request) -> Prepared:
     return lambda *args: both(*args)[1]
 
 
+def _gradient_from_jacobian(r: Request) -> Prepared:
+    r.scalar_output()
+    return r.prepare(Operator.JACOBIAN)
+
+
 def _gradient_from_vjp(r: Request) -> Prepared:
-    one = r.backend.to_var(np.ones_like(r.backend.to_numpy(r.output())))
+    one = r.backend.to_var(np.ones_like(r.backend.to_numpy(r.scalar_output())))
     vjp = r.prepare(Operator.VJP, [one])
     return lambda *args: vjp(*args, one)
 
 
 def _gradient_from_jvp(r: Request) -> Prepared:
-    units, xp = r.input_units(), r.backend.xp
-    jvp = r.prepare(Operator.JVP, r.zeros())
+    r.scalar_output()
+    units, jvp = r.input_units(), r.prepare(Operator.JVP, r.zeros())
 
     def gradient(*args: Var) -> tuple[Var, ...]:
-        columns = [xp.stack([jvp(*args, *t) for t in block]) for block in units]
-        return tuple(xp.reshape(c, tuple(args[i].shape)) for c, i in zip(columns, r.argnums, strict=True))
+        inputs = [args[i] for i in r.argnums]
+        return tuple(
+            r.stacked([jvp(*args, *t) for t in block], tuple(x.shape), x)
+            for block, x in zip(units, inputs, strict=True)
+        )
 
     return gradient
+
+
+def _vjp_from_jacobian(r: Request) -> Prepared:
+    jacobian, xp = r.prepare(Operator.JACOBIAN), r.backend.xp
+
+    def vjp(*given: Var) -> tuple[Var, ...]:
+        args, (cotangent,) = r.split(given)
+        return tuple(_apply_transposed(xp, block, cotangent) for block in jacobian(*args))
+
+    return vjp
 
 
 def _vjp_from_gradient(r: Request) -> Prepared:
@@ -121,29 +162,28 @@ def _jvp_from_jacobian(r: Request) -> Prepared:
 
 
 def _jacobian_from_vjp(r: Request) -> Prepared:
-    output, xp = r.output(), r.backend.xp
-    units = r.units(output)
+    output = r.output()
+    units, shape = r.units(output), tuple(output.shape)
     vjp = r.prepare(Operator.VJP, units[:1] or [output])
 
     def jacobian(*args: Var) -> tuple[Var, ...]:
-        rows = zip(*(vjp(*args, unit) for unit in units), strict=True)
-        shape = tuple(output.shape)
+        rows = [vjp(*args, unit) for unit in units]
         return tuple(
-            xp.reshape(xp.stack(list(row)), shape + tuple(args[i].shape))
-            for row, i in zip(rows, r.argnums, strict=True)
+            r.stacked([row[k] for row in rows], shape + tuple(args[i].shape), args[i]) for k, i in enumerate(r.argnums)
         )
 
     return jacobian
 
 
 def _jacobian_from_jvp(r: Request) -> Prepared:
-    units, xp = r.input_units(), r.backend.xp
+    units, shape = r.input_units(), tuple(r.output().shape)
     jvp = r.prepare(Operator.JVP, r.zeros())
 
     def jacobian(*args: Var) -> tuple[Var, ...]:
-        columns = [xp.stack([jvp(*args, *t) for t in block], axis=-1) for block in units]
+        inputs = [args[i] for i in r.argnums]
         return tuple(
-            xp.reshape(c, tuple(c.shape)[:-1] + tuple(args[i].shape)) for c, i in zip(columns, r.argnums, strict=True)
+            r.stacked([jvp(*args, *t) for t in block], shape + tuple(x.shape), x, axis=-1)
+            for block, x in zip(units, inputs, strict=True)
         )
 
     return jacobian
@@ -153,6 +193,7 @@ def _hvp_from_gradient(r: Request) -> Prepared:
     """The gradient of ``<grad f, t>``, by nesting the backend's own gradient (reverse over reverse)."""
     from backends.interface import bare
 
+    r.scalar_output()
     xp, n = r.backend.xp, len(r.args)
     gradient = r.backend.grad(bare(r.f), r.argnums)
 
@@ -175,18 +216,17 @@ def _hvp_from_hessian(r: Request) -> Prepared:
 
 
 def _hessian_from_hvp(r: Request) -> Prepared:
-    units, xp = r.input_units(), r.backend.xp
-    hvp = r.prepare(Operator.HVP, r.zeros())
-
-    def block(columns: list[Var], rows_like: Var, columns_like: Var) -> Var:
-        return xp.reshape(xp.stack(columns, axis=-1), tuple(rows_like.shape) + tuple(columns_like.shape))
+    units, hvp = r.input_units(), r.prepare(Operator.HVP, r.zeros())
 
     def hessian(*args: Var) -> tuple[tuple[Var, ...], ...]:
         products = [[hvp(*args, *t) for t in directions] for directions in units]
         inputs = [args[i] for i in r.argnums]
         return tuple(
-            tuple(block([p[i] for p in products[j]], inputs[i], inputs[j]) for j in range(len(inputs)))
-            for i in range(len(inputs))
+            tuple(
+                r.stacked([p[i] for p in columns], tuple(x.shape) + tuple(y.shape), x, axis=-1)
+                for columns, y in zip(products, inputs, strict=True)
+            )
+            for i, x in enumerate(inputs)
         )
 
     return hessian
@@ -215,14 +255,24 @@ def _apply(xp: Any, block: Var, tangent: Var) -> Var:
     )
 
 
+def _apply_transposed(xp: Any, block: Var, cotangent: Var) -> Var:
+    """Contract the leading axes of a Jacobian block with a cotangent of that shape."""
+    trail, size = tuple(block.shape)[len(cotangent.shape) :], math.prod(cotangent.shape)
+    row = xp.reshape(cotangent, (1, size))
+    return xp.reshape(xp.matmul(row, xp.reshape(block, (size, math.prod(trail)))), trail)
+
+
 _O = Operator
 _RULES = (
+    Rule(_O.VALUE, frozenset(), _value),
     Rule(_O.GRADIENT, frozenset({_O.VALUE_AND_GRADIENT}), _gradient_from_both),
-    Rule(_O.GRADIENT, frozenset({_O.VALUE, _O.VJP}), _gradient_from_vjp),
+    Rule(_O.GRADIENT, frozenset({_O.VJP}), _gradient_from_vjp),
+    Rule(_O.GRADIENT, frozenset({_O.JACOBIAN}), _gradient_from_jacobian),
     Rule(_O.VJP, frozenset({_O.GRADIENT}), _vjp_from_gradient),
+    Rule(_O.VJP, frozenset({_O.JACOBIAN}), _vjp_from_jacobian),
     Rule(_O.GRADIENT, frozenset({_O.JVP}), _gradient_from_jvp),
-    Rule(_O.VALUE_AND_GRADIENT, frozenset({_O.VALUE, _O.GRADIENT}), _value_and_gradient),
-    Rule(_O.JACOBIAN, frozenset({_O.VALUE, _O.VJP}), _jacobian_from_vjp),
+    Rule(_O.VALUE_AND_GRADIENT, frozenset({_O.GRADIENT}), _value_and_gradient),
+    Rule(_O.JACOBIAN, frozenset({_O.VJP}), _jacobian_from_vjp),
     Rule(_O.JACOBIAN, frozenset({_O.JVP}), _jacobian_from_jvp),
     Rule(_O.JVP, frozenset({_O.JACOBIAN}), _jvp_from_jacobian),
     Rule(_O.HVP, frozenset({_O.HESSIAN}), _hvp_from_hessian),
