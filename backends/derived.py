@@ -85,6 +85,7 @@ class Rule:
     gives: Operator
     needs: frozenset[Operator]
     build: Callable[[Request], Prepared]
+    nests: bool = False  # it differentiates the backend's own gradient
 
 
 def _value(r: Request) -> Prepared:
@@ -276,21 +277,24 @@ _RULES = (
     Rule(_O.JACOBIAN, frozenset({_O.JVP}), _jacobian_from_jvp),
     Rule(_O.JVP, frozenset({_O.JACOBIAN}), _jvp_from_jacobian),
     Rule(_O.HVP, frozenset({_O.HESSIAN}), _hvp_from_hessian),
-    Rule(_O.HVP, frozenset({_O.GRADIENT}), _hvp_from_gradient),
+    Rule(_O.HVP, frozenset({_O.GRADIENT}), _hvp_from_gradient, nests=True),
     Rule(_O.HESSIAN, frozenset({_O.HVP}), _hessian_from_hvp),
     Rule(_O.STEP, frozenset({_O.GRADIENT}), _step),
 )
 
 
 @functools.cache
-def derivable(native: frozenset[Operator]) -> Mapping[Operator, Rule]:
-    """The rule for each operator that can be had from ``native``, shortest chain first."""
+def derivable(native: frozenset[Operator], nestable: bool = True) -> Mapping[Operator, Rule]:
+    """The rule for each operator that can be had from ``native``, shortest chain first.
+
+    ``nestable`` says whether the backend's gradient can itself be differentiated (`Backend.nestable`).
+    """
     rules: dict[Operator, Rule] = {}
     known = set(native)
     while True:
         new: dict[Operator, Rule] = {}
         for rule in _RULES:
-            if rule.gives not in known and rule.needs <= known:
+            if rule.gives not in known and rule.needs <= known and (nestable or not rule.nests):
                 new.setdefault(rule.gives, rule)
         if not new:
             return rules
@@ -316,8 +320,9 @@ def derive(
     """
     from backends.interface import Unsupported
 
-    rule = derivable(backend.native).get(operator)
+    rule = derivable(backend.native, backend.nestable).get(operator)
     if rule is None:
         native = ", ".join(sorted(backend.native)) or "nothing"
-        raise Unsupported(f"{backend.name} offers {native}; {operator} cannot be derived from that")
+        why = "" if backend.nestable else ": its gradient cannot be differentiated again"
+        raise Unsupported(f"{backend.name} offers {native}; {operator} cannot be derived from that{why}")
     return rule.build(Request(backend, f, args, argnums, directions, optimizer))

@@ -109,6 +109,8 @@ class Backend(abc.ABC):
     requires: ClassVar[tuple[str, ...]]
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({"": "default"})
     native: ClassVar[frozenset[Operator]]
+    #: Whether `grad` returns a function that this backend can differentiate again.
+    nestable: ClassVar[bool] = True
     #: Question name -> source text that sets ``answer``, as a user of this framework would write it; run in
     #: the names of `idiom_scope`. The questions and what an answer may be: ``problems/tape.py``.
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType({})
@@ -244,6 +246,8 @@ class NumpyArrays(Backend):
     """A backend whose arrays are NumPy's and that has no optimizer: all but `_native` is here."""
 
     requires = ("numpy",)
+    # Nothing records through NumPy arrays: a derivative of a derivative would come out as zero.
+    nestable = False
 
     def open(self) -> None:
         self.xp = np
@@ -264,7 +268,11 @@ class NumpyArrays(Backend):
         return gradient
 
     def step(
-        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+        self,
+        optimizer: Optimizer,
+        params: Sequence[Var],
+        grads: Sequence[Var],
+        state: Any,  # noqa: ARG002 - refused whatever they are
     ) -> tuple[tuple[Var, ...], Any]:
         raise Unsupported(f"{self.name} has no optimizer of its own")
 
