@@ -267,13 +267,7 @@ class NumpyArrays(Backend):
 
         return gradient
 
-    def step(
-        self,
-        optimizer: Optimizer,
-        params: Sequence[Var],
-        grads: Sequence[Var],
-        state: Any,  # noqa: ARG002 - refused whatever they are
-    ) -> tuple[tuple[Var, ...], Any]:
+    def step(self, *_: Any, **__: Any) -> tuple[tuple[Var, ...], Any]:
         raise Unsupported(f"{self.name} has no optimizer of its own")
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
