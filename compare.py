@@ -59,6 +59,7 @@ def _add_run(verbs: Any) -> None:
     )
     run.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
     _add_common(run)
+    run.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
     run.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
     run.add_argument("--size", action="append", default=[], help="small (default), medium, large")
     pace = run.add_mutually_exclusive_group()
@@ -72,13 +73,22 @@ def _add_run(verbs: Any) -> None:
 def _add_descend(verbs: Any) -> None:
     descend = verbs.add_parser(
         "descend",
-        help="minimise a problem on every backend, with the study's tables",
+        help="minimise a problem on every backend; print its study",
+        description="Minimise a problem on every backend and print its study: the overview, the way down, and what "
+        "people want to see of this problem. The arms and the raw eigenvalue have a study without a descent.",
         epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch",
     )
     descend.add_argument("problem", metavar="PROBLEM", help="name or path of a .py file")
     _add_common(descend)
     descend.add_argument("--descent", metavar="NAME", help="which of the problem's descents (default: all)")
+    descend.add_argument(
+        "--seed", type=int, action="append", default=[], help="of a start; may be repeated (default: the descent's own)"
+    )
     descend.add_argument("--iterations", type=_count, metavar="N", help="stop after N updates")
+    descend.add_argument(
+        "--timeout", type=_positive, default=600.0, metavar="SECONDS", help="for one start (default 600)"
+    )
+    descend.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
     descend.set_defaults(verb=_descend)
 
 
@@ -87,7 +97,6 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT]", help="default: all four"
     )
     parser.add_argument("--dtype", action="append", default=[], help="float64 (default), float32")
-    parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
 
 
@@ -114,9 +123,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _descend(options: argparse.Namespace) -> int:
-    from harness import session
+    from harness import descend_session
 
-    return session.descend(options)
+    return descend_session.descend(options)
 
 
 def _list(_: argparse.Namespace) -> int:

@@ -172,6 +172,12 @@ def descend(
     )
 
 
+def revived(found: Mapping[str, Any]) -> Trace:
+    """The trace in the dictionary that `dataclasses.asdict` made of it, here or in another process."""
+    points = {name: tuple(found[name]) for name in ("first_point", "last_point", "data")}
+    return Trace(**{**found, **points, "steps": tuple(Step(**step) for step in found["steps"])})
+
+
 def _refuse_contradictions(rule: Descent) -> None:
     if rule.way == "minimise" and (rule.accumulate or rule.adaptive):
         raise DescentError("got way='minimise' with accumulate or adaptive, expected way='by_hand': it has no gradient")

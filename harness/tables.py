@@ -153,6 +153,24 @@ class StepRow:
 
 
 @dataclass(frozen=True)
+class DescentRow:
+    """One descent from one start: how it ended."""
+
+    cell_id: Annotated[str, "problem/descent/dtype/step/backend[:variant]"]
+    start: Annotated[int, "seed of the starting point"]
+    status: Annotated[str, "ok (it ran, converged or not) unsupported not_installed error timeout crash out_of_memory"]
+    iterations: Annotated[int | None, "updates made"]
+    restarts: Annotated[int | None, "restarts among them"]
+    evaluations: Annotated[int | None, "evaluations of value and gradient"]
+    converged: Annotated[bool, "whether the stop rule was met"]
+    final_loss: Annotated[float, "objective at the last point"]
+    seconds: Annotated[float, "from the first evaluation to the last, logging included, preparation excluded"]
+    first_point: Annotated[str, "JSON: the differentiated inputs at the start; empty above 1000 entries"]
+    last_point: Annotated[str, "JSON: and at the end"]
+    message: Annotated[str, "why it did not run or did not converge"]
+
+
+@dataclass(frozen=True)
 class QuestionRow:
     """What a tape was asked and what a backend answered in its own idiom."""
 
@@ -175,6 +193,7 @@ TABLES: dict[str, type[Any]] = {
     "samples": SampleRow,
     "timings": TimingRow,
     "steps": StepRow,
+    "descents": DescentRow,
     "questions": QuestionRow,
 }
 

@@ -1,0 +1,240 @@
+"""The verb ``descend``: every descent of a problem on every backend, into tables, and its study to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from harness import arms, session, studies
+from harness.client import WorkerError
+from harness.descent import Trace, revived
+from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
+from harness.runner import Pool, Settings
+from harness.sheets import show
+from harness.store import RunFolder
+from harness.tables import DescentRow, StepRow
+from problems import Array, Problem
+from vocabulary import Operator, Status
+
+#: A point with more entries than this is left out of the tables.
+_LARGEST_POINT = 1000
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was asked for."""
+
+    plan: Plan
+    settings: Settings
+    descent: str | None
+    seeds: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    iterations: int | None
+
+
+def descend(options: argparse.Namespace) -> int:
+    """Descend, write ``descents.csv`` and ``steps.csv``, print the study; returns the exit code."""
+    try:
+        work = _work(options)
+    except PlanError as error:
+        return session.usage(str(error))
+    folder = session.open_folder(options, work.seeds[0] if work.seeds else 0, work.settings)
+    if isinstance(folder, int):
+        return folder
+    pool, out, interrupted = Pool(work.plan, work.settings, folder), session.console(), False
+    statuses: set[str] = set()
+    try:
+        for problem in work.plan.problems:
+            statuses |= _study(work, problem, pool, folder, out)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        pool.close()
+        folder.close()
+    print(f"tables: {folder.path}")
+    return session.INTERRUPTED if interrupted else session.FAILED if statuses & session.BROKEN else session.OK
+
+
+def _work(options: argparse.Namespace) -> _Work:
+    """Names checked before anything starts."""
+    planned = plan([options.problem], options.backend or DEFAULT_BACKENDS, dtypes=options.dtype or ("float64",))
+    able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
+    if not able:
+        raise PlanError(
+            f"got problem {options.problem!r}, which has no descent, expected one of: {', '.join(_known())}"
+        )
+    names = [name for p in able for name in p.descent]
+    if options.descent is not None and options.descent not in names:
+        choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
+        raise PlanError(f"got descent {options.descent!r}, {choices}")
+    wanted = Plan(tuple(able), planned.sources, planned.cells, planned.adapters, planned.seed)
+    settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
+    dtypes = tuple(dict.fromkeys(options.dtype)) or ("float64",)
+    return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
+
+
+def _known() -> list[str]:
+    from problems import available
+
+    return [p.name for p in available().values() if p.descent or p.name in _WITHOUT_DESCENT]
+
+
+def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console) -> set[str]:
+    """Run one problem and print it; the statuses that occurred."""
+    if problem.name in _WITHOUT_DESCENT:
+        return _WITHOUT_DESCENT[problem.name](work, problem, pool, out)
+    traces, statuses = [], set()
+    for row, trace in _descents(work, problem, pool):
+        statuses.add(row.status)
+        folder.add({"descents": [row], "steps": _steps(row, trace)})
+        _tell(row)
+        if trace is not None:
+            traces.append(trace)
+    if traces:
+        show(studies.sheets(problem, traces), out)
+    else:
+        out.print(f"No descent of {problem.name} ran; why stands in descents.csv.", soft_wrap=True)
+    return statuses
+
+
+def _descents(work: _Work, problem: Problem, pool: Pool) -> Iterator[tuple[DescentRow, Trace | None]]:
+    """Backend by backend within one start, so that their times stand close together."""
+    for name in [n for n in problem.descent if work.descent in (None, n)]:
+        for dtype in work.dtypes:
+            for start in work.seeds or problem.descent[name].starts:
+                for spec in work.plan.specs:
+                    yield _one(work, problem, pool, (name, dtype, start, spec))
+
+
+def _one(work: _Work, problem: Problem, pool: Pool, key: tuple[str, str, int, str]) -> tuple[DescentRow, Trace | None]:
+    name, dtype, start, spec = key
+    cell_id = "/".join((problem.name, name, dtype, Operator.STEP, spec))
+    try:
+        found = pool.request(
+            spec,
+            "descend",
+            work.settings.timeout_s,
+            source=work.plan.sources[problem.name],
+            problem=problem.name,
+            descent=name,
+            start=start,
+            dtype=dtype,
+            iterations=work.iterations,
+        )
+    except WorkerError as error:
+        return _failed(cell_id, start, error), None
+    trace = revived(found)
+    row = DescentRow(
+        cell_id=cell_id,
+        start=start,
+        status=Status.OK,
+        iterations=trace.iterations,
+        restarts=trace.restarts,
+        evaluations=trace.evaluations,
+        converged=trace.converged,
+        final_loss=trace.final_loss,
+        seconds=trace.seconds,
+        first_point=_point(trace.first_point),
+        last_point=_point(trace.last_point),
+        message=trace.message,
+    )
+    return row, trace
+
+
+def _failed(cell_id: str, start: int, error: WorkerError) -> DescentRow:
+    words = " ".join(str(error).split())[:300]
+    return DescentRow(
+        cell_id, start, error.status, None, None, None, False, math.nan, math.nan, first_point="", last_point="",
+        message=words,
+    )  # fmt: skip
+
+
+def _steps(row: DescentRow, trace: Trace | None) -> list[StepRow]:
+    return [
+        StepRow(row.cell_id, row.start, s.iteration, s.loss, s.step_size, s.gradient_norm, _json(s.extra))
+        for s in (trace.steps if trace else ())
+    ]
+
+
+def _point(arrays: Sequence[Array]) -> str:
+    return (
+        _json([a.astype(np.float64).tolist() for a in arrays]) if sum(a.size for a in arrays) <= _LARGEST_POINT else ""
+    )
+
+
+def _json(value: Any) -> str:
+    """Strict JSON; nan and infinities as text."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _tell(row: DescentRow) -> None:
+    """Progress, one line a descent."""
+    if row.status == Status.OK:
+        words = f"{row.iterations} updates, loss {row.final_loss:.3g}, {row.seconds:.2g} s"
+    else:
+        words = f"{row.status}: {row.message}"
+    print(f"{row.cell_id} start {row.start}: {words}", file=sys.stderr)
+
+
+# ---- studies without a descent
+
+
+def _ask_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dict[str, Any], set[str]]:
+    """Each backend's answer, and the statuses; who does not answer is told on standard error."""
+    found: dict[str, Any] = {}
+    statuses: set[str] = set()
+    for spec in work.plan.specs:
+        try:
+            found[spec] = pool.request(spec, verb, work.settings.timeout_s, **params)
+        except WorkerError as error:
+            statuses.add(error.status)
+            print(f"{spec}: {error.status}: {error}", file=sys.stderr)
+    return found, statuses
+
+
+def _arm(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:
+    pose, source = arms.POSES[problem.name], work.plan.sources[problem.name]
+    statuses: set[str] = set()
+    for dtype in work.dtypes:
+        points = [pose.theta, pose.singular]
+        answers, new = _ask_all(
+            work, pool, "jacobians", source=source, problem=problem.name, dtype=dtype, points=points
+        )
+        statuses |= new
+        if answers:
+            show(arms.sheets(problem, {spec: _pair(answer["jacobians"]) for spec, answer in answers.items()}), out)
+    return statuses
+
+
+def _pair(found: Sequence[Mapping[str, Array]]) -> tuple[arms.Jacobians, arms.Jacobians]:
+    study, singular = found
+    return arms.Jacobians(**study), arms.Jacobians(**singular)
+
+
+def _conventions(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:  # noqa: ARG001
+    answers, statuses = _ask_all(work, pool, "convention")
+    if answers:
+        show([studies.conventions(answers)], out)
+    return statuses
+
+
+_WITHOUT_DESCENT: Mapping[str, Callable[[_Work, Problem, Pool, Console], set[str]]] = {
+    **dict.fromkeys(arms.POSES, _arm),
+    "eigenvalue_smallest_raw": _conventions,
+}
