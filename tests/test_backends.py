@@ -3,7 +3,7 @@
 ``AUTODIFF_BACKEND=path/to/mine_backend.py pytest tests/test_backends.py`` puts that adapter to the same test.
 """
 
-# ruff: noqa: ARG005 - closed forms share the signature of their function
+
 from __future__ import annotations
 
 import os

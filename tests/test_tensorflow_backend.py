@@ -35,7 +35,7 @@ def f(x: Any, w: Any, c: Any, *, xp: Any) -> Any:
     return xp.sum(c * x * x * w)
 
 
-def rows(x: Any, w: Any, c: Any, *, xp: Any) -> Any:  # noqa: ARG001
+def rows(x: Any, w: Any, c: Any, *, xp: Any) -> Any:
     """c x^2 w, a matrix."""
     return c * x * x * w
 
