@@ -100,11 +100,15 @@ def operators(problem: Problem) -> tuple[Operator, ...]:
     return tuple(operator for operator in Operator if operator in known)
 
 
-def ladder() -> Iterator[LadderTrial]:
-    """Numerical differences of `FUNCTIONS` at their points."""
+def ladder(draws: int = 10, seed: int = 0) -> Iterator[LadderTrial]:
+    """Numerical differences of `FUNCTIONS` at their points and, away from kinks, at ``draws`` random ones for each."""
+    rng = np.random.default_rng(seed)
     for f in FUNCTIONS:
         for x in f.points:
             yield _ladder_trial(f, x)
+            if f.kind != "kink":
+                # Between half of the point and the point: within the domain of every function.
+                yield from (_ladder_trial(f, float(x * c)) for c in rng.uniform(0.5, 1.0, draws))
 
 
 def _trials(case: Case, numerically: bool) -> Iterator[Trial]:
@@ -211,9 +215,9 @@ CONTROLS: dict[str, Alter] = {
 
 
 def _entry(a: Array, rng: np.random.Generator) -> int | None:
-    """A random entry that matters in its dtype: at least a thousandth of the largest, in float32 a tenth."""
+    """A random entry that matters in its dtype: at least a thousandth of the largest, in float32 half of it."""
     size = np.abs(np.ravel(a))
-    part = 0.1 if a.dtype == np.float32 else 1e-3
+    part = 0.5 if a.dtype == np.float32 else 1e-3
     there = np.flatnonzero((size > 0) & (size >= part * size.max(initial=0.0)))
     return int(rng.choice(there)) if there.size else None
 

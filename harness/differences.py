@@ -3,9 +3,11 @@
 One central difference is a number; a ladder of them is a number and a statement of how far to trust it.
 Along a direction ``u``, with ``D(h) = (f(x + h u) - f(x - h u)) / 2h``:
 
-1. *Noise.* Values at nine closely spaced points on either side differ by a smooth part, which fourth differences
-   remove, and by rounding, which they keep: ``sigma^2 = mean(fourth differences^2) / 70`` (More and Wild 2011,
-   "Estimating computational noise", SIAM J. Sci. Comput. 33).
+1. *Noise.* Values at fourteen closely spaced points on either side differ by a smooth part, which a polynomial of
+   degree seven takes up, and by rounding, which is left over: ``sigma^2 = mean(residuals^2)``. More and Wild (2011,
+   "Estimating computational noise", SIAM J. Sci. Comput. 33) take fourth differences at equal distances; those see
+   no noise where its period divides the distance, which a staircase of rounded values makes likely, so that the
+   points here stand at irregular distances.
 2. *Steps.* Seventeen steps fall by factors of two from a quarter of the scale of ``x``; each is the step actually
    achieved in floating point. From the first non-finite value upwards all are dropped: the domain ends there.
 3. *Extrapolation.* ``D(h) = f' + a h^2 + b h^4 + ...``, so ``(4 D(h/2) - D(h)) / 3`` has no ``h^2`` term, and so on
@@ -47,9 +49,14 @@ CHOSEN_COORDINATES = 8
 
 _EPS = float(np.finfo(np.float64).eps)
 _H = 0.25 * 0.5 ** np.arange(STEPS)
-# Noise may be rounding, seen at any spacing, or a staircase, seen only beyond its step. The points lie on one side
+_NOISE_DEGREE = 7
+# Fixed and irregular, in (0, 1]; six residuals are left on each side.
+_NOISE_NODES = (np.arange(14) + np.random.default_rng(0).uniform(0.1, 1.0, 14)) / 14
+# Noise may be rounding, seen at any distance, or a staircase, seen only beyond its step. The points lie on one side
 # of x each, so that a kink or jump at x itself is not taken for noise.
-_NOISE_POINTS = (2.0**-30 * np.arange(1, 10), -(2.0**-20) * np.arange(1, 10))
+_NOISE_POINTS = (2.0**-18 * _NOISE_NODES, -(2.0**-13) * _NOISE_NODES)
+#: Orthonormal rows that annihilate polynomials on the nodes.
+_RESIDUALS = np.linalg.qr(np.vander(2 * _NOISE_NODES - 1, _NOISE_DEGREE + 1), mode="complete")[0].T[_NOISE_DEGREE + 1 :]
 #: A bar above this part of the derivative is worth another try at other steps.
 _POOR = 1e-7
 _OUTSIDE = (ArithmeticError, ValueError, np.linalg.LinAlgError)
@@ -188,7 +195,7 @@ def _sample(
     steps = _H * factor
     if order == 1:
         steps = np.array([((x + h * u) - (x - h * u)) @ u / (2 * (u @ u)) for h in steps])
-    nines = [np.array([observe(x + h * factor * u)[0] for h in points]) for points in _NOISE_POINTS]
+    nearby = [np.array([observe(x + h * factor * u)[0] for h in points]) for points in _NOISE_POINTS]
     return _Samples(
         values=np.array([[value for value, _ in row] for row in seen]),
         sizes=np.array([[size for _, size in row] for row in seen]),
@@ -196,16 +203,16 @@ def _sample(
         center_size=center_size,
         coefficients=np.array([c for c, _ in stencil]),
         steps=steps,
-        sigma=np.maximum(*map(_noise, nines)),
+        sigma=np.maximum(*map(_noise, nearby)),
         order=order,
     )
 
 
-def _noise(nine: Array) -> Array:
-    """Standard deviation of the rounding noise; 0 where the domain ends within the nine points."""
+def _noise(nearby: Array) -> Array:
+    """Standard deviation of the rounding noise; 0 where the domain ends within the points."""
     with np.errstate(all="ignore"):
-        fourth = np.diff(nine, n=4, axis=0)
-        sigma: Array = np.sqrt(np.mean(fourth * fourth, axis=0) / 70.0)
+        residuals = _RESIDUALS @ (nearby - nearby[0])
+        sigma: Array = np.sqrt(np.mean(residuals * residuals, axis=0))
     return np.where(np.isfinite(sigma), sigma, 0.0)
 
 

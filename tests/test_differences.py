@@ -86,6 +86,34 @@ def test_kink_gives_the_interval_of_one_sided_derivatives(f: Any, x: float, left
     assert found.high[0] == pytest.approx(right, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_kink_is_found_at_any_place_and_size(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    c, slope, jump = rng.normal() * 10.0 ** rng.uniform(-3, 3), rng.normal(), rng.uniform(0.1, 2.0)
+    found, scale = at(lambda x: slope * x + jump * np.abs(x - c) + np.cos(x), c)
+    assert found.verdicts == (Verdict.NONSMOOTH,)
+    left, right = ((slope - np.sin(c) + sign * jump) * scale for sign in (-1, 1))
+    slack = 1e-12 * (abs(left) + abs(right))
+    assert found.low[0] <= left + slack
+    assert found.high[0] >= right - slack
+    assert found.high[0] - found.low[0] <= 1.001 * (right - left)
+
+
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [
+        ("float32", lambda x: np.sin(x).astype(np.float32).astype(float)),
+        ("chirp", lambda x: np.sin(x) + 1e-8 * np.sin(1e9 * x + 1e8 * x * x)),
+        ("rounded", lambda x: np.round(np.sin(x), 7)),
+    ],
+)
+def test_noise_that_repeats_at_equal_distances_is_seen(name: str, f: Any) -> None:
+    """Fourth differences at equal distances missed it at one point in ten, with bars of 1e-11 on errors of 1e-3."""
+    for x in np.random.default_rng(0).uniform(0.1, 1.4, 100):
+        found, scale = at(f, float(x))
+        assert abs(found.derivative[0] - np.cos(x) * scale) <= found.bar[0], x
+
+
 def test_jump_gives_no_usable_estimate() -> None:
     """Differences grow as 1/h: whatever is found has a bar above 1e-3 of itself, which no check may call a pass."""
     found, _ = at(lambda x: np.where(x > 1, 5.0, 0.0) + x, 1.0)
