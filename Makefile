@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 .PHONY: compare test lint clean
 
 compare: $(VENV)/.installed
-	$(RUN) compare.py run
+	$(RUN) compare.py run --quick
 
 test: $(VENV)/.installed
 	$(RUN) -m pytest

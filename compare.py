@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     options = _parser().parse_args(given)
     options.command = shlex.join(["compare.py", *given])
+    # A terminated run ends as an interrupted one: what was finished is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code: int = options.verb(options)
     except KeyboardInterrupt:
@@ -45,7 +48,9 @@ def _parser() -> _Parser:
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
     _add_run(verbs)
+    _add_check(verbs)
     _add_descend(verbs)
+    _add_selftest(verbs)
     listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
     listing.set_defaults(verb=_list)
     return parser
@@ -57,17 +62,46 @@ def _add_run(verbs: Any) -> None:
         help="compute, check and time cells; write tables; print a summary",
         epilog="example: autodiff-compare run cubic_fit ./mine.py -b numpy -b jax:eager -o gradient",
     )
-    run.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
-    _add_common(run)
-    run.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
-    run.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
-    run.add_argument("--size", action="append", default=[], help="small (default), medium, large")
+    _add_cells(run)
     pace = run.add_mutually_exclusive_group()
-    pace.add_argument("--rounds", type=_count, default=8, metavar="N", help="timing rounds (default 8; 0: no timing)")
+    pace.add_argument("--rounds", type=_count, default=15, metavar="N", help="timing rounds (default 15; 0: no timing)")
+    pace.add_argument(
+        "--quick", dest="rounds", action="store_const", const=8, help="8 rounds, the fewest for a verdict"
+    )
     pace.add_argument("--rigorous", dest="rounds", action="store_const", const=31, help="31 rounds")
-    run.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
-    run.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
     run.set_defaults(verb=_run)
+
+
+def _add_cells(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
+    _add_common(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
+    parser.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
+    parser.add_argument("--size", action="append", default=[], help="small (default), medium, large")
+    parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
+    parser.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
+
+
+def _add_check(verbs: Any) -> None:
+    check = verbs.add_parser(
+        "check",
+        help="as run, without timing: quick enough for every commit",
+        epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
+    )
+    _add_cells(check)
+    check.set_defaults(verb=_run, rounds=0)
+
+
+def _add_selftest(verbs: Any) -> None:
+    selftest = verbs.add_parser(
+        "selftest",
+        help="put the judge on trial: wrong results it must reject, right ones it must not",
+        epilog="example: autodiff-compare selftest --dtype float32",
+    )
+    selftest.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
+    selftest.add_argument("--dtype", action="append", default=[], choices=("float64", "float32"))
+    selftest.add_argument("--seed", type=int, default=0, help="of inputs and of what is altered (default 0)")
+    selftest.set_defaults(verb=_selftest)
 
 
 def _add_descend(verbs: Any) -> None:
@@ -120,6 +154,12 @@ def _run(options: argparse.Namespace) -> int:
     from harness import session
 
     return session.run(options)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from harness import selftest
+
+    return selftest.selftest(options)
 
 
 def _descend(options: argparse.Namespace) -> int:

@@ -122,3 +122,18 @@ def test_the_installed_command_is_there() -> None:
     command = pathlib.Path(sys.executable).parent / "autodiff-compare"
     done = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
     assert "VERB" in done.stdout
+
+
+def test_checking_judges_without_timing(tmp_path: pathlib.Path) -> None:
+    done = cli("check", QUADRATIC, "-b", "numpy", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    samples = tables.read(folder / "samples.csv", tables.SampleRow)
+    assert set(samples["phase"]) == {"import", "prepare", "first_call"}
+
+
+def test_the_selftest_says_what_was_rejected() -> None:
+    done = cli("selftest", "matyas", "cubic_fit")
+    assert done.returncode == 0, done.stdout
+    assert "wrong results were rejected, 0 of" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
