@@ -16,8 +16,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan
-from vocabulary import Operator, Optimizer
+from backends.interface import Function, NumpyArrays, Var, bare
+from vocabulary import Operator
 
 Array = NDArray[Any]
 Prepared = Callable[..., Any]
@@ -28,45 +28,11 @@ _CUTS = 8
 
 
 @final
-class FiniteDifferenceBackend(Backend):
+class FiniteDifferenceBackend(NumpyArrays):
     """Central differences on NumPy: every operator, from values alone."""
 
     name = "finite_difference"
-    requires = ("numpy",)
     native = frozenset(set(Operator) - {Operator.STEP})
-
-    def open(self) -> None:
-        self.xp = np
-
-    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        return np.array(array, dtype=dtype)
-
-    def to_numpy(self, var: Var) -> NDArray[Any]:
-        return np.array(var)
-
-    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-        which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
-        def gradient(*args: Var) -> Any:
-            parts = _Point(bare(f), args, which).gradient()
-            return parts[0] if isinstance(argnums, int) else parts
-
-        return gradient
-
-    def step(  # an update rule is no part of what this backend offers
-        self,
-        optimizer: Optimizer,  # noqa: ARG002
-        params: Sequence[Var],  # noqa: ARG002
-        grads: Sequence[Var],  # noqa: ARG002
-        state: Any,  # noqa: ARG002
-    ) -> tuple[tuple[Var, ...], Any]:
-        raise Unsupported("finite_difference has no optimizer of its own; ask another backend for the update")
-
-    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        return python_scan(np, f, init, xs)
-
-    def block(self, out: Any) -> Any:
-        return out
 
     def _native(
         self,

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Objective, Unsupported, Var, python_scan
-from vocabulary import Operator, Optimizer
+from backends.interface import Function, NumpyArrays, Objective, Unsupported, Var
+from vocabulary import Operator
 
 Prepared = Callable[..., Any]
 Forms = Mapping[Operator, Prepared]
@@ -21,42 +20,11 @@ Argnums = tuple[int, ...]
 
 
 @final
-class ManualBackend(Backend):
+class ManualBackend(NumpyArrays):
     """Closed forms written by hand, in NumPy."""
 
     name = "manual"
-    requires = ("numpy",)
     native = frozenset(Operator)
-
-    def open(self) -> None:
-        self.xp = np
-
-    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        return np.array(array, dtype=dtype)
-
-    def to_numpy(self, var: Var) -> NDArray[Any]:
-        return np.array(var)
-
-    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-        if isinstance(argnums, int):
-            gradient = self._native(Operator.GRADIENT, f, (), (argnums,), ())
-            return lambda *args: gradient(*args)[0]
-        return self._native(Operator.GRADIENT, f, (), tuple(argnums), ())
-
-    def step(  # an update rule is no part of what this backend offers
-        self,
-        optimizer: Optimizer,  # noqa: ARG002
-        params: Sequence[Var],  # noqa: ARG002
-        grads: Sequence[Var],  # noqa: ARG002
-        state: Any,  # noqa: ARG002
-    ) -> tuple[tuple[Var, ...], Any]:
-        raise Unsupported("manual has no optimizer of its own; ask another backend for the update")
-
-    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        return python_scan(np, f, init, xs)
-
-    def block(self, out: Any) -> Any:
-        return out
 
     def _native(
         self,
