@@ -22,6 +22,8 @@ from vocabulary import Operator, Optimizer
 Prepared = Callable[..., Any]
 Argnums = tuple[int, ...]
 
+_SCALAR_ONLY = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.HESSIAN})
+
 
 @final
 class JaxBackend(Backend):
@@ -118,7 +120,9 @@ class JaxBackend(Backend):
         return {"jax": self._jax, "jnp": self._jax.numpy, "np": np}
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        return self._jax.numpy.array(np.asarray(array, dtype=dtype), copy=True)
+        source = np.asarray(array, dtype=dtype)
+        # A file's byte order may be foreign; JAX reads the machine's own only.
+        return self._jax.numpy.array(source.astype(source.dtype.newbyteorder("="), copy=False), copy=True)
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
         return np.array(var)
@@ -160,9 +164,15 @@ class JaxBackend(Backend):
         directions: Sequence[Var],
     ) -> Prepared:
         jax, function = self._jax, bare(f)
-        out = None
-        if operator in (Operator.JACOBIAN, Operator.VJP):
+        out: Any = None
+        if operator in (Operator.JACOBIAN, Operator.VJP, *_SCALAR_ONLY):
             out = jax.eval_shape(function, *args)
+        if operator in _SCALAR_ONLY and out.shape != ():
+            # jax.hessian would return the second derivatives of every entry.
+            raise ValueError(
+                f"got a function with an output of shape {out.shape}, expected a scalar of shape ():"
+                f" sum it, or ask for vjp or jacobian instead of {operator}"
+            )
         wide = out is None or out.size <= sum(args[i].size for i in argnums)
         transform = _TRANSFORMS[operator](jax, function, argnums, len(args), wide)
         if self.variant == "eager":

@@ -56,7 +56,9 @@ class TorchBackend(Backend):
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         source = array.detach() if isinstance(array, self._torch.Tensor) else array
-        return self._torch.from_numpy(np.array(source, dtype=dtype, order="C"))
+        copy = np.array(source, dtype=dtype, order="C")
+        # A file's byte order may be foreign; torch reads the machine's own only.
+        return self._torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False))
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
         return np.array(var.numpy(force=True) if isinstance(var, self._torch.Tensor) else var)
