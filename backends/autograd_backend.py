@@ -9,12 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan
+from backends.namespaces.autograd_idioms import IDIOMS
 from vocabulary import Operator, Optimizer
 
 Prepared = Callable[..., Any]
@@ -30,9 +31,11 @@ class AutogradBackend(Backend):
     name = "autograd"
     requires = ("autograd",)
     native = frozenset(set(Operator) - {Operator.STEP})
+    idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
     def open(self) -> None:
         import autograd
+        import autograd.numpy
 
         # What does not depend on an input has the derivative zero, which is the contract here.
         warnings.filterwarnings("ignore", message="Output seems independent of input", module="autograd")
@@ -42,7 +45,8 @@ class AutogradBackend(Backend):
         self.xp = namespace()
 
     def idiom_scope(self) -> Mapping[str, Any]:
-        return {"autograd": self._autograd, "np": self.xp}
+        ag = self._autograd.differential_operators
+        return {"grad": ag.grad, "make_vjp": ag.make_vjp, "np": self._autograd.numpy}
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         return np.array(array, dtype=dtype)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from backends import Unsupported
+from harness.questions import ask
+from problems.tape import QUESTIONS
 from tests.test_step import opened
 from vocabulary import Operator, Optimizer
 
@@ -65,3 +67,9 @@ def test_there_is_no_single_update(backend):
 def test_a_gradient_of_a_vector_is_refused(backend):
     with pytest.raises(ValueError, match=r"output of shape \(2, 2\), expected a scalar"):
         backend.prepare(O.GRADIENT, lambda a: a * a, [backend.to_var(S)])
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.name)
+def test_questions_to_a_tape_have_an_expected_or_a_known_answer(backend, question):
+    row = ask(backend, question)
+    assert row.equal or row.convention, row
