@@ -50,6 +50,8 @@ Array = NDArray[Any]
 SAFETY = 10.0
 #: Entries of a failed leaf that are looked at for being subgradients; more than that fail.
 _KINKS = 64
+#: Kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
+_NOT_REAL = "cOSU"
 _PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
 _REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
 
@@ -113,13 +115,13 @@ class Judge:
             Whether a second call gave the same bits, and whether the inputs still hold theirs.
         """
         result = tuple(np.asarray(leaf) for leaf in result)
-        shape = self._shape(result)
-        if shape.verdict != Verdict.PASS:
-            return (shape,)
+        shape, dtype = self._shape(result), self._dtype(result)
+        if shape.verdict != Verdict.PASS or any(leaf.dtype.kind in _NOT_REAL for leaf in result):
+            return (shape, dtype)
         return (
             *self._numbers(result),
             shape,
-            self._dtype(result),
+            dtype,
             _plain("repeat", repeatable, "" if repeatable else "a second call gave other bits"),
             _plain("inputs", inputs_unchanged, "" if inputs_unchanged else "the call changed its inputs"),
         )
@@ -130,7 +132,8 @@ class Judge:
 
     def _dtype(self, result: Sequence[Array]) -> Comparison:
         got = sorted({str(leaf.dtype) for leaf in result})
-        return _plain("dtype", got == [self.case.dtype], f"got {' and '.join(got)}, expected {self.case.dtype}")
+        words = " and ".join(got) or "nothing"
+        return _plain("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")
 
     def _numbers(self, result: Sequence[Array]) -> Iterator[Comparison]:
         leaves, reference = compared(self.case, result), self.reference

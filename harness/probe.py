@@ -131,6 +131,8 @@ class Probe:
         if not self.projects:
             return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, "normalisation not orthogonal")
         M = self.matrix(derivative).astype(np.float64)
+        if M.size == 0:
+            return Finding(Verdict.PASS, 0.0, 0.0, 0.0, 0.0, "empty")
         left, right = self._sides
         seen = _observe(left, M, right)
         size = np.sqrt(_observe(left**2, M**2, right**2))

@@ -99,6 +99,9 @@ def test_float32_is_judged_as_float32() -> None:
         ([G, G], {}, "got (3,), (3,), expected (3,)"),
         ([], {}, "got nothing, expected (3,)"),
         ([G[None]], {}, "got (1, 3), expected (3,)"),
+        ([G + 0j], {}, "got complex128, expected float64"),
+        ([G.astype(object)], {}, "got object, expected float64"),
+        ([G.astype(np.float16)], {}, "got float16, expected float64"),
         ([G], {"repeatable": False}, "a second call gave other bits"),
         ([G], {"inputs_unchanged": False}, "the call changed its inputs"),
     ],
@@ -111,6 +114,25 @@ def test_what_else_makes_a_result_wrong(result: Any, facts: dict[str, bool], wor
 
 def test_nothing_compared_is_not_right() -> None:
     assert overall(()) == (Status.WRONG, "not proved right: nothing was compared")
+
+
+def test_numbers_above_the_range_of_their_squares_are_compared() -> None:
+    case = case_at(lambda x, *, xp: xp.sum(1e200 * x), X, reference={Operator.GRADIENT: lambda x: 1e200 + 0 * x})
+    assert verdict_of(Judge(case)([np.full(3, 1e200)])) == Verdict.PASS
+    assert verdict_of(Judge(case)([np.full(3, 1e200) * (1 + 1e-9)])) == Verdict.FAIL
+    assert verdict_of(Judge(case)([np.full(3, 1e-200)])) == Verdict.FAIL
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_wrong_entry_of_thousands_is_seen_by_differences(seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=3000)
+    judge = Judge(case_at(lambda x, *, xp: xp.sum(xp.sin(x)), x), NUMERICAL)
+    right = np.cos(x)
+    assert overall(judge([right])) == (Status.OK, "")
+    wrong = right.copy()
+    wrong[1234] += 1e-6
+    assert verdict_of(judge([wrong])) == Verdict.FAIL
+    assert verdict_of(judge([right * (1 + 1e-9)])) == Verdict.FAIL
 
 
 # ---- kinks
@@ -332,6 +354,9 @@ def test_assert_gradients_accepts_right_gradients() -> None:
     assert_gradients(lambda x, y: np.sum(x * x * y), (A, B), lambda x, y: (2 * x * y, x * x))
     assert_gradients(lambda x: np.sum(np.sin(x)), X.astype(np.float32), np.cos(X.astype(np.float32)))
     assert_gradients(lambda x: x * x, 3.0, 6.0)
+    assert_gradients(lambda x: np.sum(x * x), np.zeros((0, 3)), np.zeros((0, 3)))
+    assert_gradients(lambda x, y: np.sum(x * x) + np.sum(y), (X, np.zeros(0)), (2 * X, np.zeros(0)))
+    assert_gradients(lambda x: np.sum(x[::2] * x[::2]), X[::-1], np.array([4.0, 0.0, 1.0]))
     large = np.random.default_rng(0).normal(size=(40, 50))
     assert_gradients(lambda x: np.sum(x**2), large, 2 * large)
 
