@@ -158,6 +158,14 @@ def test_anything_between_the_one_sided_derivatives_is_a_subgradient(
     assert (overall(comparisons)[0] == Status.OK) == (expected == Verdict.SUBGRADIENT)
 
 
+def test_end_of_the_interval_may_be_rounded_to_float32() -> None:
+    case = case_at(
+        lambda x, *, xp: xp.sum(0.1 * xp.abs(x)), [0.0], dtype="float32", reference={Operator.GRADIENT: np.sign}
+    )
+    assert verdict_of(Judge(case)([np.full(1, 0.1, np.float32)])) == Verdict.SUBGRADIENT
+    assert verdict_of(Judge(case)([np.full(1, 0.1001, np.float32)])) == Verdict.FAIL
+
+
 def test_a_kink_excuses_no_other_entry() -> None:
     case = case_at(_absolute, [2.0, 0.0, -3.0], reference={Operator.GRADIENT: np.sign})
     assert verdict_of(Judge(case)([np.array([1.0, 0.5, -1.0 + 1e-9])])) == Verdict.FAIL

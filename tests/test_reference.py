@@ -187,6 +187,24 @@ def test_our_engine_serves_where_there_is_no_closed_form() -> None:
     assert np.allclose(found.arrays[0].astype(float), 3 * case.inputs.differentiated[0] ** 2, rtol=4 * EPS)
 
 
+def test_closed_form_of_another_shape_is_not_broadcast() -> None:
+    found = reference_for(case_of(made(cubes, drawn, reference=closed(lambda x: (3 * x * x)[:, None]))))
+    assert not found.names[0].startswith("closed_form")
+    assert "got (4, 1), expected (4,)" in found.note
+
+
+def test_value_falls_back_to_the_objective() -> None:
+    def broken(_: Any) -> Any:
+        raise RuntimeError("no formula here")
+
+    case = case_of(made(cubes, drawn, reference={Operator.VALUE: broken}), Operator.VALUE)
+    found = reference_for(case)
+    assert found.names[0].startswith("extended_precision")
+    assert "no formula here" in found.note
+    assert found.arrays is not None
+    assert float(found.arrays[0]) == pytest.approx(np.sum(case.inputs.differentiated[0] ** 3), rel=8 * EPS)
+
+
 def test_broken_closed_form_gives_way_and_the_note_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Any) -> Any:
         raise RuntimeError("no formula here")
