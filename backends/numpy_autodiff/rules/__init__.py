@@ -24,20 +24,27 @@ from typing import Any, NoReturn
 from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules import (
     constants,
+    decompositions,
     einsum,
     elementwise,
+    fft,
     indexing,
     joining,
     linalg,
+    norms,
     products,
     reductions,
     shapes,
+    special,
 )
 from backends.numpy_autodiff.rules.constants import CONSTANT
 
 __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
-_FAMILIES: tuple[Any, ...] = (elementwise, reductions, shapes, indexing, joining, products, einsum, linalg, constants)
+_FAMILIES: tuple[Any, ...] = (
+    *(elementwise, reductions, shapes, indexing, joining, products, einsum),
+    *(linalg, norms, decompositions, fft, constants),
+)
 
 #: NumPy function -> what replaces it for variables.
 HANDLERS: dict[Any, Any] = {f: h for family in _FAMILIES for f, h in getattr(family, "HANDLERS", {}).items()}
@@ -66,7 +73,7 @@ def _only(kwargs: dict[str, Any], ufunc: Any, allowed: tuple[str, ...] = ()) -> 
 
 
 def _call(ufunc: Any, *inputs: Any, **kwargs: Any) -> Any:
-    handler = UFUNCS.get(ufunc)
+    handler = UFUNCS.get(ufunc) or special.handler(ufunc)
     if handler is None:
         _no_rule(f"np.{ufunc.__name__}")
     return handler(*inputs) if not kwargs else handler(*inputs, **_only(kwargs, ufunc, ("axis",)))

@@ -1,7 +1,8 @@
-"""Linear algebra that the studies need: inv, solve, det, eigh, eigvalsh and norms.
+"""Linear systems, inverses, determinants and products of matrices.
 
-Conventions: eigh and eigvalsh read the lower triangle (as NumPy does) and give the Hermitian gradient; eigenvalues
-alone never divide by gaps, so that they stay finite where eigenvalues are equal; a norm has slope 0 at zero.
+Conventions: det has its derivative everywhere, at singular matrices by the adjugate; pinv and lstsq are differentiated
+at constant rank; slogdet has no finite slope at a singular matrix. Cotangents are those of
+`backends.numpy_autodiff.primitive`: transposes, without conjugates.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import expand, over
+from backends.numpy_autodiff.rules.building import over
 
 
 def _t(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-def _h(x: Any) -> Any:
+def adjoint(x: Any) -> Any:
+    """The conjugate transpose."""
     return np.conj(_t(x)) if x.dtype.kind == "c" else _t(x)
 
 
@@ -31,23 +33,39 @@ INV: Primitive = Primitive(
 
 
 def _solve_vjp_a(g: Any, ans: Any, a: Any, b: Any) -> Any:
-    w = SOLVE(_t(a), g)
-    return -w[..., None] * ans if len(b.shape) == 1 else -(w @ _t(ans))
+    w = _solve_columns(_t(a), g, b)
+    return -w[..., None] * ans[..., None, :] if len(b.shape) == 1 else -(w @ _t(ans))
+
+
+def _solve_columns(a: Any, g: Any, b: Any) -> Any:
+    """Solve for what is shaped like the result: with a batch of ``a``, one vector ``b`` gave a batch of vectors."""
+    return SOLVE(a, g[..., None])[..., 0] if len(b.shape) == 1 and len(g.shape) > 1 else SOLVE(a, g)
+
+
+def _solve_jvp_a(t: Any, ans: Any, a: Any, b: Any) -> Any:
+    moved = (t @ ans[..., None])[..., 0] if len(b.shape) == 1 else t @ ans
+    return -_solve_columns(a, moved, b)
 
 
 SOLVE: Primitive = Primitive(
     "solve",
     np.linalg.solve,
-    (_solve_vjp_a, lambda g, ans, a, b: SOLVE(_t(a), g)),
-    (lambda t, ans, a, b: -SOLVE(a, t @ ans), lambda t, ans, a, b: SOLVE(a, t)),
+    (_solve_vjp_a, lambda g, ans, a, b: _solve_columns(_t(a), g, b)),
+    (_solve_jvp_a, lambda t, ans, a, b: SOLVE(a, t)),
 )
 
 
-def _cofactors(ans: Any, a: Any) -> Any:
-    """``d det / d a``: det times the transposed inverse; entry by entry through minors where that is singular."""
+def _adjugate_transposed(a: Any) -> Any:
+    """The cofactors by ``A = U S V^H``: ``det(U V^H) conj(U) diag(prod of the other s) V^T``."""
+    u, s, vh = np.linalg.svd(a)
+    others = np.where(np.eye(s.shape[-1], dtype=bool), s.dtype.type(1), s[..., None, :])
+    turn = np.linalg.det(u) * np.linalg.det(vh)
+    return turn[..., None, None] * ((np.conj(u) * np.multiply.reduce(others, axis=-1)[..., None, :]) @ np.conj(vh))
+
+
+def _minors(a: Any) -> Any:
+    """The cofactors one by one, as determinants: slow, and differentiable to any order."""
     n = a.shape[-1]
-    if np.all(np.not_equal(ans, 0)):
-        return ans[..., None, None] * _t(np.linalg.inv(a)) if len(a.shape) > 2 else ans * _t(np.linalg.inv(a))
     if n == 1:
         return np.ones_like(a)
     kept = [[i for i in range(n) if i != j] for j in range(n)]
@@ -56,6 +74,29 @@ def _cofactors(ans: Any, a: Any) -> Any:
         for i in range(n)
     ]
     return np.stack(rows, axis=-2)
+
+
+def _cofactors_jvp(t: Any, _ans: Any, a: Any) -> Any:
+    from backends.numpy_autodiff.transforms import jvp
+
+    return jvp(_minors, (a,), (t,))[1]
+
+
+def _cofactors_vjp(g: Any, _ans: Any, a: Any) -> Any:
+    from backends.numpy_autodiff.transforms import vjp
+
+    # The public transform conjugates at its boundary; rules are plain transposes.
+    return np.conj(vjp(_minors, a)[1](np.conj(g))[0])
+
+
+COFACTORS: Primitive = Primitive("cofactors", _adjugate_transposed, (_cofactors_vjp,), (_cofactors_jvp,))
+
+
+def _cofactors(ans: Any, a: Any) -> Any:
+    """``d det / d a``: det times the transposed inverse, or the cofactors where that is singular."""
+    if np.all(np.not_equal(ans, 0)):
+        return ans[..., None, None] * _t(np.linalg.inv(a)) if len(a.shape) > 2 else ans * _t(np.linalg.inv(a))
+    return COFACTORS(a)
 
 
 def _det_vjp(g: Any, ans: Any, a: Any) -> Any:
@@ -70,113 +111,190 @@ DET: Primitive = Primitive(
 )
 
 
-def _eigh_vjp(g: Any, ans: Any, a: Any, uplo: str = "L") -> Any:
-    """``conj(V) (diag gw + F o (V^T gV)) V^T``, ``F_ij = 1/(w_j - w_i)``, Hermitian part (Giles 2008, 3.1)."""
-    del a, uplo
-    w, v = ans
-    gw, gv = g
-    inner: Any = 0.0
-    if gv is not None:
-        gap = w[..., None, :] - w[..., :, None] + np.eye(w.shape[-1], dtype=w.dtype)
-        inner = over((_t(v) @ gv) * (1 - np.eye(w.shape[-1], dtype=w.dtype)), gap)
-    if gw is not None:
-        inner = inner + gw[..., None] * np.eye(w.shape[-1], dtype=w.dtype)
-    full = np.conj(v) @ inner @ _t(v)
-    return 0.5 * (full + _h(full))
+def _log_slope(ans: Any, a: Any) -> Any:
+    """``d log det / d a``; at a singular matrix infinite where a cofactor is not zero."""
+    if np.all(np.not_equal(ans[0], 0)):
+        return _t(np.linalg.inv(a))
+    return over(COFACTORS(a), np.broadcast_to(DET(a)[..., None, None], a.shape))
 
 
-def _eigh_jvp(t: Any, ans: Any, a: Any, uplo: str = "L") -> Any:
-    del a
-    w, v = ans
-    inner = _h(v) @ _hermitian(t, uplo) @ v
-    gap = w[..., None, :] - w[..., :, None] + np.eye(w.shape[-1], dtype=w.dtype)
-    turn = inner * (1 - np.eye(w.shape[-1], dtype=w.dtype))
-    # Vectors of equal eigenvalues have no derivative, and most often nobody asks for it.
-    with np.errstate(invalid="ignore"):
-        return np.real(np.diagonal(inner, axis1=-2, axis2=-1)), v @ over(turn, gap)
+def _slogdet_vjp(g: Any, ans: Any, a: Any) -> Any:
+    """``d log|det| = Re tr(A^-1 dA)``, ``d sign = sign i Im tr(A^-1 dA)``, which is 0 for a real matrix."""
+    g_sign, g_log = g
+    total: Any = None
+    if g_log is not None:
+        total = g_log
+    if g_sign is not None and a.dtype.kind == "c":
+        turned = -1j * np.real(1j * g_sign * ans[0])
+        total = turned if total is None else total + turned
+    return None if total is None else total[..., None, None] * _log_slope(ans, a)
 
 
-def _hermitian(t: Any, uplo: str) -> Any:
-    """The tangent as the gradient's pairing sees it: its Hermitian part."""
-    del uplo
-    return 0.5 * (t + _h(t))
+def _slogdet_jvp(t: Any, ans: Any, a: Any) -> Any:
+    trace = np.sum(t * _log_slope(ans, a), axis=(-2, -1))
+    return (1j * np.imag(trace) * ans[0] if a.dtype.kind == "c" else None), np.real(trace)
 
 
-EIGH: Primitive = Primitive("eigh", np.linalg.eigh, (_eigh_vjp,), (_eigh_jvp,))
+SLOGDET: Primitive = Primitive("slogdet", np.linalg.slogdet, (_slogdet_vjp,), (_slogdet_jvp,))
 
 
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    """As `numpy.linalg.eigvalsh`."""
-    return EIGH(a, UPLO)[0]
+def _pinv(a: Any, cut: dict[str, Any]) -> Any:
+    return np.linalg.pinv(a, **cut)
 
 
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """As `numpy.linalg.vector_norm`."""
-    size = np.abs(x)
-    if ord in (np.inf, float("inf")):
-        return np.max(size, axis=axis, keepdims=keepdims)
-    if ord == -np.inf:
-        return np.min(size, axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return np.sum(np.not_equal(x, 0).astype(size.dtype), axis=axis, keepdims=keepdims)
-    if ord == 1:
-        return np.sum(size, axis=axis, keepdims=keepdims)
-    if ord == 2:
-        return NORM(x, axis=axis, keepdims=keepdims)
-    return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+def _identity_minus(product: Any) -> Any:
+    return np.eye(product.shape[-1], dtype=product.dtype) - product
 
 
-def _norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims)
+def _pinv_jvp(t: Any, ans: Any, a: Any, cut: Any) -> Any:
+    """``dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P`` (Golub and Pereyra 1973, 4.12)."""
+    del cut
+    p, q, th = ans, adjoint(ans), adjoint(t)
+    return p @ (q @ th) @ _identity_minus(a @ p) + _identity_minus(p @ a) @ (th @ q) @ p - p @ t @ p
 
 
-def _unit(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return over(np.conj(x), np.broadcast_to(expand(ans, x, axis, keepdims), x.shape))
+def _pinv_vjp(g: Any, ans: Any, a: Any, cut: Any) -> Any:
+    """The transpose of the JVP."""
+    del cut
+    g = np.conj(g)
+    p, q, gh = ans, adjoint(ans), adjoint(g)
+    found = -(q @ g @ q) + _identity_minus(a @ p) @ (gh @ p) @ q + q @ (p @ gh) @ _identity_minus(p @ a)
+    return np.conj(found)
 
 
-def _norm_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return expand(g, x, axis, keepdims) * _unit(ans, x, axis, keepdims)
+PINV: Primitive = Primitive("pinv", _pinv, (_pinv_vjp,), (_pinv_jvp,))
 
 
-def _norm_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.real(np.sum(t * _unit(ans, x, axis, keepdims), axis=axis, keepdims=keepdims))
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """As `numpy.linalg.pinv`; its derivative holds at constant rank."""
+    cut = {"rcond": rcond} if rcond is not None else {} if rtol is None else {"rtol": rtol}
+    return PINV(a, {**cut, "hermitian": hermitian})
 
 
-NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,))
+def _lstsq(a: Any, b: Any, rcond: Any) -> Any:
+    return np.linalg.lstsq(a, b, rcond)[0]
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """As `numpy.linalg.norm` for vectors, and for the Frobenius, 1 and infinity norms of matrices."""
-    ndim = len(x.shape)
-    if ord is None or (ord == "fro" and (ndim == 2 or isinstance(axis, tuple))):
-        return NORM(x, axis=axis, keepdims=keepdims)
-    if axis is None:
-        axis = tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    if len(axes) == 1:
-        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=ord)
-    return _matrix_norm(x, ord, tuple(a % ndim for a in axes), keepdims)
+def _pinv_for(a: Any, rcond: Any) -> Any:
+    kind = np.finfo(a.dtype)
+    return pinv(a, kind.eps * (max(a.shape) if rcond is None else 1) if rcond in (None, -1) else rcond)
 
 
-def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    row, column = axes
-    summed, chosen = (row, column) if ord in (1, -1) else (column, row)
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise NotImplementedError(f"got matrix norm ord={ord!r}, expected one of None, 'fro', 1, -1, inf, -inf")
-    best = np.max if ord > 0 else np.min
-    total = best(np.sum(np.abs(x), axis=summed, keepdims=True), axis=chosen, keepdims=True)
-    return total if keepdims else np.squeeze(total, axis=axes)
+def _lstsq_jvp_a(t: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
+    p, th = _pinv_for(a, rcond), adjoint(t)
+    q = adjoint(p)
+    return p @ (q @ (th @ (b - a @ ans)) - t @ ans) + _identity_minus(p @ a) @ (th @ (q @ ans))
+
+
+def _lstsq_vjp_a(g: Any, ans: Any, a: Any, b: Any, rcond: Any) -> Any:
+    columns = [v[:, None] if len(b.shape) == 1 else v for v in (np.conj(g), ans, b)]
+    g, x, b = columns
+    p = _pinv_for(a, rcond)
+    q, gh = adjoint(p), adjoint(g)
+    found = -(q @ g) @ adjoint(x) + (b - a @ x) @ ((gh @ p) @ q) + (q @ x) @ (gh @ _identity_minus(p @ a))
+    return np.conj(found)
+
+
+LSTSQ: Primitive = Primitive(
+    "lstsq",
+    _lstsq,
+    (_lstsq_vjp_a, lambda g, ans, a, b, rcond: _t(_pinv_for(a, rcond)) @ g),
+    (_lstsq_jvp_a, lambda t, ans, a, b, rcond: _pinv_for(a, rcond) @ t),
+)
+
+
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """As `numpy.linalg.lstsq`: (solution, residuals, rank, singular values); the rank is constant."""
+    from backends.numpy_autodiff.tracing import constant
+
+    _, empty, rank, _ = np.linalg.lstsq(constant(a), constant(b), rcond)
+    x = LSTSQ(a, b, rcond)
+    if not empty.size:
+        return x, empty, rank, np.linalg.svdvals(a)
+    size = np.abs(b - a @ x)
+    return x, np.reshape(np.sum(size * size, axis=0), empty.shape), rank, np.linalg.svdvals(a)
+
+
+def matrix_power(a: Any, n: int) -> Any:
+    """As `numpy.linalg.matrix_power`, by repeated squaring."""
+    if a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"got shape {a.shape}, expected square matrices")
+    if n == 0:
+        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    square = np.linalg.inv(a) if n < 0 else a
+    n, found = abs(n), None
+    while n:
+        n, odd = divmod(n, 2)
+        if odd:
+            found = square if found is None else found @ square
+        if n:
+            square = square @ square
+    return found
+
+
+def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
+    """Where to part each run of a chain of matrices for the fewest multiplications (Cormen et al., 15.2)."""
+    n = len(sizes) - 1
+    cost = {(i, i): 0 for i in range(n)}
+    split = {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            costs = [cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)]
+            cost[i, j] = min(costs)
+            split[i, j] = i + costs.index(cost[i, j])
+    return split
+
+
+def multi_dot(arrays: Any) -> Any:
+    """As `numpy.linalg.multi_dot`: in the order with the fewest multiplications."""
+    parts = list(arrays)
+    if len(parts) < 2:
+        raise ValueError(f"got {len(parts)} arrays, expected at least two")
+    row, column = len(parts[0].shape) == 1, len(parts[-1].shape) == 1
+    parts[0] = parts[0][None, :] if row else parts[0]
+    parts[-1] = parts[-1][:, None] if column else parts[-1]
+    split = _best_splits([p.shape[0] for p in parts] + [parts[-1].shape[1]])
+
+    def product(i: int, j: int) -> Any:
+        return parts[i] if i == j else product(i, split[i, j]) @ product(split[i, j] + 1, j)
+
+    found = product(0, len(parts) - 1)
+    found = found[0] if row else found
+    return found[..., 0] if column else found
+
+
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """As `numpy.linalg.tensorsolve`."""
+    if axes is not None:
+        moved = [k % len(a.shape) for k in axes]
+        a = np.transpose(a, [k for k in range(len(a.shape)) if k not in moved] + moved)
+    shape = a.shape[len(b.shape) - len(a.shape) :] if len(b.shape) < len(a.shape) else ()
+    size = int(np.prod(b.shape, dtype=int))
+    return np.reshape(np.linalg.solve(np.reshape(a, (size, -1)), np.ravel(b)), shape)
+
+
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """As `numpy.linalg.tensorinv`."""
+    if ind <= 0:
+        raise ValueError(f"got ind={ind}, expected a positive number of axes")
+    rows, columns = a.shape[:ind], a.shape[ind:]
+    square = np.reshape(a, (int(np.prod(rows, dtype=int)), int(np.prod(columns, dtype=int))))
+    return np.reshape(np.linalg.inv(square), (*columns, *rows))
 
 
 HANDLERS: dict[Any, Any] = {
     np.linalg.inv: INV,
     np.linalg.solve: SOLVE,
     np.linalg.det: DET,
-    np.linalg.eigh: lambda a, UPLO="L": EIGH(a, UPLO),
-    np.linalg.eigvalsh: eigvalsh,
-    np.linalg.norm: norm,
-    np.linalg.vector_norm: vector_norm,
-    np.linalg.matrix_norm: lambda x, /, *, keepdims=False, ord="fro": norm(x, ord, (-2, -1), keepdims),
+    np.linalg.slogdet: SLOGDET,
+    np.linalg.pinv: pinv,
+    np.linalg.lstsq: lstsq,
+    np.linalg.matrix_power: matrix_power,
+    np.linalg.multi_dot: multi_dot,
+    np.linalg.tensorsolve: tensorsolve,
+    np.linalg.tensorinv: tensorinv,
+    np.linalg.cross: lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis),
     np.linalg.trace: lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype),
     np.linalg.diagonal: lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1),
     np.linalg.matrix_transpose: _t,

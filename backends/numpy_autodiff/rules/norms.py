@@ -1,0 +1,115 @@
+"""Norms of vectors and matrices, every order.
+
+Conventions: a norm has slope 0 at zero; max and min over entries (orders inf and -inf) share the slope evenly
+among ties; entries that are zero have slope 0 in every order (for order 1 a member of the subdifferential); order 0
+counts, and is constant.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules.building import expand, over
+
+
+def _norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    with np.errstate(divide="ignore"):
+        return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+
+
+def _unit(ans: Any, x: Any, axis: Any, keepdims: bool, ord: float = 2) -> Any:
+    """``d |x|_p / d x = (|x| / |x|_p)^(p-1) conj(sign x)``: ratios, so that no power overflows."""
+    whole = np.broadcast_to(expand(ans, x, axis, keepdims), x.shape)
+    if ord == 2:
+        return over(np.conj(x), whole)
+    size = np.abs(x)
+    sign = over(np.conj(x), size) if x.dtype.kind == "c" else np.sign(x)
+    if ord > 1:
+        return sign * over(size, whole) ** (ord - 1)
+    # 0 ** negative would be 1 / 0 where the sign is 0.
+    return over(sign, over(size, whole) ** (1 - ord))
+
+
+def _norm_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    return expand(g, x, axis, keepdims) * _unit(ans, x, axis, keepdims, ord)
+
+
+def _norm_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    return np.real(np.sum(t * _unit(ans, x, axis, keepdims, ord), axis=axis, keepdims=keepdims))
+
+
+NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,))
+
+
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """As `numpy.linalg.vector_norm`."""
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    if ord == 2:
+        return NORM(x, axis=axis, keepdims=keepdims)
+    size = np.abs(x)
+    if ord == math.inf:
+        return np.max(size, axis=axis, keepdims=keepdims)
+    if ord == -math.inf:
+        return np.min(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(np.not_equal(x, 0).astype(size.dtype), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return np.sum(size, axis=axis, keepdims=keepdims)
+    if not isinstance(ord, (int, float, np.integer, np.floating)):
+        raise ValueError(f"got ord={ord!r} for a norm of vectors, expected a number, inf or -inf")
+    return NORM(x, axis=axis, keepdims=keepdims, ord=float(ord))
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """As `numpy.linalg.norm`."""
+    ndim = len(x.shape)
+    if ord is None:
+        return NORM(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
+    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if len(axes) == 1:
+        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=ord)
+    if len(axes) == 2:
+        return _matrix_norm(x, ord, (axes[0] % ndim, axes[1] % ndim), keepdims)
+    raise ValueError(f"got ord={ord!r} over {len(axes)} axes, expected 1 or 2: pass axis=")
+
+
+_SINGULAR = {
+    2: lambda s: np.max(s, axis=-1),
+    -2: lambda s: np.min(s, axis=-1),
+    "nuc": lambda s: np.sum(s, axis=-1),
+}
+
+
+def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
+    row, column = axes
+    if ord in (None, "fro", "f"):
+        return NORM(x, axis=axes, keepdims=keepdims)
+    if ord in _SINGULAR:
+        found = _SINGULAR[ord](np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1))))
+        return np.expand_dims(found, tuple(sorted(axes))) if keepdims else found
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise ValueError(f"got matrix norm ord={ord!r}, expected one of None, 'fro', 'nuc', 1, -1, 2, -2, inf, -inf")
+    summed, chosen = (row, column) if ord in (1, -1) else (column, row)
+    best = np.max if ord > 0 else np.min
+    total = best(np.sum(np.abs(x), axis=summed, keepdims=True), axis=chosen, keepdims=True)
+    return total if keepdims else np.squeeze(total, axis=axes)
+
+
+def cond(x: Any, p: Any = None) -> Any:
+    """As `numpy.linalg.cond`."""
+    if p in (None, 2, -2):
+        s = np.linalg.svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))
+
+
+HANDLERS: dict[Any, Any] = {
+    np.linalg.norm: norm,
+    np.linalg.vector_norm: vector_norm,
+    np.linalg.matrix_norm: lambda x, /, *, keepdims=False, ord="fro": norm(x, ord, (-2, -1), keepdims),
+    np.linalg.cond: cond,
+}
