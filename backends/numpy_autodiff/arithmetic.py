@@ -1,7 +1,9 @@
-"""Sweeps of scalar arithmetic, by hand: what `Call` derives from the rules, in a third of the time.
+"""Sweeps of arithmetic, by hand: what `Call` derives from the rules, in a third of the time.
 
 A float64 scalar cotangent says that nothing was broadcast and needs no cast before it reaches an
-input (which casts it to its own dtype), so `fit` is skipped for it. Tests compare each of these with its rule.
+input (which casts it to its own dtype), so it is added at once; arrays go through `give`. A Python float is a uniform
+cotangent (see `give`): sums, differences and multiples of one are one again, so that the gradient of ``sum(100 * t**2)``
+is one array operation. Tests compare each of these with its rule.
 """
 
 from __future__ import annotations
@@ -10,86 +12,156 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Call, fit
+from backends.numpy_autodiff.primitive import Call, give, spread
 from backends.numpy_autodiff.rules import elementwise as rules
 
 _float64 = np.float64
+_ndarray = np.ndarray
 
 
 def _pull_add(node: Any, g: Any) -> None:
     x, y = node.args
-    d = g
-    if g.__class__ is not _float64:
-        d = fit(g, x.value)
-    h = x.flow
-    x.flow = d if h is None else h + d
-    if g.__class__ is not _float64:
-        d = fit(g, y.value)
-    h = y.flow
-    y.flow = d if h is None else h + d
+    if g.__class__ is _float64:
+        h = x.flow
+        x.flow = g if h is None else h + g
+        h = y.flow
+        y.flow = g if h is None else h + g
+    else:
+        ans = node.value
+        give(x, g, ans)
+        give(y, g, ans)
 
 
 def _pull_subtract(node: Any, g: Any) -> None:
     x, y = node.args
-    d = g
-    if g.__class__ is not _float64:
-        d = fit(g, x.value)
-    h = x.flow
-    x.flow = d if h is None else h + d
-    if g.__class__ is not _float64:
-        d = fit(g, y.value)
-    h = y.flow
-    y.flow = -d if h is None else h - d
+    if g.__class__ is _float64:
+        h = x.flow
+        x.flow = g if h is None else h + g
+        h = y.flow
+        y.flow = -g if h is None else h - g
+    else:
+        ans = node.value
+        give(x, g, ans)
+        give(y, -g, ans)
 
 
 def _pull_multiply(node: Any, g: Any) -> None:
     x, y = node.args
     a = x.value
     b = y.value
-    d = g * b
-    if d.__class__ is not _float64:
-        d = fit(d, a)
-    h = x.flow
-    x.flow = d if h is None else h + d
-    d = g * a
-    if d.__class__ is not _float64:
-        d = fit(d, b)
-    h = y.flow
-    y.flow = d if h is None else h + d
+    if g.__class__ is _float64:
+        h = x.flow
+        x.flow = g * b if h is None else h + g * b
+        h = y.flow
+        y.flow = g * a if h is None else h + g * a
+    else:
+        ans = node.value
+        give(x, _times(g, b, a, ans), ans)
+        give(y, _times(g, a, b, ans), ans)
+
+
+def _times(g: Any, b: Any, a: Any, ans: Any) -> Any:
+    """``g * b``, the cotangent of ``a``; for a scalar its sum, as a dot product."""
+    if g.__class__ is _ndarray:
+        if a.__class__ is _float64 and b.__class__ is _ndarray and b.dtype is g.dtype is _DOUBLE and b.shape == g.shape:
+            return g.dot(b) if len(b.shape) == 1 else np.vdot(g, b)
+    elif g.__class__ is float:
+        if b.__class__ is _float64:
+            return g * float(b)
+        if a.__class__ is _float64 and b.__class__ is _ndarray and b.dtype is _DOUBLE:
+            return g * np.add.reduce(b, axis=None)
+        if a.shape != ans.shape:
+            # Neither factor fills the result, and a number would not say how many copies there are.
+            return spread(g, ans) * b
+    return g * b
+
+
+_DOUBLE = np.dtype(float)
+
+
+def _pull_left_factor(node: Any, g: Any) -> None:
+    x, b = node.args
+    ans = node.value
+    give(x, _times(g, b, x.value, ans), ans)
+
+
+def _pull_right_factor(node: Any, g: Any) -> None:
+    b, x = node.args
+    ans = node.value
+    give(x, _times(g, b, x.value, ans), ans)
+
+
+def _pull_left(node: Any, g: Any) -> None:
+    give(node.args[0], g, node.value)
+
+
+def _pull_right(node: Any, g: Any) -> None:
+    give(node.args[1], g, node.value)
+
+
+def _pull_right_negative(node: Any, g: Any) -> None:
+    give(node.args[1], -g, node.value)
 
 
 def _pull_shift(node: Any, g: Any) -> None:
     x = node.args[0]
     h = x.flow
-    x.flow = g if h is None else h + g
+    if h is None:
+        x.flow = g
+    elif g.__class__ is _float64:
+        x.flow = h + g
+    else:
+        give(x, g, node.value)
 
 
 def _pull_from(node: Any, g: Any) -> None:
     x = node.args[1]
     h = x.flow
-    x.flow = -g if h is None else h - g
+    if h is None:
+        x.flow = -g
+    elif g.__class__ is _float64:
+        x.flow = h - g
+    else:
+        give(x, -g, node.value)
 
 
 def _pull_negative(node: Any, g: Any) -> None:
     x = node.args[0]
     h = x.flow
-    x.flow = -g if h is None else h - g
+    if h is None:
+        x.flow = -g
+    elif g.__class__ is _float64:
+        x.flow = h - g
+    else:
+        give(x, -g, node.value)
 
 
 def _pull_scale(node: Any, g: Any) -> None:
     x, c = node.args
-    d = g * c
     h = x.flow
-    x.flow = d if h is None else h + d
+    if h is None:
+        x.flow = g * c
+    elif g.__class__ is _float64:
+        x.flow = h + g * c
+    else:
+        give(x, g * c, node.value)
 
 
 def _pull_power(node: Any, g: Any) -> None:
     """``n x^(n-1)`` for n = 2, 3, 4, as a multiple of ``x`` or of its square."""
     x, n = node.args
     a = x.value
-    d = g * (a * n if n == 2 else a * a * n if n == 3 else a * a * a * n)
+    if g.__class__ is float:
+        d = a * (n * g) if n == 2 else a * a * (n * g) if n == 3 else a * a * a * (n * g)
+    else:
+        d = g * (a * n if n == 2 else a * a * n if n == 3 else a * a * a * n)
     h = x.flow
-    x.flow = d if h is None else h + d
+    if h is None:
+        x.flow = d
+    elif g.__class__ is _float64:
+        x.flow = h + d
+    else:
+        give(x, d, node.value)
 
 
 ADD = Call(rules.ADD, (0, 1), pull=_pull_add)
@@ -101,3 +173,17 @@ FROM = Call(rules.SUBTRACT, (1,), pull=_pull_from)
 NEGATIVE = Call(rules.NEGATIVE, (0,), pull=_pull_negative)
 SCALE = Call(rules.MULTIPLY, (0,), pull=_pull_scale)
 POWER = Call(rules.POWER, (0,), pull=_pull_power)
+
+for _primitive, _where, _sweep in (
+    (rules.ADD, (0, 1), _pull_add),
+    (rules.ADD, (0,), _pull_left),
+    (rules.ADD, (1,), _pull_right),
+    (rules.SUBTRACT, (0, 1), _pull_subtract),
+    (rules.SUBTRACT, (0,), _pull_left),
+    (rules.SUBTRACT, (1,), _pull_right_negative),
+    (rules.MULTIPLY, (0, 1), _pull_multiply),
+    (rules.MULTIPLY, (0,), _pull_left_factor),
+    (rules.MULTIPLY, (1,), _pull_right_factor),
+    (rules.NEGATIVE, (0,), _pull_negative),
+):
+    _primitive.specialise(_where, _sweep)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Scatter, cast, fit
+from backends.numpy_autodiff.primitive import Scatter, cast, fit, spread
 from backends.numpy_autodiff.recording import differentiable
 from backends.numpy_autodiff.tracing import INPUT, Node, Trace, clear, constant
 
@@ -160,6 +160,8 @@ def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
 
 
 def _accumulate(node: Node, g: Any) -> None:
+    if g.__class__ is float:
+        g = spread(g, node.value)
     if g.shape != node.value.shape or g.dtype != node.value.dtype:
         g = fit(g, node.value)
     g = np.conj(g) if g.dtype.kind == "c" else g

@@ -18,12 +18,15 @@ without any conjugate. The public transforms conjugate at their boundary, so tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from sys import getrefcount
 from typing import Any, final
 
 import numpy as np
 
 Rule = Callable[..., Any]
+_ndarray = np.ndarray
 
 
 #: `tracing.apply`, which `tracing` puts here: it needs primitives, and primitives are called through it.
@@ -55,9 +58,11 @@ class Primitive:
         Any number of array arguments, with one rule for all of them.
     pull, push
         In place of rules, what a `Call` does in a sweep: where all arguments are best treated together.
+    pointwise
+        Every entry of the result depends on one entry of each argument: the VJPs take a number for ``g``.
     """
 
-    __slots__ = ("_calls", "constant", "function", "jvps", "name", "pull", "push", "variadic", "vjps")
+    __slots__ = ("_calls", "constant", "function", "jvps", "name", "pointwise", "pull", "push", "variadic", "vjps")
 
     def __init__(
         self,
@@ -70,6 +75,7 @@ class Primitive:
         variadic: bool = False,
         pull: Callable[[Any, Any], None] | None = None,
         push: Callable[[Any], None] | None = None,
+        pointwise: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -77,8 +83,9 @@ class Primitive:
         self.jvps = None if jvps is None else tuple(jvps)
         self.constant = constant
         self.variadic = variadic
-        self.pull = pull
+        self.pull = None if pull is None else _dense_only(pull)
         self.push = push
+        self.pointwise = pointwise
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -95,6 +102,10 @@ class Primitive:
         if found is None:
             found = self._calls[where] = Call(self, where, pull=self.pull, push=self.push)
         return found
+
+    def specialise(self, where: tuple[int, ...], pull: Callable[[Any, Any], None]) -> None:
+        """Sweep calls without keywords, with traced arguments at ``where``, by ``pull``: the same in less time."""
+        self._calls[where] = Call(self, where, pull=pull)
 
     def vjp(self, i: int) -> Rule:
         """The VJP rule of argument ``i``.
@@ -136,7 +147,7 @@ class Call:
     from the rules; the arithmetic of scalars has its own, which do the same in less time.
     """
 
-    __slots__ = ("kwargs", "primitive", "pull", "push", "where")
+    __slots__ = ("_vjps", "kwargs", "primitive", "pull", "push", "where")
 
     def __init__(
         self,
@@ -152,6 +163,14 @@ class Call:
         self.kwargs: Mapping[str, Any] = kwargs or {}
         self.pull: Callable[[Any, Any], None] = pull or _pull
         self.push: Callable[[Any], None] = push or _push
+        self._vjps: list[tuple[int, Rule]] = []
+
+    @property
+    def vjps(self) -> list[tuple[int, Rule]]:
+        """The position and the rule of each traced argument."""
+        if not self._vjps:
+            self._vjps = [(i, self.primitive.vjp(i)) for i in self.where]
+        return self._vjps
 
 
 def _values(node: Any, where: tuple[int, ...]) -> list[Any]:
@@ -162,20 +181,73 @@ def _values(node: Any, where: tuple[int, ...]) -> list[Any]:
 
 
 def _pull(node: Any, g: Any) -> None:
-    call, args = node.call, node.args
-    where, kwargs = call.where, call.kwargs
-    values = _values(node, where)
+    call, args, ans = node.call, node.args, node.value
+    kwargs = call.kwargs
+    values = _values(node, call.where)
+    if g.__class__ is float and not (call.primitive.pointwise and _alike(ans, values, call.where)):
+        g = spread(g, ans)
+    for i, rule in call._vjps or call.vjps:
+        d = rule(g, ans, *values, **kwargs) if kwargs else rule(g, ans, *values)
+        if d is not None:
+            give(args[i], d, ans)
+
+
+def _alike(ans: Any, values: Sequence[Any], where: Sequence[int]) -> bool:
+    shape = ans.shape
     for i in where:
-        d = call.primitive.vjp(i)(g, node.value, *values, **kwargs)
-        if d is None:
-            continue
-        parent, x = args[i], values[i]
-        if d.__class__ is not Scatter and (d.shape != x.shape or d.dtype != x.dtype):
-            d = fit(d, x)
-        h = parent.flow
-        if h is not None:
-            d = d + h if d.__class__ is Scatter and h.__class__ is not Scatter else h + d
+        if values[i].shape != shape:
+            return False
+    return True
+
+
+def give(parent: Any, d: Any, ans: Any) -> None:
+    """Add a cotangent to the ``flow`` of ``parent``.
+
+    Parameters
+    ----------
+    d
+        Of the shape of ``parent``, or of ``ans``, to which that was broadcast. A Python float is a *uniform*
+        cotangent, the same for every entry of ``ans``: what a sum sends back, not yet written out.
+    """
+    x = parent.value
+    if d.__class__ is float:
+        if x.shape != ans.shape:
+            # Summed over the copies that broadcasting made.
+            d = d * (math.prod(ans.shape) / math.prod(x.shape)) if x.size else 0.0
+        if not x.shape:
+            d = x.dtype.type(d)
+    elif d.__class__ is not Scatter and (d.shape != x.shape or d.dtype is not x.dtype):
+        d = fit(d, x)
+    h = parent.flow
+    if h is None:
         parent.flow = d
+    elif h.__class__ is _ndarray and d.__class__ is _ndarray and getrefcount(h) == _OWNED and h.base is None:
+        # No one else can see h: the sum may overwrite it.
+        h += d
+    elif d.__class__ is Scatter and h.__class__ is not Scatter:
+        parent.flow = d + h
+    else:
+        parent.flow = h + d
+
+
+def _references() -> int:
+    """What `getrefcount` says in `give` of an array that only a ``flow`` holds: found out by the same steps."""
+    parent = Scatter(np.zeros(1), 0, None)
+    parent.parts = np.zeros(1)
+    h = parent.parts
+    return getrefcount(h)
+
+
+def spread(g: float, like: Any) -> Any:
+    """A uniform cotangent written out, in the shape and dtype of ``like``."""
+    out = np.empty(like.shape, like.dtype)
+    out.fill(g)
+    return out
+
+
+def _dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """``pull`` for a uniform cotangent too."""
+    return lambda node, g: pull(node, spread(g, node.value) if g.__class__ is float else g)
 
 
 def _push(node: Any) -> None:
@@ -314,3 +386,4 @@ def _scatter_jvp(i: int, t: Any, _ans: Any, *_parts: Any, indices: Sequence[Any]
 
 
 SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True)
+_OWNED = _references()

@@ -36,10 +36,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply
+from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply, spread
 
 _levels = itertools.count(1)
 _new = object.__new__
+_ndarray = np.ndarray
 
 
 class TraceError(RuntimeError):
@@ -118,7 +119,8 @@ class Node:
     args : tuple
         The arguments as given: nodes of this trace at the traced positions, constants elsewhere.
     flow : array or None
-        Cotangent or tangent during a sweep; None otherwise.
+        Cotangent or tangent during a sweep; None otherwise. A cotangent may be a Python float, which stands for
+        an array of it, or a `Scatter`.
     """
 
     __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "tape", "value")
@@ -154,25 +156,29 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     A node; a (named) tuple of nodes for several outputs; a plain value where no argument is traced, or
     where the primitive has no derivative.
     """
-    top = None
-    for a in args:
-        if isinstance(a, Node):
-            trace = a.tape
-            if top is None or trace.level > top.level:
-                top, owner = trace, a
-    if top is None:
-        return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
-    where = tuple([i for i, a in enumerate(args) if isinstance(a, Node) and a.tape is top])
-    values = list(args)
-    nested = False
-    for i in where:
-        value = values[i] = args[i].value
-        if isinstance(value, Node):
-            nested = True
-    if nested or len(where) < len(args):
+    if len(args) == 1:
+        owner = args[0]
+        if not isinstance(owner, Node):
+            return primitive.function(owner, **kwargs) if kwargs else primitive.function(owner)
+        where = _FIRST
+        values: Sequence[Any] = (owner.value,)
+        nested = isinstance(owner.value, Node)
+    else:
+        where = _topmost(args)
+        if not where:
+            return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
+        owner = args[where[0]]
+        values = list(args)
+        nested = len(where) < len(args)
+        for i in where:
+            value = values[i] = args[i].value
+            if isinstance(value, Node):
+                nested = True
+    if nested:
         out = apply(primitive, values, kwargs)
     else:
         out = primitive.function(*values, **kwargs) if kwargs else primitive.function(*values)
+    top = owner.tape
     if primitive.constant and not top.symbolic:
         return out
     node = _new(owner.__class__)
@@ -182,7 +188,26 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     node.args = tuple(args)
     node.flow = None
     top.record(node)
-    return _components(node) if out.__class__ is not np.ndarray and isinstance(out, tuple) else node
+    return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
+
+
+_FIRST, _SECOND, _BOTH = (0,), (1,), (0, 1)
+
+
+def _topmost(args: Sequence[Any]) -> tuple[int, ...]:
+    """The positions of the nodes of the highest level."""
+    if len(args) == 2:
+        x, y = args
+        if not isinstance(y, Node):
+            return _FIRST if isinstance(x, Node) else ()
+        if not isinstance(x, Node):
+            return _SECOND
+        if x.tape is y.tape:
+            return _BOTH
+        return _FIRST if x.tape.level > y.tape.level else _SECOND
+    traces = [a.tape if isinstance(a, Node) else None for a in args]
+    top = max((t for t in traces if t is not None), key=lambda t: t.level, default=None)
+    return () if top is None else tuple([i for i, t in enumerate(traces) if t is top])
 
 
 bind_apply(apply)
@@ -190,6 +215,8 @@ bind_apply(apply)
 
 def _pull_pick(node: Node, g: Any) -> None:
     parent, index = node.args
+    if g.__class__ is float:
+        g = spread(g, node.value)
     if parent.flow is None:
         parent.flow = [None] * len(parent.value)
     h = parent.flow[index]
@@ -307,4 +334,4 @@ def take_flow(node: Node) -> Any:
     """The cotangent or tangent gathered in a node, which is then empty again."""
     g = node.flow
     node.flow = None
-    return g.dense() if g.__class__ is Scatter else g
+    return g.dense() if g.__class__ is Scatter else spread(g, node.value) if g.__class__ is float else g

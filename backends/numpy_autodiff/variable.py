@@ -13,10 +13,21 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from backends.numpy_autodiff import arithmetic as fast
-from backends.numpy_autodiff.rules import CONSTANT, HANDLERS, UFUNC_METHODS, elementwise, indexing, products, shapes
+from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules import (
+    CONSTANT,
+    HANDLERS,
+    UFUNC_METHODS,
+    UFUNCS,
+    elementwise,
+    indexing,
+    products,
+    shapes,
+)
 from backends.numpy_autodiff.tracing import Node, apply
 
 _new = object.__new__
+_SEQUENCE = (list, tuple)
 _add, _subtract, _multiply = elementwise.ADD, elementwise.SUBTRACT, elementwise.MULTIPLY
 _divide, _power, _negative = elementwise.DIVIDE, elementwise.POWER, elementwise.NEGATIVE
 
@@ -313,6 +324,11 @@ class Variable(Node):
     tolist = _refused("tolist()")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not kwargs and method == "__call__" and len(inputs) <= 2:
+            first, last = inputs[0], inputs[-1]
+            handler = UFUNCS.get(ufunc)
+            if handler is not None and not (isinstance(first, _SEQUENCE) or isinstance(last, _SEQUENCE)):
+                return apply(handler, inputs) if handler.__class__ is Primitive else handler(*inputs)
         return UFUNC_METHODS[method](ufunc, *map(_operand, inputs), **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

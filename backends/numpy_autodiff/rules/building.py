@@ -13,7 +13,7 @@ from backends.numpy_autodiff.primitive import Primitive, Rule
 def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "") -> Primitive:
     """A holomorphic elementwise function: ``slope(ans, *args)`` is its derivative in each argument."""
     rules = [_scaled(slope) for slope in slopes]
-    return Primitive(name or function.__name__, function, rules, rules)
+    return Primitive(name or function.__name__, function, rules, rules, pointwise=True)
 
 
 def _scaled(slope: Callable[..., Any]) -> Rule:
@@ -22,7 +22,7 @@ def _scaled(slope: Callable[..., Any]) -> Rule:
 
 def both(function: Callable[..., Any], *rules: Rule, name: str = "") -> Primitive:
     """An elementwise function whose VJP and JVP are the same formula, as for every diagonal Jacobian."""
-    return Primitive(name or function.__name__, function, rules, rules)
+    return Primitive(name or function.__name__, function, rules, rules, pointwise=True)
 
 
 def linear(name: str, function: Callable[..., Any], vjp: Rule) -> Primitive:

@@ -86,7 +86,7 @@ def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
     return over(np.real(np.conj(x) * t), ans) if x.dtype.kind == "c" else t * np.sign(x)
 
 
-ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (_absolute_vjp,), (_absolute_jvp,))
+ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (_absolute_vjp,), (_absolute_jvp,), pointwise=True)
 FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
 IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: -1j * g,), (lambda t, ans, x: np.imag(t),))

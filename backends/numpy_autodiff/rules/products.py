@@ -13,7 +13,14 @@ def _t(x: Any) -> Any:
     return x.T if len(x.shape) == 2 else np.swapaxes(x, -1, -2)
 
 
+def _product(a: Any, b: Any) -> Any:
+    """``a @ b`` for matrices; the method is twice as fast as the operator on small ones."""
+    return a.dot(b) if a.__class__ is b.__class__ is np.ndarray else np.matmul(a, b)
+
+
 def _matmul_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
+    if len(x.shape) == 2 == len(y.shape):
+        return _product(g, y.T)
     if len(y.shape) == 1:
         return g[..., None] * y if len(x.shape) > 1 else g * y
     if len(x.shape) == 1:
@@ -23,6 +30,8 @@ def _matmul_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
 
 
 def _matmul_y(g: Any, _ans: Any, x: Any, y: Any) -> Any:
+    if len(x.shape) == 2 == len(y.shape):
+        return _product(x.T, g)
     if len(x.shape) == 1:
         return x[:, None] * g[..., None, :] if len(y.shape) > 1 else g * x
     if len(y.shape) == 1:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.primitive import Primitive, give
 from backends.numpy_autodiff.rules.building import axes_of, expand, linear
 
 _add: Any = np.add
@@ -22,13 +22,20 @@ def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _sum_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    g = expand(g, x, axis, keepdims)
-    if g.__class__ is np.float64:
-        return np.full(x.shape, g)
-    return np.broadcast_to(g, x.shape)
+    return np.broadcast_to(expand(g, x, axis, keepdims), x.shape)
+
+
+def _pull_sum(node: Any, g: Any) -> None:
+    """A sum over everything sends one number back, which stays one until an array is needed."""
+    x = node.args[0]
+    if g.__class__ is np.float64 and x.value.shape:
+        give(x, float(g), x.value)
+    else:
+        give(x, _sum_vjp(g, None, x.value), x.value)
 
 
 SUM: Primitive = linear("sum", _sum, _sum_vjp)
+SUM.specialise((0,), _pull_sum)
 
 
 def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -47,7 +54,16 @@ def _mean_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = Fals
     return np.broadcast_to(expand(g / count if count else g, x, axis, keepdims), x.shape)
 
 
+def _pull_mean(node: Any, g: Any) -> None:
+    x = node.args[0]
+    if g.__class__ is np.float64 and x.value.shape:
+        give(x, float(g) / (x.value.size or 1), x.value)
+    else:
+        give(x, _mean_vjp(g, None, x.value), x.value)
+
+
 MEAN: Primitive = linear("mean", _mean, _mean_vjp)
+MEAN.specialise((0,), _pull_mean)
 
 
 def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
