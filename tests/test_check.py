@@ -14,6 +14,7 @@ import pytest
 
 from harness.cells import DEFAULT_OPTIMIZER, Case
 from harness.check import Comparison, Judge, Pair, assert_gradients, overall, pairwise
+from harness.layout import quantity
 from harness.reference import Reference
 from problems import Inputs, Normalise, Problem
 from vocabulary import Operator, Optimizer, Status, Verdict
@@ -177,6 +178,26 @@ def test_subgradients_count_in_a_step_too() -> None:
     rate = case.optimizer.learning_rate
     assert verdict_of(Judge(case)([x - rate * np.array([1.0, 0.5])]), "step") == Verdict.SUBGRADIENT
     assert verdict_of(Judge(case)([x - rate * np.array([1.0, 1.5])]), "step") == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("operator", "directions", "result"),
+    [
+        (Operator.VALUE_AND_GRADIENT, (), lambda s: [np.array(2.0), np.array([1.0, s])]),
+        (Operator.JVP, (np.array([0.5, -1.0]),), lambda s: [np.array(0.5 - s)]),
+        (Operator.VJP, (np.array(-2.0),), lambda s: [np.array([-2.0, -2 * s])]),
+        (Operator.JACOBIAN, (), lambda s: [np.array([1.0, s])]),
+    ],
+    ids=str,
+)
+def test_subgradients_count_in_every_first_derivative(operator: Operator, directions: Any, result: Any) -> None:
+    """Of |a| + |b| at (2, 0), with slope s taken for |b| at 0."""
+
+    reference = {Operator.GRADIENT: np.sign}
+    case = case_at(_absolute, [2.0, 0.0], operator=operator, directions=directions, reference=reference)
+    for slope, expected in ((0.0, Verdict.PASS), (0.5, Verdict.SUBGRADIENT), (-1.0, Verdict.SUBGRADIENT)):
+        assert verdict_of(Judge(case)(result(slope)), quantity(operator)) == expected
+    assert verdict_of(Judge(case)(result(1.5)), quantity(operator)) == Verdict.FAIL
 
 
 def test_zeros_where_a_kink_allows_them_are_a_subgradient() -> None:
