@@ -265,6 +265,23 @@ def test_every_operator_compiles_to_one_graph():
             np.testing.assert_allclose(g, w, rtol=1e-14, atol=1e-15, err_msg=operator)
 
 
+@pytest.mark.xdist_group("torch_compile")
+def test_one_process_compiles_more_functions_than_dynamo_keeps_for_a_code_object():
+    if not (os.environ.get("CI") or shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    backend = opened("torch:compile")
+    import torch
+
+    x = backend.to_var(np.array([1.0, 2.0, 3.0]))
+
+    def prepared(k):
+        return backend.prepare(O.GRADIENT, lambda x: backend.xp.sum(x * x) * k, [x])
+
+    runs = [prepared(float(k)) for k in range(torch._dynamo.config.recompile_limit + 1)]
+    for k, run in enumerate(runs):
+        np.testing.assert_allclose(backend.to_numpy(run(x)[0]), 2.0 * k * np.array([1.0, 2.0, 3.0]), rtol=1e-15)
+
+
 def test_compile_says_why_it_cannot():
     backend = opened("torch:compile")
     x = backend.to_var(CUBE_AT)

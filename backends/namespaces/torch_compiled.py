@@ -19,7 +19,7 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared
     Unsupported
         With what dynamo or inductor cannot do.
     """
-    run: Prepared = task.torch.compile(_TRANSFORMS[operator](task), fullgraph=True, dynamic=False)
+    run: Prepared = task.torch.compile(_alone(_TRANSFORMS[operator](task)), fullgraph=True, dynamic=False)
     with warnings.catch_warnings():
         # Importing inductor makes torch 2.13 warn about its own use of torch.jit.
         warnings.simplefilter("ignore")
@@ -29,6 +29,20 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared
             reason = (str(error).strip().splitlines() or [""])[0]
             raise Unsupported(f"torch.compile(fullgraph=True): {type(error).__name__}: {reason}") from error
     return run
+
+
+def _alone(transformed: Prepared) -> Prepared:
+    """The same function with a code object of its own.
+
+    Dynamo keeps its graphs by code object, tries their guards in order at every call and refuses a ninth. All
+    results of one transform share their code: without this the ninth operator of a process would be unsupported.
+    """
+
+    def call(*given: Var) -> Var:
+        return transformed(*given)
+
+    call.__code__ = call.__code__.replace()
+    return call
 
 
 def _closed(f: Function, given: Sequence[Var], argnums: tuple[int, ...]) -> Prepared:
