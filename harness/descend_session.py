@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+import problems
 from harness import arms, session, studies
 from harness.client import WorkerError
 from harness.descent import Trace, revived
@@ -65,7 +66,8 @@ def descend(options: argparse.Namespace) -> int:
 
 def _work(options: argparse.Namespace) -> _Work:
     """Names checked before anything starts."""
-    planned = plan([options.problem], options.backend or DEFAULT_BACKENDS, dtypes=options.dtype or ("float64",))
+    specs, dtypes = options.backend or DEFAULT_BACKENDS, tuple(dict.fromkeys(options.dtype)) or ("float64",)
+    planned = plan([options.problem], specs, dtypes=dtypes, sizes=_sizes(options.problem))
     able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
     if not able:
         raise PlanError(
@@ -77,30 +79,38 @@ def _work(options: argparse.Namespace) -> _Work:
         raise PlanError(f"got descent {options.descent!r}, {choices}")
     wanted = Plan(tuple(able), planned.sources, planned.cells, planned.adapters, planned.seed)
     settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
-    dtypes = tuple(dict.fromkeys(options.dtype)) or ("float64",)
     return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
 
 
-def _known() -> list[str]:
-    from problems import available
+def _sizes(name: str) -> list[str]:
+    """Any size that the problem has: a descent brings its own inputs."""
+    try:
+        return [next(iter(problem.sizes)) for problem in problems.load(name)]
+    except problems.ProblemError as error:
+        raise PlanError(str(error)) from error
 
-    return [p.name for p in available().values() if p.descent or p.name in _WITHOUT_DESCENT]
+
+def _known() -> list[str]:
+    return [p.name for p in problems.available().values() if p.descent or p.name in _WITHOUT_DESCENT]
 
 
 def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console) -> set[str]:
     """Run one problem and print it; the statuses that occurred."""
     if problem.name in _WITHOUT_DESCENT:
         return _WITHOUT_DESCENT[problem.name](work, problem, pool, out)
-    traces, statuses = [], set()
-    for row, trace in _descents(work, problem, pool):
-        statuses.add(row.status)
-        folder.add({"descents": [row], "steps": _steps(row, trace)})
-        _tell(row)
-        if trace is not None:
-            traces.append(trace)
-    if traces:
-        show(studies.sheets(problem, traces), out)
-    else:
+    traces: list[Trace] = []
+    statuses: set[str] = set()
+    try:
+        for row, trace in _descents(work, problem, pool):
+            statuses.add(row.status)
+            folder.add({"descents": [row], "steps": _steps(row, trace)})
+            _tell(row)
+            traces += [trace] if trace else []
+    finally:
+        # Shown after an interruption too: what has finished is worth reading.
+        if traces:
+            show(studies.sheets(problem, traces), out)
+    if not traces:
         out.print(f"No descent of {problem.name} ran; why stands in descents.csv.", soft_wrap=True)
     return statuses
 

@@ -323,9 +323,10 @@ def _adapt(
     params: Vars = run.vars(run.inputs.differentiated)
     value, grads = both(*params, *data)
     loss = float(value)
-    tested = loss if after else math.inf
+    inf = math.inf
+    tested = loss if after else inf
     # Written so that a loss that is nan or infinite ends the loop.
-    while n < limit and tested > stop and -math.inf < loss < math.inf:
+    while n < limit and tested > stop and -inf < loss < inf:
         if alpha < smallest and restarts < rule.max_restarts:
             restarts += 1
             params, alpha = _restarted(run, params, rule, stream, restarts), run.rule.optimizer.learning_rate

@@ -12,6 +12,9 @@ from rich.table import Table
 
 from harness.studies import Sheet
 
+#: Four decimals suit the rows of a matrix with entries in between.
+_SMALL, _LARGE = 1e-3, 1e4
+
 
 def show(found: Sequence[Sheet], console: Console) -> None:
     """Print sheets one below the other, each note under its table."""
@@ -37,11 +40,12 @@ def _table(sheet: Sheet) -> Table:
 
 
 def text(cell: Any) -> str:
-    """A cell in words: integers in full, floats to six digits, one row of a matrix to four decimals."""
+    """A cell in words: integers in full, floats to six digits, one row of a matrix to four places."""
     if cell is None:
         return ""
     if isinstance(cell, np.ndarray):
-        return " ".join(f"{v:7.4f}" for v in cell)
+        fixed = np.all(np.abs(cell) < _LARGE) and (np.any(np.abs(cell) >= _SMALL) or not np.any(cell))
+        return " ".join(f"{v:7.4f}" if fixed else f"{v:10.3e}" for v in cell)
     if isinstance(cell, (float, np.floating)):
         return f"{cell:.6g}"
     return str(cell)

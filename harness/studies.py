@@ -61,7 +61,7 @@ def overview(traces: Sequence[Trace]) -> Sheet:
         losses = _span([t.final_loss for t in group])
         rows.append((name, start, _span([t.iterations for t in group]), losses, *times))
     columns = ("descent", "start", "updates", "last loss", *specs)
-    return Sheet(f"Descents of {traces[0].problem}: updates, loss, time", columns, tuple(rows), _unreached(traces))
+    return Sheet(f"Descents of {traces[0].problem}: updates, loss, time", columns, tuple(rows), _remarks(traces))
 
 
 def way_down(traces: Sequence[Trace]) -> list[Sheet]:
@@ -302,13 +302,18 @@ def _span(values: Sequence[float]) -> str:
     return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
 
 
-def _unreached(traces: Sequence[Trace]) -> str:
-    """One line for each descent that did not reach its stop rule, with its first reason."""
+def _remarks(traces: Sequence[Trace]) -> str:
+    """The restarts of each start; for each descent that did not reach its stop rule its first reason."""
+    restarts = [
+        f"{descent}, start {start}: {_span([t.restarts for t in group])} restarts"
+        for (descent, start), group in _grouped(traces, "descent", "start").items()
+        if any(t.restarts for t in group)
+    ]
     reasons: dict[str, str] = {}
     for t in traces:
         if not t.converged:
             reasons.setdefault(t.descent, f"{t.descent}: {t.message}")
-    return "\n".join(reasons.values())
+    return "\n".join([*restarts, *reasons.values()])
 
 
 def _seconds(value: float) -> str:

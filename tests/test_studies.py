@@ -84,6 +84,10 @@ def test_the_overview_has_a_row_for_each_start_and_a_time_for_each_backend() -> 
     assert found.rows[0][5] == "2.1 ms"
     assert found.rows[1][5] == "-"
     assert found.note == "fresh: no"
+    restarts = restarted().restarts
+    assert studies.overview([restarted()]).note == (
+        f"fresh, start 0: {restarts} restarts\nfresh: loss 2.4 after 3000 updates, expected at most 0.001"
+    )
 
 
 def test_the_way_down_goes_from_the_first_to_the_last_iteration_and_counts_restarts() -> None:
@@ -261,6 +265,7 @@ def test_conventions_are_one_row_a_backend() -> None:
         (math.nan, "nan"),
         ("x", "x"),
         (np.array([1, -2.5]), " 1.0000 -2.5000"),
+        (np.array([1e9, 0]), " 1.000e+09  0.000e+00"),
     ],
 )
 def test_a_cell_in_words(cell: Any, words: str) -> None:
@@ -305,6 +310,46 @@ def test_descend_shows_an_arm(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     code, out, _ = descends(capsys, "planar_arm", "-b", "manual", "--out", tmp_path)
     assert code == 0
     assert "Reverse rows against forward columns" in out
+
+
+#: (x - 3)^2 + (y + 1)^2 from (0, 0) with rate 1/4: each update halves the distance, and the loss is 10 / 4^n.
+MINE = """
+import numpy as np
+from problems import Descent, Inputs, Problem
+from vocabulary import Optimizer
+
+def start(seed):
+    return Inputs((np.zeros(()), np.zeros(())))
+
+PROBLEM = Problem(
+    name="mine", title="", source="", sizes={"tiny": 2}, inputs=lambda rng, n: start(0),
+    objective=lambda x, y, *, xp: (x - 3.0) * (x - 3.0) + (y + 1.0) * (y + 1.0),
+    descent={
+        "down": Descent(Optimizer("sgd", 0.25), start, max_iterations=3, follow={"half": lambda x, y: x / 2}),
+        "away": Descent(Optimizer("sgd", 1e200), start, stop_loss=0.1),
+    },
+)
+"""
+
+
+def test_descend_takes_a_users_problem_with_sizes_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    code, out, _ = descends(capsys, file, "-b", "numpy", "--out", tmp_path / "out")
+    assert code == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    down, away = (row for _, row in read(folder / "descents.csv", DescentRow).iterrows())
+    assert (down["iterations"], down["final_loss"], json.loads(down["last_point"])) == (3, 10 / 64, [2.625, -0.875])
+    assert (away["final_loss"], away["message"]) == (
+        math.inf,
+        "the loss is inf after 1 updates: take a smaller learning rate",
+    )
+    steps = read(folder / "steps.csv", StepRow)
+    assert [json.loads(extra) for extra in steps["extra"][:4]] == [{"half": x / 2} for x in (0, 1.5, 2.25, 2.625)]
+    assert "Half at the first and the last iteration (numpy)" in out
+    assert f"away: {away['message']}" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
