@@ -1,0 +1,267 @@
+"""`compile`: a transformed function as generated code, one specialisation for each form of its arguments."""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from backends.numpy_autodiff import transforms
+from backends.numpy_autodiff.compiler import scalars
+from backends.numpy_autodiff.compiler.emit import Source, emit
+from backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
+from backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
+from backends.numpy_autodiff.tracing import Node
+from backends.numpy_autodiff.trees import flatten
+
+ALL_REWRITES: dict[str, str] = REWRITES | {
+    "reuse": "write into arrays that are not needed any more",
+    "scalars": "single float64 numbers as Python floats",
+}
+_MOST_SPECIALISATIONS = 8
+_OTHER = object()
+Function = Callable[..., Any]
+
+
+def _give_up(*_args: Any) -> Any:
+    return _OTHER
+
+
+@final
+class Compiled:
+    """A callable made by `compile`.
+
+    Attributes
+    ----------
+    traces : int
+        How often the function has been captured: once for each form of the arguments (containers, shapes, dtypes,
+        values of integers, booleans and other Python constants), and again where a derivative rule takes another way.
+    """
+
+    def __init__(self, f: Function, operator: str, argnums: int | tuple[int, ...], rewrites: frozenset[str]) -> None:
+        self._f = f
+        self._operator = operator
+        self._argnums = argnums
+        self._rewrites = rewrites
+        self._lock = threading.Lock()
+        self._made: dict[Any, list[_Specialisation]] = {}
+        self.traces = 0
+        #: The fastest way in: the first specialisation itself where all arguments are arrays, else the search.
+        self.entry: Function = self._search
+        self._arity = -1
+
+    def __call__(self, *args: Any) -> Any:
+        """As the eager operator."""
+        return self.entry(*args) if len(args) == self._arity else self._search(*args)
+
+    @property
+    def source(self) -> str:
+        """The generated Python source, of all specialisations."""
+        return "\n\n".join(s.text for found in self._made.values() for s in found)
+
+    def transformed(self, *given: Any) -> Any:
+        """The same by the eager transforms."""
+        return _OPERATORS[self._operator](self._f, self._argnums, given)
+
+    def _search(self, *args: Any) -> Any:
+        leaves, rebuild = flatten(args)
+        if any(isinstance(x, Node) for x in leaves):
+            return self.transformed(*args)
+        leaves = [_canonical(x) for x in leaves]
+        key = (_form(args), *map(_leaf_key, leaves))
+        tried = 0
+        while True:
+            found = self._made.get(key, ())
+            for made in found[tried:]:
+                out = made.run(leaves)
+                if out is not _OTHER:
+                    return out
+            tried = len(found)
+            if tried >= _MOST_SPECIALISATIONS:
+                return self.transformed(*args)
+            with self._lock:
+                if len(self._made.get(key, ())) == tried:
+                    self._specialise(key, args, leaves, rebuild, first=not tried)
+
+    def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, first: bool) -> None:
+        graph = optimize(capture(self.transformed, leaves, rebuild), self._rewrites)
+        inputs = [x for x in leaves if is_input(x)]
+        source = None
+        if first and "scalars" in self._rewrites:
+            source = scalars.emit(graph, self._operator, inputs)
+        if source is None:
+            source = emit(graph, self._operator, inputs, "reuse" in self._rewrites)
+        self.traces += 1
+        made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, leaves)
+        self._made[key] = [*self._made.get(key, ()), made]
+        plain = len(args) == len(leaves) and all(is_input(x) for x in leaves)
+        if self.traces == 1 and plain and not any(isinstance(a, (tuple, list, dict)) for a in args):
+            self.entry, self._arity = made.function, len(args)
+
+
+@final
+class _Specialisation:
+    """Generated code for one form of the arguments."""
+
+    def __init__(self, source: Source, filename: str, again: Function, leaves: list[Any]) -> None:
+        self.text = "\n".join(source.lines) + "\n"
+        scope = {**source.names, "again": again}
+        exec(compile_source(self.text, filename), scope)
+        name = self.text[4 : self.text.index("(")]
+        self.function: Function = scope[name]
+        self._classes = [(type(x), getattr(x, "dtype", None)) for x in leaves if is_input(x)]
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        """The results, or ``_OTHER`` where a guard fails."""
+        inputs = [x for x in leaves if is_input(x)]
+        given = [
+            x if type(x) is cls and x.dtype is dtype else np.asarray(x).view(dtype)[... if cls is np.ndarray else ()]
+            for x, (cls, dtype) in zip(inputs, self._classes, strict=True)
+        ]
+        return self.function(*given, again=_give_up)
+
+
+def compile_source(text: str, filename: str) -> Any:
+    """Code whose lines show in tracebacks."""
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    return builtins.compile(text, filename, "exec")
+
+
+def _canonical(x: Any) -> Any:
+    """A Python float or complex number as a NumPy scalar; subclasses of arrays as arrays."""
+    if x.__class__ in (float, complex):
+        return np.asarray(x)[()]
+    return np.asarray(x) if isinstance(x, np.ndarray) and x.__class__ is not np.ndarray else x
+
+
+def _form(tree: Any) -> Any:
+    """What containers the arguments are."""
+    if isinstance(tree, dict):
+        return dict, tuple((k, _form(v)) for k, v in tree.items())
+    if isinstance(tree, (tuple, list)):
+        return type(tree), tuple(map(_form, tree))
+    return None
+
+
+def _leaf_key(x: Any) -> Any:
+    if is_input(x):
+        return x.shape, x.dtype
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype, x.tobytes()
+    try:
+        hash(x)
+    except TypeError:
+        return type(x), id(x)
+    return type(x), x
+
+
+def compile(
+    f: Function,
+    *examples: Any,
+    argnums: int | Sequence[int] = 0,
+    operator: str = "value_and_gradient",
+    rewrites: Sequence[str] = tuple(ALL_REWRITES),
+) -> Compiled:
+    """Trace ``f`` once and make one straight-line NumPy function of its values and derivatives.
+
+    Parameters
+    ----------
+    f
+        A function of arrays, numbers and containers of them. It is called only to be traced: side effects, random
+        numbers and what it reads from outside are compiled in as they were.
+    examples
+        Arguments (and directions, see below) of the shapes and dtypes to trace now. With none, the first call traces.
+        Their floating and complex numbers vary from call to call; integers, booleans and all else are
+        constants, for which another value traces again.
+    argnums
+        Position of the differentiated argument, or positions.
+    operator
+        ``value``, ``gradient``, ``value_and_gradient``; ``jvp`` and ``hvp``, which take one tangent for each
+        of ``argnums`` after the arguments; ``vjp``, which takes one cotangent; ``jacobian`` and ``hessian``.
+    rewrites
+        Which of `ALL_REWRITES` to make.
+
+    Returns
+    -------
+    Compiled
+        Called with arguments like the examples. An integer ``argnums`` gives one derivative, a sequence a tuple.
+
+    Raises
+    ------
+    CompileError
+        If the function branches on a traced value, or a shape depends on one.
+    ValueError
+        If there is no such operator or rewrite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> both = compile(lambda x: np.sum(x * x), np.ones(3))
+    >>> value, gradient = both(np.array([1.0, 2.0, 3.0]))
+    >>> print(value, gradient)
+    14.0 [2. 4. 6.]
+    >>> both.traces
+    1
+    """
+    if operator not in _OPERATORS:
+        raise ValueError(f"got operator {operator!r}, expected one of: {', '.join(_OPERATORS)}")
+    if unknown := set(rewrites) - set(ALL_REWRITES):
+        raise ValueError(f"got rewrites {sorted(unknown)}, expected some of: {', '.join(ALL_REWRITES)}")
+    made = Compiled(f, operator, argnums if isinstance(argnums, int) else tuple(argnums), frozenset(rewrites))
+    if examples:
+        made(*examples)
+    return made
+
+
+def _positions(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else argnums
+
+
+def _chosen(f: Function, argnums: int | tuple[int, ...], args: Sequence[Any]) -> tuple[Function, list[Any]]:
+    """``f`` of the differentiated arguments alone, and their values."""
+    where = _positions(argnums)
+
+    def partial(*values: Any) -> Any:
+        given = list(args)
+        for i, value in zip(where, values, strict=True):
+            given[i] = value
+        return f(*given)
+
+    return partial, [args[i] for i in where]
+
+
+def _jvp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
+    n = len(given) - len(_positions(argnums))
+    partial, xs = _chosen(f, argnums, given[:n])
+    return transforms.jvp(partial, xs, given[n:])[1]
+
+
+def _vjp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
+    partial, xs = _chosen(f, argnums, given[:-1])
+    found = transforms.vjp(partial, *xs)[1](given[-1])
+    return found[0] if isinstance(argnums, int) else found
+
+
+def _hvp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
+    n = len(given) - len(_positions(argnums))
+    partial, xs = _chosen(f, argnums, given[:n])
+    found = transforms.hvp(partial, xs, given[n:])
+    return found[0] if isinstance(argnums, int) else found
+
+
+_OPERATORS: dict[str, Callable[[Function, Any, Sequence[Any]], Any]] = {
+    "value": lambda f, argnums, args: f(*args),  # noqa: ARG005
+    "gradient": lambda f, argnums, args: transforms.grad(f, argnums)(*args),
+    "value_and_gradient": lambda f, argnums, args: transforms.value_and_grad(f, argnums)(*args),
+    "jvp": _jvp,
+    "vjp": _vjp,
+    "hvp": _hvp,
+    "jacobian": lambda f, argnums, args: transforms.jacobian(f, argnums)(*args),
+    "hessian": lambda f, argnums, args: transforms.hessian(f, argnums)(*args),
+}
+
+__all__ = ["ALL_REWRITES", "CompileError", "Compiled", "compile"]

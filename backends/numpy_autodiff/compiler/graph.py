@@ -1,0 +1,194 @@
+"""Capture: one run of a transformed function, forward and backward, as one list of operations.
+
+The arguments are lifted onto a symbolic trace *below* the transform: what the transform's own sweeps compute, they
+compute with nodes of that trace, so it ends up holding the derivative as well, in order of computation.
+
+A derivative rule may look at values (``over`` asks whether a divisor has a zero). Such a branch goes the way of the
+example and leaves an operation ``guard`` in the graph: where it would go the other way at run time, the function
+is captured again. A branch in the user's code raises.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from backends.numpy_autodiff.tracing import Node, Trace, constant
+from backends.numpy_autodiff.transposition import lift
+from backends.numpy_autodiff.trees import Rebuild, flatten
+
+_OWN = "backends.numpy_autodiff."
+#: Functions whose result has a shape that depends on values; the "where" of one argument is told by its arity.
+_SHAPE_BY_VALUE = frozenset({"nonzero", "argwhere", "flatnonzero"})
+
+
+class CompileError(TypeError):
+    """The function cannot be compiled; it can still be differentiated eagerly."""
+
+
+@final
+class Op:
+    """One operation: ``function(*args, **kwargs)``, where ``args`` are operations and constants.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of the result; ``dtype`` is None for a Python number, and for several outputs.
+    scalar
+        The result is a NumPy scalar or a Python number, not an array.
+    """
+
+    __slots__ = ("args", "dtype", "function", "kwargs", "name", "scalar", "shape")
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], like: Any
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.args = tuple(args)
+        self.kwargs = kwargs
+        self.shape: tuple[int, ...] = getattr(like, "shape", ())
+        self.dtype: Any = getattr(like, "dtype", None)
+        self.scalar: bool = like.scalar if isinstance(like, Op) else not isinstance(like, np.ndarray)
+
+    def with_args(self, args: Sequence[Any]) -> Op:
+        """The same operation of other arguments."""
+        return Op(self.name, self.function, args, self.kwargs, self)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def inputs(self) -> list[Op]:
+        """The operations among the arguments."""
+        return [a for a in self.args if isinstance(a, Op)]
+
+
+@final
+class Graph:
+    """Operations in order of computation, with the inputs and the outputs (operations or constants)."""
+
+    __slots__ = ("inputs", "ops", "outputs", "rebuild")
+
+    def __init__(self, inputs: list[Op], ops: list[Op], outputs: list[Any], rebuild: Rebuild) -> None:
+        self.inputs = inputs
+        self.ops = ops
+        self.outputs = outputs
+        self.rebuild = rebuild
+
+
+def _truth(x: Any) -> bool:
+    return bool(x)
+
+
+class _Capture(Trace):
+    """A symbolic trace that lets the engine's own code branch, and remembers which way."""
+
+    __slots__ = ("guards",)
+
+    def __init__(self) -> None:
+        super().__init__(symbolic=True)
+        self.guards: list[tuple[int, Node, bool]] = []
+        self.record = self._record
+
+    def _record(self, node: Node) -> None:
+        name, args = node.call.primitive.name, node.args
+        masked = name == "getitem" and isinstance(args[1], Node) and constant(args[1]).dtype == bool
+        if masked or name in _SHAPE_BY_VALUE or (name == "where" and len(args) == 1):
+            what = "an index by a traced mask" if masked else name
+            raise CompileError(f"got {what}, whose shape depends on values: use np.where, or do not compile")
+        self.nodes.append(node)
+
+    def decide(self, node: Node) -> bool:
+        caller = sys._getframe(2).f_globals.get("__name__", "")
+        if not caller.startswith(_OWN):
+            raise CompileError(
+                "got the truth of a traced value (if, while, and, or) while compiling, which would fix one side for "
+                "all inputs: use np.where, pass the value as an integer or boolean argument, or do not compile"
+            )
+        way = bool(constant(node))
+        self.guards.append((len(self.nodes), node, way))
+        return way
+
+
+def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> Graph:
+    """The graph of ``f(*rebuild(leaves))``, in which floating leaves are inputs and all others are constants.
+
+    Raises
+    ------
+    CompileError
+        Where the graph would depend on values.
+    """
+    trace = _Capture()
+    given = [lift(x, trace) if is_input(x) else x for x in leaves]
+    try:
+        out = f(*rebuild(given))
+    except CompileError:
+        raise
+    except NotImplementedError as error:
+        if "np.add.at" in str(error):
+            raise CompileError("got an index computed from traced values: use np.where, or do not compile") from error
+        raise
+    except TypeError as error:
+        # A refusal of the engine (float(x), an index, np.asarray), not a mistake of the user.
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if frames[-1].f_globals.get("__name__", "").startswith(_OWN):
+            raise CompileError(str(error)) from error
+        raise
+    finally:
+        trace.close()
+    known: dict[int, Op] = {}
+    inputs = []
+    for x, node in zip(leaves, given, strict=True):
+        if node is not x:
+            known[id(node)] = op = Op("input", _truth, (), {}, x)
+            inputs.append(op)
+    found, form = flatten(out)
+    return Graph(inputs, _operations(trace, known), [_argument(x, trace, known) for x in found], form)
+
+
+def is_input(x: Any) -> bool:
+    """Whether a leaf varies from call to call: floating and complex numbers do, all else is compiled in."""
+    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
+
+
+def _operations(trace: _Capture, known: dict[int, Op]) -> list[Op]:
+    ops: list[Op] = []
+    guards = iter([*trace.guards, (len(trace.nodes) + 1, None, True)])
+    at, asked, way = next(guards)
+    for i, node in enumerate([*trace.nodes, None]):
+        while asked is not None and at == i:
+            ops.append(Op("guard", _truth, (known[id(asked)],), {"way": way}, True))
+            at, asked, way = next(guards)
+        if node is None:
+            break
+        name = node.call.primitive.name
+        args = [_argument(a, trace, known) for a in node.args]
+        _check(name, args, node.call.kwargs)
+        op = Op(name, node.call.primitive.function, args, node.call.kwargs, node.value)
+        known[id(node)] = op
+        ops.append(op)
+    return ops
+
+
+def _argument(x: Any, trace: Trace, known: dict[int, Op]) -> Any:
+    if isinstance(x, Node):
+        if x.tape is not trace:
+            raise CompileError("got a variable from outside in a compiled function: pass it as an argument")
+        return known[id(x)]
+    if isinstance(x, np.ndarray):
+        # The caller may change its array later; what is compiled in must not follow, nor keep a large base alive.
+        return x if x.strides == (0,) * x.ndim else x.copy()
+    return x
+
+
+def _check(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    if any(
+        isinstance(x, Node) for x in flatten([list(kwargs.values()), [a for a in args if not isinstance(a, Op)]])[0]
+    ):
+        raise CompileError(f"got a traced value inside an argument of {name}: it cannot be compiled")

@@ -1,0 +1,270 @@
+"""Rewrites of a graph that keep what it computes, nan, inf and -0.0 included.
+
+Exact to the bit: folding of constants, common subexpressions, identities (``1 x = x``, ``x / 1 = x``, ``-(-x) = x``,
+``x + (-y) = x - y``), dead operations. Equal within rounding: an integer power as products, a sum of products as a dot
+product. Not made, because they are wrong for some input: ``0 x = 0`` (inf), ``x + 0 = x`` (-0.0), ``x - x = 0``,
+``x / x = 1``, reordered sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.compiler.graph import Graph, Op
+
+#: What `optimize` can do, in words; `emit` adds its own.
+REWRITES = {
+    "fold": "compute once what does not depend on an argument",
+    "cse": "compute equal expressions once",
+    "identities": "x * 1, x / 1, -(-x), x + (-y), reshape to the same shape",
+    "powers": "x ** n as products",
+    "dot": "sum(a * b) as a dot product",
+    "dead": "leave out what no result needs",
+}
+_LARGEST_POWER = 16
+_LIKE = frozenset({"zeros_like", "ones_like"})
+_COMMUTES = frozenset({"add", "multiply"})
+_BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
+
+
+def optimize(graph: Graph, rewrites: frozenset[str]) -> Graph:
+    """The graph after the named rewrites."""
+    graph = _forward(graph, rewrites)
+    if "dot" in rewrites:
+        graph = _dots(graph)
+    return _alive(graph) if "dead" in rewrites else graph
+
+
+def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
+    """Fold, simplify and share, in one pass in order of computation."""
+    new: dict[Op, Any] = {x: x for x in graph.inputs}
+    seen: dict[Any, Op] = {}
+    ops: list[Op] = []
+
+    def place(op: Op) -> Any:
+        """``op``, or what it is equal to."""
+        if "fold" in rewrites and (folded := _folded(op)) is not None:
+            return folded[0]
+        if "identities" in rewrites:
+            op = _plain_constants(op)
+            same = _identity(op)
+            if same is not op:
+                return place(same) if isinstance(same, Op) and same not in placed else same
+        if "powers" in rewrites and (n := _small_power(op)):
+            return _product(op.args[0], n, op, place)
+        if "cse" in rewrites:
+            key = _key(op)
+            if key in seen:
+                return seen[key]
+            seen[key] = op
+        placed.add(op)
+        ops.append(op)
+        return op
+
+    placed: set[Op] = set(graph.inputs)
+    for op in graph.ops:
+        new[op] = place(op.with_args([new.get(a, a) if isinstance(a, Op) else a for a in op.args]))
+    return Graph(graph.inputs, ops, [new[x] if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
+
+
+def _folded(op: Op) -> tuple[Any] | None:
+    """The value of an operation that needs no argument's value, in a tuple."""
+    if op.name in _LIKE and op.args and isinstance(op.args[0], Op):
+        like = op.args[0]
+        return (op.function(np.broadcast_to(np.zeros((), like.dtype), like.shape), *op.args[1:], **op.kwargs)[...],)
+    if op.inputs:
+        return None
+    with np.errstate(all="ignore"):
+        return (op.function(*op.args, **op.kwargs),)
+
+
+def _plain_constants(op: Op) -> Op:
+    """A constant array of one repeated value as a Python number, where shape and dtype come from the other operand."""
+    if op.name not in _BROADCASTS or op.dtype is None or op.dtype.kind != "f" or op.kwargs:
+        return op
+    args = list(op.args)
+    for i, j in ((0, 1), (1, 0)):
+        other = args[j]
+        if isinstance(args[i], Op) and args[i].name == "broadcast_to" and isinstance(other, Op):
+            small = args[i].args[0]
+            if (
+                other.shape == op.shape
+                and isinstance(small, Op)
+                and small.dtype == op.dtype
+                and other.dtype == op.dtype
+            ):
+                args[i] = small
+        if isinstance(other, Op) and other.shape == op.shape and other.dtype == op.dtype and other.scalar == op.scalar:
+            args[i] = _plain(args[i], op.dtype)
+    return op.with_args(args)
+
+
+def _plain(x: Any, dtype: Any) -> Any:
+    if not isinstance(x, (np.ndarray, np.generic)) or x.dtype != dtype or not x.size or dtype.itemsize > 8:
+        return x
+    first = x.flat[0] if isinstance(x, np.ndarray) else x
+    uniform = x.ndim == 0 or x.strides == (0,) * x.ndim or bool(np.all(x == first))
+    if not uniform or (first == 0 and np.any(np.signbit(x) != np.signbit(first))):
+        return x
+    return float(first)
+
+
+def _identity(op: Op) -> Any:
+    """An older result that ``op`` equals, a simpler operation, or ``op`` itself."""
+    rule = _IDENTITIES.get(op.name)
+    return op if rule is None or op.kwargs else rule(op)
+
+
+def _same_form(x: Any, op: Op) -> bool:
+    return isinstance(x, Op) and x.shape == op.shape and x.dtype == op.dtype and x.scalar == op.scalar
+
+
+def _is_one(x: Any) -> bool:
+    return x.__class__ in (int, float) and x == 1
+
+
+def _multiply(op: Op) -> Any:
+    x, y = op.args
+    if _is_one(y) and _same_form(x, op):
+        return x
+    return y if _is_one(x) and _same_form(y, op) else op
+
+
+def _divide(op: Op) -> Any:
+    x, y = op.args
+    return x if _is_one(y) and _same_form(x, op) else op
+
+
+def _negative(op: Op) -> Any:
+    (x,) = op.args
+    return x.args[0] if isinstance(x, Op) and x.name == "negative" else op
+
+
+def _negated(x: Any) -> bool:
+    return isinstance(x, Op) and x.name == "negative"
+
+
+def _add(op: Op) -> Any:
+    x, y = op.args
+    if _negated(y):
+        return Op("subtract", np.subtract, (x, y.args[0]), {}, op)
+    return Op("subtract", np.subtract, (y, x.args[0]), {}, op) if _negated(x) else op
+
+
+def _subtract(op: Op) -> Any:
+    x, y = op.args
+    return Op("add", np.add, (x, y.args[0]), {}, op) if _negated(y) else op
+
+
+def _unchanged(op: Op) -> Any:
+    x = op.args[0]
+    return x if _same_form(x, op) else op
+
+
+def _transpose(op: Op) -> Any:
+    x = op.args[0]
+    plain = len(op.args) == 1 and isinstance(x, Op) and x.name == "transpose" and len(x.args) == 1
+    return x.args[0] if plain else op
+
+
+_IDENTITIES: dict[str, Callable[[Op], Any]] = {
+    "multiply": _multiply,
+    "divide": _divide,
+    "negative": _negative,
+    "add": _add,
+    "subtract": _subtract,
+    "reshape": _unchanged,
+    "broadcast_to": _unchanged,
+    "astype": _unchanged,
+    "transpose": _transpose,
+}
+
+
+def _small_power(op: Op) -> int:
+    """The exponent of an integer power that is worth unrolling, else 0."""
+    if op.name != "power" or not _same_form(op.args[0], op) or op.dtype.kind not in "fc":
+        return 0
+    n = op.args[1]
+    if n.__class__ not in (int, float) or not math.isfinite(n) or n != int(n) or not 2 <= n <= _LARGEST_POWER:
+        return 0
+    return int(n)
+
+
+def _product(x: Op, n: int, like: Op, place: Callable[[Op], Any]) -> Any:
+    """``x^n`` by squaring: no factor is larger than the result, so nothing overflows that would not anyway."""
+    if n == 1:
+        return x
+    half = _product(x, n // 2, like, place)
+    square = place(Op("multiply", np.multiply, (half, half), {}, like))
+    return place(Op("multiply", np.multiply, (square, x), {}, like)) if n % 2 else square
+
+
+def _key(op: Op) -> Any:
+    args = [_frozen(a) for a in op.args]
+    if op.name in _COMMUTES:
+        args.sort(key=repr)
+    return op.name, id(op.function), tuple(args), _frozen(dict(op.kwargs))
+
+
+def _frozen(x: Any) -> Any:
+    """A key that is equal only for what computes the same: 1 and 1.0, 0.0 and -0.0 differ."""
+    if isinstance(x, (Op, np.ndarray)) or callable(x):
+        return type(x), id(x)
+    if isinstance(x, (tuple, list)):
+        return type(x), tuple(map(_frozen, x))
+    if isinstance(x, dict):
+        return tuple((k, _frozen(v)) for k, v in x.items())
+    if isinstance(x, slice):
+        return slice, x.start, x.stop, x.step
+    return type(x), repr(x)
+
+
+def _dots(graph: Graph) -> Graph:
+    uses = Counter(a for op in graph.ops for a in op.inputs)
+    uses.update(x for x in graph.outputs if isinstance(x, Op))
+    new: dict[Op, Op] = {}
+    for op in graph.ops:
+        if _sums_products(op, uses):
+            a, b = op.args[0].args
+            new[op] = Op("dot", np.dot if len(a.shape) == 1 else np.vdot, (a, b), {}, op)
+    ops = []
+    for op in graph.ops:
+        op = new.get(op, op)
+        for x in op.inputs:
+            if x in new:
+                op.args = tuple(new[a] if isinstance(a, Op) and a in new else a for a in op.args)
+                break
+        ops.append(op)
+    dropped = {op.args[0] for op in new}
+    ops = [op for op in ops if op not in dropped]
+    outputs = [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs]
+    return Graph(graph.inputs, ops, outputs, graph.rebuild)
+
+
+def _sums_products(op: Op, uses: Counter[Op]) -> bool:
+    """Whether this is the sum of all entries of a product that nothing else needs."""
+    x = op.args[0] if op.name == "sum" and op.scalar else None
+    if not isinstance(x, Op) or x.name != "multiply" or uses[x] > 1 or op.kwargs.get("axis") is not None:
+        return False
+    a, b = x.args
+    return _array_like(a, x) and _array_like(b, x)
+
+
+def _array_like(a: Any, x: Op) -> bool:
+    return isinstance(a, Op) and a.shape == x.shape and a.dtype == x.dtype and x.dtype.kind == "f" and not a.scalar
+
+
+def _alive(graph: Graph) -> Graph:
+    """What the results and the guards on the way to them need; a guard only if what it guards is needed."""
+    needed = {x for x in graph.outputs if isinstance(x, Op)}
+    kept: list[Op] = []
+    for op in reversed(graph.ops):
+        if op in needed or op.name == "guard":
+            needed.update(op.inputs)
+            kept.append(op)
+    return Graph(graph.inputs, kept[::-1], graph.outputs, graph.rebuild)
