@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Var, bare
+from backends.interface import Backend, Function, Unsupported, Var, bare
 from vocabulary import Operator, Optimizer
 
 _POLYNOMIAL = """
@@ -61,6 +61,9 @@ class NumpyBackend(Backend):
 
     name: ClassVar[str] = "numpy"
     requires: ClassVar[tuple[str, ...]] = ("numpy",)
+    variants: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"": "recorded at every call", "compiled": "traced once, rewritten, and emitted as straight-line NumPy code"}
+    )
     native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
 
@@ -108,7 +111,8 @@ class NumpyBackend(Backend):
         argnums: tuple[int, ...],
         directions: Sequence[Var],
     ) -> Callable[..., Any]:
-        del directions
+        if self.variant == "compiled":
+            return _compiled(self, operator, f, args, argnums, directions)
         f, engine, n = bare(f), self._engine, len(args)
         direct: dict[Operator, Callable[[], Callable[..., Any]]] = {
             Operator.VALUE: lambda: f,
@@ -120,6 +124,30 @@ class NumpyBackend(Backend):
         if operator in direct:
             return direct[operator]()
         return _directional(engine, operator, f, argnums, n)
+
+
+#: From so many sweeps on, a Jacobian or Hessian calls one compiled sweep many times, not one long function once.
+_MOST_SWEEPS = 32
+
+
+def _compiled(
+    backend: NumpyBackend,
+    operator: Operator,
+    f: Function,
+    args: Sequence[Var],
+    argnums: tuple[int, ...],
+    directions: Sequence[Var],
+) -> Callable[..., Any]:
+    from backends.derived import derive
+    from backends.numpy_autodiff import compiler
+
+    wide = sum(np.size(args[i]) for i in argnums) > _MOST_SWEEPS
+    if wide and operator in (Operator.JACOBIAN, Operator.HESSIAN):
+        return derive(backend, operator, f, args, argnums, directions, None)
+    try:
+        return compiler.compile(bare(f), *args, *directions, argnums=argnums, operator=operator.value).entry
+    except compiler.CompileError as error:
+        raise Unsupported(str(error)) from error
 
 
 def _directional(engine: Any, operator: Operator, f: Function, argnums: tuple[int, ...], n: int) -> Callable[..., Any]:
