@@ -125,14 +125,14 @@ def _slogdet_vjp(g: Any, ans: Any, a: Any) -> Any:
     if g_log is not None:
         total = g_log
     if g_sign is not None and a.dtype.kind == "c":
-        turned = -1j * np.real(1j * g_sign * ans[0])
+        turned = np.real(g_sign * ans[0] * 1j) * -1j
         total = turned if total is None else total + turned
     return None if total is None else total[..., None, None] * _log_slope(ans, a)
 
 
 def _slogdet_jvp(t: Any, ans: Any, a: Any) -> Any:
     trace = np.sum(t * _log_slope(ans, a), axis=(-2, -1))
-    return (1j * np.imag(trace) * ans[0] if a.dtype.kind == "c" else None), np.real(trace)
+    return (np.real(trace * -1j) * ans[0] * 1j if a.dtype.kind == "c" else None), np.real(trace)
 
 
 SLOGDET: Primitive = Primitive("slogdet", np.linalg.slogdet, (_slogdet_vjp,), (_slogdet_jvp,))
