@@ -2,8 +2,8 @@
 
 A float64 scalar cotangent says that nothing was broadcast and needs no cast before it reaches an
 input (which casts it to its own dtype), so it is added at once; arrays go through `give`. A Python float is a uniform
-cotangent (see `give`): sums, differences and multiples of one are one again, so that the gradient of ``sum(100 * t**2)``
-is one array operation. Tests compare each of these with its rule.
+cotangent (see `give`): its sums and multiples are numbers too, so that the gradient of
+``sum(100 * t**2)`` is one array operation. Tests compare each of these with its rule.
 """
 
 from __future__ import annotations
@@ -77,6 +77,20 @@ def _times(g: Any, b: Any, a: Any, ans: Any) -> Any:
 
 
 _DOUBLE = np.dtype(float)
+
+
+def _pull_absolute(node: Any, g: Any) -> None:
+    x = node.args[0]
+    a = x.value
+    if a.__class__ is not _ndarray or a.dtype.kind == "c":
+        give(x, rules.absolute_vjp(g, node.value, a), node.value)
+        return
+    d = np.sign(a)
+    if g.__class__ is not float:
+        d = g * d
+    elif g != 1.0:
+        d *= g
+    give(x, d, node.value)
 
 
 def _pull_left_factor(node: Any, g: Any) -> None:
@@ -173,6 +187,9 @@ FROM = Call(rules.SUBTRACT, (1,), pull=_pull_from)
 NEGATIVE = Call(rules.NEGATIVE, (0,), pull=_pull_negative)
 SCALE = Call(rules.MULTIPLY, (0,), pull=_pull_scale)
 POWER = Call(rules.POWER, (0,), pull=_pull_power)
+ADD_ARRAY = Call(rules.ADD, (0,), pull=_pull_left)
+SUBTRACT_ARRAY = Call(rules.SUBTRACT, (0,), pull=_pull_left)
+MULTIPLY_ARRAY = Call(rules.MULTIPLY, (0,), pull=_pull_left_factor)
 
 for _primitive, _where, _sweep in (
     (rules.ADD, (0, 1), _pull_add),
@@ -185,5 +202,6 @@ for _primitive, _where, _sweep in (
     (rules.MULTIPLY, (0,), _pull_left_factor),
     (rules.MULTIPLY, (1,), _pull_right_factor),
     (rules.NEGATIVE, (0,), _pull_negative),
+    (rules.ABSOLUTE, (0,), _pull_absolute),
 ):
     _primitive.specialise(_where, _sweep)

@@ -194,10 +194,7 @@ def _pull(node: Any, g: Any) -> None:
 
 def _alike(ans: Any, values: Sequence[Any], where: Sequence[int]) -> bool:
     shape = ans.shape
-    for i in where:
-        if values[i].shape != shape:
-            return False
-    return True
+    return all(values[i].shape == shape for i in where)
 
 
 def give(parent: Any, d: Any, ans: Any) -> None:
@@ -232,9 +229,8 @@ def give(parent: Any, d: Any, ans: Any) -> None:
 
 def _references() -> int:
     """What `getrefcount` says in `give` of an array that only a ``flow`` holds: found out by the same steps."""
-    parent = Scatter(np.zeros(1), 0, None)
-    parent.parts = np.zeros(1)
-    h = parent.parts
+    parent = [np.zeros(1)]
+    h = parent[0]
     return getrefcount(h)
 
 
@@ -358,9 +354,12 @@ class Scatter:
 
 def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
     out = np.zeros(shape, dtype)
-    for index, part in zip(indices, parts, strict=True):
+    for i, (index, part) in enumerate(zip(indices, parts, strict=True)):
         if is_basic(index):
-            out[index] += part
+            if i:
+                out[index] += part
+            else:
+                out[index] = part
         else:
             np.add.at(out, index, part)
     return out

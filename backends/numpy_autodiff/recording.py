@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.primitive import fit
-from backends.numpy_autodiff.tracing import Node, Trace, constant, take_flow
+from backends.numpy_autodiff.tracing import Node, Trace, constant, ended, take_flow
 from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten
 
@@ -75,8 +75,11 @@ class Recording:
         self.values: list[Any] = []
         self.rebuild_inputs: list[tuple[int, Rebuild]] = []
         for i in argnums:
-            if given[i].__class__ is np.ndarray or given[i].__class__ is np.float64:
-                value = differentiable(given[i])
+            value = given[i]
+            cls = value.__class__
+            if cls is float or cls is np.float64 or (cls is np.ndarray and value.shape and value.dtype.kind in "fc"):
+                if cls is float:
+                    value = np.float64(value)
                 node = given[i] = lift(value, self.tape)
                 self.inputs.append(node)
                 self.values.append(value)
@@ -93,9 +96,9 @@ class Recording:
             for node, t in zip(self.inputs, tangents, strict=True):
                 node.flow = t
         try:
-            out = f(*given, **(kwargs or {}))
+            out = f(*given, **kwargs) if kwargs else f(*given)
         finally:
-            self.tape.close()
+            self.tape.record = ended
         self.aux = None
         if has_aux:
             out, aux = out
@@ -117,6 +120,8 @@ class Recording:
 
     def input_trees(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """One container per differentiated argument."""
+        if len(leaves) == len(self.rebuild_inputs) and all(found is _ALONE for found in self.rebuild_inputs):
+            return tuple(leaves)
         trees, start = [], 0
         for count, rebuild in self.rebuild_inputs:
             trees.append(rebuild(list(leaves[start : start + count])))
@@ -128,10 +133,12 @@ class Recording:
         seen = {id(t) for t in taken} if taken else set()
         found = []
         for node, value in zip(self.inputs, self.values, strict=True):
-            g = take_flow(node)
+            g = node.flow
             if g.__class__ is np.float64 and value.__class__ is np.float64:
+                node.flow = None
                 found.append(g)
                 continue
+            g = take_flow(node)
             if g is None:
                 plain = constant(value)
                 g = np.zeros_like(plain) if plain.shape else plain.dtype.type(0)

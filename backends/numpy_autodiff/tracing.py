@@ -47,7 +47,8 @@ class TraceError(RuntimeError):
     """A traced value was used where its trace does not reach."""
 
 
-def _ended(node: Node) -> NoReturn:
+def ended(node: Node) -> NoReturn:
+    """What recording on a closed trace does."""
     raise TraceError(
         f"got a traced value in {node.call.primitive.name} after the function it belongs to has returned, "
         "expected it to be used inside only: return it from the function (or with has_aux=True)"
@@ -103,7 +104,7 @@ class Trace:
 
     def close(self) -> None:
         """Any later operation on a node of this trace raises `TraceError`."""
-        self.record = _ended
+        self.record = ended
 
 
 class Node:
@@ -160,7 +161,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         owner = args[0]
         if not isinstance(owner, Node):
             return primitive.function(owner, **kwargs) if kwargs else primitive.function(owner)
-        where = _FIRST
+        where: tuple[int, ...] = _FIRST
         values: Sequence[Any] = (owner.value,)
         nested = isinstance(owner.value, Node)
     else:

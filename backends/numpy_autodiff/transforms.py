@@ -57,7 +57,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         r = Recording(f, args, where, kwargs=kwargs, has_aux=has_aux)
         leaf = _scalar_output(r)
         value = r.value(leaf)
-        if r.traced(leaf):
+        if value is not leaf:
             leaf.flow = _ONE if value.__class__ is np.float64 else constant(value).dtype.type(1)
             consume_back(r.tape.nodes)
         found = r.input_trees(r.gradients())

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.tracing import INPUT, Node, Trace, constant, consume_back, take_flow
+from backends.numpy_autodiff.variable import Variable
+
+_new = object.__new__
 
 
 def lift(value: Any, trace: Trace) -> Any:
     """An input variable of ``trace``."""
-    from backends.numpy_autodiff.variable import Variable
-
-    node = object.__new__(Variable)
+    node = _new(Variable)
     node.value = value
     node.tape = trace
     node.call = INPUT

@@ -28,6 +28,7 @@ from backends.numpy_autodiff.tracing import Node, apply
 
 _new = object.__new__
 _SEQUENCE = (list, tuple)
+_ndarray = np.ndarray
 _add, _subtract, _multiply = elementwise.ADD, elementwise.SUBTRACT, elementwise.MULTIPLY
 _divide, _power, _negative = elementwise.DIVIDE, elementwise.POWER, elementwise.NEGATIVE
 
@@ -114,6 +115,8 @@ class Variable(Node):
             value, call = self.value + other.value, fast.ADD
         elif cls is float or cls is int:
             value, call, trace = self.value + other, fast.SHIFT, self.tape
+        elif cls is _ndarray:
+            value, call, trace = self.value + other, fast.ADD_ARRAY, self.tape
         else:
             return apply(_add, (self, _operand(other)))
         out = _new(Variable)
@@ -126,9 +129,16 @@ class Variable(Node):
         return out
 
     def __radd__(self, other: Any) -> Any:
-        if other.__class__ is float or other.__class__ is int:
-            return self.__add__(other)
-        return apply(_add, (_operand(other), self))
+        if other.__class__ is not float and other.__class__ is not int:
+            return apply(_add, (_operand(other), self))
+        out = _new(Variable)
+        out.value = self.value + other
+        out.tape = trace = self.tape
+        out.call = fast.SHIFT
+        out.args = (self, other)
+        out.flow = None
+        trace.record(out)
+        return out
 
     def __sub__(self, other: Any) -> Any:
         cls = other.__class__
@@ -139,6 +149,8 @@ class Variable(Node):
             value, call = self.value - other.value, fast.SUBTRACT
         elif cls is float or cls is int:
             value, call, trace = self.value - other, fast.SHIFT_BACK, self.tape
+        elif cls is _ndarray:
+            value, call, trace = self.value - other, fast.SUBTRACT_ARRAY, self.tape
         else:
             return apply(_subtract, (self, _operand(other)))
         out = _new(Variable)
@@ -171,6 +183,8 @@ class Variable(Node):
             value, call = self.value * other.value, fast.MULTIPLY
         elif cls is float or cls is int:
             value, call, trace = self.value * other, fast.SCALE, self.tape
+        elif cls is _ndarray:
+            value, call, trace = self.value * other, fast.MULTIPLY_ARRAY, self.tape
         else:
             return apply(_multiply, (self, _operand(other)))
         out = _new(Variable)
@@ -183,9 +197,16 @@ class Variable(Node):
         return out
 
     def __rmul__(self, other: Any) -> Any:
-        if other.__class__ is float or other.__class__ is int:
-            return self.__mul__(other)
-        return apply(_multiply, (_operand(other), self))
+        if other.__class__ is not float and other.__class__ is not int:
+            return apply(_multiply, (_operand(other), self))
+        out = _new(Variable)
+        out.value = self.value * other
+        out.tape = trace = self.tape
+        out.call = fast.SCALE
+        out.args = (self, other)
+        out.flow = None
+        trace.record(out)
+        return out
 
     def __pow__(self, other: Any) -> Any:
         if other.__class__ is int and 2 <= other <= 4:

@@ -78,7 +78,8 @@ POWER: Primitive = both(_power, _power_x, _power_y, name="power")
 FLOAT_POWER: Primitive = both(np.float_power, _power_x, _power_y)
 
 
-def _absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
+def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
+    """``g x / |x|``, conjugated: the transpose; 0 at 0."""
     return g * over(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
 
 
@@ -86,7 +87,7 @@ def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
     return over(np.real(np.conj(x) * t), ans) if x.dtype.kind == "c" else t * np.sign(x)
 
 
-ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (_absolute_vjp,), (_absolute_jvp,), pointwise=True)
+ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (absolute_vjp,), (_absolute_jvp,), pointwise=True)
 FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
 IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: -1j * g,), (lambda t, ans, x: np.imag(t),))

@@ -6,20 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive, Scatter
+from backends.numpy_autodiff.primitive import Primitive, Scatter, give, spread
 from backends.numpy_autodiff.rules.building import linear
+from backends.numpy_autodiff.tracing import apply
 
 
 def _getitem(x: Any, index: Any) -> Any:
     return x[index]
 
 
+def _pull_getitem(node: Any, g: Any) -> None:
+    x, index = node.args
+    give(x, Scatter(x.value, index, spread(g, node.value) if g.__class__ is float else g), node.value)
+
+
 GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(x, index, g))
+
+GETITEM.specialise((0,), _pull_getitem)
 
 
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]``, basic or advanced; a list is an index array."""
-    return GETITEM(x, np.asarray(index) if isinstance(index, list) and index else index)
+    return apply(GETITEM, (x, np.asarray(index) if isinstance(index, list) and index else index))
 
 
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:

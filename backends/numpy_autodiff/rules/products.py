@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.primitive import Primitive, give, spread
 
 
 def _t(x: Any) -> Any:
@@ -50,6 +50,23 @@ MATMUL: Primitive = Primitive(
     (_matmul_x, _matmul_y),
     (lambda t, ans, x, y: MATMUL(t, y), lambda t, ans, x, y: MATMUL(x, t)),
 )
+
+
+def _pull_matmul(node: Any, g: Any) -> None:
+    """Both arguments of a product of matrices at once."""
+    x, y = node.args
+    a, b = x.value, y.value
+    if g.__class__ is float:
+        g = spread(g, node.value)
+    if len(a.shape) == 2 == len(b.shape):
+        give(x, _product(g, b.T), a)
+        give(y, _product(a.T, g), b)
+    else:
+        give(x, _matmul_x(g, None, a, b), a)
+        give(y, _matmul_y(g, None, a, b), b)
+
+
+MATMUL.specialise((0, 1), _pull_matmul)
 
 
 def dot(a: Any, b: Any) -> Any:
