@@ -86,7 +86,7 @@ def test_the_overview_has_a_row_for_each_start_and_a_time_for_each_backend() -> 
     assert found.note == "fresh: no"
     restarts = restarted().restarts
     assert studies.overview([restarted()]).note == (
-        f"fresh, start 0: {restarts} restarts\nfresh: loss 2.4 after 3000 updates, expected at most 0.001"
+        f"fresh, start 0: {restarts} restarts\nfresh: {restarted().message}"
     )
 
 
