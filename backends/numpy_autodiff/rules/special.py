@@ -195,12 +195,37 @@ def _weights_rule(g: Any, ans: Any, _x: Any, axis: Any) -> Any:
 WEIGHTS: Primitive = Primitive("softmax", _weights, (_weights_rule,), (_weights_rule,))
 
 
-def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+def _shifted(x: Any, axis: Any) -> tuple[Any, Any, Any]:
+    """The maximum (0 if infinite), ``x`` minus it, and log of the sum of exp of that, where all digits of small
+    terms count: one maximum is the 1 of log1p."""
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    finite = np.where(np.isfinite(top), top, x.dtype.type(0))
-    with np.errstate(divide="ignore"):
-        found = np.log(np.sum(np.exp(x - finite), axis=axis, keepdims=True)) + finite
+    shift = np.where(np.isfinite(top), top, x.dtype.type(0))
+    moved = x - shift
+    ties = np.equal(x, top)
+    rest = np.sum(np.exp(np.where(ties, x.dtype.type(-np.inf), moved)), axis=axis, keepdims=True)
+    count = np.sum(ties, axis=axis, keepdims=True, dtype=x.dtype) - 1
+    # Of infinities (and of nothing) the maximum itself is the answer.
+    return shift, moved, np.where(np.equal(shift, top), np.log1p(rest + np.maximum(count, 0)), top)
+
+
+def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    shift, _, total = _shifted(x, axis)
+    found = shift + total
     return found if keepdims else np.squeeze(found, axis=axis)[()]
+
+
+def _log_softmax(x: Any, axis: Any) -> Any:
+    _, moved, total = _shifted(x, axis)
+    with np.errstate(invalid="ignore"):
+        return (moved - total)[()]
+
+
+LOG_SOFTMAX: Primitive = Primitive(
+    "log_softmax",
+    _log_softmax,
+    (lambda g, ans, x, axis: g - WEIGHTS(x, axis) * np.sum(g, axis=axis, keepdims=True),),
+    (lambda t, ans, x, axis: t - np.sum(t * WEIGHTS(x, axis), axis=axis, keepdims=True),),
+)
 
 
 def _logsumexp_vjp(g: Any, _ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -244,5 +269,4 @@ def softmax(x: Any, axis: Any = None) -> Any:
 
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """As `scipy.special.log_softmax`."""
-    x = _array(x)
-    return x - LOGSUMEXP(x, axis, True)
+    return LOG_SOFTMAX(_array(x), axis)
