@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Unsupported, Var, bare
+from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan
 from vocabulary import Operator, Optimizer
 
 _POLYNOMIAL = """
@@ -94,11 +94,7 @@ class NumpyBackend(Backend):
         return rule(params, grads, state, **{name: getattr(optimizer, name) for name in names})  # type: ignore[no-any-return]
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        carry, ys = init, []
-        for x in xs:
-            carry, y = f(carry, x)
-            ys.append(y)
-        return carry, self.xp.stack(ys)
+        return python_scan(self.xp, f, init, xs)
 
     def block(self, out: Any) -> Any:
         return out

@@ -354,26 +354,9 @@ class TensorFlowBackend(Backend):
             raise Unsupported(f"XLA cannot compile this: {error.message.splitlines()[0]}") from error
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        """`tf.while_loop`; the first round is unrolled, since it tells what ``f`` returns."""
-        tf = self._tf
-        n = tf.nest.flatten(xs)[0].shape[0]
-        if n == 0:
-            _, y = f(init, tf.nest.map_structure(lambda x: tf.zeros(x.shape[1:], x.dtype), xs))
-            return init, tf.nest.map_structure(lambda leaf: tf.zeros((0, *leaf.shape), leaf.dtype), y)
-        carry, y = f(init, tf.nest.map_structure(lambda x: x[0], xs))
-        arrays = tf.nest.map_structure(
-            lambda leaf: tf.TensorArray(leaf.dtype, size=n, element_shape=leaf.shape).write(0, leaf), y
-        )
+        from backends.namespaces.tensorflow_scan import scan
 
-        def body(i: Var, carry: Any, arrays: Any) -> tuple[Any, Any, Any]:
-            carry, y = f(carry, tf.nest.map_structure(lambda x: x[i], xs))
-            return i + 1, carry, tf.nest.map_structure(lambda array, leaf: array.write(i, leaf), arrays, y)
-
-        # XLA differentiates a loop only if it knows how long it can be.
-        _, carry, arrays = tf.while_loop(
-            lambda i, *_: i < n, body, (tf.constant(1), carry, arrays), maximum_iterations=n - 1
-        )
-        return carry, tf.nest.map_structure(lambda array: array.stack(), arrays)
+        return scan(f, init, xs)
 
     def block(self, out: Any) -> Any:
         """TensorFlow's CPU kernels are done when the call returns; accelerators are waited for."""

@@ -184,28 +184,14 @@ def looped(name: str, x: Any, a: Any) -> Any:
     return carry + total
 
 
-#: Backend -> loops that its scan cannot do yet; a loop that has come to work fails (strict xfail).
-SCAN_GAPS = {
-    "numpy": {"horner": "scan stacks y = None", "pairs": "scan iterates a tuple of xs as if it were the axis"},
-    "tensorflow": {"horner": "scan asks y = None for its dtype"},
-    "tensorflow:eager": {"horner": "scan asks y = None for its dtype"},
-}
-
-
-def known(request: pytest.FixtureRequest, spec: str, name: str) -> None:
-    if reason := SCAN_GAPS.get(spec, {}).get(name):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-
-
 LOOPS: dict[str, Loop] = {"horner": horner, "decay": decay, "pairs": pairs}
 
 
 @pytest.mark.parametrize("operator", [O.VALUE, O.GRADIENT, O.JVP, O.VJP, O.HVP])
 @pytest.mark.parametrize("name", LOOPS)
 @pytest.mark.parametrize("spec", BACKENDS)
-def test_a_scan_and_its_derivatives(request, spec, name, operator):
+def test_a_scan_and_its_derivatives(spec, name, operator):
     """Against the loop as polynomial arithmetic: ``numpy.polynomial`` differentiates it exactly."""
-    known(request, spec, name)
     backend = opened(spec)
     x, a = np.array(0.7), np.array([0.5, -1.0, 2.0, 0.25])
     polynomial = looped(name, np.polynomial.Polynomial([0.0, 1.0]), a)
@@ -218,9 +204,8 @@ def test_a_scan_and_its_derivatives(request, spec, name, operator):
 
 
 @pytest.mark.parametrize("spec", BACKENDS)
-def test_a_scan_with_the_gradient_of_its_inputs(request, spec):
+def test_a_scan_with_the_gradient_of_its_inputs(spec):
     """d(last of c' = x c + a)/da_k = x^(n-1-k)."""
-    known(request, spec, "horner")
     backend = opened(spec)
     a = np.array([0.5, -1.0, 2.0, 0.25])
     (got,) = ask(backend, O.GRADIENT, lambda v, c: horner(backend, v, c), [np.array(0.5), a], argnums=(1,))
