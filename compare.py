@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-EXIT_OK, EXIT_USAGE, EXIT_INTERRUPTED = 0, 2, 130
+EXIT_OK, EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,6 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_OK
+    except OSError as error:
+        from harness.store import StoreError
+
+        if not isinstance(error, StoreError):
+            raise
+        print(f"autodiff-compare: {error}", file=sys.stderr)
+        return EXIT_FAILED
     return code
 
 
@@ -78,6 +85,7 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
     parser.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
     parser.add_argument("--size", action="append", default=[], help="small (default), medium, large")
+    parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
     parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
     parser.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
 
@@ -153,7 +161,7 @@ def _positive(text: str) -> float:
 def _run(options: argparse.Namespace) -> int:
     from harness import session
 
-    return session.run(options)
+    return session.run(options, _parser().parse_args)
 
 
 def _selftest(options: argparse.Namespace) -> int:

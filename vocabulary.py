@@ -47,6 +47,10 @@ class Status(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
 
 
+#: Something broke, as opposed to being absent or wrong; the cause may have been the moment.
+BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
+
+
 class Verdict(enum.StrEnum):
     """How one comparison with a reference ended; only `PASS` and `SUBGRADIENT` speak for a result.
 

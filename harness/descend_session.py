@@ -47,7 +47,7 @@ def descend(options: argparse.Namespace) -> int:
         work = _work(options)
     except PlanError as error:
         return session.usage(str(error))
-    folder = session.open_folder(options, work.seeds[0] if work.seeds else 0, work.settings)
+    folder = session.open_folder(options, work.plan, work.settings)
     if isinstance(folder, int):
         return folder
     pool, out, interrupted = Pool(work.plan, work.settings, folder), session.console(), False
@@ -77,7 +77,9 @@ def _work(options: argparse.Namespace) -> _Work:
     if options.descent is not None and options.descent not in names:
         choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
         raise PlanError(f"got descent {options.descent!r}, {choices}")
-    wanted = Plan(tuple(able), planned.sources, planned.cells, planned.adapters, planned.seed)
+    wanted = Plan(
+        tuple(able), planned.sources, planned.cells, planned.adapters, options.seed[0] if options.seed else planned.seed
+    )
     settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
     return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
 

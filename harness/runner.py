@@ -90,12 +90,21 @@ class Runner:
     def run(self) -> None:
         """Every cell, then the questions; what is finished is in the folder even if this is interrupted."""
         try:
-            for _, cells in itertools.groupby(self.plan.cells, key=lambda cell: cell.group):
-                self._group(list(cells))
+            for cells in self.left():
+                self._group(cells)
             for problem in self.plan.problems:
                 self._questions(problem)
         finally:
             self.pool.close()
+
+    def left(self) -> list[list[Cell]]:
+        """The groups that the folder does not have yet.
+
+        A group in which one cell is missing or broke is computed again whole: pairs and "slower than" need the
+        results and the rounds of all its backends side by side.
+        """
+        groups = [list(cells) for _, cells in itertools.groupby(self.plan.cells, key=lambda cell: cell.group)]
+        return [cells for cells in groups if not self.folder.settled(cell.cell_id for cell in cells)]
 
     def _group(self, cells: Sequence[Cell]) -> None:
         first = cells[0]
@@ -107,10 +116,17 @@ class Runner:
         if self.settings.rounds:
             self._time(right)
         pairs = [PairRow(*first.group, **vars(pair)) for pair in check.pairwise(case, _results(begun))]
-        self.folder.add({"pairs": pairs})
-        for p in begun:
-            row = replace(p.row, flags=" ".join(sorted(p.flags)))
-            self.folder.add({"cells": [row], "checks": p.checks, "samples": p.samples})
+        rows = [replace(p.row, flags=" ".join(sorted(p.flags))) for p in begun]
+        # One line of the log, so that an interrupted run has a group whole or not at all.
+        self.folder.add(
+            {
+                "cells": rows,
+                "checks": [row for p in begun for row in p.checks],
+                "samples": [row for p in begun for row in p.samples],
+                "pairs": pairs,
+            }
+        )
+        for row in rows:
             self.tell(row)
 
     def _begin(self, cell: Cell, case: Case, judge: check.Judge) -> _Progress:
@@ -173,6 +189,9 @@ class Runner:
         if not problem.questions:
             return
         for spec in self.plan.specs:
+            piece = f"questions/{problem.name}/{spec}"
+            if self.folder.settled(done=piece):
+                continue
             try:
                 found = self.pool.request(
                     spec,
@@ -183,7 +202,7 @@ class Runner:
                 )
             except WorkerError:
                 continue
-            self.folder.add({"questions": [QuestionRow(**answer) for answer in found["answers"]]})
+            self.folder.add({"questions": [QuestionRow(**answer) for answer in found["answers"]]}, done=piece)
 
 
 class Pool:

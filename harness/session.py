@@ -6,6 +6,7 @@ Results go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import sys
@@ -19,24 +20,29 @@ import backends
 import problems
 from harness import environment, summary, tables
 from harness.client import writable
-from harness.plan import DEFAULT_BACKENDS, PlanError, plan
+from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
+from harness.provenance import code_digest
+from harness.resume import Parse, ResumeError, refusal, resumed
 from harness.runner import Runner, Settings
 from harness.store import RunFolder
-from harness.tables import CellRow
+from harness.tables import CellRow, TableError
+from vocabulary import BROKEN as BROKEN
 from vocabulary import Operator, Status
 
 OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-
-#: Something broke, as opposed to being absent.
-BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
 
 #: Tables and words fit a terminal of this width.
 _WIDTH = 80
 
 
-def run(options: argparse.Namespace) -> int:
-    """Compute, check and time what is asked for; write the tables; print the summary."""
+def run(options: argparse.Namespace, parse: Parse) -> int:
+    """Compute, check and time what is asked for; write the tables; print the summary.
+
+    ``parse`` makes options of words: a run that is gone on with is asked for by its recorded command.
+    """
     try:
+        if options.resume is not None:
+            options = resumed(options, parse)
         planned = plan(
             options.problems,
             options.backend or DEFAULT_BACKENDS,
@@ -45,17 +51,19 @@ def run(options: argparse.Namespace) -> int:
             options.size or ("small",),
             options.seed,
         )
-    except PlanError as error:
+        settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
+        folder = open_folder(options, planned, settings)
+    except (PlanError, ResumeError, TableError) as error:
         return usage(str(error))
-    settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
-    folder = open_folder(options, planned.seed, settings)
     if isinstance(folder, int):
         return folder
     interrupted = False
     try:
         with _progress() as bar:
-            task = bar.add_task("", total=len(planned.cells))
-            Runner(planned, settings, folder, lambda row: _tell(bar, task, row)).run()
+            runner = Runner(planned, settings, folder, lambda row: _tell(bar, task, row))
+            left = sum(map(len, runner.left()))
+            task = bar.add_task("", total=len(planned.cells), completed=len(planned.cells) - left)
+            runner.run()
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -106,25 +114,29 @@ def _native(operators: frozenset[Operator]) -> str:
     return " ".join(o for o in Operator if o in operators)
 
 
-def open_folder(options: argparse.Namespace, seed: int, settings: Settings) -> RunFolder | int:
+def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
     """The run's folder with its row in ``runs.csv``, or the exit code if it cannot be written to."""
     reason = writable(options.out)
     if reason:
         return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
-    folder = RunFolder(options.out)
     row = tables.Run(
-        run_id=folder.run_id,
+        run_id="",
         schema_version=tables.SCHEMA_VERSION,
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=options.command,
         git_commit=environment.git_commit(),
-        seed=seed,
+        code=code_digest((*planned.sources.values(), *planned.adapters.values())),
+        seed=planned.seed,
         threads=settings.threads,
         rounds=settings.rounds,
         versions=json.dumps(environment.versions()),
         **environment.machine(),  # type: ignore[arg-type]
     )
-    folder.add({"runs": [row]})
+    if getattr(options, "resume", None) is not None:
+        reason = refusal(options.resume, row)
+        return usage(reason) if reason else RunFolder(options.out, options.resume)
+    folder = RunFolder(options.out)
+    folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
     return folder
 
 
@@ -138,9 +150,9 @@ def exit_code(rows: Sequence[CellRow]) -> int:
 
 def console() -> Console:
     """Standard output, never wider than 80 columns unless the terminal says so."""
-    made = Console(highlight=False)
+    made = Console(highlight=False, markup=False, emoji=False)
     if not made.is_terminal or made.width < _WIDTH:
-        made = Console(highlight=False, width=_WIDTH)
+        made = Console(highlight=False, markup=False, emoji=False, width=_WIDTH)
     return made
 
 

@@ -2,7 +2,13 @@
 
 The annotation of a field is its documentation; ``results/README.md`` is generated from it. Units are
 part of the column name. A missing value is an empty cell. Non-finite floats are written ``nan``, ``inf``
-and ``-inf``; floats are written by ``repr``, so that reading gives the same bits.
+and ``-inf``; floats are written by ``repr``, so that reading gives the same bits. A carriage return in a text becomes
+a newline, half a surrogate pair its escape. Texts are written as they are, also those that begin like a
+spreadsheet's formula (``=``, ``+``, ``-``, ``@``): a prefix would make them other texts for pandas, and
+a spreadsheet takes every column as text when it is told so on import.
+
+Files from elsewhere are data: `read` checks every line and every cell against the schema, and `TableError` says
+what is wrong. Nothing in them is executed, and no name in them is used as a path.
 
 Schema history: version 1 is the first.
 """
@@ -11,8 +17,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 import pathlib
+import stat
 import tempfile
 import types
 import typing
@@ -25,8 +33,12 @@ import pandas as pd
 SCHEMA_VERSION = 1
 
 
+#: A table above this is not one of ours; it is refused before it fills the memory.
+LARGEST_TABLE = 1 << 28
+
+
 class TableError(ValueError):
-    """A CSV file does not follow the schema; the message names file, column and line."""
+    """A file does not follow the schema; the message names file, column and line."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class Run:
     started_utc: Annotated[str, "ISO 8601 start time, UTC"]
     command: Annotated[str, "the command line"]
     git_commit: Annotated[str, "commit of the code, '+dirty' if changed, empty outside a checkout"]
+    code: Annotated[str, "digest of the code and of the user's files, so that two changed states are told apart"]
     seed: Annotated[int, "seed of all inputs and directions"]
     hostname: Annotated[str, "machine name"]
     cpu_model: Annotated[str, "processor name"]
@@ -205,7 +218,7 @@ def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
     names = [f.name for f in dataclasses.fields(table)]  # type: ignore[arg-type]
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
             writer.writerows([_text(getattr(row, name)) for name in names] for row in rows)
@@ -222,26 +235,83 @@ def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
 def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
     """Read a table with its documented types: ``str``, ``int64`` (``Int64`` where empty), ``float64``, ``bool``.
 
+    Columns that the schema does not know are left out.
+
     Raises
     ------
     TableError
-        If the file is missing, columns are missing, or a cell does not have its type.
+        If the file is missing, no ordinary file or larger than `LARGEST_TABLE`, if columns are missing or there
+        twice, if a line is cut off or has too many cells, or if a cell does not have its type.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise TableError(f"cannot read table {path}: {error}") from error
+    header, lines = _lines(pathlib.Path(path))
     hints = column_types(table)
-    absent = [name for name in hints if name not in frame.columns]
+    absent = [name for name in hints if name not in header]
     if absent:
         raise TableError(f"got no column {', '.join(absent)} in {path}, expected: {', '.join(hints)}")
-    columns = {name: _column(frame[name], kind, path) for name, kind in hints.items()}
-    return pd.DataFrame(columns)
+    if len(set(header)) < len(header):
+        raise TableError(f"got a column twice in {path}, expected each once: {', '.join(hints)}")
+    cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
+    return pd.DataFrame({name: _column(name, cells[name], kind, path) for name, kind in hints.items()})
 
 
 def read_all(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
-    """Every table of a run, by name."""
-    return {name: read(pathlib.Path(folder) / f"{name}.csv", table) for name, table in TABLES.items()}
+    """Every table of a run, by name.
+
+    Raises
+    ------
+    TableError
+        As `read`, and if the run was written by a newer program, in a schema that this one does not know.
+    """
+    runs = read(pathlib.Path(folder) / "runs.csv", Run)
+    for version in runs["schema_version"]:
+        if version != SCHEMA_VERSION:
+            raise TableError(
+                f"got schema version {version} in {folder}, expected {SCHEMA_VERSION}: read it with the program "
+                "that wrote it"
+            )
+    rest = {name: read(pathlib.Path(folder) / f"{name}.csv", table) for name, table in TABLES.items() if name != "runs"}
+    return {"runs": runs, **rest}
+
+
+def read_bytes(path: pathlib.Path, largest: int) -> bytes:
+    """A whole file, if it is an ordinary one of at most ``largest`` bytes.
+
+    Raises
+    ------
+    TableError
+        If it is not; a pipe or a device of that name would block or never end.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise TableError(f"got {path}, which is no ordinary file")
+        if status.st_size > largest:
+            raise TableError(f"got {path} of {status.st_size} bytes, expected at most {largest}")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
+        raise TableError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def row(table: type[Row], fields: Any) -> Row:
+    """One row from decoded JSON.
+
+    Raises
+    ------
+    TableError
+        If fields are missing, unknown or not of their type.
+    """
+    hints = column_types(table)
+    if not isinstance(fields, dict) or set(fields) != set(hints):
+        raise TableError(f"got a row that does not have the fields of {table.__name__}: {', '.join(hints)}")
+    for name, kind in hints.items():
+        value = fields[name]
+        if kind is float and type(value) is int:
+            continue
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise TableError(f"got {value!r:.40} in field {name!r} of {table.__name__}, expected {_type_name(kind)}")
+    return table(**fields)
 
 
 def column_types(table: type[Any]) -> dict[str, Any]:
@@ -273,21 +343,39 @@ def _type_name(kind: Any) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        # csv leaves a lone carriage return unquoted, which a reader takes for the end of the line.
+        return str(value).replace("\r\n", "\n").replace("\r", "\n")
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def _column(series: pd.Series[str], kind: Any, path: Any) -> Any:
+def _lines(path: pathlib.Path) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of a CSV file, all of one length."""
+    data = read_bytes(path, LARGEST_TABLE)
+    try:
+        reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+        header, *lines = list(reader)
+    except (csv.Error, ValueError) as error:
+        raise TableError(f"cannot read table {path}: {error if data else 'it is empty'}") from error
+    if not data.endswith(b"\n"):
+        raise TableError(f"got {path} without the end of its last line: it was cut off")
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(header):
+            raise TableError(f"got {len(line)} cells in row {number} of {path}, expected {len(header)}")
+    return header, lines
+
+
+def _column(name: str, cells: Sequence[str], kind: Any, path: Any) -> Any:
     optional = isinstance(kind, types.UnionType)
     base = typing.get_args(kind)[0] if optional else kind
     try:
         if base is float:
-            return pd.Series([float(text) if text else float("nan") for text in series], dtype="float64")
+            return pd.Series([float(text) if text else float("nan") for text in cells], dtype="float64")
         if base is int:
-            return pd.array([int(text) if text else pd.NA for text in series], dtype="Int64" if optional else "int64")
+            numbers = [int(text) if text else pd.NA for text in cells]
+            return pd.array(numbers, dtype="Int64" if optional else "int64")
         if base is bool:
-            return pd.Series([{"True": True, "False": False}[text] for text in series], dtype="bool")
-    except (ValueError, TypeError, KeyError) as error:
-        raise TableError(
-            f"got a cell in column {series.name!r} of {path} that is no {base.__name__}: {error}"
-        ) from error
-    return series
+            return pd.Series([{"True": True, "False": False}[text] for text in cells], dtype="bool")
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise TableError(f"got a cell in column {name!r} of {path} that is no {base.__name__}: {error}") from error
+    return pd.Series(cells, dtype="str")
