@@ -17,7 +17,7 @@ import pytest
 
 from backends import Unsupported, load, missing
 from harness.descent import KEEP_ALL, DescentError, Trace, descend
-from problems import Descent, Inputs, Problem, available
+from problems import Adaptive, Descent, Inputs, Problem, available
 from vocabulary import Optimizer
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
@@ -117,7 +117,7 @@ def test_float32_stays_float32_and_follows_the_closed_form(spec: str) -> None:
     np.testing.assert_allclose([s.loss for s in found.steps], [s.loss for s in expected.steps], rtol=3e-7)
 
 
-@pytest.mark.parametrize("spec", ["numpy", "manual"])
+@pytest.mark.parametrize("spec", ["numpy", "numpy:compiled", "manual"])
 @pytest.mark.parametrize(("descent", "iterations", "restarts"), [("stale", 56_141, 415), ("fresh", 42_336, 318)])
 def test_the_absolute_descent_takes_the_classic_counts(spec: str, descent: str, iterations: int, restarts: int) -> None:
     found = trace(spec, "matrix_inverse_absolute", descent)
@@ -129,7 +129,7 @@ def test_the_absolute_descent_takes_the_classic_counts(spec: str, descent: str, 
     assert found.evaluations == iterations + 1 + (restarts if descent == "fresh" else 0)
 
 
-@pytest.mark.parametrize("spec", ["numpy", "manual"])
+@pytest.mark.parametrize("spec", ["numpy", "numpy:compiled", "manual"])
 def test_the_squared_descent_takes_490_steps_and_no_restart(spec: str) -> None:
     found = trace(spec, "matrix_inverse_squared", "fresh")
     assert (found.iterations, found.restarts, found.converged) == (490, 0, True)
@@ -283,6 +283,19 @@ def test_a_loss_that_overflows_ends_the_descent(spec: str) -> None:
         found = descend(opened(spec), parabola(optimizer=Optimizer("sgd", 1e200)), "default", 0, "float64")
     assert (found.iterations, found.converged, found.final_loss) == (1, False, math.inf)
     assert found.message == "the loss is inf after 1 updates: take a smaller learning rate"
+
+
+def test_the_adaptive_rule_moves_every_array() -> None:
+    # x^2 + y^2 from (1, 2): g = 2 p, so that p falls to p (1 - 2 alpha), with alpha 0.1, then 0.12.
+    rule = Descent(
+        Optimizer("sgd", 0.1),
+        start=lambda _: Inputs((np.ones(()), np.full((2,), 2.0))),
+        adaptive=Adaptive(np.random.RandomState),
+        max_iterations=2,
+    )
+    problem = replace(parabola(), objective=lambda x, y, *, xp: x * x + xp.sum(y * y), descent={"default": rule})
+    x, y = descend(opened("numpy"), problem, "default", 0, "float64").last_point
+    np.testing.assert_allclose([x, *y], np.array([1, 2, 2]) * 0.8 * 0.76, rtol=1e-15)
 
 
 def test_a_run_repeats_itself_bit_for_bit() -> None:
