@@ -90,6 +90,14 @@ def test_the_ends_of_a_hermitian_spectrum_are_real() -> None:
     np.testing.assert_allclose(found, [0.25, -0.5j, -0.25], atol=1e-16)
 
 
+@pytest.mark.parametrize("name", ["fft", "irfft"])
+def test_extended_precision_is_kept(name: str) -> None:
+    x = np.linspace(0, 1, 5, dtype=np.longdouble)
+    found = grad(lambda x: np.sum(np.abs(getattr(np.fft, name)(x)) ** 2))(x)
+    assert found.dtype == np.longdouble
+    np.testing.assert_allclose(found, grad(lambda x: np.sum(np.abs(getattr(np.fft, name)(x)) ** 2))(x.astype(float)))
+
+
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "fftshift"])
 def test_an_empty_batch(name: str) -> None:
     f: Any = getattr(np.fft, name)

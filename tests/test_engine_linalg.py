@@ -75,6 +75,16 @@ def _square(name: str, f: Callable[[Any], Any], kinds: str = "fc", **more: Any) 
     return [Row(f"{name} {s} {k}", f, (s,), kind=k, **more) for s in ((3, 3), (2, 3, 3), (1, 1)) for k in kinds]
 
 
+def _at_singular(diagonal: list[int]) -> list[Row]:
+    """The determinant at a matrix that is exactly singular: the argument is 0, and only its directions are not."""
+
+    def det(x: Any) -> Any:
+        # The trace keeps the slope from being zero, against which no relative error can be taken.
+        return la.det(x + np.diag(diagonal).astype(x.dtype)) + la.trace(x)
+
+    return [Row(f"det at {diagonal} {s} {k}", det, (s,), (0, 0), kind=k) for s in ((3, 3), (2, 3, 3)) for k in "fc"]
+
+
 def _systems() -> list[Row]:
     shapes = (
         (((3, 3), (3,))),
@@ -110,6 +120,8 @@ def _matrices() -> list[Row]:
     return [
         *_square("inv", lambda x: la.inv(safe(x))),
         *_square("det", la.det),
+        *_at_singular([2, 3, 0]),
+        *_at_singular([2, 0, 0]),
         *_square("logdet", lambda x: la.slogdet(safe(x))[1]),
         *_square("slogdet sign", lambda x: la.slogdet(safe(x))[0], "c"),
         *_square("matrix_power 5", lambda x: la.matrix_power(x, 5)),
@@ -278,6 +290,13 @@ def test_a_matrix_norm_has_a_subgradient_at_zero(ord: Any) -> None:
     # |<G, X>| <= norm(X) for every X, so the dual norm is at most 1; the spectral one bounds all of these.
     assert np.all(np.isfinite(found))
     assert la.norm(found, 2) <= 1 + 1e-12
+
+
+def test_a_norm_keeps_extended_precision() -> None:
+    found = grad(la.norm)(np.array([3, 4], np.longdouble))
+    assert found.dtype == np.longdouble
+    # x / |x|, closer to 3/5 and 4/5 than doubles are.
+    assert np.max(np.abs(5 * found - np.array([3, 4]))) <= 4 * np.finfo(np.longdouble).eps
 
 
 def test_ties_in_the_spectral_norm_share_its_slope() -> None:

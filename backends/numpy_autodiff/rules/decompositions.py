@@ -218,16 +218,16 @@ def _half_lower(x: Any) -> Any:
 def _cholesky_jvp(t: Any, ans: Any, a: Any) -> Any:
     """``dL = L Phi(L^-1 dA L^-H)`` (Murray 2016, 6)."""
     del a
-    inner = np.linalg.solve(ans, adjoint(np.linalg.solve(ans, _hermitian(t))))
-    return ans @ _half_lower(inner)
+    inverse = np.linalg.inv(ans)
+    return ans @ _half_lower(inverse @ _hermitian(t) @ adjoint(inverse))
 
 
 def _cholesky_vjp(g: Any, ans: Any, a: Any) -> Any:
     """``L^-H Phi(L^H G) L^-1``, Hermitian part (Murray 2016, 9)."""
     del a
-    lh = adjoint(ans)
-    inner = _hermitian(_half_lower(lh @ g))
-    return _hermitian(np.linalg.solve(lh, adjoint(np.linalg.solve(lh, inner))))
+    # One inverse takes a third of the time of two general solves; NumPy has no triangular ones.
+    inverse = np.linalg.inv(ans)
+    return _hermitian(adjoint(inverse) @ _half_lower(adjoint(ans) @ g) @ inverse)
 
 
 CHOLESKY: Primitive = Primitive("cholesky", np.linalg.cholesky, (_conjugated(_cholesky_vjp),), (_cholesky_jvp,))

@@ -35,10 +35,14 @@ def _unit(ans: Any, x: Any, axis: Any, keepdims: bool, ord: float = 2) -> Any:
 
 
 def _norm_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    if ord == 2 and np.count_nonzero(ans) == np.size(ans):
+        return expand(g / ans, x, axis, keepdims) * np.conj(x)
     return expand(g, x, axis, keepdims) * _unit(ans, x, axis, keepdims, ord)
 
 
 def _norm_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    if ord == 2 and np.count_nonzero(ans) == np.size(ans):
+        return np.real(np.sum(t * np.conj(x), axis=axis, keepdims=keepdims)) / ans
     return np.real(np.sum(t * _unit(ans, x, axis, keepdims, ord), axis=axis, keepdims=keepdims))
 
 

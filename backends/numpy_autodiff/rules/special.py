@@ -20,6 +20,7 @@ import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive, Rule
 from backends.numpy_autodiff.rules.building import expand, over
+from backends.numpy_autodiff.rules.constants import STOP
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -248,15 +249,13 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     a = _array(a)
     if b is None and not return_sign:
         return LOGSUMEXP(a, axis, keepdims)
-    from backends.numpy_autodiff.tracing import constant
-
     b = np.ones_like(a) if b is None else _array(b)
-    counted = np.where(np.equal(constant(b), 0), -np.inf, constant(a))
-    top = np.max(counted, axis=axis, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0).astype(constant(a).dtype)
+    # Any constant shift gives the same result and derivatives; this one keeps exp from overflowing.
+    top = np.max(np.where(np.equal(STOP(b), 0), -np.inf, STOP(a)), axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0).astype(a.dtype)
     total = np.sum(b * np.exp(a - top), axis=axis, keepdims=True)
     found = np.log(np.abs(total) if return_sign else total) + top
-    sign = np.sign(constant(total))
+    sign = np.sign(total)
     if not keepdims:
         found, sign = np.squeeze(found, axis=axis), np.squeeze(sign, axis=axis)
     return (found, sign) if return_sign else found
