@@ -1,0 +1,233 @@
+"""A run that is gone on with ends as one that nothing disturbed; what cannot be gone on with is refused in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from harness import environment, tables
+from harness.provenance import code_digest, differences
+from harness.store import RunFolder, read_log
+
+ROOT = pathlib.Path(__file__).parent.parent
+EXAMPLES = ROOT / "tests" / "examples"
+QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backend.py")
+
+#: What two undisturbed runs differ in too: whose it is, and what was measured.
+MEASURED = {
+    "run_id",
+    "started_utc",
+    "command",
+    "git_commit",
+    "code",
+    "seconds",
+    "peak_rss_bytes",
+    "threads_effective",
+    "flags",
+    "calls",
+}
+
+
+def cli(*args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "compare.py"), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def facts(folder: pathlib.Path) -> dict[str, Any]:
+    """The tables of a run without what is measured."""
+    found = {}
+    for name, frame in tables.read_all(folder).items():
+        gone = MEASURED | (set(frame.columns) - {"cell_id", "phase", "n"} if name == "timings" else set())
+        kept = frame.drop(columns=[column for column in frame.columns if column in gone])
+        # A visit has as many blocks as fit into its time.
+        found[name] = (kept[kept["sample"] == 0] if name == "samples" else kept).to_csv(index=False)
+    return found
+
+
+def records(folder: pathlib.Path) -> list[str]:
+    return (folder / "log.jsonl").read_text().splitlines(keepends=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run that nothing disturbed: two problems with 14 groups, one of them with questions, two backends."""
+    out = tmp_path_factory.mktemp("whole")
+    done = cli("run", "tape_cube", "sphere", "-b", "numpy", "-b", "manual", "--rounds", "2", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (folder,) = out.iterdir()
+    return folder
+
+
+def cut(whole: pathlib.Path, out: pathlib.Path, lines: int, tail: str = "") -> pathlib.Path:
+    """What an interruption after so many pieces leaves behind."""
+    folder = out / whole.name
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_text("".join(records(whole)[:lines]) + tail)
+    # The code may be edited while its tests run; that this is refused has a test of its own.
+    altered(folder, code=code_digest(()))
+    return folder
+
+
+def altered(folder: pathlib.Path, **fields: object) -> None:
+    first, *rest = records(folder)
+    record = json.loads(first)
+    record["runs"][0].update(fields)
+    (folder / "log.jsonl").write_text(json.dumps(record) + "\n" + "".join(rest))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_it_ends_with_the_tables_of_an_undisturbed_run(
+    share: float, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    lines = 1 + round(share * (len(records(whole)) - 1))
+    tail = records(whole)[lines][:100] if share < 1 else ""
+    folder = cut(whole, tmp_path, lines, tail)
+    done = cli("run", "--resume", whole.name, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert facts(folder) == facts(whole)
+    assert records(folder)[1:lines] == records(whole)[1:lines], "what was there is computed again"
+    if share == 1:
+        assert len(records(folder)) == lines
+
+
+def test_what_broke_is_computed_again_with_its_group_and_what_was_wrong_is_not(tmp_path: pathlib.Path) -> None:
+    flag = tmp_path / "broken"
+    adapter = tmp_path / "moody_backend.py"
+    adapter.write_text(
+        (EXAMPLES / "faulty_backend.py").read_text().replace("FaultyBackend", "MoodyBackend")
+        .replace('"faulty"', '"moody"').replace("the sky is falling", str(flag))
+        .replace("    raise RuntimeError(", f"    if not os.path.exists({str(flag)!r}):\n        return g\n"
+                 "    raise RuntimeError(")
+    )  # fmt: skip
+    flag.touch()
+    out = tmp_path / "out"
+    command = ["check", QUADRATIC, "-b", f"{adapter}:raises", "-b", f"{FAULTY}:zeros", "-o", "gradient", "-o", "value"]
+    assert cli(*command, "--out", str(out)).returncode == 1
+    (folder,) = out.iterdir()
+    before = len(records(folder))
+    flag.unlink()
+    altered(folder, code=code_digest([QUADRATIC, str(adapter), FAULTY]))
+    assert cli(*command, "--resume", str(folder), "--out", str(out)).returncode == 1
+    cells = tables.read(folder / "cells.csv", tables.CellRow)
+    assert list(cells["cell_id"].str.removeprefix("quadratic/small/float64/")) == [
+        "value/moody:raises", "value/faulty:zeros", "gradient/moody:raises", "gradient/faulty:zeros",
+    ]  # fmt: skip
+    assert list(cells["status"]) == ["ok", "ok", "ok", "wrong"]
+    new = [json.loads(line) for line in records(folder)[before:]]
+    assert [row["operator"] for record in new for row in record.get("cells", ())] == ["gradient", "gradient"]
+    assert len(tables.read(folder / "pairs.csv", tables.PairRow)) == 2
+
+
+def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathlib.Path) -> None:
+    mine = tmp_path / "mine.py"
+    shutil.copy(QUADRATIC, mine)
+    command = ["check", str(mine), "-b", "manual"]
+    out = tmp_path / "out"
+    assert cli(*command, "--out", str(out)).returncode == 0
+    (folder,) = out.iterdir()
+    executed = tmp_path / "executed"
+    mine.write_text(f"open({str(executed)!r}, 'w')\n")
+    done = cli("run", "--resume", str(folder))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "if you trust them" in done.stderr
+    assert not executed.exists()
+    shutil.copy(QUADRATIC, mine)
+    altered(folder, code=code_digest([str(mine)]))
+    assert cli(*command, "--resume", str(folder)).returncode == 0
+    mine.write_text(mine.read_text() + "\n# changed\n")
+    done = cli(*command, "--resume", str(folder))
+    assert done.returncode == 2
+    assert "code " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"schema_version": 99}, "schema_version 99 and 1"),
+        ({"cpu_model": "Z80\x1b[2J"}, "cpu_model Z80\\x1b[2J and "),
+        ({"threads": 2}, "threads 2 and 1"),
+        ({"seed": 7}, "seed 7 and 0"),
+        ({"code": "0123"}, "code 0123 and "),
+        ({"versions": '{"torch": "1.0"}'}, "torch 1.0 and "),
+        ({"versions": "[]"}, "no JSON object of texts"),
+        ({"versions": "[" * 100_000}, "no JSON"),
+        ({"command": "compare.py rm -rf /"}, "a recorded command that this program does not have"),
+        ({"command": "compare.py run 'sphere"}, "a recorded command that this program does not have"),
+        ({"command": ""}, "a recorded command that this program does not have"),
+        ({"command": "compare.py --help"}, "a recorded command that this program does not have"),
+        ({"command": "compare.py descend sphere"}, "no run of 'run' or 'check'"),
+        ({"command": "compare.py run /dev/stdin.py"}, "if you trust them"),
+        ({"command": "compare.py run nosuch"}, "got problem 'nosuch', expected one of"),
+        ({"seed": "zero"}, "field 'seed'"),
+    ],
+)
+def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
+    fields: dict[str, object], words: str, whole: pathlib.Path, tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import compare
+
+    folder = cut(whole, tmp_path, 2)
+    altered(folder, **fields)
+    before = (folder / "log.jsonl").read_bytes()
+    assert compare.main(["run", "--resume", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert (folder / "log.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["-b", "numpy"], "another problems, backend"),
+        (["tape_cube", "sphere", "-b", "numpy", "-b", "manual", "--rounds", "3"], "another rounds"),
+        (["--seed", "1"], "seed"),
+    ],
+)
+def test_other_options_than_then_are_refused(
+    more: list[str], words: str, whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import compare
+
+    folder = cut(whole, tmp_path, 2)
+    assert compare.main(["run", *more, "--resume", str(folder)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_run_that_is_still_going_is_refused(
+    whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import compare
+
+    held = RunFolder(tmp_path, cut(whole, tmp_path, 2))
+    assert compare.main(["run", "--resume", str(held.path)]) == 3
+    assert "another process is writing" in capsys.readouterr().err
+    held.close()
+
+
+def test_differences_are_named_and_what_has_no_effect_is_not(whole: pathlib.Path) -> None:
+    (run,) = [row for rows, _ in read_log(whole)[0] for row in rows.get("runs", ())]
+    assert differences(run, run, ("seed", "threads")) == []
+    versions = dict(environment.versions()) | {"pandas": "0.1", "numpy": "1.0"}
+    other = dataclasses.replace(run, seed=1, versions=json.dumps(versions))
+    assert differences(run, other, ("seed", "threads")) == [
+        "seed 0 and 1",
+        f"numpy {environment.versions()['numpy']} and 1.0",
+    ]
+
+
+def test_the_digest_sees_the_users_file_and_only_that(tmp_path: pathlib.Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("x = 1\n")
+    before = code_digest([f"{mine}:variant", "numpy"])
+    assert before == code_digest([str(mine), "torch"]) != code_digest(["numpy"])
+    mine.write_text("x = 2\n")
+    assert code_digest([str(mine)]) != before
