@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Call, give, spread
+from backends.numpy_autodiff.primitive import Call, generic_pull, give, spread
 from backends.numpy_autodiff.rules import elementwise as rules
 
 _float64 = np.float64
@@ -54,6 +54,9 @@ def _pull_multiply(node: Any, g: Any) -> None:
         x.flow = g * b if h is None else h + g * b
         h = y.flow
         y.flow = g * a if h is None else h + g * a
+    elif x is y:
+        d = a * (2.0 * g) if g.__class__ is float else g * a * 2.0
+        give(x, d, node.value)
     else:
         ans = node.value
         give(x, _times(g, b, a, ans), ans)
@@ -91,6 +94,24 @@ def _pull_absolute(node: Any, g: Any) -> None:
     elif g != 1.0:
         d *= g
     give(x, d, node.value)
+
+
+def _pull_maximum(node: Any, g: Any) -> None:
+    _pull_choice(node, g, np.greater)
+
+
+def _pull_minimum(node: Any, g: Any) -> None:
+    _pull_choice(node, g, np.less)
+
+
+def _pull_choice(node: Any, g: Any, wins: Any) -> None:
+    """The larger or smaller of a variable and a constant, where no two entries are equal."""
+    x, y = node.args
+    a = x.value
+    if g.__class__ is float or a.__class__ is not _ndarray or np.equal(a, y).any():
+        generic_pull(node, g)
+    else:
+        give(x, g * wins(a, y), node.value)
 
 
 def _pull_left_factor(node: Any, g: Any) -> None:
@@ -167,6 +188,11 @@ def _pull_power(node: Any, g: Any) -> None:
     a = x.value
     if g.__class__ is float:
         d = a * (n * g) if n == 2 else a * a * (n * g) if n == 3 else a * a * a * (n * g)
+    elif g.__class__ is _ndarray and a.__class__ is _ndarray:
+        d = a * n if n == 2 else a * a
+        if n > 2:
+            d *= n if n == 3 else a * n
+        d *= g
     else:
         d = g * (a * n if n == 2 else a * a * n if n == 3 else a * a * a * n)
     h = x.flow
@@ -203,5 +229,7 @@ for _primitive, _where, _sweep in (
     (rules.MULTIPLY, (1,), _pull_right_factor),
     (rules.NEGATIVE, (0,), _pull_negative),
     (rules.ABSOLUTE, (0,), _pull_absolute),
+    (rules.UFUNCS[np.maximum], (0,), _pull_maximum),
+    (rules.UFUNCS[np.minimum], (0,), _pull_minimum),
 ):
     _primitive.specialise(_where, _sweep)

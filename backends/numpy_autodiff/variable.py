@@ -235,6 +235,21 @@ class Variable(Node):
         trace.record(out)
         return out
 
+    def __matmul__(self, other: Any) -> Any:
+        if other.__class__ is not Variable or other.tape is not self.tape:
+            return apply(products.MATMUL, (self, _operand(other)))
+        a, b = self.value, other.value
+        out = _new(Variable)
+        out.value = (
+            a.dot(b) if a.__class__ is b.__class__ is _ndarray and a.ndim == 2 == b.ndim else products.MATMUL(a, b)
+        )
+        out.tape = trace = self.tape
+        out.call = products.MATMUL_CALL
+        out.args = (self, other)
+        out.flow = None
+        trace.record(out)
+        return out
+
     def __pos__(self) -> Any:
         return self
 
@@ -244,7 +259,7 @@ class Variable(Node):
     __truediv__, __rtruediv__ = _binary(_divide)
     __floordiv__, __rfloordiv__ = _binary(CONSTANT[np.floor_divide])
     __mod__, __rmod__ = _binary(elementwise.REMAINDER)
-    __matmul__, __rmatmul__ = _binary(products.MATMUL)
+    _, __rmatmul__ = _binary(products.MATMUL)
     __lt__, _ = _binary(CONSTANT[np.less])
     __le__, _ = _binary(CONSTANT[np.less_equal])
     __gt__, _ = _binary(CONSTANT[np.greater])

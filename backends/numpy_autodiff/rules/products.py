@@ -67,6 +67,7 @@ def _pull_matmul(node: Any, g: Any) -> None:
 
 
 MATMUL.specialise((0, 1), _pull_matmul)
+MATMUL_CALL = MATMUL.call((0, 1))
 
 
 def dot(a: Any, b: Any) -> Any:
