@@ -91,7 +91,7 @@ _NO_TIES = {"eigenvalue"}
 
 
 def _given(f: Function, operator: str, x: np.ndarray) -> tuple[Any, ...]:
-    direction = np.cos(np.arange(x.size, dtype=x.dtype)).reshape(x.shape).astype(x.dtype)
+    direction = 1.5 + np.cos(np.arange(x.size, dtype=x.dtype)).reshape(x.shape).astype(x.dtype)
     if operator in ("jvp", "hvp"):
         return x, direction
     return (x, x.dtype.type(0.7)) if operator == "vjp" else (x,)
@@ -421,3 +421,52 @@ def test_any_graph(steps: list[tuple[str, int, int]], operator: str, dtype: Any)
         made = compile(f, *_given(f, operator, x + dtype(0.25)), operator=operator)
         got, expected = made(*given_), _eager(f, operator, given_)
     _assert_equal(got, expected, rounding=4096.0)
+
+
+def _standardised(x: Any) -> Any:
+    centred = x - 0.5 * np.mean(x)
+    z = centred / np.sqrt(np.mean(centred * centred))
+    return np.sum((1.0 + np.tanh(z)) * np.exp(centred))
+
+
+#: Of a long vector: sums that later operations need, two lengths, shifted slices, masks, matrices in between.
+LONG: dict[str, Function] = {
+    "rosenbrock": _rosenbrock,
+    "standardised": _standardised,
+    "softmax": lambda x: np.log(np.sum(np.exp(x - np.max(x)))) - x[3],
+    "differences": lambda x: np.sum((x[2:] - 2 * x[1:-1] + x[:-2]) ** 2),
+    "two_lengths": lambda x: np.sum(np.sin(x[::2]) ** 2) * np.sum(np.cos(x) * x),
+    "masks": lambda x: np.sum(np.where(x > 0, np.sqrt(np.abs(x)), x * x) * np.abs(x)),
+    "matrix": lambda x: np.sum(np.tanh(np.reshape(x[:40_000], (200, 200)) @ x[:200]) * x[-200:]) + np.sum(x**3),
+    "vector": lambda x: np.mean(np.cumsum(x * 1e-3) * np.sin(x)),
+    "constants": lambda x: np.sum(x * np.linspace(0, 1, 40_001, dtype=x.dtype) + 1.0),
+    "quotient": lambda x: np.sum(1.0 / (1.5 + x) + x / (2.0 + x * x)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("operator", ["value_and_gradient", "jvp", "hvp"])
+@pytest.mark.parametrize("name", LONG)
+def test_loops_over_long_vectors(name: str, operator: str, dtype: Any) -> None:
+    f, x = LONG[name], np.sin(np.arange(40_001.0)).astype(dtype)
+    made = compile(f, *_given(f, operator, x[::-1].copy()), operator=operator)
+    got, expected = made(*_given(f, operator, x)), _eager(f, operator, _given(f, operator, x))
+    # Sums of 40 001 entries in another order: the bound of a sum is n eps, its usual error the root of that.
+    _assert_equal(got, expected, rounding=16 * 40_001**0.5)
+
+
+def test_a_long_chain_is_one_loop() -> None:
+    made = compile(_rosenbrock, np.ones(40_001))
+    assert made.source.count("for i in range(0, 40000, ") == 1
+    assert "zeros(" not in made.source
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_loops_keep_nan_inf_and_the_last_entries() -> None:
+    for bad in (np.nan, np.inf, -0.0):
+        for at in (0, 8191, 8192, 39_999, 40_000):
+            x = np.linspace(-1, 1, 40_001)
+            x[at] = bad
+            _assert_equal(
+                compile(_rosenbrock, np.ones(40_001))(x), (_rosenbrock(x), grad(_rosenbrock)(x)), rounding=1e4
+            )

@@ -1,7 +1,8 @@
 """The compiled mode: a function and its derivatives traced once, rewritten, and emitted as straight-line NumPy code.
 
-Four rooms: `graph` captures the operations, `rewrite` simplifies them, `emit` (for single numbers `scalars`)
-writes the source, `compiled` is the object a user calls. With ``f(x) = sum(x * x)``:
+Its rooms: `graph` captures the operations, `rewrite` simplifies them, `emit` writes the function (with `blocks` for
+long vectors and `source` for single statements; `scalars` for single numbers), `compiled` is the object a user calls.
+With ``f(x) = sum(x * x)``:
 
     capture     v0 = x * x;  v1 = sum(v0);  v2 = ones * x;  v3 = ones * x;  v4 = v2 + v3
     rewrite     ones * x is x, so v2 and v3 are x; the value is not asked for, so v0 and v1 are dead

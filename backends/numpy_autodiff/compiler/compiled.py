@@ -12,14 +12,16 @@ import numpy as np
 
 from backends.numpy_autodiff import transforms
 from backends.numpy_autodiff.compiler import scalars
-from backends.numpy_autodiff.compiler.emit import Source, emit
+from backends.numpy_autodiff.compiler.emit import emit
 from backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
 from backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
+from backends.numpy_autodiff.compiler.source import Source
 from backends.numpy_autodiff.tracing import Node
 from backends.numpy_autodiff.trees import flatten
 
 ALL_REWRITES: dict[str, str] = REWRITES | {
     "reuse": "write into arrays that are not needed any more",
+    "blocks": "long vectors block by block, in cache",
     "scalars": "single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
@@ -71,6 +73,7 @@ class Compiled:
         leaves, rebuild = flatten(args)
         if any(isinstance(x, Node) for x in leaves):
             return self.transformed(*args)
+        given = leaves
         leaves = [_canonical(x) for x in leaves]
         key = (_form(args), *map(_leaf_key, leaves))
         tried = 0
@@ -85,18 +88,18 @@ class Compiled:
                 return self.transformed(*args)
             with self._lock:
                 if len(self._made.get(key, ())) == tried:
-                    self._specialise(key, args, leaves, rebuild, first=not tried)
+                    self._specialise(key, args, leaves, rebuild, given)
 
-    def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, first: bool) -> None:
+    def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         graph = optimize(capture(self.transformed, leaves, rebuild), self._rewrites)
-        inputs = [x for x in leaves if is_input(x)]
+        inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         source = None
-        if first and "scalars" in self._rewrites:
+        if key not in self._made and "scalars" in self._rewrites:
             source = scalars.emit(graph, self._operator, inputs)
         if source is None:
-            source = emit(graph, self._operator, inputs, "reuse" in self._rewrites)
+            source = emit(graph, self._operator, inputs, self._rewrites)
         self.traces += 1
-        made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, leaves)
+        made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
         self._made[key] = [*self._made.get(key, ()), made]
         plain = len(args) == len(leaves) and all(is_input(x) for x in leaves)
         if self.traces == 1 and plain and not any(isinstance(a, (tuple, list, dict)) for a in args):
@@ -107,22 +110,29 @@ class Compiled:
 class _Specialisation:
     """Generated code for one form of the arguments."""
 
-    def __init__(self, source: Source, filename: str, again: Function, leaves: list[Any]) -> None:
+    def __init__(self, source: Source, filename: str, again: Function, inputs: list[Any]) -> None:
         self.text = "\n".join(source.lines) + "\n"
         scope = {**source.names, "again": again}
         exec(compile_source(self.text, filename), scope)
         name = self.text[4 : self.text.index("(")]
         self.function: Function = scope[name]
-        self._classes = [(type(x), getattr(x, "dtype", None)) for x in leaves if is_input(x)]
+        self._classes = [(type(x), getattr(x, "dtype", None)) for x in inputs]
 
     def run(self, leaves: Sequence[Any]) -> Any:
         """The results, or ``_OTHER`` where a guard fails."""
         inputs = [x for x in leaves if is_input(x)]
         given = [
-            x if type(x) is cls and x.dtype is dtype else np.asarray(x).view(dtype)[... if cls is np.ndarray else ()]
+            x if type(x) is cls and x.dtype is dtype else _converted(x, cls, dtype)
             for x, (cls, dtype) in zip(inputs, self._classes, strict=True)
         ]
         return self.function(*given, again=_give_up)
+
+
+def _converted(x: Any, cls: type, dtype: Any) -> Any:
+    """The same number or array in the class, and with the dtype object, that the code was made for."""
+    if cls is float:
+        return float(x)
+    return np.asarray(x).view(dtype)[... if cls is np.ndarray else ()]
 
 
 def compile_source(text: str, filename: str) -> Any:

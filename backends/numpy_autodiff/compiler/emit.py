@@ -9,124 +9,32 @@ is kept between calls, so that threads do not meet; what is returned shares memo
 
 from __future__ import annotations
 
-import keyword
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from backends.numpy_autodiff.compiler.blocks import Loop, emit_loop, schedule
 from backends.numpy_autodiff.compiler.graph import Graph, Op
-from backends.numpy_autodiff.primitive import is_basic
+from backends.numpy_autodiff.compiler.source import Source, header, statement
 
 #: Below this many bytes a fresh array costs no more than finding one to reuse.
 _WORTH_REUSING = 4096
-INFIX = {
-    "add": "+",
-    "subtract": "-",
-    "multiply": "*",
-    "divide": "/",
-    "less": "<",
-    "less_equal": "<=",
-    "greater": ">",
-    "greater_equal": ">=",
-    "equal": "==",
-    "not_equal": "!=",
-}
 #: Their results share memory with nothing, as those of ufuncs.
 _FRESH = frozenset(
     {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
 )
 
 
-@dataclass
-class Source:
-    """Lines of a function in the making, with the objects its names stand for."""
-
-    names: dict[str, Any] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-
-    def name(self, thing: Any, wanted: str) -> str:
-        """A global name for ``thing``."""
-        if self.names.get(wanted) is thing:
-            return wanted
-        name, k = wanted, 0
-        while name in self.names or keyword.iskeyword(name):
-            name, k = f"{wanted}{k}", k + 1
-        self.names[name] = thing
-        return name
-
-    def function(self, f: Callable[..., Any], name: str) -> str:
-        """A global name for a function, like its own."""
-        clean = "".join(c if c.isalnum() else "_" for c in getattr(f, "__name__", name) or name)
-        return self.name(f, f"{name if not clean.isidentifier() or clean.startswith('_') else clean}")
-
-    def literal(self, x: Any) -> str:
-        """``x`` as Python source, by name where it has none."""
-        if x is None or x is Ellipsis or x.__class__ in (bool, int, str):
-            return repr(x)
-        if x.__class__ is float:
-            return repr(x) if math.isfinite(x) else self.name(x, "nan" if math.isnan(x) else "inf")
-        if x.__class__ is tuple:
-            return f"({', '.join(map(self.literal, x))}{',' if len(x) == 1 else ''})"
-        if x.__class__ is slice:
-            return f"slice({self.literal(x.start)}, {self.literal(x.stop)}, {self.literal(x.step)})"
-        return self.name(x, f"c{len(self.names)}")
-
-    def arranged(self, graph: Graph, results: Sequence[str]) -> str:
-        """The results in their containers."""
-        marks = [object() for _ in results]
-        text = _tuples(graph.rebuild(list(marks)), {id(m): r for m, r in zip(marks, results, strict=True)})
-        return text or f"{self.name(graph.rebuild, 'arrange')}([{', '.join(results)}])"
-
-    def index(self, x: Any) -> str:
-        """What stands between the brackets."""
-        parts = x if isinstance(x, tuple) and x else (x,)
-        if not is_basic(x) or x == ():
-            return self.literal(x)
-        return ", ".join(self._part(p) for p in parts) + ("," if isinstance(x, tuple) and len(parts) == 1 else "")
-
-    def _part(self, p: Any) -> str:
-        if not isinstance(p, slice):
-            return self.literal(p if p is None or p is Ellipsis else int(p))
-        start, stop = ("" if s is None else str(int(s)) for s in (p.start, p.stop))
-        return f"{start}:{stop}" + ("" if p.step is None else f":{int(p.step)}")
-
-
-def _tuples(form: Any, texts: dict[int, str]) -> str:
-    if id(form) in texts:
-        return texts[id(form)]
-    if form.__class__ is not tuple:
-        return ""
-    parts = [_tuples(part, texts) for part in form]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})" if parts and all(parts) else ""
-
-
-def header(source: Source, name: str, inputs: Sequence[str], leaves: Sequence[Any]) -> None:
-    """The ``def`` line and the checks of the arguments."""
-    called = f"again({', '.join(inputs)})"
-    source.lines.append(f"def {name}({', '.join([*inputs, '*', 'again=again'])}):")
-    tests = []
-    for x, leaf in zip(inputs, leaves, strict=True):
-        cls = source.function(type(leaf), type(leaf).__name__)
-        tests.append(f"{x}.__class__ is not {cls}")
-        if isinstance(leaf, np.ndarray):
-            tests.append(f"{x}.shape != {leaf.shape}")
-            tests.append(f"{x}.dtype is not {source.name(leaf.dtype, f'{leaf.dtype}_dtype'.lstrip('<>='))}")
-    if tests:
-        source.lines += [f"    if {' or '.join(tests)}:", f"        return {called}"]
-
-
-def emit(graph: Graph, name: str, leaves: Sequence[Any], reuse: bool = True) -> Source:
+def emit(graph: Graph, name: str, leaves: Sequence[Any], rewrites: frozenset[str]) -> Source:
     """Source of a function of the input leaves; its names need ``again`` besides.
 
     Parameters
     ----------
     leaves
         Example inputs, for the checks.
-    reuse
-        Write into arrays that are not needed any more.
+    rewrites
+        With "reuse", write into arrays that are not needed any more; with "blocks", loop over long vectors.
     """
     source = Source()
     inputs = [f"x{i}" for i in range(len(graph.inputs))]
@@ -135,20 +43,44 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], reuse: bool = True) -> 
     for x, leaf in zip(inputs, leaves, strict=True):
         if isinstance(leaf, np.ndarray) and not leaf.shape:
             source.lines.append(f"    {x} = {x}[()]")
-    memory = Memory(graph, reuse)
-    for i, op in enumerate(graph.ops):
-        if op.name == "guard":
-            test = f"if {'not ' if op.kwargs['way'] else ''}{names[op.args[0]]}:"
-            source.lines += [f"    {test}", f"        return again({', '.join(inputs)})"]
-            continue
-        out = memory.place(i, op)
-        names[op] = f"v{i}"
-        source.lines += [f"    {line}" for line in statement(source, op, names, out and names[out])]
+        elif leaf.__class__ is float:
+            source.lines.append(f"    {x} = {source.name(np.float64, 'float64')}({x})")
+    order = schedule(graph) if "blocks" in rewrites else list(graph.ops)
+    memory = _body(source, Graph(graph.inputs, _flat(order), graph.outputs, graph.rebuild), order, names, rewrites)
     results = [_result(source, x, names, memory.copied(k)) for k, x in enumerate(graph.outputs)]
     source.lines.append(f"    return {source.arranged(graph, results)}")
     if any(op.name == "guard" and not op.kwargs["way"] for op in graph.ops):
         _quiet(source)
     return source
+
+
+def _flat(order: Sequence[Op | Loop]) -> list[Op]:
+    return [op for item in order for op in (item.ops if isinstance(item, Loop) else [item])]
+
+
+def _body(
+    source: Source, graph: Graph, order: Sequence[Op | Loop], names: dict[Op, str], rewrites: frozenset[str]
+) -> Memory:
+    """The statements, in order."""
+    loops = any(isinstance(item, Loop) for item in order)
+    memory = Memory(graph, "reuse" in rewrites and not loops)
+    called = f"again({', '.join(names[x] for x in graph.inputs)})"
+    for i, item in enumerate(order):
+        if isinstance(item, Loop):
+            rest = [op for other in order if other is not item for op in _flat([other])]
+            emit_loop(source, item, names, i, {a for op in rest for a in op.inputs} | _ops(graph.outputs))
+        elif item.name == "guard":
+            test = f"if {'not ' if item.kwargs['way'] else ''}{names[item.args[0]]}:"
+            source.lines += [f"    {test}", f"        return {called}"]
+        else:
+            out = None if loops else memory.place(i, item)
+            names[item] = f"v{i}"
+            source.lines += [f"    {line}" for line in statement(source, item, names, out and names[out])]
+    return memory
+
+
+def _ops(values: Sequence[Any]) -> set[Op]:
+    return {x for x in values if isinstance(x, Op)}
 
 
 def _quiet(source: Source) -> None:
@@ -162,83 +94,6 @@ def _result(source: Source, x: Any, names: dict[Op, str], copied: bool) -> str:
     if isinstance(x, Op):
         return f"{names[x]}.copy()" if copied else names[x]
     return source.literal(x) + (".copy()" if isinstance(x, np.ndarray) else "")
-
-
-def statement(source: Source, op: Op, names: dict[Op, str], out: str | None) -> list[str]:
-    """``names[op] = ...``."""
-    args = [names[a] if isinstance(a, Op) else source.literal(a) for a in op.args]
-    target = names[op]
-    if op.name == "scatter":
-        return _scatter(source, op, args, target)
-    return [f"{target} = {_expression(source, op, args, out)}"]
-
-
-def _expression(source: Source, op: Op, args: list[str], out: str | None) -> str:
-    if isinstance(op.function, np.ufunc) and not op.kwargs:
-        if out is not None:
-            return f"{source.function(op.function, op.name)}({', '.join([*args, out])})"
-        if op.name in INFIX:
-            return f"{args[0]} {INFIX[op.name]} {args[1]}"
-        if op.name == "negative":
-            return f"-{args[0]}"
-    special = _SPECIAL.get(op.name)
-    if special is not None and (found := special(source, op, args)) is not None:
-        return found
-    given = args + [f"{k}={source.literal(v)}" for k, v in op.kwargs.items()]
-    return f"{source.function(op.function, op.name)}({', '.join(given)})"
-
-
-def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
-    """Zeros, to which the parts are added where they belong."""
-    kwargs = op.kwargs
-    zeros, dtype = source.function(np.zeros, "zeros"), source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
-    lines = [f"{target} = {zeros}({kwargs['shape']}, {dtype})"]
-    for index, part in zip(kwargs["indices"], args, strict=True):
-        if is_basic(index):
-            lines.append(f"{target}[{source.index(index)}] += {part}")
-        else:
-            lines.append(f"{source.name(np.add.at, 'add_at')}({target}, {source.literal(index)}, {part})")
-    return lines
-
-
-def _getitem(source: Source, op: Op, args: list[str]) -> str:
-    return f"{args[0]}[{args[1] if isinstance(op.args[1], Op) else source.index(op.args[1])}]"
-
-
-def _total(source: Source, op: Op, args: list[str]) -> str | None:
-    axis, keepdims = op.kwargs.get("axis"), op.kwargs.get("keepdims", False)
-    flat = isinstance(op.args[0], Op) and len(op.args[0].shape) == 1 and not keepdims
-    if len(args) > 1 or op.args[0].__class__ is not Op:
-        return None
-    tail = "" if flat else f", {source.literal(axis)}" + (", keepdims=True" if keepdims else "")
-    return f"{source.name(np.add.reduce, 'add_reduce')}({args[0]}{tail})"
-
-
-def _matmul(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
-    both = [len(np.shape(a)) if not isinstance(a, Op) else len(a.shape) for a in op.args]
-    return f"{args[0]}.dot({args[1]})" if both[0] in (1, 2) and both[1] in (1, 2) else None
-
-
-def _dot(source: Source, op: Op, args: list[str]) -> str | None:
-    # A sum begins with 0.0 and so is never -0.0; a product of one entry may be.
-    product = (
-        f"{args[0]}.dot({args[1]})" if op.function is np.dot else f"{source.name(np.vdot, 'vdot')}({', '.join(args)})"
-    )
-    return f"{product} + 0.0"
-
-
-def _transposed(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
-    return f"{args[0]}.T" if len(args) == 1 else None
-
-
-_SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
-    "getitem": _getitem,
-    "pick": _getitem,
-    "sum": _total,
-    "matmul": _matmul,
-    "dot": _dot,
-    "transpose": _transposed,
-}
 
 
 class Memory:

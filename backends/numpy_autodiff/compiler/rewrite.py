@@ -9,13 +9,13 @@ product. Not made, because they are wrong for some input: ``0 x = 0`` (inf), ``x
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from backends.numpy_autodiff.compiler.graph import Graph, Op
+from backends.numpy_autodiff.primitive import is_basic
 
 #: What `optimize` can do, in words; `emit` adds its own.
 REWRITES = {
@@ -54,7 +54,11 @@ def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
             op = _plain_constants(op)
             same = _identity(op)
             if same is not op:
-                return place(same) if isinstance(same, Op) and same not in placed else same
+                if not isinstance(same, Op) or same in placed:
+                    return same
+                return place(
+                    same.with_args([place(a) if isinstance(a, Op) and a not in placed else a for a in same.args])
+                )
         if "powers" in rewrites and (n := _small_power(op)):
             return _product(op.args[0], n, op, place)
         if "cse" in rewrites:
@@ -117,7 +121,7 @@ def _plain(x: Any, dtype: Any) -> Any:
 def _identity(op: Op) -> Any:
     """An older result that ``op`` equals, a simpler operation, or ``op`` itself."""
     rule = _IDENTITIES.get(op.name)
-    return op if rule is None or op.kwargs else rule(op)
+    return op if rule is None or (op.kwargs and op.name not in ("sum", "scatter")) else rule(op)
 
 
 def _same_form(x: Any, op: Op) -> bool:
@@ -130,6 +134,12 @@ def _is_one(x: Any) -> bool:
 
 def _multiply(op: Op) -> Any:
     x, y = op.args
+    if _negated(x) or _negated(y):
+        # Outwards, where a sum takes it in: rounding is symmetric.
+        plain = op.with_args([x.args[0], y] if _negated(x) else [x, y.args[0]])
+        return Op("negative", np.negative, (plain,), {}, op)
+    if y.__class__ is float and y == -1.0 and _same_form(x, op):
+        return Op("negative", np.negative, (x,), {}, op)
     if _is_one(y) and _same_form(x, op):
         return x
     return y if _is_one(x) and _same_form(y, op) else op
@@ -161,6 +171,26 @@ def _subtract(op: Op) -> Any:
     return Op("add", np.add, (x, y.args[0]), {}, op) if _negated(y) else op
 
 
+def _sum(op: Op) -> Any:
+    """Over every axis by name is over all."""
+    x, axis = op.args[0], op.kwargs.get("axis")
+    everything = isinstance(axis, tuple) and isinstance(x, Op) and len(set(axis)) == len(x.shape)
+    return Op(op.name, op.function, op.args, {}, op) if everything and op.scalar else op
+
+
+def _scatter(op: Op) -> Any:
+    """Parts that go to the same slice are added first: to the bit where nothing else goes there, else rounding."""
+    indices, parts = op.kwargs["indices"], list(op.args)
+    for i, a in enumerate(indices):
+        for j in range(i + 1, len(indices)):
+            alike = is_basic(a) and a.__class__ is slice and a == indices[j] and _same_form(parts[i], parts[j])
+            if alike and isinstance(parts[j], Op):
+                both = Op("add", np.add, (parts[i], parts[j]), {}, parts[i])
+                kwargs = {**op.kwargs, "indices": [*indices[:j], *indices[j + 1 :]]}
+                return Op(op.name, op.function, [*parts[:i], both, *parts[i + 1 : j], *parts[j + 1 :]], kwargs, op)
+    return op
+
+
 def _unchanged(op: Op) -> Any:
     x = op.args[0]
     return x if _same_form(x, op) else op
@@ -178,6 +208,8 @@ _IDENTITIES: dict[str, Callable[[Op], Any]] = {
     "negative": _negative,
     "add": _add,
     "subtract": _subtract,
+    "sum": _sum,
+    "scatter": _scatter,
     "reshape": _unchanged,
     "broadcast_to": _unchanged,
     "astype": _unchanged,
@@ -225,11 +257,9 @@ def _frozen(x: Any) -> Any:
 
 
 def _dots(graph: Graph) -> Graph:
-    uses = Counter(a for op in graph.ops for a in op.inputs)
-    uses.update(x for x in graph.outputs if isinstance(x, Op))
     new: dict[Op, Op] = {}
     for op in graph.ops:
-        if _sums_products(op, uses):
+        if _sums_products(op):
             a, b = op.args[0].args
             new[op] = Op("dot", np.dot if len(a.shape) == 1 else np.vdot, (a, b), {}, op)
     ops = []
@@ -240,16 +270,14 @@ def _dots(graph: Graph) -> Graph:
                 op.args = tuple(new[a] if isinstance(a, Op) and a in new else a for a in op.args)
                 break
         ops.append(op)
-    dropped = {op.args[0] for op in new}
-    ops = [op for op in ops if op not in dropped]
     outputs = [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs]
     return Graph(graph.inputs, ops, outputs, graph.rebuild)
 
 
-def _sums_products(op: Op, uses: Counter[Op]) -> bool:
-    """Whether this is the sum of all entries of a product that nothing else needs."""
+def _sums_products(op: Op) -> bool:
+    """Whether this is the sum of all entries of a product."""
     x = op.args[0] if op.name == "sum" and op.scalar else None
-    if not isinstance(x, Op) or x.name != "multiply" or uses[x] > 1 or op.kwargs.get("axis") is not None:
+    if not isinstance(x, Op) or x.name != "multiply" or op.kwargs.get("axis") is not None:
         return False
     a, b = x.args
     return _array_like(a, x) and _array_like(b, x)

@@ -7,13 +7,14 @@ An array of one entry counts as its entry. Python raises where NumPy gives inf o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler.emit import INFIX, Source, header
 from backends.numpy_autodiff.compiler.graph import Graph, Op
+from backends.numpy_autodiff.compiler.source import INFIX, Source, header
 
 #: Of one entry, these change nothing.
 _TRIVIAL = frozenset({"reshape", "broadcast_to", "transpose"})
@@ -32,6 +33,8 @@ _MATH = {
     "log1p": "log1p",
     "expm1": "expm1",
 }
+#: Characters of an expression that is still put into another.
+_LONGEST = 90
 _RAISES = "(ZeroDivisionError, OverflowError, ValueError)"
 
 
@@ -45,14 +48,19 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any]) -> Source | None:
     inputs = [f"x{i}" for i in range(len(leaves))]
     header(source, name, inputs, leaves)
     names: dict[Op, str] = {op: f"s{i}" for i, op in enumerate(graph.inputs)}
-    source.lines.append(f"    {'; '.join(f's{i} = {x}.item()' for i, x in enumerate(inputs))}")
+    source.lines.append(f"    {'; '.join(_number_of(*pair) for pair in zip(inputs, leaves, strict=True))}")
     body = _body(graph, source, names, inputs)
+    results = [_result(source, x, names) for x in graph.outputs]
+    body.append(f"    return {source.arranged(graph, results)}")
     if any(op.name == "divide" or op.name in _MATH for op in graph.ops):
         again = f"        return again({', '.join(inputs)})"
         body = ["    try:", *(f"    {line}" for line in body), f"    except {_RAISES}:", again]
-    results = [_result(source, x, names) for x in graph.outputs]
-    source.lines += [*body, f"    return {source.arranged(graph, results)}"]
+    source.lines += body
     return source
+
+
+def _number_of(x: str, leaf: Any) -> str:
+    return f"s{x[1:]} = {x}" if leaf.__class__ is float else f"s{x[1:]} = {x}.item()"
 
 
 def _single(op: Op) -> bool:
@@ -80,6 +88,8 @@ def _possible(op: Op) -> bool:
 
 def _body(graph: Graph, source: Source, names: dict[Op, str], inputs: list[str]) -> list[str]:
     lines = []
+    uses = Counter(a for op in graph.ops for a in (*op.inputs, *(op.inputs if op.name in _TRIVIAL else ())))
+    uses.update(x for x in graph.outputs if isinstance(x, Op))
     for i, op in enumerate(graph.ops):
         args = [names[a] if isinstance(a, Op) else repr(_number(a)) for a in op.args[:2] if _numeric(a)]
         if op.name == "guard":
@@ -89,8 +99,13 @@ def _body(graph: Graph, source: Source, names: dict[Op, str], inputs: list[str])
         if op.name in _TRIVIAL:
             names[op] = args[0]
             continue
+        text = _expression(source, op, args)
+        if uses[op] == 1 and len(text) < _LONGEST:
+            # A value that is used once needs no name: the interpreter stores and loads it for nothing.
+            names[op] = f"({text})"
+            continue
         names[op] = f"v{i}"
-        lines.append(f"    v{i} = {_expression(source, op, args)}")
+        lines.append(f"    v{i} = {text}")
     return lines
 
 

@@ -1,0 +1,184 @@
+"""Cache-blocked loops over long elementwise chains.
+
+A chain of ten operations on a million numbers reads and writes main memory ten times. Done block by block, with a
+few buffers that stay in cache, it reads the arguments and writes the results once. What may go into a loop over
+vectors of one length: elementwise operations, sums and dot products of whole vectors (added up block by block), and
+additions into a slice of a longer vector.
+
+The order of operations is by *stages*: what is outside at stage s, then the loops of stage s, then stage s + 1. An
+operation stands in the first stage where its arguments exist; the sum of a loop exists one stage after the loop. A
+guard keeps its place: nothing that came after it moves in front of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.compiler.graph import Graph, Op
+from backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text
+
+#: Entries from which on vectors leave the cache of a core, and entries of a block: a buffer is 64 KB in float64.
+SHORTEST = 32_768
+BLOCK = 8_192
+_LOOP_TOTALS = frozenset({"sum", "dot"})
+
+
+@dataclass
+class Loop:
+    """Operations of one stage over vectors of one length."""
+
+    length: int
+    ops: list[Op] = field(default_factory=list)
+
+
+def loop_length(op: Op) -> int:
+    """The length of the loop that an operation may be part of, else 0."""
+    if op.dtype is None or op.kwargs.get("axis") is not None:
+        return 0
+    if op.name == "scatter":
+        return _scatter_length(op)
+    vectors = {a.shape if isinstance(a, Op) else np.shape(a) for a in op.args} - {()}
+    if op.name in _LOOP_TOTALS:
+        fits = op.scalar and op.dtype.kind == "f" and len(vectors) == 1 and not op.kwargs
+    else:
+        plain = isinstance(op.function, np.ufunc) and op.function.nout == 1 and not op.kwargs
+        fits = plain and op.dtype.kind in "fb" and vectors == {op.shape}
+    (shape,) = vectors if len(vectors) == 1 else ((),)
+    return shape[0] if fits and len(shape) == 1 and shape[0] >= SHORTEST else 0
+
+
+def _scatter_length(op: Op) -> int:
+    """That of its parts, if all are equally long slices of a vector."""
+    parts = {a.shape if isinstance(a, Op) else np.shape(a) for a in op.args}
+    (shape,) = parts if len(parts) == 1 else ((),)
+    simple = all(isinstance(i, slice) and i.step in (None, 1) for i in op.kwargs["indices"])
+    return shape[0] if simple and len(op.shape) == 1 == len(shape) and shape[0] >= SHORTEST else 0
+
+
+def schedule(graph: Graph) -> list[Op | Loop]:
+    """The operations in an order that lets loops be as long as possible."""
+    stage: dict[Op, int] = dict.fromkeys(graph.inputs, 0)
+    later: set[Op] = set()
+    outside: dict[int, list[Op]] = {}
+    loops: dict[int, dict[int, Loop]] = {}
+    floor = 0
+    for op in graph.ops:
+        n = loop_length(op)
+        at = floor
+        for a in op.inputs:
+            apart = a in later and (not n or loop_length(a) != n or a.name in _LOOP_TOTALS or a.name == "scatter")
+            at = max(at, stage[a] + apart)
+        stage[op] = at
+        if n:
+            later.add(op)
+            loops.setdefault(at, {}).setdefault(n, Loop(n)).ops.append(op)
+        else:
+            outside.setdefault(at, []).append(op)
+            floor = at if op.name == "guard" else floor
+    order: list[Op | Loop] = []
+    for at in range(max([*outside, *loops, 0]) + 1):
+        order += outside.get(at, [])
+        for loop in loops.get(at, {}).values():
+            order += [loop] if len(loop.ops) > 1 else loop.ops
+    return order
+
+
+def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Iterable[Op]) -> None:
+    """The lines of one loop; afterwards ``names`` has those of its results that are ``needed`` outside."""
+    kept = {op for op in loop.ops if op in set(needed)}
+    local: dict[Any, str] = {}
+    rows: dict[Any, int] = {}
+    before: list[str] = []
+    body: list[str] = []
+    after: list[str] = []
+    last = {a: i for i, op in enumerate(loop.ops) for a in op.inputs}
+    free: dict[Any, list[str]] = {}
+    for i, op in enumerate(loop.ops):
+        args = [_operand(source, a, names, local, body) for a in op.args]
+        name = names[op] = f"w{number}_{i}"
+        for a in set(op.inputs):
+            if last[a] == i and local.get(a, "").startswith("b"):
+                free.setdefault(a.dtype, []).append(local[a])
+        if op.name in _LOOP_TOTALS:
+            before.append(f"{name} = {source.name(op.dtype.type(0), f'zero_{op.dtype}')}")
+            dot = op.name == "dot"
+            body.append(f"{name} += {args[0]}.dot({args[1]})" if dot else f"{name} += {_reduce(source)}({args[0]})")
+        elif op.name == "scatter":
+            _scatter(source, op, args, name, (before, body, after), loop.length)
+        else:
+            if op in kept:
+                before.append(f"{name} = {source.function(np.empty, 'empty')}({op.shape[0]}, {_dtype(source, op)})")
+                out = f"{name}[i:j]"
+                local[op] = f"r{i}"
+                body.append(f"r{i} = {out}")
+            elif free.get(op.dtype):
+                local[op] = free[op.dtype].pop()
+            else:
+                rows[op.dtype] = rows.get(op.dtype, 0) + 1
+                local[op] = f"b{op.dtype.num}_{rows[op.dtype] - 1}"
+            body.append(elementwise_text(source, op, args, local[op]))
+    source.lines += [f"    {line}" for line in [*before, *_frame(source, loop.length, rows)]]
+    source.lines += [f"        {line}" for line in body]
+    source.lines += [f"    {line}" for line in after]
+
+
+def _reduce(source: Source) -> str:
+    return source.name(ADD_REDUCE, "add_reduce")
+
+
+def _dtype(source: Source, op: Op) -> str:
+    return source.name(op.dtype, f"{op.dtype}_dtype")
+
+
+def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, str], body: list[str]) -> str:
+    """An argument within a block; slices of vectors are taken once a block."""
+    if isinstance(a, Op):
+        if a in local or not a.shape:
+            return local.get(a, names[a])
+        local[a] = f"p{len(local)}"
+        body.append(f"{local[a]} = {names[a]}[i:j]")
+        return local[a]
+    if not np.shape(a):
+        return source.literal(a)
+    if id(a) not in local:
+        local[id(a)] = f"p{len(local)}"
+        body.append(f"{local[id(a)]} = {source.literal(a)}[i:j]")
+    return local[id(a)]
+
+
+def _scatter(
+    source: Source, op: Op, args: list[str], name: str, places: tuple[list[str], list[str], list[str]], length: int
+) -> None:
+    """Add the parts where they belong. Zeros are written a block ahead, while it is in cache."""
+    before, body, after = places
+    starts = [index.indices(op.shape[0])[0] for index in op.kwargs["indices"]]
+    ahead = max(starts)
+    before.append(f"{name} = {source.function(np.empty, 'empty')}({op.shape[0]}, {_dtype(source, op)})")
+    if ahead:
+        before.append(f"{name}[:{ahead}] = 0.0")
+    body.append(f"{name}[{_shifted(ahead)}] = 0.0")
+    body += [f"{name}[{_shifted(start)}] += {part}" for start, part in zip(starts, args, strict=True)]
+    if ahead + length < op.shape[0]:
+        after.append(f"{name}[{ahead + length}:] = 0.0")
+
+
+def _shifted(start: int) -> str:
+    return f"i + {start}:j + {start}" if start else "i:j"
+
+
+def _frame(source: Source, n: int, rows: Mapping[Any, int]) -> list[str]:
+    """The head of the loop: buffers, and a last block that may be shorter."""
+    lines, last = [], []
+    for dtype, count in rows.items():
+        buffers = ", ".join(f"b{dtype.num}_{k}" for k in range(count)) + ("," if count == 1 else "")
+        made = f"{source.function(np.empty, 'empty')}(({count}, {BLOCK}), {source.name(dtype, f'{dtype}_dtype')})"
+        lines += [f"scratch{dtype.num} = {made}", f"{buffers} = scratch{dtype.num}"]
+        last.append(f"        {buffers} = scratch{dtype.num}[:, :j - i]")
+    lines += [f"for i in range(0, {n}, {BLOCK}):", f"    j = i + {BLOCK}"]
+    if n % BLOCK:
+        lines += [f"    if j > {n}:", f"        j = {n}", *last]
+    return lines

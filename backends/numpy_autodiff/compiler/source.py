@@ -1,0 +1,189 @@
+"""How operations are written: names, literals, checks and statements of the generated source."""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.compiler.graph import Graph, Op
+from backends.numpy_autodiff.primitive import is_basic
+
+INFIX = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+    "equal": "==",
+    "not_equal": "!=",
+}
+#: One object each: a bound method is a new one at every look.
+ADD_REDUCE, _ADD_AT = np.add.reduce, np.add.at
+
+
+@dataclass
+class Source:
+    """Lines of a function in the making, with the objects its names stand for."""
+
+    names: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def name(self, thing: Any, wanted: str) -> str:
+        """A global name for ``thing``."""
+        if self.names.get(wanted) is thing:
+            return wanted
+        name, k = wanted, 0
+        while name in self.names or keyword.iskeyword(name):
+            name, k = f"{wanted}{k}", k + 1
+        self.names[name] = thing
+        return name
+
+    def function(self, f: Callable[..., Any], name: str) -> str:
+        """A global name for a function, like its own."""
+        clean = "".join(c if c.isalnum() else "_" for c in getattr(f, "__name__", name) or name)
+        return self.name(f, f"{name if not clean.isidentifier() or clean.startswith('_') else clean}")
+
+    def literal(self, x: Any) -> str:
+        """``x`` as Python source, by name where it has none."""
+        if x is None or x is Ellipsis or x.__class__ in (bool, int, str):
+            return repr(x)
+        if x.__class__ is float:
+            return repr(x) if math.isfinite(x) else self.name(x, "nan" if math.isnan(x) else "inf")
+        if x.__class__ is tuple:
+            return f"({', '.join(map(self.literal, x))}{',' if len(x) == 1 else ''})"
+        if x.__class__ is slice:
+            return f"slice({self.literal(x.start)}, {self.literal(x.stop)}, {self.literal(x.step)})"
+        return self.name(x, f"c{len(self.names)}")
+
+    def arranged(self, graph: Graph, results: Sequence[str]) -> str:
+        """The results in their containers."""
+        marks = [object() for _ in results]
+        text = _tuples(graph.rebuild(list(marks)), {id(m): r for m, r in zip(marks, results, strict=True)})
+        return text or f"{self.name(graph.rebuild, 'arrange')}([{', '.join(results)}])"
+
+    def index(self, x: Any) -> str:
+        """What stands between the brackets."""
+        parts = x if isinstance(x, tuple) and x else (x,)
+        if not is_basic(x) or x == ():
+            return self.literal(x)
+        return ", ".join(self._part(p) for p in parts) + ("," if isinstance(x, tuple) and len(parts) == 1 else "")
+
+    def _part(self, p: Any) -> str:
+        if not isinstance(p, slice):
+            return self.literal(p if p is None or p is Ellipsis else int(p))
+        start, stop = ("" if s is None else str(int(s)) for s in (p.start, p.stop))
+        return f"{start}:{stop}" + ("" if p.step is None else f":{int(p.step)}")
+
+
+def _tuples(form: Any, texts: dict[int, str]) -> str:
+    if id(form) in texts:
+        return texts[id(form)]
+    if form.__class__ is not tuple:
+        return ""
+    parts = [_tuples(part, texts) for part in form]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})" if parts and all(parts) else ""
+
+
+def header(source: Source, name: str, inputs: Sequence[str], leaves: Sequence[Any]) -> None:
+    """The ``def`` line and the checks of the arguments."""
+    called = f"again({', '.join(inputs)})"
+    source.lines.append(f"def {name}({', '.join([*inputs, '*', 'again=again'])}):")
+    tests = []
+    for x, leaf in zip(inputs, leaves, strict=True):
+        cls = source.function(type(leaf), type(leaf).__name__)
+        tests.append(f"{x}.__class__ is not {cls}")
+        if isinstance(leaf, np.ndarray):
+            tests.append(f"{x}.shape != {leaf.shape}")
+            tests.append(f"{x}.dtype is not {source.name(leaf.dtype, f'{leaf.dtype}_dtype'.lstrip('<>='))}")
+    if tests:
+        source.lines += [f"    if {' or '.join(tests)}:", f"        return {called}"]
+
+
+def statement(source: Source, op: Op, names: dict[Op, str], out: str | None) -> list[str]:
+    """``names[op] = ...``."""
+    args = [names[a] if isinstance(a, Op) else source.literal(a) for a in op.args]
+    target = names[op]
+    if op.name == "scatter":
+        return _scatter(source, op, args, target)
+    return [f"{target} = {_expression(source, op, args, out)}"]
+
+
+def _expression(source: Source, op: Op, args: list[str], out: str | None) -> str:
+    if isinstance(op.function, np.ufunc) and not op.kwargs:
+        if out is not None:
+            return f"{source.function(op.function, op.name)}({', '.join([*args, out])})"
+        if op.name in INFIX:
+            return f"{args[0]} {INFIX[op.name]} {args[1]}"
+        if op.name == "negative":
+            return f"-{args[0]}"
+    special = _SPECIAL.get(op.name)
+    if special is not None and (found := special(source, op, args)) is not None:
+        return found
+    given = args + [f"{k}={source.literal(v)}" for k, v in op.kwargs.items()]
+    return f"{source.function(op.function, op.name)}({', '.join(given)})"
+
+
+def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
+    """Zeros, to which the parts are added where they belong."""
+    kwargs = op.kwargs
+    zeros, dtype = source.function(np.zeros, "zeros"), source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
+    lines = [f"{target} = {zeros}({kwargs['shape']}, {dtype})"]
+    for index, part in zip(kwargs["indices"], args, strict=True):
+        if is_basic(index):
+            lines.append(f"{target}[{source.index(index)}] += {part}")
+        else:
+            lines.append(f"{source.name(_ADD_AT, 'add_at')}({target}, {source.literal(index)}, {part})")
+    return lines
+
+
+def _getitem(source: Source, op: Op, args: list[str]) -> str:
+    return f"{args[0]}[{args[1] if isinstance(op.args[1], Op) else source.index(op.args[1])}]"
+
+
+def _total(source: Source, op: Op, args: list[str]) -> str | None:
+    axis, keepdims = op.kwargs.get("axis"), op.kwargs.get("keepdims", False)
+    flat = isinstance(op.args[0], Op) and len(op.args[0].shape) == 1 and not keepdims
+    if len(args) > 1 or op.args[0].__class__ is not Op:
+        return None
+    tail = "" if flat else f", {source.literal(axis)}" + (", keepdims=True" if keepdims else "")
+    return f"{source.name(ADD_REDUCE, 'add_reduce')}({args[0]}{tail})"
+
+
+def _matmul(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
+    both = [len(np.shape(a)) if not isinstance(a, Op) else len(a.shape) for a in op.args]
+    return f"{args[0]}.dot({args[1]})" if both[0] in (1, 2) and both[1] in (1, 2) else None
+
+
+def _dot(source: Source, op: Op, args: list[str]) -> str | None:
+    # A sum begins with 0.0 and so is never -0.0; a product of one entry may be.
+    product = (
+        f"{args[0]}.dot({args[1]})" if op.function is np.dot else f"{source.name(np.vdot, 'vdot')}({', '.join(args)})"
+    )
+    return f"{product} + 0.0"
+
+
+def _transposed(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
+    return f"{args[0]}.T" if len(args) == 1 else None
+
+
+_SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
+    "getitem": _getitem,
+    "pick": _getitem,
+    "sum": _total,
+    "matmul": _matmul,
+    "dot": _dot,
+    "transpose": _transposed,
+}
+
+
+def elementwise_text(source: Source, op: Op, args: Sequence[str], out: str) -> str:
+    """A ufunc that writes into ``out``."""
+    return f"{source.function(op.function, op.name)}({', '.join([*args, out])})"
