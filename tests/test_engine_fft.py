@@ -108,6 +108,12 @@ def test_an_empty_batch(name: str) -> None:
     assert jvp(f, (x,), (x,))[1].shape == value.shape
 
 
+@pytest.mark.parametrize("name", ["fft", "hfft", "fftn", "rfft2"])
+def test_out_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="out="):
+        grad(lambda x: np.sum(np.real(getattr(np.fft, name)(x, out=np.zeros((2, 2))))))(np.ones((2, 2)))
+
+
 def test_an_unknown_norm_is_named() -> None:
     with pytest.raises(ValueError, match="bakward"):
         grad(lambda x: np.sum(np.fft.hfft(x, norm="bakward")))(np.ones(3))

@@ -277,6 +277,7 @@ def test_slogdet_of_a_singular_matrix_is_infinitely_steep() -> None:
     a = np.array([[1.0, 2.0], [2.0, 4.0]])
     # The cofactors [[4, -2], [-2, 1]] over det = 0.
     np.testing.assert_array_equal(grad(lambda x: la.slogdet(x)[1])(a), [[np.inf, -np.inf], [-np.inf, np.inf]])
+    assert jvp(lambda x: la.slogdet(x)[1], (a,), (np.eye(2),))[1] == np.inf
 
 
 @pytest.mark.parametrize("ord", [1, 1.5, 2, 3, 0.5, -1, math.inf, -math.inf])
@@ -323,6 +324,9 @@ def test_vectors_of_equal_eigenvalues_are_never_finite_and_wrong() -> None:
     weights = np.arange(9.0).reshape(3, 3)
     with np.errstate(invalid="ignore"):
         assert not np.all(np.isfinite(grad(lambda x: np.sum(weights * la.eigh(x)[1]))(np.eye(3))))
+        # This is sum(weights * x), whose slope exists and cannot be had from vectors and values: not 0 then, but nan.
+        product = grad(lambda x: np.sum(weights * (lambda r: (r[0] * r[1]) @ r[2])(la.svd(x))))(np.eye(3))
+        assert not np.any(np.isfinite(product[~np.eye(3, dtype=bool)]))
 
 
 @pytest.mark.parametrize("uplo", ["L", "U"])
@@ -356,6 +360,13 @@ def test_empty_arrays(f: Any, shape: tuple[int, ...]) -> None:
     assert np.shape(value) == np.shape(f(x))
     assert pullback(np.ones_like(value))[0].shape == shape
     assert np.shape(jvp(f, (x,), (x,))[1]) == np.shape(value)
+
+
+def test_nested_lists_are_arrays() -> None:
+    a = np.array([[2.0, 0.0], [0.0, 4.0]])
+    for f in (la.solve, la.tensorsolve, lambda a, b: la.lstsq(a, b)[0]):
+        # x = (1/2, 1/2): d sum(x) / da = -A^-T 1 x^T, by hand.
+        np.testing.assert_allclose(grad(lambda x, f=f: np.sum(f(x, [1.0, 2.0])))(a), [[-0.25] * 2, [-0.125] * 2])
 
 
 def test_what_is_constant_has_no_slope() -> None:

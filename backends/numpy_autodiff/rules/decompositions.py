@@ -132,9 +132,8 @@ def _parts(ans: Any) -> tuple[Any, Any, Any, Any, Any]:
     return u[..., :k], s, v[..., :k], u[..., k:], v[..., k:]
 
 
-def _turn(p: Any, s: Any) -> Any:
-    """``F o (P + P^H)`` with ``F_ij = 1 / (s_j^2 - s_i^2)``, factored so that close values keep their digits."""
-    return over(over(_off_diagonal(p), _gaps(s)), s[..., None, :] + s[..., :, None])
+def _sums(s: Any) -> Any:
+    return s[..., None, :] + s[..., :, None]
 
 
 def _side_jvp(moved: Any, basis: Any, rest: Any, turned: Any) -> Any:
@@ -148,14 +147,18 @@ def _side_jvp(moved: Any, basis: Any, rest: Any, turned: Any) -> Any:
 
 
 def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
-    """``dU = U (F o (P S + S P^H))``, ``dV = V (F o (S P + P^H S))`` and what leaves their spans."""
+    """``U^H dU = ((P + P^H) / (s_j - s_i) + (P - P^H) / (s_j + s_i)) / 2`` off the diagonal, for V the difference.
+
+    That is ``(P s_j + s_i P^H) / (s_j^2 - s_i^2)`` in parts, of which only one is steep where values are close.
+    """
     del a, full
     u, s, v, u2, v2 = _parts(ans)
     p = adjoint(u) @ t @ v
-    column, row = s[..., None, :], s[..., :, None]
+    column = s[..., None, :]
     with np.errstate(invalid="ignore", over="ignore"):
-        du = _turn(p * column + row * adjoint(p), s)
-        dv = _turn(row * p + adjoint(p) * column, s)
+        steep = over(_off_diagonal(p + adjoint(p)), _gaps(s))
+        mild = over(_off_diagonal(p - adjoint(p)), _sums(s))
+        du, dv = 0.5 * (steep + mild), 0.5 * (steep - mild)
         if p.dtype.kind == "c":
             du = du + _on_diagonal(1j * over(np.imag(_diagonal_of(p)), s))
         left = _side_jvp(over(t @ v, np.broadcast_to(column, (t @ v).shape)), u, u2, du)
@@ -178,24 +181,30 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
     del a, full
     u, s, v, u2, v2 = _parts(ans)
     gu, gs, gvh = g
-    vh, column, row = adjoint(v), s[..., None, :], s[..., :, None]
+    vh, column = adjoint(v), s[..., None, :]
     if gu is None and gvh is None:
         return (u * gs[..., None, :]) @ vh
     inner = 0.0 if gs is None else _on_diagonal(gs)
+    steep: Any = 0.0
+    mild: Any = 0.0
     outside: Any = 0.0
     if gu is not None:
         within, out = _split(gu, u, u2)
-        inner = inner + _turn(within - adjoint(within), s) * column
+        steep, mild = within, within
         if within.dtype.kind == "c":
             inner = inner + _on_diagonal(1j * over(np.imag(_diagonal_of(within)), s))
         if out is not None:
             outside = over(out, np.broadcast_to(column, out.shape)) @ vh
     if gvh is not None:
         within, out = _split(adjoint(gvh), v, v2)
-        inner = inner + row * _turn(within - adjoint(within), s)
+        steep, mild = steep + within, mild - within
         if out is not None:
             outside = outside + u @ adjoint(over(out, np.broadcast_to(column, out.shape)))
-    return u @ inner @ vh + outside
+    # Not made skew before the division: at equal values that would hide that a limit is missing behind 0/0 = 0.
+    with np.errstate(invalid="ignore"):
+        steep = over(_off_diagonal(steep), _gaps(s))
+        mild = over(_off_diagonal(mild - adjoint(mild)), _sums(s))
+        return u @ (inner + 0.5 * (steep + adjoint(steep) + mild)) @ vh + outside
 
 
 SVD: Primitive = Primitive("svd", _svd, (_conjugated(_svd_vjp),), (_svd_jvp,))

@@ -98,10 +98,16 @@ RFFT: Primitive = linear("rfft", _rfft, _rfft_vjp)
 IRFFT: Primitive = linear("irfft", _irfft, _irfft_vjp)
 
 
+def _refuse(out: Any) -> None:
+    if out is not None:
+        raise TypeError("got out= in a transform of a variable, expected a call without it: use the returned value")
+
+
 def _one(primitive: Primitive, length: Callable[[int], int] = lambda m: m) -> Any:
     """A transform along one axis; ``length`` gives the default n."""
 
-    def transform(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+    def transform(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
+        _refuse(out)
         return primitive(a, length(a.shape[axis]) if n is None else n, axis, norm)
 
     return transform
@@ -114,13 +120,15 @@ def _doubled(m: int) -> int:
 fft, ifft, rfft, irfft = _one(FFT), _one(IFFT), _one(RFFT), _one(IRFFT, _doubled)
 
 
-def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
     """As `numpy.fft.hfft`."""
+    _refuse(out)
     return irfft(np.conj(a), n, axis, _swap(norm))
 
 
-def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
     """As `numpy.fft.ihfft`."""
+    _refuse(out)
     return np.conj(rfft(a, n, axis, _swap(norm)))
 
 
@@ -140,7 +148,8 @@ def _lengths(a: Any, s: Sequence[int] | None, axes: Sequence[int] | None) -> tup
 def _several(whole: Any, last: Any, last_first: bool = True) -> Any:
     """``last`` along the last axis and ``whole`` along the others, before or after."""
 
-    def transform(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Any:
+    def transform(a: Any, s: Any = None, axes: Any = None, norm: str | None = None, out: Any = None) -> Any:
+        _refuse(out)
         lengths, axes = _lengths(a, s, axes)
         steps = [(whole, n, axis) for n, axis in zip(lengths[:-1], axes[:-1], strict=True)][::-1]
         if axes:
@@ -158,7 +167,7 @@ rfftn, irfftn = _several(fft, rfft), _several(ifft, irfft, last_first=False)
 
 def _plane(transform: Any) -> Any:
     """The form for two axes."""
-    return lambda a, s=None, axes=(-2, -1), norm=None: transform(a, s, axes, norm)
+    return lambda a, s=None, axes=(-2, -1), norm=None, out=None: transform(a, s, axes, norm, out)
 
 
 def _shift(sign: int) -> Any:

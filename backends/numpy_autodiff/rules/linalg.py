@@ -32,6 +32,11 @@ INV: Primitive = Primitive(
 )
 
 
+def _array(x: Any) -> Any:
+    """Nested lists are arrays to NumPy, and so to its rules."""
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
 def _solve_vjp_a(g: Any, ans: Any, a: Any, b: Any) -> Any:
     w = _solve_columns(_t(a), g, b)
     return -w[..., None] * ans[..., None, :] if len(b.shape) == 1 else -(w @ _t(ans))
@@ -111,11 +116,8 @@ DET: Primitive = Primitive(
 )
 
 
-def _log_slope(ans: Any, a: Any) -> Any:
-    """``d log det / d a``; at a singular matrix infinite where a cofactor is not zero."""
-    if np.all(np.not_equal(ans[0], 0)):
-        return _t(np.linalg.inv(a))
-    return over(COFACTORS(a), np.broadcast_to(DET(a)[..., None, None], a.shape))
+def _regular(ans: Any) -> Any:
+    return np.all(np.not_equal(ans[0], 0))
 
 
 def _slogdet_vjp(g: Any, ans: Any, a: Any) -> Any:
@@ -127,11 +129,19 @@ def _slogdet_vjp(g: Any, ans: Any, a: Any) -> Any:
     if g_sign is not None and a.dtype.kind == "c":
         turned = np.real(g_sign * ans[0] * 1j) * -1j
         total = turned if total is None else total + turned
-    return None if total is None else total[..., None, None] * _log_slope(ans, a)
+    if total is None:
+        return None
+    if _regular(ans):
+        return total[..., None, None] * _t(np.linalg.inv(a))
+    # Infinite where a cofactor is not zero.
+    return over(total[..., None, None] * COFACTORS(a), np.broadcast_to(DET(a)[..., None, None], a.shape))
 
 
 def _slogdet_jvp(t: Any, ans: Any, a: Any) -> Any:
-    trace = np.sum(t * _log_slope(ans, a), axis=(-2, -1))
+    if _regular(ans):
+        trace = np.sum(t * _t(np.linalg.inv(a)), axis=(-2, -1))
+    else:
+        trace = over(np.sum(t * COFACTORS(a), axis=(-2, -1)), DET(a))
     return (np.real(trace * -1j) * ans[0] * 1j if a.dtype.kind == "c" else None), np.real(trace)
 
 
@@ -208,6 +218,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     from backends.numpy_autodiff.tracing import constant
 
     _, empty, rank, _ = np.linalg.lstsq(constant(a), constant(b), rcond)
+    a, b = _array(a), _array(b)
     x = LSTSQ(a, b, rcond)
     if not empty.size:
         return x, empty, rank, np.linalg.svdvals(a)
@@ -248,7 +259,7 @@ def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
 
 def multi_dot(arrays: Any) -> Any:
     """As `numpy.linalg.multi_dot`: in the order with the fewest multiplications."""
-    parts = list(arrays)
+    parts = [_array(part) for part in arrays]
     if len(parts) < 2:
         raise ValueError(f"got {len(parts)} arrays, expected at least two")
     row, column = len(parts[0].shape) == 1, len(parts[-1].shape) == 1
@@ -266,6 +277,7 @@ def multi_dot(arrays: Any) -> Any:
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """As `numpy.linalg.tensorsolve`."""
+    a, b = _array(a), _array(b)
     if axes is not None:
         moved = [k % len(a.shape) for k in axes]
         a = np.transpose(a, [k for k in range(len(a.shape)) if k not in moved] + moved)
@@ -285,7 +297,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 HANDLERS: dict[Any, Any] = {
     np.linalg.inv: INV,
-    np.linalg.solve: SOLVE,
+    np.linalg.solve: lambda a, b: SOLVE(_array(a), _array(b)),
     np.linalg.det: DET,
     np.linalg.slogdet: SLOGDET,
     np.linalg.pinv: pinv,

@@ -241,7 +241,7 @@ LOGSUMEXP: Primitive = Primitive("logsumexp", _logsumexp, (_logsumexp_vjp,), (_l
 
 
 def _array(x: Any) -> Any:
-    return x if hasattr(x, "dtype") else np.asarray(x, float)
+    return x if hasattr(x, "dtype") and x.dtype.kind in "fc" else np.asarray(x, float)
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
