@@ -14,6 +14,7 @@ import numpy as np
 REAL, POSITIVE, UNIT, ABOVE = (-2.0, 2.0), (0.3, 2.5), (-0.8, 0.8), (1.2, 3.0)
 ANY_DTYPE = ("float64", "float32", "longdouble")
 NO_LONGDOUBLE = ("float64", "float32")
+F64 = ("float64",)
 
 
 @dataclass(frozen=True)
@@ -192,4 +193,72 @@ _LINALG = [
     *(Row(f"matrix norm {o}", lambda x, o=o: np.linalg.norm(x, o), ((2, 3),)) for o in (None, "fro", 1, np.inf, -1)),
     Row("norm axis", lambda x: np.linalg.norm(x, axis=1, keepdims=True), ((2, 3),)),
 ]
-ROWS = [*_elementwise(), *_reductions(), *_SHAPES, *_PRODUCTS, *_LINALG]
+_MASK = np.array([[True, False, True], [True, True, False]])
+_KNOTS = np.array([-1.5, -0.4, 0.1, 1.2])
+_PIECES = [
+    Row("interp points", lambda x: np.interp(x, _KNOTS, np.array([1.0, -1.0, 0.5, 2.0]).astype(x.dtype)), ((3, 2),)),
+    Row("interp values", lambda fp: np.interp(np.linspace(-2, 2, 7).astype(fp.dtype), _KNOTS, fp), ((4,),)),
+    Row(
+        "interp knots",
+        lambda xp, fp: np.interp(np.linspace(-3, 3, 7).astype(fp.dtype), xp + np.arange(4.0).astype(fp.dtype), fp),
+        ((4,), (4,)),
+        (-0.4, 0.4),
+    ),
+    Row("interp outside", lambda fp: np.interp(np.array([-9.0, 9.0]), _KNOTS, fp, left=1.0), ((4,),), dtypes=F64),
+    Row("interp period", lambda x, fp: np.interp(x, _KNOTS, fp, period=3.0), ((5,), (4,)), dtypes=F64),
+    Row("select", lambda x, y: np.select([x > 0.5, x > -0.5], [x * x, x * y], y), ((2, 3), (3,))),
+    Row(
+        "piecewise",
+        lambda x: np.piecewise(x, [x < -0.5, x > 0.5], [np.sin, lambda v: np.sqrt(v) * v, 2.0]),
+        ((2, 3),),
+    ),
+    Row("piecewise later wins", lambda x: np.piecewise(x, [x < 1, x < 0], [np.sin, np.cos]), ((4,),)),
+    Row("nan_to_num", np.nan_to_num, ((2, 3),)),
+    Row("gradient", lambda x: np.gradient(x), ((5,),)),
+    Row("gradient axis", lambda x: np.gradient(x, 0.5, axis=1, edge_order=2), ((2, 4),)),
+    Row("gradient pair", lambda x: np.gradient(x, 2.0, 0.5)[0] * np.gradient(x)[1], ((3, 4),)),
+    Row("gradient coordinates", lambda f, h: np.gradient(f, np.cumsum(h), edge_order=2), ((5,), (5,)), POSITIVE),
+    Row("partition", lambda x: np.partition(x, 2, axis=0), ((5, 2),)),
+    Row("sum where", lambda x: np.sum(x, axis=1, where=_MASK, initial=2.0), ((2, 3),)),
+    Row("prod where", lambda x: np.prod(x, axis=0, where=_MASK, initial=2.0), ((2, 3),)),
+    Row("max where", lambda x: np.max(x, axis=1, where=_MASK, initial=-0.1), ((2, 3),)),
+    Row("min initial", lambda x: np.min(x, axis=1, initial=0.1), ((2, 3),)),
+    Row("mean where", lambda x: np.mean(x, axis=1, where=_MASK), ((2, 3),)),
+    Row("var where", lambda x: np.var(x, axis=1, where=_MASK, ddof=0.5, keepdims=True), ((2, 3),)),
+    Row("std where", lambda x: np.std(x, where=_MASK), ((2, 3),)),
+    Row("nansum", lambda x: np.nansum(np.where(_MASK, x, np.nan), axis=0), ((2, 3),)),
+    Row("nanmean", lambda x: np.nanmean(np.where(_MASK, x, np.nan), axis=1), ((2, 3),)),
+]
+
+
+_COMPLEX_REDUCTIONS = ("sum", "mean", "prod", "var", "std", "cumsum")
+
+
+def _complex() -> list[Row]:
+    """What NumPy computes on complex numbers, holomorphic or not, away from branch cuts."""
+    unary = (
+        "negative positive square exp exp2 expm1 sin cos tan tanh sinh cosh arctan arcsinh sqrt log log2 log10 log1p "
+        "reciprocal absolute conjugate real imag angle"
+    )
+    rows = [Row(n, getattr(np, n), ((2, 3),), POSITIVE) for n in unary.split()]
+    for n in ("add", "subtract", "multiply", "divide", "power"):
+        rows += [Row(f"{n} {pair}", getattr(np, n), pair, POSITIVE) for pair in (((2, 1, 3), (4, 1)), ((), (3,)))]
+    rows += [
+        Row("x**3", lambda x: x**3, ((2, 3),)),
+        Row("x**-2", lambda x: x**-2, ((2, 3),), POSITIVE),
+        *(Row(n, lambda x, n=n: getattr(np, n)(x, axis=0), ((2, 3),)) for n in _COMPLEX_REDUCTIONS),
+        Row("cumprod", lambda x: np.cumprod(x, axis=0), ((2, 3),)),
+        Row("nan_to_num", np.nan_to_num, ((2, 3),)),
+        Row("where", lambda x, y: np.where(_MASK, x, y), ((2, 3), (3,))),
+        Row("gradient", lambda x: np.gradient(x, 0.5), ((4,),)),
+        Row("interp values", lambda fp: np.interp(np.linspace(-2, 2, 7), _KNOTS, fp), ((4,),)),
+        Row("x.conj() @ x", lambda x: x.conj() @ x, ((3,),)),
+        Row("vdot", np.vdot, ((2, 3), (2, 3))),
+        Row("T and H", lambda x: np.conj(x.T) @ x, ((2, 3),)),
+    ]
+    linear = [r for r in [*_SHAPES, *_PRODUCTS] if not r.name.startswith(("clip", "median", "average"))]
+    return rows + linear
+
+
+COMPLEX_ROWS = _complex()
+ROWS = [*_elementwise(), *_reductions(), *_SHAPES, *_PRODUCTS, *_LINALG, *_PIECES]

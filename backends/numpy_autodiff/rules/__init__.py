@@ -32,6 +32,7 @@ from backends.numpy_autodiff.rules import (
     joining,
     linalg,
     norms,
+    pieces,
     products,
     reductions,
     shapes,
@@ -42,7 +43,7 @@ from backends.numpy_autodiff.rules.constants import CONSTANT
 __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
 _FAMILIES: tuple[Any, ...] = (
-    *(elementwise, reductions, shapes, indexing, joining, products, einsum),
+    *(elementwise, pieces, reductions, shapes, indexing, joining, products, einsum),
     *(linalg, norms, decompositions, fft, constants),
 )
 

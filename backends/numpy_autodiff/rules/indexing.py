@@ -61,4 +61,16 @@ def sort(a: Any, axis: int | None = -1, *, stable: bool | None = None, kind: str
     return take_along_axis(a, np.argsort(a, axis=axis, stable=True), axis)
 
 
-HANDLERS: dict[Any, Any] = {np.take: take, np.take_along_axis: take_along_axis, np.sort: sort}
+def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    """As `numpy.partition`."""
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
+
+
+HANDLERS: dict[Any, Any] = {
+    np.take: take,
+    np.take_along_axis: take_along_axis,
+    np.sort: sort,
+    np.partition: partition,
+}

@@ -5,13 +5,13 @@ Conventions: the slope of max and min is shared evenly among ties; prod and cump
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive, give
 from backends.numpy_autodiff.rules.building import axes_of, expand, linear
+from backends.numpy_autodiff.tracing import apply
 
 _add: Any = np.add
 _multiply: Any = np.multiply
@@ -151,14 +151,40 @@ def _cumprod_jvp(t: Any, ans: Any, x: Any, axis: int) -> Any:
 CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,))
 
 
-def _reduction(primitive: Primitive) -> Any:
-    def reduction(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-        if axis is None and dtype is None and not keepdims:
-            return primitive(a)
+def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
+    """A reduction whose masked entries are ``fill`` (or ``initial``) and whose ``initial`` is joined by ``combine``."""
+
+    def reduction(
+        a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        if axis is None and dtype is None and not keepdims and where is True and initial is None:
+            return apply(primitive, (a,))
         axis = tuple(axis) if isinstance(axis, list) else axis
-        return primitive(a if dtype is None else a.astype(dtype), axis=axis, keepdims=keepdims)
+        a = a if dtype is None else a.astype(dtype)
+        if where is not True:
+            if fill is None and initial is None:
+                raise ValueError("got where= without initial= in a maximum or minimum, expected both")
+            a = np.where(where, a, initial if fill is None else fill)
+        found = primitive(a, axis=axis, keepdims=keepdims)
+        return found if initial is None else combine(found, initial)
 
     return reduction
+
+
+def _weights(a: Any, where: Any) -> Any:
+    """Which entries of ``a`` count, in its shape."""
+    return np.broadcast_to(where, np.broadcast_shapes(np.shape(where), a.shape))
+
+
+def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
+    """As `numpy.mean`."""
+    if where is not True:
+        counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype)
+        return sum_(a, axis, dtype, keepdims=keepdims, where=where) / counted
+    if axis is None and dtype is None and not keepdims:
+        return apply(MEAN, (a,))
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    return MEAN(a if dtype is None else a.astype(dtype), axis=axis, keepdims=keepdims)
 
 
 def _scan(primitive: Primitive) -> Any:
@@ -187,19 +213,50 @@ def _cumulative(primitive: Primitive, first: float) -> Any:
     return scan
 
 
-def var(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False) -> Any:
+def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
+    """The differences from the mean, 0 where masked, and how many count."""
+    if where is True:
+        return a - MEAN(a, axis=axis, keepdims=True), _count(a, axis)
+    counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(a.real.dtype)
+    centred = np.where(where, a - mean(a, axis, keepdims=True, where=where), 0)
+    return centred, counted
+
+
+def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any:
+    """Degrees of freedom, in the shape of the reduced result."""
+    free = counted - (ddof if correction is None else correction)
+    return np.reshape(free, like.shape) if np.shape(free) else free
+
+
+def var(
+    a: Any,
+    axis: Any = None,
+    *,
+    ddof: float = 0,
+    correction: float | None = None,
+    keepdims: bool = False,
+    where: Any = True,
+) -> Any:
     """As `numpy.var`."""
-    free = _count(a, axis) - (ddof if correction is None else correction)
-    centred = a - MEAN(a, axis=axis, keepdims=True)
+    centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
-    return SUM(square, axis=axis, keepdims=keepdims) / free
+    total = SUM(square, axis=axis, keepdims=keepdims)
+    return total / _free(counted, ddof, correction, total)
 
 
-def std(a: Any, axis: Any = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False) -> Any:
+def std(
+    a: Any,
+    axis: Any = None,
+    *,
+    ddof: float = 0,
+    correction: float | None = None,
+    keepdims: bool = False,
+    where: Any = True,
+) -> Any:
     """As `numpy.std`; its slope at equal entries is 0."""
-    free = _count(a, axis) - (ddof if correction is None else correction)
-    centred = a - MEAN(a, axis=axis, keepdims=True)
-    return np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims) / math.sqrt(free)
+    centred, counted = _centred(a, axis, where)
+    length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
+    return length / _free(counted, ddof, correction, length) ** 0.5
 
 
 def median(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
@@ -227,13 +284,24 @@ def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = F
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
 
 
-sum_, prod = _reduction(SUM), _reduction(PROD)
+sum_: Any = _reduction(SUM, 0, np.add)
+prod: Any = _reduction(PROD, 1, np.multiply)
+
+
+def _without_nan(reduction: Any) -> Any:
+    return lambda a, axis=None, dtype=None, *, keepdims=False: reduction(
+        a, axis, dtype, keepdims=keepdims, where=np.logical_not(np.isnan(a))
+    )
+
 
 HANDLERS: dict[Any, Any] = {
     np.sum: sum_,
-    np.mean: _reduction(MEAN),
-    np.max: _reduction(MAX),
-    np.min: _reduction(MIN),
+    np.mean: mean,
+    np.max: _reduction(MAX, None, np.maximum),
+    np.min: _reduction(MIN, None, np.minimum),
+    np.nansum: _without_nan(sum_),
+    np.nanprod: _without_nan(prod),
+    np.nanmean: _without_nan(mean),
     np.prod: prod,
     np.median: median,
     np.average: average,
