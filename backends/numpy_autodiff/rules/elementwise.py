@@ -96,8 +96,11 @@ CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
 
 def _tie(wins: Any, x: Any, y: Any) -> Any:
     """1 where this argument is chosen, 1/2 at a tie."""
+    tied = np.equal(x, y)
+    if not np.any(tied):
+        return wins
     kind = np.result_type(x, y) if not isinstance(x, (int, float)) else np.asarray(x).dtype
-    return np.where(np.equal(x, y), 0.5, wins).astype(kind if kind.kind == "f" else float)
+    return np.where(tied, 0.5, wins).astype(kind if kind.kind == "f" else float)
 
 
 def _choice(function: Any, first_wins: Any) -> Primitive:
