@@ -338,6 +338,7 @@ def test_wrong_options(wrong: dict[str, Any], says: str) -> None:
 #: function, operator, names that must be called so often with all rewrites.
 SOURCES: list[tuple[Function, str, dict[str, int]]] = [
     (lambda x: np.sum(np.sin(x) * np.sin(x)), "value", {"sin": 1, ".dot": 1, "add_reduce": 0}),
+    (lambda x: np.sum(np.tile(x, 3)), "value", {".dot": 1, "add_reduce": 0}),
     (lambda x: np.sum(np.exp(x)), "value_and_gradient", {"exp": 1}),
     (lambda x: np.sum(np.exp(x) + np.sin(x)), "gradient", {"exp": 1, "cos": 1, "sin": 0, "add_reduce": 0}),
     (lambda x: np.sum(x**8), "value", {"Mult": 2, ".dot": 1, "power": 0}),

@@ -101,9 +101,10 @@ class Compiled:
         self.traces += 1
         made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
         self._made[key] = [*self._made.get(key, ()), made]
-        plain = len(args) == len(leaves) and all(is_input(x) for x in leaves)
-        if self.traces == 1 and plain and not any(isinstance(a, (tuple, list, dict)) for a in args):
-            self.entry, self._arity = made.function, len(args)
+        if self.traces == 1 and not any(isinstance(a, (tuple, list, dict)) for a in args):
+            plain = all(map(is_input, leaves))
+            self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
+            self._arity = len(args)
 
 
 @final
@@ -126,6 +127,29 @@ class _Specialisation:
             for x, (cls, dtype) in zip(inputs, self._classes, strict=True)
         ]
         return self.function(*given, again=_give_up)
+
+
+def _past_constants(function: Function, leaves: Sequence[Any], search: Function) -> Function:
+    """A way in that compares the arguments which are compiled in, and passes on the others."""
+    varying = [i for i, x in enumerate(leaves) if is_input(x)]
+    fixed = [(i, x.copy() if isinstance(x, np.ndarray) else x) for i, x in enumerate(leaves) if not is_input(x)]
+
+    def entry(*args: Any) -> Any:
+        if all(_same(args[i], x) for i, x in fixed):
+            out = function(*[args[i] for i in varying], again=_give_up)
+            if out is not _OTHER:
+                return out
+        return search(*args)
+
+    return entry
+
+
+def _same(x: Any, y: Any) -> bool:
+    if x.__class__ is not y.__class__:
+        return False
+    if isinstance(x, np.ndarray):
+        return x.dtype == y.dtype and x.shape == y.shape and bool((x == y).all())
+    return bool(x == y)
 
 
 def _converted(x: Any, cls: type, dtype: Any) -> Any:

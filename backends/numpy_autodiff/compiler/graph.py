@@ -10,6 +10,7 @@ is captured again. A branch in the user's code raises.
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,7 @@ class Op:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=int))
+        return math.prod(self.shape)
 
     @property
     def inputs(self) -> list[Op]:

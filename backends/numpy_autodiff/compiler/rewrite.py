@@ -8,6 +8,7 @@ product. Not made, because they are wrong for some input: ``0 x = 0`` (inf), ``x
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ REWRITES = {
     "dead": "leave out what no result needs",
 }
 _LARGEST_POWER = 16
+_LONGEST_ONES = 8192
 _LIKE = frozenset({"zeros_like", "ones_like"})
 _COMMUTES = frozenset({"add", "multiply"})
 _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
@@ -262,6 +264,8 @@ def _dots(graph: Graph) -> Graph:
         if _sums_products(op):
             a, b = op.args[0].args
             new[op] = Op("dot", np.dot if len(a.shape) == 1 else np.vdot, (a, b), {}, op)
+        elif _sums_a_short_vector(op):
+            new[op] = Op("dot", np.dot, (op.args[0], _ones(op.args[0].size)), {}, op)
     ops = []
     for op in graph.ops:
         op = new.get(op, op)
@@ -281,6 +285,19 @@ def _sums_products(op: Op) -> bool:
         return False
     a, b = x.args
     return _array_like(a, x) and _array_like(b, x)
+
+
+def _sums_a_short_vector(op: Op) -> bool:
+    """Whether a product with ones, which BLAS adds up in a quarter of the time, is as exact within rounding."""
+    x = op.args[0] if op.name == "sum" and op.scalar and not op.kwargs else None
+    return isinstance(x, Op) and x.dtype == np.float64 and len(x.shape) == 1 and 16 <= x.size <= _LONGEST_ONES
+
+
+@functools.cache
+def _ones(n: int) -> Any:
+    ones = np.ones(n)
+    ones.flags.writeable = False
+    return ones
 
 
 def _array_like(a: Any, x: Op) -> bool:

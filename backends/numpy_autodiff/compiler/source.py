@@ -170,6 +170,14 @@ def _dot(source: Source, op: Op, args: list[str]) -> str | None:
     return f"{product} + 0.0"
 
 
+def _mean(source: Source, op: Op, args: list[str]) -> str | None:
+    """What `numpy.mean` does for these, without its thousand tests."""
+    x = op.args[0]
+    if not isinstance(x, Op) or x.scalar or op.kwargs or len(args) > 1 or op.dtype not in (np.float32, np.float64):
+        return None
+    return f"{source.name(ADD_REDUCE, 'add_reduce')}({args[0]}, None) / {x.size}" if x.size else None
+
+
 def _transposed(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
     return f"{args[0]}.T" if len(args) == 1 else None
 
@@ -180,6 +188,7 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
     "sum": _total,
     "matmul": _matmul,
     "dot": _dot,
+    "mean": _mean,
     "transpose": _transposed,
 }
 
