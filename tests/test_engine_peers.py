@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.numpy_autodiff import vjp
+from backends.numpy_autodiff import special, vjp
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,41 @@ def _special() -> list[Peer]:
         for n in ("xlogy", "xlog1py")
     ]
     return rows
+
+
+def _sums() -> list[Peer]:
+    """Functions whose axis has another name there."""
+    rows = [
+        Peer(
+            f"{name} along an axis",
+            ((3, 4),),
+            functools.partial(_named(f"numpy:{name}"), axis=1),
+            lambda x, t=name: (lambda y: y[0] if isinstance(y, tuple) else y)(_named(f"torch:{t}")(x, dim=1)),
+            # Autograd has no rule for cumprod, nor for sorting along an axis.
+            None if name in ("cumprod", "sort") else functools.partial(_named(f"autograd.numpy:{name}"), axis=1),
+        )
+        for name in ("cumsum", "cumprod", "sum", "prod", "mean", "sort")
+    ]
+    rows += [
+        Peer(
+            f"{name} along an axis",
+            ((3, 4),),
+            functools.partial(getattr(special, name), axis=1),
+            functools.partial(_named(f"torch:{name}"), dim=1),
+            functools.partial(_named("autograd.scipy.special:logsumexp"), axis=1) if name == "logsumexp" else None,
+        )
+        for name in ("logsumexp", "softmax", "log_softmax")
+    ]
+    return rows + [
+        Peer(
+            f"vector norm {ord}",
+            ((5,),),
+            functools.partial(_named("numpy:linalg.norm"), ord=ord),
+            functools.partial(_named("torch:linalg.norm"), ord=ord),
+            functools.partial(_named("autograd.numpy:linalg.norm"), ord=ord) if ord in (2, 3, 2.5) else None,
+        )
+        for ord in (0.5, 1, 2, 2.5, 3, np.inf, -np.inf)
+    ]
 
 
 def _fft() -> list[Peer]:
@@ -190,6 +225,7 @@ ROWS = [
         *(functools.partial(_named(f"{m}:einsum"), "ij,jk->ki") for m in ("numpy", "torch", "autograd.numpy")),
     ),
     *_special(),
+    *_sums(),
     *_fft(),
     *_linalg(),
 ]

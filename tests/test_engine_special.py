@@ -232,6 +232,26 @@ def test_log_softmax_keeps_the_digits_of_the_likeliest() -> None:
     assert special.logsumexp(np.array([0.0, -40.0])) == pytest.approx(math.exp(-40), rel=1e-14)
 
 
+@pytest.mark.parametrize("name", ["erf", "gammaln", "j1", "i1e", "k0", "erfcx", "log_ndtr", "expit", "entr", "erfinv"])
+def test_third_derivatives(name: str) -> None:
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is optional")
+    exact: dict[str, Callable[[Any], Any]] = {
+        "gammaln": mpmath.loggamma,
+        "j1": lambda x: mpmath.besselj(1, x),
+        "i1e": lambda x: mpmath.besseli(1, x) * mpmath.exp(-x),
+        "k0": lambda x: mpmath.besselk(0, x),
+        "erfcx": lambda x: mpmath.exp(x * x) * mpmath.erfc(x),
+        "log_ndtr": lambda x: mpmath.log(mpmath.ncdf(x)),
+        "expit": lambda x: 1 / (1 + mpmath.exp(-x)),
+        "entr": lambda x: -x * mpmath.log(x),
+    }
+    with mpmath.workdps(60):
+        expected = float(mpmath.diff(exact.get(name) or getattr(mpmath, name), mpmath.mpf("0.7"), 3))
+    f = getattr(sc, name)
+    assert grad(grad(grad(f)))(0.7) == pytest.approx(expected, rel=1e-12)
+    assert jvp(grad(lambda x: jvp(f, (x,), (1.0,))[1]), (0.7,), (1.0,))[1] == pytest.approx(expected, rel=1e-12)
+
+
 def test_logsumexp_of_weights_with_a_sign() -> None:
     value, sign = special.logsumexp(np.array([1.0, 2.0]), b=np.array([1.0, -1.0]), return_sign=True)
     # log|e - e^2| and the sign of e - e^2.
