@@ -76,6 +76,10 @@ def _add_run(verbs: Any) -> None:
         "--quick", dest="rounds", action="store_const", const=8, help="8 rounds, the fewest for a verdict"
     )
     pace.add_argument("--rigorous", dest="rounds", action="store_const", const=31, help="31 rounds")
+    run.add_argument(
+        "--launches", type=_several, default=1, metavar="L", help="start the workers L times and pool (default 1)"
+    )
+    run.add_argument("--budget", type=_positive, metavar="SECONDS", help="for all timing; says what it cut")
     run.set_defaults(verb=_run)
 
 
@@ -87,7 +91,13 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", action="append", default=[], help="small (default), medium, large")
     parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
     parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
-    parser.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
+    parser.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
+    parser.add_argument(
+        "--isolate",
+        choices=("backend", "cell", "none"),
+        default="backend",
+        help="what has a process of its own (default: each backend)",
+    )
 
 
 def _add_check(verbs: Any) -> None:
@@ -97,7 +107,7 @@ def _add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     _add_cells(check)
-    check.set_defaults(verb=_run, rounds=0)
+    check.set_defaults(verb=_run, rounds=0, launches=1, budget=None)
 
 
 def _add_selftest(verbs: Any) -> None:
@@ -146,6 +156,13 @@ def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0")
     return int(text)
+
+
+def _several(text: str) -> int:
+    value = _count(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
+    return value
 
 
 def _positive(text: str) -> float:

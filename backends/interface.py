@@ -114,6 +114,9 @@ class Backend(abc.ABC):
     #: Question name -> source text that sets ``answer``, as a user of this framework would write it; run in
     #: the names of `idiom_scope`. The questions and what an answer may be: ``problems/tape.py``.
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: How `peak_bytes` counts, where the process's resident memory does not tell because the framework keeps what it
+    #: has freed; empty where the resident memory does.
+    memory_counter: ClassVar[str] = ""
     #: The array namespace over this backend's variables; set by `open`.
     xp: Any
 
@@ -232,6 +235,11 @@ class Backend(abc.ABC):
             return loss, params, state
 
         return update
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        """Growth of allocated bytes at the peak of one call by ``memory_counter``; `None` where it fails."""
+        del call
+        return None
 
     def idiom_scope(self) -> Mapping[str, Any]:
         """The names that ``idioms`` may use without importing them, such as ``{"torch": torch}``; after `open`."""

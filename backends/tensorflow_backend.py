@@ -247,6 +247,7 @@ class TensorFlowBackend(Backend):
     )
     native = frozenset(_OPERATORS)
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
+    memory_counter = "tf.get_memory_info"
 
     def open(self) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -264,6 +265,16 @@ class TensorFlowBackend(Backend):
 
     def idiom_scope(self) -> Mapping[str, Any]:
         return {"tf": self._tf, "np": np}
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        config = self._tf.config.experimental
+        try:
+            config.reset_memory_stats("CPU:0")
+            before = config.get_memory_info("CPU:0")["current"]
+            call()
+            return int(config.get_memory_info("CPU:0")["peak"]) - int(before)
+        except ValueError:  # An allocator without statistics.
+            return None
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         if self._tf.is_tensor(array):

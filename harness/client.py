@@ -41,7 +41,7 @@ class WorkerClient:
     Parameters
     ----------
     spec
-        The backend, ``name[:variant]``.
+        The backend that it serves unless a request names another, ``name[:variant]``.
     threads
         Threads it may use.
     """
@@ -50,7 +50,7 @@ class WorkerClient:
         self.spec = spec
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.worker", spec, str(threads)],
+            [sys.executable, "-P", "-m", "harness.worker", str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -59,8 +59,9 @@ class WorkerClient:
         )
         self._buffer = b""
         self._last_id = 0
+        self._paused = False
 
-    def request(self, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
+    def request(self, verb: str, deadline_s: float, backend: str = "", **params: Any) -> dict[str, Any]:
         """Ask and wait for the answer with the same id.
 
         Raises
@@ -69,7 +70,10 @@ class WorkerClient:
             With the status that the worker reported, or timeout, crash or error if it did not report any.
         """
         self._last_id += 1
-        message = protocol.encode({"id": self._last_id, "verb": verb, "params": params}) + "\n"
+        message = (
+            protocol.encode({"id": self._last_id, "verb": verb, "backend": backend or self.spec, "params": params})
+            + "\n"
+        )
         until = time.monotonic() + deadline_s
         try:
             assert self._process.stdin is not None
@@ -83,8 +87,21 @@ class WorkerClient:
         result: dict[str, Any] = answer["ok"]
         return result
 
+    def pause(self) -> None:
+        """Stop the process and its children until `go_on`."""
+        if not self._paused:
+            self._paused = True
+            self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Continue a process that was paused."""
+        if self._paused:
+            self._paused = False
+            self._signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End the process: politely by closing its requests, then by force, children included."""
+        self.go_on()
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -139,14 +156,17 @@ class WorkerClient:
         return f"its last words: {lines[-1]}" if lines else "it said nothing"
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
 
 
 def writable(folder: pathlib.Path) -> str:

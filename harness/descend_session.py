@@ -18,7 +18,8 @@ from harness import arms, session, studies
 from harness.client import WorkerError
 from harness.descent import Trace, revived
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
-from harness.runner import Pool, Settings
+from harness.pool import Pool
+from harness.settings import Settings
 from harness.sheets import show
 from harness.store import RunFolder
 from harness.tables import DescentRow, StepRow

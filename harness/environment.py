@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -69,6 +70,25 @@ def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> floa
     while time.perf_counter() - wall < seconds:
         work()
     return (time.process_time() - cpu) / (time.perf_counter() - wall)
+
+
+def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | None:
+    """Threads of this process that are busy for a tenth of the time or more while it repeats ``work`` (Linux)."""
+    before, wall = _thread_seconds(), time.perf_counter()
+    while time.perf_counter() - wall < seconds:
+        work()
+    busy = 0.1 * (time.perf_counter() - wall)
+    after = _thread_seconds()
+    return sum(after[thread] - before.get(thread, 0.0) > busy for thread in after) if after else None
+
+
+def _thread_seconds() -> dict[str, float]:
+    """CPU seconds of each thread of this process so far; empty where the system does not tell."""
+    found = {}
+    for path in pathlib.Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            found[path.parent.name] = int(path.read_text(encoding="ascii").split()[0]) * 1e-9
+    return found
 
 
 def machine() -> dict[str, str | int | None]:

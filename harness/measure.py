@@ -17,6 +17,8 @@ from typing import Any
 BLOCK_S = 1e-3
 #: Warming up ends when the last three blocks agree within this ratio, or after this time.
 WARM_AGREEMENT, WARM_S = 0.10, 0.5
+#: How `peak_memory_growth` measures, in a word for its column.
+HIGH_WATER_MARK = "VmHWM"
 #: A visit: one block discarded, then up to so many blocks within so many seconds.
 BLOCKS, VISIT_S = 7, 0.5
 

@@ -1,7 +1,8 @@
 """The runner: takes a plan through the workers, group by group, and every planned cell to one row.
 
 A group is one (problem, size, dtype, operator). Its cells are computed one after another, judged, and those
-found right are timed in rounds that go around the backends, so that drift of the machine hits all alike.
+found right are timed in rounds that go around the backends, so that drift of the machine hits all alike. Further
+launches start every worker afresh and time the right cells again; the rounds of all launches are pooled.
 A worker that fails costs its own cell; it is started again for the next, a few times.
 """
 
@@ -15,44 +16,22 @@ from typing import Any
 
 import numpy as np
 
-import backends
 from harness import check
 from harness.cells import Case, Cell, build_case, objective_value
-from harness.client import WorkerClient, WorkerError
+from harness.client import WorkerError
 from harness.environment import THREADS_TOLERANCE
+from harness.pace import Budget, Pace, go_around
 from harness.plan import Plan
+from harness.pool import Pool
+from harness.settings import Isolate, Settings
 from harness.statistics import drifting, noisy
 from harness.store import RunFolder
 from harness.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from problems import Problem
 from vocabulary import Operator, Phase, Status
 
-#: A worker is started again so often after a death; then its backend is given up for this run.
-_RESTARTS = 3
-#: More of a visit's time than this spent waiting for a processor is flagged.
+#: More of the visits' time than this spent waiting for a processor is flagged.
 _CONTENDED = 0.05
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is made.
-
-    Parameters
-    ----------
-    rounds
-        Timing rounds; 0 judges without timing.
-    threads
-        Threads of each worker.
-    timeout_s
-        Seconds for one cell's preparation and first call.
-    memory
-        Whether to measure peak memory, which costs one more call a cell.
-    """
-
-    rounds: int = 8
-    threads: int = 1
-    timeout_s: float = 60.0
-    memory: bool = True
 
 
 @dataclass
@@ -65,7 +44,20 @@ class _Progress:
     samples: list[SampleRow] = field(default_factory=list)
     result: tuple[Any, ...] = ()
     calls: int = 0
+    #: Seconds of all visits, and of them waiting for a processor.
+    visited_s: float = 0.0
+    waited_s: float = 0.0
     flags: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Group:
+    """The cells that are timed against each other."""
+
+    begun: list[_Progress]
+    pairs: list[PairRow]
+    #: Rounds made in all launches so far.
+    rounds: int = 0
 
 
 class Runner:
@@ -76,7 +68,12 @@ class Runner:
     plan, settings, folder
         What is run, how, and where it is kept.
     tell
-        Called with the finished row of each cell, for progress.
+        Called with the row of each cell after each launch, for progress.
+
+    Attributes
+    ----------
+    measured_s
+        Seconds spent inside timed blocks so far.
     """
 
     def __init__(
@@ -86,14 +83,22 @@ class Runner:
         self.pool = Pool(plan, settings, folder)
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
+        self.measured_s = 0.0
 
     def run(self) -> None:
         """Every cell, then the questions; what is finished is in the folder even if this is interrupted."""
         try:
-            for cells in self.left():
-                self._group(cells)
+            left, groups = self.left(), []
+            self.budget = Budget(self.settings.budget_s, len(left) * self.settings.launches)
+            for cells in left:
+                groups.append(self._judged(cells))
+                self._launch(groups[-1], 0)
             for problem in self.plan.problems:
                 self._questions(problem)
+            for number in range(1, self.settings.launches):
+                self.pool.restart()
+                for group in groups:
+                    self._launch(group, number)
         finally:
             self.pool.close()
 
@@ -104,27 +109,44 @@ class Runner:
         results and the rounds of all its backends side by side.
         """
         groups = [list(cells) for _, cells in itertools.groupby(self.plan.cells, key=lambda cell: cell.group)]
-        return [cells for cells in groups if not self.folder.settled(cell.cell_id for cell in cells)]
+        return [g for g in groups if not self.folder.settled((cell.cell_id for cell in g), self._piece(g[0]))]
 
-    def _group(self, cells: Sequence[Cell]) -> None:
+    def _piece(self, cell: Cell) -> str:
+        """What the last of several launches leaves in the folder; one launch needs no such mark."""
+        return f"launches/{'/'.join(cell.group)}" if self.settings.launches > 1 else ""
+
+    def _judged(self, cells: Sequence[Cell]) -> _Group:
+        """Compute and judge a group's cells."""
         first = cells[0]
         problem = self.problems[first.problem]
         case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
         judge = check.Judge(case)
         begun = [self._begin(cell, case, judge) for cell in cells]
-        right = [p for p in begun if p.row.status == Status.OK]
-        if self.settings.rounds:
-            self._time(right)
         pairs = [PairRow(*first.group, **vars(pair)) for pair in check.pairwise(case, _results(begun))]
-        rows = [replace(p.row, flags=" ".join(sorted(p.flags))) for p in begun]
+        for p in begun:
+            p.result = ()
+        return _Group(begun, pairs)
+
+    def _launch(self, group: _Group, number: int) -> None:
+        """Time the right cells of a group, and keep all that is known of it."""
+        right = [p for p in group.begun if p.row.status == Status.OK]
+        if number:
+            right = [p for p in right if self._ask(p, "cell", _phases(number), **self._what(p.cell, memory=False))]
+        if self.settings.rounds:
+            self._time(group, right)
+        if self.settings.isolate == Isolate.CELL:
+            self.pool.restart()
+        rows = [_flagged(p) for p in group.begun]
+        done = self._piece(group.begun[0].cell) if number + 1 == self.settings.launches else ""
         # One line of the log, so that an interrupted run has a group whole or not at all.
         self.folder.add(
             {
                 "cells": rows,
-                "checks": [row for p in begun for row in p.checks],
-                "samples": [row for p in begun for row in p.samples],
-                "pairs": pairs,
-            }
+                "checks": [row for p in group.begun for row in p.checks],
+                "samples": [row for p in group.begun for row in p.samples],
+                "pairs": group.pairs,
+            },
+            done=done,
         )
         for row in rows:
             self.tell(row)
@@ -133,25 +155,13 @@ class Runner:
         """Prepare, call once, judge."""
         p = _Progress(cell, _blank(self.folder.run_id, cell, case))
         try:
-            found = self.pool.request(
-                cell.spec,
-                "cell",
-                self.settings.timeout_s,
-                source=self.plan.sources[cell.problem],
-                problem=cell.problem,
-                size=cell.size,
-                dtype=cell.dtype,
-                operator=cell.operator,
-                seed=self.plan.seed,
-                memory=self.settings.memory,
-            )
+            what = self._what(cell, memory=self.settings.memory)
+            found = self.pool.request(cell.spec, "cell", self.settings.timeout_s, **what)
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=_line(error))
             return p
         p.result = tuple(found["result"])
-        p.samples = [
-            SampleRow(cell.cell_id, phase, 0, 0, 1, found[f"{phase}_s"]) for phase in (Phase.PREPARE, Phase.FIRST_CALL)
-        ]
+        _phases(0)(p, found)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
         p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
         status, message = check.overall(comparisons)
@@ -160,28 +170,65 @@ class Runner:
             status=status,
             message=message,
             threads_effective=self.pool.threads[cell.spec],
+            threads_active=self.pool.active[cell.spec],
         )
         if p.row.threads_effective > THREADS_TOLERANCE * self.settings.threads:
             p.flags.add("threads")
         return p
 
-    def _time(self, right: list[_Progress]) -> None:
-        """Rounds around the backends, in a fresh random order each; one that fails leaves the round."""
-        live = [p for p in right if self._ask(p, "calibrate", lambda p, found: setattr(p, "calls", found["calls"]))]
-        for number in range(self.settings.rounds):
-            self.order.shuffle(live)
-            live = [p for p in live if self._ask(p, "visit", _keeper(number), calls=p.calls)]
+    def _what(self, cell: Cell, *, memory: bool) -> dict[str, Any]:
+        """The parameters of the request that prepares a cell."""
+        return {
+            "source": self.plan.sources[cell.problem],
+            "problem": cell.problem,
+            "size": cell.size,
+            "dtype": cell.dtype,
+            "operator": cell.operator,
+            "seed": self.plan.seed,
+            "memory": memory,
+        }
+
+    def _time(self, group: _Group, right: list[_Progress]) -> None:
+        """Rounds around the backends within this group's share of the budget; one that fails leaves the round."""
+        pace = Pace(self.settings.rounds, self.budget.begin())
+        ready = [
+            p
+            for p in right
+            if pace.another(0, ()) and self._ask(p, "calibrate", lambda p, found: setattr(p, "calls", found["calls"]))
+        ]
+        live, made = go_around(
+            ready,
+            lambda p, number: self._ask(p, "visit", self._visited(group.rounds + number), calls=p.calls),
+            lambda p: _rounds(p.samples),
+            pace,
+            self.order,
+        )
+        group.rounds += made
+        self.budget.end()
         for p in live:
             self._ask(p, "finish", lambda p, found: p.flags.update({"retraced"} if found["retraced"] else ()))
-            rounds = _rounds(p.samples)
-            p.flags |= {name for name, test in (("noisy", noisy), ("drift", drifting)) if test(rounds)}
+        if made < self.settings.rounds:
+            for p in right:
+                p.flags.add("cut")
+
+    def _visited(self, number: int) -> Callable[[_Progress, dict[str, Any]], None]:
+        """What keeps the samples of one visit."""
+
+        def keep(p: _Progress, found: dict[str, Any]) -> None:
+            blocks = enumerate(found["seconds"])
+            p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in blocks]
+            p.visited_s += found["wall_s"]
+            p.waited_s += found["queue_s"]
+            self.measured_s += sum(found["seconds"])
+
+        return keep
 
     def _ask(self, p: _Progress, verb: str, keep: Callable[[_Progress, dict[str, Any]], None], **params: Any) -> bool:
         """Whether the worker answered; a failure while timing becomes the cell's status."""
         try:
             keep(p, self.pool.request(p.cell.spec, verb, self.settings.timeout_s, **params))
         except WorkerError as error:
-            p.row = replace(p.row, status=error.status, message=f"while being timed: {_line(error)}")
+            p.row = replace(p.row, status=error.status, message=f"while being timed: {_line(error)}"[:300])
             return False
         return True
 
@@ -205,75 +252,23 @@ class Runner:
             self.folder.add({"questions": [QuestionRow(**answer) for answer in found["answers"]]}, done=piece)
 
 
-class Pool:
-    """The workers of a run, started when first needed, one after another."""
-
-    def __init__(self, plan: Plan, settings: Settings, folder: RunFolder) -> None:
-        self.settings, self.folder = settings, folder
-        self.threads: dict[str, float] = {}
-        self._clients: dict[str, WorkerClient] = {}
-        self._refused: dict[str, WorkerError] = {}
-        self._adapters = plan.adapters
-        self._starts = dict.fromkeys(plan.specs, 0)
-
-    def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
-        """Ask the worker of ``spec``; a dead one is dropped, to be started again by the next request."""
-        client = self._client(spec)
-        try:
-            return client.request(verb, deadline_s, **params)
-        except WorkerError as error:
-            if error.fatal or error.status == Status.CRASH:
-                self._drop(spec)
-            raise
-
-    def close(self) -> None:
-        for spec in list(self._clients):
-            self._drop(spec)
-
-    def _client(self, spec: str) -> WorkerClient:
-        if spec in self._refused:
-            raise self._refused[spec]
-        if spec not in self._clients:
-            self._start(spec)
-        return self._clients[spec]
-
-    def _start(self, spec: str) -> None:
-        absent = backends.missing(backends.load(self._adapters[spec]))
-        if absent:
-            reason = f"not installed: {', '.join(absent)}"
-            self._refused[spec] = WorkerError(Status.NOT_INSTALLED, reason)
-            raise self._refused[spec]
-        if self._starts[spec] > _RESTARTS:
-            self._refused[spec] = WorkerError(Status.CRASH, f"given up after {self._starts[spec]} workers died")
-            raise self._refused[spec]
-        self._starts[spec] += 1
-        client = WorkerClient(self._adapters[spec], self.settings.threads)
-        try:
-            opened = client.request("open", max(self.settings.timeout_s, 60.0))
-        except WorkerError as error:
-            client.close()
-            if not error.fatal:
-                self._refused[spec] = error
-            raise
-        self._clients[spec] = client
-        self.threads[spec] = opened["threads"]
-        self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, self._starts[spec] - 1, 0, 1, opened["seconds"])]})
-
-    def _drop(self, spec: str) -> None:
-        self._clients.pop(spec).close()
-
-
-def _keeper(number: int) -> Callable[[_Progress, dict[str, Any]], None]:
-    """What keeps the samples of one round."""
+def _phases(launch: int) -> Callable[[_Progress, dict[str, Any]], None]:
+    """What keeps the times of preparing and of the first call."""
 
     def keep(p: _Progress, found: dict[str, Any]) -> None:
-        p.samples += [
-            SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in enumerate(found["seconds"])
-        ]
-        if found["queue_share"] > _CONTENDED:
-            p.flags.add("contended")
+        phases = (Phase.PREPARE, Phase.FIRST_CALL)
+        p.samples += [SampleRow(p.cell.cell_id, phase, launch, 0, 1, found[f"{phase}_s"]) for phase in phases]
 
     return keep
+
+
+def _flagged(p: _Progress) -> CellRow:
+    """The row with what is to be known about its timings."""
+    flags, rounds = set(p.flags), _rounds(p.samples)
+    if rounds:
+        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": p.waited_s > _CONTENDED * p.visited_s}
+        flags |= {name for name, holds in tests.items() if holds}
+    return replace(p.row, flags=" ".join(sorted(flags)))
 
 
 def _rounds(samples: Sequence[SampleRow]) -> list[float]:
@@ -308,7 +303,9 @@ def _blank(run_id: str, cell: Cell, case: Case) -> CellRow:
         gradient_norm=float("nan"),
         objective_calls=None,
         peak_rss_bytes=None,
+        memory_method="",
         threads_effective=float("nan"),
+        threads_active=None,
         flags="",
     )
 
@@ -324,6 +321,7 @@ def _measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> Cel
         gradient_norm=norm,
         objective_calls=found["objective_calls"],
         peak_rss_bytes=found["peak_bytes"],
+        memory_method=found["memory_method"],
     )
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import json
 import sys
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -23,7 +24,8 @@ from harness.client import writable
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
 from harness.provenance import code_digest
 from harness.resume import Parse, ResumeError, refusal, resumed
-from harness.runner import Runner, Settings
+from harness.runner import Runner
+from harness.settings import Isolate, Settings
 from harness.store import RunFolder
 from harness.tables import CellRow, TableError
 from vocabulary import BROKEN as BROKEN
@@ -51,24 +53,33 @@ def run(options: argparse.Namespace, parse: Parse) -> int:
             options.size or ("small",),
             options.seed,
         )
-        settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
+        settings = Settings(
+            rounds=options.rounds,
+            threads=options.threads,
+            timeout_s=options.timeout,
+            launches=options.launches,
+            isolate=Isolate(options.isolate),
+            budget_s=options.budget,
+        )
         folder = open_folder(options, planned, settings)
     except (PlanError, ResumeError, TableError) as error:
         return usage(str(error))
     if isinstance(folder, int):
         return folder
-    interrupted = False
+    interrupted, began = False, time.monotonic()
     try:
         with _progress() as bar:
             runner = Runner(planned, settings, folder, lambda row: _tell(bar, task, row))
             left = sum(map(len, runner.left()))
-            task = bar.add_task("", total=len(planned.cells), completed=len(planned.cells) - left)
+            task = bar.add_task("", total=left * settings.launches)
             runner.run()
     except KeyboardInterrupt:
         interrupted = True
     finally:
         folder.close()
     summary.show(folder.path, console())
+    if settings.rounds:
+        print(summary.effort(runner.measured_s, time.monotonic() - began))
     print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 

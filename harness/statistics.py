@@ -14,6 +14,8 @@ import numpy as np
 
 #: A difference below this is not called one, however sure.
 MATTERS = 0.02
+#: A 95 % interval wider than this, relative to the median, asks for more rounds.
+PRECISE = 0.10
 #: With fewer rounds than this no verdict is given.
 ENOUGH_ROUNDS = 8
 
@@ -47,6 +49,12 @@ def ratio_verdict(slower: Sequence[float], faster: Sequence[float]) -> str:
         return "~"
     middle = float(np.median(ratios))
     return f"{math.exp(middle):.3g}x [{math.exp(low):.3g}, {math.exp(high):.3g}]"
+
+
+def imprecise(values: Sequence[float]) -> bool:
+    """Whether the 95 % interval of the median is wider than a tenth of it, or cannot be told yet."""
+    low, high = order_statistic_interval(values, 0.95)
+    return not high - low <= PRECISE * float(np.median(values))
 
 
 def noisy(values: Sequence[float]) -> bool:

@@ -14,6 +14,15 @@ from rich.text import Text
 from harness.tables import read_all
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
+#: Flag -> what it means for a reader.
+_FLAGS = {
+    "noisy": "noisy: the middle half of the rounds spreads over more than 10 % of the median",
+    "contended": "contended: over 5 % of the time spent waiting for a processor; other load on this machine",
+    "drift": "drift: faster or slower from round to round",
+    "retraced": "retraced: the function was traced again while it was timed",
+    "threads": "threads: more were busy than --threads says",
+    "cut": "cut: fewer rounds than asked for, the --budget was spent",
+}
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -28,6 +37,8 @@ def show(folder: pathlib.Path, console: Console) -> None:
         console.print(_failures(failures))
     if len(tables["questions"]):
         console.print(_questions(tables["questions"]))
+    if cells["flags"].any():
+        console.print(_care(cells))
     console.print()
     console.print(sentence(cells, tables["checks"], timings))
 
@@ -50,6 +61,11 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     return "; ".join(parts) + "."
 
 
+def effort(measured_s: float, wall_s: float) -> str:
+    """How long a run took and how much of that the clock was running."""
+    return f"{wall_s:.0f} s, {measured_s / wall_s:.0%} of it inside timed calls"
+
+
 def plain_table(title: str, *, header: bool = True) -> Table:
     """A table without frames, which cost a quarter of 80 columns."""
     return Table(
@@ -60,6 +76,7 @@ def plain_table(title: str, *, header: bool = True) -> Table:
         padding=(0, 1, 0, 0),
         header_style="dim",
         show_header=header,
+        min_width=len(title),
     )
 
 
@@ -120,6 +137,19 @@ def _failures(failures: pd.DataFrame) -> Table:
         spec = f"{backend}:{variant}" if variant else backend
         operators = ", ".join(dict.fromkeys(group["operator"]))
         table.add_row(problem, spec, operators, f"{status}: {message}" if message else status)
+    return table
+
+
+def _care(cells: pd.DataFrame) -> Table:
+    """Each flag in words, with how many timings of which backends have it."""
+    table = plain_table("Timings to read with care")
+    for name in ("why", "cells", "backends"):
+        table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
+    specs, sets = pd.Series(_specs(cells), index=cells.index), cells["flags"].str.split()
+    for flag, words in _FLAGS.items():
+        having = sets.map(lambda flags, flag=flag: flag in flags)
+        if having.any():
+            table.add_row(words, f"{having.sum()} of {len(cells)}", ", ".join(dict.fromkeys(specs[having])))
     return table
 
 

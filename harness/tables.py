@@ -83,11 +83,18 @@ class CellRow:
     value: Annotated[float, "value of the function where it is scalar"]
     gradient_norm: Annotated[float, "Euclidean norm of all result entries (of the gradient, for operator gradient)"]
     objective_calls: Annotated[int | None, "Python calls of the objective in one steady evaluation; 0 where traced"]
-    peak_rss_bytes: Annotated[
-        int | None, "growth of peak resident memory in one evaluation; empty where not measurable"
+    peak_rss_bytes: Annotated[int | None, "growth of peak memory in one evaluation; empty where not measurable"]
+    memory_method: Annotated[
+        str, "how: VmHWM (resident memory) or the framework's own counter where it keeps freed memory"
     ]
     threads_effective: Annotated[float, "CPU time over wall time of a matrix-product probe in this worker"]
-    flags: Annotated[str, "space separated: noisy contended drift retraced threads"]
+    threads_active: Annotated[int | None, "threads busy for a tenth of that probe or more; empty where not measurable"]
+    flags: Annotated[
+        str,
+        "space separated: noisy (interquartile range of the rounds over 10 % of the median) contended (over 5 % of the "
+        "time waiting for a processor) drift (rounds trend) retraced threads (more busy than requested) cut (--budget "
+        "left fewer rounds than asked)",
+    ]
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ class SampleRow:
 
     cell_id: Annotated[str, "the cell; 'backend' alone for the phase import"]
     phase: Annotated[str, "import prepare first_call steady"]
-    round: Annotated[int, "timing round, from 0"]
+    round: Annotated[int, "timing round, counted on through the launches, from 0; other phases: launch, from 0"]
     sample: Annotated[int, "block within the round, from 0"]
     calls: Annotated[int, "calls in the block"]
     seconds: Annotated[float, "seconds of the whole block"]

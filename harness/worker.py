@@ -1,6 +1,6 @@
-"""The worker: one process for one backend, serving requests from the runner line by line.
+"""The worker: one process for one backend, or for all, serving requests from the runner line by line.
 
-``python -P -m harness.worker SPEC THREADS``, started with its environment already set. Requests come on
+``python -P -m harness.worker THREADS``, started with its environment already set. Requests come on
 standard input, responses leave on a private copy of standard output; whatever a framework prints
 goes to standard error, which the runner keeps in a file. Every response carries the id of its request.
 
@@ -27,7 +27,7 @@ import numpy as np
 
 from harness import measure, protocol
 from harness.cells import Case, build_case, cast, leaves
-from harness.environment import effective_threads, limit_affinity
+from harness.environment import active_threads, effective_threads, limit_affinity
 from vocabulary import Operator, Status
 
 #: What the frameworks say when an allocation fails; TensorFlow and torch raise their own types.
@@ -37,12 +37,11 @@ _MEMORY = re.compile(r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|ba
 class Worker:
     """One opened backend and the cell it is working on."""
 
-    def __init__(self, spec: str, threads: int) -> None:
+    def __init__(self, spec: str) -> None:
         # Imported late: the process is bound to its processors before any library counts them.
         from backends import load
 
         self.backend = load(spec)
-        self.threads = threads
         self.timed: measure.Timed | None = None
         self.objective_code: Any = None
         self.calls_per_evaluation = 0
@@ -53,8 +52,9 @@ class Worker:
         start = time.perf_counter()
         self.backend.open()
         seconds = time.perf_counter() - start
-        threads = self._probe()
-        return {"seconds": seconds, "threads": threads, "versions": dict(self.backend.versions())}
+        threads, active = self._probe()
+        versions = dict(self.backend.versions())
+        return {"seconds": seconds, "threads": threads, "threads_active": active, "versions": versions}
 
     def cell(
         self, source: str, problem: str, size: str, dtype: str, operator: str, seed: int, memory: bool = False
@@ -80,7 +80,7 @@ class Worker:
             "first_call_s": first_call_s,
             "how": self.backend.how(case.operator),
             "objective_calls": self.calls_per_evaluation,
-            "peak_bytes": measure.peak_memory_growth(lambda: self.backend.block(run(*args))) if memory else None,
+            **self._memory(memory),
         }
 
     def calibrate(self) -> dict[str, Any]:
@@ -92,11 +92,11 @@ class Worker:
         return {"calls": measure.calibrate(self._current())}
 
     def visit(self, calls: int) -> dict[str, Any]:
-        """One visit of a round: seconds per block, and the share of time spent waiting for a processor."""
+        """One visit of a round: seconds per block, of the whole visit, and of it waiting for a processor."""
         waited, start = measure.queue_delay_s(), time.perf_counter()
         seconds = measure.visit(self._current(), calls)
-        share = (measure.queue_delay_s() - waited) / (time.perf_counter() - start)
-        return {"seconds": seconds, "queue_share": share}
+        wall = time.perf_counter() - start
+        return {"seconds": seconds, "wall_s": wall, "queue_s": measure.queue_delay_s() - waited}
 
     def finish(self) -> dict[str, Any]:
         """Drop the cell; says whether the framework traced again while it was timed."""
@@ -139,15 +139,27 @@ class Worker:
 
         return asdict(convention(self.backend))
 
-    def _probe(self) -> float:
-        """Threads really used by the backend's own matrix product, and by NumPy's where it has none."""
+    def _memory(self, wanted: bool) -> dict[str, Any]:
+        """Growth of the peak in one untimed call, by the framework's own counter where it has to be that one."""
+        timed, own = self._current(), self.backend.memory_counter
+        if not wanted:
+            return {"peak_bytes": None, "memory_method": ""}
+
+        def call() -> None:
+            timed.barrier(timed.run(*timed.args))
+
+        peak = self.backend.peak_bytes(call) if own else measure.peak_memory_growth(call)
+        return {"peak_bytes": peak, "memory_method": "" if peak is None else own or measure.HIGH_WATER_MARK}
+
+    def _probe(self) -> tuple[float, int | None]:
+        """CPU over wall time, and busy threads, of the backend's own matrix product, NumPy's where it has none."""
         matrix = self.backend.to_var(np.ones((256, 256)))
 
         def product() -> None:
             self.backend.block(self.backend.xp.matmul(matrix, matrix))
 
         product()
-        return effective_threads(product)
+        return effective_threads(product), active_threads(product)
 
     def _problem(self, source: str, name: str) -> Any:
         from problems import load
@@ -209,11 +221,12 @@ class Worker:
         return count, out
 
 
-def serve(worker: Worker, requests: TextIO, responses: TextIO) -> None:
-    """Answer requests until their pipe is closed."""
+def serve(requests: TextIO, responses: TextIO) -> None:
+    """Answer requests until their pipe is closed; each names its backend."""
+    workers: dict[str, Worker] = {}
     for line in requests:
         request = protocol.decode(line)
-        answer = _answer(worker, request)
+        answer = _answer(workers, request)
         try:
             text = protocol.encode({"id": request["id"], **answer})
         except Exception as error:
@@ -222,10 +235,12 @@ def serve(worker: Worker, requests: TextIO, responses: TextIO) -> None:
         responses.flush()
 
 
-def _answer(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        verb = _VERBS[request["verb"]]
-        return {"ok": verb(worker, **request["params"])}
+        verb, spec = _VERBS[request["verb"]], request["backend"]
+        if spec not in workers:
+            workers[spec] = Worker(spec)
+        return {"ok": verb(workers[spec], **request["params"])}
     except Exception as error:
         return _failure(error)
 
@@ -279,11 +294,11 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
-    spec, threads = sys.argv[1], int(sys.argv[2])
+    threads = int(sys.argv[1])
     _die_with_parent()
     requests, responses = _private_pipes()
     limit_affinity(threads)
-    serve(Worker(spec, threads), requests, responses)
+    serve(requests, responses)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
+import signal
 import subprocess
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from harness import tables
+from harness import summary, tables
+from harness.cells import build_case
+from harness.client import WorkerClient
 from harness.plan import PlanError, plan
-from harness.runner import Runner, Settings
+from harness.pool import Pool
+from harness.runner import Runner
+from harness.settings import Isolate, Settings
 from harness.store import RunFolder
-from vocabulary import Status
+from problems import load
+from vocabulary import Operator, Status
 
 HERE = pathlib.Path(__file__).parent / "examples"
 QUADRATIC, FAULTY = str(HERE / "quadratic.py"), str(HERE / "faulty_backend.py")
@@ -138,3 +147,152 @@ def test_a_plan_is_the_product_of_what_was_asked_for() -> None:
         "quadratic/small/float64/gradient/faulty",
     ]
     assert len({cell.cell_id for cell in made.cells}) == len(made.cells) == 8
+
+
+class FakePool:
+    """Answers what a worker would, without one, and counts."""
+
+    def __init__(self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.restarts = 0
+        self.threads, self.active = {"manual": 1.0, "numpy": 1.0}, {"manual": 1, "numpy": 1}
+        self.seconds, self.queue_s, self.retraced = seconds, queue_s, retraced
+
+    def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
+        self.asked.append((spec, verb))
+        cell = {
+            "result": [2 * build_case(load(QUADRATIC)[0], "small", "float64", Operator.GRADIENT, 0).inputs.arrays[0]],
+            "repeatable": True,
+            "inputs_unchanged": True,
+            "prepare_s": 1.0,
+            "first_call_s": 1.0,
+            "how": "native",
+            "objective_calls": 0,
+            "peak_bytes": 8,
+            "memory_method": "VmHWM",
+        }
+        visit = {"seconds": [self.seconds] * 7, "wall_s": 1.0, "queue_s": self.queue_s}
+        answers = {"cell": cell, "calibrate": {"calls": 1}, "visit": visit, "finish": {"retraced": self.retraced}}
+        return answers[verb]
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def close(self) -> None:
+        pass
+
+
+def faked(tmp_path: pathlib.Path, pool: FakePool, **settings: Any) -> tuple[RunFolder, Runner]:
+    folder = RunFolder(tmp_path)
+    runner = Runner(plan([QUADRATIC], ["manual", "numpy"], ["gradient"]), Settings(**settings), folder)
+    runner.pool = pool  # type: ignore[assignment]
+    try:
+        runner.run()
+    finally:
+        folder.close()
+    return folder, runner
+
+
+@pytest.mark.parametrize(
+    ("settings", "restarts", "cells", "visits"),
+    [
+        ({"rounds": 8}, 0, 2, 16),
+        ({"rounds": 8, "launches": 3}, 2, 6, 48),
+        ({"rounds": 8, "isolate": Isolate.CELL}, 1, 2, 16),
+        ({"rounds": 8, "isolate": Isolate.CELL, "launches": 2}, 3, 4, 32),
+        ({"rounds": 8, "budget_s": 1e-9}, 0, 2, 0),
+        ({"rounds": 0}, 0, 2, 0),
+    ],
+)
+def test_launches_start_afresh_and_pool_their_rounds(
+    settings: dict[str, Any], restarts: int, cells: int, visits: int, tmp_path: pathlib.Path
+) -> None:
+    pool = FakePool()
+    folder, runner = faked(tmp_path, pool, **settings)
+    verbs = [verb for _, verb in pool.asked]
+    assert (pool.restarts, verbs.count("cell"), verbs.count("visit")) == (restarts, cells, visits)
+    assert runner.measured_s == pytest.approx(visits * 7e-3)
+    rounds = {s.round for s in folder.rows["samples"] if s.phase == "steady"}
+    assert rounds == set(range(visits // 2))
+    steady = {t.cell_id: t.n for t in folder.rows["timings"] if t.phase == "steady"}
+    assert set(steady.values()) == ({visits // 2} if visits else set())
+
+
+@pytest.mark.parametrize(
+    ("pool", "settings", "flags"),
+    [
+        (FakePool(), {}, ""),
+        (FakePool(queue_s=0.04), {}, ""),
+        (FakePool(queue_s=0.06), {}, "contended"),
+        (FakePool(retraced=True), {}, "retraced"),
+        (FakePool(), {"budget_s": 1e-9}, "cut"),
+    ],
+)
+def test_what_to_read_with_care_is_flagged_and_said(
+    pool: FakePool, settings: dict[str, Any], flags: str, tmp_path: pathlib.Path
+) -> None:
+    folder, _ = faked(tmp_path, pool, rounds=8, **settings)
+    assert {row.flags for row in folder.rows["cells"]} == {flags}
+    out = Console(width=80, record=True, file=io.StringIO())
+    summary.show(folder.path, out)
+    assert ("Timings to read with care" in out.export_text()) == bool(flags)
+
+
+def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: pathlib.Path) -> None:
+    class Interrupted(FakePool):
+        def restart(self) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        faked(tmp_path, Interrupted(), rounds=8, launches=2)
+    folder = RunFolder(tmp_path, next(tmp_path.iterdir()))
+    able = plan([QUADRATIC], ["manual", "numpy"], ["gradient"])
+    assert len(Runner(able, Settings(rounds=8, launches=2), folder).left()) == 1
+    assert len(Runner(able, Settings(rounds=8), folder).left()) == 0
+    folder.close()
+
+
+@pytest.mark.parametrize(("isolate", "processes"), [(Isolate.BACKEND, 2), (Isolate.NONE, 1), (Isolate.CELL, 2)])
+def test_isolation_says_what_shares_a_process(isolate: Isolate, processes: int, tmp_path: pathlib.Path) -> None:
+    folder = RunFolder(tmp_path)
+    pool = Pool(plan([QUADRATIC], ["manual", FAULTY], []), Settings(isolate=isolate), folder)
+    what = {"source": QUADRATIC, "problem": "quadratic", "size": "small", "dtype": "float64", "seed": 0}
+    for spec in ("manual", "faulty"):
+        pool.request(spec, "cell", 60.0, operator="gradient", **what)
+    for spec in ("manual", "faulty"):
+        assert pool.request(spec, "visit", 60.0, calls=1)["seconds"], "each keeps its own cell"
+    assert len(pool._clients) == processes
+    pool.close()
+    folder.close()
+
+
+def test_above_one_thread_idle_workers_are_stopped(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, str]] = []
+    real = WorkerClient._signal
+
+    def signalled(client: WorkerClient, number: int) -> None:
+        sent.append((client.spec.rpartition("/")[2], signal.Signals(number).name))
+        real(client, number)
+
+    monkeypatch.setattr(WorkerClient, "_signal", signalled)
+    folder = RunFolder(tmp_path)
+    pool = Pool(plan([QUADRATIC], ["manual", "finite_difference"], []), Settings(threads=2), folder)
+    for spec in ("manual", "finite_difference", "finite_difference", "manual"):
+        pool.request(spec, "questions", 60.0, source=QUADRATIC, problem="quadratic")
+    assert sent == [
+        ("manual", "SIGSTOP"),
+        ("finite_difference", "SIGSTOP"),
+        ("manual", "SIGCONT"),
+    ]
+    pool.close()
+    assert sent[3] == ("manual", "SIGKILL")
+    assert ("finite_difference", "SIGCONT") in sent[4:], "a stopped worker is continued to end in peace"
+    folder.close()
+    sent.clear()
+    folder = RunFolder(tmp_path)
+    pool = Pool(plan([QUADRATIC], ["manual", "finite_difference"], []), Settings(threads=1), folder)
+    for spec in ("manual", "finite_difference"):
+        pool.request(spec, "questions", 60.0, source=QUADRATIC, problem="quadratic")
+    assert sent == []
+    pool.close()
+    folder.close()
