@@ -49,7 +49,7 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], rewrites: frozenset[str
     memory = _body(source, Graph(graph.inputs, _flat(order), graph.outputs, graph.rebuild), order, names, rewrites)
     results = [_result(source, x, names, memory.copied(k)) for k, x in enumerate(graph.outputs)]
     source.lines.append(f"    return {source.arranged(graph, results)}")
-    if any(op.name == "guard" and not op.kwargs["way"] for op in graph.ops):
+    if any(op.name == "guard" and not op.kwargs["way"] and op.args[0].name == "equal" for op in graph.ops):
         _quiet(source)
     return source
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,8 @@ def optimize(graph: Graph, rewrites: frozenset[str]) -> Graph:
     graph = _forward(graph, rewrites)
     if "dot" in rewrites:
         graph = _dots(graph)
+    if "identities" in rewrites:
+        _negate_constants(graph)
     return _alive(graph) if "dead" in rewrites else graph
 
 
@@ -304,8 +307,21 @@ def _array_like(a: Any, x: Op) -> bool:
     return isinstance(a, Op) and a.shape == x.shape and a.dtype == x.dtype and x.dtype.kind == "f" and not a.scalar
 
 
+def _negate_constants(graph: Graph) -> None:
+    """``-(x c)`` as ``x (-c)`` where the product is needed for nothing else."""
+    uses = Counter(a for op in graph.ops for a in op.inputs)
+    uses.update(x for x in graph.outputs if isinstance(x, Op))
+    for op in graph.ops:
+        x = op.args[0] if op.name == "negative" else None
+        if not isinstance(x, Op) or x.name != "multiply" or uses[x] > 1 or x.dtype != op.dtype:
+            continue
+        if any(a.__class__ is float for a in x.args):
+            op.name, op.function = "multiply", np.multiply
+            op.args = tuple(-a if a.__class__ is float else a for a in x.args)
+
+
 def _alive(graph: Graph) -> Graph:
-    """What the results and the guards on the way to them need; a guard only if what it guards is needed."""
+    """What the results need, and the guards with what they look at."""
     needed = {x for x in graph.outputs if isinstance(x, Op)}
     kept: list[Op] = []
     for op in reversed(graph.ops):

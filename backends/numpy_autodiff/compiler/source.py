@@ -47,9 +47,9 @@ class Source:
         return name
 
     def function(self, f: Callable[..., Any], name: str) -> str:
-        """A global name for a function, like its own."""
-        clean = "".join(c if c.isalnum() else "_" for c in getattr(f, "__name__", name) or name)
-        return self.name(f, f"{name if not clean.isidentifier() or clean.startswith('_') else clean}")
+        """A global name for a function: a ufunc's own, else that of its primitive."""
+        clean = "".join(c if c.isalnum() else "_" for c in (f.__name__ if isinstance(f, np.ufunc) else name))
+        return self.name(f, clean if clean.isidentifier() else "function")
 
     def literal(self, x: Any) -> str:
         """``x`` as Python source, by name where it has none."""
@@ -134,14 +134,35 @@ def _expression(source: Source, op: Op, args: list[str], out: str | None) -> str
 def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
     """Zeros, to which the parts are added where they belong."""
     kwargs = op.kwargs
-    zeros, dtype = source.function(np.zeros, "zeros"), source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
-    lines = [f"{target} = {zeros}({kwargs['shape']}, {dtype})"]
+    dtype = source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
+    if _starts_with_a_slice(op):
+        return _scatter_slices(source, op, args, target, dtype)
+    lines = [f"{target} = {source.function(np.zeros, 'zeros')}({kwargs['shape']}, {dtype})"]
     for index, part in zip(kwargs["indices"], args, strict=True):
         if is_basic(index):
             lines.append(f"{target}[{source.index(index)}] += {part}")
         else:
             lines.append(f"{source.name(_ADD_AT, 'add_at')}({target}, {source.literal(index)}, {part})")
     return lines
+
+
+def _starts_with_a_slice(op: Op) -> bool:
+    """Whether the first part fills most of a vector, so that writing it saves writing zeros."""
+    index, part = op.kwargs["indices"][0], op.args[0]
+    plain = isinstance(index, slice) and index.step in (None, 1) and all(map(is_basic, op.kwargs["indices"]))
+    alike = isinstance(part, Op) and len(part.shape) == 1 and part.dtype == op.dtype
+    return plain and alike and len(op.shape) == 1 and 2 * part.size > op.size
+
+
+def _scatter_slices(source: Source, op: Op, args: list[str], target: str, dtype: str) -> list[str]:
+    (n,), indices = op.shape, op.kwargs["indices"]
+    start, stop, _ = indices[0].indices(n)
+    lines = [f"{target} = {source.function(np.empty, 'empty')}({n}, {dtype})"]
+    # Added to 0.0, as to zeros: -0.0 becomes 0.0.
+    lines.append(f"{source.function(np.add, 'add')}({args[0]}, 0.0, {target}[{start}:{stop}])")
+    lines += [f"{target}[:{start}] = 0.0"] if start else []
+    lines += [f"{target}[{stop}:] = 0.0"] if stop < n else []
+    return lines + [f"{target}[{source.index(i)}] += {x}" for i, x in zip(indices[1:], args[1:], strict=True)]
 
 
 def _getitem(source: Source, op: Op, args: list[str]) -> str:
