@@ -58,6 +58,7 @@ def _parser() -> _Parser:
     _add_check(verbs)
     _add_descend(verbs)
     _add_selftest(verbs)
+    _add_diff(verbs)
     listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
     listing.set_defaults(verb=_list)
     return parser
@@ -144,6 +145,25 @@ def _add_descend(verbs: Any) -> None:
     descend.set_defaults(verb=_descend)
 
 
+def _add_diff(verbs: Any) -> None:
+    diff = verbs.add_parser(
+        "diff",
+        help="two runs: what got slower, faster, wrong or right; exit code 1 on a regression",
+        description="What got slower, faster, wrong or right from run A to run B. A regression is a cell that got "
+        "slower or is no longer ok. Runs of other machines, versions, threads, seeds or dtypes are refused.",
+        epilog="example: autodiff-compare diff 20261120T231558-b6ea results/20261120T232001-04c1",
+    )
+    diff.add_argument("run_a", metavar="RUN_A", help="folder of the earlier run, or its id under --out")
+    diff.add_argument("run_b", metavar="RUN_B", help="and of the later one")
+    diff.add_argument("--force", action="store_true", help="compare them even where it means little; the reasons stand")
+    diff.add_argument(
+        "--threshold", type=_percent, default=10.0, metavar="PERCENT",
+        help="call nothing below this slower or faster (default 10, at least 2)",
+    )  # fmt: skip
+    diff.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    diff.set_defaults(verb=_diff)
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT]", help="default: all four"
@@ -156,6 +176,16 @@ def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0")
     return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 2 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 2 to 1000")
+    return value
 
 
 def _several(text: str) -> int:
@@ -179,6 +209,12 @@ def _run(options: argparse.Namespace) -> int:
     from harness import session
 
     return session.run(options, _parser().parse_args)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from harness import diff
+
+    return diff.diff(options)
 
 
 def _selftest(options: argparse.Namespace) -> int:

@@ -261,23 +261,32 @@ def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
     return pd.DataFrame({name: _column(name, cells[name], kind, path) for name, kind in hints.items()})
 
 
-def read_all(folder: str | os.PathLike[str]) -> dict[str, pd.DataFrame]:
-    """Every table of a run, by name.
+def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[str, pd.DataFrame]:
+    """Every table of a run, or those of ``names``, by name.
 
     Raises
     ------
     TableError
         As `read`, and if the run was written by a newer program, in a schema that this one does not know.
     """
-    runs = read(pathlib.Path(folder) / "runs.csv", Run)
-    for version in runs["schema_version"]:
-        if version != SCHEMA_VERSION:
+    path = pathlib.Path(folder)
+    wanted = tuple(names) or tuple(TABLES)
+    if not (path / "runs.csv").exists() and (path / "log.jsonl").exists():
+        raise TableError(f"got {path}, a run that was cut short before its tables: compare.py run --resume {path}")
+    _same_schema(path)
+    return {name: read(path / f"{name}.csv", TABLES[name]) for name in wanted}
+
+
+def _same_schema(folder: pathlib.Path) -> None:
+    """Checked on its own and first: a newer schema may lack columns that this one expects."""
+    header, lines = _lines(folder / "runs.csv")
+    column = header.index("schema_version") if "schema_version" in header else -1
+    for line in lines if column >= 0 else ():
+        if line[column] != str(SCHEMA_VERSION):
             raise TableError(
-                f"got schema version {version} in {folder}, expected {SCHEMA_VERSION}: read it with the program "
-                "that wrote it"
+                f"got schema version {line[column]!r:.40} in {folder}, expected {SCHEMA_VERSION}: read it with the "
+                "program that wrote it"
             )
-    rest = {name: read(pathlib.Path(folder) / f"{name}.csv", table) for name, table in TABLES.items() if name != "runs"}
-    return {"runs": runs, **rest}
 
 
 def read_bytes(path: pathlib.Path, largest: int) -> bytes:
@@ -384,5 +393,7 @@ def _column(name: str, cells: Sequence[str], kind: Any, path: Any) -> Any:
         if base is bool:
             return pd.Series([{"True": True, "False": False}[text] for text in cells], dtype="bool")
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise TableError(f"got a cell in column {name!r} of {path} that is no {base.__name__}: {error}") from error
+        raise TableError(
+            f"got a cell in column {name!r} of {path} that is no {base.__name__}: {error!s:.200}"
+        ) from error
     return pd.Series(cells, dtype="str")

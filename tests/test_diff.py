@@ -1,0 +1,295 @@
+"""Two runs against each other: what is claimed, what is refused, and what files from elsewhere can do (nothing)."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import compare
+from harness import diff, tables
+from harness.diff import Recorded, changes, reasons, recorded
+from harness.store import RunFolder
+from harness.tables import TABLES, CellRow, Run, SampleRow, TableError
+from tests.blank import blank
+
+ROOT = pathlib.Path(__file__).parent.parent
+QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
+
+RUN = blank(Run, run_id="r", schema_version=tables.SCHEMA_VERSION, threads=1, rounds=15, cpu_model="c", os="o",
+            python="3.11", versions='{"numpy": "2.4"}')  # fmt: skip
+CELL = blank(CellRow, dtype="float64", operator="gradient", status="ok")
+#: 15 rounds of a microsecond, 1 % apart at most.
+STEADY = [1e-6 * (1 + 0.001 * k) for k in range(-7, 8)]
+
+
+def side(
+    status: str = "ok", rounds: list[float] | None = None, *, cells: str = "x", flags: str = "", **fields: object
+) -> Recorded:
+    """A run of cells that are all alike."""
+    message = "" if status == "ok" else "why"
+    rows = {
+        name: dataclasses.replace(CELL, cell_id=name, status=status, message=message, flags=flags) for name in cells
+    }
+    steady = dict.fromkeys(cells, STEADY if rounds is None else rounds)
+    return Recorded(dataclasses.replace(RUN, **fields), rows, steady)  # type: ignore[arg-type]
+
+
+def times(factor: float, spread: float = 1.0) -> list[float]:
+    return [factor * 1e-6 * (1 + spread * (s / 1e-6 - 1)) for s in STEADY]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kind"),
+    [
+        (side(), side(), None),
+        (side(), side(rounds=times(1.25)), diff.SLOWER),
+        (side(rounds=times(1.25)), side(), diff.FASTER),
+        (side(), side(rounds=times(1.25), flags="noisy"), diff.SLOWER),
+        (side(), side(rounds=times(1.25), flags="contended noisy"), diff.UNSURE),
+        (side(flags="contended"), side(rounds=times(0.5)), diff.UNSURE),
+        (side(flags="contended"), side("wrong", flags="contended"), diff.WRONG),
+        (side(), side(rounds=times(1.05)), None),  # within what a new process does
+        (side(rounds=times(1, spread=40)), side(rounds=times(1.25, spread=40)), None),  # the intervals overlap
+        (side(rounds=STEADY[:7]), side(rounds=times(9)[:7]), None),  # too few rounds
+        (side(rounds=[]), side(rounds=[]), None),
+        (side(), side("wrong"), diff.WRONG),
+        (side(), side("timeout"), diff.WRONG),
+        (side("wrong"), side(), diff.RIGHT),
+        (side("wrong"), side("crash"), diff.OTHER),
+        (side("wrong"), side("wrong", times(9)), None),
+        (side(cells="x"), side(cells="xy"), diff.APPEARED),
+        (side(cells="xy"), side(cells="x"), diff.DISAPPEARED),
+    ],
+)
+def test_each_change_has_its_name(a: Recorded, b: Recorded, kind: str | None) -> None:
+    assert [change.kind for change in changes(a, b)] == ([] if kind is None else [kind])
+
+
+def test_the_ratio_is_shown_with_its_bounds() -> None:
+    # 99 % of 15 rounds: from the 3rd smallest to the 3rd largest (1 - 2 P(Binomial(15, 1/2) < 3) = 0.9926),
+    # here 0.995 and 1.005 us, so the ratio is 2 * 0.995 / 1.005 to 2 * 1.005 / 0.995.
+    (change,) = changes(side(), side(rounds=times(2)))
+    assert change.ratio == pytest.approx(2.0)
+    assert change.words == "1 us -> 2 us, 2x [1.98, 2.02]"
+
+
+def test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred() -> None:
+    rng = np.random.default_rng(0)
+    for spread in (0.02, 0.3):
+        draws = np.exp(spread * rng.standard_normal((2, 2000, 15)))
+        claims = sum(
+            bool(changes(side(rounds=list(a)), side(rounds=list(b)), 0.02)) for a, b in zip(*draws, strict=True)
+        )
+        assert claims <= 20
+
+
+def test_the_threshold_decides_what_is_called_slower() -> None:
+    assert [c.kind for c in changes(side(), side(rounds=times(1.05)), threshold=0.02)] == [diff.SLOWER]
+    assert changes(side(), side(rounds=times(1.25)), threshold=0.5) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"threads": 2}, "threads 1 and 2"),
+        ({"seed": 2}, "seed 0 and 2"),
+        ({"cpu_model": "other"}, "cpu_model c and other"),
+        ({"os": "other"}, "os o and other"),
+        ({"python": "3.12"}, "python 3.11 and 3.12"),
+        ({"versions": '{"numpy": "2.5"}'}, "numpy 2.4 and 2.5"),
+        ({"versions": "{}"}, "numpy 2.4 and absent"),
+        ({"cells": "y"}, "no cell in common"),
+        ({"cells": ""}, "dtype float64 and none"),
+    ],
+)
+def test_what_makes_it_meaningless_is_named(fields: dict[str, object], words: str) -> None:
+    assert any(words in reason for reason in reasons(side(), side(**fields)))  # type: ignore[arg-type]
+
+
+def test_another_host_or_pandas_makes_no_difference() -> None:
+    other = side(hostname="other", versions='{"numpy": "2.4", "pandas": "9"}', rounds=times(2), memory_bytes=1)
+    assert reasons(side(), other) == []
+
+
+def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
+    folder = RunFolder(out)
+    samples = [
+        SampleRow(name, "steady", i, 0, 1, s) for name, rounds in made.rounds.items() for i, s in enumerate(rounds)
+    ]
+    folder.add({"runs": [made.run], "cells": list(made.cells.values()), "samples": samples})
+    folder.close()
+    return folder.path
+
+
+@pytest.mark.parametrize(
+    ("b", "more", "code", "words"),
+    [
+        (side(), [], 0, "nothing changed"),
+        (side(rounds=times(2)), [], 1, "slower 1"),
+        (side(rounds=times(2)), ["--threshold", "150"], 0, "nothing changed"),
+        (side(rounds=times(2), flags="contended"), [], 0, "the machine was busy 1"),
+        (side(rounds=times(0.5)), [], 0, "faster 1"),
+        (side("crash"), [], 1, "ok -> crash: why"),
+        (side(threads=4), [], 2, ""),
+        (side(threads=4), ["--force"], 0, "nothing changed"),
+        (side("wrong", threads=4), ["--force"], 1, "no longer ok 1"),
+    ],
+)
+def test_the_exit_code_is_for_scripts(
+    b: Recorded, more: list[str], code: int, words: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = written(tmp_path, side()), written(tmp_path, b)
+    assert compare.main(["diff", first.name, str(second), "--out", str(tmp_path), *more]) == code
+    out, err = capsys.readouterr()
+    assert words in " ".join(out.split())
+    assert ("threads 1 and 4" in err) == (b.run.threads == 4)
+    assert len(err.splitlines()) <= 1
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_many_changes_are_counted(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = "".join(map(chr, range(0x4E00, 0x4E00 + 100)))
+    first, second = written(tmp_path, side(cells=cells)), written(tmp_path, side("wrong", cells=cells))
+    assert compare.main(["diff", str(first), str(second)]) == 1
+    out = capsys.readouterr().out
+    assert "and 60 more" in out
+    assert "no longer ok 100" in out
+
+
+HOSTILE = "[/nosuch] [red] :bomb: \x1b[2J\x07 =cmd|'/c calc'!A0 ../../etc/passwd \u202e"
+
+
+def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = dataclasses.replace(CELL, cell_id=HOSTILE, status="wrong", message=HOSTILE)
+    first = written(tmp_path, Recorded(RUN, {HOSTILE: dataclasses.replace(cell, status="ok")}, {}))
+    second = written(tmp_path, Recorded(RUN, {HOSTILE: cell}, {}))
+    assert compare.main(["diff", str(first), str(second)]) == 1
+    out = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in out)
+    assert "\\x1b[2J" in "".join(out.split())
+    assert next(iter(tables.read_all(second)["cells"]["message"])) == HOSTILE
+
+
+def damage_line(text: bytes, number: int, line: bytes) -> bytes:
+    lines = text.splitlines(keepends=True)
+    lines[number] = line
+    return b"".join(lines)
+
+
+#: What is done to a file of a run -> words of the refusal.
+DAMAGES = {
+    "gone": ("cells.csv", lambda _: None, "cannot read"),
+    "empty": ("cells.csv", lambda _: b"", "it is empty"),
+    "cut in a line": ("samples.csv", lambda text: text[:-7], "cut off"),
+    "cut between cells": ("cells.csv", lambda text: text[: text.rindex(b",")] + b"\n", "cells in row 2"),
+    "zeros": ("cells.csv", lambda text: b"\0" * len(text), "cells.csv"),
+    "no text": ("cells.csv", lambda text: b"\xff\xfe" + text, "cannot read table"),
+    "an open quote": ("cells.csv", lambda text: text + b'"' + text, "cannot read table"),
+    "a long cell": ("cells.csv", lambda text: text + b"x" * 200_000 + b"\n", "field larger than field limit"),
+    "a long integer": ("runs.csv", lambda text: text.replace(b",15,", b"," + b"9" * 5000 + b","), "'rounds'"),
+    "a large integer": ("runs.csv", lambda text: text.replace(b",15,", b"," + b"9" * 50 + b","), "'rounds'"),
+    "a word for a number": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,quick\n"), "'seconds'"),
+    "a negative time": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,-1.0\n"), "positive"),
+    "a time of nan": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,nan\n"), "positive"),
+    "no calls": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,0,1.0\n"), "positive"),
+    "a formula for a number": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,=1\n"), "'seconds'"),
+    "a column twice": ("cells.csv", lambda text: text.replace(b"how", b"status", 1), "got"),
+    "a cell twice": ("cells.csv", lambda text: text + text.splitlines(keepends=True)[1], "twice"),
+    "no run": ("runs.csv", lambda text: text.splitlines(keepends=True)[0], "0 rows"),
+    "two runs": ("runs.csv", lambda text: text + text.splitlines(keepends=True)[1], "2 rows"),
+    "a newer schema": ("runs.csv", lambda text: text.replace(b"\nr,1,", b"\nr,2,"), "schema version '2'"),
+    "a strange schema": ("runs.csv", lambda text: text.replace(b"\nr,1,", b"\nr,\x1b[2J,"), "schema version"),
+    "versions": ("runs.csv", lambda text: text.replace(b'""2.4""', b"2.4"), "JSON object of texts"),
+    "no versions": ("runs.csv", lambda text: text.replace(b'{""numpy""', b"{{"), "no JSON"),
+    "a folder": ("cells.csv", os.mkdir, "cannot read"),
+    "a pipe": ("cells.csv", os.mkfifo, "no ordinary file"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_run_is_one_clear_line(name: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = written(tmp_path, side()), written(tmp_path, side())
+    file, spoil, words = DAMAGES[name]
+    path = second / file
+    text = path.read_bytes()
+    path.unlink()
+    new = spoil(path if spoil in (os.mkdir, os.mkfifo) else text)  # type: ignore[operator]
+    if new is not None:
+        assert new != text
+        path.write_bytes(new)
+    assert compare.main(["diff", str(first), str(second)]) == 2
+    out, err = capsys.readouterr()
+    assert words in err or (name == "a folder" and "no ordinary file" in err)
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert err.rstrip("\n").isprintable()
+    assert len(err) < 1000
+
+
+def test_a_table_above_the_limit_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path, side())
+    monkeypatch.setattr(tables, "LARGEST_TABLE", 100)
+    with pytest.raises(TableError, match="expected at most 100"):
+        recorded(folder)
+
+
+def test_a_run_cut_short_says_how_to_end_it(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written(tmp_path, side())
+    for path in folder.glob("*.csv"):
+        path.unlink()
+    assert compare.main(["diff", str(folder), str(folder)]) == 2
+    assert f"run --resume {folder}" in capsys.readouterr().err
+
+
+_CELLS = st.sampled_from(["", "x", "ok", "steady", "1", "0", "-1", "nan", "1e999", "True", '{"numpy": "2.4"}', "=1"])
+_FILE = st.binary(max_size=60) | st.lists(st.lists(_CELLS | st.text(max_size=5), max_size=20), max_size=5)
+
+
+def as_bytes(content: bytes | list[list[str]], name: str) -> bytes:
+    """Raw bytes, or a table whose header fits and whose rows need not."""
+    if isinstance(content, bytes):
+        return content
+    names = list(tables.column_types(TABLES[name]))
+    rows = [(row * len(names))[: len(names)] if i % 2 else row for i, row in enumerate(content)]
+    with tempfile.TemporaryFile("w+", newline="", errors="replace") as file:
+        csv.writer(file, lineterminator="\n").writerows([names, *rows])
+        file.seek(0)
+        return file.read().encode(errors="replace")
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(("runs", "cells", "samples"), _FILE)))
+def test_any_folder_is_read_or_refused(files: dict[str, bytes | list[list[str]]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for table, content in files.items():
+            (folder / f"{table}.csv").write_bytes(as_bytes(content, table))
+        try:
+            found = recorded(folder)
+        except TableError as error:
+            assert str(error)  # noqa: PT017 - either outcome is right
+        else:
+            assert changes(found, found) == []
+
+
+def test_a_run_equals_itself_and_the_next_run_is_comparable(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, str(ROOT / "compare.py")]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "check", QUADRATIC, "-b", "manual", "--out", str(tmp_path)], capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    a, b = sorted(path.name for path in tmp_path.iterdir())
+    done = subprocess.run([*command, "diff", a, b, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("3 cells in both runs, 0 of them timed")
+    assert json.loads(recorded(tmp_path / a).run.versions)["numpy"]
