@@ -114,6 +114,15 @@ def _pull_choice(node: Any, g: Any, wins: Any) -> None:
         give(x, g * wins(a, y), node.value)
 
 
+def _pull_quotient(node: Any, g: Any) -> None:
+    """By a constant; `generic_pull` knows what 0/0 is."""
+    x, c = node.args
+    if (c.__class__ is float or c.__class__ is int) and c != 0:
+        give(x, g / c, node.value)
+    else:
+        generic_pull(node, g)
+
+
 def _pull_left_factor(node: Any, g: Any) -> None:
     x, b = node.args
     ans = node.value
@@ -228,6 +237,7 @@ for _primitive, _where, _sweep in (
     (rules.MULTIPLY, (0,), _pull_left_factor),
     (rules.MULTIPLY, (1,), _pull_right_factor),
     (rules.NEGATIVE, (0,), _pull_negative),
+    (rules.DIVIDE, (0,), _pull_quotient),
     (rules.ABSOLUTE, (0,), _pull_absolute),
     (rules.UFUNCS[np.maximum], (0,), _pull_maximum),
     (rules.UFUNCS[np.minimum], (0,), _pull_minimum),

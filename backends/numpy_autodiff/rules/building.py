@@ -42,6 +42,7 @@ def over(g: Any, d: Any) -> Any:
     """
     if np.count_nonzero(d) == np.size(d):
         return g / d
+    d = d if hasattr(d, "dtype") else np.float64(d)
     unused = np.logical_and(np.equal(g, 0), np.equal(d, 0))
     # A slope that is infinite here says so by its value; often it is a branch that `where` discards.
     with np.errstate(divide="ignore", invalid="ignore"):
