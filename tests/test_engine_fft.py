@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 
 from backends.numpy_autodiff import grad, jvp, vjp
-from tests.engine_judgement import (
-    Row,
-    judge_first_order,
-    judge_second_order,
-    judge_single_precision,
-    judge_strides,
-)
+from tests.engine_judgement import Row, judge_first_order, judge_second_order, judge_single_precision, judge_strides
 
 NORMS = (None, "backward", "ortho", "forward")
 

@@ -13,13 +13,7 @@ import pytest
 
 from backends.numpy_autodiff import grad, hessian, jvp, special
 from backends.numpy_autodiff.rules.special import RULES
-from tests.engine_judgement import (
-    Row,
-    judge_first_order,
-    judge_second_order,
-    judge_single_precision,
-    judge_strides,
-)
+from tests.engine_judgement import Row, judge_first_order, judge_second_order, judge_single_precision, judge_strides
 
 sc = pytest.importorskip("scipy.special", reason="SciPy is optional")
 LINE, POSITIVE, UNIT = (-1.5, 1.5), (0.5, 3.0), (0.15, 0.85)

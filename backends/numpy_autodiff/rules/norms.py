@@ -17,8 +17,29 @@ from backends.numpy_autodiff.rules.building import expand, over
 
 
 def _norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
-    with np.errstate(divide="ignore"):
-        return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        found = np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+        if _kept_its_powers(found, ord):
+            return found
+        # Powers of the entries have overflowed, or vanished, or all are zero: a norm scales with its argument.
+        top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+        usual = np.logical_or(np.equal(top, 0), np.logical_not(np.isfinite(top)))
+        top = np.where(usual, top.dtype.type(1), top)
+        found = np.linalg.vector_norm(x / top, axis=axis, keepdims=keepdims, ord=ord)
+        return found * np.reshape(top, found.shape)
+
+
+#: Between these a sum of squares has neither overflowed nor lost a digit to underflow.
+_SAFE = {k: (np.sqrt(np.finfo(k).tiny) / np.finfo(k).eps, np.sqrt(np.finfo(k).max)) for k in "efdg"}
+
+
+def _kept_its_powers(found: Any, ord: float) -> bool:
+    low, high = _SAFE[found.dtype.char]
+    if ord != 2:
+        low, high = low ** (2 / abs(ord)), high ** (2 / abs(ord))
+    if found.shape == ():
+        return bool(low < found < high)
+    return not found.size or bool(found.min() > low and found.max() < high)
 
 
 def _unit(ans: Any, x: Any, axis: Any, keepdims: bool, ord: float = 2) -> Any:
