@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import problems
 from backends import load
 from backends.interface import Objective, Unsupported
-from backends.numpy_autodiff import custom_rule, grad, hvp, jvp, stop_gradient, vjp
+from backends.numpy_autodiff import checkpoint, custom_rule, grad, hvp, jvp, stop_gradient, vjp
 from backends.numpy_autodiff.compiler import ALL_REWRITES, Compiled, CompileError, compile
 from vocabulary import Operator
 
@@ -361,6 +361,23 @@ def test_long_arrays_are_written_over_when_they_are_done_with() -> None:
     assert made.source.count("sin(v0, v0)") == 1
     x = np.linspace(0, 1, 10_000)
     _assert_equal(made(x), np.exp(np.sin(np.cos(x)) + 1.0))
+
+
+@custom_rule(vjp=(lambda g, ans, x: g * np.ones_like(x),))
+def sum(x: Any) -> Any:
+    return x[0] - x[1]
+
+
+def test_a_rule_of_ones_own_is_not_taken_for_ours_by_its_name() -> None:
+    made = compile(lambda x: sum(x * x), POINT, operator="value_and_gradient")
+    _assert_equal(made(POINT), (POINT[0] ** 2 - POINT[1] ** 2, 2 * POINT))
+
+
+def test_a_checkpoint_is_compiled_through() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(checkpoint(lambda y: np.sin(y) * y)(x) ** 2)
+
+    _assert_equal(compile(f, POINT, operator="gradient")(POINT / 2), grad(f)(POINT / 2))
 
 
 def test_containers_and_numbers() -> None:

@@ -14,7 +14,7 @@ import backends.numpy_autodiff as engine
 FOLDER = pathlib.Path(engine.__file__).parent
 
 
-@pytest.mark.parametrize("module", ["", ".custom", ".view"])
+@pytest.mark.parametrize("module", ["", ".compiler", ".compiler.compiled", ".custom", ".view"])
 def test_docstrings(module: str) -> None:
     found = doctest.testmod(importlib.import_module(f"backends.numpy_autodiff{module}"))
     assert (found.failed, found.attempted > 0) == (0, True)

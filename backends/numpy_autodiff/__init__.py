@@ -12,6 +12,7 @@
 """
 
 from backends.numpy_autodiff.backward import no_grad
+from backends.numpy_autodiff.compiler import Compiled, CompileError, compile
 from backends.numpy_autodiff.custom import checkpoint, custom_rule
 from backends.numpy_autodiff.memory import keep_freed_memory
 from backends.numpy_autodiff.primitive import Primitive
@@ -31,11 +32,14 @@ from backends.numpy_autodiff.variable import Variable
 from backends.numpy_autodiff.view import graph_dot, graph_text, primitive_counts
 
 __all__ = [
+    "CompileError",
+    "Compiled",
     "Primitive",
     "Trace",
     "TraceError",
     "Variable",
     "checkpoint",
+    "compile",
     "custom_rule",
     "grad",
     "graph_dot",

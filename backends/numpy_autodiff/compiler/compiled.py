@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import linecache
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -115,6 +116,7 @@ class _Specialisation:
         self.text = "\n".join(source.lines) + "\n"
         scope = {**source.names, "again": again}
         exec(compile_source(self.text, filename), scope)
+        weakref.finalize(self, linecache.cache.pop, filename, None)
         name = self.text[4 : self.text.index("(")]
         self.function: Function = scope[name]
         self._classes = [(type(x), getattr(x, "dtype", None)) for x in inputs]
@@ -206,7 +208,7 @@ def compile(
     ----------
     f
         A function of arrays, numbers and containers of them. It is called only to be traced: side effects, random
-        numbers and what it reads from outside are compiled in as they were.
+        numbers, `numpy.errstate` and what it reads from outside are compiled in as they were.
     examples
         Arguments (and directions, see below) of the shapes and dtypes to trace now. With none, the first call traces.
         Their floating and complex numbers vary from call to call; integers, booleans and all else are

@@ -18,6 +18,7 @@ from typing import Any, final
 
 import numpy as np
 
+from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.tracing import Node, Trace, constant
 from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten
@@ -168,13 +169,20 @@ def _operations(trace: _Capture, known: dict[int, Op]) -> list[Op]:
             at, asked, way = next(guards)
         if node is None:
             break
-        name = node.call.primitive.name
+        name = _name(node.call.primitive)
         args = [_argument(a, trace, known) for a in node.args]
         _check(name, args, node.call.kwargs)
         op = Op(name, node.call.primitive.function, args, node.call.kwargs, node.value)
         known[id(node)] = op
         ops.append(op)
     return ops
+
+
+def _name(primitive: Primitive) -> str:
+    """The name that rewrites go by; a rule of the user's own does not pass for one of ours by its name."""
+    function = primitive.function
+    ours = isinstance(function, np.ufunc) or f"{function.__module__}.".startswith((_OWN, "numpy."))
+    return primitive.name if ours else f"{primitive.name}_"
 
 
 def _argument(x: Any, trace: Trace, known: dict[int, Op]) -> Any:
