@@ -56,7 +56,7 @@ class Recording:
         ``f`` returns ``(output, aux)``; ``aux`` is kept as plain values of the level below.
     """
 
-    __slots__ = ("aux", "inputs", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
+    __slots__ = ("aux", "bare", "inputs", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Recording:
         self.inputs: list[Any] = []
         self.values: list[Any] = []
         self.rebuild_inputs: list[tuple[int, Rebuild]] = []
+        self.bare = True
         for i in argnums:
             value = given[i]
             cls = value.__class__
@@ -85,6 +86,7 @@ class Recording:
                 self.values.append(value)
                 self.rebuild_inputs.append(_ALONE)
                 continue
+            self.bare = False
             leaves, rebuild = flatten(given[i])
             values = [differentiable(leaf) for leaf in leaves]
             nodes = [lift(value, self.tape) for value in values]
@@ -120,7 +122,7 @@ class Recording:
 
     def input_trees(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         """One container per differentiated argument."""
-        if len(leaves) == len(self.rebuild_inputs) and all(found is _ALONE for found in self.rebuild_inputs):
+        if self.bare:
             return tuple(leaves)
         trees, start = [], 0
         for count, rebuild in self.rebuild_inputs:
