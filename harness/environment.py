@@ -51,7 +51,6 @@ def worker_environment(threads: int) -> dict[str, str]:
         "TF_NUM_INTEROP_THREADS": "1",
         "PYTHONHASHSEED": "0",
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
     }
     return {**os.environ, **dict.fromkeys(per_library, count), **fixed}

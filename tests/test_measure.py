@@ -1,0 +1,86 @@
+"""What a worker measures: peak memory of known sizes, busy threads, blocks counted by a fake clock."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from harness import measure
+from harness.environment import active_threads
+
+linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="Linux tells, others do not")
+
+
+@linux
+@pytest.mark.parametrize("entries", [200_000, 1_000_000])
+@pytest.mark.parametrize("keep", [False, True])
+def test_peak_memory_is_seen_also_where_the_allocator_keeps_what_was_freed(entries: int, keep: bool) -> None:
+    code = f"""
+import numpy as np
+from backends import numpy_autodiff
+from harness.measure import peak_memory_growth
+if {keep}:
+    numpy_autodiff.keep_freed_memory()
+def call():
+    a = np.full({entries}, 1.0)
+    return a, np.full({entries}, 2.0)
+call(), call()
+print(peak_memory_growth(call))
+"""
+    root = pathlib.Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    # Two arrays of 8-byte numbers; Linux counts resident pages in batches, up to 64 pages of 4 KiB on each processor.
+    assert abs(int(done.stdout) - 16 * entries) < 512 * 1024
+
+
+def test_no_figure_where_the_mark_cannot_be_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(pathlib.Path, "write_text", denied)
+    assert measure.peak_memory_growth(lambda: np.ones(10)) is None
+
+
+@linux
+def test_one_busy_thread_is_counted_as_one() -> None:
+    assert active_threads(lambda: sum(range(1000))) == 1
+
+
+def test_calibration_doubles_the_calls_until_a_block_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, calls, barriers = 0.0, 0, 0
+
+    def run() -> None:
+        nonlocal now, calls
+        now, calls = now + 1e-4, calls + 1
+
+    def barrier(_: object) -> None:
+        nonlocal barriers
+        barriers += 1
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: now)
+    timed = measure.Timed(run, (), barrier)
+    # 0.1 ms a call: 8 calls take 0.8 ms, 16 take 1.6; three equal blocks end the warming up.
+    assert measure.calibrate(timed) == 16
+    assert (calls, barriers) == (1 + 2 + 4 + 8 + 16 + 3 * 16, 5 + 3)
+    calls = barriers = 0
+    blocks = measure.visit(timed, 16)
+    assert blocks == pytest.approx([1.6e-3] * 7)
+    assert (calls, barriers) == (8 * 16, 8), "one block is discarded; one barrier ends each"
+
+
+@pytest.mark.parametrize(("seconds", "blocks"), [(0.01, 7), (0.2, 3), (2.0, 1)])
+def test_a_visit_ends_after_half_a_second_but_takes_one_block(
+    seconds: float, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def run() -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: now)
+    assert len(measure.visit(measure.Timed(run, (), lambda _: None), 1)) == blocks
