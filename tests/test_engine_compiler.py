@@ -488,3 +488,52 @@ def test_loops_keep_nan_inf_and_the_last_entries() -> None:
             _assert_equal(
                 compile(_rosenbrock, np.ones(40_001))(x), (_rosenbrock(x), grad(_rosenbrock)(x)), rounding=1e4
             )
+
+
+#: Forms of a vector of six entries that are not plain: the compiled code must not care.
+FORMS: dict[str, np.ndarray] = {
+    "empty": np.ones(0),
+    "one": np.array([0.7]),
+    "strided": np.linspace(-1, 1, 12)[::2],
+    "reversed": POINT[::-1],
+    "broadcast": np.broadcast_to(np.float64(0.3), (6,)),
+    "read_only": np.frombuffer(POINT.tobytes()),
+    "swapped": POINT.astype(">f8"),
+    "longdouble": POINT.astype(np.longdouble),
+    "complex": POINT + 0.5j * POINT[::-1],
+    "complex64": (POINT + 0.5j).astype(np.complex64),
+    "matrix": np.asfortranarray(POINT.reshape(2, 3)),
+    "long_strided": np.sin(np.arange(80_002.0))[::2],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_form_of_array(form: str) -> None:
+    x = FORMS[form]
+
+    def f(x: Any) -> Any:
+        y = np.sin(x) * x - 0.5 * x**3
+        return np.sum(np.real(y * np.conj(y))) + np.mean(np.real(x)) if x.size else np.sum(np.real(y))
+
+    for example in (x, np.ones_like(x)):
+        made = compile(f, example, operator="value_and_gradient")
+        _assert_equal(made(x), (f(x), grad(f)(x)), rounding=4096.0)
+        assert made.traces == 1
+
+
+def test_no_more_than_so_many_ways_are_compiled() -> None:
+    def f(x: Any) -> Any:
+        total = 0.0
+        for k in range(5):
+            total = total + np.sum(np.sqrt(x[2 * k : 2 * k + 2]))
+        return total
+
+    made = compile(f, operator="vjp")
+    for k in range(32):
+        x = np.repeat([float(k >> bit & 1) for bit in range(5)], 2) + 0.0
+        _assert_equal(made(x, np.float64(0.0)), np.zeros(10))
+    assert made.traces == 8
+
+
+def test_constants_alone() -> None:
+    assert compile(lambda n: n * 2, 3, operator="value")(4) == 8
