@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 import problems
 from harness import arms, session, studies
 from harness.client import WorkerError
-from harness.descent import Trace, revived
+from harness.descending import Key, one, steps
+from harness.descent import Trace
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
 from harness.pool import Pool
 from harness.settings import Settings
 from harness.sheets import show
 from harness.store import RunFolder
-from harness.tables import DescentRow, StepRow
+from harness.tables import DescentRow
 from problems import Array, Problem
-from vocabulary import Operator, Status
-
-#: A point with more entries than this is left out of the tables.
-_LARGEST_POINT = 1000
+from vocabulary import Status
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,7 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
     try:
         for row, trace in _descents(work, problem, pool):
             statuses.add(row.status)
-            folder.add({"descents": [row], "steps": _steps(row, trace)})
+            folder.add({"descents": [row], "steps": steps(row, trace)})
             _tell(row)
             traces += [trace] if trace else []
     finally:
@@ -124,76 +119,9 @@ def _descents(work: _Work, problem: Problem, pool: Pool) -> Iterator[tuple[Desce
         for dtype in work.dtypes:
             for start in work.seeds or problem.descent[name].starts:
                 for spec in work.plan.specs:
-                    yield _one(work, problem, pool, (name, dtype, start, spec))
-
-
-def _one(work: _Work, problem: Problem, pool: Pool, key: tuple[str, str, int, str]) -> tuple[DescentRow, Trace | None]:
-    name, dtype, start, spec = key
-    cell_id = "/".join((problem.name, name, dtype, Operator.STEP, spec))
-    try:
-        found = pool.request(
-            spec,
-            "descend",
-            work.settings.timeout_s,
-            source=work.plan.sources[problem.name],
-            problem=problem.name,
-            descent=name,
-            start=start,
-            dtype=dtype,
-            iterations=work.iterations,
-        )
-    except WorkerError as error:
-        return _failed(cell_id, start, error), None
-    trace = revived(found)
-    row = DescentRow(
-        cell_id=cell_id,
-        start=start,
-        status=Status.OK,
-        iterations=trace.iterations,
-        restarts=trace.restarts,
-        evaluations=trace.evaluations,
-        converged=trace.converged,
-        final_loss=trace.final_loss,
-        seconds=trace.seconds,
-        first_point=_point(trace.first_point),
-        last_point=_point(trace.last_point),
-        message=trace.message,
-    )
-    return row, trace
-
-
-def _failed(cell_id: str, start: int, error: WorkerError) -> DescentRow:
-    words = " ".join(str(error).split())[:300]
-    return DescentRow(
-        cell_id, start, error.status, None, None, None, False, math.nan, math.nan, first_point="", last_point="",
-        message=words,
-    )  # fmt: skip
-
-
-def _steps(row: DescentRow, trace: Trace | None) -> list[StepRow]:
-    return [
-        StepRow(row.cell_id, row.start, s.iteration, s.loss, s.step_size, s.gradient_norm, _json(s.extra))
-        for s in (trace.steps if trace else ())
-    ]
-
-
-def _point(arrays: Sequence[Array]) -> str:
-    return (
-        _json([a.astype(np.float64).tolist() for a in arrays]) if sum(a.size for a in arrays) <= _LARGEST_POINT else ""
-    )
-
-
-def _json(value: Any) -> str:
-    """Strict JSON; nan and infinities as text."""
-    return json.dumps(_finite(value), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
+                    key = Key(name, dtype, start, spec)
+                    source = work.plan.sources[problem.name]
+                    yield one(pool, problem.name, source, key, work.settings.timeout_s, work.iterations)
 
 
 def _tell(row: DescentRow) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from harness import check
 from harness.cells import Case, Cell, build_case, objective_value
 from harness.client import WorkerError
+from harness.descending import first_descent
 from harness.environment import THREADS_TOLERANCE
 from harness.pace import Budget, Pace, go_around
 from harness.plan import Plan
@@ -86,7 +87,7 @@ class Runner:
         self.measured_s = 0.0
 
     def run(self) -> None:
-        """Every cell, then the questions; what is finished is in the folder even if this is interrupted."""
+        """Every cell, then questions and descents; what is finished is in the folder even if this is interrupted."""
         try:
             left, groups = self.left(), []
             self.budget = Budget(self.settings.budget_s, len(left) * self.settings.launches)
@@ -95,6 +96,7 @@ class Runner:
                 self._launch(groups[-1], 0)
             for problem in self.plan.problems:
                 self._questions(problem)
+                self._descend(problem)
             for number in range(1, self.settings.launches):
                 self.pool.restart()
                 for group in groups:
@@ -119,9 +121,15 @@ class Runner:
         """Compute and judge a group's cells."""
         first = cells[0]
         problem = self.problems[first.problem]
-        case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
-        judge = check.Judge(case)
-        begun = [self._begin(cell, case, judge) for cell in cells]
+        try:
+            case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
+            blanks = [_blank(self.folder.run_id, cell, case) for cell in cells]
+            judge = check.Judge(case)
+        except Exception as error:  # a user's code: whatever it raises costs its own cells only
+            message = f"in plain NumPy, before any backend: {type(error).__name__}: {_line(error)}"
+            rows = [replace(_blank(self.folder.run_id, cell, None), message=message) for cell in cells]
+            return _Group([_Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
+        begun = [self._begin(_Progress(row[0], row[1]), judge) for row in zip(cells, blanks, strict=True)]
         pairs = [PairRow(*first.group, **vars(pair)) for pair in check.pairwise(case, _results(begun))]
         for p in begun:
             p.result = ()
@@ -151,9 +159,9 @@ class Runner:
         for row in rows:
             self.tell(row)
 
-    def _begin(self, cell: Cell, case: Case, judge: check.Judge) -> _Progress:
+    def _begin(self, p: _Progress, judge: check.Judge) -> _Progress:
         """Prepare, call once, judge."""
-        p = _Progress(cell, _blank(self.folder.run_id, cell, case))
+        cell = p.cell
         try:
             what = self._what(cell, memory=self.settings.memory)
             found = self.pool.request(cell.spec, "cell", self.settings.timeout_s, **what)
@@ -232,6 +240,19 @@ class Runner:
             return False
         return True
 
+    def _descend(self, problem: Problem) -> None:
+        """Minimise the problem from its first start, where its steps are among the cells."""
+        cells = [c for c in self.plan.cells if c.problem == problem.name and c.operator == Operator.STEP]
+        if not self.settings.descents or not cells:
+            return
+        left = dict.fromkeys((c.dtype, c.spec) for c in cells)
+        source = self.plan.sources[problem.name]
+        for dtype, spec in left:
+            piece = f"descents/{problem.name}/{dtype}/{spec}"
+            if not self.folder.settled(done=piece):
+                rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.timeout_s)
+                self.folder.add(rows, done=piece)
+
     def _questions(self, problem: Problem) -> None:
         if not problem.questions:
             return
@@ -283,15 +304,15 @@ def _results(begun: Sequence[_Progress]) -> dict[str, tuple[Any, ...]]:
     return {p.cell.spec: p.result for p in begun if p.result}
 
 
-def _blank(run_id: str, cell: Cell, case: Case) -> CellRow:
+def _blank(run_id: str, cell: Cell, case: Case | None) -> CellRow:
     """The row of a cell of which nothing is known but what it is about."""
     return CellRow(
         run_id=run_id,
         cell_id=cell.cell_id,
         problem=cell.problem,
         size=cell.size,
-        n_inputs=sum(x.size for x in case.inputs.differentiated),
-        n_outputs=int(objective_value(case.problem, case.inputs).size),
+        n_inputs=sum(x.size for x in case.inputs.differentiated) if case else None,
+        n_outputs=int(objective_value(case.problem, case.inputs).size) if case else None,
         dtype=cell.dtype,
         operator=cell.operator,
         backend=cell.backend,

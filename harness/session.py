@@ -60,6 +60,7 @@ def run(options: argparse.Namespace, parse: Parse) -> int:
             launches=options.launches,
             isolate=Isolate(options.isolate),
             budget_s=options.budget,
+            descents=options.rounds > 0,
         )
         folder = open_folder(options, planned, settings)
     except (PlanError, ResumeError, TableError) as error:
@@ -184,7 +185,7 @@ def _progress() -> Progress:
 def _tell(bar: Progress, task: object, row: CellRow) -> None:
     if not bar.disable:
         bar.update(task, advance=1, description=f"{row.cell_id} {row.status}"[: _WIDTH - 45])  # type: ignore[arg-type]
-    elif row.status != Status.OK:
+    elif row.status in BROKEN or row.status == Status.WRONG:
         print(f"{row.cell_id}: {row.status}: {row.message}", file=sys.stderr)
 
 

@@ -38,6 +38,8 @@ class Settings:
         What shares a worker process.
     budget_s
         Seconds for all timing together, or `None` for as long as it takes.
+    descents
+        Whether problems that have a descent are minimised too, from their first start.
     """
 
     rounds: int = 8
@@ -47,3 +49,4 @@ class Settings:
     launches: int = 1
     isolate: Isolate = Isolate.BACKEND
     budget_s: float | None = None
+    descents: bool = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -35,6 +36,8 @@ def show(folder: pathlib.Path, console: Console) -> None:
     failures = cells[~cells["status"].isin(["ok"])]
     if len(failures):
         console.print(_failures(failures))
+    if len(tables["descents"]):
+        console.print(_descents(tables["descents"]))
     if len(tables["questions"]):
         console.print(_questions(tables["questions"]))
     if cells["flags"].any():
@@ -138,6 +141,29 @@ def _failures(failures: pd.DataFrame) -> Table:
         operators = ", ".join(dict.fromkeys(group["operator"]))
         table.add_row(problem, spec, operators, f"{status}: {message}" if message else status)
     return table
+
+
+def _descents(descents: pd.DataFrame) -> Table:
+    """Updates until the stop rule, and how long they took."""
+    table = plain_table("Descents: updates made, and their time")
+    table.add_column("problem, descent", overflow="fold")
+    parts = descents["cell_id"].str.rsplit("/", n=4, expand=True)
+    specs = list(dict.fromkeys(parts[4]))
+    for spec in specs:
+        table.add_column(spec, justify="right", overflow="fold")
+    for (problem, name, dtype), group in descents.groupby([parts[0], parts[1], parts[2]], sort=False):
+        rows = {str(row["cell_id"]).rpartition("/")[2]: row for row in group.to_dict("records")}
+        words = f"{problem}, {name}" + ("" if dtype == "float64" else f", {dtype}")
+        table.add_row(words, *(_descended(rows.get(spec)) for spec in specs))
+    return table
+
+
+def _descended(row: dict[Hashable, Any] | None) -> str:
+    if row is None:
+        return ""
+    if row["status"] != "ok":
+        return str(row["status"]).replace("_", " ")
+    return f"{row['iterations']} {seconds(float(row['seconds']))}"
 
 
 def _care(cells: pd.DataFrame) -> Table:

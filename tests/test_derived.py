@@ -156,7 +156,9 @@ def depth(operator: Operator, native: frozenset[Operator], rules: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "native", [frozenset(c) for k in range(4) for c in itertools.combinations(sorted(DERIVATIVES), k)], ids="+".join
+    "native",
+    [frozenset(c) for k in range(4) for c in itertools.combinations(sorted(DERIVATIVES), k)],
+    ids=lambda native: "+".join(sorted(native)),
 )
 def test_the_shortest_chain_is_taken(native):
     """Against a search over every choice of rules."""

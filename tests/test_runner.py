@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import errno
 import pathlib
 import signal
 import subprocess
@@ -104,6 +105,23 @@ def test_every_table_of_a_run_is_readable(tmp_path: pathlib.Path) -> None:
     assert set(frames["checks"]["cell_id"]) <= set(frames["cells"]["cell_id"])
     log = (folder.path / "log.jsonl").read_text().splitlines()
     assert len([line for line in log if '"cells"' in line]) == 3, "one line a group: whole or not at all"
+
+
+def test_a_worker_that_cannot_be_started_is_a_row(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen
+
+    def refuse(command: list[str], **given: Any) -> Any:
+        if len(started) < 1:
+            started.append(command)
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return start(command, **given)
+
+    started: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    folder = run(tmp_path, ["manual", FAULTY], ["gradient"])
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert (rows["manual"].status, rows["faulty"].status) == (Status.ERROR, Status.OK)
+    assert rows["manual"].message == "no worker could be started: Cannot allocate memory"
 
 
 def test_an_absent_framework_is_a_row(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,3 +314,33 @@ def test_above_one_thread_idle_workers_are_stopped(tmp_path: pathlib.Path, monke
     assert sent == []
     pool.close()
     folder.close()
+
+
+def test_a_broken_problem_costs_its_own_cells_and_no_other(tmp_path: pathlib.Path) -> None:
+    folder = RunFolder(tmp_path)
+    Runner(plan([str(HERE / "broken.py")], ["numpy", "manual"]), Settings(rounds=0), folder).run()
+    folder.close()
+    statuses = {(r.problem, r.operator, r.backend): r.status for r in folder.rows["cells"]}
+    assert len(statuses) == 12
+    for (problem, operator, backend), status in statuses.items():
+        can = problem == "cube" and (backend == "numpy" or operator == "value")
+        assert status == (Status.OK if can else Status.UNSUPPORTED if problem == "cube" else Status.ERROR)
+    messages = {r.problem: r.message for r in folder.rows["cells"]}
+    assert "ValueError: no such thing" in messages["fails"]
+    assert "FileNotFoundError: data.csv" in messages["no_inputs"]
+
+
+def test_a_run_descends_where_steps_are_among_its_cells(tmp_path: pathlib.Path) -> None:
+    folder = RunFolder(tmp_path)
+    Runner(plan(["matrix_inverse_squared"], ["numpy"], ["step"]), Settings(rounds=0, descents=True), folder).run()
+    folder.close()
+    (row,) = folder.rows["descents"]
+    # 490 updates to E < 1e-7: measured with a plain NumPy loop from RandomState(0).
+    assert (row.cell_id, row.iterations, row.converged) == (
+        "matrix_inverse_squared/fresh/float64/step/numpy",
+        490,
+        True,
+    )
+    losses = [step.loss for step in folder.rows["steps"]]
+    assert losses[0] == pytest.approx(5.06838, rel=1e-5)
+    assert len(losses) == 491

@@ -1,0 +1,117 @@
+"""One descent by a worker, and its rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from harness.client import WorkerError
+from harness.descent import Trace, revived
+from harness.tables import DescentRow, StepRow
+from problems import Array, Problem
+from vocabulary import Operator, Status
+
+#: A point with more entries than this is left out of the tables.
+_LARGEST_POINT = 1000
+
+
+class Asks(Protocol):
+    """Whatever passes a request on to the worker of a backend: the pool of a run."""
+
+    def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which descent of a problem: its name, the dtype, the seed of its start, the backend."""
+
+    descent: str
+    dtype: str
+    start: int
+    spec: str
+
+
+def one(
+    pool: Asks, problem: str, source: str, key: Key, timeout_s: float, iterations: int | None
+) -> tuple[DescentRow, Trace | None]:
+    """Descend in the backend's worker, for at most ``iterations`` updates; a failure is a row without a trace."""
+    cell_id = "/".join((problem, key.descent, key.dtype, Operator.STEP, key.spec))
+    try:
+        found = pool.request(
+            key.spec,
+            "descend",
+            timeout_s,
+            source=source,
+            problem=problem,
+            descent=key.descent,
+            start=key.start,
+            dtype=key.dtype,
+            iterations=iterations,
+        )
+    except WorkerError as error:
+        return _failed(cell_id, key.start, error), None
+    trace = revived(found)
+    row = DescentRow(
+        cell_id=cell_id,
+        start=key.start,
+        status=Status.OK,
+        iterations=trace.iterations,
+        restarts=trace.restarts,
+        evaluations=trace.evaluations,
+        converged=trace.converged,
+        final_loss=trace.final_loss,
+        seconds=trace.seconds,
+        first_point=_point(trace.first_point),
+        last_point=_point(trace.last_point),
+        message=trace.message,
+    )
+    return row, trace
+
+
+def _failed(cell_id: str, start: int, error: WorkerError) -> DescentRow:
+    words = " ".join(str(error).split())[:300]
+    return DescentRow(
+        cell_id, start, error.status, None, None, None, False, math.nan, math.nan, first_point="", last_point="",
+        message=words,
+    )  # fmt: skip
+
+
+def steps(row: DescentRow, trace: Trace | None) -> list[StepRow]:
+    """The rows of ``steps.csv``, none without a trace."""
+    return [
+        StepRow(row.cell_id, row.start, s.iteration, s.loss, s.step_size, s.gradient_norm, _json(s.extra))
+        for s in (trace.steps if trace else ())
+    ]
+
+
+def _point(arrays: Sequence[Array]) -> str:
+    return (
+        _json([a.astype(np.float64).tolist() for a in arrays]) if sum(a.size for a in arrays) <= _LARGEST_POINT else ""
+    )
+
+
+def _json(value: Any) -> str:
+    """Strict JSON; nan and infinities as text."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def first_descent(
+    pool: Asks, problem: Problem, source: str, dtype: str, spec: str, timeout_s: float
+) -> dict[str, list[Any]]:
+    """The rows, by table, of the problem's first descent from its first start."""
+    name, descent = next(iter(problem.descent.items()))
+    row, trace = one(pool, problem.name, source, Key(name, dtype, descent.starts[0], spec), timeout_s, None)
+    return {"descents": [row], "steps": list(steps(row, trace))}
