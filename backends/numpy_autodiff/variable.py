@@ -312,7 +312,16 @@ class Variable(Node):
         return len(self.value)
 
     def __getitem__(self, index: Any) -> Any:
-        return indexing.getitem(self, index)
+        if index.__class__ is not slice and index.__class__ is not int:
+            return indexing.getitem(self, index)
+        out = _new(Variable)
+        out.value = self.value[index]
+        out.tape = trace = self.tape
+        out.call = indexing.GETITEM_CALL
+        out.args = (self, index)
+        out.flow = None
+        trace.record(out)
+        return out
 
     def __iter__(self) -> Any:
         if not self.shape:

@@ -23,6 +23,7 @@ def _pull_getitem(node: Any, g: Any) -> None:
 GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(x, index, g))
 
 GETITEM.specialise((0,), _pull_getitem)
+GETITEM_CALL = GETITEM.call((0,))
 
 
 def getitem(x: Any, index: Any) -> Any:
