@@ -44,22 +44,37 @@ class WorkerClient:
         The backend that it serves unless a request names another, ``name[:variant]``.
     threads
         Threads it may use.
+
+    Raises
+    ------
+    WorkerError
+        If the system has no process, memory or temporary file for it.
     """
 
     def __init__(self, spec: str, threads: int) -> None:
         self.spec = spec
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.worker", str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=worker_environment(threads),
-            start_new_session=True,
-        )
+        try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+            self._process = self._started(threads)
+        except OSError as error:
+            raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
         self._buffer = b""
         self._last_id = 0
         self._paused = False
+
+    def _started(self, threads: int) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "harness.worker", str(threads)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=worker_environment(threads),
+                start_new_session=True,
+            )
+        except OSError:
+            self._stderr.close()
+            raise
 
     def request(self, verb: str, deadline_s: float, backend: str = "", **params: Any) -> dict[str, Any]:
         """Ask and wait for the answer with the same id.

@@ -35,6 +35,8 @@ if sys.platform != "win32":
 
 #: Seconds between two rewrites of the CSV files while a run goes on.
 _REFRESH_S = 10.0
+#: And at least so many times what the last rewrite took: large tables must not take over the run.
+_REFRESH_SHARE = 20.0
 #: A log above this is not one of ours; it is refused before it fills the memory.
 LARGEST_LOG = 1 << 30
 
@@ -80,7 +82,7 @@ class RunFolder:
             os.close(self._log)
             raise
         self.run_id = next((row.run_id for row in self.rows["runs"]), self.path.name)
-        self._refreshed = time.monotonic()
+        self._refresh_at = 0.0
 
     @property
     def rows(self) -> dict[str, list[Any]]:
@@ -96,7 +98,7 @@ class RunFolder:
         record: dict[str, Any] = {name: [dataclasses.asdict(row) for row in new] for name, new in rows.items()}
         self._append(protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n")
         self._apply(rows, done)
-        if time.monotonic() - self._refreshed > _REFRESH_S:
+        if time.monotonic() > self._refresh_at:
             self.write_tables()
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
@@ -109,13 +111,14 @@ class RunFolder:
 
     def write_tables(self) -> None:
         """Write every CSV file from what there is."""
-        rows = self.rows
+        start, rows = time.monotonic(), self.rows
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
         with self._clear():
             for name, table in tables.TABLES.items():
                 tables.write(self.path / f"{name}.csv", table, rows[name])
-        self._refreshed = time.monotonic()
+        end = time.monotonic()
+        self._refresh_at = end + max(_REFRESH_S, _REFRESH_SHARE * (end - start))
 
     def close(self) -> None:
         """Write the tables for the last time; another process may then go on with the folder."""
@@ -168,10 +171,15 @@ class RunFolder:
         except BlockingIOError as error:
             raise StoreError(f"got a run that another process is writing to: {self.path}") from error
         except OSError as error:
-            raise StoreError(
-                f"cannot write to {self.path}: {error.strerror or error}; what was finished is in its {_LOG}: "
-                f"once it can be written to, go on with compare.py run --resume {self.path}"
-            ) from error
+            raise StoreError(f"cannot write to {self.path}: {error.strerror or error}; {self._kept()}") from error
+
+    def _kept(self) -> str:
+        """What is left of a run that cannot be written any more, and how to go on with it."""
+        if not (self.path / _LOG).exists():
+            return "nothing of this run is left there"
+        words = f"what was finished is in its {_LOG}"
+        descends = any(" descend " in f" {run.command} " for run in self.rows["runs"])
+        return words if descends else f"{words}: make room, then compare.py run --resume {self.path}"
 
 
 def locate(run: str, out: pathlib.Path) -> pathlib.Path:

@@ -38,6 +38,10 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--seed", "x"], "invalid int value"),
         (["run", "missing.py"], "expected an existing .py file"),
         (["run", "sphere", "--out", "/proc/nowhere"], "expected a folder that can be written to"),
+        (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
+        (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
+        (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
+        (["diff", "a"], "RUN_B"),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
         (["descend", "sphere"], "sphere"),
     ],
@@ -85,7 +89,8 @@ def test_the_exit_code_says_what_happened(fault: str, code: int, tmp_path: pathl
     assert "What is not ok" in done.stdout
 
 
-def test_an_interrupted_run_keeps_what_was_finished(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_path: pathlib.Path) -> None:
     command = [sys.executable, str(ROOT / "compare.py"), "run", QUADRATIC, "-b", "manual", "-b", f"{FAULTY}:sleeps"]
     run = subprocess.Popen(
         [*command, "-o", "value", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path)],
@@ -98,7 +103,7 @@ def test_an_interrupted_run_keeps_what_was_finished(tmp_path: pathlib.Path) -> N
     ):
         time.sleep(0.1)
     time.sleep(1)
-    os.kill(run.pid, signal.SIGINT)
+    os.kill(run.pid, number)
     run.communicate(timeout=30)
     assert run.returncode == 130
     (folder,) = tmp_path.iterdir()

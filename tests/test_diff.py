@@ -13,7 +13,7 @@ import tempfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compare
@@ -267,6 +267,7 @@ def as_bytes(content: bytes | list[list[str]], name: str) -> bytes:
         return file.read().encode(errors="replace")
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries(dict.fromkeys(("runs", "cells", "samples"), _FILE)))
 def test_any_folder_is_read_or_refused(files: dict[str, bytes | list[list[str]]]) -> None:
     with tempfile.TemporaryDirectory() as name:

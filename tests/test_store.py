@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import store, tables
@@ -113,10 +113,10 @@ def small_disk() -> Iterator[pathlib.Path]:
     os.rmdir(path)
 
 
-def fill(folder: RunFolder) -> int:
+def fill(folder: RunFolder, words: str = "--resume") -> int:
     """Add rows until the folder refuses; how many it took."""
     taken = 0
-    with pytest.raises(StoreError, match="--resume") as caught:  # noqa: PT012 - which one is refused is what is asked
+    with pytest.raises(StoreError, match=words) as caught:  # noqa: PT012 - which one is refused is what is asked
         while taken < 10_000:
             folder.add({"cells": [cell("a", problem=f"p{taken}")]})
             taken += 1
@@ -157,9 +157,16 @@ def test_a_failing_write_is_cut_off(tmp_path: pathlib.Path, monkeypatch: pytest.
 def test_a_vanished_folder_is_noticed(tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
     shutil.rmtree(folder.path)
-    assert fill(folder) == 0
+    assert fill(folder, "nothing of this run is left there") == 0
     with pytest.raises(StoreError):
         folder.close()
+
+
+def test_the_first_row_is_in_the_tables_at_once(tmp_path: pathlib.Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add({"cells": [cell("a")]})
+    assert len(tables.read_all(folder.path)["cells"]) == 1
+    folder.close()
 
 
 def test_a_folder_has_one_writer_and_two_runs_have_two_folders(tmp_path: pathlib.Path) -> None:
@@ -227,6 +234,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary() | _JSON.map(lambda value: json.dumps(value).encode())))
 def test_any_log_is_read_or_refused(lines: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -286,6 +294,15 @@ def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: p
     (folder,) = tmp_path.iterdir()
     cells = [row for rows, _ in read_log(folder)[0] for row in rows.get("cells", ())]
     assert [(row.operator, row.status) for row in cells] == [("value", "ok")] * 2
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, str(ROOT / "compare.py"), "check", str(EXAMPLES / "quadratic.py"), "-b", "manual"]
+    runs = [subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    found = [tables.read_all(folder) for folder in tmp_path.iterdir()]
+    assert [list(frames["cells"]["status"]) for frames in found] == [["ok"] * 3] * 2
+    assert {run_id for frames in found for run_id in frames["cells"]["run_id"]} == {p.name for p in tmp_path.iterdir()}
 
 
 def test_a_full_disk_is_one_line_and_a_nonzero_exit(small_disk: pathlib.Path) -> None:
