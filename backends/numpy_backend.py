@@ -134,12 +134,16 @@ def _compiled(
     argnums: tuple[int, ...],
     directions: Sequence[Var],
 ) -> Callable[..., Any]:
-    from backends.derived import derive
+    from backends.derived import Request, derivable
     from backends.numpy_autodiff import compiler
 
-    wide = sum(np.size(args[i]) for i in argnums) > _MOST_SWEEPS
-    if wide and operator in (Operator.JACOBIAN, Operator.HESSIAN):
-        return derive(backend, operator, f, args, argnums, directions, None)
+    if operator in (Operator.JACOBIAN, Operator.HESSIAN):
+        sweeps = sum(np.size(args[i]) for i in argnums)
+        if operator is Operator.JACOBIAN:
+            sweeps = min(sweeps, np.size(bare(f)(*args)))
+        if sweeps > _MOST_SWEEPS:
+            rule = derivable(backend.native - {operator}, backend.nestable)[operator]
+            return rule.build(Request(backend, f, args, argnums, directions, None))
     try:
         return compiler.compile(bare(f), *args, *directions, argnums=argnums, operator=operator.value).entry
     except compiler.CompileError as error:

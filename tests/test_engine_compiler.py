@@ -185,10 +185,10 @@ def test_single_numbers(f: Function, x: float) -> None:
 _ROUNDING = 4096.0
 
 
-def _prepared(spec: str, problem: Any, operator: Operator, dtype: str) -> tuple[Any, Any]:
+def _prepared(spec: str, problem: Any, operator: Operator, dtype: str, size: str = "small") -> tuple[Any, Any]:
     backend = load(spec)
     backend.open()
-    inputs = problem.inputs(np.random.default_rng(7), problem.sizes["small"])
+    inputs = problem.inputs(np.random.default_rng(7), problem.sizes[size])
     args = [backend.to_var(a, dtype=dtype if a.dtype.kind == "f" else None) for a in inputs.arrays]
     argnums = tuple(range(len(inputs.differentiated)))
     f = Objective(lambda *xs: problem.objective(*xs, xp=backend.xp, **inputs.static))
@@ -212,6 +212,16 @@ def test_every_problem_through_the_adapter(name: str, dtype: str) -> None:
             pytest.fail(f"{operator} of {name}: {reason}")
         eager, _ = _prepared("numpy", problem, operator, dtype)
         _assert_equal(_tree(compiled), _tree(eager), rounding=_ROUNDING)
+
+
+@pytest.mark.parametrize("name", ["matrix_inverse_squared", "goldstein_price", "planar_arm"])
+def test_wide_jacobians_and_hessians_are_sweeps(name: str) -> None:
+    (problem,) = problems.load(name)
+    for operator in (Operator.JACOBIAN, Operator.HESSIAN):
+        if operator in problem.operators:
+            compiled, _ = _prepared("numpy:compiled", problem, operator, "float64", size="medium")
+            eager, _ = _prepared("numpy", problem, operator, "float64", size="medium")
+            _assert_equal(_tree(compiled), _tree(eager), rounding=_ROUNDING)
 
 
 def _tree(x: Any) -> Any:
