@@ -28,6 +28,7 @@ from backends.numpy_autodiff.tracing import Node, apply
 
 _new = object.__new__
 _SEQUENCE = (list, tuple)
+_WHOLE = (2.0, 3.0, 4.0)
 _ndarray = np.ndarray
 _add, _subtract, _multiply = elementwise.ADD, elementwise.SUBTRACT, elementwise.MULTIPLY
 _divide, _power, _negative = elementwise.DIVIDE, elementwise.POWER, elementwise.NEGATIVE
@@ -220,6 +221,8 @@ class Variable(Node):
             out.flow = None
             trace.record(out)
             return out
+        if other.__class__ is float and other in _WHOLE:
+            return self.__pow__(int(other))
         return apply(_power, (self, _operand(other)))
 
     def __rpow__(self, other: Any) -> Any:
