@@ -36,7 +36,7 @@ from harness import session, summary, tables
 from harness.provenance import MACHINE, differences, printable
 from harness.statistics import ENOUGH_ROUNDS, order_statistic_interval
 from harness.store import locate
-from harness.tables import CellRow, Run, SampleRow, TableError
+from harness.tables import DescentRow, Run, SampleRow, TableError
 from harness.timings import rounds_of
 from vocabulary import Phase, Status
 
@@ -55,17 +55,29 @@ _SHOWN = 40
 
 
 @dataclass(frozen=True)
+class End:
+    """How a cell or a descent ended; a descent that ran has no dtype of its own here, its name holds it."""
+
+    status: str
+    message: str
+    dtype: str = ""
+    flags: str = ""
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What is compared of a run.
 
     Parameters
     ----------
+    cells
+        Name of a cell, or of a descent and its start -> how it ended.
     rounds
         Cell -> seconds per call of each steady round.
     """
 
     run: Run
-    cells: Mapping[str, CellRow]
+    cells: Mapping[str, End]
     rounds: Mapping[str, Sequence[float]]
 
 
@@ -87,15 +99,21 @@ def recorded(folder: pathlib.Path) -> Recorded:
     TableError
         If they are missing, damaged or of another schema, or do not fit together.
     """
-    names = ("runs", "cells", "samples")
+    names = ("runs", "cells", "samples", "descents")
     frames = tables.read_all(folder, names)
-    runs, cells, samples = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
+    runs, cells, samples, descents = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
     if len(runs) != 1:
         raise TableError(f"got {len(runs)} rows in the table runs of {folder}, expected 1")
-    by_id = {row.cell_id: row for row in cells}
-    if len(by_id) < len(cells):
-        raise TableError(f"got a cell_id twice in the table cells of {folder}, expected each once")
-    return Recorded(runs[0], by_id, _steady(samples, folder))
+    ends = {row.cell_id: End(row.status, row.message, row.dtype, row.flags) for row in cells}
+    ends |= {f"{row.cell_id} start {row.start}": End(_end(row), row.message) for row in descents}
+    if len(ends) < len(cells) + len(descents):
+        raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
+    return Recorded(runs[0], ends, _steady(samples, folder))
+
+
+def _end(row: DescentRow) -> str:
+    """A descent is ok if it ran and met its stop rule."""
+    return "not converged" if row.status == Status.OK and not row.converged else row.status
 
 
 def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, list[float]]:
@@ -111,7 +129,7 @@ def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, lis
 def reasons(a: Recorded, b: Recorded) -> list[str]:
     """Why putting two runs side by side would mean nothing; empty if it means something."""
     apart = differences(a.run, b.run, (*MACHINE, "threads", "seed"))
-    first, second = ({cell.dtype for cell in side.cells.values()} for side in (a, b))
+    first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
     if first != second:
         apart.append(f"dtype {_listed(first)} and {_listed(second)}")
     if not set(a.cells) & set(b.cells):

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import compare
 from harness import diff, tables
-from harness.diff import Recorded, changes, reasons, recorded
+from harness.diff import End, Recorded, changes, reasons, recorded
 from harness.store import RunFolder
-from harness.tables import TABLES, CellRow, Run, SampleRow, TableError
+from harness.tables import TABLES, CellRow, DescentRow, Run, SampleRow, TableError
 from tests.blank import blank
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -28,7 +28,6 @@ QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
 
 RUN = blank(Run, run_id="r", schema_version=tables.SCHEMA_VERSION, threads=1, rounds=15, cpu_model="c", os="o",
             python="3.11", versions='{"numpy": "2.4"}')  # fmt: skip
-CELL = blank(CellRow, dtype="float64", operator="gradient", status="ok")
 #: 15 rounds of a microsecond, 1 % apart at most.
 STEADY = [1e-6 * (1 + 0.001 * k) for k in range(-7, 8)]
 
@@ -38,9 +37,7 @@ def side(
 ) -> Recorded:
     """A run of cells that are all alike."""
     message = "" if status == "ok" else "why"
-    rows = {
-        name: dataclasses.replace(CELL, cell_id=name, status=status, message=message, flags=flags) for name in cells
-    }
+    rows = dict.fromkeys(cells, End(status, message, "float64", flags))
     steady = dict.fromkeys(cells, STEADY if rounds is None else rounds)
     return Recorded(dataclasses.replace(RUN, **fields), rows, steady)  # type: ignore[arg-type]
 
@@ -127,7 +124,8 @@ def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
     samples = [
         SampleRow(name, "steady", i, 0, 1, s) for name, rounds in made.rounds.items() for i, s in enumerate(rounds)
     ]
-    folder.add({"runs": [made.run], "cells": list(made.cells.values()), "samples": samples})
+    cells = [blank(CellRow, cell_id=name, **vars(end)) for name, end in made.cells.items()]
+    folder.add({"runs": [made.run], "cells": cells, "samples": samples})
     folder.close()
     return folder.path
 
@@ -158,6 +156,29 @@ def test_the_exit_code_is_for_scripts(
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "code", "words"),
+    [
+        ({"converged": True}, {"converged": True}, 0, "nothing changed"),
+        ({"converged": True}, {"converged": False, "message": "stuck"}, 1, "ok -> not converged: stuck"),
+        ({"converged": False}, {"converged": True}, 0, "ok again 1"),
+        ({"converged": True}, {"status": "crash"}, 1, "ok -> crash"),
+    ],
+)
+def test_descents_are_compared_by_how_they_end(
+    before: dict[str, object], after: dict[str, object], code: int, words: str, tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    paths = []
+    for fields in (before, after):
+        folder = RunFolder(tmp_path)
+        folder.add({"runs": [RUN], "descents": [blank(DescentRow, **{"cell_id": "d", "status": "ok"} | fields)]})
+        folder.close()
+        paths.append(str(folder.path))
+    assert compare.main(["diff", *paths]) == code
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
 def test_many_changes_are_counted(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     cells = "".join(map(chr, range(0x4E00, 0x4E00 + 100)))
     first, second = written(tmp_path, side(cells=cells)), written(tmp_path, side("wrong", cells=cells))
@@ -171,9 +192,8 @@ HOSTILE = "[/nosuch] [red] :bomb: \x1b[2J\x07 =cmd|'/c calc'!A0 ../../etc/passwd
 
 
 def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cell = dataclasses.replace(CELL, cell_id=HOSTILE, status="wrong", message=HOSTILE)
-    first = written(tmp_path, Recorded(RUN, {HOSTILE: dataclasses.replace(cell, status="ok")}, {}))
-    second = written(tmp_path, Recorded(RUN, {HOSTILE: cell}, {}))
+    first = written(tmp_path, Recorded(RUN, {HOSTILE: End("ok", "")}, {}))
+    second = written(tmp_path, Recorded(RUN, {HOSTILE: End("wrong", HOSTILE)}, {}))
     assert compare.main(["diff", str(first), str(second)]) == 1
     out = capsys.readouterr().out
     assert all(c.isprintable() or c == "\n" for c in out)
@@ -268,7 +288,7 @@ def as_bytes(content: bytes | list[list[str]], name: str) -> bytes:
 
 
 @settings(deadline=None)
-@given(st.fixed_dictionaries(dict.fromkeys(("runs", "cells", "samples"), _FILE)))
+@given(st.fixed_dictionaries(dict.fromkeys(("runs", "cells", "samples", "descents"), _FILE)))
 def test_any_folder_is_read_or_refused(files: dict[str, bytes | list[list[str]]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
