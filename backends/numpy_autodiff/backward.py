@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Scatter, cast, fit, spread
+from backends.numpy_autodiff.fitting import cast, fit, spread
+from backends.numpy_autodiff.primitive import Scatter
 from backends.numpy_autodiff.recording import differentiable
 from backends.numpy_autodiff.tracing import INPUT, Node, Trace, clear, constant
 

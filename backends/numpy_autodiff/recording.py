@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import fit
+from backends.numpy_autodiff.fitting import fit
 from backends.numpy_autodiff.tracing import Node, Trace, constant, ended, take_flow
 from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten

@@ -36,7 +36,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply, spread
+from backends.numpy_autodiff.fitting import spread
+from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply
 
 _levels = itertools.count(1)
 _new = object.__new__

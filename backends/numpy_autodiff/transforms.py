@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import cast
+from backends.numpy_autodiff.fitting import cast
 from backends.numpy_autodiff.recording import Recording, differentiable
 from backends.numpy_autodiff.tracing import Node, Trace, clear, constant, consume_back, primal, pull_back, push_forward
 from backends.numpy_autodiff.trees import flatten

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive, Scatter, give, spread
+from backends.numpy_autodiff.fitting import spread
+from backends.numpy_autodiff.primitive import Primitive, Scatter, give
 from backends.numpy_autodiff.rules.building import linear
 from backends.numpy_autodiff.tracing import apply
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive, give, spread
+from backends.numpy_autodiff.fitting import spread
+from backends.numpy_autodiff.primitive import Primitive, give
 
 
 def _t(x: Any) -> Any:

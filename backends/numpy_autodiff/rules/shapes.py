@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive, fit
+from backends.numpy_autodiff.fitting import fit
+from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules.building import linear
 
 
