@@ -16,6 +16,8 @@ from harness.tables import DescentRow, StepRow
 from problems import Array, Problem
 from vocabulary import Operator, Status
 
+#: A descent within a comparison ends here at the latest; the verb ``descend`` goes all the way.
+BRIEF = 3000
 #: A point with more entries than this is left out of the tables.
 _LARGEST_POINT = 1000
 
@@ -111,7 +113,7 @@ def _finite(value: Any) -> Any:
 def first_descent(
     pool: Asks, problem: Problem, source: str, dtype: str, spec: str, timeout_s: float
 ) -> dict[str, list[Any]]:
-    """The rows, by table, of the problem's first descent from its first start."""
+    """The rows, by table, of the problem's first descent from its first start, for at most `BRIEF` updates."""
     name, descent = next(iter(problem.descent.items()))
-    row, trace = one(pool, problem.name, source, Key(name, dtype, descent.starts[0], spec), timeout_s, None)
+    row, trace = one(pool, problem.name, source, Key(name, dtype, descent.starts[0], spec), timeout_s, BRIEF)
     return {"descents": [row], "steps": list(steps(row, trace))}

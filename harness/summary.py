@@ -145,15 +145,15 @@ def _failures(failures: pd.DataFrame) -> Table:
 
 def _descents(descents: pd.DataFrame) -> Table:
     """Updates until the stop rule, and how long they took."""
-    table = plain_table("Descents: updates made, and their time")
-    table.add_column("problem, descent", overflow="fold")
+    table = plain_table("Descents: updates and their time (+ not at its goal yet: descend goes on)")
+    table.add_column("problem", overflow="fold")
     parts = descents["cell_id"].str.rsplit("/", n=4, expand=True)
     specs = list(dict.fromkeys(parts[4]))
     for spec in specs:
         table.add_column(spec, justify="right", overflow="fold")
-    for (problem, name, dtype), group in descents.groupby([parts[0], parts[1], parts[2]], sort=False):
+    for (problem, dtype), group in descents.groupby([parts[0], parts[2]], sort=False):
         rows = {str(row["cell_id"]).rpartition("/")[2]: row for row in group.to_dict("records")}
-        words = f"{problem}, {name}" + ("" if dtype == "float64" else f", {dtype}")
+        words = str(problem) + ("" if dtype == "float64" else f" {dtype}")
         table.add_row(words, *(_descended(rows.get(spec)) for spec in specs))
     return table
 
@@ -163,7 +163,7 @@ def _descended(row: dict[Hashable, Any] | None) -> str:
         return ""
     if row["status"] != "ok":
         return str(row["status"]).replace("_", " ")
-    return f"{row['iterations']} {seconds(float(row['seconds']))}"
+    return f"{row['iterations']}{'' if row['converged'] else '+'} {seconds(float(row['seconds']))}"
 
 
 def _care(cells: pd.DataFrame) -> Table:
