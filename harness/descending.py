@@ -115,5 +115,12 @@ def first_descent(
 ) -> dict[str, list[Any]]:
     """The rows, by table, of the problem's first descent from its first start, for at most `BRIEF` updates."""
     name, descent = next(iter(problem.descent.items()))
-    row, trace = one(pool, problem.name, source, Key(name, dtype, descent.starts[0], spec), timeout_s, BRIEF)
+    row, trace = one(
+        pool,
+        problem.name,
+        source,
+        Key(name, dtype, descent.starts[0], spec),
+        timeout_s,
+        min(BRIEF, descent.max_iterations),
+    )
     return {"descents": [row], "steps": list(steps(row, trace))}
