@@ -58,6 +58,7 @@ def _parser() -> _Parser:
     _add_check(verbs)
     _add_descend(verbs)
     _add_selftest(verbs)
+    _add_tax(verbs)
     _add_diff(verbs)
     listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
     listing.set_defaults(verb=_list)
@@ -120,7 +121,23 @@ def _add_selftest(verbs: Any) -> None:
     selftest.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
     selftest.add_argument("--dtype", action="append", default=[], choices=("float64", "float32"))
     selftest.add_argument("--seed", type=int, default=0, help="of inputs and of what is altered (default 0)")
+    selftest.add_argument(
+        "--timing", action="store_true", help="the clock instead: identical work in two workers, and a quarter more"
+    )
+    selftest.add_argument("--trials", type=_several, default=10, metavar="N", help="of the clock (default 10)")
     selftest.set_defaults(verb=_selftest)
+
+
+def _add_tax(verbs: Any) -> None:
+    tax = verbs.add_parser(
+        "tax",
+        help="what our interface costs: a gradient through it and the same one written by hand",
+        epilog="example: autodiff-compare tax -b torch --rounds 31",
+    )
+    tax.add_argument("-b", "--backend", action="append", default=[], metavar="NAME", help="default: all four")
+    tax.add_argument("--rounds", type=_several, default=15, metavar="N", help="paired rounds (default 15)")
+    tax.add_argument("--seed", type=int, default=0, help="of inputs and of the order (default 0)")
+    tax.set_defaults(verb=_tax)
 
 
 def _add_descend(verbs: Any) -> None:
@@ -217,7 +234,17 @@ def _diff(options: argparse.Namespace) -> int:
     return diff.diff(options)
 
 
+def _tax(options: argparse.Namespace) -> int:
+    from harness import tax
+
+    return tax.tax(options)
+
+
 def _selftest(options: argparse.Namespace) -> int:
+    if options.timing:
+        from harness import timing_trials
+
+        return timing_trials.selftest(options)
     from harness import selftest
 
     return selftest.selftest(options)

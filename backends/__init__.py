@@ -13,11 +13,13 @@ import importlib.util
 import inspect
 import pathlib
 import sys
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 from backends.interface import Backend, Objective, Unsupported
 
-__all__ = ["Backend", "Objective", "Unsupported", "available", "load", "missing"]
+__all__ = ["Backend", "Objective", "Unsupported", "available", "by_hand", "load", "missing", "written_by_hand"]
 
 _SUFFIX = "_backend"
 
@@ -43,6 +45,18 @@ def load(spec: str) -> Backend:
     if name not in _names():
         raise ValueError(f"got backend {name!r}, expected one of: {', '.join(_names())}, or a path to a .py file")
     return _named(name)(variant)
+
+
+def written_by_hand() -> tuple[str, ...]:
+    """The backends whose gradients are also written by hand, importing none."""
+    found = (pathlib.Path(__file__).parent / "handwritten").glob("*.py")
+    return tuple(sorted(path.stem for path in found if path.stem != "__init__"))
+
+
+def by_hand(name: str) -> Mapping[str, Callable[..., Any]]:
+    """Task -> gradient as one writes it in this framework, which is imported."""
+    gradients: Mapping[str, Callable[..., Any]] = importlib.import_module(f"backends.handwritten.{name}").GRADIENTS
+    return gradients
 
 
 def missing(backend: Backend | type[Backend]) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 #: A block of calls lasts at least this long, so that the clock's own cost and resolution vanish.
 BLOCK_S = 1e-3
 #: Warming up ends when the last three blocks agree within this ratio, or after this time.
@@ -70,6 +72,14 @@ def visit(timed: Timed, calls: int) -> list[float]:
         return blocks
     finally:
         gc.enable()
+
+
+def work(units: int) -> float:
+    """So many equal pieces of work of some microseconds: what the clock is tried on."""
+    x = np.linspace(0.0, 1.0, 200)
+    for _ in range(units):
+        x = np.sin(x) + 0.5
+    return float(x[0])
 
 
 def queue_delay_s() -> float:

@@ -98,6 +98,17 @@ class Worker:
         wall = time.perf_counter() - start
         return {"seconds": seconds, "wall_s": wall, "queue_s": measure.queue_delay_s() - waited}
 
+    def work(self, units: int) -> dict[str, Any]:
+        """Take a known amount of work for the cell, for trials of the clock itself."""
+        self.timed = measure.Timed(measure.work, (units,), lambda out: out)
+        return {}
+
+    def tax(self, task: str, rounds: int, seed: int) -> dict[str, Any]:
+        """One task through the interface and by hand in this process: see `harness.contest`."""
+        from harness.contest import contest
+
+        return contest(self.backend, task, rounds, seed)
+
     def finish(self) -> dict[str, Any]:
         """Drop the cell; says whether the framework traced again while it was timed."""
         retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
@@ -268,6 +279,8 @@ _VERBS: dict[str, Callable[..., dict[str, Any]]] = {
     "calibrate": Worker.calibrate,
     "visit": Worker.visit,
     "finish": Worker.finish,
+    "work": Worker.work,
+    "tax": Worker.tax,
     "questions": Worker.questions,
     "descend": Worker.descend,
     "jacobians": Worker.jacobians,

@@ -58,6 +58,15 @@ def test_backends_import_a_framework_only_when_opened(path: str) -> None:
             assert root(module) not in FRAMEWORKS, f"{module} is imported before open()"
 
 
+@pytest.mark.parametrize("path", files("backends/handwritten/*.py"))
+def test_a_gradient_by_hand_knows_its_framework_and_not_our_interface(path: str) -> None:
+    own = pathlib.Path(path).stem
+    found = {module for module, _ in imports(path)}
+    assert {root(module) for module in found} & FRAMEWORKS <= {own}
+    engine = {"backends"} if own == "numpy" else set()  # from backends import numpy_autodiff
+    assert {module for module in found if root(module) in ROOMS} <= engine
+
+
 @pytest.mark.parametrize("path", files("backends/namespaces/*.py"))
 def test_a_namespace_names_only_its_own_framework(path: str) -> None:
     # Their adapter imports them when it is opened, so they may import their framework at once.
