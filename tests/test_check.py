@@ -188,7 +188,7 @@ def test_subgradients_count_in_a_step_too() -> None:
         (Operator.VJP, (np.array(-2.0),), lambda s: [np.array([-2.0, -2 * s])]),
         (Operator.JACOBIAN, (), lambda s: [np.array([1.0, s])]),
     ],
-    ids=str,
+    ids=["value_and_gradient", "jvp", "vjp", "jacobian"],
 )
 def test_subgradients_count_in_every_first_derivative(operator: Operator, directions: Any, result: Any) -> None:
     """Of |a| + |b| at (2, 0), with slope s taken for |b| at 0."""
