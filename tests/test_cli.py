@@ -34,6 +34,11 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "-o", "nosuch"], "got operator 'nosuch', expected one of"),
         (["run", "--size", "huge"], "got size 'huge', expected one of"),
         (["run", "--rounds", "-1"], "expected a whole number"),
+        (["run", "--launches", "0"], "expected a whole number from 1"),
+        (["run", "--budget", "-1"], "expected a positive number of seconds"),
+        (["run", "--isolate", "all"], "invalid choice: 'all'"),
+        (["tax", "-b", "manual"], "expected one of: jax, numpy, tensorflow, torch"),
+        (["selftest", "--timing", "--trials", "0"], "expected a whole number from 1"),
         (["run", "--timeout", "soon"], "expected a positive number of seconds"),
         (["run", "--seed", "x"], "invalid int value"),
         (["run", "missing.py"], "expected an existing .py file"),
@@ -75,6 +80,7 @@ def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
     done = cli("run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "6 of 6 cells agree" in done.stdout
+    assert "of it inside timed calls" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     (folder,) = (tmp_path / "results").iterdir()
     frames = tables.read_all(folder)
