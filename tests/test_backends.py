@@ -3,7 +3,6 @@
 ``AUTODIFF_BACKEND=path/to/mine_backend.py pytest tests/test_backends.py`` puts that adapter to the same test.
 """
 
-
 from __future__ import annotations
 
 import os

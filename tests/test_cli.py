@@ -97,9 +97,12 @@ def test_the_exit_code_says_what_happened(fault: str, code: int, tmp_path: pathl
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, str(ROOT / "compare.py"), "run", QUADRATIC, "-b", "manual", "-b", f"{FAULTY}:sleeps"]
+    # A shell that runs the tests in its background has them ignore SIGINT, and their children with them.
+    heeds = "import signal, sys, compare; signal.signal(2, signal.default_int_handler); sys.exit(compare.main())"
+    command = [sys.executable, "-c", heeds, "run", QUADRATIC, "-b", "manual", "-b", f"{FAULTY}:sleeps"]
     run = subprocess.Popen(
         [*command, "-o", "value", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path)],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -110,7 +113,11 @@ def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_
         time.sleep(0.1)
     time.sleep(1)
     os.kill(run.pid, number)
-    run.communicate(timeout=30)
+    try:
+        run.communicate(timeout=60)
+    finally:
+        run.kill()
+        run.communicate()
     assert run.returncode == 130
     (folder,) = tmp_path.iterdir()
     cells = tables.read(folder / "cells.csv", tables.CellRow)

@@ -51,6 +51,26 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     )
 
 
+def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """As in the standard; `numpy.sort` knows no ``descending``."""
+    found = np.sort(x, axis=axis, stable=stable)
+    return np.flip(found, axis=axis) if descending else found
+
+
+def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """As in the standard: with ``descending`` and ``stable``, equal entries keep their order."""
+    if not descending:
+        return np.argsort(x, axis=axis, stable=stable)
+    backwards = np.argsort(np.flip(x, axis=axis), axis=axis, stable=stable)
+    return x.shape[axis] - 1 - np.flip(backwards, axis=axis)
+
+
+def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    """As in the standard, where `None` is no end."""
+    ends = {name: end for name, end in (("prepend", prepend), ("append", append)) if end is not None}
+    return np.diff(x, n=n, axis=axis, **ends)
+
+
 def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
     found: dict[str, Any] = {}
     for name in dir(module):
@@ -66,4 +86,8 @@ def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
 
 
 linalg = _namespace(np.linalg, {})
-xp = _namespace(np, {"linalg": linalg, "fft": np.fft, "asarray": asarray, "astype": astype})
+xp = _namespace(
+    np,
+    {"linalg": linalg, "fft": np.fft, "asarray": asarray, "astype": astype}
+    | {f.__name__: f for f in (sort, argsort, diff)},
+)

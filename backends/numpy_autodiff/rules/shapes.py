@@ -180,12 +180,23 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
     return filled[np.pad(numbers, pad_width, constant_values=array.size)]
 
 
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """As `numpy.diff`, without ``prepend`` and ``append``."""
-    lead = (slice(None),) * (axis % len(a.shape))
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """As `numpy.diff`."""
+    axis %= len(a.shape)
+    ends = [None if end is None else _end(end, a, axis) for end in (prepend, append)]
+    if any(end is not None for end in ends):
+        a = np.concatenate([part for part in (ends[0], a, ends[1]) if part is not None], axis=axis)
+    lead = (slice(None),) * axis
     for _ in range(n):
         a = a[(*lead, slice(1, None))] - a[(*lead, slice(None, -1))]
     return a
+
+
+def _end(end: Any, a: Any, axis: int) -> Any:
+    """A number stands for one entry along ``axis``."""
+    if len(np.shape(end)):
+        return end
+    return np.broadcast_to(end, (*a.shape[:axis], 1, *a.shape[axis + 1 :]))
 
 
 HANDLERS: dict[Any, Any] = {
