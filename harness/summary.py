@@ -99,7 +99,7 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     table = plain_table(f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower")
     table.add_column("problem", overflow="fold")
     for spec in specs:
-        table.add_column(spec, justify="right", overflow="fold")
+        table.add_column(spec.replace(":", "\n:"), justify="right", overflow="fold")
     table.add_column("error", justify="right", no_wrap=True)
     for (problem, size), group in cells.groupby(["problem", "size"], sort=False):
         operator = _leading(list(group["operator"].unique()))

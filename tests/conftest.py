@@ -23,8 +23,3 @@ def opened(spec: str) -> Any:
         pytest.skip(reason)
     backend.open()
     return backend
-
-
-@pytest.fixture
-def open_backend() -> Any:
-    return opened
