@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules import HANDLERS
 from backends.numpy_autodiff.rules.shapes import astype as _astype_variable
 from backends.numpy_autodiff.tracing import Node
@@ -19,10 +20,28 @@ from backends.numpy_autodiff.tracing import Node
 
 def _direct(function: Any, handler: Any) -> Callable[..., Any]:
     """``handler`` if the first argument is a variable, else NumPy's own (which finds the others)."""
+    if isinstance(handler, Primitive):
+        return _either(function, handler)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if args and isinstance(args[0], Node):
             return handler(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    call.__name__ = function.__name__
+    call.__doc__ = f"As `numpy.{function.__name__}`."
+    return call
+
+
+def _either(function: Any, primitive: Primitive) -> Callable[..., Any]:
+    """As `_direct`, also where an array comes first: NumPy's way to the second argument costs 0.6 us."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if args and (
+            isinstance(args[0], Node)
+            or (len(args) == 2 and args[0].__class__ is np.ndarray and isinstance(args[1], Node) and not kwargs)
+        ):
+            return primitive(*args, **kwargs)
         return function(*args, **kwargs)
 
     call.__name__ = function.__name__
