@@ -69,7 +69,7 @@ class Worker:
         first = self.backend.block(run(*args))
         first_call_s = time.perf_counter() - start
         self.timed = measure.Timed(run, args, self.backend.block)
-        self.objective_code = case.problem.objective.__code__
+        self.objective_code = _code_of(case.problem.objective)
         result = self._numpy(first)
         self.calls_per_evaluation, again = self._counted()
         return {
@@ -233,6 +233,13 @@ class Worker:
         finally:
             sys.setprofile(None)
         return count, out
+
+
+def _code_of(f: Any) -> Any:
+    """The code that a call of ``f`` runs in Python, under partials; `None` if it runs none."""
+    while isinstance(f, partial):
+        f = f.func
+    return getattr(f, "__code__", None) or getattr(type(f).__call__, "__code__", None)
 
 
 def serve(requests: TextIO, responses: TextIO) -> None:

@@ -344,3 +344,22 @@ def test_a_run_descends_where_steps_are_among_its_cells(tmp_path: pathlib.Path) 
     losses = [step.loss for step in folder.rows["steps"]]
     assert losses[0] == pytest.approx(5.06838, rel=1e-5)
     assert len(losses) == 491
+
+
+def test_an_objective_may_be_a_partial_or_an_object(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "called.py").write_text(
+        "from functools import partial\n"
+        "from problems import Inputs, Problem\n"
+        "class Cube:\n"
+        "    def __call__(self, x, xp):\n"
+        "        return xp.sum(x * x * x)\n"
+        "def power(x, n, xp):\n"
+        "    return xp.sum(x**n)\n"
+        "def problem(name, f):\n"
+        "    return Problem(name, name, 'by hand', {'small': 3}, lambda rng, n: Inputs((rng.random(n),)), f)\n"
+        "PROBLEMS = (problem('object', Cube()), problem('partial', partial(power, n=3)))\n"
+    )
+    folder = RunFolder(tmp_path / "out")
+    Runner(plan([str(tmp_path / "called.py")], ["numpy"], ["gradient"]), Settings(rounds=1), folder).run()
+    folder.close()
+    assert [(r.status, r.objective_calls) for r in folder.rows["cells"]] == [(Status.OK, 1), (Status.OK, 1)]
