@@ -12,9 +12,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan
+from backends.interface import Function, NumpyArrays, Unsupported, Var, bare
 from backends.namespaces.autograd_idioms import IDIOMS
 from vocabulary import Operator, Optimizer
 
@@ -25,11 +24,12 @@ _SCALAR_ONLY = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operat
 
 
 @final
-class AutogradBackend(Backend):
+class AutogradBackend(NumpyArrays):
     """HIPS autograd over NumPy."""
 
     name = "autograd"
     requires = ("autograd",)
+    nestable = True
     native = frozenset(set(Operator) - {Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
@@ -48,12 +48,6 @@ class AutogradBackend(Backend):
         ag = self._autograd.differential_operators
         return {"grad": ag.grad, "make_vjp": ag.make_vjp, "np": self._autograd.numpy}
 
-    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        return np.array(array, dtype=dtype)
-
-    def to_numpy(self, var: Var) -> NDArray[Any]:
-        return np.array(var)
-
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
         gradient: Callable[..., Any] = self._autograd.grad(
             bare(f), argnums if isinstance(argnums, int) else tuple(argnums)
@@ -68,12 +62,6 @@ class AutogradBackend(Backend):
         state: Any,  # noqa: ARG002
     ) -> tuple[tuple[Var, ...], Any]:
         raise Unsupported("autograd.misc.optimizers runs whole loops and keeps no state between updates")
-
-    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        return python_scan(self.xp, f, init, xs)
-
-    def block(self, out: Any) -> Any:
-        return out
 
     def _native(
         self,

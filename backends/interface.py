@@ -253,7 +253,7 @@ class Backend(abc.ABC):
 class NumpyArrays(Backend):
     """A backend whose arrays are NumPy's and that has no optimizer: all but `_native` is here."""
 
-    requires = ("numpy",)
+    requires: ClassVar[tuple[str, ...]] = ("numpy",)
     # Nothing records through NumPy arrays: a derivative of a derivative would come out as zero.
     nestable = False
 

@@ -7,9 +7,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan
+from backends.interface import Function, NumpyArrays, Unsupported, Var, bare
 from vocabulary import Operator, Optimizer
 
 _POLYNOMIAL = """
@@ -56,7 +55,7 @@ answer = [first, x.grad]
 
 
 @final
-class NumpyBackend(Backend):
+class NumpyBackend(NumpyArrays):
     """`backends.numpy_autodiff` behind the neutral interface."""
 
     name: ClassVar[str] = "numpy"
@@ -64,6 +63,7 @@ class NumpyBackend(Backend):
     variants: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"": "recorded at every call", "compiled": "traced once, rewritten, and emitted as straight-line NumPy code"}
     )
+    nestable = True
     native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
 
@@ -77,12 +77,6 @@ class NumpyBackend(Backend):
     def idiom_scope(self) -> Mapping[str, Any]:
         return {"np": np} | {name: getattr(self._engine, name) for name in self._engine.__all__}
 
-    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        return np.array(array, dtype=dtype)
-
-    def to_numpy(self, var: Var) -> NDArray[Any]:
-        return np.array(var)
-
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
         return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
 
@@ -92,12 +86,6 @@ class NumpyBackend(Backend):
         rule = getattr(self._optimizers, optimizer.name)
         names = _HYPER_PARAMETERS[optimizer.name]
         return rule(params, grads, state, **{name: getattr(optimizer, name) for name in names})  # type: ignore[no-any-return]
-
-    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        return python_scan(self.xp, f, init, xs)
-
-    def block(self, out: Any) -> Any:
-        return out
 
     def _native(
         self,

@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backends import Unsupported, load, missing
+from backends import Unsupported
 from harness.descent import KEEP_ALL, DescentError, Trace, descend
 from problems import Adaptive, Descent, Inputs, Problem, available
+from tests.conftest import opened
 from vocabulary import Optimizer
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
 WITHOUT_OPTIMIZER = ("manual",)
 PROBLEMS = available()
-
-
-@functools.cache
-def opened(spec: str) -> Any:
-    backend = load(spec)
-    if absent := missing(backend):
-        assert not os.environ.get("CI"), f"{absent} must be installed in CI"
-        pytest.skip(f"{', '.join(absent)} not installed")
-    backend.open()
-    return backend
 
 
 @functools.cache

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import numpy as np
 import pytest
 
 import compare
-from backends import load, missing
 from harness import arms, protocol, studies
 from harness.descent import Step, Trace, descend, revived
 from harness.eigenvalue_conventions import convention
@@ -25,19 +23,10 @@ from harness.sheets import text
 from harness.studies import Fit, Sheet
 from harness.tables import DescentRow, StepRow, read
 from problems import available
+from tests.conftest import opened
 
 PROBLEMS = available()
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
-
-
-@functools.cache
-def opened(spec: str) -> Any:
-    backend = load(spec)
-    if absent := missing(backend):
-        assert not os.environ.get("CI"), f"{absent} must be installed in CI"
-        pytest.skip(f"{', '.join(absent)} not installed")
-    backend.open()
-    return backend
 
 
 @functools.cache
