@@ -58,7 +58,7 @@ _REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
 
 @dataclass(frozen=True)
 class Comparison:
-    """One numerical comparison with a reference; the fields are documented in ``harness/tables.py`` (checks)."""
+    """One numerical comparison with a reference; the fields are documented in ``harness/rows.py`` (checks)."""
 
     quantity: str
     reference: str

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Pair:
-    """Difference between two backends; the fields are documented in ``harness/tables.py`` (pairs)."""
+    """Difference between two backends; the fields are documented in ``harness/rows.py`` (pairs)."""
 
     backend_a: str
     backend_b: str
