@@ -18,8 +18,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from backends.interface import Backend, Objective, Unsupported
+from backends.plain import PLAIN
 
-__all__ = ["Backend", "Objective", "Unsupported", "available", "by_hand", "load", "missing", "written_by_hand"]
+__all__ = ["PLAIN", "Backend", "Objective", "Unsupported", "available", "by_hand", "load", "missing", "written_by_hand"]
 
 _SUFFIX = "_backend"
 

@@ -36,7 +36,7 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,16 @@ def python_scan(xp: Any, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs
     if isinstance(ys[0], tuple):
         return carry, tuple(xp.stack(list(parts)) for parts in zip(*ys, strict=True))
     return carry, xp.stack(ys)
+
+
+def python_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+    """`Backend.while_loop` as a plain Python loop, for systems whose values can be looked at."""
+    state = init
+    for _ in range(limit):
+        if not bool(cond(state)):
+            break
+        state = body(state)
+    return state
 
 
 class Backend(abc.ABC):
@@ -174,6 +184,25 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
         """``carry, y = f(carry, x)`` over the leading axis of ``xs``; returns the last carry and stacked ys."""
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+        """``state = body(state)`` while ``cond(state)``, at most ``limit`` times; returns the last state.
+
+        ``state`` is an array or a tuple of arrays whose shapes and dtypes stay. Derivatives go through the
+        rounds that were made. Raises `Unsupported` where a loop that depends on data cannot be recorded.
+        """
+        return python_while(cond, body, init, limit)
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        """``x -> gradient`` of a scalar function of one array, to be used inside an objective.
+
+        It can be differentiated again, in either mode, as deep as the backend allows. ``forward`` is made of
+        one directional derivative per entry of ``x``. Raises `Unsupported` where the backend has no such mode.
+        """
+        if mode == "forward":
+            raise Unsupported(f"{self.spec} has no forward mode to use inside a function")
+        gradient: Function = self.grad(f)
+        return gradient
 
     @abc.abstractmethod
     def block(self, out: Any) -> Any:

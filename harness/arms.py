@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends import Backend, Objective
-from harness.cells import cast, rounded
+from harness.cells import cast, objective_value, rounded
 from harness.studies import Sheet
 from problems import Inputs, Problem
 from problems.closed_forms import complete
@@ -68,11 +67,11 @@ def jacobians(backend: Backend, problem: Problem, dtype: str, theta: Sequence[fl
         If the backend lacks one of the two modes for this function.
     """
     inputs = rounded(at(problem, theta), dtype)
-    function = partial(problem.objective, xp=backend.xp, **inputs.static)
+    function = problem.function(backend, inputs.static)
     objective = Objective(function, complete(problem, inputs))
     args = [backend.to_var(cast(a, dtype)) for a in inputs.arrays]
     n = len(theta)
-    m = np.size(problem.objective(*inputs.arrays, xp=np, **inputs.static))
+    m = np.size(objective_value(problem, inputs))
 
     def units(k: int) -> list[Any]:
         return [backend.to_var(row) for row in np.eye(k, dtype=dtype)]
@@ -142,7 +141,7 @@ def _singularity(problem: Problem, pose: Pose, found: Mapping[str, tuple[Jacobia
 
 def _pose(problem: Problem, theta: Any) -> Array:
     inputs = at(problem, theta)
-    return np.asarray(problem.objective(*inputs.arrays, xp=np, **inputs.static))
+    return objective_value(problem, inputs)
 
 
 def _distance(a: Array, b: Array) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends import PLAIN
 from problems import Inputs, Problem
 from vocabulary import Operator, Optimizer
 
@@ -71,7 +72,7 @@ class Case:
 
 def objective_value(problem: Problem, inputs: Inputs) -> Array:
     """The problem's objective in plain NumPy, in the dtype of the inputs."""
-    return np.asarray(problem.objective(*inputs.arrays, xp=np, **inputs.static))
+    return np.asarray(problem.function(PLAIN, inputs.static)(*inputs.arrays))
 
 
 def build_case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int) -> Case:

@@ -203,7 +203,7 @@ class _Run:
 
     @property
     def objective(self) -> Objective:
-        function = partial(self.problem.objective, xp=self.backend.xp, **self.inputs.static)
+        function = self.problem.function(self.backend, self.inputs.static)
         return Objective(function, complete(self.problem, self.inputs, self.rule.optimizer))
 
     def value_and_gradient(self) -> Callable[..., tuple[Any, Vars]]:

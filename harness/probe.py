@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends import PLAIN
 from harness import differences
 from harness.cells import Case, objective_value
 from harness.differences import Estimates
@@ -98,7 +99,7 @@ class Probe:
     def f(self, flat: Array) -> Array:
         """The objective on flat vectors."""
         inputs, problem = self.case.inputs, self.case.problem
-        value = problem.objective(*self._split(flat), *inputs.data, xp=np, **inputs.static)
+        value = problem.function(PLAIN, inputs.static)(*self._split(flat), *inputs.data)
         return np.ravel(np.asarray(value, dtype=np.float64))
 
     def matrix(self, leaves: Sequence[Array]) -> Array:

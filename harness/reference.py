@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import backends
-from backends import Objective
+from backends import PLAIN, Objective
 from harness.cells import Case, leaves
 from harness.layout import WIDE, accumulation, compared, layout, norm, shapes_in_words
 from harness.probe import Probe
@@ -96,7 +95,7 @@ def _required(reference: Reference | None) -> Reference:
 
 
 def _closed_form(case: Case) -> Reference | None:
-    form = complete(case.problem, case.inputs, case.optimizer).get(case.operator)
+    form = complete(case.problem, case.inputs, case.optimizer, PLAIN).get(case.operator)
     if form is None:
         return None
 
@@ -122,7 +121,7 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
         return None
 
     def evaluate(inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
-        function = functools.partial(case.problem.objective, xp=backend.xp, **inputs.static)
+        function = case.problem.function(backend, inputs.static)
         args, given = [backend.to_var(a) for a in inputs.arrays], [backend.to_var(a) for a in directions]
         run = backend.prepare(
             case.operator,

@@ -183,11 +183,11 @@ class Worker:
         return self.problems[source, name]
 
     def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
-        from backends import Objective
+        from backends import PLAIN, Objective
         from problems.closed_forms import complete
 
-        function = partial(case.problem.objective, xp=self.backend.xp, **case.inputs.static)
-        objective = Objective(function, complete(case.problem, case.inputs, case.optimizer))
+        function = case.problem.function(self.backend, case.inputs.static)
+        objective = Objective(function, complete(case.problem, case.inputs, case.optimizer, PLAIN))
         args = self._vars(other.inputs.arrays, case.dtype)
         directions = self._vars(other.directions, case.dtype)
         start = time.perf_counter()

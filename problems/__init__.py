@@ -9,9 +9,10 @@ import pathlib
 import sys
 from types import MappingProxyType, ModuleType
 
-from problems.problem import Adaptive, Array, Descent, Inputs, Normalise, Problem, Question
+from problems.problem import NUMPY, Adaptive, Array, Descent, Inputs, Normalise, Problem, Question, Tools
 
 __all__ = [
+    "NUMPY",
     "Adaptive",
     "Array",
     "Descent",
@@ -20,6 +21,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "Question",
+    "Tools",
     "available",
     "load",
 ]

@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import Array, Inputs, Problem
+from problems.problem import NUMPY, Array, Inputs, Problem, Tools
 from vocabulary import Operator, Optimizer
 
 Closed = Callable[..., Any]
 
 
-def complete(problem: Problem, inputs: Inputs, optimizer: Optimizer | None = None) -> Mapping[Operator, Closed]:
+def complete(
+    problem: Problem, inputs: Inputs, optimizer: Optimizer | None = None, tools: Tools = NUMPY
+) -> Mapping[Operator, Closed]:
     """Every operator of ``problem`` that follows from its closed forms, as prepared callables.
 
     Parameters
@@ -32,13 +34,15 @@ def complete(problem: Problem, inputs: Inputs, optimizer: Optimizer | None = Non
         Says how many arrays are differentiated and which keywords are bound; their values are not used.
     optimizer
         The rule of ``step``, which is left out without one.
+    tools
+        What the objective is evaluated with in NumPy, where it serves as the value.
 
     Returns
     -------
     mapping
         Operator -> callable; only what can be had. A scalar problem's gradient is also its Jacobian.
     """
-    forms = _Forms(problem, inputs)
+    forms = _Forms(problem, inputs, tools)
     given = problem.reference
     found: dict[Operator, Closed] = {Operator.VALUE: forms.value}
     is_scalar = Operator.GRADIENT in problem.operators
@@ -60,6 +64,7 @@ def complete(problem: Problem, inputs: Inputs, optimizer: Optimizer | None = Non
 class _Forms:
     problem: Problem
     inputs: Inputs
+    tools: Tools
 
     @property
     def n(self) -> int:
@@ -80,7 +85,7 @@ class _Forms:
         args = given[: len(self.inputs.arrays)]
         if Operator.VALUE in self.problem.reference:
             return np.asarray(self.call(Operator.VALUE, args))
-        return np.asarray(self.problem.objective(*args, xp=np, **self.inputs.static))
+        return np.asarray(self.problem.function(self.tools, self.inputs.static)(*args))
 
     def gradient(self, *given: Array) -> tuple[Array, ...]:
         return _tuple(self.call(Operator.GRADIENT, given))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,24 @@ Array = NDArray[Any]
 SCALAR = frozenset(set(Operator) - {Operator.STEP})
 #: What can be asked of a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
+
+
+class Tools(Protocol):
+    """What an objective is evaluated with: a backend, or NumPy alone.
+
+    Besides ``xp`` it has what the problem ``uses``.
+    """
+
+    @property
+    def xp(self) -> Any: ...
+
+
+class _NumpyAlone:
+    xp = np
+
+
+#: Enough for an objective that uses nothing but ``xp``.
+NUMPY: Tools = _NumpyAlone()
 
 
 @dataclass(frozen=True)
@@ -156,7 +175,8 @@ class Problem:
         ``inputs(rng, n)``: must draw the differentiated inputs from ``rng``, so that the function is
         prepared at one point and used at another. The same seed gives the same bits.
     objective
-        ``objective(*differentiated, *data, xp=xp, **static)``: pure, array API names only.
+        ``objective(*differentiated, *data, xp=xp, **static)``: pure, array API names only. What it ``uses``
+        comes as further keywords.
     operators
         Usually `SCALAR` or `VECTOR`.
     reference
@@ -169,7 +189,10 @@ class Problem:
     normalise
         Applied to derivatives before comparing, where frameworks differ by a convention.
     suites
-        The suites this problem belongs to.
+        The suites this problem belongs to, of `vocabulary.SUITES`.
+    uses
+        Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
+        ``while_loop`` and ``derivative`` as `backends.interface.Backend` describes them.
     """
 
     name: str
@@ -185,3 +208,9 @@ class Problem:
     normalise: Normalise | None = None
     questions: tuple[Question, ...] = ()
     suites: frozenset[str] = frozenset({"classic"})
+    uses: tuple[str, ...] = ()
+
+    def function(self, tools: Tools, static: Mapping[str, Any]) -> Callable[..., Any]:
+        """The objective of its arrays alone, in the namespace of ``tools``."""
+        used = {name: getattr(tools, name) for name in self.uses}
+        return partial(self.objective, xp=tools.xp, **used, **static)

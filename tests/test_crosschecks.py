@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import problems
-from backends import Objective
+from backends import PLAIN, Objective
 from harness import check
 from harness.cells import Case, build_case, cast, leaves
 from harness.plan import DEFAULT_BACKENDS, plan
@@ -44,10 +43,10 @@ def result_of(problem: str, dtype: str, operator: Operator, spec: str) -> tuple[
     def var(array: Any) -> Any:
         return backend.to_var(cast(array, dtype))
 
-    function = partial(case.problem.objective, xp=backend.xp, **case.inputs.static)
+    function = case.problem.function(backend, case.inputs.static)
     run = backend.prepare(
         operator,
-        Objective(function, complete(case.problem, case.inputs, case.optimizer)),
+        Objective(function, complete(case.problem, case.inputs, case.optimizer, PLAIN)),
         [var(a) for a in other.inputs.arrays],
         argnums=range(len(case.inputs.differentiated)),
         directions=[var(t) for t in other.directions],
