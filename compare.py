@@ -5,33 +5,27 @@
 
 from __future__ import annotations
 
-import argparse
-import pathlib
+import importlib
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
-EXIT_OK, EXIT_USAGE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """One clear line instead of the usage text and a line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 3, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    from harness.arguments import parser
+
     given = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(given)
+    options = parser().parse_args(given)
     options.command = shlex.join(["compare.py", *given])
     # A terminated run ends as an interrupted one: what was finished is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    module, function = options.verb
     try:
-        code: int = options.verb(options)
+        code: int = getattr(importlib.import_module(module), function)(options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -45,221 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"autodiff-compare: {error}", file=sys.stderr)
         return EXIT_FAILED
     return code
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="autodiff-compare",
-        description="One mathematical problem, many automatic differentiation systems: what they return, "
-        "how accurate it is, what it costs.",
-    )
-    verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
-    _add_run(verbs)
-    _add_check(verbs)
-    _add_descend(verbs)
-    _add_selftest(verbs)
-    _add_tax(verbs)
-    _add_diff(verbs)
-    listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
-    listing.set_defaults(verb=_list)
-    return parser
-
-
-def _add_run(verbs: Any) -> None:
-    run = verbs.add_parser(
-        "run",
-        help="compute, check and time cells; write tables; print a summary",
-        epilog="example: autodiff-compare run cubic_fit ./mine.py -b numpy -b jax:eager -o gradient",
-    )
-    _add_cells(run)
-    pace = run.add_mutually_exclusive_group()
-    pace.add_argument("--rounds", type=_count, default=15, metavar="N", help="timing rounds (default 15; 0: no timing)")
-    pace.add_argument(
-        "--quick", dest="rounds", action="store_const", const=8, help="8 rounds, the fewest for a verdict"
-    )
-    pace.add_argument("--rigorous", dest="rounds", action="store_const", const=31, help="31 rounds")
-    run.add_argument(
-        "--launches", type=_several, default=1, metavar="L", help="start the workers L times and pool (default 1)"
-    )
-    run.add_argument("--budget", type=_positive, metavar="SECONDS", help="for all timing; says what it cut")
-    run.set_defaults(verb=_run)
-
-
-def _add_cells(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
-    _add_common(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
-    parser.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
-    parser.add_argument("--size", action="append", default=[], help="small (default), medium, large")
-    parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
-    parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
-    parser.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
-    parser.add_argument(
-        "--isolate",
-        choices=("backend", "cell", "none"),
-        default="backend",
-        help="what has a process of its own (default: each backend)",
-    )
-
-
-def _add_check(verbs: Any) -> None:
-    check = verbs.add_parser(
-        "check",
-        help="as run, without timing: quick enough for every commit",
-        epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
-    )
-    _add_cells(check)
-    check.set_defaults(verb=_run, rounds=0, launches=1, budget=None)
-
-
-def _add_selftest(verbs: Any) -> None:
-    selftest = verbs.add_parser(
-        "selftest",
-        help="put the judge on trial: wrong results it must reject, right ones it must not",
-        epilog="example: autodiff-compare selftest --dtype float32",
-    )
-    selftest.add_argument("problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: all)")
-    selftest.add_argument("--dtype", action="append", default=[], choices=("float64", "float32"))
-    selftest.add_argument("--seed", type=int, default=0, help="of inputs and of what is altered (default 0)")
-    selftest.add_argument(
-        "--timing", action="store_true", help="the clock instead: identical work in two workers, and a quarter more"
-    )
-    selftest.add_argument("--trials", type=_several, default=10, metavar="N", help="of the clock (default 10)")
-    selftest.set_defaults(verb=_selftest)
-
-
-def _add_tax(verbs: Any) -> None:
-    tax = verbs.add_parser(
-        "tax",
-        help="what our interface costs: a gradient through it and the same one written by hand",
-        epilog="example: autodiff-compare tax -b torch --rounds 31",
-    )
-    tax.add_argument("-b", "--backend", action="append", default=[], metavar="NAME", help="default: all four")
-    tax.add_argument("--rounds", type=_several, default=15, metavar="N", help="paired rounds (default 15)")
-    tax.add_argument("--seed", type=int, default=0, help="of inputs and of the order (default 0)")
-    tax.set_defaults(verb=_tax)
-
-
-def _add_descend(verbs: Any) -> None:
-    descend = verbs.add_parser(
-        "descend",
-        help="minimise a problem on every backend; print its study",
-        description="Minimise a problem on every backend and print its study: the overview, the way down, and what "
-        "people want to see of this problem. The arms and the raw eigenvalue have a study without a descent.",
-        epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch",
-    )
-    descend.add_argument("problem", metavar="PROBLEM", help="name or path of a .py file")
-    _add_common(descend)
-    descend.add_argument("--descent", metavar="NAME", help="which of the problem's descents (default: all)")
-    descend.add_argument(
-        "--seed", type=int, action="append", default=[], help="of a start; may be repeated (default: the descent's own)"
-    )
-    descend.add_argument("--iterations", type=_count, metavar="N", help="stop after N updates")
-    descend.add_argument(
-        "--timeout", type=_positive, default=600.0, metavar="SECONDS", help="for one start (default 600)"
-    )
-    descend.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
-    descend.set_defaults(verb=_descend)
-
-
-def _add_diff(verbs: Any) -> None:
-    diff = verbs.add_parser(
-        "diff",
-        help="two runs: what got slower, faster, wrong or right; exit code 1 on a regression",
-        description="What got slower, faster, wrong or right from run A to run B. A regression is a cell that got "
-        "slower or is no longer ok. Runs of other machines, versions, threads, seeds or dtypes are refused.",
-        epilog="example: autodiff-compare diff 20261120T231558-b6ea results/20261120T232001-04c1",
-    )
-    diff.add_argument("run_a", metavar="RUN_A", help="folder of the earlier run, or its id under --out")
-    diff.add_argument("run_b", metavar="RUN_B", help="and of the later one")
-    diff.add_argument("--force", action="store_true", help="compare them even where it means little; the reasons stand")
-    diff.add_argument(
-        "--threshold", type=_percent, default=10.0, metavar="PERCENT",
-        help="call nothing below this slower or faster (default 10, at least 2)",
-    )  # fmt: skip
-    diff.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
-    diff.set_defaults(verb=_diff)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT]", help="default: all four"
-    )
-    parser.add_argument("--dtype", action="append", default=[], help="float64 (default), float32")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0")
-    return int(text)
-
-
-def _percent(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 2 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 2 to 1000")
-    return value
-
-
-def _several(text: str) -> int:
-    value = _count(text)
-    if not value:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
-    return value
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a positive number of seconds")
-    return value
-
-
-def _run(options: argparse.Namespace) -> int:
-    from harness import session
-
-    return session.run(options, _parser().parse_args)
-
-
-def _diff(options: argparse.Namespace) -> int:
-    from harness import diff
-
-    return diff.diff(options)
-
-
-def _tax(options: argparse.Namespace) -> int:
-    from harness import tax
-
-    return tax.tax(options)
-
-
-def _selftest(options: argparse.Namespace) -> int:
-    if options.timing:
-        from harness import timing_trials
-
-        return timing_trials.selftest(options)
-    from harness import selftest
-
-    return selftest.selftest(options)
-
-
-def _descend(options: argparse.Namespace) -> int:
-    from harness import descend_session
-
-    return descend_session.descend(options)
-
-
-def _list(_: argparse.Namespace) -> int:
-    from harness import session
-
-    return session.listing()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,16 @@ from typing import Literal
 
 DTYPES = ("float64", "float32")
 
+#: Sets of problems, with what they are for; ``all`` is every problem there is.
+SUITES = {
+    "classic": "the five studies this project grew from",
+    "tests": "test functions of optimisation, and models people really differentiate",
+    "adbench": "the four objectives of ADBench",
+    "gradbench": "the evaluations of GradBench",
+    "engine": "what our own engine is measured by",
+    "all": "every problem",
+}
+
 
 class Operator(enum.StrEnum):
     """What is computed of a function ``f`` at ``x``."""

@@ -9,7 +9,7 @@ import backends
 import problems
 from harness.cells import Cell
 from problems import Problem
-from vocabulary import DTYPES, Operator
+from vocabulary import DTYPES, SUITES, Operator
 
 DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 
@@ -49,18 +49,19 @@ def plan(
     dtypes: Sequence[str] = ("float64",),
     sizes: Sequence[str] = ("small",),
     seed: int = 0,
+    suites: Sequence[str] = (),
 ) -> Plan:
     """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
 
-    Empty ``names`` are all problems, empty ``operators`` all that each problem has. A problem without one of
-    the ``sizes`` is left out at that size.
+    Names and suites add up; without either it is the suite ``classic``. Empty ``operators`` are all that each
+    problem has. A problem without one of the ``sizes`` is left out at that size.
 
     Raises
     ------
     PlanError
-        If a problem, backend, variant, operator, dtype or size does not exist.
+        If a problem, suite, backend, variant, operator, dtype or size does not exist.
     """
-    found, sources = _problems(names)
+    found, sources = chosen(names, suites)
     adapters = _adapters(specs)
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
@@ -80,16 +81,28 @@ def plan(
     return Plan(tuple(found), sources, tuple(cells), adapters, seed)
 
 
-def _problems(names: Sequence[str]) -> tuple[list[Problem], dict[str, str]]:
+def chosen(names: Sequence[str] = (), suites: Sequence[str] = ()) -> tuple[list[Problem], dict[str, str]]:
+    """The problems of the names and suites, and what each is found by; without either the suite ``classic``.
+
+    Raises
+    ------
+    PlanError
+        If there is no such problem or suite.
+    """
+    _known("suite", suites, list(SUITES))
     found: dict[str, Problem] = {}
     sources: dict[str, str] = {}
     try:
-        for name in names or problems.available():
+        for name in (*_members(suites if names or suites else ("classic",)), *names):
             for problem in problems.load(name):
                 found[problem.name], sources[problem.name] = problem, name
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
     return list(found.values()), sources
+
+
+def _members(suites: Sequence[str]) -> list[str]:
+    return [p.name for p in problems.available().values() if "all" in suites or p.suites & set(suites)]
 
 
 def _adapters(specs: Sequence[str]) -> dict[str, str]:

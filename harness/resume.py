@@ -48,7 +48,7 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
     """
     folder = locate(options.resume, options.out)
     then = _parsed(recorded(folder).command, parse)
-    if then.verb is not options.verb:
+    if then.verb != options.verb:
         raise ResumeError(f"got {folder}, which is no run of 'run' or 'check': only those can be gone on with")
     plain = parse(shlex.split(options.command)[1:2])
     repeated = _asked(options) != _asked(plain)

@@ -13,18 +13,18 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-import problems
 from harness import controls, session, summary
 from harness.controls import RIGHT, LadderTrial, Trial
+from harness.plan import PlanError, chosen
 
 
 def selftest(options: argparse.Namespace) -> int:
     """Print rejection rates and coverage; exit code 1 if the judge failed anywhere."""
     try:
-        chosen = [p for name in options.problems or problems.available() for p in problems.load(name)]
-    except problems.ProblemError as error:
+        found, _ = chosen(options.problems, options.suite)
+    except PlanError as error:
         return session.usage(str(error))
-    trials = list(controls.selftest(chosen, options.dtype or ("float64",), options.seed))
+    trials = list(controls.selftest(found, options.dtype or ("float64",), options.seed))
     ladder = list(controls.ladder(seed=options.seed))
     out = session.console()
     out.print(_controls(trials))

@@ -20,10 +20,11 @@ from rich.table import Table
 import backends
 import problems
 from harness import environment, summary, tables
+from harness.arguments import parser
 from harness.client import writable
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
 from harness.provenance import code_digest
-from harness.resume import Parse, ResumeError, refusal, resumed
+from harness.resume import ResumeError, refusal, resumed
 from harness.runner import Runner
 from harness.settings import Isolate, Settings
 from harness.store import RunFolder
@@ -37,14 +38,11 @@ OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 _WIDTH = 80
 
 
-def run(options: argparse.Namespace, parse: Parse) -> int:
-    """Compute, check and time what is asked for; write the tables; print the summary.
-
-    ``parse`` makes options of words: a run that is gone on with is asked for by its recorded command.
-    """
+def run(options: argparse.Namespace) -> int:
+    """Compute, check and time what is asked for; write the tables; print the summary."""
     try:
         if options.resume is not None:
-            options = resumed(options, parse)
+            options = resumed(options, parser().parse_args)
         planned = plan(
             options.problems,
             options.backend or DEFAULT_BACKENDS,
@@ -52,6 +50,7 @@ def run(options: argparse.Namespace, parse: Parse) -> int:
             options.dtype or ("float64",),
             options.size or ("small",),
             options.seed,
+            options.suite,
         )
         settings = Settings(
             rounds=options.rounds,
@@ -85,7 +84,7 @@ def run(options: argparse.Namespace, parse: Parse) -> int:
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
 
-def listing() -> int:
+def listing(_: argparse.Namespace) -> int:
     """Problems and backends with what is installed, importing no framework."""
     out = console()
     table = summary.plain_table("Problems: name, what, sizes, descents", header=False)
