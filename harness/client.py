@@ -21,6 +21,8 @@ from vocabulary import Status
 _GRACE_S = 2.0
 #: So many bytes from the end of its standard error go into a message.
 _TAIL_BYTES = 2000
+#: Outlives a runner that is killed, and then ends what the worker started: its pipe closes however the runner dies.
+_GUARD = 'read word || kill -s KILL -- "-$0"'
 
 
 class WorkerError(Exception):
@@ -56,6 +58,7 @@ class WorkerClient:
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
             self._process = self._started(threads)
+            self._guard = self._guarded()
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
         self._buffer = b""
@@ -73,6 +76,20 @@ class WorkerClient:
                 start_new_session=True,
             )
         except OSError:
+            self._stderr.close()
+            raise
+
+    def _guarded(self) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                ["/bin/sh", "-c", _GUARD, str(self._process.pid)],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:
+            self._kill()
             self._stderr.close()
             raise
 
@@ -124,6 +141,9 @@ class WorkerClient:
             self._process.wait(_GRACE_S)
         self._kill()
         self._stderr.close()
+        # A line tells the guard that there is nothing to end any more.
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._guard.communicate(b"\n", _GRACE_S)
 
     def _answer(self, until: float, verb: str, deadline_s: float) -> dict[str, Any]:
         while True:

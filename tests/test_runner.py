@@ -7,6 +7,9 @@ import io
 import pathlib
 import signal
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,6 +89,28 @@ def test_children_of_a_dead_worker_die_too(tmp_path: pathlib.Path) -> None:
     run(tmp_path, [f"{FAULTY}:leaves_children"], ["gradient"])
     found = subprocess.run(["pgrep", "-f", "left-behind-by-a-worker"], capture_output=True, text=True, check=False)
     assert found.stdout == ""
+
+
+def _left_behind() -> str:
+    return subprocess.run(["pgrep", "-f", "left-behind-by-a-runner"], capture_output=True, text=True).stdout
+
+
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.05)
+    return holds()
+
+
+def test_a_killed_runner_takes_the_children_of_its_workers_along(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "compare.py", "check", QUADRATIC, "-b", f"{FAULTY}:outlived_by_children"]
+    runner = subprocess.Popen([*command, "-o", "gradient", "--out", str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        assert _within(60, lambda: bool(_left_behind())), "the worker has started its child"
+    finally:
+        runner.kill()
+        runner.wait()
+    assert _within(10, lambda: not _left_behind())
 
 
 def test_a_right_cell_is_timed_in_rounds_and_a_wrong_one_is_not(tmp_path: pathlib.Path) -> None:

@@ -60,6 +60,11 @@ def _children(g: Any) -> Any:
     return _kill(signal.SIGSEGV)(g)
 
 
+def _forget_children(g: Any) -> Any:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left-behind-by-a-runner"])
+    return _spin(g)
+
+
 def _set(entry: float) -> Callable[[Any], Any]:
     def spoil(g: Any) -> Any:
         g[3] = entry
@@ -89,6 +94,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "dtype": lambda g: g.astype(np.float32),
     "noise": _noise,
     "leaves_children": _children,
+    "outlived_by_children": _forget_children,
     "random": lambda g: g * (1 + 1e-16 * time.perf_counter_ns() % 3),
 }
 
