@@ -60,6 +60,7 @@ class CellRow:
     memory_method: Annotated[
         str, "how: VmHWM (resident memory) or the framework's own counter where it keeps freed memory"
     ]
+    threads_requested: Annotated[int, "threads that the worker was given"]
     threads_effective: Annotated[float, "CPU time over wall time of a matrix-product probe in this worker"]
     threads_active: Annotated[int | None, "threads busy for a tenth of that probe or more; empty where not measurable"]
     flags: Annotated[

@@ -12,6 +12,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,14 +121,14 @@ class Runner:
     def _judged(self, cells: Sequence[Cell]) -> _Group:
         """Compute and judge a group's cells."""
         first = cells[0]
-        problem = self.problems[first.problem]
+        problem, blank = self.problems[first.problem], partial(_blank, self.folder.run_id, self.settings.threads)
         try:
             case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
-            blanks = [_blank(self.folder.run_id, cell, case) for cell in cells]
+            blanks = [blank(cell, case) for cell in cells]
             judge = check.Judge(case)
         except Exception as error:  # a user's code: whatever it raises costs its own cells only
             message = f"in plain NumPy, before any backend: {type(error).__name__}: {_line(error)}"
-            rows = [replace(_blank(self.folder.run_id, cell, None), message=message) for cell in cells]
+            rows = [replace(blank(cell, None), message=message) for cell in cells]
             return _Group([_Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
         begun = [self._begin(_Progress(row[0], row[1]), judge) for row in zip(cells, blanks, strict=True)]
         pairs = [PairRow(*first.group, **vars(pair)) for pair in check.pairwise(case, _results(begun))]
@@ -304,7 +305,7 @@ def _results(begun: Sequence[_Progress]) -> dict[str, tuple[Any, ...]]:
     return {p.cell.spec: p.result for p in begun if p.result}
 
 
-def _blank(run_id: str, cell: Cell, case: Case | None) -> CellRow:
+def _blank(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:
     """The row of a cell of which nothing is known but what it is about."""
     return CellRow(
         run_id=run_id,
@@ -325,6 +326,7 @@ def _blank(run_id: str, cell: Cell, case: Case | None) -> CellRow:
         objective_calls=None,
         peak_rss_bytes=None,
         memory_method="",
+        threads_requested=threads,
         threads_effective=float("nan"),
         threads_active=None,
         flags="",
