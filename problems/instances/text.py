@@ -1,0 +1,154 @@
+"""A text file of numbers, read line by line, with the file and the line in every complaint.
+
+Files are a user's own and may be damaged or hostile: nothing here trusts a count before the lines that it
+promises have been seen, and all that is wrong with a file ends in `InstanceError`.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: The largest public instance has 70 MB.
+MOST_BYTES = 2**28
+#: Above this a count is taken for damage; the largest public one is 4 456 117.
+MOST = 10**7
+
+
+class InstanceError(ValueError):
+    """An instance file cannot be read; the message names file and line, what was got and what was expected."""
+
+
+class Text:
+    """The lines of a file, in order; blank ones are skipped.
+
+    Parameters
+    ----------
+    path
+        An ordinary file of at most `MOST_BYTES`.
+
+    Raises
+    ------
+    InstanceError
+        If it is none, or cannot be read.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.line = 0
+        self._lines = io.BytesIO(_contents(path))
+
+    def fail(self, got: str, expected: str) -> NoReturn:
+        """Raise for the line last read."""
+        where = f", line {self.line}" if self.line else ""
+        raise InstanceError(f"{self.path}{where}: got {got}, expected {expected}")
+
+    def fields(self, what: str, separator: str | None = None) -> list[str]:
+        """The fields of the next line that is not blank, which must hold ``what``.
+
+        Parameters
+        ----------
+        what
+            In words, for the error: ``"a row of the means (2 numbers)"``.
+        separator
+            Between the fields; by default any white space.
+        """
+        found = self._next()
+        if not found:
+            self.fail("the end of the file", what)
+        # Nothing in these files needs more than ASCII; a stray byte shows up as a field that is no number.
+        return [field.strip() for field in found.decode("ascii", "replace").split(separator)]
+
+    def counts(self, names: str, *, smallest: int = 1, largest: int = MOST) -> tuple[int, ...]:
+        """A line of whole numbers, one for each of the ``names``, as in ``"d k n"``."""
+        wanted = names.split()
+        found = self.fields(f"the counts {names}")
+        self.width(found, len(wanted), f"the counts {names}")
+        return tuple(self.count(f, n, smallest, largest) for f, n in zip(found, wanted, strict=True))
+
+    def numbers(self, what: str, width: int) -> list[float]:
+        """A line of exactly ``width`` finite numbers, which are ``what`` in words."""
+        found = self.fields(f"{what} ({width} numbers)")
+        self.width(found, width, what)
+        return [self.number(field, what) for field in found]
+
+    def table(self, what: str, rows: int, width: int) -> NDArray[np.float64]:
+        """``rows`` lines of ``width`` finite numbers each, shape (rows, width)."""
+        found = [self.numbers(f"row {i} of {rows} of {what}", width) for i in range(1, rows + 1)]
+        return np.array(found, dtype=np.float64).reshape(rows, width)
+
+    def width(self, fields: Sequence[str], width: int, what: str) -> None:
+        """Complain unless a line has that many fields."""
+        if len(fields) != width:
+            self.fail(f"{len(fields)} fields", f"{width}: {what}")
+
+    def number(self, field: str, what: str) -> float:
+        """One finite number."""
+        try:
+            value = float(field) if "_" not in field else math.nan
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            self.fail(_quoted(field), f"a finite number: {what}")
+        return value
+
+    def count(self, field: str, what: str, smallest: int = 0, largest: int = MOST) -> int:
+        """One whole number from ``smallest`` to ``largest``."""
+        digits = field.removeprefix("-")
+        value = int(field) if digits.isascii() and digits.isdigit() and len(field) < 20 else None
+        if value is None or not smallest <= value <= largest:
+            self.fail(_quoted(field), f"a whole number from {smallest} to {largest}: {what}")
+        return value
+
+    def end(self) -> None:
+        """Complain about anything but blank lines after what was read."""
+        if self._next():
+            self.fail("a further line", "the end of the file")
+
+    def more(self) -> bool:
+        """Whether there is another line that is not blank."""
+        here, line = self._lines.tell(), self.line
+        found = bool(self._next())
+        self._lines.seek(here)
+        self.line = line
+        return found
+
+    def _next(self) -> bytes:
+        for line in self._lines:
+            self.line += 1
+            if line.strip():
+                return line
+        return b""
+
+
+def bounded(text: Text, entries: int, most: int = 2**27) -> None:
+    """Complain where counts promise more array entries than fit a machine (2**27: a gigabyte)."""
+    if entries > most:
+        text.fail(f"counts that make {entries} entries", f"at most {most}")
+
+
+def _contents(path: pathlib.Path) -> bytes:
+    def fail(got: str, expected: str) -> NoReturn:
+        raise InstanceError(f"{path}: got {got}, expected {expected}")
+
+    try:
+        if not path.is_file():
+            fail("no file", "an ordinary file")
+        with path.open("rb") as file:
+            contents = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        fail(error.strerror or str(error), "a file that can be read")
+    if len(contents) > MOST_BYTES:
+        fail(f"more than {MOST_BYTES} bytes", "a smaller file")
+    return contents
+
+
+def _quoted(field: Any) -> str:
+    text = ascii(str(field))
+    return text if len(text) <= 40 else f"{text[:37]}..."
