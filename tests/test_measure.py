@@ -84,3 +84,11 @@ def test_a_visit_ends_after_half_a_second_but_takes_one_block(
 
     monkeypatch.setattr(measure.time, "perf_counter", lambda: now)
     assert len(measure.visit(measure.Timed(run, (), lambda _: None), 1)) == blocks
+
+
+def test_the_clock_stops_after_the_result_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: float(len(events) + (events.append("clock") or 0)))
+    timed = measure.Timed(lambda: events.append("call"), (), lambda _: events.append("arrived"))
+    timed.block(2)
+    assert events == ["clock", "call", "call", "arrived", "clock"]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import MappingProxyType
@@ -65,6 +66,19 @@ def _forget_children(g: Any) -> Any:
     return _spin(g)
 
 
+def _late(g: Any) -> Any:
+    """Zeros that a thread turns into the gradient 20 ms later, as a device would."""
+    out = np.zeros_like(g)
+
+    def arrive() -> None:
+        time.sleep(0.02)
+        out[...] = g
+
+    _ARRIVING.append(threading.Thread(target=arrive))
+    _ARRIVING[-1].start()
+    return out
+
+
 def _set(entry: float) -> Callable[[Any], Any]:
     def spoil(g: Any) -> Any:
         g[3] = entry
@@ -72,6 +86,9 @@ def _set(entry: float) -> Callable[[Any], Any]:
 
     return spoil
 
+
+#: What `FaultyBackend.block` has to wait for.
+_ARRIVING: list[threading.Thread] = []
 
 #: Variant -> what happens to the right gradient.
 FAULTS: dict[str, Callable[[Any], Any]] = {
@@ -95,6 +112,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "noise": _noise,
     "leaves_children": _children,
     "outlived_by_children": _forget_children,
+    "late": _late,
     "random": lambda g: g * (1 + 1e-16 * time.perf_counter_ns() % 3),
 }
 
@@ -134,4 +152,6 @@ class FaultyBackend(Backend):
         return python_scan(self.xp, f, init, xs)
 
     def block(self, out: Any) -> Any:
+        while _ARRIVING:
+            _ARRIVING.pop().join()
         return out
