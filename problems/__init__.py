@@ -9,7 +9,7 @@ import pathlib
 import sys
 from types import MappingProxyType, ModuleType
 
-from problems.problem import NUMPY, Adaptive, Array, Descent, Inputs, Normalise, Problem, Question, Tools
+from problems.problem import NUMPY, Adaptive, Array, Descent, Inputs, Normalise, Optimum, Problem, Question, Tools
 
 __all__ = [
     "NUMPY",
@@ -18,6 +18,7 @@ __all__ = [
     "Descent",
     "Inputs",
     "Normalise",
+    "Optimum",
     "Problem",
     "ProblemError",
     "Question",
@@ -26,7 +27,7 @@ __all__ = [
     "load",
 ]
 
-_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms", "jacobi"})
+_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms", "jacobi", "landscape"})
 
 
 class ProblemError(ValueError):

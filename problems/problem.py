@@ -162,6 +162,29 @@ class Normalise:
 
 
 @dataclass(frozen=True)
+class Optimum:
+    """Where a function is searched, and where its global minimum over that box lies.
+
+    Parameters
+    ----------
+    lower, upper
+        The box, (d,).
+    minimisers
+        All points known to attain the minimum, (m, d).
+    minimum
+        The value there.
+    smooth
+        Whether the function as written has a derivative at the minimisers; `False` says that there is a kink.
+    """
+
+    lower: Array
+    upper: Array
+    minimisers: Array
+    minimum: float
+    smooth: bool = True
+
+
+@dataclass(frozen=True)
 class Problem:
     """One mathematical function with its inputs, reference derivatives and source.
 
@@ -193,6 +216,9 @@ class Problem:
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
         ``while_loop`` and ``derivative`` as `backends.interface.Backend` describes them.
+    optimum
+        For a test function of optimisation, its `Optimum` in ``d`` dimensions. A function of two variables that is
+        summed over points has that of a single point, d = 2.
     """
 
     name: str
@@ -209,6 +235,7 @@ class Problem:
     questions: tuple[Question, ...] = ()
     suites: frozenset[str] = frozenset({"classic"})
     uses: tuple[str, ...] = ()
+    optimum: Callable[[int], Optimum] | None = None
 
     def function(self, tools: Tools, static: Mapping[str, Any]) -> Callable[..., Any]:
         """The objective of its arrays alone, in the namespace of ``tools``."""
