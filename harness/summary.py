@@ -16,7 +16,7 @@ from harness.tables import read_all
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> what it means for a reader.
-_FLAGS = {
+FLAGS = {
     "noisy": "noisy: the middle half of the rounds spreads over more than 10 % of the median",
     "contended": "contended: over 5 % of the time spent waiting for a processor; other load on this machine",
     "drift": "drift: faster or slower from round to round",
@@ -172,7 +172,7 @@ def _care(cells: pd.DataFrame) -> Table:
     for name in ("why", "cells", "backends"):
         table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
     specs, sets = pd.Series(_specs(cells), index=cells.index), cells["flags"].str.split()
-    for flag, words in _FLAGS.items():
+    for flag, words in FLAGS.items():
         having = sets.map(lambda flags, flag=flag: flag in flags)
         if having.any():
             table.add_row(words, f"{having.sum()} of {len(cells)}", ", ".join(dict.fromkeys(specs[having])))
