@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,6 +60,22 @@ class Inputs:
     @property
     def arrays(self) -> tuple[Array, ...]:
         return self.differentiated + self.data
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Public instance files that a user may have of a problem (``--data FOLDER``).
+
+    Parameters
+    ----------
+    pattern
+        Of file names, as for `fnmatch`: ``"gmm_d*_K*.txt"``.
+    read
+        From a file to the inputs it describes; `problems.instances.text.InstanceError` where it is damaged.
+    """
+
+    pattern: str
+    read: Callable[[pathlib.Path], Inputs]
 
 
 @dataclass(frozen=True)
@@ -219,6 +236,10 @@ class Problem:
     optimum
         For a test function of optimisation, its `Optimum` in ``d`` dimensions. A function of two variables that is
         summed over points has that of a single point, d = 2.
+    instances
+        How public instance files of this problem are found and read.
+    files
+        Size name -> instance file: the user's, found by `problems.with_data`.
     """
 
     name: str
@@ -236,6 +257,20 @@ class Problem:
     suites: frozenset[str] = frozenset({"classic"})
     uses: tuple[str, ...] = ()
     optimum: Callable[[int], Optimum] | None = None
+    instances: Instances | None = None
+    files: Mapping[str, pathlib.Path] = field(default_factory=dict)
+
+    @property
+    def size_names(self) -> tuple[str, ...]:
+        """What ``--size`` may name: own sizes first, then files."""
+        return (*self.sizes, *self.files)
+
+    def draw(self, size: str, seed: int) -> Inputs:
+        """The inputs of a size: drawn from ``seed``, or those of a file, whatever the seed."""
+        if size in self.files:
+            assert self.instances is not None
+            return self.instances.read(self.files[size])
+        return self.inputs(np.random.default_rng(seed), self.sizes[size])
 
     def function(self, tools: Tools, static: Mapping[str, Any]) -> Callable[..., Any]:
         """The objective of its arrays alone, in the namespace of ``tools``."""
