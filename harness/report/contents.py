@@ -1,0 +1,155 @@
+"""What stands in the report of one run, and in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.report import costs, overview, profile, rounds, style, wording
+from harness.report.grids import Data, Grid, words
+from harness.report.page import Page, Section
+from harness.report.record import Record
+from harness.report.style import Looks, Picture
+from harness.summary import sentence
+
+#: More rows than this are left in their file.
+_MOST_ROWS = 20_000
+#: Raw rows whose medians and endings stand in other tables.
+_RAW = {"samples": "every raw timing", "steps": "every step of the descents"}
+#: Columns of `Record.cells` that the full table of cells has, in order.
+_CELL_COLUMNS = (
+    "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "n_inputs", "n_outputs", "value",
+    "gradient_norm", "median_s", "ci_low_s", "ci_high_s", "ratio_to_fastest", "versus_fastest", "ratio_to_value",
+    "setup_s", "error_eps", "reference", "peak_rss_bytes", "memory_method", "objective_calls", "threads_effective",
+    "threads_active", "flags",
+)  # fmt: skip
+
+
+def page(record: Record) -> Page:
+    """The report of one run."""
+    looks = style.looks(record.specs)
+    parts = [
+        Section("failures", "What failed", parts=_failures(record)),
+        Section("overview", "Overview", parts=_overview(record, looks)),
+        Section("problems", "Problem by problem", parts=tuple(_problems(record, looks))),
+        Section(
+            "together", "All problems together", parts=(*costs.comparisons(record, looks), *overview.pairs(record))
+        ),
+        Section("rounds", "Rounds and flags", parts=(*rounds.pictures(record, looks), overview.flags(record))),
+        Section("what", "What was run, where", parts=(*what([record]), overview.imports(record))),
+        Section("tables", "Full tables", parts=tuple(full(record))),
+    ]
+    found = sentence(record.cells, record.tables["checks"], record.tables["timings"])
+    if record.cells.empty:
+        found = f"A run of {wording.plural(len(record.tables['descents']), 'descent')}, without cells."
+    return Page(f"Run {record.name}", found, overview.faults(record), [s for s in map(_kept, parts) if s.parts])
+
+
+def _kept(section: Section) -> Section:
+    """Without the tables that have no rows."""
+    return Section(section.name, section.title, section.lead, tuple(p for p in section.parts if p))
+
+
+def _failures(record: Record) -> tuple[Any, ...]:
+    grid = overview.failures(record)
+    if grid:
+        return (grid,)
+    return ("Every cell is right and every descent ran." if len(record.cells) else "Every descent ran.",)
+
+
+def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:
+    folded = [
+        Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.everything(record)
+    ]
+    return (*overview.overviews(record), *folded, *profile.pictures(record, looks))
+
+
+def _problems(record: Record, looks: Looks) -> Iterator[Section]:
+    for k, (problem, cells) in enumerate(record.cells.groupby("problem", sort=False), 1):
+        yield Section(f"problem-{k}", str(problem), parts=tuple(_problem(f"p{k}", str(problem), cells, looks)))
+
+
+def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iterator[Picture | Grid]:
+    several = cells["dtype"].nunique() > 1
+    for dtype in cells["dtype"].unique():
+        group = cells[(cells["dtype"] == dtype) & cells["leading"]]
+        operator, largest = str(group["operator"].iloc[0]), costs.largest_size(group)
+        size = f", {largest['size'].iloc[0]}" if group["size"].nunique() > 1 else ""
+        what = f"{problem} {operator}" + (f" {dtype}" if several else "")
+        slug = wording.slug(name, problem, str(dtype))
+        picture = costs.break_even(f"{slug}-calls", f"{what}{size}", largest, looks)
+        if picture:
+            yield picture
+        yield from costs.scaling(slug, what, group, looks)
+    yield overview.details(cells, name, f"All {wording.plural(len(cells), 'cell')} of {problem}")
+
+
+def what(records: Sequence[Record]) -> Iterator[Grid]:
+    """The runs themselves: command, machine, versions; one column each."""
+    names = ("", *(r.name for r in records))
+    facts: dict[str, list[str]] = {
+        "command": [r.run.command for r in records],
+        "started (UTC)": [r.run.started_utc for r in records],
+        "commit": [r.run.git_commit or "unknown" for r in records],
+        "code": [r.run.code for r in records],
+        "seed": [str(r.run.seed) for r in records],
+        "timing rounds": [str(r.run.rounds) for r in records],
+        "threads": [str(r.run.threads) for r in records],
+        "machine": [r.run.hostname for r in records],
+        "processor": [f"{r.run.cpu_model}, {r.run.cpu_count} to be used" for r in records],
+        "memory": [_memory(r.run.memory_bytes) for r in records],
+        "system": [r.run.os for r in records],
+        "Python": [r.run.python for r in records],
+    }
+    versions = list(dict.fromkeys(n for r in records for n in r.versions))
+    facts |= {wording.clean(n): [wording.clean(r.versions.get(n, "absent")) for r in records] for n in versions}
+    rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())
+    yield Grid("run", "The run" if len(records) == 1 else "The runs", names, rows)
+
+
+def _memory(value: Any) -> str:
+    return "unknown" if value is None else wording.size(float(value))
+
+
+# ---- full tables
+
+
+def full(record: Record) -> Iterator[Data | str]:
+    """Every table of the run; those of raw rows as their rounds, or as a count and the name of their file."""
+    yield data("cells", cell_table(record), "One row a cell, with its timing and its largest error.")
+    for name in ("checks", "timings", "pairs", "descents", "questions"):
+        frame = record.tables[name]
+        if len(frame):
+            yield data(name, frame)
+    rounds_ = record.rounds
+    if len(rounds_):
+        yield data("rounds", rounds_, "The median of each steady round, made from samples.csv.")
+    for name, meaning in _RAW.items():
+        if len(record.tables[name]):
+            yield f"{name}.csv has {meaning}: {wording.plural(len(record.tables[name]), 'row')}, left in the file."
+
+
+def cell_table(record: Record) -> pd.DataFrame:
+    """The cells with what is known about each."""
+    return record.cells[list(_CELL_COLUMNS)].rename(columns={"spec": "backend"})
+
+
+def data(name: str, frame: pd.DataFrame, note: str = "") -> Data:
+    """A frame as a full table of the page."""
+    numeric = [kind.kind in "fi" for kind in frame.dtypes]
+    cut = len(frame) > _MOST_ROWS
+    if cut:
+        note = f"{note} The first {wording.count(_MOST_ROWS)} of {wording.count(len(frame))} rows.".strip()
+    columns = [_values(frame[column].iloc[:_MOST_ROWS]) for column in frame.columns]
+    return Data(name, f"{name} ({wording.plural(len(frame), 'row')})", list(frame.columns), numeric,
+                list(zip(*columns, strict=True)), note)  # fmt: skip
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """Plain values: what is missing as `None`, infinities as words."""
+    if column.dtype.kind == "f":
+        return [None if math.isnan(v) else str(v) if math.isinf(v) else v for v in column.tolist()]
+    return [None if v is pd.NA else v for v in column.tolist()]

@@ -1,0 +1,104 @@
+"""Tables of the page: rows of cells that know their text, how they sort and what to say besides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.report import wording
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Parameters
+    ----------
+    text, small
+        What is read, and lines below it in smaller type.
+    key
+        What the column is sorted by; the text where `None`.
+    kind
+        A class of the style sheet: ``ok wrong bad dim fastest``, or nothing.
+    hint
+        Shown when pointed at.
+    share
+        Length of a bar below the text, from 0 to 1; none where `None`.
+    code
+        Whether the text is source code.
+    """
+
+    text: str
+    small: tuple[str, ...] = ()
+    key: float | str | None = None
+    kind: str = ""
+    hint: str = ""
+    share: float | None = None
+    code: bool = False
+
+    @property
+    def sort_key(self) -> str:
+        """As text: numbers by repr, what is not finite last."""
+        key = self.text if self.key is None else self.key
+        if isinstance(key, str):
+            return key
+        return repr(float(key)) if math.isfinite(key) else "inf"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table with a caption.
+
+    Parameters
+    ----------
+    columns
+        Names; ``numeric`` holds the positions that are numbers, aligned and sorted as such.
+    heads
+        How many columns at the left name the row.
+    matrix
+        Whether it is a matrix of numbers, which is not to be sorted.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    note: str = ""
+    heads: int = 1
+    matrix: bool = False
+    fold: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A full table, shown page by page by a script, sortable and filterable."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    numeric: Sequence[bool]
+    rows: Sequence[Sequence[Any]] = field(repr=False)
+    note: str = ""
+
+    @property
+    def json(self) -> str:
+        """For a script element."""
+        return wording.inline_json({"columns": self.columns, "numeric": self.numeric, "rows": self.rows})
+
+
+def words(text: str, kind: str = "", **more: Any) -> Cell:
+    """A cell of text."""
+    return Cell(text, kind=kind, **more)
+
+
+def figure(value: float, text: str, **more: Any) -> Cell:
+    """A cell of a number."""
+    return Cell(
+        text, key=value if math.isfinite(value) else math.inf, kind="" if math.isfinite(value) else "dim", **more
+    )

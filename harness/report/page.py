@@ -1,0 +1,93 @@
+"""The page: sections with tables and figures, rendered into one file that needs no other."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from harness.report import style
+from harness.report.grids import Data, Grid
+from harness.report.style import Picture
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading of its own.
+
+    Parameters
+    ----------
+    name
+        Of its anchor.
+    lead
+        A paragraph below the heading.
+    parts
+        Tables, pictures, full tables, sections and paragraphs (text), in order.
+    """
+
+    name: str
+    title: str
+    lead: str = ""
+    parts: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is rendered.
+
+    Parameters
+    ----------
+    title, found
+        The heading, and what was found in one sentence.
+    faults
+        Short statements about what is wrong; none where all is well.
+    """
+
+    title: str
+    found: str
+    faults: Sequence[str]
+    sections: Sequence[Section]
+    files: Sequence[str] = field(default=())
+
+
+def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
+    """Draw the figures into ``folder/figures`` and write ``folder/report.html``; returns its path."""
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    drawn: dict[str, Markup] = {}
+
+    def svg(picture: Picture) -> Markup:
+        if picture.name not in drawn:
+            # Drawn by us: texts of the tables in it were escaped by matplotlib's XML writer.
+            drawn[picture.name] = Markup(style.save(picture, figures))
+        return drawn[picture.name]
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["svg"] = svg
+    environment.tests["grid"] = lambda part: isinstance(part, Grid)
+    environment.tests["picture"] = lambda part: isinstance(part, Picture)
+    environment.tests["data"] = lambda part: isinstance(part, Data)
+    environment.tests["section"] = lambda part: isinstance(part, Section)
+    environment.filters["raw_json"] = lambda data: Markup(data.json)
+    template = environment.get_template("report.html.j2")
+    with style.drawing():
+        html = template.render(page=page, css=Markup(_text("report.css")), script=Markup(_text("report.js")))
+    path = folder / "report.html"
+    path.write_text(html, encoding="utf-8", newline="\n")
+    return path
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")

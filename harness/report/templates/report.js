@@ -1,0 +1,155 @@
+"use strict";
+(function () {
+  const PAGE = 50;
+  const root = document.documentElement;
+
+  // ---- theme: as the system, light, dark
+
+  const THEMES = ["system", "light", "dark"];
+  const button = document.getElementById("theme");
+  function stored() {
+    try { return localStorage.getItem("theme"); } catch (e) { return null; }
+  }
+  function setTheme(theme) {
+    if (theme === "system") root.removeAttribute("data-theme"); else root.dataset.theme = theme;
+    button.textContent = "Theme: " + (theme === "system" ? "as the system" : theme);
+    button.setAttribute("aria-pressed", String(theme !== "system"));
+    button.dataset.theme = theme;
+    try { localStorage.setItem("theme", theme); } catch (e) { /* a file may have no storage */ }
+  }
+  button.hidden = false;
+  button.addEventListener("click", function () {
+    setTheme(THEMES[(THEMES.indexOf(button.dataset.theme) + 1) % THEMES.length]);
+  });
+  setTheme(THEMES.includes(stored()) ? stored() : "system");
+
+  // ---- sorting
+
+  function compare(numeric) {
+    return function (a, b) {
+      if (!numeric) return a.localeCompare(b, "en", { numeric: true });
+      const x = parseFloat(a), y = parseFloat(b);
+      // What is no number comes last, upwards and downwards alike.
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
+      return x === y ? 0 : x < y ? -1 : 1;
+    };
+  }
+  function missing(text, numeric) {
+    return numeric && !Number.isFinite(parseFloat(text));
+  }
+  function ordered(items, key, numeric, down) {
+    const by = compare(numeric);
+    const known = items.filter(function (i) { return !missing(key(i), numeric); });
+    const unknown = items.filter(function (i) { return missing(key(i), numeric); });
+    known.sort(function (a, b) { return down ? by(key(b), key(a)) : by(key(a), key(b)); });
+    return known.concat(unknown);
+  }
+  function sortable(table, numeric, apply) {
+    const heads = Array.from(table.tHead.rows[0].cells);
+    heads.forEach(function (th, k) {
+      const control = document.createElement("button");
+      control.type = "button";
+      control.className = "sort";
+      control.append(...th.childNodes);
+      if (!control.textContent) control.setAttribute("aria-label", "name");
+      th.append(control);
+      control.addEventListener("click", function () {
+        const down = th.getAttribute("aria-sort") === "ascending";
+        heads.forEach(function (other) { other.removeAttribute("aria-sort"); });
+        th.setAttribute("aria-sort", down ? "descending" : "ascending");
+        apply(k, numeric[k], down);
+      });
+    });
+  }
+  document.querySelectorAll("table.sortable").forEach(function (table) {
+    const numeric = Array.from(table.tHead.rows[0].cells, function (th) { return th.classList.contains("num"); });
+    sortable(table, numeric, function (k, isNumber, down) {
+      const key = function (row) {
+        const c = row.cells[k];
+        return c.hasAttribute("data-key") ? c.dataset.key : c.textContent.trim();
+      };
+      table.tBodies[0].append(...ordered(Array.from(table.tBodies[0].rows), key, isNumber, down));
+    });
+  });
+
+  // ---- full tables: filtered, sorted, page by page
+
+  function make(tag, attributes, text) {
+    const made = document.createElement(tag);
+    for (const name in attributes) made.setAttribute(name, attributes[name]);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+  function word(value) {
+    if (value === null) return "";
+    if (typeof value !== "number" || Number.isInteger(value)) return String(value);
+    return String(Number(value.toPrecision(4)));
+  }
+  document.querySelectorAll("section.data").forEach(function (section) {
+    const data = JSON.parse(section.querySelector("script").textContent);
+    const title = section.querySelector("h3").textContent;
+    let rows = data.rows, shown = rows, page = 0;
+    const tools = make("div", { class: "tools" });
+    const filter = make("input", {
+      type: "search", placeholder: "filter: words that a row must have", "aria-label": "Filter " + title });
+    const back = make("button", { type: "button" }, "Back");
+    const next = make("button", { type: "button" }, "Next");
+    const state = make("output", { "aria-live": "polite" });
+    tools.append(filter, back, next, state);
+    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title });
+    const table = make("table", {});
+    const head = table.createTHead().insertRow();
+    data.columns.forEach(function (name, k) {
+      head.append(make("th", data.numeric[k] ? { scope: "col", class: "num" } : { scope: "col" }, name));
+    });
+    const body = table.createTBody();
+    scroll.append(table);
+    section.append(tools, scroll);
+    const texts = new Map();
+    function text(row) {
+      if (!texts.has(row)) texts.set(row, row.join("\n").toLowerCase());
+      return texts.get(row);
+    }
+    function show() {
+      const pages = Math.max(1, Math.ceil(shown.length / PAGE));
+      page = Math.min(Math.max(page, 0), pages - 1);
+      body.replaceChildren(...shown.slice(page * PAGE, (page + 1) * PAGE).map(function (row) {
+        const tr = make("tr", {});
+        row.forEach(function (value, k) {
+          const td = make("td", data.numeric[k] ? { class: "num" } : {}, word(value));
+          if (td.textContent !== String(value) && value !== null) td.title = String(value);
+          tr.append(td);
+        });
+        return tr;
+      }));
+      back.disabled = page === 0;
+      next.disabled = page === pages - 1;
+      const first = shown.length ? page * PAGE + 1 : 0;
+      state.textContent = first + " to " + Math.min((page + 1) * PAGE, shown.length) + " of " + shown.length +
+        (shown.length < rows.length ? " (" + rows.length + " in all)" : "");
+    }
+    function select() {
+      const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      shown = rows.filter(function (row) { return wanted.every(function (w) { return text(row).includes(w); }); });
+      page = 0;
+      show();
+    }
+    filter.addEventListener("input", select);
+    back.addEventListener("click", function () { page -= 1; show(); });
+    next.addEventListener("click", function () { page += 1; show(); });
+    sortable(table, data.numeric, function (k, numeric, down) {
+      rows = ordered(rows, function (row) { return row[k] === null ? "" : String(row[k]); }, numeric, down);
+      select();
+    });
+    show();
+  });
+
+  // ---- what is folded is printed too
+
+  window.addEventListener("beforeprint", function () {
+    document.querySelectorAll("details").forEach(function (d) { d.dataset.was = d.open; d.open = true; });
+  });
+  window.addEventListener("afterprint", function () {
+    document.querySelectorAll("details").forEach(function (d) { d.open = d.dataset.was === "true"; });
+  });
+})();
