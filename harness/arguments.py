@@ -35,9 +35,24 @@ def parser() -> _Parser:
     _add_selftest(verbs)
     _add_tax(verbs)
     _add_diff(verbs)
+    _add_report(verbs)
     listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
     listing.set_defaults(verb=("harness.session", "listing"))
     return whole
+
+
+def _add_report(verbs: Any) -> None:
+    report = verbs.add_parser(
+        "report",
+        help="a page with the figures and tables of a run, or of several side by side",
+        description="Write report.html (one file that needs no network), figures/ and summary.md into the run's folder; "
+        "of several runs, into a folder of their own under --out. Made from the CSV files alone.",
+        epilog="example: autodiff-compare report 20261120T231558-b6ea --open",
+    )
+    report.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run, or its id under --out")
+    report.add_argument("--open", action="store_true", help="in the browser")
+    report.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    report.set_defaults(verb=("harness.report", "report"))
 
 
 def _add_run(verbs: Any) -> None:
