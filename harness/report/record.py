@@ -38,8 +38,8 @@ class Record:
     tables
         As they were read, with texts that can be printed.
     cells
-        ``cells.csv`` with, for each cell: ``spec`` (``backend[:variant]``), ``n`` and ``axis`` (its size as a number, and
-        what that is), ``leading`` (whether its operator stands for the problem), ``error_eps`` and ``reference``
+        ``cells.csv`` with, for each cell: ``spec`` (``backend[:variant]``), ``n`` and ``axis`` (its size as a number,
+        and what that is), ``leading`` (whether its operator stands for the problem), ``error_eps`` and ``reference``
         (the largest error of its checks against the best reference, in eps), the columns of the steady phase in
         ``timings.csv``, and ``setup_s`` (preparation and first call).
     rounds

@@ -41,7 +41,7 @@ def relative(record: Record) -> pd.DataFrame:
     middle = found.groupby("cell_id")["seconds"].transform("median")
     drifts = {f: "drift" in str(f).split() for f in found["flags"].unique()}
     found["relative"], found["drift"] = found["seconds"] / middle, [drifts[f] for f in found["flags"]]
-    return found
+    return pd.DataFrame(found)
 
 
 def _sentence(shown: pd.DataFrame, cells: pd.DataFrame) -> str:

@@ -38,14 +38,14 @@ _LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.
 #: In the page these colours become variables of its theme.
 _THEMED = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--grid)", PAPER: "var(--paper)", BLUE: "var(--blue)"}
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.labelsize": 9.5, "axes.titlesize": 10, "legend.fontsize": 9,
     "xtick.labelsize": 9, "ytick.labelsize": 9, "axes.edgecolor": SOFT, "axes.labelcolor": INK, "text.color": INK,
     "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.grid": True,
     "grid.color": GRID, "grid.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False,
     "axes.axisbelow": True, "lines.linewidth": 1.7, "lines.markersize": 5, "figure.facecolor": PAPER,
-    "axes.facecolor": "none", "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "autodiff-compare", "text.parse_math": False,
-    "axes.unicode_minus": False, "path.simplify": True, "path.simplify_threshold": 0.5,
+    "axes.facecolor": "none", "legend.frameon": False, "text.parse_math": False, "axes.unicode_minus": False,
+    "svg.fonttype": "none", "svg.hashsalt": "autodiff-compare",
 }  # fmt: skip
 
 #: Inches around the axes.
