@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -21,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(given)
     options.command = shlex.join(["compare.py", *given])
+    if options.no_color:
+        os.environ["NO_COLOR"] = "1"
     # A terminated run ends as an interrupted one: what was finished is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     module, function = options.verb

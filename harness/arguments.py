@@ -25,6 +25,7 @@ def parser() -> _Parser:
     """The parser of the command line; the namespace it makes has ``verb``, the (module, function) that does it."""
     whole = _Parser(
         prog="autodiff-compare",
+        epilog="example: autodiff-compare run cubic_fit; every verb has its own --help with an example",
         description="One mathematical problem, many automatic differentiation systems: what they return, "
         "how accurate it is, what it costs.",
     )
@@ -36,8 +37,16 @@ def parser() -> _Parser:
     _add_tax(verbs)
     _add_diff(verbs)
     _add_report(verbs)
-    listing = verbs.add_parser("list", help="problems and backends, without importing any framework")
+    _add_doctor(verbs)
+    _add_completion(verbs)
+    listing = verbs.add_parser(
+        "list",
+        help="problems and backends, without importing any framework",
+        epilog="example: autodiff-compare list",
+    )
     listing.set_defaults(verb=("harness.session", "listing"))
+    for verb in verbs.choices.values():
+        verb.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR set")
     return whole
 
 
@@ -53,6 +62,34 @@ def _add_report(verbs: Any) -> None:
     report.add_argument("--open", action="store_true", help="in the browser")
     report.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
     report.set_defaults(verb=("harness.report", "report"))
+
+
+def _add_doctor(verbs: Any) -> None:
+    doctor = verbs.add_parser(
+        "doctor",
+        help="what is installed, how noisy this machine is now, what to change before quoting a number",
+        epilog="example: autodiff-compare doctor -b numpy -b jax",
+    )
+    doctor.add_argument("-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT]", help="default: all")
+    doctor.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
+    _add_output(doctor)
+    doctor.set_defaults(verb=("harness.doctor", "doctor"))
+
+
+def _add_completion(verbs: Any) -> None:
+    completion = verbs.add_parser(
+        "completion",
+        help="what a shell needs to complete verbs, options and names",
+        epilog="example: source <(autodiff-compare completion bash)",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.set_defaults(verb=("harness.completion", "completion"))
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    output.add_argument("--csv", action="store_true", help="results as CSV on standard output")
 
 
 def _add_run(verbs: Any) -> None:
@@ -78,9 +115,13 @@ def _add_run(verbs: Any) -> None:
 def _add_cells(parser: argparse.ArgumentParser) -> None:
     _add_problems(parser)
     _add_common(parser)
+    _add_output(parser)
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
     parser.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
     parser.add_argument("--size", action="append", default=[], help="small (default), medium, large")
+    parser.add_argument(
+        "--variants", choices=("all",), default="", help="also every variant of each backend, and the peers"
+    )
     parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
     parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
     parser.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
@@ -179,12 +220,18 @@ def _add_diff(verbs: Any) -> None:
         help="call nothing below this slower or faster (default 10, at least 2)",
     )  # fmt: skip
     diff.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_output(diff)
     diff.set_defaults(verb=("harness.diff", "diff"))
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT]", help="default: all four"
+        "-b",
+        "--backend",
+        action="append",
+        default=[],
+        metavar="NAME[:VARIANT][@PYTHON]",
+        help="name or path of a .py file, under the Python of another environment if one is given (default: all four)",
     )
     parser.add_argument("--dtype", action="append", default=[], help="float64 (default), float32")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")

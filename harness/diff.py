@@ -27,12 +27,12 @@ import pathlib
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
 
-from harness import session, summary, tables
+from harness import output, session, summary, tables
 from harness.provenance import MACHINE, differences, printable
 from harness.statistics import ENOUGH_ROUNDS, order_statistic_interval
 from harness.store import locate
@@ -184,9 +184,12 @@ def diff(options: argparse.Namespace) -> int:
     if against:
         print(f"autodiff-compare: this means little, since the runs differ: {against}", file=sys.stderr)
     found = changes(a, b, options.threshold / 100)
-    out = session.console()
-    show(found, out)
-    out.print(sentence(a, b, found))
+    if output.wanted(options):
+        output.write([asdict(change) for change in found], options)
+    else:
+        out = session.console()
+        show(found, out)
+        out.print(sentence(a, b, found))
     return session.WRONG if any(change.kind in REGRESSIONS for change in found) else session.OK
 
 

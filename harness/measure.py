@@ -23,6 +23,8 @@ BLOCK_S = 1e-3
 WARM_AGREEMENT, WARM_S = 0.10, 0.5
 #: How `peak_memory_growth` measures, in a word for its column.
 HIGH_WATER_MARK = "VmHWM"
+#: More of a visit's time than this spent waiting for a processor is flagged.
+CONTENDED = 0.05
 #: A visit: one block discarded, then up to so many blocks within so many seconds.
 BLOCKS, VISIT_S = 7, 0.5
 

@@ -1,8 +1,8 @@
 """Going on with a run: what was asked for then, and whether the folder's numbers and ours may stand in one table.
 
 The options come from the recorded command, so that ``compare.py run --resume RUN`` suffices. A file of the
-user's own (``./mine.py``) is executed only if it is named again on the command line: a run's
-folder is data, and data does not choose what is executed.
+user's own (``./mine.py``) or another interpreter (``@PYTHON``) is executed only if it is named again on the
+command line: a run's folder is data, and data does not choose what is executed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.tables import Run, TableError
 Parse = Callable[[Sequence[str]], argparse.Namespace]
 
 #: What may be other than then: it says where and how long, not what.
-_FREE = frozenset({"verb", "command", "out", "resume", "timeout"})
+_FREE = frozenset({"verb", "command", "out", "resume", "timeout", "json", "csv", "no_color"})
 
 
 class ResumeError(ValueError):
@@ -55,7 +55,7 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
     if repeated and _asked(options) != _asked(then):
         names = [name for name, value in _asked(then).items() if _asked(options)[name] != value]
         raise ResumeError(f"got another {', '.join(names)} than the run {folder} has: leave all but --resume away")
-    own = [text for text in (*then.problems, *then.backend) if text.partition(":")[0].endswith(".py")]
+    own = [text for text in (*then.problems, *then.backend) if "@" in text or text.partition(":")[0].endswith(".py")]
     if own and not repeated:
         raise ResumeError(
             f"got a run that executes {', '.join(own)}: if you trust them, repeat its whole command and add --resume"

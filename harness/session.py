@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
-import json
 import sys
 import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import backends
 import problems
-from harness import environment, summary, tables
+from harness import environment, output, summary
 from harness.arguments import parser
 from harness.client import writable
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
-from harness.provenance import code_digest
+from harness.progress import Progress
+from harness.provenance import recorded_now
 from harness.resume import ResumeError, refusal, resumed
 from harness.runner import Runner
 from harness.settings import Isolate, Settings
@@ -51,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
             options.size or ("small",),
             options.seed,
             options.suite,
+            every_variant=options.variants == "all",
         )
         settings = Settings(
             rounds=options.rounds,
@@ -68,19 +67,21 @@ def run(options: argparse.Namespace) -> int:
         return folder
     interrupted, began = False, time.monotonic()
     try:
-        with _progress() as bar:
-            runner = Runner(planned, settings, folder, lambda row: _tell(bar, task, row))
-            left = sum(map(len, runner.left()))
-            task = bar.add_task("", total=left * settings.launches)
+        runner = Runner(planned, settings, folder)
+        with Progress(sum(map(len, runner.left())) * settings.launches) as progress:
+            runner.tell = progress.tell
             runner.run()
     except KeyboardInterrupt:
         interrupted = True
     finally:
         folder.close()
-    summary.show(folder.path, console())
-    if settings.rounds:
-        print(summary.effort(runner.measured_s, time.monotonic() - began))
-    print(f"tables: {folder.path}")
+    if output.wanted(options):
+        output.write(output.results(folder.path), options)
+    else:
+        summary.show(folder.path, console())
+        if settings.rounds:
+            print(summary.effort(runner.measured_s, time.monotonic() - began))
+        print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
 
@@ -130,19 +131,7 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
     reason = writable(options.out)
     if reason:
         return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
-    row = tables.Run(
-        run_id="",
-        schema_version=tables.SCHEMA_VERSION,
-        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=options.command,
-        git_commit=environment.git_commit(),
-        code=code_digest((*planned.sources.values(), *planned.adapters.values())),
-        seed=planned.seed,
-        threads=settings.threads,
-        rounds=settings.rounds,
-        versions=json.dumps(environment.versions()),
-        **environment.machine(),  # type: ignore[arg-type]
-    )
+    row = recorded_now(options.command, planned, settings)
     if getattr(options, "resume", None) is not None:
         reason = refusal(options.resume, row)
         return usage(reason) if reason else RunFolder(options.out, options.resume)
@@ -165,27 +154,6 @@ def console() -> Console:
     if not made.is_terminal or made.width < _WIDTH:
         made = Console(highlight=False, markup=False, emoji=False, width=_WIDTH)
     return made
-
-
-def _progress() -> Progress:
-    """A live bar in a terminal; elsewhere nothing, since `_tell` prints plain lines."""
-    err = Console(stderr=True)
-    return Progress(
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
-
-
-def _tell(bar: Progress, task: object, row: CellRow) -> None:
-    if not bar.disable:
-        bar.update(task, advance=1, description=f"{row.cell_id} {row.status}"[: _WIDTH - 45])  # type: ignore[arg-type]
-    elif row.status in BROKEN or row.status == Status.WRONG:
-        print(f"{row.cell_id}: {row.status}: {row.message}", file=sys.stderr)
 
 
 def usage(message: str) -> int:

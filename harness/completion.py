@@ -1,0 +1,45 @@
+"""Completion for shells: a script that knows verbs, options, backends and problems as they are now."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import backends
+import problems
+from harness import session
+from vocabulary import DTYPES, Operator
+
+#: Option or argument -> what completes it, besides files.
+_WORDS = {
+    "backend": lambda: [spec for b in backends.available().values() for spec in _specs(b)],
+    "problems": lambda: list(problems.available()),
+    "problem": lambda: list(problems.available()),
+    "operator": lambda: [str(o) for o in Operator],
+    "dtype": lambda: list(DTYPES),
+}
+
+
+def completion(options: argparse.Namespace) -> int:
+    """The verb: print the script for the shell."""
+    try:
+        import shtab
+    except ImportError:
+        return session.usage("got no package shtab, which writes the script: pip install shtab")
+    from harness.arguments import parser
+
+    whole = parser()
+    for verb in _verbs(whole):
+        for action in verb._actions:
+            if action.dest in _WORDS and action.choices is None:
+                action.choices = _WORDS[action.dest]()
+    print(shtab.complete(whole, shell=options.shell))
+    return session.OK
+
+
+def _verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    return [verb for action in parser._actions if isinstance(action.choices, dict) for verb in action.choices.values()]
+
+
+def _specs(backend: Any) -> list[str]:
+    return [f"{backend.name}:{variant}" if variant else backend.name for variant in backend.variants]
