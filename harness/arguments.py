@@ -37,6 +37,7 @@ def parser() -> _Parser:
     _add_tax(verbs)
     _add_diff(verbs)
     _add_report(verbs)
+    _add_show(verbs)
     _add_doctor(verbs)
     _add_completion(verbs)
     listing = verbs.add_parser(
@@ -62,6 +63,18 @@ def _add_report(verbs: Any) -> None:
     report.add_argument("--open", action="store_true", help="in the browser")
     report.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
     report.set_defaults(verb=("harness.report", "report"))
+
+
+def _add_show(verbs: Any) -> None:
+    show = verbs.add_parser(
+        "show",
+        help="the summary of a run once more, from its tables",
+        epilog="example: autodiff-compare show results/sample",
+    )
+    show.add_argument("run", metavar="RUN", help="its folder, or its id under --out")
+    show.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_output(show)
+    show.set_defaults(verb=("harness.session", "show"))
 
 
 def _add_doctor(verbs: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from harness.provenance import recorded_now
 from harness.resume import ResumeError, refusal, resumed
 from harness.runner import Runner
 from harness.settings import Isolate, Settings
-from harness.store import RunFolder
+from harness.store import RunFolder, locate
 from harness.tables import CellRow, TableError
 from vocabulary import BROKEN as BROKEN
 from vocabulary import Operator, Status
@@ -75,14 +76,28 @@ def run(options: argparse.Namespace) -> int:
         interrupted = True
     finally:
         folder.close()
-    if output.wanted(options):
-        output.write(output.results(folder.path), options)
-    else:
-        summary.show(folder.path, console())
+    _print(folder.path, options)
+    if not output.wanted(options):
         if settings.rounds:
             print(summary.effort(runner.measured_s, time.monotonic() - began))
         print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the summary of a run from its tables."""
+    try:
+        _print(locate(options.run, options.out), options)
+    except TableError as error:
+        return usage(str(error))
+    return OK
+
+
+def _print(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    if output.wanted(options):
+        output.write(output.results(folder), options)
+    else:
+        summary.show(folder, console())
 
 
 def listing(_: argparse.Namespace) -> int:
