@@ -226,8 +226,6 @@ _PIECES = [
     Row("mean where", lambda x: np.mean(x, axis=1, where=_MASK), ((2, 3),)),
     Row("var where", lambda x: np.var(x, axis=1, where=_MASK, ddof=0.5, keepdims=True), ((2, 3),)),
     Row("std where", lambda x: np.std(x, where=_MASK), ((2, 3),)),
-    Row("nansum", lambda x: np.nansum(np.where(_MASK, x, np.nan), axis=0), ((2, 3),)),
-    Row("nanmean", lambda x: np.nanmean(np.where(_MASK, x, np.nan), axis=1), ((2, 3),)),
 ]
 
 
@@ -260,5 +258,132 @@ def _complex() -> list[Row]:
     return rows + linear
 
 
-COMPLEX_ROWS = _complex()
+_HOLES = np.array([[0.0, np.nan, 0.0], [np.nan, 0.0, 0.0], [0.0, 0.0, 0.0]])
+_METHODS = "linear hazen weibull median_unbiased interpolated_inverted_cdf lower higher nearest midpoint inverted_cdf"
+
+
+def _holed(x: Any) -> Any:
+    """With some entries missing."""
+    return np.where(np.isnan(_HOLES), x.dtype.type(np.nan), x)
+
+
+def _order() -> list[Row]:
+    rows = [
+        Row(f"quantile {m}", lambda x, m=m: np.quantile(x, [0.1, 0.62], axis=1, method=m), ((3, 5),), dtypes=F64)
+        for m in (*_METHODS.split(), "averaged_inverted_cdf", "closest_observation", "normal_unbiased")
+    ]
+    rows += [
+        Row(f"nanquantile {m}", lambda x, m=m: np.nanquantile(_holed(x), 0.3, axis=0, method=m), ((3, 3),), dtypes=F64)
+        for m in ("linear", "weibull", "nearest")
+    ]
+    for n in ("nanmax", "nanmin", "nanmedian", "nanvar", "nanstd", "nansum", "nanprod", "nanmean"):
+        rows += [
+            Row(f"{n} axis={a}", lambda x, n=n, a=a: getattr(np, n)(_holed(x), axis=a, keepdims=True), ((3, 3),))
+            for a in (None, 0, (0, 1))
+        ]
+    rows += [
+        Row("quantile in q", lambda x, q: np.quantile(x, q, axis=0), ((4, 2), (3,)), (0.1, 0.9), F64),
+        Row("nanpercentile", lambda x: np.nanpercentile(_holed(x), 30, axis=(0, 1), keepdims=True), ((3, 3),)),
+        Row("percentile", lambda x: np.percentile(x, [[5], [95]]), ((2, 3),), dtypes=F64),
+        Row("quantile keepdims", lambda x: np.quantile(x, 0.3, axis=(0, 2), keepdims=True), ((2, 3, 2),)),
+        Row("median axes", lambda x: np.median(x, axis=(0, 2)), ((2, 3, 3),)),
+        *(
+            Row(f"{n}.accumulate", lambda x, n=n: getattr(np, n).accumulate(x, axis=1), ((2, 5),))
+            for n in ("maximum", "minimum", "fmax")
+        ),
+        *(
+            Row(f"{n}.reduce", lambda x, n=n: getattr(np, n).reduce(x, axis=1), ((2, 4),))
+            for n in ("fmax", "fmin", "logaddexp", "logaddexp2", "hypot")
+        ),
+        Row("nancumsum", lambda x: np.nancumsum(_holed(x), axis=1), ((3, 3),)),
+        Row("nancumprod", lambda x: np.nancumprod(_holed(x)), ((3, 3),)),
+        Row("unique", lambda x: np.unique(np.concatenate((x, x))), ((4,),)),
+        Row("unique rows", lambda x: np.unique(x, axis=0, return_counts=True)[0], ((3, 2),)),
+        Row("unique_all", lambda x: np.unique_all(x).values * np.unique_inverse(x)[0], ((4,),)),
+        Row("union1d", lambda x, y: np.union1d(x, np.concatenate((x, y))), ((3,), (2,))),
+        Row("intersect1d", lambda x, y: np.intersect1d(np.concatenate((x, y)), x), ((3,), (2,))),
+        Row("setdiff1d", lambda x, y: np.setdiff1d(np.concatenate((x, y)), x), ((3,), (2,))),
+        Row("setxor1d", lambda x, y: np.setxor1d(np.concatenate((x, y)), x), ((3,), (2,))),
+    ]
+    return rows
+
+
+_STATISTICS = [
+    Row("cov", np.cov, ((2, 4),), dtypes=F64),
+    Row("cov pair", lambda x, y: np.cov(x, y, bias=True), ((4,), (4,)), dtypes=F64),
+    Row(
+        "cov weighted",
+        lambda x: np.cov(x, rowvar=False, fweights=[1, 2, 1, 3], aweights=[0.5, 1.0, 0.2, 2.0]),
+        ((4, 2),),
+        dtypes=F64,
+    ),
+    Row("corrcoef", np.corrcoef, ((3, 5),), dtypes=F64),
+    Row("trapezoid", lambda y: np.trapezoid(y, dx=0.5, axis=0), ((4, 2),)),
+    Row("trapezoid points", lambda y, x: np.trapezoid(y, x), ((2, 4), (4,))),
+    Row("bincount", lambda w: np.bincount([0, 2, 2, 1], w, minlength=5), ((4,),), dtypes=NO_LONGDOUBLE),
+    Row("unwrap", lambda p: np.unwrap(9 * p, axis=1), ((2, 5),)),
+]
+_POLYNOMIALS = [
+    Row("polyval", np.polyval, ((4,), (3,))),
+    Row("polyadd", np.polyadd, ((4,), (2,))),
+    Row("polysub", np.polysub, ((2,), (4,))),
+    Row("polymul", np.polymul, ((4,), (2,))),
+    Row("polydiv", lambda u, v: np.concatenate(np.polydiv(u, v)), ((5,), (3,)), POSITIVE),
+    Row("polyder", lambda p: np.polyder(p, 2), ((5,),)),
+    Row("polyint", lambda p, k: np.polyint(p, 2, k), ((3,), (2,))),
+    Row("poly", np.poly, ((3,),)),
+    Row("poly of a matrix", lambda a: np.poly(a + a.T), ((3, 3),), dtypes=F64),
+    Row("roots", lambda p: np.real(np.roots(p) ** 2), ((4,),), ABOVE, F64),
+    Row("polyfit", lambda x, y: np.polyfit(x + np.arange(5), y, 2), ((5,), (5,)), UNIT, F64),
+    Row("polyfit weighted", lambda y, w: np.polyfit(np.arange(5.0), y, 1, w=w), ((5, 2), (5,)), POSITIVE, F64),
+    Row("vander", lambda x: np.vander(x, 4), ((3,),)),
+    Row("vander increasing", lambda x: np.vander(x, increasing=True), ((3,),)),
+    Row("linspace", lambda a, b: np.linspace(a, b, 5, axis=1), ((2,), ()), dtypes=F64),
+    Row("linspace open", lambda a: np.linspace(a, 3.0, 4, endpoint=False), ((),), dtypes=F64),
+    Row("logspace", lambda a, b: np.logspace(a, b, 4, base=2.0), ((), (2,)), dtypes=F64),
+    Row("logspace base", lambda b: np.logspace(0.5, 2, 4, base=b), ((),), POSITIVE, F64),
+    Row("geomspace", lambda a, b: np.geomspace(a, b, 4), ((2,), ()), POSITIVE, F64),
+    Row("geomspace negative", lambda a: np.geomspace(-a, -9.0, 4), ((),), POSITIVE, F64),
+    Row("apply_along_axis", lambda x: np.apply_along_axis(lambda v: np.outer(v, v), 1, x), ((2, 3, 2),)),
+    Row("apply_over_axes", lambda x: np.apply_over_axes(np.sum, x * x, [0, -1]), ((2, 3, 2),)),
+]
+_PLACES = [
+    Row("insert", lambda x, v: np.insert(x, 1, v, axis=1), ((2, 3), (2,))),
+    Row("insert several", lambda x, v: np.insert(x, [2, 0, 2], v, axis=0), ((3, 2), (3, 2))),
+    Row("insert flat", lambda x: np.insert(x, slice(0, 4, 2), 2.0), ((2, 3),)),
+    Row("delete", lambda x: np.delete(x, [0, -1], axis=1), ((2, 4),)),
+    Row("delete flat", lambda x: np.delete(x, slice(None, None, 2)), ((2, 3),)),
+    Row("block", lambda x, y: np.block([[x, y[:, None]], [y[None], 2.0]]), ((2, 2), (2,))),
+    Row("hsplit", lambda x: np.hsplit(x, 2)[1], ((2, 4),)),
+    Row("hsplit vector", lambda x: np.hsplit(x, [1])[1], ((3,),)),
+    Row("vsplit", lambda x: np.vsplit(x, [1])[0], ((2, 4),)),
+    Row("dsplit", lambda x: np.dsplit(x, 2)[0], ((2, 1, 4),)),
+    Row("ediff1d", lambda x: np.ediff1d(x, to_end=[1.0, 2.0], to_begin=0.0), ((2, 3),)),
+    Row("compress", lambda x: np.compress([True, False, True], x, axis=1), ((2, 3),)),
+    Row("extract", lambda x: np.extract(_MASK, x), ((2, 3),)),
+    Row("choose", lambda x, y: np.choose([0, 1, 1], [x, y, 1.0]), ((3,), (2, 3))),
+    Row("choose wrapped", lambda x: np.choose([[3], [0]], x, mode="wrap"), ((3, 2),)),
+    Row("trim_zeros", lambda x: np.trim_zeros(x * np.array([0, 1, 0, 1, 0])), ((5,),), dtypes=F64),
+    Row("resize", lambda x: np.resize(x, (3, 3)), ((2, 2),)),
+    Row("rollaxis", lambda x: np.rollaxis(x, 2, 1), ((2, 3, 4),)),
+    Row("diagflat", lambda x: np.diagflat(x, 1), ((2, 2),)),
+    Row("amax", lambda x: np.amax(x, axis=1) - np.amin(x, axis=1), ((2, 3),)),
+    *(
+        Row(f"correlate {m} {pair}", lambda a, v, m=m: np.correlate(a, v, m), pair)
+        for m in ("valid", "same", "full")
+        for pair in (((5,), (2,)), ((3,), (4,)))
+    ),
+    Row("convolve a list", lambda a: np.convolve(a, [1.0, 2.0, 0.5]), ((4,),), dtypes=F64),
+    Row("dot a list", lambda a: np.dot(a, [1.0, 2.0]) + np.tensordot(a, [[1.0], [2.0]], 1), ((1, 2),), dtypes=F64),
+    Row("cross a list", lambda a: np.cross(a, [1.0, 2.0, 0.5]), ((2, 3),), dtypes=F64),
+    Row("modf", lambda x: np.modf(x)[0] * np.modf(x)[1], ((2, 3),)),
+    Row("frexp", lambda x: np.frexp(x)[0], ((2, 3),)),
+    Row("ldexp", lambda x: np.ldexp(x, [1, -2, 3]), ((2, 3),)),
+    Row("divmod", lambda x, y: np.divmod(x, y)[0] * np.divmod(x, y)[1], ((2, 3), (3,)), POSITIVE),
+    Row("i0", np.i0, ((2, 3),), dtypes=F64),
+    Row("kaiser", lambda b: np.fft.fftfreq(5, b) + np.fft.rfftfreq(8, b), ((),), POSITIVE, F64),
+]
+
+COMPLEX_ROWS = [*_complex(), *(r for r in _PLACES if r.name.startswith(("correlate", "block", "choose", "insert")))]
 ROWS = [*_elementwise(), *_reductions(), *_SHAPES, *_PRODUCTS, *_LINALG, *_PIECES]
+ROWS += [*_order(), *_STATISTICS, *_POLYNOMIALS, *_PLACES]

@@ -90,6 +90,8 @@ def test_second_order_in_every_mix_of_modes(row: Row) -> None:
 def test_the_dtype_is_kept(row: Row, dtype: str) -> None:
     args = row.arguments(dtype=dtype)
     value, pullback = vjp(row.function, *args)
+    if not row.name.startswith("interp"):  # NumPy's gives double whatever it is given
+        assert np.asarray(value).dtype == np.asarray(row.function(*args)).dtype
     cotangents = pullback(np.ones_like(value))
     assert {np.asarray(g).dtype for g in cotangents} == {np.dtype(dtype)}
     exact = vjp(row.function, *(np.asarray(x, float)[()] for x in args))[1](np.ones(np.shape(value)))

@@ -25,7 +25,7 @@ from backends.numpy_autodiff.trees import Rebuild, flatten
 
 _OWN = "backends.numpy_autodiff."
 #: Functions whose result has a shape that depends on values; the "where" of one argument is told by its arity.
-_SHAPE_BY_VALUE = frozenset({"nonzero", "argwhere", "flatnonzero"})
+_SHAPE_BY_VALUE = frozenset({"nonzero", "argwhere", "flatnonzero", "unique", "intersect1d"})
 
 
 class CompileError(TypeError):

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules import (
     constants,
     decompositions,
@@ -32,11 +31,14 @@ from backends.numpy_autodiff.rules import (
     joining,
     linalg,
     norms,
+    order,
     pieces,
+    polynomials,
     products,
     reductions,
     shapes,
     special,
+    statistics,
 )
 from backends.numpy_autodiff.rules.constants import CONSTANT
 
@@ -44,7 +46,7 @@ __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
 _FAMILIES: tuple[Any, ...] = (
     *(elementwise, pieces, reductions, shapes, indexing, joining, products, einsum),
-    *(linalg, norms, decompositions, fft, constants),
+    *(linalg, norms, decompositions, fft, order, statistics, polynomials, special, constants),
 )
 
 #: NumPy function -> what replaces it for variables.
@@ -53,6 +55,11 @@ HANDLERS: dict[Any, Any] = {f: h for family in _FAMILIES for f, h in getattr(fam
 UFUNCS: dict[Any, Any] = {f: h for family in _FAMILIES for f, h in getattr(family, "UFUNCS", {}).items()}
 # `Variable`'s methods and the namespace look up either kind by the NumPy function.
 HANDLERS |= UFUNCS
+
+
+#: ufunc -> what its ``reduce`` and ``accumulate`` are.
+_REDUCE: dict[Any, Any] = reductions.REDUCE | special.REDUCE
+_ACCUMULATE: dict[Any, Any] = reductions.ACCUMULATE | order.ACCUMULATE
 
 
 def _no_rule(name: str) -> NoReturn:
@@ -81,7 +88,7 @@ def _call(ufunc: Any, *inputs: Any, **kwargs: Any) -> Any:
 
 
 def _reduce(ufunc: Any, x: Any, **kwargs: Any) -> Any:
-    primitive: Primitive | None = reductions.REDUCE.get(ufunc)
+    primitive = _REDUCE.get(ufunc)
     if primitive is None:
         if ufunc in CONSTANT:
             return constants.REDUCE(x, ufunc, **kwargs)
@@ -90,7 +97,7 @@ def _reduce(ufunc: Any, x: Any, **kwargs: Any) -> Any:
 
 
 def _accumulate(ufunc: Any, x: Any, **kwargs: Any) -> Any:
-    primitive = reductions.ACCUMULATE.get(ufunc)
+    primitive = _ACCUMULATE.get(ufunc)
     if primitive is None:
         _no_rule(f"np.{ufunc.__name__}.accumulate")
     return primitive(x, _only(kwargs, ufunc, ("axis",)).get("axis", 0))

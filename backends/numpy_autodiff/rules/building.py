@@ -49,6 +49,11 @@ def over(g: Any, d: Any) -> Any:
         return g / np.where(unused, d.dtype.type(1), d)
 
 
+def as_array(x: Any) -> Any:
+    """Numbers and nested lists are arrays to NumPy, and so to its rules."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """``axis`` as a tuple of non-negative numbers; None is every axis."""
     if axis is None:

@@ -20,10 +20,18 @@ _UFUNCS: tuple[Any, ...] = (
 _FUNCTIONS: tuple[Any, ...] = (
     (np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted)
     + (np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.lexsort, np.argpartition)
+    + (np.around, np.nanargmax, np.nanargmin, np.array_equiv)
     + (np.zeros_like, np.ones_like, np.empty_like, np.iscomplex, np.isreal)
     + (np.linalg.matrix_rank, np.isin, np.digitize, np.isposinf, np.isneginf)
 )
 _STATIC: tuple[Any, ...] = (np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.shape, np.size, np.ndim) + (
+    np.array2string,
+    np.common_type,
+    np.min_scalar_type,
+    np.diag_indices_from,
+    np.tril_indices_from,
+    np.triu_indices_from,
+    np.einsum_path,
     np.array_repr,
     np.array_str,
     np.may_share_memory,

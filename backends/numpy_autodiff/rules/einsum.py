@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules.building import as_array
 from backends.numpy_autodiff.rules.shapes import EMBED
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -116,6 +117,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     """As `numpy.cross`, for vectors of three."""
     if axis is not None:
         axisa = axisb = axisc = axis
+    a, b = as_array(a), as_array(b)
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(f"got vectors of length {a.shape[-1]} and {b.shape[-1]}, expected 3")
@@ -126,6 +128,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """As `numpy.convolve`, by a table of shifted copies."""
+    a, v = as_array(a), as_array(v)
     if len(a.shape) != 1 or len(v.shape) != 1 or not a.size or not v.size:
         raise ValueError(f"got shapes {a.shape} and {v.shape}, expected two vectors that are not empty")
     if v.size > a.size:
@@ -142,10 +145,19 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     return full[start : start + length]
 
 
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """As `numpy.correlate`: a convolution with the reversed and conjugated second argument."""
+    a, v = as_array(a), as_array(v)
+    if v.size > a.size:
+        return np.conj(np.flip(correlate(v, a, mode)))
+    return convolve(a, np.conj(np.flip(v)), mode)
+
+
 HANDLERS: dict[Any, Any] = {
     np.einsum: einsum,
     np.kron: kron,
     np.cross: cross,
     np.linalg.cross: lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis),
     np.convolve: convolve,
+    np.correlate: correlate,
 }

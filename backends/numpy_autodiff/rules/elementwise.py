@@ -90,7 +90,7 @@ def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
 ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (absolute_vjp,), (_absolute_jvp,), pointwise=True)
 FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
-IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: -1j * g,), (lambda t, ans, x: np.imag(t),))
+IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lambda t, ans, x: np.imag(t),))
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
 
 
@@ -198,7 +198,17 @@ WHERE: Primitive = Primitive(
 WHICH: Primitive = Primitive("where", np.where, constant=True)
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))
 
-UFUNCS: dict[Any, Primitive] = {
+
+def _frexp_vjp(g: Any, ans: Any, _x: Any) -> Any:
+    """``x = mantissa 2^exponent``, where the exponent is locally constant."""
+    return None if g[0] is None else np.ldexp(g[0], -_plain(ans[1]))
+
+
+def _frexp_jvp(t: Any, ans: Any, _x: Any) -> Any:
+    return np.ldexp(t, -_plain(ans[1])), None
+
+
+UFUNCS: dict[Any, Any] = {
     np.add: ADD,
     np.subtract: SUBTRACT,
     np.multiply: MULTIPLY,
@@ -211,6 +221,7 @@ UFUNCS: dict[Any, Primitive] = {
     np.fabs: FABS,
     np.conjugate: CONJ,
     np.remainder: REMAINDER,
+    np.divmod: lambda x, y: (np.floor_divide(x, y), REMAINDER(x, y)),
     np.fmod: both(np.fmod, _same, lambda g, ans, x, y: -g * np.trunc(x / y)),
     np.square: elementwise(np.square, lambda ans, x: 2 * x),
     np.sqrt: both(np.sqrt, _root),
@@ -249,6 +260,10 @@ UFUNCS: dict[Any, Primitive] = {
         lambda ans, x, y: _sigmoid(x, y, math.log(2)),
         lambda ans, x, y: _sigmoid(y, x, math.log(2)),
     ),
+    np.nextafter: both(np.nextafter, _same, lambda g, ans, x, y: None),
+    np.ldexp: both(np.ldexp, lambda g, ans, x, n: np.ldexp(g, n)),
+    np.frexp: Primitive("frexp", np.frexp, (_frexp_vjp,), (_frexp_jvp,)),
+    np.modf: Primitive("modf", np.modf, (lambda g, ans, x: g[0],), (lambda t, ans, x: (t, None),)),
     np.deg2rad: elementwise(np.deg2rad, lambda ans, x: math.pi / 180),
     np.rad2deg: elementwise(np.rad2deg, lambda ans, x: 180 / math.pi),
     np.radians: elementwise(np.radians, lambda ans, x: math.pi / 180),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from backends.numpy_autodiff.fitting import spread
 from backends.numpy_autodiff.primitive import Primitive, Scatter, give
-from backends.numpy_autodiff.rules.building import linear
-from backends.numpy_autodiff.tracing import apply
+from backends.numpy_autodiff.rules.building import as_array, axes_of, linear
+from backends.numpy_autodiff.tracing import apply, constant
 
 
 def _getitem(x: Any, index: Any) -> Any:
@@ -70,9 +70,47 @@ def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
     return take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
 
 
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """As `numpy.compress`."""
+    return np.take(a, np.flatnonzero(np.asarray(condition) if isinstance(condition, list) else condition), axis=axis)
+
+
+def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
+    """As `numpy.choose`: entry by entry one of several arrays; their numbers are constants."""
+    parts = list(choices)
+    a, kind, of = np.asarray(constant(a)), np.result_type(*parts), cast("Any", np.choose)
+    shape = np.broadcast_shapes(a.shape, *map(np.shape, parts))
+    numbers = of(a, list(np.arange(len(parts))), mode=mode)
+    table = np.stack([np.broadcast_to(as_array(part).astype(kind), shape) for part in parts])
+    return GETITEM(table, (np.broadcast_to(numbers, shape), *np.indices(shape, sparse=True)))
+
+
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """As `numpy.trim_zeros`."""
+    axes = axes_of(axis, len(filt.shape))
+    index: list[Any] = [slice(None)] * len(filt.shape)
+    for axis, filled in enumerate(np.nonzero(filt)):
+        if axis in axes:
+            ends = (int(filled.min()), int(filled.max()) + 1) if filled.size else (0, 0)
+            front, back = "f" in trim.lower(), "b" in trim.lower()
+            index[axis] = slice(ends[0] if front and filled.size else 0, ends[1] if back or not filled.size else None)
+    return GETITEM(filt, tuple(index))
+
+
+def sort_complex(a: Any) -> Any:
+    """As `numpy.sort_complex`: by real part, then by imaginary part; the result is complex."""
+    found = sort(a)
+    return found if found.dtype.kind == "c" else found.astype(np.result_type(found.dtype, np.complex64))
+
+
 HANDLERS: dict[Any, Any] = {
     np.take: take,
     np.take_along_axis: take_along_axis,
     np.sort: sort,
     np.partition: partition,
+    np.compress: compress,
+    np.extract: lambda condition, arr: compress(np.ravel(condition), arr),
+    np.choose: choose,
+    np.trim_zeros: trim_zeros,
+    np.sort_complex: sort_complex,
 }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.rules.building import as_array
 
 
 def _concatenate(*arrays: Any, axis: int = 0) -> Any:
@@ -97,6 +98,63 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
     return tuple(grids) if sparse else tuple(np.broadcast_arrays(*grids))
 
 
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """As `numpy.insert`, by a table of where each entry comes from."""
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis %= len(arr.shape)
+    n = arr.shape[axis]
+    values = as_array(values)
+    values = np.reshape(values, (1,) * (len(arr.shape) - len(values.shape)) + values.shape)
+    if np.ndim(obj) == 0 and not isinstance(obj, slice):
+        # NumPy's: a single place takes the first axis of the values as the one inserted along.
+        values = np.moveaxis(values, 0, axis)
+        obj = [obj] * values.shape[axis]
+    count = np.insert(np.arange(n), obj, -1).size - n
+    numbers = np.insert(np.arange(n), obj, n + np.arange(count))
+    values = np.broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :])).astype(arr.dtype)
+    return np.take(np.concatenate((arr, values), axis=axis), numbers, axis=axis)
+
+
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    """As `numpy.delete`."""
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
+
+
+def block(arrays: Any) -> Any:
+    """As `numpy.block`: the innermost lists are joined along the last axis, those around them along the one before."""
+    depth, ndim = _nesting(arrays)
+    return _joined(arrays, depth, max(depth, ndim))
+
+
+def _nesting(x: Any) -> tuple[int, int]:
+    """How deep the lists are, and the most axes of an array in them."""
+    if not isinstance(x, list):
+        return 0, np.ndim(x)
+    depths, ndims = zip(*map(_nesting, x), strict=True)
+    if len(set(depths)) > 1:
+        raise ValueError(f"got lists nested {min(depths)} and {max(depths)} deep, expected the same everywhere")
+    return depths[0] + 1, max(ndims)
+
+
+def _joined(x: Any, depth: int, ndim: int) -> Any:
+    if not isinstance(x, list):
+        return np.reshape(as_array(x), (1,) * (ndim - np.ndim(x)) + np.shape(x))
+    return np.concatenate([_joined(part, depth - 1, ndim) for part in x], axis=-depth)
+
+
+def _split_along(axis: int) -> Any:
+    return lambda ary, sections: split(ary, sections, axis)
+
+
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """As `numpy.ediff1d`."""
+    parts = [to_begin, np.diff(np.ravel(ary)), to_end]
+    return np.concatenate([np.ravel(as_array(part)) for part in parts if part is not None]).astype(ary.dtype)
+
+
 HANDLERS: dict[Any, Any] = {
     np.concatenate: concatenate,
     np.stack: stack,
@@ -106,6 +164,13 @@ HANDLERS: dict[Any, Any] = {
     np.column_stack: lambda tup: CONCATENATE(*[a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1),
     np.append: lambda arr, values, axis=None: concatenate((arr, values), axis=axis),
     np.split: split,
+    np.hsplit: lambda ary, sections: split(ary, sections, 0 if len(ary.shape) == 1 else 1),
+    np.vsplit: _split_along(0),
+    np.dsplit: _split_along(2),
+    np.insert: insert,
+    np.delete: delete,
+    np.block: block,
+    np.ediff1d: ediff1d,
     np.array_split: array_split,
     np.unstack: unstack,
     np.meshgrid: meshgrid,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import over
+from backends.numpy_autodiff.rules.building import as_array, over
 
 
 def _t(x: Any) -> Any:
@@ -30,11 +30,6 @@ INV: Primitive = Primitive(
     (lambda g, ans, a: -(_t(ans) @ g @ _t(ans)),),
     (lambda t, ans, a: -(ans @ t @ ans),),
 )
-
-
-def _array(x: Any) -> Any:
-    """Nested lists are arrays to NumPy, and so to its rules."""
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _solve_vjp_a(g: Any, ans: Any, a: Any, b: Any) -> Any:
@@ -218,7 +213,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     from backends.numpy_autodiff.tracing import constant
 
     _, empty, rank, _ = np.linalg.lstsq(constant(a), constant(b), rcond)
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     x = LSTSQ(a, b, rcond)
     if not empty.size:
         return x, empty, rank, np.linalg.svdvals(a)
@@ -259,7 +254,7 @@ def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
 
 def multi_dot(arrays: Any) -> Any:
     """As `numpy.linalg.multi_dot`: in the order with the fewest multiplications."""
-    parts = [_array(part) for part in arrays]
+    parts = [as_array(part) for part in arrays]
     if len(parts) < 2:
         raise ValueError(f"got {len(parts)} arrays, expected at least two")
     row, column = len(parts[0].shape) == 1, len(parts[-1].shape) == 1
@@ -277,7 +272,7 @@ def multi_dot(arrays: Any) -> Any:
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """As `numpy.linalg.tensorsolve`."""
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     if axes is not None:
         moved = [k % len(a.shape) for k in axes]
         a = np.transpose(a, [k for k in range(len(a.shape)) if k not in moved] + moved)
@@ -297,7 +292,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 HANDLERS: dict[Any, Any] = {
     np.linalg.inv: INV,
-    np.linalg.solve: lambda a, b: SOLVE(_array(a), _array(b)),
+    np.linalg.solve: lambda a, b: SOLVE(as_array(a), as_array(b)),
     np.linalg.det: DET,
     np.linalg.slogdet: SLOGDET,
     np.linalg.pinv: pinv,

@@ -8,6 +8,7 @@ import numpy as np
 
 from backends.numpy_autodiff.fitting import spread
 from backends.numpy_autodiff.primitive import Primitive, give
+from backends.numpy_autodiff.rules.building import as_array
 
 
 def _t(x: Any) -> Any:
@@ -73,7 +74,8 @@ MATMUL_CALL = MATMUL.call((0, 1))
 
 def dot(a: Any, b: Any) -> Any:
     """As `numpy.dot`."""
-    if not np.shape(a) or not np.shape(b):
+    a, b = as_array(a), as_array(b)
+    if not a.shape or not b.shape:
         return np.multiply(a, b)
     if len(b.shape) <= 2 and (len(a.shape) <= 2):
         return MATMUL(a, b)
@@ -82,6 +84,7 @@ def dot(a: Any, b: Any) -> Any:
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """As `numpy.tensordot`, by one matrix product."""
+    a, b = as_array(a), as_array(b)
     if isinstance(axes, int):
         first, second = list(range(len(a.shape) - axes, len(a.shape))), list(range(axes))
     else:

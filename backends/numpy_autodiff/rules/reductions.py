@@ -72,9 +72,9 @@ def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return hit / np.sum(hit, axis=axis, keepdims=True)
 
 
-def _extreme(name: str, ufunc: Any) -> Primitive:
+def _extreme(name: str, reduction: Any) -> Primitive:
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return ufunc.reduce(x, axis=axis, keepdims=keepdims)
+        return reduction(x, axis=axis, keepdims=keepdims)
 
     def vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
@@ -85,7 +85,9 @@ def _extreme(name: str, ufunc: Any) -> Primitive:
     return Primitive(name, function, (vjp,), (jvp,))
 
 
-MAX, MIN = _extreme("max", np.maximum), _extreme("min", np.minimum)
+MAX, MIN = _extreme("max", np.maximum.reduce), _extreme("min", np.minimum.reduce)
+#: nan equals nothing and so has no share.
+NANMAX, NANMIN = _extreme("nanmax", np.nanmax), _extreme("nanmin", np.nanmin)
 
 
 def _prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -259,17 +261,6 @@ def std(
     return length / _free(counted, ddof, correction, length) ** 0.5
 
 
-def median(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """As `numpy.median`, along one axis or all: the mean of the middle one or two of the sorted entries."""
-    if axis is None:
-        found = median(np.ravel(a), 0)
-        return np.reshape(found, (1,) * len(a.shape)) if keepdims else found
-    ordered = np.sort(a, axis=axis)
-    n = a.shape[axis]
-    middle = (slice(None),) * (axis % len(a.shape)) + (slice((n - 1) // 2, n // 2 + 1),)
-    return np.mean(ordered[middle], axis=axis, keepdims=keepdims)
-
-
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
     """As `numpy.average`, with weights shaped like ``a`` or, along one axis, a vector of its length."""
     if weights is None:
@@ -287,23 +278,16 @@ def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = F
 sum_: Any = _reduction(SUM, 0, np.add)
 prod: Any = _reduction(PROD, 1, np.multiply)
 
-
-def _without_nan(reduction: Any) -> Any:
-    return lambda a, axis=None, dtype=None, *, keepdims=False: reduction(
-        a, axis, dtype, keepdims=keepdims, where=np.logical_not(np.isnan(a))
-    )
-
-
 HANDLERS: dict[Any, Any] = {
     np.sum: sum_,
     np.mean: mean,
     np.max: _reduction(MAX, None, np.maximum),
     np.min: _reduction(MIN, None, np.minimum),
-    np.nansum: _without_nan(sum_),
-    np.nanprod: _without_nan(prod),
-    np.nanmean: _without_nan(mean),
+    np.amax: _reduction(MAX, None, np.maximum),
+    np.amin: _reduction(MIN, None, np.minimum),
+    np.nanmax: _reduction(NANMAX, None, np.fmax),
+    np.nanmin: _reduction(NANMIN, None, np.fmin),
     np.prod: prod,
-    np.median: median,
     np.average: average,
     np.var: var,
     np.std: std,
@@ -316,5 +300,5 @@ HANDLERS: dict[Any, Any] = {
     ),
 }
 #: ufunc -> what its ``reduce`` and ``accumulate`` are.
-REDUCE = {np.add: SUM, np.multiply: PROD, np.maximum: MAX, np.minimum: MIN}
+REDUCE = {np.add: SUM, np.multiply: PROD, np.maximum: MAX, np.minimum: MIN, np.fmax: NANMAX, np.fmin: NANMIN}
 ACCUMULATE = {np.add: CUMSUM, np.multiply: CUMPROD}

@@ -199,6 +199,31 @@ def _end(end: Any, a: Any, axis: int) -> Any:
     return np.broadcast_to(end, (*a.shape[:axis], 1, *a.shape[axis + 1 :]))
 
 
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """As `numpy.rollaxis`."""
+    n = len(a.shape)
+    axis, start = axis % n, start + n if start < 0 else start
+    return moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """As `numpy.resize`: the entries over and over again."""
+    new_shape = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
+    if not a.size:
+        return np.zeros(new_shape, a.dtype)
+    return ravel(a)[np.resize(np.arange(a.size), new_shape)]
+
+
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """As `numpy.real_if_close`: a choice made by the values and not differentiated."""
+    from backends.numpy_autodiff.tracing import primal
+
+    if a.dtype.kind != "c":
+        return a
+    tol = tol * float(np.finfo(a.dtype).eps) if tol > 1 else tol
+    return np.real(a) if np.all(np.less(np.abs(np.imag(primal(a))), tol)) else a
+
+
 HANDLERS: dict[Any, Any] = {
     np.reshape: reshape,
     np.ravel: ravel,
@@ -223,6 +248,10 @@ HANDLERS: dict[Any, Any] = {
     np.repeat: repeat,
     np.tile: tile,
     np.pad: pad,
+    np.resize: resize,
+    np.rollaxis: rollaxis,
+    np.diagflat: lambda v, k=0: diag(ravel(v), k),
+    np.real_if_close: real_if_close,
     np.diff: diff,
     np.copy: lambda a, order="K", subok=False: ASTYPE(a, a.dtype),
     np.astype: astype,

@@ -269,3 +269,20 @@ def softmax(x: Any, axis: Any = None) -> Any:
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """As `scipy.special.log_softmax`."""
     return LOG_SOFTMAX(_array(x), axis)
+
+
+def _hypotenuse(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims)
+
+
+def _logsumexp2(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+    return LOGSUMEXP(_array(x) * math.log(2), axis, keepdims) / math.log(2)
+
+
+def _logsumexp_of(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+    return LOGSUMEXP(_array(x), axis, keepdims)
+
+
+HANDLERS: dict[Any, Any] = {np.i0: lambda x: primitive("i0")(x)}
+#: ufunc -> what its ``reduce`` is.
+REDUCE = {np.logaddexp: _logsumexp_of, np.logaddexp2: _logsumexp2, np.hypot: _hypotenuse}

@@ -1,0 +1,130 @@
+"""Statistics made of sums and products: covariances, what ignores nan, integrals and weighted counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.primitive import SCATTER
+from backends.numpy_autodiff.rules.building import as_array
+from backends.numpy_autodiff.rules.constants import STOP
+from backends.numpy_autodiff.rules.reductions import mean, prod, std, sum_, var
+from backends.numpy_autodiff.tracing import constant
+
+
+def _there(a: Any) -> Any:
+    return np.logical_not(np.isnan(a))
+
+
+def _without_nan(reduction: Any) -> Any:
+    """A reduction over the entries that are not nan."""
+
+    def ignoring(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
+        return reduction(a, axis, dtype, keepdims=keepdims, where=np.logical_and(_there(a), where))
+
+    return ignoring
+
+
+def _spread_without_nan(statistic: Any) -> Any:
+    """`numpy.nanvar` and `numpy.nanstd`."""
+
+    def ignoring(a: Any, axis: Any = None, **options: Any) -> Any:
+        where = np.logical_and(_there(a), options.pop("where", True))
+        return statistic(a, axis, where=where, **options)
+
+    return ignoring
+
+
+def _scan_without_nan(scan: Any, fill: float) -> Any:
+    return lambda a, axis=None, dtype=None: scan(np.where(_there(a), a, a.dtype.type(fill)), axis=axis, dtype=dtype)
+
+
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """As `numpy.cov`; the weights are constants."""
+    x = _variables(m, rowvar, dtype)
+    if y is not None:
+        x = np.concatenate((x, _variables(y, rowvar, dtype)), axis=0)
+    weights = [np.asarray(constant(w), float) for w in (fweights, aweights) if w is not None]
+    weight = np.prod(weights, axis=0) if weights else None
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    total = float(x.shape[1]) if weight is None else float(np.sum(weight))
+    if weight is None or aweights is None or not ddof:
+        free = total - ddof
+    else:
+        free = total - ddof * float(np.sum(weight * np.asarray(constant(aweights)))) / total
+    centre = np.sum(x if weight is None else x * weight, axis=1, keepdims=True) / total
+    centred = x - centre
+    other = np.conj(centred if weight is None else centred * weight).T
+    return np.squeeze((centred @ other) / max(free, 0.0))
+
+
+def _variables(m: Any, rowvar: bool, dtype: Any) -> Any:
+    """A variable a row, in double precision or more."""
+    m = as_array(m)
+    if len(m.shape) > 2:
+        raise ValueError(f"got shape {m.shape}, expected at most two axes")
+    m = m.astype(np.result_type(m.dtype, float) if dtype is None else dtype)
+    m = m.reshape((1, -1)) if len(m.shape) < 2 else m
+    return m if rowvar or m.shape[0] == 1 else m.T
+
+
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """As `numpy.corrcoef`, but not clipped to [-1, 1], where rounding alone would lead outside."""
+    c = cov(x, y, rowvar, dtype=dtype)
+    if not c.shape:
+        return c / c
+    deviation = np.sqrt(np.real(np.diagonal(c)))
+    return c / deviation[:, None] / deviation[None, :]
+
+
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """As `numpy.trapezoid`, differentiable in the points too."""
+    y = np.moveaxis(as_array(y), axis, -1)
+    if x is not None:
+        x = as_array(x)
+        dx = np.diff(x) if len(x.shape) == 1 else np.diff(np.moveaxis(x, axis, -1))
+    return np.sum(dx * (y[..., 1:] + y[..., :-1]) / 2, axis=-1)
+
+
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """As `numpy.bincount`, differentiable in the weights."""
+    # A copy: the caller may change its array before the sweep.
+    x = np.array(constant(x))
+    if weights is None:
+        return np.bincount(x, minlength=minlength)
+    if np.shape(weights) != x.shape:
+        raise ValueError(f"got weights of shape {np.shape(weights)}, expected {x.shape}: one for each entry")
+    size = np.bincount(x, minlength=minlength).size
+    return SCATTER(as_array(weights).astype(float), indices=[x], shape=(size,), dtype=np.dtype(float))
+
+
+def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
+    """As `numpy.unwrap`: what is added is constant."""
+    return p + (np.unwrap(STOP(p), discont, axis, period=period) - STOP(p))
+
+
+HANDLERS: dict[Any, Any] = {
+    np.nansum: _without_nan(sum_),
+    np.nanprod: _without_nan(prod),
+    np.nanmean: _without_nan(mean),
+    np.nanvar: _spread_without_nan(var),
+    np.nanstd: _spread_without_nan(std),
+    np.nancumsum: _scan_without_nan(np.cumsum, 0),
+    np.nancumprod: _scan_without_nan(np.cumprod, 1),
+    np.cov: cov,
+    np.corrcoef: corrcoef,
+    np.trapezoid: trapezoid,
+    np.bincount: bincount,
+    np.unwrap: unwrap,
+}
