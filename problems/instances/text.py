@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import pathlib
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -49,13 +48,15 @@ class Text:
         where = f", line {self.line}" if self.line else ""
         raise InstanceError(f"{self.path}{where}: got {got}, expected {expected}")
 
-    def fields(self, what: str, separator: str | None = None) -> list[str]:
+    def fields(self, what: str, *, width: int | None = None, separator: str | None = None) -> list[str]:
         """The fields of the next line that is not blank, which must hold ``what``.
 
         Parameters
         ----------
         what
-            In words, for the error: ``"a row of the means (2 numbers)"``.
+            In words, for the error: ``"row 3 of 5 of the means"``.
+        width
+            How many there must be; by default any number.
         separator
             Between the fields; by default any white space.
         """
@@ -63,30 +64,25 @@ class Text:
         if not found:
             self.fail("the end of the file", what)
         # Nothing in these files needs more than ASCII; a stray byte shows up as a field that is no number.
-        return [field.strip() for field in found.decode("ascii", "replace").split(separator)]
+        fields = [field.strip() for field in found.decode("ascii", "replace").split(separator)]
+        if width is not None and len(fields) != width:
+            self.fail(f"{len(fields)} fields", f"{width}: {what}")
+        return fields
 
     def counts(self, names: str, *, smallest: int = 1, largest: int = MOST) -> tuple[int, ...]:
         """A line of whole numbers, one for each of the ``names``, as in ``"d k n"``."""
         wanted = names.split()
-        found = self.fields(f"the counts {names}")
-        self.width(found, len(wanted), f"the counts {names}")
+        found = self.fields(f"the counts {names}", width=len(wanted))
         return tuple(self.count(f, n, smallest, largest) for f, n in zip(found, wanted, strict=True))
 
     def numbers(self, what: str, width: int) -> list[float]:
         """A line of exactly ``width`` finite numbers, which are ``what`` in words."""
-        found = self.fields(f"{what} ({width} numbers)")
-        self.width(found, width, what)
-        return [self.number(field, what) for field in found]
+        return [self.number(field, what) for field in self.fields(what, width=width)]
 
     def table(self, what: str, rows: int, width: int) -> NDArray[np.float64]:
         """``rows`` lines of ``width`` finite numbers each, shape (rows, width)."""
         found = [self.numbers(f"row {i} of {rows} of {what}", width) for i in range(1, rows + 1)]
         return np.array(found, dtype=np.float64).reshape(rows, width)
-
-    def width(self, fields: Sequence[str], width: int, what: str) -> None:
-        """Complain unless a line has that many fields."""
-        if len(fields) != width:
-            self.fail(f"{len(fields)} fields", f"{width}: {what}")
 
     def number(self, field: str, what: str) -> float:
         """One finite number."""
