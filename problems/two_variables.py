@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import Array, Inputs, Problem
+from problems.problem import Array, Inputs, Optimum, Problem
 from vocabulary import Operator
 
 Pair = tuple[Array, Array]
@@ -86,6 +86,12 @@ def _equal_points(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((x, x.copy()))
 
 
+def _around(box: float, minimiser: tuple[float, float], minimum: float = 0.0) -> Callable[[int], Optimum]:
+    """The optimum in the square [-box, box]^2."""
+    return lambda d: Optimum(np.full(d, -box), np.full(d, box), np.array([minimiser]), minimum)
+
+
+_CLASSIC_TESTS = frozenset({"classic", "tests"})
 _SIZES = {"small": 1, "medium": 30, "large": 300}
 _TEST_FUNCTION = "Virtual Library of Simulation Experiments (Surjanovic and Bingham): test functions"
 
@@ -102,6 +108,8 @@ PROBLEMS = (
             Operator.GRADIENT: lambda x, y: (2 * x, 2 * y),
             Operator.HESSIAN: _blocks(lambda x, y: (2 + 0 * x, 0 * x, 2 + 0 * y)),
         },
+        suites=_CLASSIC_TESTS,
+        optimum=_around(5.12, (0.0, 0.0)),
     ),
     Problem(
         name="matyas",
@@ -115,6 +123,8 @@ PROBLEMS = (
             Operator.GRADIENT: lambda x, y: (0.52 * x - 0.48 * y, 0.52 * y - 0.48 * x),
             Operator.HESSIAN: _blocks(lambda x, y: (0.52 + 0 * x, -0.48 + 0 * x, 0.52 + 0 * y)),
         },
+        suites=_CLASSIC_TESTS,
+        optimum=_around(10.0, (0.0, 0.0)),
     ),
     Problem(
         name="goldstein_price",
@@ -128,6 +138,8 @@ PROBLEMS = (
             Operator.GRADIENT: _goldstein_price_gradient,
             Operator.HESSIAN: _blocks(_goldstein_price_second),
         },
+        suites=_CLASSIC_TESTS,
+        optimum=_around(2.0, (0.0, -1.0), 3.0),
     ),
     Problem(
         name="equal_inputs",
