@@ -27,7 +27,7 @@ __all__ = [
     "load",
 ]
 
-_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms", "jacobi", "landscape"})
+_NOT_PROBLEMS = frozenset({"__init__", "problem", "closed_forms", "jacobi", "landscape", "elimination"})
 
 
 class ProblemError(ValueError):

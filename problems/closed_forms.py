@@ -28,8 +28,8 @@ def complete(
     Parameters
     ----------
     problem
-        Its ``reference`` may hold value, gradient, jacobian and hessian. Without a value the objective itself
-        serves, in NumPy.
+        Its ``reference`` may hold value, gradient, jacobian, hessian, and hvp where a Hessian is too large. Without a
+        value the objective itself serves, in NumPy.
     inputs
         Says how many arrays are differentiated and which keywords are bound; their values are not used.
     optimizer
@@ -57,6 +57,8 @@ def complete(
         found |= {Operator.JACOBIAN: forms.jacobian, Operator.JVP: forms.jvp, Operator.VJP: forms.vjp}
     if Operator.HESSIAN in given:
         found |= {Operator.HESSIAN: forms.hessian, Operator.HVP: forms.hvp}
+    elif Operator.HVP in given:
+        found[Operator.HVP] = forms.given_hvp
     return {operator: form for operator, form in found.items() if operator in problem.operators | {Operator.STEP}}
 
 
@@ -105,6 +107,9 @@ class _Forms:
     def vjp(self, *given: Array) -> tuple[Array, ...]:
         (cotangent,) = self.split(given)[1]
         return tuple(_apply_transposed(block, cotangent) for block in self.jacobian(*given))
+
+    def given_hvp(self, *given: Array) -> tuple[Array, ...]:
+        return _tuple(self.problem.reference[Operator.HVP](*given, **self.inputs.static))
 
     def hvp(self, *given: Array) -> tuple[Array, ...]:
         tangents = self.split(given)[1]

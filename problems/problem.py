@@ -221,7 +221,8 @@ class Problem:
         Usually `SCALAR` or `VECTOR`.
     reference
         Closed forms in NumPy: ``closed(*differentiated, *data, **static)``. ``gradient`` gives one array
-        per differentiated input (a bare array where there is one), ``jacobian`` and ``hessian`` likewise.
+        per differentiated input (a bare array where there is one), ``jacobian`` and ``hessian`` likewise. Where a
+        Hessian is too large, ``hvp`` takes its tangents after the data.
     descent
         How it is minimised, by variant name; the first is the default.
     tolerance
