@@ -1,7 +1,7 @@
 """The posterior of a Gaussian mixture with a Wishart prior on its precisions, as ADBench and GradBench ask for it.
 
-Component k has the weight ``exp(alpha_k) / sum exp(alpha)``, the mean ``mu_k`` and the precision ``Q_k^T Q_k``. The factor
-``Q_k`` is lower triangular: ``exp(q_k)`` on its diagonal, ``l_k`` below it, column by column. With
+Component k has the weight ``exp(alpha_k) / sum exp(alpha)``, the mean ``mu_k`` and the precision ``Q_k^T Q_k``.
+The factor ``Q_k`` is lower triangular: ``exp(q_k)`` on its diagonal, ``l_k`` below it, column by column. With
 ``v_ki = alpha_k + sum q_k - 1/2 ||Q_k (x_i - mu_k)||^2`` the logarithm of the likelihood is::
 
     LL = -n d/2 log 2 pi - n LSE(alpha) + sum_i LSE_k(v_ki)

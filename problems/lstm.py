@@ -1,0 +1,165 @@
+"""A diagonal LSTM that predicts a text, character by character, as ADBench and GradBench ask for it.
+
+A character is b numbers. Each layer has weights and biases of four gates of b, and a state (h, c); its input x is the
+hidden state of the layer below it, of the lowest one the character times ``extra[0]``. Entry by entry::
+
+    forget = sigmoid(x wf + bf)     ingate = sigmoid(h wi + bi)
+    outgate = sigmoid(x wo + bo)    change = tanh(h wc + bc)
+    c' = c forget + ingate change   h' = outgate tanh(c')
+
+With ``y = h' extra[1] + extra[2]`` of the highest layer the prediction is ``y - log(2 + sum exp y)``, and the loss is
+``-sum_t s_{t+1} . prediction_t / ((c - 1) b)`` over the c characters s.
+
+The recurrence is written once and runs through the `scan` of each backend. ``lstm_unrolled`` is the same function with
+the loop in Python, which a framework that traces sees as one long program.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from problems.instances import lstm as instance
+from problems.problem import SCALAR, Array, Inputs, Instances, Problem
+from vocabulary import Operator
+
+#: Number of characters, which is the size -> layers; a character has 14 bits.
+_LAYERS = {10: 2, 1024: 2, 4096: 4}
+_BITS = 14
+
+
+def _loss(main: Any, extra: Any, state: Any, text: Any, *, scan: Callable[..., Any], xp: Any) -> Any:
+    layers, b = state.shape[0] // 2, state.shape[1]
+    # sigmoid(z) = (1 + tanh(z / 2)) / 2 overflows nowhere, and one tanh serves all four gates.
+    part = xp.asarray([[0.5], [0.5], [0.5], [1.0]], dtype=main.dtype)
+    rest = 1.0 - part
+    gates = xp.reshape(main, (layers, 2, 4, b)) * part
+
+    def advance(carry: tuple[Any, ...], x: Any) -> tuple[tuple[Any, ...], Any]:
+        after: list[Any] = []
+        for i in range(layers):
+            h, c = carry[2 * i : 2 * i + 2]
+            z = xp.tanh(xp.stack([x, h, x, h]) * gates[i, 0, ...] + gates[i, 1, ...])
+            forget, ingate, outgate, change = xp.unstack(z * part + rest)
+            c = c * forget + ingate * change
+            x = outgate * xp.tanh(c)
+            after += [x, c]
+        return tuple(after), x
+
+    _, hidden = scan(advance, xp.unstack(state), text[:-1, ...] * extra[0, ...])
+    y = hidden * extra[1, ...] + extra[2, ...]
+    predicted = y - xp.log(2.0 + xp.sum(xp.exp(y), axis=1, keepdims=True))
+    return -xp.sum(text[1:, ...] * predicted) / ((text.shape[0] - 1) * b)
+
+
+def _unrolled(main: Any, extra: Any, state: Any, text: Any, *, xp: Any) -> Any:
+    def scan(f: Callable[..., Any], carry: Any, xs: Any) -> tuple[Any, Any]:
+        ys = []
+        for x in xp.unstack(xs):
+            carry, y = f(carry, x)
+            ys.append(y)
+        return carry, xp.stack(ys)
+
+    return _loss(main, extra, state, text, scan=scan, xp=xp)
+
+
+def _gradient(main: Array, extra: Array, state: Array, text: Array) -> tuple[Array, Array]:
+    """Back through time, by hand."""
+    layers, b = state.shape[0] // 2, state.shape[1]
+    parameters = main.reshape(layers, 2, 4, b)
+    rounds, carry = [], state.reshape(layers, 2, b)
+    for s in text[:-1]:
+        kept, carry = _forward(parameters, carry, s * extra[0])
+        rounds.append(kept)
+    hidden = np.stack([kept[-1].h for kept in rounds])
+    e = np.exp(hidden * extra[1] + extra[2])
+    count = text[1:].sum(axis=1, keepdims=True)
+    dy = (count * e / (2 + e.sum(axis=1, keepdims=True)) - text[1:]) / (len(rounds) * b)
+    dextra = np.stack([np.zeros_like(extra[0]), (dy * hidden).sum(axis=0), dy.sum(axis=0)])
+    dmain, dcarry = np.zeros_like(parameters), np.zeros_like(carry)
+    for s, kept, slope in zip(text[-2::-1], rounds[::-1], dy[::-1] * extra[1], strict=True):
+        dx = slope
+        for i in reversed(range(layers)):
+            dx, dcarry[i] = _backward(kept[i], parameters[i], dx, dcarry[i], dmain[i])
+        dextra[0] += dx * s
+    return dmain.reshape(main.shape), dextra
+
+
+class _Kept:
+    """What one layer's step leaves for the way back."""
+
+    def __init__(self, weights: Array, biases: Array, x: Array, before: Array) -> None:
+        h, self.c_before = before
+        self.inputs = np.stack([x, h, x, h])
+        z = self.inputs * weights + biases
+        self.gates = np.concatenate([1 / (1 + np.exp(-z[:3])), np.tanh(z[3:])])
+        forget, ingate, self.outgate, change = self.gates
+        self.c = self.c_before * forget + ingate * change
+        self.h = self.outgate * np.tanh(self.c)
+
+
+def _forward(parameters: Array, carry: Array, x: Array) -> tuple[list[_Kept], Array]:
+    kept: list[_Kept] = []
+    for (weights, biases), before in zip(parameters, carry, strict=True):
+        kept.append(_Kept(weights, biases, x, before))
+        x = kept[-1].h
+    return kept, np.stack([(k.h, k.c) for k in kept])
+
+
+def _backward(kept: _Kept, parameters: Array, dx: Array, dcarry: Array, dparameters: Array) -> tuple[Array, Array]:
+    """Slopes of the layer's input and of its state before, from those of its hidden state and of its state after."""
+    dh, dc = dx + dcarry[0], dcarry[1]
+    forget, ingate, outgate, change = kept.gates
+    lifted = np.tanh(kept.c)
+    dc = dc + dh * outgate * (1 - lifted**2)
+    slopes = np.stack([dc * kept.c_before, dc * change, dh * lifted, dc * ingate])
+    dz = slopes * np.concatenate([kept.gates[:3] * (1 - kept.gates[:3]), 1 - kept.gates[3:] ** 2])
+    dparameters += np.stack([dz * kept.inputs, dz])
+    dinputs = dz * parameters[0]
+    return dinputs[0] + dinputs[2], np.stack([dinputs[1] + dinputs[3], dc * forget])
+
+
+def _inputs(rng: np.random.Generator, n: int) -> Inputs:
+    """Weights and state uniform, as in the public instances; random bits for characters."""
+    layers = _LAYERS[n]
+    main, extra = rng.random((2 * layers, 4 * _BITS)), rng.random((3, _BITS))
+    state, text = rng.random((2 * layers, _BITS)), rng.integers(0, 2, (n, _BITS)).astype(np.float64)
+    return Inputs((main, extra), (state, text))
+
+
+def _from_file(path: pathlib.Path) -> Inputs:
+    found = instance.read(path)
+    return Inputs((found.main, found.extra), (found.state, found.text))
+
+
+_SOURCE = "ADBench (Srajer et al. 2018) and GradBench; sizes: characters of 14 bits, in 2, 2 and 4 layers"
+PROBLEMS = (
+    Problem(
+        name="lstm",
+        title="diagonal LSTM on a text: cross-entropy",
+        source=f"{_SOURCE}; by the loop of each framework",
+        sizes=dict(zip(("small", "medium", "large"), _LAYERS, strict=True)),
+        inputs=_inputs,
+        objective=_loss,
+        # Without a Hessian, which has the square of 266 to 490 parameters.
+        operators=SCALAR - {Operator.HESSIAN},
+        reference={Operator.GRADIENT: _gradient},
+        suites=frozenset({"adbench", "gradbench"}),
+        uses=("scan",),
+        instances=Instances("lstm_l*_c*.txt", _from_file),
+    ),
+    Problem(
+        name="lstm_unrolled",
+        title="the same LSTM, its loop unrolled in Python",
+        source=f"{_SOURCE}; beside lstm, what a loop costs to prepare when it is unrolled",
+        sizes={"small": 10},
+        inputs=_inputs,
+        objective=_unrolled,
+        operators=frozenset({Operator.VALUE, Operator.GRADIENT}),
+        reference={Operator.GRADIENT: _gradient},
+        suites=frozenset({"gradbench"}),
+    ),
+)
