@@ -110,7 +110,11 @@ def followed(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:  # noqa:
 
 def matrix_inverse(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:  # noqa: ARG001 - the shape of a study
     """X, Y0, X Y0, Y, X Y and inv(X) side by side; how near each descent came; the time of `numpy.linalg.inv`."""
-    t = traces[0]
+    return [*matrices(traces[0]), nearness(traces, inverse_seconds(traces[0].data[0]))]
+
+
+def matrices(t: Trace) -> list[Sheet]:
+    """X, Y0 and X Y0; Y, X Y and inv(X)."""
     (X, _), (Y0,), (Y,) = t.data, t.first_point, t.last_point
     before = {"X": X, "Y0": Y0, "X Y0": X @ Y0}
     after = {"Y": Y, "X Y": X @ Y, "inv(X)": np.linalg.inv(X)}
@@ -118,23 +122,23 @@ def matrix_inverse(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:  #
     return [
         Sheet(f"Before the descent: {head}", tuple(before), tuple(zip(*before.values(), strict=True))),
         Sheet(f"After it, beside the inverse: {head}", tuple(after), tuple(zip(*after.values(), strict=True))),
-        _nearness(traces),
     ]
 
 
-def _nearness(traces: Sequence[Trace]) -> Sheet:
-    rows = []
+def nearness(traces: Sequence[Trace], inverse_s: float | None = None) -> Sheet:
+    """How near each descent came; its time over ``inverse_s``, that of `numpy.linalg.inv`, where given."""
+    rows: list[tuple[Any, ...]] = []
     for t in traces:
         (X, target), (Y,) = (tuple(a.astype(np.float64) for a in part) for part in (t.data, t.last_point))
         residual, distance = np.max(np.abs(X @ Y - target)), np.max(np.abs(Y - np.linalg.inv(X)))
-        times = f"{t.seconds / inverse_seconds(t.data[0]):,.0f}x"
-        rows.append((t.descent, t.start, float(np.linalg.cond(X)), t.backend, float(residual), float(distance), times))
-    return Sheet(
-        "How near: the largest entries, and the time over that of numpy.linalg.inv",
-        ("descent", "start", "cond(X)", "backend", "|X Y - I|", "|Y - inv(X)|", "time"),
-        tuple(rows),
-        f"numpy.linalg.inv takes {_seconds(inverse_seconds(traces[0].data[0]))} here",
-    )
+        row = (t.descent, t.start, float(np.linalg.cond(X)), t.backend, float(residual), float(distance))
+        rows.append(row if inverse_s is None else (*row, f"{t.seconds / inverse_s:,.0f}x"))
+    columns = ("descent", "start", "cond(X)", "backend", "|X Y - I|", "|Y - inv(X)|")
+    title = "How near: the largest entries"
+    if inverse_s is None:
+        return Sheet(title, columns, tuple(rows))
+    note = f"numpy.linalg.inv takes {_seconds(inverse_s)} here"
+    return Sheet(f"{title}, and the time over that of numpy.linalg.inv", (*columns, "time"), tuple(rows), note)
 
 
 def inverse_seconds(X: Array, calls: int = 200) -> float:

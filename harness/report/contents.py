@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import costs, overview, profile, rounds, style, wording
+from harness.report import costs, graph, overview, poses, profile, questions, rounds, studies, style, wording
 from harness.report.grids import Data, Grid, words
 from harness.report.page import Page, Section
 from harness.report.record import Record
@@ -34,6 +34,7 @@ def page(record: Record) -> Page:
     parts = [
         Section("failures", "What failed", parts=_failures(record)),
         Section("overview", "Overview", parts=_overview(record, looks)),
+        Section("studies", "The studies", parts=tuple(_studies(record, looks))),
         Section("problems", "Problem by problem", parts=tuple(_problems(record, looks))),
         Section(
             "together", "All problems together", parts=(*costs.comparisons(record, looks), *overview.pairs(record))
@@ -65,6 +66,14 @@ def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:
         Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.everything(record)
     ]
     return (*overview.overviews(record), *folded, *profile.pictures(record, looks))
+
+
+def _studies(record: Record, looks: Looks) -> Iterator[Section | Grid]:
+    yield overview.descents(record)
+    yield from studies.sections(record, looks)
+    yield from poses.sections(record)
+    yield from questions.sections(record)
+    yield from graph.sections(record)
 
 
 def _problems(record: Record, looks: Looks) -> Iterator[Section]:

@@ -296,8 +296,7 @@ def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
         return None
     names = [f"{a} - {b}" for a, b in zip(known["backend_a"], known["backend_b"], strict=True)]
     order = list(dict.fromkeys(f"{a} - {b}" for a, b in zip(frame["backend_a"], frame["backend_b"], strict=True)))
-    colours = (style.BLUE, style.VERMILLION, style.ORANGE, style.GREEN, style.PURPLE, style.SKY, style.GREY)
-    looks = {n: style.Look(colours[k % 7], "os^DvPX<>"[k % 9], "-", 7.5 - 1.1 * (k % 4)) for k, n in enumerate(order)}
+    looks = style.palette(order)
     series: dict[str, dict[str, float]] = {n: {} for n in order if n in set(names)}
     for pair, row in zip(names, known.to_dict("records"), strict=True):
         series[pair][str(row["problem"])] = float(row["difference_in_eps"])

@@ -60,7 +60,7 @@ def _sentence(shown: pd.DataFrame, cells: pd.DataFrame) -> str:
 def _draw(title: str, shown: pd.DataFrame, specs: list[str], looks: Looks) -> Figure:
     columns = min(len(specs), 2)
     rows = -(-len(specs) // columns)
-    figure, axes = style.canvas(title, panels=(rows, columns), panel=(3.4, 1.6), left=0.72, gap=(0.62, 0.72))
+    figure, axes = style.canvas(title, panels=(rows, columns), panel=(3.4, 1.6), left=0.72, gap=(0.62, 0.72), room=0.16)
     last = int(shown["round"].max())
     ticks = [0.5, 0.7, 1.0, 1.4, 2.0]
     for ax, spec in zip(axes, specs, strict=False):

@@ -137,7 +137,8 @@ def _change_words(common: pd.DataFrame, a: Record, b: Record) -> str:
     words_ = wording.listed(f"{spec} {wording.ratio(value)}" for spec, value in per.items())
     return (
         f"Over {wording.plural(len(common), 'common cell')}, {b.name} takes {wording.ratio(middle)} the time of "
-        f"{a.name} in the median; by backend: {words_}. Dots: all operators and sizes of a problem; right of 1 is slower."
+        f"{a.name} in the median; by backend: {words_}. Dots: all operators and sizes of a problem; right of 1 is "
+        "slower."
     )
 
 

@@ -14,7 +14,7 @@ import math
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -61,6 +61,8 @@ class Look:
     line: Any
     #: Of the marker: those drawn later are smaller, so that what coincides is seen to.
     size: float = 5.0
+    #: Of the line; from the marker's size where `None`.
+    width: float | None = None
 
     def points(self, **changes: Any) -> dict[str, Any]:
         """Arguments for markers without a line."""
@@ -69,7 +71,7 @@ class Look:
     def lines(self, **changes: Any) -> dict[str, Any]:
         """Arguments for a line with markers."""
         given = {"color": self.colour, "marker": self.marker, "markersize": self.size, "linestyle": self.line}
-        return {**given, "linewidth": 0.8 + self.size / 5, **changes}
+        return {**given, "linewidth": self.width or 0.8 + self.size / 5, **changes}
 
 
 Looks = Mapping[str, Look]
@@ -113,6 +115,23 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     return found
 
 
+def bands(given: Looks) -> dict[str, Look]:
+    """Without markers, each line thinner than the one before, so that lines that coincide are all seen."""
+    return {
+        name: replace(look, marker="none", width=(4.6, 3.2, 2.0, 1.0)[k % 4])
+        for k, (name, look) in enumerate(given.items())
+    }
+
+
+def palette(names: Iterable[str]) -> dict[str, Look]:
+    """Looks for what is no backend."""
+    colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
+    return {
+        name: Look(colours[k % 7], "os^DvPX<>"[k % 9], _LINES[k % 4], 7.5 - 1.1 * (k % 4))
+        for k, name in enumerate(dict.fromkeys(names))
+    }
+
+
 def canvas(
     title: str,
     legend: Looks | None = None,
@@ -125,18 +144,21 @@ def canvas(
     heights: Sequence[float] | None = None,
     handles: Mapping[str, Line2D] | None = None,
     share_x: bool = False,
+    room: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a title and what it is about, a legend, and panels of a size in inches, row by row."""
+    """A figure with a title and what it is about, a legend, and panels of a size in inches, row by row.
+
+    ``room`` is left above the panels, for titles of their own or a note.
+    """
     rows, columns = panels
     tall = list(heights or [panel[1]] * rows)
     width = left + columns * panel[0] + (columns - 1) * gap[0] + _RIGHT
-    entries = dict(handles or {}) | {
-        wording.label(name, 24): Line2D([], [], **look.lines()) for name, look in (legend or {}).items()
-    }
+    entries = {wording.label(name, 24): Line2D([], [], **look.lines()) for name, look in (legend or {}).items()}
+    entries |= dict(handles or {})
     legend_columns = _legend_columns(entries, width)
     legend_rows = math.ceil(len(entries) / legend_columns) if entries else 0
     head = _TITLE + (0.2 if about else 0)
-    top = head + _LEGEND_ROW * legend_rows + (0.24 if rows * columns > 1 else 0.1)
+    top = head + _LEGEND_ROW * legend_rows + 0.1 + room
     height = top + sum(tall) + (rows - 1) * gap[1] + _BELOW
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -248,7 +270,7 @@ def dots(
     widest = max((len(wording.label(r)) for r in rows), default=1)
     figure, (ax,) = canvas(
         title, {name: styles[name] for name in series}, panel=(3.9, max(0.26 * len(rows), 0.8)),
-        left=max(_LEFT, 0.25 + 0.078 * widest), about=about,
+        left=max(_LEFT, 0.25 + 0.078 * widest), about=about, room=0.14 if line else 0.0,
     )  # fmt: skip
     spread = [*values, *([floor] if zeros else [])]
     if words is wording.size:

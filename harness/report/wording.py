@@ -75,8 +75,8 @@ def clean(text: str) -> str:
 
 
 def label(text: str, longest: int = 32) -> str:
-    """Text for a figure, whose font has no more than ASCII for certain."""
-    plain = clean(text).replace("\n", " ").encode("ascii", "replace").decode()
+    """Text for a figure, whose font has the Latin letters for certain."""
+    plain = "".join(c if ord(c) < 0x180 else "?" for c in clean(text).replace("\n", " "))
     return plain if len(plain) <= longest else f"{plain[: longest - 3]}..."
 
 
