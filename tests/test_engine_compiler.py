@@ -191,7 +191,7 @@ def _prepared(spec: str, problem: Any, operator: Operator, dtype: str, size: str
     inputs = problem.inputs(np.random.default_rng(7), problem.sizes[size])
     args = [backend.to_var(a, dtype=dtype if a.dtype.kind == "f" else None) for a in inputs.arrays]
     argnums = tuple(range(len(inputs.differentiated)))
-    f = Objective(lambda *xs: problem.objective(*xs, xp=backend.xp, **inputs.static))
+    f = Objective(problem.function(backend, inputs.static))
     rng = np.random.default_rng(8)
     out = f(*args)
     like = {Operator.JVP: [args[i] for i in argnums], Operator.HVP: [args[i] for i in argnums], Operator.VJP: [out]}

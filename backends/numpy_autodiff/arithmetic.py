@@ -28,7 +28,7 @@ def _pull_add(node: Any, g: Any) -> None:
         h = y.flow
         y.flow = g if h is None else h + g
     else:
-        ans = node.value
+        ans = node.primal
         give(x, g, ans)
         give(y, g, ans)
 
@@ -41,15 +41,15 @@ def _pull_subtract(node: Any, g: Any) -> None:
         h = y.flow
         y.flow = -g if h is None else h - g
     else:
-        ans = node.value
+        ans = node.primal
         give(x, g, ans)
         give(y, -g, ans)
 
 
 def _pull_multiply(node: Any, g: Any) -> None:
     x, y = node.args
-    a = x.value
-    b = y.value
+    a = x.primal
+    b = y.primal
     if g.__class__ is _float64:
         h = x.flow
         x.flow = g * b if h is None else h + g * b
@@ -57,9 +57,9 @@ def _pull_multiply(node: Any, g: Any) -> None:
         y.flow = g * a if h is None else h + g * a
     elif x is y:
         d = a * (2.0 * g) if g.__class__ is float else g * a * 2.0
-        give(x, d, node.value)
+        give(x, d, node.primal)
     else:
-        ans = node.value
+        ans = node.primal
         give(x, _times(g, b, a, ans), ans)
         give(y, _times(g, a, b, ans), ans)
 
@@ -85,16 +85,16 @@ _DOUBLE = np.dtype(float)
 
 def _pull_absolute(node: Any, g: Any) -> None:
     x = node.args[0]
-    a = x.value
+    a = x.primal
     if a.__class__ is not _ndarray or a.dtype.kind == "c":
-        give(x, rules.absolute_vjp(g, node.value, a), node.value)
+        give(x, rules.absolute_vjp(g, node.primal, a), node.primal)
         return
     d = np.sign(a)
     if g.__class__ is not float:
         d = g * d
     elif g != 1.0:
         d *= g
-    give(x, d, node.value)
+    give(x, d, node.primal)
 
 
 def _pull_maximum(node: Any, g: Any) -> None:
@@ -108,44 +108,44 @@ def _pull_minimum(node: Any, g: Any) -> None:
 def _pull_choice(node: Any, g: Any, wins: Any) -> None:
     """The larger or smaller of a variable and a constant, where no two entries are equal."""
     x, y = node.args
-    a = x.value
+    a = x.primal
     if g.__class__ is float or a.__class__ is not _ndarray or np.equal(a, y).any():
         generic_pull(node, g)
     else:
-        give(x, g * wins(a, y), node.value)
+        give(x, g * wins(a, y), node.primal)
 
 
 def _pull_quotient(node: Any, g: Any) -> None:
     """By a constant; `generic_pull` knows what 0/0 is."""
     x, c = node.args
     if (c.__class__ is float or c.__class__ is int) and c != 0:
-        give(x, g / c, node.value)
+        give(x, g / c, node.primal)
     else:
         generic_pull(node, g)
 
 
 def _pull_left_factor(node: Any, g: Any) -> None:
     x, b = node.args
-    ans = node.value
-    give(x, _times(g, b, x.value, ans), ans)
+    ans = node.primal
+    give(x, _times(g, b, x.primal, ans), ans)
 
 
 def _pull_right_factor(node: Any, g: Any) -> None:
     b, x = node.args
-    ans = node.value
-    give(x, _times(g, b, x.value, ans), ans)
+    ans = node.primal
+    give(x, _times(g, b, x.primal, ans), ans)
 
 
 def _pull_left(node: Any, g: Any) -> None:
-    give(node.args[0], g, node.value)
+    give(node.args[0], g, node.primal)
 
 
 def _pull_right(node: Any, g: Any) -> None:
-    give(node.args[1], g, node.value)
+    give(node.args[1], g, node.primal)
 
 
 def _pull_right_negative(node: Any, g: Any) -> None:
-    give(node.args[1], -g, node.value)
+    give(node.args[1], -g, node.primal)
 
 
 def _pull_shift(node: Any, g: Any) -> None:
@@ -156,7 +156,7 @@ def _pull_shift(node: Any, g: Any) -> None:
     elif g.__class__ is _float64:
         x.flow = h + g
     else:
-        give(x, g, node.value)
+        give(x, g, node.primal)
 
 
 def _pull_from(node: Any, g: Any) -> None:
@@ -167,7 +167,7 @@ def _pull_from(node: Any, g: Any) -> None:
     elif g.__class__ is _float64:
         x.flow = h - g
     else:
-        give(x, -g, node.value)
+        give(x, -g, node.primal)
 
 
 def _pull_negative(node: Any, g: Any) -> None:
@@ -178,7 +178,7 @@ def _pull_negative(node: Any, g: Any) -> None:
     elif g.__class__ is _float64:
         x.flow = h - g
     else:
-        give(x, -g, node.value)
+        give(x, -g, node.primal)
 
 
 def _pull_scale(node: Any, g: Any) -> None:
@@ -189,13 +189,13 @@ def _pull_scale(node: Any, g: Any) -> None:
     elif g.__class__ is _float64:
         x.flow = h + g * c
     else:
-        give(x, g * c, node.value)
+        give(x, g * c, node.primal)
 
 
 def _pull_power(node: Any, g: Any) -> None:
     """``n x^(n-1)`` for n = 2, 3, 4, as a multiple of ``x`` or of its square."""
     x, n = node.args
-    a = x.value
+    a = x.primal
     if g.__class__ is float:
         d = a * (n * g) if n == 2 else a * a * (n * g) if n == 3 else a * a * a * (n * g)
     elif g.__class__ is _ndarray and a.__class__ is _ndarray:
@@ -211,7 +211,7 @@ def _pull_power(node: Any, g: Any) -> None:
     elif g.__class__ is _float64:
         x.flow = h + d
     else:
-        give(x, d, node.value)
+        give(x, d, node.primal)
 
 
 ADD = Call(rules.ADD, (0, 1), pull=_pull_add)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.fitting import cast, fit, spread
+from backends.numpy_autodiff.holding import copied
 from backends.numpy_autodiff.primitive import Scatter
 from backends.numpy_autodiff.recording import differentiable
 from backends.numpy_autodiff.tracing import INPUT, Node, Trace, clear, constant
@@ -25,10 +27,22 @@ _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", d
 _lock = threading.RLock()
 
 
+#: Orders operations and assignments of values.
+_clock = itertools.count(1)
+
+
+def now() -> int:
+    """A time later than any before."""
+    return next(_clock)
+
+
 def _record(node: Node) -> None:
+    node.made = next(_clock)
     if not _recording.get():
         node.call = INPUT
         node.args = ()
+    elif len(node.args) > len(node.call.where) and node.call.primitive.keeps:
+        node.args = copied(node.args)
 
 
 EAGER = Trace()
@@ -70,7 +84,8 @@ def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: boo
     ValueError
         If ``root`` is not a scalar and there is no cotangent, or the shapes differ.
     RuntimeError
-        If ``root`` belongs to a transform, or its graph has been freed.
+        If ``root`` belongs to a transform, its graph has been freed, or a variable has been assigned a new value
+        since it was used.
     """
     if root.tape is not EAGER:
         raise RuntimeError("got backward() inside a transform, expected Variable(...) inputs: use grad or vjp here")
@@ -114,7 +129,17 @@ def _history(root: Node) -> list[Node]:
                 _freed()
             stack.append((node, True))
             stack += [(node.args[i], False) for i in node.call.where if id(node.args[i]) not in seen]
+            _check_times(node)
     return order
+
+
+def _check_times(node: Node) -> None:
+    for i in node.call.where:
+        if node.args[i].made > node.made:
+            raise RuntimeError(
+                f"got a variable that was assigned a new value after {node.call.primitive.name} used it, which the "
+                "backward sweep still needs: assign after backward(), or compute the output again"
+            )
 
 
 def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
@@ -122,7 +147,7 @@ def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
     trace = Trace()
     above: dict[int, Node] = {}
     for node in order:
-        value = tuple(_part(node, i) for i in range(len(node.value))) if isinstance(node.value, tuple) else node
+        value = tuple(_part(node, i) for i in range(len(node.primal))) if isinstance(node.primal, tuple) else node
         shadow = object.__new__(node.__class__)
         Node.__init__(shadow, value, trace)
         shadow.call = node.call
@@ -162,9 +187,9 @@ def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
 
 def _accumulate(node: Node, g: Any) -> None:
     if g.__class__ is float:
-        g = spread(g, node.value)
-    if g.shape != node.value.shape or g.dtype != node.value.dtype:
-        g = fit(g, node.value)
+        g = spread(g, node.primal)
+    if g.shape != node.primal.shape or g.dtype != node.primal.dtype:
+        g = fit(g, node.primal)
     g = np.conj(g) if g.dtype.kind == "c" else g
     held = getattr(node, "_grad", None)
     node._grad = (g.copy() if isinstance(g, np.ndarray) else g) if held is None else held + g

@@ -103,15 +103,15 @@ def _of_traced(flat: Callable[..., Any], node: Any) -> tuple[Callable[..., Any],
             args[i] = x
         return flat(*args)
 
-    return partial, [node.args[i].value for i in where]
+    return partial, [node.args[i].primal for i in where]
 
 
 def _pull(flat: Callable[..., Any]) -> Callable[[Any, Any], None]:
     def pull(node: Any, g: Any) -> None:
         partial, values = _of_traced(flat, node)
-        if isinstance(node.value, tuple):
+        if isinstance(node.primal, tuple):
             g = tuple(
-                np.zeros_like(a) if part is None else np.conj(part) for part, a in zip(g, node.value, strict=True)
+                np.zeros_like(a) if part is None else np.conj(part) for part, a in zip(g, node.primal, strict=True)
             )
         else:
             g = np.conj(g)

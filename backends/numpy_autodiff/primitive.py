@@ -64,9 +64,23 @@ class Primitive:
         In place of rules, what a `Call` does in a sweep: where all arguments are best treated together.
     pointwise
         Every entry of the result depends on one entry of each argument: the VJPs take a number for ``g``.
+    keeps
+        Rules look at the values of the arguments, so that nobody may change those before the sweep.
     """
 
-    __slots__ = ("_calls", "constant", "function", "jvps", "name", "pointwise", "pull", "push", "variadic", "vjps")
+    __slots__ = (
+        "_calls",
+        "constant",
+        "function",
+        "jvps",
+        "keeps",
+        "name",
+        "pointwise",
+        "pull",
+        "push",
+        "variadic",
+        "vjps",
+    )
 
     def __init__(
         self,
@@ -80,6 +94,7 @@ class Primitive:
         pull: Callable[[Any, Any], None] | None = None,
         push: Callable[[Any], None] | None = None,
         pointwise: bool = False,
+        keeps: bool = True,
     ) -> None:
         self.name = name
         self.function = function
@@ -90,6 +105,7 @@ class Primitive:
         self.pull = None if pull is None else _dense_only(pull)
         self.push = push
         self.pointwise = pointwise
+        self.keeps = keeps
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -180,13 +196,13 @@ class Call:
 def _values(node: Any, where: tuple[int, ...]) -> list[Any]:
     values = list(node.args)
     for i in where:
-        values[i] = values[i].value
+        values[i] = values[i].primal
     return values
 
 
 def generic_pull(node: Any, g: Any) -> None:
     """What a `Call` does backward unless it has its own way: one VJP rule after the other."""
-    call, args, ans = node.call, node.args, node.value
+    call, args, ans = node.call, node.args, node.primal
     kwargs = call.kwargs
     values = _values(node, call.where)
     if g.__class__ is float and not (call.primitive.pointwise and _alike(ans, values, call.where)):
@@ -211,7 +227,7 @@ def give(parent: Any, d: Any, ans: Any) -> None:
         Of the shape of ``parent``, or of ``ans``, to which that was broadcast. A Python float is a *uniform*
         cotangent, the same for every entry of ``ans``: what a sum sends back, not yet written out.
     """
-    x = parent.value
+    x = parent.primal
     if d.__class__ is float:
         if x.shape != ans.shape:
             # Summed over the copies that broadcasting made.
@@ -242,11 +258,11 @@ def _references() -> int:
 
 def _dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     """``pull`` for a uniform cotangent too."""
-    return lambda node, g: pull(node, spread(g, node.value) if g.__class__ is float else g)
+    return lambda node, g: pull(node, spread(g, node.primal) if g.__class__ is float else g)
 
 
 def _push(node: Any) -> None:
-    call, args, ans = node.call, node.args, node.value
+    call, args, ans = node.call, node.args, node.primal
     where = call.where
     values = _values(node, where)
     total = None

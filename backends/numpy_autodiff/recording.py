@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.fitting import fit
+from backends.numpy_autodiff.holding import ADVICE, copied, keep, keep_all, own
 from backends.numpy_autodiff.tracing import Node, Trace, constant, ended, take_flow
 from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten
@@ -54,6 +55,10 @@ class Recording:
         One per leaf, to be pushed while recording, or None.
     has_aux
         ``f`` returns ``(output, aux)``; ``aux`` is kept as plain values of the level below.
+    held
+        An empty list, for the arrays that are held until the sweep is over: the caller releases them.
+    outlives
+        The recording is used after the call: nothing in it is an array that others can write to.
     """
 
     __slots__ = ("aux", "bare", "inputs", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
@@ -68,8 +73,11 @@ class Recording:
         trace: Trace | None = None,
         tangents: Sequence[Any] | None = None,
         has_aux: bool = False,
+        held: list[Any] | None = None,
+        outlives: bool = False,
     ) -> None:
         self.tape = Trace() if trace is None else trace
+        self.tape.held = held = [] if outlives else held
         given = list(args)
         self.inputs: list[Any] = []
         self.values: list[Any] = []
@@ -81,6 +89,8 @@ class Recording:
             if cls is float or cls is np.float64 or (cls is np.ndarray and value.shape and value.dtype.kind in "fc"):
                 if cls is float:
                     value = np.float64(value)
+                elif cls is np.ndarray and held is not None:
+                    value = value.copy() if outlives else keep(held, value)
                 node = given[i] = lift(value, self.tape)
                 self.inputs.append(node)
                 self.values.append(value)
@@ -89,6 +99,8 @@ class Recording:
             self.bare = False
             leaves, rebuild = flatten(given[i])
             values = [differentiable(leaf) for leaf in leaves]
+            if held is not None:
+                values = list(copied(values) if outlives else keep_all(held, values))
             nodes = [lift(value, self.tape) for value in values]
             given[i] = rebuild(nodes)
             self.inputs += nodes
@@ -99,8 +111,14 @@ class Recording:
                 node.flow = t
         try:
             out = f(*given, **kwargs) if kwargs else f(*given)
+        except ValueError as error:
+            if held and "read-only" in str(error):
+                error.add_note(ADVICE)
+            raise
         finally:
             self.tape.record = ended
+            if outlives and held:
+                own(held, self.tape.nodes)
         self.aux = None
         if has_aux:
             out, aux = out
@@ -112,10 +130,14 @@ class Recording:
 
     def value(self, x: Any) -> Any:
         """``x`` without this trace."""
-        return x.value if isinstance(x, Node) and x.tape is self.tape else x
+        return x.primal if isinstance(x, Node) and x.tape is self.tape else x
 
     def output_value(self) -> Any:
         return self.rebuild_output([self.value(leaf) for leaf in self.outputs])
+
+    def copied_output(self) -> Any:
+        """The output, of which no array is one that a later sweep looks at."""
+        return self.rebuild_output(list(copied([self.value(leaf) for leaf in self.outputs])))
 
     def traced(self, leaf: Any) -> bool:
         return isinstance(leaf, Node) and leaf.tape is self.tape

@@ -37,6 +37,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from backends.numpy_autodiff.fitting import spread
+from backends.numpy_autodiff.holding import keep_all
 from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply
 
 _levels = itertools.count(1)
@@ -73,13 +74,16 @@ class Trace:
         What was recorded, in order; inputs are not among them.
     record : callable
         Called with every new node.
+    held : list of ndarray, or None
+        The arrays of others that nodes refer to (`backends.numpy_autodiff.holding`); None where nothing is held.
     """
 
-    __slots__ = ("level", "nodes", "record", "symbolic")
+    __slots__ = ("held", "level", "nodes", "record", "symbolic")
 
     def __init__(self, symbolic: bool = False) -> None:
         self.level = next(_levels)
         self.symbolic = symbolic
+        self.held: list[Any] | None = None
         self.nodes: list[Node] = []
         self.record: Callable[[Any], None] = self.nodes.append
 
@@ -113,8 +117,8 @@ class Node:
 
     Attributes
     ----------
-    value : ndarray, NumPy scalar or Node
-        A node of a lower level where derivatives are nested; a tuple for a call with several outputs.
+    primal : ndarray, NumPy scalar or Node
+        The value: a node of a lower level where derivatives are nested; a tuple for a call with several outputs.
     tape : Trace
     call : Call
         The primitive and the positions of its traced arguments.
@@ -123,20 +127,23 @@ class Node:
     flow : array or None
         Cotangent or tangent during a sweep; None otherwise. A cotangent may be a Python float, which stands for
         an array of it, or a `Scatter`.
+    made : int
+        In the backward style, when: an input assigned a new value later than a result has lost what the result needs.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "tape", "value")
+    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "made", "primal", "tape")
 
-    value: Any
+    primal: Any
     tape: Trace
     call: Call
     args: tuple[Any, ...]
     flow: Any
     _grad: Any
     _retained: bool
+    made: int
 
     def __init__(self, value: Any, trace: Trace) -> None:
-        self.value = value
+        self.primal = value
         self.tape = trace
         self.call = INPUT
         self.args = ()
@@ -163,8 +170,8 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         if not isinstance(owner, Node):
             return primitive.function(owner, **kwargs) if kwargs else primitive.function(owner)
         where: tuple[int, ...] = _FIRST
-        values: Sequence[Any] = (owner.value,)
-        nested = isinstance(owner.value, Node)
+        values: Sequence[Any] = (owner.primal,)
+        nested = isinstance(owner.primal, Node)
     else:
         where = _topmost(args)
         if not where:
@@ -173,7 +180,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         values = list(args)
         nested = len(where) < len(args)
         for i in where:
-            value = values[i] = args[i].value
+            value = values[i] = args[i].primal
             if isinstance(value, Node):
                 nested = True
     if nested:
@@ -183,8 +190,10 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     top = owner.tape
     if primitive.constant and not top.symbolic:
         return out
+    if top.held is not None and len(where) < len(args) and primitive.keeps:
+        args = keep_all(top.held, args)
     node = _new(owner.__class__)
-    node.value = out
+    node.primal = out
     node.tape = top
     node.call = primitive.call(where, kwargs)
     node.args = tuple(args)
@@ -218,9 +227,9 @@ bind_apply(apply)
 def _pull_pick(node: Node, g: Any) -> None:
     parent, index = node.args
     if g.__class__ is float:
-        g = spread(g, node.value)
+        g = spread(g, node.primal)
     if parent.flow is None:
-        parent.flow = [None] * len(parent.value)
+        parent.flow = [None] * len(parent.primal)
     h = parent.flow[index]
     parent.flow[index] = g if h is None else h + g
 
@@ -243,15 +252,15 @@ def _components(node: Node) -> Any:
     symbolic = node.tape.symbolic
     parts = [
         pick(node, i) if is_inexact(part) or (symbolic and hasattr(part, "dtype")) else part
-        for i, part in enumerate(node.value)
+        for i, part in enumerate(node.primal)
     ]
-    return type(node.value)._make(parts) if hasattr(node.value, "_make") else tuple(parts)
+    return type(node.primal)._make(parts) if hasattr(node.primal, "_make") else tuple(parts)
 
 
 def pick(node: Node, index: int) -> Node:
     """One output of a call with several."""
     part = _new(node.__class__)
-    part.value = node.value[index]
+    part.primal = node.primal[index]
     part.tape = node.tape
     part.call = _PICK
     part.args = (node, index)
@@ -268,14 +277,14 @@ def is_inexact(x: Any) -> bool:
 def constant(x: Any) -> Any:
     """The plain NumPy value under all levels of tracing."""
     while isinstance(x, Node):
-        x = x.value
+        x = x.primal
     return x
 
 
 def primal(x: Any) -> Any:
     """``x`` under all levels that differentiate: plain, or a node of a symbolic trace, to be computed again."""
     while isinstance(x, Node) and not x.tape.symbolic:
-        x = x.value
+        x = x.primal
     return x
 
 
@@ -336,4 +345,4 @@ def take_flow(node: Node) -> Any:
     """The cotangent or tangent gathered in a node, which is then empty again."""
     g = node.flow
     node.flow = None
-    return g.dense() if g.__class__ is Scatter else spread(g, node.value) if g.__class__ is float else g
+    return g.dense() if g.__class__ is Scatter else spread(g, node.primal) if g.__class__ is float else g

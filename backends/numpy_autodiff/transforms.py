@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.fitting import cast
+from backends.numpy_autodiff.holding import release
 from backends.numpy_autodiff.recording import Recording, differentiable
 from backends.numpy_autodiff.tracing import Node, Trace, clear, constant, consume_back, primal, pull_back, push_forward
 from backends.numpy_autodiff.trees import flatten
@@ -31,7 +32,7 @@ def _positions(argnums: Argnums) -> tuple[int, ...]:
 def _scalar_output(r: Recording) -> Any:
     """The one real scalar that a gradient can be taken of."""
     leaf = r.outputs[0] if len(r.outputs) == 1 else None
-    if isinstance(leaf, Node) and leaf.value.__class__ is np.float64:
+    if isinstance(leaf, Node) and leaf.primal.__class__ is np.float64:
         return leaf
     shape: Any = np.shape(constant(r.value(leaf))) if leaf is not None else f"a container of {len(r.outputs)}"
     if leaf is None or shape != ():
@@ -54,13 +55,18 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     where = _positions(argnums)
 
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        r = Recording(f, args, where, kwargs=kwargs, has_aux=has_aux)
-        leaf = _scalar_output(r)
-        value = r.value(leaf)
-        if value is not leaf:
-            leaf.flow = _ONE if value.__class__ is np.float64 else constant(value).dtype.type(1)
-            consume_back(r.tape.nodes)
-        found = r.input_trees(r.gradients())
+        held: list[Any] = []
+        try:
+            r = Recording(f, args, where, kwargs=kwargs, has_aux=has_aux, held=held)
+            leaf = _scalar_output(r)
+            value = r.value(leaf)
+            if value is not leaf:
+                leaf.flow = _ONE if value.__class__ is np.float64 else constant(value).dtype.type(1)
+                consume_back(r.tape.nodes)
+            found = r.input_trees(r.gradients())
+        finally:
+            if held:
+                release(held)
         gradient = found[0] if isinstance(argnums, int) else found
         return ((value, r.aux) if has_aux else value), gradient
 
@@ -94,7 +100,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
     The cotangent is shaped like the output. The pullback may be called any number of times, by any thread.
     """
-    r = Recording(f, args, range(len(args)), has_aux=has_aux)
+    r = Recording(f, args, range(len(args)), has_aux=has_aux, outlives=True)
     lock = threading.Lock()
     like = [constant(r.value(leaf)) for leaf in r.outputs]
 
@@ -111,7 +117,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
             pull_back(r.tape.nodes)
             return r.input_trees(r.gradients(given))
 
-    return (r.output_value(), pullback, r.aux) if has_aux else (r.output_value(), pullback)
+    return (r.copied_output(), pullback, r.aux) if has_aux else (r.copied_output(), pullback)
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
@@ -135,14 +141,14 @@ def _tangent(r: Recording, leaf: Any) -> Any:
 
 def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
     """``(f(*args), pushforward)``: the tangent of the output for any tangents, without computing ``f`` again."""
-    r = Recording(f, args, range(len(args)))
+    r = Recording(f, args, range(len(args)), outlives=True)
     lock = threading.Lock()
 
     def pushforward(*tangents: Any) -> Any:
         given = flatten(tuple(tangents))[0]
         with lock:
             for node, t in zip(r.inputs, given, strict=True):
-                node.flow = _direction(t, node.value, "tangent")
+                node.flow = _direction(t, node.primal, "tangent")
             try:
                 push_forward(r.tape.nodes)
                 return r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
@@ -150,7 +156,7 @@ def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
                 clear(r.tape.nodes)
                 clear(r.inputs)
 
-    return r.output_value(), pushforward
+    return r.copied_output(), pushforward
 
 
 def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Function:

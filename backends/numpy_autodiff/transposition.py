@@ -16,7 +16,7 @@ _new = object.__new__
 def lift(value: Any, trace: Trace) -> Any:
     """An input variable of ``trace``."""
     node = _new(Variable)
-    node.value = value
+    node.primal = value
     node.tape = trace
     node.call = INPUT
     node.args = ()

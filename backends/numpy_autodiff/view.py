@@ -19,7 +19,7 @@ def _recorded(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[dict[int, s
 
 
 def _form(node: Node) -> str:
-    value = constant(node.value)
+    value = constant(node.primal)
     if isinstance(value, tuple):
         return "(" + ", ".join(f"{part.dtype}{list(part.shape)}" for part in value) + ")"
     return f"{value.dtype}{list(value.shape)}"

@@ -41,12 +41,14 @@ def loop_length(op: Op) -> int:
         return 0
     if op.name == "scatter":
         return _scatter_length(op)
+    plain = isinstance(op.function, np.ufunc) and op.function.nout == 1 and not op.kwargs
+    if not plain and op.name not in _LOOP_TOTALS:
+        return 0
     vectors = {a.shape if isinstance(a, Op) else np.shape(a) for a in op.args} - {()}
     if op.name in _LOOP_TOTALS:
         fits = op.scalar and op.dtype.kind == "f" and len(vectors) == 1 and not op.kwargs
     else:
-        plain = isinstance(op.function, np.ufunc) and op.function.nout == 1 and not op.kwargs
-        fits = plain and op.dtype.kind in "fb" and vectors == {op.shape}
+        fits = op.dtype.kind in "fb" and vectors == {op.shape}
     (shape,) = vectors if len(vectors) == 1 else ((),)
     return shape[0] if fits and len(shape) == 1 and shape[0] >= SHORTEST else 0
 

@@ -172,7 +172,7 @@ def _operations(trace: _Capture, known: dict[int, Op]) -> list[Op]:
         name = _name(node.call.primitive)
         args = [_argument(a, trace, known) for a in node.args]
         _check(name, args, node.call.kwargs)
-        op = Op(name, node.call.primitive.function, args, node.call.kwargs, node.value)
+        op = Op(name, node.call.primitive.function, args, node.call.kwargs, node.primal)
         known[id(node)] = op
         ops.append(op)
     return ops

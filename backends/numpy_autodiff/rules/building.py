@@ -20,9 +20,9 @@ def _scaled(slope: Callable[..., Any]) -> Rule:
     return lambda g, ans, *args: g * slope(ans, *args)
 
 
-def both(function: Callable[..., Any], *rules: Rule, name: str = "") -> Primitive:
+def both(function: Callable[..., Any], *rules: Rule, name: str = "", keeps: bool = True) -> Primitive:
     """An elementwise function whose VJP and JVP are the same formula, as for every diagonal Jacobian."""
-    return Primitive(name or function.__name__, function, rules, rules, pointwise=True)
+    return Primitive(name or function.__name__, function, rules, rules, pointwise=True, keeps=keeps)
 
 
 def linear(name: str, function: Callable[..., Any], vjp: Rule) -> Primitive:

@@ -23,8 +23,8 @@ def _same(g: Any, *_: Any) -> Any:
     return g
 
 
-ADD: Primitive = both(np.add, _same, _same)
-SUBTRACT: Primitive = both(np.subtract, _same, _negated)
+ADD: Primitive = both(np.add, _same, _same, keeps=False)
+SUBTRACT: Primitive = both(np.subtract, _same, _negated, keeps=False)
 MULTIPLY: Primitive = both(np.multiply, lambda g, ans, x, y: g * y, lambda g, ans, x, y: g * x)
 NEGATIVE: Primitive = both(np.negative, _negated)
 

@@ -18,7 +18,7 @@ def _getitem(x: Any, index: Any) -> Any:
 
 def _pull_getitem(node: Any, g: Any) -> None:
     x, index = node.args
-    give(x, Scatter(x.value, index, spread(g, node.value) if g.__class__ is float else g), node.value)
+    give(x, Scatter(x.primal, index, spread(g, node.primal) if g.__class__ is float else g), node.primal)
 
 
 GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(x, index, g))

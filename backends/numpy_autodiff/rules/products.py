@@ -57,9 +57,9 @@ MATMUL: Primitive = Primitive(
 def _pull_matmul(node: Any, g: Any) -> None:
     """Both arguments of a product of matrices at once."""
     x, y = node.args
-    a, b = x.value, y.value
+    a, b = x.primal, y.primal
     if g.__class__ is float:
-        g = spread(g, node.value)
+        g = spread(g, node.primal)
     if len(a.shape) == 2 == len(b.shape):
         give(x, _product(g, b.T), a)
         give(y, _product(a.T, g), b)

@@ -28,10 +28,10 @@ def _sum_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False
 def _pull_sum(node: Any, g: Any) -> None:
     """A sum over everything sends one number back, which stays one until an array is needed."""
     x = node.args[0]
-    if g.__class__ is np.float64 and x.value.shape:
-        give(x, float(g), x.value)
+    if g.__class__ is np.float64 and x.primal.shape:
+        give(x, float(g), x.primal)
     else:
-        give(x, _sum_vjp(g, None, x.value), x.value)
+        give(x, _sum_vjp(g, None, x.primal), x.primal)
 
 
 SUM: Primitive = linear("sum", _sum, _sum_vjp)
@@ -56,10 +56,10 @@ def _mean_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = Fals
 
 def _pull_mean(node: Any, g: Any) -> None:
     x = node.args[0]
-    if g.__class__ is np.float64 and x.value.shape:
-        give(x, float(g) / (x.value.size or 1), x.value)
+    if g.__class__ is np.float64 and x.primal.shape:
+        give(x, float(g) / (x.primal.size or 1), x.primal)
     else:
-        give(x, _mean_vjp(g, None, x.value), x.value)
+        give(x, _mean_vjp(g, None, x.primal), x.primal)
 
 
 MEAN: Primitive = linear("mean", _mean, _mean_vjp)
