@@ -10,9 +10,89 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from harness.door import Tables
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 3, 130
+
+
+def compare(
+    f: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+    x: Any,
+    *,
+    backends: str | Sequence[str] | None = None,
+    operators: str | Sequence[str] = (),
+    dtypes: str | Sequence[str] = "float64",
+    rounds: int = 8,
+    variants: str = "",
+    threads: int = 1,
+    seed: int = 0,
+    timeout: float = 60.0,
+    out: str | pathlib.Path | None = None,
+) -> Tables:
+    """Compute, check and time the derivatives of a function on several backends.
+
+    Parameters
+    ----------
+    f
+        ``f(x, xp)``, or ``f(x, y, xp)``, of array API names: differentiated in all parameters without a default. Or a
+        dictionary from backend to a function of that framework's own arrays, such as ``{"torch": f, "jax": g}``.
+    x
+        The point: an array of floats, a tuple of one for each parameter, or a dictionary by parameter.
+    backends
+        ``name[:variant][@PYTHON]`` or paths of files; by default numpy, torch, tensorflow and jax, or those of ``f``.
+    operators
+        Names such as ``"gradient"``; by default all that a function with such a value has.
+    dtypes
+        ``"float64"``, ``"float32"`` or both.
+    rounds
+        Timing rounds; 0 judges without timing, fewer than 8 give no verdict on speed.
+    variants
+        ``"all"`` adds every variant of the backends.
+    threads
+        Threads of each worker process.
+    seed
+        Of directions, and of the second point, at which functions are prepared.
+    timeout
+        Seconds for one cell.
+    out
+        Folder in which the run's CSV files are kept; they are not by default.
+
+    Returns
+    -------
+    harness.door.Tables
+        Table name -> data frame: ``tables.cells``, ``tables.timings``, ``tables.checks``, ... Shown, it is the summary.
+
+    Raises
+    ------
+    ValueError
+        If the function cannot be evaluated at the point in plain NumPy, or something asked for does not exist.
+
+    Warns
+    -----
+    UserWarning
+        If the function cannot be sent to a worker process, with the reason: it is then computed in this one.
+    """
+    from harness import door
+
+    return door.compare(
+        f,
+        x,
+        backends=backends,
+        operators=operators,
+        dtypes=dtypes,
+        rounds=rounds,
+        variants=variants,
+        threads=threads,
+        seed=seed,
+        timeout=timeout,
+        out=out,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ value_and_gradient  none                     ``(value, tuple of gradients)``
 jvp                 one tangent per argnum   tangent of the output
 vjp                 one cotangent            tuple of cotangents of the inputs
 jacobian            none                     tuple of arrays ``f.shape + x_i.shape``
+sparse_jacobian     none                     tuple of vectors: the entries of each pattern, in CSR order
 hvp                 one tangent per argnum   tuple: the rows of ``H t``, shaped like ``x_i``
 hessian             none                     tuple of tuples of ``x_i.shape + x_j.shape``
 step                none                     tuple: parameters after one optimizer update
@@ -41,6 +42,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.sparsity import Compression, Pattern
 from vocabulary import How, Operator, Optimizer
 
 Var = Any
@@ -53,14 +55,17 @@ class Unsupported(Exception):  # noqa: N818 - a capability that is absent, not a
 
 @dataclass(frozen=True)
 class Objective:
-    """A problem's function bound to one backend's namespace, with its closed forms.
+    """A problem's function bound to one backend's namespace, with its closed forms and patterns.
 
     Backends call ``function``; only the ``manual`` backend, which has no differentiation of its
     own, reads ``closed_forms``: NumPy callables with the signature of the prepared callable.
+    ``patterns`` say where the Jacobian may be non-zero, one for each differentiated input (rows are entries of the
+    output, columns those of the input, both in C order); ``sparse_jacobian`` needs them.
     """
 
     function: Function
     closed_forms: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
+    patterns: tuple[Pattern, ...] = ()
 
     def __call__(self, *args: Var) -> Var:
         return self.function(*args)
@@ -204,6 +209,20 @@ class Backend(abc.ABC):
         gradient: Function = self.grad(f)
         return gradient
 
+    @final
+    def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
+        """The function that a user wrote for this backend, by ``spec`` or ``name``; else the ``neutral`` one.
+
+        Raises
+        ------
+        Unsupported
+            If there is neither.
+        """
+        found = native.get(self.spec, native.get(self.name, neutral))
+        if found is None:
+            raise Unsupported(f"OBJECTIVES has no function for {self.name}: add one under {self.name!r}")
+        return found
+
     @abc.abstractmethod
     def block(self, out: Any) -> Any:
         """Return ``out`` once it is really computed."""
@@ -241,6 +260,17 @@ class Backend(abc.ABC):
         if operator in self.native:
             return self._native(operator, f, args, tuple(argnums), directions)
         return derive(self, operator, f, args, tuple(argnums), directions, optimizer)
+
+    def compressed(
+        self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression
+    ) -> Callable[..., Any]:
+        """``sparse_jacobian``: the products of ``plan``, and the entries read from them.
+
+        Derived: one product after the other. An adapter whose framework takes them all at once overrides it.
+        """
+        from backends.derived import one_by_one
+
+        return one_by_one(self, f, args, argnums, plan)
 
     @final
     def how(self, operator: Operator) -> How:

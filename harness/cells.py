@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends import PLAIN
+from backends import PLAIN, Pattern
+from harness.point import nearby
+from harness.sparsity import patterns
 from problems import Inputs, Problem
 from vocabulary import Operator, Optimizer
 
@@ -69,6 +72,11 @@ class Case:
     directions: tuple[Array, ...]
     optimizer: Optimizer
 
+    @functools.cached_property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Where the Jacobian may be non-zero, for each differentiated input."""
+        return patterns(self.problem, self.inputs)
+
 
 def objective_value(problem: Problem, inputs: Inputs) -> Array:
     """The problem's objective in plain NumPy, in the dtype of the inputs."""
@@ -79,9 +87,17 @@ def build_case(problem: Problem, size: str, dtype: str, operator: Operator, seed
     """Draw inputs and directions from ``seed``, rounded to ``dtype`` but held in float64."""
     inputs = rounded(problem.inputs(np.random.default_rng(seed), problem.sizes[size]), dtype)
     directions = _directions(problem, operator, inputs, _stream(problem.name, size, operator, seed))
-    optimizer = next((d.optimizer for d in problem.descent.values()), DEFAULT_OPTIMIZER)
     rounded_directions = tuple(_round(t, dtype) for t in directions)
-    return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, optimizer)
+    return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, _optimizer(problem))
+
+
+def elsewhere(case: Case) -> Case:
+    """The same case at another point, with other directions: where a function is prepared before it is used here."""
+    found = build_case(case.problem, case.size, case.dtype, case.operator, case.seed + 1)
+    if not case.problem.fixed:
+        return found
+    rng = np.random.default_rng(case.seed + 1)
+    return replace(found, inputs=rounded(nearby(case.problem, case.inputs, rng), case.dtype))
 
 
 def rounded(inputs: Inputs, dtype: str) -> Inputs:
@@ -103,6 +119,10 @@ def leaves(result: Any) -> tuple[Any, ...]:
     if isinstance(result, (tuple, list)):
         return tuple(leaf for part in result for leaf in leaves(part))
     return (result,)
+
+
+def _optimizer(problem: Problem) -> Optimizer:
+    return next((d.optimizer for d in problem.descent.values()), DEFAULT_OPTIMIZER)
 
 
 def _round(array: Array, dtype: str) -> Array:
@@ -128,3 +148,27 @@ def _directions(problem: Problem, operator: Operator, inputs: Inputs, rng: np.ra
         shapes = []
     for shape in shapes:
         yield rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape)
+
+
+def sent(case: Case) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Inputs and directions of a case, for a process that cannot draw the same."""
+    return case.inputs.arrays, case.directions
+
+
+def received(
+    problem: Problem, size: str, dtype: str, operator: Operator, seed: int, numbers: Sequence[Sequence[Array]]
+) -> Case:
+    """The case of which another process `sent` the numbers."""
+    arrays, directions = map(tuple, numbers)
+    drawn = problem.inputs(np.random.default_rng(seed), problem.sizes[size])
+    n = len(drawn.differentiated)
+    return Case(
+        problem,
+        size,
+        dtype,
+        operator,
+        seed,
+        Inputs(arrays[:n], arrays[n:], drawn.static),
+        directions,
+        _optimizer(problem),
+    )

@@ -8,13 +8,12 @@ import pathlib
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
 
 from harness import protocol
-from harness.environment import worker_environment
+from harness.interpreters import Interpreter, launch
 from vocabulary import Status
 
 #: A worker that has not answered a polite end of its requests by then is killed.
@@ -46,6 +45,8 @@ class WorkerClient:
         The backend that it serves unless a request names another, ``name[:variant]``.
     threads
         Threads it may use.
+    interpreter
+        The Python that it runs under, if not this one.
 
     Raises
     ------
@@ -53,11 +54,12 @@ class WorkerClient:
         If the system has no process, memory or temporary file for it.
     """
 
-    def __init__(self, spec: str, threads: int) -> None:
+    def __init__(self, spec: str, threads: int, interpreter: Interpreter | None = None) -> None:
         self.spec = spec
+        self._held = contextlib.ExitStack()
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-            self._process = self._started(threads)
+            self._process = self._started(*self._held.enter_context(launch(interpreter, threads)))
             self._guard = self._guarded()
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
@@ -65,18 +67,19 @@ class WorkerClient:
         self._last_id = 0
         self._paused = False
 
-    def _started(self, threads: int) -> subprocess.Popen[bytes]:
+    def _started(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.worker", str(threads)],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=worker_environment(threads),
+                env=environment,
                 start_new_session=True,
             )
         except OSError:
             self._stderr.close()
+            self._held.close()
             raise
 
     def _guarded(self) -> subprocess.Popen[bytes]:
@@ -91,6 +94,7 @@ class WorkerClient:
         except OSError:
             self._kill()
             self._stderr.close()
+            self._held.close()
             raise
 
     def request(self, verb: str, deadline_s: float, backend: str = "", **params: Any) -> dict[str, Any]:
@@ -141,6 +145,7 @@ class WorkerClient:
             self._process.wait(_GRACE_S)
         self._kill()
         self._stderr.close()
+        self._held.close()
         # A line tells the guard that there is nothing to end any more.
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._guard.communicate(b"\n", _GRACE_S)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import backends
 import problems
+from backends import Backend
+from harness import interpreters
 from harness.cells import Cell
+from harness.interpreters import Interpreter, InterpreterError, split
+from harness.point import described
 from problems import Problem
 from vocabulary import DTYPES, SUITES, Operator
 
 DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+#: Systems to compare with that nobody asked for by name; run with every variant of the default backends.
+PEERS = ("autograd",)
 
 
 class PlanError(ValueError):
@@ -27,7 +34,10 @@ class Plan:
     sources
         Problem name -> the name or path that `problems.load` finds it by.
     adapters
-        Backend, ``name[:variant]`` -> what `backends.load` finds it by: the same, or a user's path.
+        Backend, ``name[@label][:variant]`` -> what `backends.load` finds it by: the same without the label, or a
+        user's path.
+    interpreters
+        The Python of those backends that do not run under this one.
     """
 
     problems: tuple[Problem, ...]
@@ -35,6 +45,12 @@ class Plan:
     cells: tuple[Cell, ...]
     adapters: dict[str, str]
     seed: int
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """``distribution@label`` -> version, of the other interpreters."""
+        return {f"{n}@{i.label}": v for i in self.interpreters.values() for n, v in sorted(i.versions.items())}
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -50,11 +66,11 @@ def plan(
     sizes: Sequence[str] = ("small",),
     seed: int = 0,
     suites: Sequence[str] = (),
+    every_variant: bool = False,
 ) -> Plan:
-    """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
+    """What a run of these problems does: `plan_of` them.
 
-    Names and suites add up; without either it is the suite ``classic``. Empty ``operators`` are all that each
-    problem has. A problem without one of the ``sizes`` is left out at that size.
+    Names and suites add up; without either it is the suite ``classic``.
 
     Raises
     ------
@@ -62,7 +78,33 @@ def plan(
         If a problem, suite, backend, variant, operator, dtype or size does not exist.
     """
     found, sources = chosen(names, suites)
-    adapters = _adapters(specs)
+    return plan_of(found, sources, specs, operators, dtypes, sizes, seed, every_variant)
+
+
+def plan_of(
+    found: Sequence[Problem],
+    sources: Mapping[str, str],
+    specs: Sequence[str] = DEFAULT_BACKENDS,
+    operators: Sequence[str] = (),
+    dtypes: Sequence[str] = ("float64",),
+    sizes: Sequence[str] = ("small",),
+    seed: int = 0,
+    every_variant: bool = False,
+) -> Plan:
+    """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
+
+    Empty ``operators`` are all that each problem has. A problem without one of the ``sizes`` is left out at that
+    size. ``every_variant`` adds the variants of each backend, and to the default backends the peers that are
+    installed. Of problems that have functions for single frameworks only, those are the default backends.
+
+    Raises
+    ------
+    PlanError
+        If a backend, variant, operator, dtype or size does not exist.
+    """
+    if tuple(specs) == DEFAULT_BACKENDS and all(problem.objective is None for problem in found):
+        specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
+    adapters, foreign = _adapters(with_variants(specs) if every_variant else specs)
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
     _known("size", sizes, list(dict.fromkeys(size for problem in found for size in problem.sizes)))
@@ -78,7 +120,7 @@ def plan(
     if not cells:
         names_found = ", ".join(p.name for p in found)
         raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has")
-    return Plan(tuple(found), sources, tuple(cells), adapters, seed)
+    return Plan(tuple(found), dict(sources), tuple(cells), adapters, seed, foreign)
 
 
 def chosen(names: Sequence[str] = (), suites: Sequence[str] = ()) -> tuple[list[Problem], dict[str, str]]:
@@ -94,7 +136,7 @@ def chosen(names: Sequence[str] = (), suites: Sequence[str] = ()) -> tuple[list[
     sources: dict[str, str] = {}
     try:
         for name in (*_members(suites if names or suites else ("classic",)), *names):
-            for problem in problems.load(name):
+            for problem in map(described, problems.load(name)):
                 found[problem.name], sources[problem.name] = problem, name
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
@@ -105,16 +147,60 @@ def _members(suites: Sequence[str]) -> list[str]:
     return [p.name for p in problems.available().values() if "all" in suites or p.suites & set(suites)]
 
 
-def _adapters(specs: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for spec in dict.fromkeys(specs):
-        try:
-            name = backends.load(spec).spec
-        except ValueError as error:
-            raise PlanError(str(error)) from error
-        if found.setdefault(name, spec) != spec:
-            raise PlanError(f"got two backends named {name!r}, {found[name]} and {spec}: rename one")
+def with_variants(specs: Sequence[str]) -> list[str]:
+    """Each backend with all its variants; with the default backends also the peers that are installed.
+
+    Raises
+    ------
+    PlanError
+        If a backend does not exist.
+    """
+    peers = [p for p in PEERS if tuple(specs) == DEFAULT_BACKENDS and not backends.missing(backends.load(p))]
+    found = []
+    for spec in (*specs, *peers):
+        text, python = split(spec)
+        adapter, name = _loaded(text), text.partition(":")[0]
+        if adapter.variant:
+            found.append(spec)
+            continue
+        variants = (f"{name}:{variant}" if variant else name for variant in adapter.variants)
+        found += [f"{variant}@{python}" if python else variant for variant in variants]
     return found
+
+
+def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpreter]]:
+    """What each backend is loaded by, and the Python of those that have another."""
+    found: dict[str, str] = {}
+    written: dict[str, str] = {}
+    elsewhere: dict[str, Interpreter] = {}
+    for spec in dict.fromkeys(specs):
+        text, python = split(spec)
+        adapter = _loaded(text)
+        interpreter = _interpreter(python, adapter.requires) if python else None
+        label = f"@{interpreter.label}" if interpreter else ""
+        name = f"{adapter.name}{label}" + (f":{adapter.variant}" if adapter.variant else "")
+        if written.setdefault(name, spec) != spec:
+            how = "write @LABEL=PATH for one" if python else "rename one"
+            raise PlanError(f"got two backends named {name!r}, {written[name]} and {spec}: {how}")
+        found[name] = text
+        if interpreter:
+            elsewhere[name] = interpreter
+    return found, elsewhere
+
+
+@functools.cache
+def _interpreter(python: str, requires: tuple[str, ...]) -> Interpreter:
+    try:
+        return interpreters.found(python, requires)
+    except InterpreterError as error:
+        raise PlanError(str(error)) from error
+
+
+def _loaded(text: str) -> Backend:
+    try:
+        return backends.load(text)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
 
 
 def _operators(problem: Problem, wanted: Iterable[str]) -> list[Operator]:

@@ -35,7 +35,7 @@ class Pool:
         self._clients: dict[str, WorkerClient] = {}
         self._opened: set[str] = set()
         self._refused: dict[str, WorkerError] = {}
-        self._adapters = plan.adapters
+        self._adapters, self._interpreters = plan.adapters, plan.interpreters
         self._starts = dict.fromkeys(plan.specs, 0)
         self._deaths = dict.fromkeys(plan.specs, 0)
 
@@ -60,7 +60,8 @@ class Pool:
     close = restart
 
     def _process(self, spec: str) -> str:
-        return _SHARED if self.settings.isolate == Isolate.NONE else spec
+        shared = self.settings.isolate == Isolate.NONE and spec not in self._interpreters
+        return _SHARED if shared else spec
 
     def _only(self, running: WorkerClient) -> None:
         """Stop the idle workers: above one thread OpenBLAS spins for a tenth of a second after its last call."""
@@ -77,7 +78,8 @@ class Pool:
         return self._clients[self._process(spec)]
 
     def _open(self, spec: str) -> None:
-        absent = backends.missing(backends.load(self._adapters[spec]))
+        adapter, interpreter = backends.load(self._adapters[spec]), self._interpreters.get(spec)
+        absent = interpreter.missing(adapter.requires) if interpreter else backends.missing(adapter)
         if absent:
             reason = f"not installed: {', '.join(absent)}"
             self._refused[spec] = WorkerError(Status.NOT_INSTALLED, reason)
@@ -87,7 +89,7 @@ class Pool:
             raise self._refused[spec]
         name = self._process(spec)
         if name not in self._clients:
-            self._clients[name] = WorkerClient(self._adapters[spec], self.settings.threads)
+            self._clients[name] = WorkerClient(self._adapters[spec], self.settings.threads, interpreter)
         client = self._clients[name]
         if self.settings.threads > 1:
             self._only(client)

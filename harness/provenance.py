@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness import environment
 from harness.environment import ROOT
-from harness.tables import Run, TableError
+from harness.plan import Plan
+from harness.settings import Settings
+from harness.tables import SCHEMA_VERSION, Run, TableError
 
 #: A host's name and memory are left out: containers get new names, and virtual machines lose a few pages.
 MACHINE = ("cpu_model", "cpu_count", "os", "python")
@@ -29,6 +33,23 @@ def code_digest(given: Iterable[str]) -> str:
     for path in [*sorted(rooms), ROOT / "vocabulary.py", *own]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
+    """The row of ``runs.csv`` of a run that begins now, without its id."""
+    return Run(
+        run_id="",
+        schema_version=SCHEMA_VERSION,
+        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=command,
+        git_commit=environment.git_commit(),
+        code=code_digest((*planned.sources.values(), *planned.adapters.values())),
+        seed=planned.seed,
+        threads=settings.threads,
+        rounds=settings.rounds,
+        versions=json.dumps({**environment.versions(), **planned.versions}),
+        **environment.machine(),  # type: ignore[arg-type]
+    )
 
 
 def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:

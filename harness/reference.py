@@ -108,7 +108,7 @@ def _closed_form(case: Case) -> Reference | None:
 
     kinds = ["closed_form"] * len(evaluate(case.inputs, case.directions))
     if case.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and Operator.VALUE not in case.problem.reference:
-        kinds[0] = "extended_precision"
+        kinds[0] = f"backend:{case.problem.stand_in}" if case.problem.stand_in else "extended_precision"
     return _evaluated(case, evaluate, kinds)
 
 
@@ -125,7 +125,7 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
         args, given = [backend.to_var(a) for a in inputs.arrays], [backend.to_var(a) for a in directions]
         run = backend.prepare(
             case.operator,
-            Objective(function),
+            Objective(function, patterns=case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()),
             args,
             argnums=range(len(inputs.differentiated)),
             directions=given,

@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from harness import check
-from harness.cells import Case, Cell, build_case, objective_value
+from harness.cells import Case, Cell, build_case, elsewhere, objective_value, sent
 from harness.client import WorkerError
 from harness.descending import first_descent
 from harness.environment import THREADS_TOLERANCE
+from harness.layout import refusal
+from harness.measure import CONTENDED
+from harness.in_process import Here
 from harness.pace import Budget, Pace, go_around
 from harness.plan import Plan
 from harness.pool import Pool
@@ -31,9 +34,6 @@ from harness.store import RunFolder
 from harness.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from problems import Problem
 from vocabulary import Operator, Phase, Status
-
-#: More of the visits' time than this spent waiting for a processor is flagged.
-_CONTENDED = 0.05
 
 
 @dataclass
@@ -71,6 +71,8 @@ class Runner:
         What is run, how, and where it is kept.
     tell
         Called with the row of each cell after each launch, for progress.
+    pool
+        What computes; by default worker processes.
 
     Attributes
     ----------
@@ -79,10 +81,15 @@ class Runner:
     """
 
     def __init__(
-        self, plan: Plan, settings: Settings, folder: RunFolder, tell: Callable[[CellRow], None] = lambda _: None
+        self,
+        plan: Plan,
+        settings: Settings,
+        folder: RunFolder,
+        tell: Callable[[CellRow], None] = lambda _: None,
+        pool: Pool | Here | None = None,
     ) -> None:
         self.plan, self.settings, self.folder, self.tell = plan, settings, folder, tell
-        self.pool = Pool(plan, settings, folder)
+        self.pool = pool or Pool(plan, settings, folder)
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
         self.measured_s = 0.0
@@ -125,6 +132,10 @@ class Runner:
         try:
             case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
             blanks = [blank(cell, case) for cell in cells]
+            too_large = refusal(case)
+            if too_large:
+                rows = [replace(row, status=Status.UNSUPPORTED, message=too_large) for row in blanks]
+                return _Group([_Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
             judge = check.Judge(case)
         except Exception as error:  # a user's code: whatever it raises costs its own cells only
             message = f"in plain NumPy, before any backend: {type(error).__name__}: {_line(error)}"
@@ -195,7 +206,16 @@ class Runner:
             "operator": cell.operator,
             "seed": self.plan.seed,
             "memory": memory,
+            "numbers": self._numbers(cell),
         }
+
+    def _numbers(self, cell: Cell) -> tuple[Any, ...]:
+        """Both points of a cell, where its worker may not find the same ones: they are then sent."""
+        problem = self.problems[cell.problem]
+        if not (problem.fixed or cell.spec in self.plan.interpreters):
+            return ()
+        case = build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed)
+        return sent(case), sent(elsewhere(case))
 
     def _time(self, group: _Group, right: list[_Progress]) -> None:
         """Rounds around the backends within this group's share of the budget; one that fails leaves the round."""
@@ -271,7 +291,9 @@ class Runner:
                 )
             except WorkerError:
                 continue
-            self.folder.add({"questions": [QuestionRow(**answer) for answer in found["answers"]]}, done=piece)
+            # A worker does not know under which label its interpreter stands in the tables.
+            answers = [QuestionRow(**{**answer, "backend": spec}) for answer in found["answers"]]
+            self.folder.add({"questions": answers}, done=piece)
 
 
 def _phases(launch: int) -> Callable[[_Progress, dict[str, Any]], None]:
@@ -288,7 +310,7 @@ def _flagged(p: _Progress) -> CellRow:
     """The row with what is to be known about its timings."""
     flags, rounds = set(p.flags), _rounds(p.samples)
     if rounds:
-        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": p.waited_s > _CONTENDED * p.visited_s}
+        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": p.waited_s > CONTENDED * p.visited_s}
         flags |= {name for name, holds in tests.items() if holds}
     return replace(p.row, flags=" ".join(sorted(flags)))
 

@@ -26,7 +26,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from harness import measure, protocol
-from harness.cells import Case, build_case, cast, leaves
+from harness.cells import Case, build_case, cast, elsewhere, leaves, received
 from harness.environment import active_threads, effective_threads, limit_affinity
 from vocabulary import Operator, Status
 
@@ -57,19 +57,30 @@ class Worker:
         return {"seconds": seconds, "threads": threads, "threads_active": active, "versions": versions}
 
     def cell(
-        self, source: str, problem: str, size: str, dtype: str, operator: str, seed: int, memory: bool = False
+        self,
+        source: str,
+        problem: str,
+        size: str,
+        dtype: str,
+        operator: str,
+        seed: int,
+        memory: bool = False,
+        numbers: Sequence[Any] = (),
     ) -> dict[str, Any]:
-        """Prepare at the inputs of another seed, then call at the inputs of this one."""
-        case, other = (
-            build_case(self._problem(source, problem), size, dtype, Operator(operator), s) for s in (seed, seed + 1)
-        )
+        """Prepare at one point, then call at another; ``numbers`` are both, where they cannot be drawn here."""
+        found, key = self._problem(source, problem), (size, dtype, Operator(operator), seed)
+        if numbers:
+            case, other = (received(found, *key, point) for point in numbers)
+        else:
+            case = build_case(found, *key)
+            other = elsewhere(case)
         run, prepare_s = self._prepare(case, other)
         args = self._vars((*case.inputs.arrays, *case.directions), dtype)
         start = time.perf_counter()
         first = self.backend.block(run(*args))
         first_call_s = time.perf_counter() - start
         self.timed = measure.Timed(run, args, self.backend.block)
-        self.objective_code = _code_of(case.problem.objective)
+        self.objective_code = _code_of(case.problem.function(self.backend, case.inputs.static))
         result = self._numpy(first)
         self.calls_per_evaluation, again = self._counted()
         return {
@@ -187,7 +198,8 @@ class Worker:
         from problems.closed_forms import complete
 
         function = case.problem.function(self.backend, case.inputs.static)
-        objective = Objective(function, complete(case.problem, case.inputs, case.optimizer, PLAIN))
+        patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
+        objective = Objective(function, complete(case.problem, case.inputs, case.optimizer, PLAIN), patterns)
         args = self._vars(other.inputs.arrays, case.dtype)
         directions = self._vars(other.directions, case.dtype)
         start = time.perf_counter()
@@ -247,9 +259,9 @@ def serve(requests: TextIO, responses: TextIO) -> None:
     workers: dict[str, Worker] = {}
     for line in requests:
         request = protocol.decode(line)
-        answer = _answer(workers, request)
+        found = _answer(workers, request)
         try:
-            text = protocol.encode({"id": request["id"], **answer})
+            text = protocol.encode({"id": request["id"], **found})
         except Exception as error:
             text = protocol.encode({"id": request["id"], **_failure(error)})
         responses.write(text + "\n")
@@ -257,11 +269,19 @@ def serve(requests: TextIO, responses: TextIO) -> None:
 
 
 def _answer(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str, Any]:
+    spec = request["backend"]
     try:
-        verb, spec = _VERBS[request["verb"]], request["backend"]
         if spec not in workers:
             workers[spec] = Worker(spec)
-        return {"ok": verb(workers[spec], **request["params"])}
+    except Exception as error:
+        return _failure(error)
+    return answer(workers[spec], request["verb"], request["params"])
+
+
+def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a verb gives, under ``ok``, or the status and message of its failure."""
+    try:
+        return {"ok": _VERBS[verb](worker, **params)}
     except Exception as error:
         return _failure(error)
 
@@ -273,7 +293,7 @@ def _failure(error: Exception) -> dict[str, Any]:
     if isinstance(error, Unsupported):
         return {"status": Status.UNSUPPORTED, "message": words}
     status = Status.OUT_OF_MEMORY if isinstance(error, MemoryError) or _MEMORY.search(words) else Status.ERROR
-    traceback.print_exception(error)
+    traceback.print_exception(type(error), error, error.__traceback__)
     return {"status": status, "message": f"{type(error).__name__}: {words}"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -16,9 +16,13 @@ from vocabulary import Operator, Optimizer
 Array = NDArray[Any]
 
 #: What can be asked of a function with a scalar value.
-SCALAR = frozenset(set(Operator) - {Operator.STEP})
+SCALAR = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
 #: What can be asked of a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
+
+
+class ProblemError(ValueError):
+    """There is no such problem, or its file is broken; the message says what to do."""
 
 
 class Tools(Protocol):
@@ -30,9 +34,20 @@ class Tools(Protocol):
     @property
     def xp(self) -> Any: ...
 
+    def implementation(
+        self, native: Mapping[str, Callable[..., Any]], neutral: Callable[..., Any] | None
+    ) -> Callable[..., Any]:
+        """Which of the functions that users wrote for single frameworks is meant here; ``neutral`` if none is."""
+        ...
+
 
 class _NumpyAlone:
     xp = np
+
+    def implementation(
+        self, native: Mapping[str, Callable[..., Any]], neutral: Callable[..., Any] | None
+    ) -> Callable[..., Any]:
+        return neutral or native["numpy"]
 
 
 #: Enough for an objective that uses nothing but ``xp``.
@@ -223,6 +238,7 @@ class Problem:
         Closed forms in NumPy: ``closed(*differentiated, *data, **static)``. ``gradient`` gives one array
         per differentiated input (a bare array where there is one), ``jacobian`` and ``hessian`` likewise. Where a
         Hessian is too large, ``hvp`` takes its tangents after the data.
+        ``sparse_jacobian`` gives the entries of the ``pattern`` in CSR order, one vector per differentiated input.
     descent
         How it is minimised, by variant name; the first is the default.
     tolerance
@@ -231,6 +247,9 @@ class Problem:
         Applied to derivatives before comparing, where frameworks differ by a convention.
     suites
         The suites this problem belongs to, of `vocabulary.SUITES`.
+    pattern
+        Where the Jacobian may be non-zero, for ``sparse_jacobian``: from the inputs to one pair ``(rows, columns)`` for
+        each differentiated input, indices into the flat output and the flat input, in any order. `None`: detected.
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
         ``while_loop`` and ``derivative`` as `backends.interface.Backend` describes them.
@@ -241,6 +260,11 @@ class Problem:
         How public instance files of this problem are found and read.
     files
         Size name -> instance file: the user's, found by `problems.with_data`.
+    fixed
+        ``inputs`` gives one point whatever it draws; the function is then prepared at a point close to it.
+    native
+        Backend, ``name`` or ``name:variant``, -> the same function of that framework's own arrays, in place of
+        ``objective``, which may then be `None`.
     """
 
     name: str
@@ -248,7 +272,7 @@ class Problem:
     source: str
     sizes: Mapping[str, int]
     inputs: Callable[[np.random.Generator, int], Inputs]
-    objective: Callable[..., Any]
+    objective: Callable[..., Any] | None
     operators: frozenset[Operator] = SCALAR
     reference: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
     descent: Mapping[str, Descent] = field(default_factory=dict)
@@ -257,9 +281,12 @@ class Problem:
     questions: tuple[Question, ...] = ()
     suites: frozenset[str] = frozenset({"classic"})
     uses: tuple[str, ...] = ()
+    pattern: Callable[[Inputs], Sequence[tuple[Array, Array]]] | None = None
     optimum: Callable[[int], Optimum] | None = None
     instances: Instances | None = None
     files: Mapping[str, pathlib.Path] = field(default_factory=dict)
+    fixed: bool = False
+    native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property
     def size_names(self) -> tuple[str, ...]:
@@ -273,7 +300,18 @@ class Problem:
             return self.instances.read(self.files[size])
         return self.inputs(np.random.default_rng(seed), self.sizes[size])
 
+    @property
+    def stand_in(self) -> str:
+        """The backend whose native function stands in for a NumPy one; empty where there is one."""
+        return "" if self.objective is not None or "numpy" in self.native else next(iter(self.native))
+
     def function(self, tools: Tools, static: Mapping[str, Any]) -> Callable[..., Any]:
         """The objective of its arrays alone, in the namespace of ``tools``."""
-        used = {name: getattr(tools, name) for name in self.uses}
-        return partial(self.objective, xp=tools.xp, **used, **static)
+        neutral = None
+        if self.objective is not None:
+            used = {name: getattr(tools, name) for name in self.uses}
+            neutral = partial(self.objective, xp=tools.xp, **used, **static)
+        if not self.native:
+            assert neutral is not None, "a problem has an objective or native ones"
+            return neutral
+        return tools.implementation(self.native, neutral)

@@ -65,7 +65,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(args: list[str], words: str
         ("def f(:\n", "SyntaxError"),
         ("import nosuchmodule\n", "ModuleNotFoundError"),
         ("PROBLEM = 3\n", "define PROBLEM"),
-        ("x = 1\n", "define PROBLEM"),
+        ("x = 1\n", "define objective(x, xp)"),
         ("1 / 0\n", "ZeroDivisionError"),
     ],
 )

@@ -1,0 +1,163 @@
+"""The door from Python: compare a function of one's own, without a file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import keyword
+import pathlib
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from harness import sending, summary
+from harness.in_process import Here
+from harness.plan import DEFAULT_BACKENDS, Plan, plan, plan_of
+from harness.point import described
+from harness.provenance import recorded_now
+from harness.runner import Runner
+from harness.settings import Settings
+from harness.store import RunFolder
+from harness.tables import read_all
+from problems import Problem, problem_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WIDTH = 80
+_HTML = '<pre style="line-height: 1.25; white-space: pre; font-family: monospace">{code}</pre>'
+
+
+class Tables(Mapping[str, "pd.DataFrame"]):
+    """The tables of a run: ``tables["cells"]`` or ``tables.cells``; shown, they are their summary.
+
+    Parameters
+    ----------
+    frames
+        Table name -> data frame; ``results/README.md`` documents every column.
+    folder
+        Where the CSV files are, if they were kept.
+    in_process
+        Why the function was not computed in worker processes; empty where it was.
+    """
+
+    def __init__(
+        self, frames: Mapping[str, pd.DataFrame], folder: pathlib.Path | None, in_process: str, text: str, html: str
+    ) -> None:
+        self._frames = dict(frames)
+        self.folder = folder
+        self.in_process = in_process
+        self._text, self._html = text, html
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._frames[name]
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name.startswith("_") or name not in self._frames:
+            raise AttributeError(f"got {name!r}, expected one of: {', '.join(self.__dict__.get('_frames', ()))}")
+        return self._frames[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._frames]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
+def compare(
+    f: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+    x: Any,
+    *,
+    backends: str | Sequence[str] | None,
+    operators: str | Sequence[str],
+    dtypes: str | Sequence[str],
+    rounds: int,
+    variants: str,
+    threads: int,
+    seed: int,
+    timeout: float,
+    out: str | pathlib.Path | None,
+) -> Tables:
+    """See `compare.compare`."""
+    if variants not in ("", "all"):
+        raise ValueError(f"got variants {variants!r}, expected 'all' or ''")
+    problem = _problem(f, x)
+    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), _several(dtypes), seed, variants == "all")
+    settings = Settings(rounds=rounds, threads=threads, timeout_s=timeout)
+    with contextlib.ExitStack() as held:
+        folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
+        planned, why = _planned(problem, f, folder, *what)
+        if why:
+            words = f"{problem.name} is computed in this process, with less isolation and no deadlines: {why}"
+            warnings.warn(words, stacklevel=3)
+        command = f"compare.compare({problem.name})" + (f" in this process: {why}" if why else "")
+        return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
+
+
+def _problem(f: Any, x: Any) -> Problem:
+    """What is compared; the inputs of a tuple are several, anything else is one."""
+    native, objective = (dict(f), None) if isinstance(f, Mapping) else ({}, f)
+    if not native and not callable(f):
+        raise ValueError(f"got {type(f).__name__} to compare, expected a function f(x, xp) or {{'torch': f, 'jax': g}}")
+    first = next(iter(native.values()), f)
+    name = str(getattr(first, "__name__", type(first).__name__))
+    if not name.isidentifier() or keyword.iskeyword(name):
+        name = "function"
+    values = x if isinstance(x, Mapping) else {"INPUTS": x if isinstance(x, tuple) else (x,)}
+    return problem_of(name, objective, native, values, "compare()")
+
+
+def _planned(
+    problem: Problem,
+    f: Any,
+    folder: pathlib.Path,
+    specs: Sequence[str],
+    operators: Sequence[str],
+    dtypes: Sequence[str],
+    seed: int,
+    every_variant: bool,
+) -> tuple[Plan, str]:
+    """What is to be done, and why it cannot be done by workers, if so."""
+    objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
+    inputs = problem.inputs(np.random.default_rng(seed), 0).differentiated
+    rest = (specs, operators, dtypes, ("small",), seed)
+    try:
+        path = sending.write(folder, problem.name, objective, native, inputs)
+    except sending.NotSendable as error:
+        found = described(problem)
+        return plan_of([found], {found.name: found.name}, *rest, every_variant=every_variant), str(error)
+    return plan([str(path)], *rest, every_variant=every_variant), ""
+
+
+def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:
+    folder = RunFolder(out)
+    try:
+        folder.add({"runs": [replace(recorded_now(command, planned, settings), run_id=folder.run_id)]})
+        Runner(planned, settings, folder, pool=Here(planned, folder) if why else None).run()
+    finally:
+        folder.close()
+    console = Console(
+        file=io.StringIO(), width=_WIDTH, record=True, highlight=False, markup=False, emoji=False, force_terminal=True
+    )
+    summary.show(folder.path, console)
+    html = console.export_html(inline_styles=True, code_format=_HTML, clear=False)
+    text = "\n".join(line.rstrip() for line in console.export_text(clear=False).splitlines())
+    return Tables(read_all(folder.path), folder.path if kept else None, why, text, html)
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,0 +1,284 @@
+"""A function of the caller's, written as a problem file that workers can load.
+
+A function is sent in one of two ways. One that stands in a module is imported from there by its qualified name. Any
+other (of the script that runs, of a notebook, a lambda) is written as source text, with the values that its names
+had: modules are imported, plain data and arrays are written down, functions are sent the same way. What is left
+cannot be sent, and `NotSendable` says why. The script itself is never run again: it would call us again.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import linecache
+import os
+import pathlib
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from problems import Array
+
+_HEAD = '''"""{name}: a function of the caller's, and the point at which it is compared."""
+
+from __future__ import annotations
+
+import pathlib as _pathlib
+import sys as _sys
+
+import numpy as _numpy
+
+_sys.path.extend(path for path in {paths} if path not in _sys.path)
+with _numpy.load(_pathlib.Path(__file__).with_suffix(".npz"), allow_pickle=False) as _found:
+    _arrays = dict(_found)
+'''
+
+
+class NotSendable(Exception):  # noqa: N818 - no failure: it is then computed in this process
+    """A function cannot be written down for another process; the message says why."""
+
+
+def write(
+    folder: pathlib.Path,
+    name: str,
+    objective: Callable[..., Any] | None,
+    native: Mapping[str, Callable[..., Any]],
+    inputs: Sequence[Array],
+) -> pathlib.Path:
+    """Write the problem file ``name.py``, its arrays beside it; returns its path.
+
+    Raises
+    ------
+    NotSendable
+        If a function cannot be written down.
+    """
+    text = _Text()
+    lines = [f"objective = {text.function(objective)}"] if objective is not None else []
+    if native:
+        entries = ", ".join(f"{backend!r}: {text.function(f)}" for backend, f in native.items())
+        lines.append(f"OBJECTIVES = {{{entries}}}")
+    given = ", ".join(text.array(x) for x in inputs)
+    lines.append(f"INPUTS = ({given},)")
+    path = folder / f"{name}.py"
+    head = _HEAD.format(name=name, paths=repr(_paths()))
+    path.write_text("\n".join([head, *text.parts, *lines]) + "\n", encoding="utf-8")
+    np.savez(path.with_suffix(".npz"), **text.arrays)  # type: ignore[arg-type]
+    return path
+
+
+class _Text:
+    """Source text that defines names one after another, each as it was here."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.arrays: dict[str, Array] = {}
+        self._defined: dict[str, Any] = {}
+
+    def function(self, f: Any) -> str:
+        """Define a function; returns the expression that it is called by."""
+        imported = _importable(f)
+        if imported:
+            module, names = imported
+            self._part(f"import {module}")
+            return f"{module}.{names}"
+        if not isinstance(f, FunctionType):
+            raise NotSendable(f"{_word(f)} is a {type(f).__name__}, no function with a source")
+        return self._written(f)
+
+    def array(self, value: Array) -> str:
+        """Keep an array beside the text; returns the expression for it."""
+        key = f"array{len(self.arrays)}"
+        self.arrays[key] = np.asarray(value)
+        return f"_arrays[{key!r}]"
+
+    def _written(self, f: FunctionType) -> str:
+        node = _definition(f)
+        name = "function" if isinstance(node, ast.Lambda) else f.__name__
+        while name in self._defined and self._defined[name] is not f:
+            name += "_"
+        if self._defined.get(name) is f:
+            return name
+        self._defined[name] = f
+        for used, value in _names(f):
+            self._define(used, value)
+        defaults = [self._value(f"a default of {_word(f)}", value) for value in f.__defaults__ or ()]
+        keywords = [(k, self._value(f"a default of {_word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
+        self._part(_without_defaults(node, name))
+        if defaults:
+            self._part(f"{name}.__defaults__ = ({', '.join(defaults)},)")
+        if keywords:
+            self._part(f"{name}.__kwdefaults__ = {{{', '.join(f'{k!r}: {v}' for k, v in keywords)}}}")
+        return name
+
+    def _define(self, name: str, value: Any) -> None:
+        """Give a name the value that it has here."""
+        if name in self._defined:
+            if self._defined[name] is not value:
+                raise NotSendable(f"{name} means two things")
+            return
+        if isinstance(value, ModuleType):
+            self._defined[name] = value
+            self._part(f"import {_found(value)} as {name}")
+            return
+        expression = self.function(value) if callable(value) else self._value(name, value)
+        if expression != name:
+            self._part(f"{name} = {expression}")
+        self._defined[name] = value
+
+    def _value(self, what: str, value: Any) -> str:
+        """An expression for plain data."""
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            return self.array(value)
+        if isinstance(value, np.generic) and not value.dtype.hasobject:
+            return f"{self.array(np.asarray(value))}[()]"
+        try:
+            ast.literal_eval(repr(value))
+        except (ValueError, SyntaxError, RecursionError, TypeError):
+            raise NotSendable(f"{what} is a {type(value).__name__}, expected plain data") from None
+        return repr(value)
+
+    def _part(self, text: str) -> None:
+        if text not in self.parts:
+            self.parts.append(text)
+
+
+def _importable(f: Any) -> tuple[str, str] | None:
+    """Module and qualified name by which another process finds the same object; `None` if it does not."""
+    module, names = getattr(f, "__module__", None), getattr(f, "__qualname__", "")
+    if not isinstance(module, str) or module == "__main__" or module not in sys.modules:
+        return None
+    found: Any = sys.modules[module]
+    for name in names.split("."):
+        found = getattr(found, name, None)
+    if found is not f:
+        return None
+    return (module, names) if _found_elsewhere(sys.modules[module]) else None
+
+
+def _found(module: ModuleType) -> str:
+    """The name by which another process imports a module."""
+    if not _found_elsewhere(module):
+        raise NotSendable(f"module {module.__name__} cannot be imported by another process")
+    return module.__name__
+
+
+def _found_elsewhere(module: ModuleType) -> bool:
+    """Whether the path leads to this very module; that it is loaded here proves nothing."""
+    top, _, below = module.__name__.partition(".")
+    for finder in sys.meta_path:
+        spec = finder.find_spec(top, None)
+        if spec is not None:
+            here = getattr(module, "__file__", None)
+            return bool(below) or here is None or spec.origin == here
+    return False
+
+
+def _definition(f: FunctionType) -> ast.FunctionDef | ast.Lambda:
+    """The syntax tree of a function, from the text that it was made from."""
+    text = "".join(linecache.getlines(f.__code__.co_filename, f.__globals__))
+    if not text:
+        raise NotSendable(f"the source of {_word(f)} cannot be read")
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        raise NotSendable(f"the source of {_word(f)} is no longer what it was made from") from None
+    found = [node for node in ast.walk(tree) if _is_of(f.__code__, node)]
+    if len(found) != 1:
+        why = "is not where it was" if not found else "shares its line with another like it"
+        raise NotSendable(f"{_word(f)} {why}, in {f.__code__.co_filename}")
+    node = found[0]
+    assert isinstance(node, (ast.FunctionDef, ast.Lambda))
+    if isinstance(node, ast.FunctionDef) and node.decorator_list:
+        raise NotSendable(f"{_word(f)} is decorated")
+    return node
+
+
+def _is_of(code: CodeType, node: ast.AST) -> bool:
+    """Whether a definition is that of ``code``: same line, same instructions."""
+    if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
+        return False
+    named = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
+    line = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+    if named != code.co_name or line != code.co_firstlineno:
+        return False
+    made = _compiled(node)
+    return made is None or _instructions(made) == _instructions(code)
+
+
+def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
+    """What the definition compiles to by itself; `None` if it does not."""
+    try:
+        if isinstance(node, ast.Lambda):
+            outer = compile(ast.Expression(node), "", "eval")
+        else:
+            outer = compile(ast.Module([node], []), "", "exec")
+    except SyntaxError:
+        return None
+    return next((c for c in outer.co_consts if isinstance(c, CodeType)), None)
+
+
+def _instructions(code: CodeType) -> list[tuple[str, Any]]:
+    """What a function does, without what depends on where it stands: closures, and methods of imported modules."""
+    plain = {"LOAD_DEREF": "LOAD_GLOBAL", "LOAD_CLASSDEREF": "LOAD_GLOBAL", "LOAD_METHOD": "LOAD_ATTR"}
+    return [
+        (plain.get(i.opname, i.opname), _instructions(i.argval) if isinstance(i.argval, CodeType) else i.argval)
+        for i in dis.get_instructions(code)
+        if i.opname not in ("COPY_FREE_VARS", "RESUME", "PUSH_NULL", "PRECALL", "CACHE", "MAKE_CELL")
+        and "JUMP" not in i.opname
+    ]
+
+
+def _names(f: FunctionType) -> Iterator[tuple[str, Any]]:
+    """The names that a function looks up outside itself, with their values."""
+    enclosed = {}
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+        try:
+            enclosed[name] = cell.cell_contents
+        except ValueError:
+            raise NotSendable(f"{name} in {_word(f)} has no value yet") from None
+    yield from enclosed.items()
+    for name in dict.fromkeys(_looked_up(f.__code__)):
+        if name in f.__globals__ and name not in enclosed:
+            yield name, f.__globals__[name]
+        elif not hasattr(builtins, name) and name not in enclosed:
+            raise NotSendable(f"{name} in {_word(f)} has no value")
+
+
+def _looked_up(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+        # What a function keeps for its next call is not the same in another process.
+        outside = instruction.opname == "STORE_DEREF" and instruction.argval in code.co_freevars
+        if outside or instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            raise NotSendable(f"{code.co_name} assigns {instruction.argval}, which stands outside it")
+        if isinstance(instruction.argval, CodeType):
+            yield from _looked_up(instruction.argval)
+
+
+def _without_defaults(node: ast.FunctionDef | ast.Lambda, name: str) -> str:
+    """The definition as text; defaults are set afterwards, to what they are and not to what they would be."""
+    copied = ast.parse(ast.unparse(node)).body[0]
+    made: Any = copied.value if isinstance(copied, ast.Expr) else copied
+    made.args.defaults = [ast.Constant(None) for _ in made.args.defaults]
+    made.args.kw_defaults = [d and ast.Constant(None) for d in made.args.kw_defaults]
+    if isinstance(made, ast.Lambda):
+        return f"{name} = {ast.unparse(made)}"
+    made.name = name
+    return ast.unparse(made)
+
+
+def _paths() -> list[str]:
+    """Where the caller's own modules are looked for; not where packages are installed, which every Python has."""
+    installed = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+    found = [os.path.abspath(path) for path in sys.path]
+    return [path for path in dict.fromkeys(found) if os.path.isdir(path) and not path.startswith(installed)]
+
+
+def _word(f: Any) -> str:
+    return str(getattr(f, "__name__", None) or type(f).__name__)

@@ -1,0 +1,224 @@
+"""A user's own file: what may stand in it, and how it becomes problems.
+
+From the least to the most that can be said::
+
+    def objective(x, xp):                       # OBJECTIVES = {"torch": f_torch, "jax": f_jax}: each backend
+        return xp.sum(x**2)                     # its own function, of its own arrays, without xp
+
+    x = [1.0, 2.0, 3.0]                         # INPUTS = (...): the same by position
+
+    PROBLEM = Problem(...)                      # or PROBLEMS = (...): everything `Problem` has
+
+Of an ``objective``, the parameters without a default are differentiated; each has its value in a variable of its name,
+or all of them theirs in ``INPUTS`` by position. A default that is a NumPy array is passed as data, any other default
+stays as it is. The result may be a scalar or an array: that decides what can be asked of it, and is found out
+by evaluating it (`Problem.operators` is empty until then).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from problems.problem import Array, Inputs, Problem, ProblemError
+
+_WHAT = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
+_WHY_FLOATS = "a derivative needs a real number that can move a little: write 1.0 for 1"
+
+
+def problems_in(module: ModuleType) -> tuple[Problem, ...]:
+    """The problems of a module that declares them as ``PROBLEM`` or ``PROBLEMS``.
+
+    Raises
+    ------
+    ProblemError
+        If it declares none.
+    """
+    found = getattr(module, "PROBLEMS", None) or (getattr(module, "PROBLEM", None),)
+    if not all(isinstance(problem, Problem) for problem in found):
+        raise ProblemError(f"got no problem in {module.__file__}: define PROBLEM = Problem(...) or PROBLEMS = (...)")
+    return tuple(found)
+
+
+def problems_of_file(path: pathlib.Path) -> tuple[Problem, ...]:
+    """The problems of a user's file, which is executed.
+
+    Raises
+    ------
+    ProblemError
+        If it cannot be executed or says too little; the message says what is missing.
+    """
+    module = _executed(path)
+    if any(hasattr(module, name) for name in ("PROBLEM", "PROBLEMS")):
+        return problems_in(module)
+    objective, native = getattr(module, "objective", None), getattr(module, "OBJECTIVES", {})
+    if objective is None and not native:
+        raise ProblemError(f"got no problem in {path}: {_WHAT}")
+    return (problem_of(path.stem, objective, native, vars(module), str(path)),)
+
+
+def problem_of(
+    name: str,
+    objective: Callable[..., Any] | None,
+    native: Mapping[str, Callable[..., Any]],
+    values: Mapping[str, Any],
+    where: str,
+) -> Problem:
+    """A problem from a function and the point at which it is to be differentiated.
+
+    Parameters
+    ----------
+    name
+        Of the problem.
+    objective
+        ``objective(x, ..., xp)`` in the neutral namespace, if there is one.
+    native
+        Backend -> function of that framework's own arrays.
+    values
+        Parameter name -> its value, or ``INPUTS`` -> all of them.
+    where
+        File or call, for messages.
+
+    Raises
+    ------
+    ProblemError
+        If the function cannot be called so or a value is no array of floats.
+    """
+    if not isinstance(native, Mapping) or not all(isinstance(k, str) and callable(f) for k, f in native.items()):
+        raise ProblemError(f"got OBJECTIVES in {where} that is no dictionary, expected {{'torch': function, ...}}")
+    if objective is not None and not callable(objective):
+        raise ProblemError(f"got objective in {where} that cannot be called, expected def objective(x, xp)")
+    required, data, function = _signature(objective, native, where)
+    inputs = Inputs(tuple(_floats(n, v, where) for n, v in _given(required, values, where)), tuple(data))
+    shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(required, inputs.differentiated, strict=True))
+    return Problem(
+        name=name,
+        title=f"{(objective or next(iter(native.values()))).__doc__ or name}".strip().splitlines()[0],
+        source=f"{where}, at the given {shapes}",
+        sizes={"small": sum(x.size for x in inputs.differentiated)},
+        inputs=lambda rng, n: inputs,  # noqa: ARG005 - one given point, whatever the seed
+        objective=function,
+        operators=frozenset(),
+        suites=frozenset(),
+        fixed=True,
+        native=native,
+    )
+
+
+def _signature(
+    objective: Callable[..., Any] | None, native: Mapping[str, Callable[..., Any]], where: str
+) -> tuple[list[str], list[Array], Callable[..., Any] | None]:
+    """Names of the differentiated parameters, the data, and the function with ``xp`` as keyword."""
+    if objective is None:
+        return _required(next(iter(native.values())), where), [], None
+    parameters = _parameters(objective, where)
+    if "xp" not in parameters:
+        shown = ", ".join([*parameters, "xp"])
+        raise ProblemError(
+            f"got objective({', '.join(parameters)}) in {where}, expected objective({shown}): xp is the array namespace"
+        )
+    required = [name for name in _required(objective, where) if name != "xp"]
+    if not required:
+        raise ProblemError(f"got objective({', '.join(parameters)}) in {where}, expected a parameter to differentiate")
+    arrays = {name: p.default for name, p in parameters.items() if isinstance(p.default, np.ndarray)}
+    plain = list(parameters)[: len(required)] == required and parameters["xp"].kind is not _POSITIONAL_ONLY
+    if plain and not arrays:
+        return required, [], objective
+    names = [*required, *arrays]
+
+    def by_name(*given: Any, xp: Any) -> Any:
+        return objective(xp=xp, **dict(zip(names, given, strict=True)))
+
+    return required, list(arrays.values()), by_name
+
+
+_POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _parameters(function: Callable[..., Any], where: str) -> Mapping[str, inspect.Parameter]:
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError) as error:
+        raise ProblemError(
+            f"got a function in {where} whose parameters cannot be read, expected def objective(x, xp): {error}"
+        ) from error
+    for name, parameter in found.items():
+        if parameter.kind in _VARIABLE or parameter.kind is _POSITIONAL_ONLY:
+            raise ProblemError(
+                f"got parameter {parameter} in {where}, expected parameters with names: def objective(x, y, xp)"
+            )
+        if parameter.default is parameter.empty and not name.isidentifier():
+            raise ProblemError(f"got parameter {name!r} in {where}, expected a name")
+    return found
+
+
+def _required(function: Callable[..., Any], where: str) -> list[str]:
+    return [name for name, p in _parameters(function, where).items() if p.default is p.empty]
+
+
+def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
+    """Each differentiated parameter with its value."""
+    together = values.get("INPUTS")
+    if together is not None:
+        if not isinstance(together, (tuple, list)) or len(together) != len(names):
+            got = f"{len(together)} values" if isinstance(together, (tuple, list)) else type(together).__name__
+            raise ProblemError(
+                f"got INPUTS of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}"
+            )
+        return list(zip(names, together, strict=True))
+    absent = [name for name in names if name not in values]
+    if absent:
+        raise ProblemError(f"got no value for {', '.join(absent)} in {where}: write {absent[0]} = [1.0, 2.0] there")
+    return [(name, values[name]) for name in names]
+
+
+def _floats(name: str, value: Any, where: str) -> Array:
+    """A value as float64 array."""
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        raise ProblemError(f"got a ragged {name} in {where}, expected rows of one length: {error}") from error
+    if array.dtype.kind in "iub":
+        what = "True or False" if array.dtype.kind == "b" else "integers"
+        raise ProblemError(f"got {what} for {name} in {where}, expected floats: {_WHY_FLOATS}")
+    if array.dtype.kind != "f":
+        raise ProblemError(f"got {type(value).__name__} of dtype {array.dtype} for {name} in {where}, expected floats")
+    if not np.isfinite(array).all():
+        raise ProblemError(f"got nan or infinity for {name} in {where}, expected finite numbers")
+    return array.astype(np.float64)
+
+
+def _executed(path: pathlib.Path) -> ModuleType:
+    if not path.is_file():
+        raise ProblemError(f"got problem file {str(path)!r}, expected an existing .py file")
+    spec = importlib.util.spec_from_file_location(f"user_problem_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        with _beside(path):
+            spec.loader.exec_module(module)
+    except Exception as error:
+        raise ProblemError(f"cannot load problem file {path}: {type(error).__name__}: {error}") from error
+    return module
+
+
+@contextlib.contextmanager
+def _beside(path: pathlib.Path) -> Iterator[None]:
+    """What the file imports may stand in its folder, as where it is run by itself; installed modules come first."""
+    folder = str(path.resolve().parent)
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

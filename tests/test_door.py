@@ -1,0 +1,343 @@
+"""The door: a user's bare file, a function from Python, functions written for single frameworks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import linecache
+import pathlib
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import compare
+import problems
+from harness import sending
+from harness.cells import build_case, elsewhere, objective_value
+from harness.plan import PlanError, plan
+from harness.point import described, nearby
+from problems import Inputs, ProblemError
+from tests.conftest import opened
+from vocabulary import Operator
+
+ROOT = pathlib.Path(__file__).parent.parent
+EXAMPLES = ROOT / "tests" / "examples"
+VALLEY, NATIVE = str(EXAMPLES / "valley.py"), str(EXAMPLES / "native.py")
+SQUARES = "def objective(x, xp): return xp.sum(x * x)\n"
+
+
+def written(folder: pathlib.Path, text: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(textwrap.dedent(text))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "data", "scalar"),
+    [
+        (SQUARES + "x = [1.0, 2.0]", [(2,)], [], True),
+        (SQUARES + "x = 3.0", [()], [], True),
+        (SQUARES + "INPUTS = ([[1.0, 2.0]],)", [(1, 2)], [], True),
+        (SQUARES + "import numpy as np\nx = np.zeros((0, 3))", [(0, 3)], [], True),
+        ("def objective(x, y, xp): return x @ y\nx, y = [[1.0, 2.0]], [3.0, 4.0]", [(1, 2), (2,)], [], False),
+        ("def objective(xp, x): return xp.sum(x)\nx = [1.0]", [(1,)], [], True),
+        ("def objective(x, *, xp, k=2): return k * x\nx = [1.0]", [(1,)], [], False),
+        (
+            "from numpy import ones\ndef objective(x, xp, a=ones(2), p=2): return xp.sum(a * x ** p)\nx = [1.0, 2.0]",
+            [(2,)],
+            [(2,)],
+            True,
+        ),
+        ("objective = lambda x, xp: xp.prod(x)\nx = [[1.0, 2.0], [3.0, 4.0]]", [(2, 2)], [], True),
+        ("from beside import objective\nx = [1.0]", [(1,)], [], True),
+    ],
+)
+def test_a_function_and_a_point_are_a_problem(
+    text: str, shapes: list[Any], data: list[Any], scalar: bool, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "beside.py").write_text(SQUARES)
+    (found,) = map(described, problems.load(written(tmp_path, text)))
+    case = build_case(found, "small", "float64", Operator.VALUE, 0)
+    assert (found.name, dict(found.sizes)) == ("mine", {"small": sum(int(np.prod(s)) for s in shapes)})
+    assert [x.shape for x in case.inputs.differentiated] == shapes
+    assert [x.shape for x in case.inputs.data] == data
+    assert (Operator.GRADIENT in found.operators) is scalar
+    assert (objective_value(found, case.inputs).shape == ()) is scalar
+    sys.modules.pop("beside", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = [1.0]", "define objective(x, xp)"),
+        (SQUARES, "got no value for x"),
+        (SQUARES + "x = [1, 2]", "got integers for x"),
+        (SQUARES + "x = [True]", "got True or False for x"),
+        (SQUARES + "x = [1j]", "complex128 for x"),
+        (SQUARES + "x = 'text'", "expected floats"),
+        (SQUARES + "x = [[1.0], [1.0, 2.0]]", "ragged x"),
+        (SQUARES + "x = [float('nan')]", "nan or infinity for x"),
+        (SQUARES + "INPUTS = ([1.0], [2.0])", "got INPUTS of 2 values"),
+        (SQUARES + "INPUTS = 1.0", "got INPUTS of float"),
+        ("def objective(x): return x\nx = [1.0]", "expected objective(x, xp)"),
+        ("def objective(xp): return 1.0", "expected a parameter to differentiate"),
+        ("def objective(*x, xp): return x[0]\nx = [1.0]", "got parameter *x"),
+        ("def objective(x, xp, **rest): return x\nx = [1.0]", "got parameter **rest"),
+        ("objective = 3\nx = [1.0]", "cannot be called"),
+        ("OBJECTIVES = [1]\nx = [1.0]", "no dictionary"),
+        ("OBJECTIVES = {'torch': 3}\nx = [1.0]", "no dictionary"),
+        ("def objective(x, xp): return (x, x)\nx = [1.0]", "got tuple from mine"),
+        ("def objective(x, xp): pass\nx = [1.0]", "got NoneType from mine"),
+        ("def objective(x, xp): return xp.sum(x > 0)\nx = [1.0]", "got int64 from mine"),
+        ("def objective(x, xp): return xp.log(x)\nx = [0.0]", "a point of its domain"),
+        ("def objective(x, xp): return xp.no_such_name(x)\nx = [1.0]", "no_such_name"),
+        ("def objective(x, xp): return x @ x\nx = [[1.0, 2.0]]", "cannot evaluate mine"),
+    ],
+)
+def test_a_file_that_says_too_little_is_told_what_to_do(text: str, words: str, tmp_path: pathlib.Path) -> None:
+    with np.errstate(all="ignore"), pytest.raises((PlanError, ProblemError)) as caught:
+        plan([written(tmp_path, text)], ["numpy"])
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], [0.0, 0.0], [[1e-9, 1e9]], 0.0])
+def test_a_function_is_prepared_close_to_the_given_point_and_not_at_it(x: Any, tmp_path: pathlib.Path) -> None:
+    (found,) = map(described, problems.load(written(tmp_path, SQUARES + f"x = {x!r}")))
+    case = build_case(found, "small", "float64", Operator.HVP, 3)
+    other = elsewhere(case)
+    (given,), (moved,) = case.inputs.differentiated, other.inputs.differentiated
+    assert given.tolist() == x, "judged at the very point, whatever the seed"
+    assert np.all(moved != given)
+    assert np.all(abs(moved - given) <= 0.02 * np.maximum(abs(given), 1))
+    assert not np.array_equal(case.directions[0], other.directions[0])
+    np.testing.assert_array_equal(elsewhere(case).inputs.differentiated[0], moved)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "moves"),
+    [
+        ("xp.sqrt(x)", [0.0], True),  # from the end of its domain only upwards
+        ("xp.log(x)", [1e-300], True),
+        ("xp.acos(x)", [1.0 - 1e-9], False),  # not even a relative 1e-7 stays inside
+        ("xp.linalg.cholesky(x)", [[1.0, 0.999], [0.999, 1.0]], True),
+    ],
+)
+def test_the_second_point_is_inside_the_domain(function: str, x: Any, moves: bool, tmp_path: pathlib.Path) -> None:
+    (found,) = problems.load(written(tmp_path, f"def objective(x, xp): return {function}\nx = {x!r}"))
+    inputs = found.inputs(np.random.default_rng(0), 1)
+    # Of the moves up and down that a seed draws, some leave the domain; none that is chosen does.
+    near = [nearby(found, inputs, np.random.default_rng(seed)).differentiated[0] for seed in range(20)]
+    for point in near:
+        assert np.isfinite(objective_value(found, Inputs((point,)))).all()
+    assert any(not np.array_equal(point, inputs.differentiated[0]) for point in near) or not moves
+
+
+def test_a_bare_file_runs_and_its_tables_are_right(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, str(ROOT / "compare.py"), "run", VALLEY, "-b", "numpy", "-b", "manual", "--rounds", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    from harness.tables import read_all
+
+    (folder,) = (tmp_path / "results").iterdir()
+    cells = read_all(folder)["cells"]
+    ok = cells[cells["backend"] == "numpy"]
+    assert list(ok["status"]) == ["ok"] * 8
+    # d/dx 2 (x-1)^2 e^y + ..., d/dy: worked out by hand.
+    x, y = np.array([1.0, 2.0, 0.0]), np.array([0.5, 1.5, 3.0])
+    by_hand = np.concatenate([4 * (x - 1) * np.exp(y) + [0, *y[:-1]], 2 * (x - 1) ** 2 * np.exp(y) + [*x[1:], 0]])
+    assert float(ok.set_index("operator").loc["gradient", "gradient_norm"]) == pytest.approx(np.linalg.norm(by_hand))
+
+
+A = np.array([[2.0, 1.0], [1.0, 3.0]])
+
+
+def quadratic(x: Any, xp: Any) -> Any:
+    return 0.5 * xp.sum(x * (xp.asarray(A, dtype=x.dtype) @ x))
+
+
+def test_comparing_from_python_returns_the_tables() -> None:
+    found = compare.compare(
+        quadratic, [1.0, 2.0], backends=["numpy", "manual"], operators=["value", "gradient"], rounds=1, dtypes="float32"
+    )
+    assert found.in_process == ""
+    assert set(found) >= {"runs", "cells", "checks", "samples", "timings", "pairs"}
+    assert found.cells is found["cells"]
+    cells = found.cells.set_index(["operator", "backend"])
+    assert set(cells["dtype"]) == {"float32"}
+    assert cells.loc[("gradient", "numpy"), "status"] == "ok"
+    assert float(cells.loc[("gradient", "numpy"), "gradient_norm"]) == pytest.approx(np.hypot(4.0, 7.0))
+    assert cells.loc[("gradient", "manual"), "status"] == "unsupported"
+    assert len(found.timings.query("phase == 'steady'")) == 3
+    assert "3 of 4 cells agree" in repr(found)
+    assert max(map(len, repr(found).splitlines())) <= 80
+    assert found._repr_html_().startswith("<pre")
+    assert found.folder is None
+    with pytest.raises(AttributeError, match="expected one of: runs, cells"):
+        _ = found.nosuch
+
+
+def test_the_folder_is_kept_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:
+    found = compare.compare(quadratic, [1.0, 2.0], backends="numpy", operators="value", rounds=0, out=tmp_path)
+    assert found.folder is not None
+    assert found.folder.parent == tmp_path
+    assert (found.folder / "cells.csv").is_file()
+
+
+class Norm:
+    def __call__(self, x: Any, xp: Any) -> Any:
+        return xp.sum(x * x)
+
+
+def test_a_function_that_cannot_be_sent_is_computed_here_and_says_so() -> None:
+    with pytest.warns(UserWarning, match="in this process, .* no function with a source"):
+        found = compare.compare(Norm(), [3.0, 4.0], backends="numpy", operators=["gradient", "hessian"], rounds=1)
+    assert set(found.cells["status"]) == {"ok"}
+    assert found.in_process.startswith("Norm is a Norm")
+    assert "in this process: Norm" in found.runs["command"].iloc[0]
+    assert len(found.samples.query("phase == 'steady'")) > 0
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "given", "words"),
+    [
+        (quadratic, [1, 2], {}, "got integers for x"),
+        (quadratic, ([1.0], [2.0]), {}, "INPUTS of 2 values"),
+        (quadratic, {"y": [1.0]}, {}, "got no value for x"),
+        (3, [1.0], {}, "got int to compare"),
+        ({}, [1.0], {}, "got dict to compare"),
+        (quadratic, [1.0, 2.0], {"backends": "nosuch"}, "got backend 'nosuch'"),
+        (quadratic, [1.0, 2.0], {"operators": "nosuch"}, "got operator 'nosuch'"),
+        (quadratic, [1.0, 2.0], {"variants": "some"}, "got variants 'some'"),
+        (quadratic, [1.0, 2.0, 3.0], {}, "cannot evaluate quadratic"),
+    ],
+)
+def test_a_mistake_from_python_is_one_clear_error(f: Any, x: Any, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words below
+        compare.compare(f, x, **given)
+    assert words in str(caught.value)
+
+
+def defined(text: str, name: str, folder: pathlib.Path) -> Any:
+    """A function of the script that runs: a module called ``__main__`` that nobody can import."""
+    path = folder / "script.py"
+    path.write_text(textwrap.dedent(text))
+    linecache.checkcache()
+    scope: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    return scope[name]
+
+
+def loaded(path: pathlib.Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x, xp): return xp.sum(x * 2.0)",
+        "f = lambda x, xp: xp.sum(x * 2.0)",
+        "f = g = (lambda x, xp: xp.sum(x * 2.0)); h = lambda x, xp: xp.sum(x * 3.0)",
+        "K = 2.0\ndef f(x, xp): return xp.sum(x * K)",
+        "K = [2.0, {'a': 2.0}]\ndef f(x, xp): return xp.sum(x * K[1]['a'])",
+        "import numpy as np\nK = np.array([2.0, 2.0])\ndef f(x, xp): return xp.sum(x * xp.asarray(K))",
+        "import math as m\ndef f(x, xp): return xp.sum(x) * m.sqrt(4.0)",
+        "def h(x): return 2.0 * x\ndef f(x, xp): return xp.sum(h(x))",
+        "def f(x, xp, n=[1.0, 2.0].pop()): return xp.sum(x) * n",
+        "def f(x, xp, *, n=2.0): return xp.sum(x) * n",
+        "def make(k):\n    def f(x, xp):\n        return xp.sum(x * k)\n    return f\nf = make(2.0)",
+        "def f(x, xp):\n    def h(y):\n        return 2.0 * y\n    return xp.sum(h(x))",
+        "def fact(n): return 1.0 if n < 2 else n * fact(n - 1)\ndef f(x, xp): return fact(2) * xp.sum(x)",
+        "from math import sqrt\ndef f(x, xp): return xp.sum(x) * sqrt(4)",
+        "def f(x, xp):\n    # a comment\n    return xp.sum(xp.stack([x[i] * 2.0 for i in range(2)]))",
+    ],
+)
+def test_a_function_that_is_sent_is_the_same_function(text: str, tmp_path: pathlib.Path) -> None:
+    """All of them are ``2 sum(x)``."""
+    f = defined(text, "f", tmp_path)
+    path = sending.write(tmp_path, "sent", f, {}, [np.array([3.0, 4.0])])
+    module = loaded(path)
+    assert module.objective(np.array([3.0, 4.0]), xp=np) == f(np.array([3.0, 4.0]), xp=np) == 14.0
+    np.testing.assert_array_equal(module.INPUTS[0], [3.0, 4.0])
+    assert "__main__" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class K: a = 2\nk = K()\ndef f(x, xp): return x * k.a", "k is a K, expected plain data"),
+        ("import functools\n@functools.cache\ndef f(x, xp): return x", "no function with a source"),
+        ("def d(f): return f\n@d\ndef f(x, xp): return x", "is decorated"),
+        ("def f(x, xp):\n    global count\n    count = 1\n    return x", "assigns count"),
+        ("def f(x, xp): return nosuch(x)", "nosuch in f has no value"),
+        ("def g(k):\n    def f(x, xp):\n        nonlocal k\n        k += 1\n    return f\nf = g(1)", "assigns k"),
+        ("f, g = lambda x, xp: x, lambda x, xp: x", "shares its line"),
+        ("import random\nR = random.Random(0)\ndef f(x, xp): return x * R.random()", "R is a Random"),
+        ("exec('def f(x, xp): return x')", "cannot be read"),
+        ("import sys\ndef f(x, xp): return x\nsys.modules[__name__]", ""),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_sent_says_why(text: str, words: str, tmp_path: pathlib.Path) -> None:
+    f = defined(text, "f", tmp_path)
+    if not words:
+        assert sending.write(tmp_path, "sent", f, {}, []).is_file()
+        return
+    with pytest.raises(sending.NotSendable, match=words):
+        sending.write(tmp_path, "sent", f, {}, [])
+
+
+def test_a_function_of_a_module_is_imported_from_there(tmp_path: pathlib.Path) -> None:
+    text = sending.write(tmp_path, "sent", quadratic, {}, []).read_text()
+    assert "import tests.test_door\n" in text
+    assert "objective = tests.test_door.quadratic" in text
+    with pytest.raises(sending.NotSendable, match="partial"):
+        sending.write(tmp_path, "sent", partial(quadratic), {}, [])
+
+
+def test_native_functions_are_compared_with_each_other() -> None:
+    """Each on its own framework's arrays; what has none says so."""
+    for spec in ("torch", "jax"):
+        opened(spec)
+    planned = plan([NATIVE])
+    assert planned.specs == ("torch", "jax")
+    functions: dict[str, Callable[..., Any]] = dict(planned.problems[0].native)
+    found = compare.compare(
+        functions, [1.0, 2.0, 0.0], operators=["value", "gradient"], rounds=0, backends=["torch", "jax", "numpy"]
+    )
+    cells = found.cells.set_index(["operator", "backend"])
+    assert set(cells.loc["gradient"].loc[["torch", "jax"], "status"]) == {"ok"}
+    assert cells.loc[("gradient", "numpy"), "status"] == "unsupported"
+    assert "OBJECTIVES has no function for numpy" in cells.loc[("gradient", "numpy"), "message"]
+    norm = np.linalg.norm(np.sin(2 * np.array([1.0, 2.0, 0.0])))  # d sin^2 = sin 2x
+    assert float(cells.loc[("gradient", "torch"), "gradient_norm"]) == pytest.approx(norm)
+    assert len(found.pairs.query("operator == 'gradient'")) == 1
+    references = set(found.checks.query("quantity == 'value'")["reference"])
+    assert references == {"backend:torch (float64)"}, "whose value the others are held against"
+
+
+def in_numpy(x: Any) -> Any:
+    return np.sum(np.sin(x) ** 2)
+
+
+def wrong(x: Any) -> Any:
+    return np.sum(np.sin(x) ** 3)
+
+
+def test_a_native_function_in_numpy_is_the_reference_and_a_wrong_one_is_found() -> None:
+    found = compare.compare(
+        {"numpy": in_numpy, "finite_difference": wrong}, [1.0, 2.0, 0.3], operators=["value", "gradient"], rounds=0
+    )
+    status = found.cells.set_index(["operator", "backend"])["status"]
+    assert status[("gradient", "numpy")] == status[("value", "numpy")] == "ok"
+    assert status[("gradient", "finite_difference")] == status[("value", "finite_difference")] == "wrong"
+    assert json.loads(found.runs["versions"].iloc[0])["numpy"] == np.__version__
