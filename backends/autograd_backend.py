@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
@@ -53,6 +53,20 @@ class AutogradBackend(NumpyArrays):
             bare(f), argnums if isinstance(argnums, int) else tuple(argnums)
         )
         return gradient
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        ag, function = self._autograd.differential_operators, bare(f)
+        if mode == "reverse":
+            gradient = ag.grad(function)
+            return lambda x: _like(gradient(x), x)
+        pushed = ag.make_jvp(function)
+
+        def forward(x: Var) -> Var:
+            units = np.eye(np.size(x), dtype=x.dtype).reshape(np.size(x), *np.shape(x))
+            slopes = [pushed(x)(unit)[1] for unit in units]
+            return _like(self.xp.reshape(self.xp.stack(slopes), np.shape(x)), x) if slopes else self.xp.zeros_like(x)
+
+        return forward
 
     def step(  # whole loops are no part of the contract
         self,

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +136,18 @@ class JaxBackend(Backend):
         carry, ys = self._jax.lax.scan(f, init, xs)
         return carry, ys
 
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+        """A tower of ``lax.scan``: reverse mode cannot go through ``lax.while_loop``, whose length is not known.
+
+        Each floor is a scan of at most `_WIDTH` rounds over the floor below, skipped as a whole once ``cond`` is
+        false, so that rounds which are not made cost next to nothing. Reverse mode keeps room for ``limit`` rounds.
+        """
+        return _bounded_while(self._jax, cond, body, init, limit)
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        derivative: Function = (self._jax.grad if mode == "reverse" else self._jax.jacfwd)(bare(f))
+        return derivative
+
     def block(self, out: Any) -> Any:
         return self._jax.block_until_ready(out)
 
@@ -180,6 +192,36 @@ class JaxBackend(Backend):
         needed = directions or _direction_shapes(operator, args, argnums, out)
         compiled: Prepared = jax.jit(transform).lower(*args, *needed).compile()
         return compiled
+
+
+#: Rounds in each floor of a loop. With 352 rounds made of at most 5000, a gradient takes 0.6 ms, against 27 ms with
+#: a single scan of 5000 rounds and 0.5 ms with one of 352; the value takes 15 us, as with ``lax.while_loop``.
+_WIDTH = 16
+
+
+def _bounded_while(jax: Any, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+    lax = jax.lax
+    floors = 1
+    while _WIDTH**floors < limit:
+        floors += 1
+    width = math.ceil(limit ** (1 / floors) - 1e-9)
+
+    def one(counted: tuple[Any, Any]) -> tuple[Any, Any]:
+        return counted[0] + 1, body(counted[1])
+
+    def goes_on(counted: tuple[Any, Any]) -> Any:
+        return (counted[0] < limit) & cond(counted[1])
+
+    def repeated(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def round_(counted: Any, _: None) -> tuple[Any, None]:
+            return lax.cond(goes_on(counted), inner, lambda same: same, counted), None
+
+        return lambda counted: lax.scan(round_, counted, None, length=width)[0]
+
+    run: Callable[[Any], Any] = one
+    for _ in range(floors):
+        run = repeated(run)
+    return run((jax.numpy.zeros((), "int32"), init))[1]
 
 
 def _update(optax: Any, optimizer: Optimizer, params: Any, grads: Any, state: Any, eps: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ of the `Objective`, or follows from one by a product (jvp, vjp and hvp of a give
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class ManualBackend(NumpyArrays):
 
     name = "manual"
     native = frozenset(Operator)
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
+        raise Unsupported("manual differentiates nothing, so that no derivative can stand inside an objective")
 
     def _native(
         self,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from backends.interface import Function, NumpyArrays, Unsupported, Var, bare
+from backends.interface import Function, NumpyArrays, Unsupported, Var, bare, python_while
 from vocabulary import Operator, Optimizer
 
 _POLYNOMIAL = """
@@ -79,6 +79,19 @@ class NumpyBackend(NumpyArrays):
 
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
         return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+        if self.variant == "compiled":
+            raise Unsupported(
+                "numpy:compiled emits straight-line code, which has no loop whose length depends on data: use numpy"
+            )
+        return python_while(cond, body, init, limit)
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        if mode == "forward":
+            forward: Function = self._engine.jacobian(bare(f), mode="forward")
+            return forward
+        return self.grad(f)
 
     def step(
         self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any

@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Var, bare, python_scan
+from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan, python_while
 from backends.namespaces.torch import namespace
 from backends.namespaces.torch_compiled import compiled
-from backends.namespaces.torch_eager import Prepared, Task, prepared
+from backends.namespaces.torch_eager import Prepared, Task, forward_derivative, load_forward_mode, prepared
 from backends.namespaces.torch_idioms import IDIOMS
 from vocabulary import Operator, Optimizer
 
@@ -70,6 +70,21 @@ class TorchBackend(Backend):
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
         return python_scan(self.xp, f, init, xs)
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+        if self.variant == "compile":
+            raise Unsupported(
+                "torch.compile(fullgraph=True) has no loop whose length depends on data that torch.func can"
+                " differentiate (torch 2.13: torch._higher_order_ops.while_loop fails under it): use torch"
+            )
+        return python_while(cond, body, init, limit)
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        if mode == "forward":
+            if not self._torch.compiler.is_compiling():
+                load_forward_mode(self._torch)
+            return forward_derivative(self._torch, bare(f))
+        return self.grad(f)
 
     def block(self, out: Any) -> Any:
         leaf = out

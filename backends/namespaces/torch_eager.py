@@ -10,6 +10,7 @@ formulas, the transpose of a vjp needs a second derivative. One row at a time ne
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ def _vjp(task: Task) -> Prepared:
     return vjp
 
 
+@functools.cache  # it enters a level of its own, which must not stand inside another
 def load_forward_mode(torch: Any) -> None:
     """Its first use imports decompositions, during which torch 2.13 warns about its own torch.jit."""
     forward = torch.autograd.forward_ad
@@ -137,6 +139,17 @@ def load_forward_mode(torch: Any) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         with forward.dual_level():
             forward.make_dual(torch.ones(()), torch.ones(()))
+
+
+def forward_derivative(torch: Any, f: Function) -> Function:
+    """The gradient of a scalar function of one array by one directional derivative per entry; it nests."""
+
+    def derivative(x: Var) -> Var:
+        units = torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
+        slopes = [torch.func.jvp(f, (x,), (unit,))[1] for unit in units]
+        return torch.stack(slopes).reshape(x.shape) if slopes else torch.zeros_like(x)
+
+    return derivative
 
 
 def _dual_jvp(task: Task) -> Prepared:
@@ -151,6 +164,23 @@ def _dual_jvp(task: Task) -> Prepared:
                 inputs[i] = forward.make_dual(inputs[i], given[n + k])
             primal, tangent = forward.unpack_dual(f(*inputs))
             return torch.zeros_like(primal) if tangent is None else tangent
+
+    return jvp
+
+
+def _nested_jvp(task: Task) -> Prepared:
+    """By ``torch.func``, whose forward mode nests; the plain dual numbers of `_dual_jvp` do not."""
+    torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
+
+    def jvp(*given: Var) -> Var:
+        inputs = [a.detach() for a in given[:n]]
+
+        def function(*xs: Var) -> Var:
+            for i, x in zip(argnums, xs, strict=True):
+                inputs[i] = x
+            return f(*inputs)
+
+        return torch.func.jvp(function, tuple(inputs[i] for i in argnums), tuple(given[n:]))[1]
 
     return jvp
 
@@ -327,7 +357,7 @@ WAYS: Mapping[Operator, tuple[Callable[[Task], Prepared], ...]] = MappingProxyTy
         Operator.GRADIENT: (_gradient,),
         Operator.VALUE_AND_GRADIENT: (_value_and_gradient,),
         Operator.VJP: (_vjp,),
-        Operator.JVP: (_dual_jvp, _transposed_jvp, _jvp_by_rows),
+        Operator.JVP: (_dual_jvp, _nested_jvp, _transposed_jvp, _jvp_by_rows),
         Operator.JACOBIAN: (_jacobian, _jacobian_batched, _jacobian_by_rows),
         Operator.HVP: (_hvp,),
         Operator.HESSIAN: (_hessian, _hessian_by_rows),
