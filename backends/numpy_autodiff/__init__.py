@@ -29,7 +29,7 @@ from backends.numpy_autodiff.transforms import (
     vjp,
 )
 from backends.numpy_autodiff.variable import Variable
-from backends.numpy_autodiff.view import graph_dot, graph_text, primitive_counts
+from backends.numpy_autodiff.view import graph_dot, graph_svg, graph_text, primitive_counts
 
 __all__ = [
     "CompileError",
@@ -43,6 +43,7 @@ __all__ = [
     "custom_rule",
     "grad",
     "graph_dot",
+    "graph_svg",
     "graph_text",
     "hessian",
     "hvp",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from backends.numpy_autodiff.trees import flatten
 
 _ONE = np.float64(1)
 Function = Callable[..., Any]
-Argnums = int | Sequence[int]
+Argnums = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
 
 
 def _positions(argnums: Argnums) -> tuple[int, ...]:
