@@ -23,7 +23,17 @@ SUITES = {
 }
 
 
-class Operator(enum.StrEnum):
+class Word(str, enum.Enum):  # noqa: UP042 - a worker may run on a Python that has no enum.StrEnum yet
+    """A word that is its text, wherever a text is wanted."""
+
+    def __str__(self) -> str:
+        return str.__str__(self)
+
+    def __format__(self, spec: str) -> str:
+        return str.__format__(self, spec)
+
+
+class Operator(Word):
     """What is computed of a function ``f`` at ``x``."""
 
     VALUE = "value"
@@ -32,19 +42,20 @@ class Operator(enum.StrEnum):
     JVP = "jvp"
     VJP = "vjp"
     JACOBIAN = "jacobian"
+    SPARSE_JACOBIAN = "sparse_jacobian"
     HVP = "hvp"
     HESSIAN = "hessian"
     STEP = "step"
 
 
-class How(enum.StrEnum):
+class How(Word):
     """Whether the framework offers an operator itself or we build it from what it offers."""
 
     NATIVE = "native"
     DERIVED = "derived"
 
 
-class Status(enum.StrEnum):
+class Status(Word):
     """How a planned cell ended; every planned cell ends as exactly one row."""
 
     OK = "ok"
@@ -61,7 +72,7 @@ class Status(enum.StrEnum):
 BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
 
 
-class Verdict(enum.StrEnum):
+class Verdict(Word):
     """How one comparison with a reference ended; only `PASS` and `SUBGRADIENT` speak for a result.
 
     ``inconclusive``: it agrees, but the tolerance is too wide to mean anything. ``nonsmooth``: numerical
@@ -81,7 +92,7 @@ class Verdict(enum.StrEnum):
     NONFINITE = "nonfinite"
 
 
-class Phase(enum.StrEnum):
+class Phase(Word):
     """Where the time of a cell goes."""
 
     IMPORT = "import"

@@ -19,8 +19,20 @@ from typing import Any
 
 from backends.interface import Backend, Objective, Unsupported
 from backends.plain import PLAIN
+from backends.sparsity import Pattern
 
-__all__ = ["PLAIN", "Backend", "Objective", "Unsupported", "available", "by_hand", "load", "missing", "written_by_hand"]
+__all__ = [
+    "PLAIN",
+    "Backend",
+    "Objective",
+    "Pattern",
+    "Unsupported",
+    "available",
+    "by_hand",
+    "load",
+    "missing",
+    "written_by_hand",
+]
 
 _SUFFIX = "_backend"
 

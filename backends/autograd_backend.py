@@ -30,7 +30,7 @@ class AutogradBackend(NumpyArrays):
     name = "autograd"
     requires = ("autograd",)
     nestable = True
-    native = frozenset(set(Operator) - {Operator.STEP})
+    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
     def open(self) -> None:

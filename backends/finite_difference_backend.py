@@ -32,7 +32,7 @@ class FiniteDifferenceBackend(NumpyArrays):
     """Central differences on NumPy: every operator, from values alone."""
 
     name = "finite_difference"
-    native = frozenset(set(Operator) - {Operator.STEP})
+    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
         """A difference has no mode: both are this. It is good to 3e-13, and a difference of it to 1e-9."""

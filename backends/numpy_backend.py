@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 
 from backends.interface import Function, NumpyArrays, Unsupported, Var, bare, python_while
+from backends.sparsity import Compression
 from vocabulary import Operator, Optimizer
 
 _POLYNOMIAL = """
@@ -64,7 +65,7 @@ class NumpyBackend(NumpyArrays):
         {"": "recorded at every call", "compiled": "traced once, rewritten, and emitted as straight-line NumPy code"}
     )
     nestable = True
-    native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.STEP})
+    native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
 
     def open(self) -> None:
@@ -99,6 +100,26 @@ class NumpyBackend(NumpyArrays):
         rule = getattr(self._optimizers, optimizer.name)
         names = _HYPER_PARAMETERS[optimizer.name]
         return rule(params, grads, state, **{name: getattr(optimizer, name) for name in names})  # type: ignore[no-any-return]
+
+    def compressed(self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression) -> Any:
+        """One recording at each call, and the products pushed or pulled through it."""
+        from backends.derived import held, one_by_one
+
+        if self.variant == "compiled":
+            return one_by_one(self, f, args, argnums, plan)
+        seeds, index = held(self, f, args, argnums, plan)
+        rows = [[seed[k] for seed in seeds] for k in range(plan.number)]
+        function, transform = bare(f), _PRODUCTS[plan.operator]
+
+        def entries(*given: Var) -> tuple[Var, ...]:
+            product = transform(self._engine)(*_chosen(function, given, argnums))[1]
+            found = [product(*row) for row in rows]
+            sources = (
+                np.stack(found) if plan.operator is Operator.JVP else list(map(np.stack, zip(*found, strict=True)))
+            )
+            return tuple(np.take(part, at) for part, at in zip(plan.sources(sources), index, strict=True))
+
+        return entries
 
     def _native(
         self,
@@ -151,28 +172,37 @@ def _compiled(
         raise Unsupported(str(error)) from error
 
 
+#: Operator -> the transform whose second result is its product, of one recording for many directions.
+_PRODUCTS: Mapping[Operator, Callable[[Any], Callable[..., Any]]] = MappingProxyType(
+    {Operator.JVP: lambda engine: engine.linearize, Operator.VJP: lambda engine: engine.vjp}
+)
+
+
+def _chosen(f: Function, args: Sequence[Var], argnums: tuple[int, ...]) -> tuple[Any, ...]:
+    """``f`` of the differentiated arguments alone, and these."""
+
+    def partial(*values: Var) -> Var:
+        given = list(args)
+        for i, value in zip(argnums, values, strict=True):
+            given[i] = value
+        return f(*given)
+
+    return partial, *(args[i] for i in argnums)
+
+
 def _directional(engine: Any, operator: Operator, f: Function, argnums: tuple[int, ...], n: int) -> Callable[..., Any]:
     """An operator that takes tangents or a cotangent after the arguments."""
 
-    def chosen(args: Sequence[Var]) -> tuple[Function, list[Var]]:
-        def partial(*values: Var) -> Var:
-            given = list(args)
-            for i, value in zip(argnums, values, strict=True):
-                given[i] = value
-            return f(*given)
-
-        return partial, [args[i] for i in argnums]
-
     def jvp(*given: Var) -> Var:
-        partial, xs = chosen(given[:n])
+        partial, *xs = _chosen(f, given[:n], argnums)
         return engine.jvp(partial, xs, given[n:])[1]
 
     def vjp(*given: Var) -> Any:
-        partial, xs = chosen(given[:n])
+        partial, *xs = _chosen(f, given[:n], argnums)
         return engine.vjp(partial, *xs)[1](given[n])
 
     def hvp(*given: Var) -> Any:
-        partial, xs = chosen(given[:n])
+        partial, *xs = _chosen(f, given[:n], argnums)
         return engine.hvp(partial, xs, given[n:])
 
     return {Operator.JVP: jvp, Operator.VJP: vjp, Operator.HVP: hvp}[operator]

@@ -13,6 +13,7 @@ gradient of zeros (TensorFlow's default is ``None``), and sparse gradients (``In
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from backends.interface import Backend, Function, Unsupported, Var, bare
 from backends.namespaces.tensorflow_idioms import IDIOMS
+from backends.sparsity import Compression
 from vocabulary import Operator, Optimizer
 
 
@@ -358,6 +360,32 @@ class TensorFlowBackend(Backend):
         concrete = traced.get_concrete_function(*self._specs(given))
         if self.variant == "xla":
             self._compile(concrete, given)
+    def compressed(
+        self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression
+    ) -> Callable[..., Any]:
+        """All products in one graph: by ``tf.vectorized_map``, or where it knows no rule, side by side."""
+        from backends.derived import held, one_by_one
+        from backends.namespaces.tensorflow_sparse import entries
+
+        _refuse_integers(args, argnums)
+        if self.variant == "eager":
+            return one_by_one(self, f, args, argnums, plan)
+        fixed = [part for parts in held(self, f, args, argnums, plan) for part in parts]
+        p = _Problem(self._tf, bare(f), argnums, len(args), vectorized=True)
+        product = _OPERATORS[plan.operator](p)
+        other = _SECOND_WAYS.get(plan.operator, _OPERATORS[plan.operator])(p)
+        ways = [entries(plan, product, p.n_args, at_once) for at_once in (True, False)]
+        run = self._first_traced([*ways, entries(plan, other, p.n_args, False)], [*args, *fixed])
+        return lambda *given: run(*given, *fixed)
+
+    def _first_traced(self, ways: Sequence[Function], given: Sequence[Var]) -> Callable[..., Any]:
+        """The first of several ways that can be traced; the complaint about the last if none can."""
+        *others, last = ways
+        for way in others:
+            with contextlib.suppress(Exception):
+                return self._traced(way, given)
+        return self._traced(last, given)
+
         return concrete  # type: ignore[no-any-return]
 
     def _compile(self, concrete: Callable[..., Any], given: Sequence[Var]) -> None:

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan, python_while
-from backends.namespaces.torch import namespace
-from backends.namespaces.torch_compiled import compiled
+from backends.namespaces.torch import indexed_take, namespace
+from backends.namespaces.torch_compiled import all_at_once, compiled
 from backends.namespaces.torch_eager import Prepared, Task, forward_derivative, load_forward_mode, prepared
 from backends.namespaces.torch_idioms import IDIOMS
+from backends.sparsity import Compression
 from vocabulary import Operator, Optimizer
 
 Argnums = tuple[int, ...]
@@ -41,7 +42,7 @@ class TorchBackend(Backend):
             "compile": "torch.compile(fullgraph=True) of the torch.func transform; needs a C++ compiler",
         }
     )
-    native = frozenset(set(Operator) - {Operator.STEP})
+    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
     def open(self) -> None:
@@ -57,6 +58,8 @@ class TorchBackend(Backend):
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         source = array.detach() if isinstance(array, self._torch.Tensor) else array
         copy = np.array(source, dtype=dtype, order="C")
+        if self.variant == "compile":
+            self.xp.take = indexed_take
         # A file's byte order may be foreign; torch reads the machine's own only.
         return self._torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False))
 
@@ -148,6 +151,21 @@ def _optimizer(torch: Any, optimizer: Optimizer, params: list[Var]) -> Any:
         return torch.optim.Adam(params, lr=lr, betas=(optimizer.b1, optimizer.b2), eps=optimizer.eps, **rest)
     momentum = 0.0 if optimizer.name == "sgd" else optimizer.momentum
     return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=optimizer.name == "nesterov", **rest)
+    def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
+        """All products at once by ``torch.func.vmap``; one by one where torch cannot batch this function."""
+        from backends.derived import held, one_by_one
+
+        function = bare(f)
+        with self._torch.no_grad():
+            task = Task(self._torch, function, argnums, len(args), function(*args), False)
+        fixed = held(self, f, args, argnums, plan)
+        if self.variant != "compile":
+            load_forward_mode(self._torch)
+        try:
+            return all_at_once(plan, task, args, *fixed, whole=self.variant == "compile")
+        except Unsupported:
+            return one_by_one(self, f, args, argnums, plan)
+
 
 
 def _directions(torch: Any, operator: Operator, args: Sequence[Var], argnums: Argnums, out: Var) -> Sequence[Var]:

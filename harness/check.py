@@ -161,6 +161,9 @@ class Judge:
         tolerance = self.safety * max(self.eps * scale, change, floor) + extra
         cap = math.inf if floor > 0 or scale == 0 else MEANINGFUL * scale + (extra if extra <= RESOLVED * scale else 0)
         found = self._entrywise(self.layout[k].name, reference.names[k], got, want, (bound, tolerance, cap))
+        if self.case.operator == Operator.SPARSE_JACOBIAN and found.worst_index:
+            pattern, at = self.case.patterns[k], int(found.worst_index.strip("[]"))
+            found = replace(found, worst_index=str([int(pattern.rows[at]), int(pattern.columns[at])]))
         return self._reconsidered(k, found, got, want) if found.verdict in _REFUTED else found
 
     def _entrywise(

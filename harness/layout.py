@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,13 @@ Array = NDArray[Any]
 
 #: The widest floating type that NumPy computes in here.
 WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64
+
+
+#: Bytes of a dense matrix of derivatives. Judging it takes about ten times as much.
+LARGEST = 2**27
+_DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})
+#: Nothing in them has the shape of an input.
+_AS_THEY_ARE = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,22 @@ def layout(case: Case) -> Iterator[Leaf]:
         for i, j in itertools.product(range(len(shapes)), repeat=2):
             yield Leaf(f"{name}[{i},{j}]" if many else name, shapes[i] + shapes[j], (i, j))
         return
+    if operator == Operator.SPARSE_JACOBIAN:
+        shapes = [(pattern.nnz,) for pattern in case.patterns]
     lead = out if operator == Operator.JACOBIAN else ()
     for i, shape in enumerate(shapes):
         yield Leaf(f"{name}[{i}]" if len(shapes) > 1 else name, lead + shape, (i,))
+
+
+def refusal(case: Case) -> str:
+    """Why a result of this size is not computed; empty if it is."""
+    if case.operator not in _DENSE:
+        return ""
+    size = sum(math.prod(leaf.shape) for leaf in layout(case)) * np.dtype(case.dtype).itemsize
+    if size <= LARGEST:
+        return ""
+    instead = "sparse_jacobian, jvp or vjp" if case.operator == Operator.JACOBIAN else "hvp"
+    return f"the dense result would take {size / 2**30:.3g} GiB, over the {LARGEST / 2**30:.3g} GiB allowed: {instead}"
 
 
 def quantity(operator: Operator) -> str:
@@ -62,6 +83,9 @@ def place(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
     if case.operator == Operator.JVP:
         return index, 0
     last = leaf.inputs[-1]
+    if case.operator == Operator.SPARSE_JACOBIAN:
+        pattern = case.patterns[last]
+        return int(pattern.rows[index]), starts[last] + int(pattern.columns[index])
     if case.operator == Operator.HVP:
         return starts[last] + index, 0
     row, column = divmod(index, sizes[last])
@@ -74,7 +98,7 @@ def compared(case: Case, result: Sequence[Array]) -> tuple[Array, ...]:
     if case.operator == Operator.STEP:
         wide = [new - old for new, old in zip(wide, case.inputs.differentiated, strict=True)]
     normalise = case.problem.normalise
-    if normalise is None or case.operator in (Operator.VALUE, Operator.JVP):
+    if normalise is None or case.operator in _AS_THEY_ARE:
         return tuple(wide)
     skip = 1 if case.operator == Operator.VALUE_AND_GRADIENT else 0
     return (*wide[:skip], *(np.asarray(normalise.apply(a)) for a in wide[skip:]))
@@ -83,7 +107,7 @@ def compared(case: Case, result: Sequence[Array]) -> tuple[Array, ...]:
 def normalised(case: Case) -> str:
     """What `compared` does to the derivatives, in words; empty if nothing."""
     normalise = case.problem.normalise
-    return "" if normalise is None or case.operator in (Operator.VALUE, Operator.JVP) else normalise.words
+    return "" if normalise is None or case.operator in _AS_THEY_ARE else normalise.words
 
 
 def accumulation(case: Case) -> int:

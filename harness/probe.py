@@ -22,6 +22,7 @@ from backends import PLAIN
 from harness import differences
 from harness.cells import Case, objective_value
 from harness.differences import Estimates
+from harness.sparsity import beside
 from problems.closed_forms import first_step
 from vocabulary import Operator, Verdict
 
@@ -60,6 +61,7 @@ _FORMS = {
     Operator.STEP: _Form(1, True, False),
     Operator.JVP: _Form(1, False, True),
     Operator.JACOBIAN: _Form(1, False, False),
+    Operator.SPARSE_JACOBIAN: _Form(1, False, False),
     Operator.HVP: _Form(2, False, True),
     Operator.HESSIAN: _Form(2, False, False),
 }
@@ -102,12 +104,20 @@ class Probe:
         value = problem.function(PLAIN, inputs.static)(*self._split(flat), *inputs.data)
         return np.ravel(np.asarray(value, dtype=np.float64))
 
-    def matrix(self, leaves: Sequence[Array]) -> Array:
-        """A derivative as the matrix that is observed; ``leaves`` without the value, for `step` the updates."""
+    def matrix(self, leaves: Sequence[Array]) -> Any:
+        """A derivative as the matrix that is observed, SciPy's if sparse.
+
+        Parameters
+        ----------
+        leaves
+            Without the value; for `step` the updates.
+        """
         m, n = self.output.size, self.x.size
         k = len(self.shapes)
         if self.case.operator == Operator.JVP:
             return leaves[0].reshape(m, 1)
+        if self.case.operator == Operator.SPARSE_JACOBIAN:
+            return beside(self.case.patterns, leaves)
         if self.case.operator == Operator.JACOBIAN:
             return np.concatenate([leaf.reshape(m, -1) for leaf in leaves], axis=1)
         if self.case.operator == Operator.HESSIAN:
@@ -132,7 +142,7 @@ class Probe:
         if not self.projects:
             return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, "normalisation not orthogonal")
         M = self.matrix(derivative).astype(np.float64)
-        if M.size == 0:
+        if 0 in M.shape:
             return Finding(Verdict.PASS, 0.0, 0.0, 0.0, 0.0, "empty")
         left, right = self._sides
         seen = _observe(left, M, right)
@@ -178,11 +188,11 @@ class Probe:
             s = self._unit(row)
             t, length = (self._tangent[0], 1.0) if self.form.right_given else (self._unit(column), self.scales[column])
             return _divided(self._second(s[None], t), self.scales[row] * length)
-        left = np.ones((1, 1)) if self.form.left_given else np.eye(self.output.size)[row : row + 1]
+        left = np.ones((1, 1)) if self.form.left_given else _unit_row(self.output.size, row)
         if self.form.right_given:
             return self._first(self._tangent, left)
         if self.case.operator == Operator.STEP:
-            return self._first(np.eye(self.x.size)[column][None], left)
+            return self._first(_unit_row(self.x.size, column), left)
         return _divided(self._first(self._unit(column)[None], left), self.scales[column])
 
     def _first(self, right: Array, left: Array) -> Estimates:
@@ -291,7 +301,7 @@ def _verdict(estimate: Verdict, proved: bool, within: bool, inside: bool) -> Ver
     return Verdict.SUBGRADIENT if estimate == Verdict.NONSMOOTH and inside else estimate
 
 
-def _observe(left: Array, M: Array, right: Array) -> Array:
+def _observe(left: Array, M: Any, right: Array) -> Array:
     """``l @ M @ r`` for every right and, within it, every left vector."""
     return np.ravel(right @ M.T @ left.T)
 
@@ -299,6 +309,12 @@ def _observe(left: Array, M: Array, right: Array) -> Array:
 def _divided(e: Estimates, length: float | Array) -> Estimates:
     parts = {name: getattr(e, name) / length for name in ("derivative", "bar", "low", "high")}
     return Estimates(**parts, verdicts=e.verdicts)
+
+
+def _unit_row(n: int, k: int) -> Array:
+    row = np.zeros((1, n))
+    row[0, k] = 1.0
+    return row
 
 
 def _flat(arrays: Sequence[Array]) -> Array:

@@ -7,8 +7,9 @@ dtype they are given, so that a reference can be evaluated in ``np.longdouble``.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,9 @@ def complete(
         }
         if optimizer is not None:
             found[Operator.STEP] = lambda *args: first_step(optimizer, forms.split(args)[0], forms.gradient(*args))
-    if forms.has_jacobian:
+    if problem.pattern is not None and (forms.is_sparse or Operator.JACOBIAN in given):
+        found[Operator.SPARSE_JACOBIAN] = forms.sparse_jacobian
+    if forms.is_sparse or forms.has_jacobian:
         found |= {Operator.JACOBIAN: forms.jacobian, Operator.JVP: forms.jvp, Operator.VJP: forms.vjp}
     if Operator.HESSIAN in given:
         found |= {Operator.HESSIAN: forms.hessian, Operator.HVP: forms.hvp}
@@ -76,6 +79,10 @@ class _Forms:
     def has_jacobian(self) -> bool:
         return bool({Operator.GRADIENT, Operator.JACOBIAN} & set(self.problem.reference))
 
+    @property
+    def is_sparse(self) -> bool:
+        return Operator.SPARSE_JACOBIAN in self.problem.reference
+
     def split(self, given: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
         """The differentiated inputs and the directions."""
         return given[: self.n], given[len(self.inputs.arrays) :]
@@ -93,8 +100,48 @@ class _Forms:
         return _tuple(self.call(Operator.GRADIENT, given))
 
     def jacobian(self, *given: Array) -> tuple[Array, ...]:
+        if self.is_sparse:
+            return tuple(self.scattered(*given))
         operator = Operator.JACOBIAN if Operator.JACOBIAN in self.problem.reference else Operator.GRADIENT
         return _tuple(self.call(operator, given))
+
+    @functools.cached_property
+    def places(self) -> list[tuple[Array, Array]]:
+        """Rows and columns of the declared patterns, in CSR order."""
+        pattern = self.problem.pattern
+        assert pattern is not None, "a sparse closed form comes with its pattern"
+        sizes = [max(x.size, 1) for x in self.inputs.differentiated]
+        pairs = zip(pattern(self.inputs), sizes, strict=True)
+        return [np.divmod(np.unique(np.asarray(rows) * size + columns), size) for (rows, columns), size in pairs]
+
+    def sparse_jacobian(self, *given: Array) -> tuple[Array, ...]:
+        if self.is_sparse:
+            return _tuple(self.call(Operator.SPARSE_JACOBIAN, given))
+        blocks = (block.reshape(-1, x.size) for block, x in zip(self.jacobian(*given), given, strict=False))
+        return tuple(block[places] for block, places in zip(blocks, self.places, strict=True))
+
+    def scattered(self, *given: Array) -> Iterator[Array]:
+        """The dense blocks of a sparse closed form."""
+        shape = self.value(*given).shape
+        for x, entries, places in zip(given, self.sparse_jacobian(*given), self.places, strict=False):
+            block = np.zeros((math.prod(shape), x.size), dtype=entries.dtype)
+            block[places] = entries
+            yield block.reshape(shape + x.shape)
+
+    def pushed(self, given: Sequence[Array], tangents: Sequence[Array]) -> Array:
+        """A sparse closed form times tangents."""
+        out = np.zeros_like(self.value(*given))
+        parts = zip(self.sparse_jacobian(*given), self.places, tangents, strict=True)
+        for entries, (rows, columns), t in parts:
+            np.add.at(out.reshape(-1), rows, entries * np.ravel(t)[columns])
+        return out
+
+    def pulled(self, given: Sequence[Array], cotangent: Array) -> Iterator[Array]:
+        """A cotangent times a sparse closed form."""
+        for x, entries, (rows, columns) in zip(given, self.sparse_jacobian(*given), self.places, strict=False):
+            out = np.zeros(x.shape, dtype=entries.dtype)
+            np.add.at(out.reshape(-1), columns, entries * np.ravel(cotangent)[rows])
+            yield out
 
     def hessian(self, *given: Array) -> tuple[tuple[Array, ...], ...]:
         blocks = self.call(Operator.HESSIAN, given)
@@ -102,10 +149,14 @@ class _Forms:
 
     def jvp(self, *given: Array) -> Array:
         tangents = self.split(given)[1]
+        if self.is_sparse:
+            return self.pushed(given, tangents)
         return _sum(_apply(block, t) for block, t in zip(self.jacobian(*given), tangents, strict=True))
 
     def vjp(self, *given: Array) -> tuple[Array, ...]:
         (cotangent,) = self.split(given)[1]
+        if self.is_sparse:
+            return tuple(self.pulled(given, cotangent))
         return tuple(_apply_transposed(block, cotangent) for block in self.jacobian(*given))
 
     def given_hvp(self, *given: Array) -> tuple[Array, ...]:

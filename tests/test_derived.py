@@ -129,12 +129,13 @@ class Lack:
     unreachable: frozenset[Operator]
 
 
+REST = frozenset({O.SPARSE_JACOBIAN, O.STEP})
 #: Second derivatives say nothing of first ones.
 LACKS = (
-    Lack((), DERIVATIVES | {O.STEP}),
-    Lack((O.VALUE,), DERIVATIVES | {O.STEP}),
-    Lack((O.HVP,), DERIVATIVES - {O.HVP, O.HESSIAN} | {O.STEP}),
-    Lack((O.HESSIAN,), DERIVATIVES - {O.HVP, O.HESSIAN} | {O.STEP}),
+    Lack((), DERIVATIVES | REST),
+    Lack((O.VALUE,), DERIVATIVES | REST),
+    Lack((O.HVP,), DERIVATIVES - {O.HVP, O.HESSIAN} | REST),
+    Lack((O.HESSIAN,), DERIVATIVES - {O.HVP, O.HESSIAN} | REST),
 )
 
 

@@ -46,6 +46,17 @@ def namespace(torch: Any, compat: Any) -> SimpleNamespace:
     return SimpleNamespace(**names)
 
 
+def indexed_take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
+    """``take`` by indexing, whose derivative inductor compiles rightly.
+
+    That of `torch.index_select` adds into zeros; under vmap these are expanded, of stride 0, and inductor then adds all
+    of a batch in one place (pytorch issue 183986, there in 2.13): a compiled Jacobian of it is silently wrong.
+    """
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"got an array of {x.ndim} dimensions and no axis, expected axis=0, 1, ...")
+    return x[(slice(None),) * ((axis or 0) % x.ndim) + (indices,)]
+
+
 def _binary(own: Callable[..., Any], conforming: Callable[..., Any]) -> Callable[..., Any]:
     def function(x1: Any, x2: Any, /) -> Any:
         return own(x1, x2) if type(x1) is type(x2) else conforming(x1, x2)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from backends.interface import Function, Unsupported, Var
 from backends.namespaces.torch_eager import Prepared, Task
+from backends.sparsity import Compression
 from vocabulary import Operator
 
 
@@ -19,7 +21,11 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared
     Unsupported
         With what dynamo or inductor cannot do.
     """
-    run: Prepared = task.torch.compile(_alone(_TRANSFORMS[operator](task)), fullgraph=True, dynamic=False)
+    return _compiled(task.torch, _TRANSFORMS[operator](task), example)
+
+
+def _compiled(torch: Any, function: Prepared, example: Sequence[Var]) -> Prepared:
+    run: Prepared = torch.compile(_alone(function), fullgraph=True, dynamic=False)
     with warnings.catch_warnings():
         # Importing inductor makes torch 2.13 warn about its own use of torch.jit.
         warnings.simplefilter("ignore")
@@ -29,6 +35,33 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared
             reason = (str(error).strip().splitlines() or [""])[0]
             raise Unsupported(f"torch.compile(fullgraph=True): {type(error).__name__}: {reason}") from error
     return run
+
+
+def all_at_once(
+    plan: Compression, task: Task, args: Sequence[Var], seeds: Sequence[Var], index: Sequence[Var], *, whole: bool
+) -> Prepared:
+    """The entries that ``plan`` finds, by one product with all ``seeds``; as one graph if ``whole``.
+
+    Raises
+    ------
+    Unsupported
+        Where some operation has no rule for a batch, or no forward one.
+    """
+    product, n, k = _TRANSFORMS[plan.operator](task), task.n, len(seeds)
+
+    def entries(*given: Var) -> tuple[Var, ...]:
+        found = task.torch.func.vmap(lambda *seed: product(*given[:n], *seed))(*given[n : n + k])
+        return tuple(part.reshape(-1)[at] for part, at in zip(plan.sources(found), given[n + k :], strict=True))
+
+    fixed = (*seeds, *index)
+    if whole:
+        run = _compiled(task.torch, entries, (*args, *fixed))
+        return lambda *given: run(*given, *fixed)
+    try:
+        entries(*args, *fixed)
+    except RuntimeError as error:
+        raise Unsupported(f"torch.func.vmap: {error}") from error
+    return lambda *given: entries(*given, *fixed)
 
 
 def _alone(transformed: Prepared) -> Prepared:
