@@ -81,10 +81,10 @@ def python_scan(xp: Any, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs
 
     ``xs`` is an array or a tuple of arrays; each ``y`` an array, a tuple of arrays or `None`.
     """
-    many = isinstance(xs, tuple)
     carry, ys = init, []
-    for k in range((xs[0] if many else xs).shape[0]):
-        carry, y = f(carry, tuple(x[k, ...] for x in xs) if many else xs[k, ...])
+    # Taken apart at once: the derivative of x[k] is an array as large as x, in each round.
+    for x in zip(*map(xp.unstack, xs), strict=True) if isinstance(xs, tuple) else xp.unstack(xs):
+        carry, y = f(carry, x)
         ys.append(y)
     if not ys or ys[0] is None:
         return carry, None
@@ -124,6 +124,8 @@ class Backend(abc.ABC):
     requires: ClassVar[tuple[str, ...]]
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({"": "default"})
     native: ClassVar[frozenset[Operator]]
+    #: Where it can compute; `device` is set to one of them before `open`.
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
     #: Whether `grad` returns a function that this backend can differentiate again.
     nestable: ClassVar[bool] = True
     #: Question name -> source text that sets ``answer``, as a user of this framework would write it; run in
@@ -140,6 +142,7 @@ class Backend(abc.ABC):
             known = ", ".join(repr(v) for v in self.variants if v) or "none"
             raise ValueError(f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}")
         self.variant = variant
+        self.device = "cpu"
 
     @property
     def spec(self) -> str:

@@ -139,6 +139,9 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
     parser.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
     parser.add_argument(
+        "--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default cpu; gpu is untested)"
+    )
+    parser.add_argument(
         "--isolate",
         choices=("backend", "cell", "none"),
         default="backend",
@@ -190,6 +193,7 @@ def _add_tax(verbs: Any) -> None:
         epilog="example: autodiff-compare tax -b torch --rounds 31",
     )
     tax.add_argument("-b", "--backend", action="append", default=[], metavar="NAME", help="default: all four")
+    tax.add_argument("-t", "--task", action="append", default=[], metavar="TASK", help="such as gmm (default: all)")
     tax.add_argument("--rounds", type=_several, default=15, metavar="N", help="paired rounds (default 15)")
     tax.add_argument("--seed", type=int, default=0, help="of inputs and of the order (default 0)")
     tax.set_defaults(verb=("harness.tax", "tax"))

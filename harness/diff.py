@@ -128,7 +128,7 @@ def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, lis
 
 def reasons(a: Recorded, b: Recorded) -> list[str]:
     """Why putting two runs side by side would mean nothing; empty if it means something."""
-    apart = differences(a.run, b.run, (*MACHINE, "threads", "seed"))
+    apart = differences(a.run, b.run, (*MACHINE, "threads", "device", "seed"))
     first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
     if first != second:
         apart.append(f"dtype {_listed(first)} and {_listed(second)}")

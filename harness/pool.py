@@ -94,7 +94,9 @@ class Pool:
         if self.settings.threads > 1:
             self._only(client)
         try:
-            opened = client.request("open", max(self.settings.timeout_s, 60.0), self._adapters[spec])
+            opened = client.request(
+                "open", max(self.settings.timeout_s, 60.0), self._adapters[spec], device=self.settings.device
+            )
         except WorkerError as error:
             if error.fatal:
                 self._deaths[spec] += 1

@@ -46,6 +46,7 @@ def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
         code=code_digest((*planned.sources.values(), *planned.adapters.values())),
         seed=planned.seed,
         threads=settings.threads,
+        device=settings.device,
         rounds=settings.rounds,
         versions=json.dumps({**environment.versions(), **planned.versions}),
         **environment.machine(),  # type: ignore[arg-type]

@@ -83,7 +83,7 @@ def recorded(folder: pathlib.Path) -> Run:
 
 def refusal(folder: pathlib.Path, ours: Run) -> str:
     """Why a run cannot be gone on with by this process; empty if it can."""
-    apart = differences(recorded(folder), ours, (*MACHINE, "seed", "threads", "rounds", "code"))
+    apart = differences(recorded(folder), ours, (*MACHINE, "seed", "threads", "device", "rounds", "code"))
     if not apart:
         return ""
     return f"got a run that differs from this one, expected an equal one: {'; '.join(apart)}: start a new run"

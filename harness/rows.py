@@ -32,6 +32,7 @@ class Run:
     os: Annotated[str, "operating system and release"]
     python: Annotated[str, "Python version"]
     threads: Annotated[int, "threads requested of every backend"]
+    device: Annotated[str, "where the backends computed: cpu, or gpu"]
     rounds: Annotated[int, "timing rounds requested"]
     versions: Annotated[str, "JSON: distribution -> version, for every package that matters"]
 

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         settings = Settings(
             rounds=options.rounds,
             threads=options.threads,
+            device=options.device,
             timeout_s=options.timeout,
             launches=options.launches,
             isolate=Isolate(options.isolate),

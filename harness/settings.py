@@ -40,6 +40,8 @@ class Settings:
         Seconds for all timing together, or `None` for as long as it takes.
     descents
         Whether problems that have a descent are minimised too, from their first start.
+    device
+        Where the backends compute: ``cpu`` or ``gpu``.
     """
 
     rounds: int = 8
@@ -50,3 +52,4 @@ class Settings:
     isolate: Isolate = Isolate.BACKEND
     budget_s: float | None = None
     descents: bool = False
+    device: str = "cpu"

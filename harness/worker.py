@@ -47,8 +47,13 @@ class Worker:
         self.calls_per_evaluation = 0
         self.problems: dict[tuple[str, str], Any] = {}
 
-    def open(self) -> dict[str, Any]:
+    def open(self, device: str = "cpu") -> dict[str, Any]:
         """Import the framework; returns the seconds it took and the threads really used."""
+        from backends import Unsupported
+
+        if device not in self.backend.devices:
+            raise Unsupported(f"{self.backend.spec} computes on {', '.join(self.backend.devices)}, not on {device}")
+        self.backend.device = device
         start = time.perf_counter()
         self.backend.open()
         seconds = time.perf_counter() - start

@@ -390,3 +390,9 @@ def test_an_objective_may_be_a_partial_or_an_object(tmp_path: pathlib.Path) -> N
     Runner(plan([str(tmp_path / "called.py")], ["numpy"], ["gradient"]), Settings(rounds=1), folder).run()
     folder.close()
     assert [(r.status, r.objective_calls) for r in folder.rows["cells"]] == [(Status.OK, 1), (Status.OK, 1)]
+
+
+def test_a_backend_that_cannot_compute_on_the_device_says_where_it_can(tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, ["manual"], ["gradient"], device="gpu")
+    (row,) = folder.rows["cells"]
+    assert (row.status, row.message) == (Status.UNSUPPORTED, "manual computes on cpu, not on gpu")
