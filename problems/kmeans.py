@@ -1,0 +1,116 @@
+"""k-means: the sum of squared distances of points to their nearest centre, and Newton's step for it.
+
+Where no point is equally near to two centres, the Hessian is diagonal, 2 n_j for each coordinate of centre j with
+its n_j points. Newton's step is therefore gradient / diagonal = C_j - mean of the points of j: one round of Lloyd's
+algorithm. Since the Hessian is diagonal, its product with ones is its diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from problems.problem import SCALAR, Array, Inputs, Problem
+from vocabulary import Operator
+
+_DIMENSIONS = 8
+#: Points this much nearer to one centre than to any other stay so under float32's rounding.
+_CLEAR = 1e-3
+
+
+def _squared_distances(C: Any, P: Any, xp: Any) -> Any:
+    """(k, n) by the expanded square, which needs no array of k n d entries."""
+    return (
+        xp.sum(C * C, axis=1, keepdims=True)
+        - 2 * xp.matmul(C, xp.matrix_transpose(P))
+        + xp.reshape(xp.sum(P * P, axis=1), (1, -1))
+    )
+
+
+def _cost(C: Any, P: Any, *, xp: Any) -> Any:
+    return xp.sum(xp.min(_squared_distances(C, P, xp), axis=0))
+
+
+def _newton_step(C: Any, P: Any, *, xp: Any, derivative: Callable[..., Any]) -> Any:
+    gradient = derivative(lambda centres: _cost(centres, P, xp=xp))
+    diagonal = derivative(lambda centres: xp.sum(gradient(centres)))
+    return gradient(C) / diagonal(C)
+
+
+def _assigned(C: Array, P: Array) -> tuple[Array, Array]:
+    """The centre of each point, (n,), and how many points each centre has, (k, 1)."""
+    nearest = np.argmin(_squared_distances(C, P, np), axis=0)
+    return nearest, np.bincount(nearest, minlength=C.shape[0])[:, None].astype(C.dtype)
+
+
+def _value(C: Array, P: Array) -> Array:
+    return np.asarray(np.sum((P - C[_assigned(C, P)[0]]) ** 2))
+
+
+def _gradient(C: Array, P: Array) -> Array:
+    nearest, counts = _assigned(C, P)
+    return np.asarray(2 * (counts * C - _sums(nearest, P, C.shape[0])))
+
+
+def _hvp(C: Array, P: Array, T: Array) -> Array:
+    return 2 * _assigned(C, P)[1] * T
+
+
+def _centre_minus_mean(C: Array, P: Array) -> Array:
+    nearest, counts = _assigned(C, P)
+    return np.asarray(C - _sums(nearest, P, C.shape[0]) / counts)
+
+
+def _sums(nearest: Array, P: Array, k: int) -> Array:
+    """The sum of the points of each centre, (k, d)."""
+    sums = np.zeros((k, P.shape[1]), P.dtype)
+    np.add.at(sums, nearest, P)
+    return sums
+
+
+def _inputs(rng: np.random.Generator, n: int) -> Inputs:
+    """n points in the unit cube, none between two centres; the centres are the last k = n / 100 (10 at least)."""
+    points = rng.random((n, _DIMENSIONS))
+    k = max(10, n // 100)
+    centres = points[-k:]
+    others = points[:-k]
+    while (between := _gap(centres, others) < _CLEAR).any():
+        others[between] = rng.random((np.count_nonzero(between), _DIMENSIONS))
+    return Inputs((centres.copy(),), (points,))
+
+
+def _gap(C: Array, P: Array) -> Array:
+    """How much further than the nearest centre the next one is, squared, (n,)."""
+    nearest, next_one = np.partition(_squared_distances(C, P, np), 1, axis=0)[:2]
+    return np.asarray(next_one - nearest)
+
+
+_SOURCE = "GradBench, evaluation kmeans: n points in [0, 1)^d, the last k of them the centres"
+
+PROBLEMS = (
+    Problem(
+        name="kmeans",
+        title="sum of squared distances of n points to the nearest of k centres",
+        source=_SOURCE,
+        sizes={"small": 100, "medium": 1000, "large": 10_000},
+        inputs=_inputs,
+        objective=_cost,
+        operators=SCALAR - {Operator.HESSIAN},
+        reference={Operator.VALUE: _value, Operator.GRADIENT: _gradient, Operator.HVP: _hvp},
+        suites=frozenset({"gradbench"}),
+    ),
+    Problem(
+        name="kmeans_newton",
+        title="gradient over Hessian diagonal of kmeans: each centre minus the mean of its points",
+        source=_SOURCE,
+        sizes={"small": 100, "medium": 1000, "large": 10_000},
+        inputs=_inputs,
+        objective=_newton_step,
+        operators=frozenset({Operator.VALUE}),
+        reference={Operator.VALUE: _centre_minus_mean},
+        suites=frozenset({"gradbench"}),
+        uses=("derivative",),
+    ),
+)
