@@ -250,8 +250,9 @@ def _sparse_jacobian(r: Request) -> Prepared:
         raise ValueError(
             f"got patterns of shape {got}, expected {expected}: entries of the output by those of the input"
         )
-    products = (_O.JVP, _O.VJP)
-    plan = Compression.of(patterns, [o for o in products if o in r.backend.native] or products)
+    # Of a gradient alone a jvp is made by the whole Jacobian, a vjp by one gradient.
+    products = [o for o in (_O.JVP, _O.VJP) if o in r.backend.native] or [_O.VJP]
+    plan = Compression.of(patterns, products)
     if not plan.number:
         return lambda *args: tuple(r.stacked([], (0,), args[i]) for i in r.argnums)
     return r.backend.compressed(r.f, r.args, r.argnums, plan)
