@@ -1,14 +1,15 @@
 """A contest inside one worker: a gradient through our interface against the same one written by hand.
 
-Five tasks from two scalars to megabytes. Both sides are called on the same variables, in rounds that alternate in
-random order, so that what differs is what the interface costs: wrappers, checks, conversions.
+Five tasks from two scalars to megabytes, and the objectives of ADBench. Both sides are called on the same variables, in
+rounds that alternate in random order, so that what differs is what the interface costs: wrappers, checks, conversions.
+Of ADBench's it is also how the problem is written: the hand's is what a user of the framework would write.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -16,20 +17,26 @@ from typing import Any
 import numpy as np
 
 import backends
+import problems
 from harness import measure
 from harness.cells import leaves
 from harness.pace import Pace, go_around
+from problems import Inputs
 from vocabulary import Operator
 
 
 @dataclass(frozen=True)
 class Task:
-    """A scalar function ``f(*args, xp)``, its arguments, and those that it is differentiated for."""
+    """A scalar objective, the inputs it is differentiated at, and what it ``uses`` of the backend, as of `Problem`."""
 
     title: str
-    f: Callable[..., Any]
-    args: Callable[[np.random.Generator], tuple[Any, ...]]
-    argnums: tuple[int, ...] = (0,)
+    objective: Callable[..., Any]
+    inputs: Callable[[np.random.Generator], Inputs]
+    uses: tuple[str, ...] = ()
+
+    def function(self, backend: backends.Backend, static: Mapping[str, Any]) -> Callable[..., Any]:
+        used = {name: getattr(backend, name) for name in self.uses}
+        return partial(self.objective, xp=backend.xp, **used, **static)
 
 
 def _scalars(x: Any, y: Any, *, xp: Any) -> Any:  # noqa: ARG001 - the signature of every task
@@ -45,7 +52,7 @@ def _waves(x: Any, *, xp: Any) -> Any:
     return xp.sum(xp.sin(x) * x)
 
 
-def _layer(A: Any, x: Any, *, xp: Any) -> Any:
+def _layer(x: Any, A: Any, *, xp: Any) -> Any:
     h = xp.tanh(xp.matmul(A, x))
     return xp.sum(h * h)
 
@@ -54,19 +61,38 @@ def _bells(x: Any, *, xp: Any) -> Any:
     return xp.sum(xp.exp(-x * x))
 
 
+def _layer_inputs(rng: np.random.Generator) -> Inputs:
+    A, x = rng.normal(size=(256, 256)) / 16, rng.normal(size=256)
+    return Inputs((x,), (A,))
+
+
+def _vector(n: int) -> Callable[[np.random.Generator], Inputs]:
+    return lambda rng: Inputs((rng.normal(size=n),))
+
+
+def _of(name: str, size: str, title: str, shorten: Callable[[Inputs], Inputs] = lambda inputs: inputs) -> Task:
+    """The task that a problem poses at one of its sizes."""
+    problem = problems.available()[name]
+    assert problem.objective is not None
+    return Task(title, problem.objective, lambda rng: shorten(problem.inputs(rng, problem.sizes[size])), problem.uses)
+
+
+def _beginning(inputs: Inputs) -> Inputs:
+    """128 characters of a text: each costs the same, and a thousand take seconds."""
+    state, text = inputs.data
+    return replace(inputs, data=(state, text[:128]))
+
+
 #: Name, which the handwritten modules share -> task. A new one needs its line in each of them.
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        "scalars": Task("two scalars", _scalars, lambda rng: (rng.normal(), rng.normal()), (0, 1)),
-        "rosenbrock": Task("vector of 10", _rosenbrock, lambda rng: (rng.normal(size=10),)),
-        "waves": Task("vector of 1000", _waves, lambda rng: (rng.normal(size=1000),)),
-        "layer": Task(
-            "256 x 256 matrix, 0.5 MB",
-            _layer,
-            lambda rng: (rng.normal(size=(256, 256)) / 16, rng.normal(size=256)),
-            (1,),
-        ),
-        "bells": Task("vector of 500 000, 4 MB", _bells, lambda rng: (rng.normal(size=500_000),)),
+        "scalars": Task("two scalars", _scalars, lambda rng: Inputs((np.array(rng.normal()), np.array(rng.normal())))),
+        "rosenbrock": Task("vector of 10", _rosenbrock, _vector(10)),
+        "waves": Task("vector of 1000", _waves, _vector(1000)),
+        "layer": Task("256 x 256 matrix, 0.5 MB", _layer, _layer_inputs),
+        "bells": Task("vector of 500 000, 4 MB", _bells, _vector(500_000)),
+        "gmm": _of("gmm", "medium", "gmm: 25 components, 1000 points in 10 dimensions"),
+        "lstm": _of("lstm", "medium", "lstm: 128 characters, 2 layers", _beginning),
     }
 )
 
@@ -81,8 +107,10 @@ def contest(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
         largest entry.
     """
     given, hand = TASKS[task], backends.by_hand(backend.name)[task]
-    args = [backend.to_var(array) for array in given.args(np.random.default_rng(seed))]
-    ours = backend.prepare(Operator.GRADIENT, partial(given.f, xp=backend.xp), args, argnums=given.argnums)
+    inputs = given.inputs(np.random.default_rng(seed))
+    args = [backend.to_var(array) for array in inputs.arrays]
+    function, argnums = given.function(backend, inputs.static), range(len(inputs.differentiated))
+    ours = backend.prepare(Operator.GRADIENT, function, args, argnums=argnums)
     sides = {side: measure.Timed(run, args, backend.block) for side, run in (("interface", ours), ("by_hand", hand))}
     results = [[backend.to_numpy(leaf) for leaf in leaves(timed.run(*args))] for timed in sides.values()]
     # One number of calls for both, so that a block is the same amount of work.

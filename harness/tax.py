@@ -59,12 +59,16 @@ def tax(options: argparse.Namespace) -> int:
     for spec in chosen:
         if spec not in known:
             return session.usage(f"got backend {spec!r}, expected one of: {', '.join(known)}")
+    tasks = tuple(dict.fromkeys(options.task)) or tuple(TASKS)
+    for task in tasks:
+        if task not in TASKS:
+            return session.usage(f"got task {task!r}, expected one of: {', '.join(TASKS)}")
     table, broken, found = summary.plain_table("A gradient through the interface and by hand"), False, []
     for name in ("backend", "task", "by hand", "interface", "ratio [95 %]", "more", ""):
         table.add_column(name, justify="left" if name in ("backend", "task", "") else "right", overflow="fold")
     for spec in chosen:
         try:
-            for row in _taxes(spec, options.rounds, options.seed):
+            for row in _taxes(spec, tasks, options.rounds, options.seed):
                 found.append(row)
                 _add(table, row)
         except WorkerError as error:
@@ -90,14 +94,14 @@ def judged(backend: str, task: str, interface: Sequence[float], by_hand: Sequenc
     return Tax(backend, task, *medians, ratio, math.exp(low), math.exp(high), more, difference <= _SAME)
 
 
-def _taxes(spec: str, rounds: int, seed: int) -> Iterator[Tax]:
+def _taxes(spec: str, tasks: Sequence[str], rounds: int, seed: int) -> Iterator[Tax]:
     absent = backends.missing(backends.load(spec))
     if absent:
         raise WorkerError(Status.NOT_INSTALLED, ", ".join(absent))
     client = WorkerClient(spec, 1)
     try:
         client.request("open", 120.0)
-        for task in TASKS:
+        for task in tasks:
             found = client.request("tax", 120.0, task=task, rounds=rounds, seed=seed)
             yield judged(spec, task, found["interface"], found["by_hand"], found["difference"])
     finally:

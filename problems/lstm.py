@@ -36,21 +36,22 @@ def _loss(main: Any, extra: Any, state: Any, text: Any, *, scan: Callable[..., A
     # sigmoid(z) = (1 + tanh(z / 2)) / 2 overflows nowhere, and one tanh serves all four gates.
     part = xp.asarray([[0.5], [0.5], [0.5], [1.0]], dtype=main.dtype)
     rest = 1.0 - part
-    gates = xp.reshape(main, (layers, 2, 4, b)) * part
+    gates = [xp.unstack(layer) for layer in xp.unstack(xp.reshape(main, (layers, 2, 4, b)) * part)]
 
     def advance(carry: tuple[Any, ...], x: Any) -> tuple[tuple[Any, ...], Any]:
         after: list[Any] = []
-        for i in range(layers):
+        for i, (weights, biases) in enumerate(gates):
             h, c = carry[2 * i : 2 * i + 2]
-            z = xp.tanh(xp.stack([x, h, x, h]) * gates[i, 0, ...] + gates[i, 1, ...])
+            z = xp.tanh(xp.stack([x, h, x, h]) * weights + biases)
             forget, ingate, outgate, change = xp.unstack(z * part + rest)
             c = c * forget + ingate * change
             x = outgate * xp.tanh(c)
             after += [x, c]
         return tuple(after), x
 
-    _, hidden = scan(advance, xp.unstack(state), text[:-1, ...] * extra[0, ...])
-    y = hidden * extra[1, ...] + extra[2, ...]
+    factor, scale, offset = xp.unstack(extra)
+    _, hidden = scan(advance, xp.unstack(state), text[:-1, ...] * factor)
+    y = hidden * scale + offset
     predicted = y - xp.log(2.0 + xp.sum(xp.exp(y), axis=1, keepdims=True))
     return -xp.sum(text[1:, ...] * predicted) / ((text.shape[0] - 1) * b)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import logsumexp, multigammaln
 
 
 def _scalars(x: Any, y: Any) -> Any:
@@ -23,7 +24,7 @@ def _waves(x: Any) -> Any:
     return jnp.sum(jnp.sin(x) * x)
 
 
-def _layer(A: Any, x: Any) -> Any:
+def _layer(x: Any, A: Any) -> Any:
     h = jnp.tanh(A @ x)
     return jnp.sum(h * h)
 
@@ -32,12 +33,44 @@ def _bells(x: Any) -> Any:
     return jnp.sum(jnp.exp(-x * x))
 
 
+def _gmm(alphas: Any, means: Any, factors: Any, points: Any, _: Any) -> Any:
+    (k, d), n = means.shape, len(points)
+    logarithms, below = factors[:, :d], factors[:, d:]
+    columns, rows = jnp.triu_indices(d, 1)
+    Q = jax.vmap(jnp.diag)(jnp.exp(logarithms)).at[:, rows, columns].set(below)
+    y = jnp.einsum("kij,knj->kni", Q, points - means[:, None])
+    terms = (alphas + logarithms.sum(1))[:, None] - 0.5 * (y**2).sum(2)
+    likelihood = logsumexp(terms, axis=0).sum() - n * logsumexp(alphas) - 0.5 * n * d * jnp.log(2 * jnp.pi)
+    prior = 0.5 * (Q**2).sum() - k * (-0.5 * d * (d + 1) * jnp.log(2.0) - multigammaln(0.5 * (d + 1), d))
+    return likelihood - prior
+
+
+def _lstm(main: Any, extra: Any, state: Any, text: Any) -> Any:
+    layers, b = state.shape[0] // 2, state.shape[1]
+
+    def step(carry: Any, x: Any) -> Any:
+        hidden, cell = list(carry[::2]), list(carry[1::2])
+        for i in range(layers):
+            z = jnp.concatenate([x, hidden[i], x, hidden[i]]) * main[2 * i] + main[2 * i + 1]
+            forget, ingate, outgate = jnp.split(jax.nn.sigmoid(z[: 3 * b]), 3)
+            cell[i] = cell[i] * forget + ingate * jnp.tanh(z[3 * b :])
+            x = hidden[i] = outgate * jnp.tanh(cell[i])
+        return jnp.stack([part for pair in zip(hidden, cell, strict=True) for part in pair]), x
+
+    _, outputs = jax.lax.scan(step, state, text[:-1] * extra[0])
+    y = outputs * extra[1] + extra[2]
+    predicted = y - jnp.log(2 + jnp.exp(y).sum(1, keepdims=True))
+    return -(text[1:] * predicted).mean()
+
+
 GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": jax.jit(jax.grad(_scalars, (0, 1))),
         "rosenbrock": jax.jit(jax.grad(_rosenbrock, (0,))),
         "waves": jax.jit(jax.grad(_waves, (0,))),
-        "layer": jax.jit(jax.grad(_layer, (1,))),
+        "layer": jax.jit(jax.grad(_layer, (0,))),
         "bells": jax.jit(jax.grad(_bells, (0,))),
+        "gmm": jax.jit(jax.grad(_gmm, (0, 1, 2))),
+        "lstm": jax.jit(jax.grad(_lstm, (0, 1))),
     }
 )

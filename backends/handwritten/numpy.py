@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +25,7 @@ def _waves(x: Any) -> Any:
     return np.sum(np.sin(x) * x)
 
 
-def _layer(A: Any, x: Any) -> Any:
+def _layer(x: Any, A: Any) -> Any:
     h = np.tanh(A @ x)
     return np.sum(h * h)
 
@@ -33,12 +34,50 @@ def _bells(x: Any) -> Any:
     return np.sum(np.exp(-x * x))
 
 
+def _gmm(alphas: Any, means: Any, factors: Any, points: Any, _: Any) -> Any:
+    (k, d), n = means.shape, len(points)
+    logarithms, below = factors[:, :d], factors[:, d:]
+    columns, rows = np.triu_indices(d, 1)
+    places = np.full((d, d), factors.shape[1])
+    places[np.arange(d), np.arange(d)], places[rows, columns] = np.arange(d), np.arange(d, factors.shape[1])
+    Q = np.concatenate([np.exp(logarithms), below, np.zeros((k, 1))], 1)[:, places]
+    y = (points - means[:, None]) @ np.swapaxes(Q, 1, 2)
+    terms = (alphas + np.sum(logarithms, 1))[:, None] - 0.5 * np.sum(y**2, 2)
+    likelihood = np.sum(_log_sum_exp(terms)) - n * _log_sum_exp(alphas) - 0.5 * n * d * math.log(2 * math.pi)
+    gammas = d * (d - 1) / 4 * math.log(math.pi) + sum(math.lgamma((d + 1 - j) / 2) for j in range(d))
+    return likelihood - (0.5 * np.sum(Q**2) - k * (-0.5 * d * (d + 1) * math.log(2) - gammas))
+
+
+def _log_sum_exp(v: Any) -> Any:
+    top = np.max(v, axis=0)
+    return top + np.log(np.sum(np.exp(v - top), axis=0))
+
+
+def _lstm(main: Any, extra: Any, state: Any, text: Any) -> Any:
+    layers, b = state.shape[0] // 2, state.shape[1]
+    hidden, cell = list(state[::2]), list(state[1::2])
+    outputs = []
+    for x in text[:-1]:
+        x = x * extra[0]
+        for i in range(layers):
+            z = np.concatenate([x, hidden[i], x, hidden[i]]) * main[2 * i] + main[2 * i + 1]
+            gates = 1 / (1 + np.exp(-z[: 3 * b]))
+            cell[i] = cell[i] * gates[:b] + gates[b : 2 * b] * np.tanh(z[3 * b :])
+            x = hidden[i] = gates[2 * b :] * np.tanh(cell[i])
+        outputs.append(x)
+    y = np.stack(outputs) * extra[1] + extra[2]
+    predicted = y - np.log(2 + np.sum(np.exp(y), axis=1, keepdims=True))
+    return -np.mean(text[1:] * predicted)
+
+
 GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": ad.grad(_scalars, (0, 1)),
         "rosenbrock": ad.grad(_rosenbrock, (0,)),
         "waves": ad.grad(_waves, (0,)),
-        "layer": ad.grad(_layer, (1,)),
+        "layer": ad.grad(_layer, (0,)),
         "bells": ad.grad(_bells, (0,)),
+        "gmm": ad.grad(_gmm, (0, 1, 2)),
+        "lstm": ad.grad(_lstm, (0, 1)),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +32,7 @@ def _waves(x: Any) -> Any:
     return (tape.gradient(out, x),)
 
 
-def _layer(A: Any, x: Any) -> Any:
+def _layer(x: Any, A: Any) -> Any:
     with tf.GradientTape() as tape:
         tape.watch(x)
         h = tf.tanh(tf.linalg.matvec(A, x))
@@ -46,6 +47,54 @@ def _bells(x: Any) -> Any:
     return (tape.gradient(out, x),)
 
 
+def _gmm(alphas: Any, means: Any, factors: Any, points: Any, _: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch((alphas, means, factors))
+        out = _mixture(alphas, means, factors, points)
+    return tape.gradient(out, (alphas, means, factors))
+
+
+def _mixture(alphas: Any, means: Any, factors: Any, points: Any) -> Any:
+    (k, d), n = means.shape, points.shape[0]
+    logarithms, below = factors[:, :d], factors[:, d:]
+    entries = [(i, j) for j in range(d) for i in range(j + 1, d)]
+    lower = tf.transpose(tf.scatter_nd(entries, tf.transpose(below), (d, d, k)), (2, 0, 1))
+    Q = tf.linalg.set_diag(lower, tf.exp(logarithms))
+    y = tf.matmul(points - means[:, None], Q, transpose_b=True)
+    terms = (alphas + tf.reduce_sum(logarithms, 1))[:, None] - 0.5 * tf.reduce_sum(y**2, 2)
+    weights = n * tf.reduce_logsumexp(alphas)
+    likelihood = tf.reduce_sum(tf.reduce_logsumexp(terms, 0)) - weights - 0.5 * n * d * math.log(2 * math.pi)
+    gammas = d * (d - 1) / 4 * math.log(math.pi) + sum(math.lgamma((d + 1 - j) / 2) for j in range(d))
+    return likelihood - (0.5 * tf.reduce_sum(Q**2) - k * (-0.5 * d * (d + 1) * math.log(2) - gammas))
+
+
+def _lstm(main: Any, extra: Any, state: Any, text: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch((main, extra))
+        out = _text_loss(main, extra, state, text)
+    return tape.gradient(out, (main, extra))
+
+
+def _text_loss(main: Any, extra: Any, state: Any, text: Any) -> Any:
+    layers, b = state.shape[0] // 2, state.shape[1]
+
+    def step(carry: Any, x: Any) -> Any:
+        carry = tf.unstack(carry)
+        for i in range(layers):
+            h, c = carry[2 * i], carry[2 * i + 1]
+            z = tf.concat([x, h, x, h], 0) * main[2 * i] + main[2 * i + 1]
+            forget, ingate, outgate = tf.split(tf.sigmoid(z[: 3 * b]), 3)
+            c = c * forget + ingate * tf.tanh(z[3 * b :])
+            x = outgate * tf.tanh(c)
+            carry[2 * i], carry[2 * i + 1] = x, c
+        return tf.stack(carry)
+
+    states = tf.scan(step, text[:-1] * extra[0], state)
+    y = states[:, -2] * extra[1] + extra[2]
+    predicted = y - tf.math.log(2 + tf.reduce_sum(tf.exp(y), 1, keepdims=True))
+    return -tf.reduce_mean(text[1:] * predicted)
+
+
 GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": tf.function(_scalars),
@@ -53,5 +102,7 @@ GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "waves": tf.function(_waves),
         "layer": tf.function(_layer),
         "bells": tf.function(_bells),
+        "gmm": tf.function(_gmm),
+        "lstm": tf.function(_lstm),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +26,7 @@ def _waves(x: torch.Tensor) -> Any:
     return torch.autograd.grad(torch.sum(torch.sin(x) * x), (x,))
 
 
-def _layer(A: torch.Tensor, x: torch.Tensor) -> Any:
+def _layer(x: torch.Tensor, A: torch.Tensor) -> Any:
     x = x.detach().requires_grad_()
     h = torch.tanh(A @ x)
     return torch.autograd.grad(torch.sum(h * h), (x,))
@@ -36,6 +37,53 @@ def _bells(x: torch.Tensor) -> Any:
     return torch.autograd.grad(torch.sum(torch.exp(-x * x)), (x,))
 
 
+def _gmm(alphas: torch.Tensor, means: torch.Tensor, factors: torch.Tensor, points: torch.Tensor, _: Any) -> Any:
+    inputs = alphas.detach().requires_grad_(), means.detach().requires_grad_(), factors.detach().requires_grad_()
+    return torch.autograd.grad(_mixture(*inputs, points), inputs)
+
+
+def _mixture(alphas: torch.Tensor, means: torch.Tensor, factors: torch.Tensor, points: torch.Tensor) -> Any:
+    (k, d), n = means.shape, len(points)
+    logarithms, below = factors[:, :d], factors[:, d:]
+    columns, rows = torch.triu_indices(d, d, 1)
+    Q = torch.diag_embed(torch.exp(logarithms)).index_put((torch.arange(k)[:, None], rows, columns), below)
+    y = (points - means[:, None]) @ Q.mT
+    terms = (alphas + logarithms.sum(1))[:, None] - 0.5 * (y**2).sum(2)
+    likelihood = torch.logsumexp(terms, 0).sum() - n * torch.logsumexp(alphas, 0) - 0.5 * n * d * math.log(2 * math.pi)
+    gammas = torch.special.multigammaln(torch.tensor(0.5 * (d + 1), dtype=alphas.dtype), d)
+    prior = 0.5 * (Q**2).sum() - k * (-0.5 * d * (d + 1) * math.log(2) - gammas)
+    return likelihood - prior
+
+
+def _lstm(main: torch.Tensor, extra: torch.Tensor, state: torch.Tensor, text: torch.Tensor) -> Any:
+    inputs = main.detach().requires_grad_(), extra.detach().requires_grad_()
+    return torch.autograd.grad(_text_loss(*inputs, state, text), inputs)
+
+
+def _text_loss(main: torch.Tensor, extra: torch.Tensor, state: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    layers, b = state.shape[0] // 2, state.shape[1]
+    hidden, cell = list(state[::2]), list(state[1::2])
+    outputs = []
+    for x in text[:-1] * extra[0]:
+        for i in range(layers):
+            z = torch.cat((x, hidden[i], x, hidden[i])) * main[2 * i] + main[2 * i + 1]
+            forget, ingate, outgate = torch.sigmoid(z[: 3 * b]).chunk(3)
+            cell[i] = cell[i] * forget + ingate * torch.tanh(z[3 * b :])
+            x = hidden[i] = outgate * torch.tanh(cell[i])
+        outputs.append(x)
+    y = torch.stack(outputs) * extra[1] + extra[2]
+    predicted = y - torch.log(2 + torch.exp(y).sum(1, keepdim=True))
+    return -(text[1:] * predicted).mean()
+
+
 GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"scalars": _scalars, "rosenbrock": _rosenbrock, "waves": _waves, "layer": _layer, "bells": _bells}
+    {
+        "scalars": _scalars,
+        "rosenbrock": _rosenbrock,
+        "waves": _waves,
+        "layer": _layer,
+        "bells": _bells,
+        "gmm": _gmm,
+        "lstm": _lstm,
+    }
 )

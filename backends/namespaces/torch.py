@@ -41,6 +41,7 @@ def namespace(torch: Any, compat: Any) -> SimpleNamespace:
     names = {name: getattr(compat, name) for name in dir(compat) if not name.startswith("_")}
     names |= {name: getattr(torch, name) for name in _OWN}
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
+    names["unstack"] = _unstack(torch)
     names["__array_api_version__"] = compat.__array_api_version__
     names["__array_namespace_info__"] = compat.__array_namespace_info__
     return SimpleNamespace(**names)
@@ -55,6 +56,16 @@ def indexed_take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     if axis is None and x.ndim != 1:
         raise ValueError(f"got an array of {x.ndim} dimensions and no axis, expected axis=0, 1, ...")
     return x[(slice(None),) * ((axis or 0) % x.ndim) + (indices,)]
+
+
+def _unstack(torch: Any) -> Callable[..., Any]:
+    """``unstack`` as one operation; array-api-compat's moves an axis and iterates."""
+
+    def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+        parts: tuple[Any, ...] = torch.unbind(x, axis)
+        return parts
+
+    return unstack
 
 
 def _binary(own: Callable[..., Any], conforming: Callable[..., Any]) -> Callable[..., Any]:
