@@ -1,0 +1,104 @@
+r"""A linear chain of differential equations, integrated by the classic Runge-Kutta method, as a recurrence.
+
+``y_0' = x_0``, ``y_i' = x_i y_{i-1}``, ``y(0) = 0``, from 0 to 2 in s steps of fourth order; the value is the last of
+the n components. ``ode`` goes through the `scan` of each backend, ``ode_unrolled`` is the same step in a Python
+loop, which a framework that traces sees as one program of s steps.
+
+The closed form
+---------------
+A step multiplies ``(1, y)`` by ``P(h N)`` with ``P(z) = 1 + z + z^2/2 + z^3/6 + z^4/24`` and N the matrix that has
+``x_i`` below its diagonal. A power ``N^k`` moves k places down and multiplies the x on the way, so that after all steps
+``y_{n-1} = c x_0 ... x_{n-1}`` with c the coefficient of ``z^n`` in the product of ``P(h_k z)`` over the steps: the
+gradient is ``y/x_j``, the Hessian ``y/(x_i x_j)`` off its diagonal and zero on it. One step moves information by four
+components at most: for ``n > 4 s`` everything is zero and proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from problems.problem import SCALAR, Array, Inputs, Problem
+from vocabulary import Operator
+
+
+def _step(y: Any, h: Any, x: Any, xp: Any) -> Any:
+    """One step of the classic Runge-Kutta method of fourth order."""
+
+    def slope(y: Any) -> Any:
+        return x * xp.concat([xp.ones_like(y[:1]), y[:-1]])
+
+    a = slope(y)
+    b = slope(y + 0.5 * h * a)
+    c = slope(y + 0.5 * h * b)
+    d = slope(y + h * c)
+    return y + h / 6.0 * (a + 2.0 * (b + c) + d)
+
+
+def _last(x: Any, steps: Any, *, scan: Callable[..., Any], xp: Any) -> Any:
+    y, _ = scan(lambda y, h: (_step(y, h, x, xp), None), xp.zeros_like(x), steps)
+    return y[-1]
+
+
+def _unrolled(x: Any, steps: Any, *, xp: Any) -> Any:
+    y = xp.zeros_like(x)
+    for h in xp.unstack(steps):
+        y = _step(y, h, x, xp)
+    return y[-1]
+
+
+def _coefficient(n: int, steps: Array) -> Any:
+    """Of ``z^n`` in the product of the ``P(h z)``."""
+    c = np.zeros(n + 1, steps.dtype)
+    c[0] = 1
+    for h in steps:
+        moved = [h**k / math.factorial(k) * c[: n + 1 - k] for k in range(min(4, n) + 1)]
+        for k, part in enumerate(moved):
+            c[k:] = part if k == 0 else c[k:] + part
+    return c[n]
+
+
+def _value(x: Array, steps: Array) -> Array:
+    return np.asarray(_coefficient(x.size, steps) * np.prod(x))
+
+
+def _gradient(x: Array, steps: Array) -> Array:
+    others = np.stack([np.prod(np.delete(x, j)) for j in range(x.size)])  # right also where an x is zero
+    return np.asarray(_coefficient(x.size, steps) * others)
+
+
+def _hessian(x: Array, steps: Array) -> Array:
+    H = np.zeros((x.size, x.size), x.dtype)
+    for i in range(x.size):
+        for j in range(i):
+            H[i, j] = H[j, i] = np.prod(np.delete(x, [i, j]))
+    return np.asarray(_coefficient(x.size, steps) * H)
+
+
+def _inputs(rng: np.random.Generator, s: int) -> Inputs:
+    """``n = 8 log10 s`` components: the value is about ``(2/e)^n / n!``, which leaves float32 at n = 30."""
+    return Inputs((rng.random(round(8 * math.log10(s))),), (np.full(s, 2.0 / s),))
+
+
+def _problem(name: str, title: str, objective: Callable[..., Any], uses: tuple[str, ...]) -> Problem:
+    return Problem(
+        name=name,
+        title=title,
+        source="GradBench, evaluation ode; sizes: s = 10, 100, 1000 steps for n = 8, 16, 24 components",
+        sizes={"small": 10, "medium": 100, "large": 1000},
+        inputs=_inputs,
+        objective=objective,
+        operators=SCALAR,
+        reference={Operator.VALUE: _value, Operator.GRADIENT: _gradient, Operator.HESSIAN: _hessian},
+        suites=frozenset({"gradbench"}),
+        uses=uses,
+    )
+
+
+PROBLEMS = (
+    _problem("ode", "a chain of differential equations by Runge-Kutta, through the backend's scan", _last, ("scan",)),
+    _problem("ode_unrolled", "the same chain, its loop unrolled in Python", _unrolled, ()),
+)
