@@ -1,5 +1,8 @@
 """Backends, found by looking: every ``backends/<name>_backend.py`` with one `Backend` in it.
 
+Another package offers one by an entry point of the group ``autodiff_compare.backends``: its name is the backend's, its
+value the class or a module with one.
+
 Nothing here imports a framework. `available` imports every adapter file, `load` only the one it is asked for,
 so that a broken file harms no other backend; a framework is imported by an adapter's ``open()`` alone.
 """
@@ -31,10 +34,13 @@ __all__ = [
     "by_hand",
     "load",
     "missing",
+    "offered",
+    "own_spellings",
     "written_by_hand",
 ]
 
 _SUFFIX = "_backend"
+_GROUP = "autodiff_compare.backends"
 
 
 @functools.cache
@@ -50,14 +56,23 @@ def load(spec: str) -> Backend:
     ------
     ValueError
         If there is no such backend, variant or file; the message lists the choices. Also if an adapter
-        file holds no backend, several, or one of another name than the file's.
+        file cannot be loaded or holds no backend, several, or one of another name than the file's.
     """
     name, _, variant = spec.partition(":")
     if name.endswith(".py"):
         return _adapter(_module_from(pathlib.Path(name)))(variant)
-    if name not in _names():
-        raise ValueError(f"got backend {name!r}, expected one of: {', '.join(_names())}, or a path to a .py file")
-    return _named(name)(variant)
+    if name in _names():
+        return _named(name)(variant)
+    offered = _offered()
+    if name not in offered:
+        choices = ", ".join([*_names(), *sorted(offered)])
+        raise ValueError(f"got backend {name!r}, expected one of: {choices}, or a path to a .py file")
+    return _of_entry_point(offered[name])(variant)
+
+
+def offered() -> Mapping[str, str]:
+    """The backends of other packages by name, with the package that offers each; none is imported."""
+    return {name: point.dist.name if point.dist else "?" for name, point in sorted(_offered().items())}
 
 
 def written_by_hand() -> tuple[str, ...]:
@@ -70,6 +85,14 @@ def by_hand(name: str) -> Mapping[str, Callable[..., Any]]:
     """Task -> gradient as one writes it in this framework, which is imported."""
     gradients: Mapping[str, Callable[..., Any]] = importlib.import_module(f"backends.handwritten.{name}").GRADIENTS
     return gradients
+
+
+def own_spellings(name: str) -> tuple[str, Mapping[str, str]]:
+    """Prelude and table of `backends.spellings` for this framework, both empty where it has none."""
+    if not (pathlib.Path(__file__).parent / "spellings" / f"{name}.py").exists():
+        return "", {}
+    found = importlib.import_module(f"backends.spellings.{name}")
+    return found.PRELUDE, found.SPELLINGS
 
 
 def missing(backend: Backend | type[Backend]) -> tuple[str, ...]:
@@ -102,7 +125,9 @@ def _adapter(module: ModuleType) -> type[Backend]:
     found = [
         cls
         for cls in vars(module).values()
-        if inspect.isclass(cls)
+        # On Python 3.9 inspect takes a Mapping[str, int] for a class, which has no class as its type.
+        if isinstance(cls, type)
+        and issubclass(type(cls), type)
         and issubclass(cls, Backend)
         and not inspect.isabstract(cls)
         and cls.__module__ == module.__name__
@@ -120,5 +145,30 @@ def _module_from(path: pathlib.Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"cannot load backend file {path}: {type(error).__name__}: {error}") from error
     return module
+
+
+def _offered() -> dict[str, importlib.metadata.EntryPoint]:
+    """Entry points by name; a name of ours is ours."""
+    if sys.version_info < (3, 10):  # noqa: UP036 - a worker's Python may be older than this project's
+        found = importlib.metadata.entry_points().get(_GROUP, ())
+    else:
+        found = importlib.metadata.entry_points(group=_GROUP)
+    return {point.name: point for point in found if point.name not in _names()}
+
+
+def _of_entry_point(point: importlib.metadata.EntryPoint) -> type[Backend]:
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ValueError(
+            f"cannot load backend {point.name!r} from {point.value}: {type(error).__name__}: {error}"
+        ) from error
+    adapter: type[Backend] = _adapter(found) if isinstance(found, ModuleType) else found
+    if isinstance(adapter, type) and issubclass(adapter, Backend) and adapter.name == point.name:
+        return adapter
+    raise ValueError(f"got {point.value}, expected a Backend named {point.name!r}: the entry point's name")

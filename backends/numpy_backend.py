@@ -29,6 +29,9 @@ first = x.grad
 answer = x.grad{value}
 """
 
+#: The first with all names of the array API standard.
+_OLDEST_NUMPY = (2, 1)
+
 _IDIOMS = {
     "value": "x = Variable(5.0)\ny = x**2 - 2 * x + 1\nanswer = y.value",
     "gradient": "x = Variable(5.0)\ny = x**2 - 2 * x + 1\ny.backward()\nanswer = x.grad",
@@ -69,6 +72,10 @@ class NumpyBackend(NumpyArrays):
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
 
     def open(self) -> None:
+        # In the environment of another interpreter there may be any NumPy.
+        if tuple(map(int, np.__version__.split(".")[:2])) < _OLDEST_NUMPY:
+            oldest = ".".join(map(str, _OLDEST_NUMPY))
+            raise Unsupported(f"our engine differentiates NumPy {oldest} and later, got {np.__version__}")
         from backends import numpy_autodiff
         from backends.numpy_autodiff import namespace, optimizers
 

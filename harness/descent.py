@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,7 +247,7 @@ def _norm(arrays: Sequence[Array]) -> float:
 
 
 #: The loss at a point, the gradient if it is known, and what makes the update.
-_Evaluated = tuple[float, Vars | None, Callable[[], Vars]]
+_Evaluated = tuple[float, Optional[Vars], Callable[[], Vars]]  # noqa: UP045 - a worker's Python may be 3.9
 
 
 def _by_hand(run: _Run) -> Callable[[Vars], _Evaluated]:

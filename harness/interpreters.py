@@ -29,9 +29,13 @@ _PATIENCE_S = 30.0
 #: Names of folders that say nothing about an environment.
 _COMMON = frozenset({"", "usr", "local", "opt", "venv", ".venv", "env"})
 #: ``-P`` and PYTHONSAFEPATH are younger than the oldest Python: the current folder is taken off by hand.
-_START = "import runpy, sys; sys.path[:] = filter(None, sys.path); " + (
-    "runpy.run_module('harness.worker', run_name='__main__', alter_sys=True)"
-)
+_START = """
+import runpy, sys
+sys.path[:] = filter(None, sys.path)
+from harness import older_python
+older_python.complete()
+runpy.run_module("harness.worker", run_name="__main__", alter_sys=True)
+"""
 _VERSIONS = """
 import importlib.metadata, json, sys
 found = {"python": sys.version.split()[0]}

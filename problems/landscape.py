@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from problems.problem import Array, Inputs, Optimum, Problem
 VLSE = "Surjanovic and Bingham, Virtual Library of Simulation Experiments: test functions"
 
 #: A number, or one number per coordinate.
-Bound = float | tuple[float, ...]
+Bound = Union[float, tuple[float, ...]]  # noqa: UP007 - a worker's Python may be 3.9
 Box = tuple[Bound, Bound]
 
 

@@ -172,3 +172,65 @@ def test_a_users_adapter_takes_the_documented_route(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{2 * 2 * len(MY_OPERATORS)} passed" in done.stdout
+
+
+PACKAGED = """
+from backends.interface import NumpyArrays
+
+
+class Packaged(NumpyArrays):
+    name, native = "packaged", frozenset()
+
+    def _native(self, *_): ...
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that another would install: a module, and entry points that name it."""
+    (tmp_path / "packaged_adapter.py").write_text(PACKAGED)
+    (tmp_path / "packaged-1.0.dist-info").mkdir()
+    (tmp_path / "packaged-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: packaged\nVersion: 1.0\n"
+    )
+    (tmp_path / "packaged-1.0.dist-info" / "entry_points.txt").write_text(
+        "[autodiff_compare.backends]\n"
+        "packaged = packaged_adapter:Packaged\n"
+        "jax = packaged_adapter\n"
+        "other = packaged_adapter\n"
+        "absent = no_such_module\n"
+        "number = math:pi\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("packaged_adapter", None)
+
+
+def test_a_package_offers_a_backend_by_an_entry_point(package):
+    assert backends.offered() == dict.fromkeys(["absent", "number", "other", "packaged"], "packaged")
+    assert "packaged_adapter" not in sys.modules, "offered without being imported"
+    assert load("packaged").spec == "packaged"
+    assert load("jax").requires[0] == "jax", "a name of ours is ours"
+    assert "packaged" not in available()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent", "cannot load backend 'absent' from no_such_module: ModuleNotFoundError"),
+        ("other", "expected a Backend named 'other'"),
+        ("number", "got math:pi, expected a Backend named 'number'"),
+        ("nosuch", "expected one of: .*, absent, number, other, packaged, or a path"),
+        ("packaged:fast", "expected one of: none"),
+    ],
+)
+def test_a_broken_entry_point_is_one_clear_error(package, name, words):
+    with pytest.raises(ValueError, match=words):
+        load(name)
+
+
+@pytest.mark.parametrize(("text", "words"), [("1 / 0", "ZeroDivisionError"), ("def f(:", "SyntaxError")])
+def test_a_broken_file_of_a_user_is_one_clear_error(tmp_path, text, words):
+    (tmp_path / "mine_backend.py").write_text(text)
+    with pytest.raises(ValueError, match=f"cannot load backend file .*mine_backend.py: {words}"):
+        load(str(tmp_path / "mine_backend.py"))

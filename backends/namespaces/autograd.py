@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import autograd.numpy as anp
 import autograd.numpy.fft as afft
@@ -19,7 +19,7 @@ import numpy as np
 from autograd.tracer import getval
 
 Array = Any
-Axis = int | tuple[int, ...] | None
+Axis = Union[int, tuple[int, ...], None]  # noqa: UP007 - a worker's Python may be 3.9
 
 
 class EighResult(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
 import numpy as np
 import tensorflow as tf
@@ -46,7 +46,7 @@ __all__ = [
     "zeros_like",
 ]
 
-Shape = int | Sequence[int]
+Shape = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
 stack = tf.stack
 broadcast_to = tf.broadcast_to
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Union
 
 import tensorflow as tf
 
@@ -36,7 +36,7 @@ __all__ = [
     "var",
 ]
 
-Axis = int | tuple[int, ...] | None
+Axis = Union[int, tuple[int, ...], None]  # noqa: UP007 - a worker's Python may be 3.9
 
 
 def _axes(axis: Axis) -> Any:
