@@ -1,0 +1,84 @@
+"""A natural cubic spline fitted to data: the sum of squared residuals, by the values at the knots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from problems.elimination import solve
+from problems.problem import Array, Inputs, Problem
+from vocabulary import Operator
+
+
+# On an interval of length h, at its fraction f, with values y0, y1 and second derivatives m0, m1 at its ends:
+# s = (1-f) y0 + f y1 + h^2/6 ((1-f)^3 - (1-f)) m0 + h^2/6 (f^3 - f) m1. That s' is continuous is a tridiagonal
+# system for the m inside, A m = B y; at both ends of a natural spline m = 0.
+def _misfit(
+    y: Any, A: Any, B: Any, interval: Any, left: Any, right: Any, left_m: Any, right_m: Any, z: Any, *, xp: Any
+) -> Any:
+    end = xp.zeros_like(y[:1])
+    m = xp.concat([end, xp.linalg.solve(A, xp.matmul(B, y)), end])
+    s = left * xp.take(y, interval) + right * xp.take(y, interval + 1)
+    s = s + left_m * xp.take(m, interval) + right_m * xp.take(m, interval + 1)
+    return xp.sum((s - z) ** 2)
+
+
+def _design(y: Array, A: Array, B: Array, interval: Array, *weights: Array) -> Array:
+    """W with s = W y, (points, knots)."""
+    left, right, left_m, right_m = (w[:, None] for w in weights)
+    values = np.eye(y.size, dtype=y.dtype)
+    curves = np.pad(solve(A, B), ((1, 1), (0, 0)))
+    return np.asarray(
+        left * values[interval]
+        + right * values[interval + 1]
+        + left_m * curves[interval]
+        + right_m * curves[interval + 1]
+    )
+
+
+def _value(y: Array, *data: Array) -> Array:
+    return np.asarray(np.sum((_design(y, *data[:-1]) @ y - data[-1]) ** 2))
+
+
+def _gradient(y: Array, *data: Array) -> Array:
+    W = _design(y, *data[:-1])
+    return np.asarray(2 * (W.T @ (W @ y - data[-1])))
+
+
+def _hessian(y: Array, *data: Array) -> Array:
+    W = _design(y, *data[:-1])
+    return np.asarray(2 * (W.T @ W))
+
+
+def _inputs(rng: np.random.Generator, n: int) -> Inputs:
+    """n knots at uneven places, ten points for each; data of a noisy sine."""
+    h = rng.uniform(0.5, 1.5, n - 1)
+    knots = np.concatenate([[0.0], np.cumsum(h)])
+    points = np.sort(rng.uniform(0.0, knots[-1], 10 * n))
+    interval = np.clip(np.searchsorted(knots, points, side="right") - 1, 0, n - 2)
+    width, f = h[interval], (points - knots[interval]) / h[interval]
+    weights = (1 - f, f, width**2 / 6 * ((1 - f) ** 3 - (1 - f)), width**2 / 6 * (f**3 - f))
+    z = np.sin(points) + 0.1 * rng.normal(size=points.size)
+    return Inputs((rng.normal(size=n),), (*_system(h), interval, *weights, z))
+
+
+def _system(h: Array) -> tuple[Array, Array]:
+    """A (n-2, n-2) and B (n-2, n): h0/6 m0 + (h0+h1)/3 m1 + h1/6 m2 = (y2 - y1)/h1 - (y1 - y0)/h0."""
+    before, after, inside = h[:-1], h[1:], np.arange(h.size - 1)
+    A = np.diag((before + after) / 3) + np.diag(after[:-1] / 6, 1) + np.diag(before[1:] / 6, -1)
+    B = np.zeros((inside.size, h.size + 1))
+    B[inside, inside], B[inside, inside + 1], B[inside, inside + 2] = 1 / before, -1 / before - 1 / after, 1 / after
+    return A, B
+
+
+PROBLEM = Problem(
+    name="spline",
+    title="natural cubic spline through n values fitted to 10 n points, by the values",
+    source="de Boor, A Practical Guide to Splines, chapter IV; linear in the values, so gradient 2 W^T (W y - z)",
+    sizes={"small": 6, "medium": 50, "large": 300},
+    inputs=_inputs,
+    objective=_misfit,
+    reference={Operator.VALUE: _value, Operator.GRADIENT: _gradient, Operator.HESSIAN: _hessian},
+    suites=frozenset({"tests"}),
+)
