@@ -45,6 +45,7 @@ def parser() -> _Parser:
         help="problems and backends, without importing any framework",
         epilog="example: autodiff-compare list",
     )
+    _add_data(listing)
     listing.set_defaults(verb=("harness.session", "listing"))
     for verb in verbs.choices.values():
         verb.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR set")
@@ -131,7 +132,8 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     _add_output(parser)
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default 0)")
     parser.add_argument("-o", "--operator", action="append", default=[], metavar="OPERATOR", help="default: all it has")
-    parser.add_argument("--size", action="append", default=[], help="small (default), medium, large")
+    parser.add_argument("--size", action="append", default=[], help="small (default), medium, large, or of --data")
+    _add_data(parser)
     parser.add_argument(
         "--variants", choices=("all",), default="", help="also every variant of each backend, and the peers"
     )
@@ -146,6 +148,12 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         choices=("backend", "cell", "none"),
         default="backend",
         help="what has a process of its own (default: each backend)",
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=pathlib.Path, metavar="FOLDER", help="your copy of ADBench's instance files, each a size"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,11 @@ def objective_value(problem: Problem, inputs: Inputs) -> Array:
 
 def build_case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int) -> Case:
     """Draw inputs and directions from ``seed``, rounded to ``dtype`` but held in float64."""
-    inputs = rounded(problem.inputs(np.random.default_rng(seed), problem.sizes[size]), dtype)
+    return _case(problem, size, dtype, operator, seed, problem.draw(size, seed))
+
+
+def _case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int, inputs: Inputs) -> Case:
+    inputs = rounded(inputs, dtype)
     directions = _directions(problem, operator, inputs, _stream(problem.name, size, operator, seed))
     rounded_directions = tuple(_round(t, dtype) for t in directions)
     return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, _optimizer(problem))
@@ -93,11 +97,12 @@ def build_case(problem: Problem, size: str, dtype: str, operator: Operator, seed
 
 def elsewhere(case: Case) -> Case:
     """The same case at another point, with other directions: where a function is prepared before it is used here."""
-    found = build_case(case.problem, case.size, case.dtype, case.operator, case.seed + 1)
-    if not case.problem.fixed:
-        return found
-    rng = np.random.default_rng(case.seed + 1)
-    return replace(found, inputs=rounded(nearby(case.problem, case.inputs, rng), case.dtype))
+    problem, seed = case.problem, case.seed + 1
+    if problem.fixed or case.size in problem.files:
+        inputs = nearby(problem, case.inputs, np.random.default_rng(seed))
+    else:
+        inputs = problem.draw(case.size, seed)
+    return _case(problem, case.size, case.dtype, case.operator, seed, inputs)
 
 
 def rounded(inputs: Inputs, dtype: str) -> Inputs:
@@ -160,7 +165,7 @@ def received(
 ) -> Case:
     """The case of which another process `sent` the numbers."""
     arrays, directions = map(tuple, numbers)
-    drawn = problem.inputs(np.random.default_rng(seed), problem.sizes[size])
+    drawn = problem.draw(size, seed)
     n = len(drawn.differentiated)
     return Case(
         problem,

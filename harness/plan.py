@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
+import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -48,6 +50,12 @@ class Plan:
     interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
 
     @property
+    def files(self) -> list[pathlib.Path]:
+        """The user's instance files that are read."""
+        known = {problem.name: problem.files for problem in self.problems}
+        return sorted({known[c.problem][c.size] for c in self.cells if c.size in known[c.problem]})
+
+    @property
     def versions(self) -> dict[str, str]:
         """``distribution@label`` -> version, of the other interpreters."""
         return {f"{n}@{i.label}": v for i in self.interpreters.values() for n, v in sorted(i.versions.items())}
@@ -67,17 +75,19 @@ def plan(
     seed: int = 0,
     suites: Sequence[str] = (),
     every_variant: bool = False,
+    data: pathlib.Path | None = None,
 ) -> Plan:
     """What a run of these problems does: `plan_of` them.
 
-    Names and suites add up; without either it is the suite ``classic``.
+    Names and suites add up; without either it is the suite ``classic``. The instance files in the folder ``data``
+    are further sizes.
 
     Raises
     ------
     PlanError
-        If a problem, suite, backend, variant, operator, dtype or size does not exist.
+        If a problem, suite, backend, variant, operator, dtype or size does not exist, or an instance file is damaged.
     """
-    found, sources = chosen(names, suites)
+    found, sources = chosen(names, suites, data)
     return plan_of(found, sources, specs, operators, dtypes, sizes, seed, every_variant)
 
 
@@ -93,9 +103,10 @@ def plan_of(
 ) -> Plan:
     """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
 
-    Empty ``operators`` are all that each problem has. A problem without one of the ``sizes`` is left out at that
-    size. ``every_variant`` adds the variants of each backend, and to the default backends the peers that are
-    installed. Of problems that have functions for single frameworks only, those are the default backends.
+    Empty ``operators`` are all that each problem has. ``sizes`` may be patterns, as for `fnmatch`; a problem without
+    one of them is left out at that size. ``every_variant`` adds the variants of each backend, and to the default
+    backends the peers that are installed. Of problems that have functions for single frameworks only, those are the
+    default backends.
 
     Raises
     ------
@@ -107,12 +118,12 @@ def plan_of(
     adapters, foreign = _adapters(with_variants(specs) if every_variant else specs)
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
-    _known("size", sizes, list(dict.fromkeys(size for problem in found for size in problem.sizes)))
+    sizes = _sizes(found, sizes)
     cells = [
         Cell(problem.name, size, dtype, operator, *spec.split(":"))
         for problem in found
-        for size in dict.fromkeys(sizes)
-        if size in problem.sizes
+        for size in sizes
+        if size in problem.size_names
         for dtype in dict.fromkeys(dtypes)
         for operator in _operators(problem, operators)
         for spec in adapters
@@ -123,24 +134,51 @@ def plan_of(
     return Plan(tuple(found), dict(sources), tuple(cells), adapters, seed, foreign)
 
 
-def chosen(names: Sequence[str] = (), suites: Sequence[str] = ()) -> tuple[list[Problem], dict[str, str]]:
+def _sizes(found: Sequence[Problem], wanted: Sequence[str]) -> list[str]:
+    """The sizes that the patterns name; files that are among them are read once here, so that a damaged one is told."""
+    known = list(dict.fromkeys(size for problem in found for size in problem.size_names))
+    chosen: dict[str, None] = {}
+    for pattern in wanted:
+        matching = [size for size in known if fnmatch.fnmatchcase(size, pattern)]
+        _known("size", () if matching else (pattern,), known)
+        chosen |= dict.fromkeys(matching)
+    try:
+        for problem in found:
+            for size in chosen.keys() & problem.files.keys():
+                problem.draw(size, 0)
+    except problems.ProblemError as error:
+        raise PlanError(str(error)) from error
+    return list(chosen)
+
+
+def chosen(
+    names: Sequence[str] = (), suites: Sequence[str] = (), data: pathlib.Path | None = None
+) -> tuple[list[Problem], dict[str, str]]:
     """The problems of the names and suites, and what each is found by; without either the suite ``classic``.
 
     Raises
     ------
     PlanError
-        If there is no such problem or suite.
+        If there is no such problem or suite, or the folder ``data`` has no instance file of any of them.
     """
     _known("suite", suites, list(SUITES))
     found: dict[str, Problem] = {}
     sources: dict[str, str] = {}
     try:
         for name in (*_members(suites if names or suites else ("classic",)), *names):
-            for problem in map(described, problems.load(name)):
-                found[problem.name], sources[problem.name] = problem, name
+            source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
+            for problem in map(described, problems.load(source)):
+                found[problem.name], sources[problem.name] = problem, source if problem.files else name
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
+    if data and not any(problem.files for problem in found.values()):
+        raise PlanError(f"got no instance file in {data} for {', '.join(found)}, expected {_patterns()}")
     return list(found.values()), sources
+
+
+def _patterns() -> str:
+    having = {p.name: p.instances.pattern for p in problems.available().values() if p.instances}
+    return ", ".join(f"{pattern} for {name}" for name, pattern in having.items())
 
 
 def _members(suites: Sequence[str]) -> list[str]:

@@ -22,15 +22,15 @@ _WITHOUT_EFFECT = frozenset({"pandas"})
 _LONGEST = 60
 
 
-def code_digest(given: Iterable[str]) -> str:
-    """Digest of this program's source and of the user's files among ``given`` (``name`` or ``path.py[:variant]``).
+def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str:
+    """Digest of this program's source and of the user's: ``files``, and those among ``given``, ``path.py[:variant]``.
 
     A commit does not tell two states of changed files apart; this does.
     """
     digest = hashlib.sha256()
     rooms = (path for room in ("backends", "harness", "problems") for path in (ROOT / room).rglob("*.py"))
     own = sorted(pathlib.Path(name) for name in {text.partition(":")[0] for text in given} if name.endswith(".py"))
-    for path in [*sorted(rooms), ROOT / "vocabulary.py", *own]:
+    for path in [*sorted(rooms), ROOT / "vocabulary.py", *own, *files]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
@@ -43,7 +43,7 @@ def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command,
         git_commit=environment.git_commit(),
-        code=code_digest((*planned.sources.values(), *planned.adapters.values())),
+        code=code_digest((*planned.sources.values(), *planned.adapters.values()), planned.files),
         seed=planned.seed,
         threads=settings.threads,
         device=settings.device,

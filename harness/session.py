@@ -20,7 +20,7 @@ import problems
 from harness import environment, output, summary
 from harness.arguments import parser
 from harness.client import writable
-from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
+from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, chosen, plan
 from harness.progress import Progress
 from harness.provenance import recorded_now
 from harness.resume import ResumeError, refusal, resumed
@@ -47,10 +47,11 @@ def run(options: argparse.Namespace) -> int:
             options.backend or DEFAULT_BACKENDS,
             options.operator,
             options.dtype or ("float64",),
-            options.size or ("small",),
+            options.size or _default_size(options),
             options.seed,
             options.suite,
             every_variant=options.variants == "all",
+            data=options.data,
         )
         settings = Settings(
             rounds=options.rounds,
@@ -101,14 +102,29 @@ def _print(folder: pathlib.Path, options: argparse.Namespace) -> None:
         summary.show(folder, console())
 
 
-def listing(_: argparse.Namespace) -> int:
+def _default_size(options: argparse.Namespace) -> tuple[str, ...]:
+    """Own inputs of the smallest size; of instance files, which may take hours, none is chosen unasked."""
+    if options.data is None:
+        return ("small",)
+    found, _ = chosen(options.problems, options.suite, options.data)
+    names = ", ".join(name for problem in found for name in problem.files)
+    raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
+
+
+def listing(options: argparse.Namespace) -> int:
     """Problems and backends with what is installed, importing no framework."""
+    found = list(problems.available().values())
+    if options.data is not None:
+        try:
+            found = [problems.with_data(problem, options.data) for problem in found]
+        except problems.ProblemError as error:
+            return usage(str(error))
     out = console()
     table = summary.plain_table("Problems: name, what, sizes, descents", header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for problem in problems.available().values():
-        sizes = ", ".join(f"{name} {n}" for name, n in problem.sizes.items())
+    for problem in found:
+        sizes = ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
         descents = f"; descend: {', '.join(problem.descent)}" if problem.descent else ""
         table.add_row(problem.name, f"{problem.title} [{sizes}{descents}]")
     out.print(table, markup=False)

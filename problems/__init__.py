@@ -8,6 +8,7 @@ import pathlib
 from types import MappingProxyType
 
 from problems.files import problem_of, problems_in, problems_of_file
+from problems.instances.folder import with_data
 from problems.problem import (
     NUMPY,
     SCALAR,
@@ -41,9 +42,10 @@ __all__ = [
     "available",
     "load",
     "problem_of",
+    "with_data",
 ]
 
-_NOT_PROBLEMS = frozenset({"__init__", "problem", "files", "closed_forms", "jacobi", "landscape", "elimination"})
+_NOT_PROBLEMS = frozenset({"__init__", "problem", "files", "closed_forms", "descending", "jacobi", "landscape", "elimination", "rotations"})
 
 
 @functools.cache
@@ -63,13 +65,17 @@ def available() -> MappingProxyType[str, Problem]:
 def load(name: str) -> tuple[Problem, ...]:
     """The problem of that name, or all problems in a user's ``.py`` file.
 
+    ``NAME@FOLDER`` has the instance files of that folder as further sizes: `with_data`.
+
     Raises
     ------
     ProblemError
-        If there is none, with the choices, or if the file cannot be used, with the reason.
+        If there is none, with the choices, or if the file or folder cannot be used, with the reason.
     """
     if name.endswith(".py"):
         return problems_of_file(pathlib.Path(name))
+    name, at, folder = name.partition("@")
     if name not in available():
         raise ProblemError(f"got problem {name!r}, expected one of: {', '.join(available())}, or a path to a .py file")
-    return (available()[name],)
+    found = available()[name]
+    return (with_data(found, pathlib.Path(folder)) if at else found,)

@@ -14,13 +14,15 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from problems.problem import ProblemError
+
 #: The largest public instance has 70 MB.
 MOST_BYTES = 2**28
 #: Above this a count is taken for damage; the largest public one is 4 456 117.
 MOST = 10**7
 
 
-class InstanceError(ValueError):
+class InstanceError(ProblemError):
     """An instance file cannot be read; the message names file and line, what was got and what was expected."""
 
 
