@@ -14,18 +14,19 @@ from harness.report.page import Page, Section
 from harness.report.record import Record
 from harness.report.style import Looks, Picture
 from harness.summary import sentence
+from harness.tables import Run, column_types
 
 #: More rows than this are left in their file.
 _MOST_ROWS = 20_000
 #: Raw rows whose medians and endings stand in other tables.
 _RAW = {"samples": "every raw timing", "steps": "every step of the descents"}
-#: Columns of `Record.cells` that the full table of cells has, in order.
+#: Columns of `Record.cells` that come first in the full table of cells.
 _CELL_COLUMNS = (
-    "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "n_inputs", "n_outputs", "value",
-    "gradient_norm", "median_s", "ci_low_s", "ci_high_s", "ratio_to_fastest", "versus_fastest", "ratio_to_value",
-    "setup_s", "error_eps", "reference", "peak_rss_bytes", "memory_method", "objective_calls", "threads_effective",
-    "threads_active", "flags",
+    "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s", "ci_high_s",
+    "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
 )  # fmt: skip
+#: Said by other columns; the others follow in the order of the file.
+_HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error"})
 
 
 def page(record: Record) -> Page:
@@ -46,7 +47,13 @@ def page(record: Record) -> Page:
     found = sentence(record.cells, record.tables["checks"], record.tables["timings"])
     if record.cells.empty:
         found = f"A run of {wording.plural(len(record.tables['descents']), 'descent')}, without cells."
-    return Page(f"Run {record.name}", found, overview.faults(record), [s for s in map(_kept, parts) if s.parts])
+    return Page(
+        f"Run {record.name}",
+        found,
+        overview.faults(record),
+        [s for s in map(_kept, parts) if s.parts],
+        overview.gaps(record),
+    )
 
 
 def _kept(section: Section) -> Section:
@@ -98,29 +105,21 @@ def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iter
 
 def what(records: Sequence[Record]) -> Iterator[Grid]:
     """The runs themselves: command, machine, versions; one column each."""
-    names = ("", *(r.name for r in records))
-    facts: dict[str, list[str]] = {
-        "command": [r.run.command for r in records],
-        "started (UTC)": [r.run.started_utc for r in records],
-        "commit": [r.run.git_commit or "unknown" for r in records],
-        "code": [r.run.code for r in records],
-        "seed": [str(r.run.seed) for r in records],
-        "timing rounds": [str(r.run.rounds) for r in records],
-        "threads": [str(r.run.threads) for r in records],
-        "machine": [r.run.hostname for r in records],
-        "processor": [f"{r.run.cpu_model}, {r.run.cpu_count} to be used" for r in records],
-        "memory": [_memory(r.run.memory_bytes) for r in records],
-        "system": [r.run.os for r in records],
-        "Python": [r.run.python for r in records],
-    }
+    facts = {name.replace("_", " "): [_fact(r, name) for r in records] for name in column_types(Run)}
+    for hidden in ("run id", "schema version", "versions"):
+        del facts[hidden]
     versions = list(dict.fromkeys(n for r in records for n in r.versions))
     facts |= {wording.clean(n): [wording.clean(r.versions.get(n, "absent")) for r in records] for n in versions}
     rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())
-    yield Grid("run", "The run" if len(records) == 1 else "The runs", names, rows)
+    title = "The run" if len(records) == 1 else "The runs"
+    yield Grid("run", title, ("what", *(r.name for r in records)), rows)
 
 
-def _memory(value: Any) -> str:
-    return "unknown" if value is None else wording.size(float(value))
+def _fact(record: Record, name: str) -> str:
+    value = getattr(record.run, name)
+    if name == "memory_bytes" and value is not None:
+        return wording.size(float(value))
+    return "unknown" if value is None or value == "" else str(value)
 
 
 # ---- full tables
@@ -143,7 +142,8 @@ def full(record: Record) -> Iterator[Data | str]:
 
 def cell_table(record: Record) -> pd.DataFrame:
     """The cells with what is known about each."""
-    return record.cells[list(_CELL_COLUMNS)].rename(columns={"spec": "backend"})
+    rest = [c for c in record.cells.columns if c not in {*_CELL_COLUMNS, *_HIDDEN}]
+    return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend"})
 
 
 def data(name: str, frame: pd.DataFrame, note: str = "") -> Data:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.report import style, wording
-from harness.report.record import Record, largest
+from harness.report.record import Record, largest, timed
 from harness.report.style import Looks, Picture
 from vocabulary import Status
 
@@ -58,8 +58,9 @@ def _overtakes(later: Line, earlier: Line) -> int:
 
 def break_even(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Picture | None:
     """Total time against the number of calls, for cells of one group; `None` where none was timed."""
-    timed = cells[(cells["status"] == Status.OK) & (cells["median_s"] > 0) & (cells["setup_s"] > 0)]
-    lines = {s: Line(a, b) for s, a, b in zip(timed["spec"], timed["setup_s"], timed["median_s"], strict=True)}
+    right = timed(cells)
+    right = right[(right["setup_s"] > 0) & np.isfinite(right["setup_s"])]
+    lines = {s: Line(a, b) for s, a, b in zip(right["spec"], right["setup_s"], right["median_s"], strict=True)}
     if not lines:
         return None
     order = cheapest(lines)

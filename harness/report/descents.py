@@ -65,15 +65,14 @@ def _grouped(found: Sequence[Trace]) -> Mapping[tuple[str, str], list[Trace]]:
 
 def _sentence(found: Sequence[Trace]) -> str:
     t = found[0]
-    end = "reaches its goal" if t.converged else "has not reached its goal"
-    words = f"{t.backend} {end} after {wording.plural(t.iterations, 'update')}"
+    end = "reaches its goal after" if t.converged else "stops after"
+    words = f"{t.backend} {end} {wording.plural(t.iterations, 'update')}"
     words += f" with {wording.plural(t.restarts, 'restart')} (ticks below)" if t.restarts else ""
     words += f", at a loss of {wording.number(t.final_loss)}"
     if len(found) < 2:
         return f"{words}."
-    losses = [u.final_loss for u in found]
-    words += f"; over {len(found)} backends the last loss is {wording.number(min(losses))}"
-    words += "" if min(losses) == max(losses) else f" to {wording.number(max(losses))}"
+    low, high = (wording.number(f(u.final_loss for u in found)) for f in (min, max))
+    words += f"; over {len(found)} backends the last loss is {low}" + (f" to {high}" if low != high else "")
     at = min((parting(t, u) for u in found[1:]), default=math.inf)
     apart = f"part after update {wording.count(at)}" if at < math.inf else "never part"
     return f"{words}. Their losses {apart} (by a relative {_APART:g})."

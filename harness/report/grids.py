@@ -26,8 +26,8 @@ class Cell:
         Shown when pointed at.
     share
         Length of a bar below the text, from 0 to 1; none where `None`.
-    code
-        Whether the text is source code.
+    code, long
+        Whether the text is source code; whether it is sentences, which need room.
     """
 
     text: str
@@ -37,6 +37,7 @@ class Cell:
     hint: str = ""
     share: float | None = None
     code: bool = False
+    long: bool = False
 
     @property
     def sort_key(self) -> str:

@@ -16,6 +16,11 @@ from vocabulary import Phase, Status
 
 #: Words for each status.
 _STATUS = {"not_installed": "not installed", "out_of_memory": "out of memory"}
+_ENDED = {
+    "wrong": "wrong", "error": "ended in an error", "timeout": "timed out", "crash": "crashed",
+    "out_of_memory": "ran out of memory",
+}  # fmt: skip
+_GAPS = ("unsupported", "not_installed")
 _KINDS = {"ok": "", "unsupported": "dim", "not_installed": "dim"}
 
 
@@ -24,8 +29,8 @@ def failures(record: Record) -> Grid:
     cells, descents = record.cells, record.tables["descents"]
     rows = [*_failed_cells(cells[cells["status"] != Status.OK]), *_failed_descents(descents)]
     return Grid(
-        "failures", "What failed, and why", ("backend", "status", "problem", "what", "cells", "why"), tuple(rows),
-        numeric=frozenset({4}),
+        "failures-table", "What failed, and why", ("backend", "status", "why", "problem", "what", "cells"), tuple(rows),
+        numeric=frozenset({5}),
     )  # fmt: skip
 
 
@@ -37,10 +42,10 @@ def _failed_cells(failed: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
         yield (
             words(str(spec)),
             words(_STATUS.get(str(status), str(status)), kind=_KINDS.get(str(status), "bad")),
+            words(str(message), long=True),
             words(wording.listed(group["problem"])),
-            words(wording.listed(f"{o} {d}" for o, d in zip(group["operator"], group["dtype"], strict=True))),
+            words(f"{wording.listed(group['operator'])}; {wording.listed(group['dtype'])}"),
             figure(len(group), wording.count(len(group))),
-            words(str(message)),
         )
 
 
@@ -50,8 +55,9 @@ def _failed_descents(descents: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
         what, _, spec = rest.rpartition("/")
         status = str(row["status"])
         yield (
-            words(spec), words(_STATUS.get(status, status), kind=_KINDS.get(status, "bad")), words(problem),
-            words(f"descent {what}, start {row['start']}"), figure(1, "1"), words(str(row["message"])),
+            words(spec), words(_STATUS.get(status, status), kind=_KINDS.get(status, "bad")),
+            words(str(row["message"]), long=True), words(problem), words(f"descent {what}, start {row['start']}"),
+            figure(1, "1"),
         )  # fmt: skip
 
 
@@ -132,9 +138,11 @@ def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
     if math.isnan(row["median_s"]):
         return Cell("ok", (error,), math.inf, "ok", "checked, not timed")
     text, kind = versus(row)
-    hint = _interval(row)
-    small = (wording.seconds(row["median_s"]), error, *([str(row["flags"])] if row["flags"] else []))
-    return Cell(text, small, row["ratio_to_fastest"], kind, hint, _share(row["ratio_to_fastest"], longest))
+    ratio, _, interval = text.partition(" [")
+    beside = [f"[{interval}"] if interval else []
+    small = (*beside, wording.seconds(row["median_s"]), error, *([str(row["flags"])] if row["flags"] else []))
+    share = _share(row["ratio_to_fastest"], longest)
+    return Cell(ratio, small, row["ratio_to_fastest"], kind, _interval(row), share)
 
 
 def versus(row: dict[Any, Any]) -> tuple[str, str]:
@@ -256,9 +264,15 @@ def _pair(rows: pd.DataFrame, a: str, b: str) -> Cell:
 
 
 def faults(record: Record) -> Sequence[str]:
-    """Short statements about what is wrong, for the top of the page."""
+    """Short statements about what is wrong, for the top of the page; what a backend does not have is no fault."""
     counts = record.cells["status"].value_counts()
-    found = [f"{wording.plural(int(n), 'cell')} {_STATUS.get(str(s), str(s))}" for s, n in counts.items() if s != "ok"]
+    found = [f"{wording.plural(int(n), 'cell')} {_ENDED[s]}" for s, n in counts.items() if s in _ENDED]
     broken = record.tables["descents"]
     n = int((broken["status"] != Status.OK).sum())
     return [*found, *([f"{wording.plural(n, 'descent')} failed"] if n else [])]
+
+
+def gaps(record: Record) -> Sequence[str]:
+    """What was not there to fail."""
+    counts = record.cells["status"].value_counts()
+    return [f"{wording.plural(int(n), 'cell')} {_STATUS.get(str(s), str(s))}" for s, n in counts.items() if s in _GAPS]

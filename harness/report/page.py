@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jinja2
@@ -45,15 +45,15 @@ class Page:
     ----------
     title, found
         The heading, and what was found in one sentence.
-    faults
-        Short statements about what is wrong; none where all is well.
+    faults, gaps
+        Short statements about what is wrong, none where all is well; and about what was not there.
     """
 
     title: str
     found: str
     faults: Sequence[str]
     sections: Sequence[Section]
-    files: Sequence[str] = field(default=())
+    gaps: Sequence[str] = ()
 
 
 def write(page: Page, folder: pathlib.Path) -> pathlib.Path:

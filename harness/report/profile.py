@@ -15,9 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.report import style, wording
-from harness.report.record import Record
+from harness.report.record import Record, timed
 from harness.report.style import Looks, Picture
-from vocabulary import Status
 
 Ratios = Mapping[str, list[float]]
 
@@ -25,7 +24,7 @@ Ratios = Mapping[str, list[float]]
 def ratios(record: Record, dtype: str) -> dict[str, list[float]]:
     """Backend -> its ratio in each group (problem, size, operator) that somebody was timed in; inf for a failure."""
     cells = record.cells[record.cells["dtype"] == dtype]
-    right = cells[(cells["status"] == Status.OK) & (cells["median_s"] > 0)]
+    right = timed(cells)
     group = ["problem", "size", "operator"]
     times = right.pivot_table(index=group, columns="spec", values="median_s", sort=False)
     relative = times.div(times.min(axis=1), axis=0)
@@ -77,7 +76,7 @@ def _draw(about: str, found: Ratios, looks: Looks) -> Figure:
         share = profile(values, at)
         ax.step(at, share * 100, where="post", **looks[spec].lines(markevery=(k, max(len(at) // 6, 1))))
     style.log_axis(ax.xaxis, [1.0, last], wording.ratio)
-    ax.set_xlim(0.97, last)
+    ax.set_xlim(0.97, last * 1.03)
     ax.set_ylim(-2, 103)
     ax.set_yticks([0, 25, 50, 75, 100], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     ax.set_xlabel("factor to the fastest of the group")

@@ -15,7 +15,7 @@ from harness import tables
 from harness.provenance import versions
 from harness.report.wording import clean
 from harness.tables import Run, TableError
-from vocabulary import DTYPES, Phase
+from vocabulary import DTYPES, Phase, Status
 
 #: Trusted most first; what is not listed comes last.
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
@@ -83,6 +83,12 @@ def leading(operators: pd.Series) -> str:
     """The operator that stands for a problem."""
     have = list(operators)
     return next((o for o in _LEADING if o in have), have[0] if have else "")
+
+
+def timed(cells: pd.DataFrame) -> pd.DataFrame:
+    """The right cells whose time is a number that a log axis has."""
+    measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
+    return cells.loc[(cells["status"] == Status.OK) & measured]
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:

@@ -15,7 +15,7 @@ from harness.provenance import MACHINE, differences
 from harness.report import contents, overview, profile, style, wording
 from harness.report.grids import Cell, Grid, words
 from harness.report.page import Page, Section
-from harness.report.record import Record
+from harness.report.record import Record, timed
 from harness.report.style import Looks, Picture
 from harness.summary import sentence
 from vocabulary import Status
@@ -38,8 +38,9 @@ def page(records: Sequence[Record]) -> Page:
     found = " ".join(
         f"{r.name}: {sentence(r.cells, r.tables['checks'], r.tables['timings'])}" for r in records if len(r.cells)
     )
-    faults = [f"{r.name}: {words}" for r in records for words in overview.faults(r)]
-    return Page(f"{len(records)} runs side by side", found, faults, [s for s in sections if any(s.parts)])
+    faults = [f"{r.name}: {words_}" for r in records for words_ in overview.faults(r)]
+    gaps = [f"{r.name}: {words_}" for r in records for words_ in overview.gaps(r)]
+    return Page(f"{len(records)} runs side by side", found, faults, [s for s in sections if any(s.parts)], gaps)
 
 
 def folder_name(records: Sequence[Record]) -> str:
@@ -123,11 +124,8 @@ def _changes(records: Sequence[Record], looks: Looks) -> list[Picture]:
 
 
 def _common(a: Record, b: Record) -> pd.DataFrame:
-    def timed(r: Record) -> pd.DataFrame:
-        rows = r.cells[(r.cells["status"] == Status.OK) & (r.cells["median_s"] > 0)]
-        return rows[["cell_id", "problem", "spec", "leading", "median_s"]]
-
-    both = timed(a).merge(timed(b)[["cell_id", "median_s"]], on="cell_id", suffixes=("_a", "_b"))
+    first = timed(a.cells)[["cell_id", "problem", "spec", "median_s"]]
+    both = first.merge(timed(b.cells)[["cell_id", "median_s"]], on="cell_id", suffixes=("_a", "_b"))
     return both.assign(ratio=both["median_s_b"] / both["median_s_a"])
 
 

@@ -195,8 +195,8 @@ def _cubic(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
     largest, ends = (float(np.max(np.abs(fit.V @ point - fit.y))) for point in (theta, studies.MACLAURIN))
     sentence = (
         f"After {wording.plural(trace.iterations, 'update')} ({trace.backend}) the fit is within {largest:.3f} of "
-        f"the sine everywhere and its loss {above:.2f} % above the least; the Maclaurin cubic, right at 0, is {ends:.2f} off "
-        f"at the ends, with {fit.loss(studies.MACLAURIN) / fit.least:.0f} times the least loss."
+        f"the sine everywhere and its loss {above:.2f} % above the least; the Maclaurin cubic, right at 0, is "
+        f"{ends:.2f} off at the ends, with {fit.loss(studies.MACLAURIN) / fit.least:.0f} times the least loss."
     )
     about = f"{trace.problem}, {trace.descent}, {trace.backend}"
     yield Picture(f"{name}-fit", f"The fit: {about}", sentence, partial(_draw_fit, about, fit, theta))

@@ -229,6 +229,8 @@ def byte_axis(axis: Axis, values: Iterable[float]) -> None:
 
 def _scale(axis: Axis, low: float, high: float) -> None:
     axes, is_x = axis.axes, axis.axis_name == "x"  # type: ignore[attr-defined]
+    # Else the change of scale would look at all values, of which some cannot be shown.
+    axes.set_autoscale_on(False)
     if is_x:
         axes.set_xscale("log")
         axes.set_xlim(low, high)
