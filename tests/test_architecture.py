@@ -105,7 +105,8 @@ def test_the_harness_reaches_backends_and_problems_through_their_doors(path: str
         if root(module) == "backends":
             assert module == "backends", f"{module}: use backends.load()"
         if root(module) == "problems":
-            assert module in {"problems", "problems.closed_forms"}, f"{module}: use problems.load()"
+            allowed = {"problems", "problems.closed_forms", "problems.conventions"}
+            assert module in allowed, f"{module}: use problems.load()"
         of_the_report = path.startswith("harness/report/")
         if root(module) == "pandas":
             assert of_the_report or pathlib.Path(path).name in PANDAS_ROOMS

@@ -88,7 +88,8 @@ def leading(operators: pd.Series) -> str:
 def timed(cells: pd.DataFrame) -> pd.DataFrame:
     """The right cells whose time is a number that a log axis has."""
     measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
-    return cells.loc[(cells["status"] == Status.OK) & measured]
+    right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
+    return right
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
