@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pathlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.tables import read_all
+from harness.ratios import Group, in_words, ratios
+from harness.tables import CellRow, SampleRow, read_all, rows_from
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> what it means for a reader.
@@ -33,6 +34,9 @@ def show(folder: pathlib.Path, console: Console) -> None:
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
         console.print(_overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype)))
+    by_hand = ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
+    if by_hand:
+        console.print(_by_hand(by_hand))
     failures = cells[~cells["status"].isin(["ok"])]
     if len(failures):
         console.print(_failures(failures))
@@ -127,6 +131,20 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
 
 def _specs(cells: pd.DataFrame) -> list[str]:
     return [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
+
+
+def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Table:
+    """Each group, with the time of each backend over that of the closed form."""
+    specs = list(dict.fromkeys(spec for row in found.values() for spec in row))
+    table = plain_table("Time over what is written by hand in NumPy (manual = 1)")
+    table.add_column("problem", overflow="fold")
+    for spec in specs:
+        table.add_column(spec.replace(":", "\n:"), justify="right", overflow="fold")
+    for (problem, size, dtype, operator), row in found.items():
+        marks = [m for m, usual in ((operator, "gradient"), (size, "small"), (dtype, "float64")) if m != usual]
+        words = problem + (f" ({', '.join(marks)})" if marks else "")
+        table.add_row(words, *(in_words(row[spec]) if spec in row else "" for spec in specs))
+    return table
 
 
 def _failures(failures: pd.DataFrame) -> Table:

@@ -129,7 +129,7 @@ def _rosenbrock_gradient(x: Array) -> Any:
 # --- A perceptron with cross-entropy
 
 #: Size (the batch) -> the widths of its layers.
-_WIDTHS = {4: (3, 3, 3, 2), 256: (64, 128, 128, 10)}
+_WIDTHS = {3: (3, 3, 3, 2), 256: (64, 128, 128, 10)}
 
 
 def _perceptron(w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, x: Any, labels: Any, *, xp: Any) -> Any:
@@ -265,7 +265,7 @@ PROBLEMS = (
         name="engine_perceptron",
         title="three-layer perceptron 64-128-128-10 with cross-entropy, a batch of 256",
         source=f"relu layers and log-softmax; {_BY_HAND}: softmax minus one-hot, backwards through the layers",
-        sizes={"small": 4, "medium": 256},
+        sizes={"small": 3, "medium": 256},
         inputs=_classified,
         objective=_perceptron,
         operators=_OPERATORS,
