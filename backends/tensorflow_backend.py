@@ -250,6 +250,7 @@ class TensorFlowBackend(Backend):
         }
     )
     native = frozenset(_OPERATORS)
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
     memory_counter = "tf.get_memory_info"
 
@@ -260,6 +261,10 @@ class TensorFlowBackend(Backend):
         from backends.namespaces import tensorflow as namespace
 
         _set_threads(tf)
+        if self.device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        elif not tf.config.list_physical_devices("GPU"):
+            raise Unsupported("tensorflow finds no GPU that it can use")
         tf.get_logger().setLevel("ERROR")
         # float32 means float32: no 10-bit mantissas in matrix products.
         tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -355,11 +360,6 @@ class TensorFlowBackend(Backend):
                 # The objective itself is at fault: its first complaint is the one to read.
                 raise first from None
 
-    def _traced(self, function: Function, given: Sequence[Var]) -> Callable[..., Any]:
-        traced = self._tf.function(function, autograph=False, jit_compile=self.variant == "xla" or None)
-        concrete = traced.get_concrete_function(*self._specs(given))
-        if self.variant == "xla":
-            self._compile(concrete, given)
     def compressed(
         self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression
     ) -> Callable[..., Any]:
@@ -386,6 +386,11 @@ class TensorFlowBackend(Backend):
                 return self._traced(way, given)
         return self._traced(last, given)
 
+    def _traced(self, function: Function, given: Sequence[Var]) -> Callable[..., Any]:
+        traced = self._tf.function(function, autograph=False, jit_compile=self.variant == "xla" or None)
+        concrete = traced.get_concrete_function(*self._specs(given))
+        if self.variant == "xla":
+            self._compile(concrete, given)
         return concrete  # type: ignore[no-any-return]
 
     def _compile(self, concrete: Callable[..., Any], given: Sequence[Var]) -> None:

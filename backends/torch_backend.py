@@ -43,6 +43,7 @@ class TorchBackend(Backend):
         }
     )
     native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
     def open(self) -> None:
@@ -50,7 +51,15 @@ class TorchBackend(Backend):
         import torch
 
         self._torch: Any = torch
+        self._place = "cpu"
+        if self.device == "gpu":
+            if not torch.cuda.is_available():
+                raise Unsupported("torch finds no GPU that it can use")
+            self._place = "cuda"
+            torch.set_default_device(self._place)
         self.xp = namespace(torch, compat)
+        if self.variant == "compile":
+            self.xp.take = indexed_take
 
     def idiom_scope(self) -> Mapping[str, Any]:
         return {"torch": self._torch, "np": np}
@@ -58,10 +67,8 @@ class TorchBackend(Backend):
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         source = array.detach() if isinstance(array, self._torch.Tensor) else array
         copy = np.array(source, dtype=dtype, order="C")
-        if self.variant == "compile":
-            self.xp.take = indexed_take
         # A file's byte order may be foreign; torch reads the machine's own only.
-        return self._torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False))
+        return self._torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False)).to(self._place)
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
         return np.array(var.numpy(force=True) if isinstance(var, self._torch.Tensor) else var)
@@ -144,13 +151,6 @@ class TorchBackend(Backend):
         example = (*args, *(directions or zeros))
         return (compiled if self.variant == "compile" else prepared)(operator, task, example)
 
-
-def _optimizer(torch: Any, optimizer: Optimizer, params: list[Var]) -> Any:
-    lr, rest = optimizer.learning_rate, {"foreach": False}
-    if optimizer.name == "adam":
-        return torch.optim.Adam(params, lr=lr, betas=(optimizer.b1, optimizer.b2), eps=optimizer.eps, **rest)
-    momentum = 0.0 if optimizer.name == "sgd" else optimizer.momentum
-    return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=optimizer.name == "nesterov", **rest)
     def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
         """All products at once by ``torch.func.vmap``; one by one where torch cannot batch this function."""
         from backends.derived import held, one_by_one
@@ -166,6 +166,13 @@ def _optimizer(torch: Any, optimizer: Optimizer, params: list[Var]) -> Any:
         except Unsupported:
             return one_by_one(self, f, args, argnums, plan)
 
+
+def _optimizer(torch: Any, optimizer: Optimizer, params: list[Var]) -> Any:
+    lr, rest = optimizer.learning_rate, {"foreach": False}
+    if optimizer.name == "adam":
+        return torch.optim.Adam(params, lr=lr, betas=(optimizer.b1, optimizer.b2), eps=optimizer.eps, **rest)
+    momentum = 0.0 if optimizer.name == "sgd" else optimizer.momentum
+    return torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=optimizer.name == "nesterov", **rest)
 
 
 def _directions(torch: Any, operator: Operator, args: Sequence[Var], argnums: Argnums, out: Var) -> Sequence[Var]:
