@@ -43,6 +43,8 @@ class Landscape:
         Whether inputs lie away from all kinks, point by point; by default there are none.
     data
         Further arguments of the formula: tables of constants.
+    tolerance
+        As in `Problem`.
     sizes
         In the plane the number of points, in space the dimension.
     """
@@ -58,6 +60,7 @@ class Landscape:
     drawn: Box | None = None
     clear: Callable[..., Array] | None = None
     data: tuple[Array, ...] = ()
+    tolerance: float | None = None
     sizes: Mapping[str, int] | None = None
 
     def optimum(self, d: int) -> Optimum:
@@ -116,6 +119,7 @@ def _problem(
         sizes=shape.sizes or sizes,
         inputs=inputs,
         objective=objective,
+        tolerance=shape.tolerance,
         suites=frozenset({"tests"}),
         optimum=shape.optimum,
     )
