@@ -45,7 +45,9 @@ __all__ = [
     "with_data",
 ]
 
-_NOT_PROBLEMS = frozenset({"__init__", "problem", "files", "closed_forms", "descending", "jacobi", "landscape", "elimination", "rotations"})
+_NOT_PROBLEMS = frozenset(
+    {"__init__", "problem", "files", "closed_forms", "descending", "jacobi", "landscape", "elimination", "rotations"}
+)
 
 
 @functools.cache

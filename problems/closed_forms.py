@@ -110,9 +110,12 @@ class _Forms:
         """Rows and columns of the declared patterns, in CSR order."""
         pattern = self.problem.pattern
         assert pattern is not None, "a sparse closed form comes with its pattern"
-        sizes = [max(x.size, 1) for x in self.inputs.differentiated]
-        pairs = zip(pattern(self.inputs), sizes, strict=True)
-        return [np.divmod(np.unique(np.asarray(rows) * size + columns), size) for (rows, columns), size in pairs]
+        found = []
+        for (rows, columns), x in zip(pattern(self.inputs), self.inputs.differentiated, strict=True):
+            size = max(x.size, 1)
+            flat = np.sort(np.asarray(rows) * size + columns)
+            found.append(np.divmod(flat[np.diff(flat, prepend=-1) > 0], size))
+        return found
 
     def sparse_jacobian(self, *given: Array) -> tuple[Array, ...]:
         if self.is_sparse:
