@@ -180,6 +180,43 @@ class QuestionRow:
     spelled: Annotated[str, "the source text that was executed"]
 
 
+@dataclass(frozen=True)
+class ConventionRow:
+    """What one backend answered in one case of the atlas of conventions, its class, and the evidence for that.
+
+    Numbers of several entries are JSON lists in the coordinates of ``harness/conventions/slopes.py``, with nan and
+    infinities as texts.
+    """
+
+    run_id: Annotated[str, "the run"]
+    family: Annotated[str, "family of cases"]
+    case: Annotated[str, "name of the case"]
+    backend: Annotated[str, "backend name"]
+    variant: Annotated[str, "variant, empty for the default"]
+    dtype: Annotated[str, "float64 or float32"]
+    operator: Annotated[str, "gradient jvp second; answer: asked for in the framework's own idiom"]
+    classed: Annotated[str, "agree convention value_differs defect undefined error not_available"]
+    function: Annotated[str, "the case as it is written in the atlas"]
+    spelled: Annotated[str, "the source text that was run, in the backend's own functions"]
+    point: Annotated[str, "JSON: the differentiated inputs, then the data"]
+    right: Annotated[str, "what is mathematically right: value, kink (a hull of vertices) or undefined"]
+    expected: Annotated[str, "JSON: the right derivative, or the vertices of the declared hull"]
+    obtained: Annotated[str, "JSON: the backend's derivative, normalised"]
+    value: Annotated[float, "of the backend's function at the point"]
+    value_expected: Annotated[float, "what it should be by NumPy; nan where that is not said"]
+    value_agrees: Annotated[bool, "whether it is, to half the digits"]
+    left: Annotated[str, "JSON: left derivative of the backend's own function along each coordinate, measured"]
+    right_side: Annotated[str, "JSON: and the right one"]
+    hull: Annotated[str, "JSON: range of the measured hull, [low, high] of each entry"]
+    bar: Annotated[float, "widest error bar of what was measured"]
+    distance: Annotated[float, "largest entry of what separates the answer from what is right, or from the hull"]
+    tolerance: Annotated[float, "largest distance that counts as none"]
+    normalisation: Annotated[str, "what was done to the answer before it was compared"]
+    message: Annotated[str, "the exception, or why it is classed so"]
+    derivation: Annotated[str, "why that is right"]
+    safe: Annotated[str, "how to write it so that no system goes wrong; empty where it is safe as it stands"]
+
+
 TABLES: dict[str, type[Any]] = {
     "runs": Run,
     "cells": CellRow,
@@ -190,4 +227,5 @@ TABLES: dict[str, type[Any]] = {
     "steps": StepRow,
     "descents": DescentRow,
     "questions": QuestionRow,
+    "conventions": ConventionRow,
 }

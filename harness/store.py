@@ -20,6 +20,7 @@ import pathlib
 import secrets
 import stat
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -71,6 +72,8 @@ class RunFolder:
     def __init__(self, out: pathlib.Path, resume: pathlib.Path | None = None) -> None:
         self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
         self._done: set[str] = set()
+        #: The atlas takes several workers through its cases at a time.
+        self._lock = threading.RLock()
         self.path = resume or out
         with self._clear():
             self.path = resume or _new_folder(out)
@@ -96,10 +99,12 @@ class RunFolder:
         work that may have no rows, so that a resumed run finds it with `settled`.
         """
         record: dict[str, Any] = {name: [dataclasses.asdict(row) for row in new] for name, new in rows.items()}
-        self._append(protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n")
-        self._apply(rows, done)
-        if time.monotonic() > self._refresh_at:
-            self.write_tables()
+        line = protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
+        with self._lock:
+            self._append(line)
+            self._apply(rows, done)
+            if time.monotonic() > self._refresh_at:
+                self.write_tables()
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
         """Whether all these cells ended, none of them broken, and the piece of work ``done`` (if named) was done.
@@ -280,4 +285,5 @@ _OWNERS: dict[str, Callable[[Any], Hashable]] = {
     "steps": _by("cell_id", "start"),
     "descents": _by("cell_id", "start"),
     "questions": _by("backend", "question"),
+    "conventions": _by("family", "dtype", "backend", "variant"),
 }

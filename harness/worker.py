@@ -169,6 +169,18 @@ class Worker:
 
         return asdict(convention(self.backend))
 
+    def observe(self, case: str, dtype: str) -> dict[str, Any]:
+        """One case of the atlas: a `harness.conventions.observation.Observation` as a dictionary."""
+        from harness.conventions.observation import observe
+
+        return observe(self.backend, case, dtype)
+
+    def clause(self, number: int) -> dict[str, Any]:
+        """Try a clause of the contract on the backend."""
+        from harness.clauses import CLAUSES, found
+
+        return found(self.backend, CLAUSES[number])
+
     def _memory(self, wanted: bool) -> dict[str, Any]:
         """Growth of the peak in one untimed call, by the framework's own counter where it has to be that one."""
         timed, own = self._current(), self.backend.memory_counter
@@ -320,6 +332,8 @@ _VERBS: dict[str, Callable[..., dict[str, Any]]] = {
     "descend": Worker.descend,
     "jacobians": Worker.jacobians,
     "convention": Worker.convention,
+    "clause": Worker.clause,
+    "observe": Worker.observe,
 }
 
 

@@ -1,0 +1,165 @@
+"""Special functions, each framework's own activations, and losses.
+
+Numbers that are not closed forms were computed with mpmath at 30 digits; a test computes them again with SciPy.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import e, erf, exp, inf, log, log1p, pi, sqrt, tanh
+
+from problems.conventions.case import Case, Kink, Undefined, Value
+
+_special = partial(Case, "special")
+_act = partial(Case, "activations")
+_loss = partial(Case, "losses")
+
+_ROOT_PI = sqrt(pi)
+_SIGMOID_1 = 0.7310585786300049
+_NO_SHAPE = "no closed form in the first parameter"
+
+_SPECIAL = (
+    _special("erf_zero", "xp.erf(x)", (0.0,), Value(2 / _ROOT_PI), "2 e^(-x^2)/sqrt(pi)", ""),
+    _special("erf_far", "xp.erf(x)", (30.0,), Value(0.0), "2 e^-900/sqrt(pi) underflows", ""),
+    _special("erfc_one", "xp.erfc(x)", (1.0,), Value(-2 / _ROOT_PI / e), "-2 e^(-x^2)/sqrt(pi)", ""),
+    _special("erfinv_zero", "xp.erfinv(x)", (0.0,), Value(_ROOT_PI / 2), "sqrt(pi)/2 e^(y^2)", "", value=0.0),
+    _special("erfinv_half", "xp.erfinv(x)", (0.5,), Value(1.1125848189719498), "sqrt(pi)/2 e^(y^2)", "",
+             value=0.47693627620446987),
+    _special("erfinv_edge", "xp.erfinv(x)", (1.0,), Value(inf), "infinite slope at the edge", "", value=inf),
+    _special("gammaln_two", "xp.gammaln(x)", (2.0,), Value(0.42278433509846714), "digamma", ""),
+    _special("gammaln_negative", "xp.gammaln(x)", (-0.5,), Value(0.03648997397857652), "digamma, by reflection", ""),
+    _special("gammaln_pole", "xp.gammaln(x)", (0.0,), Undefined("a pole"), "infinite on both sides", "", value=inf),
+    _special("gammaln_large", "xp.gammaln(x)", (1e10,), Value(log(1e10) - 0.5e-10), "log x - 1/(2 x)", ""),
+    _special("digamma_two", "xp.digamma(x)", (2.0,), Value(0.6449340668482264), "trigamma: pi^2/6 - 1", "",
+             value=0.42278433509846714),
+    _special("digamma_negative", "xp.digamma(x)", (-0.5,), Value(8.934802200544679), "trigamma, by reflection", "",
+             value=0.03648997397857652),
+    _special("trigamma_two", "xp.polygamma_1(x)", (2.0,), Value(-0.4041138063191886), "psi''(2) = 2 - 2 zeta(3)", "",
+             value=0.6449340668482264),
+    _special("i0_zero", "xp.i0(x)", (0.0,), Value(0.0), "I1(0)", "", value=1.0),
+    _special("i0_one", "xp.i0(x)", (1.0,), Value(0.565159103992485), "I1", "", value=1.2660658777520084),
+    _special("i0e_zero", "xp.i0e(x)", (0.0,), Kink(-1, 1), "e^-|x| I0(x) has a corner: -sign(x)", "I0 itself is smooth",
+             value=1.0),
+    _special("i0e_one", "xp.i0e(x)", (1.0,), Value(-0.25784919224393199), "e^-x (I1 - I0)", "",
+             value=0.46575960759364043),
+    _special("i0e_large", "xp.i0e(x)", (800.0,), Value(-8.819599342187331e-06), "e^-x (I1 - I0), by asymptotics", "",
+             value=0.014106945005869184),
+    _special("i1_zero", "xp.i1(x)", (0.0,), Value(0.5), "I0 - I1/x -> 1/2", "", value=0.0),
+    _special("i1_one", "xp.i1(x)", (1.0,), Value(0.7009067737595233), "I0 - I1/x", "", value=0.565159103992485),
+    _special("i1e_zero", "xp.i1e(x)", (0.0,), Value(0.5), "I1e ~ x/2", "", value=0.0),
+    _special("i1e_one", "xp.i1e(x)", (1.0,), Value(0.049938776894223539), "e^-x (I0 - 2 I1) at 1", "",
+             value=0.20791041534970845),
+    _special("bessel_j0_zero", "xp.bessel_j0(x)", (0.0,), Value(0.0), "-J1(0)", "", value=1.0),
+    _special("bessel_j0_one", "xp.bessel_j0(x)", (1.0,), Value(-0.44005058574493352), "-J1", "",
+             value=0.76519768655796655),
+    _special("bessel_j1_zero", "xp.bessel_j1(x)", (0.0,), Value(0.5), "J0 - J1/x -> 1/2", "", value=0.0),
+    _special("bessel_j1_one", "xp.bessel_j1(x)", (1.0,), Value(0.325147100813033), "J0 - J1/x", "",
+             value=0.44005058574493352),
+    _special("ndtr_zero", "xp.ndtr(x)", (0.0,), Value(1 / sqrt(2 * pi)), "the normal density", "", value=0.5),
+    _special("ndtri_quarter", "xp.ndtri(x)", (0.25,), Value(3.146865080561092), "1/density", "",
+             value=-0.67448975019608174),
+    _special("log_ndtr_far_left", "xp.log_ndtr(x)", (-40.0,), Value(40.024968847207264),
+             "density over probability, both underflow", "", value=-804.60844201375379),
+    _special("log_ndtr_left", "xp.log_ndtr(x)", (-5.0,), Value(5.186503967125842), "density over probability", "",
+             value=-15.064998393988726),
+    _special("logit_half", "xp.logit(x)", (0.5,), Value(4.0), "1/(p (1 - p))", ""),
+    _special("logit_edge", "xp.logit(x)", (0.0,), Value(inf), "1/(p (1 - p)) from the right", "", value=-inf),
+    _special("zeta_hurwitz", "xp.zeta(a, x)", (3.0,), Value(-0.1541138063191886), "-s zeta(s + 1, q)", "",
+             data=(2.0,), value=0.39493406684822644),
+    _special("betaln", "xp.betaln(x, y)", (2.0, 3.0), Value(-13 / 12, -7 / 12), "psi(a) - psi(a + b)", "",
+             value=-log(12)),
+    _special("betainc_argument", "xp.betainc(a, b, x)", (0.5,), Value(1.5), "x^(a-1) (1-x)^(b-1)/B(a, b)", "",
+             data=(2.0, 3.0), value=0.6875),
+    _special("gammainc_argument", "xp.gammainc(a, x)", (1.0,), Value(1 / e), "x^(a-1) e^-x/Gamma(a)", "", data=(2.0,),
+             value=0.26424111765711536),
+    _special("gammainc_shape", "xp.gammainc(x, a)", (2.0,), Value(-0.27619604570283480), _NO_SHAPE, "", data=(1.0,),
+             value=0.26424111765711536),
+    _special("gammainc_zero", "xp.gammainc(a, x)", (0.0,), Value(0.0), "x e^-x at 0", "", data=(2.0,), value=0.0),
+    _special("spence_two", "xp.spence(x)", (2.0,), Value(-log(2)), "log(z)/(1 - z)", "", value=-(pi**2) / 12),
+    _special("spence_one", "xp.spence(x)", (1.0,), Value(-1.0), "log(z)/(1 - z) -> -1", "", value=0.0),
+    _special("erfcx_far", "xp.erfcx(x)", (30.0,), Value(-0.00062583541050748406), "2 x erfcx - 2/sqrt(pi), cancelling",
+             "", value=0.018795888861416751),
+    _special("dawsn_one", "xp.dawsn(x)", (1.0,), Value(-0.076159013825536838), "1 - 2 x D", "",
+             value=0.53807950691276842),
+)  # fmt: skip
+
+_TWO = "choose the side with xp.where"
+_GELU_1 = 1.0833154705876863
+_ACTIVATIONS = (
+    _act("relu_zero", "xp.relu(x)", (0.0,), Kink(0, 1), "the ramp", _TWO),
+    _act("relu_positive", "xp.relu(x)", (2.0,), Value(1.0), "the identity", ""),
+    _act("relu_minus_zero", "xp.relu(x)", (-0.0,), Kink(0, 1), "-0.0 equals 0.0", _TWO),
+    _act("relu_sum_of_both", "xp.relu(x) + xp.relu(-x)", (0.0,), Kink(-1, 1), "|x|", _TWO),
+    _act("relu_of_relu", "xp.relu(xp.relu(x))", (0.0,), Kink(0, 1), "the ramp", _TWO),
+    _act("relu6_zero", "xp.relu6(x)", (0.0,), Kink(0, 1), "the lower corner", _TWO),
+    _act("relu6_six", "xp.relu6(x)", (6.0,), Kink(0, 1), "the upper corner", _TWO),
+    _act("leaky_relu_zero", "xp.leaky_relu(x, 0.1)", (0.0,), Kink(0.1, 1), "slopes 0.1 and 1", _TWO),
+    _act("leaky_relu_negative", "xp.leaky_relu(x, 0.1)", (-2.0,), Value(0.1), "the slope on the left", ""),
+    _act("elu_zero", "xp.elu(x)", (0.0,), Value(1.0), "e^0 from the left, 1 from the right", ""),
+    _act("elu_far", "xp.elu(x)", (1000.0,), Value(1.0), "the branch not taken overflows", ""),
+    _act("elu_far_negative", "xp.elu(x)", (-1000.0,), Value(0.0), "e^x underflows", ""),
+    _act("selu_zero", "xp.selu(x)", (0.0,), Kink(1.0507009873554805, 1.7580993408473766), "scale, and scale alpha",
+         _TWO),
+    _act("celu_zero", "xp.celu(x, 2.0)", (0.0,), Value(1.0), "e^0 from the left", ""),
+    _act("gelu_zero", "xp.gelu(x)", (0.0,), Value(0.5), "Phi(0)", ""),
+    _act("gelu_one", "xp.gelu(x)", (1.0,), Value(_GELU_1), "Phi(x) + x phi(x); some mean the tanh formula",
+         "name the formula"),
+    _act("gelu_tanh_one", "xp.gelu_tanh(x)", (1.0,), Value(1.0829640838457826), "the tanh formula", ""),
+    _act("gelu_far", "xp.gelu(x)", (-1000.0,), Value(0.0), "x phi(x) -> 0", ""),
+    _act("silu_zero", "xp.silu(x)", (0.0,), Value(0.5), "s + x s (1 - s)", ""),
+    _act("silu_one", "xp.silu(x)", (1.0,), Value(0.9276705118714867), "s + x s (1 - s)", ""),
+    _act("silu_far", "xp.silu(x)", (-1000.0,), Value(0.0), "s underflows", ""),
+    _act("mish_zero", "xp.mish(x)", (0.0,), Value(0.6), "tanh(log 2)", ""),
+    _act("mish_far", "xp.mish(x)", (1000.0,), Value(1.0), "the identity", ""),
+    _act("sigmoid_zero", "xp.sigmoid(x)", (0.0,), Value(0.25), "s (1 - s)", ""),
+    _act("sigmoid_far", "xp.sigmoid(x)", (-1000.0,), Value(0.0), "e^-1000 underflows", ""),
+    _act("log_sigmoid_far", "xp.log_sigmoid(x)", (-1000.0,), Value(1.0), "1 - s", ""),
+    _act("log_sigmoid_far_right", "xp.log_sigmoid(x)", (1000.0,), Value(0.0), "1 - s underflows", ""),
+    _act("softplus_zero", "xp.softplus(x)", (0.0,), Value(0.5), "s", ""),
+    _act("softplus_far", "xp.softplus(x)", (1000.0,), Value(1.0), "s", ""),
+    _act("softplus_far_negative", "xp.softplus(x)", (-30.0,), Value(exp(-30) / (1 + exp(-30))), "s", ""),
+    _act("softplus_threshold", "xp.softplus(x)", (25.0,), Value(1 / (1 + exp(-25))), "s; some switch to x above 20",
+         "", value=25 + log1p(exp(-25))),
+    _act("softsign_zero", "xp.softsign(x)", (0.0,), Value(1.0), "1/(1 + |x|)^2", ""),
+    _act("hard_tanh_edge", "xp.hard_tanh(x)", (1.0,), Kink(0, 1), "a corner", _TWO),
+    _act("hard_sigmoid_zero", "xp.hard_sigmoid(x)", (0.0,), Value(1 / 6), "x/6 + 1/2; some mean x/5 + 1/2",
+         "name the formula"),
+    _act("hard_sigmoid_edge", "xp.hard_sigmoid(x)", (3.0,), Kink(0, 1 / 6), "a corner", _TWO),
+    _act("hard_silu_edge", "xp.hard_silu(x)", (-3.0,), Kink(-0.5, 0), "slopes 0 and -1/2", _TWO),
+    _act("hard_silu_zero", "xp.hard_silu(x)", (0.0,), Value(0.5), "x/3 + 1/2", ""),
+    _act("softshrink_edge", "xp.softshrink(x, 0.5)", (0.5,), Kink(0, 1), "a corner", _TWO),
+    _act("hardshrink_edge", "xp.hardshrink(x, 0.5)", (0.5,), Undefined("a jump"), "jumps at the width", ""),
+    _act("tanhshrink_zero", "xp.tanhshrink(x)", (0.0,), Value(0.0), "tanh^2", ""),
+    _act("tanh_far", "xp.tanh(x)", (1000.0,), Value(0.0), "1 - tanh^2", ""),
+    _act("tanh_near_one", "xp.tanh(x)", (3.0,), Value(1 - tanh(3.0) ** 2), "1 - tanh^2", ""),
+)  # fmt: skip
+
+_LOSSES = (
+    _loss("huber_zero", "xp.huber(x, 1.0)", (0.0,), Value(0.0), "x", ""),
+    _loss("huber_outside", "xp.huber(x, 1.0)", (-3.0,), Value(-1.0), "-delta", ""),
+    _loss("bce_zero", "xp.bce_with_logits(x, a)", (0.0,), Value(-0.5), "s - target", "", data=(1.0,)),
+    _loss("bce_far", "xp.bce_with_logits(x, a)", (1000.0,), Value(1.0), "s - target", "", data=(0.0,)),
+    _loss("bce_far_right", "xp.bce_with_logits(x, a)", (-1000.0,), Value(-1.0), "s - target", "", data=(1.0,)),
+    _loss("bce_by_hand", "-xp.log(xp.sigmoid(x))", (-1000.0,), Value(-1.0), "s - 1, though s underflows",
+          "the logit form", value=1000.0),
+    _loss("cross_entropy_far", "xp.cross_entropy(x, 1)", ([1000.0, 0.0],), Value([1, -1]), "softmax less the label",
+          ""),
+    _loss("cross_entropy_equal", "xp.cross_entropy(x, 0)", ([0.0, 0.0],), Value([-0.5, 0.5]), "softmax less the label",
+          ""),
+    _loss("l1_loss_equal", "xp.l1_loss(x, a)", ([1.0, 2.0],), Kink([-0.5, -0.5], [0.5, -0.5]), "a corner", "huber",
+          data=([1.0, 3.0],)),
+    _loss("gaussian_erf", "xp.erf(x) - 2.0 * x", (1.0,), Value(2 / _ROOT_PI / e - 2), "2 e^-1/sqrt(pi) - 2", "",
+          value=erf(1) - 2),
+    _loss("logistic_by_hand", "xp.log(1.0 + xp.exp(x))", (1000.0,), Value(1.0), "s, though e^1000 overflows",
+          "xp.logaddexp(x, 0) or softplus", value=1000.0),
+    _loss("sigmoid_by_hand", "1.0 / (1.0 + xp.exp(-x))", (-1000.0,), Value(0.0), "s (1 - s), though e^1000 overflows",
+          "xp.sigmoid(x)", value=0.0),
+    _loss("sigmoid_by_hand_one", "1.0 / (1.0 + xp.exp(-x))", (1.0,), Value(_SIGMOID_1 * (1 - _SIGMOID_1)), "s (1 - s)",
+          ""),
+    _loss("tanh_by_hand", "(xp.exp(x) - xp.exp(-x)) / (xp.exp(x) + xp.exp(-x))", (1000.0,), Value(0.0),
+          "1 - tanh^2; inf/inf as it is written", "xp.tanh(x)", value=1.0),
+    _loss("softmax_by_hand", "xp.exp(x[0]) / xp.sum(xp.exp(x))", ([1000.0, 0.0],), Value([0, 0]),
+          "p q; inf/inf as it is written", "xp.softmax(x)", value=1.0),
+)  # fmt: skip
+
+CASES = (*_SPECIAL, *_ACTIVATIONS, *_LOSSES)
