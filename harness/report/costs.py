@@ -134,14 +134,20 @@ def _series(shown: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _growth(shown: pd.DataFrame) -> str:
     low, high = shown["n"].min(), shown["n"].max()
     fits = {spec: exponent(list(g["n"]), list(g["shown"])) for spec, g in _series(shown)}
-    parts = [f"{spec} like n^{k:.2f}" for spec, k in sorted(fits.items(), key=lambda kv: kv[1]) if math.isfinite(k)]
+    order = sorted((k, spec) for spec, k in fits.items() if math.isfinite(k))
+    parts = [f"{spec} like n^{_power(k)}" for k, spec in order]
     words = f"From n = {low:g} to {high:g}, the time grows: {', '.join(parts)}"
     last = sorted(set(shown["n"]))[-2:]
     if shown["n"].nunique() > 2:
         ends = [exponent(list(g["n"]), list(g["shown"])) for _, g in _series(shown[shown["n"].isin(last)])]
         finite = [k for k in ends if math.isfinite(k)]
-        words += f"; between the last two sizes like n^{min(finite):.2f} to n^{max(finite):.2f}" if finite else ""
+        words += f"; between the last two like n^{_power(min(finite))} to n^{_power(max(finite))}" if finite else ""
     return f"{words}. Bars: 95 % intervals of the median."
+
+
+def _power(k: float) -> str:
+    """Two decimals, and no zero with a sign."""
+    return f"{round(k, 2) + 0.0:.2f}"
 
 
 def _dearest(shown: pd.DataFrame) -> str:
@@ -172,16 +178,18 @@ def _draw_scaling(
     found = dict(_series(shown))
     series = {spec: found[spec] for spec in looks if spec in found}
     figure, (ax,) = style.canvas(title, {s: looks[s] for s in series}, about=what)
+    reach = list(shown["shown"])
     for spec, group in series.items():
         ax.plot(group["n"], group["shown"], **looks[spec].lines())
         if ylabel == "time of one call":
             bars = group[(group["ci_low_s"] > 0) & np.isfinite(group["ci_high_s"])]
             ax.vlines(bars["n"], bars["ci_low_s"], bars["ci_high_s"], color=looks[spec].colour, lw=1.2)
+            reach += [*bars["ci_low_s"], *bars["ci_high_s"]]
     style.size_axis(ax.xaxis, shown["n"])
     if words is wording.size:
-        style.byte_axis(ax.yaxis, shown["shown"])
+        style.byte_axis(ax.yaxis, reach)
     else:
-        style.log_axis(ax.yaxis, shown["shown"], words)
+        style.log_axis(ax.yaxis, reach, words)
     ax.set_xlabel(axis)
     ax.set_ylabel(ylabel)
     return figure

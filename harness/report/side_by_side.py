@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from harness.provenance import MACHINE, differences
 from harness.report import contents, overview, profile, style, wording
-from harness.report.grids import Cell, Grid, words
+from harness.report.grids import Cell, Grid, figure, words
 from harness.report.page import Page, Section
 from harness.report.record import Record, timed
 from harness.report.style import Looks, Picture
@@ -30,7 +31,7 @@ def page(records: Sequence[Record]) -> Page:
     sections = [
         Section("failures", "What failed", parts=tuple(_failures(records))),
         Section("differences", "How the runs differ", parts=tuple(_differences(records))),
-        Section("overview", "Side by side", parts=(*beside(records), *_changes(records, looks))),
+        Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, looks))),
         Section("profiles", "Performance profiles", parts=tuple(_profiles(records, looks))),
         Section("what", "What was run, where", parts=tuple(contents.what(records))),
         Section("tables", "Full tables", parts=(_all_cells(records),)),
@@ -45,7 +46,7 @@ def page(records: Sequence[Record]) -> Page:
 
 def folder_name(records: Sequence[Record]) -> str:
     """Of the runs' folders; a digest where that is too long for a file system."""
-    name = "_and_".join(wording.slug(r.name) for r in records)
+    name = "_and_".join(re.sub(r"[^A-Za-z0-9_-]+", "-", r.name).strip("-") for r in records)
     return name if len(name) <= 120 else f"{len(records)}_runs_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
@@ -72,43 +73,61 @@ def _differences(records: Sequence[Record]) -> list[str]:
 
 
 def beside(records: Sequence[Record]) -> list[Grid]:
-    """For each dtype the leading operators: time and error of each backend in each run, and the ratio to the first."""
+    """For each dtype the leading operators that two runs or more have: time, error, and the ratio to the first run."""
     cells = pd.concat([r.cells.assign(place=k) for k, r in enumerate(records)], ignore_index=True)
+    shared = cells[cells["leading"] & cells.duplicated("cell_id", keep=False)]
+    numbers = [f"{r.name} / {records[0].name}" for r in records[1:]]
+    columns = ("problem", "backend", *(r.name for r in records), *numbers)
+    numeric = frozenset(range(2, len(columns)))
+    note = (
+        "The time of one steady call with its error. Ratio: to the first run; 'differs' where the 95 % intervals of "
+        "the two do not touch. Runs share no rounds, so that is no proof: compare.py diff is stricter."
+    )
     found = []
-    for dtype in cells["dtype"].unique():
-        part = cells[(cells["dtype"] == dtype) & cells["leading"]]
-        rows = []
-        for (problem, size, operator, spec), group in part.groupby(["problem", "size", "operator", "spec"], sort=False):
-            by_place = {int(row["place"]): row for row in group.to_dict("records")}
-            shown = [_shown(by_place.get(k), by_place.get(0) if k else None) for k in range(len(records))]
-            rows.append((words(str(problem), small=(f"{operator}, {size}",)), words(str(spec)), *shown))
-        columns = ("problem", "backend", *(r.name for r in records))
-        note = (
-            "The time of one steady call with its error. Below: the ratio to the first run, which says 'differs' "
-            "where the 95 % intervals of the two do not touch. Runs share no rounds, so that is no proof: compare.py "
-            "diff is stricter."
-        )
+    for dtype in shared["dtype"].unique():
+        groups = shared[shared["dtype"] == dtype].groupby("cell_id", sort=False)
+        rows = tuple(_row([*group.to_dict("records")], len(records)) for _, group in groups)
         title = f"One call in each run, {dtype}"
-        found.append(
-            Grid(f"beside-{dtype}", title, columns, tuple(rows), frozenset(range(2, len(columns))), note, heads=2)
-        )
+        found.append(Grid(f"beside-{dtype}", title, columns, rows, numeric, note, heads=2))
     return found
 
 
-def _shown(row: dict[Any, Any] | None, first: dict[Any, Any] | None) -> Cell:
+def _row(cells: Sequence[dict[Any, Any]], runs: int) -> tuple[Cell, ...]:
+    by_place = {int(row["place"]): row for row in cells}
+    first, what = by_place.get(0), cells[0]
+    head = words(str(what["problem"]), small=(f"{what['operator']}, {what['size']}",))
+    times = (_time(by_place.get(k)) for k in range(runs))
+    return (head, words(str(what["spec"])), *times, *(_ratio(first, by_place.get(k)) for k in range(1, runs)))
+
+
+def _time(row: dict[Any, Any] | None) -> Cell:
     if row is None:
         return Cell("not run", key=math.inf, kind="dim")
     plain = overview.cell(row)
     if row["status"] != Status.OK or math.isnan(row["median_s"]):
         return plain
-    small = [f"error {wording.eps(row['error_eps'])}"]
-    if first is not None and first["status"] == Status.OK and first["median_s"] > 0:
-        small.append(f"{wording.ratio(row['median_s'] / first['median_s'])}{_apart(first, row)}")
-    return Cell(wording.seconds(row["median_s"]), tuple(small), row["median_s"], plain.kind, plain.hint)
+    error = f"error {wording.eps(row['error_eps'])}"
+    return Cell(wording.seconds(row["median_s"]), (error,), row["median_s"], plain.kind, plain.hint)
 
 
-def _apart(a: dict[Any, Any], b: dict[Any, Any]) -> str:
-    return " differs" if a["ci_high_s"] < b["ci_low_s"] or b["ci_high_s"] < a["ci_low_s"] else ""
+def _ratio(first: dict[Any, Any] | None, row: dict[Any, Any] | None) -> Cell:
+    """The time over that of the first run, where both have one."""
+    if first is None or row is None or not (first["status"] == row["status"] == Status.OK and first["median_s"] > 0):
+        return figure(math.nan, "-")
+    ratio = row["median_s"] / first["median_s"]
+    apart = first["ci_high_s"] < row["ci_low_s"] or row["ci_high_s"] < first["ci_low_s"]
+    return figure(ratio, wording.ratio(ratio), small=("differs",) if apart else ())
+
+
+def _only(records: Sequence[Record]) -> list[str]:
+    """What only one of the runs has."""
+    found = []
+    for r in records:
+        others = {c for other in records if other is not r for c in other.cells["cell_id"]}
+        own = r.cells[~r.cells["cell_id"].isin(others)]
+        if len(own):
+            found.append(f"Only in {r.name}: {wording.plural(len(own), 'cell')} of {wording.listed(own['problem'])}.")
+    return found
 
 
 def _changes(records: Sequence[Record], looks: Looks) -> list[Picture]:
@@ -144,7 +163,7 @@ def _draw_changes(title: str, common: pd.DataFrame, looks: Looks) -> Figure:
     rows = list(dict.fromkeys(common["problem"]))
     specs = list(dict.fromkeys(common["spec"]))
     widest = max(len(wording.label(r)) for r in rows)
-    figure, (ax,) = style.canvas(
+    drawn, (ax,) = style.canvas(
         title,
         {s: looks[s] for s in specs},
         panel=(3.9, max(0.3 * len(rows), 0.8)),
@@ -161,7 +180,7 @@ def _draw_changes(title: str, common: pd.DataFrame, looks: Looks) -> Figure:
     ax.set_yticks(range(len(rows)), [wording.label(r) for r in rows])
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time over that in the first run")
-    return figure
+    return drawn
 
 
 def _profiles(records: Sequence[Record], looks: Looks) -> list[Picture]:
