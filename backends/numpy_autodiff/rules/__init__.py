@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from backends.numpy_autodiff.rules import (
     constants,
     decompositions,
+    eigen,
     einsum,
     elementwise,
     fft,
@@ -46,7 +47,7 @@ __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
 _FAMILIES: tuple[Any, ...] = (
     *(elementwise, pieces, reductions, shapes, indexing, joining, products, einsum),
-    *(linalg, norms, decompositions, fft, order, statistics, polynomials, special, constants),
+    *(linalg, norms, eigen, decompositions, fft, order, statistics, polynomials, special, constants),
 )
 
 #: NumPy function -> what replaces it for variables.

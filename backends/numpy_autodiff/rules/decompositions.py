@@ -1,4 +1,4 @@
-"""Decompositions of matrices: cholesky, qr, eigh, eig and svd.
+"""Decompositions of matrices: cholesky, qr and svd; eigenvalues are in `backends.numpy_autodiff.rules.eigen`.
 
 Conventions
 -----------
@@ -9,114 +9,28 @@ Conventions
   have right derivatives; at equal values the vectors have none, and a cotangent that asks for it becomes inf or nan.
 - Of each pair of phases the one that rotates least is taken: ``diag(V^H dV)`` is 0 for eigh, and for svd on the right.
 
-VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `_conjugated` turns them into the
+VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
 transposes of `backends.numpy_autodiff.primitive`. With ``P`` the projected change (``U^H dA V`` and the like) and
 ``F_ij = 1 / (w_j - w_i)`` off the diagonal, every rule is ``F o P`` between bases (Giles 2008; Townsend 2016).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules.building import over
+from backends.numpy_autodiff.rules.eigen import (
+    conjugated,
+    diagonal_of,
+    gaps,
+    hermitian,
+    off_diagonal,
+    on_diagonal,
+)
 from backends.numpy_autodiff.rules.linalg import adjoint
-
-
-def _conjugated(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule in the inner product ``Re tr(G^H dA)`` as a transpose."""
-
-    def conj(g: Any) -> Any:
-        return np.conj(g) if g is not None and g.dtype.kind == "c" else g
-
-    def vjp(g: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
-        return conj(rule([conj(part) for part in g] if isinstance(ans, tuple) else conj(g), ans, *args, **kwargs))
-
-    return vjp
-
-
-def _eye(x: Any) -> Any:
-    return np.eye(x.shape[-1], dtype=x.dtype)
-
-
-def _diagonal_of(x: Any) -> Any:
-    return np.diagonal(x, axis1=-2, axis2=-1)
-
-
-def _on_diagonal(x: Any) -> Any:
-    return x[..., None] * _eye(x)
-
-
-def _off_diagonal(x: Any) -> Any:
-    return x * (1 - _eye(x))
-
-
-def _gaps(w: Any) -> Any:
-    """``w_j - w_i``, with ones on the diagonal."""
-    return w[..., None, :] - w[..., :, None] + _eye(w)
-
-
-def _hermitian(x: Any) -> Any:
-    return 0.5 * (x + adjoint(x))
-
-
-# --- eigh
-
-
-def _eigh_vjp(g: Any, ans: Any, a: Any, uplo: str = "L") -> Any:
-    """``V (diag gw + F o (V^H gV)) V^H``, Hermitian part (Giles 2008, 3.1)."""
-    del a, uplo
-    (w, v), (gw, gv) = ans, g
-    inner = None if gv is None else over(_off_diagonal(adjoint(v) @ gv), _gaps(w))
-    if inner is None:
-        return _hermitian((v * gw[..., None, :]) @ adjoint(v))
-    return _hermitian(v @ (inner if gw is None else inner + _on_diagonal(gw)) @ adjoint(v))
-
-
-def _eigh_jvp(t: Any, ans: Any, a: Any, uplo: str = "L") -> Any:
-    del a, uplo
-    w, v = ans
-    inner = adjoint(v) @ _hermitian(t) @ v
-    # Vectors of equal eigenvalues have no derivative, and most often nobody asks for it.
-    with np.errstate(invalid="ignore"):
-        return np.real(_diagonal_of(inner)), v @ over(_off_diagonal(inner), _gaps(w))
-
-
-EIGH: Primitive = Primitive("eigh", np.linalg.eigh, (_conjugated(_eigh_vjp),), (_eigh_jvp,))
-
-
-# --- eig
-
-
-def _eig_vjp(g: Any, ans: Any, a: Any) -> Any:
-    """``V^-H (diag gw + (V^H gV - V^H V diag Re(V^H gV)) / conj(w_j - w_i)) V^H`` for columns of length 1."""
-    del a
-    (w, v), (gw, gv) = ans, g
-    vh = adjoint(v)
-    inner = None if gw is None else _on_diagonal(gw)
-    if gv is not None:
-        turned = vh @ gv
-        turned = turned - (vh @ v) * np.real(_diagonal_of(turned))[..., None, :]
-        turned = over(_off_diagonal(turned), np.conj(_gaps(w)))
-        inner = turned if inner is None else inner + turned
-    return np.linalg.solve(vh, inner @ vh)
-
-
-def _eig_jvp(t: Any, ans: Any, a: Any) -> Any:
-    del a
-    w, v = ans
-    inner = np.linalg.solve(v, t @ v)
-    with np.errstate(invalid="ignore"):
-        moved = v @ over(_off_diagonal(inner), _gaps(w))
-        length = np.real(np.sum(np.conj(v) * moved, axis=-2))
-        return _diagonal_of(inner), moved - v * length[..., None, :]
-
-
-EIG: Primitive = Primitive("eig", np.linalg.eig, (_conjugated(_eig_vjp),), (_eig_jvp,))
-
 
 # --- svd
 
@@ -156,15 +70,15 @@ def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
     p = adjoint(u) @ t @ v
     column = s[..., None, :]
     with np.errstate(invalid="ignore", over="ignore"):
-        steep = over(_off_diagonal(p + adjoint(p)), _gaps(s))
-        mild = over(_off_diagonal(p - adjoint(p)), _sums(s))
+        steep = over(off_diagonal(p + adjoint(p)), gaps(s))
+        mild = over(off_diagonal(p - adjoint(p)), _sums(s))
         du, dv = 0.5 * (steep + mild), 0.5 * (steep - mild)
         if p.dtype.kind == "c":
-            du = du + _on_diagonal(1j * over(np.imag(_diagonal_of(p)), s))
+            du = du + on_diagonal(1j * over(np.imag(diagonal_of(p)), s))
         left = _side_jvp(over(t @ v, np.broadcast_to(column, (t @ v).shape)), u, u2, du)
         back = adjoint(t) @ u
         right = _side_jvp(over(back, np.broadcast_to(column, back.shape)), v, v2, dv)
-    return left, np.real(_diagonal_of(p)), adjoint(right)
+    return left, np.real(diagonal_of(p)), adjoint(right)
 
 
 def _split(g: Any, basis: Any, rest: Any) -> tuple[Any, Any]:
@@ -184,7 +98,7 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
     vh, column = adjoint(v), s[..., None, :]
     if gu is None and gvh is None:
         return (u * gs[..., None, :]) @ vh
-    inner = 0.0 if gs is None else _on_diagonal(gs)
+    inner = 0.0 if gs is None else on_diagonal(gs)
     steep: Any = 0.0
     mild: Any = 0.0
     outside: Any = 0.0
@@ -192,7 +106,7 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
         within, out = _split(gu, u, u2)
         steep, mild = within, within
         if within.dtype.kind == "c":
-            inner = inner + _on_diagonal(1j * over(np.imag(_diagonal_of(within)), s))
+            inner = inner + on_diagonal(1j * over(np.imag(diagonal_of(within)), s))
         if out is not None:
             outside = over(out, np.broadcast_to(column, out.shape)) @ vh
     if gvh is not None:
@@ -202,12 +116,12 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
             outside = outside + u @ adjoint(over(out, np.broadcast_to(column, out.shape)))
     # Not made skew before the division: at equal values that would hide that a limit is missing behind 0/0 = 0.
     with np.errstate(invalid="ignore"):
-        steep = over(_off_diagonal(steep), _gaps(s))
-        mild = over(_off_diagonal(mild - adjoint(mild)), _sums(s))
+        steep = over(off_diagonal(steep), gaps(s))
+        mild = over(off_diagonal(mild - adjoint(mild)), _sums(s))
         return u @ (inner + 0.5 * (steep + adjoint(steep) + mild)) @ vh + outside
 
 
-SVD: Primitive = Primitive("svd", _svd, (_conjugated(_svd_vjp),), (_svd_jvp,))
+SVD: Primitive = Primitive("svd", _svd, (conjugated(_svd_vjp),), (_svd_jvp,))
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
@@ -221,14 +135,14 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 def _half_lower(x: Any) -> Any:
     """The lower triangle with half the diagonal, which is real for a Hermitian matrix."""
-    return np.tril(x) - 0.5 * _on_diagonal(_diagonal_of(x))
+    return np.tril(x) - 0.5 * on_diagonal(diagonal_of(x))
 
 
 def _cholesky_jvp(t: Any, ans: Any, a: Any) -> Any:
     """``dL = L Phi(L^-1 dA L^-H)`` (Murray 2016, 6)."""
     del a
     inverse = np.linalg.inv(ans)
-    return ans @ _half_lower(inverse @ _hermitian(t) @ adjoint(inverse))
+    return ans @ _half_lower(inverse @ hermitian(t) @ adjoint(inverse))
 
 
 def _cholesky_vjp(g: Any, ans: Any, a: Any) -> Any:
@@ -236,10 +150,10 @@ def _cholesky_vjp(g: Any, ans: Any, a: Any) -> Any:
     del a
     # One inverse takes a third of the time of two general solves; NumPy has no triangular ones.
     inverse = np.linalg.inv(ans)
-    return _hermitian(adjoint(inverse) @ _half_lower(adjoint(ans) @ g) @ inverse)
+    return hermitian(adjoint(inverse) @ _half_lower(adjoint(ans) @ g) @ inverse)
 
 
-CHOLESKY: Primitive = Primitive("cholesky", np.linalg.cholesky, (_conjugated(_cholesky_vjp),), (_cholesky_jvp,))
+CHOLESKY: Primitive = Primitive("cholesky", np.linalg.cholesky, (conjugated(_cholesky_vjp),), (_cholesky_jvp,))
 
 
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
@@ -258,7 +172,7 @@ def _skew(c: Any) -> Any:
     """The ``Q^H dQ`` that leaves ``Q^H dA R^-1 - Q^H dQ`` upper triangular with a real diagonal."""
     low = np.tril(c, -1)
     found = low - adjoint(low)
-    return found + _on_diagonal(1j * np.imag(_diagonal_of(c))) if c.dtype.kind == "c" else found
+    return found + on_diagonal(1j * np.imag(diagonal_of(c))) if c.dtype.kind == "c" else found
 
 
 def _over_r(x: Any, r: Any) -> Any:
@@ -296,11 +210,11 @@ def _qr_vjp(g: Any, ans: Any, a: Any, mode: str) -> Any:
     if gr is not None:
         m = m + r @ adjoint(np.triu(gr[..., :n, :]))
     low = np.tril(m, -1)
-    copied = low + adjoint(low) + _on_diagonal(np.real(_diagonal_of(m)))
+    copied = low + adjoint(low) + on_diagonal(np.real(diagonal_of(m)))
     return _over_r(first + q @ copied, adjoint(r))
 
 
-QR: Primitive = Primitive("qr", _qr, (_conjugated(_qr_vjp),), (_qr_jvp,))
+QR: Primitive = Primitive("qr", _qr, (conjugated(_qr_vjp),), (_qr_jvp,))
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
@@ -321,10 +235,6 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 HANDLERS: dict[Any, Any] = {
     np.linalg.cholesky: cholesky,
     np.linalg.qr: qr,
-    np.linalg.eigh: lambda a, UPLO="L": EIGH(a, UPLO),
-    np.linalg.eigvalsh: lambda a, UPLO="L": EIGH(a, UPLO)[0],
-    np.linalg.eig: EIG,
-    np.linalg.eigvals: lambda a: EIG(a)[0],
     np.linalg.svd: svd,
     np.linalg.svdvals: lambda x, /: SVD(x, False)[1],
 }

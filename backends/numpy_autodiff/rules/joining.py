@@ -86,7 +86,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """As `numpy.unstack`."""
-    return tuple(np.moveaxis(x, axis, 0))
+    return tuple(np.moveaxis(x, axis, 0) if axis else x)
 
 
 def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any, ...]:
