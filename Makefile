@@ -2,7 +2,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: compare test lint clean
+.PHONY: compare test lint docs clean
 
 compare: $(VENV)/.installed
 	$(RUN) compare.py run --quick
@@ -14,6 +14,10 @@ lint: $(VENV)/.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# All shown output, made anew; the tests fail where it is stale.
+docs: $(VENV)/.installed
+	$(RUN) -m tests.documents
 
 clean:
 	rm -rf $(VENV)
