@@ -198,15 +198,18 @@ class JaxBackend(Backend):
         return compiled
 
     def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
-        """All products at once by ``jax.vmap``, in one compiled function with the reading of the entries."""
+        """All products in one compiled function with the reading of the entries; at once while they are small."""
         from backends.derived import held
 
         jax, n, k = self._jax, len(args), len(plan.colours)
         product = _TRANSFORMS[plan.operator](jax, bare(f), argnums, n, True)
         seeds, index = held(self, f, args, argnums, plan)
+        size = plan.number * jax.eval_shape(bare(f), *args).size
+        one_by_one = size > _AT_ONCE and self.variant != "eager"  # where a loop would be traced at each call
+        many = jax.lax.map if one_by_one else lambda each, over: jax.vmap(each)(over)
 
         def entries(*given: Var) -> tuple[Var, ...]:
-            found = jax.vmap(lambda *seed: product(*given[:n], *seed))(*given[n : n + k])
+            found = many(lambda seed: product(*given[:n], *seed), given[n : n + k])
             return tuple(part.reshape(-1)[at] for part, at in zip(plan.sources(found), given[n + k :], strict=True))
 
         # As arguments, not as constants: XLA would spend seconds folding arrays of this size.
@@ -243,6 +246,11 @@ def _bounded_while(jax: Any, cond: Callable[[Any], Any], body: Callable[[Any], A
     for _ in range(floors):
         run = repeated(run)
     return run((jax.numpy.zeros((), "int32"), init))[1]
+
+
+#: Entries of products that are computed side by side. Fifteen products of 95 529 took 170 ms of processor time by
+#: ``vmap`` and 106 ms by ``lax.map``, one after the other, whose intermediate results stay in the cache.
+_AT_ONCE = 2**17
 
 
 def _update(optax: Any, optimizer: Optimizer, params: Any, grads: Any, state: Any, eps: Any) -> tuple[Any, Any]:
