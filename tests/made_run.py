@@ -33,11 +33,19 @@ def row(table: type[Any], **given: Any) -> Any:
     return table(**{name: _EMPTY.get(kind) for name, kind in kinds.items()} | given)
 
 
-def made(out: pathlib.Path, run_id: str = "20260101T000000-aaaa", *, name: str = "", slow: float = 1.0) -> pathlib.Path:
-    """Write the run's folder under ``out``; every time of it is ``slow`` times as long."""
-    cells = [*_cells(run_id, name)]
+def made(
+    out: pathlib.Path,
+    run_id: str = "20260101T000000-aaaa",
+    *,
+    name: str = "",
+    slow: float = 1.0,
+    problems: Sequence[str] = PROBLEMS,
+    studied: bool = True,
+) -> pathlib.Path:
+    """Write the run's folder under ``out``, with descents that ran if ``studied``; times are ``slow`` times as long."""
+    cells = [*_cells(run_id, name, problems)]
     samples = [*_samples(cells, slow)]
-    descents = [*_descents()]
+    descents = [*_descents()] if studied else []
     rows: dict[str, Sequence[Any]] = {
         "runs": [_run(run_id, name)],
         "cells": cells,
@@ -70,8 +78,8 @@ def _run(run_id: str, name: str) -> Run:
     return made_by
 
 
-def _cells(run_id: str, name: str) -> Iterator[CellRow]:
-    for problem in PROBLEMS:
+def _cells(run_id: str, name: str, problems: Sequence[str]) -> Iterator[CellRow]:
+    for problem in problems:
         word = problem + (name if problem == "own" else "")
         for size, n in SIZES.items():
             for operator in ("value", "jacobian" if problem == "planar_arm" else "gradient"):

@@ -22,6 +22,9 @@ _FLAGS = (
     "--virtual-time-budget=5000", "--dump-dom",
 )  # fmt: skip
 
+#: In every text of the run.
+_EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
 _SCRIPT = """
 const found = {};
 const one = s => document.querySelector(s);
@@ -97,7 +100,7 @@ def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     browser()
-    folder = made(tmp_path_factory.mktemp("runs"), name="<script>alert(1)</script><img src=x onerror=alert(1)>")
+    folder = made(tmp_path_factory.mktemp("runs"), name=_EVIL, studied=False)
     return report.write([folder], folder.parent)
 
 

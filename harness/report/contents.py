@@ -105,7 +105,9 @@ def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iter
 
 def what(records: Sequence[Record]) -> Iterator[Grid]:
     """The runs themselves: command, machine, versions; one column each."""
-    facts = {name.replace("_", " "): [_fact(r, name) for r in records] for name in column_types(Run)}
+    facts = {
+        name.removesuffix("_bytes").replace("_", " "): [_fact(r, name) for r in records] for name in column_types(Run)
+    }
     for hidden in ("run id", "schema version", "versions"):
         del facts[hidden]
     versions = list(dict.fromkeys(n for r in records for n in r.versions))

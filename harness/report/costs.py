@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,8 @@ from vocabulary import Status
 
 #: Calls beyond this are nobody's.
 _MOST_CALLS = 10**9
+#: More are not told apart in one figure.
+_MOST_PAIRS = 8
 
 
 # ---- first call against steady state
@@ -298,25 +299,25 @@ def _error_words(group: pd.DataFrame) -> str:
 
 def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
     known = frame[np.isfinite(frame["difference_in_eps"])]
-    known = known.sort_values("difference_in_eps", kind="stable").drop_duplicates(
-        ["problem", "backend_a", "backend_b"], keep="last"
-    )
+    known = known.assign(pair=known["backend_a"] + " - " + known["backend_b"])
+    known = known.sort_values("difference_in_eps", kind="stable").drop_duplicates(["problem", "pair"], keep="last")
     if known.empty:
         return None
-    names = [f"{a} - {b}" for a, b in zip(known["backend_a"], known["backend_b"], strict=True)]
-    order = list(dict.fromkeys(f"{a} - {b}" for a, b in zip(frame["backend_a"], frame["backend_b"], strict=True)))
-    looks = style.palette(order)
-    series: dict[str, dict[str, float]] = {n: {} for n in order if n in set(names)}
-    for pair, row in zip(names, known.to_dict("records"), strict=True):
-        series[pair][str(row["problem"])] = float(row["difference_in_eps"])
-    top: dict[Any, Any] = known.iloc[-1].to_dict()
-    same = int((known["difference_in_eps"] == 0).sum())
+    top, same = largest(known, "difference_in_eps"), int((known["difference_in_eps"] == 0).sum())
+    furthest = list(dict.fromkeys(known["pair"][::-1]))
     sentence = (
         f"Furthest apart: {top['backend_a']} and {top['backend_b']} on {top['problem']}, "
-        f"{wording.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} pairs are equal to the last bit "
-        "(drawn at 0)."
+        f"{wording.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} differences are none, to the last "
+        "bit (drawn at 0)."
     )
+    if len(furthest) > _MOST_PAIRS:
+        sentence += f" Drawn are the {_MOST_PAIRS} pairs that are furthest apart somewhere, of {len(furthest)}."
+    shown = known[known["pair"].isin(furthest[:_MOST_PAIRS])].sort_index()
+    series = {
+        str(pair): dict(zip(part["problem"], part["difference_in_eps"], strict=True))
+        for pair, part in shown.groupby("pair", sort=False)
+    }
     return _dot_picture(
-        f"pairs-{dtype}", "Backends against each other", series, looks, "difference (eps)", wording.number, sentence,
-        (1.0, "one rounding"), about=f"{wording.listed(frame['operator'])}, {dtype}",
+        f"pairs-{dtype}", "Backends against each other", series, style.palette(series), "difference (eps)",
+        wording.number, sentence, (1.0, "one rounding"), about=f"{wording.listed(frame['operator'])}, {dtype}",
     )  # fmt: skip

@@ -63,9 +63,7 @@ def sections(record: Record) -> Iterator[Section]:
         f"{len(nodes)} operations in {depth} levels, recorded in one call of the problem. {sums}: as many cotangents "
         "are added up for it in one sweep from the bottom to the top."
     )
-    picture = Picture(
-        "graph-goldstein-price", "A recorded graph: Goldstein-Price", sentence, partial(_draw, nodes), wide=True
-    )
+    picture = Picture("graph-goldstein-price", "A recorded graph: Goldstein-Price", sentence, partial(_draw, nodes))
     yield Section("study-graph", "What a tape records", "", (picture,))
 
 

@@ -244,7 +244,9 @@ def pairs(record: Record) -> list[Grid]:
         note = (
             "In eps of the norm; below it, where. Derivatives that frameworks define differently are normalised first."
         )
-        found.append(Grid(f"pairs-{dtype}", title, ("", *specs), grid, frozenset(range(1, len(specs) + 1)), note))
+        found.append(
+            Grid(f"pairs-{dtype}", title, ("backend", *specs), grid, frozenset(range(1, len(specs) + 1)), note)
+        )
     return found
 
 

@@ -60,13 +60,11 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
     """Draw the figures into ``folder/figures`` and write ``folder/report.html``; returns its path."""
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    drawn: dict[str, Markup] = {}
 
-    def svg(picture: Picture) -> Markup:
-        if picture.name not in drawn:
-            # Drawn by us: texts of the tables in it were escaped by matplotlib's XML writer.
-            drawn[picture.name] = Markup(style.save(picture, figures))
-        return drawn[picture.name]
+    def drawn(picture: Picture) -> tuple[Markup, float]:
+        drawing = style.save(picture, figures)
+        # Texts of the tables in it were escaped by matplotlib's XML writer.
+        return Markup(drawing.svg), drawing.width
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -75,7 +73,7 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["svg"] = svg
+    environment.globals["drawn"] = drawn
     environment.tests["grid"] = lambda part: isinstance(part, Grid)
     environment.tests["picture"] = lambda part: isinstance(part, Picture)
     environment.tests["data"] = lambda part: isinstance(part, Data)

@@ -70,7 +70,7 @@ def _pictures(problem: Problem, sheets: Sequence[Sheet]) -> Iterator[Picture]:
         f"{problem.name}-poses", f"A pose and a singular one: {problem.name}",
         f"det J is {det[0]:.3g} at the pose of the study and {det[1]:.1e} at the singular one ({pose.why}): there the "
         "arm cannot move its hand in every direction.",
-        partial(draw, problem, {"study": pose.theta, "singular": pose.singular}), wide=problem.name == "ur5_arm",
+        partial(draw, problem, {"study": pose.theta, "singular": pose.singular}),
     )  # fmt: skip
     *lines, (_, slope) = sheets[2].rows
     yield Picture(

@@ -30,7 +30,7 @@ def pictures(record: Record, looks: Looks) -> Iterator[Picture]:
         part = specs[k : k + 8]
         shown = rounds[rounds["spec"].isin(part)]
         name = "rounds" + (f"-{k // 8 + 1}" if k else "")
-        yield Picture(name, title, _sentence(shown, record.cells), partial(_draw, title, shown, part, looks), wide=True)
+        yield Picture(name, title, _sentence(shown, record.cells), partial(_draw, title, shown, part, looks))
 
 
 def relative(record: Record) -> pd.DataFrame:

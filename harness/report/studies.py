@@ -63,7 +63,6 @@ def _followed(name: str, found: Sequence[Trace]) -> Iterator[Picture]:
                 yield Picture(
                     wording.slug(name, descent, dtype, what), f"{what.capitalize()} on the way: {about}",
                     _followed_words(what, rows, target), partial(_draw_followed, what, about, rows, target),
-                    wide=len(rows) > 1,
                 )  # fmt: skip
 
 
@@ -149,9 +148,7 @@ def _inverse(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
         "Y after": Y,
         "X Y after": X @ Y,
     }
-    yield Picture(
-        f"{name}-matrices", f"Before and after: {about}", sentence, partial(_draw_matrices, about, panels), wide=True
-    )
+    yield Picture(f"{name}-matrices", f"Before and after: {about}", sentence, partial(_draw_matrices, about, panels))
     for k, sheet in enumerate([*studies.matrices(trace), studies.nearness(found)]):
         yield grid(f"{name}-matrices-{k}", sheet)
 

@@ -89,15 +89,12 @@ class Picture:
         What it is, and what it shows in these data.
     draw
         Makes it; called within `drawing`.
-    wide
-        Whether it takes the whole width of a page.
     """
 
     name: str
     title: str
     sentence: str
     draw: Callable[[], Figure]
-    wide: bool = False
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
@@ -319,26 +316,33 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def save(picture: Picture, folder: pathlib.Path) -> str:
-    """Write ``<name>.svg`` and ``<name>.png``; returns the SVG for the page, in the colours of its theme."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure within the page: SVG in the colours of its theme, and its width in pixels of the page."""
+
+    svg: str
+    width: float
+
+
+def save(picture: Picture, folder: pathlib.Path) -> Drawing:
+    """Write ``<name>.svg`` and ``<name>.png``; returns the drawing for the page."""
     figure, drawn = picture.draw(), io.BytesIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": picture.title})
     figure.savefig(folder / f"{picture.name}.png", dpi=144, metadata={"Software": None, "Title": picture.title})
     svg = drawn.getvalue().decode("utf-8")
     (folder / f"{picture.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
-    return _inline(svg, picture.name)
+    # A pixel of a page is a 96th of an inch.
+    return _inline(svg, picture.name, round(float(figure.get_figwidth()) * 96))
 
 
-def _inline(svg: str, name: str) -> str:
-    """Without prolog and metadata, with names that no other figure has, without a size of its own."""
+def _inline(svg: str, name: str, width: float) -> Drawing:
+    """Without prolog and metadata, with names that no other figure has, as wide as it is and no wider than the page."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
     body = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r'(href="#|url\(#)([^")]+)', rf"\1{name}-\2", body)
     for colour, variable in _THEMED.items():
         body = body.replace(colour, variable)
-    size = re.search(r'viewBox="0 0 ([\d.]+) ', body)
-    width = f"{float(size.group(1)) / 72 * 96:.0f}px" if size else "100%"
     head, _, rest = body.partition(">")
     head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return f'{head} style="width:{width}" aria-hidden="true" focusable="false">{rest}'
+    return Drawing(f'{head} style="width:{width}px" aria-hidden="true" focusable="false">{rest}', width)

@@ -83,6 +83,8 @@
   function word(value) {
     if (value === null) return "";
     if (typeof value !== "number" || Number.isInteger(value)) return String(value);
+    const size = Math.abs(value);
+    if (size < 1e-3 || size >= 1e6) return value.toExponential(3).replace("e+", "e");
     return String(Number(value.toPrecision(4)));
   }
   document.querySelectorAll("section.data").forEach(function (section) {
@@ -116,7 +118,9 @@
       body.replaceChildren(...shown.slice(page * PAGE, (page + 1) * PAGE).map(function (row) {
         const tr = make("tr", {});
         row.forEach(function (value, k) {
-          const td = make("td", data.numeric[k] ? { class: "num" } : {}, word(value));
+          const shown = word(value);
+          const kind = data.numeric[k] ? "num" : shown.length > 80 ? "long" : "short";
+          const td = make("td", { class: kind }, shown);
           if (td.textContent !== String(value) && value !== null) td.title = String(value);
           tr.append(td);
         });
