@@ -1,0 +1,72 @@
+"""A saddle by a descent within a descent: min over p, max over q of ``|p|^2 - |q|^2``, both in the plane.
+
+The outer descent differentiates a cost that is itself the end of a descent: derivatives are nested, and each of the
+two may be taken in reverse or in forward mode. ``saddle_rf`` is the outer in reverse, the inner in forward mode.
+The value is the two points (p, q) that are found; from (1, 1) every coordinate of both is 8.246324826140356e-06.
+
+The closed form: where q ends does not depend on p, so that the cost of p is ``|p|^2`` less a constant, and both
+points are where the descent of ``|x|^2`` alone ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from problems.descending import argmin, argmin_by_hand
+from problems.problem import Array, Inputs, Problem
+from vocabulary import Operator
+
+_MODES = {"r": "reverse", "f": "forward"}
+
+
+def _points(
+    start: Any,
+    *,
+    derivative: Callable[..., Any],
+    while_loop: Callable[..., Any],
+    outer: str,
+    inner: str,
+    rounds: int,
+    xp: Any,
+) -> Any:
+    def end(f: Callable[[Any], Any], mode: str) -> Any:
+        return argmin(f, start, slope=derivative(f, mode), while_loop=while_loop, rounds=rounds, xp=xp)
+
+    def difference(p: Any, q: Any) -> Any:
+        return xp.sum(p * p) - xp.sum(q * q)
+
+    def best_answer(p: Any) -> Any:
+        return difference(p, end(lambda q: -difference(p, q), inner))
+
+    p = end(best_answer, outer)
+    return xp.stack([p, end(lambda q: -difference(p, q), outer)])
+
+
+def _closed_form(start: Array, *, rounds: int, **_: str) -> Array:
+    """Twice the end of the descent of ``|x|^2``, whose gradient is 2 x."""
+
+    x = argmin_by_hand(lambda x: np.sum(x * x), start, lambda x: 2 * x, rounds)
+    return np.stack([x, x])
+
+
+def _problem(pair: str) -> Problem:
+    outer, inner = (_MODES[letter] for letter in pair)
+    modes = {"outer": outer, "inner": inner}
+    return Problem(
+        name=f"saddle_{pair}",
+        title=f"saddle of |p|^2 - |q|^2 by descents: outer gradient in {outer}, inner in {inner} mode",
+        source="Pearlmutter and Siskind 2008, GradBench evaluation saddle; sizes: most rounds of each descent",
+        sizes={"small": 6, "medium": 200},
+        inputs=lambda rng, n: Inputs((rng.uniform(0.9, 1.1, 2),), (), {**modes, "rounds": n}),
+        objective=_points,
+        operators=frozenset({Operator.VALUE}),
+        reference={Operator.VALUE: _closed_form},
+        suites=frozenset({"gradbench"}),
+        uses=("derivative", "while_loop"),
+    )
+
+
+PROBLEMS = tuple(_problem(pair) for pair in ("rr", "rf", "fr", "ff"))
