@@ -35,7 +35,9 @@ def parser() -> _Parser:
     _add_descend(verbs)
     _add_selftest(verbs)
     _add_tax(verbs)
+    _add_conformance(verbs)
     _add_diff(verbs)
+    _add_conventions(verbs)
     _add_report(verbs)
     _add_show(verbs)
     _add_doctor(verbs)
@@ -194,6 +196,16 @@ def _add_selftest(verbs: Any) -> None:
     selftest.set_defaults(verb=("harness.selftest", "selftest"))
 
 
+def _add_conformance(verbs: Any) -> None:
+    conformance = verbs.add_parser(
+        "conformance",
+        help="whether a backend keeps the contract, clause by clause, and what to do where not",
+        epilog="example: autodiff-compare conformance ./my_backend.py",
+    )
+    conformance.add_argument("backend", metavar="NAME[:VARIANT][@PYTHON]", help="name or path of a .py file")
+    conformance.set_defaults(verb=("harness.conformance", "conformance"))
+
+
 def _add_tax(verbs: Any) -> None:
     tax = verbs.add_parser(
         "tax",
@@ -247,6 +259,22 @@ def _add_diff(verbs: Any) -> None:
     diff.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
     _add_output(diff)
     diff.set_defaults(verb=("harness.diff", "diff"))
+
+
+def _add_conventions(verbs: Any) -> None:
+    conventions = verbs.add_parser(
+        "conventions",
+        help="the atlas: where systems disagree at kinks, ties and singular points, by convention or by defect",
+        description="Ask every backend for derivatives at points where systems disagree, and class each answer by the "
+        "one-sided derivatives of its own function. By default the four backends and their variants but torch:compile, "
+        "which takes seconds a case: ask for it with -b.",
+        epilog="example: autodiff-compare conventions kinks ties -b torch -b jax; or: conventions --explain relu_zero",
+    )
+    conventions.add_argument("names", nargs="*", metavar="FAMILY", help="families or cases (default: all)")
+    _add_common(conventions)
+    conventions.add_argument("--explain", metavar="CASE", help="one case in full: derivation, answers, the safe way")
+    _add_output(conventions)
+    conventions.set_defaults(verb=("harness.conventions.atlas", "conventions"))
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

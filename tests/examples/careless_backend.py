@@ -1,0 +1,82 @@
+"""A backend that keeps the contract, and a variant for each way of not keeping it: right in its numbers, mostly."""
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from backends.interface import NumpyArrays, Unsupported, bare
+from vocabulary import Operator
+
+#: Variant -> what is careless about it.
+CARELESS = {
+    "": "nothing: complex steps, exact to rounding (Squire and Trapp 1998)",
+    "aliases": "to_var gives the array itself",
+    "widens": "to_var makes everything float64",
+    "bakes": "the values at which it was prepared stay in the callable",
+    "flips": "the derivative has the wrong sign",
+    "in_place": "the inputs are changed",
+    "silent": "an operator that it cannot do gives zeros",
+    "not_implemented": "an operator that it cannot do raises NotImplementedError",
+    "dies": "a derivative kills the process",
+    "bare": "a gradient by one input comes without its tuple",
+}
+
+
+class _Analytic:
+    """NumPy, but for the absolute value, which of a complex number is another function."""
+
+    abs = staticmethod(lambda x: np.where(np.real(x) < 0, -x, x))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+class Careless(NumpyArrays):
+    name: ClassVar[str] = "careless"
+    native: ClassVar[frozenset[Operator]] = frozenset({Operator.VALUE, Operator.GRADIENT, Operator.JVP, Operator.HVP})
+    variants = MappingProxyType(CARELESS)
+
+    def open(self) -> None:
+        self.xp = _Analytic()
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Any:
+        if self.variant == "aliases":
+            return np.asarray(array, dtype=dtype)
+        return np.array(array, dtype="float64" if self.variant == "widens" else dtype)
+
+    def _native(self, operator: Operator, f: Any, args: Any, argnums: Any, directions: Any) -> Any:
+        function, n, fault = bare(f), len(args), self.variant
+        if operator is Operator.VALUE:
+            return function
+        if operator is Operator.HVP:
+            if fault == "silent":
+                return lambda *given: tuple(np.zeros_like(given[i]) for i in argnums)
+            raise NotImplementedError("no") if fault == "not_implemented" else Unsupported("first derivatives only")
+        if np.shape(function(*args)) != () and operator is Operator.GRADIENT:
+            raise ValueError("got a vector, expected a scalar")
+
+        def jvp(*given: Any) -> Any:
+            if fault == "dies":
+                os._exit(3)
+            inputs = list(args if fault == "bakes" else given[:n])
+            for i, t in zip(argnums, given[n:], strict=True):
+                inputs[i] = inputs[i] + 1e-30j * t
+            found = np.asarray(np.imag(function(*inputs)) * 1e30).astype(given[n].dtype)
+            if fault == "in_place":
+                given[argnums[0]][...] += 1
+            return -found if fault == "flips" else found
+
+        def gradient(*given: Any) -> Any:
+            zeros = [np.zeros_like(given[i]) for i in argnums]
+            found = []
+            for k, zero in enumerate(zeros):
+                units = np.eye(zero.size, dtype=zero.dtype).reshape(zero.size, *zero.shape)
+                rows = [jvp(*given, *zeros[:k], unit, *zeros[k + 1 :]) for unit in units]
+                found.append(np.array(rows, dtype=zero.dtype).reshape(zero.shape))
+            return found[0] if fault == "bare" and len(found) == 1 else tuple(found)
+
+        return jvp if operator is Operator.JVP else gradient
