@@ -90,7 +90,13 @@ class Recording:
                 if cls is float:
                     value = np.float64(value)
                 elif cls is np.ndarray and held is not None:
-                    value = value.copy() if outlives else keep(held, value)
+                    if outlives:
+                        value = value.copy()
+                    elif value.base is not None:
+                        value = keep(held, value)
+                    elif value.flags.writeable:
+                        value.setflags(False)
+                        held.append(value)
                 node = given[i] = lift(value, self.tape)
                 self.inputs.append(node)
                 self.values.append(value)
@@ -162,7 +168,10 @@ class Recording:
                 node.flow = None
                 found.append(g)
                 continue
-            g = take_flow(node)
+            if g.__class__ is np.ndarray:
+                node.flow = None
+            else:
+                g = take_flow(node)
             if g is None:
                 plain = constant(value)
                 g = np.zeros_like(plain) if plain.shape else plain.dtype.type(0)

@@ -318,7 +318,6 @@ def consume_back(nodes: list[Node]) -> None:
         g = node.flow
         if g is None:
             continue
-        node.flow = None
         if g.__class__ is Scatter:
             g = g.dense()
         node.call.pull(node, g)

@@ -40,7 +40,7 @@ def over(g: Any, d: Any) -> Any:
 
     This is what keeps ``where(x > 0, sqrt(x), 0)`` free of nan at 0.
     """
-    if np.count_nonzero(d) == np.size(d):
+    if np.count_nonzero(d) == (d.size if d.__class__ is np.ndarray else np.size(d)):
         return g / d
     d = d if hasattr(d, "dtype") else np.float64(d)
     unused = np.logical_and(np.equal(g, 0), np.equal(d, 0))
@@ -66,4 +66,4 @@ def expand(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     if keepdims or axis is None or (not g.shape and not x.shape):
         return g
     kept = axes_of(axis, len(x.shape))
-    return np.reshape(g, tuple([1 if i in kept else n for i, n in enumerate(x.shape)]))
+    return g.reshape(tuple([1 if i in kept else n for i, n in enumerate(x.shape)]))

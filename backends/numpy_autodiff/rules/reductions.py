@@ -5,6 +5,7 @@ Conventions: the slope of max and min is shared evenly among ties; prod and cump
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,20 @@ def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _sum_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.broadcast_to(expand(g, x, axis, keepdims), x.shape)
+    return _stretched(expand(g, x, axis, keepdims), x.shape)
+
+
+#: Up to so many entries a copy costs less than the view does, and than what then reads it entry by entry.
+_WORTH_COPYING = 8192
+
+
+def _stretched(g: Any, shape: tuple[int, ...]) -> Any:
+    """``g`` repeated along its axes of length 1."""
+    if g.__class__ is not np.ndarray or math.prod(shape) > _WORTH_COPYING:
+        return np.broadcast_to(g, shape)
+    out = np.empty(shape, g.dtype)
+    out[...] = g
+    return out
 
 
 def _pull_sum(node: Any, g: Any) -> None:
@@ -51,7 +65,7 @@ def _count(x: Any, axis: Any) -> float:
 
 def _mean_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     count = _count(x, axis)
-    return np.broadcast_to(expand(g / count if count else g, x, axis, keepdims), x.shape)
+    return _stretched(expand(g / count if count else g, x, axis, keepdims), x.shape)
 
 
 def _pull_mean(node: Any, g: Any) -> None:
@@ -68,8 +82,12 @@ MEAN.specialise((0,), _pull_mean)
 
 def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """The weights of the entries in their maximum: 1 over the number of ties."""
-    hit = np.equal(x, expand(ans, x, axis, keepdims)).astype(x.dtype)
-    return hit / np.sum(hit, axis=axis, keepdims=True)
+    hit = np.equal(x, expand(ans, x, axis, keepdims))
+    weights = hit.astype(x.dtype)
+    if hit.__class__ is np.ndarray and np.count_nonzero(hit) == ans.size and not np.isnan(ans).any():
+        # One each: where nan, which equals nothing, has none, another could have two.
+        return weights
+    return weights / np.sum(weights, axis=axis, keepdims=True)
 
 
 def _extreme(name: str, reduction: Any) -> Primitive:
