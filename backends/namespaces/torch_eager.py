@@ -146,8 +146,11 @@ def forward_derivative(torch: Any, f: Function) -> Function:
 
     def derivative(x: Var) -> Var:
         units = torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
-        slopes = [torch.func.jvp(f, (x,), (unit,))[1] for unit in units]
-        return torch.stack(slopes).reshape(x.shape) if slopes else torch.zeros_like(x)
+        if not x.numel():
+            return torch.zeros_like(x)
+        # torch 2.13 widens the tangent of a float32 0-d tensor times a constant to float64.
+        slopes = [torch.func.jvp(f, (x,), (unit,))[1].to(x.dtype) for unit in units]
+        return torch.stack(slopes).reshape(x.shape)
 
     return derivative
 
