@@ -130,9 +130,8 @@ def _fact(record: Record, name: str) -> str:
 def full(record: Record) -> Iterator[Data | str]:
     """Every table of the run; those of raw rows as their rounds, or as a count and the name of their file."""
     yield data("cells", cell_table(record), "One row a cell, with its timing and its largest error.")
-    for name in ("checks", "timings", "pairs", "descents", "questions"):
-        frame = record.tables[name]
-        if len(frame):
+    for name, frame in record.tables.items():
+        if len(frame) and name not in {"runs", "cells", *_RAW}:
             yield data(name, frame)
     rounds_ = record.rounds
     if len(rounds_):

@@ -307,8 +307,8 @@ def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
     furthest = list(dict.fromkeys(known["pair"][::-1]))
     sentence = (
         f"Furthest apart: {top['backend_a']} and {top['backend_b']} on {top['problem']}, "
-        f"{wording.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} differences are none, to the last "
-        "bit (drawn at 0)."
+        f"{wording.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} differences are none, to the "
+        "last bit (drawn at 0)."
     )
     if len(furthest) > _MOST_PAIRS:
         sentence += f" Drawn are the {_MOST_PAIRS} pairs that are furthest apart somewhere, of {len(furthest)}."

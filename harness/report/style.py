@@ -49,7 +49,7 @@ _SETTINGS: Any = {
 }  # fmt: skip
 
 #: Inches around the axes.
-_TITLE, _LEGEND_ROW, _BELOW, _LEFT, _RIGHT, _GAP = 0.34, 0.21, 0.52, 0.86, 0.2, 0.5
+_TITLE, _LEGEND_ROW, _BELOW, _LEFT, _RIGHT, _GAP = 0.34, 0.185, 0.52, 0.86, 0.2, 0.5
 
 
 @dataclass(frozen=True)
@@ -284,8 +284,10 @@ def dots(
         ax.plot([p[0] for p in points], [p[1] for p in points], **styles[name].points(alpha=0.95))
     if line:
         ax.axvline(line[0], color=SOFT, lw=1, ls=(0, (4, 2)), zorder=1)
-        ax.annotate(line[1], (line[0], 1), xycoords=("data", "axes fraction"), ha="left", va="bottom", size=8,
-                    xytext=(2, 1), textcoords="offset points", color=SOFT)  # fmt: skip
+        right = ax.transLimits.transform((math.log10(line[0]), 0))[0] < 0.75
+        ax.annotate(line[1], (line[0], 1), xycoords=("data", "axes fraction"), ha="left" if right else "right",
+                    va="bottom", size=8, xytext=(2 if right else -2, 1), textcoords="offset points",
+                    color=SOFT)  # fmt: skip
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_yticks(range(len(rows)), [wording.label(r) for r in rows])
     ax.tick_params(axis="y", length=0)
@@ -329,7 +331,8 @@ def save(picture: Picture, folder: pathlib.Path) -> Drawing:
     figure, drawn = picture.draw(), io.BytesIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": picture.title})
     figure.savefig(folder / f"{picture.name}.png", dpi=144, metadata={"Software": None, "Title": picture.title})
-    svg = drawn.getvalue().decode("utf-8")
+    # Where the font is missing, one as wide: what was laid out here must fit there.
+    svg = drawn.getvalue().decode("utf-8").replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     (folder / f"{picture.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
     # A pixel of a page is a 96th of an inch.
     return _inline(svg, picture.name, round(float(figure.get_figwidth()) * 96))
