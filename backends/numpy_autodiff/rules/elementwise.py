@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.numpy_autodiff.masking import pull_where
 from backends.numpy_autodiff.primitive import Primitive
 from backends.numpy_autodiff.rules.building import both, elementwise, over
 
@@ -131,6 +132,11 @@ def _arctan2_x(g: Any, _ans: Any, y: Any, x: Any) -> Any:
     return -g * over(over(y, h), h)
 
 
+def _arcsinh(g: Any, _ans: Any, x: Any) -> Any:
+    """``g / sqrt(x^2 + 1)``; for real numbers without squaring, which overflows."""
+    return g / (np.sqrt(x * x + 1) if x.dtype.kind == "c" else np.hypot(x, 1.0))
+
+
 def _root(g: Any, ans: Any, _x: Any) -> Any:
     return 0.5 * over(g, ans)
 
@@ -142,7 +148,8 @@ def _inverse(factor: float = 1.0) -> Any:
 
 def _sigmoid(x: Any, y: Any, base_log: float = 1.0) -> Any:
     """``e^x / (e^x + e^y)`` without overflow, also for equal infinities."""
-    return 0.5 + 0.5 * np.tanh((0.5 * base_log) * np.where(np.equal(x, y), 0.0, x - y))
+    infinite = np.logical_and(np.equal(x, y), np.isinf(x))
+    return 0.5 + 0.5 * np.tanh((0.5 * base_log) * np.where(infinite, 0.0, x - y))
 
 
 def _sinc_derivative(x: Any, n: int) -> Any:
@@ -178,8 +185,10 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 
 def _inside(x: Any, low: Any, high: Any) -> Any:
+    """Bounds included, unless they are equal: then the result is a constant."""
     above = True if low is None else np.greater_equal(x, low)
-    return np.logical_and(above, True if high is None else np.less_equal(x, high))
+    inside = np.logical_and(above, True if high is None else np.less_equal(x, high))
+    return inside if low is None or high is None else np.logical_and(inside, np.less(low, high))
 
 
 CLIP: Primitive = both(
@@ -194,6 +203,7 @@ WHERE: Primitive = Primitive(
     np.where,
     (None, lambda g, ans, c, x, y: np.where(c, g, 0), lambda g, ans, c, x, y: np.where(c, 0, g)),
     (None, lambda t, ans, c, x, y: np.where(c, t, 0), lambda t, ans, c, x, y: np.where(c, 0, t)),
+    pull=pull_where,
 )
 WHICH: Primitive = Primitive("where", np.where, constant=True)
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))
@@ -243,7 +253,7 @@ UFUNCS: dict[Any, Any] = {
     np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x)),
     np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x)),
     np.tanh: elementwise(np.tanh, lambda ans, x: 1 - ans * ans),
-    np.arcsinh: both(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1)),
+    np.arcsinh: both(np.arcsinh, _arcsinh),
     np.arccosh: both(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1))),
     np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, (1 - x) * (1 + x))),
     np.hypot: both(
