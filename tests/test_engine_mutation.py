@@ -80,6 +80,17 @@ def test_the_backward_style_keeps_what_was(use: Any) -> None:
     np.testing.assert_array_equal(x.grad, expected)
 
 
+def test_an_auxiliary_result_is_no_part_of_the_recording() -> None:
+    def f(x: Any) -> Any:
+        y = np.exp(x)
+        return y * y, {"y": y, "x": x}
+
+    _, pullback, aux = vjp(f, X, has_aux=True)
+    (expected,) = pullback(np.ones(3))
+    aux["y"][...] = aux["x"][...] = 0.0
+    np.testing.assert_array_equal(pullback(np.ones(3))[0], expected)
+
+
 def test_indices_and_conditions_are_kept() -> None:
     index, mask = np.array([0, 2]), np.array([True, False, True])
     for use in (

@@ -129,7 +129,8 @@ class Recording:
         if has_aux:
             out, aux = out
             leaves, rebuild = flatten(aux)
-            self.aux = rebuild([self.value(leaf) for leaf in leaves])
+            values = [self.value(leaf) for leaf in leaves]
+            self.aux = rebuild(list(copied(values)) if outlives else values)
         self.outputs: list[Any]
         self.rebuild_output: Rebuild
         self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
