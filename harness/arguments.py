@@ -36,6 +36,7 @@ def parser() -> _Parser:
     _add_selftest(verbs)
     _add_tax(verbs)
     _add_conformance(verbs)
+    _add_recommend(verbs)
     _add_diff(verbs)
     _add_conventions(verbs)
     _add_report(verbs)
@@ -194,6 +195,33 @@ def _add_selftest(verbs: Any) -> None:
     )
     selftest.add_argument("--trials", type=_several, default=10, metavar="N", help="of the clock (default 10)")
     selftest.set_defaults(verb=("harness.selftest", "selftest"))
+
+
+def _add_recommend(verbs: Any) -> None:
+    recommend = verbs.add_parser(
+        "recommend",
+        help="which backend and variant for one function, given how many evaluations are planned",
+        description="Run every variant of every backend on one function and say which to take: what is paid once "
+        "against what each call costs, break-even counts, accuracy, memory, and how sure that is.",
+        epilog="example: autodiff-compare recommend ./mine.py --calls 100000",
+    )
+    recommend.add_argument("problem", nargs="?", metavar="PROBLEM", help="name or path of a .py file")
+    recommend.add_argument(
+        "--calls", type=_several, default=10_000, metavar="N", help="evaluations planned (default 10000)"
+    )
+    recommend.add_argument("-o", "--operator", metavar="OPERATOR", help="default: gradient, or jacobian")
+    recommend.add_argument(
+        "-b", "--backend", action="append", default=[], metavar="NAME[:VARIANT][@PYTHON]", help="default: all variants"
+    )
+    recommend.add_argument("--from", dest="run", metavar="RUN", help="the tables of this run, measuring nothing")
+    recommend.add_argument("--size", help="small (default), medium, large")
+    recommend.add_argument("--dtype", default="float64", help="float64 (default), float32")
+    recommend.add_argument("--rounds", type=_several, default=8, metavar="N", help="timing rounds (default 8)")
+    recommend.add_argument("--seed", type=int, default=0, help="of inputs (default 0)")
+    recommend.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
+    recommend.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one (default 60)")
+    recommend.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    recommend.set_defaults(verb=("harness.recommend", "recommend"))
 
 
 def _add_conformance(verbs: Any) -> None:
