@@ -20,13 +20,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from backends.interface import Backend, Objective, Unsupported
+from backends.interface import Backend, Expanded, Objective, Unsupported
 from backends.plain import PLAIN
 from backends.sparsity import Pattern
 
 __all__ = [
     "PLAIN",
     "Backend",
+    "Expanded",
     "Objective",
     "Pattern",
     "Unsupported",
@@ -76,15 +77,15 @@ def offered() -> Mapping[str, str]:
 
 
 def written_by_hand() -> tuple[str, ...]:
-    """The backends whose gradients are also written by hand, importing none."""
+    """The backends whose derivatives are also written by hand, importing none."""
     found = (pathlib.Path(__file__).parent / "handwritten").glob("*.py")
     return tuple(sorted(path.stem for path in found if path.stem != "__init__"))
 
 
 def by_hand(name: str) -> Mapping[str, Callable[..., Any]]:
-    """Task -> gradient as one writes it in this framework, which is imported."""
-    gradients: Mapping[str, Callable[..., Any]] = importlib.import_module(f"backends.handwritten.{name}").GRADIENTS
-    return gradients
+    """Task -> derivative as one writes it in this framework, which is imported."""
+    found: Mapping[str, Callable[..., Any]] = importlib.import_module(f"backends.handwritten.{name}").DERIVATIVES
+    return found
 
 
 def own_spellings(name: str) -> tuple[str, Mapping[str, str]]:

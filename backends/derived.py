@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.sparsity import Compression
+from backends.sparsity import Compression, Pattern
 from vocabulary import Operator, Optimizer
 
 if TYPE_CHECKING:
-    from backends.interface import Backend, Function, Var
+    from backends.interface import Backend, Expanded, Function, Var
 
 Prepared = Callable[..., Any]
 
@@ -252,10 +252,39 @@ def _sparse_jacobian(r: Request) -> Prepared:
         )
     # Of a gradient alone a jvp is made by the whole Jacobian, a vjp by one gradient.
     products = [o for o in (_O.JVP, _O.VJP) if o in r.backend.native] or [_O.VJP]
+    if isinstance(r.f, Objective) and r.f.expanded is not None and _O.VJP in products:
+        return _by_copies(r, r.f.expanded, patterns)
     plan = Compression.of(patterns, products)
     if not plan.number:
         return lambda *args: tuple(r.stacked([], (0,), args[i]) for i in r.argnums)
     return r.backend.compressed(r.f, r.args, r.argnums, plan)
+
+
+def _by_copies(r: Request, expanded: Expanded, patterns: Sequence[Pattern]) -> Prepared:
+    """By rows, with respect to zeros that are added to copies of the inputs."""
+    parts = [[k for k, of in enumerate(expanded.of) if of == n] for n in range(len(patterns))]
+    for pattern, ks in zip(patterns, parts, strict=True):
+        rows = [expanded.patterns[k].rows for k in ks]
+        if not rows or not np.array_equal(np.concatenate(rows), pattern.rows):
+            raise ValueError(
+                "got copies with other entries than the pattern, expected those of each input in its order"
+            )
+    backend, data = r.backend, [i for i in range(len(r.args)) if i not in r.argnums]
+    zeros = [backend.to_var(np.zeros_like(backend.to_numpy(copy))) for copy in expanded.copies(*r.args)]
+
+    def moved(*given: Var) -> Var:
+        args = given[len(zeros) :]
+        copies = [copy + zero for copy, zero in zip(expanded.copies(*args), given, strict=False)]
+        return expanded.rows(*copies, *(args[i] for i in data))
+
+    plan = Compression.of(expanded.patterns, [_O.VJP])
+    run = backend.compressed(moved, [*zeros, *r.args], tuple(range(len(zeros))), plan)
+
+    def entries(*args: Var) -> tuple[Var, ...]:
+        found = run(*zeros, *args)
+        return tuple(found[ks[0]] if len(ks) == 1 else backend.xp.concat([found[k] for k in ks]) for ks in parts)
+
+    return entries
 
 
 def one_by_one(

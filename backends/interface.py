@@ -54,18 +54,32 @@ class Unsupported(Exception):  # noqa: N818 - a capability that is absent, not a
 
 
 @dataclass(frozen=True)
+class Expanded:
+    """A function in two steps, ``f(*args) = rows(*copies(*args), *data)``: `problems.problem.Expansion`, bound.
+
+    ``of`` says which differentiated input each array of copies is taken from, ``patterns`` which output uses which.
+    """
+
+    copies: Function
+    rows: Function
+    of: tuple[int, ...]
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True)
 class Objective:
     """A problem's function bound to one backend's namespace, with its closed forms and patterns.
 
     Backends call ``function``; only the ``manual`` backend, which has no differentiation of its
     own, reads ``closed_forms``: NumPy callables with the signature of the prepared callable.
     ``patterns`` say where the Jacobian may be non-zero, one for each differentiated input (rows are entries of the
-    output, columns those of the input, both in C order); ``sparse_jacobian`` needs them.
+    output, columns those of the input, both in C order); ``sparse_jacobian`` needs them, and uses what is ``expanded``.
     """
 
     function: Function
     closed_forms: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
     patterns: tuple[Pattern, ...] = ()
+    expanded: Expanded | None = None
 
     def __call__(self, *args: Var) -> Var:
         return self.function(*args)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -18,25 +17,31 @@ import numpy as np
 
 import backends
 import problems
+from backends import Objective
 from harness import measure
 from harness.cells import leaves
 from harness.pace import Pace, go_around
-from problems import Inputs
+from harness.sparsity import expanded, patterns
+from problems import Inputs, Problem
 from vocabulary import Operator
 
 
 @dataclass(frozen=True)
 class Task:
-    """A scalar objective, the inputs it is differentiated at, and what it ``uses`` of the backend, as of `Problem`."""
+    """A derivative of a problem, the inputs it is taken at and its name for people."""
 
     title: str
-    objective: Callable[..., Any]
+    problem: Problem
     inputs: Callable[[np.random.Generator], Inputs]
-    uses: tuple[str, ...] = ()
+    operator: Operator = Operator.GRADIENT
 
-    def function(self, backend: backends.Backend, static: Mapping[str, Any]) -> Callable[..., Any]:
-        used = {name: getattr(backend, name) for name in self.uses}
-        return partial(self.objective, xp=backend.xp, **used, **static)
+    def objective(self, backend: backends.Backend, inputs: Inputs) -> Objective:
+        """The function in the backend's namespace, with what the operator needs to know of it."""
+        function = self.problem.function(backend, inputs.static)
+        if self.operator != Operator.SPARSE_JACOBIAN:
+            return Objective(function)
+        known, wide = patterns(self.problem, inputs), expanded(self.problem, backend, inputs)
+        return Objective(function, patterns=known, expanded=wide)
 
 
 def _scalars(x: Any, y: Any, *, xp: Any) -> Any:  # noqa: ARG001 - the signature of every task
@@ -70,11 +75,15 @@ def _vector(n: int) -> Callable[[np.random.Generator], Inputs]:
     return lambda rng: Inputs((rng.normal(size=n),))
 
 
-def _of(name: str, size: str, title: str, shorten: Callable[[Inputs], Inputs] = lambda inputs: inputs) -> Task:
-    """The task that a problem poses at one of its sizes."""
+def _own(title: str, objective: Callable[..., Any], inputs: Callable[[np.random.Generator], Inputs]) -> Task:
+    name = objective.__name__.strip("_")
+    return Task(title, Problem(name, title, "", {"small": 1}, lambda rng, _: inputs(rng), objective), inputs)
+
+
+def _of(name: str, title: str, shorten: Callable[[Inputs], Inputs] = lambda inputs: inputs, **how: Operator) -> Task:
+    """What a problem of the suite poses at its medium size."""
     problem = problems.available()[name]
-    assert problem.objective is not None
-    return Task(title, problem.objective, lambda rng: shorten(problem.inputs(rng, problem.sizes[size])), problem.uses)
+    return Task(title, problem, lambda rng: shorten(problem.inputs(rng, problem.sizes["medium"])), **how)
 
 
 def _beginning(inputs: Inputs) -> Inputs:
@@ -86,13 +95,14 @@ def _beginning(inputs: Inputs) -> Inputs:
 #: Name, which the handwritten modules share -> task. A new one needs its line in each of them.
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        "scalars": Task("two scalars", _scalars, lambda rng: Inputs((np.array(rng.normal()), np.array(rng.normal())))),
-        "rosenbrock": Task("vector of 10", _rosenbrock, _vector(10)),
-        "waves": Task("vector of 1000", _waves, _vector(1000)),
-        "layer": Task("256 x 256 matrix, 0.5 MB", _layer, _layer_inputs),
-        "bells": Task("vector of 500 000, 4 MB", _bells, _vector(500_000)),
-        "gmm": _of("gmm", "medium", "gmm: 25 components, 1000 points in 10 dimensions"),
-        "lstm": _of("lstm", "medium", "lstm: 128 characters, 2 layers", _beginning),
+        "scalars": _own("two scalars", _scalars, lambda rng: Inputs((np.array(rng.normal()), np.array(rng.normal())))),
+        "rosenbrock": _own("vector of 10", _rosenbrock, _vector(10)),
+        "waves": _own("vector of 1000", _waves, _vector(1000)),
+        "layer": _own("256 x 256 matrix, 0.5 MB", _layer, _layer_inputs),
+        "bells": _own("vector of 500 000, 4 MB", _bells, _vector(500_000)),
+        "gmm": _of("gmm", "gmm: 25 components, 1000 points in 10 dimensions"),
+        "lstm": _of("lstm", "lstm: 128 characters, 2 layers", _beginning),
+        "ba": _of("ba", "ba: Jacobian of 5000 observations", operator=Operator.SPARSE_JACOBIAN),
     }
 )
 
@@ -109,8 +119,8 @@ def contest(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
     given, hand = TASKS[task], backends.by_hand(backend.name)[task]
     inputs = given.inputs(np.random.default_rng(seed))
     args = [backend.to_var(array) for array in inputs.arrays]
-    function, argnums = given.function(backend, inputs.static), range(len(inputs.differentiated))
-    ours = backend.prepare(Operator.GRADIENT, function, args, argnums=argnums)
+    argnums = range(len(inputs.differentiated))
+    ours = backend.prepare(given.operator, given.objective(backend, inputs), args, argnums=argnums)
     sides = {side: measure.Timed(run, args, backend.block) for side, run in (("interface", ours), ("by_hand", hand))}
     results = [[backend.to_numpy(leaf) for leaf in leaves(timed.run(*args))] for timed in sides.values()]
     # One number of calls for both, so that a block is the same amount of work.

@@ -11,12 +11,13 @@ differences of the function itself, so that a missing entry comes out as a wrong
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends import PLAIN, Pattern
+from backends import PLAIN, Backend, Expanded, Pattern
 from problems import Inputs, Problem
 
 if TYPE_CHECKING:
@@ -47,6 +48,22 @@ def patterns(problem: Problem, inputs: Inputs) -> tuple[Pattern, ...]:
             f" {len(shapes)} differentiated inputs"
         )
     return tuple(Pattern.of(shape, *places) for shape, places in zip(shapes, declared, strict=True))
+
+
+def expanded(problem: Problem, backend: Backend, inputs: Inputs) -> Expanded | None:
+    """The problem's expansion in the backend's namespace, if it has one."""
+    found = problem.expansion
+    if found is None:
+        return None
+    copies = [np.asarray(c) for c in found.copies(*inputs.arrays, xp=np)]
+    m = _objective(problem, inputs)(inputs.differentiated).size
+    places = zip(copies, found.pattern(inputs), strict=True)
+    return Expanded(
+        partial(found.copies, xp=backend.xp),
+        partial(found.rows, xp=backend.xp, **inputs.static),
+        found.of,
+        tuple(Pattern.of((m, copy.size), *at) for copy, at in places),
+    )
 
 
 def matrices(found: Sequence[Pattern], entries: Sequence[Array]) -> tuple[csr_array, ...]:

@@ -85,7 +85,9 @@ class Worker:
         first = self.backend.block(run(*args))
         first_call_s = time.perf_counter() - start
         self.timed = measure.Timed(run, args, self.backend.block)
-        self.objective_code = _code_of(case.problem.function(self.backend, case.inputs.static))
+        expansion = case.problem.expansion
+        called = expansion.rows if expansion else case.problem.function(self.backend, case.inputs.static)
+        self.objective_code = _code_of(called)
         result = self._numpy(first)
         self.calls_per_evaluation, again = self._counted()
         return {
@@ -212,11 +214,14 @@ class Worker:
 
     def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
         from backends import PLAIN, Objective
+        from harness.sparsity import expanded
         from problems.closed_forms import complete
 
         function = case.problem.function(self.backend, case.inputs.static)
         patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
-        objective = Objective(function, complete(case.problem, case.inputs, case.optimizer, PLAIN), patterns)
+        closed = complete(case.problem, case.inputs, case.optimizer, PLAIN)
+        wide = expanded(case.problem, self.backend, case.inputs) if patterns else None
+        objective = Objective(function, closed, patterns, wide)
         args = self._vars(other.inputs.arrays, case.dtype)
         directions = self._vars(other.directions, case.dtype)
         start = time.perf_counter()

@@ -8,7 +8,8 @@ point u, radial distortion k. Observation i sees point X with it at the feature 
 
 The output is the e_i one after the other, then the p weight errors. Observation i is of camera i mod n and point
 i mod m. A row of the Jacobian has 11 + 3 + 1 entries at most, so that its columns have 15 colours: those of different
-cameras share no row, nor do those of different points, or weights.
+cameras share no row, nor do those of different points, or weights. By copies of camera, point and weight for each
+observation its rows have two colours, since no two observations then have an input in common: two products give all.
 
 Its entries, with ``s = |p|^2``, ``L' = k1 + 2 k2 s``, e_i by Z as
 ``G = w f (L I + 2 L' p p^T) (1, 0, -p_x; 0, 1, -p_y) / Z_z`` and
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from problems.instances import bundle_adjustment as instance
-from problems.problem import VECTOR, Array, Inputs, Instances, Problem
+from problems.problem import VECTOR, Array, Expansion, Inputs, Instances, Problem
 from problems.rotations import coefficients
 from vocabulary import Operator
 
@@ -35,16 +36,27 @@ _SHAPES = {20: (3, 8), 5_000: (21, 1_200), 31_843: (49, 7_776)}
 
 
 def _errors(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any, *, xp: Any) -> Any:
+    copies = _copies(cameras, points, weights, features, camera_of, point_of, xp=xp)
+    return _of_copies(*copies, features, camera_of, point_of, xp=xp)
+
+
+def _copies(cameras: Any, points: Any, weights: Any, _: Any, camera_of: Any, point_of: Any, *, xp: Any) -> Any:
+    """Camera (11, p) and point (3, p) of each observation, and its weight for either kind of error."""
+    camera = xp.take(xp.matrix_transpose(cameras), camera_of, axis=1)
+    return camera, xp.take(xp.matrix_transpose(points), point_of, axis=1), weights, weights
+
+
+def _of_copies(camera: Any, point: Any, weights: Any, again: Any, features: Any, *_: Any, xp: Any) -> Any:
     # Component by component: vectors of p entries side by side in memory, and no matrices of three by three.
-    rx, ry, rz, cx, cy, cz, f, u, v, k1, k2 = xp.unstack(xp.take(xp.matrix_transpose(cameras), camera_of, axis=1))
-    x, y, z = xp.unstack(xp.take(xp.matrix_transpose(points), point_of, axis=1))
+    rx, ry, rz, cx, cy, cz, f, u, v, k1, k2 = xp.unstack(camera)
+    x, y, z = xp.unstack(point)
     mx, my = xp.unstack(features, axis=1)
     x, y, z = _rotated((rx, ry, rz), (x - cx, y - cy, z - cz), xp)
     px, py = x / z, y / z
     square = px * px + py * py
     scale = f * (1 + square * (k1 + square * k2))
     errors = xp.stack([weights * (scale * px + u - mx), weights * (scale * py + v - my)], axis=1)
-    return xp.concat([xp.reshape(errors, (-1,)), 1 - weights * weights])
+    return xp.concat([xp.reshape(errors, (-1,)), 1 - again * again])
 
 
 def _rotated(r: tuple[Any, ...], y: tuple[Any, ...], xp: Any) -> tuple[Any, ...]:
@@ -73,6 +85,18 @@ def _pattern(inputs: Inputs) -> list[tuple[Array, Array]]:
     alone = np.arange(p)
     weight = np.concatenate([seen[0], 2 * p + alone]), np.concatenate([seen[1], alone])
     return [block(camera_of, 11), block(point_of, 3), weight]
+
+
+def _pattern_of_copies(inputs: Inputs) -> list[tuple[Array, Array]]:
+    p = inputs.data[1].size
+    rows = np.arange(2 * p).reshape(p, 2, 1)
+
+    def block(width: int) -> tuple[Array, Array]:
+        columns = np.arange(width) * p + np.arange(p).reshape(p, 1, 1)
+        both = np.broadcast_arrays(rows, columns)
+        return both[0].ravel(), both[1].ravel()
+
+    return [block(11), block(3), block(1), (2 * p + np.arange(p), np.arange(p))]
 
 
 def _entries(
@@ -156,6 +180,7 @@ PROBLEM = Problem(
     operators=VECTOR | {Operator.SPARSE_JACOBIAN},
     reference={Operator.SPARSE_JACOBIAN: _entries},
     pattern=_pattern,
+    expansion=Expansion(_copies, _of_copies, (0, 1, 2, 2), _pattern_of_copies),
     suites=frozenset({"adbench", "gradbench"}),
     instances=Instances("ba*_n*_m*_p*.txt", _from_file),
 )

@@ -87,10 +87,40 @@ class Instances:
         Of file names, as for `fnmatch`: ``"gmm_d*_K*.txt"``.
     read
         From a file to the inputs it describes; `problems.instances.text.InstanceError` where it is damaged.
+    accepts
+        Whether a file of such a name is this problem's, where another one's are called the same.
     """
 
     pattern: str
     read: Callable[[pathlib.Path], Inputs]
+    accepts: Callable[[pathlib.Path], bool] = lambda _: True
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """An objective in two steps, ``f(*x, *data) = rows(*copies(*x, *data), *data)``, for its sparse Jacobian.
+
+    Where many outputs use the same inputs (all pictures of one camera), a product with all their rows at once cannot
+    tell whose slope is whose, and there are as many products as columns. If each output has copies of its own, a
+    product by rows gives the slopes of all of them: two products, not fifteen, for two outputs of fifteen inputs each.
+
+    Parameters
+    ----------
+    copies
+        ``copies(*differentiated, *data, xp=xp)``: a tuple of arrays, whose entries are taken from the inputs.
+    rows
+        ``rows(*copies, *data, xp=xp, **static)``: the output.
+    of
+        For each array of copies, which differentiated input it is taken from.
+    pattern
+        As `Problem.pattern`, by the arrays of copies. Those of one input must be, one after the other, the entries
+        of `Problem.pattern` in its order: by rows, and by columns within a row.
+    """
+
+    copies: Callable[..., tuple[Any, ...]]
+    rows: Callable[..., Any]
+    of: tuple[int, ...]
+    pattern: Callable[[Inputs], Sequence[tuple[Array, Array]]]
 
 
 @dataclass(frozen=True)
@@ -256,6 +286,8 @@ class Problem:
     optimum
         For a test function of optimisation, its `Optimum` in ``d`` dimensions. A function of two variables that is
         summed over points has that of a single point, d = 2.
+    expansion
+        The objective in two steps, where that makes its sparse Jacobian cheaper.
     instances
         How public instance files of this problem are found and read.
     files
@@ -283,6 +315,7 @@ class Problem:
     uses: tuple[str, ...] = ()
     pattern: Callable[[Inputs], Sequence[tuple[Array, Array]]] | None = None
     optimum: Callable[[int], Optimum] | None = None
+    expansion: Expansion | None = None
     instances: Instances | None = None
     files: Mapping[str, pathlib.Path] = field(default_factory=dict)
     fixed: bool = False

@@ -63,7 +63,23 @@ def _lstm(main: Any, extra: Any, state: Any, text: Any) -> Any:
     return -(text[1:] * predicted).mean()
 
 
-GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+def _ba(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
+    views = jax.vmap(jax.jacrev(_reprojection, (0, 1, 2)))
+    by_camera, by_point, by_weight = views(cameras[camera_of], points[point_of], weights, features)
+    return by_camera.ravel(), by_point.ravel(), jnp.concatenate([by_weight.ravel(), -2 * weights])
+
+
+def _reprojection(camera: Any, point: Any, weight: Any, feature: Any) -> Any:
+    r, centre, f, principal, k = camera[:3], camera[3:6], camera[6], camera[7:9], camera[9:]
+    angle, y = jnp.linalg.norm(r), point - centre
+    axis, cosine, sine = r / angle, jnp.cos(angle), jnp.sin(angle)
+    z = y * cosine + jnp.cross(axis, y) * sine + axis * (axis @ y) * (1 - cosine)
+    p = z[:2] / z[2]
+    square = p @ p
+    return weight * (f * (1 + k[0] * square + k[1] * square**2) * p + principal - feature)
+
+
+DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": jax.jit(jax.grad(_scalars, (0, 1))),
         "rosenbrock": jax.jit(jax.grad(_rosenbrock, (0,))),
@@ -72,5 +88,6 @@ GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "bells": jax.jit(jax.grad(_bells, (0,))),
         "gmm": jax.jit(jax.grad(_gmm, (0, 1, 2))),
         "lstm": jax.jit(jax.grad(_lstm, (0, 1))),
+        "ba": jax.jit(_ba),
     }
 )

@@ -70,7 +70,26 @@ def _lstm(main: Any, extra: Any, state: Any, text: Any) -> Any:
     return -np.mean(text[1:] * predicted)
 
 
-GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+def _ba(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
+    x = np.concatenate([cameras[camera_of], points[point_of], weights[:, None]], 1)
+    # No observation is computed from another's numbers: the slopes of a sum are those of its terms.
+    rows = [ad.grad(lambda x, e=e: np.sum(_reprojections(x, features)[:, e]))(x) for e in (0, 1)]
+    both = np.stack(rows, axis=1)
+    return both[:, :, :11].ravel(), both[:, :, 11:14].ravel(), np.concatenate([both[:, :, 14].ravel(), -2 * weights])
+
+
+def _reprojections(x: Any, features: Any) -> Any:
+    r, centre, f, principal, k = x[:, :3], x[:, 3:6], x[:, 6:7], x[:, 7:9], x[:, 9:11]
+    angle, y = np.linalg.norm(r, axis=1, keepdims=True), x[:, 11:14] - centre
+    axis, cosine, sine = r / angle, np.cos(angle), np.sin(angle)
+    along = np.sum(axis * y, axis=1, keepdims=True)
+    z = y * cosine + np.cross(axis, y) * sine + axis * along * (1 - cosine)
+    p = z[:, :2] / z[:, 2:]
+    square = np.sum(p**2, axis=1, keepdims=True)
+    return x[:, 14:] * (f * (1 + k[:, :1] * square + k[:, 1:] * square**2) * p + principal - features)
+
+
+DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": ad.grad(_scalars, (0, 1)),
         "rosenbrock": ad.grad(_rosenbrock, (0,)),
@@ -79,5 +98,6 @@ GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "bells": ad.grad(_bells, (0,)),
         "gmm": ad.grad(_gmm, (0, 1, 2)),
         "lstm": ad.grad(_lstm, (0, 1)),
+        "ba": _ba,
     }
 )

@@ -95,7 +95,28 @@ def _text_loss(main: Any, extra: Any, state: Any, text: Any) -> Any:
     return -tf.reduce_mean(text[1:] * predicted)
 
 
-GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+def _ba(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
+    x = tf.concat([tf.gather(cameras, camera_of), tf.gather(points, point_of), weights[:, None]], 1)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        out = _reprojections(x, features)
+    by_camera, by_point, by_weight = tf.split(tape.batch_jacobian(out, x), (11, 3, 1), 2)
+    by_weight = tf.concat([tf.reshape(by_weight, [-1]), -2 * weights], 0)
+    return tf.reshape(by_camera, [-1]), tf.reshape(by_point, [-1]), by_weight
+
+
+def _reprojections(x: Any, features: Any) -> Any:
+    r, centre, f, principal, k, point, weight = tf.split(x, (3, 3, 1, 2, 2, 3, 1), 1)
+    angle, y = tf.norm(r, axis=1, keepdims=True), point - centre
+    axis, cosine, sine = r / angle, tf.cos(angle), tf.sin(angle)
+    along = tf.reduce_sum(axis * y, 1, keepdims=True)
+    z = y * cosine + tf.linalg.cross(axis, y) * sine + axis * along * (1 - cosine)
+    p = z[:, :2] / z[:, 2:]
+    square = tf.reduce_sum(p**2, 1, keepdims=True)
+    return weight * (f * (1 + k[:, :1] * square + k[:, 1:] * square**2) * p + principal - features)
+
+
+DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": tf.function(_scalars),
         "rosenbrock": tf.function(_rosenbrock),
@@ -104,5 +125,6 @@ GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "bells": tf.function(_bells),
         "gmm": tf.function(_gmm),
         "lstm": tf.function(_lstm),
+        "ba": tf.function(_ba),
     }
 )

@@ -76,7 +76,25 @@ def _text_loss(main: torch.Tensor, extra: torch.Tensor, state: torch.Tensor, tex
     return -(text[1:] * predicted).mean()
 
 
-GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+def _ba(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
+    by_camera, by_point, by_weight = _views(cameras[camera_of], points[point_of], weights, features)
+    return by_camera.ravel(), by_point.ravel(), torch.cat([by_weight.ravel(), -2 * weights])
+
+
+def _reprojection(camera: torch.Tensor, point: torch.Tensor, weight: torch.Tensor, feature: torch.Tensor) -> Any:
+    r, centre, f, principal, k = camera[:3], camera[3:6], camera[6], camera[7:9], camera[9:]
+    angle, y = torch.linalg.vector_norm(r), point - centre
+    axis, cosine, sine = r / angle, torch.cos(angle), torch.sin(angle)
+    z = y * cosine + torch.linalg.cross(axis, y) * sine + axis * (axis @ y) * (1 - cosine)
+    p = z[:2] / z[2]
+    square = p @ p
+    return weight * (f * (1 + k[0] * square + k[1] * square**2) * p + principal - feature)
+
+
+_views = torch.func.vmap(torch.func.jacrev(_reprojection, (0, 1, 2)))
+
+
+DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": _scalars,
         "rosenbrock": _rosenbrock,
@@ -85,5 +103,6 @@ GRADIENTS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "bells": _bells,
         "gmm": _gmm,
         "lstm": _lstm,
+        "ba": _ba,
     }
 )
