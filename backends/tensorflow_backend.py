@@ -1,6 +1,6 @@
 """TensorFlow: `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`, traced by `tf.function`.
 
-Each operator is written once, as the plain eager code a TensorFlow user would write (`_OPERATORS`).
+Each operator is written once, in `backends.namespaces.tensorflow_operators`, as plain eager code.
 The variants differ in who runs it: ``eager`` hands that function out as it is; the default traces it
 into a graph for the shapes and dtypes it is prepared for, and ``xla`` compiles that graph. What comes
 back from a trace is the concrete function, whose call costs 100 us where that of a ``tf.function`` with
@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
@@ -25,215 +25,9 @@ from numpy.typing import NDArray
 
 from backends.interface import Backend, Function, Unsupported, Var, bare
 from backends.namespaces.tensorflow_idioms import IDIOMS
+from backends.namespaces.tensorflow_operators import OPERATORS, SECOND_WAYS, Differentiated
 from backends.sparsity import Compression
 from vocabulary import Operator, Optimizer
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """What an operator is made of: ``function(*args)`` and the arguments it is differentiated by."""
-
-    tf: Any
-    function: Function
-    argnums: tuple[int, ...]
-    n_args: int
-    #: Whether `tf.vectorized_map` replaces the loop over output entries in Jacobians.
-    vectorized: bool
-
-    def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], list[Var], Sequence[Var]]:
-        """(arguments, the differentiated among them, directions).
-
-        A tape knows a tensor by its identity: given the same tensor twice, it would count both uses in
-        both gradients, so that then each argument becomes a tensor of its own.
-        """
-        args = given[: self.n_args]
-        if len({id(a) for a in args}) < len(args):
-            args = [self.tf.identity(a) for a in args]
-        return args, [args[i] for i in self.argnums], given[self.n_args :]
-
-    def value(self, args: Sequence[Var]) -> Var:
-        return self.tf.convert_to_tensor(self.function(*args))
-
-    def scalar(self, args: Sequence[Var]) -> Var:
-        y = self.value(args)
-        if y.shape.rank != 0:
-            raise ValueError(
-                f"got an output of shape {tuple(y.shape)}, expected (): pass a scalar function, or use vjp"
-            )
-        return y
-
-    def tape(self, persistent: bool = False) -> Any:
-        return self.tf.GradientTape(persistent=persistent, watch_accessed_variables=False)
-
-    def tangent(self, forward: Any, y: Var) -> Var:
-        zero = self.tf.UnconnectedGradients.ZERO
-        return self.tf.convert_to_tensor(forward.jvp(y, unconnected_gradients=zero))
-
-    def reverse(self, tape: Any, y: Var, xs: Sequence[Var], cotangent: Any = None) -> tuple[Var, ...]:
-        zero = self.tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(y, xs, output_gradients=cotangent, unconnected_gradients=zero)
-        return tuple(self.tf.convert_to_tensor(g) for g in gradients)
-
-    def jacobian(self, tape: Any, y: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
-        if y.shape.rank == 0:
-            return self.reverse(tape, y, xs)  # vectorizing one row through a while loop takes 15 s to trace
-        if 0 in tuple(y.shape):
-            return tuple(self.tf.zeros(tuple(y.shape) + tuple(x.shape), y.dtype) for x in xs)
-        zero = self.tf.UnconnectedGradients.ZERO
-        blocks = tape.jacobian(y, xs, unconnected_gradients=zero, experimental_use_pfor=self.vectorized)
-        return tuple(
-            self.tf.reshape(self.tf.convert_to_tensor(b), tuple(y.shape) + tuple(x.shape))
-            for b, x in zip(blocks, xs, strict=True)
-        )
-
-
-def _value(p: _Problem) -> Function:
-    return lambda *args: p.value(args)
-
-
-def _gradient(p: _Problem) -> Function:
-    def gradient(*given: Var) -> tuple[Var, ...]:
-        args, xs, _ = p.split(given)
-        with p.tape() as tape:
-            tape.watch(xs)
-            y = p.scalar(args)
-        return p.reverse(tape, y, xs)
-
-    return gradient
-
-
-def _value_and_gradient(p: _Problem) -> Function:
-    def value_and_gradient(*given: Var) -> tuple[Var, tuple[Var, ...]]:
-        args, xs, _ = p.split(given)
-        with p.tape() as tape:
-            tape.watch(xs)
-            y = p.scalar(args)
-        return y, p.reverse(tape, y, xs)
-
-    return value_and_gradient
-
-
-def _jvp(p: _Problem) -> Function:
-    def jvp(*given: Var) -> Var:
-        args, xs, tangents = p.split(given)
-        with p.tf.autodiff.ForwardAccumulator(xs, list(tangents)) as forward:
-            y = p.value(args)
-        return p.tangent(forward, y)
-
-    return jvp
-
-
-def _vjp(p: _Problem) -> Function:
-    def vjp(*given: Var) -> tuple[Var, ...]:
-        args, xs, (cotangent,) = p.split(given)
-        with p.tape() as tape:
-            tape.watch(xs)
-            y = p.value(args)
-        return p.reverse(tape, y, xs, cotangent)
-
-    return vjp
-
-
-def _jacobian(p: _Problem) -> Function:
-    def jacobian(*given: Var) -> tuple[Var, ...]:
-        args, xs, _ = p.split(given)
-        with p.tape(persistent=True) as tape:
-            tape.watch(xs)
-            y = p.value(args)
-        return p.jacobian(tape, y, xs)
-
-    return jacobian
-
-
-def _hvp(p: _Problem) -> Function:
-    """Forward over reverse: the tangent of the gradient."""
-
-    def hvp(*given: Var) -> tuple[Var, ...]:
-        args, xs, tangents = p.split(given)
-        with p.tf.autodiff.ForwardAccumulator(xs, list(tangents)) as forward:
-            with p.tape() as tape:
-                tape.watch(xs)
-                y = p.scalar(args)
-            gradients = p.reverse(tape, y, xs)
-        return tuple(p.tangent(forward, g) for g in gradients)
-
-    return hvp
-
-
-def _hessian(p: _Problem) -> Function:
-    """Reverse over reverse: the Jacobian of each gradient."""
-
-    def hessian(*given: Var) -> tuple[tuple[Var, ...], ...]:
-        args, xs, _ = p.split(given)
-        with p.tape(persistent=True) as outer:
-            outer.watch(xs)
-            with p.tape() as inner:
-                inner.watch(xs)
-                y = p.scalar(args)
-            gradients = p.reverse(inner, y, xs)
-        return tuple(p.jacobian(outer, g, xs) for g in gradients)
-
-    return hessian
-
-
-def _jvp_by_two_tapes(p: _Problem) -> Function:
-    """The pull-back is linear in its cotangent, so that its gradient along the tangents is the tangent."""
-
-    def jvp(*given: Var) -> Var:
-        args, xs, tangents = p.split(given)
-        with p.tape() as outer:
-            with p.tape() as inner:
-                inner.watch(xs)
-                y = p.value(args)
-            cotangent = p.tf.zeros_like(y)
-            outer.watch(cotangent)
-            pulled = p.reverse(inner, y, xs, cotangent)
-        (tangent,) = p.reverse(outer, pulled, [cotangent], list(tangents))
-        return tangent
-
-    return jvp
-
-
-def _hvp_by_two_tapes(p: _Problem) -> Function:
-    """Reverse over reverse: the pull-back of the gradient."""
-
-    def hvp(*given: Var) -> tuple[Var, ...]:
-        args, xs, tangents = p.split(given)
-        with p.tape() as outer:
-            outer.watch(xs)
-            with p.tape() as inner:
-                inner.watch(xs)
-                y = p.scalar(args)
-            gradients = p.reverse(inner, y, xs)
-        return p.reverse(outer, gradients, xs, list(tangents))
-
-    return hvp
-
-
-_OPERATORS: Mapping[Operator, Callable[[_Problem], Function]] = MappingProxyType(
-    {
-        Operator.VALUE: _value,
-        Operator.GRADIENT: _gradient,
-        Operator.VALUE_AND_GRADIENT: _value_and_gradient,
-        Operator.JVP: _jvp,
-        Operator.VJP: _vjp,
-        Operator.JACOBIAN: _jacobian,
-        Operator.HVP: _hvp,
-        Operator.HESSIAN: _hessian,
-    }
-)
-
-#: Taken where tracing `_OPERATORS` fails. In TensorFlow 2.21 a graph has no forward mode through a while loop
-#: that fills a `tf.TensorArray` (TypeError: variant dtype), some operations have no second gradient, and
-#: the vectorized Jacobian knows neither the second derivative of a while loop nor, under XLA, its lists.
-_SECOND_WAYS: Mapping[Operator, Callable[[_Problem], Function]] = MappingProxyType(
-    {
-        Operator.JVP: _jvp_by_two_tapes,
-        Operator.HVP: _hvp_by_two_tapes,
-        Operator.JACOBIAN: lambda p: _jacobian(replace(p, vectorized=False)),
-        Operator.HESSIAN: lambda p: _hessian(replace(p, vectorized=False)),
-    }
-)
 
 
 @final
@@ -249,7 +43,7 @@ class TensorFlowBackend(Backend):
             "xla": "inside tf.function(jit_compile=True)",
         }
     )
-    native = frozenset(_OPERATORS)
+    native = frozenset(OPERATORS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
     memory_counter = "tf.get_memory_info"
@@ -302,8 +96,8 @@ class TensorFlowBackend(Backend):
             # Fresh tensors: the tape would also see uses of the callers' own ones inside ``f``.
             fresh = [tf.identity(a) for a in args]
             _refuse_integers(fresh, chosen)
-            p = _Problem(tf, self._inside(bare(f)), chosen, len(fresh), vectorized=False)
-            gradients = _gradient(p)(*fresh)
+            p = Differentiated(tf, self._inside(bare(f)), chosen, len(fresh), vectorized=False)
+            gradients = OPERATORS[Operator.GRADIENT](p)(*fresh)
             return gradients[0] if isinstance(argnums, int) else gradients
 
         return gradient
@@ -345,17 +139,17 @@ class TensorFlowBackend(Backend):
             _refuse_integers(args, argnums)
         # Eager vectorization traces anew at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
         function = bare(f) if operator is Operator.VALUE else self._inside(bare(f))
-        p = _Problem(self._tf, function, argnums, len(args), vectorized=self.variant != "eager")
+        p = Differentiated(self._tf, function, argnums, len(args), vectorized=self.variant != "eager")
         if self.variant == "eager":
-            return _OPERATORS[operator](p)
+            return OPERATORS[operator](p)
         given = [*args, *directions]
         try:
-            return self._traced(_OPERATORS[operator](p), given)
+            return self._traced(OPERATORS[operator](p), given)
         except Exception as first:
-            if operator not in _SECOND_WAYS:
+            if operator not in SECOND_WAYS:
                 raise
             try:
-                return self._traced(_SECOND_WAYS[operator](p), given)
+                return self._traced(SECOND_WAYS[operator](p), given)
             except Exception:
                 # The objective itself is at fault: its first complaint is the one to read.
                 raise first from None
@@ -371,9 +165,9 @@ class TensorFlowBackend(Backend):
         if self.variant == "eager":
             return one_by_one(self, f, args, argnums, plan)
         fixed = [part for parts in held(self, f, args, argnums, plan) for part in parts]
-        p = _Problem(self._tf, bare(f), argnums, len(args), vectorized=True)
-        product = _OPERATORS[plan.operator](p)
-        other = _SECOND_WAYS.get(plan.operator, _OPERATORS[plan.operator])(p)
+        p = Differentiated(self._tf, bare(f), argnums, len(args), vectorized=True)
+        product = OPERATORS[plan.operator](p)
+        other = SECOND_WAYS.get(plan.operator, OPERATORS[plan.operator])(p)
         ways = [entries(plan, product, p.n_args, at_once) for at_once in (True, False)]
         run = self._first_traced([*ways, entries(plan, other, p.n_args, False)], [*args, *fixed])
         return lambda *given: run(*given, *fixed)
