@@ -49,7 +49,7 @@ def parser() -> _Parser:
         epilog="example: autodiff-compare list",
     )
     _add_data(listing)
-    listing.set_defaults(verb=("harness.session", "listing"))
+    listing.set_defaults(verb=("harness.listing", "listing"))
     for verb in verbs.choices.values():
         verb.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR set")
     return whole

@@ -13,11 +13,8 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 
-import backends
-import problems
-from harness import environment, output, summary
+from harness import output, summary
 from harness.arguments import parser
 from harness.client import writable
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, chosen, plan
@@ -29,7 +26,7 @@ from harness.settings import Isolate, Settings
 from harness.store import RunFolder, locate
 from harness.tables import CellRow, TableError
 from vocabulary import BROKEN as BROKEN
-from vocabulary import Operator, Status
+from vocabulary import Status
 
 OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -109,53 +106,6 @@ def _default_size(options: argparse.Namespace) -> tuple[str, ...]:
     found, _ = chosen(options.problems, options.suite, options.data)
     names = ", ".join(name for problem in found for name in problem.files)
     raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
-
-
-def listing(options: argparse.Namespace) -> int:
-    """Problems and backends with what is installed, importing no framework."""
-    found = list(problems.available().values())
-    if options.data is not None:
-        try:
-            found = [problems.with_data(problem, options.data) for problem in found]
-        except problems.ProblemError as error:
-            return usage(str(error))
-    out = console()
-    table = summary.plain_table("Problems: name, what, sizes, descents", header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for problem in found:
-        sizes = ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
-        descents = f"; descend: {', '.join(problem.descent)}" if problem.descent else ""
-        table.add_row(problem.name, f"{problem.title} [{sizes}{descents}]")
-    out.print(table, markup=False)
-    out.print()
-    out.print(_backends())
-    return OK
-
-
-def _backends() -> Table:
-    table = summary.plain_table(
-        "Backends: name, installed versions, native operators (others are derived)", header=False
-    )
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    found = environment.versions()
-    for backend in backends.available().values():
-        absent = backends.missing(backend)
-        have = ", ".join(f"{name} {found.get(name, '?')}" for name in backend.requires)
-        state = f"not installed: {', '.join(absent)}" if absent else have or "no framework needed"
-        table.add_row(backend.name, f"{state}; {_native(backend.native)}")
-        for variant, words in backend.variants.items():
-            if variant:
-                table.add_row(f"{backend.name}:{variant}", words)
-    return table
-
-
-def _native(operators: frozenset[Operator]) -> str:
-    absent = [o for o in Operator if o not in operators]
-    if len(absent) <= 2:
-        return f"all but {' and '.join(absent)}" if absent else "all"
-    return " ".join(o for o in Operator if o in operators)
 
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:

@@ -128,12 +128,34 @@ def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_
 def test_listing_names_every_problem_and_backend() -> None:
     import backends
     import problems
+    from vocabulary import SUITES
 
     done = cli("list")
     assert done.returncode == 0
-    for name in (*backends.available(), *problems.available()):
-        assert name in done.stdout
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip() and line[0] != " "}
+    assert {*backends.available(), *problems.available()} <= set(rows)
+    assert {f"{b.name}:{v}" for b in backends.available().values() for v in b.variants if v} <= set(rows)
+    headings = [line.partition(":")[0] for line in done.stdout.splitlines() if line.partition(":")[0] in SUITES]
+    assert headings == [s for s in SUITES if s in headings], "each once, in the order of the suites"
+    assert {"classic", "tests", "gradbench"} <= set(headings)
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("operators", "words"),
+    [
+        ("value gradient value_and_gradient jvp vjp jacobian hvp hessian", "scalar"),
+        ("value gradient value_and_gradient jvp vjp jacobian hvp", "scalar but hessian"),
+        ("value jvp vjp jacobian", "vector"),
+        ("value jvp vjp jacobian sparse_jacobian", "vector and sparse_jacobian"),
+        ("value gradient value_and_gradient", "value gradient value_and_gradient"),
+    ],
+)
+def test_operators_are_said_in_a_word_where_there_is_one(operators: str, words: str) -> None:
+    from harness.listing import in_words
+    from vocabulary import Operator
+
+    assert in_words(frozenset(map(Operator, operators.split()))) == words
 
 
 def test_the_installed_command_is_there() -> None:

@@ -1,0 +1,110 @@
+"""The verb ``list``: problems by suite, and backends with their variants, importing no framework."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from rich.table import Table
+
+import backends
+import problems
+from harness import environment, session, summary
+from problems import SCALAR, VECTOR, Problem
+from vocabulary import SUITES, Operator
+
+#: What stands for a whole set of operators; a few more or less are said beside it.
+_KINDS = {"scalar": SCALAR, "vector": VECTOR}
+_FEW = 2
+_LEGEND = (
+    "scalar: value gradient value_and_gradient jvp vjp jacobian hvp hessian",
+    "vector: value jvp vjp jacobian",
+    "with a descent: step too, and compare.py descend",
+)
+
+
+def listing(options: argparse.Namespace) -> int:
+    """Print what there is to compare, on what, and what of it is installed."""
+    found = list(problems.available().values())
+    if options.data is not None:
+        try:
+            found = [problems.with_data(problem, options.data) for problem in found]
+        except problems.ProblemError as error:
+            return session.usage(str(error))
+    out = session.console()
+    for suite, words in SUITES.items():
+        members = [problem for problem in found if suite == _home(problem)]
+        if members:
+            out.print(_suite(suite, words, members), markup=False)
+            out.print()
+    for line in _LEGEND:
+        out.print(line, style="dim", markup=False)
+    out.print()
+    out.print(_backends())
+    return session.OK
+
+
+def _home(problem: Problem) -> str:
+    """The first of its suites, under which it is listed; none of them has it listed under the whole."""
+    return next((suite for suite in SUITES if suite in problem.suites), "all")
+
+
+def _suite(suite: str, words: str, members: Iterable[Problem]) -> Table:
+    table = summary.plain_table(f"{suite}: {words}", header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for problem in members:
+        table.add_row(problem.name, f"{problem.title} [{'; '.join(_facts(problem, suite))}]")
+    return table
+
+
+def _facts(problem: Problem, suite: str) -> Iterable[str]:
+    """Operators, sizes, descents, and the other suites it is in."""
+    yield in_words(problem.operators)
+    sizes = [*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files]
+    yield ", ".join(sizes)
+    if problem.descent:
+        yield f"descend: {', '.join(problem.descent)}"
+    others = [name for name in SUITES if name in problem.suites and name != suite]
+    if others:
+        yield f"also {', '.join(others)}"
+
+
+def in_words(operators: frozenset[Operator]) -> str:
+    """``scalar``, ``scalar but hessian``, ``vector and sparse_jacobian``, or the operators by name."""
+    for word, kind in _KINDS.items():
+        less, more = _named(kind - operators), _named(operators - kind)
+        if len(less) + len(more) <= _FEW:
+            return word + (f" but {' '.join(less)}" if less else "") + (f" and {' '.join(more)}" if more else "")
+    return " ".join(_named(operators))
+
+
+def _named(operators: Iterable[Operator]) -> list[str]:
+    return [str(o) for o in Operator if o in set(operators)]
+
+
+def _backends() -> Table:
+    table = summary.plain_table(
+        "Backends: name, installed versions, native operators (others are derived)", header=False
+    )
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    found = environment.versions()
+    for backend in backends.available().values():
+        absent = backends.missing(backend)
+        have = ", ".join(f"{name} {found.get(name, '?')}" for name in backend.requires)
+        state = f"not installed: {', '.join(absent)}" if absent else have or "no framework needed"
+        table.add_row(backend.name, f"{state}; {_native(backend.native)}")
+        for variant, words in backend.variants.items():
+            if variant:
+                table.add_row(f"{backend.name}:{variant}", words)
+    for name, package in backends.offered().items():
+        table.add_row(name, f"from the package {package}")
+    return table
+
+
+def _native(operators: frozenset[Operator]) -> str:
+    absent = [o for o in Operator if o not in operators]
+    if len(absent) <= _FEW:
+        return f"all but {' and '.join(absent)}" if absent else "all"
+    return " ".join(o for o in Operator if o in operators)
