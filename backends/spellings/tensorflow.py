@@ -47,7 +47,7 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
         "cross_entropy": "(lambda x, label: "
         "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=[label], logits=x[None])[0])",
         "cosine_similarity": "(lambda x, y: -tf.keras.losses.cosine_similarity(x, y))",
-        "l1_loss": "(lambda x, y: tf.keras.losses.mean_absolute_error(y, x))",
+        "l1_loss": "(lambda x, y: tf.keras.losses.MAE(y, x))",
         "gammaln": "tf.math.lgamma",
         "gammainc": "tf.math.igamma",
         "polygamma_1": "(lambda x: tf.math.polygamma(tf.ones_like(x), x))",

@@ -165,7 +165,7 @@ def _ask(pool: Pool, spec: str, case: Case, dtype: str) -> tuple[Observation, st
 def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_id: str) -> ConventionRow:
     found = judge(case, seen, dtype)
     # Whatever may be refused, a process may not die of it.
-    classed = Class.DEFECT if failed in BROKEN else found.classed
+    classed, reason = (Class.DEFECT, "") if failed in BROKEN else (found.classed, found.reason)
     declared = case.right.reason if isinstance(case.right, Undefined) else getattr(case.right, "more", "")
     backend, _, variant = spec.partition(":")
     return ConventionRow(
@@ -193,7 +193,7 @@ def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_
         distance=found.distance,
         tolerance=found.tolerance,
         normalisation=seen.normalisation,
-        message="; ".join(filter(None, [found.reason, seen.message])),
+        message="; ".join(filter(None, [reason, seen.message])),
         derivation=case.why,
         safe=case.safe,
     )

@@ -169,10 +169,10 @@ def _same_value(case: Case, seen: Observation, expected: float, dtype: str) -> b
     if case.value is None and (np.isnan(expected) and reference(case, dtype) is None):
         return True
     if np.isnan(expected) or np.isinf(expected) or not np.isfinite(value):
-        return (np.isnan(expected) and np.isnan(value)) or expected == value
+        return bool(np.isnan(expected) and np.isnan(value)) or expected == value
     scale = max((float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in _floats(case, dtype)), default=0.0) or 1.0
     tolerance = float(np.sqrt(np.finfo(_coarsest(case, dtype)).eps))
-    return abs(value - expected) <= tolerance * max(abs(expected), min(scale, 1.0))
+    return bool(abs(value - expected) <= tolerance * max(abs(expected), min(scale, 1.0)))
 
 
 def _floats(case: Case, dtype: str) -> list[Array]:

@@ -25,8 +25,10 @@ LETTERS = {
     Class.ERROR: ("e", "error: it raises, and may"),
     Class.NOT_AVAILABLE: ("-", "not available: no such function or rule"),
 }
+#: Heads of the columns where the words are too long for one.
+_HEADS = {"c": "conv.", "v": "value", "u": "undef.", "-": "n/a"}
 #: Backends side by side in one table, and the widest answer in a list.
-_ABREAST, _ANSWER = 4, 34
+_ABREAST, _ANSWER = 4, 40
 
 
 def spec_of(row: ConventionRow) -> str:
@@ -48,86 +50,93 @@ def overview(rows: Sequence[ConventionRow], out: Console) -> None:
         here = [row for row in rows if row.dtype == dtype]
         specs = order(list(dict.fromkeys(map(spec_of, here))))
         for start in range(0, len(specs), _ABREAST):
-            _counts(here, specs[start : start + _ABREAST], dtype, out)
-        _legend(out)
-        _listed(here, Class.CONVENTION, f"Conventions that differ ({dtype})", out)
-        _listed(here, Class.DEFECT, f"Defects ({dtype})", out)
-        out.print(sentence(here, specs), soft_wrap=False)
+            _families(here, specs[start : start + _ABREAST], dtype, out)
+        _totals(here, specs, out)
+        _listed(here, Class.CONVENTION, f"Conventions that differ ({dtype}), with the hull", out)
+        _listed(here, Class.DEFECT, f"Defects ({dtype}), with what is right", out)
+        out.print(sentence(here, specs))
 
 
-def _counts(rows: Sequence[ConventionRow], specs: Sequence[str], dtype: str, out: Console) -> None:
-    table = plain_table(f"Cases by class ({dtype})")
+def _families(rows: Sequence[ConventionRow], specs: Sequence[str], dtype: str, out: Console) -> None:
+    table = plain_table(f"Cases that do not simply agree ({dtype})")
     table.add_column("family", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True, min_width=2)
     for spec in specs:
-        table.add_column(spec, no_wrap=True)
+        table.add_column(spec.replace(":", "\n:"), no_wrap=True)
     for family in dict.fromkeys(row.family for row in rows):
-        table.add_row(family, *(_count(rows, family, spec) for spec in specs))
-    table.add_row("all", *(_count(rows, None, spec) for spec in specs))
+        here = [row for row in rows if row.family == family]
+        table.add_row(family, str(len({row.case for row in here})), *(_exceptions(here, spec) for spec in specs))
     out.print(table)
     out.print()
 
 
-def _count(rows: Sequence[ConventionRow], family: str | None, spec: str) -> Text:
-    found = Counter(row.classed for row in rows if spec_of(row) == spec and family in (None, row.family))
+def _exceptions(rows: Sequence[ConventionRow], spec: str) -> Text:
+    """Counts of every class but `agree`; a point where all agree."""
+    found = Counter(row.classed for row in rows if spec_of(row) == spec)
     text = Text()
     for classed, (letter, _) in LETTERS.items():
-        if found[classed]:
-            text.append(
-                f"{' ' if text else ''}{found[classed]}{letter}", style="bold" if classed == Class.DEFECT else ""
-            )
-    return text
+        if classed != Class.AGREE and found[classed]:
+            text.append(" " if text else "")
+            text.append(f"{found[classed]}{letter}", style="bold" if classed == Class.DEFECT else "")
+    return text or Text(".")
 
 
-def _legend(out: Console) -> None:
+def _totals(rows: Sequence[ConventionRow], specs: Sequence[str], out: Console) -> None:
+    table = plain_table("All cases")
+    table.add_column("backend", no_wrap=True)
     for letter, words in LETTERS.values():
-        out.print(f"  {letter}  {words}")
+        table.add_column(f"{letter} {_HEADS.get(letter, words.partition(':')[0])}", justify="right")
+    for spec in specs:
+        found = Counter(row.classed for row in rows if spec_of(row) == spec)
+        table.add_row(spec, *(str(found[classed]) for classed in LETTERS))
+    out.print(table)
+    for letter, words in LETTERS.values():
+        if ":" in words:
+            _wrapped(out, f"  {letter}  {words}", 5)
     out.print()
 
 
 def _listed(rows: Sequence[ConventionRow], classed: Class, title: str, out: Console) -> None:
-    """One line per case and answer; of the conventions only those where backends differ."""
+    """A line per case, wrapped: who answered what; of the conventions only those where backends differ."""
     lines = []
+    asked = dict.fromkeys(map(spec_of, rows))
     for case in dict.fromkeys(row.case for row in rows):
         found = [row for row in rows if row.case == case and row.classed == classed]
         answers: dict[str, list[str]] = {}
         for row in found:
             answers.setdefault(answer(row), []).append(spec_of(row))
-        if classed == Class.DEFECT or len(answers) > 1:
-            right = expected(found[0]) if found else ""
-            lines += [(case, words, right, ", ".join(_short(specs))) for words, specs in answers.items()]
+        if found and (classed == Class.DEFECT or len(answers) > 1):
+            given = "; ".join(f"{words} {_short(specs, list(asked))}" for words, specs in answers.items())
+            lines.append(f"{case} ({expected(found[0])}): {given}")
     if not lines:
         return
-    table = plain_table(title)
-    for name in ("case", "answer", "right", "backends"):
-        table.add_column(name, overflow="fold")
-    previous = ""
-    for case, words, right, specs in lines:
-        first = case != previous
-        table.add_row(case if first else "", words, right if first else "", specs)
-        previous = case
-    out.print(table)
+    out.print(title, style="bold")
+    for line in lines:
+        _wrapped(out, line, 4)
     out.print()
 
 
-def _short(specs: Sequence[str]) -> list[str]:
-    """``jax, jax:eager`` is shown as ``jax +eager``."""
-    short: dict[str, list[str]] = {}
+def _wrapped(out: Console, text: str, indent: int) -> None:
+    out.print("\n".join(textwrap.wrap(text, out.width, subsequent_indent=" " * indent, break_on_hyphens=False)))
+
+
+def _short(specs: Sequence[str], asked: Sequence[str]) -> str:
+    """``jax`` for all ways of JAX that were asked; else one by one."""
+    ways: dict[str, list[str]] = {}
     for spec in order(specs):
-        name, _, variant = spec.partition(":")
-        short.setdefault(name, []).append(variant)
-    return [
-        " ".join(
-            [name if "" in variants else "", *(f"+{v}" if "" in variants else f"{name}:{v}" for v in variants if v)]
-        ).strip()
-        for name, variants in short.items()
-    ]
+        ways.setdefault(spec.partition(":")[0], []).append(spec)
+    every = {name: sum(spec.partition(":")[0] == name for spec in asked) for name in ways}
+    return ", ".join(name if len(found) == every[name] else ", ".join(found) for name, found in ways.items())
 
 
 def answer(row: ConventionRow) -> str:
     """A backend's answer in a few characters."""
     if row.obtained == "[]" and row.message:
-        return _cut(row.message.split("; ")[-1].split(": ")[0], _ANSWER)
-    return _cut(_vector(json.loads(row.obtained)), _ANSWER)
+        return _cut(row.message.partition("; ")[2].partition(": ")[0] or row.message, _ANSWER)
+    words = _cut(_vector(json.loads(row.obtained)), _ANSWER)
+    if row.classed == Class.DEFECT and words == expected(row):
+        return f"{words}, off by {row.distance:.1g},"
+    return words
 
 
 def expected(row: ConventionRow) -> str:

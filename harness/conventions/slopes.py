@@ -29,6 +29,8 @@ _STEPS = {"float64": (2.0**-8, 8.0, 5), "float32": (2.0**-4, 4.0, 5)}
 _NEARBY, _SHORTER = 3, 2.0**-4
 #: Increments of a quotient that do not even shrink by this are those of one that grows without bound.
 _GROWS = 0.9
+#: And in all, as it would with the logarithm of the step.
+_GROWN = 1.3
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def sides(f: Function, at: Coordinates, dtype: str) -> Sides:
             there = np.stack([f(sign * step * np.eye(n)[k]) for step in h])
             with np.errstate(all="ignore"):
                 quotients = sign * (there - here) / h[:, None]
-                rounding = 4 * _eps(dtype) * (np.abs(there) + np.abs(here)) / h[:, None]
+                rounding = _rounding(there, here, quotients * at.scales[k], dtype) / h[:, None]
             for i in range(here.size):
                 found[side, i, k], bar = limit(quotients[:, i], rounding[:, i], steps[0] / steps[1])
                 bars[i, k] = max(bars[i, k], bar)
@@ -141,7 +143,7 @@ def _gradient(f: Function, at: Coordinates, base: Array, step: float, dtype: str
         above, below = f(base + move), f(base - move)
         with np.errstate(all="ignore"):
             columns.append((above - below) / (2 * h))
-            roundings.append(4 * _eps(dtype) * (np.abs(above) + np.abs(below)) / (2 * h))
+            roundings.append(_rounding(above, below, columns[-1] * at.scales[k], dtype) / (2 * h))
     return np.ravel(np.array(columns).T), np.ravel(np.array(roundings).T)
 
 
@@ -162,13 +164,19 @@ def limit(quotients: Array, rounding: Array, ratio: float) -> tuple[float, float
     if d.size < 3:
         return float(d[-1]), float(np.abs(d[-1] - d[0]) + r[-1])
     grown = np.diff(d)
-    if np.all(np.abs(grown) > 10 * r[1:]) and np.all(np.abs(grown[1:]) >= _GROWS * np.abs(grown[:-1])):
+    steady = np.all(np.abs(grown) > 10 * r[1:]) and np.all(np.abs(grown[1:]) >= _GROWS * np.abs(grown[:-1]))
+    if steady and np.abs(d[-1]) > _GROWN * np.abs(d[0]):
         return float(np.copysign(np.inf, grown[-1])), 0.0
     better = d[1:] + grown / (ratio - 1)
     raw = [(np.abs(b - a) + e, b) for a, b, e in zip(d, d[1:], r[1:], strict=False)]
     extrapolated = [(np.abs(b - a) + e, b) for a, b, e in zip(better, better[1:], r[2:], strict=False)]
     bar, value = min((*raw, *extrapolated), key=lambda pair: pair[0])
     return float(value), float(bar)
+
+
+def _rounding(a: Array, b: Array, change: Array, dtype: str) -> Array:
+    """What rounding of two values, and of the places where they are taken, does to their difference."""
+    return np.asarray(4 * _eps(dtype) * (np.abs(a) + np.abs(b) + np.abs(change)))
 
 
 def _directions(x: Array, symmetric: bool) -> list[Array]:
@@ -196,7 +204,8 @@ def _approaches(n: int) -> Array:
     """Directions to come from: along each coordinate, and from all around, the same in every process."""
     axes = np.concatenate([np.eye(n), -np.eye(n)])
     around = np.random.default_rng(0).normal(size=(6 * n, n))
-    return np.concatenate([axes, around / np.abs(around).max(axis=1, keepdims=True)])
+    # Multiples of 2^-10, so that a displacement by a power of two of them is exact.
+    return np.concatenate([axes, np.round(around / np.abs(around).max(axis=1, keepdims=True) * 2**10) / 2**10])
 
 
 def _steps(dtype: str) -> Array:

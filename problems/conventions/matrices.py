@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from math import inf
 
 from problems.conventions.case import Case, Kink, Undefined, Value
 
 _eigen = partial(Case, "eigenvalues", symmetric=True)
-_singular = partial(Case, "singular_values")
+_singular = partial(Case, "singular")
 _vector = partial(Case, "vectors")
 _cholesky = partial(Case, "cholesky", symmetric=True)
 _det = partial(Case, "det_inverse")
@@ -16,6 +15,7 @@ _det = partial(Case, "det_inverse")
 _SYMMETRIC = "symmetrise first: xp.linalg.eigvalsh((A + A.T) / 2)"
 _SPLIT = "ask only for what does not tell the equal ones apart: their sum, or a trace"
 _NO_INVERSE = "a singular matrix"
+_NOT_DEFINITE = "not positive definite"
 _NO_VECTORS = "the vectors of equal eigenvalues have no derivative, and the chain rule goes through them"
 
 # Coordinates of symmetric 2 x 2 matrices: E00, E01 + E10, E11.
@@ -122,15 +122,16 @@ _CHOLESKY = (
               Value([-0.125, 0.5, 0]), "c/sqrt(a)", "symmetrise the gradient"),
     _cholesky("cholesky_log_determinant", "2.0 * xp.sum(xp.log(xp.linalg.diagonal(xp.linalg.cholesky(x))))",
               ([[2.0, 1.0], [1.0, 2.0]],), Value([2 / 3, -2 / 3, 2 / 3]), "A^-1, off-diagonals twice", ""),
-    _cholesky("cholesky_singular", "xp.linalg.cholesky(x)[0, 0]", ([[1.0, 1.0], [1.0, 1.0]],), Value([0.5, 0, 0]),
-              "sqrt(a) alone; the factor is not unique further down", "add a ridge", refusal="not positive definite"),
+    _cholesky("cholesky_singular", "xp.linalg.cholesky(x)[0, 0]", ([[1.0, 1.0], [1.0, 1.0]],), Undefined(_NOT_DEFINITE),
+              "sqrt(a) alone in exact numbers", "add a ridge", refusal=_NOT_DEFINITE),
     _cholesky("cholesky_indefinite", "xp.linalg.cholesky(x)[1, 1]", ([[1.0, 2.0], [2.0, 1.0]],),
-              Undefined("no real factor"), "an eigenvalue of -1", "", refusal="not positive definite"),
+              Undefined("no real factor"), "an eigenvalue of -1", "", refusal=_NOT_DEFINITE),
     _cholesky("cholesky_reconstruction",
               "xp.sum(a * (xp.linalg.cholesky(x) @ xp.matrix_transpose(xp.linalg.cholesky(x))))",
               ([[4.0, 2.0], [2.0, 5.0]],), Value([1, 1, 2]), "L L^T is A", "", data=([[1.0, 0.5], [0.5, 2.0]],)),
-    _cholesky("cholesky_one_by_one", "xp.linalg.cholesky(x)[0, 0]", ([[0.0]],), Value(inf), "sqrt at 0", "",
-              refusal="not positive definite"),
+    _cholesky("cholesky_one_by_one", "xp.linalg.cholesky(x)[0, 0]", ([[0.0]],), Undefined(_NOT_DEFINITE), "sqrt at 0",
+              "",
+              refusal=_NOT_DEFINITE),
 )  # fmt: skip
 
 _DETS = (

@@ -11,9 +11,9 @@ import numpy as np
 
 from problems.conventions.case import Case, Kink, Right, Undefined, Value
 
-_extreme = partial(Case, "extreme_magnitudes", dtypes=("float64",))
+_extreme = partial(Case, "magnitudes", dtypes=("float64",))
 _nan = partial(Case, "not_a_number")
-_second = partial(Case, "second_derivatives", operator="second")
+_second = partial(Case, "second_order", operator="second")
 
 _EXTREMES = (
     _extreme("exp_overflow", "xp.exp(x)", (1000.0,), Value(inf), "e^x overflows, as its slope does", ""),
@@ -84,7 +84,8 @@ _SECONDS = (
     _second("softplus_zero", "xp.softplus(x)", (0.0,), Value(0.25), "s (1 - s)", ""),
     _second("softplus_far", "xp.softplus(x)", (1000.0,), Value(0.0), "s (1 - s)", ""),
     _second("sinc_zero", "xp.sinc(x)", (0.0,), Value(-(pi**2) / 3), "1 - (pi x)^2/6 + ...", ""),
-    _second("norm_squared_zero", "xp.linalg.vector_norm(x) ** 2", ([0.0, 0.0],), Value([2, 0, 0, 2]), "2 I",
+    _second("norm_squared_zero", "xp.linalg.vector_norm(x) ** 2", ([0.0, 0.0],),
+            Undefined("the chain rule reads 0 * inf"), "2 I; the second derivative of the norm is infinite at 0",
             "xp.sum(x * x)"),
     _second("norm_away", "xp.linalg.vector_norm(x)", ([3.0, 4.0],), Value([0.128, -0.096, -0.096, 0.072]),
             "(I - u u^T)/|x|", ""),

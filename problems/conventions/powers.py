@@ -95,7 +95,7 @@ _NORMS = (
     _norm("norm_15_with_zero", "xp.linalg.vector_norm(x, ord=1.5)", ([0.0, 2.0],), Value([0, 1]),
           "|x0|^0.5 sign(x0) -> 0", ""),
     _norm("norm_minus_inf", "xp.linalg.vector_norm(x, ord=-xp.inf)", ([3.0, -1.0],), Value([0, -1]),
-          "the smallest modulus", ""),
+          "the smallest modulus", "", refusal="no norm: a system need not offer it"),
     _norm("frobenius_zero", "xp.linalg.matrix_norm(x)", ([[0.0, 0.0], [0.0, 0.0]],),
           Kink([1, 0, 0, 0], [-1, 0, 0, 0], more=_BALL), "the cone's tip", _SAFE_NORM),
     _norm("frobenius_away", "xp.linalg.matrix_norm(x)", ([[3.0, 0.0], [0.0, 4.0]],), Value([0.6, 0, 0, 0.8]),

@@ -10,10 +10,11 @@ from problems.conventions.case import Case, Kink, Undefined, Value
 
 _complex = partial(Case, "complex")
 _dtype = partial(Case, "dtypes")
-_integer = partial(Case, "integer_input", operator="answer")
-_unused = partial(Case, "unused_input", operator="answer")
-_output = partial(Case, "non_scalar_output", operator="answer")
+_integer = partial(Case, "integers", operator="answer")
+_unused = partial(Case, "unused", operator="answer")
+_output = partial(Case, "non_scalar", operator="answer")
 
+_MIXED = "a system may refuse to mix dtypes"
 _SPLIT = "differentiate in the real and the imaginary part, and state the convention"
 
 _COMPLEX = (
@@ -33,13 +34,13 @@ _COMPLEX = (
     _complex("cube", "xp.imag(x * x * x)", (1 + 1j,), Value(6 + 0j), "3 a^2 b - b^3: 6 a b, 3 a^2 - 3 b^2", _SPLIT),
     _complex("conjugate", "xp.imag(xp.conj(x))", (1 + 2j,), Value(-1j), "-b", _SPLIT),
     _complex("constant_factor", "xp.real((1.0 + 2.0j) * x)", (1 + 0j,), Value(1 - 2j), "a - 2 b", _SPLIT),
-    _complex("real_input_complex_inside", "xp.real(xp.exp(1j * x))", (0.5,), Value(-np.sin(0.5)), "cos x", ""),
-    _complex("modulus_of_real_made_complex", "xp.abs(x + 0.0j)", (0.0,), Kink(-1, 1), "|x|", ""),
+    _complex("real_input_complex_inside", "xp.real(xp.exp(1j * x))", (0.5,), Value(-np.sin(0.5)), "cos x", "",
+             refusal=_MIXED),
+    _complex("modulus_of_real_made_complex", "xp.abs(x + 0.0j)", (0.0,), Kink(-1, 1), "|x|", "", refusal=_MIXED),
     _complex("vector_norm", "xp.linalg.vector_norm(x)", ([3 + 0j, 4j],), Value([0.6 + 0j, 0.8j]), "z/|z|", _SPLIT),
 )  # fmt: skip
 
 _F32, _F64 = np.float32, np.float64
-_MIXED = "a system may refuse to mix dtypes"
 _CAST = "cast both sides yourself"
 
 _DTYPES = (
