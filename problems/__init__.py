@@ -46,7 +46,18 @@ __all__ = [
 ]
 
 _NOT_PROBLEMS = frozenset(
-    {"__init__", "problem", "files", "closed_forms", "descending", "jacobi", "landscape", "elimination", "rotations"}
+    {
+        "__init__",
+        "problem",
+        "files",
+        "closed_forms",
+        "complex_step",
+        "descending",
+        "jacobi",
+        "landscape",
+        "elimination",
+        "rotations",
+    }
 )
 
 

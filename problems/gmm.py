@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from problems.complex_step import hessian_products
 from problems.instances import gmm as instance
 from problems.problem import SCALAR, Array, Inputs, Instances, Problem
 from vocabulary import Operator
@@ -142,7 +143,7 @@ def _problem(name: str, sign: int, suite: str, words: str) -> Problem:
         objective=_posterior,
         # The Hessian has the square of up to two million parameters; its products are what one asks for.
         operators=SCALAR - {Operator.HESSIAN},
-        reference={Operator.GRADIENT: _gradient},
+        reference={Operator.GRADIENT: _gradient, Operator.HVP: hessian_products(_gradient, 3)},
         suites=frozenset({suite}),
         instances=Instances("gmm_d*_K*.txt", lambda path: _from_file(sign, path)),
     )

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from problems.complex_step import hessian_products
 from problems.instances import lstm as instance
 from problems.problem import SCALAR, Array, Inputs, Instances, Problem
 from vocabulary import Operator
@@ -147,7 +148,7 @@ PROBLEMS = (
         objective=_loss,
         # Without a Hessian, which has the square of 266 to 490 parameters.
         operators=SCALAR - {Operator.HESSIAN},
-        reference={Operator.GRADIENT: _gradient},
+        reference={Operator.GRADIENT: _gradient, Operator.HVP: hessian_products(_gradient, 2)},
         suites=frozenset({"adbench", "gradbench"}),
         uses=("scan",),
         instances=Instances("lstm_l*_c*.txt", _from_file),
