@@ -31,7 +31,8 @@ def with_data(problem: Problem, folder: pathlib.Path) -> Problem:
         return problem
     if not folder.is_dir():
         raise ProblemError(f"got data folder {str(folder)!r}, expected an existing folder")
-    found = _named([p for p in _files(folder) if fnmatch.fnmatchcase(p.name, problem.instances.pattern)])
+    own = problem.instances
+    found = _named([p for p in _files(folder) if fnmatch.fnmatchcase(p.name, own.pattern) and own.accepts(p)])
     return replace(problem, files={name: path for name, path in found.items() if name not in problem.sizes})
 
 
