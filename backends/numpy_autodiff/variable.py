@@ -182,7 +182,7 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal * other, fast.SCALE, self.tape
         elif cls is _ndarray:
             value, call, trace = self.primal * other, fast.MULTIPLY_ARRAY, self.tape
-            if trace.held is not None:
+            if trace.held is not None and (other.base is not None or other.flags.writeable):
                 other = keep(trace.held, other)
         else:
             return apply(_multiply, (self, operand(other)))
