@@ -8,15 +8,27 @@ import re
 import pytest
 
 from harness.arguments import parser
+from problems.conventions import CASES
 from tests.documents import DOCUMENTS, ROOT, Shown, masked, shown
 
-BLOCKS = [block for document in DOCUMENTS for block in shown(document)]
+BLOCKS = [block for document in DOCUMENTS for block in shown(document) if block.compared]
 VERBS = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"{b.document.name}-{k}" for k, b in enumerate(BLOCKS)])
 def test_shown_output_is_what_the_command_prints(block: Shown) -> None:
     assert masked(block.made()) == masked(block.text), f"stale: make docs ({block.command})"
+
+
+def test_what_is_not_compared_is_what_was_asked_for() -> None:
+    """Every case of the guide to the conventions is there with an answer of every backend, in 80 columns."""
+    (block,) = [block for document in DOCUMENTS for block in shown(document) if not block.compared]
+    words = block.command.split()[2:]
+    cases = words[: words.index("-b")]
+    assert f"{len(cases)} cases in" in block.text
+    assert all(spec in block.text for spec in words[words.index("-b") + 1 :: 2])
+    assert max(map(len, block.text.splitlines())) <= 80
+    assert set(cases) <= set(CASES)
 
 
 def test_masks_hide_times_and_nothing_else() -> None:

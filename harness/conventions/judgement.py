@@ -224,7 +224,7 @@ def _range(points: Array, n: int) -> tuple[Array, Array]:
 
 def _tolerance(points: Array, bar: float, half: float) -> float:
     finite = np.abs(points[np.isfinite(points)])
-    return float(half * max(1.0 if not finite.size else finite.max(), 1e-300) + 3 * bar)
+    return float(half * (finite.max(initial=0.0) or 1.0) + 3 * bar)
 
 
 def _error(case: Case, got: Array, half: float, dtype: str) -> tuple[float, float]:
