@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness import tables
-from harness.rows import CellRow, CheckRow, DescentRow, PairRow, QuestionRow, Run, SampleRow, StepRow
+from harness.rows import CellRow, CheckRow, ConventionRow, DescentRow, PairRow, QuestionRow, Run, SampleRow, StepRow
 from harness.timings import timings
 from problems import available
 
@@ -56,6 +56,7 @@ def made(
         "steps": [step for _, steps in descents for step in steps],
         "descents": [*(d for d, _ in descents), _broken_descent(name)],
         "questions": [*_questions(name)],
+        "conventions": [*_conventions(name)],
     }
     return written(out / run_id, rows)
 
@@ -189,3 +190,14 @@ def _questions(name: str) -> Iterator[QuestionRow]:
             backend, "no_seed", f"is there an error?{name}", '"error"', '"error"' if same else "[2.0, 4.0]", same,
             "" if same else f"sums the output{name}", f"RuntimeError: no{name}", f"answer = 1  # {name}",
         )  # fmt: skip
+
+
+def _conventions(name: str) -> Iterator[ConventionRow]:
+    """One case in which b is wrong, one in which both are right."""
+    for case, classes in (("abs_zero", ("convention", "defect")), ("cube", ("agree", "agree"))):
+        for backend, classed in zip(("a", "b"), classes, strict=True):
+            yield row(
+                ConventionRow, family="kinks", case=case, backend=backend, dtype="float64", operator="gradient",
+                classed=classed, function=f"abs(x){name}", right="kink", expected="[[-1.0], [1.0]]",
+                obtained="[2.0]" if classed == "defect" else "[0.0]", message=name, safe=f"sqrt(x * x){name}",
+            )  # fmt: skip

@@ -20,7 +20,19 @@ import pytest
 
 import compare
 from harness import report
-from harness.report import contents, costs, descents, graph, overview, profile, record, side_by_side, style, wording
+from harness.report import (
+    contents,
+    conventions,
+    costs,
+    descents,
+    graph,
+    overview,
+    profile,
+    record,
+    side_by_side,
+    style,
+    wording,
+)
 from harness.report.costs import Line
 from harness.report.grids import Grid
 from harness.report.record import Record
@@ -229,6 +241,15 @@ def test_errors_are_those_against_the_best_reference(read: Record) -> None:
     }
 
 
+def test_conventions_are_counted_and_defects_told(read: Record) -> None:
+    (section,) = conventions.sections(read)
+    assert section.lead == "2 cases of 1 family on 2 backends; defects: a 0 and b 1."
+    counts, defects, atlas = section.parts
+    assert [r[1:] for r in texts(counts)] == [["1", "1"], ["1", "0"], ["0", "1"]]
+    assert [r[:4] + r[5:] for r in texts(defects)] == [["abs_zero", "b", "[[-1.0], [1.0]]", "[2.0]", "sqrt(x * x)"]]
+    assert [r[-2:] for r in atlas.rows] == [("convention [0.0]", "defect [2.0]"), ("agree [0.0]", "agree [0.0]")]
+
+
 def test_flags_are_said_in_words(read: Record) -> None:
     found = texts(overview.flags(read))
     assert [r[0] for r in found] == ["noisy", "drift"]
@@ -243,14 +264,13 @@ def test_the_summary_can_be_pasted(folder: pathlib.Path) -> None:
 
 
 def test_the_full_tables_hold_every_row(read: Record, folder: pathlib.Path) -> None:
-    scripts = re.findall(
-        r'<script type="application/json">(.*?)</script>', (folder / "report.html").read_text(encoding="utf-8"), re.S
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    found = re.findall(
+        r'<section class="data" id="d-(.*?)">.*?<script type="application/json">(.*?)</script>', whole, re.S
     )
-    rows = [len(json.loads(text)["rows"]) for text in scripts]
-    names = [name for name in read.tables if name not in {"runs", "samples", "steps"} and len(read.tables[name])]
-    assert {"cells", "checks", "timings", "pairs", "descents", "questions"} <= set(names)
-    assert rows[:-1] == [len(read.tables[name]) for name in names]
-    assert rows[-1] == len(read.rounds) == 24 * 8
+    rows = {name: len(json.loads(text)["rows"]) for name, text in found}
+    names = {name for name in read.tables if name not in {"runs", "samples", "steps"}}
+    assert rows == {name: len(read.tables[name]) for name in names} | {"rounds": 24 * 8, "atlas": 2}
 
 
 # ---- the mathematics of the figures
@@ -419,7 +439,8 @@ def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
     runs = [row(record.Run, schema_version=1, versions="{}")]
     made_run = written(tmp_path / "r", {"runs": runs})
     text = report.write([made_run], tmp_path).read_text(encoding="utf-8")
-    assert "without cells" in text
+    assert "A run of nothing, without cells." in text
+    assert "Nothing failed" not in text
 
 
 def test_no_such_run(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

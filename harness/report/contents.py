@@ -8,7 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import costs, graph, overview, poses, profile, questions, rounds, studies, style, wording
+from harness.report import (
+    conventions,
+    costs,
+    graph,
+    overview,
+    poses,
+    profile,
+    questions,
+    rounds,
+    studies,
+    style,
+    wording,
+)
 from harness.report.grids import Data, Grid, words
 from harness.report.page import Page, Section
 from harness.report.record import Record
@@ -36,6 +48,7 @@ def page(record: Record) -> Page:
         Section("failures", "What failed", parts=_failures(record)),
         Section("overview", "Overview", parts=_overview(record, looks)),
         Section("studies", "The studies", parts=tuple(_studies(record, looks))),
+        *conventions.sections(record),
         Section("problems", "Problem by problem", parts=tuple(_problems(record, looks))),
         Section(
             "together", "All problems together", parts=(*costs.comparisons(record, looks), *overview.pairs(record))
@@ -44,16 +57,18 @@ def page(record: Record) -> Page:
         Section("what", "What was run, where", parts=(*what([record]), overview.imports(record))),
         Section("tables", "Full tables", parts=tuple(full(record))),
     ]
-    found = sentence(record.cells, record.tables["checks"], record.tables["timings"])
-    if record.cells.empty:
-        found = f"A run of {wording.plural(len(record.tables['descents']), 'descent')}, without cells."
-    return Page(
-        f"Run {record.name}",
-        found,
-        overview.faults(record),
-        [s for s in map(_kept, parts) if s.parts],
-        overview.gaps(record),
-    )
+    kept = [section for section in map(_kept, parts) if section.parts]
+    title, judged = f"Run {record.name}", bool(len(record.cells) + len(record.tables["descents"]))
+    return Page(title, found(record), overview.faults(record), kept, overview.gaps(record), judged)
+
+
+def found(record: Record) -> str:
+    """What was found, in a sentence."""
+    if len(record.cells):
+        return sentence(record.cells, record.tables["checks"], record.tables["timings"])
+    counts = ((len(record.tables[t]), noun) for t, noun in (("descents", "descent"), ("conventions", "answer")))
+    told = wording.listed(wording.plural(n, noun) for n, noun in counts if n)
+    return f"A run of {told or 'nothing'}, without cells."
 
 
 def _kept(section: Section) -> Section:
@@ -65,7 +80,9 @@ def _failures(record: Record) -> tuple[Any, ...]:
     grid = overview.failures(record)
     if grid:
         return (grid,)
-    return ("Every cell is right and every descent ran." if len(record.cells) else "Every descent ran.",)
+    if len(record.cells):
+        return ("Every cell is right and every descent ran.",)
+    return ("Every descent ran.",) if len(record.tables["descents"]) else ()
 
 
 def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:

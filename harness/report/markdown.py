@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.report import overview
+from harness.report import contents, conventions, overview
 from harness.report.grids import Cell, Grid
 from harness.report.record import Record
 from harness.report.wording import markdown as escaped
-from harness.summary import sentence
 
 #: Longer messages are cut here; the CSV files have them whole.
 _LONGEST = 300
@@ -20,7 +19,7 @@ def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
     for record in records:
         run = record.run
         parts += [f"# autodiff-compare: run {escaped(record.name)}", ""]
-        parts += [escaped(sentence(record.cells, record.tables["checks"], record.tables["timings"])), ""]
+        parts += [escaped(contents.found(record)), ""]
         parts += [f"- command: {escaped(run.command)}"]
         parts += [f"- started: {escaped(run.started_utc)}; commit: {escaped(run.git_commit or 'unknown')}"]
         parts += [f"- machine: {escaped(run.cpu_model)}, {run.cpu_count} processors, {escaped(run.os)}"]
@@ -30,6 +29,7 @@ def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
             overview.failures(record),
             *overview.overviews(record),
             overview.descents(record),
+            conventions.counts(record),
             overview.flags(record),
         )
         for grid in chosen:

@@ -47,6 +47,8 @@ class Page:
         The heading, and what was found in one sentence.
     faults, gaps
         Short statements about what is wrong, none where all is well; and about what was not there.
+    judged
+        Whether anything could have failed.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Page:
     faults: Sequence[str]
     sections: Sequence[Section]
     gaps: Sequence[str] = ()
+    judged: bool = True
 
 
 def write(page: Page, folder: pathlib.Path) -> pathlib.Path:

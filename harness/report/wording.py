@@ -64,9 +64,9 @@ def listed(names: Iterable[str], most: int = 6) -> str:
     return " and ".join([", ".join(given[:-1]), given[-1]] if len(given) > 1 else given)
 
 
-def plural(n: int, noun: str) -> str:
+def plural(n: int, noun: str, several: str = "") -> str:
     """``1 cell``, ``2 cells``."""
-    return f"{count(n)} {noun}{'' if n == 1 else 's'}"
+    return f"{count(n)} {noun if n == 1 else several or f'{noun}s'}"
 
 
 def clean(text: str) -> str:
