@@ -14,6 +14,9 @@ from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten
 
 
+_DOUBLE = np.dtype(float)
+
+
 def differentiable(x: Any, what: str = "argument") -> Any:
     """``x`` as an array or NumPy scalar (or a variable as it is).
 
@@ -162,17 +165,21 @@ class Recording:
     def gradients(self, taken: Sequence[Any] = ()) -> list[Any]:
         """Collect the cotangents of the inputs, conjugated for the caller, and no two of them one array."""
         seen = {id(t) for t in taken} if taken else set()
-        found = []
+        found: list[Any] = []
         for node, value in zip(self.inputs, self.values, strict=True):
             g = node.flow
             if g.__class__ is np.float64 and value.__class__ is np.float64:
                 node.flow = None
                 found.append(g)
                 continue
-            if g.__class__ is np.ndarray:
+            if g.__class__ is np.ndarray and g.dtype is value.dtype is _DOUBLE and g.shape == value.shape:
                 node.flow = None
-            else:
-                g = take_flow(node)
+                if id(g) in seen or g.base is not None or not g.flags.writeable:
+                    g = g.copy()
+                seen.add(id(g))
+                found.append(g)
+                continue
+            g = take_flow(node)
             if g is None:
                 plain = constant(value)
                 g = np.zeros_like(plain) if plain.shape else plain.dtype.type(0)
