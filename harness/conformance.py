@@ -31,7 +31,7 @@ _TIMEOUT_S = 60.0
 _WORDS = {True: "kept", False: "BROKEN", None: "-"}
 #: Status of a cell -> what to do about it.
 _REMEDIES = {
-    Status.WRONG: "compare.py check {path} -o {operator} -b BACKEND shows every error",
+    Status.WRONG: "compare.py check {path} -b {backend} -o {operator} shows every error",
     Status.ERROR: "make it work, or raise Unsupported with the reason",
     Status.CRASH: "its process died: run the function by itself",
     Status.TIMEOUT: "it did not answer in time: run the function by itself",
@@ -97,10 +97,10 @@ def findings_of(planned: Plan) -> Iterator[Finding]:
         finally:
             pool.close()
             folder.close()
-        yield from _operators(folder.rows["cells"])
+        yield from _operators(folder.rows["cells"], planned.adapters[spec])
 
 
-def _operators(cells: Sequence[CellRow]) -> Iterator[Finding]:
+def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:
     """A finding for each operator: what it gave of the functions, in every dtype."""
     for operator in (o for o in Operator if o in {c.operator for c in cells}):
         rows = [c for c in cells if c.operator == operator]
@@ -110,7 +110,9 @@ def _operators(cells: Sequence[CellRow]) -> Iterator[Finding]:
         refused = [c for c in rows if c.status == Status.UNSUPPORTED]
         if bad:
             words = f"{len(bad)} of {len(rows)} cells ({_cells(bad)}): {bad[0].status}: {_first(bad[0].message)}"
-            remedy = _REMEDIES.get(Status(bad[0].status), "").format(path=_FUNCTIONS, operator=operator)
+            remedy = _REMEDIES.get(Status(bad[0].status), "").format(
+                path=_FUNCTIONS, backend=backend, operator=operator
+            )
             yield Finding(name, False, words, remedy)
         elif len(refused) == len(rows):
             yield Finding(name, None, f"unsupported: {refused[0].message}")

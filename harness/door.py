@@ -20,6 +20,8 @@ from harness.in_process import Here
 from harness.plan import DEFAULT_BACKENDS, Plan, plan, plan_of
 from harness.point import described
 from harness.provenance import recorded_now
+from harness.recommend import words
+from harness.recommendation import recommendation
 from harness.runner import Runner
 from harness.settings import Settings
 from harness.store import RunFolder
@@ -70,6 +72,16 @@ class Tables(Mapping[str, "pd.DataFrame"]):
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    def recommend(self, calls: int = 10_000, operator: str | None = None) -> str:
+        """Which backend to take for so many calls, in words: see `harness.recommendation`.
+
+        Raises
+        ------
+        RecommendError
+            If none of them is right and was timed.
+        """
+        return "\n".join(words(recommendation(self, None, calls, operator)))
 
     def __repr__(self) -> str:
         return self._text

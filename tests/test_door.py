@@ -341,3 +341,27 @@ def test_a_native_function_in_numpy_is_the_reference_and_a_wrong_one_is_found() 
     assert status[("gradient", "numpy")] == status[("value", "numpy")] == "ok"
     assert status[("gradient", "finite_difference")] == status[("value", "finite_difference")] == "wrong"
     assert json.loads(found.runs["versions"].iloc[0])["numpy"] == np.__version__
+
+
+def test_every_variant_of_a_backend_is_run_where_it_is_asked_for() -> None:
+    chosen = plan([VALLEY], ["numpy", "jax:eager"], ["gradient"], every_variant=True)
+    assert chosen.specs == ("numpy", "numpy:compiled", "jax:eager"), "a variant that is named stands for itself"
+    by_default = plan([VALLEY], operators=["gradient"], every_variant=True).specs
+    expected = "numpy numpy:compiled torch torch:compile tensorflow tensorflow:eager tensorflow:xla jax jax:eager"
+    # A peer is run where it is there; nobody asked for it by name.
+    assert [s for s in by_default if s != "autograd"] == expected.split()
+    own = plan([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], every_variant=True)
+    assert own.specs[:2] == ("careless", "careless:aliases")
+    assert own.adapters["careless:aliases"] == f"{EXAMPLES / 'careless_backend.py'}:aliases"
+
+
+def test_a_variant_that_cannot_compile_a_function_says_so_in_its_row(tmp_path: pathlib.Path) -> None:
+    """What depends on a value cannot be traced; recorded at every call, it runs."""
+    (tmp_path / "turns.py").write_text("def objective(x, xp): return xp.sum(x) if x[0] > 0 else -xp.sum(x)\nx = [1.0]")
+    command = ["check", "turns.py", "-b", "numpy", "--variants", "all", "-o", "gradient"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "compare.py"), *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 2 cells agree" in done.stdout
+    assert "unsupported: " in done.stdout
