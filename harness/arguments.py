@@ -59,8 +59,8 @@ def _add_report(verbs: Any) -> None:
     report = verbs.add_parser(
         "report",
         help="a page with the figures and tables of a run, or of several side by side",
-        description="Write report.html (one file that needs no network), figures/ and summary.md into the run's folder; "
-        "of several runs, into a folder of their own under --out. Made from the CSV files alone.",
+        description="Write report.html (one file that needs no network), figures/ and summary.md into the run's "
+        "folder; of several runs, into a folder of their own under --out. Made from the CSV files alone.",
         epilog="example: autodiff-compare report 20261120T231558-b6ea --open",
     )
     report.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run, or its id under --out")
@@ -294,8 +294,8 @@ def _add_conventions(verbs: Any) -> None:
         "conventions",
         help="the atlas: where systems disagree at kinks, ties and singular points, by convention or by defect",
         description="Ask every backend for derivatives at points where systems disagree, and class each answer by the "
-        "one-sided derivatives of its own function. By default the four backends and their variants but torch:compile, "
-        "which takes seconds a case: ask for it with -b.",
+        "one-sided derivatives of its own function. By default the four backends and their variants but jax:eager and "
+        "torch:compile, which takes seconds a case: ask for those with -b.",
         epilog="example: autodiff-compare conventions kinks ties -b torch -b jax; or: conventions --explain relu_zero",
     )
     conventions.add_argument("names", nargs="*", metavar="FAMILY", help="families or cases (default: all)")

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
-_BLOCK = re.compile(r"(<!-- remade (?P<how>by|but not compared): (?P<command>.*?) -->\n```text\n)(?P<shown>.*?)(?=^```)", re.M | re.S)
+_BLOCK = re.compile(
+    r"(<!-- remade (?P<how>by|but not compared): (?P<command>.*?) -->\n```text\n)(?P<shown>.*?)(?=^```)", re.M | re.S
+)
 _LAST = " | last line"
 _MASKS = (
     (re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}"), "RUN"),
