@@ -13,7 +13,6 @@ from backends.numpy_autodiff.tracing import Node, Trace, constant, ended, take_f
 from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten
 
-
 _DOUBLE = np.dtype(float)
 
 
