@@ -29,7 +29,7 @@ def complete(
     Parameters
     ----------
     problem
-        Its ``reference`` may hold value, gradient, jacobian, hessian, and hvp where a Hessian is too large. Without a
+        Its ``reference`` may hold value, gradient, both together, jacobian, hessian, and hvp where a Hessian is too large. Without a
         value the objective itself serves, in NumPy.
     inputs
         Says how many arrays are differentiated and which keywords are bound; their values are not used.
@@ -50,7 +50,7 @@ def complete(
     if is_scalar and Operator.GRADIENT in given:
         found |= {
             Operator.GRADIENT: forms.gradient,
-            Operator.VALUE_AND_GRADIENT: lambda *args: (forms.value(*args), forms.gradient(*args)),
+            Operator.VALUE_AND_GRADIENT: forms.value_and_gradient,
         }
         if optimizer is not None:
             found[Operator.STEP] = lambda *args: first_step(optimizer, forms.split(args)[0], forms.gradient(*args))
@@ -98,6 +98,13 @@ class _Forms:
 
     def gradient(self, *given: Array) -> tuple[Array, ...]:
         return _tuple(self.call(Operator.GRADIENT, given))
+
+    def value_and_gradient(self, *given: Array) -> tuple[Array, tuple[Array, ...]]:
+        """Together where the problem has a form that shares their work."""
+        if Operator.VALUE_AND_GRADIENT not in self.problem.reference:
+            return self.value(*given), self.gradient(*given)
+        value, gradient = self.call(Operator.VALUE_AND_GRADIENT, given)
+        return np.asarray(value), _tuple(gradient)
 
     def jacobian(self, *given: Array) -> tuple[Array, ...]:
         if self.is_sparse:
