@@ -29,8 +29,8 @@ def complete(
     Parameters
     ----------
     problem
-        Its ``reference`` may hold value, gradient, both together, jacobian, hessian, and hvp where a Hessian is too large. Without a
-        value the objective itself serves, in NumPy.
+        Its ``reference`` may hold value, gradient, both together, jacobian, hessian, and hvp where a Hessian is too
+        large. Without a value the objective itself serves, in NumPy.
     inputs
         Says how many arrays are differentiated and which keywords are bound; their values are not used.
     optimizer
