@@ -165,7 +165,7 @@ class TensorFlowBackend(Backend):
         if self.variant == "eager":
             return one_by_one(self, f, args, argnums, plan)
         fixed = [part for parts in held(self, f, args, argnums, plan) for part in parts]
-        p = Differentiated(self._tf, bare(f), argnums, len(args), vectorized=True)
+        p = Differentiated(self._tf, self._inside(bare(f)), argnums, len(args), vectorized=True)
         product = OPERATORS[plan.operator](p)
         other = SECOND_WAYS.get(plan.operator, OPERATORS[plan.operator])(p)
         ways = [entries(plan, product, p.n_args, at_once) for at_once in (True, False)]
