@@ -144,6 +144,7 @@ def test_a_file_becomes_copies_of_one_of_each(tmp_path: pathlib.Path) -> None:
         (0, "3 4", "line 1: got 2 fields, expected 3: the counts n m p"),
         (0, "3 0 5", "line 1: got '0', expected a whole number from 1"),
         (0, "10000000 10000000 10000000", "line 1: got counts that make 170000000 entries"),
+        (0, "3 4 100000001", "line 1: got '100000001', expected a whole number from 1 to 100000000"),
         (1, "1 2 3", "line 2: got 3 fields, expected 11: the camera"),
         (2, "7 8 x", "line 3: got 'x', expected a finite number: the point"),
         (4, "10 nan", "line 5: got 'nan', expected a finite number: the feature"),

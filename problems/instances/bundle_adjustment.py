@@ -36,7 +36,7 @@ def read(path: pathlib.Path) -> Scene:
         If the file is not of this format.
     """
     text = Text(path)
-    n, m, p = text.counts("n m p")
+    n, m, p = text.counts("n m p", largest=10**8)  # the largest public one has 28 987 644 observations
     bounded(text, 11 * n + 3 * m + 3 * p)
     copies = [(n, "the camera", 11), (m, "the point", 3), (p, "the weight", 1), (p, "the feature", 2)]
     cameras, points, weights, features = (np.tile(text.numbers(what, width), (k, 1)) for k, what, width in copies)
