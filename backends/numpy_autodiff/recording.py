@@ -35,6 +35,11 @@ def differentiable(x: Any, what: str = "argument") -> Any:
     return array if array.shape else array[()]
 
 
+def _taken(array: Any, held: list[Any] | None, outlives: bool) -> Any:
+    """What an input array is recorded as: itself, held, or a copy where the recording is used after the call."""
+    return array if held is None else array.copy() if outlives else keep(held, array)
+
+
 def _first(leaves: list[Any]) -> Any:
     return leaves[0]
 
@@ -88,32 +93,17 @@ class Recording:
         for i in argnums:
             value = given[i]
             cls = value.__class__
-            if cls is float or cls is np.float64 or (cls is np.ndarray and value.shape and value.dtype.kind in "fc"):
-                if cls is float:
-                    value = np.float64(value)
-                elif cls is np.ndarray and held is not None:
-                    if outlives:
-                        value = value.copy()
-                    elif value.base is not None:
-                        value = keep(held, value)
-                    elif value.flags.writeable:
-                        value.setflags(False)
-                        held.append(value)
-                node = given[i] = lift(value, self.tape)
-                self.inputs.append(node)
-                self.values.append(value)
-                self.rebuild_inputs.append(_ALONE)
+            if cls is float:
+                value = np.float64(value)
+            elif cls is np.ndarray and value.dtype.kind in "fc":
+                value = _taken(value, held, outlives) if value.shape else value[()]
+            elif cls is not np.float64:
+                given[i] = self._take(given[i], held, outlives)
                 continue
-            self.bare = False
-            leaves, rebuild = flatten(given[i])
-            values = [differentiable(leaf) for leaf in leaves]
-            if held is not None:
-                values = list(copied(values) if outlives else keep_all(held, values))
-            nodes = [lift(value, self.tape) for value in values]
-            given[i] = rebuild(nodes)
-            self.inputs += nodes
-            self.values += values
-            self.rebuild_inputs.append((len(leaves), rebuild))
+            node = given[i] = lift(value, self.tape)
+            self.inputs.append(node)
+            self.values.append(value)
+            self.rebuild_inputs.append(_ALONE)
         if tangents is not None:
             for node, t in zip(self.inputs, tangents, strict=True):
                 node.flow = t
@@ -136,6 +126,19 @@ class Recording:
         self.outputs: list[Any]
         self.rebuild_output: Rebuild
         self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
+
+    def _take(self, tree: Any, held: list[Any] | None, outlives: bool) -> Any:
+        """A container of inputs, with variables for its leaves."""
+        self.bare = False
+        leaves, rebuild = flatten(tree)
+        values = [differentiable(leaf) for leaf in leaves]
+        if held is not None:
+            values = list(copied(values) if outlives else keep_all(held, values))
+        nodes = [lift(value, self.tape) for value in values]
+        self.inputs += nodes
+        self.values += values
+        self.rebuild_inputs.append((len(leaves), rebuild))
+        return rebuild(nodes)
 
     def value(self, x: Any) -> Any:
         """``x`` without this trace."""
