@@ -85,8 +85,9 @@ def _atlas(frame: pd.DataFrame, specs: Sequence[str]) -> Data:
         by_spec = {row["spec"]: row for row in group.to_dict("records")}
         first = next(iter(by_spec.values()))
         answers = (f"{by_spec[s]['classed']} {by_spec[s]['obtained']}".strip() if s in by_spec else "" for s in specs)
-        rows.append((*key, first["function"], first["right"], first["expected"], *answers))
-    columns = (*keys, "function", "right", "expected", *specs)
+        family, case, operator, dtype = map(str, key)
+        rows.append((family, case, first["expected"], *answers, first["function"], first["right"], operator, dtype))
+    columns = ("family", "case", "expected", *specs, "function", "right", "operator", "dtype")
     note = "Filter by any words, for instance: torch kinks; defect. compare.py conventions --explain CASE derives one."
     return Data(
         "atlas", f"Every case ({wording.plural(len(rows), 'row')})", columns, [False] * len(columns), rows, note

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report import style
 from harness.report.grids import Data, Grid
@@ -81,6 +81,7 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
     environment.tests["picture"] = lambda part: isinstance(part, Picture)
     environment.tests["data"] = lambda part: isinstance(part, Data)
     environment.tests["section"] = lambda part: isinstance(part, Section)
+    environment.filters["breakable"] = _breakable
     environment.filters["raw_json"] = lambda data: Markup(data.json)
     template = environment.get_template("report.html.j2")
     with style.drawing():
@@ -88,6 +89,11 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8", newline="\n")
     return path
+
+
+def _breakable(text: str) -> Markup:
+    """Escaped, and may be broken after an underscore."""
+    return Markup(escape(text).replace("_", Markup("_<wbr>")))
 
 
 def _text(name: str) -> str:
