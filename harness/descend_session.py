@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -73,9 +73,7 @@ def _work(options: argparse.Namespace) -> _Work:
     if options.descent is not None and options.descent not in names:
         choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
         raise PlanError(f"got descent {options.descent!r}, {choices}")
-    wanted = Plan(
-        tuple(able), planned.sources, planned.cells, planned.adapters, options.seed[0] if options.seed else planned.seed
-    )
+    wanted = replace(planned, problems=tuple(able), seed=options.seed[0] if options.seed else planned.seed)
     settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
     return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
 

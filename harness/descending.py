@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,7 +57,8 @@ def one(
         )
     except WorkerError as error:
         return _failed(cell_id, key.start, error), None
-    trace = revived(found)
+    # A worker does not know under which label its interpreter stands in the tables.
+    trace = replace(revived(found), backend=key.spec)
     row = DescentRow(
         cell_id=cell_id,
         start=key.start,

@@ -130,7 +130,10 @@ def recommendation(
     RecommendError
         If the run has no such cells, or none of them is right and timed; the message lists the choices.
     """
-    cells = _chosen_cells(rows_from(tables["cells"], CellRow), problem, operator, size)
+    every = rows_from(tables["cells"], CellRow)
+    if not every:
+        raise RecommendError("got a run without cells, expected one of compare.py run")
+    cells = _chosen_cells(every, problem, operator, size)
     ids = {cell.cell_id for cell in cells}
     rounds = rounds_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids)
     timed = {(t.cell_id, t.phase): t for t in rows_from(tables["timings"], TimingRow) if t.cell_id in ids}

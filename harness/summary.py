@@ -25,6 +25,8 @@ FLAGS = {
     "threads": "threads: more were busy than --threads says",
     "cut": "cut: fewer rounds than asked for, the --budget was spent",
 }
+#: So many backends stand side by side in 80 columns.
+_ABREAST = 5
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -33,7 +35,8 @@ def show(folder: pathlib.Path, console: Console) -> None:
     tables = read_all(folder)
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
-        console.print(_overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype)))
+        for part in _side_by_side(cells[cells["dtype"] == dtype]):
+            console.print(_overview(part, tables["checks"], timings, str(dtype)))
     by_hand = ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
     if by_hand:
         console.print(_by_hand(by_hand))
@@ -93,6 +96,18 @@ def seconds(value: float) -> str:
         return "-"
     scale, unit = next(((s, u) for s, u in _UNITS if value >= s), _UNITS[-1])
     return f"{value / scale:.3g} {unit}"
+
+
+def _side_by_side(cells: pd.DataFrame) -> list[pd.DataFrame]:
+    """The cells of as many backends as stand side by side in 80 columns, those of one framework together."""
+    specs = _specs(cells)
+    names = list(dict.fromkeys(specs))
+    if len(names) <= _ABREAST:
+        return [cells]
+    parts = math.ceil(len(names) / _ABREAST)
+    each = math.ceil(len(names) / parts)
+    chosen = [set(names[k : k + each]) for k in range(0, len(names), each)]
+    return [cells[[spec in group for spec in specs]] for group in chosen]
 
 
 def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Table:

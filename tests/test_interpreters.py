@@ -169,6 +169,18 @@ def test_two_environments_stand_in_one_table(isolate: Isolate, fake: pathlib.Pat
     assert set(zip(pairs["backend_a"], pairs["backend_b"], strict=True)) == {("numpy", "numpy@older")}
 
 
+def test_a_descent_runs_there_too(fake: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    command = ["descend", "matrix_inverse_squared", "-b", f"numpy@{fake}", "--iterations", "3", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "compare.py"), *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    (cell,) = tables.read_all(folder)["descents"]["cell_id"]
+    assert cell.endswith("/numpy@older")
+    assert "numpy@older" in done.stdout
+
+
 def test_a_package_that_the_other_environment_lacks_is_not_installed(
     fake: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -160,6 +160,11 @@ def test_what_a_run_does_not_have_is_named(given: dict[str, Any], words: str, tm
     assert words in str(caught.value)
 
 
+def test_a_run_without_cells_is_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(RecommendError, match="got a run without cells"):
+        recommendation(run(tmp_path), None, 10)
+
+
 def test_the_path_of_a_file_stands_for_its_problem(tmp_path: pathlib.Path) -> None:
     assert recommendation(run(tmp_path, EAGER), "./some/where/p.py", 1).best.spec == "torch"
 
