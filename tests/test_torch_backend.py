@@ -296,3 +296,14 @@ def test_compile_says_why_it_cannot():
 def test_an_unknown_variant_is_refused():
     with pytest.raises(ValueError, match="expected one of: 'compile'"):
         load("torch:nosuch")
+
+
+@pytest.mark.parametrize("argnums", [(0, 1), (1, 0), (1,)])
+@pytest.mark.parametrize("operator", [Operator.GRADIENT, Operator.VALUE_AND_GRADIENT])
+def test_gradients_come_in_the_order_of_argnums(operator: Operator, argnums: tuple[int, ...]) -> None:
+    backend = opened("torch")
+    x, y = backend.to_var([3.0]), backend.to_var([5.0])
+    run = backend.prepare(operator, lambda x, y: backend.xp.sum(x * x * y), [x, y], argnums=argnums)
+    found = run(x, y) if operator is Operator.GRADIENT else run(x, y)[1]
+    # d(x^2 y) = (2 x y, x^2) at (3, 5).
+    assert [float(g[0]) for g in found] == [(30.0, 9.0)[i] for i in argnums]

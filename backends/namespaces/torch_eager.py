@@ -34,8 +34,16 @@ class Task:
     out: Var
     wide: bool  # no more outputs than inputs, so that rows are the cheaper side of the Jacobian
 
+    @functools.cached_property
+    def differentiates_all(self) -> bool:
+        """Whether the arguments are differentiated all, in their order."""
+        return self.argnums == tuple(range(self.n))
+
     def record(self, args: Sequence[Var]) -> tuple[Var, list[Var]]:
         """The output and the leaves it was computed from."""
+        if self.differentiates_all:  # 0.2 us less than what follows
+            leaves = [a.detach().requires_grad_() for a in args]
+            return self.f(*leaves), leaves
         inputs, leaves = list(args), []
         for i in self.argnums:
             leaf = inputs[i] = args[i].detach().requires_grad_()
@@ -102,7 +110,11 @@ def _gradient(task: Task) -> Prepared:
         out, leaves = record(args)
         if not out.requires_grad:
             return _zeros(torch, leaves)
-        return _used(torch, grad(out, leaves, allow_unused=True), leaves)
+        found: tuple[Var, ...] = grad(out, leaves, allow_unused=True)
+        for part in found:  # as `_used` does, whose call takes 0.1 us
+            if part is None:
+                return _used(torch, found, leaves)
+        return found
 
     return gradient
 
