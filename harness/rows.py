@@ -34,7 +34,9 @@ class Run:
     threads: Annotated[int, "threads requested of every backend"]
     device: Annotated[str, "where the backends computed: cpu, or gpu"]
     rounds: Annotated[int, "timing rounds requested"]
-    versions: Annotated[str, "JSON: distribution -> version, for every package that matters"]
+    versions: Annotated[
+        str, "JSON: distribution -> version, for every package that matters; distribution@label under another Python"
+    ]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class CellRow:
     n_outputs: Annotated[int | None, "number of output entries of the function"]
     dtype: Annotated[str, "float64 or float32"]
     operator: Annotated[str, "what is computed"]
-    backend: Annotated[str, "backend name"]
+    backend: Annotated[str, "backend name; name@label where it ran under another Python"]
     variant: Annotated[str, "variant, empty for the default"]
     how: Annotated[str, "native: the framework's own operator; derived: built from its other operators"]
     status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory"]
@@ -191,7 +193,7 @@ class ConventionRow:
     run_id: Annotated[str, "the run"]
     family: Annotated[str, "family of cases"]
     case: Annotated[str, "name of the case"]
-    backend: Annotated[str, "backend name"]
+    backend: Annotated[str, "backend name; name@label where it ran under another Python"]
     variant: Annotated[str, "variant, empty for the default"]
     dtype: Annotated[str, "float64 or float32"]
     operator: Annotated[str, "gradient jvp second; answer: asked for in the framework's own idiom"]
