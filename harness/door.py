@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,6 +127,8 @@ def _problem(f: Any, x: Any) -> Problem:
     if not native and not callable(f):
         raise ValueError(f"got {type(f).__name__} to compare, expected a function f(x, xp) or {{'torch': f, 'jax': g}}")
     first = next(iter(native.values()), f)
+    while isinstance(first, partial):
+        first = first.func
     name = str(getattr(first, "__name__", type(first).__name__))
     if not name.isidentifier() or keyword.iskeyword(name):
         name = "function"

@@ -17,6 +17,7 @@ import pathlib
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -86,6 +87,11 @@ class _Text:
             module, names = imported
             self._part(f"import {module}")
             return f"{module}.{names}"
+        if isinstance(f, partial):
+            self._part("import functools as _functools")
+            given = [self._value(f"an argument of {_word(f.func)}", value) for value in f.args]
+            given += [f"{k}={self._value(f'{k} of {_word(f.func)}', v)}" for k, v in f.keywords.items()]
+            return f"_functools.partial({', '.join([self.function(f.func), *given])})"
         if not isinstance(f, FunctionType):
             raise NotSendable(f"{_word(f)} is a {type(f).__name__}, no function with a source")
         return self._written(f)

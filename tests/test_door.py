@@ -258,6 +258,7 @@ def loaded(path: pathlib.Path) -> Any:
         "def make(k):\n    def f(x, xp):\n        return xp.sum(x * k)\n    return f\nf = make(2.0)",
         "def f(x, xp):\n    def h(y):\n        return 2.0 * y\n    return xp.sum(h(x))",
         "def fact(n): return 1.0 if n < 2 else n * fact(n - 1)\ndef f(x, xp): return fact(2) * xp.sum(x)",
+        "from functools import partial\ndef g(k, x, xp, n): return n * k * xp.sum(x)\nf = partial(g, 0.5, n=4)",
         "from math import sqrt\ndef f(x, xp): return xp.sum(x) * sqrt(4)",
         "def f(x, xp):\n    # a comment\n    return xp.sum(xp.stack([x[i] * 2.0 for i in range(2)]))",
     ],
@@ -300,8 +301,9 @@ def test_a_function_of_a_module_is_imported_from_there(tmp_path: pathlib.Path) -
     text = sending.write(tmp_path, "sent", quadratic, {}, []).read_text()
     assert "import tests.test_door\n" in text
     assert "objective = tests.test_door.quadratic" in text
-    with pytest.raises(sending.NotSendable, match="partial"):
-        sending.write(tmp_path, "sent", partial(quadratic), {}, [])
+    bound = partial(quadratic, xp=np)
+    with pytest.raises(sending.NotSendable, match="xp of quadratic is a module"):
+        sending.write(tmp_path, "sent", bound, {}, [])
 
 
 def test_native_functions_are_compared_with_each_other() -> None:
