@@ -51,6 +51,7 @@ class TorchBackend(Backend):
         import torch
 
         self._torch: Any = torch
+        self._in_forward_mode = False
         self._place = "cpu"
         if self.device == "gpu":
             if not torch.cuda.is_available():
@@ -91,10 +92,29 @@ class TorchBackend(Backend):
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "forward":
-            if not self._torch.compiler.is_compiling():
-                load_forward_mode(self._torch)
-            return forward_derivative(self._torch, bare(f))
+            derivative = forward_derivative(self._torch, bare(f))
+            if self._torch.compiler.is_compiling():
+                return derivative
+            load_forward_mode(self._torch)
+            return self._not_within_itself(derivative) if self.variant == "compile" else derivative
         return self.grad(f)
+
+    def _not_within_itself(self, derivative: Function) -> Function:
+        """Refused where shapes are found, before anything is compiled: what inductor makes of it ends the process."""
+
+        def guarded(x: Var) -> Var:
+            if self._in_forward_mode:
+                raise Unsupported(
+                    "torch.compile: forward mode within forward mode ends the process (torch 2.13, segmentation fault"
+                    " in the compiled code): use torch"
+                )
+            self._in_forward_mode = True
+            try:
+                return derivative(x)
+            finally:
+                self._in_forward_mode = False
+
+        return guarded
 
     def block(self, out: Any) -> Any:
         leaf = out
@@ -132,8 +152,12 @@ class TorchBackend(Backend):
         directions: Sequence[Var],
     ) -> Prepared:
         torch, function = self._torch, bare(f)
-        with torch.no_grad():
-            out = function(*(a.detach() for a in args))
+        self._in_forward_mode = operator is Operator.JVP
+        try:
+            with torch.no_grad():
+                out = function(*(a.detach() for a in args))
+        finally:
+            self._in_forward_mode = False
         if operator in _SCALAR_ONLY and tuple(out.shape) != ():
             raise ValueError(
                 f"got a function with an output of shape {tuple(out.shape)}, expected a scalar of shape ():"

@@ -105,6 +105,16 @@ def test_torch_compiles_reverse_within_reverse() -> None:
     np.testing.assert_allclose(found, 6.75, rtol=1e-13)
 
 
+@pytest.mark.parametrize("operator", [Operator.VALUE, Operator.JVP])
+def test_torch_does_not_compile_forward_within_forward(operator: Operator) -> None:
+    backend = opened("torch:compile")
+    outer = "forward" if operator is Operator.VALUE else "reverse"
+    with pytest.raises(Unsupported, match="forward mode within forward mode"):
+        run(backend, operator, quartic(backend, outer, "forward"), AT, 0.7)
+    derivative = backend.derivative(lambda x: x * x, "forward")
+    assert number(backend, derivative(backend.to_var(np.array(3.0)))) == 6.0
+
+
 def test_manual_says_that_it_differentiates_nothing() -> None:
     backend = opened("manual")
     with pytest.raises(Unsupported, match="differentiates nothing"):
