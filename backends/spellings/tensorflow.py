@@ -98,7 +98,9 @@ def raw_gradient(f, *args):
         tape.watch([a for a in args if a.dtype != tf.bool])
         y = f(*args)
     found = tape.gradient(y, args[0])
-    return (tf.convert_to_tensor(found), "sparse made dense") if isinstance(found, tf.IndexedSlices) else found
+    if isinstance(found, tf.IndexedSlices):
+        return tf.convert_to_tensor(found), "sparse made dense"
+    return found
 """,
     }
 )

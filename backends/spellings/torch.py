@@ -74,9 +74,11 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
         "stop_gradient": "torch.detach",
         "raw_gradient": """
 def raw_gradient(f, *args):
-    leaves = [a.requires_grad_() for a in args[:1]] + [a.requires_grad_() for a in args[1:] if a.is_floating_point()]
+    for a in args:
+        if a is args[0] or a.is_floating_point():
+            a.requires_grad_()
     f(*args).backward()
-    return leaves[0].grad
+    return args[0].grad
 """,
     }
 )

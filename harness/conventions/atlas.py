@@ -144,7 +144,7 @@ def _through(work: _Work, spec: str, folder: RunFolder, progress: _Progress, sto
                 rows = []
                 for case in (c for c in work.cases if c.family == family):
                     if stop.is_set():
-                        return
+                        break
                     if dtype in case.dtypes:
                         rows.append(_row(case, spec, dtype, *_ask(pool, spec, case, dtype), folder.run_id))
                     progress.tell()

@@ -158,12 +158,18 @@ def _vector(entries: Any) -> str:
     return ", ".join(_vector(entry) for entry in entries) if entries else "nothing"
 
 
+def _nested(entries: Any) -> str:
+    """An array as people write it."""
+    return f"[{', '.join(map(_nested, entries))}]" if isinstance(entries, list) else _number(entries)
+
+
 def _number(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if abs(value) < 1e-9 and abs(value) > 1e-15:
-        value = 0.0
-    return f"{value + 0.0:.4g}"
+    """Four digits; what is left of a zero is a zero."""
+    number = complex(value)
+    if number.imag:
+        return f"{number:.4g}"
+    size = 0.0 if 1e-15 < abs(number.real) < 1e-9 else number.real
+    return f"{size + 0.0:.4g}"
 
 
 def _cut(text: str, width: int) -> str:
@@ -179,9 +185,15 @@ def sentence(rows: Sequence[ConventionRow], specs: Sequence[str]) -> str:
         len({answer(r) for r in rows if r.case == case and r.classed == Class.CONVENTION}) > 1 for case in cases
     )
     return (
-        f"{len(cases)} cases in {families} families on {len(specs)} backends. Conventions differ in {differ}. "
+        f"{_plural(len(cases), 'case')} in {_plural(families, 'family')} on {_plural(len(specs), 'backend')}. "
+        f"Conventions differ in {differ}. "
         f"Defects: {', '.join(defects)}."
     )
+
+
+def _plural(n: int, word: str) -> str:
+    many = f"{word.removesuffix('y')}ies" if word.endswith("y") else f"{word}s"
+    return f"{n} {word if n == 1 else many}"
 
 
 def explain(rows: Sequence[ConventionRow], out: Console) -> None:
@@ -192,13 +204,7 @@ def explain(rows: Sequence[ConventionRow], out: Console) -> None:
     first = rows[0]
     _field(out, "case", f"{first.case} ({first.family})")
     _field(out, "function", first.function)
-    _field(
-        out,
-        "at",
-        ", ".join(
-            _vector(part) if not isinstance(part, list) else f"[{_vector(part)}]" for part in json.loads(first.point)
-        ),
-    )
+    _field(out, "at", ", ".join(map(_nested, json.loads(first.point))))
     _field(
         out,
         "asked for",
@@ -238,12 +244,14 @@ def _answered(row: ConventionRow, out: Console) -> None:
         _field(out, "  from the left", _vector(json.loads(row.left)))
         _field(out, "  from the right", _vector(json.loads(row.right_side)))
     if row.right.startswith("kink") and row.hull != "[]":
-        _field(
-            out, "  hull", f"{_ranges(json.loads(row.hull))}; off by {row.distance:.1e}, allowed {row.tolerance:.1e}"
-        )
+        _field(out, "  hull", f"{_ranges(json.loads(row.hull))}; {_off(row)}")
     for name, words in (("  normalised", row.normalisation), ("  said", row.message)):
         if words:
             _field(out, name, words)
+
+
+def _off(row: ConventionRow) -> str:
+    return f"off by {row.distance:.1g}, allowed {row.tolerance:.1g}" if row.distance > 0 else "inside"
 
 
 def _field(out: Console, name: str, words: str) -> None:
