@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -243,9 +243,3 @@ class _Progress:
             self._said, gone = now, now - self._began
             left = gone / self._done * (self._total - self._done)
         print(f"{self._done} of {self._total} answers, {gone:.0f} s, about {left:.0f} s left", file=sys.stderr)
-
-
-def families() -> Iterator[str]:
-    """Every family with the number of its cases, a line each."""
-    for family in FAMILIES:
-        yield f"{family} {sum(case.family == family for case in CASES.values())}"
