@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import backends
@@ -241,9 +241,14 @@ def _loaded(text: str) -> Backend:
         raise PlanError(str(error)) from error
 
 
-def _operators(problem: Problem, wanted: Iterable[str]) -> list[Operator]:
-    """In the order of the vocabulary, so that the value comes before what is compared to it."""
+def _operators(problem: Problem, wanted: Collection[str]) -> list[Operator]:
+    """In the order of the vocabulary, so that the value comes before what is compared to it.
+
+    Any Jacobian that is compared as it is can be had as a sparse one too, by those who ask for it.
+    """
     has = problem.operators | ({Operator.STEP} if problem.descent else set())
+    if Operator.SPARSE_JACOBIAN in wanted and Operator.JACOBIAN in has and problem.normalise is None:
+        has |= {Operator.SPARSE_JACOBIAN}
     return [o for o in Operator if o in has and (not wanted or o in wanted)]
 
 

@@ -17,8 +17,9 @@ from backends.sparsity import Compression, colours
 from harness import check, sparsity
 from harness.cells import build_case
 from harness.layout import LARGEST, refusal
+from harness.plan import plan
 from harness.reference import Reference
-from problems import Inputs, Problem
+from problems import Inputs, Problem, available
 from problems.closed_forms import complete
 from problems.problem import VECTOR
 from tests.conftest import opened
@@ -363,6 +364,24 @@ def test_a_dense_result_beyond_the_limit_is_refused_and_the_sparse_one_is_not() 
     assert refusal(dense).startswith("the dense result would take 0.125 GiB, over the 0.125 GiB allowed")
     assert not refusal(build_case(problem, "small", "float32", Operator.JACOBIAN, 0))
     assert not refusal(build_case(problem, "small", "float64", Operator.VJP, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "operators", "has"),
+    [("planar_arm", [], False), ("planar_arm", [SPARSE], True), ("eigenvalue_smallest_raw", [SPARSE, "value"], False)],
+)
+def test_a_sparse_jacobian_can_be_asked_of_any_jacobian_that_is_compared_as_it_is(
+    name: str, operators: list[str], has: bool
+) -> None:
+    assert (SPARSE in {cell.operator for cell in plan([name], operators=operators).cells}) == has
+
+
+def test_the_sparse_jacobian_of_an_arm_is_its_jacobian_without_the_zeros() -> None:
+    case = build_case(available()["planar_arm"], "small", "float64", SPARSE, 0)
+    (pattern,) = case.patterns
+    # The last row, the angle of the hand, is constant: ones, all of them entries.
+    assert pattern.nnz == 9
+    assert check.Judge(case).reference.names == ("extended_precision",)
 
 
 def test_scipy_arrays_hold_every_place_of_the_pattern() -> None:
