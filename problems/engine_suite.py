@@ -58,14 +58,14 @@ def _residual(x: Any, y: Any, target: Any, *, xp: Any) -> Any:
 
 
 def _residual_both(x: Array, y: Array, target: Array) -> Any:
-    r = x.dot(y) - target
+    r = x @ y - target
     s = np.sign(r)
-    return np.sum(np.abs(r)), (s.dot(y.T), x.T.dot(s))
+    return np.sum(np.abs(r)), (s @ y.T, x.T @ s)
 
 
 def _residual_gradient(x: Array, y: Array, target: Array) -> Any:
-    s = np.sign(x.dot(y) - target)
-    return s.dot(y.T), x.T.dot(s)
+    s = np.sign(x @ y - target)
+    return s @ y.T, x.T @ s
 
 
 def _two_matrices(rng: np.random.Generator, n: int) -> Inputs:
@@ -141,9 +141,9 @@ def _perceptron(w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, x: Any, la
 
 
 def _perceptron_both(w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array, x: Array, labels: Array) -> Any:
-    h1 = np.maximum(x.dot(w1) + b1, 0)
-    h2 = np.maximum(h1.dot(w2) + b2, 0)
-    z = h2.dot(w3) + b3
+    h1 = np.maximum(x @ w1 + b1, 0)
+    h2 = np.maximum(h1 @ w2 + b2, 0)
+    z = h2 @ w3 + b3
     z -= z.max(axis=1, keepdims=True)
     e = np.exp(z)
     total = e.sum(axis=1)
@@ -152,9 +152,9 @@ def _perceptron_both(w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: 
     g3 = e / total[:, None]
     g3[rows, chosen] -= 1
     g3 /= len(labels)
-    g2 = g3.dot(w3.T) * (h2 > 0)
-    g1 = g2.dot(w2.T) * (h1 > 0)
-    return value, (x.T.dot(g1), g1.sum(0), h1.T.dot(g2), g2.sum(0), h2.T.dot(g3), g3.sum(0))
+    g2 = (g3 @ w3.T) * (h2 > 0)
+    g1 = (g2 @ w2.T) * (h1 > 0)
+    return value, (x.T @ g1, g1.sum(0), h1.T @ g2, g2.sum(0), h2.T @ g3, g3.sum(0))
 
 
 def _classified(rng: np.random.Generator, n: int) -> Inputs:
@@ -236,7 +236,7 @@ PROBLEMS = (
         inputs=_two_matrices,
         objective=_residual,
         operators=_OPERATORS,
-        reference=_forms(_residual_both, lambda x, y, target: np.sum(np.abs(x.dot(y) - target)), _residual_gradient),
+        reference=_forms(_residual_both, lambda x, y, target: np.sum(np.abs(x @ y - target)), _residual_gradient),
         suites=_SUITES,
     ),
     Problem(
