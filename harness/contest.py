@@ -102,6 +102,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "bells": _own("vector of 500 000, 4 MB", _bells, _vector(500_000)),
         "gmm": _of("gmm", "gmm: 25 components, 1000 points in 10 dimensions"),
         "lstm": _of("lstm", "lstm: 128 characters, 2 layers", _beginning),
+        "hand": _of("hand", "hand: Jacobian of 100 points", operator=Operator.JACOBIAN),
         "ba": _of("ba", "ba: Jacobian of 5000 observations", operator=Operator.SPARSE_JACOBIAN),
     }
 )

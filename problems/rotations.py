@@ -21,8 +21,14 @@ def coefficients(t: Any, xp: Any) -> tuple[Any, Any]:
     is_near = t < NEAR
     # The branch that is not taken must not divide by zero: its nan would reach the derivative through the other.
     away = xp.where(is_near, xp.ones_like(t), t)
-    angle = xp.sqrt(away)
-    half = xp.sin(0.5 * angle)
+    far_a, far_b = away_from_zero(away, xp)
     a = 1 - t / 6 * (1 - t / 20 * (1 - t / 42 * (1 - t / 72)))
     b = 0.5 - t / 24 * (1 - t / 30 * (1 - t / 56 * (1 - t / 90)))
-    return xp.where(is_near, a, xp.sin(angle) / angle), xp.where(is_near, b, 2 * half * half / away)
+    return xp.where(is_near, a, far_a), xp.where(is_near, b, far_b)
+
+
+def away_from_zero(t: Any, xp: Any) -> tuple[Any, Any]:
+    """``a`` and ``b`` where t is known not to be 0."""
+    angle = xp.sqrt(t)
+    half = xp.sin(0.5 * angle)
+    return xp.sin(angle) / angle, 2 * half * half / t

@@ -10,6 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp, multigammaln
 
+#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+_PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+
 
 def _scalars(x: Any, y: Any) -> Any:
     return 0.26 * (x * x + y * y) - 0.48 * x * y
@@ -79,6 +82,28 @@ def _reprojection(camera: Any, point: Any, weight: Any, feature: Any) -> Any:
     return weight * (f * (1 + k[0] * square + k[1] * square**2) * p + principal - feature)
 
 
+def _hand(theta: Any, base: Any, inverse: Any, skin: Any, angles: Any, _: Any, points: Any, which: Any) -> Any:
+    x, z = jnp.append(theta, 0.0)[angles]
+    zero, one = jnp.zeros_like(x), jnp.ones_like(x)
+    Rx = _stacked([one, zero, zero, zero, jnp.cos(x), -jnp.sin(x), zero, jnp.sin(x), jnp.cos(x)])
+    Rz = _stacked([jnp.cos(z), -jnp.sin(z), zero, jnp.sin(z), jnp.cos(z), zero, zero, zero, one])
+    relative = jnp.concatenate([base[:, :, :3] @ (Rz @ Rx), base[:, :, 3:]], 2)
+    absolute: list[Any] = []
+    for bone, parent in zip(relative, _PARENTS, strict=True):
+        absolute.append(bone if parent < 0 else absolute[parent] @ bone)
+    transforms = (jnp.stack(absolute) @ inverse)[:, :3]
+    vertices = jnp.einsum("bij,vbj->vi", transforms, skin.reshape(len(skin), -1, 4))
+    angle = jnp.linalg.norm(theta[:3])
+    axis = theta[:3] / angle
+    K = jnp.cross(jnp.eye(3), axis)
+    R = jnp.eye(3) + jnp.sin(angle) * K + (1 - jnp.cos(angle)) * K @ K
+    return points - (vertices @ R.T + theta[3:6])[which]
+
+
+def _stacked(entries: list[Any]) -> Any:
+    return jnp.stack(entries, 1).reshape(-1, 3, 3)
+
+
 DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": jax.jit(jax.grad(_scalars, (0, 1))),
@@ -89,5 +114,6 @@ DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "gmm": jax.jit(jax.grad(_gmm, (0, 1, 2))),
         "lstm": jax.jit(jax.grad(_lstm, (0, 1))),
         "ba": jax.jit(_ba),
+        "hand": jax.jit(jax.jacfwd(_hand)),
     }
 )

@@ -11,6 +11,9 @@ import numpy as np
 
 from backends import numpy_autodiff as ad
 
+#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+_PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+
 
 def _scalars(x: Any, y: Any) -> Any:
     return 0.26 * (x * x + y * y) - 0.48 * x * y
@@ -89,6 +92,28 @@ def _reprojections(x: Any, features: Any) -> Any:
     return x[:, 14:] * (f * (1 + k[:, :1] * square + k[:, 1:] * square**2) * p + principal - features)
 
 
+def _hand(theta: Any, base: Any, inverse: Any, skin: Any, angles: Any, _: Any, points: Any, which: Any) -> Any:
+    x, z = np.concatenate([theta, np.zeros(1)])[angles]
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    Rx = _stacked([one, zero, zero, zero, np.cos(x), -np.sin(x), zero, np.sin(x), np.cos(x)])
+    Rz = _stacked([np.cos(z), -np.sin(z), zero, np.sin(z), np.cos(z), zero, zero, zero, one])
+    relative = np.concatenate([base[:, :, :3] @ (Rz @ Rx), base[:, :, 3:]], 2)
+    absolute: list[Any] = []
+    for b, parent in enumerate(_PARENTS):
+        absolute.append(relative[b] if parent < 0 else absolute[parent] @ relative[b])
+    transforms = (np.stack(absolute) @ inverse)[:, :3]
+    vertices = np.einsum("bij,vbj->vi", transforms, skin.reshape(len(skin), -1, 4))
+    angle = np.linalg.norm(theta[:3])
+    axis = theta[:3] / angle
+    K = np.cross(np.eye(3), axis)
+    R = np.eye(3) + np.sin(angle) * K + (1 - np.cos(angle)) * K @ K
+    return points - (vertices @ R.T + theta[3:6])[which]
+
+
+def _stacked(entries: list[Any]) -> Any:
+    return np.stack(entries, 1).reshape(-1, 3, 3)
+
+
 DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": ad.grad(_scalars, (0, 1)),
@@ -99,5 +124,6 @@ DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "gmm": ad.grad(_gmm, (0, 1, 2)),
         "lstm": ad.grad(_lstm, (0, 1)),
         "ba": _ba,
+        "hand": ad.jacobian(_hand, mode="forward"),
     }
 )

@@ -9,6 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
+#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+_PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+
 
 def _scalars(x: Any, y: Any) -> Any:
     with tf.GradientTape() as tape:
@@ -116,6 +119,35 @@ def _reprojections(x: Any, features: Any) -> Any:
     return weight * (f * (1 + k[:, :1] * square + k[:, 1:] * square**2) * p + principal - features)
 
 
+def _hand(theta: Any, base: Any, inverse: Any, skin: Any, angles: Any, _: Any, points: Any, which: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        out = _distances(theta, base, inverse, skin, angles, points, which)
+    return tape.jacobian(out, theta)
+
+
+def _distances(theta: Any, base: Any, inverse: Any, skin: Any, angles: Any, points: Any, which: Any) -> Any:
+    x, z = tf.unstack(tf.gather(tf.concat([theta, tf.zeros_like(theta[:1])], 0), angles))
+    zero, one = tf.zeros_like(x), tf.ones_like(x)
+    Rx = _stacked([one, zero, zero, zero, tf.cos(x), -tf.sin(x), zero, tf.sin(x), tf.cos(x)])
+    Rz = _stacked([tf.cos(z), -tf.sin(z), zero, tf.sin(z), tf.cos(z), zero, zero, zero, one])
+    relative = tf.concat([base[:, :, :3] @ (Rz @ Rx), base[:, :, 3:]], 2)
+    absolute: list[Any] = []
+    for bone, parent in zip(tf.unstack(relative), _PARENTS, strict=True):
+        absolute.append(bone if parent < 0 else absolute[parent] @ bone)
+    transforms = (tf.stack(absolute) @ inverse)[:, :3]
+    vertices = tf.einsum("bij,vbj->vi", transforms, tf.reshape(skin, (skin.shape[0], -1, 4)))
+    angle = tf.norm(theta[:3])
+    axis = theta[:3] / angle
+    K = tf.linalg.cross(tf.eye(3, dtype=theta.dtype), tf.tile(axis[None], (3, 1)))
+    R = tf.eye(3, dtype=theta.dtype) + tf.sin(angle) * K + (1 - tf.cos(angle)) * K @ K
+    return points - tf.gather(tf.matmul(vertices, R, transpose_b=True) + theta[3:6], which)
+
+
+def _stacked(entries: list[Any]) -> Any:
+    return tf.reshape(tf.stack(entries, 1), (-1, 3, 3))
+
+
 DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": tf.function(_scalars),
@@ -126,5 +158,6 @@ DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "gmm": tf.function(_gmm),
         "lstm": tf.function(_lstm),
         "ba": tf.function(_ba),
+        "hand": tf.function(_hand),
     }
 )

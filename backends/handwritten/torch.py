@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+_PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+
 
 def _scalars(x: torch.Tensor, y: torch.Tensor) -> Any:
     x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
@@ -94,6 +97,32 @@ def _reprojection(camera: torch.Tensor, point: torch.Tensor, weight: torch.Tenso
 _views = torch.func.vmap(torch.func.jacrev(_reprojection, (0, 1, 2)))
 
 
+def _hand(theta: Any, base: Any, inverse: Any, skin: Any, angles: Any, _: Any, points: Any, which: Any) -> Any:
+    return torch.func.jacfwd(_distances)(theta, base, inverse, skin, angles, points, which)
+
+
+def _distances(theta: Any, base: Any, inverse: Any, skin: Any, angles: Any, points: Any, which: Any) -> Any:
+    x, z = torch.cat([theta, torch.zeros_like(theta[:1])])[angles]
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    Rx = _stacked([one, zero, zero, zero, torch.cos(x), -torch.sin(x), zero, torch.sin(x), torch.cos(x)])
+    Rz = _stacked([torch.cos(z), -torch.sin(z), zero, torch.sin(z), torch.cos(z), zero, zero, zero, one])
+    relative = torch.cat([base[:, :, :3] @ (Rz @ Rx), base[:, :, 3:]], 2)
+    absolute: list[torch.Tensor] = []
+    for bone, parent in zip(relative, _PARENTS, strict=True):
+        absolute.append(bone if parent < 0 else absolute[parent] @ bone)
+    transforms = (torch.stack(absolute) @ inverse)[:, :3]
+    vertices = torch.einsum("bij,vbj->vi", transforms, skin.reshape(len(skin), -1, 4))
+    angle = torch.linalg.vector_norm(theta[:3])
+    axis = theta[:3] / angle
+    K = _stacked([zero[:1], -axis[2:], axis[1:2], axis[2:], zero[:1], -axis[:1], -axis[1:2], axis[:1], zero[:1]])[0]
+    R = torch.eye(3, dtype=theta.dtype) + torch.sin(angle) * K + (1 - torch.cos(angle)) * K @ K
+    return points - (vertices @ R.T + theta[3:6])[which]
+
+
+def _stacked(entries: list[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(entries, 1).reshape(-1, 3, 3)
+
+
 DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "scalars": _scalars,
@@ -104,5 +133,6 @@ DERIVATIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "gmm": _gmm,
         "lstm": _lstm,
         "ba": _ba,
+        "hand": _hand,
     }
 )
