@@ -28,12 +28,13 @@ _STATES, _CONTROLS, _OUTPUTS = 3, 2, 2
 
 
 def _best_cost(A: Any, B: Any, C: Any, x: Any, prices: Any, *, scan: Callable[..., Any], xp: Any) -> Any:
-    Q, identity = xp.matmul(C.T, C), xp.eye(B.shape[1], dtype=B.dtype)
+    At, Bt = xp.matrix_transpose(A), xp.matrix_transpose(B)
+    Q, identity = xp.matmul(xp.matrix_transpose(C), C), xp.eye(B.shape[1], dtype=B.dtype)
 
     def back(P: Any, price: Any) -> tuple[Any, None]:
-        BP = xp.matmul(B.T, P)
+        BP = xp.matmul(Bt, P)
         K = xp.linalg.solve(price * identity + xp.matmul(BP, B), xp.matmul(BP, A))
-        return Q + xp.matmul(A.T, xp.matmul(P, A - xp.matmul(B, K))), None
+        return Q + xp.matmul(At, xp.matmul(P, A - xp.matmul(B, K))), None
 
     P, _ = scan(back, Q, xp.flip(prices, axis=0))
     return xp.sum(x * xp.matmul(P, x))
