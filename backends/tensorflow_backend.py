@@ -150,6 +150,8 @@ class TensorFlowBackend(Backend):
                 raise
             try:
                 return self._traced(SECOND_WAYS[operator](p), given)
+            except Unsupported:
+                raise  # it could be traced: what XLA says of it is the reason
             except Exception:
                 # The objective itself is at fault: its first complaint is the one to read.
                 raise first from None
@@ -192,7 +194,8 @@ class TensorFlowBackend(Backend):
         errors = self._tf.errors
         try:
             concrete(*given)
-        except (errors.InvalidArgumentError, errors.UnimplementedError) as error:
+        # Internal is what it calls a while loop's second gradient (2.21): "Cannot find body function".
+        except (errors.InvalidArgumentError, errors.UnimplementedError, errors.InternalError) as error:
             raise Unsupported(f"XLA cannot compile this: {error.message.splitlines()[0]}") from error
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
