@@ -85,7 +85,7 @@ GROUPS = [
 def dtypes_of(problem: str, operator: Operator) -> Iterator[str]:
     known = problems.available()[problem]
     whole = problem in CLASSIC or operator in (Operator.VALUE_AND_GRADIENT, Operator.SPARSE_JACOBIAN)
-    # The descents within derivatives are tried in float32 by test_nested.py, and cost seconds each to trace.
+    # Descents within derivatives cost seconds each to trace; nested derivatives in float32 are tried by test_nested.py.
     scalar = Operator.GRADIENT in known.operators or "while_loop" in known.uses
     yield from DTYPES if whole or (not scalar and operator in (Operator.VALUE, Operator.JACOBIAN)) else DTYPES[:1]
 
