@@ -152,15 +152,12 @@ def _inputs(rng: np.random.Generator, p: int) -> Inputs:
     a, b = coefficients(np.sum(r * r, axis=1), np)
     K = _cross_matrices(r)
     R = np.eye(3) + a[:, None, None] * K + b[:, None, None] * (K @ K)
-    lens = [
-        rng.uniform(300, 500, n),
-        *rng.uniform(-10, 10, (2, n)),
-        rng.uniform(-0.1, 0.1, n),
-        rng.uniform(-0.01, 0.01, n),
-    ]
-    cameras = np.concatenate([r, -R[:, 2, :] * distance[:, None], np.stack(lens, axis=1)], axis=1)
+    # Lengths in units of the picture, so that no parameter moves the errors thousands of times more than another.
+    focus, distortion = rng.uniform(0.8, 1.5, n), rng.uniform(-0.1, 0.1, (2, n))
+    lens = np.stack([focus, *rng.uniform(-0.1, 0.1, (2, n)), *distortion], axis=1)
+    cameras = np.concatenate([r, -R[:, 2, :] * distance[:, None], lens], axis=1)
     points, weights = rng.uniform(-1, 1, (m, 3)), rng.uniform(0.2, 1.0, p)
-    return Inputs((cameras, points, weights), (rng.uniform(-100, 100, (p, 2)), *_observed(p, n, m)))
+    return Inputs((cameras, points, weights), (rng.uniform(-0.5, 0.5, (p, 2)), *_observed(p, n, m)))
 
 
 def _from_file(path: pathlib.Path) -> Inputs:
