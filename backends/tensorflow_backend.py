@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -196,7 +197,7 @@ class TensorFlowBackend(Backend):
             concrete(*given)
         # Internal is what it calls a while loop's second gradient (2.21): "Cannot find body function".
         except (errors.InvalidArgumentError, errors.UnimplementedError, errors.InternalError) as error:
-            raise Unsupported(f"XLA cannot compile this: {error.message.splitlines()[0]}") from error
+            raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}") from error
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
         from backends.namespaces.tensorflow_scan import scan
@@ -231,6 +232,14 @@ class TensorFlowBackend(Backend):
         if self._asynchronous:
             self._tf.test.experimental.sync_devices()
         return out
+
+
+def _reason(message: str) -> str:
+    """XLA's complaint without the names and numbers that differ from one compilation to the next."""
+    missing = re.findall(r"No registered '(\w+)' OpKernel", message)
+    if missing:
+        return f"it has no kernel for {', '.join(dict.fromkeys(missing))}"
+    return re.sub(r"__inference_\w+(\[[^\]]*\])?|\{\{node [^}]*\}\}", "", message.splitlines()[0]).strip()
 
 
 def _refuse_integers(args: Sequence[Var], argnums: tuple[int, ...]) -> None:

@@ -22,9 +22,9 @@ from harness.cells import Case, Cell, build_case, elsewhere, objective_value, se
 from harness.client import WorkerError
 from harness.descending import first_descent
 from harness.environment import THREADS_TOLERANCE
+from harness.in_process import Here
 from harness.layout import refusal
 from harness.measure import CONTENDED
-from harness.in_process import Here
 from harness.pace import Budget, Pace, go_around
 from harness.plan import Plan
 from harness.pool import Pool
