@@ -96,8 +96,8 @@ def selftest(
 
 
 def operators(problem: Problem) -> tuple[Operator, ...]:
-    """What can be judged of a problem: its operators, and a step where there is a gradient."""
-    known = problem.operators | ({Operator.STEP} if Operator.GRADIENT in problem.operators else set())
+    """What is judged of a problem: its operators, and a step where it has a descent."""
+    known = problem.operators | ({Operator.STEP} if problem.descent else set())
     return tuple(operator for operator in Operator if operator in known)
 
 

