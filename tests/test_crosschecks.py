@@ -35,8 +35,6 @@ LANDSCAPES = frozenset(p.name for p in problems.available().values() if p.optimu
 EAGER = ("numpy", "torch", "tensorflow:eager", "jax:eager")
 #: The same function as another problem's, written otherwise: only its value and gradient are computed.
 TWINS = {"gmm_adbench": "gmm", "ode_unrolled": "ode"}
-#: Left out because of their cost: tracing a fourth derivative through two loops takes TensorFlow and JAX ten seconds.
-DEAR = {("particle_energy", Operator.HESSIAN)}
 
 #: (problem, operator, backend) -> words of the reason.
 UNSUPPORTED: dict[tuple[str, str, str], str] = {}
@@ -78,7 +76,7 @@ def result_of(problem: str, dtype: str, operator: Operator, spec: str) -> tuple[
 GROUPS = [
     (problem, operator)
     for problem, operator in dict.fromkeys((cell.problem, cell.operator) for cell in plan(suites=("all",)).cells)
-    if (problem not in TWINS or operator == Operator.VALUE_AND_GRADIENT) and (problem, operator) not in DEAR
+    if problem not in TWINS or operator == Operator.VALUE_AND_GRADIENT
 ]
 
 
@@ -167,7 +165,6 @@ def having(*operators: Operator) -> Any:
     """(problem, backend) wherever there are all of ``operators``."""
     everything = plan(suites=("all",)).problems
     names = [p.name for p in everything if p.operators >= set(operators) and p.name not in TWINS]
-    names = [name for name in names if not any((name, o) in DEAR for o in operators)]
     pairs = [grouped(name, spec) for name in names for spec in specs_of(name, *operators)]
     return pytest.mark.parametrize(("problem", "spec"), pairs)
 

@@ -14,7 +14,8 @@ from tests.test_step import opened
 from vocabulary import Operator, Optimizer
 
 O = Operator  # noqa: E741
-PROBLEMS = available()
+#: Smooth and small enough for plain differences; the cross-checks judge the closed forms of all problems.
+PROBLEMS = {name: problem for name, problem in available().items() if "classic" in problem.suites}
 SGD = Optimizer("sgd", 0.125)
 CASES = [
     pytest.param(name, operator, id=f"{name}-{operator}")
