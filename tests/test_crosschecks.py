@@ -33,6 +33,9 @@ PROMISED = 1e-10
 #: The test functions of optimisation.
 LANDSCAPES = frozenset(p.name for p in problems.available().values() if p.optimum is not None) - CLASSIC
 EAGER = ("numpy", "torch", "tensorflow:eager", "jax:eager")
+#: What TensorFlow and JAX, which take up to seconds to trace each, are asked of problems that are not classic. Every
+#: operator of theirs is tried on the classic ones.
+TRACED = frozenset({Operator.VALUE, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.SPARSE_JACOBIAN})
 #: The same function as another problem's, written otherwise: only its value and gradient are computed.
 TWINS = {"gmm_adbench": "gmm", "ode_unrolled": "ode"}
 #: Left out for their cost: by reverse over reverse through a loop TensorFlow takes a minute and more to trace them.
@@ -93,8 +96,14 @@ def dtypes_of(problem: str, operator: Operator) -> Iterator[str]:
 
 def specs_of(problem: str, *operators: Operator, dtype: str = "float64") -> list[str]:
     """The backends that are to have all of ``operators``."""
-    traced = problem not in LANDSCAPES or (*operators, dtype) == (Operator.VALUE_AND_GRADIENT, "float64")
-    specs = DEFAULT_BACKENDS if traced else EAGER
+    scalar = Operator.GRADIENT in problems.available()[problem].operators
+    if problem in CLASSIC:
+        specs = DEFAULT_BACKENDS
+    elif not set(operators) <= TRACED | ({Operator.JACOBIAN} if not scalar else set()):
+        specs = ("numpy", "torch")
+    else:
+        plain = problem in LANDSCAPES and (*operators, dtype) != (Operator.VALUE_AND_GRADIENT, "float64")
+        specs = EAGER if plain else DEFAULT_BACKENDS
     return [s for s in specs if not any((problem, o, s) in UNSUPPORTED for o in operators)]
 
 
