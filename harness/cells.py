@@ -73,6 +73,11 @@ class Case:
     optimizer: Optimizer
 
     @functools.cached_property
+    def output(self) -> Array:
+        """`objective_value` at the inputs, evaluated once: a problem may take seconds in plain NumPy."""
+        return objective_value(self.problem, self.inputs)
+
+    @functools.cached_property
     def patterns(self) -> tuple[Pattern, ...]:
         """Where the Jacobian may be non-zero, for each differentiated input."""
         return patterns(self.problem, self.inputs)

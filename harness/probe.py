@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backends import PLAIN
 from harness import differences
-from harness.cells import Case, objective_value
+from harness.cells import Case
 from harness.differences import Estimates
 from harness.sparsity import beside
 from problems.closed_forms import first_step
@@ -94,7 +94,7 @@ class Probe:
         self.form = _FORMS[case.operator]
         self.shapes = [x.shape for x in case.inputs.differentiated]
         self.x = _flat(case.inputs.differentiated).astype(np.float64)
-        self.output = np.ravel(objective_value(case.problem, case.inputs)).astype(np.float64)
+        self.output = np.ravel(case.output).astype(np.float64)
         self.scales = differences.scales(self.x)
         self._entries: dict[tuple[int, int], Estimates] = {}
 

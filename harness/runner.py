@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from harness import check
-from harness.cells import Case, Cell, build_case, elsewhere, objective_value, sent
+from harness.cells import Case, Cell, build_case, elsewhere, sent
 from harness.client import WorkerError
 from harness.descending import first_descent
 from harness.environment import THREADS_TOLERANCE
@@ -335,7 +335,7 @@ def _blank(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:
         problem=cell.problem,
         size=cell.size,
         n_inputs=sum(x.size for x in case.inputs.differentiated) if case else None,
-        n_outputs=int(objective_value(case.problem, case.inputs).size) if case else None,
+        n_outputs=case.output.size if case else None,
         dtype=cell.dtype,
         operator=cell.operator,
         backend=cell.backend,
