@@ -285,7 +285,7 @@ class Backend(abc.ABC):
 
         Derived: one product after the other. An adapter whose framework takes them all at once overrides it.
         """
-        from backends.derived import one_by_one
+        from backends.compressed import one_by_one
 
         return one_by_one(self, f, args, argnums, plan)
 

@@ -202,7 +202,7 @@ class JaxBackend(Backend):
 
     def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
         """All products in one compiled function with the reading of the entries; at once while they are small."""
-        from backends.derived import held
+        from backends.compressed import held
 
         jax, n, k = self._jax, len(args), len(plan.colours)
         product = _TRANSFORMS[plan.operator](jax, bare(f), argnums, n, True)

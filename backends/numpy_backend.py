@@ -110,7 +110,7 @@ class NumpyBackend(NumpyArrays):
 
     def compressed(self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression) -> Any:
         """One recording at each call, and the products pushed or pulled through it."""
-        from backends.derived import held, one_by_one
+        from backends.compressed import held, one_by_one
 
         if self.variant == "compiled":
             return one_by_one(self, f, args, argnums, plan)

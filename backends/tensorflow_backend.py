@@ -161,7 +161,7 @@ class TensorFlowBackend(Backend):
         self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression
     ) -> Callable[..., Any]:
         """All products in one graph: by ``tf.vectorized_map``, or where it knows no rule, side by side."""
-        from backends.derived import held, one_by_one
+        from backends.compressed import held, one_by_one
         from backends.namespaces.tensorflow_sparse import entries
 
         _refuse_integers(args, argnums)

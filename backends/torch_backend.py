@@ -177,7 +177,7 @@ class TorchBackend(Backend):
 
     def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
         """All products at once by ``torch.func.vmap``; one by one where torch cannot batch this function."""
-        from backends.derived import held, one_by_one
+        from backends.compressed import held, one_by_one
 
         function = bare(f)
         with self._torch.no_grad():
