@@ -127,3 +127,7 @@ def judge_strides(row: Row) -> None:
     value, pullback = vjp(row.function, *odd)
     for g, e in zip(pullback(np.ones_like(value)), vjp(row.function, *args)[1](np.ones_like(value)), strict=True):
         close(g, e, 1e-12)
+
+
+#: What holds of every rule.
+JUDGES = (judge_first_order, judge_second_order, judge_single_precision, judge_strides)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from backends.numpy_autodiff import grad, jvp, vjp
-from tests.engine_judgement import Row, judge_first_order, judge_second_order, judge_single_precision, judge_strides
+from tests.engine_judgement import JUDGES, Row
 
 NORMS = (None, "backward", "ortho", "forward")
 
@@ -45,27 +46,12 @@ def _several_axes() -> list[Row]:
 
 
 ROWS = _single_axis() + _several_axes()
-EVERY = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
-@EVERY
-def test_first_order_in_both_modes(row: Row) -> None:
-    judge_first_order(row)
-
-
-@EVERY
-def test_second_order_in_every_mix_of_modes(row: Row) -> None:
-    judge_second_order(row)
-
-
-@EVERY
-def test_single_precision_is_kept(row: Row) -> None:
-    judge_single_precision(row)
-
-
-@EVERY
-def test_strides_do_not_matter(row: Row) -> None:
-    judge_strides(row)
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_right_in_both_modes_dtypes_and_strides(row: Row, judge: Callable[[Row], None]) -> None:
+    judge(row)
 
 
 @pytest.mark.parametrize("n", [5, 6])

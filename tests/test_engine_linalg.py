@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from backends.numpy_autodiff import compile, grad, hessian, hvp, jacobian, jvp, vjp
-from tests.engine_judgement import Row, judge_first_order, judge_second_order, judge_single_precision, judge_strides
+from tests.engine_judgement import JUDGES, Row
 
 la = np.linalg
 
@@ -185,27 +185,12 @@ def _norms() -> list[Row]:
 
 
 ROWS = [*_systems(), *_matrices(), *_decompositions(), *_norms()]
-EVERY = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
-@EVERY
-def test_first_order_in_both_modes(row: Row) -> None:
-    judge_first_order(row)
-
-
-@EVERY
-def test_second_order_in_every_mix_of_modes(row: Row) -> None:
-    judge_second_order(row)
-
-
-@EVERY
-def test_single_precision_is_kept(row: Row) -> None:
-    judge_single_precision(row)
-
-
-@EVERY
-def test_strides_do_not_matter(row: Row) -> None:
-    judge_strides(row)
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_right_in_both_modes_dtypes_and_strides(row: Row, judge: Callable[[Row], None]) -> None:
+    judge(row)
 
 
 RAW = {

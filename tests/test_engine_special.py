@@ -13,7 +13,7 @@ import pytest
 
 from backends.numpy_autodiff import grad, hessian, jvp, special
 from backends.numpy_autodiff.rules.special import RULES
-from tests.engine_judgement import Row, judge_first_order, judge_second_order, judge_single_precision, judge_strides
+from tests.engine_judgement import JUDGES, Row
 
 sc = pytest.importorskip("scipy.special", reason="SciPy is optional")
 LINE, POSITIVE, UNIT = (-1.5, 1.5), (0.5, 3.0), (0.15, 0.85)
@@ -69,27 +69,12 @@ ROWS = [
     *_with_constants(),
     *_sums(),
 ]
-EVERY = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
-@EVERY
-def test_first_order_in_both_modes(row: Row) -> None:
-    judge_first_order(row)
-
-
-@EVERY
-def test_second_order_in_every_mix_of_modes(row: Row) -> None:
-    judge_second_order(row)
-
-
-@EVERY
-def test_single_precision_is_kept(row: Row) -> None:
-    judge_single_precision(row)
-
-
-@EVERY
-def test_strides_do_not_matter(row: Row) -> None:
-    judge_strides(row)
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_is_right_in_both_modes_dtypes_and_strides(row: Row, judge: Callable[[Row], None]) -> None:
+    judge(row)
 
 
 def test_every_rule_has_a_row() -> None:

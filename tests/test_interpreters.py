@@ -99,7 +99,7 @@ def test_an_old_python_is_refused(tmp_path: pathlib.Path) -> None:
     [
         ("/home/me/envs/old/bin/python", "old"),
         ("/home/me/project/.venv/bin/python", "project"),
-        ("/root/.pyenv/versions/3.9.18/bin/python3", "3.9.18"),
+        ("/home/me/.pyenv/versions/3.9.18/bin/python3", "3.9.18"),
         ("/usr/bin/python3.11", "python3.11"),
         ("/usr/local/bin/python3", "python3"),
         ("/somewhere/python", "python"),

@@ -86,23 +86,3 @@ def test_the_sizes_are_those_of_the_public_instances(size: str, layers: int) -> 
     inputs = LOOP.draw(size, 0)
     assert [a.shape for a in inputs.arrays] == [(2 * layers, 56), (3, 14), (2 * layers, 14), (LOOP.sizes[size], 14)]
     assert set(np.unique(inputs.data[1])) == {0.0, 1.0}
-
-
-def test_hessian_products_are_slopes_of_the_gradient() -> None:
-    problem = problems.available()["lstm"]
-    inputs, rng = problem.draw("small", 4), np.random.default_rng(5)
-    args = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in inputs.arrays]
-    tangents = [rng.normal(size=x.shape) for x in inputs.differentiated]
-    products = problem.reference[Operator.HVP](*args, *tangents, **inputs.static)
-    h = np.longdouble(1e-4)
-
-    def gradient(k: int) -> tuple[np.ndarray, ...]:
-        moved = [x + k * h * t for x, t in zip(args, tangents, strict=False)]
-        found: tuple[np.ndarray, ...] = problem.reference[Operator.GRADIENT](*moved, *args[2:], **inputs.static)
-        return found
-
-    for product, *values in zip(products, *map(gradient, (-2, -1, 1, 2)), strict=True):
-        slope = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * h)
-        assert product.dtype == np.longdouble
-        # Fourth-order differences: truncation of about h^4 = 1e-16 of the fifth derivative.
-        np.testing.assert_allclose(product, slope, rtol=0, atol=float(1e-11 * np.abs(slope).max()))
