@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from harness.door import Tables
 
-EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 3, 130
-
 
 def compare(
     f: Callable[..., Any] | Mapping[str, Callable[..., Any]],
@@ -98,6 +96,7 @@ def compare(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     from harness.arguments import parser
+    from harness.exits import FAILED, INTERRUPTED, OK
 
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(given)
@@ -110,17 +109,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = getattr(importlib.import_module(module), function)(options)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-        return EXIT_OK
+        return OK
     except OSError as error:
         from harness.store import StoreError
 
         if not isinstance(error, StoreError):
             raise
         print(f"autodiff-compare: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        return FAILED
     return code
 
 

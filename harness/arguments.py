@@ -1,6 +1,6 @@
 """The command line: its verbs, their options, and the function that does each.
 
-Nothing is imported for it but the standard library, so that ``--help`` is quick.
+Nothing but the standard library and words of ours is imported for it, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import argparse
 import pathlib
 from typing import Any, NoReturn
 
+from harness.exits import USAGE
 from vocabulary import SUITES
-
-EXIT_USAGE = 2
 
 
 class _Parser(argparse.ArgumentParser):
     """One clear line instead of the usage text and a line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def parser() -> _Parser:
@@ -65,7 +64,7 @@ def _add_report(verbs: Any) -> None:
     )
     report.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run, or its id under --out")
     report.add_argument("--open", action="store_true", help="in the browser")
-    report.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_out(report)
     report.set_defaults(verb=("harness.report", "report"))
 
 
@@ -76,7 +75,7 @@ def _add_show(verbs: Any) -> None:
         epilog="example: autodiff-compare show results/sample",
     )
     show.add_argument("run", metavar="RUN", help="its folder, or its id under --out")
-    show.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_out(show)
     _add_output(show)
     show.set_defaults(verb=("harness.session", "show"))
 
@@ -101,6 +100,10 @@ def _add_completion(verbs: Any) -> None:
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     completion.set_defaults(verb=("harness.completion", "completion"))
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -220,7 +223,7 @@ def _add_recommend(verbs: Any) -> None:
     recommend.add_argument("--seed", type=int, default=0, help="of inputs (default 0)")
     recommend.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
     recommend.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one (default 60)")
-    recommend.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_out(recommend)
     recommend.set_defaults(verb=("harness.recommend", "recommend"))
 
 
@@ -284,7 +287,7 @@ def _add_diff(verbs: Any) -> None:
         "--threshold", type=_percent, default=10.0, metavar="PERCENT",
         help="call nothing below this slower or faster (default 10, at least 2)",
     )  # fmt: skip
-    diff.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_out(diff)
     _add_output(diff)
     diff.set_defaults(verb=("harness.diff", "diff"))
 
@@ -315,7 +318,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="name or path of a .py file, under the Python of another environment if one is given (default: all four)",
     )
     parser.add_argument("--dtype", action="append", default=[], help="float64 (default), float32")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_out(parser)
 
 
 def _count(text: str) -> int:

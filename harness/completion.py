@@ -7,7 +7,7 @@ from typing import Any
 
 import backends
 import problems
-from harness import session
+from harness import exits, session
 from vocabulary import DTYPES, Operator
 
 #: Option or argument -> what completes it, besides files.
@@ -34,7 +34,7 @@ def completion(options: argparse.Namespace) -> int:
             if action.dest in _WORDS and action.choices is None:
                 action.choices = _WORDS[action.dest]()
     print(shtab.complete(whole, shell=options.shell))
-    return session.OK
+    return exits.OK
 
 
 def _verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:

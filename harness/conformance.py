@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness import session
+from harness import exits, session
 from harness.clauses import CLAUSES
 from harness.client import WorkerError
 from harness.environment import ROOT
@@ -63,11 +63,11 @@ def conformance(options: argparse.Namespace) -> int:
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
         print(f"{spec} cannot be opened: {error.status.replace('_', ' ')}: {' '.join(str(error).split())}")
-        return session.FAILED
+        return exits.FAILED
     except KeyboardInterrupt:
-        return session.INTERRUPTED
+        return exits.INTERRUPTED
     print(sentence(findings))
-    return session.WRONG if any(f.kept is False for f in findings) else session.OK
+    return exits.WRONG if any(f.kept is False for f in findings) else exits.OK
 
 
 def findings_of(planned: Plan) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 import problems
-from harness import arms, session, studies
+from harness import arms, exits, session, studies
 from harness.client import WorkerError
 from harness.descending import Key, one, steps
 from harness.descent import Trace
@@ -22,7 +22,7 @@ from harness.sheets import show
 from harness.store import RunFolder
 from harness.tables import DescentRow
 from problems import Array, Problem
-from vocabulary import Status
+from vocabulary import BROKEN, Status
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def descend(options: argparse.Namespace) -> int:
         pool.close()
         folder.close()
     print(f"tables: {folder.path}")
-    return session.INTERRUPTED if interrupted else session.FAILED if statuses & session.BROKEN else session.OK
+    return exits.INTERRUPTED if interrupted else exits.FAILED if statuses & BROKEN else exits.OK
 
 
 def _work(options: argparse.Namespace) -> _Work:

@@ -32,7 +32,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness import output, session, summary, tables
+from harness import exits, output, session, summary, tables
 from harness.provenance import MACHINE, differences, printable
 from harness.statistics import ENOUGH_ROUNDS, order_statistic_interval
 from harness.store import locate
@@ -190,7 +190,7 @@ def diff(options: argparse.Namespace) -> int:
         out = session.console()
         show(found, out)
         out.print(sentence(a, b, found))
-    return session.WRONG if any(change.kind in REGRESSIONS for change in found) else session.OK
+    return exits.WRONG if any(change.kind in REGRESSIONS for change in found) else exits.OK
 
 
 def show(found: Sequence[Change], out: Console) -> None:

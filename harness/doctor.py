@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 import backends
-from harness import environment, measure, output, session, summary
+from harness import environment, exits, measure, output, session, summary
 from harness.client import WorkerClient, WorkerError
 from harness.environment import THREADS_TOLERANCE
 from harness.measure import CONTENDED
@@ -59,7 +59,7 @@ def doctor(options: argparse.Namespace) -> int:
         output.write([asdict(finding) for finding in found], options)
     else:
         _show(found)
-    return session.FAILED if any(f.area == "backend" and "cannot be opened" in f.found for f in found) else session.OK
+    return exits.FAILED if any(f.area == "backend" and "cannot be opened" in f.found for f in found) else exits.OK
 
 
 def machine() -> Iterator[Finding]:

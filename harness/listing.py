@@ -9,7 +9,7 @@ from rich.table import Table
 
 import backends
 import problems
-from harness import environment, session, summary
+from harness import environment, exits, session, summary
 from problems import SCALAR, VECTOR, Problem
 from vocabulary import SUITES, Operator
 
@@ -41,7 +41,7 @@ def listing(options: argparse.Namespace) -> int:
         out.print(line, style="dim", markup=False)
     out.print()
     out.print(_backends())
-    return session.OK
+    return exits.OK
 
 
 def _home(problem: Problem) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness import session, summary
+from harness import exits, session, summary
 from harness.plan import DEFAULT_BACKENDS, PlanError, chosen, plan
 from harness.progress import Progress
 from harness.recommendation import (
@@ -45,10 +45,10 @@ def recommend(options: argparse.Namespace) -> int:
     except (PlanError, ProblemError, TableError, RecommendError) as error:
         return session.usage(str(error))
     except KeyboardInterrupt:
-        return session.INTERRUPTED
+        return exits.INTERRUPTED
     show(found, session.console())
     print(f"tables: {folder}")
-    return session.OK
+    return exits.OK
 
 
 def _measured(options: argparse.Namespace) -> Any:

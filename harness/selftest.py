@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from harness import controls, session, summary
+from harness import controls, exits, session, summary
 from harness.controls import RIGHT, LadderTrial, Trial
 from harness.plan import PlanError, chosen
 
@@ -41,7 +41,7 @@ def selftest(options: argparse.Namespace) -> int:
         f"\n{rejected} of {tried} wrong results were rejected, {sum(t.rejected for t in rights)} of {len(rights)} "
         f"right ones; the error bar covered the true error in {covered} of {len(ladder)} estimates."
     )
-    return session.WRONG if missed or covered < len(ladder) else session.OK
+    return exits.WRONG if missed or covered < len(ladder) else exits.OK
 
 
 def _failed(t: Trial) -> bool:

@@ -17,6 +17,7 @@ from rich.console import Console
 from harness import output, summary
 from harness.arguments import parser
 from harness.client import writable
+from harness.exits import FAILED, INTERRUPTED, OK, USAGE, WRONG
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, chosen, plan
 from harness.progress import Progress
 from harness.provenance import recorded_now
@@ -25,10 +26,7 @@ from harness.runner import Runner
 from harness.settings import Isolate, Settings
 from harness.store import RunFolder, locate
 from harness.tables import CellRow, TableError
-from vocabulary import BROKEN as BROKEN
-from vocabulary import Status
-
-OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+from vocabulary import BROKEN, Status
 
 #: Tables and words fit a terminal of this width.
 _WIDTH = 80

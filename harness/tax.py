@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 import backends
-from harness import session, summary
+from harness import exits, session, summary
 from harness.client import WorkerClient, WorkerError
 from harness.contest import TASKS
 from harness.plan import DEFAULT_BACKENDS
@@ -80,8 +80,8 @@ def tax(options: argparse.Namespace) -> int:
     within = verdicts.count("ok")
     out.print(f"\n{within} of {len(found)} within {MOST_SHARE:.0%} or {MOST_S * 1e6:.0f} us of the gradient by hand.")
     if broken:
-        return session.FAILED
-    return session.OK if set(verdicts) <= {"ok", "unclear"} else session.WRONG
+        return exits.FAILED
+    return exits.OK if set(verdicts) <= {"ok", "unclear"} else exits.WRONG
 
 
 def judged(backend: str, task: str, interface: Sequence[float], by_hand: Sequence[float], difference: float) -> Tax:

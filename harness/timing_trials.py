@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness import session, summary
+from harness import exits, session, summary
 from harness.client import WorkerClient
 from harness.pace import Pace, go_around
 from harness.statistics import ratio_verdict
@@ -56,7 +56,7 @@ def selftest(options: argparse.Namespace) -> int:
         bound = f"{limit} {BOUNDS[c.identical, c.pooled]:.0%}"
         table.add_row(work, str(LAUNCHES if c.pooled else 1), str(c.claims), str(c.trials), bound)
     session.console().print(table)
-    return session.OK if all(c.kept for c in found) else session.WRONG
+    return exits.OK if all(c.kept for c in found) else exits.WRONG
 
 
 def counts(trials: int, launch: Callable[[Sequence[int], random.Random], Series], order: random.Random) -> list[Count]:

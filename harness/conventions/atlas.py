@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from harness import output, session
+from harness import exits, output, session
 from harness.client import WorkerError
 from harness.conventions import show
 from harness.conventions.judgement import Class, expected_value, judge
@@ -89,7 +89,7 @@ def conventions(options: argparse.Namespace) -> int:
             output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
         else:
             _print(rows, folder.path, out)
-    return session.INTERRUPTED if interrupted else session.FAILED if _broke(rows) else session.OK
+    return exits.INTERRUPTED if interrupted else exits.FAILED if _broke(rows) else exits.OK
 
 
 def _work(options: argparse.Namespace) -> _Work:

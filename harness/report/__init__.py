@@ -15,7 +15,7 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 
-from harness import session
+from harness import exits, session
 from harness.provenance import printable
 from harness.store import locate
 from harness.tables import TableError
@@ -40,7 +40,7 @@ def report(options: argparse.Namespace) -> int:
     print(path)
     if options.open and not webbrowser.open(path.resolve().as_uri()):
         print(f"autodiff-compare: found no browser to open {path} with", file=sys.stderr)
-    return session.OK
+    return exits.OK
 
 
 def write(folders: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
