@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import pathlib
-from collections.abc import Hashable, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.ratios import Group, in_words, ratios
-from harness.tables import CellRow, SampleRow, read_all, rows_from
+from harness.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> what it means for a reader.
@@ -25,32 +26,61 @@ FLAGS = {
     "threads": "threads: more were busy than --threads says",
     "cut": "cut: fewer rounds than asked for, the --budget was spent",
 }
-#: So many backends stand side by side in 80 columns.
-_ABREAST = 5
+#: Columns of a terminal, and of them those that a name may take before it is broken after an underscore.
+_WIDTH, _NAME = 80, 34
+#: Columns that the questions to a tape take with what is expected, and that an answer takes at least.
+_ASKED, _ANSWER = 36, 11
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def show(folder: pathlib.Path, console: Console) -> None:
     """Print the tables of a run, at most 80 columns wide, and one sentence that says what was found."""
     tables = read_all(folder)
+    for table in _shown(tables):
+        console.print(table)
+        console.print()
+    if len(tables["conventions"]):
+        from harness.conventions.show import overview
+
+        overview(rows_from(tables["conventions"], ConventionRow), console)
+    if len(tables["cells"]) or not len(tables["conventions"]):
+        console.print(found(tables))
+
+
+def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
+    """Times, failures, descents, questions, and what to read with care: those that the run has."""
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
-        for part in _side_by_side(cells[cells["dtype"] == dtype]):
-            console.print(_overview(part, tables["checks"], timings, str(dtype)))
+        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype))
     by_hand = ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
     if by_hand:
-        console.print(_by_hand(by_hand))
-    failures = cells[~cells["status"].isin(["ok"])]
+        yield from _by_hand(by_hand)
+    failures = cells[cells["status"] != "ok"]
     if len(failures):
-        console.print(_failures(failures))
+        yield _failures(failures)
     if len(tables["descents"]):
-        console.print(_descents(tables["descents"]))
+        yield from _descents(tables["descents"])
     if len(tables["questions"]):
-        console.print(_questions(tables["questions"]))
+        yield from _questions(tables["questions"])
     if cells["flags"].any():
-        console.print(_care(cells))
-    console.print()
-    console.print(sentence(cells, tables["checks"], timings))
+        yield _care(cells)
+
+
+def found(tables: Mapping[str, pd.DataFrame]) -> str:
+    """What a run found, in words, whatever it was a run of."""
+    descents, answers = tables["descents"], tables["conventions"]
+    if len(tables["cells"]):
+        return sentence(tables["cells"], tables["checks"], tables["timings"])
+    parts = []
+    if len(descents):
+        ended = descents[descents["status"] == "ok"]
+        parts += [
+            f"{len(ended)} of {len(descents)} descents ran",
+            f"{int(ended['converged'].sum())} reached their goal",
+        ]
+    if len(answers):
+        parts += [f"{answers['case'].nunique()} cases of the atlas, {len(answers)} answers"]
+    return ("; ".join(parts) or "a run of nothing") + "."
 
 
 def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -> str:
@@ -98,36 +128,85 @@ def seconds(value: float) -> str:
     return f"{value / scale:.3g} {unit}"
 
 
-def _side_by_side(cells: pd.DataFrame) -> list[pd.DataFrame]:
-    """The cells of as many backends as stand side by side in 80 columns, those of one framework together."""
-    specs = _specs(cells)
-    names = list(dict.fromkeys(specs))
-    if len(names) <= _ABREAST:
-        return [cells]
-    parts = math.ceil(len(names) / _ABREAST)
-    each = math.ceil(len(names) / parts)
-    chosen = [set(names[k : k + each]) for k in range(0, len(names), each)]
-    return [cells[[spec in group for spec in specs]] for group in chosen]
+def _beside(
+    title: str,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[Text | str]],
+    *,
+    second: Mapping[str, Sequence[str]] | None = None,
+    last: Callable[[Sequence[str]], Mapping[str, Sequence[str]]] | None = None,
+) -> Iterator[Table]:
+    """Problems by backends: as few tables as fit into 80 columns without a name or a number being broken.
+
+    ``second`` stands beside the names in every table; ``last`` makes what stands at the right of some backends.
+    """
+    shown = [_broken(name) for name in names]
+    around = {**(second or {}), **(last([]) if last else {})}
+    taken = _wide("problem", shown) + sum(_wide(name, cells) for name, cells in around.items())
+    for group in _abreast(
+        {spec: _wide(spec.replace(":", "\n:"), cells) for spec, cells in columns.items()}, _WIDTH - taken
+    ):
+        right = {**(second or {}), **{spec: columns[spec] for spec in group}, **(last(group) if last else {})}
+        table = plain_table(title)
+        table.add_column("problem", no_wrap=True)
+        for name in right:
+            table.add_column(name.replace(":", "\n:"), justify="right", no_wrap=True)
+        for k, name in enumerate(shown):
+            table.add_row(name, *(cells[k] for cells in right.values()))
+        yield table
 
 
-def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Table:
+def _wide(head: str, cells: Sequence[Text | str]) -> int:
+    """Columns that one of these takes, with the gap to the next."""
+    lines = [line for text in (head, *map(str, cells)) for line in text.split("\n")]
+    return max(map(len, lines)) + 1
+
+
+def _abreast(widths: Mapping[str, int], room: int) -> list[list[str]]:
+    """The names in as few groups as fit into the room, about as many in each."""
+    names = list(widths)
+    for parts in range(1, len(names) + 1):
+        each = math.ceil(len(names) / parts)
+        groups = [names[k : k + each] for k in range(0, len(names), each)]
+        if all(sum(widths[name] for name in group) <= room for group in groups):
+            return groups
+    return [[name] for name in names]
+
+
+def _broken(name: str) -> str:
+    """A name that is longer than its column, in lines that end with an underscore or at a space."""
+    lines = [""]
+    for part in re.findall(r"[^_ ]*[_ ]*", name):
+        if len(lines[-1]) + len(part.rstrip()) > _NAME and lines[-1]:
+            lines.append("  ")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[Table]:
     """Problem by backend: steady time of a gradient or Jacobian; ``~`` where not proved slower than the fastest."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     errors = checks.groupby("cell_id")["norm_rel_error"].max()
-    specs = list(dict.fromkeys(_specs(cells)))
-    table = plain_table(f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower")
-    table.add_column("problem", overflow="fold")
-    for spec in specs:
-        table.add_column(spec.replace(":", "\n:"), justify="right", overflow="fold")
-    table.add_column("error", justify="right", no_wrap=True)
+    cells = cells.assign(spec=_specs(cells))
+    names, by_spec = [], []
+    columns: dict[str, list[Text | str]] = {str(spec): [] for spec in cells["spec"].unique()}
     for (problem, size), group in cells.groupby(["problem", "size"], sort=False):
         operator = _leading(list(group["operator"].unique()))
         rows = group[group["operator"] == operator]
-        shown = dict(zip(_specs(rows), (_cell(row, steady) for row in rows.itertuples()), strict=True))
-        worst = errors.reindex(rows["cell_id"]).max()
-        name = str(problem) + (" J" if operator == "jacobian" else "") + ("" if size == "small" else f" ({size})")
-        table.add_row(name, *(shown.get(s, Text("")) for s in specs), f"{worst:.0e}")
-    return table
+        shown = dict(zip(rows["spec"], (_cell(row, steady) for row in rows.itertuples()), strict=True))
+        for spec, column in columns.items():
+            column.append(shown.get(spec, Text("")))
+        by_spec.append(dict(zip(rows["spec"], errors.reindex(rows["cell_id"]), strict=True)))
+        names.append(
+            str(problem) + (" J" if operator == "jacobian" else "") + ("" if size == "small" else f" ({size})")
+        )
+
+    def worst(specs: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        found = [pd.Series([row[s] for s in specs or row if s in row], dtype="float64").max() for row in by_spec]
+        return {"error": [f"{error:.0e}" for error in found]}
+
+    title = f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower"
+    return _beside(title, names, columns, last=worst)
 
 
 def _leading(operators: Sequence[str]) -> str:
@@ -148,18 +227,15 @@ def _specs(cells: pd.DataFrame) -> list[str]:
     return [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
 
 
-def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Table:
+def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Iterator[Table]:
     """Each group, with the time of each backend over that of the closed form."""
-    specs = list(dict.fromkeys(spec for row in found.values() for spec in row))
-    table = plain_table("Time over what is written by hand in NumPy (manual = 1)")
-    table.add_column("problem", overflow="fold")
-    for spec in specs:
-        table.add_column(spec.replace(":", "\n:"), justify="right", overflow="fold")
-    for (problem, size, dtype, operator), row in found.items():
+    names = []
+    for problem, size, dtype, operator in found:
         marks = [m for m, usual in ((operator, "gradient"), (size, "small"), (dtype, "float64")) if m != usual]
-        words = problem + (f" ({', '.join(marks)})" if marks else "")
-        table.add_row(words, *(in_words(row[spec]) if spec in row else "" for spec in specs))
-    return table
+        names.append(problem + (f" ({', '.join(marks)})" if marks else ""))
+    specs = dict.fromkeys(spec for row in found.values() for spec in row)
+    columns = {spec: [in_words(row[spec]) if spec in row else "" for row in found.values()] for spec in specs}
+    return _beside("Time over what is written by hand in NumPy (manual = 1)", names, columns)
 
 
 def _failures(failures: pd.DataFrame) -> Table:
@@ -176,27 +252,37 @@ def _failures(failures: pd.DataFrame) -> Table:
     return table
 
 
-def _descents(descents: pd.DataFrame) -> Table:
-    """Updates until the stop rule, and how long they took."""
-    table = plain_table("Descents: updates and their time (+ not at its goal yet: descend goes on)")
-    table.add_column("problem", overflow="fold")
-    parts = descents["cell_id"].str.rsplit("/", n=4, expand=True)
-    specs = list(dict.fromkeys(parts[4]))
-    for spec in specs:
-        table.add_column(spec, justify="right", overflow="fold")
-    for (problem, dtype), group in descents.groupby([parts[0], parts[2]], sort=False):
-        rows = {str(row["cell_id"]).rpartition("/")[2]: row for row in group.to_dict("records")}
-        words = str(problem) + ("" if dtype == "float64" else f" {dtype}")
-        table.add_row(words, *(_descended(rows.get(spec)) for spec in specs))
-    return table
+def _descents(descents: pd.DataFrame) -> Iterator[Table]:
+    """Updates until the stop rule, over all backends, and how long they took on each."""
+    parts = descents["cell_id"].str.split("/", n=4, expand=True)
+    frame = pd.concat([descents, parts.set_axis(["problem", "descent", "dtype", "_", "spec"], axis=1)], axis=1)
+    specs = list(dict.fromkeys(frame["spec"]))
+    names, updates = [], []
+    columns: dict[str, list[Text | str]] = {spec: [] for spec in specs}
+    ways, starts = (dict(frame.groupby("problem")[name].nunique()) for name in ("descent", "start"))
+    for (problem, descent, dtype, start), group in frame.groupby(["problem", "descent", "dtype", "start"], sort=False):
+        marks = ((descent, ways[problem] > 1), (f"start {start}", starts[problem] > 1), (dtype, dtype != "float64"))
+        names.append(" ".join([str(problem), *(str(mark) for mark, needed in marks if needed)]))
+        updates.append(_updates(group))
+        rows = {row["spec"]: row for row in group.to_dict("records")}
+        for spec, column in columns.items():
+            column.append(_descended(rows.get(spec)))
+    title = "Descents: updates and their time (+ not at its goal yet: descend goes on)"
+    return _beside(title, names, columns, second={"updates": updates})
+
+
+def _updates(group: pd.DataFrame) -> str:
+    """How many, of the backends that ran it: one number where they agree."""
+    ran = group[group["status"] == "ok"]
+    counts = sorted(set(ran["iterations"].dropna()))
+    goal = "" if ran["converged"].all() else "+"
+    return "-".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])) + goal if counts else "-"
 
 
 def _descended(row: dict[Hashable, Any] | None) -> str:
     if row is None:
         return ""
-    if row["status"] != "ok":
-        return str(row["status"]).replace("_", " ")
-    return f"{row['iterations']}{'' if row['converged'] else '+'} {seconds(float(row['seconds']))}"
+    return seconds(float(row["seconds"])) if row["status"] == "ok" else str(row["status"]).replace("_", " ")
 
 
 def _care(cells: pd.DataFrame) -> Table:
@@ -212,16 +298,17 @@ def _care(cells: pd.DataFrame) -> Table:
     return table
 
 
-def _questions(questions: pd.DataFrame) -> Table:
+def _questions(questions: pd.DataFrame) -> Iterator[Table]:
     """Asked, expected, and each backend's answer: ``=``, or what it does instead."""
     specs = list(dict.fromkeys(questions["backend"]))
-    table = plain_table("Questions to a tape (= as expected)")
-    table.add_column("question", no_wrap=True)
-    table.add_column("expected", overflow="fold", max_width=13)
-    for spec in specs:
-        table.add_column(spec, overflow="fold")
-    for name, group in questions.groupby("question", sort=False):
-        rows = group.to_dict("records")
-        answers = {row["backend"]: "=" if row["equal"] else row["convention"] or row["obtained"] for row in rows}
-        table.add_row(str(name), str(rows[0]["expected"]), *(str(answers.get(spec, "")) for spec in specs))
-    return table
+    for group in _abreast(dict.fromkeys(specs, _ANSWER), _WIDTH - _ASKED):
+        table = plain_table("Questions to a tape (= as expected)")
+        table.add_column("question", no_wrap=True)
+        table.add_column("expected", overflow="fold", max_width=13)
+        for spec in group:
+            table.add_column(spec.replace(":", "\n:"), overflow="fold")
+        for name, asked in questions.groupby("question", sort=False):
+            rows = asked.to_dict("records")
+            answers = {row["backend"]: "=" if row["equal"] else row["convention"] or row["obtained"] for row in rows}
+            table.add_row(str(name), str(rows[0]["expected"]), *(str(answers.get(spec, "")) for spec in group))
+        yield table

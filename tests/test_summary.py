@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import pathlib
+from dataclasses import asdict
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from harness import summary
+from harness.rows import DescentRow
+from tests.blank import blank
 from tests.test_recommend import run
 
 VARIANTS = (
@@ -23,13 +27,63 @@ def shown(folder: pathlib.Path) -> list[str]:
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 6, 10, 11])
-def test_every_backend_is_shown_in_80_columns(count: int, tmp_path: pathlib.Path) -> None:
-    run(tmp_path, *({"spec": spec, "once": 1e-3, "steady": (k + 2) * 1e-5} for k, spec in enumerate(VARIANTS[:count])))
+#: The longest name of a problem of ours, and one that no table could hold beside a backend.
+LONG = "eigenvalue_targeting_distinct"
+ENDLESS = "_".join(["somebody", "named", "this", "function", "with", "the", "greatest", "care"])
+
+
+# Beside a name of 29 letters and the error, 44 columns are left: five backends take that.
+@pytest.mark.parametrize(
+    ("count", "problem", "parts"),
+    [(1, "p", 1), (5, "p", 1), (6, "p", 1), (10, "p", 2), (11, "p", 2), (5, LONG, 1), (6, LONG, 2), (11, LONG, 3)],
+)
+def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: int, tmp_path: pathlib.Path) -> None:
+    given = ({"spec": spec, "once": 1e-3, "steady": (k + 2) * 1e-5} for k, spec in enumerate(VARIANTS[:count]))
+    run(tmp_path, *({"problem": problem, **cell} for cell in given))
     lines = shown(tmp_path)
     assert max(map(len, lines)) <= 80
     heads = [k for k, line in enumerate(lines) if line.startswith("One gradient")]
-    assert len(heads) == -(-count // 5), "as few tables as will do"
-    rows = [line.split() for line in lines if line.startswith("p ")]
+    assert len(heads) == parts, "as few tables as will do"
+    rows = [line.split() for line in lines if line.startswith(f"{problem} ")]
     assert [f"{20 + 10 * k}" for k in range(count)] == [word for row in rows for word in row if word.isdigit()]
     assert sum(word == "us*" for row in rows for word in row) == 1, "one is the fastest of all"
+
+
+def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Path) -> None:
+    run(tmp_path, {"problem": ENDLESS, "spec": "numpy", "once": 1e-3, "steady": 1e-5})
+    lines = shown(tmp_path)
+    start = next(k for k, line in enumerate(lines) if line.startswith("somebody"))
+    assert lines[start].split()[0] == "somebody_named_this_function_with_"
+    assert lines[start + 1].strip() == "the_greatest_care"
+
+
+def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
+    """What is shown of descents: problem and descent, start, backend, status, updates, whether at the goal."""
+    rows = [
+        blank(DescentRow, cell_id=f"{way}/float64/step/{spec}", start=start, status=status, iterations=n,
+              converged=goal, seconds=0.5)
+        for way, start, spec, status, n, goal in ends
+    ]  # fmt: skip
+    tables_ = [*summary._descents(pd.DataFrame([asdict(row) for row in rows]))]
+    console = Console(file=io.StringIO(), width=80, record=True)
+    for table in tables_:
+        console.print(table)
+    return [" ".join(line.split()) for line in console.export_text().splitlines()]
+
+
+def test_every_descent_and_start_has_a_row_and_updates_are_said_once() -> None:
+    lines = descended(
+        (f"{LONG}/a", 0, "numpy", "ok", 7, True), (f"{LONG}/a", 0, "jax", "ok", 7, True),
+        (f"{LONG}/a", 1, "numpy", "ok", 5, True), (f"{LONG}/a", 1, "jax", "ok", 6, False),
+        ("p/b", 0, "numpy", "timeout", 0, False), ("p/b", 0, "jax", "ok", 9, False),
+        ("p/c", 0, "jax", "crash", 0, False),
+    )  # fmt: skip
+    assert lines[1:] == [
+        "problem updates numpy jax",
+        f"{LONG} 7 500 ms 500 ms",
+        "start 0",
+        f"{LONG} 5-6+ 500 ms 500 ms",
+        "start 1",
+        "p b 9+ timeout 500 ms",
+        "p c - crash",
+    ]
