@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from markupsafe import Markup, escape
 from harness.report import style
 from harness.report.grids import Data, Grid
 from harness.report.style import Picture
+from harness.tables import LARGEST_TABLE, TableError, read_bytes
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
@@ -60,12 +62,18 @@ class Page:
 
 
 def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
-    """Draw the figures into ``folder/figures`` and write ``folder/report.html``; returns its path."""
-    figures = folder / "figures"
+    """Draw the figures into ``folder/figures`` and write ``folder/report.html``; returns its path.
+
+    Figures of an earlier page there that this one does not have are removed; other files are left alone.
+    """
+    figures, path = folder / "figures", folder / "report.html"
     figures.mkdir(exist_ok=True)
+    earlier = _figures(path)
+    names: set[str] = set()
 
     def drawn(picture: Picture) -> tuple[Markup, float]:
         drawing = style.save(picture, figures)
+        names.update(f"{picture.name}.{ending}" for ending in ("svg", "png"))
         # Texts of the tables in it were escaped by matplotlib's XML writer.
         return Markup(drawing.svg), drawing.width
 
@@ -86,9 +94,19 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
     template = environment.get_template("report.html.j2")
     with style.drawing():
         html = template.render(page=page, css=Markup(_text("report.css")), script=Markup(_text("report.js")))
-    path = folder / "report.html"
     path.write_text(html, encoding="utf-8", newline="\n")
+    for name in earlier - names:
+        (figures / name).unlink(missing_ok=True)
     return path
+
+
+def _figures(path: pathlib.Path) -> set[str]:
+    """The files that a page, if there is one, says are its figures."""
+    try:
+        text = read_bytes(path, LARGEST_TABLE).decode("utf-8", "replace")
+    except TableError:
+        return set()
+    return set(re.findall(r'<a href="figures/([a-z0-9_-]+\.(?:svg|png))">', text))
 
 
 def _breakable(text: str) -> Markup:
