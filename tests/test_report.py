@@ -34,7 +34,7 @@ from harness.report import (
     wording,
 )
 from harness.report.costs import Line
-from harness.report.grids import Grid
+from harness.report.grids import Grid, packed
 from harness.report.record import Record
 from harness.rows import CellRow, SampleRow
 from harness.timings import timings
@@ -118,7 +118,7 @@ def test_the_page_needs_no_other_file(page: Page) -> None:
         assert "src" not in attributes
         for name in ("href", "xlink:href"):
             target = attributes.get(name)
-            assert target is None or re.match(r"#|figures/[a-z0-9_-]+\.(svg|png)$", target), target
+            assert target is None or re.match(r"#|figures/[a-z0-9_-]+\.(svg|png)$|[a-z]+\.csv$", target), target
     style_sheet = (ROOT / "harness/report/templates/report.css").read_text()
     assert "url(" not in style_sheet
     assert "@import" not in style_sheet
@@ -137,10 +137,9 @@ def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
 def test_every_figure_says_in_a_sentence_what_it_shows(page: Page, folder: pathlib.Path) -> None:
     drawings = [a for a in page.all("div") if str(a.get("class")).startswith("drawing")]
     assert len(drawings) == len(page.all("figure")) == len(page.all("figcaption")) > 15
-    for attributes in drawings:
-        assert attributes["role"] == "img"
-        title, _, sentence = str(attributes["aria-label"]).partition(". ")
-        assert title
+    assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    for sentence in re.findall(r"<figcaption>(.*?) <span", whole):
         assert sentence.endswith((".", "axis"))
         assert re.search(r"\d|tape", sentence), f"nothing of the data in {sentence!r}"
     assert (
@@ -184,6 +183,29 @@ def test_bytes_do_not_change(folder: pathlib.Path, tmp_path: pathlib.Path) -> No
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{again / 'report.html'}\n"
     assert contents_of(again) == contents_of(folder)
+
+
+def test_bytes_of_two_runs_do_not_change(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    runs = [both.parent.parent / name for name in ("a-run", "b-run")]
+    again = report.write(runs, tmp_path)
+    assert contents_of(again.parent) == contents_of(both.parent)
+
+
+def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path: pathlib.Path) -> None:
+    made_run = made(tmp_path, studied=False)
+    report.write([made_run], tmp_path)
+    before = {path.name for path in (made_run / "figures").iterdir()}
+    (made_run / "figures" / "mine.svg").write_text("<svg/>")
+    (made_run / "figures" / "rounds.svg.bak").write_text("kept")
+    for table in ("samples", "timings"):
+        path = made_run / f"{table}.csv"
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    report.write([made_run], tmp_path)
+    after = {path.name for path in (made_run / "figures").iterdir()}
+    assert {"rounds.svg", "rounds.png", "profile-float64.svg"} <= before - after, "untimed: nothing to draw"
+    assert after - before == {"mine.svg", "rounds.svg.bak"}
+    page = (made_run / "report.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'"figures/(.*?)"', page)) == after & before
 
 
 # ---- what it says
@@ -269,9 +291,42 @@ def test_the_full_tables_hold_every_row(read: Record, folder: pathlib.Path) -> N
     found = re.findall(
         r'<section class="data" id="d-(.*?)">.*?<script type="application/json">(.*?)</script>', whole, re.S
     )
-    rows = {name: len(json.loads(text)["rows"]) for name, text in found}
-    names = {name for name in read.tables if name not in {"runs", "samples", "steps"}}
+    rows = {name: json.loads(text)["count"] for name, text in found}
+    names = {name for name in read.tables if name != "runs"}
     assert rows == {name: len(read.tables[name]) for name in names} | {"rounds": 24 * 8, "atlas": 2}
+    files = {name for name, _ in found if f'<a href="{name}.csv">{name}.csv</a>' in whole}
+    assert files == names
+    assert all((folder / f"{name}.csv").exists() for name in files)
+
+
+def test_a_table_that_is_too_long_says_so(read: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "_MOST_ROWS", 10)
+    found = {table.name: table for table in contents.full(read)}
+    assert {len(table.rows) for table in found.values()} == {2, 3, 4, 10}
+    assert found["rounds"].note.endswith("The first 10 of 192 rows, to keep the page small.")
+    assert found["samples"].title == f"samples ({len(read.tables['samples'])} rows)"
+
+
+@pytest.mark.parametrize(
+    ("values", "runs"),
+    [
+        ([], True),
+        (["a"], False),
+        (["a"] * 50 + ["b"] * 50, True),
+        ([None] * 30 + [1.5] * 30, True),
+        ([1] * 20 + [1.0] * 20 + [True] * 20, True),
+        ([0.0] * 20 + [-0.0] * 20, True),
+        (list(range(40)), False),
+    ],
+    ids=["empty", "one", "runs", "missing", "equal but not alike", "zeros", "no runs"],
+)
+def test_a_packed_column_is_the_column(values: list[Any], runs: bool) -> None:
+    found = packed(values)
+    assert isinstance(found, dict) == runs
+    if isinstance(found, dict):
+        pairs = zip(found["runs"][::2], found["runs"][1::2], strict=True)
+        found = [found["words"][k] for k, n in pairs for _ in range(n)]
+    assert [*map(repr, found)] == [*map(repr, values)]
 
 
 # ---- the mathematics of the figures
@@ -440,7 +495,7 @@ def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
     runs = [row(record.Run, schema_version=1, versions="{}")]
     made_run = written(tmp_path / "r", {"runs": runs})
     text = report.write([made_run], tmp_path).read_text(encoding="utf-8")
-    assert "A run of nothing, without cells." in text
+    assert "A run of nothing." in text
     assert "Nothing failed" not in text
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from harness import summary
 from harness.report import (
     conventions,
     costs,
@@ -25,13 +26,12 @@ from harness.report.grids import Data, Grid, words
 from harness.report.page import Page, Section
 from harness.report.record import Record
 from harness.report.style import Looks, Picture
-from harness.summary import sentence
 from harness.tables import Run, column_types
 
-#: More rows than this are left in their file.
-_MOST_ROWS = 20_000
-#: Raw rows whose medians and endings stand in other tables.
-_RAW = {"samples": "every raw timing", "steps": "every step of the descents"}
+#: More rows than this are left in their file: they would make the page slow to open.
+_MOST_ROWS = 50_000
+#: Tables of raw rows -> how many digits of their numbers are kept, and the columns that are left in the file.
+_RAW: Mapping[str, tuple[int, tuple[str, ...]]] = {"samples": (6, ()), "steps": (6, ("extra",))}
 #: Columns of `Record.cells` that come first in the full table of cells.
 _CELL_COLUMNS = (
     "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s", "ci_high_s",
@@ -64,11 +64,8 @@ def page(record: Record) -> Page:
 
 def found(record: Record) -> str:
     """What was found, in a sentence."""
-    if len(record.cells):
-        return sentence(record.cells, record.tables["checks"], record.tables["timings"])
-    counts = ((len(record.tables[t]), noun) for t, noun in (("descents", "descent"), ("conventions", "answer")))
-    told = wording.listed(wording.plural(n, noun) for n, noun in counts if n)
-    return f"A run of {told or 'nothing'}, without cells."
+    words = summary.found({**record.tables, "cells": record.cells})
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _kept(section: Section) -> Section:
@@ -144,18 +141,29 @@ def _fact(record: Record, name: str) -> str:
 # ---- full tables
 
 
-def full(record: Record) -> Iterator[Data | str]:
-    """Every table of the run; those of raw rows as their rounds, or as a count and the name of their file."""
-    yield data("cells", cell_table(record), "One row a cell, with its timing and its largest error.")
+def full(record: Record) -> Iterator[Data]:
+    """Every table of the run; of those of raw rows what a reader looks for."""
+    yield data("cells", cell_table(record), "One row a cell, with its timing and its largest error.", "cells.csv")
     for name, frame in record.tables.items():
         if len(frame) and name not in {"runs", "cells", *_RAW}:
-            yield data(name, frame)
-    rounds_ = record.rounds
-    if len(rounds_):
-        yield data("rounds", rounds_, "The median of each steady round, made from samples.csv.")
-    for name, meaning in _RAW.items():
-        if len(record.tables[name]):
-            yield f"{name}.csv has {meaning}: {wording.plural(len(record.tables[name]), 'row')}, left in the file."
+            yield data(name, frame, file=f"{name}.csv")
+    if len(record.rounds):
+        yield data("rounds", record.rounds, "The median of each steady round, made from samples.csv.")
+    for name, (digits, left) in _RAW.items():
+        frame = record.tables[name]
+        if len(frame):
+            yield data(name, _rounded(frame, digits).drop(columns=list(left)), _abridged(name, digits, left),
+                       f"{name}.csv")  # fmt: skip
+
+
+def _rounded(frame: pd.DataFrame, digits: int) -> pd.DataFrame:
+    changed = {c: frame[c].map(lambda v: float(f"{v:.{digits}g}")) for c in frame.columns[frame.dtypes == "float64"]}
+    return frame.assign(**changed)
+
+
+def _abridged(name: str, digits: int, left: Sequence[str]) -> str:
+    without = f" and the column {wording.listed(left)}" if left else ""
+    return f"Rounded to {digits} digits; {name}.csv has all of them{without}."
 
 
 def cell_table(record: Record) -> pd.DataFrame:
@@ -164,15 +172,15 @@ def cell_table(record: Record) -> pd.DataFrame:
     return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend"})
 
 
-def data(name: str, frame: pd.DataFrame, note: str = "") -> Data:
+def data(name: str, frame: pd.DataFrame, note: str = "", file: str = "") -> Data:
     """A frame as a full table of the page."""
     numeric = [kind.kind in "fi" for kind in frame.dtypes]
-    cut = len(frame) > _MOST_ROWS
-    if cut:
-        note = f"{note} The first {wording.count(_MOST_ROWS)} of {wording.count(len(frame))} rows.".strip()
+    if len(frame) > _MOST_ROWS:
+        cut = f"The first {wording.count(_MOST_ROWS)} of {wording.count(len(frame))} rows, to keep the page small."
+        note = f"{note} {cut}".strip()
     columns = [_values(frame[column].iloc[:_MOST_ROWS]) for column in frame.columns]
     return Data(name, f"{name} ({wording.plural(len(frame), 'row')})", list(frame.columns), numeric,
-                list(zip(*columns, strict=True)), note)  # fmt: skip
+                list(zip(*columns, strict=True)), note, file)  # fmt: skip
 
 
 def _values(column: pd.Series) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -78,7 +79,15 @@ class Grid:
 
 @dataclass(frozen=True)
 class Data:
-    """A full table, shown page by page by a script, sortable and filterable."""
+    """A full table, shown page by page by a script, sortable and filterable.
+
+    Parameters
+    ----------
+    rows
+        Texts, numbers, booleans and `None`.
+    file
+        The file beside the page that has these rows; none where empty.
+    """
 
     name: str
     title: str
@@ -86,11 +95,30 @@ class Data:
     numeric: Sequence[bool]
     rows: Sequence[Sequence[Any]] = field(repr=False)
     note: str = ""
+    file: str = ""
 
     @property
     def json(self) -> str:
-        """For a script element."""
-        return wording.inline_json({"columns": self.columns, "numeric": self.numeric, "rows": self.rows})
+        """For a script element, column by column."""
+        columns = [packed([row[k] for row in self.rows]) for k in range(len(self.columns))]
+        given = {"names": self.columns, "numeric": self.numeric, "count": len(self.rows), "columns": columns}
+        return wording.inline_json(given)
+
+
+def packed(values: Sequence[Any]) -> Any:
+    """A column as a list; as ``{words, runs}`` where it repeats itself.
+
+    ``runs`` alternates between positions in ``words`` and how often that one follows. Most columns of a run's tables
+    are names that repeat for thousands of rows; this makes the page a third smaller.
+    """
+    # 1, 1.0 and True are equal, and so are 0.0 and -0.0.
+    keys = [(type(value), repr(value)) for value in values]
+    place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    runs = [(place[key], sum(1 for _ in group)) for key, group in itertools.groupby(keys)]
+    if len(place) + 2 * len(runs) > len(values) / 2:
+        return list(values)
+    words = dict(zip(reversed(keys), reversed(values), strict=True))
+    return {"words": [words[key] for key in place], "runs": list(itertools.chain.from_iterable(runs))}
 
 
 def words(text: str, kind: str = "", **more: Any) -> Cell:

@@ -107,7 +107,7 @@ def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Gri
     rows = []
     for (problem, size, operator), group in cells.groupby(["problem", "size", "operator"], sort=False):
         by_spec = {str(row["spec"]): row for row in group.to_dict("records")}
-        found = (cell(by_spec[s], longest) if s in by_spec else Cell("", key=math.inf) for s in specs)
+        found = (cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs)
         rows.append((words(str(problem), small=(_where(group, size, operator),)), *found))
     columns = ("problem", *specs)
     return Grid(name, title, columns, tuple(rows), numeric=frozenset(range(1, len(columns))), note=_reading(cells))
@@ -252,7 +252,7 @@ def pairs(record: Record) -> list[Grid]:
 
 def _pair(rows: pd.DataFrame, a: str, b: str) -> Cell:
     if a == b:
-        return Cell("", key=-1.0, kind="dim")
+        return Cell("itself", key=-1.0, kind="dim")
     either = rows[rows["backend_a"].isin([a, b]) & rows["backend_b"].isin([a, b])]
     if either.empty:
         return Cell("-", key=math.inf, kind="dim", hint="never both there")

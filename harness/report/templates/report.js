@@ -13,7 +13,6 @@
   function setTheme(theme) {
     if (theme === "system") root.removeAttribute("data-theme"); else root.dataset.theme = theme;
     button.textContent = "Theme: " + (theme === "system" ? "as the system" : theme);
-    button.setAttribute("aria-pressed", String(theme !== "system"));
     button.dataset.theme = theme;
     try { localStorage.setItem("theme", theme); } catch (e) { /* a file may have no storage */ }
   }
@@ -25,9 +24,10 @@
 
   // ---- sorting
 
+  const collator = new Intl.Collator("en", { numeric: true });
   function compare(numeric) {
     return function (a, b) {
-      if (!numeric) return a.localeCompare(b, "en", { numeric: true });
+      if (!numeric) return collator.compare(a, b);
       const x = parseFloat(a), y = parseFloat(b);
       // What is no number comes last, upwards and downwards alike.
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
@@ -81,16 +81,31 @@
     return made;
   }
   function word(value) {
-    if (value === null) return "";
+    if (value === null || value === "") return "-";
     if (typeof value !== "number" || Number.isInteger(value)) return String(value);
     const size = Math.abs(value);
     if (size < 1e-3 || size >= 1e6) return value.toExponential(3).replace("e+", "e");
     return String(Number(value.toPrecision(4)));
   }
+  function unpacked(column) {
+    if (Array.isArray(column)) return column;
+    const values = [];
+    for (let k = 0; k < column.runs.length; k += 2) {
+      for (let n = column.runs[k + 1]; n > 0; n -= 1) values.push(column.words[column.runs[k]]);
+    }
+    return values;
+  }
+  function transposed(data) {
+    const columns = data.columns.map(unpacked);
+    return Array.from({ length: data.count }, function (_, k) {
+      return columns.map(function (column) { return column[k]; });
+    });
+  }
   document.querySelectorAll("section.data").forEach(function (section) {
     const data = JSON.parse(section.querySelector("script").textContent);
-    const title = section.querySelector("h3").textContent;
-    let rows = data.rows, shown = rows, page = 0;
+    const heading = section.querySelector("h3");
+    const title = heading.textContent;
+    let rows = transposed(data), shown = rows, page = 0;
     const tools = make("div", { class: "tools" });
     const filter = make("input", {
       type: "search", placeholder: "filter: words that a row must have", "aria-label": "Filter " + title });
@@ -98,10 +113,12 @@
     const next = make("button", { type: "button" }, "Next");
     const state = make("output", { "aria-live": "polite" });
     tools.append(filter, back, next, state);
-    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title });
+    const scroll = make("div", { class: "scroll", role: "group", tabindex: "0", "aria-label": title });
     const table = make("table", {});
+    table.createCaption().textContent = title;
+    table.caption.className = "unseen";
     const head = table.createTHead().insertRow();
-    data.columns.forEach(function (name, k) {
+    data.names.forEach(function (name, k) {
       head.append(make("th", data.numeric[k] ? { scope: "col", class: "num" } : { scope: "col" }, name));
     });
     const body = table.createTBody();
@@ -120,9 +137,10 @@
         row.forEach(function (value, k) {
           const shown = word(value);
           const kind = data.numeric[k] ? "num" : shown.length > 80 ? "long" : "short";
-          const td = make("td", { class: kind }, shown);
-          if (td.textContent !== String(value) && value !== null) td.title = String(value);
-          tr.append(td);
+          const cell = make(k ? "td" : "th", { class: value === null || value === "" ? kind + " none" : kind }, shown);
+          if (!k) cell.scope = "row";
+          if (shown !== String(value) && value !== null && value !== "") cell.title = String(value);
+          tr.append(cell);
         });
         return tr;
       }));
@@ -147,6 +165,17 @@
     });
     show();
   });
+
+  // ---- only what scrolls is a stop for the keyboard
+
+  function stops() {
+    document.querySelectorAll(".scroll").forEach(function (scroll) {
+      if (scroll.scrollWidth > scroll.clientWidth) scroll.tabIndex = 0; else scroll.removeAttribute("tabindex");
+    });
+  }
+  stops();
+  window.addEventListener("resize", stops);
+  document.addEventListener("toggle", stops, true);
 
   // ---- what is folded is printed too
 
