@@ -141,7 +141,11 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", action="append", default=[], help="small (default), medium, large, or of --data")
     _add_data(parser)
     parser.add_argument(
-        "--variants", choices=("all",), default="", help="also every variant of each backend, and the peers"
+        "--variants",
+        choices=("all", "modes"),
+        default="",
+        help="all: also every variant of each backend, and the peers; modes: also each backend with hvp and hessian in "
+        "every order of modes",
     )
     parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
     parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
@@ -258,8 +262,9 @@ def _add_descend(verbs: Any) -> None:
         "people want to see of this problem. The arms and the raw eigenvalue have a study without a descent.",
         epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch",
     )
-    descend.add_argument("problem", metavar="PROBLEM", help="name or path of a .py file")
+    descend.add_argument("problem", nargs="?", metavar="PROBLEM", help="name or path of a .py file")
     _add_common(descend)
+    descend.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
     descend.add_argument("--descent", metavar="NAME", help="which of the problem's descents (default: all)")
     descend.add_argument(
         "--seed", type=int, action="append", default=[], help="of a start; may be repeated (default: the descent's own)"
@@ -277,12 +282,14 @@ def _add_diff(verbs: Any) -> None:
         "diff",
         help="two runs: what got slower, faster, wrong or right; exit code 1 on a regression",
         description="What got slower, faster, wrong or right from run A to run B. A regression is a cell that got "
-        "slower or is no longer ok. Runs of other machines, versions, threads, seeds or dtypes are refused.",
+        "slower, is no longer ok, or was ok and is missing although B's command asks for it. Runs of other machines, "
+        "versions, threads, seeds or dtypes are refused.",
         epilog="example: autodiff-compare diff 20261120T231558-b6ea results/20261120T232001-04c1",
     )
     diff.add_argument("run_a", metavar="RUN_A", help="folder of the earlier run, or its id under --out")
     diff.add_argument("run_b", metavar="RUN_B", help="and of the later one")
     diff.add_argument("--force", action="store_true", help="compare them even where it means little; the reasons stand")
+    diff.add_argument("--allow-missing", action="store_true", help="a cell of A that B lacks is no regression")
     diff.add_argument(
         "--threshold", type=_percent, default=10.0, metavar="PERCENT",
         help="call nothing below this slower or faster (default 10, at least 2)",

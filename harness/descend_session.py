@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,15 +13,17 @@ from rich.console import Console
 
 import problems
 from harness import arms, exits, session, studies
+from harness.arguments import parser
 from harness.client import WorkerError
-from harness.descending import Key, one, steps
+from harness.descending import Key, kept, one, steps
 from harness.descent import Trace
 from harness.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
 from harness.pool import Pool
+from harness.resume import ResumeError, resumed
 from harness.settings import Settings
 from harness.sheets import show
 from harness.store import RunFolder
-from harness.tables import DescentRow
+from harness.tables import DescentRow, TableError
 from problems import Array, Problem
 from vocabulary import BROKEN, Status
 
@@ -40,10 +43,12 @@ class _Work:
 def descend(options: argparse.Namespace) -> int:
     """Descend, write ``descents.csv`` and ``steps.csv``, print the study; returns the exit code."""
     try:
+        if options.resume is not None:
+            options = resumed(options, parser().parse_args)
         work = _work(options)
-    except PlanError as error:
+        folder = session.open_folder(options, work.plan, work.settings)
+    except (PlanError, ResumeError, TableError) as error:
         return session.usage(str(error))
-    folder = session.open_folder(options, work.plan, work.settings)
     if isinstance(folder, int):
         return folder
     pool, out, interrupted = Pool(work.plan, work.settings, folder), session.console(), False
@@ -53,6 +58,8 @@ def descend(options: argparse.Namespace) -> int:
             statuses |= _study(work, problem, pool, folder, out)
     except KeyboardInterrupt:
         interrupted = True
+    except TableError as error:
+        return session.usage(str(error))
     finally:
         pool.close()
         folder.close()
@@ -62,6 +69,8 @@ def descend(options: argparse.Namespace) -> int:
 
 def _work(options: argparse.Namespace) -> _Work:
     """Names checked before anything starts."""
+    if options.problem is None:
+        raise PlanError(f"got no problem, expected one of: {', '.join(_known())}")
     specs, dtypes = options.backend or DEFAULT_BACKENDS, tuple(dict.fromkeys(options.dtype)) or ("float64",)
     planned = plan([options.problem], specs, dtypes=dtypes, sizes=_sizes(options.problem))
     able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
@@ -97,10 +106,8 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
     traces: list[Trace] = []
     statuses: set[str] = set()
     try:
-        for row, trace in _descents(work, problem, pool):
+        for row, trace in _descents(work, problem, pool, folder):
             statuses.add(row.status)
-            folder.add({"descents": [row], "steps": steps(row, trace)})
-            _tell(row)
             traces += [trace] if trace else []
     finally:
         # Shown after an interruption too: what has finished is worth reading.
@@ -111,15 +118,49 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
     return statuses
 
 
-def _descents(work: _Work, problem: Problem, pool: Pool) -> Iterator[tuple[DescentRow, Trace | None]]:
+def _descents(
+    work: _Work, problem: Problem, pool: Pool, folder: RunFolder
+) -> Iterator[tuple[DescentRow, Trace | None]]:
+    """What the folder has, and the rest made now and put there."""
+    known = _kept(problem, folder)
+    for key in _keys(work, problem):
+        piece = f"descents/{problem.name}/{key.piece}"
+        if folder.settled(done=piece) and key in known:
+            yield known[key]
+            continue
+        row, trace = one(
+            pool, problem.name, work.plan.sources[problem.name], key, work.settings.timeout_s, work.iterations
+        )
+        # What broke is made again: the cause may have been the moment.
+        folder.add({"descents": [row], "steps": steps(row, trace)}, done="" if row.status in BROKEN else piece)
+        _tell(row)
+        yield row, trace
+
+
+def _keys(work: _Work, problem: Problem) -> Iterator[Key]:
     """Backend by backend within one start, so that their times stand close together."""
     for name in [n for n in problem.descent if work.descent in (None, n)]:
         for dtype in work.dtypes:
             for start in work.seeds or problem.descent[name].starts:
                 for spec in work.plan.specs:
-                    key = Key(name, dtype, start, spec)
-                    source = work.plan.sources[problem.name]
-                    yield one(pool, problem.name, source, key, work.settings.timeout_s, work.iterations)
+                    yield Key(name, dtype, start, spec)
+
+
+def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Trace | None]]:
+    """The descents of the problem that are in the folder."""
+    rows, by_descent = folder.rows, defaultdict(list)
+    for step in rows["steps"]:
+        by_descent[step.cell_id, step.start].append(step)
+    found = {}
+    for row in rows["descents"]:
+        try:
+            name, descent, dtype, _, spec = row.cell_id.rsplit("/", 4)
+            if name == problem.name:
+                trace = kept(problem, row, by_descent[row.cell_id, row.start])
+                found[Key(descent, dtype, row.start, spec)] = row, trace
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise TableError(f"got a descent in {folder.path} that {problem.name} does not have: {error}") from error
+    return found
 
 
 def _tell(row: DescentRow) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from harness.cells import cast, rounded
 from harness.client import WorkerError
-from harness.descent import Trace, revived
+from harness.descent import Step, Trace, revived
 from harness.tables import DescentRow, StepRow
 from problems import Array, Problem
 from vocabulary import Operator, Status
@@ -36,6 +37,11 @@ class Key:
     dtype: str
     start: int
     spec: str
+
+    @property
+    def piece(self) -> str:
+        """Its name in the log of a run."""
+        return f"{self.descent}/{self.dtype}/{self.start}/{self.spec}"
 
 
 def one(
@@ -109,6 +115,57 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(part) for key, part in value.items()}
     return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def kept(problem: Problem, row: DescentRow, steps: Sequence[StepRow]) -> Trace | None:
+    """The trace of a descent that ran, from its rows; what these leave out of large points is nan.
+
+    Raises
+    ------
+    ValueError, TypeError, LookupError, RecursionError
+        If the rows are not those of a descent of this problem.
+    """
+    if row.status != Status.OK:
+        return None
+    name, descent, dtype, _, spec = row.cell_id.rsplit("/", 4)
+    inputs = rounded(problem.descent[descent].start(row.start), dtype)
+    first = tuple(cast(array, dtype) for array in inputs.differentiated)
+    return Trace(
+        problem=name,
+        descent=descent,
+        backend=spec,
+        dtype=dtype,
+        start=row.start,
+        iterations=row.iterations or 0,
+        restarts=row.restarts or 0,
+        evaluations=row.evaluations or 0,
+        converged=row.converged,
+        final_loss=row.final_loss,
+        seconds=row.seconds,
+        message=row.message,
+        steps=tuple(
+            Step(s.iteration, s.loss, s.step_size, s.gradient_norm, _revived(json.loads(s.extra))) for s in steps
+        ),
+        first_point=first,
+        last_point=_read_point(row.last_point, first),
+        data=tuple(cast(array, dtype) for array in inputs.data),
+    )
+
+
+def _read_point(text: str, like: Sequence[Array]) -> tuple[Array, ...]:
+    if not text:
+        return tuple(np.full_like(array, np.nan) for array in like)
+    parts = _revived(json.loads(text))
+    return tuple(np.asarray(part, a.dtype).reshape(a.shape) for part, a in zip(parts, like, strict=True))
+
+
+def _revived(value: Any) -> Any:
+    """What `_finite` was given."""
+    if isinstance(value, str):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _revived(part) for key, part in value.items()}
+    return [_revived(part) for part in value] if isinstance(value, list) else value
 
 
 def first_descent(

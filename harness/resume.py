@@ -16,9 +16,14 @@ from collections.abc import Callable, Sequence
 
 from harness.provenance import MACHINE, differences, printable
 from harness.store import locate, read_log
-from harness.tables import Run, TableError
+from harness.tables import Run, TableError, go_on
 
 Parse = Callable[[Sequence[str]], argparse.Namespace]
+
+#: Words whose runs can be gone on with, and what does each.
+RESUMABLE = dict.fromkeys(("run", "check"), ("harness.session", "run")) | {
+    "descend": ("harness.descend_session", "descend")
+}
 
 #: What may be other than then: it says where and how long, not what.
 _FREE = frozenset({"verb", "command", "out", "resume", "timeout", "json", "csv", "no_color"})
@@ -47,15 +52,16 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
         If there is no such run or its log is damaged.
     """
     folder = locate(options.resume, options.out)
-    then = _parsed(recorded(folder).command, parse)
+    then = parsed(recorded(folder).command, parse)
     if then.verb != options.verb:
-        raise ResumeError(f"got {folder}, which is no run of 'run' or 'check': only those can be gone on with")
+        raise ResumeError(f"got {folder}, which is no run of {_verbs(options)}: {_other(then, folder)}")
     plain = parse(shlex.split(options.command)[1:2])
     repeated = _asked(options) != _asked(plain)
     if repeated and _asked(options) != _asked(then):
         names = [name for name, value in _asked(then).items() if _asked(options)[name] != value]
         raise ResumeError(f"got another {', '.join(names)} than the run {folder} has: leave all but --resume away")
-    own = [text for text in (*then.problems, *then.backend) if "@" in text or text.partition(":")[0].endswith(".py")]
+    named = then.problems if "problems" in then else [then.problem or ""]
+    own = [text for text in (*named, *then.backend) if "@" in text or text.partition(":")[0].endswith(".py")]
     if own and not repeated:
         raise ResumeError(
             f"got a run that executes {', '.join(own)}: if you trust them, repeat its whole command and add --resume"
@@ -89,8 +95,24 @@ def refusal(folder: pathlib.Path, ours: Run) -> str:
     return f"got a run that differs from this one, expected an equal one: {'; '.join(apart)}: start a new run"
 
 
-def _parsed(command: str, parse: Parse) -> argparse.Namespace:
-    """Options from a recorded command; the parser's own words about it are no use here."""
+def _verbs(options: argparse.Namespace) -> str:
+    """Those that end up where this command line does."""
+    return " or ".join(repr(name) for name, verb in RESUMABLE.items() if verb == options.verb)
+
+
+def _other(then: argparse.Namespace, folder: pathlib.Path) -> str:
+    can = then.verb in RESUMABLE.values()
+    return go_on(recorded(folder).command, folder) if can else "it cannot be gone on with"
+
+
+def parsed(command: str, parse: Parse) -> argparse.Namespace:
+    """Options from a recorded command; the parser's own words about it are no use here.
+
+    Raises
+    ------
+    ResumeError
+        If the parser does not know it.
+    """
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             return parse(shlex.split(command)[1:])

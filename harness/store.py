@@ -182,9 +182,8 @@ class RunFolder:
         """What is left of a run that cannot be written any more, and how to go on with it."""
         if not (self.path / _LOG).exists():
             return "nothing of this run is left there"
-        words = f"what was finished is in its {_LOG}"
-        descends = any(" descend " in f" {run.command} " for run in self.rows["runs"])
-        return words if descends else f"{words}: make room, then compare.py run --resume {self.path}"
+        command = next((run.command for run in self.rows["runs"]), "")
+        return f"what was finished is in its {_LOG}: make room, then {tables.go_on(command, self.path)}"
 
 
 def locate(run: str, out: pathlib.Path) -> pathlib.Path:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import os
 import pathlib
 import stat
@@ -57,6 +58,7 @@ __all__ = [
     "TableError",
     "TimingRow",
     "column_types",
+    "go_on",
     "read",
     "read_all",
     "read_bytes",
@@ -68,6 +70,8 @@ __all__ = [
 
 #: A table above this is not one of ours; it is refused before it fills the memory.
 LARGEST_TABLE = 1 << 28
+#: Characters of the first line of a log that are read for the command in it.
+_LONGEST_LINE = 1 << 16
 
 
 class TableError(ValueError):
@@ -129,9 +133,24 @@ def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[
     path = pathlib.Path(folder)
     wanted = tuple(names) or tuple(TABLES)
     if not (path / "runs.csv").exists() and (path / "log.jsonl").exists():
-        raise TableError(f"got {path}, a run that was cut short before its tables: compare.py run --resume {path}")
+        raise TableError(f"got {path}, a run that was cut short before its tables: {go_on(_command(path), path)}")
     _same_schema(path)
     return {name: read(path / f"{name}.csv", TABLES[name]) for name in wanted}
+
+
+def go_on(command: str, folder: pathlib.Path) -> str:
+    """The command line that goes on with a run which was begun by ``command``."""
+    verb = "descend" if command.split()[1:2] == ["descend"] else "run"
+    return f"compare.py {verb} --resume {folder}"
+
+
+def _command(folder: pathlib.Path) -> str:
+    """The command in the first line of a run's log, empty if it cannot be found there."""
+    try:
+        with (folder / "log.jsonl").open(encoding="utf-8") as log:
+            return str(json.loads(log.readline(_LONGEST_LINE))["runs"][0]["command"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
 
 
 def _same_schema(folder: pathlib.Path) -> None:

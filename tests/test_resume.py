@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +98,131 @@ def test_it_ends_with_the_tables_of_an_undisturbed_run(
     assert records(folder)[1:lines] == records(whole)[1:lines], "what was there is computed again"
     if share == 1:
         assert len(records(folder)) == lines
+
+
+@pytest.fixture(scope="module")
+def descended(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Two descents by each of two backends that nothing disturbed."""
+    out = tmp_path_factory.mktemp("descended")
+    command = ["descend", "matrix_inverse_squared", "-b", "numpy", "-b", "manual", "--seed", "0", "--seed", "1"]
+    done = cli(*command, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (folder,) = out.iterdir()
+    (out / "study.txt").write_text(done.stdout)
+    return folder
+
+
+def matrices(study: str) -> str:
+    """What a study prints that is not a time: the way down and the matrices before and after."""
+    return study[study.index("The way down") : study.index("How near")]
+
+
+@pytest.mark.parametrize("lines", [1, 3, 4, 100])
+def test_a_descent_ends_with_the_tables_of_an_undisturbed_one(
+    lines: int, descended: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    lines = min(lines, len(records(descended)))
+    whole = lines == len(records(descended))
+    folder = cut(descended, tmp_path, lines, "" if whole else records(descended)[lines][:100])
+    done = cli("descend", "--resume", descended.name, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert facts(folder) == facts(descended)
+    assert records(folder)[1:lines] == records(descended)[1:lines], "what was there is computed again"
+    assert (len(records(folder)) == lines) == whole
+    # The study is of all of them, however much of it comes from the folder.
+    study = (descended.parent / "study.txt").read_text()
+    assert matrices(done.stdout) == matrices(study) != ""
+
+
+#: (x - 3)^2 from 0 with rate 1/4.
+_DESCENT = """
+import numpy as np
+from problems import Descent, Inputs, Problem
+from vocabulary import Optimizer
+
+def start(seed):
+    return Inputs((np.zeros(4),))
+
+PROBLEM = Problem(
+    name="mine", title="", source="", sizes={"tiny": 4}, inputs=lambda rng, n: start(0),
+    objective=lambda x, *, xp: xp.sum((x - 3.0) ** 2),
+    descent={"down": Descent(Optimizer("sgd", 0.25), start, max_iterations=20, follow={"half": lambda x: x / 2})},
+)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_descent_keeps_what_was_finished(number: signal.Signals, tmp_path: pathlib.Path) -> None:
+    mine, out = tmp_path / "mine.py", tmp_path / "out"
+    mine.write_text(_DESCENT)
+    # A shell that runs the tests in its background has them ignore SIGINT, and their children with them.
+    heeds = "import signal, sys, compare; signal.signal(2, signal.default_int_handler); sys.exit(compare.main())"
+    command = ["descend", str(mine), "-b", "numpy", "-b", f"{FAULTY}:sleeps", "--out", str(out)]
+    run = subprocess.Popen([sys.executable, "-c", heeds, *command], cwd=ROOT, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not any(b'"descents"' in p.read_bytes() for p in out.rglob("log.jsonl")):
+        time.sleep(0.1)
+    os.kill(run.pid, number)
+    assert run.wait(60) == (-number if number == signal.SIGKILL else 130)
+    (folder,) = out.iterdir()
+    first = records(folder)
+    altered(folder, code=code_digest([str(mine), FAULTY]))
+    done = cli(*command, "--resume", str(folder), "--timeout", "2")
+    assert done.returncode == 3, done.stderr
+    found = tables.read(folder / "descents.csv", tables.DescentRow)
+    assert list(found["status"]) == ["ok", "timeout"]
+    assert records(folder)[1 : len(first)] == first[1:], "what was there is computed again"
+    steps = tables.read(folder / "steps.csv", tables.StepRow)
+    assert steps["loss"].tolist() == [36 / 4**n for n in range(21)], "four coordinates, whose distances halve"
+    # What broke is made again, and only that.
+    cli(*command, "--resume", str(folder), "--timeout", "1")
+    assert [json.loads(line)["descents"][0]["status"] for line in records(folder) if '"descents"' in line] == [
+        "ok", "timeout", "timeout",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "fields"),
+    [
+        ("descents", {"cell_id": "matrix_inverse_squared/nosuch/float64/step/numpy"}),
+        ("descents", {"cell_id": "no slashes"}),
+        ("descents", {"last_point": "[[1.0]]"}),
+        ("descents", {"last_point": "[" * 10_000}),
+        ("descents", {"start": -1}),
+        ("steps", {"extra": "{"}),
+        ("steps", {"extra": '{"restart": "one"}'}),
+    ],
+)
+def test_descents_from_elsewhere_are_refused_in_one_line(
+    table: str, fields: dict[str, object], descended: pathlib.Path, tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import compare
+
+    folder = cut(descended, tmp_path, 3)
+    lines = records(folder)
+    record = json.loads(lines[2])
+    record[table][0].update(fields)
+    (folder / "log.jsonl").write_text("".join(lines[:2]) + json.dumps(record) + "\n")
+    assert compare.main(["descend", "--resume", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert "got a descent in" in err
+
+
+def test_each_verb_goes_on_with_its_own_runs(
+    whole: pathlib.Path, descended: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import compare
+
+    run, descent = cut(whole, tmp_path, 2), cut(descended, tmp_path, 2)
+    for verb, folder, right in (("run", descent, "descend"), ("descend", run, "run")):
+        assert compare.main([verb, "--resume", str(folder)]) == 2
+        assert f"compare.py {right} --resume {folder}" in capsys.readouterr().err
+        assert compare.main(["show", str(folder)]) == 2
+        shown = capsys.readouterr().err
+        assert f"compare.py {'descend' if folder == descent else 'run'} --resume {folder}" in shown
 
 
 def test_what_broke_is_computed_again_with_its_group_and_what_was_wrong_is_not(tmp_path: pathlib.Path) -> None:
