@@ -17,6 +17,9 @@ No threshold makes up for other work on the machine. Of 390 comparisons of a cel
 processors with a load of three, the rule claimed a change in 13 (in 32 with a threshold of 2 %, still in 6 with 25 %);
 in every one of them, one of the runs had flagged the cell as contended. Of the 37 without that flag it claimed none.
 So such a claim is shown apart, as not sure, and is no regression: repeat the runs on a quieter machine.
+
+A cell of A that is not in B at all is lost: B was interrupted, or the problem, operator or variant is no longer
+there. That is a regression if the cell was ok, unless B's command did not ask for it (`harness.asked`).
 """
 
 from __future__ import annotations
@@ -27,16 +30,17 @@ import pathlib
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
 
 from harness import exits, output, session, summary, tables
+from harness.asked import Asked, Axes
 from harness.provenance import MACHINE, differences, printable
 from harness.statistics import ENOUGH_ROUNDS, order_statistic_interval
 from harness.store import locate
-from harness.tables import DescentRow, Run, SampleRow, TableError
+from harness.tables import CellRow, DescentRow, Run, SampleRow, TableError
 from harness.timings import rounds_of
 from vocabulary import Phase, Status
 
@@ -46,22 +50,23 @@ _CONFIDENCE = 0.99
 
 SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "ends otherwise"
 UNSURE = "slower or faster, or the machine was busy"
-APPEARED, DISAPPEARED = "appeared", "disappeared"
+APPEARED, MISSING, DISAPPEARED = "appeared", "missing", "no longer there, nor asked for"
 #: In the order in which they are shown.
-KINDS = (WRONG, SLOWER, UNSURE, OTHER, DISAPPEARED, APPEARED, RIGHT, FASTER)
-REGRESSIONS = frozenset({WRONG, SLOWER})
+KINDS = (WRONG, MISSING, SLOWER, UNSURE, OTHER, DISAPPEARED, APPEARED, RIGHT, FASTER)
+REGRESSIONS = frozenset({WRONG, MISSING, SLOWER})
 #: More rows of one kind than this are counted, not shown.
 _SHOWN = 40
 
 
 @dataclass(frozen=True)
 class End:
-    """How a cell or a descent ended; a descent that ran has no dtype of its own here, its name holds it."""
+    """How a cell or a descent ended, and where it stands among the others; a descent has no ``dtype`` of its own."""
 
     status: str
     message: str
     dtype: str = ""
     flags: str = ""
+    axes: Axes = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,11 +109,24 @@ def recorded(folder: pathlib.Path) -> Recorded:
     runs, cells, samples, descents = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
     if len(runs) != 1:
         raise TableError(f"got {len(runs)} rows in the table runs of {folder}, expected 1")
-    ends = {row.cell_id: End(row.status, row.message, row.dtype, row.flags) for row in cells}
-    ends |= {f"{row.cell_id} start {row.start}": End(_end(row), row.message) for row in descents}
+    ends = {row.cell_id: End(row.status, row.message, row.dtype, row.flags, _axes(row)) for row in cells}
+    ends |= {
+        f"{row.cell_id} start {row.start}": End(_end(row), row.message, axes=_descent_axes(row)) for row in descents
+    }
     if len(ends) < len(cells) + len(descents):
         raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
     return Recorded(runs[0], ends, _steady(samples, folder))
+
+
+def _axes(row: CellRow) -> Axes:
+    backend = f"{row.backend}:{row.variant}" if row.variant else row.backend
+    values = {name: getattr(row, name) for name in ("problem", "size", "dtype", "operator")}
+    return values | {"backend": backend}
+
+
+def _descent_axes(row: DescentRow) -> Axes:
+    names = ("problem", "descent", "dtype", "operator", "backend")
+    return dict(zip(names, row.cell_id.rsplit("/", len(names) - 1), strict=False)) | {"start": row.start}
 
 
 def _end(row: DescentRow) -> str:
@@ -139,15 +157,25 @@ def reasons(a: Recorded, b: Recorded) -> list[str]:
 
 def changes(a: Recorded, b: Recorded, threshold: float = THRESHOLD) -> list[Change]:
     """Every cell that is not what it was, worst kind first, within a kind the largest ratio first."""
-    found = [_change(cell_id, a, b, threshold) for cell_id in dict.fromkeys((*a.cells, *b.cells))]
+    before, after = (Asked(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
+    found = [_change(cell_id, a, b, threshold) for cell_id in b.cells]
+    found += [_gone(cell_id, end, before, after) for cell_id, end in a.cells.items() if cell_id not in b.cells]
     there = [change for change in found if change is not None]
     return sorted(there, key=lambda c: (KINDS.index(c.kind), -abs(math.log(c.ratio)) if c.ratio > 0 else 0.0))
 
 
+def _gone(cell_id: str, end: End, before: Asked, after: Asked) -> Change:
+    """What is in A only: lost, or not asked for; what was not ok there is no loss."""
+    if not after.lacks(end.axes, before):
+        return Change(DISAPPEARED, cell_id, f"{end.status} in A, and B's command does not ask for it")
+    kind = MISSING if end.status == Status.OK else DISAPPEARED
+    return Change(kind, cell_id, f"{end.status} in A, and not in B, whose command asks for it")
+
+
 def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change | None:
-    before, after = a.cells.get(cell_id), b.cells.get(cell_id)
-    if before is None or after is None:
-        return Change(DISAPPEARED, cell_id, "only in A") if before else Change(APPEARED, cell_id, "only in B")
+    before, after = a.cells.get(cell_id), b.cells[cell_id]
+    if before is None:
+        return Change(APPEARED, cell_id, "only in B")
     if before.status != after.status:
         kind = {Status.OK.value: WRONG}.get(before.status, RIGHT if after.status == Status.OK else OTHER)
         words = f"{before.status} -> {after.status}"
@@ -190,7 +218,8 @@ def diff(options: argparse.Namespace) -> int:
         out = session.console()
         show(found, out)
         out.print(sentence(a, b, found))
-    return exits.WRONG if any(change.kind in REGRESSIONS for change in found) else exits.OK
+    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
+    return exits.WRONG if any(change.kind in regressions for change in found) else exits.OK
 
 
 def show(found: Sequence[Change], out: Console) -> None:

@@ -66,11 +66,68 @@ def times(factor: float, spread: float = 1.0) -> list[float]:
         (side("wrong"), side("crash"), diff.OTHER),
         (side("wrong"), side("wrong", times(9)), None),
         (side(cells="x"), side(cells="xy"), diff.APPEARED),
-        (side(cells="xy"), side(cells="x"), diff.DISAPPEARED),
+        (side(cells="xy"), side(cells="x"), diff.MISSING),
+        (side("wrong", cells="xy"), side("wrong", cells="x"), diff.DISAPPEARED),
     ],
 )
 def test_each_change_has_its_name(a: Recorded, b: Recorded, kind: str | None) -> None:
     assert [change.kind for change in changes(a, b)] == ([] if kind is None else [kind])
+
+
+def planned(command: str, *cells: str, descents: str = "") -> Recorded:
+    """A run of that command with ``problem/operator/backend`` cells, all ok, and descents of the first problem."""
+    ends = {}
+    for cell in cells:
+        problem, operator, backend = cell.split("/")
+        axes = {"problem": problem, "size": "small", "dtype": "float64", "operator": operator, "backend": backend}
+        ends[cell] = End("ok", "", "float64", "", axes)
+    for backend in descents.split():
+        row = blank(DescentRow, cell_id=f"sphere/down/float64/step/{backend}", start=0, status="ok")
+        ends[f"{row.cell_id} start 0"] = End("ok", "", axes=diff._descent_axes(row))
+    return Recorded(dataclasses.replace(RUN, command=command), ends, {})
+
+
+_BOTH = ("sphere/value/numpy", "sphere/gradient/numpy", "sphere/value/torch", "sphere/gradient/torch")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "missing", "unasked"),
+    [
+        # One command, one cell less: an interrupted run, or a problem that lost an operator.
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py run sphere", *_BOTH[:3]), 1, 0),
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py check sphere", *_BOTH[:3]), 1, 0),
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py run sphere --rounds 3", *_BOTH[:2]), 2, 0),
+        (planned("compare.py run sphere -b numpy -b torch", *_BOTH), planned("compare.py run -b torch -b numpy sphere",
+                                                                            *_BOTH[:3]), 1, 0),
+        # The default is what it stands for.
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py run sphere --dtype float64", *_BOTH[:3]), 1, 0),
+        # Other backends, operators, problems.
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py run sphere -b numpy", *_BOTH[:2]), 0, 2),
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py run sphere -b numpy", *_BOTH[:1]), 1, 2),
+        (planned("compare.py run sphere", *_BOTH), planned("compare.py run sphere -o value", *_BOTH[::2]), 0, 2),
+        (planned("compare.py run sphere matyas", *_BOTH, "matyas/value/numpy"), planned("compare.py run sphere",
+                                                                                       *_BOTH), 0, 1),
+        (planned("compare.py run", *_BOTH, "matyas/value/numpy"), planned("compare.py run", *_BOTH), 1, 0),
+        (planned("compare.py run", *_BOTH, "matyas/value/numpy"), planned("compare.py run --suite classic", *_BOTH),
+         1, 0),
+        # Descents belong to timed comparisons.
+        (planned("compare.py run sphere", *_BOTH, descents="numpy torch"),
+         planned("compare.py check sphere", *_BOTH), 0, 2),
+        (planned("compare.py run sphere", *_BOTH, descents="numpy torch"),
+         planned("compare.py run sphere", *_BOTH, descents="numpy"), 1, 0),
+        # What cannot be read is compared as it stands.
+        (planned("compare.compare(f)", *_BOTH), planned("compare.compare(f)", *_BOTH[:2]), 2, 0),
+        (planned("compare.compare(f)", *_BOTH), planned("compare.compare(g)", *_BOTH[:2]), 0, 2),
+        (planned("compare.py run 'sphere", *_BOTH), planned("", *_BOTH[:3]), 1, 0),
+    ],
+)  # fmt: skip
+def test_a_cell_that_is_gone_is_missing_unless_it_was_not_asked_for(
+    a: Recorded, b: Recorded, missing: int, unasked: int
+) -> None:
+    kinds = [change.kind for change in changes(a, b)]
+    assert (kinds.count(diff.MISSING), kinds.count(diff.DISAPPEARED)) == (missing, unasked)
+    assert len(kinds) == missing + unasked
+    assert set(kinds) & diff.REGRESSIONS == ({diff.MISSING} if missing else set())
 
 
 def test_the_ratio_is_shown_with_its_bounds() -> None:
@@ -124,7 +181,8 @@ def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
     samples = [
         SampleRow(name, "steady", i, 0, 1, s) for name, rounds in made.rounds.items() for i, s in enumerate(rounds)
     ]
-    cells = [blank(CellRow, cell_id=name, **vars(end)) for name, end in made.cells.items()]
+    ends = ((name, {k: v for k, v in vars(end).items() if k != "axes"}) for name, end in made.cells.items())
+    cells = [blank(CellRow, cell_id=name, **fields) for name, fields in ends]
     folder.add({"runs": [made.run], "cells": cells, "samples": samples})
     folder.close()
     return folder.path
@@ -139,6 +197,8 @@ def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
         (side(rounds=times(2), flags="contended"), [], 0, "the machine was busy 1"),
         (side(rounds=times(0.5)), [], 0, "faster 1"),
         (side("crash"), [], 1, "ok -> crash: why"),
+        (side(cells="y"), ["--force"], 1, "missing: 1 x ok in A, and not in B, whose command asks for it"),
+        (side(cells="y"), ["--force", "--allow-missing"], 0, "missing 1; appeared 1"),
         (side(threads=4), [], 2, ""),
         (side(threads=4), ["--force"], 0, "nothing changed"),
         (side("wrong", threads=4), ["--force"], 1, "no longer ok 1"),
@@ -152,6 +212,7 @@ def test_the_exit_code_is_for_scripts(
     out, err = capsys.readouterr()
     assert words in " ".join(out.split())
     assert ("threads 1 and 4" in err) == (b.run.threads == 4)
+    assert ("no cell in common" in err) == ("y" in b.cells)
     assert len(err.splitlines()) <= 1
     assert all(len(line) <= 80 for line in out.splitlines())
 
