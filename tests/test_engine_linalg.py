@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.numpy_autodiff import compile, grad, hessian, hvp, jacobian, jvp, vjp
+from backends.numpy_autodiff import grad, hessian, jvp, vjp
 from tests.engine_judgement import JUDGES, Row
 
 la = np.linalg
@@ -315,82 +315,6 @@ def test_the_turning_of_vectors_of_equal_values_has_no_finite_slope() -> None:
         # This is sum(weights * x), whose slope exists and cannot be had from vectors and values: not 0 then, but nan.
         product = grad(lambda x: np.sum(weights * (lambda r: (r[0] * r[1]) @ r[2])(la.svd(x))))(np.eye(3))
         assert not np.any(np.isfinite(product[~np.eye(3, dtype=bool)]))
-
-
-def _half(a: Any) -> Any:
-    return 0.5 * (a + adjoint(a))
-
-
-def _power_sum(a: Any, n: int) -> Any:
-    """The sum of the n-th powers of the eigenvalues."""
-    return np.real(la.trace(la.matrix_power(_half(a), n)))
-
-
-#: A symmetric function of eigenvalues, and the same by matrix products and determinants.
-SPECTRAL: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = [
-    ("sum w^2", lambda a: np.sum(la.eigvalsh(a) ** 2), lambda a: _power_sum(a, 2)),
-    ("sum w^3, squared", lambda a: np.sum(la.eigvalsh(a) ** 3) ** 2, lambda a: _power_sum(a, 3) ** 2),
-    ("sum log w", lambda a: np.sum(np.log(la.eigvalsh(a))), lambda a: np.sum(la.slogdet(_half(a))[1])),
-    ("prod w", lambda a: np.prod(la.eigvalsh(a)), lambda a: np.real(la.det(_half(a)))),
-    (
-        "sum w^2 and sum w",
-        lambda a: (lambda w: np.sum(w) * np.sum(w * w) + w.mean() ** 3)(la.eigvalsh(a)),
-        lambda a: _power_sum(a, 1) * _power_sum(a, 2) + (_power_sum(a, 1) / a.shape[-1]) ** 3,
-    ),
-]
-_TURN = la.qr(np.random.default_rng(3).normal(size=(4, 4)))[0]
-_PHASES = la.qr(np.random.default_rng(3).normal(size=(4, 4)) + 1j * np.random.default_rng(4).normal(size=(4, 4)))[0]
-#: Matrices with equal eigenvalues: exactly, within rounding, in one block and in two.
-TIED = [
-    np.eye(3),
-    2 * np.eye(2),
-    _TURN @ np.diag([1.0, 1.0, 2.0, 2.0]) @ _TURN.T,
-    _TURN @ np.diag([1.0, 1.0, 1.0, 3.0]) @ _TURN.T,
-    np.diag([0.5, 1.0, 0.5]),
-    _PHASES @ np.diag([1.0, 1.0, 2.0, 1.0]) @ adjoint(_PHASES),
-]
-
-
-@pytest.mark.parametrize("a", TIED, ids=range(len(TIED)))
-@pytest.mark.parametrize(("by_values", "by_products"), [s[1:] for s in SPECTRAL], ids=[s[0] for s in SPECTRAL])
-def test_second_derivatives_exist_where_eigenvalues_are_equal(by_values: Any, by_products: Any, a: Any) -> None:
-    rng = np.random.default_rng(5)
-    tangent = rng.normal(size=a.shape) + (1j * rng.normal(size=a.shape) if np.iscomplexobj(a) else 0)
-    expected = hvp(by_products, (a,), (tangent,))[0]
-    found = hvp(by_values, (a,), (tangent,))[0]
-    # The longest sum here has four terms of size 30, and rounding of the eigenvalues enters.
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.max(np.abs(expected)) + 1e-13)
-    if not np.iscomplexobj(a):
-        np.testing.assert_allclose(hessian(by_values)(a), hessian(by_products)(a), rtol=0, atol=1e-11)
-    compiled = compile(by_values, a, tangent, operator="hvp")
-    np.testing.assert_allclose(compiled(a, tangent), found, rtol=1e-12, atol=1e-12)
-    # Another pattern of equal values traces again.
-    other = a + np.diag(np.arange(len(a)))
-    np.testing.assert_allclose(compiled(other, tangent), hvp(by_products, (other,), (tangent,))[0], rtol=1e-9)
-
-
-def test_second_derivatives_in_a_batch_of_which_some_eigenvalues_are_equal() -> None:
-    batch = np.stack([np.eye(3), np.diag([1.0, 2.0, 3.0]), np.diag([2.0, 1.0, 2.0])])
-    tangent = np.random.default_rng(6).normal(size=batch.shape)
-    found = hvp(lambda a: np.sum(np.exp(la.eigvalsh(a))), (batch,), (tangent,))[0]
-    for k, (a, t) in enumerate(zip(batch, tangent, strict=True)):
-        alone = hvp(lambda a: np.sum(np.exp(la.eigvalsh(a))), (a,), (t,))[0]
-        np.testing.assert_allclose(found[k], alone, rtol=1e-14)
-    # d^2 sum exp(w) at I is e E_sym: exp(I + h E) = e exp(h E), and only h^2 tr E^2 / 2 is of second order.
-    np.testing.assert_allclose(found[0], np.e * _half(tangent[0]), rtol=1e-14)
-
-
-def test_reverse_over_reverse_is_nan_there_and_never_a_wrong_number() -> None:
-    found = jacobian(grad(lambda a: np.sum(la.eigvalsh(a) ** 2)), mode="reverse")(np.eye(2))
-    # The diagonal needs no quotient: d^2 sum w^2 / d a_00^2 = 2.
-    assert found[0, 0, 0, 0] == 2.0
-    assert np.isnan(found[0, 1, 0, 1])
-
-
-def test_forward_mode_follows_each_eigenvalue() -> None:
-    """The directional derivatives of sorted eigenvalues at I are the eigenvalues of the direction."""
-    t = np.array([[0.0, 1.0], [1.0, 0.0]])
-    np.testing.assert_allclose(jvp(la.eigvalsh, (np.eye(2),), (t,))[1], [-1.0, 1.0], rtol=1e-15)
 
 
 @pytest.mark.parametrize("uplo", ["L", "U"])

@@ -334,6 +334,11 @@ def _push_now(node: Node) -> None:
     node.args = ()
 
 
+def is_streaming(trace: Trace) -> bool:
+    """Whether tangents are pushed while recording, so that nothing is known of how a value came about."""
+    return trace.record is _push_now
+
+
 def clear(nodes: Iterable[Node]) -> None:
     """Forget what a sweep left in ``flow``."""
     for node in nodes:

@@ -5,6 +5,8 @@ Conventions
 - cholesky, eigh and eigvalsh read one triangle, as NumPy does, and are differentiated as functions of the Hermitian
   part ``(a + a^H) / 2``: the gradient is Hermitian, whichever triangle is read.
 - Eigenvalues and singular values alone never divide by gaps: they stay finite where values are equal.
+- Second derivatives of what depends on singular values alone, where some are equal or zero, are those of the
+  eigenvalues of ``[[0, A], [A^H, 0]]``, which are the singular values with both signs, and zeros.
 - Vectors are unique only up to phases (and rotations among equal values). Functions that do not depend on that choice
   have right derivatives; at equal values the vectors have none, and a cotangent that asks for it becomes inf or nan.
 - Of each pair of phases the one that rotates least is taken: ``diag(V^H dV)`` is 0 for eigh, and for svd on the right.
@@ -21,16 +23,19 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import over
-from backends.numpy_autodiff.rules.eigen import (
+from backends.numpy_autodiff.rules.eigen import EMBEDDED_EIGH, moved
+from backends.numpy_autodiff.rules.linalg import adjoint
+from backends.numpy_autodiff.rules.matrices import (
     conjugated,
     diagonal_of,
-    gaps,
     hermitian,
     off_diagonal,
     on_diagonal,
+    over_gaps,
+    over_or_nan,
 )
-from backends.numpy_autodiff.rules.linalg import adjoint
+from backends.numpy_autodiff.rules.spectrum import differentiated
+from backends.numpy_autodiff.tracing import Node, constant, primal
 
 # --- svd
 
@@ -60,25 +65,54 @@ def _side_jvp(moved: Any, basis: Any, rest: Any, turned: Any) -> Any:
     return basis @ turned
 
 
+def _special(s: Any) -> bool:
+    """Whether singular values are equal within rounding, or zero; a compiler guards the answer."""
+    s = primal(s)
+    least = s[..., 1:] if s.shape[-1] == 0 else np.concatenate((s[..., 1:], 0 * s[..., :1]), axis=-1)
+    limit = 2 * s.shape[-1] * float(np.finfo(s.dtype).eps) * s[..., :1]
+    return bool(np.any(np.less_equal(s - least, limit))) if s.shape[-1] else False
+
+
+def _embedded(a: Any) -> Any:
+    """``[[0, A], [A^H, 0]]``."""
+    (m, n), batch, dtype = a.shape[-2:], a.shape[:-2], constant(a).dtype
+    top = np.concatenate((np.zeros((*batch, m, m), dtype), a), axis=-1)
+    bottom = np.concatenate((adjoint(a), np.zeros((*batch, n, n), dtype)), axis=-1)
+    return np.concatenate((top, bottom), axis=-2)
+
+
+def _both_ends(w: Any, k: int) -> Any:
+    """The k largest of sorted numbers that come with both signs, each as half its distance to the other."""
+    return 0.5 * (w[..., ::-1][..., :k] - w[..., :k])
+
+
+def _values_moved(s: Any, p: Any, t: Any, a: Any) -> Any:
+    """``ds``; where singular values are equal or zero, in order, as they part along ``t``."""
+    if differentiated(s) or not _special(s):
+        return np.real(diagonal_of(p))
+    w, v = EMBEDDED_EIGH(_embedded(a), a.shape[-2])
+    return _both_ends(moved(w, adjoint(v) @ _embedded(t) @ v), s.shape[-1])
+
+
 def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
     """``U^H dU = ((P + P^H) / (s_j - s_i) + (P - P^H) / (s_j + s_i)) / 2`` off the diagonal, for V the difference.
 
     That is ``(P s_j + s_i P^H) / (s_j^2 - s_i^2)`` in parts, of which only one is steep where values are close.
     """
-    del a, full
+    del full
     u, s, v, u2, v2 = _parts(ans)
     p = adjoint(u) @ t @ v
     column = s[..., None, :]
     with np.errstate(invalid="ignore", over="ignore"):
-        steep = over(off_diagonal(p + adjoint(p)), gaps(s))
-        mild = over(off_diagonal(p - adjoint(p)), _sums(s))
+        steep = over_gaps(p + adjoint(p), s)
+        mild = over_or_nan(off_diagonal(p - adjoint(p)), _sums(s))
         du, dv = 0.5 * (steep + mild), 0.5 * (steep - mild)
         if p.dtype.kind == "c":
-            du = du + on_diagonal(1j * over(np.imag(diagonal_of(p)), s))
-        left = _side_jvp(over(t @ v, np.broadcast_to(column, (t @ v).shape)), u, u2, du)
+            du = du + on_diagonal(1j * over_or_nan(np.imag(diagonal_of(p)), s))
+        left = _side_jvp(over_or_nan(t @ v, np.broadcast_to(column, (t @ v).shape)), u, u2, du)
         back = adjoint(t) @ u
-        right = _side_jvp(over(back, np.broadcast_to(column, back.shape)), v, v2, dv)
-    return left, np.real(diagonal_of(p)), adjoint(right)
+        right = _side_jvp(over_or_nan(back, np.broadcast_to(column, back.shape)), v, v2, dv)
+    return left, _values_moved(s, p, t, a), adjoint(right)
 
 
 def _split(g: Any, basis: Any, rest: Any) -> tuple[Any, Any]:
@@ -106,18 +140,18 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
         within, out = _split(gu, u, u2)
         steep, mild = within, within
         if within.dtype.kind == "c":
-            inner = inner + on_diagonal(1j * over(np.imag(diagonal_of(within)), s))
+            inner = inner + on_diagonal(1j * over_or_nan(np.imag(diagonal_of(within)), s))
         if out is not None:
-            outside = over(out, np.broadcast_to(column, out.shape)) @ vh
+            outside = over_or_nan(out, np.broadcast_to(column, out.shape)) @ vh
     if gvh is not None:
         within, out = _split(adjoint(gvh), v, v2)
         steep, mild = steep + within, mild - within
         if out is not None:
-            outside = outside + u @ adjoint(over(out, np.broadcast_to(column, out.shape)))
+            outside = outside + u @ adjoint(over_or_nan(out, np.broadcast_to(column, out.shape)))
     # Not made skew before the division: at equal values that would hide that a limit is missing behind 0/0 = 0.
     with np.errstate(invalid="ignore"):
-        steep = over(off_diagonal(steep), gaps(s))
-        mild = over(off_diagonal(mild - adjoint(mild)), _sums(s))
+        steep = over_gaps(steep, s)
+        mild = over_or_nan(off_diagonal(mild - adjoint(mild)), _sums(s))
         return u @ (inner + 0.5 * (steep + adjoint(steep) + mild)) @ vh + outside
 
 
@@ -127,7 +161,18 @@ SVD: Primitive = Primitive("svd", _svd, (conjugated(_svd_vjp),), (_svd_jvp,))
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     """As `numpy.linalg.svd`; ``hermitian`` promises something of the input and does not change the derivative."""
     del hermitian
-    return SVD(a, full_matrices) if compute_uv else SVD(a, False)[1]
+    u, s, vh = SVD(a, full_matrices if compute_uv else False)
+    if _maybe_differentiated(a) and _special(s):
+        s = _both_ends(EMBEDDED_EIGH(_embedded(a), a.shape[-2])[0], s.shape[-1])
+    return _Result(u, s, vh) if compute_uv else s
+
+
+_Result: Any = type(np.linalg.svd(np.eye(1)))
+
+
+def _maybe_differentiated(a: Any) -> bool:
+    """Whether second derivatives may be asked for: always, in the backward style, where one cannot know."""
+    return isinstance(a, Node) and (a.tape.level == 0 or differentiated(a.primal))
 
 
 # --- cholesky
@@ -236,5 +281,5 @@ HANDLERS: dict[Any, Any] = {
     np.linalg.cholesky: cholesky,
     np.linalg.qr: qr,
     np.linalg.svd: svd,
-    np.linalg.svdvals: lambda x, /: SVD(x, False)[1],
+    np.linalg.svdvals: lambda x, /: svd(x, compute_uv=False),
 }

@@ -1,0 +1,63 @@
+"""A sweep between two values, inside another sweep: how a rule finds out what a function did with its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.numpy_autodiff.tracing import PICK, Node, clear, take_flow
+
+
+def pull_between(leaf: Node, root: Node, cotangent: Any) -> Any:
+    """The cotangent of ``leaf`` from that of ``root``, apart from any sweep that is under way.
+
+    Returns
+    -------
+    None where ``root`` does not depend on ``leaf``.
+    """
+    order = _ancestors(root, leaf)
+    depends: set[int] = set()
+    for node in order:
+        if _same_value(node, leaf) or any(id(node.args[i]) in depends for i in node.call.where):
+            depends.add(id(node))
+    if id(root) not in depends:
+        return None
+    held = [(node, node.flow) for node in order]
+    clear(order)
+    try:
+        total = None
+        root.flow = cotangent
+        for node in reversed(order):
+            if node.flow is None or id(node) not in depends:
+                continue
+            g = take_flow(node)
+            if _same_value(node, leaf):
+                total = g if total is None else total + g
+            else:
+                node.call.pull(node, g)
+        return total
+    finally:
+        for node, flow in held:
+            node.flow = flow
+
+
+def _same_value(node: Node, leaf: Node) -> bool:
+    if node is leaf or not node.call.primitive is leaf.call.primitive is PICK:
+        return node is leaf
+    return node.args[0] is leaf.args[0] and node.args[1] == leaf.args[1]
+
+
+def _ancestors(root: Node, leaf: Node) -> list[Node]:
+    """What ``root`` is made of and itself, arguments before results, no further than ``leaf``."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack = [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            if not _same_value(node, leaf):
+                stack += [(node.args[i], False) for i in node.call.where if id(node.args[i]) not in seen]
+    return order

@@ -1,0 +1,65 @@
+"""Parts of matrices and how rules of the literature become ours: what the rules of decompositions are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.rules.linalg import adjoint
+
+
+def conjugated(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule in the inner product ``Re tr(G^H dA)`` as a transpose."""
+
+    def conj(g: Any) -> Any:
+        return np.conj(g) if g is not None and g.dtype.kind == "c" else g
+
+    def vjp(g: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
+        return conj(rule([conj(part) for part in g] if isinstance(ans, tuple) else conj(g), ans, *args, **kwargs))
+
+    return vjp
+
+
+def eye_like(x: Any) -> Any:
+    return np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def diagonal_of(x: Any) -> Any:
+    return np.diagonal(x, axis1=-2, axis2=-1)
+
+
+def on_diagonal(x: Any) -> Any:
+    return x[..., None] * eye_like(x)
+
+
+def off_diagonal(x: Any) -> Any:
+    return x * (1 - eye_like(x))
+
+
+def gaps(w: Any) -> Any:
+    """``w_j - w_i``, with ones on the diagonal."""
+    return w[..., None, :] - w[..., :, None] + eye_like(w)
+
+
+def over_gaps(x: Any, w: Any) -> Any:
+    """``x_ij / (w_j - w_i)`` off the diagonal; see `over_or_nan`."""
+    return over_or_nan(off_diagonal(x), gaps(w))
+
+
+def over_or_nan(x: Any, d: Any) -> Any:
+    """``x / d``; where d is 0 there is no such derivative, and it is nan, but 0 where nobody asks for it."""
+    if np.count_nonzero(d) == d.size:
+        return x / d
+    zero = np.equal(d, 0)
+    # A factor, so that nan goes where x goes in derivatives too.
+    return np.where(zero, np.where(np.equal(x, 0), 0, np.nan), 1 / np.where(zero, 1, d)) * x
+
+
+def hermitian(x: Any) -> Any:
+    return 0.5 * (x + adjoint(x))
+
+
+def transposed(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2)

@@ -1,0 +1,240 @@
+"""Second derivatives of functions of eigenvalues, where some of those are equal.
+
+Let ``A = V diag(w) L`` with ``L = V^-1``, and let f depend on w alone. Its gradient is the transpose of
+``B = V diag(g) L`` with ``g = df/dw``, which divides by no gap. With ``P = L dA V``
+
+    dB = V (D o P + diag(dg)) L,    D_ij = (g_i - g_j) / (w_i - w_j) for i != j,
+
+and among equal eigenvalues D is 0/0. Its limit exists where f is symmetric in them: with the Hessian H of f in w it
+is ``a = H_ii - H_ij``, one number for each block of equal values, so that the block of dB is ``a P + c I``. No rule is
+shown H, but it can be found out:
+
+- where the graph is kept, by a sweep of its own from g to w (`pull_between`) with weights that add to 0 in each block;
+- where tangents are pushed while recording, from what they do: within a block ``dg_i = a dw_i + c``.
+
+`SPECTRUM` is B as a function of A and g. A derivative that begins forward needs no D at all: `DIRECTION`, the
+tangents of w, is taken in the basis of each block that the first direction asked for makes diagonal, and `TURNED` lets
+all that follows use that basis too. Singular values are done as eigenvalues (`decompositions.svd`).
+
+Where f is not symmetric in equal values it has no second derivative; what comes out takes blocks as if it were.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.between import pull_between
+from backends.numpy_autodiff.primitive import Primitive, give
+from backends.numpy_autodiff.rules.building import over
+from backends.numpy_autodiff.rules.linalg import adjoint
+from backends.numpy_autodiff.rules.matrices import diagonal_of, hermitian, off_diagonal, on_diagonal, transposed
+from backends.numpy_autodiff.tracing import Node, constant, is_streaming, primal
+
+#: Roundings within which eigenvalues of a matrix of one row are equal; those of a general matrix carry more.
+_HERMITIAN, _GENERAL = 1, 100
+
+
+def blocks(w: Any, symmetric: bool) -> Any:
+    """Whether i and j are equal within rounding, for each matrix, as booleans; None where all of all are distinct."""
+    w = primal(w)
+    roundings = w.shape[-1] * (_HERMITIAN if symmetric else _GENERAL)
+    scale = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)[..., None]
+    apart = np.abs(w[..., :, None] - w[..., None, :])
+    close = np.less_equal(apart, roundings * float(np.finfo(w.dtype).eps) * scale)
+    if np.count_nonzero(close) == w.size:
+        return None
+    seen = constant(close)
+    # What follows holds for this pattern: a compiler guards it by this question.
+    if not np.all(np.equal(close, seen)):
+        raise AssertionError
+    n = w.shape[-1]
+    return np.not_equal(np.linalg.matrix_power((seen | np.eye(n, dtype=bool)).astype(float), n), 0)
+
+
+def differentiated(x: Any) -> bool:
+    """Whether a transform further out differentiates what is computed with ``x``."""
+    return primal(x) is not x
+
+
+def _left(v: Any, symmetric: bool) -> Any:
+    return adjoint(v) if symmetric else np.linalg.inv(v)
+
+
+def _part(t: Any, symmetric: bool) -> Any:
+    return hermitian(t) if symmetric else t
+
+
+def _quotients(w: Any, g: Any, alike: Any) -> Any:
+    """D, with 0 where eigenvalues are equal."""
+    rise, run = (x[..., :, None] - x[..., None, :] for x in (g, w))
+    return np.where(alike, 0, rise / np.where(alike, 1, run))
+
+
+def _value(x: Any) -> Any:
+    return x.primal if isinstance(x, Node) else x
+
+
+def _mean(alike: Any, x: Any) -> Any:
+    """The mean over the block of each entry."""
+    return np.sum(alike * x[..., None, :], axis=-1) / np.sum(alike, axis=-1)
+
+
+# --- The gradient
+
+
+def _spectrum(a: Any, w: Any, v: Any, g: Any, symmetric: bool) -> Any:
+    del a, w
+    return _part((v * g[..., None, :]) @ _left(v, symmetric), symmetric)
+
+
+def _slopes(node: Any, alike: Any) -> Any:
+    """``a`` for each entry, by a sweep from g to w."""
+    _, w, _, g, _ = node.args
+    like = _value(w)
+    if not (isinstance(g, Node) and isinstance(w, Node)):
+        return np.zeros_like(like)
+    # -1, 0, 1 or -1, 1: weights that add to 0 in each block.
+    weights = (2 * np.sum(np.tril(alike), axis=-1) - np.sum(alike, axis=-1) - 1).astype(like.dtype)
+    back = pull_between(w, g, weights)
+    if back is None:
+        return np.zeros_like(weights)
+    return over(_mean(alike, weights * back), _mean(alike, weights * weights))
+
+
+def _read_slopes(dw: Any, dg: Any, p: Any, alike: Any) -> Any:
+    """``a`` for each entry, from the tangents of w and g."""
+    spread = dw - _mean(alike, dw)
+    square = _mean(alike, np.real(np.conj(spread) * spread))
+    off = np.where(alike, off_diagonal(p), 0)
+    turning = _mean(alike, np.sum(np.real(np.conj(off) * off), axis=-1))
+    found = over(_mean(alike, np.conj(spread) * dg), square)
+    # A nilpotent direction leaves eigenvalues where they are and shows nothing.
+    eps = float(np.finfo(off.dtype).eps)
+    rounding = (p.shape[-1] * eps) ** 2 * np.sum(np.real(np.conj(p) * p), axis=(-2, -1))[..., None]
+    hidden = np.logical_and(np.less(square, eps * turning), np.greater(turning, rounding))
+    return np.where(hidden, np.nan, found)
+
+
+def _push_spectrum(node: Any) -> None:
+    _, w, v, g = map(_value, node.args[:4])
+    symmetric = node.args[4]
+    ta, dw, _, dg = (x.flow if isinstance(x, Node) else None for x in node.args[:4])
+    dw, dg = (np.zeros_like(w) if t is None else t for t in (dw, dg))
+    alike, left = _alike(w, symmetric), _left(v, symmetric)
+    inner = on_diagonal(_mean(alike, dg)).astype(v.dtype)
+    if ta is not None:
+        p = left @ _part(ta, symmetric) @ v
+        slope = _read_slopes(dw, dg, p, alike) if is_streaming(node.tape) else _slopes(node, alike)
+        inner = inner - on_diagonal(slope * _mean(alike, dw)).astype(v.dtype)
+        inner = inner + (_quotients(w, g, alike) + np.where(alike, slope[..., None, :], 0)) * p
+    node.flow = v @ inner @ left
+
+
+def _alike(w: Any, symmetric: bool) -> Any:
+    found = blocks(w, symmetric)
+    return np.eye(w.shape[-1], dtype=bool) if found is None else found
+
+
+def _pull_spectrum(node: Any, cotangent: Any) -> None:
+    """The transpose, where the tangents of equal eigenvalues are the diagonal of P."""
+    args, symmetric = node.args, node.args[4]
+    _, w, v, g = map(_value, args[:4])
+    left = _left(v, symmetric)
+    m = transposed(v) @ _part(cotangent, symmetric) @ transposed(left)
+    alike = _alike(w, symmetric)
+    inner = (_quotients(w, g, alike) + np.where(alike, _slopes(node, alike)[..., None, :], 0)) * off_diagonal(m)
+    back = transposed(left) @ inner @ transposed(v)
+    found = {0: _part(back, symmetric), 3: np.real(diagonal_of(m)) if symmetric else diagonal_of(m)}
+    for i in node.call.where:
+        if i in found:
+            give(args[i], found[i], found[i])
+
+
+#: ``V diag(g) V^-1`` as a function of ``a`` and ``g``; ``w`` and ``v`` belong to ``a``: their changes come with its.
+SPECTRUM: Primitive = Primitive("spectrum", _spectrum, pull=_pull_spectrum, push=_push_spectrum)
+
+
+# --- Tangents
+
+
+def frame(p: Any, w: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None:
+    """What makes the blocks of P diagonal, and their eigenvalues, block by block; constants to every transform.
+
+    None where a general matrix gives none of the kind of ``w``, or is being compiled.
+    """
+    p = primal(p)
+    first = np.argmax(alike, axis=-1)
+    size = np.sum(np.abs(p), axis=(-2, -1))[..., None]
+    shift = (4 * first * (size + np.equal(size, 0))).astype(p.dtype)
+    inside = np.where(alike, p, 0) + on_diagonal(shift)
+    if symmetric:
+        moved, turn = np.linalg.eigh(inside)
+        return np.where(alike, turn, 0), moved - np.real(shift)
+    if isinstance(p, Node):
+        return None
+    moved, turn = np.linalg.eig(inside)
+    if moved.dtype != w.dtype:
+        return None
+    # Eigenvalues of one block are neighbours in this order (that of conjugates is not left to rounding), and so are the
+    # places of each block in that.
+    order, places = (
+        np.argsort(np.real(moved) + 0.3 * np.imag(moved), axis=-1),
+        np.argsort(first, axis=-1, kind="stable"),
+    )
+    sorting = np.take_along_axis(order, np.argsort(places, axis=-1), axis=-1)
+    return (
+        np.where(alike, np.take_along_axis(turn, sorting[..., None, :], -1), 0),
+        np.take_along_axis(moved, sorting, -1) - shift,
+    )
+
+
+def _direction(a: Any, t: Any, w: Any, v: Any, symmetric: bool, known: bool) -> Any:
+    del a, w, known
+    found = diagonal_of(_left(v, symmetric) @ _part(t, symmetric) @ v)
+    return np.real(found) if symmetric else found
+
+
+def _direction_vjp_a(g: Any, _ans: Any, _a: Any, t: Any, w: Any, v: Any, symmetric: bool, known: bool) -> Any:
+    """``V (D o P) V^-1`` with D of ``g``; P is diagonal within a block, if it is known to be."""
+    left = _left(v, symmetric)
+    p = left @ _part(t, symmetric) @ v
+    alike = _alike(w, symmetric)
+    inner = _quotients(w, g, alike) * p
+    if not known:
+        # A factor of g, so that its transpose is nan too.
+        turning = np.logical_and(alike, np.not_equal(off_diagonal(primal(p)), 0))
+        inner = inner + np.where(turning, np.nan, 0) * g[..., None]
+    return _part(transposed(v @ inner @ left), symmetric)
+
+
+def _direction_vjp_t(g: Any, _ans: Any, _a: Any, _t: Any, _w: Any, v: Any, symmetric: bool, known: bool) -> Any:
+    del known
+    return _part(transposed((v * g[..., None, :]) @ _left(v, symmetric)), symmetric)
+
+
+#: The diagonal of ``V^-1 t V``: the tangents of w along ``t``.
+DIRECTION: Primitive = Primitive("direction", _direction, (_direction_vjp_a, _direction_vjp_t))
+
+
+def turn(node: Any, turned: Primitive, symmetric: bool) -> Any:
+    """The tangents of equal eigenvalues where they are differentiated further; ``node`` is put into their basis.
+
+    Parameters
+    ----------
+    turned
+        ``(a, w, v)``: the decomposition of ``a`` in a given basis.
+    """
+    a, t = node.args[0].primal, node.args[0].flow
+    w, v = map(_value, node.primal)
+    alike = blocks(w, symmetric)
+    outer = a.flow if isinstance(a, Node) and is_streaming(a.tape) else None
+    along = primal(t if outer is None else outer)
+    found = frame(_left(v, symmetric) @ _part(along, symmetric) @ v, w, alike, symmetric)
+    known = found is not None and (outer is not None or is_streaming(node.tape))
+    if known and found is not None:
+        v = v @ found[0]
+        if outer is None:
+            node.primal = turned(a, w, v)
+    return DIRECTION(a, t, w, v, symmetric, known)
