@@ -317,6 +317,13 @@ class Backend(abc.ABC):
         del call
         return None
 
+    def traces(self) -> int:
+        """A number that grows whenever the framework traces or compiles; 0 where it never does, or does not tell.
+
+        Looked at before and after timed calls, so that what was traced in between is known.
+        """
+        return 0
+
     def idiom_scope(self) -> Mapping[str, Any]:
         """The names that ``idioms`` may use without importing them, such as ``{"torch": torch}``; after `open`."""
         return {}

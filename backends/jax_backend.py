@@ -106,6 +106,7 @@ class JaxBackend(Backend):
 
     def open(self) -> None:
         import jax
+        import jax.monitoring
         import jax.numpy
         import optax
 
@@ -119,6 +120,15 @@ class JaxBackend(Backend):
         self._optax: Any = optax
         self.xp = jax.numpy
         self._updates: dict[Optimizer, Prepared] = {}
+        self._compilations = 0
+        jax.monitoring.register_event_duration_secs_listener(self._compiled)
+
+    def _compiled(self, event: str, duration_secs: float, **_: str | int) -> None:  # noqa: ARG002 - what JAX calls
+        self._compilations += event.startswith("/jax/core/compile/")
+
+    def traces(self) -> int:
+        """Traces and compilations of this process, whoever asked for them."""
+        return self._compilations
 
     def idiom_scope(self) -> Mapping[str, Any]:
         return {"jax": self._jax, "jnp": self._jax.numpy, "np": np}

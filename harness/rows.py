@@ -66,10 +66,13 @@ class CellRow:
     threads_requested: Annotated[int, "threads that the worker was given"]
     threads_effective: Annotated[float, "CPU time over wall time of a matrix-product probe in this worker"]
     threads_active: Annotated[int | None, "threads busy for a tenth of that probe or more; empty where not measurable"]
+    contended_rounds: Annotated[
+        int | None, "rounds in which over 5 % of the time passed waiting for a processor; empty where it was not timed"
+    ]
     flags: Annotated[
         str,
-        "space separated: noisy (interquartile range of the rounds over 10 % of the median) contended (over 5 % of the "
-        "time waiting for a processor) drift (rounds trend) retraced threads (more busy than requested) cut (--budget "
+        "space separated: noisy (interquartile range of the rounds over 10 % of the median) contended (over a quarter "
+        "of the rounds were) drift (rounds trend) retraced threads (more busy than requested) cut (--budget "
         "left fewer rounds than asked)",
     ]
 

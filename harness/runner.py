@@ -24,7 +24,7 @@ from harness.descending import first_descent
 from harness.environment import THREADS_TOLERANCE
 from harness.in_process import Here
 from harness.layout import refusal
-from harness.measure import CONTENDED
+from harness.measure import CONTENDED, CONTENDED_ROUNDS
 from harness.pace import Budget, Pace, go_around
 from harness.plan import Plan
 from harness.pool import Pool
@@ -46,9 +46,8 @@ class _Progress:
     samples: list[SampleRow] = field(default_factory=list)
     result: tuple[Any, ...] = ()
     calls: int = 0
-    #: Seconds of all visits, and of them waiting for a processor.
-    visited_s: float = 0.0
-    waited_s: float = 0.0
+    #: Rounds in which others had the processor for a while.
+    contended: int = 0
     flags: set[str] = field(default_factory=set)
 
 
@@ -246,8 +245,9 @@ class Runner:
         def keep(p: _Progress, found: dict[str, Any]) -> None:
             blocks = enumerate(found["seconds"])
             p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in blocks]
-            p.visited_s += found["wall_s"]
-            p.waited_s += found["queue_s"]
+            p.contended += found["queue_s"] > CONTENDED * found["wall_s"]
+            if found["retraced"]:
+                p.flags.add("retraced")
             self.measured_s += sum(found["seconds"])
 
         return keep
@@ -310,9 +310,10 @@ def _flagged(p: _Progress) -> CellRow:
     """The row with what is to be known about its timings."""
     flags, rounds = set(p.flags), _rounds(p.samples)
     if rounds:
-        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": p.waited_s > CONTENDED * p.visited_s}
+        often = p.contended > CONTENDED_ROUNDS * len(rounds)
+        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": often}
         flags |= {name for name, holds in tests.items() if holds}
-    return replace(p.row, flags=" ".join(sorted(flags)))
+    return replace(p.row, flags=" ".join(sorted(flags)), contended_rounds=p.contended if rounds else None)
 
 
 def _rounds(samples: Sequence[SampleRow]) -> list[float]:
@@ -351,6 +352,7 @@ def _blank(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:
         threads_requested=threads,
         threads_effective=float("nan"),
         threads_active=None,
+        contended_rounds=None,
         flags="",
     )
 

@@ -20,7 +20,8 @@ _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_ins
 #: Flag -> what it means for a reader.
 FLAGS = {
     "noisy": "noisy: the middle half of the rounds spreads over more than 10 % of the median",
-    "contended": "contended: over 5 % of the time spent waiting for a processor; other load on this machine",
+    "contended": "contended: over 5 % of the time spent waiting for a processor in over a quarter of the rounds; "
+    "other load on this machine",
     "drift": "drift: faster or slower from round to round",
     "retraced": "retraced: the function was traced again while it was timed",
     "threads": "threads: more were busy than --threads says",

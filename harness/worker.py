@@ -110,11 +110,16 @@ class Worker:
         return {"calls": measure.calibrate(self._current())}
 
     def visit(self, calls: int) -> dict[str, Any]:
-        """One visit of a round: seconds per block, of the whole visit, and of it waiting for a processor."""
-        waited, start = measure.queue_delay_s(), time.perf_counter()
+        """One visit of a round.
+
+        Returns seconds per block and of the whole visit, of it waiting for a processor that others had, and whether
+        something was traced meanwhile.
+        """
+        traces, before = self.backend.traces(), measure.Spent.so_far()
         seconds = measure.visit(self._current(), calls)
-        wall = time.perf_counter() - start
-        return {"seconds": seconds, "wall_s": wall, "queue_s": measure.queue_delay_s() - waited}
+        spent = measure.Spent.so_far() - before
+        retraced = self.backend.traces() != traces
+        return {"seconds": seconds, "wall_s": spent.wall_s, "queue_s": spent.for_others_s, "retraced": retraced}
 
     def work(self, units: int) -> dict[str, Any]:
         """Take a known amount of work for the cell, for trials of the clock itself."""
@@ -131,7 +136,7 @@ class Worker:
         return contest(self.backend, task, rounds, seed)
 
     def finish(self) -> dict[str, Any]:
-        """Drop the cell; says whether the framework traced again while it was timed."""
+        """Drop the cell; says whether its objective is called more or less often than before it was timed."""
         retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
         self.timed = None
         return {"retraced": retraced}

@@ -92,3 +92,23 @@ def test_the_clock_stops_after_the_result_has_arrived(monkeypatch: pytest.Monkey
     timed = measure.Timed(lambda: events.append("call"), (), lambda _: events.append("arrived"))
     timed.block(2)
     assert events == ["clock", "call", "call", "arrived", "clock"]
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "cpu_s", "queue_s", "processors", "others_s"),
+    [
+        (1.0, 1.0, 0.0, 1, 0.0),
+        (1.0, 0.4, 0.6, 1, 0.6),  # another process had the processor for as long as this one waited
+        (1.0, 1.0, 0.6, 1, 0.0),  # a thread waited for one of its own process, which ran all the time
+        (1.0, 0.9, 0.6, 1, 0.1),  # both
+        (1.0, 0.4, 0.0, 1, 0.0),  # it slept
+        (1.0, 1.7, 0.4, 2, 0.3),
+        (1.0, 1.01, 0.0, 1, 0.0),  # clocks of different grain
+    ],
+)
+def test_waiting_for_threads_of_its_own_is_no_contention(
+    wall_s: float, cpu_s: float, queue_s: float, processors: int, others_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "_processors", lambda: processors)
+    spent = measure.Spent(10 + wall_s, 5 + cpu_s, 1 + queue_s) - measure.Spent(10.0, 5.0, 1.0)
+    assert spent.for_others_s == pytest.approx(others_s, abs=1e-12)

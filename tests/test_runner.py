@@ -197,11 +197,15 @@ def test_a_plan_is_the_product_of_what_was_asked_for() -> None:
 class FakePool:
     """Answers what a worker would, without one, and counts."""
 
-    def __init__(self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False) -> None:
+    def __init__(
+        self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False, traced_in: int = -1, waits: int = 99
+    ) -> None:
+        """``traced_in``: the visit of a backend in which it traces; ``waits``: how many visits wait ``queue_s``."""
         self.asked: list[tuple[str, str]] = []
         self.restarts = 0
         self.threads, self.active = {"manual": 1.0, "numpy": 1.0}, {"manual": 1, "numpy": 1}
         self.seconds, self.queue_s, self.retraced = seconds, queue_s, retraced
+        self.traced_in, self.waits = traced_in, waits
 
     def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
         self.asked.append((spec, verb))
@@ -216,7 +220,9 @@ class FakePool:
             "peak_bytes": 8,
             "memory_method": "VmHWM",
         }
-        visit = {"seconds": [self.seconds] * 7, "wall_s": 1.0, "queue_s": self.queue_s}
+        number = self.asked.count((spec, "visit"))
+        queue_s, retraced = self.queue_s if number <= self.waits else 0.0, number == self.traced_in
+        visit = {"seconds": [self.seconds] * 7, "wall_s": 1.0, "queue_s": queue_s, "retraced": retraced}
         answers = {"cell": cell, "calibrate": {"calls": 1}, "visit": visit, "finish": {"retraced": self.retraced}}
         return answers[verb]
 
@@ -269,7 +275,11 @@ def test_launches_start_afresh_and_pool_their_rounds(
         (FakePool(), {}, ""),
         (FakePool(queue_s=0.04), {}, ""),
         (FakePool(queue_s=0.06), {}, "contended"),
+        (FakePool(queue_s=0.06, waits=3), {}, "contended"),
+        # Two rounds of eight, however long they waited: the median and its interval hardly feel them.
+        (FakePool(queue_s=0.9, waits=2), {}, ""),
         (FakePool(retraced=True), {}, "retraced"),
+        (FakePool(traced_in=5), {}, "retraced"),
         (FakePool(), {"budget_s": 1e-9}, "cut"),
     ],
 )
@@ -278,6 +288,9 @@ def test_what_to_read_with_care_is_flagged_and_said(
 ) -> None:
     folder, _ = faked(tmp_path, pool, rounds=8, **settings)
     assert {row.flags for row in folder.rows["cells"]} == {flags}
+    rounds = 0 if settings else 8
+    contended = (min(pool.waits, rounds) if pool.queue_s > 0.05 else 0) if rounds else None
+    assert {row.contended_rounds for row in folder.rows["cells"]} == {contended}
     out = Console(width=80, record=True, file=io.StringIO())
     summary.show(folder.path, out)
     assert ("Timings to read with care" in out.export_text()) == bool(flags)
