@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,52 @@ def test_the_backward_sweep_visits_each_node_once() -> None:
 
 
 # Nesting ------------------------------------------------------------------------------------------
+
+
+def test_a_gradient_frees_the_arrays_that_its_sweep_has_passed() -> None:
+    """When the first rule of the chain runs, last in the sweep, nothing of the later results is left."""
+    results: list[weakref.ref[Any]] = []
+    left: list[int] = []
+
+    def counting(g: Any, ans: Any, x: Any) -> Any:
+        left.append(sum(r() is not None for r in results))
+        return g
+
+    first = custom_rule(vjp=(counting,))(lambda x: x + 0.0)
+
+    def f(x: Any) -> Any:
+        y = first(x)
+        for _ in range(10):
+            y = np.sin(y) * y
+            results.append(weakref.ref(y.primal))
+        return np.sum(y)
+
+    grad(f)(np.ones(3))
+    assert len(results) == 10
+    assert left == [0]
+
+
+def test_a_sum_of_products_of_mixed_precision_is_not_rounded_to_the_lower_one() -> None:
+    a, b = np.array([1.0, 2.0]), np.array([1.1, 2.2], np.float32)
+    third = 1 / 3
+    np.testing.assert_array_equal(grad(lambda a: third * np.sum(a * b))(a), third * b.astype(float))
+    found = grad(lambda a, b: third * (a * b), (0, 1))(np.float64(1.5), b[0])
+    assert found[0] == third * float(b[0])
+    assert found[1] == np.float32(third * 1.5)
+    assert found[1].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("f", "slopes"),
+    [
+        (lambda x: x + x, [2.0, 4.0, 6.0]),
+        (lambda x: x - x, [0.0, 0.0, 0.0]),
+        (lambda x: x + x[::-1], [4.0, 4.0, 4.0]),
+        (lambda x: (x + x) - x * 1.0, [1.0, 2.0, 3.0]),
+    ],
+)
+def test_both_terms_of_a_sum_may_be_one_array(f: Any, slopes: list[float]) -> None:
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.array([1.0, 2.0, 3.0]) * f(x)))(np.ones(3)), slopes)
 
 
 def test_levels_do_not_mix() -> None:

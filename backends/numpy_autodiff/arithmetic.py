@@ -1,9 +1,9 @@
 """Sweeps of arithmetic, by hand: what `Call` derives from the rules, in a third of the time.
 
-A float64 scalar cotangent says that nothing was broadcast and needs no cast before it reaches an
-input (which casts it to its own dtype), so it is added at once; arrays go through `give`. A Python float is a uniform
-cotangent (see `give`): its sums and multiples are numbers too, so that the gradient of
-``sum(100 * t**2)`` is one array operation. Tests compare each of these with its rule.
+A Python float is a uniform cotangent (see `give`): its sums and multiples are numbers too, so that the gradient of
+``sum(100 * t**2)`` is one array operation. Between float64 scalars all cotangents are such floats, whose arithmetic
+takes an eighth of the time of NumPy's scalars, to the same bit; they are added at once. Arrays go through `give`. Tests
+compare each of these with its rule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import spread
+from backends.numpy_autodiff.fitting import spread, total
 from backends.numpy_autodiff.primitive import Call, generic_pull, give
 from backends.numpy_autodiff.rules import elementwise as rules
 
@@ -22,24 +22,34 @@ _ndarray = np.ndarray
 
 def _pull_add(node: Any, g: Any) -> None:
     x, y = node.args
-    if g.__class__ is _float64:
+    if g.__class__ is float and x.primal.__class__ is y.primal.__class__ is _float64:
         h = x.flow
         x.flow = g if h is None else h + g
         h = y.flow
         y.flow = g if h is None else h + g
+    elif x.flow is y.flow is None and x is not y and _alike(x.primal, y.primal):
+        x.flow = y.flow = g
     else:
         ans = node.primal
         give(x, g, ans)
         give(y, g, ans)
 
 
+def _alike(a: Any, b: Any) -> bool:
+    """Whether what fits a sum fits its terms; arrays alone, for that of a scalar is a number."""
+    return a.__class__ is b.__class__ is _ndarray and a.shape == b.shape and a.dtype is b.dtype
+
+
 def _pull_subtract(node: Any, g: Any) -> None:
     x, y = node.args
-    if g.__class__ is _float64:
+    if g.__class__ is float and x.primal.__class__ is y.primal.__class__ is _float64:
         h = x.flow
         x.flow = g if h is None else h + g
         h = y.flow
         y.flow = -g if h is None else h - g
+    elif x.flow is y.flow is None and x is not y and _alike(x.primal, y.primal):
+        x.flow = g
+        y.flow = -g
     else:
         ans = node.primal
         give(x, g, ans)
@@ -50,11 +60,11 @@ def _pull_multiply(node: Any, g: Any) -> None:
     x, y = node.args
     a = x.primal
     b = y.primal
-    if g.__class__ is _float64:
+    if g.__class__ is float and a.__class__ is b.__class__ is _float64:
         h = x.flow
-        x.flow = g * b if h is None else h + g * b
+        x.flow = g * float(b) if h is None else h + g * float(b)
         h = y.flow
-        y.flow = g * a if h is None else h + g * a
+        y.flow = g * float(a) if h is None else h + g * float(a)
     elif x is y:
         d = a * (2.0 * g) if g.__class__ is float else g * a * 2.0
         give(x, d, node.primal)
@@ -72,8 +82,11 @@ def _times(g: Any, b: Any, a: Any, ans: Any) -> Any:
     elif g.__class__ is float:
         if b.__class__ is _float64:
             return g * float(b)
+        if getattr(b, "dtype", ans.dtype) is not ans.dtype:
+            # The number takes the dtype of b, which may be the narrower one.
+            return spread(g, ans) * b
         if a.__class__ is _float64 and b.__class__ is _ndarray and b.dtype is _DOUBLE:
-            return g * np.add.reduce(b, axis=None)
+            return g * total(b)
         if a.shape != ans.shape:
             # Neither factor fills the result, and a number would not say how many copies there are.
             return spread(g, ans) * b
@@ -126,8 +139,18 @@ def _pull_quotient(node: Any, g: Any) -> None:
 
 def _pull_left_factor(node: Any, g: Any) -> None:
     x, b = node.args
+    a = x.primal
+    if x.flow is None and g.__class__ is b.__class__ is _ndarray:
+        if a.__class__ is _float64 and len(b.shape) == 1 and b.dtype is g.dtype is _DOUBLE and len(b) == len(g):
+            x.flow = float(g.dot(b))
+            return
+        if a.__class__ is _ndarray and a.shape == g.shape:
+            d = g * b
+            if d.dtype is a.dtype:
+                x.flow = d
+                return
     ans = node.primal
-    give(x, _times(g, b, x.primal, ans), ans)
+    give(x, _times(g, b, a, ans), ans)
 
 
 def _pull_right_factor(node: Any, g: Any) -> None:
@@ -153,7 +176,7 @@ def _pull_shift(node: Any, g: Any) -> None:
     h = x.flow
     if h is None:
         x.flow = g
-    elif g.__class__ is _float64:
+    elif g.__class__ is float:
         x.flow = h + g
     else:
         give(x, g, node.primal)
@@ -164,7 +187,7 @@ def _pull_from(node: Any, g: Any) -> None:
     h = x.flow
     if h is None:
         x.flow = -g
-    elif g.__class__ is _float64:
+    elif g.__class__ is float:
         x.flow = h - g
     else:
         give(x, -g, node.primal)
@@ -175,7 +198,7 @@ def _pull_negative(node: Any, g: Any) -> None:
     h = x.flow
     if h is None:
         x.flow = -g
-    elif g.__class__ is _float64:
+    elif g.__class__ is float:
         x.flow = h - g
     else:
         give(x, -g, node.primal)
@@ -186,7 +209,7 @@ def _pull_scale(node: Any, g: Any) -> None:
     h = x.flow
     if h is None:
         x.flow = g * c
-    elif g.__class__ is _float64:
+    elif g.__class__ is float:
         x.flow = h + g * c
     else:
         give(x, g * c, node.primal)
@@ -196,7 +219,10 @@ def _pull_power(node: Any, g: Any) -> None:
     """``n x^(n-1)`` for n = 2, 3, 4, as a multiple of ``x`` or of its square."""
     x, n = node.args
     a = x.primal
-    if g.__class__ is float:
+    if g.__class__ is float and a.__class__ is _float64:
+        a = float(a)
+        d = g * (a * n if n == 2 else a * a * n if n == 3 else a * a * a * n)
+    elif g.__class__ is float:
         d = a * (n * g) if n == 2 else a * a * (n * g) if n == 3 else a * a * a * (n * g)
     elif g.__class__ is _ndarray and a.__class__ is _ndarray:
         d = a * n if n == 2 else a * a
@@ -208,7 +234,7 @@ def _pull_power(node: Any, g: Any) -> None:
     h = x.flow
     if h is None:
         x.flow = d
-    elif g.__class__ is _float64:
+    elif d.__class__ is float:
         x.flow = h + d
     else:
         give(x, d, node.primal)

@@ -148,7 +148,7 @@ def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
     above: dict[int, Node] = {}
     for node in order:
         value = tuple(_part(node, i) for i in range(len(node.primal))) if isinstance(node.primal, tuple) else node
-        shadow = object.__new__(node.__class__)
+        shadow = node.result()
         Node.__init__(shadow, value, trace)
         shadow.call = node.call
         args = list(node.args)

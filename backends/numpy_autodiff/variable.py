@@ -8,7 +8,7 @@ every primitive), and its sweeps are in `backends.numpy_autodiff.arithmetic`. Al
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from backends.numpy_autodiff.members import ArrayMembers, operand
 from backends.numpy_autodiff.rules import CONSTANT, UFUNCS, elementwise, indexing, products
 from backends.numpy_autodiff.tracing import INPUT, apply
 
-_new = object.__new__
 _WHOLE = (2.0, 3.0, 4.0)
 _ndarray = np.ndarray
 _add, _subtract, _multiply = elementwise.ADD, elementwise.SUBTRACT, elementwise.MULTIPLY
@@ -42,7 +41,6 @@ def _binary_of(function: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any,
     return (lambda self, other: function(self, operand(other))), (lambda self, other: function(operand(other), self))
 
 
-@final
 class Variable(ArrayMembers):
     """A differentiable array.
 
@@ -69,6 +67,8 @@ class Variable(ArrayMembers):
     """
 
     __slots__ = ()
+
+    result: ClassVar[type[Variable]]
 
     def __init__(self, value: Any, dtype: Any = None) -> None:
         from backends.numpy_autodiff import backward
@@ -105,7 +105,7 @@ class Variable(ArrayMembers):
 
     def __add__(self, other: Any) -> Any:
         cls = other.__class__
-        if cls is Variable:
+        if cls is Recorded:
             trace = self.tape
             if other.tape is not trace:
                 return apply(_add, (self, other))
@@ -116,7 +116,7 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal + other, fast.ADD_ARRAY, self.tape
         else:
             return apply(_add, (self, operand(other)))
-        out = _new(Variable)
+        out = Recorded()
         out.primal = value
         out.tape = trace
         out.call = call
@@ -128,7 +128,7 @@ class Variable(ArrayMembers):
     def __radd__(self, other: Any) -> Any:
         if other.__class__ is not float and other.__class__ is not int:
             return apply(_add, (operand(other), self))
-        out = _new(Variable)
+        out = Recorded()
         out.primal = self.primal + other
         out.tape = trace = self.tape
         out.call = fast.SHIFT
@@ -139,7 +139,7 @@ class Variable(ArrayMembers):
 
     def __sub__(self, other: Any) -> Any:
         cls = other.__class__
-        if cls is Variable:
+        if cls is Recorded:
             trace = self.tape
             if other.tape is not trace:
                 return apply(_subtract, (self, other))
@@ -150,7 +150,7 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal - other, fast.SUBTRACT_ARRAY, self.tape
         else:
             return apply(_subtract, (self, operand(other)))
-        out = _new(Variable)
+        out = Recorded()
         out.primal = value
         out.tape = trace
         out.call = call
@@ -162,7 +162,7 @@ class Variable(ArrayMembers):
     def __rsub__(self, other: Any) -> Any:
         if other.__class__ is not float and other.__class__ is not int:
             return apply(_subtract, (operand(other), self))
-        out = _new(Variable)
+        out = Recorded()
         out.primal = other - self.primal
         out.tape = trace = self.tape
         out.call = fast.FROM
@@ -173,7 +173,7 @@ class Variable(ArrayMembers):
 
     def __mul__(self, other: Any) -> Any:
         cls = other.__class__
-        if cls is Variable:
+        if cls is Recorded:
             trace = self.tape
             if other.tape is not trace:
                 return apply(_multiply, (self, other))
@@ -182,11 +182,11 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal * other, fast.SCALE, self.tape
         elif cls is _ndarray:
             value, call, trace = self.primal * other, fast.MULTIPLY_ARRAY, self.tape
-            if trace.held is not None and (other.base is not None or other.flags.writeable):
-                other = keep(trace.held, other)
+            if trace.held is not None and other is not trace.kept:
+                other = trace.kept = keep(trace.held, other)
         else:
             return apply(_multiply, (self, operand(other)))
-        out = _new(Variable)
+        out = Recorded()
         out.primal = value
         out.tape = trace
         out.call = call
@@ -198,7 +198,7 @@ class Variable(ArrayMembers):
     def __rmul__(self, other: Any) -> Any:
         if other.__class__ is not float and other.__class__ is not int:
             return apply(_multiply, (operand(other), self))
-        out = _new(Variable)
+        out = Recorded()
         out.primal = self.primal * other
         out.tape = trace = self.tape
         out.call = fast.SCALE
@@ -211,7 +211,7 @@ class Variable(ArrayMembers):
         if other.__class__ is int and 2 <= other <= 4:
             value = self.primal
             square = value * value
-            out = _new(Variable)
+            out = Recorded()
             out.primal = square if other == 2 else square * value if other == 3 else square * square
             out.tape = trace = self.tape
             out.call = fast.POWER
@@ -227,7 +227,7 @@ class Variable(ArrayMembers):
         return apply(_power, (operand(other), self))
 
     def __neg__(self) -> Any:
-        out = _new(Variable)
+        out = Recorded()
         out.primal = -self.primal
         out.tape = trace = self.tape
         out.call = fast.NEGATIVE
@@ -237,10 +237,10 @@ class Variable(ArrayMembers):
         return out
 
     def __matmul__(self, other: Any) -> Any:
-        if other.__class__ is not Variable or other.tape is not self.tape:
+        if other.__class__ is not Recorded or other.tape is not self.tape:
             return apply(products.MATMUL, (self, operand(other)))
         a, b = self.primal, other.primal
-        out = _new(Variable)
+        out = Recorded()
         out.primal = (
             a.dot(b) if a.__class__ is b.__class__ is _ndarray and a.ndim == 2 == b.ndim else products.MATMUL(a, b)
         )
@@ -273,7 +273,7 @@ class Variable(ArrayMembers):
     def __getitem__(self, index: Any) -> Any:
         if index.__class__ is not slice and index.__class__ is not int:
             return indexing.getitem(self, index)
-        out = _new(Variable)
+        out = Recorded()
         out.primal = self.primal[index]
         out.tape = trace = self.tape
         out.call = indexing.GETITEM_CALL
@@ -320,3 +320,16 @@ class Variable(ArrayMembers):
     def detach(self) -> Any:
         """The value as a new variable without history."""
         return Variable(self.primal)
+
+
+@final
+class Recorded(Variable):
+    """A variable that a recording makes: without a constructor of its own it is made in half the time."""
+
+    __slots__ = ()
+
+    __new__ = object.__new__
+    __init__ = object.__init__
+
+
+Variable.result = Recorded

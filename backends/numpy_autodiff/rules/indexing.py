@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import spread
 from backends.numpy_autodiff.primitive import Primitive, Scatter, give
 from backends.numpy_autodiff.rules.building import as_array, axes_of, linear
 from backends.numpy_autodiff.tracing import apply, constant
@@ -18,7 +17,12 @@ def _getitem(x: Any, index: Any) -> Any:
 
 def _pull_getitem(node: Any, g: Any) -> None:
     x, index = node.args
-    give(x, Scatter(x.primal, index, spread(g, node.primal) if g.__class__ is float else g), node.primal)
+    h = x.flow
+    if h.__class__ is Scatter:
+        h.indices.append(index)
+        h.parts.append(g)
+    else:
+        give(x, Scatter(x.primal, index, g), node.primal)
 
 
 GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(x, index, g))

@@ -42,10 +42,9 @@ def _stretched(g: Any, shape: tuple[int, ...]) -> Any:
 def _pull_sum(node: Any, g: Any) -> None:
     """A sum over everything sends one number back, which stays one until an array is needed."""
     x = node.args[0]
-    if g.__class__ is np.float64 and x.primal.shape:
-        give(x, float(g), x.primal)
-    else:
-        give(x, _sum_vjp(g, None, x.primal), x.primal)
+    value = x.primal
+    number = g.__class__ is float or (g.__class__ is np.float64 and value.shape)
+    give(x, float(g) if number else _sum_vjp(g, None, value), value)
 
 
 SUM: Primitive = linear("sum", _sum, _sum_vjp)
@@ -70,10 +69,9 @@ def _mean_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = Fals
 
 def _pull_mean(node: Any, g: Any) -> None:
     x = node.args[0]
-    if g.__class__ is np.float64 and x.primal.shape:
-        give(x, float(g) / (x.primal.size or 1), x.primal)
-    else:
-        give(x, _mean_vjp(g, None, x.primal), x.primal)
+    value = x.primal
+    number = g.__class__ is float or (g.__class__ is np.float64 and value.shape)
+    give(x, float(g) / (value.size or 1) if number else _mean_vjp(g, None, value), value)
 
 
 MEAN: Primitive = linear("mean", _mean, _mean_vjp)
