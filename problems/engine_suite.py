@@ -2,7 +2,7 @@
 
 The references are written for speed, as one would for a descent: no value where only the gradient is asked for,
 products shared, sums of products as dot products, numbers as Python floats. The workloads are the sizes ``medium`` and
-``large``; ``small`` is for tests.
+``large``; ``small`` is for tests. ``*_by_hand`` give ``(value, gradients)``; the engine's own benchmark takes them too.
 """
 
 from __future__ import annotations
@@ -33,17 +33,21 @@ def _goldstein_price(x: Any, y: Any, *, xp: Any) -> Any:  # noqa: ARG001 - arith
     return a * b
 
 
+def goldstein_price_by_hand(x: float, y: float) -> Any:
+    s, t = x + y + 1, 2 * x - 3 * y
+    p = 19 - 14 * x + 3 * x * x - 14 * y + 6 * x * y + 3 * y * y
+    q = 18 - 32 * x + 12 * x * x + 48 * y - 36 * x * y + 27 * y * y
+    a, b = 1 + s * s * p, 30 + t * t * q
+    ax = 2 * s * p + s * s * (-14 + 6 * x + 6 * y)
+    bx = 4 * t * q + t * t * (-32 + 24 * x - 36 * y)
+    by = -6 * t * q + t * t * (48 - 36 * x + 54 * y)
+    return a * b, (ax * b + a * bx, ax * b + a * by)
+
+
 def _goldstein_price_both(x: Array, y: Array) -> Any:
     number = x.dtype.type
-    u, v = x.item(), y.item()
-    s, t = u + v + 1, 2 * u - 3 * v
-    p = 19 - 14 * u + 3 * u * u - 14 * v + 6 * u * v + 3 * v * v
-    q = 18 - 32 * u + 12 * u * u + 48 * v - 36 * u * v + 27 * v * v
-    a, b = 1 + s * s * p, 30 + t * t * q
-    au = 2 * s * p + s * s * (-14 + 6 * u + 6 * v)
-    bu = 4 * t * q + t * t * (-32 + 24 * u - 36 * v)
-    bv = -6 * t * q + t * t * (48 - 36 * u + 54 * v)
-    return number(a * b), (number(au * b + a * bu), number(au * b + a * bv))
+    value, (along_x, along_y) = goldstein_price_by_hand(x.item(), y.item())
+    return number(value), (number(along_x), number(along_y))
 
 
 def _numbers(rng: np.random.Generator, n: int) -> Inputs:  # noqa: ARG001
@@ -57,7 +61,7 @@ def _residual(x: Any, y: Any, target: Any, *, xp: Any) -> Any:
     return xp.sum(xp.abs(xp.matmul(x, y) - target))
 
 
-def _residual_both(x: Array, y: Array, target: Array) -> Any:
+def residual_by_hand(x: Array, y: Array, target: Array) -> Any:
     r = x @ y - target
     s = np.sign(r)
     return np.sum(np.abs(r)), (s @ y.T, x.T @ s)
@@ -81,7 +85,7 @@ def _cubic(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any, *, xp: Any) -> Any:
     return xp.sum(r * r)
 
 
-def _cubic_both(a: Array, b: Array, c: Array, d: Array, x: Array, y: Array) -> Any:
+def cubic_by_hand(a: Array, b: Array, c: Array, d: Array, x: Array, y: Array) -> Any:
     r = ((d * x + c) * x + b) * x + a - y
     return r.dot(r), _cubic_slopes(r, x)
 
@@ -115,7 +119,7 @@ def _rosenbrock_slopes(a: Array, t: Array, u: Array) -> Array:
     return g
 
 
-def _rosenbrock_both(x: Array) -> Any:
+def rosenbrock_by_hand(x: Array) -> Any:
     a = x[:-1]
     t, u = x[1:] - a * a, 1 - a
     return np.sum(100 * t**2 + u**2), _rosenbrock_slopes(a, t, u)
@@ -140,7 +144,9 @@ def _perceptron(w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, x: Any, la
     return xp.mean(xp.log(xp.sum(xp.exp(z), axis=1)) - xp.take_along_axis(z, labels, axis=1)[:, 0])
 
 
-def _perceptron_both(w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array, x: Array, labels: Array) -> Any:
+def perceptron_by_hand(
+    w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array, x: Array, labels: Array
+) -> Any:
     h1 = np.maximum(x @ w1 + b1, 0)
     h2 = np.maximum(h1 @ w2 + b2, 0)
     z = h2 @ w3 + b3
@@ -180,7 +186,7 @@ def _number_chain(y: Any, *, xp: Any, n: int) -> Any:  # noqa: ARG001 - arithmet
     return y
 
 
-def _chain_both(y: Array, *, n: int) -> Any:
+def chain_by_hand(y: Array, *, n: int) -> Any:
     factor = 1.0
     for _ in range(n):
         y = y * 1.0001 + 0.5
@@ -188,12 +194,17 @@ def _chain_both(y: Array, *, n: int) -> Any:
     return np.sum(y), np.full_like(y, factor)
 
 
+def number_chain_by_hand(y: float, *, n: int) -> Any:
+    factor = 1.0
+    for _ in range(n):
+        y = y * 1.0001 + 0.5
+        factor *= 1.0001
+    return y, factor
+
+
 def _number_chain_both(y: Array, *, n: int) -> Any:
     number = y.dtype.type
-    value, factor = y.item(), 1.0
-    for _ in range(n):
-        value = value * 1.0001 + 0.5
-        factor *= 1.0001
+    value, factor = number_chain_by_hand(y.item(), n=n)
     return number(value), number(factor)
 
 
@@ -236,7 +247,7 @@ PROBLEMS = (
         inputs=_two_matrices,
         objective=_residual,
         operators=_OPERATORS,
-        reference=_forms(_residual_both, lambda x, y, target: np.sum(np.abs(x @ y - target)), _residual_gradient),
+        reference=_forms(residual_by_hand, lambda x, y, target: np.sum(np.abs(x @ y - target)), _residual_gradient),
         suites=_SUITES,
     ),
     Problem(
@@ -247,7 +258,7 @@ PROBLEMS = (
         inputs=_sine,
         objective=_cubic,
         operators=_OPERATORS,
-        reference=_forms(_cubic_both, lambda *args: _cubic_both(*args)[0], _cubic_gradient),
+        reference=_forms(cubic_by_hand, lambda *args: cubic_by_hand(*args)[0], _cubic_gradient),
         suites=_SUITES,
     ),
     Problem(
@@ -258,7 +269,7 @@ PROBLEMS = (
         inputs=lambda rng, n: Inputs((rng.normal(size=n),)),
         objective=_rosenbrock,
         operators=_OPERATORS,
-        reference=_forms(_rosenbrock_both, lambda x: _rosenbrock_both(x)[0], _rosenbrock_gradient),
+        reference=_forms(rosenbrock_by_hand, lambda x: rosenbrock_by_hand(x)[0], _rosenbrock_gradient),
         suites=_SUITES,
     ),
     Problem(
@@ -270,7 +281,7 @@ PROBLEMS = (
         objective=_perceptron,
         operators=_OPERATORS,
         reference=_forms(
-            _perceptron_both, lambda *args: _perceptron_both(*args)[0], lambda *args: _perceptron_both(*args)[1]
+            perceptron_by_hand, lambda *args: perceptron_by_hand(*args)[0], lambda *args: perceptron_by_hand(*args)[1]
         ),
         suites=_SUITES,
     ),
@@ -293,7 +304,7 @@ PROBLEMS = (
         inputs=_ten,
         objective=_chain,
         operators=_OPERATORS,
-        reference=_forms(_chain_both, lambda y, n: _chain_both(y, n=n)[0], _slope_alone),
+        reference=_forms(chain_by_hand, lambda y, n: chain_by_hand(y, n=n)[0], _slope_alone),
         suites=_SUITES,
     ),
 )

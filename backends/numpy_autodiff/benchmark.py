@@ -9,18 +9,25 @@ fails by time; before anything is timed, the gradients are compared, and a diffe
 
 from __future__ import annotations
 
+import gc
+import importlib
 import itertools
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from backends.numpy_autodiff.compiler import compile
 from backends.numpy_autodiff.memory import keep_freed_memory
+from backends.numpy_autodiff.tracing import Trace
 from backends.numpy_autodiff.transforms import value_and_grad
+from backends.numpy_autodiff.transposition import lift
 
 
 @dataclass(frozen=True)
@@ -50,25 +57,8 @@ def _goldstein_price(x: Any, y: Any) -> Any:
     return a * b
 
 
-def _goldstein_price_by_hand(x: float, y: float) -> Any:
-    s, t = x + y + 1, 2 * x - 3 * y
-    p = 19 - 14 * x + 3 * x * x - 14 * y + 6 * x * y + 3 * y * y
-    q = 18 - 32 * x + 12 * x * x + 48 * y - 36 * x * y + 27 * y * y
-    a, b = 1 + s * s * p, 30 + t * t * q
-    ax = 2 * s * p + s * s * (-14 + 6 * x + 6 * y)
-    bx = 4 * t * q + t * t * (-32 + 24 * x - 36 * y)
-    by = -6 * t * q + t * t * (48 - 36 * x + 54 * y)
-    return a * b, (ax * b + a * bx, ax * b + a * by)
-
-
-def _residual(x: Any, y: Any) -> Any:
-    return np.sum(np.abs(x @ y - np.eye(x.shape[0])))
-
-
-def _residual_by_hand(x: Any, y: Any) -> Any:
-    r = x @ y - np.eye(x.shape[0])
-    s = np.sign(r)
-    return np.sum(np.abs(r)), (s @ y.T, x.T @ s)
+def _residual(x: Any, y: Any, target: Any) -> Any:
+    return np.sum(np.abs(x @ y - target))
 
 
 def _cubic(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
@@ -84,25 +74,8 @@ def _cubic_horner(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
     return np.sum((((d * x + c) * x + b) * x + a - y) ** 2)
 
 
-def _cubic_by_hand(a: float, b: float, c: float, d: float, x: Any, y: Any) -> Any:
-    r = ((d * x + c) * x + b) * x + a - y
-    square = x * x
-    return r.dot(r), (2 * r.sum(), 2 * r.dot(x), 2 * r.dot(square), 2 * r.dot(square * x))
-
-
 def _rosenbrock(x: Any) -> Any:
     return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
-
-
-def _rosenbrock_by_hand(x: Any) -> Any:
-    a = x[:-1]
-    t, u = x[1:] - a * a, 1 - a
-    value = np.sum(100 * t**2 + u**2)
-    g = np.empty_like(x)
-    g[:-1] = -400 * a * t - 2 * u
-    g[-1] = 0
-    g[1:] += 200 * t
-    return value, g
 
 
 def _perceptron(w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, x: Any, labels: Any) -> Any:
@@ -110,24 +83,7 @@ def _perceptron(w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, x: Any, la
     h = np.maximum(h @ w2 + b2, 0)
     z = h @ w3 + b3
     z = z - np.max(z, axis=1, keepdims=True)
-    return np.mean(np.log(np.sum(np.exp(z), axis=1)) - z[np.arange(len(labels)), labels])
-
-
-def _perceptron_by_hand(w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, x: Any, labels: Any) -> Any:
-    h1 = np.maximum(x @ w1 + b1, 0)
-    h2 = np.maximum(h1 @ w2 + b2, 0)
-    z = h2 @ w3 + b3
-    z -= z.max(axis=1, keepdims=True)
-    e = np.exp(z)
-    total = e.sum(axis=1)
-    rows = np.arange(len(labels))
-    value = np.mean(np.log(total) - z[rows, labels])
-    g3 = e / total[:, None]
-    g3[rows, labels] -= 1
-    g3 /= len(labels)
-    g2 = (g3 @ w3.T) * (h2 > 0)
-    g1 = (g2 @ w2.T) * (h1 > 0)
-    return value, (x.T @ g1, g1.sum(0), h1.T @ g2, g2.sum(0), h2.T @ g3, g3.sum(0))
+    return np.mean(np.log(np.sum(np.exp(z), axis=1)) - z[np.arange(len(labels)), labels[:, 0]])
 
 
 def _chain(y: Any) -> Any:
@@ -136,55 +92,41 @@ def _chain(y: Any) -> Any:
     return np.sum(y)
 
 
-def _chain_by_hand(y: Any) -> Any:
-    factor = 1.0
-    for _ in range(200):
-        y = y * 1.0001 + 0.5
-        factor *= 1.0001
-    return np.sum(y), np.full_like(y, factor)
-
-
 def _scalar_chain(y: Any) -> Any:
     for _ in range(1000):
         y = y * 1.0001 + 0.5
     return y
 
 
-def _scalar_chain_by_hand(y: float) -> Any:
-    factor = 1.0
-    for _ in range(1000):
-        y = y * 1.0001 + 0.5
-        factor *= 1.0001
-    return y, factor
-
-
 def workloads() -> list[Workload]:
     """All of them, with inputs from one seed."""
+    # The engine needs no other package; its benchmark has the gradients by hand from the project's suite ``engine``.
+    hand: Any = importlib.import_module("problems.engine_suite")
     rng = np.random.default_rng(0)
 
-    def square(n: int) -> tuple[Any, Any]:
-        return rng.normal(size=(n, n)), rng.normal(size=(n, n))
+    def square(n: int) -> tuple[Any, ...]:
+        return rng.normal(size=(n, n)), rng.normal(size=(n, n)), np.eye(n)
 
     x = np.linspace(-np.pi, np.pi, 2000)
     cubic = (*map(float, rng.normal(size=4)), x, np.sin(x))
     widths = (64, 128, 128, 10)
     layers = [p for m, n in itertools.pairwise(widths) for p in (rng.normal(size=(m, n)) / m, np.zeros(n))]
-    batch = (rng.normal(size=(256, 64)), rng.integers(0, 10, 256))
-    four, both = (0, 1, 2, 3), (0, 1)
+    batch = (rng.normal(size=(256, 64)), rng.integers(0, 10, (256, 1)))
+    four, both, six = (0, 1, 2, 3), (0, 1), tuple(range(6))
+    residual, fit, valley = hand.residual_by_hand, hand.cubic_by_hand, hand.rosenbrock_by_hand
+    number_chain, chain = (partial(hand.number_chain_by_hand, n=1000), partial(hand.chain_by_hand, n=200))
     return [
-        Workload("Goldstein-Price, scalars", _goldstein_price, _goldstein_price_by_hand, (0.7, -0.4), both, 20.0),
-        Workload("sum abs(X Y - I), 3x3", _residual, _residual_by_hand, square(3), both, 2.0),
-        Workload("sum abs(X Y - I), 100x100", _residual, _residual_by_hand, square(100), both, 1.15),
-        Workload("cubic fit, 2000, x*x*x", _cubic, _cubic_by_hand, cubic, four, 2.5),
-        Workload("cubic fit, 2000, x**3", _cubic_powers, _cubic_by_hand, cubic, four, 2.5),
-        Workload("cubic fit, 2000, Horner", _cubic_horner, _cubic_by_hand, cubic, four, 2.5),
-        Workload("Rosenbrock, 10 000", _rosenbrock, _rosenbrock_by_hand, (rng.normal(size=10_000),), 0, 1.7),
-        Workload("Rosenbrock, 1 000 000", _rosenbrock, _rosenbrock_by_hand, (rng.normal(size=1_000_000),), 0, 1.7),
-        Workload(
-            "perceptron 64-128-128-10, 256", _perceptron, _perceptron_by_hand, (*layers, *batch), tuple(range(6)), 1.15
-        ),
-        Workload("1000 y*1.0001 + 0.5, scalar", _scalar_chain, _scalar_chain_by_hand, (1.0,), 0, 0.5, 2000),
-        Workload("200 y*1.0001 + 0.5, 10-vector", _chain, _chain_by_hand, (np.ones(10),), 0, 1.0, 400),
+        Workload("Goldstein-Price, scalars", _goldstein_price, hand.goldstein_price_by_hand, (0.7, -0.4), both, 20.0),
+        Workload("sum abs(X Y - I), 3x3", _residual, residual, square(3), both, 2.0),
+        Workload("sum abs(X Y - I), 100x100", _residual, residual, square(100), both, 1.15),
+        Workload("cubic fit, 2000, x*x*x", _cubic, fit, cubic, four, 2.5),
+        Workload("cubic fit, 2000, x**3", _cubic_powers, fit, cubic, four, 2.5),
+        Workload("cubic fit, 2000, Horner", _cubic_horner, fit, cubic, four, 2.5),
+        Workload("Rosenbrock, 10 000", _rosenbrock, valley, (rng.normal(size=10_000),), 0, 1.7),
+        Workload("Rosenbrock, 1 000 000", _rosenbrock, valley, (rng.normal(size=1_000_000),), 0, 1.7),
+        Workload("perceptron 64-128-128-10, 256", _perceptron, hand.perceptron_by_hand, (*layers, *batch), six, 1.15),
+        Workload("1000 y*1.0001 + 0.5, scalar", _scalar_chain, number_chain, (1.0,), 0, 0.5, 2000),
+        Workload("200 y*1.0001 + 0.5, 10-vector", _chain, chain, (np.ones(10),), 0, 1.0, 400),
     ]
 
 
@@ -236,6 +178,59 @@ def row(work: Workload) -> str:
     return f"| {work.name} | {times} | {min(alone) / min(hand):.2f} | {best:.2f} | {middle:.2f} | {work.target:g} |"
 
 
+def _fewest(f: Callable[[], Any], times: int = 7) -> float:
+    return min(_time(f, (), 1) for _ in range(times))
+
+
+def _steps(n: int) -> Callable[[Any], Any]:
+    """A function of n operations, no two of them alike."""
+
+    def f(y: Any) -> Any:
+        for k in range(n // 2):
+            y = y * 1.0001 + 0.5 * (k + 1)
+        return np.sum(y)
+
+    return f
+
+
+def besides() -> list[str]:
+    """What else is promised, a line each: compile times, memory of a recording, and the length of long sweeps."""
+    lines = []
+    for n, most in ((100, 5), (2000, 100)):
+        took = _fewest(partial(compile, _steps(n), np.ones(10)))
+        lines.append(f"compiling value and gradient of {n} operations: {1e3 * took:.1f} ms (at most {most})")
+    trace = Trace()
+    y: Any = lift(np.float64(1), trace)
+    tracemalloc.start()
+    before, count = tracemalloc.get_traced_memory()[0], 10_000
+    for _ in range(count):
+        y = y * 1.0001
+    used = (tracemalloc.get_traced_memory()[0] - before) / count
+    tracemalloc.stop()
+    lines.append(f"a recorded scalar operation: {used:.0f} bytes (at most 300)")
+    for name, f in (("deep", _deep), ("wide", _wide)):
+        lines.append(f"100 000 {name} instead of 10 000: {_growth(f):.1f} times as long, ")
+        gc.disable()
+        lines[-1] += f"{_growth(f):.1f} without the cyclic garbage collector (linear: 10)"
+        gc.enable()
+    return lines
+
+
+def _growth(f: Callable[..., Any]) -> float:
+    short, long = (_fewest(partial(value_and_grad(f), 0.5, n), 3) for n in (10_000, 100_000))
+    return long / short
+
+
+def _deep(y: Any, n: int) -> Any:
+    for _ in range(n):
+        y = y * 1.0001
+    return y
+
+
+def _wide(y: Any, n: int) -> Any:
+    return sum((y * 2.0 for _ in range(n)), start=y)
+
+
 def main(names: Sequence[str]) -> None:
     """Print the rows whose name contains one of ``names`` (all without any)."""
     keep_freed_memory()
@@ -244,6 +239,8 @@ def main(names: Sequence[str]) -> None:
     for work in workloads():
         if not names or any(name in work.name for name in names):
             print(row(work), flush=True)
+    if not names:
+        print("", *besides(), sep="\n- ")
 
 
 if __name__ == "__main__":
