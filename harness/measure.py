@@ -53,17 +53,34 @@ class Timed:
 
 
 def calibrate(timed: Timed) -> int:
-    """Calls per block: doubled until a block takes `BLOCK_S`; then warm up until blocks agree."""
-    calls = 1
-    while timed.block(calls) < BLOCK_S:
-        calls *= 2
-    recent: list[float] = []
-    until = time.perf_counter() + WARM_S
+    """Calls per block: doubled until a block takes `BLOCK_S`, and one more; then warm up until blocks agree.
+
+    One block alone may have taken so long because another process ran meanwhile. Blocks agree that do so in seconds or
+    in the processor time of this process: what others do to the seconds does not pass with warming up.
+    """
+    calls, recent = 1, [(0.0, 0.0)]
+    while recent[-1][0] < BLOCK_S:
+        while timed.block(calls) < BLOCK_S:
+            calls *= 2
+        until = time.perf_counter() + WARM_S
+        recent = [_block(timed, calls)]
+        if recent[-1][0] < BLOCK_S:
+            calls *= 2
     while time.perf_counter() < until:
-        recent = [*recent[-2:], timed.block(calls)]
-        if len(recent) == 3 and max(recent) <= (1 + WARM_AGREEMENT) * min(recent):
+        recent = [*recent[-2:], _block(timed, calls)]
+        if len(recent) == 3 and any(map(_agree, zip(*recent, strict=True))):
             break
     return calls
+
+
+def _block(timed: Timed, calls: int) -> tuple[float, float]:
+    """Seconds of a block, and those of processor time."""
+    before = time.process_time()
+    return timed.block(calls), time.process_time() - before
+
+
+def _agree(times: Sequence[float]) -> bool:
+    return 0 < max(times) <= (1 + WARM_AGREEMENT) * min(times)
 
 
 def visit(timed: Timed, calls: int) -> list[float]:

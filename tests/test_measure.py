@@ -63,13 +63,31 @@ def test_calibration_doubles_the_calls_until_a_block_is_long_enough(monkeypatch:
 
     monkeypatch.setattr(measure.time, "perf_counter", lambda: now)
     timed = measure.Timed(run, (), barrier)
-    # 0.1 ms a call: 8 calls take 0.8 ms, 16 take 1.6; three equal blocks end the warming up.
+    # 0.1 ms a call: 8 calls take 0.8 ms, 16 take 1.6, twice; three equal blocks end the warming up.
     assert measure.calibrate(timed) == 16
     assert (calls, barriers) == (1 + 2 + 4 + 8 + 16 + 3 * 16, 5 + 3)
     calls = barriers = 0
     blocks = measure.visit(timed, 16)
     assert blocks == pytest.approx([1.6e-3] * 7)
     assert (calls, barriers) == (8 * 16, 8), "one block is discarded; one barrier ends each"
+
+
+def test_calibration_is_not_misled_by_a_process_that_ran_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, cpu, calls = 0.0, 0.0, 0
+
+    def run() -> None:
+        nonlocal wall, cpu, calls
+        calls += 1
+        cpu += 1e-4
+        # Every 16th call another process has the processor for 5 ms, the first time during the very first block.
+        wall += 1e-4 + (5e-3 if calls % 16 == 1 else 0.0)
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: wall)
+    monkeypatch.setattr(measure.time, "process_time", lambda: cpu)
+    # One block of one call takes 5.1 ms and the next 0.1 ms; 16 calls take 1.6 ms of the processor each time.
+    assert measure.calibrate(measure.Timed(run, (), lambda _: None)) == 16
+    # 1 + 1, 2, 4, 8, 16 + 16, and two blocks that agree with it.
+    assert calls == 1 + 1 + 2 + 4 + 8 + 4 * 16
 
 
 @pytest.mark.parametrize(("seconds", "blocks"), [(0.01, 7), (0.2, 3), (2.0, 1)])
