@@ -48,6 +48,25 @@ class Operator(Word):
     STEP = "step"
 
 
+#: What is made of second derivatives, and can be had in several orders of modes.
+SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})
+
+#: Orders of modes of a second derivative, the outer mode first, with their names in full.
+ORDERS = {
+    "fr": "forward over reverse",
+    "rr": "reverse over reverse",
+    "rf": "reverse over forward",
+    "ff": "forward over forward",
+}
+
+
+#: What may be added to the backends of a run.
+VARIANTS = {
+    "all": "every variant of each backend, and the peers",
+    "modes": f"each backend with hvp and hessian in every order of modes, such as jax:fr: {', '.join(ORDERS)}",
+}
+
+
 class How(Word):
     """Whether the framework offers an operator itself or we build it from what it offers."""
 

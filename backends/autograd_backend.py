@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.interface import Function, NumpyArrays, Unsupported, Var, bare
 from backends.namespaces.autograd_idioms import IDIOMS
-from vocabulary import Operator, Optimizer
+from vocabulary import SECOND_ORDER, Operator, Optimizer
 
 Prepared = Callable[..., Any]
 Argnums = tuple[int, ...]
@@ -31,6 +31,8 @@ class AutogradBackend(NumpyArrays):
     requires = ("autograd",)
     nestable = True
     native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
+    orders: ClassVar[frozenset[str]] = frozenset({"rr"})
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
     def open(self) -> None:

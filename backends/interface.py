@@ -43,7 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.sparsity import Compression, Pattern
-from vocabulary import How, Operator, Optimizer
+from vocabulary import ORDERS, SECOND_ORDER, How, Operator, Optimizer
 
 Var = Any
 Function = Callable[..., Var]
@@ -117,6 +117,13 @@ def python_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: A
     return state
 
 
+def _parted(variant: str, variants: Mapping[str, str]) -> tuple[str, str]:
+    """A variant and the order of modes behind it, ``""`` where there is none."""
+    known = {name: order for order, words in ORDERS.items() for name in (order, words.replace(" ", "_"))}
+    rest, _, last = variant.rpartition(":")
+    return (rest, known[last]) if variant not in variants and last in known else (variant, "")
+
+
 class Backend(abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
@@ -126,7 +133,8 @@ class Backend(abc.ABC):
     Parameters
     ----------
     variant
-        A key of ``variants``; ``""`` is the default way to run this backend.
+        A key of ``variants``; ``""`` is the default way to run this backend. After it, or alone, may stand an order of
+        modes, such as ``"fr"``, ``"forward_over_reverse"`` or ``"eager:fr"``: second derivatives are then taken in it.
 
     Raises
     ------
@@ -138,6 +146,10 @@ class Backend(abc.ABC):
     requires: ClassVar[tuple[str, ...]]
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({"": "default"})
     native: ClassVar[frozenset[Operator]]
+    #: Operator of second order -> the order of modes that it is taken in unless another is asked for.
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
+    #: The keys of `vocabulary.ORDERS` that second derivatives can be asked for in.
+    orders: ClassVar[frozenset[str]] = frozenset()
     #: Where it can compute; `device` is set to one of them before `open`.
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     #: Whether `grad` returns a function that this backend can differentiate again.
@@ -152,16 +164,24 @@ class Backend(abc.ABC):
     xp: Any
 
     def __init__(self, variant: str = "") -> None:
-        if variant not in self.variants:
+        self.variant, self.order = _parted(variant, self.variants)
+        if self.variant not in self.variants:
             known = ", ".join(repr(v) for v in self.variants if v) or "none"
-            raise ValueError(f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}")
-        self.variant = variant
+            raise ValueError(
+                f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}; or, for second"
+                f" derivatives, an order of modes: {', '.join(ORDERS)}"
+            )
         self.device = "cpu"
 
     @property
+    def full_variant(self) -> str:
+        """``variant``, ``order`` or ``variant:order``, whichever there are: what the tables call the variant."""
+        return ":".join(filter(None, (self.variant, self.order)))
+
+    @property
     def spec(self) -> str:
-        """``name`` or ``name:variant``, as written on the command line."""
-        return f"{self.name}:{self.variant}" if self.variant else self.name
+        """``name[:variant][:order]``, as written on the command line."""
+        return ":".join(filter(None, (self.name, self.full_variant)))
 
     @abc.abstractmethod
     def open(self) -> None:
@@ -274,6 +294,9 @@ class Backend(abc.ABC):
         """
         from backends.derived import derive
 
+        if self.order and operator in SECOND_ORDER and self.order not in self.orders:
+            offered = ", ".join(o for o in ORDERS if o in self.orders) or "none that can be chosen"
+            raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}, but: {offered}")
         if operator in self.native:
             return self._native(operator, f, args, tuple(argnums), directions)
         return derive(self, operator, f, args, tuple(argnums), directions, optimizer)
@@ -293,6 +316,15 @@ class Backend(abc.ABC):
     def how(self, operator: Operator) -> How:
         """Whether `prepare` uses the framework's own operator or one built from others."""
         return How.NATIVE if operator in self.native else How.DERIVED
+
+    @final
+    def order_of(self, operator: Operator) -> str:
+        """The key of `vocabulary.ORDERS` that a second derivative is to be taken in; empty for all other operators."""
+        return (self.order or self.modes.get(operator, "")) if operator in SECOND_ORDER else ""
+
+    def mode(self, operator: Operator) -> str:
+        """The order of modes, in words, in which `prepare` last took a second derivative; empty where not known."""
+        return ORDERS.get(self.order_of(operator), "")
 
     def minimiser(
         self, optimizer: Optimizer, f: Function, args: Sequence[Var], argnums: Sequence[int] = (0,)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.interface import Backend, Function, Unsupported, Var, bare
+from backends.orders import closed, second_derivative
 from backends.sparsity import Compression
-from vocabulary import Operator, Optimizer
+from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 Prepared = Callable[..., Any]
 Argnums = tuple[int, ...]
@@ -34,6 +35,8 @@ class JaxBackend(Backend):
     requires = ("jax", "jaxlib", "optax")
     variants = MappingProxyType({"": "jit, compiled ahead of time", "eager": "op by op, without jit"})
     native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
+    orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -203,7 +206,10 @@ class JaxBackend(Backend):
                 f" sum it, or ask for vjp or jacobian instead of {operator}"
             )
         wide = out is None or out.size <= sum(args[i].size for i in argnums)
-        transform = _TRANSFORMS[operator](jax, function, argnums, len(args), wide)
+        if operator in SECOND_ORDER:
+            transform = second_derivative(jax, operator, self.order_of(operator), function, argnums, len(args))
+        else:
+            transform = _TRANSFORMS[operator](jax, function, argnums, len(args), wide)
         if self.variant == "eager":
             return transform
         needed = directions or _direction_shapes(operator, args, argnums, out)
@@ -288,42 +294,19 @@ def _direction_shapes(operator: Operator, args: Sequence[Var], argnums: Argnums,
     return [out] if operator is Operator.VJP else []
 
 
-def _closed(f: Function, given: Sequence[Var], argnums: Argnums) -> Prepared:
-    """``f`` of the differentiated inputs alone."""
-
-    def function(*inputs: Var) -> Var:
-        args = list(given)
-        for i, x in zip(argnums, inputs, strict=True):
-            args[i] = x
-        return f(*args)
-
-    return function
-
-
 def _jvp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001
     def jvp(*given: Var) -> Var:
         inputs = tuple(given[i] for i in argnums)
-        return jax.jvp(_closed(f, given[:n], argnums), inputs, given[n:])[1]
+        return jax.jvp(closed(f, given[:n], argnums), inputs, given[n:])[1]
 
     return jvp
 
 
 def _vjp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001
     def vjp(*given: Var) -> tuple[Var, ...]:
-        return tuple(jax.vjp(_closed(f, given[:n], argnums), *(given[i] for i in argnums))[1](given[n]))
+        return tuple(jax.vjp(closed(f, given[:n], argnums), *(given[i] for i in argnums))[1](given[n]))
 
     return vjp
-
-
-def _hvp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001
-    """Forward over reverse."""
-
-    def hvp(*given: Var) -> tuple[Var, ...]:
-        inputs = tuple(given[i] for i in argnums)
-        gradient = jax.grad(_closed(f, given[:n], argnums), tuple(range(len(argnums))))
-        return tuple(jax.jvp(gradient, inputs, given[n:])[1])
-
-    return hvp
 
 
 _TRANSFORMS: Mapping[Operator, Callable[[Any, Function, Argnums, int, bool], Prepared]] = MappingProxyType(
@@ -336,7 +319,5 @@ _TRANSFORMS: Mapping[Operator, Callable[[Any, Function, Argnums, int, bool], Pre
         Operator.JACOBIAN: lambda jax, f, argnums, n, wide: (  # noqa: ARG005
             jax.jacrev(f, argnums) if wide else jax.jacfwd(f, argnums)
         ),
-        Operator.HVP: _hvp,
-        Operator.HESSIAN: lambda jax, f, argnums, n, wide: jax.hessian(f, argnums),  # noqa: ARG005
     }
 )

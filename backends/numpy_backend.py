@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
 from backends.interface import Function, NumpyArrays, Unsupported, Var, bare, python_while
+from backends.orders import closed, second_derivative
 from backends.sparsity import Compression
-from vocabulary import Operator, Optimizer
+from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 _POLYNOMIAL = """
 x = Variable(5.0)
@@ -68,6 +70,8 @@ class NumpyBackend(NumpyArrays):
         {"": "recorded at every call", "compiled": "traced once, rewritten, and emitted as straight-line NumPy code"}
     )
     nestable = True
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
+    orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
 
@@ -81,6 +85,17 @@ class NumpyBackend(NumpyArrays):
 
         numpy_autodiff.keep_freed_memory()
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
+        self._followed: Any = None
+        self._traced_before = 0
+
+    def follow(self, made: Any) -> None:
+        """Count the traces of this `numpy_autodiff.compiler.Compiled` from now on, and those of none before it."""
+        self._traced_before = self.traces()
+        self._followed = made
+
+    def traces(self) -> int:
+        """Captures by our compiler of what was prepared, so far."""
+        return self._traced_before + (self._followed.traces if self._followed else 0)
 
     def idiom_scope(self) -> Mapping[str, Any]:
         return {"np": np} | {name: getattr(self._engine, name) for name in self._engine.__all__}
@@ -136,6 +151,11 @@ class NumpyBackend(NumpyArrays):
         argnums: tuple[int, ...],
         directions: Sequence[Var],
     ) -> Callable[..., Any]:
+        other = self.order_of(operator) not in ("", self.modes.get(operator))
+        if other:
+            order, function = self.order_of(operator), bare(f)
+            nested = second_derivative(_Transforms(self._engine), operator, order, function, argnums, len(args))
+            return _emitted(self, nested, "value", args, argnums, directions) if self.variant == "compiled" else nested
         if self.variant == "compiled":
             return _compiled(self, operator, f, args, argnums, directions)
         f, engine, n = bare(f), self._engine, len(args)
@@ -164,7 +184,6 @@ def _compiled(
     directions: Sequence[Var],
 ) -> Callable[..., Any]:
     from backends.derived import Request, derivable
-    from backends.numpy_autodiff import compiler
 
     if operator in (Operator.JACOBIAN, Operator.HESSIAN):
         sweeps = sum(np.size(args[i]) for i in argnums)
@@ -173,10 +192,63 @@ def _compiled(
         if sweeps > _MOST_SWEEPS:
             rule = derivable(backend.native - {operator}, backend.nestable)[operator]
             return rule.build(Request(backend, f, args, argnums, directions, None))
+    return _emitted(backend, bare(f), operator.value, args, argnums, directions)
+
+
+def _emitted(
+    backend: NumpyBackend,
+    f: Function,
+    operator: str,
+    args: Sequence[Var],
+    argnums: tuple[int, ...],
+    directions: Sequence[Var],
+) -> Callable[..., Any]:
+    from backends.numpy_autodiff import compiler
+
     try:
-        return compiler.compile(bare(f), *args, *directions, argnums=argnums, operator=operator.value).entry
+        made = compiler.compile(f, *args, *directions, argnums=argnums, operator=operator)
+        backend.follow(made)
+        return made.entry
     except compiler.CompileError as error:
         raise Unsupported(str(error)) from error
+
+
+class _Transforms:
+    """Those of the engine, its Jacobians also of functions that return a tuple of arrays."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.grad, self.jvp, self.vjp = engine.grad, engine.jvp, engine.vjp
+
+    def jacfwd(self, f: Function, argnums: tuple[int, ...]) -> Function:
+        return self._jacobian(f, argnums, "forward")
+
+    def jacrev(self, f: Function, argnums: tuple[int, ...]) -> Function:
+        return self._jacobian(f, argnums, "reverse")
+
+    def _jacobian(self, f: Function, argnums: tuple[int, ...], mode: str) -> Function:
+        def jacobian(*args: Var) -> tuple[Any, ...]:
+            shapes: list[tuple[int, ...]] = []
+
+            def flat(*xs: Var) -> Var:
+                out = f(*xs)
+                if not isinstance(out, tuple):
+                    return out
+                shapes[:] = map(np.shape, out)
+                return np.concatenate([np.ravel(part) for part in out])
+
+            blocks: tuple[Any, ...] = self._engine.jacobian(flat, argnums, mode)(*args)
+            return tuple(_parted(blocks, shapes)) if shapes else blocks
+
+        return jacobian
+
+
+def _parted(blocks: Sequence[Var], shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[Var, ...]]:
+    """For each part of an output that was made one vector, its rows of every block."""
+    end = 0
+    for shape in shapes:
+        start, end = end, end + math.prod(shape)
+        yield tuple(np.reshape(block[start:end], shape + block.shape[1:]) for block in blocks)
 
 
 #: Operator -> the transform whose second result is its product, of one recording for many directions.
@@ -187,14 +259,7 @@ _PRODUCTS: Mapping[Operator, Callable[[Any], Callable[..., Any]]] = MappingProxy
 
 def _chosen(f: Function, args: Sequence[Var], argnums: tuple[int, ...]) -> tuple[Any, ...]:
     """``f`` of the differentiated arguments alone, and these."""
-
-    def partial(*values: Var) -> Var:
-        given = list(args)
-        for i, value in zip(argnums, values, strict=True):
-            given[i] = value
-        return f(*given)
-
-    return partial, *(args[i] for i in argnums)
+    return closed(f, args, argnums), *(args[i] for i in argnums)
 
 
 def _directional(engine: Any, operator: Operator, f: Function, argnums: tuple[int, ...], n: int) -> Callable[..., Any]:

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from backends.interface import Backend, Function, Unsupported, Var, bare
 from backends.namespaces.tensorflow_idioms import IDIOMS
 from backends.namespaces.tensorflow_operators import OPERATORS, SECOND_WAYS, Differentiated
+from backends.orders import second_derivative
 from backends.sparsity import Compression
-from vocabulary import Operator, Optimizer
+from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 
 @final
@@ -45,6 +46,8 @@ class TensorFlowBackend(Backend):
         }
     )
     native = frozenset(OPERATORS)
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({Operator.HVP: "fr", Operator.HESSIAN: "rr"})
+    orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
     memory_counter = "tf.get_memory_info"
@@ -67,6 +70,7 @@ class TensorFlowBackend(Backend):
         self._asynchronous = bool(tf.config.list_physical_devices("GPU"))
         self._updates: dict[Any, Any] = {}
         self._depth = 0
+        self._fell_back = False
 
     def traces(self) -> int:
         """Microseconds spent building graphs: the only count of TensorFlow's that is of the whole process."""
@@ -144,24 +148,56 @@ class TensorFlowBackend(Backend):
     ) -> Callable[..., Any]:
         if operator != Operator.VALUE:
             _refuse_integers(args, argnums)
+        self._fell_back = False
         # Eager vectorization traces anew at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
         function = bare(f) if operator is Operator.VALUE else self._inside(bare(f))
         p = Differentiated(self._tf, function, argnums, len(args), vectorized=self.variant != "eager")
+        given = [*args, *directions]
+        if self.order and operator in SECOND_ORDER:
+            return self._in_order(operator, p, given)
         if self.variant == "eager":
             return OPERATORS[operator](p)
-        given = [*args, *directions]
         try:
             return self._traced(OPERATORS[operator](p), given)
         except Exception as first:
             if operator not in SECOND_WAYS:
                 raise
             try:
-                return self._traced(SECOND_WAYS[operator](p), given)
+                run = self._traced(SECOND_WAYS[operator](p), given)
             except Unsupported:
                 raise  # it could be traced: what XLA says of it is the reason
             except Exception:
                 # The objective itself is at fault: its first complaint is the one to read.
                 raise first from None
+            self._fell_back = True
+            return run
+
+    def mode(self, operator: Operator) -> str:
+        """All second ways to a second derivative are reverse over reverse."""
+        return ORDERS["rr"] if self._fell_back and operator in SECOND_ORDER else super().mode(operator)
+
+    def _in_order(self, operator: Operator, p: Differentiated, given: Sequence[Var]) -> Callable[..., Any]:
+        """A second derivative in the order of modes that was asked for, and in no other."""
+        from backends.namespaces.tensorflow_transforms import Transforms
+
+        ways = [
+            second_derivative(Transforms(vectorized=fast), operator, self.order, p.function, p.argnums, p.n_args)
+            for fast in (True, False)
+        ]
+        if self.variant == "eager":
+            return ways[-1]
+        try:
+            return self._first_traced(ways, given)
+        except Unsupported:
+            raise
+        except Exception as error:
+            # Where the objective itself is at fault, that is what is raised here.
+            self._traced(OPERATORS[Operator.GRADIENT](p), given[: p.n_args])
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise Unsupported(
+                f"TensorFlow cannot trace {ORDERS[self.order]} of this{_LIMITS.get(self.order, '')}: try"
+                f" tensorflow:eager:{self.order} ({type(error).__name__}: {reason})"
+            ) from error
 
     def compressed(
         self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression
@@ -238,6 +274,14 @@ class TensorFlowBackend(Backend):
         if self._asynchronous:
             self._tf.test.experimental.sync_devices()
         return out
+
+
+#: Order of modes -> what TensorFlow 2.21 fails at in a graph, in words that its own messages lack.
+_LIMITS = {
+    "fr": ", nor forward mode of the gradient of any tf.while_loop",
+    "rf": ", nor the gradient of forward mode of any tf.while_loop",
+    "ff": ", nor of any tf.while_loop or comparison",
+}
 
 
 def _reason(message: str) -> str:

@@ -24,7 +24,7 @@ from backends.namespaces.torch_compiled import all_at_once, compiled
 from backends.namespaces.torch_eager import Prepared, Task, forward_derivative, load_forward_mode, prepared
 from backends.namespaces.torch_idioms import IDIOMS
 from backends.sparsity import Compression
-from vocabulary import Operator, Optimizer
+from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 Argnums = tuple[int, ...]
 
@@ -44,6 +44,8 @@ class TorchBackend(Backend):
         }
     )
     native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
+    orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
     idioms: ClassVar[Mapping[str, str]] = IDIOMS
 
@@ -179,7 +181,8 @@ class TorchBackend(Backend):
                     " tangents are shaped like the differentiated inputs, a cotangent like the output"
                 )
         example = (*args, *(directions or zeros))
-        return (compiled if self.variant == "compile" else prepared)(operator, task, example)
+        run = compiled if self.variant == "compile" else prepared
+        return run(operator, task, example, self.order_of(operator))
 
     def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
         """All products at once by ``torch.func.vmap``; one by one where torch cannot batch this function."""

@@ -7,21 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from backends.interface import Function, Unsupported, Var
+from backends.interface import Unsupported, Var
 from backends.namespaces.torch_eager import Prepared, Task
+from backends.orders import closed, second_derivative
 from backends.sparsity import Compression
-from vocabulary import Operator
+from vocabulary import SECOND_ORDER, Operator
 
 
-def compiled(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared:
+def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str) -> Prepared:
     """One graph for the shapes of ``example``, arguments and directions, compiled now.
+
+    ``order`` is that of the modes of a second derivative.
 
     Raises
     ------
     Unsupported
         With what dynamo or inductor cannot do.
     """
-    return _compiled(task.torch, _TRANSFORMS[operator](task), example)
+    if operator in SECOND_ORDER:
+        transform = second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
+    else:
+        transform = _TRANSFORMS[operator](task)
+    return _compiled(task.torch, transform, example)
 
 
 def _compiled(torch: Any, function: Prepared, example: Sequence[Var]) -> Prepared:
@@ -78,24 +85,12 @@ def _alone(transformed: Prepared) -> Prepared:
     return call
 
 
-def _closed(f: Function, given: Sequence[Var], argnums: tuple[int, ...]) -> Prepared:
-    """``f`` of the differentiated inputs alone."""
-
-    def function(*inputs: Var) -> Var:
-        args = list(given)
-        for i, x in zip(argnums, inputs, strict=True):
-            args[i] = x
-        return f(*args)
-
-    return function
-
-
 def _jvp(task: Task) -> Prepared:
     torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
 
     def jvp(*given: Var) -> Var:
         inputs = tuple(given[i] for i in argnums)
-        return torch.func.jvp(_closed(f, given[:n], argnums), inputs, given[n:])[1]
+        return torch.func.jvp(closed(f, given[:n], argnums), inputs, given[n:])[1]
 
     return jvp
 
@@ -104,23 +99,11 @@ def _vjp(task: Task) -> Prepared:
     torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
 
     def vjp(*given: Var) -> tuple[Var, ...]:
-        pull_back = torch.func.vjp(_closed(f, given[:n], argnums), *(given[i] for i in argnums))[1]
+        pull_back = torch.func.vjp(closed(f, given[:n], argnums), *(given[i] for i in argnums))[1]
         rows: tuple[Var, ...] = pull_back(given[n])
         return rows
 
     return vjp
-
-
-def _hvp(task: Task) -> Prepared:
-    torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
-
-    def hvp(*given: Var) -> tuple[Var, ...]:
-        inputs = tuple(given[i] for i in argnums)
-        gradient = torch.func.grad(_closed(f, given[:n], argnums), tuple(range(len(argnums))))
-        rows: tuple[Var, ...] = torch.func.vjp(gradient, *inputs)[1](tuple(given[n:]))
-        return rows
-
-    return hvp
 
 
 def _value_and_gradient(task: Task) -> Prepared:
@@ -144,11 +127,6 @@ def _jacobian(task: Task) -> Prepared:
     return jacobian
 
 
-def _hessian(task: Task) -> Prepared:
-    hessian: Prepared = task.torch.func.jacrev(task.torch.func.grad(task.f, task.argnums), task.argnums)
-    return hessian
-
-
 _TRANSFORMS: Mapping[Operator, Callable[[Task], Prepared]] = MappingProxyType(
     {
         Operator.VALUE: lambda task: task.f,
@@ -157,7 +135,5 @@ _TRANSFORMS: Mapping[Operator, Callable[[Task], Prepared]] = MappingProxyType(
         Operator.JVP: _jvp,
         Operator.VJP: _vjp,
         Operator.JACOBIAN: _jacobian,
-        Operator.HVP: _hvp,
-        Operator.HESSIAN: _hessian,
     }
 )

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backends.interface import Function, Unsupported, Var
+from backends.orders import second_derivative
 from vocabulary import Operator
 
 Prepared = Callable[..., Any]
@@ -51,8 +52,10 @@ class Task:
         return self.f(*inputs), leaves
 
 
-def prepared(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared:
+def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str = "") -> Prepared:
     """The first way to do ``operator`` that works on ``example``, arguments and directions.
+
+    ``order`` is that of the modes of a second derivative; all `WAYS` to one are reverse over reverse.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def prepared(operator: Operator, task: Task, example: Sequence[Var]) -> Prepared
         If there is none, with what torch said to the best way.
     """
     refusals: list[str] = []
-    for build in WAYS[operator]:
+    for build in WAYS[operator] if order in ("", "rr") else (_nested(operator, order),):
         run = build(task)
         try:
             with task.torch.enable_grad():
@@ -87,6 +90,16 @@ def _used(torch: Any, found: tuple[Var | None, ...], leaves: Sequence[Var]) -> t
         if part is None:
             return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True))
     return found
+
+
+def _nested(operator: Operator, order: str) -> Callable[[Task], Prepared]:
+    """A second derivative by the transforms of ``torch.func``, which nest in any order."""
+
+    def build(task: Task) -> Prepared:
+        load_forward_mode(task.torch)
+        return second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
+
+    return build
 
 
 def _value(task: Task) -> Prepared:
