@@ -13,7 +13,6 @@ A log is data from elsewhere like any other file: what does not fit the schema r
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import os
 import pathlib
@@ -37,7 +36,7 @@ if sys.platform != "win32":
 #: Seconds between two rewrites of the CSV files while a run goes on.
 _REFRESH_S = 10.0
 #: And at least so many times what the last rewrite took: large tables must not take over the run.
-_REFRESH_SHARE = 20.0
+_REFRESH_SHARE = 50.0
 #: A log above this is not one of ours; it is refused before it fills the memory.
 LARGEST_LOG = 1 << 30
 
@@ -98,7 +97,7 @@ class RunFolder:
         All rows about one cell come in one call: they replace what was there about it. ``done`` names a piece of
         work that may have no rows, so that a resumed run finds it with `settled`.
         """
-        record: dict[str, Any] = {name: [dataclasses.asdict(row) for row in new] for name, new in rows.items()}
+        record: dict[str, Any] = {name: [vars(row) for row in new] for name, new in rows.items()}
         line = protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
         with self._lock:
             self._append(line)

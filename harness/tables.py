@@ -16,6 +16,7 @@ import csv
 import dataclasses
 import io
 import json
+import operator
 import os
 import pathlib
 import stat
@@ -84,12 +85,13 @@ Row = TypeVar("Row")
 def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
     """Write rows to ``path`` atomically: to a temporary name beside it, then moved into place."""
     names = [f.name for f in dataclasses.fields(table)]  # type: ignore[arg-type]
+    values = operator.attrgetter(*names)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
-            writer.writerows([_text(getattr(row, name)) for name in names] for row in rows)
+            writer.writerows(map(_text, values(row)) for row in rows)
         # mkstemp makes the file private; a table is as readable as any other file.
         umask = os.umask(0)
         os.umask(umask)
@@ -236,8 +238,9 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        text = str(value)
         # csv leaves a lone carriage return unquoted, which a reader takes for the end of the line.
-        return str(value).replace("\r\n", "\n").replace("\r", "\n")
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
