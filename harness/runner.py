@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from harness.statistics import drifting, noisy
 from harness.store import RunFolder
 from harness.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from problems import Problem
-from vocabulary import Operator, Phase, Status
+from vocabulary import BROKEN, Operator, Phase, Status
 
 
 @dataclass
@@ -272,7 +273,8 @@ class Runner:
             piece = f"descents/{problem.name}/{dtype}/{spec}"
             if not self.folder.settled(done=piece):
                 rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.timeout_s)
-                self.folder.add(rows, done=piece)
+                broken = {row.status for row in rows["descents"]} & BROKEN
+                self.folder.add(rows, done="" if broken else piece)
 
     def _questions(self, problem: Problem) -> None:
         if not problem.questions:
@@ -319,7 +321,7 @@ def _flagged(p: _Progress) -> CellRow:
 def _rounds(samples: Sequence[SampleRow]) -> list[float]:
     steady = [s for s in samples if s.phase == Phase.STEADY]
     return [
-        float(np.median([s.seconds / s.calls for s in blocks]))
+        median(s.seconds / s.calls for s in blocks)
         for _, blocks in itertools.groupby(steady, key=lambda s: s.round)
     ]
 
