@@ -77,7 +77,6 @@ class Recording:
         f: Callable[..., Any],
         args: Sequence[Any],
         argnums: Sequence[int],
-        *,
         kwargs: dict[str, Any] | None = None,
         trace: Trace | None = None,
         tangents: Sequence[Any] | None = None,
@@ -88,8 +87,9 @@ class Recording:
         self.tape = tape = Trace() if trace is None else trace
         tape.held = held = [] if outlives else held
         given = list(args)
-        self.inputs: list[Any] = []
-        self.values: list[Any] = []
+        inputs: list[Any] = []
+        values: list[Any] = []
+        self.inputs, self.values = inputs, values
         self.rebuild_inputs: list[tuple[int, Rebuild]] = []
         self.bare = True
         for i in argnums:
@@ -103,8 +103,8 @@ class Recording:
                 given[i] = self._take(given[i], held, outlives)
                 continue
             node = given[i] = lift(value, tape)
-            self.inputs.append(node)
-            self.values.append(value)
+            inputs.append(node)
+            values.append(value)
             self.rebuild_inputs.append(_ALONE)
         if tangents is not None:
             for node, t in zip(self.inputs, tangents, strict=True):
@@ -123,8 +123,8 @@ class Recording:
         if has_aux:
             out, aux = out
             leaves, rebuild = flatten(aux)
-            values = [self.value(leaf) for leaf in leaves]
-            self.aux = rebuild(list(copied(values)) if outlives else values)
+            plain = [self.value(leaf) for leaf in leaves]
+            self.aux = rebuild(list(copied(plain)) if outlives else plain)
         self.outputs: list[Any]
         self.rebuild_output: Rebuild
         self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)

@@ -171,8 +171,10 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     """
     if len(args) == 1:
         owner = args[0]
+        if not kwargs:
+            return _apply_to_one(primitive, owner) if isinstance(owner, Node) else primitive.function(owner)
         if not isinstance(owner, Node):
-            return primitive.function(owner, **kwargs) if kwargs else primitive.function(owner)
+            return primitive.function(owner, **kwargs)
         where: tuple[int, ...] = _FIRST
         values: Sequence[Any] = (owner.primal,)
         nested = isinstance(owner.primal, Node)
@@ -201,6 +203,23 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     node.tape = top
     node.call = primitive.call(where, kwargs)
     node.args = tuple(args)
+    node.flow = None
+    top.record(node)
+    return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
+
+
+def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
+    """The same of one argument without keywords, which most functions are."""
+    value = owner.primal
+    out = apply(primitive, (value,)) if isinstance(value, Node) else primitive.function(value)
+    top = owner.tape
+    if primitive.constant and not top.symbolic:
+        return out
+    node = owner.result()
+    node.primal = out
+    node.tape = top
+    node.call = primitive.call(_FIRST)
+    node.args = (owner,)
     node.flow = None
     top.record(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node

@@ -126,7 +126,8 @@ class Variable(ArrayMembers):
         return out
 
     def __radd__(self, other: Any) -> Any:
-        if other.__class__ is not float and other.__class__ is not int:
+        cls = other.__class__
+        if cls is not int and cls is not float:
             return apply(_add, (operand(other), self))
         out = Recorded()
         out.primal = self.primal + other
@@ -160,7 +161,8 @@ class Variable(ArrayMembers):
         return out
 
     def __rsub__(self, other: Any) -> Any:
-        if other.__class__ is not float and other.__class__ is not int:
+        cls = other.__class__
+        if cls is not int and cls is not float:
             return apply(_subtract, (operand(other), self))
         out = Recorded()
         out.primal = other - self.primal
@@ -196,7 +198,8 @@ class Variable(ArrayMembers):
         return out
 
     def __rmul__(self, other: Any) -> Any:
-        if other.__class__ is not float and other.__class__ is not int:
+        cls = other.__class__
+        if cls is not int and cls is not float:
             return apply(_multiply, (operand(other), self))
         out = Recorded()
         out.primal = self.primal * other

@@ -19,7 +19,7 @@ _multiply: Any = np.multiply
 
 
 def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return _add.reduce(x, axis=axis, keepdims=keepdims)
+    return _add.reduce(x, axis, None, None, keepdims)
 
 
 def _sum_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
