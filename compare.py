@@ -51,7 +51,7 @@ def compare(
     rounds
         Timing rounds; 0 judges without timing, fewer than 8 give no verdict on speed.
     variants
-        ``"all"`` adds every variant of the backends.
+        ``"all"`` adds every variant of the backends, ``"modes"`` their second derivatives in every order of modes.
     threads
         Threads of each worker process.
     seed

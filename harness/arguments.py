@@ -10,7 +10,7 @@ import pathlib
 from typing import Any, NoReturn
 
 from harness.exits import USAGE
-from vocabulary import SUITES
+from vocabulary import SUITES, VARIANTS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,10 +142,9 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument(
         "--variants",
-        choices=("all", "modes"),
+        choices=tuple(VARIANTS),
         default="",
-        help="all: also every variant of each backend, and the peers; modes: also each backend with hvp and hessian in "
-        "every order of modes",
+        help="; ".join(f"{name}: also {words}" for name, words in VARIANTS.items()),
     )
     parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
     parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")

@@ -32,6 +32,7 @@ class Cell:
     dtype: str
     operator: Operator
     backend: str
+    #: With the order of modes of second derivatives, if one was asked for: ``eager``, ``fr``, ``eager:fr``.
     variant: str = ""
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends import Unsupported
-from vocabulary import DTYPES, Operator, Optimizer
+from vocabulary import DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
 
 Array = NDArray[Any]
 
@@ -102,6 +102,8 @@ def _attributes(b: Any) -> None:
         raise Broken(
             f"got variants {dict(b.variants)!r}, expected '' and each other one with a line that says what it is"
         )
+    if not set(b.modes) <= SECOND_ORDER or not {*b.modes.values(), *b.orders} <= set(ORDERS):
+        raise Broken(f"got modes {dict(b.modes)!r} and orders {set(b.orders)!r}, expected of {', '.join(ORDERS)}")
     if not isinstance(b.requires, tuple):
         raise Broken(f"got requires {b.requires!r}, expected a tuple of distributions")
     if set(b.versions()) < set(b.requires):
@@ -264,6 +266,19 @@ def _says_unsupported(b: Any) -> str:
     return f"refused: {', '.join(refused)}" if refused else "it has them all"
 
 
+def _orders(b: Any) -> str:
+    if not b.orders:
+        raise Unsupported("orders is empty")
+    x, y = np.array([1.0, -2.0]), np.array([0.5, 3.0])
+    for order in sorted(b.orders):
+        ordered = type(b)(":".join(filter(None, (b.variant, order))))
+        ordered.open()
+        args = [ordered.to_var(x), ordered.to_var(y)]
+        run = ordered.prepare(Operator.HESSIAN, _cubes(ordered), args, argnums=(0,))
+        _close(ordered.to_numpy(run(*args)[0][0]), np.diag(6 * x * y), f"a Hessian by {ORDERS[order]}")
+    return ", ".join(sorted(b.orders))
+
+
 def _scan(b: Any) -> None:
     xp, xs = b.xp, np.array([1.0, 2.0, 3.0])
     start = b.to_var(np.array(0.5))
@@ -366,6 +381,7 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         "what it cannot do is Unsupported, with a reason", "raise Unsupported('why') when preparing", _says_unsupported
     ),
+    Clause("each order of modes in orders", "heed order_of(operator) in _native, or leave orders empty", _orders, True),
     Clause("scan", "return python_scan(self.xp, f, init, xs), or the framework's own loop", _scan, True),
     Clause("while_loop", "leave it to Backend, or the framework's own loop", _while_loop, True),
     Clause(

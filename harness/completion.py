@@ -8,7 +8,7 @@ from typing import Any
 import backends
 import problems
 from harness import exits, session
-from vocabulary import DTYPES, Operator
+from vocabulary import DTYPES, ORDERS, Operator
 
 #: Option or argument -> what completes it, besides files.
 _WORDS = {
@@ -42,4 +42,5 @@ def _verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 
 def _specs(backend: Any) -> list[str]:
-    return [f"{backend.name}:{variant}" if variant else backend.name for variant in backend.variants]
+    ways = [*backend.variants, *(order for order in ORDERS if order in backend.orders)]
+    return [f"{backend.name}:{way}" if way else backend.name for way in ways]

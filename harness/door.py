@@ -106,10 +106,8 @@ def compare(
     out: str | pathlib.Path | None,
 ) -> Tables:
     """See `compare.compare`."""
-    if variants not in ("", "all"):
-        raise ValueError(f"got variants {variants!r}, expected 'all' or ''")
     problem = _problem(f, x)
-    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), _several(dtypes), seed, variants == "all")
+    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), _several(dtypes), seed, variants)
     settings = Settings(rounds=rounds, threads=threads, timeout_s=timeout)
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
@@ -144,7 +142,7 @@ def _planned(
     operators: Sequence[str],
     dtypes: Sequence[str],
     seed: int,
-    every_variant: bool,
+    variants: str,
 ) -> tuple[Plan, str]:
     """What is to be done, and why it cannot be done by workers, if so."""
     objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
@@ -154,8 +152,8 @@ def _planned(
         path = sending.write(folder, problem.name, objective, native, inputs)
     except sending.NotSendable as error:
         found = described(problem)
-        return plan_of([found], {found.name: found.name}, *rest, every_variant=every_variant), str(error)
-    return plan([str(path)], *rest, every_variant=every_variant), ""
+        return plan_of([found], {found.name: found.name}, *rest, variants=variants), str(error)
+    return plan([str(path)], *rest, variants=variants), ""
 
 
 def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:

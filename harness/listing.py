@@ -11,7 +11,7 @@ import backends
 import problems
 from harness import environment, exits, session, summary
 from problems import SCALAR, VECTOR, Problem
-from vocabulary import SUITES, Operator
+from vocabulary import ORDERS, SUITES, Operator
 
 #: What stands for a whole set of operators; a few more or less are said beside it.
 _KINDS = {"scalar": SCALAR, "vector": VECTOR}
@@ -41,6 +41,8 @@ def listing(options: argparse.Namespace) -> int:
         out.print(line, style="dim", markup=False)
     out.print()
     out.print(_backends())
+    out.print()
+    out.print(_orders(), style="dim", markup=False)
     return exits.OK
 
 
@@ -101,6 +103,13 @@ def _backends() -> Table:
     for name, package in backends.offered().items():
         table.add_row(name, f"from the package {package}")
     return table
+
+
+def _orders() -> str:
+    """Which backends can be asked for an order of modes, and how."""
+    having = [b.name for b in backends.available().values() if set(ORDERS) <= b.orders]
+    ways = ", ".join(f"{order} {words}" for order, words in ORDERS.items())
+    return f"hvp and hessian in an order of modes, outer:inner, as in {having[0]}:fr; on {', '.join(having)}: {ways}"
 
 
 def _native(operators: frozenset[Operator]) -> str:

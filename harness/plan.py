@@ -16,7 +16,7 @@ from harness.cells import Cell
 from harness.interpreters import Interpreter, InterpreterError, split
 from harness.point import described
 from problems import Problem
-from vocabulary import DTYPES, SUITES, Operator
+from vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator
 
 DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 #: Systems to compare with that nobody asked for by name; run with every variant of the default backends.
@@ -40,6 +40,8 @@ class Plan:
         user's path.
     interpreters
         The Python of those backends that do not run under this one.
+    ordered
+        The backends that were asked for second derivatives in an order of modes: they run nothing else.
     """
 
     problems: tuple[Problem, ...]
@@ -48,6 +50,7 @@ class Plan:
     adapters: dict[str, str]
     seed: int
     interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
+    ordered: frozenset[str] = frozenset()
 
     @property
     def files(self) -> list[pathlib.Path]:
@@ -74,7 +77,7 @@ def plan(
     sizes: Sequence[str] = ("small",),
     seed: int = 0,
     suites: Sequence[str] = (),
-    every_variant: bool = False,
+    variants: str = "",
     data: pathlib.Path | None = None,
 ) -> Plan:
     """What a run of these problems does: `plan_of` them.
@@ -88,7 +91,7 @@ def plan(
         If a problem, suite, backend, variant, operator, dtype or size does not exist, or an instance file is damaged.
     """
     found, sources = chosen(names, suites, data)
-    return plan_of(found, sources, specs, operators, dtypes, sizes, seed, every_variant)
+    return plan_of(found, sources, specs, operators, dtypes, sizes, seed, variants)
 
 
 def plan_of(
@@ -99,14 +102,14 @@ def plan_of(
     dtypes: Sequence[str] = ("float64",),
     sizes: Sequence[str] = ("small",),
     seed: int = 0,
-    every_variant: bool = False,
+    variants: str = "",
 ) -> Plan:
     """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
 
     Empty ``operators`` are all that each problem has. ``sizes`` may be patterns, as for `fnmatch`; a problem without
-    one of them is left out at that size. ``every_variant`` adds the variants of each backend, and to the default
-    backends the peers that are installed. Of problems that have functions for single frameworks only, those are the
-    default backends.
+    one of them is left out at that size. ``variants``, of `vocabulary.VARIANTS`, adds to the backends. A backend with
+    an order of modes takes part in `vocabulary.SECOND_ORDER` alone: elsewhere it is the backend without it. Of
+    problems that have functions for single frameworks only, those are the default backends.
 
     Raises
     ------
@@ -115,23 +118,28 @@ def plan_of(
     """
     if tuple(specs) == DEFAULT_BACKENDS and all(problem.objective is None for problem in found):
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
-    adapters, foreign = _adapters(with_variants(specs) if every_variant else specs)
+    adapters, foreign, ordered = _adapters(with_variants(specs, variants))
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
     sizes = _sizes(found, sizes)
     cells = [
-        Cell(problem.name, size, dtype, operator, *spec.split(":"))
+        Cell(problem.name, size, dtype, operator, *spec.split(":", 1))
         for problem in found
         for size in sizes
         if size in problem.size_names
         for dtype in dict.fromkeys(dtypes)
         for operator in _operators(problem, operators)
         for spec in adapters
+        if operator in SECOND_ORDER or spec not in ordered
     ]
+    idle = ordered - {cell.spec for cell in cells}
+    if idle:
+        kinds = " and ".join(str(o) for o in Operator if o in SECOND_ORDER)
+        raise PlanError(f"got {min(idle)}, an order of modes for {kinds}, expected one of these to be asked for")
     if not cells:
         names_found = ", ".join(p.name for p in found)
         raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has")
-    return Plan(tuple(found), dict(sources), tuple(cells), adapters, seed, foreign)
+    return Plan(tuple(found), dict(sources), tuple(cells), adapters, seed, foreign, ordered)
 
 
 def _sizes(found: Sequence[Problem], wanted: Sequence[str]) -> list[str]:
@@ -185,45 +193,52 @@ def _members(suites: Sequence[str]) -> list[str]:
     return [p.name for p in problems.available().values() if "all" in suites or p.suites & set(suites)]
 
 
-def with_variants(specs: Sequence[str]) -> list[str]:
-    """Each backend with all its variants; with the default backends also the peers that are installed.
+def with_variants(specs: Sequence[str], which: str) -> list[str]:
+    """Each backend, and what ``which`` of `vocabulary.VARIANTS` adds; nothing if it is empty.
 
     Raises
     ------
     PlanError
-        If a backend does not exist.
+        If a backend does not exist, or nothing is called ``which``.
     """
-    peers = [p for p in PEERS if tuple(specs) == DEFAULT_BACKENDS and not backends.missing(backends.load(p))]
-    found = []
-    for spec in (*specs, *peers):
+    if which == "":
+        return list(specs)
+    _known("variants", [which], list(VARIANTS))
+    peers = PEERS if which == "all" and tuple(specs) == DEFAULT_BACKENDS else ()
+    found: list[str] = []
+    for spec in (*specs, *(p for p in peers if not backends.missing(backends.load(p)))):
         text, python = split(spec)
-        adapter, name = _loaded(text), text.partition(":")[0]
-        if adapter.variant:
+        adapter = _loaded(text)
+        if adapter.order or (adapter.variant and which == "all"):
             found.append(spec)
             continue
-        variants = (f"{name}:{variant}" if variant else name for variant in adapter.variants)
-        found += [f"{variant}@{python}" if python else variant for variant in variants]
+        more = ("", *ORDERS) if which == "modes" else adapter.variants
+        every = (f"{text}:{name}" if name else text for name in more)
+        found += [f"{one}@{python}" if python else one for one in every]
     return found
 
 
-def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpreter]]:
-    """What each backend is loaded by, and the Python of those that have another."""
+def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpreter], frozenset[str]]:
+    """What each backend is loaded by, the Python of those that have another, and those with an order of modes."""
     found: dict[str, str] = {}
     written: dict[str, str] = {}
     elsewhere: dict[str, Interpreter] = {}
+    ordered: set[str] = set()
     for spec in dict.fromkeys(specs):
         text, python = split(spec)
         adapter = _loaded(text)
         interpreter = _interpreter(python, adapter.requires) if python else None
         label = f"@{interpreter.label}" if interpreter else ""
-        name = f"{adapter.name}{label}" + (f":{adapter.variant}" if adapter.variant else "")
+        name = f"{adapter.name}{label}" + (f":{adapter.full_variant}" if adapter.full_variant else "")
         if written.setdefault(name, spec) != spec:
             how = "write @LABEL=PATH for one" if python else "rename one"
             raise PlanError(f"got two backends named {name!r}, {written[name]} and {spec}: {how}")
         found[name] = text
         if interpreter:
             elsewhere[name] = interpreter
-    return found, elsewhere
+        if adapter.order:
+            ordered.add(name)
+    return found, elsewhere, frozenset(ordered)
 
 
 @functools.cache

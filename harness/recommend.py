@@ -66,7 +66,7 @@ def _measured(options: argparse.Namespace) -> Any:
         (options.dtype,),
         (options.size or "small",),
         options.seed,
-        every_variant=not options.backend,
+        variants="" if options.backend else "all",
     )
     settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
     folder = session.open_folder(options, planned, settings)

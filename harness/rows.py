@@ -54,6 +54,11 @@ class CellRow:
     backend: Annotated[str, "backend name; name@label where it ran under another Python"]
     variant: Annotated[str, "variant, empty for the default"]
     how: Annotated[str, "native: the framework's own operator; derived: built from its other operators"]
+    mode: Annotated[
+        str,
+        "of hvp and hessian, the order of modes they were taken in, the outer mode first: forward over reverse, "
+        "...; empty for other operators and for a backend that does not say",
+    ]
     status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory"]
     message: Annotated[str, "why the status is not ok"]
     value: Annotated[float, "value of the function where it is scalar"]

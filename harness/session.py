@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             options.size or _default_size(options),
             options.seed,
             options.suite,
-            every_variant=options.variants == "all",
+            variants=options.variants,
             data=options.data,
         )
         settings = Settings(

@@ -97,6 +97,7 @@ class Worker:
             "prepare_s": prepare_s,
             "first_call_s": first_call_s,
             "how": self.backend.how(case.operator),
+            "mode": self.backend.mode(case.operator),
             "objective_calls": self.calls_per_evaluation,
             **self._memory(memory),
         }

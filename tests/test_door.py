@@ -346,13 +346,13 @@ def test_a_native_function_in_numpy_is_the_reference_and_a_wrong_one_is_found() 
 
 
 def test_every_variant_of_a_backend_is_run_where_it_is_asked_for() -> None:
-    chosen = plan([VALLEY], ["numpy", "jax:eager"], ["gradient"], every_variant=True)
+    chosen = plan([VALLEY], ["numpy", "jax:eager"], ["gradient"], variants="all")
     assert chosen.specs == ("numpy", "numpy:compiled", "jax:eager"), "a variant that is named stands for itself"
-    by_default = plan([VALLEY], operators=["gradient"], every_variant=True).specs
+    by_default = plan([VALLEY], operators=["gradient"], variants="all").specs
     expected = "numpy numpy:compiled torch torch:compile tensorflow tensorflow:eager tensorflow:xla jax jax:eager"
     # A peer is run where it is there; nobody asked for it by name.
     assert [s for s in by_default if s != "autograd"] == expected.split()
-    own = plan([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], every_variant=True)
+    own = plan([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], variants="all")
     assert own.specs[:2] == ("careless", "careless:aliases")
     assert own.adapters["careless:aliases"] == f"{EXAMPLES / 'careless_backend.py'}:aliases"
 

@@ -216,6 +216,7 @@ class FakePool:
             "prepare_s": 1.0,
             "first_call_s": 1.0,
             "how": "native",
+            "mode": "",
             "objective_calls": 0,
             "peak_bytes": 8,
             "memory_method": "VmHWM",
