@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
-import numpy as np
 from rich.table import Table
 
 import backends
@@ -29,7 +28,8 @@ _SAME = 1e-9
 class Tax:
     """What the interface costs in one task: medians over paired rounds.
 
-    ``ratio`` is the time through the interface over that by hand, ``low`` and ``high`` its 95 % interval.
+    ``ratio`` is the time through the interface over that by hand, ``more_s`` the seconds that it takes more, each with
+    its 95 % interval.
     """
 
     backend: str
@@ -37,19 +37,30 @@ class Tax:
     by_hand_s: float
     interface_s: float
     ratio: float
-    low: float
-    high: float
+    ratio_between: tuple[float, float]
     more_s: float
+    more_between_s: tuple[float, float]
     same: bool
 
     @property
+    def within(self) -> bool:
+        """Whether the medians are at most `MOST_SHARE` or `MOST_S` apart."""
+        return self.ratio <= 1 + MOST_SHARE or self.more_s <= MOST_S
+
+    @property
+    def proved(self) -> bool:
+        """Whether the intervals lie on the same side of the bounds as the medians; those of a few rounds never do."""
+        shares, seconds = self.ratio_between, self.more_between_s
+        if self.within:
+            return shares[1] <= 1 + MOST_SHARE or seconds[1] <= MOST_S
+        return shares[0] > 1 + MOST_SHARE and seconds[0] > MOST_S
+
+    @property
     def verdict(self) -> str:
-        """``ok``: at most `MOST_SHARE` or `MOST_S`; ``unclear``: more, but not proved; or what is wrong."""
+        """``within`` or ``over``, ``?`` behind it where that is not proved, or what is wrong."""
         if not self.same:
             return "other result"
-        if self.ratio <= 1 + MOST_SHARE or self.more_s <= MOST_S:
-            return "ok"
-        return "too much" if self.low > 1 + MOST_SHARE else "unclear"
+        return ("within" if self.within else "over") + ("" if self.proved else " ?")
 
 
 def tax(options: argparse.Namespace) -> int:
@@ -63,35 +74,41 @@ def tax(options: argparse.Namespace) -> int:
     for task in tasks:
         if task not in TASKS:
             return session.usage(f"got task {task!r}, expected one of: {', '.join(TASKS)}")
-    table, broken, found = summary.plain_table("A gradient through the interface and by hand"), False, []
-    for name in ("backend", "task", "by hand", "interface", "ratio [95 %]", "more", ""):
-        table.add_column(name, justify="left" if name in ("backend", "task", "") else "right", overflow="fold")
+    out, broken, found = session.console(), False, []
     for spec in chosen:
+        rows: list[Tax] = []
         try:
-            for row in _taxes(spec, tasks, options.rounds, options.seed):
-                found.append(row)
-                _add(table, row)
+            rows.extend(_taxes(spec, tasks, options.rounds, options.seed))
         except WorkerError as error:
             broken = True
             print(f"{spec}: {error.status}: {str(error).splitlines()[0]}", file=sys.stderr)
-    out = session.console()
-    out.print(table)
-    verdicts = [row.verdict for row in found]
-    within = verdicts.count("ok")
-    out.print(f"\n{within} of {len(found)} within {MOST_SHARE:.0%} or {MOST_S * 1e6:.0f} us of the gradient by hand.")
+        out.print(_table(spec, rows))
+        found += rows
+    out.print(f"\n{sentence(found)}")
     if broken:
         return exits.FAILED
-    return exits.OK if set(verdicts) <= {"ok", "unclear"} else exits.WRONG
+    return exits.WRONG if any(not row.same or (row.proved and not row.within) for row in found) else exits.OK
+
+
+def sentence(found: Sequence[Tax]) -> str:
+    """How many are within the bounds, and of how many that is proved."""
+    bounds = f"{MOST_SHARE:.0%} or {MOST_S * 1e6:.0f} us of the gradient by hand"
+    within, over = ([row for row in found if row.same and row.within == side] for side in (True, False))
+    parts = [f"{len(within)} of {len(found)} within {bounds}, {sum(r.proved for r in within)} of them proved to be"]
+    parts += [f"{len(over)} over, {sum(r.proved for r in over)} of them proved to be"] if over else []
+    unsure = any(not row.proved for row in found)
+    return "; ".join(parts) + (
+        ". ?: the interval reaches beyond the bound, more --rounds narrow it." if unsure else "."
+    )
 
 
 def judged(backend: str, task: str, interface: Sequence[float], by_hand: Sequence[float], difference: float) -> Tax:
     """The tax from the seconds of paired rounds."""
-    logs = [math.log(a / b) for a, b in zip(interface, by_hand, strict=True)]
-    low, high = order_statistic_interval(logs, 0.95)
-    more = float(np.median([a - b for a, b in zip(interface, by_hand, strict=True)]))
-    ratio = math.exp(float(np.median(logs)))
-    medians = float(np.median(by_hand)), float(np.median(interface))
-    return Tax(backend, task, *medians, ratio, math.exp(low), math.exp(high), more, difference <= _SAME)
+    ratios = [a / b for a, b in zip(interface, by_hand, strict=True)]
+    more = [a - b for a, b in zip(interface, by_hand, strict=True)]
+    shares, seconds = (order_statistic_interval(values, 0.95) for values in (ratios, more))
+    medians = median(by_hand), median(interface), median(ratios)
+    return Tax(backend, task, *medians, shares, median(more), seconds, difference <= _SAME)
 
 
 def _taxes(spec: str, tasks: Sequence[str], rounds: int, seed: int) -> Iterator[Tax]:
@@ -108,14 +125,23 @@ def _taxes(spec: str, tasks: Sequence[str], rounds: int, seed: int) -> Iterator[
         client.close()
 
 
-def _add(table: Table, row: Tax) -> None:
-    sign = "-" if row.more_s < 0 else "+"
-    table.add_row(
-        row.backend,
-        TASKS[row.task].title,
-        summary.seconds(row.by_hand_s),
-        summary.seconds(row.interface_s),
-        f"{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]",
-        f"{sign}{summary.seconds(abs(row.more_s))}",
-        row.verdict,
-    )
+def _us(seconds: float) -> str:
+    """Microseconds, to the hundredth where these count."""
+    return f"{1e6 * seconds:.2f}" if abs(seconds) < 1e-4 else f"{1e6 * seconds:.0f}"
+
+
+def _table(spec: str, rows: Sequence[Tax]) -> Table:
+    table = summary.plain_table(f"{spec}: a gradient through the interface over the same by hand")
+    for name in ("task", "by hand", "ratio [95 %]", "more us [95 %]", ""):
+        words = name in ("task", "")
+        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=name != "task")
+    for row in rows:
+        (low, high), (least, most) = row.ratio_between, map(_us, row.more_between_s)
+        table.add_row(
+            TASKS[row.task].title,
+            summary.seconds(row.by_hand_s),
+            f"{row.ratio:.3f} [{low:.3f}, {high:.3f}]",
+            f"{_us(row.more_s)} [{least}, {most}]",
+            row.verdict,
+        )
+    return table

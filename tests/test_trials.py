@@ -12,7 +12,7 @@ import pytest
 import backends
 from harness import timing_trials
 from harness.contest import TASKS, contest
-from harness.tax import judged
+from harness.tax import judged, sentence
 
 BY_HAND = [1e-3] * 15
 
@@ -20,18 +20,33 @@ BY_HAND = [1e-3] * 15
 @pytest.mark.parametrize(
     ("interface", "by_hand", "difference", "verdict"),
     [
-        (BY_HAND, BY_HAND, 0.0, "ok"),
-        ([1.019e-3] * 15, BY_HAND, 0.0, "ok"),  # 2 %
-        ([1.021e-3] * 15, BY_HAND, 0.0, "too much"),
-        ([1.9e-6] * 15, [1e-6] * 15, 0.0, "ok"),  # 90 %, but less than 1 us
-        ([2.1e-6] * 15, [1e-6] * 15, 0.0, "too much"),
-        ([1e-3] * 7 + [2e-3] * 8, BY_HAND, 0.0, "unclear"),  # the interval of the median begins at 1.0
-        ([0.5e-3] * 15, BY_HAND, 0.0, "ok"),
+        (BY_HAND, BY_HAND, 0.0, "within"),
+        ([1.019e-3] * 15, BY_HAND, 0.0, "within"),  # 2 %
+        ([1.021e-3] * 15, BY_HAND, 0.0, "over"),
+        ([1.9e-6] * 15, [1e-6] * 15, 0.0, "within"),  # 90 %, but less than 1 us
+        ([2.1e-6] * 15, [1e-6] * 15, 0.0, "over"),
+        # Of 15 rounds the 95 % interval goes from the 4th to the 12th: 1 - 2 P(Binomial(15, 1/2) < 4) = 0.965.
+        ([1e-3] * 7 + [2e-3] * 8, BY_HAND, 0.0, "over ?"),
+        ([1e-3] * 3 + [2e-3] * 12, BY_HAND, 0.0, "over"),
+        ([1e-3] * 8 + [2e-3] * 7, BY_HAND, 0.0, "within ?"),
+        ([1e-3] * 12 + [2e-3] * 3, BY_HAND, 0.0, "within"),
+        ([1e-3] * 5, [1e-3] * 5, 0.0, "within ?"),  # too few for an interval
+        ([0.5e-3] * 15, BY_HAND, 0.0, "within"),
         (BY_HAND, BY_HAND, 1e-3, "other result"),
     ],
 )
 def test_the_tax_is_judged(interface: list[float], by_hand: list[float], difference: float, verdict: str) -> None:
     assert judged("torch", "scalars", interface, by_hand, difference).verdict == verdict
+
+
+def test_what_was_found_is_said_in_a_sentence() -> None:
+    rounds = {"within": BY_HAND, "within ?": BY_HAND[:5], "over": [2e-3] * 15, "over ?": [1e-3] * 7 + [2e-3] * 8}
+    found = [judged("torch", "scalars", interface, BY_HAND[: len(interface)], 0.0) for interface in rounds.values()]
+    assert [row.verdict for row in found] == list(rounds)
+    assert sentence(found).startswith(
+        "2 of 4 within 2% or 1 us of the gradient by hand, 1 of them proved to be; 2 over, 1 of them proved to be. ?: "
+    )
+    assert sentence(found[:1]) == "1 of 1 within 2% or 1 us of the gradient by hand, 1 of them proved to be."
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax"])
