@@ -279,7 +279,7 @@ class Runner:
     def _questions(self, problem: Problem) -> None:
         if not problem.questions:
             return
-        for spec in self.plan.specs:
+        for spec in (s for s in self.plan.specs if s not in self.plan.ordered):
             piece = f"questions/{problem.name}/{spec}"
             if self.folder.settled(done=piece):
                 continue
@@ -344,6 +344,7 @@ def _blank(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:
         backend=cell.backend,
         variant=cell.variant,
         how="",
+        mode="",
         status=Status.ERROR,
         message="",
         value=float("nan"),
@@ -366,6 +367,7 @@ def _measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> Cel
     return replace(
         row,
         how=found["how"],
+        mode=found["mode"],
         value=float(result[0]) if has_value else float("nan"),
         gradient_norm=norm,
         objective_calls=found["objective_calls"],
