@@ -183,6 +183,7 @@ SINGULAR = [
 #: Singular values that are zero, and so equal to their own negatives.
 VANISHING = [
     np.zeros((2, 2)),
+    np.zeros((1, 4)),
     np.diag([2.0, 0.0, 0.0]),
     np.outer([1.0, 2.0], [1.0, 3.0, 1.0]),
     (_TURN @ np.diag([1.0, 1.0, 0.0, 0.0]) @ _OTHER)[:, :3],
@@ -299,6 +300,24 @@ def test_the_compiled_hessian_product_of_equal_singular_values() -> None:
     compiled = compile(EVEN[1][1], a, t, operator="hvp")
     for point in (a, a + np.diag(np.arange(4.0)), np.zeros((4, 4))):
         np.testing.assert_allclose(compiled(point, t), hvp(EVEN[1][2], (point,), (t,))[0], rtol=1e-11, atol=1e-11)
+
+
+_SQUARE = [(0, 0), (0, 2, 2), (1, 1), (2, 1, 1), (2, 3, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [
+        *((f, shape) for f in (la.eigvalsh, la.eigvals, la.svdvals) for shape in _SQUARE),
+        *((la.svdvals, shape) for shape in ((3, 0), (2, 0, 3), (1, 3))),
+    ],
+)
+def test_zeros_of_any_shape(values: Any, shape: tuple[int, ...]) -> None:
+    zeros, t = np.zeros(shape), np.tril(np.ones(shape)) + np.triu(np.ones(shape))
+    f = lambda a: np.real(np.sum(values(a) ** 2))  # noqa: E731 - twice below
+    # sum w^2 = tr A^2 and sum s^2 = |A|^2, along a direction that is symmetric where it is square.
+    np.testing.assert_allclose(hvp(f, (zeros,), (t,))[0], 2 * t, atol=1e-14)
+    np.testing.assert_allclose(compile(f, zeros, t, operator="hvp")(zeros, t), 2 * t, atol=1e-14)
 
 
 def test_a_function_that_is_not_symmetric_is_taken_as_if_it_were() -> None:

@@ -23,7 +23,8 @@ from backends.numpy_autodiff.rules.matrices import (
     over_gaps,
     transposed,
 )
-from backends.numpy_autodiff.rules.spectrum import SPECTRUM, blocks, differentiated, frame, turn
+from backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, blocks, differentiated, turn
+from backends.numpy_autodiff.tracing import primal
 
 # --- eigh
 
@@ -144,8 +145,7 @@ def _push_eig(node: Any) -> None:
         inner = np.linalg.solve(v, t @ v)
     else:
         inner = np.linalg.solve(v, t @ v)
-        found = None if alike is None else frame(inner, w, alike, symmetric=False)
-        dw = diagonal_of(inner) if found is None else found[1]
+        dw = diagonal_of(inner) if alike is None else PARTED(primal(inner), alike)
     node.flow = [dw, _eig_vectors(w, v, inner)]
 
 

@@ -39,8 +39,10 @@ _HERMITIAN, _GENERAL = 1, 100
 def blocks(w: Any, symmetric: bool) -> Any:
     """Whether i and j are equal within rounding, for each matrix, as booleans; None where all of all are distinct."""
     w = primal(w)
+    if not w.size:
+        return None
     roundings = w.shape[-1] * (_HERMITIAN if symmetric else _GENERAL)
-    scale = np.max(np.abs(w), axis=-1, keepdims=True, initial=0)[..., None]
+    scale = np.max(np.abs(w), axis=-1, keepdims=True)[..., None]
     apart = np.abs(w[..., :, None] - w[..., None, :])
     close = np.less_equal(apart, roundings * float(np.finfo(w.dtype).eps) * scale)
     if np.count_nonzero(close) == w.size:
@@ -95,8 +97,10 @@ def _slopes(node: Any, alike: Any) -> Any:
     like = _value(w)
     if not (isinstance(g, Node) and isinstance(w, Node)):
         return np.zeros_like(like)
-    # -1, 0, 1 or -1, 1: weights that add to 0 in each block.
-    weights = (2 * np.sum(np.tril(alike), axis=-1) - np.sum(alike, axis=-1) - 1).astype(like.dtype)
+    # The last minus the first of each block. Those are w and -w where singular values vanish; between them may be zeros
+    # that belong to no singular value, of which the function knows nothing.
+    place, count = np.sum(np.tril(alike), axis=-1), np.sum(alike, axis=-1)
+    weights = (np.equal(place, count).astype(int) - np.equal(place, 1)).astype(like.dtype)
     back = pull_between(w, g, weights)
     if back is None:
         return np.zeros_like(weights)
@@ -159,10 +163,10 @@ SPECTRUM: Primitive = Primitive("spectrum", _spectrum, pull=_pull_spectrum, push
 # --- Tangents
 
 
-def frame(p: Any, w: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None:
+def frame(p: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None:
     """What makes the blocks of P diagonal, and their eigenvalues, block by block; constants to every transform.
 
-    None where a general matrix gives none of the kind of ``w``, or is being compiled.
+    None where a real general matrix has complex ones, or is being compiled.
     """
     p = primal(p)
     first = np.argmax(alike, axis=-1)
@@ -175,7 +179,7 @@ def frame(p: Any, w: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None
     if isinstance(p, Node):
         return None
     moved, turn = np.linalg.eig(inside)
-    if moved.dtype != w.dtype:
+    if moved.dtype != p.dtype:
         return None
     # Eigenvalues of one block are neighbours in this order (that of conjugates is not left to rounding), and so are the
     # places of each block in that.
@@ -188,6 +192,15 @@ def frame(p: Any, w: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None
         np.where(alike, np.take_along_axis(turn, sorting[..., None, :], -1), 0),
         np.take_along_axis(moved, sorting, -1) - shift,
     )
+
+
+def _parted(p: Any, alike: Any) -> Any:
+    found = frame(p, alike, symmetric=False)
+    return diagonal_of(p).copy() if found is None else found[1]
+
+
+#: How equal eigenvalues of a general matrix move along P: as those of their block of P, where these are of its kind.
+PARTED: Primitive = Primitive("parted", _parted, constant=True)
 
 
 def _direction(a: Any, t: Any, w: Any, v: Any, symmetric: bool, known: bool) -> Any:
@@ -231,7 +244,7 @@ def turn(node: Any, turned: Primitive, symmetric: bool) -> Any:
     alike = blocks(w, symmetric)
     outer = a.flow if isinstance(a, Node) and is_streaming(a.tape) else None
     along = primal(t if outer is None else outer)
-    found = frame(_left(v, symmetric) @ _part(along, symmetric) @ v, w, alike, symmetric)
+    found = frame(_left(v, symmetric) @ _part(along, symmetric) @ v, alike, symmetric)
     known = found is not None and (outer is not None or is_streaming(node.tape))
     if known and found is not None:
         v = v @ found[0]
