@@ -59,6 +59,9 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
     failures = cells[cells["status"] != "ok"]
     if len(failures):
         yield _failures(failures)
+    at_kinks = kinks(cells, tables["checks"])
+    if at_kinks:
+        yield _kinks(at_kinks)
     if len(tables["descents"]):
         yield from _descents(tables["descents"])
     if len(tables["questions"]):
@@ -94,6 +97,12 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     if not math.isnan(worst):
         parts[0] += f" (largest relative error {worst:.1e})"
     parts += [f"{int(n)} {str(status).replace('_', ' ')}" for status, n in counts.items() if status != "ok"]
+    places: dict[str, int] = {}
+    for place, _, _ in kinks(cells, checks):
+        places[place] = places.get(place, 0) + 1
+    if places:
+        differ = sum(n > 1 for n in places.values())
+        parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = cells.set_index("cell_id").loc[steady.loc[steady["versus_fastest"] == "fastest", "cell_id"]]
@@ -189,7 +198,8 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     errors = checks.groupby("cell_id")["norm_rel_error"].max()
     cells = cells.assign(spec=_specs(cells))
-    names, by_spec = [], []
+    bent = set(checks.loc[checks["verdict"] == "subgradient", "cell_id"])
+    names, by_spec, at_kink = [], [], []
     columns: dict[str, list[Text | str]] = {str(spec): [] for spec in cells["spec"].unique()}
     for (problem, size), group in cells.groupby(["problem", "size"], sort=False):
         operator = _leading(list(group["operator"].unique()))
@@ -197,6 +207,7 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         shown = dict(zip(rows["spec"], (_cell(row, steady) for row in rows.itertuples()), strict=True))
         for spec, column in columns.items():
             column.append(shown.get(spec, Text("")))
+        at_kink.append(bool(rows["cell_id"].isin(bent).any()))
         by_spec.append(dict(zip(rows["spec"], errors.reindex(rows["cell_id"]), strict=True)))
         names.append(
             str(problem) + (" J" if operator == "jacobian" else "") + ("" if size == "small" else f" ({size})")
@@ -204,7 +215,8 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
 
     def worst(specs: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found = [pd.Series([row[s] for s in specs or row if s in row], dtype="float64").max() for row in by_spec]
-        return {"error": [f"{error:.0e}" for error in found]}
+        return {"error": [f"{error:.0e}" if error == error else "kink" if kink else "-"
+                          for error, kink in zip(found, at_kink, strict=True)]}  # fmt: skip
 
     title = f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower"
     return _beside(title, names, columns, last=worst)
@@ -270,6 +282,30 @@ def _descents(descents: pd.DataFrame) -> Iterator[Table]:
             column.append(_descended(rows.get(spec)))
     title = "Descents: updates and their time (+ not at its goal yet: descend goes on)"
     return _beside(title, names, columns, second={"updates": updates})
+
+
+def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """What was asked at a kink, and who answered what there: problem and operator, backends, answer."""
+    notes = checks[checks["verdict"] == "subgradient"].drop_duplicates("cell_id").set_index("cell_id")["note"]
+    there = cells[cells["cell_id"].isin(notes.index) & (cells["status"] == "ok")]
+    found: dict[tuple[str, str], list[str]] = {}
+    for row, spec in zip(there.to_dict("records"), _specs(there), strict=True):
+        marks = [m for m, usual in ((row["size"], "small"), (row["dtype"], "float64")) if m != usual]
+        place = " ".join([row["problem"], row["operator"], *marks])
+        found.setdefault((place, str(notes[row["cell_id"]]).rpartition("; ")[2]), []).append(spec)
+    return [
+        (place, ", ".join(specs), answer) for (place, answer), specs in sorted(found.items(), key=lambda f: f[0][0])
+    ]
+
+
+def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
+    """Each answer at a kink, with who gave it."""
+    table = plain_table("At a kink: no derivative, and any value between the one-sided ones is right")
+    for name in ("problem", "backends", "answer"):
+        table.add_column(name, overflow="fold")
+    for row in found:
+        table.add_row(*row)
+    return table
 
 
 def _updates(group: pd.DataFrame) -> str:

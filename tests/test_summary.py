@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness import summary
-from harness.rows import DescentRow
+from harness.rows import CellRow, CheckRow, DescentRow
 from tests.blank import blank
 from tests.test_recommend import run
 
@@ -87,3 +87,24 @@ def test_every_descent_and_start_has_a_row_and_updates_are_said_once() -> None:
         "p b 9+ timeout 500 ms",
         "p c - crash",
     ]
+
+
+def test_a_kink_is_told_with_who_answers_what() -> None:
+    """All are right, and yet a program that is ported from one to the other changes its behaviour."""
+    ends = ("one-sided derivatives -1 and 1", "one-sided derivatives 0 and 2")
+    given = (("p", "numpy", f"got 0, {ends[0]}"), ("p", "torch", f"got 0, {ends[0]}"),
+             ("p", "jax", f"got 1, {ends[0]}"), ("q", "numpy", f"got 1, {ends[1]}"), ("q", "jax", ""))  # fmt: skip
+    cells, checks = [], []
+    for problem, backend, note in given:
+        place = {"problem": problem, "size": "small", "dtype": "float64", "operator": "gradient"}
+        cells.append(blank(CellRow, cell_id=f"{problem}/{backend}", backend=backend, status="ok", **place))
+        if note:
+            checks.append(blank(CheckRow, cell_id=cells[-1].cell_id, verdict="subgradient", note=f"1 of 4; {note}"))
+    frames = [pd.DataFrame([asdict(row) for row in rows]) for rows in (cells, checks)]
+    assert summary.kinks(*frames) == [
+        ("p gradient", "numpy, torch", f"got 0, {ends[0]}"),
+        ("p gradient", "jax", f"got 1, {ends[0]}"),
+        ("q gradient", "numpy", f"got 1, {ends[1]}"),
+    ]
+    words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
+    assert words == "5 of 5 cells agree with their references; 2 asked at a kink (backends differ in 1)."

@@ -86,7 +86,7 @@ def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:
     folded = [
         Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.everything(record)
     ]
-    return (*overview.overviews(record), *folded, *profile.pictures(record, looks))
+    return (*overview.overviews(record), overview.kinks(record), *folded, *profile.pictures(record, looks))
 
 
 def _studies(record: Record, looks: Looks) -> Iterator[Section | Grid]:

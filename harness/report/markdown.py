@@ -28,6 +28,7 @@ def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
         chosen = (
             overview.failures(record),
             *overview.overviews(record),
+            overview.kinks(record),
             overview.descents(record),
             conventions.counts(record),
             overview.flags(record),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness import summary
 from harness.report import wording
 from harness.report.grids import Cell, Grid, figure, words
 from harness.report.record import Record, largest
@@ -86,6 +87,13 @@ def overviews(record: Record) -> list[Grid]:
     ]
 
 
+def kinks(record: Record) -> Grid:
+    """Who answered what where there is no derivative."""
+    rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
+    note = "No derivative exists there: any value between the one-sided ones is right, and systems choose differently."
+    return Grid("kinks", "At a kink", ("what", "backends", "answer"), rows, note=note)
+
+
 def everything(record: Record) -> list[Grid]:
     """The same for every operator."""
     cells = record.cells
@@ -130,7 +138,7 @@ def _reading(cells: pd.DataFrame) -> str:
 
 def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
     """Ratio, time and error of a cell; a failure in words."""
-    status, error = str(row["status"]), f"error {wording.eps(row['error_eps'])}"
+    status, error = str(row["status"]), "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
     if status != Status.OK:
         known = not math.isnan(row["error_eps"])
         kind, hint = _KINDS.get(status, "bad"), str(row["message"])

@@ -40,7 +40,8 @@ class Record:
     cells
         ``cells.csv`` with, for each cell: ``spec`` (``backend[:variant]``), ``n`` and ``axis`` (its size as a number,
         and what that is), ``leading`` (whether its operator stands for the problem), ``error_eps`` and ``reference``
-        (the largest error of its checks against the best reference, in eps), the columns of the steady phase in
+        (the largest error of its checks against the best reference, in eps), ``kink`` (whether it was asked where
+        there is no derivative, and its answer is between the one-sided ones), the columns of the steady phase in
         ``timings.csv``, and ``setup_s`` (preparation and first call).
     rounds
         One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.
@@ -113,6 +114,7 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
     cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")
     cells["reference"] = cells["reference"].fillna("")
+    cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
     eps = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
     cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])

@@ -106,7 +106,7 @@ def _time(row: dict[Any, Any] | None) -> Cell:
     plain = overview.cell(row)
     if row["status"] != Status.OK or math.isnan(row["median_s"]):
         return plain
-    error = f"error {wording.eps(row['error_eps'])}"
+    error = "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
     return Cell(wording.seconds(row["median_s"]), (error,), row["median_s"], plain.kind, plain.hint)
 
 
