@@ -70,9 +70,10 @@ def break_even(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Pictu
         words = f"{order[0][1]} is cheapest up to {wording.plural(order[1][0] - 1, 'call')}"
         words += "".join(f", {spec} from {wording.count(n)} on" for n, spec in order[1:])
     first = [line.setup for line in lines.values()]
+    ends = " to ".join(dict.fromkeys(wording.seconds(f(first)) for f in (min, max)))
     sentence = (
-        f"{words}; the first call with its preparation takes {wording.seconds(min(first))} to "
-        f"{wording.seconds(max(first))}. The import of the framework comes on top, once in each process."
+        f"{words}; the first call with its preparation takes {ends}. The import of the framework comes on top, once in "
+        "each process."
     )
     draw = partial(_draw_break_even, what, lines, order, looks)
     return Picture(name, f"Time for n calls: {what}", sentence, draw)

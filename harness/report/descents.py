@@ -75,7 +75,7 @@ def _sentence(found: Sequence[Trace]) -> str:
     words += f"; over {len(found)} backends the last loss is {low}" + (f" to {high}" if low != high else "")
     at = min((parting(t, u) for u in found[1:]), default=math.inf)
     apart = f"part after update {wording.count(at)}" if at < math.inf else "never part"
-    return f"{words}. Their losses {apart} (by a relative {_APART:g})."
+    return f"{words}. Their losses {apart} (by a relative {wording.number(_APART)})."
 
 
 def _start_words(found: Sequence[Trace]) -> str:

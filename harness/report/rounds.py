@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from harness.report import style, wording
 from harness.report.record import Record, largest
@@ -75,6 +75,7 @@ def _draw(title: str, shown: pd.DataFrame, specs: list[str], looks: Looks) -> Fi
         ax.set_yscale("log")
         ax.set_ylim(_LOW * 0.97, _HIGH * 1.03)
         ax.set_xlim(-0.3, last + 0.3)
+        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         ax.yaxis.set_major_locator(FixedLocator(ticks))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_ticklabels([f"{t:g}" for t in ticks])

@@ -137,8 +137,8 @@ def _inverse(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
     before, after = (float(np.sum(np.abs(X @ A - target))) for A in (Y0, Y))
     about = f"{trace.problem}, {trace.descent}, start {trace.start}, {trace.backend}"
     sentence = (
-        f"The residual, the sum of |X Y - I|, falls from {before:.3g} before to {after:.2e} after the descent; the "
-        f"entries of Y are within {float(np.max(np.abs(Y - np.linalg.inv(X)))):.1e} of those of inv(X)."
+        f"The residual, the sum of |X Y - I|, falls from {before:.3g} before to {after:.3g} after the descent; the "
+        f"entries of Y are within {float(np.max(np.abs(Y - np.linalg.inv(X)))):.2g} of those of inv(X)."
     )
     panels = {
         "X": X,

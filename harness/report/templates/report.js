@@ -169,7 +169,7 @@
   // ---- only what scrolls is a stop for the keyboard
 
   function stops() {
-    document.querySelectorAll(".scroll").forEach(function (scroll) {
+    document.querySelectorAll(".scroll, .drawing.wide").forEach(function (scroll) {
       if (scroll.scrollWidth > scroll.clientWidth) scroll.tabIndex = 0; else scroll.removeAttribute("tabindex");
     });
   }
