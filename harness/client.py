@@ -63,6 +63,7 @@ class WorkerClient:
             self._guard = self._guarded()
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
+        self._killed_before = _memory_kills()
         self._buffer = b""
         self._last_id = 0
         self._paused = False
@@ -187,6 +188,9 @@ class WorkerClient:
             how = f"killed by signal {-code} ({signal.Signals(-code).name})"
         else:
             how = f"ended with exit code {code}"
+        if code == -signal.SIGKILL and _memory_kills() > self._killed_before:
+            how = f"{how}, as the system ran out of memory and killed what used most"
+            return WorkerError(Status.OUT_OF_MEMORY, f"worker {how}", fatal=True)
         return WorkerError(Status.CRASH, f"worker {how}; {self._last_words()}", fatal=True)
 
     def _last_words(self) -> str:
@@ -207,6 +211,15 @@ class WorkerClient:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _memory_kills() -> int:
+    """Processes that the system has killed since it started because memory ran out (Linux; elsewhere 0)."""
+    try:
+        lines = pathlib.Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def writable(folder: pathlib.Path) -> str:

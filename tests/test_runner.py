@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import summary, tables
+from harness import client, summary, tables
 from harness.cells import build_case
 from harness.client import WorkerClient
 from harness.plan import PlanError, plan
@@ -55,6 +55,9 @@ ENDS = {
     "shape": (Status.WRONG, "shape"),
     "dtype": (Status.WRONG, "dtype"),
     "noise": (Status.OK, ""),
+    "half_line": (Status.ERROR, "the worker broke the protocol"),
+    "half_line_and_exit": (Status.CRASH, "exit code 3"),
+    "other_reply": (Status.OK, ""),
     # Zeros until the barrier is passed: it is judged, and would be wrong, only if nobody waited.
     "late": (Status.OK, ""),
     "mutates": (Status.WRONG, "input"),
@@ -78,6 +81,36 @@ def test_a_worker_that_does_not_answer_is_killed_at_its_deadline(fault: str, tmp
     folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], timeout_s=3.0)
     statuses = {row.backend: row.status for row in folder.rows["cells"]}
     assert statuses == {"faulty": Status.TIMEOUT, "manual": Status.OK}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [("segfault_later", Status.CRASH, "SIGSEGV"), ("sleeps_later", Status.TIMEOUT, "no answer to '")],
+)
+def test_a_fault_while_being_timed_leaves_the_others_their_rounds(
+    fault: str, status: Status, words: str, tmp_path: pathlib.Path
+) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=3, timeout_s=3.0)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == status
+    assert rows["faulty"].message.startswith("while being timed: ")
+    assert words in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+    assert {s.round for s in folder.rows["samples"] if s.phase == "steady" and "manual" in s.cell_id} == {0, 1, 2}
+
+
+def test_a_worker_that_the_system_killed_for_memory_is_out_of_memory(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The count of /proc/vmstat: as the faulty worker starts, as it is found dead, as manual's starts.
+    counts = iter([7, 8, 8])
+    monkeypatch.setattr(client, "_memory_kills", lambda: next(counts))
+    folder = run(tmp_path, [f"{FAULTY}:killed", "manual"], ["gradient"])
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.OUT_OF_MEMORY
+    assert "SIGKILL" in rows["faulty"].message
+    assert "as the system ran out of memory" in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
 
 
 def test_a_worker_is_started_again_after_a_death(tmp_path: pathlib.Path) -> None:

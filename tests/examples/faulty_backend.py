@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,6 +67,25 @@ def _forget_children(g: Any) -> Any:
     return _spin(g)
 
 
+def _private(text: bytes) -> Callable[[Any], Any]:
+    """Write to the pipe on which the worker answers, which it keeps to itself: the one it has beside 0, 1 and 2."""
+
+    def write(g: Any) -> Any:
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if int(name) > 2 and os.readlink(f"/proc/self/fd/{name}").startswith("pipe:"):
+                    os.write(int(name), text)
+        return g
+
+    return write
+
+
+def _after(calls: int, fault: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What goes well so many times first."""
+    left = iter(range(calls))
+    return lambda g: g if next(left, None) is not None else fault(g)
+
+
 def _late(g: Any) -> Any:
     """Zeros that a thread turns into the gradient 20 ms later, as a device would."""
     out = np.zeros_like(g)
@@ -110,6 +130,11 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "shape": lambda g: g[:-1],
     "dtype": lambda g: g.astype(np.float32),
     "noise": _noise,
+    "half_line": _private(b'{"id": 2, "ok"'),
+    "half_line_and_exit": lambda g: os._exit(_private(b'{"id": 2, "ok"')(3)),
+    "other_reply": _private(b'{"id": 1, "ok": {"result": []}}\n{"id": 4711, "ok": {"result": []}}\n[]\n'),
+    "segfault_later": _after(20, _kill(signal.SIGSEGV)),
+    "sleeps_later": _after(20, lambda g: time.sleep(600)),
     "leaves_children": _children,
     "outlived_by_children": _forget_children,
     "late": _late,
