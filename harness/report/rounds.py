@@ -53,7 +53,7 @@ def _sentence(shown: pd.DataFrame, cells: pd.DataFrame) -> str:
     )
     drifting = cells.loc[[("drift" in f.split()) for f in cells["flags"]], "cell_id"]
     if len(drifting):
-        return f"{words} Flagged as drifting, drawn dark: {wording.listed(drifting, 4)}."
+        return f"{words} Flagged as drifting, in strong lines: {wording.listed(drifting, 4)}."
     return f"{words} No cell is flagged as drifting."
 
 

@@ -1,6 +1,7 @@
 "use strict";
 (function () {
-  const PAGE = 50;
+  // Rows of a full table at a time: fewer where they fill a small screen many times over.
+  const PAGE = matchMedia("(max-width: 40rem)").matches ? 15 : 50;
   const root = document.documentElement;
 
   // ---- theme: as the system, light, dark
@@ -176,13 +177,4 @@
   stops();
   window.addEventListener("resize", stops);
   document.addEventListener("toggle", stops, true);
-
-  // ---- what is folded is printed too
-
-  window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (d) { d.dataset.was = d.open; d.open = true; });
-  });
-  window.addEventListener("afterprint", function () {
-    document.querySelectorAll("details").forEach(function (d) { d.open = d.dataset.was === "true"; });
-  });
 })();
