@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.numpy_autodiff import grad, jacobian, jvp
+from backends.numpy_autodiff import compile, grad, jacobian, jvp
 
 #: name, scalar function of one array, where, and the gradient that mathematics (or the convention named) gives there.
 POINTS: list[tuple[str, Callable[..., Any], Any, Any]] = [
@@ -164,3 +164,14 @@ def test_a_complex_gradient_is_the_direction_of_steepest_ascent() -> None:
     np.testing.assert_allclose(grad(lambda z: np.sum(np.real(z * np.conj(z))))(z), 2 * z, rtol=1e-15)
     # Re(exp z): d/da + i d/db = conj(exp z).
     np.testing.assert_allclose(grad(lambda z: np.sum(np.real(np.exp(z))))(z), np.conj(np.exp(z)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [3, 40_000])
+@pytest.mark.parametrize("x", [1e308, np.inf])
+def test_looking_behind_where_warns_of_nothing(x: float, size: int) -> None:
+    """Sums of huge numbers overflow and those of infinities are nan: the function itself forms none."""
+    signs = np.where(np.arange(size) % 2, -1.0, 1.0)
+    f = lambda x: np.sum(np.where(np.isfinite(x), np.where(x > 0, x, 0.0) * 1e-308, 0.0))  # noqa: E731 - used twice
+    expected = np.where((signs > 0) & np.isfinite(x), 1e-308, 0.0)
+    np.testing.assert_array_equal(grad(f)(x * signs), expected)
+    np.testing.assert_array_equal(compile(f, signs, operator="gradient")(x * signs), expected)

@@ -107,8 +107,7 @@ def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, nee
                 free.setdefault(a.dtype, []).append(local[a])
         if op.name in _LOOP_TOTALS:
             before.append(f"{name} = {source.name(op.dtype.type(0), f'zero_{op.dtype}')}")
-            dot = op.name == "dot"
-            body.append(f"{name} += {args[0]}.dot({args[1]})" if dot else f"{name} += {_reduce(source)}({args[0]})")
+            body.append(f"{name} += {_total(source, op, args)}")
         elif op.name == "scatter":
             _scatter(source, op, args, name, (before, body, after), loop.length)
         else:
@@ -128,8 +127,12 @@ def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, nee
     source.lines += [f"    {line}" for line in after]
 
 
-def _reduce(source: Source) -> str:
-    return source.name(ADD_REDUCE, "add_reduce")
+def _total(source: Source, op: Op, args: list[str]) -> str:
+    if op.name == "sum":
+        return f"{source.name(ADD_REDUCE, 'add_reduce')}({args[0]})"
+    return (
+        f"{args[0]}.dot({args[1]})" if op.function is np.dot else f"{source.name(np.vdot, 'vdot')}({', '.join(args)})"
+    )
 
 
 def _dtype(source: Source, op: Op) -> str:

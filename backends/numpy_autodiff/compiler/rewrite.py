@@ -244,13 +244,17 @@ def _product(x: Op, n: int, like: Op, place: Callable[[Op], Any]) -> Any:
 def _key(op: Op) -> Any:
     args = [_frozen(a) for a in op.args]
     if op.name in _COMMUTES:
-        args.sort(key=repr)
-    return op.name, id(op.function), tuple(args), _frozen(dict(op.kwargs))
+        args.sort(key=str)
+    return op.name, id(op.function), tuple(args), _frozen(dict(op.kwargs)) if op.kwargs else ()
 
 
 def _frozen(x: Any) -> Any:
     """A key that is equal only for what computes the same: 1 and 1.0, 0.0 and -0.0 differ."""
-    if isinstance(x, (Op, np.ndarray)) or callable(x):
+    if x.__class__ is Op:
+        return id(x)
+    if x.__class__ is float:
+        return repr(x)
+    if isinstance(x, np.ndarray) or callable(x):
         return type(x), id(x)
     if isinstance(x, (tuple, list)):
         return type(x), tuple(map(_frozen, x))
@@ -263,10 +267,12 @@ def _frozen(x: Any) -> Any:
 
 def _dots(graph: Graph) -> Graph:
     new: dict[Op, Op] = {}
+    # A sum that is only asked whether it is finite may overflow; vdot does not warn of that.
+    asked = {a for op in graph.ops if op.name == "isfinite" for a in op.inputs}
     for op in graph.ops:
         if _sums_products(op):
             a, b = op.args[0].args
-            new[op] = Op("dot", np.dot if len(a.shape) == 1 else np.vdot, (a, b), {}, op)
+            new[op] = Op("dot", np.dot if len(a.shape) == 1 and op not in asked else np.vdot, (a, b), {}, op)
         elif _sums_a_short_vector(op):
             new[op] = Op("dot", np.dot, (op.args[0], _ones(op.args[0].size)), {}, op)
     ops = []
