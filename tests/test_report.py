@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 import compare
 from harness import report
@@ -26,6 +27,7 @@ from harness.report import (
     costs,
     descents,
     graph,
+    markdown,
     overview,
     profile,
     record,
@@ -327,6 +329,26 @@ def test_a_packed_column_is_the_column(values: list[Any], runs: bool) -> None:
         pairs = zip(found["runs"][::2], found["runs"][1::2], strict=True)
         found = [found["words"][k] for k, n in pairs for _ in range(n)]
     assert [*map(repr, found)] == [*map(repr, values)]
+
+
+SAMPLE = ROOT / "results" / "sample"
+
+
+def test_the_sample_has_every_file_that_its_page_links_to() -> None:
+    found = Page((SAMPLE / "report.html").read_text(encoding="utf-8"))
+    targets = {str(a["href"]) for a in found.all("a") if not str(a["href"]).startswith("#")}
+    assert targets
+    assert not [target for target in targets if not (SAMPLE / target).exists()]
+
+
+def test_the_sample_is_what_its_tables_make_today() -> None:
+    """Its page and its figures are made from the same contents: compare.py report results/sample."""
+    read = record.read(SAMPLE)
+    assert (SAMPLE / "summary.md").read_text(encoding="utf-8") == markdown.summary([read])
+    whole = (SAMPLE / "report.html").read_text(encoding="utf-8")
+    for section in contents.page(read).sections:
+        for part in section.parts:
+            assert not isinstance(part, style.Picture) or escape(part.sentence) in whole
 
 
 # ---- the mathematics of the figures

@@ -58,7 +58,7 @@ def overview(rows: Sequence[ConventionRow], out: Console) -> None:
 
 
 def _families(rows: Sequence[ConventionRow], specs: Sequence[str], dtype: str, out: Console) -> None:
-    table = plain_table(f"Cases that do not simply agree ({dtype})")
+    table = plain_table(f"Cases that do not simply agree ({dtype}; the letters: below)")
     table.add_column("family", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True, min_width=2)
     for spec in specs:
