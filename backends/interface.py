@@ -42,6 +42,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.orders import parted
 from backends.sparsity import Compression, Pattern
 from vocabulary import ORDERS, SECOND_ORDER, How, Operator, Optimizer
 
@@ -117,13 +118,6 @@ def python_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: A
     return state
 
 
-def _parted(variant: str, variants: Mapping[str, str]) -> tuple[str, str]:
-    """A variant and the order of modes behind it, ``""`` where there is none."""
-    known = {name: order for order, words in ORDERS.items() for name in (order, words.replace(" ", "_"))}
-    rest, _, last = variant.rpartition(":")
-    return (rest, known[last]) if variant not in variants and last in known else (variant, "")
-
-
 class Backend(abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
@@ -164,13 +158,11 @@ class Backend(abc.ABC):
     xp: Any
 
     def __init__(self, variant: str = "") -> None:
-        self.variant, self.order = _parted(variant, self.variants)
+        self.variant, self.order = parted(variant, self.variants)
         if self.variant not in self.variants:
             known = ", ".join(repr(v) for v in self.variants if v) or "none"
-            raise ValueError(
-                f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}; or, for second"
-                f" derivatives, an order of modes: {', '.join(ORDERS)}"
-            )
+            known += f"; or, for second derivatives, an order of modes: {', '.join(ORDERS)}"
+            raise ValueError(f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}")
         self.device = "cpu"
 
     @property
@@ -246,6 +238,11 @@ class Backend(abc.ABC):
         gradient: Function = self.grad(f)
         return gradient
 
+    def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        """``x -> (value, gradient)``, the latter as by `derivative`. Derived: one after the other."""
+        function, derivative = bare(f), self.derivative(f, mode)
+        return lambda x: (function(x), derivative(x))
+
     @final
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
         """The function that a user wrote for this backend, by ``spec`` or ``name``; else the ``neutral`` one.
@@ -319,7 +316,7 @@ class Backend(abc.ABC):
 
     @final
     def order_of(self, operator: Operator) -> str:
-        """The key of `vocabulary.ORDERS` that a second derivative is to be taken in; empty for all other operators."""
+        """The key of `vocabulary.ORDERS` that a second derivative is to be taken in; empty for other operators."""
         return (self.order or self.modes.get(operator, "")) if operator in SECOND_ORDER else ""
 
     def mode(self, operator: Operator) -> str:

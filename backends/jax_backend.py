@@ -168,6 +168,18 @@ class JaxBackend(Backend):
         derivative: Function = (self._jax.grad if mode == "reverse" else self._jax.jacfwd)(bare(f))
         return derivative
 
+    def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        function = bare(f)
+        if mode == "reverse":
+            return self._jax.value_and_grad(function)  # type: ignore[no-any-return]
+
+        def twice(x: Var) -> tuple[Var, Var]:
+            value = function(x)
+            return value, value
+
+        forward = self._jax.jacfwd(twice, has_aux=True)
+        return lambda x: forward(x)[::-1]
+
     def block(self, out: Any) -> Any:
         return self._jax.block_until_ready(out)
 

@@ -116,6 +116,11 @@ class NumpyBackend(NumpyArrays):
             return forward
         return self.grad(f)
 
+    def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        if mode == "forward":
+            return super().value_and_derivative(f, mode)
+        return self._engine.value_and_grad(bare(f))
+
     def step(
         self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
     ) -> tuple[tuple[Var, ...], Any]:

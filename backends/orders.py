@@ -18,10 +18,10 @@ few inputs not the worst.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vocabulary import Operator
+from vocabulary import ORDERS, Operator
 
 if TYPE_CHECKING:
     from backends.interface import Function, Var
@@ -39,6 +39,13 @@ class Transforms(Protocol):
     def jacfwd(self, f: Function, argnums: tuple[int, ...], /) -> Callable[..., Any]: ...
 
     def jacrev(self, f: Function, argnums: tuple[int, ...], /) -> Callable[..., Any]: ...
+
+
+def parted(variant: str, variants: Mapping[str, str]) -> tuple[str, str]:
+    """A variant and the order of modes behind it, ``""`` where there is none."""
+    known = {name: order for order, words in ORDERS.items() for name in (order, words.replace(" ", "_"))}
+    rest, _, last = variant.rpartition(":")
+    return (rest, known[last]) if variant not in variants and last in known else (variant, "")
 
 
 def second_derivative(

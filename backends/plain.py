@@ -32,6 +32,10 @@ class Plain:
         forward: Function = numpy_autodiff.jacobian(f, mode="forward")
         return forward
 
+    def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        derivative = self.derivative(f, mode)
+        return lambda x: (f(x), derivative(x))
+
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
         """The ``neutral`` function, else NumPy's own; else the first of them, by way of its framework."""
         found = neutral or native.get("numpy")

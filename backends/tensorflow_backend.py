@@ -257,6 +257,17 @@ class TensorFlowBackend(Backend):
 
         return forward_derivative(self._inside(bare(f)), lambda: self._depth == 0)
 
+    def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        if mode == "forward":
+            return super().value_and_derivative(f, mode)
+
+        def both(x: Var) -> tuple[Var, Var]:
+            p = Differentiated(self._tf, self._inside(bare(f)), (0,), 1, vectorized=False)
+            value, (gradient,) = OPERATORS[Operator.VALUE_AND_GRADIENT](p)(self._tf.identity(x))
+            return value, gradient
+
+        return both
+
     def _inside(self, f: Function) -> Function:
         """``f``, during whose run `derivative` knows that something differentiates it."""
 

@@ -18,8 +18,8 @@ Function = Callable[[Any], Any]
 State = tuple[Any, Any, Any, Any, Any]
 
 
-def argmin(f: Function, start: Any, *, slope: Function, while_loop: Callable[..., Any], rounds: int, xp: Any) -> Any:
-    """Where the descent of ``f`` from ``start`` ends, or is after so many ``rounds``.
+def argmin(start: Any, *, value_and_slope: Function, while_loop: Callable[..., Any], rounds: int, xp: Any) -> Any:
+    """Where the descent from ``start`` ends, or is after so many ``rounds``.
 
     Both branches of a round are computed and one is taken: the loop has no data-dependent branch inside. The state
     is (x, f(x), gradient, eta, i), all in the dtype of x.
@@ -38,7 +38,7 @@ def argmin(f: Function, start: Any, *, slope: Function, while_loop: Callable[...
 
     def round_(state: State) -> State:
         ahead, eta, i = tried(state)
-        value, g = f(ahead), slope(ahead)
+        value, g = value_and_slope(ahead)
         lower = value < state[1]
         accepted = (ahead, value, g, eta, i + 1.0)
         refused = (*state[:3], 0.5 * eta, xp.zeros_like(i))
@@ -46,7 +46,7 @@ def argmin(f: Function, start: Any, *, slope: Function, while_loop: Callable[...
         return x, value, g, eta, i
 
     eta = xp.asarray(_FIRST_RATE, dtype=start.dtype)
-    state: State = (start, f(start), slope(start), eta, xp.zeros_like(eta))
+    state: State = (start, *value_and_slope(start), eta, xp.zeros_like(eta))
     return while_loop(goes_on, round_, state, rounds)[0]
 
 
@@ -60,4 +60,7 @@ def argmin_by_hand(f: Function, start: Any, slope: Function, rounds: int) -> Any
             state = body(state)
         return state
 
-    return np.asarray(argmin(f, start, slope=slope, while_loop=while_loop, rounds=rounds, xp=np))
+    def value_and_slope(x: Any) -> tuple[Any, Any]:
+        return f(x), slope(x)
+
+    return np.asarray(argmin(start, value_and_slope=value_and_slope, while_loop=while_loop, rounds=rounds, xp=np))

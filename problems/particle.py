@@ -60,6 +60,7 @@ def _minimiser(
     w: Any,
     *,
     derivative: Callable[..., Any],
+    value_and_derivative: Callable[..., Any],
     while_loop: Callable[..., Any],
     outer: str,
     inner: str,
@@ -69,8 +70,8 @@ def _minimiser(
     def energy(w: Any) -> Any:
         return _energy(w, derivative=derivative, while_loop=while_loop, inner=inner, resolution=resolution, xp=xp)
 
-    slope, rounds = derivative(energy, outer), _ROUNDS[resolution]
-    return argmin(energy, w, slope=slope, while_loop=while_loop, rounds=rounds, xp=xp)
+    both, rounds = value_and_derivative(energy, outer), _ROUNDS[resolution]
+    return argmin(w, value_and_slope=both, while_loop=while_loop, rounds=rounds, xp=xp)
 
 
 def _by_hand(w: Array, *, resolution: int, **_: Any) -> tuple[Array, Array]:
@@ -120,7 +121,7 @@ def _problem(pair: str) -> Problem:
         reference={Operator.VALUE: _minimiser_by_hand},
         tolerance=_TOLERANCE,
         suites=_SUITES,
-        uses=_USES,
+        uses=(*_USES, "value_and_derivative"),
     )
 
 

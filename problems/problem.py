@@ -282,7 +282,7 @@ class Problem:
         each differentiated input, indices into the flat output and the flat input, in any order. `None`: detected.
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
-        ``while_loop`` and ``derivative`` as `backends.interface.Backend` describes them.
+        ``while_loop``, ``derivative`` and ``value_and_derivative`` as `backends.interface.Backend` describes them.
     optimum
         For a test function of optimisation, its `Optimum` in ``d`` dimensions. A function of two variables that is
         summed over points has that of a single point, d = 2.

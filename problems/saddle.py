@@ -25,7 +25,7 @@ _MODES = {"r": "reverse", "f": "forward"}
 def _points(
     start: Any,
     *,
-    derivative: Callable[..., Any],
+    value_and_derivative: Callable[..., Any],
     while_loop: Callable[..., Any],
     outer: str,
     inner: str,
@@ -33,7 +33,8 @@ def _points(
     xp: Any,
 ) -> Any:
     def end(f: Callable[[Any], Any], mode: str) -> Any:
-        return argmin(f, start, slope=derivative(f, mode), while_loop=while_loop, rounds=rounds, xp=xp)
+        both = value_and_derivative(f, mode)
+        return argmin(start, value_and_slope=both, while_loop=while_loop, rounds=rounds, xp=xp)
 
     def difference(p: Any, q: Any) -> Any:
         return xp.sum(p * p) - xp.sum(q * q)
@@ -65,7 +66,7 @@ def _problem(pair: str) -> Problem:
         operators=frozenset({Operator.VALUE}),
         reference={Operator.VALUE: _closed_form},
         suites=frozenset({"gradbench"}),
-        uses=("derivative", "while_loop"),
+        uses=("value_and_derivative", "while_loop"),
     )
 
 

@@ -75,6 +75,23 @@ def test_a_derivative_is_shaped_like_its_argument(spec: str, mode: str, dtype: s
     np.testing.assert_allclose(found, -1 / x**2, rtol=1e-6 if dtype == "float32" else 1e-14)
 
 
+@pytest.mark.parametrize(("outer", "inner"), PAIRS)
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_value_comes_with_its_derivative(spec: str, outer: str, inner: str) -> None:
+    """Of x (y^3 + its slope) at y = x, at both levels."""
+    backend = opened(spec)
+    both = backend.value_and_derivative
+
+    def f(x: Any) -> Any:
+        value, slope = both(lambda x: x * sum(both(lambda y: y * y * y, inner)(x)), outer)(x)
+        return backend.xp.stack([value, slope])
+
+    # x (x^3 + 3 x^2) = x^4 + 3 x^3, whose slope is 4 x^3 + 9 x^2.
+    args = [backend.to_var(np.array(0.7))]
+    found = number(backend, backend.prepare(Operator.VALUE, f, args)(backend.to_var(np.array(AT))))
+    np.testing.assert_allclose(found, [AT**4 + 3 * AT**3, 4 * AT**3 + 9 * AT**2], rtol=1e-14)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("spec", ["numpy", "torch", "tensorflow:eager", "jax", "autograd"])
 def test_a_float32_scalar_stays_float32(spec: str, mode: str) -> None:

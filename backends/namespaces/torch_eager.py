@@ -188,18 +188,18 @@ def load_forward_mode(torch: Any) -> None:
             forward.make_dual(torch.ones(()), torch.ones(()))
 
 
-def forward_derivative(torch: Any, f: Function) -> Function:
-    """The gradient of a scalar function of one array by one directional derivative per entry; it nests."""
+def forward_value_and_derivative(torch: Any, f: Function) -> Callable[[Var], tuple[Var, Var]]:
+    """Value and gradient of a scalar function of one array by one directional derivative per entry; it nests."""
 
-    def derivative(x: Var) -> Var:
+    def both(x: Var) -> tuple[Var, Var]:
         units = torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
         if not x.numel():
-            return torch.zeros_like(x)
+            return f(x), torch.zeros_like(x)
+        found = [torch.func.jvp(f, (x,), (unit,)) for unit in units]
         # torch 2.13 widens the tangent of a float32 0-d tensor times a constant to float64.
-        slopes = [torch.func.jvp(f, (x,), (unit,))[1].to(x.dtype) for unit in units]
-        return torch.stack(slopes).reshape(x.shape)
+        return found[0][0], torch.stack([slope.to(x.dtype) for _, slope in found]).reshape(x.shape)
 
-    return derivative
+    return both
 
 
 def _dual_jvp(task: Task) -> Prepared:
