@@ -115,6 +115,13 @@ def test_what_cannot_record_a_loop_says_so(spec: str, reason: str) -> None:
         backend.prepare(Operator.VALUE, objective, [start])
 
 
+def test_torch_does_not_compile_a_scan_of_a_thousand_rounds() -> None:
+    backend = opened("torch:compile")
+    args = [backend.to_var(np.full(24, 0.5)), backend.to_var(np.full(1000, 0.002))]
+    with pytest.raises(Unsupported, match="unrolls a scan, here of 1000 rounds"):
+        backend.prepare(Operator.GRADIENT, ode.PROBLEMS[0].function(backend, {}), args)
+
+
 @pytest.mark.parametrize("spec", ["tensorflow", "jax"])
 def test_tracing_a_scan_does_not_grow_with_its_length(spec: str) -> None:
     """How often the step is traced for a gradient is the same for 10 rounds and for 1000."""
