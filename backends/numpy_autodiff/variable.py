@@ -114,6 +114,8 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal + other, fast.SHIFT, self.tape
         elif cls is _ndarray:
             value, call, trace = self.primal + other, fast.ADD_ARRAY, self.tape
+        elif cls is Variable and other.tape is self.tape:
+            value, call, trace = self.primal + other.primal, fast.ADD, self.tape
         else:
             return apply(_add, (self, operand(other)))
         out = Recorded()
@@ -149,6 +151,8 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal - other, fast.SHIFT_BACK, self.tape
         elif cls is _ndarray:
             value, call, trace = self.primal - other, fast.SUBTRACT_ARRAY, self.tape
+        elif cls is Variable and other.tape is self.tape:
+            value, call, trace = self.primal - other.primal, fast.SUBTRACT, self.tape
         else:
             return apply(_subtract, (self, operand(other)))
         out = Recorded()
@@ -186,6 +190,8 @@ class Variable(ArrayMembers):
             value, call, trace = self.primal * other, fast.MULTIPLY_ARRAY, self.tape
             if trace.held is not None and other is not trace.kept:
                 other = trace.kept = keep(trace.held, other)
+        elif cls is Variable and other.tape is self.tape:
+            value, call, trace = self.primal * other.primal, fast.MULTIPLY, self.tape
         else:
             return apply(_multiply, (self, operand(other)))
         out = Recorded()
@@ -240,7 +246,7 @@ class Variable(ArrayMembers):
         return out
 
     def __matmul__(self, other: Any) -> Any:
-        if other.__class__ is not Recorded or other.tape is not self.tape:
+        if not isinstance(other, Variable) or other.tape is not self.tape:
             return apply(products.MATMUL, (self, operand(other)))
         a, b = self.primal, other.primal
         out = Recorded()
