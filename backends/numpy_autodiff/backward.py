@@ -36,13 +36,20 @@ def now() -> int:
     return next(_clock)
 
 
+#: What nobody can write to.
+_FIXED = frozenset({float, int, complex, slice, np.float64})
+
+
 def _record(node: Node) -> None:
     node.made = next(_clock)
     if not _recording.get():
         node.call = INPUT
         node.args = ()
     elif len(node.args) > len(node.call.where) and node.call.primitive.keeps:
-        node.args = copied(node.args)
+        for a in node.args:
+            if a.__class__ not in _FIXED and not isinstance(a, Node):
+                node.args = copied(node.args)
+                break
 
 
 EAGER = Trace()
