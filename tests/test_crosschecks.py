@@ -4,7 +4,7 @@ The suite ``classic`` in both dtypes and by closed forms as well; the others in 
 gradient come together, which is where a constant of the wrong width shows. The many test functions of optimisation
 take the eager variants of TensorFlow and JAX for all but value and gradient in float64, since a trace costs what a
 hundred eager calls do.
-What a backend cannot do stands in `UNSUPPORTED` by name, with the words of its reason.
+There is nothing here that a backend may refuse.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import problems
-from backends import PLAIN, Objective, Unsupported
+from backends import PLAIN, Objective
 from harness import check
 from harness.cells import Case, build_case, cast, leaves
 from harness.plan import DEFAULT_BACKENDS, plan
@@ -41,9 +41,6 @@ TWINS = {"gmm_adbench": "gmm", "ode_unrolled": "ode"}
 #: Left out for their cost: by reverse over reverse through a loop TensorFlow takes a minute and more to trace them.
 #: Their products with vectors, hvp, are there.
 DEAR = {("lqr", Operator.HESSIAN), ("ode", Operator.HESSIAN)}
-
-#: (problem, operator, backend) -> words of the reason.
-UNSUPPORTED: dict[tuple[str, str, str], str] = {}
 
 
 @functools.cache
@@ -98,13 +95,11 @@ def specs_of(problem: str, *operators: Operator, dtype: str = "float64") -> list
     """The backends that are to have all of ``operators``."""
     scalar = Operator.GRADIENT in problems.available()[problem].operators
     if problem in CLASSIC:
-        specs = DEFAULT_BACKENDS
-    elif not set(operators) <= TRACED | ({Operator.JACOBIAN} if not scalar else set()):
-        specs = ("numpy", "torch")
-    else:
-        plain = problem in LANDSCAPES and (*operators, dtype) != (Operator.VALUE_AND_GRADIENT, "float64")
-        specs = EAGER if plain else DEFAULT_BACKENDS
-    return [s for s in specs if not any((problem, o, s) in UNSUPPORTED for o in operators)]
+        return list(DEFAULT_BACKENDS)
+    if not set(operators) <= TRACED | ({Operator.JACOBIAN} if not scalar else set()):
+        return ["numpy", "torch"]
+    plain = problem in LANDSCAPES and (*operators, dtype) != (Operator.VALUE_AND_GRADIENT, "float64")
+    return list(EAGER if plain else DEFAULT_BACKENDS)
 
 
 def cells() -> Iterator[Any]:
@@ -137,12 +132,6 @@ def test_the_backends_agree_to_1e_10(problem: str, operator: Operator) -> None:
     assert len(pairs) == len(results) * (len(results) - 1) // 2
     for pair in pairs:
         assert pair.norm_rel_difference <= PROMISED, pair
-
-
-@pytest.mark.parametrize(("problem", "operator", "spec"), [grouped(*key) for key in UNSUPPORTED])
-def test_what_is_unsupported_says_why(problem: str, operator: str, spec: str) -> None:
-    with pytest.raises(Unsupported, match=UNSUPPORTED[problem, operator, spec]):
-        result_of(problem, "float64", Operator(operator), spec)
 
 
 # ---- what the operators have to do with each other, on every backend
