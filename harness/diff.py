@@ -16,7 +16,9 @@ one. Under eight rounds there is no such interval, and no claim.
 No threshold makes up for other work on the machine. Of 390 comparisons of a cell with itself in five runs, on two
 processors with a load of three, the rule claimed a change in 13 (in 32 with a threshold of 2 %, still in 6 with 25 %);
 in every one of them, one of the runs had flagged the cell as contended. Of the 37 without that flag it claimed none.
-So such a claim is shown apart, as not sure, and is no regression: repeat the runs on a quieter machine.
+So such a claim is shown apart, as not sure, and is no regression: repeat the runs on a quieter machine. (There the
+flag stood for the share of all visits together. It now stands for more than a quarter of the rounds, which is the safer
+side: the intervals lie apart only if more than half of the rounds do.)
 
 A cell of A that is not in B at all is lost: B was interrupted, or the problem, operator or variant is no longer
 there. That is a regression if the cell was ok, unless B's command did not ask for it (`harness.asked`).
