@@ -214,7 +214,8 @@ def explain(rows: Sequence[ConventionRow], out: Console) -> None:
     )
     _field(out, "right", _right(first))
     _field(out, "because", first.derivation)
-    _field(out, "write", first.safe or "it as it stands")
+    defect = any(row.classed == Class.DEFECT for row in rows)
+    _field(out, "write", first.safe or ("no other way is known: mind the defects" if defect else "it as it stands"))
     for row in rows:
         out.print()
         _answered(row, out)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
+from harness.conventions.show import order
 from harness.report import wording
 from harness.report.grids import Cell, Data, Grid, figure, words
 from harness.report.page import Section
@@ -28,7 +30,7 @@ def sections(record: Record) -> Iterator[Section]:
     frame = _answers(record)
     if frame.empty:
         return
-    specs = list(dict.fromkeys(frame["spec"]))
+    specs = order(list(dict.fromkeys(frame["spec"])))
     cases, defects = frame["case"].nunique(), frame[frame["classed"] == "defect"]
     per = defects["spec"].value_counts()
     lead = (
@@ -51,7 +53,7 @@ def _answers(record: Record) -> pd.DataFrame:
 def counts(record: Record) -> Grid:
     """Class by backend."""
     frame = _answers(record)
-    specs = list(dict.fromkeys(frame["spec"]))
+    specs = order(list(dict.fromkeys(frame["spec"])))
     found = frame.groupby(["classed", "spec"], sort=False).size()
     classes = [*(c for c in _CLASSES if c in set(frame["classed"])), *sorted(set(frame["classed"]) - set(_CLASSES))]
     rows = [
@@ -70,11 +72,17 @@ def _defects(defects: pd.DataFrame) -> Grid:
         row = group.to_dict("records")[0]
         rows.append((
             words(str(case), small=(f"{row['family']}, {operator}, {dtype}",)), words(wording.listed(group["spec"])),
-            Cell(str(row["expected"]), code=True), Cell(str(obtained), code=True, kind="bad"),
-            words(str(message) or "outside what is right", long=True), words(str(row["safe"]), long=True),
+            Cell(_plain(row["expected"]), code=True), Cell(_plain(obtained) or "nothing", code=True, kind="bad"),
+            words(str(message) or "outside what is right", long=True),
+            words(str(row["safe"]) or "no other way is known", long=True),
         ))  # fmt: skip
     columns = ("case", "backends", "right", "obtained", "why", "write instead")
     return Grid("convention-defects", "Defects, and what to write instead", columns, tuple(rows))
+
+
+def _plain(numbers: Any) -> str:
+    """Lists of a table without the quotes around what is not finite; nothing for an empty one."""
+    return "" if numbers == "[]" else str(numbers).replace('"', "")
 
 
 def _atlas(frame: pd.DataFrame, specs: Sequence[str]) -> Data:
@@ -84,9 +92,13 @@ def _atlas(frame: pd.DataFrame, specs: Sequence[str]) -> Data:
     for key, group in frame.groupby(keys, sort=False):
         by_spec = {row["spec"]: row for row in group.to_dict("records")}
         first = next(iter(by_spec.values()))
-        answers = (f"{by_spec[s]['classed']} {by_spec[s]['obtained']}".strip() if s in by_spec else "" for s in specs)
+        answers = (
+            f"{by_spec[s]['classed']} {_plain(by_spec[s]['obtained'])}".strip() if s in by_spec else "" for s in specs
+        )
         family, case, operator, dtype = map(str, key)
-        rows.append((family, case, first["expected"], *answers, first["function"], first["right"], operator, dtype))
+        rows.append(
+            (family, case, _plain(first["expected"]), *answers, first["function"], first["right"], operator, dtype)
+        )
     columns = ("family", "case", "expected", *specs, "function", "right", "operator", "dtype")
     note = "Filter by any words, for instance: torch kinks; defect. compare.py conventions --explain CASE derives one."
     return Data(
