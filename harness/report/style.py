@@ -282,7 +282,8 @@ def dots(
     for (name, found), shift in zip(series.items(), shifts, strict=True):
         points = [(floor if v == 0 else v, places[r] + shift) for r, v in found.items() if v == 0 or positive([v])]
         ax.plot([p[0] for p in points], [p[1] for p in points], **styles[name].points(alpha=0.95))
-    if line:
+    low, high = ax.get_xlim()
+    if line and low < line[0] < high:
         ax.axvline(line[0], color=SOFT, lw=1, ls=(0, (4, 2)), zorder=1)
         right = ax.transLimits.transform((math.log10(line[0]), 0))[0] < 0.75
         ax.annotate(line[1], (line[0], 1), xycoords=("data", "axes fraction"), ha="left" if right else "right",
