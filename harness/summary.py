@@ -29,6 +29,8 @@ FLAGS = {
 }
 #: Columns of a terminal, and of them those that a name may take before it is broken after an underscore.
 _WIDTH, _NAME = 80, 34
+#: With more operators and problems than this, the overview keeps to the operator that stands for a problem.
+_MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
 #: Columns that the questions to a tape take with what is expected, and that an answer takes at least.
 _ASKED, _ANSWER = 36, 11
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
@@ -194,37 +196,45 @@ def _broken(name: str) -> str:
 
 
 def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[Table]:
-    """Problem by backend: steady time of a gradient or Jacobian; ``~`` where not proved slower than the fastest."""
+    """Problem and operator by backend: steady time; ``~`` where not proved slower than the fastest."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     errors = checks.groupby("cell_id")["norm_rel_error"].max()
     cells = cells.assign(spec=_specs(cells))
     bent = set(checks.loc[checks["verdict"] == "subgradient", "cell_id"])
     names, by_spec, at_kink = [], [], []
     columns: dict[str, list[Text | str]] = {str(spec): [] for spec in cells["spec"].unique()}
-    for (problem, size), group in cells.groupby(["problem", "size"], sort=False):
-        operator = _leading(list(group["operator"].unique()))
-        rows = group[group["operator"] == operator]
+    asked = _asked(cells)
+    operators = {operator for *_, operator in asked}
+    one, usual = asked[0][2] if len(operators) == 1 else "", operators <= {*_LEADING}
+    for problem, size, operator in asked:
+        rows = cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
         shown = dict(zip(rows["spec"], (_cell(row, steady) for row in rows.itertuples()), strict=True))
         for spec, column in columns.items():
             column.append(shown.get(spec, Text("")))
         at_kink.append(bool(rows["cell_id"].isin(bent).any()))
         by_spec.append(dict(zip(rows["spec"], errors.reindex(rows["cell_id"]), strict=True)))
-        names.append(
-            str(problem) + (" J" if operator == "jacobian" else "") + ("" if size == "small" else f" ({size})")
-        )
+        mark = "" if operator in (one, "gradient") else " J" if usual and operator == "jacobian" else f" {operator}"
+        names.append(problem + mark + ("" if size == "small" else f" ({size})"))
 
     def worst(specs: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found = [pd.Series([row[s] for s in specs or row if s in row], dtype="float64").max() for row in by_spec]
         return {"error": [f"{error:.0e}" if error == error else "kink" if kink else "-"
                           for error, kink in zip(found, at_kink, strict=True)]}  # fmt: skip
 
-    title = f"One gradient (Jacobian: J) call, {dtype}: * fastest, ~ not proved slower"
+    what = f"{one} call" if one else "gradient (Jacobian: J) call" if usual else "call (gradient unless named)"
+    title = f"One {what}, {dtype}: * fastest, ~ not proved slower"
     return _beside(title, names, columns, last=worst)
 
 
-def _leading(operators: Sequence[str]) -> str:
-    """The operator that stands for a problem in the overview."""
-    return next((o for o in ("gradient", "jacobian") if o in operators), operators[0])
+def _asked(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(problem, size, operator) of each row; where they would be many, a problem has its leading operator only."""
+    every = list(dict.fromkeys(zip(cells["problem"], cells["size"], cells["operator"], strict=True)))
+    if len(every) <= _MOST_ROWS:
+        return every
+    found: dict[tuple[str, str], list[str]] = {}
+    for problem, size, operator in every:
+        found.setdefault((problem, size), []).append(operator)
+    return [(*key, next((o for o in _LEADING if o in operators), operators[0])) for key, operators in found.items()]
 
 
 def _cell(row: object, steady: pd.DataFrame) -> Text:

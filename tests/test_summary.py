@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pathlib
 from dataclasses import asdict
 
@@ -55,6 +56,27 @@ def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Pa
     start = next(k for k, line in enumerate(lines) if line.startswith("somebody"))
     assert lines[start].split()[0] == "somebody_named_this_function_with_"
     assert lines[start + 1].strip() == "the_greatest_care"
+
+
+@pytest.mark.parametrize(
+    ("problems", "operators", "title", "rows"),
+    [
+        (1, ("hvp",), "One hvp call", ["p0"]),
+        (2, ("gradient",), "One gradient call", ["p0", "p1"]),
+        (1, ("gradient", "jacobian"), "One gradient (Jacobian: J) call", ["p0", "p0 J"]),
+        (2, ("gradient", "hvp"), "One call (gradient unless named)", ["p0", "p0 hvp", "p1", "p1 hvp"]),
+        (1, ("jacobian", "vjp", "gradient"), "One call (gradient unless named)", ["p0 jacobian", "p0 vjp", "p0"]),
+        (9, ("value", "jacobian"), "One jacobian call", [f"p{k}" for k in range(9)]),
+    ],
+)
+def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(
+    problems: int, operators: tuple[str, ...], title: str, rows: list[str], tmp_path: pathlib.Path
+) -> None:
+    given = itertools.product([f"p{k}" for k in range(problems)], operators)
+    run(tmp_path, *({"problem": p, "operator": o, "spec": "numpy", "once": 1e-3, "steady": 1e-5} for p, o in given))
+    lines = shown(tmp_path)
+    assert lines[0].split(",")[0] == title
+    assert [" ".join(line.split()[:-3]) for line in lines[2 : 2 + len(rows)]] == rows
 
 
 def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
