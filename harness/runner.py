@@ -321,8 +321,7 @@ def _flagged(p: _Progress) -> CellRow:
 def _rounds(samples: Sequence[SampleRow]) -> list[float]:
     steady = [s for s in samples if s.phase == Phase.STEADY]
     return [
-        median(s.seconds / s.calls for s in blocks)
-        for _, blocks in itertools.groupby(steady, key=lambda s: s.round)
+        median(s.seconds / s.calls for s in blocks) for _, blocks in itertools.groupby(steady, key=lambda s: s.round)
     ]
 
 
