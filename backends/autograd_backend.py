@@ -39,6 +39,7 @@ class AutogradBackend(NumpyArrays):
         import autograd
         import autograd.numpy
 
+        super().open()
         # What does not depend on an input has the derivative zero, which is the contract here.
         warnings.filterwarnings("ignore", message="Output seems independent of input", module="autograd")
         from backends.namespaces.autograd import namespace

@@ -17,8 +17,6 @@ from vocabulary import Operator
 Prepared = Callable[..., Any]
 Forms = Mapping[Operator, Prepared]
 Argnums = tuple[int, ...]
-#: Bytes: once so large a block was freed, the GNU allocator keeps smaller ones for reuse.
-_KEPT = 31 << 20
 
 
 @final
@@ -27,11 +25,6 @@ class ManualBackend(NumpyArrays):
 
     name = "manual"
     native = frozenset(Operator)
-
-    def open(self) -> None:
-        super().open()
-        # As `backends.numpy_autodiff.keep_freed_memory` does for the engine: what is compared is not the allocator.
-        np.empty(_KEPT, np.int8)
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
         raise Unsupported("manual differentiates nothing, so that no derivative can stand inside an objective")

@@ -8,7 +8,7 @@ import pathlib
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import tables
@@ -41,6 +41,7 @@ def same(a: object, b: object) -> bool:
 def test_every_table_survives_the_round_trip(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("tables") / f"{name}.csv"
 
+    @settings(deadline=None)  # files are written
     @given(rows_of(TABLES[name]))
     def check(rows: list[object]) -> None:
         tables.write(path, TABLES[name], rows)
