@@ -34,6 +34,7 @@ MEASURED = {
     "peak_rss_bytes",
     "threads_effective",
     "flags",
+    "contended_rounds",
     "calls",
 }
 
