@@ -222,7 +222,7 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
                           for error, kink in zip(found, at_kink, strict=True)]}  # fmt: skip
 
     what = f"{one} call" if one else "gradient (Jacobian: J) call" if usual else "call (gradient unless named)"
-    title = f"One {what}, {dtype}: * fastest, ~ not proved slower"
+    title = f"One {what}, {dtype}" + (": * fastest, ~ not proved slower" if len(steady) else "")
     return _beside(title, names, columns, last=worst)
 
 
