@@ -372,6 +372,7 @@ def _words_of(c: Comparison) -> str:
     if not c.reference:
         return f"{c.quantity}: {c.note}"
     if c.verdict == Verdict.NONFINITE:
-        return f"{c.quantity}: {c.nonfinite_count} entries nan or infinite ({c.reference})"
+        entries = "entry" if c.nonfinite_count == 1 else "entries"
+        return f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})"
     words = f"{c.quantity} {c.verdict}: error {c.norm_rel_error:.2g}, tolerance {c.tolerance:.2g} ({c.reference})"
     return joined(words, c.note)
