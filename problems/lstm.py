@@ -39,19 +39,19 @@ def _loss(main: Any, extra: Any, state: Any, text: Any, *, scan: Callable[..., A
     rest = 1.0 - part
     gates = [xp.unstack(layer) for layer in xp.unstack(xp.reshape(main, (layers, 2, 4, b)) * part)]
 
-    def advance(carry: tuple[Any, ...], x: Any) -> tuple[tuple[Any, ...], Any]:
-        after: list[Any] = []
+    def advance(carry: Any, x: Any) -> tuple[Any, Any]:
+        before, after = xp.unstack(carry), []
         for i, (weights, biases) in enumerate(gates):
-            h, c = carry[2 * i : 2 * i + 2]
+            h, c = before[2 * i : 2 * i + 2]
             z = xp.tanh(xp.stack([x, h, x, h]) * weights + biases)
             forget, ingate, outgate, change = xp.unstack(z * part + rest)
             c = c * forget + ingate * change
             x = outgate * xp.tanh(c)
             after += [x, c]
-        return tuple(after), x
+        return xp.stack(after), x
 
     factor, scale, offset = xp.unstack(extra)
-    _, hidden = scan(advance, xp.unstack(state), text[:-1, ...] * factor)
+    _, hidden = scan(advance, state, text[:-1, ...] * factor)
     y = hidden * scale + offset
     predicted = y - xp.log(2.0 + xp.sum(xp.exp(y), axis=1, keepdims=True))
     return -xp.sum(text[1:, ...] * predicted) / ((text.shape[0] - 1) * b)
