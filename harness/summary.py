@@ -252,13 +252,16 @@ def _specs(cells: pd.DataFrame) -> list[str]:
 
 def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Iterator[Table]:
     """Each group, with the time of each backend over that of the closed form."""
+    operators = {operator for *_, operator in found}
+    usual = operators if len(operators) == 1 else {"gradient"}
     names = []
     for problem, size, dtype, operator in found:
-        marks = [m for m, usual in ((operator, "gradient"), (size, "small"), (dtype, "float64")) if m != usual]
+        marks = [m for m, known in ((operator, usual), (size, {"small"}), (dtype, {"float64"})) if m not in known]
         names.append(problem + (f" ({', '.join(marks)})" if marks else ""))
     specs = dict.fromkeys(spec for row in found.values() for spec in row)
     columns = {spec: [in_words(row[spec]) if spec in row else "" for row in found.values()] for spec in specs}
-    return _beside("Time over what is written by hand in NumPy (manual = 1)", names, columns)
+    what = "" if "gradient" in usual else f" of {usual.pop()}"
+    return _beside(f"Time{what} over what is written by hand in NumPy (manual = 1)", names, columns)
 
 
 def _failures(failures: pd.DataFrame) -> Table:
