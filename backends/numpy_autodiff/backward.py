@@ -21,7 +21,7 @@ from backends.numpy_autodiff.fitting import cast, fit, spread
 from backends.numpy_autodiff.holding import copied
 from backends.numpy_autodiff.primitive import Scatter
 from backends.numpy_autodiff.recording import differentiable
-from backends.numpy_autodiff.tracing import INPUT, Node, Trace, clear, constant
+from backends.numpy_autodiff.tracing import INPUT, Node, Trace, arguments_first, clear, constant
 
 _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=True)
 _lock = threading.RLock()
@@ -122,22 +122,15 @@ def _freed(*_: Any) -> None:
 
 
 def _history(root: Node) -> list[Node]:
-    """The ancestors of ``root`` and itself, arguments before results, without recursion."""
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(root, False)]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            if node.call is _FREED:
-                _freed()
-            stack.append((node, True))
-            stack += [(node.args[i], False) for i in node.call.where if id(node.args[i]) not in seen]
-            _check_times(node)
-    return order
+    """The ancestors of ``root`` and itself, arguments before results."""
+    return arguments_first(root, _arguments)
+
+
+def _arguments(node: Node) -> list[Node]:
+    if node.call is _FREED:
+        _freed()
+    _check_times(node)
+    return [node.args[i] for i in node.call.where]
 
 
 def _check_times(node: Node) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.numpy_autodiff.tracing import PICK, Node, clear, take_flow
+from backends.numpy_autodiff.tracing import PICK, Node, arguments_first, clear, take_flow
 
 
 def pull_between(leaf: Node, root: Node, cotangent: Any) -> Any:
@@ -48,16 +48,6 @@ def _same_value(node: Node, leaf: Node) -> bool:
 
 def _ancestors(root: Node, leaf: Node) -> list[Node]:
     """What ``root`` is made of and itself, arguments before results, no further than ``leaf``."""
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack = [(root, False)]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            if not _same_value(node, leaf):
-                stack += [(node.args[i], False) for i in node.call.where if id(node.args[i]) not in seen]
-    return order
+    return arguments_first(
+        root, lambda node: () if _same_value(node, leaf) else [node.args[i] for i in node.call.where]
+    )

@@ -369,6 +369,22 @@ def clear(nodes: Iterable[Node]) -> None:
         node.flow = None
 
 
+def arguments_first(root: Node, arguments: Callable[[Node], Iterable[Node]]) -> list[Node]:
+    """What is reached from ``root`` by ``arguments``, and itself, each after its arguments; without recursion."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack = [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack += [(argument, False) for argument in arguments(node) if id(argument) not in seen]
+    return order
+
+
 def take_flow(node: Node) -> Any:
     """The cotangent or tangent gathered in a node, which is then empty again."""
     g = node.flow
