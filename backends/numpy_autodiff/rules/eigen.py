@@ -62,14 +62,11 @@ def _push_eigh(node: Any) -> None:
         node.flow = None
         return
     w, v = node.primal
-    if differentiated(v) and blocks(w, symmetric=True) is not None:
-        dw = turn(node, _TURNED_EIGH, symmetric=True)
-        w, v = node.primal
-        inner = adjoint(v) @ hermitian(t) @ v
-    else:
-        inner = adjoint(v) @ hermitian(t) @ v
-        dw = moved(w, inner)
-    node.flow = [dw, v @ over_gaps(inner, w)]
+    turned = differentiated(v) and blocks(w, symmetric=True) is not None
+    dw = turn(node, _TURNED_EIGH, symmetric=True) if turned else None
+    w, v = node.primal  # by now perhaps in another basis
+    inner = adjoint(v) @ hermitian(t) @ v
+    node.flow = [dw if turned else moved(w, inner), v @ over_gaps(inner, w)]
 
 
 EIGH: Primitive = Primitive("eigh", np.linalg.eigh, (conjugated(_eigh_vjp),), push=_push_eigh)
@@ -139,12 +136,11 @@ def _push_eig(node: Any) -> None:
         return
     w, v = node.primal
     alike = blocks(w, symmetric=False)
-    if alike is not None and differentiated(v):
-        dw = turn(node, _TURNED_EIG, symmetric=False)
-        w, v = node.primal
-        inner = np.linalg.solve(v, t @ v)
-    else:
-        inner = np.linalg.solve(v, t @ v)
+    turned = alike is not None and differentiated(v)
+    dw = turn(node, _TURNED_EIG, symmetric=False) if turned else None
+    w, v = node.primal  # by now perhaps in another basis
+    inner = np.linalg.solve(v, t @ v)
+    if not turned:
         dw = diagonal_of(inner) if alike is None else PARTED(primal(inner), alike)
     node.flow = [dw, _eig_vectors(w, v, inner)]
 
