@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -99,9 +100,7 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     if not math.isnan(worst):
         parts[0] += f" (largest relative error {worst:.1e})"
     parts += [f"{int(n)} {str(status).replace('_', ' ')}" for status, n in counts.items() if status != "ok"]
-    places: dict[str, int] = {}
-    for place, _, _ in kinks(cells, checks):
-        places[place] = places.get(place, 0) + 1
+    places = Counter(place for place, _, _ in kinks(cells, checks))
     if places:
         differ = sum(n > 1 for n in places.values())
         parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backends.interface import Function, Unsupported, Var
-from backends.orders import second_derivative
+from backends.orders import closed, second_derivative
 from vocabulary import Operator
 
 Prepared = Callable[..., Any]
@@ -224,13 +224,8 @@ def _nested_jvp(task: Task) -> Prepared:
 
     def jvp(*given: Var) -> Var:
         inputs = [a.detach() for a in given[:n]]
-
-        def function(*xs: Var) -> Var:
-            for i, x in zip(argnums, xs, strict=True):
-                inputs[i] = x
-            return f(*inputs)
-
-        return torch.func.jvp(function, tuple(inputs[i] for i in argnums), tuple(given[n:]))[1]
+        chosen = tuple(inputs[i] for i in argnums)
+        return torch.func.jvp(closed(f, inputs, argnums), chosen, tuple(given[n:]))[1]
 
     return jvp
 
