@@ -23,6 +23,9 @@ def _span(i: int, arrays: Sequence[Any], axis: int) -> tuple[Any, ...]:
 
 
 def _concatenate_vjp(i: int, g: Any, _ans: Any, *arrays: Any, axis: int = 0) -> Any:
+    if axis == 0:  # as `_span` has it, which takes 1.5 us more
+        start = sum(map(len, arrays[:i]))
+        return g[start : start + len(arrays[i])]
     return g[_span(i, arrays, axis)]
 
 
@@ -35,11 +38,16 @@ CONCATENATE: Primitive = Primitive("concatenate", _concatenate, (_concatenate_vj
 
 
 def _stack(*arrays: Any, axis: int = 0) -> Any:
-    return np.stack(arrays, axis=axis)
+    if axis:
+        return np.stack(arrays, axis=axis)
+    try:
+        return np.array(arrays)  # the same in a quarter to a half of the time
+    except ValueError:  # the shapes differ, which `numpy.stack` says in words
+        return np.stack(arrays)
 
 
 def _stack_vjp(i: int, g: Any, _ans: Any, *_arrays: Any, axis: int = 0) -> Any:
-    return g[(slice(None),) * (axis % len(g.shape)) + (i,)]
+    return g[(slice(None),) * (axis % len(g.shape)) + (i,)] if axis else g[i]
 
 
 def _stack_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:

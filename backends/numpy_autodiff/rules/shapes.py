@@ -16,7 +16,12 @@ def _transposed_back(g: Any, _ans: Any, x: Any, axes: Any = None) -> Any:
     return TRANSPOSE(g) if axes is None else TRANSPOSE(g, tuple(np.argsort([a % len(x.shape) for a in axes])))
 
 
-RESHAPE: Primitive = linear("reshape", np.reshape, lambda g, ans, x, shape: RESHAPE(g, x.shape))
+def _reshape(x: Any, shape: tuple[int, ...]) -> Any:
+    # An array's own method takes 0.5 us less than the function.
+    return x.reshape(shape) if x.__class__ is np.ndarray else np.reshape(x, shape)
+
+
+RESHAPE: Primitive = linear("reshape", _reshape, lambda g, ans, x, shape: RESHAPE(g, x.shape))
 TRANSPOSE: Primitive = linear("transpose", np.transpose, _transposed_back)
 BROADCAST: Primitive = linear("broadcast_to", np.broadcast_to, lambda g, ans, x, shape: fit(g, x))
 FLIP: Primitive = linear("flip", np.flip, lambda g, ans, x, axis=None: FLIP(g, axis))
