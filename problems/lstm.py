@@ -37,14 +37,14 @@ def _loss(main: Any, extra: Any, state: Any, text: Any, *, scan: Callable[..., A
     # sigmoid(z) = (1 + tanh(z / 2)) / 2 overflows nowhere, and one tanh serves all four gates.
     part = xp.asarray([[0.5], [0.5], [0.5], [1.0]], dtype=main.dtype)
     rest = 1.0 - part
-    gates = [xp.unstack(layer) for layer in xp.unstack(xp.reshape(main, (layers, 2, 4, b)) * part)]
+    rows = xp.unstack(xp.reshape(xp.reshape(main, (-1, 4, b)) * part, (-1, 4 * b)))
 
     def advance(carry: Any, x: Any) -> tuple[Any, Any]:
         before, after = xp.unstack(carry), []
-        for i, (weights, biases) in enumerate(gates):
-            h, c = before[2 * i : 2 * i + 2]
-            z = xp.tanh(xp.stack([x, h, x, h]) * weights + biases)
-            forget, ingate, outgate, change = xp.unstack(z * part + rest)
+        for i in range(0, 2 * layers, 2):
+            h, c = before[i : i + 2]
+            z = xp.tanh(xp.concat([x, h, x, h]) * rows[i] + rows[i + 1])
+            forget, ingate, outgate, change = xp.unstack(xp.reshape(z, (4, b)) * part + rest)
             c = c * forget + ingate * change
             x = outgate * xp.tanh(c)
             after += [x, c]
