@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan, python_while
 from backends.namespaces.torch import indexed_take, namespace
 from backends.namespaces.torch_compiled import all_at_once, compiled
-from backends.namespaces.torch_eager import Prepared, Task, forward_value_and_derivative, load_forward_mode, prepared
+from backends.namespaces.torch_eager import Prepared, Task, prepared, value
 from backends.namespaces.torch_idioms import IDIOMS
+from backends.namespaces.torch_transforms import forward_value_and_derivative, load_forward_mode
 from backends.sparsity import Compression
 from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
@@ -114,7 +115,7 @@ class TorchBackend(Backend):
         if mode == "reverse":
             gradient_and_value = self._torch.func.grad_and_value(bare(f))
             return lambda x: gradient_and_value(x)[::-1]
-        both = forward_value_and_derivative(self._torch, bare(f))
+        both = forward_value_and_derivative(self._torch, bare(f), at_once=self.variant != "compile")
         if self._torch.compiler.is_compiling():
             return both
         load_forward_mode(self._torch)
@@ -174,8 +175,7 @@ class TorchBackend(Backend):
     ) -> Prepared:
         torch, function = self._torch, bare(f)
         if operator is Operator.VALUE and self.variant == "":
-            # Its shape says nothing here, and a descent of 200 rounds by forward mode takes minutes.
-            return prepared(operator, Task(torch, function, argnums, len(args), None, False), args)
+            return value(torch, function)
         self._in_forward_mode = operator is Operator.JVP
         try:
             with torch.no_grad():

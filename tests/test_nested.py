@@ -122,6 +122,45 @@ def test_torch_compiles_reverse_within_reverse() -> None:
     np.testing.assert_allclose(found, 6.75, rtol=1e-13)
 
 
+def cubes(torch: Any) -> Any:
+    """x^3 with rules for both modes and none for vmap."""
+
+    class Cube(torch.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x**3
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, t):
+            return 3 * ctx.saved_tensors[0] ** 2 * t
+
+    return Cube.apply
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_torch_takes_all_forward_slopes_at_once_unless_the_function_cannot_be_batched(batches: bool) -> None:
+    backend, calls, x = opened("torch"), 0, np.array([0.5, -1.2, 0.8])
+    xp, cube = backend.xp, (lambda x: x**3) if batches else cubes(backend.idiom_scope()["torch"])
+
+    def f(x):
+        nonlocal calls
+        calls += 1
+        # |x|^2 = 2.33 is below 9 and |2 x|^2 = 9.32 is not: doubled once.
+        return xp.sum(cube(backend.while_loop(lambda y: xp.sum(y * y) < 9.0, lambda y: 2.0 * y, x, 9)))
+
+    both = backend.value_and_derivative(f, "forward")
+    for expected in (1, 1) if batches else (1 + 3, 3):
+        calls = 0
+        value, slope = both(backend.to_var(x))
+        assert calls == expected
+        np.testing.assert_allclose(backend.to_numpy(value), np.sum((2 * x) ** 3), rtol=1e-14)
+        np.testing.assert_allclose(backend.to_numpy(slope), 24 * x**2, rtol=1e-14)
+
+
 @pytest.mark.parametrize("operator", [Operator.VALUE, Operator.JVP])
 def test_torch_does_not_compile_forward_within_forward(operator: Operator) -> None:
     backend = opened("torch:compile")

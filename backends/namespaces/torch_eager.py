@@ -11,13 +11,13 @@ formulas, the transpose of a vjp needs a second derivative. One row at a time ne
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from backends.interface import Function, Unsupported, Var
+from backends.namespaces.torch_transforms import load_forward_mode
 from backends.orders import closed, second_derivative
 from vocabulary import Operator
 
@@ -102,18 +102,18 @@ def _nested(operator: Operator, order: str) -> Callable[[Task], Prepared]:
     return build
 
 
-def _value(task: Task) -> Prepared:
-    torch, f = task.torch, task.f
+def value(torch: Any, f: Function) -> Prepared:
+    """The function itself; there is no other way to it, so that none is tried: some take minutes for one value."""
 
     # Nothing is recorded unless an input asks for it; looking costs 0.1 us, entering no_grad 1.3 us.
-    def value(*args: Var) -> Var:
+    def recording_nothing(*args: Var) -> Var:
         for a in args:
             if a.requires_grad:
                 with torch.no_grad():
                     return f(*args)
         return f(*args)
 
-    return value
+    return recording_nothing
 
 
 def _gradient(task: Task) -> Prepared:
@@ -176,30 +176,6 @@ def _vjp(task: Task) -> Prepared:
         return _used(torch, grad(out, leaves, given[n], allow_unused=True), leaves)
 
     return vjp
-
-
-@functools.cache  # it enters a level of its own, which must not stand inside another
-def load_forward_mode(torch: Any) -> None:
-    """Its first use imports decompositions, during which torch 2.13 warns about its own torch.jit."""
-    forward = torch.autograd.forward_ad
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        with forward.dual_level():
-            forward.make_dual(torch.ones(()), torch.ones(()))
-
-
-def forward_value_and_derivative(torch: Any, f: Function) -> Callable[[Var], tuple[Var, Var]]:
-    """Value and gradient of a scalar function of one array by one directional derivative per entry; it nests."""
-
-    def both(x: Var) -> tuple[Var, Var]:
-        units = torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
-        if not x.numel():
-            return f(x), torch.zeros_like(x)
-        found = [torch.func.jvp(f, (x,), (unit,)) for unit in units]
-        # torch 2.13 widens the tangent of a float32 0-d tensor times a constant to float64.
-        return found[0][0], torch.stack([slope.to(x.dtype) for _, slope in found]).reshape(x.shape)
-
-    return both
 
 
 def _dual_jvp(task: Task) -> Prepared:
@@ -398,7 +374,6 @@ def _blocks(torch: Any, out: Var, leaves: Sequence[Var], parts: Sequence[Var | N
 #: Best first.
 WAYS: Mapping[Operator, tuple[Callable[[Task], Prepared], ...]] = MappingProxyType(
     {
-        Operator.VALUE: (_value,),
         Operator.GRADIENT: (_gradient,),
         Operator.VALUE_AND_GRADIENT: (_value_and_gradient,),
         Operator.VJP: (_vjp,),

@@ -1,0 +1,51 @@
+"""Derivatives by torch's forward mode inside an objective, to be differentiated again."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from backends.interface import Function, Var
+
+
+@functools.cache  # it enters a level of its own, which must not stand inside another
+def load_forward_mode(torch: Any) -> None:
+    """Its first use imports decompositions, during which torch 2.13 warns about its own torch.jit."""
+    forward = torch.autograd.forward_ad
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with forward.dual_level():
+            forward.make_dual(torch.ones(()), torch.ones(()))
+
+
+def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = True) -> Callable[[Var], tuple[Var, Var]]:
+    """Value and gradient of a scalar function of one array by one directional derivative per entry; it nests.
+
+    They are taken all ``at_once`` by vmap, unless f has what vmap refuses, such as random
+    numbers or an operation of its own without a batching rule.
+    """
+    refused = not at_once
+
+    def along(x: Var, unit: Var) -> tuple[Var, Var]:
+        value, slope = torch.func.jvp(f, (x,), (unit,))
+        # torch 2.13 widens the tangent of a float32 0-d tensor times a constant to float64.
+        return value, slope.to(x.dtype)
+
+    def both(x: Var) -> tuple[Var, Var]:
+        nonlocal refused
+        units = torch.eye(x.numel(), dtype=x.dtype).reshape(x.numel(), *x.shape)
+        if not x.numel():
+            return f(x), torch.zeros_like(x)
+        if x.numel() > 1 and not refused:
+            try:
+                values, slopes = torch.func.vmap(along, (None, 0))(x, units)
+            except RuntimeError:  # should f itself be at fault, it says so again below
+                refused = True
+            else:
+                return values[0], slopes.reshape(x.shape)
+        found = [along(x, unit) for unit in units]
+        return found[0][0], torch.stack([slope for _, slope in found]).reshape(x.shape)
+
+    return both
