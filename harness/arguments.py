@@ -10,6 +10,7 @@ import pathlib
 from typing import Any, NoReturn
 
 from harness.exits import USAGE
+from harness.settings import LARGER_S, SMALL_S
 from vocabulary import SUITES, VARIANTS
 
 
@@ -147,7 +148,12 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
         help="; ".join(f"{name}: also {words}" for name, words in VARIANTS.items()),
     )
     parser.add_argument("--resume", metavar="RUN", help="go on with this run: its folder, or its id under --out")
-    parser.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one cell (default 60)")
+    parser.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help=f"for one cell (default {SMALL_S:.0f}, of other sizes than small {LARGER_S:.0f})",
+    )
     parser.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
     parser.add_argument(
         "--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default cpu; gpu is untested)"
@@ -225,7 +231,7 @@ def _add_recommend(verbs: Any) -> None:
     recommend.add_argument("--rounds", type=_several, default=8, metavar="N", help="timing rounds (default 8)")
     recommend.add_argument("--seed", type=int, default=0, help="of inputs (default 0)")
     recommend.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
-    recommend.add_argument("--timeout", type=_positive, default=60.0, metavar="SECONDS", help="for one (default 60)")
+    recommend.add_argument("--timeout", type=_positive, metavar="SECONDS", help="for one (default as in run)")
     _add_out(recommend)
     recommend.set_defaults(verb=("harness.recommend", "recommend"))
 

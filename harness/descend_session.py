@@ -129,7 +129,7 @@ def _descents(
             yield known[key]
             continue
         row, trace = one(
-            pool, problem.name, work.plan.sources[problem.name], key, work.settings.timeout_s, work.iterations
+            pool, problem.name, work.plan.sources[problem.name], key, work.settings.deadline_s(), work.iterations
         )
         # What broke is made again: the cause may have been the moment.
         folder.add({"descents": [row], "steps": steps(row, trace)}, done="" if row.status in BROKEN else piece)
@@ -181,7 +181,7 @@ def _ask_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dict[st
     statuses: set[str] = set()
     for spec in work.plan.specs:
         try:
-            found[spec] = pool.request(spec, verb, work.settings.timeout_s, **params)
+            found[spec] = pool.request(spec, verb, work.settings.deadline_s(), **params)
         except WorkerError as error:
             statuses.add(error.status)
             print(f"{spec}: {error.status}: {error}", file=sys.stderr)

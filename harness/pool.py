@@ -95,7 +95,7 @@ class Pool:
             self._only(client)
         try:
             opened = client.request(
-                "open", max(self.settings.timeout_s, 60.0), self._adapters[spec], device=self.settings.device
+                "open", max(self.settings.deadline_s(), 60.0), self._adapters[spec], device=self.settings.device
             )
         except WorkerError as error:
             if error.fatal:

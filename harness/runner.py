@@ -176,7 +176,7 @@ class Runner:
         cell = p.cell
         try:
             what = self._what(cell, memory=self.settings.memory)
-            found = self.pool.request(cell.spec, "cell", self.settings.timeout_s, **what)
+            found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **what)
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=_line(error))
             return p
@@ -256,7 +256,7 @@ class Runner:
     def _ask(self, p: _Progress, verb: str, keep: Callable[[_Progress, dict[str, Any]], None], **params: Any) -> bool:
         """Whether the worker answered; a failure while timing becomes the cell's status."""
         try:
-            keep(p, self.pool.request(p.cell.spec, verb, self.settings.timeout_s, **params))
+            keep(p, self.pool.request(p.cell.spec, verb, self.settings.deadline_s(p.cell.size), **params))
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=f"while being timed: {_line(error)}"[:300])
             return False
@@ -272,7 +272,7 @@ class Runner:
         for dtype, spec in left:
             piece = f"descents/{problem.name}/{dtype}/{spec}"
             if not self.folder.settled(done=piece):
-                rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.timeout_s)
+                rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.deadline_s())
                 broken = {row.status for row in rows["descents"]} & BROKEN
                 self.folder.add(rows, done="" if broken else piece)
 
@@ -287,7 +287,7 @@ class Runner:
                 found = self.pool.request(
                     spec,
                     "questions",
-                    self.settings.timeout_s,
+                    self.settings.deadline_s(),
                     source=self.plan.sources[problem.name],
                     problem=problem.name,
                 )

@@ -18,6 +18,10 @@ class Isolate(enum.StrEnum):
     NONE = "none"
 
 
+#: Seconds for one cell where none were asked for: of the size small, which takes one on every backend, and of others.
+SMALL_S, LARGER_S = 60.0, 600.0
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a run is made.
@@ -29,7 +33,8 @@ class Settings:
     threads
         Threads of each worker.
     timeout_s
-        Seconds for one cell's preparation and first call.
+        Seconds for one cell's preparation and first calls, and for each visit of its rounds; `None`: as its size has it
+        (`deadline_s`).
     memory
         Whether to measure peak memory, which costs one more call a cell.
     launches
@@ -46,10 +51,16 @@ class Settings:
 
     rounds: int = 8
     threads: int = 1
-    timeout_s: float = 60.0
+    timeout_s: float | None = None
     memory: bool = True
     launches: int = 1
     isolate: Isolate = Isolate.BACKEND
     budget_s: float | None = None
     descents: bool = False
     device: str = "cpu"
+
+    def deadline_s(self, size: str = "small") -> float:
+        """Seconds until a request for a cell of that size is given up."""
+        if self.timeout_s is not None:
+            return self.timeout_s
+        return SMALL_S if size == "small" else LARGER_S

@@ -11,6 +11,7 @@ judging), then for right results ``calibrate`` and any number of ``visit``; ``fi
 from __future__ import annotations
 
 import contextlib
+import cProfile
 import ctypes
 import gc
 import os
@@ -259,20 +260,13 @@ class Worker:
     def _counted(self) -> tuple[int, Any]:
         """Python calls of the objective during one untimed evaluation, and its result.
 
-        Counted by a profile hook rather than by a wrapper, which would stand between clock and framework.
+        Counted by the standard library's profiler rather than by a wrapper, which would stand between clock and
+        framework. It is written in C: a nested derivative takes 1.7 times as long under it, 2.3 under a hook in Python.
         """
-        timed, code, count = self._current(), self.objective_code, 0
-
-        def hook(frame: Any, event: str, _: Any) -> None:
-            nonlocal count
-            count += event == "call" and frame.f_code is code
-
-        sys.setprofile(hook)
-        try:
+        timed, profiler = self._current(), cProfile.Profile(builtins=False, subcalls=False)
+        with profiler:
             out = timed.barrier(timed.run(*timed.args))
-        finally:
-            sys.setprofile(None)
-        return count, out
+        return sum(found.callcount for found in profiler.getstats() if found.code is self.objective_code), out
 
 
 def _code_of(f: Any) -> Any:
@@ -318,7 +312,8 @@ def _failure(error: Exception) -> dict[str, Any]:
     from backends import Unsupported
 
     words = str(error).strip() or type(error).__name__
-    if isinstance(error, Unsupported):
+    # Frameworks raise the latter where they have no rule or no kernel; the former is ours.
+    if isinstance(error, (Unsupported, NotImplementedError)):
         return {"status": Status.UNSUPPORTED, "message": words}
     status = Status.OUT_OF_MEMORY if isinstance(error, MemoryError) or _MEMORY.search(words) else Status.ERROR
     traceback.print_exception(type(error), error, error.__traceback__)

@@ -43,6 +43,7 @@ ENDS = {
     "": (Status.OK, ""),
     "raises": (Status.ERROR, "RuntimeError: the sky is falling"),
     "unsupported": (Status.UNSUPPORTED, "not today"),
+    "lacks": (Status.UNSUPPORTED, "no such kernel"),
     "no_import": (Status.ERROR, "ImportError: libmissing.so"),
     "segfault": (Status.CRASH, "SIGSEGV"),
     "abort": (Status.CRASH, "SIGABRT"),
@@ -81,6 +82,16 @@ def test_a_worker_that_does_not_answer_is_killed_at_its_deadline(fault: str, tmp
     folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], timeout_s=3.0)
     statuses = {row.backend: row.status for row in folder.rows["cells"]}
     assert statuses == {"faulty": Status.TIMEOUT, "manual": Status.OK}
+
+
+@pytest.mark.parametrize(
+    ("asked", "size", "seconds"),
+    [(None, "small", 60), (None, "medium", 600), (None, "an instance", 600), (5, "large", 5)],
+)
+def test_larger_sizes_have_longer_unless_a_deadline_is_asked_for(
+    asked: float | None, size: str, seconds: float
+) -> None:
+    assert Settings(timeout_s=asked).deadline_s(size) == seconds
 
 
 @pytest.mark.parametrize(

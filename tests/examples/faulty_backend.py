@@ -48,6 +48,10 @@ def _refuse(g: Any) -> Any:
     raise Unsupported("not today")
 
 
+def _lack(g: Any) -> Any:
+    raise NotImplementedError("no such kernel")
+
+
 def _spin(g: Any) -> Any:
     while True:
         pass
@@ -115,6 +119,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "": lambda g: g,
     "raises": _raise,
     "unsupported": _refuse,
+    "lacks": _lack,
     "segfault": _kill(signal.SIGSEGV),
     "abort": _kill(signal.SIGABRT),
     "killed": _kill(signal.SIGKILL),
