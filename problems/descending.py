@@ -50,8 +50,8 @@ def argmin(start: Any, *, value_and_slope: Function, while_loop: Callable[..., A
     return while_loop(goes_on, round_, state, rounds)[0]
 
 
-def argmin_by_hand(f: Function, start: Any, slope: Function, rounds: int) -> Any:
-    """`argmin` in NumPy with a gradient that is given, for closed forms."""
+def argmin_by_hand(start: Any, value_and_slope: Function, rounds: int) -> Any:
+    """`argmin` in NumPy with derivatives that are given, for closed forms."""
 
     def while_loop(cond: Function, body: Function, state: State, limit: int) -> State:
         for _ in range(limit):
@@ -59,8 +59,5 @@ def argmin_by_hand(f: Function, start: Any, slope: Function, rounds: int) -> Any
                 break
             state = body(state)
         return state
-
-    def value_and_slope(x: Any) -> tuple[Any, Any]:
-        return f(x), slope(x)
 
     return np.asarray(argmin(start, value_and_slope=value_and_slope, while_loop=while_loop, rounds=rounds, xp=np))

@@ -12,6 +12,7 @@ in the second mode (r reverse, f forward); from w = 0 with dt = 0.1 they end at 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}
 #: Steps in ten units of time, which is the size -> rounds of the descent.
-_ROUNDS = {4: 3, 100: 200}
+_ROUNDS = {4: 3, 100: 200, 400: 200}
 #: The particle surely arrives within so many times ten units: it takes 35 units for w = 0.
 _LONGEST = 6
 #: What the path's rounding leaves of the end, in units of the last place: its coordinates are near 10, and ``x_hit``,
@@ -96,10 +97,7 @@ def _by_hand(w: Array, *, resolution: int, **_: Any) -> tuple[Array, Array]:
 
 
 def _minimiser_by_hand(w: Array, *, resolution: int, **_: Any) -> Array:
-    def part(k: int) -> Callable[[Array], Array]:
-        return lambda w: _by_hand(w, resolution=resolution)[k]
-
-    return np.asarray(argmin_by_hand(part(0), w, part(1), _ROUNDS[resolution]))
+    return np.asarray(argmin_by_hand(w, partial(_by_hand, resolution=resolution), _ROUNDS[resolution]))
 
 
 _SOURCE = "Pearlmutter and Siskind 2008, GradBench evaluation particle; sizes: Euler steps in ten units of time"
@@ -114,7 +112,7 @@ def _problem(pair: str) -> Problem:
         name=f"particle_{pair}",
         title=f"particle steered into the origin: outer derivative in {outer}, inner in {inner} mode",
         source=_SOURCE,
-        sizes={"small": 4, "medium": 100},
+        sizes=dict(zip(("small", "medium", "large"), _ROUNDS, strict=True)),
         inputs=lambda rng, n: Inputs((rng.uniform(-0.05, 0.05, ()),), (), {**modes, "resolution": n}),
         objective=_minimiser,
         operators=frozenset({Operator.VALUE}),
@@ -130,7 +128,7 @@ PROBLEMS = (
         name="particle_energy",
         title="energy of a particle whose path is made of gradients of a potential",
         source=_SOURCE,
-        sizes={"small": 4, "medium": 100},
+        sizes=dict(zip(("small", "medium", "large"), _ROUNDS, strict=True)),
         inputs=lambda rng, n: Inputs((rng.uniform(-0.1, 0.1, ()),), (), {"inner": "reverse", "resolution": n}),
         objective=_energy,
         # Second derivatives of the gradients within would be third ones: nothing but an engine could confirm them.

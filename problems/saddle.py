@@ -1,8 +1,9 @@
-"""A saddle by a descent within a descent: min over p, max over q of ``|p|^2 - |q|^2``, both in the plane.
+"""A saddle by a descent within a descent: min over p, max over q of ``|p|^2 - |q|^2``.
 
 The outer descent differentiates a cost that is itself the end of a descent: derivatives are nested, and each of the
 two may be taken in reverse or in forward mode. ``saddle_rf`` is the outer in reverse, the inner in forward mode.
-The value is the two points (p, q) that are found; from (1, 1) every coordinate of both is 8.246324826140356e-06.
+The value is the two points (p, q) that are found; in the plane, from (1, 1), every coordinate of both is
+8.246324826140356e-06.
 
 The closed form: where q ends does not depend on p, so that the cost of p is ``|p|^2`` less a constant, and both
 points are where the descent of ``|x|^2`` alone ends.
@@ -20,6 +21,8 @@ from problems.problem import Array, Inputs, Problem
 from vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}
+#: Most rounds of each descent, which is the size -> dimensions of p and of q.
+_DIMENSIONS = {6: 2, 200: 2, 400: 5}
 
 
 def _points(
@@ -49,7 +52,7 @@ def _points(
 def _closed_form(start: Array, *, rounds: int, **_: str) -> Array:
     """Twice the end of the descent of ``|x|^2``, whose gradient is 2 x."""
 
-    x = argmin_by_hand(lambda x: np.sum(x * x), start, lambda x: 2 * x, rounds)
+    x = argmin_by_hand(start, lambda x: (np.sum(x * x), 2 * x), rounds)
     return np.stack([x, x])
 
 
@@ -59,9 +62,10 @@ def _problem(pair: str) -> Problem:
     return Problem(
         name=f"saddle_{pair}",
         title=f"saddle of |p|^2 - |q|^2 by descents: outer gradient in {outer}, inner in {inner} mode",
-        source="Pearlmutter and Siskind 2008, GradBench evaluation saddle; sizes: most rounds of each descent",
-        sizes={"small": 6, "medium": 200},
-        inputs=lambda rng, n: Inputs((rng.uniform(0.9, 1.1, 2),), (), {**modes, "rounds": n}),
+        source="Pearlmutter and Siskind 2008, GradBench evaluation saddle; sizes: most rounds of each descent, in 2, 2"
+        " and 5 dimensions",
+        sizes=dict(zip(("small", "medium", "large"), _DIMENSIONS, strict=True)),
+        inputs=lambda rng, n: Inputs((rng.uniform(0.9, 1.1, _DIMENSIONS[n]),), (), {**modes, "rounds": n}),
         objective=_points,
         operators=frozenset({Operator.VALUE}),
         reference={Operator.VALUE: _closed_form},
