@@ -45,9 +45,10 @@ def parser() -> _Parser:
     _add_completion(verbs)
     listing = verbs.add_parser(
         "list",
-        help="problems and backends, without importing any framework",
-        epilog="example: autodiff-compare list",
+        help="problems and backends, or what is known of one problem, without importing any framework",
+        epilog="example: autodiff-compare list gmm",
     )
+    _add_problems(listing, default="all, by suite, and the backends")
     _add_data(listing)
     listing.set_defaults(verb=("harness.listing", "listing"))
     for verb in verbs.choices.values():
@@ -172,9 +173,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_problems(parser: argparse.ArgumentParser) -> None:
+def _add_problems(parser: argparse.ArgumentParser, default: str = "the suite classic") -> None:
     parser.add_argument(
-        "problems", nargs="*", metavar="PROBLEM", help="name or path of a .py file (default: the suite classic)"
+        "problems", nargs="*", metavar="PROBLEM", help=f"name or path of a .py file (default: {default})"
     )
     parser.add_argument("--suite", action="append", default=[], help=", ".join(SUITES))
 

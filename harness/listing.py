@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.table import Table
 
 import backends
 import problems
 from harness import environment, exits, session, summary
-from problems import SCALAR, VECTOR, Problem
+from harness.plan import PlanError, chosen
+from problems import SCALAR, VECTOR, Array, Problem
 from vocabulary import ORDERS, SUITES, Operator
 
 #: What stands for a whole set of operators; a few more or less are said beside it.
@@ -24,7 +25,9 @@ _LEGEND = (
 
 
 def listing(options: argparse.Namespace) -> int:
-    """Print what there is to compare, on what, and what of it is installed."""
+    """Print what there is to compare, on what, and what of it is installed; of problems asked for, what is known."""
+    if options.problems or options.suite:
+        return _asked(options)
     found = list(problems.available().values())
     if options.data is not None:
         try:
@@ -35,7 +38,7 @@ def listing(options: argparse.Namespace) -> int:
     for suite, words in SUITES.items():
         members = [problem for problem in found if suite == _home(problem)]
         if members:
-            out.print(_suite(suite, words, members), markup=False)
+            out.print(_suite(f"{suite}: {words}", members, suite), markup=False)
             out.print()
     for line in _LEGEND:
         out.print(line, style="dim", markup=False)
@@ -46,13 +49,67 @@ def listing(options: argparse.Namespace) -> int:
     return exits.OK
 
 
+def _asked(options: argparse.Namespace) -> int:
+    """The problems that were named, one by one, after those of the suites, a row each."""
+    out = session.console()
+    try:
+        members = chosen((), options.suite, options.data)[0] if options.suite else []
+        named = chosen(options.problems, (), options.data)[0] if options.problems else []
+    except PlanError as error:
+        return session.usage(str(error))
+    if members:
+        title = "; ".join(f"{suite}: {SUITES[suite]}" for suite in options.suite)
+        out.print(_suite(title, members), markup=False)
+    for problem in named:
+        out.print(_card(problem), markup=False)
+        out.print()
+    return exits.OK
+
+
+def _card(problem: Problem) -> Table:
+    """What is known of one problem, without evaluating it."""
+    table = summary.plain_table(problem.name, header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for field, words in _fields(problem):
+        if words:
+            table.add_row(field, words)
+    return table
+
+
+def _fields(problem: Problem) -> Iterator[tuple[str, str]]:
+    size = next(iter(problem.size_names))
+    inputs = problem.draw(size, 0)
+    yield "what", problem.title
+    yield "from", problem.source
+    yield "sizes", _sizes(problem)
+    yield "inputs", f"{_shapes(inputs.differentiated)} differentiated at size {size}"
+    yield "data", _shapes(inputs.data)
+    yield "operators", " ".join(_named(problem.operators))
+    yield "closed forms", " ".join(_named(problem.reference)) or "none: judged by extended precision and differences"
+    yield "descents", ", ".join(problem.descent)
+    yield "uses", ", ".join(problem.uses)
+    yield "tolerance", "" if problem.tolerance is None else f"{problem.tolerance:g} eps"
+    yield "only on", ", ".join(problem.native) if problem.objective is None else ""
+    yield "suites", ", ".join(suite for suite in SUITES if suite in problem.suites)
+    yield "instances", problem.instances.pattern + ", by --data FOLDER" if problem.instances else ""
+
+
+def _shapes(arrays: Iterable[Array]) -> str:
+    return ", ".join(str(a.shape) for a in arrays)
+
+
+def _sizes(problem: Problem) -> str:
+    return ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
+
+
 def _home(problem: Problem) -> str:
     """The first of its suites, under which it is listed; none of them has it listed under the whole."""
     return next((suite for suite in SUITES if suite in problem.suites), "all")
 
 
-def _suite(suite: str, words: str, members: Iterable[Problem]) -> Table:
-    table = summary.plain_table(f"{suite}: {words}", header=False)
+def _suite(title: str, members: Iterable[Problem], suite: str = "") -> Table:
+    table = summary.plain_table(title, header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for problem in members:
@@ -63,12 +120,11 @@ def _suite(suite: str, words: str, members: Iterable[Problem]) -> Table:
 def _facts(problem: Problem, suite: str) -> Iterable[str]:
     """Operators, sizes, descents, and the other suites it is in."""
     yield in_words(problem.operators)
-    sizes = [*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files]
-    yield ", ".join(sizes)
+    yield _sizes(problem)
     if problem.descent:
         yield f"descend: {', '.join(problem.descent)}"
     others = [name for name in SUITES if name in problem.suites and name != suite]
-    if others:
+    if others and suite:
         yield f"also {', '.join(others)}"
 
 

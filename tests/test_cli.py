@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,27 @@ def test_listing_names_every_problem_and_backend() -> None:
     headings = [line.partition(":")[0] for line in done.stdout.splitlines() if line.partition(":")[0] in SUITES]
     assert headings == [s for s in SUITES if s in headings], "each once, in the order of the suites"
     assert {"classic", "tests", "gradbench"} <= set(headings)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ["gmm"],
+            ["gmm\n", "sizes        small 30, medium 1650", "(5,), (5, 2), (5, 3) differentiated", "gmm_d*_K*.txt"],
+        ),
+        (["particle_rr", "sphere"], ["tolerance    1000 eps", "uses         derivative, while_loop", "sphere\n"]),
+        ([str(EXAMPLES / "quadratic.py")], ["sum of squares", "operators    value gradient hessian"]),
+        (["--suite", "adbench"], ["adbench: the four objectives of ADBench", "hand_complicated "]),
+    ],
+)
+def test_listing_tells_what_is_known_of_a_problem(asked: list[str], told: list[str]) -> None:
+    done = cli("list", *asked)
+    assert done.returncode == 0, done.stderr
+    text = re.sub(r" +\n", "\n", done.stdout)
+    assert [words for words in told if words not in text] == []
+    assert "Backends" not in text
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
