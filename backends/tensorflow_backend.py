@@ -239,7 +239,7 @@ class TensorFlowBackend(Backend):
             concrete(*given)
         # Internal is what it calls a while loop's second gradient (2.21): "Cannot find body function".
         except (errors.InvalidArgumentError, errors.UnimplementedError, errors.InternalError) as error:
-            raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}") from error
+            raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}: use tensorflow") from error
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
         from backends.namespaces.tensorflow_scan import scan

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backends.interface import Backend, Function, Unsupported, Var, bare, python_scan, python_while
 from backends.namespaces.torch import indexed_take, namespace
-from backends.namespaces.torch_compiled import all_at_once, compiled
+from backends.namespaces.torch_compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
 from backends.namespaces.torch_eager import Prepared, Task, prepared, value
 from backends.namespaces.torch_idioms import IDIOMS
 from backends.namespaces.torch_transforms import forward_value_and_derivative, load_forward_mode
@@ -122,14 +122,11 @@ class TorchBackend(Backend):
         return self._not_within_itself(both) if self.variant == "compile" else both
 
     def _not_within_itself(self, derivative: Function) -> Function:
-        """Refused where shapes are found, before anything is compiled: what inductor makes of it ends the process."""
+        """Refused where shapes are found, before anything is compiled."""
 
         def guarded(x: Var) -> Var:
             if self._in_forward_mode:
-                raise Unsupported(
-                    "torch.compile: forward mode within forward mode ends the process (torch 2.13, segmentation fault"
-                    " in the compiled code): use torch"
-                )
+                raise Unsupported(NO_FORWARD_WITHIN_FORWARD)
             self._in_forward_mode = True
             try:
                 return derivative(x)

@@ -289,8 +289,79 @@ def test_compile_says_why_it_cannot():
     def f(x):
         return x.sum() if float(x[0]) > 0 else x.sum() * 2
 
-    with pytest.raises(Unsupported, match=r"torch.compile\(fullgraph=True\): "):
+    with pytest.raises(Unsupported, match=r"torch.compile\(fullgraph=True\): .*data-dependent.*: use torch"):
         backend.prepare(O.GRADIENT, f, [x])
+
+
+def test_compile_refuses_forward_mode_within_forward_mode():
+    backend = opened("torch:compile:ff")
+    x = backend.to_var(CUBE_AT)
+    with pytest.raises(Unsupported, match=r"forward mode within forward mode.*: use torch"):
+        backend.prepare(O.HVP, lambda x: (x * x).sum(), [x], directions=[x])
+
+
+@pytest.mark.xdist_group("torch_compile")
+def test_a_compiled_tangent_that_is_zero_has_memory():
+    """Inductor's code for such a tangent read a null pointer (pytorch/pytorch issue 190856)."""
+    if not (os.environ.get("CI") or shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    backend = opened("torch:compile:rf")
+    import torch
+
+    x, t = backend.to_var(CUBE_AT), backend.to_var(np.array([1.0, -1.0]))
+
+    def f(x):
+        return ((torch.arange(2.0, dtype=x.dtype) - x) ** 2).sum() * 0.5
+
+    # The Hessian is the identity: H t = t.
+    (row,) = backend.prepare(O.HVP, f, [x], directions=[t])(x, t)
+    np.testing.assert_allclose(row.numpy(), [1.0, -1.0], rtol=1e-15)
+
+
+def widening(xp):
+    """Constants times numbers of one entry, which torch.func's forward mode takes to float64; and 3 outputs of 2."""
+    return lambda x: xp.stack([2.5 * xp.sum(x * x), x[0] * 3.0, 1.0 / x[1]])
+
+
+#: At (1, 2): its rows are 5 x, (3, 0) and (0, -1/x_1^2). The Hessian of 2.5 sum x^2 / 5 is the identity.
+JACOBIAN = [[5.0, 10.0], [3.0, 0.0], [0.0, -0.25]]
+
+
+@pytest.mark.parametrize("spec", ["torch", "torch:fr", "torch:rf", "torch:ff"])
+def test_forward_mode_keeps_float32(spec):
+    backend = opened(spec)
+    xp, x = backend.xp, backend.to_var(CUBE_AT.astype(np.float32))
+
+    def scalar(x):
+        return 2.5 * xp.sum(x * x) / 5.0 - 1.0
+
+    found = {
+        O.JACOBIAN: backend.prepare(O.JACOBIAN, widening(xp), [x])(x)[0],
+        O.JVP: backend.prepare(O.JVP, widening(xp), [x], directions=[x])(x, x),
+        O.HVP: backend.prepare(O.HVP, scalar, [x], directions=[x])(x, x)[0],
+        O.HESSIAN: backend.prepare(O.HESSIAN, scalar, [x])(x)[0][0],
+    }
+    expected = {O.JACOBIAN: JACOBIAN, O.JVP: JACOBIAN @ CUBE_AT, O.HVP: CUBE_AT, O.HESSIAN: np.eye(2)}
+    for operator, got in found.items():
+        assert got.numpy().dtype == np.float32, operator
+        np.testing.assert_allclose(got.numpy(), expected[operator], rtol=1e-6, err_msg=operator)
+
+
+@pytest.mark.xdist_group("torch_compile")
+def test_a_compiled_jvp_keeps_float32():
+    if not (os.environ.get("CI") or shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    backend = opened("torch:compile")
+    x = backend.to_var(CUBE_AT.astype(np.float32))
+    got = backend.prepare(O.JVP, lambda x: 2.5 * backend.xp.sum(x * x), [x], directions=[x])(x, x)
+    assert (got.numpy().dtype, float(got)) == (np.float32, 25.0)  # 5 x . x at (1, 2)
+
+
+def test_an_input_of_float64_is_never_narrowed():
+    backend = opened("torch:fr")
+    x = backend.to_var(CUBE_AT)
+    ((block,),) = backend.prepare(O.HESSIAN, lambda x: (x * x).sum().float(), [x])(x)
+    assert block.numpy().dtype == np.float64
 
 
 def test_an_unknown_variant_is_refused():

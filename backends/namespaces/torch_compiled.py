@@ -5,13 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from backends.interface import Unsupported, Var
 from backends.namespaces.torch_eager import Prepared, Task
+from backends.namespaces.torch_transforms import never_wider
 from backends.orders import closed, second_derivative
 from backends.sparsity import Compression
 from vocabulary import SECOND_ORDER, Operator
+
+#: Dynamo fails on most such functions, with an assertion inside torch, and thereafter on any forward mode.
+NO_FORWARD_WITHIN_FORWARD = "torch.compile cannot nest forward mode within forward mode (torch 2.13): use torch"
 
 
 def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str) -> Prepared:
@@ -25,23 +29,49 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str)
         With what dynamo or inductor cannot do.
     """
     if operator in SECOND_ORDER:
+        if order == "ff":
+            raise Unsupported(NO_FORWARD_WITHIN_FORWARD)
         transform = second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
     else:
         transform = _TRANSFORMS[operator](task)
-    return _compiled(task.torch, transform, example)
+    return _compiled(task.torch, never_wider(task.torch, transform, task.out.dtype), example)
 
 
 def _compiled(torch: Any, function: Prepared, example: Sequence[Var]) -> Prepared:
-    run: Prepared = torch.compile(_alone(function), fullgraph=True, dynamic=False)
+    run: Prepared = torch.compile(_alone(function), backend=_inductor, fullgraph=True, dynamic=False)
     with warnings.catch_warnings():
         # Importing inductor makes torch 2.13 warn about its own use of torch.jit.
         warnings.simplefilter("ignore")
         try:
             run(*example)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
-            raise Unsupported(f"torch.compile(fullgraph=True): {type(error).__name__}: {reason}") from error
+            raise Unsupported(f"torch.compile(fullgraph=True): {_reason(error)}: use torch") from error
     return run
+
+
+def _reason(error: Exception) -> str:
+    """What kind of failure it is and, where dynamo explains it, why; the rest of many lines is of no use in a table."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    why = [line.removeprefix("Explanation: ")[:200] for line in lines if line.startswith("Explanation: ")]
+    return ": ".join([type(error).__name__, *lines[:1], *why[:1]])
+
+
+def _inductor(graph: Any, example: Sequence[Any]) -> Prepared:
+    """Torch's own compiler, but zeros have memory.
+
+    A tangent that is zero is a tensor without memory, which the code that inductor makes for it reads all the same:
+    a segmentation fault in forward mode now and then (torch 2.13; pytorch/pytorch issues 190856 and 197067).
+    """
+    import torch
+    from torch._inductor.compile_fx import compile_fx
+    from torch._inductor.decomposition import select_decomp_table
+
+    table: dict[Any, Callable[..., Any]] = {
+        **select_decomp_table(),
+        torch.ops.aten._efficientzerotensor.default: torch.zeros,
+    }
+    compile_graph: Callable[..., Prepared] = cast("Any", compile_fx)
+    return compile_graph(graph, example, decompositions=table)
 
 
 def all_at_once(
@@ -61,6 +91,7 @@ def all_at_once(
         return tuple(part.reshape(-1)[at] for part, at in zip(plan.sources(found), given[n + k :], strict=True))
 
     fixed = (*seeds, *index)
+    entries = never_wider(task.torch, entries, task.out.dtype)
     if whole:
         run = _compiled(task.torch, entries, (*args, *fixed))
         return lambda *given: run(*given, *fixed)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from backends.interface import Function, Unsupported, Var
-from backends.namespaces.torch_transforms import load_forward_mode
+from backends.namespaces.torch_transforms import load_forward_mode, never_wider
 from backends.orders import closed, second_derivative
 from vocabulary import Operator
 
@@ -97,7 +97,8 @@ def _nested(operator: Operator, order: str) -> Callable[[Task], Prepared]:
 
     def build(task: Task) -> Prepared:
         load_forward_mode(task.torch)
-        return second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
+        found = second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
+        return never_wider(task.torch, found, task.out.dtype)
 
     return build
 
@@ -203,7 +204,7 @@ def _nested_jvp(task: Task) -> Prepared:
         chosen = tuple(inputs[i] for i in argnums)
         return torch.func.jvp(closed(f, inputs, argnums), chosen, tuple(given[n:]))[1]
 
-    return jvp
+    return never_wider(torch, jvp, task.out.dtype)
 
 
 def _transposed_jvp(task: Task) -> Prepared:
@@ -299,7 +300,7 @@ def _jacobian(task: Task) -> Prepared:
     def columns(*args: Var) -> tuple[Var, ...]:
         return tuple(torch.func.jacfwd(f, argnums)(*args))
 
-    return columns
+    return never_wider(torch, columns, task.out.dtype)
 
 
 def _jacobian_batched(task: Task) -> Prepared:

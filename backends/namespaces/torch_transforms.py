@@ -20,6 +20,27 @@ def load_forward_mode(torch: Any) -> None:
             forward.make_dual(torch.ones(()), torch.ones(()))
 
 
+def never_wider(torch: Any, transform: Function, dtype: Any) -> Function:
+    """A derivative by ``torch.func`` in ``dtype``, that of the function's output.
+
+    torch 2.13 widens the tangent of a float32 0-d tensor times a Python number to float64, in all that is made of
+    ``torch.func.jvp``. Where an argument is of float64 itself, nothing is narrowed.
+    """
+    wide = torch.float64
+    if dtype == wide:
+        return transform
+
+    def kept(*given: Var) -> Any:
+        found = transform(*given)
+        return found if any(a.dtype == wide for a in given) else _cast(found, dtype)
+
+    return kept
+
+
+def _cast(result: Any, dtype: Any) -> Any:
+    return tuple(_cast(part, dtype) for part in result) if isinstance(result, tuple) else result.to(dtype)
+
+
 def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = True) -> Callable[[Var], tuple[Var, Var]]:
     """Value and gradient of a scalar function of one array by one directional derivative per entry; it nests.
 
