@@ -6,6 +6,7 @@ import contextlib
 import io
 import keyword
 import pathlib
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from harness.runner import Runner
 from harness.settings import Settings
 from harness.store import RunFolder
 from harness.tables import read_all
-from problems import Problem, problem_of
+from problems import Problem, point_of, problem_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
         RecommendError
             If none of them is right and was timed.
         """
-        return "\n".join(words(recommendation(self, None, calls, operator)))
+        return "\n".join(words(recommendation(self, None, _whole("calls", calls, 1), operator)))
 
     def __repr__(self) -> str:
         return self._text
@@ -106,12 +107,16 @@ def compare(
     out: str | pathlib.Path | None,
 ) -> Tables:
     """See `compare.compare`."""
-    problem = _problem(f, x)
-    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), _several(dtypes), seed, variants)
-    settings = Settings(rounds=rounds, threads=threads, timeout_s=timeout)
+    problem, values = _problem(f, x)
+    names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
+    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), names, _whole("seed", seed), variants)
+    settings = Settings(
+        rounds=_whole("rounds", rounds), threads=_whole("threads", threads, 1), timeout_s=_positive("timeout", timeout)
+    )
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
-        planned, why = _planned(problem, f, folder, *what)
+        held.callback(_forget, folder)
+        planned, why = _planned(problem, f, values, folder, *what)
         if why:
             words = f"{problem.name} is computed in this process, with less isolation and no deadlines: {why}"
             warnings.warn(words, stacklevel=3)
@@ -119,8 +124,8 @@ def compare(
         return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
 
 
-def _problem(f: Any, x: Any) -> Problem:
-    """What is compared; the inputs of a tuple are several, anything else is one."""
+def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
+    """What is compared and the value of each parameter; the inputs of a tuple are several, anything else is one."""
     native, objective = (dict(f), None) if isinstance(f, Mapping) else ({}, f)
     if not native and not callable(f):
         raise ValueError(f"got {type(f).__name__} to compare, expected a function f(x, xp) or {{'torch': f, 'jax': g}}")
@@ -131,12 +136,20 @@ def _problem(f: Any, x: Any) -> Problem:
     if not name.isidentifier() or keyword.iskeyword(name):
         name = "function"
     values = x if isinstance(x, Mapping) else {"INPUTS": x if isinstance(x, tuple) else (x,)}
-    return problem_of(name, objective, native, values, "compare()")
+    problem = problem_of(name, objective, native, values, "compare()")
+    point = point_of(objective, native, values, "compare()")
+    if isinstance(x, Mapping) and len(x) > len(point):
+        raise ValueError(
+            f"got values for {', '.join(map(str, x))} in compare(), expected one for each parameter that is "
+            f"differentiated, {len(point)} in all: leave out the others, or give f without their defaults"
+        )
+    return problem, point
 
 
 def _planned(
     problem: Problem,
     f: Any,
+    values: Sequence[Any],
     folder: pathlib.Path,
     specs: Sequence[str],
     operators: Sequence[str],
@@ -146,10 +159,9 @@ def _planned(
 ) -> tuple[Plan, str]:
     """What is to be done, and why it cannot be done by workers, if so."""
     objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
-    inputs = problem.inputs(np.random.default_rng(seed), 0).differentiated
     rest = (specs, operators, dtypes, ("small",), seed)
     try:
-        path = sending.write(folder, problem.name, objective, native, inputs)
+        path = sending.write(folder, problem.name, objective, native, values)
     except sending.NotSendable as error:
         found = described(problem)
         return plan_of([found], {found.name: found.name}, *rest, variants=variants), str(error)
@@ -172,5 +184,24 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
     return Tables(read_all(folder.path), folder.path if kept else None, why, text, html)
 
 
-def _several(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _several(given: Any) -> tuple[Any, ...]:
+    """One thing or several; a dtype may be NumPy's."""
+    return (given,) if isinstance(given, (str, type, np.dtype)) else tuple(given)
+
+
+def _whole(name: str, given: Any, least: int = 0) -> int:
+    """A whole number, of whatever type."""
+    if not isinstance(given, (int, float, np.integer, np.floating)) or given != given // 1 or given < least:
+        raise ValueError(f"got {name}={given!r}, expected a whole number from {least}")
+    return int(given)
+
+
+def _positive(name: str, given: Any) -> float:
+    if not isinstance(given, (int, float, np.integer, np.floating)) or not 0 < given < float("inf"):
+        raise ValueError(f"got {name}={given!r}, expected a positive number of seconds")
+    return float(given)
+
+
+def _forget(folder: pathlib.Path) -> None:
+    """Where the function was written is no place to import from: it is about to be removed."""
+    sys.path[:] = [entry for entry in sys.path if entry != str(folder.resolve())]

@@ -119,6 +119,7 @@ def plan_of(
     if tuple(specs) == DEFAULT_BACKENDS and all(problem.objective is None for problem in found):
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
     adapters, foreign, ordered = _adapters(with_variants(specs, variants))
+    _native_known(found, adapters)
     _known("dtype", dtypes, DTYPES)
     _known("operator", operators, [str(o) for o in Operator])
     sizes = _sizes(found, sizes)
@@ -138,7 +139,8 @@ def plan_of(
         raise PlanError(f"got {min(idle)}, an order of modes for {kinds}, expected one of these to be asked for")
     if not cells:
         names_found = ", ".join(p.name for p in found)
-        raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has")
+        has = [str(o) for o in Operator if any(o in problem.operators for problem in found)]
+        raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has: {', '.join(has)}")
     return Plan(tuple(found), dict(sources), tuple(cells), adapters, seed, foreign, ordered)
 
 
@@ -176,17 +178,39 @@ def chosen(
         for name in (*_members(suites if names or suites else ("classic",)), *names):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
             for problem in map(described, problems.load(source)):
+                _new(problem.name, name, sources)
                 found[problem.name], sources[problem.name] = problem, source if problem.files else name
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
     if data and not any(problem.files for problem in found.values()):
-        raise PlanError(f"got no instance file in {data} for {', '.join(found)}, expected {_patterns()}")
+        raise PlanError(f"got no instance file in {data} for {', '.join(found)}, expected {_patterns(found)}")
     return list(found.values()), sources
 
 
-def _patterns() -> str:
+def _new(problem: str, name: str, sources: Mapping[str, str]) -> None:
+    """Refuse a problem whose rows could not be told from those of another: the later one would replace it."""
+    before = sources.get(problem, name)
+    if name.endswith(".py") or before.endswith(".py"):
+        one, other = (pathlib.Path(n).resolve() if n.endswith(".py") else n for n in (before, name))
+        if one != other:
+            raise PlanError(f"got two problems named {problem!r}, {before} and {name}: rename one, or run them apart")
+
+
+def _native_known(found: Sequence[Problem], adapters: Collection[str]) -> None:
+    """Refuse functions for a backend that nothing is called by: nobody would miss them."""
+    for backend in dict.fromkeys(backend for problem in found for backend in problem.native):
+        if backend not in adapters:
+            try:
+                backends.load(backend)
+            except ValueError as error:
+                raise PlanError(f"in OBJECTIVES: {error}, asked for by -b") from error
+
+
+def _patterns(wanted: Collection[str]) -> str:
+    """What instance files are called: those of the wanted problems, or of all where none of them has a format."""
     having = {p.name: p.instances.pattern for p in problems.available().values() if p.instances}
-    return ", ".join(f"{pattern} for {name}" for name, pattern in having.items())
+    shown = {name: having[name] for name in wanted if name in having} or having
+    return ", ".join(f"{pattern} for {name}" for name, pattern in shown.items())
 
 
 def _members(suites: Sequence[str]) -> list[str]:
@@ -207,7 +231,7 @@ def with_variants(specs: Sequence[str], which: str) -> list[str]:
     peers = PEERS if which == "all" and tuple(specs) == DEFAULT_BACKENDS else ()
     found: list[str] = []
     for spec in (*specs, *(p for p in peers if not backends.missing(backends.load(p)))):
-        text, python = split(spec)
+        text, python = _split(spec)
         adapter = _loaded(text)
         if adapter.order or (adapter.variant and which == "all"):
             found.append(spec)
@@ -225,7 +249,7 @@ def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpret
     elsewhere: dict[str, Interpreter] = {}
     ordered: set[str] = set()
     for spec in dict.fromkeys(specs):
-        text, python = split(spec)
+        text, python = _split(spec)
         adapter = _loaded(text)
         interpreter = _interpreter(python, adapter.requires) if python else None
         label = f"@{interpreter.label}" if interpreter else ""
@@ -245,6 +269,13 @@ def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpret
 def _interpreter(python: str, requires: tuple[str, ...]) -> Interpreter:
     try:
         return interpreters.found(python, requires)
+    except InterpreterError as error:
+        raise PlanError(str(error)) from error
+
+
+def _split(spec: str) -> tuple[str, str]:
+    try:
+        return split(spec)
     except InterpreterError as error:
         raise PlanError(str(error)) from error
 

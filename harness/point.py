@@ -31,10 +31,15 @@ def described(problem: Problem) -> Problem:
     try:
         inputs = problem.inputs(np.random.default_rng(0), next(iter(problem.sizes.values())))
         value = problem.function(PLAIN, inputs.static)(*inputs.arrays)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProblemError(
             f"cannot evaluate {problem.name} at the given point in plain NumPy: {type(error).__name__}: {error}"
         ) from error
+    if type(value) is float and not problem.native:
+        raise ProblemError(
+            f"got a Python number from {problem.name}, expected an array of xp: float() and the module math drop the "
+            "derivative, xp.sum, xp.sin and their like keep it"
+        )
     shape = _checked(problem.name, value).shape
     return replace(problem, operators=VECTOR if shape else SCALAR)
 
@@ -74,7 +79,8 @@ def _checked(name: str, value: object) -> Array:
         raise ProblemError(f"got {type(value).__name__} from {name}, expected one array: stack or add the parts")
     array = np.asarray(value)
     if array.dtype.kind != "f":
-        raise ProblemError(f"got {array.dtype} from {name}, expected floats: only a real function can be compared here")
+        got = type(value).__name__ if array.dtype.hasobject else array.dtype
+        raise ProblemError(f"got {got} from {name}, expected floats: only a real function can be compared here")
     if not np.isfinite(array).all():
         raise ProblemError(f"got nan or infinity from {name} at the given point, expected a point of its domain")
     return array

@@ -18,7 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,15 @@ with _numpy.load(_pathlib.Path(__file__).with_suffix(".npz"), allow_pickle=False
 '''
 
 
+#: Containers, by the brackets that make them of their parts.
+_BRACKETS: dict[type, tuple[str, str]] = {
+    tuple: ("(", ")"),
+    list: ("[", "]"),
+    set: ("{*(", ")}"),
+    frozenset: ("frozenset((", "))"),
+}
+
+
 class NotSendable(Exception):  # noqa: N818 - no failure: it is then computed in this process
     """A function cannot be written down for another process; the message says why."""
 
@@ -49,9 +58,18 @@ def write(
     name: str,
     objective: Callable[..., Any] | None,
     native: Mapping[str, Callable[..., Any]],
-    inputs: Sequence[Array],
+    values: Sequence[Any],
 ) -> pathlib.Path:
     """Write the problem file ``name.py``, its arrays beside it; returns its path.
+
+    Parameters
+    ----------
+    folder, name
+        Where, and of what name.
+    objective, native
+        As `problems.problem_of` takes them.
+    values
+        Of each differentiated parameter: an array, or a container of arrays.
 
     Raises
     ------
@@ -59,11 +77,14 @@ def write(
         If a function cannot be written down.
     """
     text = _Text()
-    lines = [f"objective = {text.function(objective)}"] if objective is not None else []
-    if native:
-        entries = ", ".join(f"{backend!r}: {text.function(f)}" for backend, f in native.items())
-        lines.append(f"OBJECTIVES = {{{entries}}}")
-    given = ", ".join(text.array(x) for x in inputs)
+    try:
+        lines = [f"objective = {text.function(objective)}"] if objective is not None else []
+        if native:
+            entries = ", ".join(f"{backend!r}: {text.function(f)}" for backend, f in native.items())
+            lines.append(f"OBJECTIVES = {{{entries}}}")
+        given = ", ".join(text.value("the point", x) for x in values)
+    except RecursionError:
+        raise NotSendable(f"{name} uses data that contain themselves") from None
     lines.append(f"INPUTS = ({given},)")
     path = folder / f"{name}.py"
     head = _HEAD.format(name=name, paths=repr(_paths()))
@@ -89,11 +110,11 @@ class _Text:
             return f"{module}.{names}"
         if isinstance(f, partial):
             self._part("import functools as _functools")
-            given = [self._value(f"an argument of {_word(f.func)}", value) for value in f.args]
-            given += [f"{k}={self._value(f'{k} of {_word(f.func)}', v)}" for k, v in f.keywords.items()]
+            given = [self._anything(f"an argument of {_word(f.func)}", value) for value in f.args]
+            given += [f"{k}={self._anything(f'{k} of {_word(f.func)}', v)}" for k, v in f.keywords.items()]
             return f"_functools.partial({', '.join([self.function(f.func), *given])})"
         if not isinstance(f, FunctionType):
-            raise NotSendable(f"{_word(f)} is a {type(f).__name__}, no function with a source")
+            raise NotSendable(f"{_word(f)} is {_kind(f)}, no function with a source")
         return self._written(f)
 
     def array(self, value: Array) -> str:
@@ -105,16 +126,19 @@ class _Text:
     def _written(self, f: FunctionType) -> str:
         node = _definition(f)
         name = "function" if isinstance(node, ast.Lambda) else f.__name__
-        while name in self._defined and self._defined[name] is not f:
+        names = dict(_names(f))
+        while self._defined.get(name, f) is not f or names.get(name, f) is not f:
             name += "_"
-        if self._defined.get(name) is f:
+        if name in self._defined:
             return name
         self._defined[name] = f
-        for used, value in _names(f):
+        for used, value in names.items():
             self._define(used, value)
-        defaults = [self._value(f"a default of {_word(f)}", value) for value in f.__defaults__ or ()]
-        keywords = [(k, self._value(f"a default of {_word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
+        defaults = [self._anything(f"a default of {_word(f)}", value) for value in f.__defaults__ or ()]
+        keywords = [(k, self._anything(f"a default of {_word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
         self._part(_without_defaults(node, name))
+        if hasattr(f, "__wrapped__"):  # by which its parameters are known
+            self._part(f"{name}.__wrapped__ = {self.function(f.__wrapped__)}")
         if defaults:
             self._part(f"{name}.__defaults__ = ({', '.join(defaults)},)")
         if keywords:
@@ -131,22 +155,33 @@ class _Text:
             self._defined[name] = value
             self._part(f"import {_found(value)} as {name}")
             return
-        expression = self.function(value) if callable(value) else self._value(name, value)
+        expression = self._anything(name, value)
         if expression != name:
             self._part(f"{name} = {expression}")
         self._defined[name] = value
 
-    def _value(self, what: str, value: Any) -> str:
-        """An expression for plain data."""
-        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+    def _anything(self, what: str, value: Any) -> str:
+        return self.function(value) if callable(value) else self.value(what, value)
+
+    def value(self, what: str, value: Any) -> str:
+        """An expression for plain data: numbers, texts, arrays, and containers of them."""
+        if type(value) is np.ndarray and not value.dtype.hasobject:
             return self.array(value)
         if isinstance(value, np.generic) and not value.dtype.hasobject:
             return f"{self.array(np.asarray(value))}[()]"
-        try:
-            ast.literal_eval(repr(value))
-        except (ValueError, SyntaxError, RecursionError, TypeError):
-            raise NotSendable(f"{what} is a {type(value).__name__}, expected plain data") from None
-        return repr(value)
+        if type(value) in (float, complex):
+            return repr(value) if np.isfinite(value) else f"{type(value).__name__}({str(value)!r})"
+        if value is None or value is Ellipsis or type(value) in (bool, int, str, bytes, range):
+            return repr(value)
+        if type(value) is slice:
+            return f"slice{self.value(what, (value.start, value.stop, value.step))}"
+        if type(value) in _BRACKETS:
+            opening, closing = _BRACKETS[type(value)]
+            return f"{opening}{''.join(f'{self.value(what, part)}, ' for part in value)}{closing}"
+        if type(value) is dict:
+            parts = (f"{self.value(what, key)}: {self.value(what, part)}" for key, part in value.items())
+            return f"{{{', '.join(parts)}}}"
+        raise NotSendable(f"{what} is of type {type(value).__name__}, expected plain data")
 
     def _part(self, text: str) -> None:
         if text not in self.parts:
@@ -199,8 +234,9 @@ def _definition(f: FunctionType) -> ast.FunctionDef | ast.Lambda:
         raise NotSendable(f"{_word(f)} {why}, in {f.__code__.co_filename}")
     node = found[0]
     assert isinstance(node, (ast.FunctionDef, ast.Lambda))
-    if isinstance(node, ast.FunctionDef) and node.decorator_list:
-        raise NotSendable(f"{_word(f)} is decorated")
+    if isinstance(node, ast.FunctionDef):
+        # Whatever decorated it: what is sent is a function, and a call of it runs this very definition.
+        node.decorator_list = []
     return node
 
 
@@ -208,12 +244,16 @@ def _is_of(code: CodeType, node: ast.AST) -> bool:
     """Whether a definition is that of ``code``: same line, same instructions."""
     if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
         return False
-    named = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
+    named = _name(node)
     line = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
     if named != code.co_name or line != code.co_firstlineno:
         return False
     made = _compiled(node)
     return made is None or _instructions(made) == _instructions(code)
+
+
+def _name(node: ast.FunctionDef | ast.Lambda) -> str:
+    return node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
 
 
 def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
@@ -225,7 +265,8 @@ def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
             outer = compile(ast.Module([node], []), "", "exec")
     except SyntaxError:
         return None
-    return next((c for c in outer.co_consts if isinstance(c, CodeType)), None)
+    # A default or a decorator may have a function too, and comes first.
+    return next((c for c in outer.co_consts[::-1] if isinstance(c, CodeType) and c.co_name == _name(node)), None)
 
 
 def _instructions(code: CodeType) -> list[tuple[str, Any]]:
@@ -284,6 +325,14 @@ def _paths() -> list[str]:
     installed = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
     found = [os.path.abspath(path) for path in sys.path]
     return [path for path in dict.fromkeys(found) if os.path.isdir(path) and not path.startswith(installed)]
+
+
+def _kind(f: Any) -> str:
+    """What a callable that is no function is, in words."""
+    if isinstance(f, MethodType):
+        owner = f.__self__ if isinstance(f.__self__, type) else type(f.__self__)
+        return f"a method of {owner.__name__}"
+    return "a class" if isinstance(f, type) else f"of type {type(f).__name__}"
 
 
 def _word(f: Any) -> str:

@@ -6,11 +6,13 @@ Results go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import pathlib
 import sys
 import time
 from collections.abc import Sequence
+from typing import TextIO
 
 from rich.console import Console
 
@@ -37,17 +39,18 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
-        planned = plan(
-            options.problems,
-            options.backend or DEFAULT_BACKENDS,
-            options.operator,
-            options.dtype or ("float64",),
-            options.size or _default_size(options),
-            options.seed,
-            options.suite,
-            variants=options.variants,
-            data=options.data,
-        )
+        with users_prints_aside():
+            planned = plan(
+                options.problems,
+                options.backend or DEFAULT_BACKENDS,
+                options.operator,
+                options.dtype or ("float64",),
+                options.size or _default_size(options),
+                options.seed,
+                options.suite,
+                variants=options.variants,
+                data=options.data,
+            )
         settings = Settings(
             rounds=options.rounds,
             threads=options.threads,
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     interrupted, began = False, time.monotonic()
     try:
         runner = Runner(planned, settings, folder)
-        with Progress(sum(map(len, runner.left())) * settings.launches) as progress:
+        with users_prints_aside(), Progress(sum(map(len, runner.left())) * settings.launches) as progress:
             runner.tell = progress.tell
             runner.run()
     except KeyboardInterrupt:
@@ -88,6 +91,11 @@ def show(options: argparse.Namespace) -> int:
     except TableError as error:
         return usage(str(error))
     return OK
+
+
+def users_prints_aside() -> contextlib.redirect_stdout[TextIO]:
+    """While functions of users run here: what they print goes to standard error, for results are read by programs."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def _print(folder: pathlib.Path, options: argparse.Namespace) -> None:

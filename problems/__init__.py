@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import pathlib
 from types import MappingProxyType
 
-from problems.files import problem_of, problems_in, problems_of_file
+from problems.files import point_of, problem_of, problems_in, problems_of_file
 from problems.instances.folder import with_data
 from problems.problem import (
     NUMPY,
@@ -41,6 +42,7 @@ __all__ = [
     "Tools",
     "available",
     "load",
+    "point_of",
     "problem_of",
     "with_data",
 ]
@@ -52,6 +54,7 @@ _NOT_PROBLEMS = frozenset(
         "files",
         "closed_forms",
         "complex_step",
+        "containers",
         "descending",
         "jacobi",
         "landscape",
@@ -89,6 +92,18 @@ def load(name: str) -> tuple[Problem, ...]:
         return problems_of_file(pathlib.Path(name))
     name, at, folder = name.partition("@")
     if name not in available():
-        raise ProblemError(f"got problem {name!r}, expected one of: {', '.join(available())}, or a path to a .py file")
+        raise ProblemError(f"got {_unknown(name)}, or a path to a .py file")
     found = available()[name]
     return (with_data(found, pathlib.Path(folder)) if at else found,)
+
+
+def _unknown(name: str) -> str:
+    """What was got instead of a problem, and what was expected: the likely one, or all."""
+    path = pathlib.Path(name)
+    if path.is_dir() or path.is_file():
+        kind = "folder" if path.is_dir() else "file"
+        return f"{kind} {name!r}, expected the name of a problem (compare.py list)"
+    close = difflib.get_close_matches(name, available())
+    if close:
+        return f"problem {name!r}, did you mean {' or '.join(close)}? Expected one that compare.py list shows"
+    return f"problem {name!r}, expected one of: {', '.join(available())}"

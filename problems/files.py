@@ -10,9 +10,10 @@ From the least to the most that can be said::
     PROBLEM = Problem(...)                      # or PROBLEMS = (...): everything `Problem` has
 
 Of an ``objective``, the parameters without a default are differentiated; each has its value in a variable of its name,
-or all of them theirs in ``INPUTS`` by position. A default that is a NumPy array is passed as data, any other default
-stays as it is. The result may be a scalar or an array: that decides what can be asked of it, and is found out
-by evaluating it (`Problem.operators` is empty until then).
+or all of them theirs in ``INPUTS`` by position. A value is an array of floats or a container of such
+(`problems.containers`). A default that is a NumPy array is passed as data, any other default stays as it is. The
+result may be a scalar or an array: that decides what can be asked of it, and is found out by evaluating it
+(`Problem.operators` is empty until then).
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ from typing import Any
 
 import numpy as np
 
+from problems.containers import is_container, leaves, mapped, unpacked
 from problems.problem import Array, Inputs, Problem, ProblemError
 
 _WHAT = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
+#: Modules of users' files are called this and the file's name.
+_PREFIX = "user_problem_"
+_WHY_REAL = "pass the real and the imaginary part as two inputs"
 _WHY_FLOATS = "a derivative needs a real number that can move a little: write 1.0 for 1"
 
 
@@ -45,6 +50,12 @@ def problems_in(module: ModuleType) -> tuple[Problem, ...]:
     found = getattr(module, "PROBLEMS", None) or (getattr(module, "PROBLEM", None),)
     if not all(isinstance(problem, Problem) for problem in found):
         raise ProblemError(f"got no problem in {module.__file__}: define PROBLEM = Problem(...) or PROBLEMS = (...)")
+    names = [problem.name for problem in found if problem]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ProblemError(
+            f"got two problems named {twice!r} in {module.__file__}, expected a name for each: rename one"
+        )
     return tuple(found)
 
 
@@ -83,7 +94,7 @@ def problem_of(
     native
         Backend -> function of that framework's own arrays.
     values
-        Parameter name -> its value, or ``INPUTS`` -> all of them.
+        Parameter name -> its value, or ``INPUTS`` -> all of them. Each array in a container is an input of its own.
     where
         File or call, for messages.
 
@@ -92,13 +103,16 @@ def problem_of(
     ProblemError
         If the function cannot be called so or a value is no array of floats.
     """
-    if not isinstance(native, Mapping) or not all(isinstance(k, str) and callable(f) for k, f in native.items()):
-        raise ProblemError(f"got OBJECTIVES in {where} that is no dictionary, expected {{'torch': function, ...}}")
-    if objective is not None and not callable(objective):
-        raise ProblemError(f"got objective in {where} that cannot be called, expected def objective(x, xp)")
     required, data, function = _signature(objective, native, where)
-    inputs = Inputs(tuple(_floats(n, v, where) for n, v in _given(required, values, where)), tuple(data))
-    shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(required, inputs.differentiated, strict=True))
+    point = _point(required, values, where)
+    arrays = [leaf for n, value in zip(required, point, strict=True) for leaf in leaves(n, value)]
+    if not arrays:
+        raise ProblemError(f"got no array in {', '.join(required)} in {where}, expected one or more to differentiate")
+    if any(map(is_container, point)):
+        function = function and unpacked(function, point)
+        native = {backend: unpacked(f, point) for backend, f in native.items()}
+    inputs = Inputs(tuple(x for _, x in arrays), tuple(data))
+    shapes = ", ".join(f"{n} {x.shape}" for n, x in arrays)
     return Problem(
         name=name,
         title=f"{(objective or next(iter(native.values()))).__doc__ or name}".strip().splitlines()[0],
@@ -113,10 +127,24 @@ def problem_of(
     )
 
 
+def point_of(
+    objective: Callable[..., Any] | None,
+    native: Mapping[str, Callable[..., Any]],
+    values: Mapping[str, Any],
+    where: str,
+) -> tuple[Any, ...]:
+    """The value of each differentiated parameter, its arrays as float64; parameters as for `problem_of`."""
+    return _point(_signature(objective, native, where)[0], values, where)
+
+
 def _signature(
     objective: Callable[..., Any] | None, native: Mapping[str, Callable[..., Any]], where: str
 ) -> tuple[list[str], list[Array], Callable[..., Any] | None]:
     """Names of the differentiated parameters, the data, and the function with ``xp`` as keyword."""
+    if not isinstance(native, Mapping) or not all(isinstance(k, str) and callable(f) for k, f in native.items()):
+        raise ProblemError(f"got OBJECTIVES in {where} that is no dictionary, expected {{'torch': function, ...}}")
+    if objective is not None and not callable(objective):
+        raise ProblemError(f"got objective in {where} that cannot be called, expected def objective(x, xp)")
     if objective is None:
         return _required(next(iter(native.values())), where), [], None
     parameters = _parameters(objective, where)
@@ -165,14 +193,19 @@ def _required(function: Callable[..., Any], where: str) -> list[str]:
     return [name for name, p in _parameters(function, where).items() if p.default is p.empty]
 
 
+def _point(names: list[str], values: Mapping[str, Any], where: str) -> tuple[Any, ...]:
+    return tuple(mapped(lambda n, v: _floats(n, v, where), name, value) for name, value in _given(names, values, where))
+
+
 def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
     """Each differentiated parameter with its value."""
     together = values.get("INPUTS")
     if together is not None:
         if not isinstance(together, (tuple, list)) or len(together) != len(names):
             got = f"{len(together)} values" if isinstance(together, (tuple, list)) else type(together).__name__
+            one = "; an array is a list here, a tuple is several" if isinstance(together, tuple) else ""
             raise ProblemError(
-                f"got INPUTS of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}"
+                f"got INPUTS of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}{one}"
             )
         return list(zip(names, together, strict=True))
     absent = [name for name in names if name not in values]
@@ -186,10 +219,18 @@ def _floats(name: str, value: Any, where: str) -> Array:
     try:
         array = np.array(value)
     except ValueError as error:
-        raise ProblemError(f"got a ragged {name} in {where}, expected rows of one length: {error}") from error
+        raise ProblemError(
+            f"got a ragged {name} in {where}, expected rows of one length; of arrays that belong together make "
+            "each a np.array(...)"
+        ) from error
+    except Exception as error:  # an array of some framework: its own reason why it is no array here
+        kind = f"{type(value).__module__}.{type(value).__name__}"
+        raise ProblemError(f"got {name} of {kind} in {where}, expected a NumPy array: {error}") from error
     if array.dtype.kind in "iub":
         what = "True or False" if array.dtype.kind == "b" else "integers"
         raise ProblemError(f"got {what} for {name} in {where}, expected floats: {_WHY_FLOATS}")
+    if array.dtype.kind == "c":
+        raise ProblemError(f"got complex numbers for {name} in {where}, expected floats: {_WHY_REAL}")
     if array.dtype.kind != "f":
         raise ProblemError(f"got {type(value).__name__} of dtype {array.dtype} for {name} in {where}, expected floats")
     if not np.isfinite(array).all():
@@ -200,7 +241,7 @@ def _floats(name: str, value: Any, where: str) -> Array:
 def _executed(path: pathlib.Path) -> ModuleType:
     if not path.is_file():
         raise ProblemError(f"got problem file {str(path)!r}, expected an existing .py file")
-    spec = importlib.util.spec_from_file_location(f"user_problem_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{_PREFIX}{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -208,17 +249,40 @@ def _executed(path: pathlib.Path) -> ModuleType:
     try:
         with _beside(path):
             spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ProblemError(f"cannot load problem file {path}: {type(error).__name__}: {error}") from error
     return module
 
 
 @contextlib.contextmanager
 def _beside(path: pathlib.Path) -> Iterator[None]:
-    """What the file imports may stand in its folder, as where it is run by itself; installed modules come first."""
-    folder = str(path.resolve().parent)
-    sys.path.append(folder)
+    """What the file imports, now or when it is called, may stand in its folder; installed modules come first.
+
+    Two files from two folders may each have a ``model.py`` of their own: that of the other one is set aside.
+    """
+    folder = path.resolve().parent
+    others = {p.resolve().parent for name, p in _files() if name.startswith(_PREFIX)} - {folder}
+    theirs = {name for name, p in _files() if _place(p) in others and _stands_in(folder, name)}
+    aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in theirs}
+    before = [i for i, entry in enumerate(sys.path) if pathlib.Path(entry) in others]
+    if str(folder) not in sys.path or before:
+        sys.path.insert(min(before, default=len(sys.path)), str(folder))
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        sys.modules.update(aside)
+
+
+def _files() -> list[tuple[str, pathlib.Path]]:
+    """The top modules that are loaded, with their files."""
+    found = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()) if "." not in name]
+    return [(name, pathlib.Path(file)) for name, file in found if file]
+
+
+def _place(file: pathlib.Path) -> pathlib.Path:
+    """The folder in which a module or package was found."""
+    return file.parent.parent if file.stem == "__init__" else file.parent
+
+
+def _stands_in(folder: pathlib.Path, name: str) -> bool:
+    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()

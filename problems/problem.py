@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ Array = NDArray[Any]
 SCALAR = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
 #: What can be asked of a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
+#: What an objective may use of a backend besides ``xp``.
+USES = frozenset({"scan", "while_loop", "derivative", "value_and_derivative"})
 
 
 class ProblemError(ValueError):
@@ -321,6 +323,26 @@ class Problem:
     fixed: bool = False
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what would break a table or a worker later, by its name."""
+        if (
+            not isinstance(self.name, str)
+            or not self.name.isprintable()
+            or set(self.name) & set("/:@")
+            or not self.name
+        ):
+            self._refuse(f"name {self.name!r}", "a printable text without '/', ':' and '@', which stand in cell ids")
+        if not self.sizes:
+            self._refuse("no sizes", "one at least: sizes={'small': 10}")
+        if self.objective is None and not self.native:
+            self._refuse("objective None", "a function, or native ones")
+        unknown = sorted(set(self.uses) - USES)
+        if unknown:
+            self._refuse(f"uses {unknown[0]!r}", f"some of: {', '.join(sorted(USES))}")
+
+    def _refuse(self, got: str, expected: str) -> NoReturn:
+        raise ProblemError(f"got {got} in Problem({self.name!r}, ...), expected {expected}")
+
     @property
     def size_names(self) -> tuple[str, ...]:
         """What ``--size`` may name: own sizes first, then files."""
@@ -331,7 +353,10 @@ class Problem:
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])
-        return self.inputs(np.random.default_rng(seed), self.sizes[size])
+        found = self.inputs(np.random.default_rng(seed), self.sizes[size])
+        if not isinstance(found, Inputs):
+            raise ProblemError(f"got {type(found).__name__} from inputs of {self.name}, expected Inputs((x, ...))")
+        return found
 
     @property
     def stand_in(self) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import linecache
 import pathlib
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,6 @@ import pytest
 
 import compare
 import problems
-from harness import sending
 from harness.cells import build_case, elsewhere, objective_value
 from harness.plan import PlanError, plan
 from harness.point import described, nearby
@@ -56,6 +52,20 @@ def written(folder: pathlib.Path, text: str) -> str:
         ),
         ("objective = lambda x, xp: xp.prod(x)\nx = [[1.0, 2.0], [3.0, 4.0]]", [(2, 2)], [], True),
         ("from beside import objective\nx = [1.0]", [(1,)], [], True),
+        (
+            "import numpy as np\ndef objective(p, x, xp): return xp.sum(p['w'] * p['b'][1]) + xp.sum(x)\n"
+            "p = {'w': [1.0, 2.0], 'b': (np.ones((2, 1)), 0.5)}\nx = [3.0]",
+            [(2,), (2, 1), (), (1,)],
+            [],
+            True,
+        ),
+        (
+            "import numpy as np\ndef objective(p, xp, a=np.ones(2)): return xp.sum((p[0] @ p[1]) * a)\n"
+            "p = [np.ones((2, 2)), np.ones((2, 2))]",
+            [(2, 2), (2, 2)],
+            [(2,)],
+            True,
+        ),
     ],
 )
 def test_a_function_and_a_point_are_a_problem(
@@ -79,7 +89,7 @@ def test_a_function_and_a_point_are_a_problem(
         (SQUARES, "got no value for x"),
         (SQUARES + "x = [1, 2]", "got integers for x"),
         (SQUARES + "x = [True]", "got True or False for x"),
-        (SQUARES + "x = [1j]", "complex128 for x"),
+        (SQUARES + "x = [1j]", "complex numbers for x"),
         (SQUARES + "x = 'text'", "expected floats"),
         (SQUARES + "x = [[1.0], [1.0, 2.0]]", "ragged x"),
         (SQUARES + "x = [float('nan')]", "nan or infinity for x"),
@@ -98,12 +108,76 @@ def test_a_function_and_a_point_are_a_problem(
         ("def objective(x, xp): return xp.log(x)\nx = [0.0]", "a point of its domain"),
         ("def objective(x, xp): return xp.no_such_name(x)\nx = [1.0]", "no_such_name"),
         ("def objective(x, xp): return x @ x\nx = [[1.0, 2.0]]", "cannot evaluate mine"),
+        ("def objective(x, xp): return float(x[0]) ** 2\nx = [1.0]", "got a Python number from mine"),
+        ("def objective(x, xp): yield x\nx = [1.0]", "got generator from mine"),
+        ("def objective(x, xp): raise SystemExit(3)\nx = [1.0]", "SystemExit: 3"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        (SQUARES + "x = {'w': [1, 2]}", "got integers for x['w']"),
+        (SQUARES + "x = {'w': ([1.0, 2.0], [1.0])}", "got a ragged x['w']"),
+        (SQUARES + "x = {}", "got no array in x"),
+        (SQUARES + "x = {'w': 'tanh'}", "got str of dtype <U4 for x['w']"),
+        (SQUARES + "class T:\n def __array__(self, *_, **__): raise RuntimeError('detach')\nx = T()", "detach"),
+        ("f = lambda x: x.sum()\nOBJECTIVES = {'numpy': f, 'pytorch': f}\nINPUTS = ([1.0],)", "got backend 'pytorch'"),
+        ("from problems import Problem\nPROBLEM = Problem('a/b', '', '', {'small': 1}, None, None)", "got name 'a/b'"),
+        ("from problems import Problem\nPROBLEM = Problem('a', '', '', {}, None, print)", "got no sizes"),
+        ("from problems import Problem\nPROBLEM = Problem('a', '', '', {'small': 1}, None, None)", "objective None"),
+        (
+            "from problems import Problem\nPROBLEM = Problem('a', '', '', {'small': 1}, None, print, uses=('loop',))",
+            "uses 'loop' in Problem('a', ...), expected some of: derivative, scan",
+        ),
+        (
+            "from problems import Problem\nPROBLEMS = [Problem('a', '', '', {'small': 1}, None, print)] * 2",
+            "got two problems named 'a'",
+        ),
     ],
 )
 def test_a_file_that_says_too_little_is_told_what_to_do(text: str, words: str, tmp_path: pathlib.Path) -> None:
     with np.errstate(all="ignore"), pytest.raises((PlanError, ProblemError)) as caught:
         plan([written(tmp_path, text)], ["numpy"])
     assert words in str(caught.value)
+
+
+def test_files_of_two_folders_each_have_their_own_modules_beside_them(tmp_path: pathlib.Path) -> None:
+    """Also those that are imported when the function is called."""
+    found: list[problems.Problem] = []
+    for name, factor in (("one", 2.0), ("two", 3.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "beside_it.py").write_text(f"def f(x, xp): return {factor} * xp.sum(x)")
+        (tmp_path / name / f"{name}_later.py").write_text(f"K = {factor}")
+        (tmp_path / name / f"{name}.py").write_text(
+            "import beside_it\ndef objective(x, xp):\n"
+            f"    from {name}_later import K\n    return K * beside_it.f(x, xp)\nx = [1.0]"
+        )
+        found += problems.load(str(tmp_path / name / f"{name}.py"))
+    values = [problem.function(problems.NUMPY, {})(np.array([1.0])) for problem in found]
+    assert values == [4.0, 9.0]
+    for name in ("beside_it", "one_later", "two_later"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("other", ["there/squares.py", "hello"])
+def test_two_problems_of_one_name_are_refused_and_one_given_twice_is_one(other: str, tmp_path: pathlib.Path) -> None:
+    here = tmp_path / ("squares.py" if other.endswith(".py") else f"{other}.py")
+    here.write_text(SQUARES + "x = [1.0]")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "squares.py").write_text(SQUARES + "x = [2.0]")
+    second = str(tmp_path / other) if other.endswith(".py") else other
+    for names in ([str(here), second], [second, str(here)]):
+        with pytest.raises(PlanError, match=f"got two problems named '{here.stem}', .*: rename one, or run them apart"):
+            plan(names, ["numpy"])
+    assert len(plan([str(here), str(here)], ["numpy"], ["value"]).cells) == 1
+
+
+def test_what_is_no_problem_is_told_from_what_is_almost_one(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine").write_text(SQUARES)
+    for name, words in {
+        "rosenbrok": "got problem 'rosenbrok', did you mean rosenbrock",
+        str(tmp_path): f"got folder '{tmp_path}', expected the name of a problem",
+        str(tmp_path / "mine"): "or a path to a .py file",
+    }.items():
+        with pytest.raises(ProblemError) as caught:
+            problems.load(name)
+        assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("x", [[1.0, 2.0], [0.0, 0.0], [[1e-9, 1e9]], 0.0])
@@ -189,6 +263,30 @@ def test_the_folder_is_kept_where_it_is_asked_for(tmp_path: pathlib.Path) -> Non
     assert (found.folder / "cells.csv").is_file()
 
 
+def network(p: Any, xp: Any) -> Any:
+    for w, b in p["layers"]:
+        x = xp.tanh(xp.sum(w) + b)
+    return xp.sum(x * p["scale"])
+
+
+def test_a_container_of_arrays_is_differentiated_in_each(tmp_path: pathlib.Path) -> None:
+    p = {"layers": [(np.ones((2, 2)), 0.5), (np.ones(3), -3.0)], "scale": [1.0, 2.0]}
+    found = compare.compare(network, (p,), backends="numpy", operators=["gradient", "hessian"], rounds=0)
+    assert (found.in_process, list(found.cells["status"])) == ("", ["ok", "ok"])
+    # tanh 0 = 0 with slope 1: the last layer's three weights and its bias have slope 1 + 2 each, all else has none.
+    assert float(found.cells["gradient_norm"].iloc[0]) == pytest.approx(6.0)
+    assert found.cells["n_inputs"].iloc[0] == 11
+
+
+def test_what_a_function_prints_stays_out_of_results_for_programs(tmp_path: pathlib.Path) -> None:
+    text = "print('loaded')\ndef objective(x, xp):\n    print('called')\n    return xp.sum(x)\nx = [1.0]"
+    command = [sys.executable, str(ROOT / "compare.py"), "check", written(tmp_path, text), "-b", "numpy", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {row["status"] for row in json.loads(done.stdout)} == {"ok"}
+    assert "loaded" in done.stderr
+    assert "called" in done.stderr
+
+
 class Norm:
     def __call__(self, x: Any, xp: Any) -> Any:
         return xp.sum(x * x)
@@ -198,7 +296,7 @@ def test_a_function_that_cannot_be_sent_is_computed_here_and_says_so() -> None:
     with pytest.warns(UserWarning, match="in this process, .* no function with a source"):
         found = compare.compare(Norm(), [3.0, 4.0], backends="numpy", operators=["gradient", "hessian"], rounds=1)
     assert set(found.cells["status"]) == {"ok"}
-    assert found.in_process.startswith("Norm is a Norm")
+    assert found.in_process.startswith("Norm is of type Norm")
     assert "in this process: Norm" in found.runs["command"].iloc[0]
     assert len(found.samples.query("phase == 'steady'")) > 0
 
@@ -209,6 +307,13 @@ def test_a_function_that_cannot_be_sent_is_computed_here_and_says_so() -> None:
         (quadratic, [1, 2], {}, "got integers for x"),
         (quadratic, ([1.0], [2.0]), {}, "INPUTS of 2 values"),
         (quadratic, {"y": [1.0]}, {}, "got no value for x"),
+        (quadratic, {"x": [1.0, 2.0], "y": [1.0]}, {}, "got values for x, y in compare()"),
+        (quadratic, [1.0, 2.0], {"rounds": 2.5}, "got rounds=2.5"),
+        (quadratic, [1.0, 2.0], {"seed": "a"}, "got seed='a'"),
+        (quadratic, [1.0, 2.0], {"threads": 0}, "got threads=0"),
+        (quadratic, [1.0, 2.0], {"timeout": float("nan")}, "got timeout=nan"),
+        (quadratic, [1.0, 2.0], {"dtypes": np.float16}, "got dtype 'float16'"),
+        ({"numpy": np.sum, "pytorch": np.sum}, [1.0], {"backends": "numpy"}, "in OBJECTIVES: got backend 'pytorch'"),
         (3, [1.0], {}, "got int to compare"),
         ({}, [1.0], {}, "got dict to compare"),
         (quadratic, [1.0, 2.0], {"backends": "nosuch"}, "got backend 'nosuch'"),
@@ -221,89 +326,6 @@ def test_a_mistake_from_python_is_one_clear_error(f: Any, x: Any, given: dict[st
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words below
         compare.compare(f, x, **given)
     assert words in str(caught.value)
-
-
-def defined(text: str, name: str, folder: pathlib.Path) -> Any:
-    """A function of the script that runs: a module called ``__main__`` that nobody can import."""
-    path = folder / "script.py"
-    path.write_text(textwrap.dedent(text))
-    linecache.checkcache()
-    scope: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
-    exec(compile(path.read_text(), str(path), "exec"), scope)
-    return scope[name]
-
-
-def loaded(path: pathlib.Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "def f(x, xp): return xp.sum(x * 2.0)",
-        "f = lambda x, xp: xp.sum(x * 2.0)",
-        "f = g = (lambda x, xp: xp.sum(x * 2.0)); h = lambda x, xp: xp.sum(x * 3.0)",
-        "K = 2.0\ndef f(x, xp): return xp.sum(x * K)",
-        "K = [2.0, {'a': 2.0}]\ndef f(x, xp): return xp.sum(x * K[1]['a'])",
-        "import numpy as np\nK = np.array([2.0, 2.0])\ndef f(x, xp): return xp.sum(x * xp.asarray(K))",
-        "import math as m\ndef f(x, xp): return xp.sum(x) * m.sqrt(4.0)",
-        "def h(x): return 2.0 * x\ndef f(x, xp): return xp.sum(h(x))",
-        "def f(x, xp, n=[1.0, 2.0].pop()): return xp.sum(x) * n",
-        "def f(x, xp, *, n=2.0): return xp.sum(x) * n",
-        "def make(k):\n    def f(x, xp):\n        return xp.sum(x * k)\n    return f\nf = make(2.0)",
-        "def f(x, xp):\n    def h(y):\n        return 2.0 * y\n    return xp.sum(h(x))",
-        "def fact(n): return 1.0 if n < 2 else n * fact(n - 1)\ndef f(x, xp): return fact(2) * xp.sum(x)",
-        "from functools import partial\ndef g(k, x, xp, n): return n * k * xp.sum(x)\nf = partial(g, 0.5, n=4)",
-        "from math import sqrt\ndef f(x, xp): return xp.sum(x) * sqrt(4)",
-        "def f(x, xp):\n    # a comment\n    return xp.sum(xp.stack([x[i] * 2.0 for i in range(2)]))",
-    ],
-)
-def test_a_function_that_is_sent_is_the_same_function(text: str, tmp_path: pathlib.Path) -> None:
-    """All of them are ``2 sum(x)``."""
-    f = defined(text, "f", tmp_path)
-    path = sending.write(tmp_path, "sent", f, {}, [np.array([3.0, 4.0])])
-    module = loaded(path)
-    assert module.objective(np.array([3.0, 4.0]), xp=np) == f(np.array([3.0, 4.0]), xp=np) == 14.0
-    np.testing.assert_array_equal(module.INPUTS[0], [3.0, 4.0])
-    assert "__main__" not in path.read_text()
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("class K: a = 2\nk = K()\ndef f(x, xp): return x * k.a", "k is a K, expected plain data"),
-        ("import functools\n@functools.cache\ndef f(x, xp): return x", "no function with a source"),
-        ("def d(f): return f\n@d\ndef f(x, xp): return x", "is decorated"),
-        ("def f(x, xp):\n    global count\n    count = 1\n    return x", "assigns count"),
-        ("def f(x, xp): return nosuch(x)", "nosuch in f has no value"),
-        ("def g(k):\n    def f(x, xp):\n        nonlocal k\n        k += 1\n    return f\nf = g(1)", "assigns k"),
-        ("f, g = lambda x, xp: x, lambda x, xp: x", "shares its line"),
-        ("import random\nR = random.Random(0)\ndef f(x, xp): return x * R.random()", "R is a Random"),
-        ("exec('def f(x, xp): return x')", "cannot be read"),
-        ("import sys\ndef f(x, xp): return x\nsys.modules[__name__]", ""),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_sent_says_why(text: str, words: str, tmp_path: pathlib.Path) -> None:
-    f = defined(text, "f", tmp_path)
-    if not words:
-        assert sending.write(tmp_path, "sent", f, {}, []).is_file()
-        return
-    with pytest.raises(sending.NotSendable, match=words):
-        sending.write(tmp_path, "sent", f, {}, [])
-
-
-def test_a_function_of_a_module_is_imported_from_there(tmp_path: pathlib.Path) -> None:
-    text = sending.write(tmp_path, "sent", quadratic, {}, []).read_text()
-    assert "import tests.test_door\n" in text
-    assert "objective = tests.test_door.quadratic" in text
-    bound = partial(quadratic, xp=np)
-    with pytest.raises(sending.NotSendable, match="xp of quadratic is a module"):
-        sending.write(tmp_path, "sent", bound, {}, [])
 
 
 def test_native_functions_are_compared_with_each_other() -> None:
@@ -355,6 +377,13 @@ def test_every_variant_of_a_backend_is_run_where_it_is_asked_for() -> None:
     own = plan([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], variants="all")
     assert own.specs[:2] == ("careless", "careless:aliases")
     assert own.adapters["careless:aliases"] == f"{EXAMPLES / 'careless_backend.py'}:aliases"
+
+
+@pytest.mark.parametrize("function", [lambda x, xp: x[:0], lambda x, xp: xp.stack([x, x])[:, 2:]])
+def test_a_function_without_outputs_has_a_jacobian_without_rows(function: Callable[..., Any]) -> None:
+    found = compare.compare(function, [1.0, 2.0], backends="numpy", rounds=0)
+    assert set(found.cells["operator"]) == {"value", "jvp", "vjp", "jacobian"}
+    assert set(found.cells["status"]) == {"ok"}
 
 
 def test_a_variant_that_cannot_compile_a_function_says_so_in_its_row(tmp_path: pathlib.Path) -> None:
