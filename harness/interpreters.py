@@ -76,10 +76,18 @@ class Interpreter:
 
 
 def split(spec: str) -> tuple[str, str]:
-    """``name[:variant]@PYTHON`` as (``name[:variant]``, ``PYTHON``); the second is empty where there is none."""
+    """``name[:variant]@PYTHON`` as (``name[:variant]``, ``PYTHON``); the second is empty where there is none.
+
+    Raises
+    ------
+    InterpreterError
+        If nothing stands behind the ``@``.
+    """
     if pathlib.Path(spec.partition(":")[0]).is_file():
         return spec, ""
-    backend, _, python = spec.partition("@")
+    backend, at, python = spec.partition("@")
+    if at and not python:
+        raise InterpreterError(f"got {spec!r} without an interpreter, expected {backend}@PATH/TO/python, or {backend}")
     return backend, python
 
 
@@ -89,7 +97,8 @@ def found(python: str, requires: Sequence[str] = ()) -> Interpreter:
     Parameters
     ----------
     python
-        A path, or a name to be found on PATH. Without a label it is called by its environment's folder.
+        A path, of the Python or of its environment's folder, or a name to be found on PATH. Without a label it is
+        called by that folder.
     requires
         Distributions whose versions are wanted besides `environment.PACKAGES`.
 
@@ -100,9 +109,10 @@ def found(python: str, requires: Sequence[str] = ()) -> Interpreter:
     """
     label, given, path = python.rpartition("=")
     # Not resolved: a virtual environment is known by the link that its python is.
-    executable = shutil.which(os.path.expanduser(path))
+    executable = _executable(os.path.expanduser(path))
     if executable is None:
-        raise InterpreterError(f"got interpreter {path!r}, expected the path of a Python that can be executed")
+        kind = "folder" if pathlib.Path(path).is_dir() else "interpreter"
+        raise InterpreterError(f"got {kind} {path!r}, expected the path of a Python that can be executed")
     executable = os.path.abspath(executable)
     versions = _asked(executable, (*PACKAGES, *requires))
     if tuple(map(int, versions["python"].split(".")[:2])) < OLDEST:
@@ -112,6 +122,16 @@ def found(python: str, requires: Sequence[str] = ()) -> Interpreter:
     if not name or any(c in name for c in "/:@=") or not name.isprintable():
         raise InterpreterError(f"got label {name!r}, expected LABEL=PATH with a name of letters, digits, dots, dashes")
     return Interpreter(name, executable, versions)
+
+
+def _executable(path: str) -> str | None:
+    """The Python that is meant: itself, or the one in an environment's folder."""
+    if not os.path.isdir(path):
+        return shutil.which(path)
+    inside = (
+        os.path.join(path, *parts) for parts in (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
+    )
+    return next(filter(None, map(shutil.which, inside)), None)
 
 
 def _asked(executable: str, names: Sequence[str]) -> dict[str, str]:

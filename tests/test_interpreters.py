@@ -70,7 +70,7 @@ def test_an_at_sign_in_the_path_of_a_file_is_no_interpreter(tmp_path: pathlib.Pa
     ("python", "words"),
     [
         ("/no/such/python", "expected the path of a Python"),
-        ("/", "expected the path of a Python"),
+        ("/etc", "got folder '/etc', expected the path of a Python"),
         ("", "expected the path of a Python"),
         ("/bin/false", "expected a Python that tells its versions"),
         ("/bin/echo", "expected a Python that tells its versions"),
@@ -81,9 +81,12 @@ def test_an_at_sign_in_the_path_of_a_file_is_no_interpreter(tmp_path: pathlib.Pa
 def test_what_is_no_python_is_refused(python: str, words: str) -> None:
     with pytest.raises(InterpreterError, match=words):
         found(python)
-    if python:
-        with pytest.raises(PlanError, match=words):
-            plan([QUADRATIC], [f"numpy@{python}"])
+    with pytest.raises(PlanError, match=words if python else "got 'numpy@' without an interpreter"):
+        plan([QUADRATIC], [f"numpy@{python}"])
+
+
+def test_the_folder_of_an_environment_stands_for_its_python(fake: pathlib.Path) -> None:
+    assert found(str(fake.parent.parent)).path == str(fake)
 
 
 def test_an_old_python_is_refused(tmp_path: pathlib.Path) -> None:
