@@ -9,6 +9,7 @@ so that a broken file harms no other backend; a framework is imported by an adap
 
 from __future__ import annotations
 
+import abc
 import functools
 import importlib
 import importlib.metadata
@@ -61,7 +62,7 @@ def load(spec: str) -> Backend:
     """
     name, _, variant = spec.partition(":")
     if name.endswith(".py"):
-        return _adapter(_module_from(pathlib.Path(name)))(variant)
+        return _of_file(pathlib.Path(name))(variant)
     if name in _names():
         return _named(name)(variant)
     offered = _offered()
@@ -134,8 +135,32 @@ def _adapter(module: ModuleType) -> type[Backend]:
         and cls.__module__ == module.__name__
     ]
     if len(found) != 1:
-        raise ValueError(f"got {len(found)} backends in {module.__file__}, expected one concrete subclass of Backend")
+        names = f" ({', '.join(cls.__name__ for cls in found)})" if found else _unfinished(module)
+        raise ValueError(
+            f"got {len(found)} backends in {module.__file__}{names}, expected one concrete subclass of Backend"
+        )
+    name = getattr(found[0], "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ValueError(f"got name {name!r} of {found[0].__name__} in {module.__file__}, expected name = 'my_backend'")
     return found[0]
+
+
+def _unfinished(module: ModuleType) -> str:
+    """What the subclasses that are not concrete lack."""
+    found = [
+        f"{cls.__name__} lacks {', '.join(sorted(cls.__abstractmethods__))}"
+        for cls in vars(module).values()
+        if isinstance(cls, abc.ABCMeta) and cls.__module__ == module.__name__ and inspect.isabstract(cls)
+    ]
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _of_file(path: pathlib.Path) -> type[Backend]:
+    """The backend of a user's file, which must not pass for one of ours."""
+    found, own = _adapter(_module_from(path)), pathlib.Path(__file__).parent
+    if found.name in _names() and path.resolve().parent != own:
+        raise ValueError(f"got a backend named {found.name!r} in {path}, which is one of ours: give it another name")
+    return found
 
 
 def _module_from(path: pathlib.Path) -> ModuleType:
@@ -146,9 +171,12 @@ def _module_from(path: pathlib.Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:  # what it imports, now or when it is opened, may stand beside it
+        sys.path.append(folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"cannot load backend file {path}: {type(error).__name__}: {error}") from error
     return module
 

@@ -229,8 +229,37 @@ def test_a_broken_entry_point_is_one_clear_error(package, name, words):
         load(name)
 
 
-@pytest.mark.parametrize(("text", "words"), [("1 / 0", "ZeroDivisionError"), ("def f(:", "SyntaxError")])
+HEAD = "from backends.interface import NumpyArrays\nclass Mine(NumpyArrays):\n    native = frozenset()\n"
+METHOD = "    def _native(self, *_): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 / 0", "cannot load backend file .*mine_backend.py: ZeroDivisionError"),
+        ("def f(:", "cannot load backend file .*mine_backend.py: SyntaxError"),
+        ("raise SystemExit('no GPU')", "cannot load backend file .*mine_backend.py: SystemExit: no GPU"),
+        (f"{HEAD}    name = 'mine'", r"got 0 backends in .* \(Mine lacks _native\)"),
+        (f"{HEAD}{METHOD}class Other(Mine): ...", r"got 2 backends in .* \(Mine, Other\)"),
+        (f"{HEAD}{METHOD}", "got name None of Mine .*, expected name = 'my_backend'"),
+        (f"{HEAD}    name = 'my backend/1'\n{METHOD}", "got name 'my backend/1' of Mine"),
+        (f"{HEAD}    name = 'torch'\n{METHOD}", "got a backend named 'torch' in .*, which is one of ours"),
+    ],
+)
 def test_a_broken_file_of_a_user_is_one_clear_error(tmp_path, text, words):
     (tmp_path / "mine_backend.py").write_text(text)
-    with pytest.raises(ValueError, match=f"cannot load backend file .*mine_backend.py: {words}"):
+    with pytest.raises(ValueError, match=words):
         load(str(tmp_path / "mine_backend.py"))
+
+
+def test_what_a_users_backend_imports_may_stand_beside_it(tmp_path):
+    """Also when it is opened."""
+    (tmp_path / "my_engine_here.py").write_text("NAME = 'mine'")
+    (tmp_path / "my_kernels_here.py").write_text("")
+    opening = "    def open(self):\n        import my_kernels_here\n        self.xp = my_kernels_here\n"
+    text = f"import my_engine_here\n{HEAD}    name = my_engine_here.NAME\n{opening}{METHOD}"
+    (tmp_path / "mine_backend.py").write_text(text)
+    backend = load(str(tmp_path / "mine_backend.py"))
+    backend.open()
+    assert backend.xp.__name__ == "my_kernels_here"
+    sys.path.remove(str(tmp_path))
