@@ -220,7 +220,7 @@ def _add_recommend(verbs: Any) -> None:
     )
     recommend.add_argument("problem", nargs="?", metavar="PROBLEM", help="name or path of a .py file")
     recommend.add_argument(
-        "--calls", type=_several, default=10_000, metavar="N", help="evaluations planned (default 10000)"
+        "--calls", type=_calls, default=10_000, metavar="N", help="evaluations planned (default 10000)"
     )
     recommend.add_argument("-o", "--operator", metavar="OPERATOR", help="default: gradient, or jacobian")
     recommend.add_argument(
@@ -279,7 +279,7 @@ def _add_descend(verbs: Any) -> None:
     descend.add_argument(
         "--timeout", type=_positive, default=600.0, metavar="SECONDS", help="for one start (default 600)"
     )
-    descend.add_argument("--threads", type=_count, default=1, metavar="T", help="of each worker (default 1)")
+    descend.add_argument("--threads", type=_several, default=1, metavar="T", help="of each worker (default 1)")
     descend.set_defaults(verb=("harness.descend_session", "descend"))
 
 
@@ -351,10 +351,21 @@ def _percent(text: str) -> float:
 
 
 def _several(text: str) -> int:
-    value = _count(text)
-    if not value:
+    if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
-    return value
+    return int(text)
+
+
+def _calls(text: str) -> int:
+    """``100000``, ``100_000`` or ``1e5``."""
+    try:
+        value = int(text) if text.replace("_", "").isdigit() else float(text)
+        whole = int(value)
+    except (ValueError, OverflowError):
+        value, whole = 0, 0
+    if whole < 1 or whole != value:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1, such as 100000 or 1e5")
+    return whole
 
 
 def _positive(text: str) -> float:

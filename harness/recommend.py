@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from harness.recommendation import (
     ONCE_FACTOR,
     UNNOTICED_S,
     Candidate,
+    NothingRight,
     Recommendation,
     RecommendError,
     leading,
@@ -41,7 +43,12 @@ def recommend(options: argparse.Namespace) -> int:
         folder = _measured(options) if options.run is None else locate(options.run, options.out)
         if isinstance(folder, int):
             return folder
-        found = recommendation(read_all(folder), options.problem, options.calls, options.operator, options.size)
+        # A run of its own has one problem, which need not be called as its file is.
+        name = options.problem if options.run is not None else None
+        found = recommendation(read_all(folder), name, options.calls, options.operator, options.size)
+    except NothingRight as error:
+        print(f"autodiff-compare: {error}", file=sys.stderr)
+        return error.exit_code
     except (PlanError, ProblemError, TableError, RecommendError) as error:
         return session.usage(str(error))
     except KeyboardInterrupt:
@@ -55,26 +62,27 @@ def _measured(options: argparse.Namespace) -> Any:
     """The folder of a short run of every variant, or the exit code of one that could not begin."""
     if not options.problem:
         raise RecommendError("got no problem, expected a name, a path of a .py file, or --from RUN")
-    (problem, *others), _ = chosen([options.problem])
-    if others:
-        raise RecommendError(f"got {1 + len(others)} problems in {options.problem}, expected a file with one")
-    operator = options.operator or leading(problem.operators)
-    planned = plan(
-        [options.problem],
-        options.backend or DEFAULT_BACKENDS,
-        [operator],
-        (options.dtype,),
-        (options.size or "small",),
-        options.seed,
-        variants="" if options.backend else "all",
-    )
+    with session.users_prints_aside():
+        (problem, *others), _ = chosen([options.problem])
+        if others:
+            raise RecommendError(f"got {1 + len(others)} problems in {options.problem}, expected a file with one")
+        operator = options.operator or leading(problem.operators)
+        planned = plan(
+            [options.problem],
+            options.backend or DEFAULT_BACKENDS,
+            [operator],
+            (options.dtype,),
+            (options.size or "small",),
+            options.seed,
+            variants="" if options.backend else "all",
+        )
     settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
     folder = session.open_folder(options, planned, settings)
     if isinstance(folder, int):
         return folder
     try:
         runner = Runner(planned, settings, folder)
-        with Progress(len(planned.cells)) as progress:
+        with session.users_prints_aside(), Progress(len(planned.cells)) as progress:
             runner.tell = progress.tell
             runner.run()
     finally:

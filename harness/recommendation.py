@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness import exits
 from harness.statistics import ENOUGH_ROUNDS, MATTERS, order_statistic_interval
 from harness.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from harness.timings import rounds_of
@@ -31,6 +32,23 @@ _MOST_CALLS = 10**15
 
 class RecommendError(ValueError):
     """There is nothing to recommend from; the message says what to do."""
+
+
+class NothingRight(RecommendError):  # noqa: N818 - nothing failed: the answer is that there is none
+    """Of the backends that were asked none is right and timed; the message says what became of each.
+
+    Parameters
+    ----------
+    cells
+        Their rows.
+    """
+
+    def __init__(self, cells: Sequence[CellRow]) -> None:
+        why = "".join(f"\n  {_spec(c)}: {' '.join(_reason(c).split())[:200]}" for c in cells)
+        super().__init__(f"got no backend that is right and timed, expected one:{why}")
+        wrong = any(c.status == Status.WRONG for c in cells)
+        #: As of a run that ends so.
+        self.exit_code = exits.WRONG if wrong else exits.FAILED
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ def recommendation(
     Raises
     ------
     RecommendError
-        If the run has no such cells, or none of them is right and timed; the message lists the choices.
+        If the run has no such cells, with the choices, or none of them is right and timed (`NothingRight`).
     """
     every = rows_from(tables["cells"], CellRow)
     if not every:
@@ -143,8 +161,7 @@ def recommendation(
             errors[check.cell_id] = max(errors.get(check.cell_id, 0.0), check.norm_rel_error)
     found = [c for c in (_candidate(cell, timed, rounds, errors) for cell in cells) if c is not None]
     if not found:
-        why = "; ".join(f"{_spec(c)} {c.status}" for c in cells)
-        raise RecommendError(f"got no backend that is right and timed ({why}), expected one: see compare.py run")
+        raise NothingRight(cells)
     names = {c.spec for c in found}
     left_out = {_spec(c): _reason(c) for c in cells if _spec(c) not in names}
     ranked = tuple(sorted(found, key=lambda c: c.total(calls)))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import tables
+from harness.arguments import parser
 from harness.recommend import words
 from harness.recommendation import Recommendation, RecommendError, recommendation
 from harness.tables import CellRow, CheckRow, Run, SampleRow
@@ -150,11 +151,11 @@ def test_accuracy_memory_and_care_are_said(tmp_path: pathlib.Path) -> None:
         ({"problem": None}, "more than one problem, expected one of: p, q"),
         ({"problem": "p", "operator": "hvp"}, "got operator 'hvp', expected one of: gradient"),
         ({"problem": "q", "size": "large"}, "got size 'large', expected one of: small"),
-        ({"problem": "q"}, "no backend that is right and timed (torch error)"),
+        ({"problem": "q"}, "no backend that is right and timed, expected one:\n  torch: error: no memory"),
     ],
 )
 def test_what_a_run_does_not_have_is_named(given: dict[str, Any], words: str, tmp_path: pathlib.Path) -> None:
-    made = run(tmp_path, EAGER, TRACED, {"spec": "torch", "problem": "q", "status": "error"})
+    made = run(tmp_path, EAGER, TRACED, {"spec": "torch", "problem": "q", "status": "error", "message": "no memory"})
     with pytest.raises(RecommendError) as caught:
         recommendation(made, given["problem"], 10, given.get("operator"), given.get("size"))
     assert words in str(caught.value)
@@ -186,6 +187,39 @@ def test_the_verb_measures_once_and_is_asked_again_of_the_same_run(tmp_path: pat
     assert again.returncode == 0, again.stderr
     assert "gradient, 1 call planned" in again.stdout
     assert len(list((tmp_path / "results").iterdir())) == 1, "nothing was measured"
+
+
+@pytest.mark.parametrize(
+    ("backend", "code", "shown"),
+    [
+        ("numpy", 0, "valley_in_two, small (2 inputs), float64: gradient, 10 calls planned"),
+        ("manual", 3, "expected one:\n  manual: unsupported: "),
+    ],
+)
+def test_a_problem_need_not_be_called_as_its_file_is(
+    backend: str, code: int, shown: str, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from problems import Inputs, Problem\nPROBLEM = Problem('valley_in_two', '', '', {'small': 2},"
+        " lambda rng, n: Inputs((rng.normal(size=n),)), lambda x, xp: xp.sum(x * x))"
+    )
+    done = cli("mine.py", "-b", backend, "--rounds", "1", "--calls", "10", cwd=tmp_path)
+    assert done.returncode == code
+    assert shown in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [("1", 1), ("100_000", 100_000), ("1e9", 10**9), ("123456789012345678", 123456789012345678)]
+    + [(bad, None) for bad in ("0", "-5", "1.5", "1e-3", "nan", "inf", "many", "")],
+)
+def test_calls_may_be_written_as_people_do(text: str, calls: int | None) -> None:
+    arguments = ["recommend", "sphere", f"--calls={text}"]
+    if calls is None:
+        with pytest.raises(SystemExit):
+            parser().parse_args(arguments)
+    else:
+        assert parser().parse_args(arguments).calls == calls
 
 
 @pytest.mark.parametrize(
