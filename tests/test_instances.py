@@ -91,7 +91,8 @@ def written(path: pathlib.Path, *rows: Any) -> pathlib.Path:
 
 
 def test_what_a_mixture_file_says(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "gmm_d2_K3.txt").write_text(GMM)
+    # With the mark that some editors put ahead of a text.
+    (tmp_path / "gmm_d2_K3.txt").write_text(GMM, encoding="utf-8-sig")
     found = gmm.read(tmp_path / "gmm_d2_K3.txt")
     np.testing.assert_array_equal(found.alphas, [0.5, -1.25, 0])
     np.testing.assert_array_equal(found.means, [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])

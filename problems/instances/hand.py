@@ -99,13 +99,21 @@ def read_model(folder: pathlib.Path) -> Model:
     InstanceError
         If one is missing or not of this format.
     """
-    parents, base, inverse = _bones(Text(folder / "bones.txt"))
-    positions, weights = _vertices(Text(folder / "vertices.txt"), len(parents))
+    parents, base, inverse = _bones(_some(folder / "bones.txt", "a bone"))
+    positions, weights = _vertices(_some(folder / "vertices.txt", "a vertex"), len(parents))
     text, triangles = Text(folder / "triangles.txt"), []
     while text.more():
         fields = text.fields("a triangle", width=3, separator=":")
         triangles.append([text.count(f, "a vertex", 0, len(positions) - 1) for f in fields])
     return Model(parents, base, inverse, positions, weights, np.array(triangles).reshape(-1, 3))
+
+
+def _some(path: pathlib.Path, what: str) -> Text:
+    """The file, which must not be empty: nothing could be counted by what it holds."""
+    text = Text(path)
+    if not text.more():
+        text.fail("the end of the file", what)
+    return text
 
 
 def _bones(text: Text) -> tuple[tuple[int, ...], Array, Array]:

@@ -6,6 +6,7 @@ promises have been seen, and all that is wrong with a file ends in `InstanceErro
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import pathlib
@@ -68,7 +69,7 @@ class Text:
         # Nothing in these files needs more than ASCII; a stray byte shows up as a field that is no number.
         fields = [field.strip() for field in found.decode("ascii", "replace").split(separator)]
         if width is not None and len(fields) != width:
-            self.fail(f"{len(fields)} fields", f"{width}: {what}")
+            self.fail(f"{len(fields)} field{'s' * (len(fields) != 1)}", f"{width}: {what}")
         return fields
 
     def counts(self, names: str, *, smallest: int = 1, largest: int = MOST) -> tuple[int, ...]:
@@ -144,7 +145,7 @@ def _contents(path: pathlib.Path) -> bytes:
         fail(error.strerror or str(error), "a file that can be read")
     if len(contents) > MOST_BYTES:
         fail(f"more than {MOST_BYTES} bytes", "a smaller file")
-    return contents
+    return contents.removeprefix(codecs.BOM_UTF8)  # some editors put it ahead of every text
 
 
 def _quoted(field: Any) -> str:
