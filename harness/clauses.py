@@ -235,7 +235,7 @@ def _prepared_elsewhere(b: Any) -> None:
             if not isinstance(got, tuple):
                 raise Broken(f"got {type(got).__name__} from a prepared {operator}, expected a tuple, one per argnum")
             got = got[0]
-        _close(b.to_numpy(got), expected, f"{operator}, prepared at another point,")
+        _close(b.to_numpy(got), expected, f"{operator} prepared at another point")
 
 
 def _not_scalar(b: Any) -> None:

@@ -51,7 +51,8 @@ class Finding:
 def conformance(options: argparse.Namespace) -> int:
     """Try a backend on every clause and print what was found; exit code 1 if one is broken."""
     try:
-        planned = plan([_FUNCTIONS], [options.backend], dtypes=DTYPES)
+        with session.users_prints_aside():
+            planned = plan([_FUNCTIONS], [options.backend], dtypes=DTYPES)
     except PlanError as error:
         return session.usage(str(error))
     (spec,) = planned.specs
@@ -62,7 +63,9 @@ def conformance(options: argparse.Namespace) -> int:
             findings.append(finding)
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
-        print(f"{spec} cannot be opened: {error.status.replace('_', ' ')}: {' '.join(str(error).split())}")
+        status, words = error.status.replace("_", " "), " ".join(str(error).split())
+        reason = words if words.startswith(status) else f"{status}: {words}"
+        print(textwrap.fill(f"{spec} cannot be opened: {reason}", _WIDTH, break_on_hyphens=False))
         return exits.FAILED
     except KeyboardInterrupt:
         return exits.INTERRUPTED

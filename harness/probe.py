@@ -119,7 +119,8 @@ class Probe:
         if self.case.operator == Operator.SPARSE_JACOBIAN:
             return beside(self.case.patterns, leaves)
         if self.case.operator == Operator.JACOBIAN:
-            return np.concatenate([leaf.reshape(m, -1) for leaf in leaves], axis=1)
+            sizes = [math.prod(shape) for shape in self.shapes]
+            return np.concatenate([leaf.reshape(m, n) for leaf, n in zip(leaves, sizes, strict=True)], axis=1)
         if self.case.operator == Operator.HESSIAN:
             sizes = [math.prod(shape) for shape in self.shapes]
             blocks = [[leaves[i * k + j].reshape(sizes[i], sizes[j]) for j in range(k)] for i in range(k)]

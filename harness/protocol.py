@@ -41,6 +41,8 @@ def decode(line: str | bytes) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError(f"got an array of {type(value.flat[0] if value.size else None).__name__}, expected numbers")
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
         return {_ARRAY: data, "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, (bool, str, int)) or value is None:

@@ -41,6 +41,12 @@ def test_arrays_survive_bit_for_bit(array: np.ndarray) -> None:
     assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
 
 
+def test_what_is_no_array_of_numbers_is_refused_where_it_is_sent() -> None:
+    """There it costs its own cell; at the other end it would cost the worker."""
+    with pytest.raises(TypeError, match="got an array of NoneType, expected numbers"):
+        encode({"result": [np.asarray(None)]})
+
+
 def test_a_view_is_sent_by_its_values() -> None:
     array = np.arange(12.0).reshape(3, 4)[::-1, ::2]
     assert np.array_equal(decode(encode(array)), array)
