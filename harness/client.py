@@ -64,7 +64,7 @@ class WorkerClient:
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
         self._killed_before = _memory_kills()
-        self._buffer = b""
+        self._buffer = bytearray()
         self._last_id = 0
         self._paused = False
 
@@ -166,9 +166,11 @@ class WorkerClient:
     def _line(self, until: float, verb: str, deadline_s: float) -> bytes:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
+        searched = 0
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
+            while (end := self._buffer.find(b"\n", searched)) < 0:
+                searched = len(self._buffer)
                 if not selector.select(max(until - time.monotonic(), 0)):
                     self._kill()
                     raise WorkerError(Status.TIMEOUT, f"no answer to {verb!r} within {deadline_s:g} s", fatal=True)
@@ -176,7 +178,8 @@ class WorkerClient:
                 if not chunk:
                     raise self._crash()
                 self._buffer += chunk
-        line, self._buffer = self._buffer.split(b"\n", 1)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
         return line
 
     def _crash(self) -> WorkerError:
