@@ -237,7 +237,7 @@ class TensorFlowBackend(Backend):
         errors = self._tf.errors
         try:
             concrete(*given)
-        # Internal is what it calls a while loop's second gradient (2.21): "Cannot find body function".
+        # Internal is what it calls a while loop's second gradient (2.21).
         except (errors.InvalidArgumentError, errors.UnimplementedError, errors.InternalError) as error:
             raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}: use tensorflow") from error
 
@@ -300,6 +300,8 @@ def _reason(message: str) -> str:
     missing = re.findall(r"No registered '(\w+)' OpKernel", message)
     if missing:
         return f"it has no kernel for {', '.join(dict.fromkeys(missing))}"
+    if "Cannot find body function" in message:
+        return "it cannot differentiate this tf.while_loop twice, by way of which this is taken"
     return re.sub(r"__inference_\w+(\[[^\]]*\])?|\{\{node [^}]*\}\}", "", message.splitlines()[0]).strip()
 
 
