@@ -31,27 +31,36 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def mapped(f: Callable[[str, Any], Any], name: str, value: Any) -> Any:
     """The value with ``f(expression, array)`` in place of each array."""
-    found = iter([f(*leaf) for leaf in leaves(name, value)])
-    return _filled(value, found)
+    return _filled(_skeleton(value), iter([f(*leaf) for leaf in leaves(name, value)]))
 
 
 def unpacked(f: Callable[..., Any], values: Sequence[Any]) -> Callable[..., Any]:
     """``f`` as a function of the arrays in ``values``, its first parameters; what comes after them stays as it is."""
+    # Without the arrays themselves, which a compiler would take for part of the function.
+    skeletons = tuple(map(_skeleton, values))
 
     def of_arrays(*arrays: Any, **named: Any) -> Any:
         given = iter(arrays)
-        return f(*[_filled(value, given) for value in values], *given, **named)
+        return f(*[_filled(skeleton, given) for skeleton in skeletons], *given, **named)
 
     return of_arrays
 
 
-def _filled(value: Any, arrays: Iterator[Any]) -> Any:
-    """The container with the next arrays in it; the next array where the value is one."""
+def _skeleton(value: Any) -> Any:
+    """Class, keys (of a dictionary) and parts of a container; `None` for an array."""
     if not is_container(value):
-        return next(arrays)
+        return None
     if isinstance(value, Mapping):
-        return {key: _filled(part, arrays) for key, part in value.items()}
-    parts = [_filled(part, arrays) for part in value]
-    if hasattr(value, "_fields"):
-        return type(value)(*parts)
-    return tuple(parts) if isinstance(value, tuple) else parts
+        return dict, tuple(value), tuple(map(_skeleton, value.values()))
+    return type(value), None, tuple(map(_skeleton, value))
+
+
+def _filled(skeleton: Any, arrays: Iterator[Any]) -> Any:
+    """The container with the next arrays in it; the next array where there is none."""
+    if skeleton is None:
+        return next(arrays)
+    made, keys, parts = skeleton
+    found = [_filled(part, arrays) for part in parts]
+    if keys is not None:
+        return dict(zip(keys, found, strict=True))
+    return made(*found) if hasattr(made, "_fields") else made(found)

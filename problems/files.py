@@ -210,7 +210,10 @@ def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tupl
         return list(zip(names, together, strict=True))
     absent = [name for name in names if name not in values]
     if absent:
-        raise ProblemError(f"got no value for {', '.join(absent)} in {where}: write {absent[0]} = [1.0, 2.0] there")
+        hint = f"write {absent[0]} = [1.0, 2.0] there"
+        if "__name__" not in values:  # no module: the dictionary of a call
+            hint = f"expected {{{absent[0]!r}: ...}}, or a tuple around a dictionary that is itself the value"
+        raise ProblemError(f"got no value for {', '.join(absent)} in {where}: {hint}")
     return [(name, values[name]) for name in names]
 
 

@@ -306,7 +306,7 @@ def test_a_function_that_cannot_be_sent_is_computed_here_and_says_so() -> None:
     [
         (quadratic, [1, 2], {}, "got integers for x"),
         (quadratic, ([1.0], [2.0]), {}, "INPUTS of 2 values"),
-        (quadratic, {"y": [1.0]}, {}, "got no value for x"),
+        (quadratic, {"y": [1.0]}, {}, "got no value for x in compare(): expected {'x': ...}, or a tuple around"),
         (quadratic, {"x": [1.0, 2.0], "y": [1.0]}, {}, "got values for x, y in compare()"),
         (quadratic, [1.0, 2.0], {"rounds": 2.5}, "got rounds=2.5"),
         (quadratic, [1.0, 2.0], {"seed": "a"}, "got seed='a'"),
