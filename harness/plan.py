@@ -107,9 +107,10 @@ def plan_of(
     """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
 
     Empty ``operators`` are all that each problem has. ``sizes`` may be patterns, as for `fnmatch`; a problem without
-    one of them is left out at that size. ``variants``, of `vocabulary.VARIANTS`, adds to the backends. A backend with
-    an order of modes takes part in `vocabulary.SECOND_ORDER` alone: elsewhere it is the backend without it. Of
-    problems that have functions for single frameworks only, those are the default backends.
+    one of them is left out at that size, but for ``small``, where it is taken at its first. ``variants``, of
+    `vocabulary.VARIANTS`, adds to the backends. A backend with an order of modes takes part in
+    `vocabulary.SECOND_ORDER` alone: elsewhere it is the backend without it. Of problems that have functions for single
+    frameworks only, those are the default backends.
 
     Raises
     ------
@@ -126,8 +127,7 @@ def plan_of(
     cells = [
         Cell(problem.name, size, dtype, operator, *spec.split(":", 1))
         for problem in found
-        for size in sizes
-        if size in problem.size_names
+        for size in _sizes_of(problem, sizes)
         for dtype in dict.fromkeys(dtypes)
         for operator in _operators(problem, operators)
         for spec in adapters
@@ -147,6 +147,8 @@ def plan_of(
 def _sizes(found: Sequence[Problem], wanted: Sequence[str]) -> list[str]:
     """The sizes that the patterns name; files that are among them are read once here, so that a damaged one is told."""
     known = list(dict.fromkeys(size for problem in found for size in problem.size_names))
+    if "small" in wanted and "small" not in known:
+        known.insert(0, "small")
     chosen: dict[str, None] = {}
     for pattern in wanted:
         matching = [size for size in known if fnmatch.fnmatchcase(size, pattern)]
@@ -159,6 +161,13 @@ def _sizes(found: Sequence[Problem], wanted: Sequence[str]) -> list[str]:
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
     return list(chosen)
+
+
+def _sizes_of(problem: Problem, wanted: Sequence[str]) -> list[str]:
+    """Those that it has; its first for ``small``, which is what nobody asked for, where none of them is called so."""
+    has = list(problem.size_names)
+    named = {"small": has[0]} if "small" not in has else {}
+    return list(dict.fromkeys(size for size in (named.get(s, s) for s in wanted) if size in has))
 
 
 def chosen(

@@ -273,7 +273,8 @@ def _failures(failures: pd.DataFrame) -> Table:
         problem, backend, variant, status, message = map(str, key)
         spec = f"{backend}:{variant}" if variant else backend
         operators = ", ".join(dict.fromkeys(group["operator"]))
-        table.add_row(problem, spec, operators, f"{status}: {message}" if message else status)
+        said = message.startswith(status.replace("_", " "))  # not_installed: not installed: torch
+        table.add_row(problem, spec, operators, message if said else f"{status}: {message}" if message else status)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import io
 import pathlib
@@ -18,7 +19,7 @@ from rich.console import Console
 from harness import client, summary, tables
 from harness.cells import build_case
 from harness.client import WorkerClient
-from harness.plan import PlanError, plan
+from harness.plan import PlanError, plan, plan_of
 from harness.pool import Pool
 from harness.runner import Runner
 from harness.settings import Isolate, Settings
@@ -236,6 +237,24 @@ def test_a_plan_is_the_product_of_what_was_asked_for() -> None:
         "quadratic/small/float64/gradient/faulty",
     ]
     assert len({cell.cell_id for cell in made.cells}) == len(made.cells) == 8
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "found"),
+    [
+        (["n10", "n20"], ["small"], ["n10"]),
+        (["n10", "n20"], ["small", "n10"], ["n10"]),
+        (["n10", "n20"], ["n*"], ["n10", "n20"]),
+        (["n10", "small"], ["small"], ["small"]),
+        (["n10", "small"], ["*"], ["n10", "small"]),
+    ],
+)
+def test_a_problem_without_a_size_called_small_is_taken_at_its_first(
+    own: list[str], asked: list[str], found: list[str]
+) -> None:
+    problem = dataclasses.replace(load("sphere")[0], sizes={name: 10 * k for k, name in enumerate(own, 1)})
+    made = plan_of([problem], {"sphere": "sphere"}, ["manual"], ["value"], sizes=asked)
+    assert [cell.size for cell in made.cells] == found
 
 
 class FakePool:
