@@ -129,11 +129,11 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
 
 
 def exit_code(rows: Sequence[CellRow]) -> int:
-    """1 if some result is wrong, else 3 if some cell broke, else 0."""
+    """1 if some result is wrong, else 3 if some cell broke or nothing that was asked for is installed, else 0."""
     statuses = {row.status for row in rows}
     if Status.WRONG in statuses:
         return WRONG
-    return FAILED if statuses & BROKEN else OK
+    return FAILED if statuses & BROKEN or statuses == {Status.NOT_INSTALLED} else OK
 
 
 def console() -> Console:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,6 +125,19 @@ def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_
     cells = tables.read(folder / "cells.csv", tables.CellRow)
     assert list(cells["operator"]) == ["value", "value"]
     assert set(cells["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["ok", "ok"], 0), (["ok", "unsupported"], 0), (["ok", "not_installed"], 0), (["not_installed"], 3),
+        (["ok", "timeout"], 3), (["wrong", "crash"], 1), ([], 0),
+    ],
+)  # fmt: skip
+def test_the_exit_code_tells_wrong_from_broken_and_from_what_is_not_there(statuses: list[str], code: int) -> None:
+    from harness.session import exit_code
+
+    assert exit_code([SimpleNamespace(status=status) for status in statuses]) == code  # type: ignore[misc]
 
 
 def test_listing_names_every_problem_and_backend() -> None:
