@@ -19,7 +19,7 @@ class Isolate(enum.StrEnum):
 
 
 #: Seconds for one cell where none were asked for: of the size small, which takes one on every backend, and of others.
-SMALL_S, LARGER_S = 60.0, 600.0
+SMALL_S, LARGER_S = 60.0, 1800.0
 
 
 @dataclass(frozen=True)
