@@ -87,6 +87,13 @@ class Status(Word):
     OUT_OF_MEMORY = "out_of_memory"
 
 
+def because(status: str, message: str) -> str:
+    """``status: message``; the message alone where it says so itself, as ``not installed: torch`` does."""
+    if message.startswith(status.replace("_", " ")):
+        return message
+    return f"{status}: {message}" if message else status
+
+
 #: Something broke, as opposed to being absent or wrong; the cause may have been the moment.
 BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
 

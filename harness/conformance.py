@@ -22,7 +22,7 @@ from harness.runner import Runner
 from harness.settings import Settings
 from harness.store import RunFolder
 from harness.tables import CellRow
-from vocabulary import DTYPES, Operator, Status
+from vocabulary import DTYPES, Operator, Status, because
 
 _FUNCTIONS = str(ROOT / "harness" / "clause_functions.py")
 _WIDTH = 80
@@ -63,8 +63,7 @@ def conformance(options: argparse.Namespace) -> int:
             findings.append(finding)
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
-        status, words = error.status.replace("_", " "), " ".join(str(error).split())
-        reason = words if words.startswith(status) else f"{status}: {words}"
+        reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
         print(textwrap.fill(f"{spec} cannot be opened: {reason}", _WIDTH, break_on_hyphens=False))
         return exits.FAILED
     except KeyboardInterrupt:

@@ -164,10 +164,9 @@ def _sizes(found: Sequence[Problem], wanted: Sequence[str]) -> list[str]:
 
 
 def _sizes_of(problem: Problem, wanted: Sequence[str]) -> list[str]:
-    """Those that it has; its first for ``small``, which is what nobody asked for, where none of them is called so."""
-    has = list(problem.size_names)
-    named = {"small": has[0]} if "small" not in has else {}
-    return list(dict.fromkeys(size for size in (named.get(s, s) for s in wanted) if size in has))
+    """Those that it has; for ``small``, which is what nobody asked for, its `Problem.smallest`."""
+    meant = dict.fromkeys(problem.smallest if size == "small" else size for size in wanted)
+    return [size for size in meant if size in problem.size_names]
 
 
 def chosen(

@@ -7,7 +7,7 @@ from typing import Any
 import backends
 from harness.client import WorkerClient, WorkerError
 from harness.plan import Plan
-from harness.settings import Isolate, Settings
+from harness.settings import SMALL_S, Isolate, Settings
 from harness.store import RunFolder
 from harness.tables import SampleRow
 from vocabulary import Phase, Status
@@ -95,7 +95,7 @@ class Pool:
             self._only(client)
         try:
             opened = client.request(
-                "open", max(self.settings.deadline_s(), 60.0), self._adapters[spec], device=self.settings.device
+                "open", max(self.settings.deadline_s(), SMALL_S), self._adapters[spec], device=self.settings.device
             )
         except WorkerError as error:
             if error.fatal:

@@ -20,7 +20,7 @@ from harness import exits
 from harness.statistics import ENOUGH_ROUNDS, MATTERS, order_statistic_interval
 from harness.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from harness.timings import rounds_of
-from vocabulary import Operator, Phase, Status
+from vocabulary import Operator, Phase, Status, because
 
 #: Seconds of a whole job below which nobody notices a difference.
 UNNOTICED_S = 0.1
@@ -224,10 +224,7 @@ def _spec(cell: CellRow) -> str:
 
 
 def _reason(cell: CellRow) -> str:
-    words = cell.status.replace("_", " ")
-    if cell.status == Status.OK:
-        return "right, but not timed"
-    return cell.message if cell.message.startswith(words) else f"{words}: {cell.message}".rstrip(": ")
+    return "right, but not timed" if cell.status == Status.OK else because(cell.status.replace("_", " "), cell.message)
 
 
 def _title(cell: CellRow) -> str:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from harness.ratios import Group, in_words, ratios
 from harness.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
+from vocabulary import because
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> what it means for a reader.
@@ -273,8 +274,7 @@ def _failures(failures: pd.DataFrame) -> Table:
         problem, backend, variant, status, message = map(str, key)
         spec = f"{backend}:{variant}" if variant else backend
         operators = ", ".join(dict.fromkeys(group["operator"]))
-        said = message.startswith(status.replace("_", " "))  # not_installed: not installed: torch
-        table.add_row(problem, spec, operators, message if said else f"{status}: {message}" if message else status)
+        table.add_row(problem, spec, operators, because(status, message))
     return table
 
 

@@ -344,6 +344,11 @@ class Problem:
         raise ProblemError(f"got {got} in Problem({self.name!r}, ...), expected {expected}")
 
     @property
+    def smallest(self) -> str:
+        """The size that is taken where none is asked for: ``small``, or the first of a problem that calls none so."""
+        return "small" if "small" in self.sizes else next(iter(self.sizes))
+
+    @property
     def size_names(self) -> tuple[str, ...]:
         """What ``--size`` may name: own sizes first, then files."""
         return (*self.sizes, *self.files)

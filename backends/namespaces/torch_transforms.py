@@ -1,4 +1,4 @@
-"""Derivatives by torch's forward mode inside an objective, to be differentiated again."""
+"""What torch's forward mode needs, and derivatives by it inside an objective, to be differentiated again."""
 
 from __future__ import annotations
 
@@ -51,8 +51,7 @@ def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = Tru
 
     def along(x: Var, unit: Var) -> tuple[Var, Var]:
         value, slope = torch.func.jvp(f, (x,), (unit,))
-        # torch 2.13 widens the tangent of a float32 0-d tensor times a constant to float64.
-        return value, slope.to(x.dtype)
+        return value, slope.to(x.dtype)  # which torch widens: see `never_wider`
 
     def both(x: Var) -> tuple[Var, Var]:
         nonlocal refused
