@@ -56,7 +56,7 @@ class Unsupported(Exception):  # noqa: N818 - a capability that is absent, not a
 
 @dataclass(frozen=True)
 class Expanded:
-    """A function in two steps, ``f(*args) = rows(*copies(*args), *data)``: `problems.problem.Expansion`, bound.
+    """A function in two steps, ``f(*args) = rows(*copies(*args), *data)``: `problems.base.Expansion`, bound.
 
     ``of`` says which differentiated input each array of copies is taken from, ``patterns`` which output uses which.
     """

@@ -18,7 +18,7 @@ from backends import Backend, Objective
 from harness.cells import cast, objective_value, rounded
 from harness.studies import Sheet
 from problems import Inputs, Problem
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from vocabulary import Operator
 
 Array = NDArray[Any]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from backends import Backend, Objective
 from harness.cells import cast, rounded
 from problems import Adaptive, Descent, Inputs, Problem
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from vocabulary import Operator
 
 Array = NDArray[Any]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from harness.environment import PACKAGES, ROOT, worker_environment
 
 #: What a worker imports of ours.
-_OURS = ("backends", "harness", "problems", "vocabulary.py")
+_OURS = ("backends", "harness", "problems", "user_files.py", "vocabulary.py")
 #: The oldest Python that the worker's own code runs on.
 OLDEST = (3, 9)
 #: A Python that has not told its version by then is not one.

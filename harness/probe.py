@@ -23,7 +23,7 @@ from harness import differences
 from harness.cells import Case
 from harness.differences import Estimates
 from harness.sparsity import beside
-from problems.closed_forms import first_step
+from problems.base.closed_forms import first_step
 from vocabulary import Operator, Verdict
 
 Array = NDArray[Any]

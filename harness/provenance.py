@@ -30,7 +30,7 @@ def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str
     digest = hashlib.sha256()
     rooms = (path for room in ("backends", "harness", "problems") for path in (ROOT / room).rglob("*.py"))
     own = sorted(pathlib.Path(name) for name in {text.partition(":")[0] for text in given} if name.endswith(".py"))
-    for path in [*sorted(rooms), ROOT / "vocabulary.py", *own, *files]:
+    for path in [*sorted(rooms), ROOT / "user_files.py", ROOT / "vocabulary.py", *own, *files]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 

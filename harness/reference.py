@@ -23,7 +23,7 @@ from harness.cells import Case, leaves
 from harness.layout import WIDE, accumulation, compared, layout, norm, shapes_in_words
 from harness.probe import Probe
 from problems import Inputs
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from vocabulary import Operator, Verdict
 
 Array = NDArray[Any]

@@ -222,7 +222,7 @@ class Worker:
     def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
         from backends import PLAIN, Objective
         from harness.sparsity import expanded
-        from problems.closed_forms import complete
+        from problems.base.closed_forms import complete
 
         function = case.problem.function(self.backend, case.inputs.static)
         patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()

@@ -8,9 +8,7 @@ import importlib
 import pathlib
 from types import MappingProxyType
 
-from problems.files import point_of, problem_of, problems_in, problems_of_file
-from problems.instances.folder import with_data
-from problems.problem import (
+from problems.base import (
     NUMPY,
     SCALAR,
     VECTOR,
@@ -25,6 +23,8 @@ from problems.problem import (
     Question,
     Tools,
 )
+from problems.base.declarations import point_of, problem_of, problems_in, problems_of_file
+from problems.base.instances.folder import with_data
 
 __all__ = [
     "NUMPY",
@@ -47,28 +47,12 @@ __all__ = [
     "with_data",
 ]
 
-_NOT_PROBLEMS = frozenset(
-    {
-        "__init__",
-        "problem",
-        "files",
-        "closed_forms",
-        "complex_step",
-        "containers",
-        "descending",
-        "jacobi",
-        "landscape",
-        "elimination",
-        "rotations",
-    }
-)
-
 
 @functools.cache
 def available() -> MappingProxyType[str, Problem]:
     """All problems in this folder by name, in order of file and appearance."""
     folder = pathlib.Path(__file__).parent
-    modules = sorted(path.stem for path in folder.glob("*.py") if path.stem not in _NOT_PROBLEMS)
+    modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     found: dict[str, Problem] = {}
     for module in modules:
         for problem in problems_in(importlib.import_module(f"problems.{module}")):

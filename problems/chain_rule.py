@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import VECTOR, Array, Inputs, Problem
+from problems.base import VECTOR, Array, Inputs, Problem
 from vocabulary import Operator
 
 _SOURCE = "classic study: y = (x1^2 + x2, x1 x2, e^x1), z = (y1 + y2, y1 y3), at x = (1.5, -0.5)"

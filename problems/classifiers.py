@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import SCALAR, Array, Inputs, Problem
+from problems.base import SCALAR, Array, Inputs, Problem
 from vocabulary import Operator
 
 _TESTS = frozenset({"tests"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import Array, Descent, Inputs, Problem
+from problems.base import Array, Descent, Inputs, Problem
 from vocabulary import Operator, Optimizer
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.elimination import det, solve
-from problems.problem import SCALAR, Array, Inputs, Problem
+from problems.base import SCALAR, Array, Inputs, Problem
+from problems.base.elimination import det, solve
 from vocabulary import Operator
 
 _SOURCE = "GradBench, evaluation det: entries in [0, 1), l = 5 ... 11; gradient det(A) A^{-T}"

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.jacobi import eigh
-from problems.problem import SCALAR, Array, Descent, Inputs, Normalise, Problem
+from problems.base import SCALAR, Array, Descent, Inputs, Normalise, Problem
+from problems.base.eigendecomposition import eigh
 from vocabulary import Operator, Optimizer
 
 _SIZES = {"small": 3, "medium": 10, "large": 30}

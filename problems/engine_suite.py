@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import Array, Inputs, Problem
+from problems.base import Array, Inputs, Problem
 from vocabulary import Operator
 
 _SUITES = frozenset({"engine"})

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.elimination import cholesky, solve
-from problems.problem import Array, Inputs, Problem
+from problems.base import Array, Inputs, Problem
+from problems.base.elimination import cholesky, solve
 from vocabulary import Operator
 
 

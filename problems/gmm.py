@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.complex_step import hessian_products
-from problems.instances import gmm as instance
-from problems.problem import SCALAR, Array, Inputs, Instances, Problem
+from problems.base import SCALAR, Array, Inputs, Instances, Problem
+from problems.base.complex_step import hessian_products
+from problems.base.instances import gmm as instance
 from vocabulary import Operator
 
 #: Number of parameters, which is the size -> (d, k, n).

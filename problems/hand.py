@@ -6,7 +6,7 @@ turns by ``R_b = R_z R_x`` (about y it never turns) in the frame of its parent::
     absolute_b = absolute_parent base_b (R_b 0; 0 1),    T_b = absolute_b inverse_b
     vertex_v   = R(r) sum_b weight_vb T_b (x_v, 1) + t
 
-with R(r) as in `problems.rotations`, but the identity, and constant, where ``|r| < 1e-4`` (ADBench's convention). Of
+with R(r) as in `problems.base.rotations`, but the constant identity where ``|r| < 1e-4`` (ADBench's convention). Of
 each finger the first of its three turning bones has an x and a z angle, the others an x angle. The output is point
 minus vertex (`hand`), or minus ``u0 a + u1 b + (1 - u0 - u1) c`` in a triangle of vertices (`hand_complicated`),
 whose Jacobian by u has two entries in a row: with those of the parameters, 28 products, however many points.
@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from problems.instances import hand as instance
-from problems.instances.hand import PARAMETERS, Model
-from problems.problem import VECTOR, Array, Inputs, Instances, Problem
-from problems.rotations import away_from_zero
+from problems.base import VECTOR, Array, Inputs, Instances, Problem
+from problems.base.instances import hand as instance
+from problems.base.instances.hand import PARAMETERS, Model
+from problems.base.rotations import away_from_zero
 from vocabulary import Operator
 
 #: Where the bones of each depth begin and end.

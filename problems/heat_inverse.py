@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import SCALAR, Array, Inputs, Problem
+from problems.base import SCALAR, Array, Inputs, Problem
 from vocabulary import Operator
 
 #: Time step over the square of the grid's: below 1 / (2 k) for every conductivity k = exp(theta) drawn here.

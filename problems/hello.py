@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import Inputs, Problem
+from problems.base import Inputs, Problem
 from vocabulary import Operator
 
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.elimination import solve
-from problems.problem import SCALAR, Array, Inputs, Problem
+from problems.base import SCALAR, Array, Inputs, Problem
+from problems.base.elimination import solve
 from vocabulary import Operator
 
 _STATES, _CONTROLS, _OUTPUTS = 3, 2, 2

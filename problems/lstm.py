@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.complex_step import hessian_products
-from problems.instances import lstm as instance
-from problems.problem import SCALAR, Array, Inputs, Instances, Problem
+from problems.base import SCALAR, Array, Inputs, Instances, Problem
+from problems.base.complex_step import hessian_products
+from problems.base.instances import lstm as instance
 from vocabulary import Operator
 
 #: Number of characters, which is the size -> layers; a character has 14 bits.

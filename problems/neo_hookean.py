@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import SCALAR, Array, Inputs, Problem
+from problems.base import SCALAR, Array, Inputs, Problem
 from vocabulary import Operator
 
 #: Lame's constants of a soft rubber, in units of its shear modulus.

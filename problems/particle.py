@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.descending import argmin, argmin_by_hand
-from problems.problem import SCALAR, Array, Inputs, Problem
+from problems.base import SCALAR, Array, Inputs, Problem
+from problems.base.gradient_descent import argmin, argmin_by_hand
 from vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}

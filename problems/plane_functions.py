@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.landscape import Landscape, in_the_plane
-from problems.problem import Array
+from problems.base import Array
+from problems.base.optimisation_functions import OptimisationFunction, plane_problem
 
 
 def _beale(x: Any, y: Any, xp: Any) -> Any:  # noqa: ARG001
@@ -105,9 +105,9 @@ def _with_all_signs(x: float, y: float) -> list[tuple[float, float]]:
 
 
 FUNCTIONS = (
-    Landscape("beale", "Beale: sum of (c_k - x + x y^k)^2", _beale, (-4.5, 4.5), (3, 0.5)),
-    Landscape("booth", "(x + 2y - 7)^2 + (2x + y - 5)^2", _booth, (-10, 10), (1, 3)),
-    Landscape(
+    OptimisationFunction("beale", "Beale: sum of (c_k - x + x y^k)^2", _beale, (-4.5, 4.5), (3, 0.5)),
+    OptimisationFunction("booth", "(x + 2y - 7)^2 + (2x + y - 5)^2", _booth, (-10, 10), (1, 3)),
+    OptimisationFunction(
         "himmelblau",
         "(x^2 + y - 11)^2 + (x + y^2 - 7)^2: four equal minima",
         _himmelblau,
@@ -120,8 +120,10 @@ FUNCTIONS = (
         ],
         source="Himmelblau, Applied Nonlinear Programming (1972)",
     ),
-    Landscape("three_hump_camel", "2 x^2 - 1.05 x^4 + x^6 / 6 + x y + y^2", _three_hump_camel, (-5, 5), (0, 0)),
-    Landscape(
+    OptimisationFunction(
+        "three_hump_camel", "2 x^2 - 1.05 x^4 + x^6 / 6 + x y + y^2", _three_hump_camel, (-5, 5), (0, 0)
+    ),
+    OptimisationFunction(
         "six_hump_camel",
         "(4 - 2.1 x^2 + x^4 / 3) x^2 + x y + (4 y^2 - 4) y^2",
         _six_hump_camel,
@@ -129,7 +131,7 @@ FUNCTIONS = (
         [(0.089842013100318062422, -0.71265640302073963340), (-0.089842013100318062422, 0.71265640302073963340)],
         -1.0316284534898773504,
     ),
-    Landscape(
+    OptimisationFunction(
         "bohachevsky",
         "Bohachevsky 1: x^2 + 2 y^2 - 0.3 cos 3 pi x - 0.4 cos 4 pi y + 0.7",
         _bohachevsky,
@@ -138,7 +140,7 @@ FUNCTIONS = (
         # Further out the waves are lost in float32's rounding of pi x.
         drawn=(-10, 10),
     ),
-    Landscape(
+    OptimisationFunction(
         "easom",
         "-cos x cos y exp(-(x - pi)^2 - (y - pi)^2): a needle in a plain",
         _easom,
@@ -148,7 +150,7 @@ FUNCTIONS = (
         # In most of the box it is less than the smallest number.
         drawn=(1, 5),
     ),
-    Landscape(
+    OptimisationFunction(
         "mccormick",
         "sin(x + y) + (x - y)^2 - 1.5 x + 2.5 y + 1",
         _mccormick,
@@ -156,7 +158,7 @@ FUNCTIONS = (
         (0.5 - math.pi / 3, -0.5 - math.pi / 3),
         -math.sqrt(3) / 2 - math.pi / 3,
     ),
-    Landscape(
+    OptimisationFunction(
         "branin",
         "Branin and Hoo: three equal minima in a curved valley",
         _branin,
@@ -164,7 +166,7 @@ FUNCTIONS = (
         [(-math.pi, 12.275), (math.pi, 2.275), (3 * math.pi, 2.475)],
         5 / (4 * math.pi),
     ),
-    Landscape(
+    OptimisationFunction(
         "bukin6",
         "Bukin 6: 100 sqrt|y - 0.01 x^2| + 0.01 |x + 10|, a ridge with a kink along it",
         _bukin6,
@@ -173,7 +175,7 @@ FUNCTIONS = (
         smooth=False,
         clear=_clear_of_the_ridge,
     ),
-    Landscape(
+    OptimisationFunction(
         "cross_in_tray",
         "-0.0001 (|sin x sin y exp|100 - r / pi|| + 1)^0.1",
         _cross_in_tray,
@@ -183,7 +185,7 @@ FUNCTIONS = (
         -2.0626118708227368778,
         clear=_clear_of_the_cross,
     ),
-    Landscape(
+    OptimisationFunction(
         "eggholder",
         "-(y + 47) sin sqrt|x / 2 + y + 47| - x sin sqrt|x - y - 47|: least on the edge",
         _eggholder,
@@ -192,7 +194,7 @@ FUNCTIONS = (
         -959.64066272085080283,
         clear=_clear_of_the_eggs,
     ),
-    Landscape(
+    OptimisationFunction(
         "holder_table",
         "-|sin x cos y exp|1 - r / pi||",
         _holder_table,
@@ -201,7 +203,7 @@ FUNCTIONS = (
         -19.208502567886731832,
         clear=_clear_of_the_table,
     ),
-    Landscape(
+    OptimisationFunction(
         "schaffer2",
         "Schaffer 2: 0.5 + (sin^2(x^2 - y^2) - 0.5) / (1 + 0.001 r^2)^2",
         _schaffer2,
@@ -209,7 +211,7 @@ FUNCTIONS = (
         (0, 0),
         drawn=(-5, 5),
     ),
-    Landscape(
+    OptimisationFunction(
         "schaffer4",
         "Schaffer 4: 0.5 + (cos^2(sin|x^2 - y^2|) - 0.5) / (1 + 0.001 r^2)^2",
         _schaffer4,
@@ -221,4 +223,4 @@ FUNCTIONS = (
     ),
 )
 
-PROBLEMS = tuple(map(in_the_plane, FUNCTIONS))
+PROBLEMS = tuple(map(plane_problem, FUNCTIONS))

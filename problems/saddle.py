@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.descending import argmin, argmin_by_hand
-from problems.problem import Array, Inputs, Problem
+from problems.base import Array, Inputs, Problem
+from problems.base.gradient_descent import argmin, argmin_by_hand
 from vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.landscape import Landscape, in_space
-from problems.problem import Array
+from problems.base import Array
+from problems.base.optimisation_functions import OptimisationFunction, space_problem
 
 _MORE = "More, Garbow and Hillstrom, Testing Unconstrained Optimization Software (1981)"
 
@@ -148,16 +148,16 @@ def _trid_minimisers(d: int) -> Array:
 
 
 FUNCTIONS = (
-    Landscape(
+    OptimisationFunction(
         "rosenbrock",
         "sum 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2: the banana valley",
         _rosenbrock,
         (-5, 10),
         np.ones,
     ),
-    Landscape("ackley", "Ackley: waves on a funnel", _ackley, (-32.768, 32.768), np.zeros, smooth=False),
-    Landscape("rastrigin", "sum x^2 - 10 cos(2 pi x) + 10", _rastrigin, (-5.12, 5.12), np.zeros),
-    Landscape(
+    OptimisationFunction("ackley", "Ackley: waves on a funnel", _ackley, (-32.768, 32.768), np.zeros, smooth=False),
+    OptimisationFunction("rastrigin", "sum x^2 - 10 cos(2 pi x) + 10", _rastrigin, (-5.12, 5.12), np.zeros),
+    OptimisationFunction(
         "styblinski_tang",
         "1/2 sum x^4 - 16 x^2 + 5 x",
         _styblinski_tang,
@@ -165,8 +165,8 @@ FUNCTIONS = (
         lambda d: np.full(d, -2.9035340277711770951),
         lambda d: -39.166165703771415464 * d,
     ),
-    Landscape("levy", "Levy: sin^2 waves on a bowl", _levy, (-10, 10), np.ones),
-    Landscape(
+    OptimisationFunction("levy", "Levy: sin^2 waves on a bowl", _levy, (-10, 10), np.ones),
+    OptimisationFunction(
         "griewank",
         "sum x^2 / 4000 - prod cos(x_i / sqrt i) + 1",
         _griewank,
@@ -176,7 +176,7 @@ FUNCTIONS = (
         drawn=(-50, 50),
         sizes={"small": 4, "medium": 20, "large": 100},
     ),
-    Landscape(
+    OptimisationFunction(
         "schwefel",
         "418.98... n - sum x sin sqrt|x|",
         _schwefel,
@@ -184,11 +184,11 @@ FUNCTIONS = (
         lambda d: np.full(d, 420.96874635998202731),
         drawn=(1, 500),
     ),
-    Landscape("zakharov", "sum x^2 + s^2 + s^4 with s = sum i x_i / 2", _zakharov, (-5, 10), np.zeros),
-    Landscape(
+    OptimisationFunction("zakharov", "sum x^2 + s^2 + s^4 with s = sum i x_i / 2", _zakharov, (-5, 10), np.zeros),
+    OptimisationFunction(
         "dixon_price", "(x_1 - 1)^2 + sum i (2 x_i^2 - x_{i-1})^2", _dixon_price, (-10, 10), _dixon_price_minimisers
     ),
-    Landscape(
+    OptimisationFunction(
         "michalewicz",
         "-sum sin(x_i) sin^20(i x_i^2 / pi): steep ridges",
         _michalewicz,
@@ -199,7 +199,7 @@ FUNCTIONS = (
         tolerance=1000.0,
         sizes={"small": 2, "medium": 5, "large": 10},
     ),
-    Landscape(
+    OptimisationFunction(
         "trid",
         "sum (x_i - 1)^2 - sum x_i x_{i-1}",
         _trid,
@@ -207,7 +207,7 @@ FUNCTIONS = (
         _trid_minimisers,
         lambda d: -d * (d + 4) * (d - 1) / 6,
     ),
-    Landscape(
+    OptimisationFunction(
         "perm",
         "Perm 0, d, 10: sum_i (sum_j (j + 10) (x_j^i - 1/j^i))^2",
         _perm,
@@ -215,7 +215,7 @@ FUNCTIONS = (
         lambda d: 1 / np.arange(1, d + 1),
         sizes={"small": 3, "medium": 5, "large": 8},
     ),
-    Landscape(
+    OptimisationFunction(
         "powell_singular",
         "Powell: sum (a + 10 b)^2 + 5 (c - d)^2 + (b - 2 c)^4 + 10 (a - d)^4, singular at its minimum",
         _powell,
@@ -223,7 +223,7 @@ FUNCTIONS = (
         np.zeros,
         source=f"{_MORE}, problem 22",
     ),
-    Landscape(
+    OptimisationFunction(
         "wood",
         "Wood (Colville's in four variables): two coupled banana valleys, n/4 times",
         _wood,
@@ -231,7 +231,7 @@ FUNCTIONS = (
         np.ones,
         source=f"{_MORE}, problem 14; CUTEr WOODS beyond four variables",
     ),
-    Landscape(
+    OptimisationFunction(
         "hartmann3",
         "Hartmann: four wells in three dimensions",
         _hartmann,
@@ -241,7 +241,7 @@ FUNCTIONS = (
         data=_HARTMANN3,
         sizes={"small": 3},
     ),
-    Landscape(
+    OptimisationFunction(
         "hartmann6",
         "Hartmann: four wells in six dimensions",
         _hartmann,
@@ -258,7 +258,7 @@ FUNCTIONS = (
         data=_HARTMANN6,
         sizes={"small": 6},
     ),
-    Landscape(
+    OptimisationFunction(
         "shekel",
         "Shekel: ten foxholes in four dimensions",
         _shekel,
@@ -270,4 +270,4 @@ FUNCTIONS = (
     ),
 )
 
-PROBLEMS = tuple(map(in_space, FUNCTIONS))
+PROBLEMS = tuple(map(space_problem, FUNCTIONS))

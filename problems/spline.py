@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.elimination import solve
-from problems.problem import Array, Inputs, Problem
+from problems.base import Array, Inputs, Problem
+from problems.base.elimination import solve
 from vocabulary import Operator
 
 

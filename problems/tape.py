@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import VECTOR, Array, Inputs, Problem, Question
+from problems.base import VECTOR, Array, Inputs, Problem, Question
 from vocabulary import Operator
 
 _POLYNOMIAL = "y = x^2 - 2x + 1"

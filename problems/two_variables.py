@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import Array, Inputs, Optimum, Problem
+from problems.base import Array, Inputs, Optimum, Problem
 from vocabulary import Operator
 
 Pair = tuple[Array, Array]

@@ -47,7 +47,7 @@ def root(module: str) -> str:
     return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("path", files("problems/*.py"))
+@pytest.mark.parametrize("path", files("problems/**/*.py"))
 def test_problems_know_numpy_and_their_own_base(path: str) -> None:
     for module, _ in imports(path):
         assert root(module) not in FRAMEWORKS | {"backends", "harness", "pandas"}, module
@@ -106,7 +106,7 @@ def test_the_harness_reaches_backends_and_problems_through_their_doors(path: str
         if root(module) == "backends":
             assert module == "backends", f"{module}: use backends.load()"
         if root(module) == "problems":
-            allowed = {"problems", "problems.closed_forms", "problems.conventions"}
+            allowed = {"problems", "problems.base.closed_forms", "problems.conventions"}
             assert module in allowed, f"{module}: use problems.load()"
         of_the_report = path.startswith("harness/report/")
         if root(module) == "pandas":
@@ -115,8 +115,9 @@ def test_the_harness_reaches_backends_and_problems_through_their_doors(path: str
             assert of_the_report, f"{module}: only the report draws"
 
 
-def test_the_shared_words_import_nothing_but_the_standard_library() -> None:
-    assert {root(module) for module, _ in imports("vocabulary.py")} <= set(sys.stdlib_module_names)
+@pytest.mark.parametrize("path", ["vocabulary.py", "user_files.py"])
+def test_shared_modules_import_nothing_but_the_standard_library(path: str) -> None:
+    assert {root(module) for module, _ in imports(path)} <= set(sys.stdlib_module_names)
 
 
 def test_the_command_line_is_thin() -> None:

@@ -13,10 +13,10 @@ from backends import Objective
 from backends.sparsity import Compression
 from harness import sparsity
 from problems import Inputs, available
-from problems.closed_forms import complete
-from problems.instances import bundle_adjustment
-from problems.instances.text import InstanceError
-from problems.rotations import NEAR, coefficients
+from problems.base.closed_forms import complete
+from problems.base.instances import bundle_adjustment
+from problems.base.instances.text import InstanceError
+from problems.base.rotations import NEAR, coefficients
 from tests.conftest import opened
 from vocabulary import Operator
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from problems.containers import is_container, leaves, mapped, unpacked
+from problems.base.pytree import is_container, leaves, mapped, unpacked
 
 
 class Layer(NamedTuple):

@@ -21,7 +21,7 @@ from backends import PLAIN, Objective
 from harness import check
 from harness.cells import Case, build_case, cast, leaves
 from harness.plan import DEFAULT_BACKENDS, plan
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from tests.conftest import opened
 from vocabulary import DTYPES, Operator, Status, Verdict
 

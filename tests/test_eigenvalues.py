@@ -11,8 +11,8 @@ import pytest
 from backends import Backend
 from harness.eigenvalue_conventions import GRADIENTS, PRINTED, READINGS, convention
 from problems import available
-from problems.closed_forms import complete
-from problems.jacobi import eigh
+from problems.base.closed_forms import complete
+from problems.base.eigendecomposition import eigh
 from tests.test_step import opened
 from vocabulary import Operator
 

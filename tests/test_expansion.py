@@ -12,7 +12,7 @@ from backends import Objective
 from backends.sparsity import Compression
 from harness import sparsity
 from problems import Inputs, available
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from tests.conftest import opened
 from vocabulary import DTYPES, Operator
 

@@ -14,8 +14,8 @@ from backends.sparsity import Compression
 from harness import check, sparsity
 from harness.cells import Case, build_case, leaves
 from problems import Inputs, available, with_data
-from problems.instances import hand as instance
-from problems.instances.text import InstanceError
+from problems.base.instances import hand as instance
+from problems.base.instances.text import InstanceError
 from tests.conftest import opened
 from vocabulary import DTYPES, Operator, Status
 

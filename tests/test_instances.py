@@ -19,8 +19,8 @@ import problems
 from harness.cells import build_case, elsewhere
 from harness.plan import PlanError, plan
 from harness.provenance import code_digest
-from problems.instances import bundle_adjustment, folder, gmm, lstm
-from problems.instances.text import MOST, InstanceError, Text, bounded
+from problems.base.instances import bundle_adjustment, folder, gmm, lstm
+from problems.base.instances.text import MOST, InstanceError, Text, bounded
 from vocabulary import Operator
 
 GMM = """2 3 4

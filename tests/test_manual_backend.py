@@ -9,7 +9,7 @@ import pytest
 
 from backends import Objective, Unsupported
 from problems import available
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from tests.test_step import opened
 from vocabulary import Operator, Optimizer
 

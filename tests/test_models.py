@@ -13,7 +13,7 @@ import problems
 from backends import PLAIN, Objective
 from harness.plan import DEFAULT_BACKENDS
 from problems import Inputs, Problem
-from problems.elimination import cholesky, det, solve
+from problems.base.elimination import cholesky, det, solve
 from tests.conftest import opened
 from vocabulary import Operator
 

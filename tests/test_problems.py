@@ -17,7 +17,7 @@ from backends import PLAIN
 from backends.interface import python_scan
 from backends.plain import Plain
 from problems import Inputs, Problem, available
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from vocabulary import Operator, Optimizer
 
 PROBLEMS = list(available().values())

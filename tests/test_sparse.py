@@ -19,9 +19,8 @@ from harness.cells import build_case
 from harness.layout import LARGEST, refusal
 from harness.plan import plan
 from harness.reference import Reference
-from problems import Inputs, Problem, available
-from problems.closed_forms import complete
-from problems.problem import VECTOR
+from problems import VECTOR, Inputs, Problem, available
+from problems.base.closed_forms import complete
 from tests.conftest import opened
 from tests.test_derived import Poor
 from vocabulary import DTYPES, How, Operator, Status

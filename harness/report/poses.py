@@ -24,7 +24,7 @@ from harness.report.style import Picture
 from harness.report.traces import grid
 from harness.studies import Sheet
 from problems import Problem
-from problems.closed_forms import complete
+from problems.base.closed_forms import complete
 from vocabulary import Operator, Status
 
 Array = NDArray[Any]

@@ -8,7 +8,8 @@ from typing import Any, Union
 
 import numpy as np
 
-from problems.problem import Array, Inputs, Optimum, Problem
+from problems.base.inputs import Array, Inputs
+from problems.base.problem import Optimum, Problem
 
 VLSE = "Surjanovic and Bingham, Virtual Library of Simulation Experiments: test functions"
 
@@ -18,7 +19,7 @@ Box = tuple[Bound, Bound]
 
 
 @dataclass(frozen=True)
-class Landscape:
+class OptimisationFunction:
     """One test function.
 
     Parameters
@@ -84,7 +85,7 @@ class Landscape:
         return found
 
 
-def in_the_plane(shape: Landscape) -> Problem:
+def plane_problem(shape: OptimisationFunction) -> Problem:
     """The sum over n points of a function of two variables; the inputs are the points' x and y, (n,) each."""
 
     def objective(x: Any, y: Any, *, xp: Any) -> Any:
@@ -97,7 +98,7 @@ def in_the_plane(shape: Landscape) -> Problem:
     return _problem(shape, objective, inputs, {"small": 1, "medium": 30, "large": 300})
 
 
-def in_space(shape: Landscape) -> Problem:
+def space_problem(shape: OptimisationFunction) -> Problem:
     """A function of one vector of n coordinates."""
 
     def objective(x: Any, *data: Any, xp: Any) -> Any:
@@ -110,7 +111,7 @@ def in_space(shape: Landscape) -> Problem:
 
 
 def _problem(
-    shape: Landscape, objective: Callable[..., Any], inputs: Callable[..., Inputs], sizes: Mapping[str, int]
+    shape: OptimisationFunction, objective: Callable[..., Any], inputs: Callable[..., Inputs], sizes: Mapping[str, int]
 ) -> Problem:
     return Problem(
         name=shape.name,

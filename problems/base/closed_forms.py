@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.problem import NUMPY, Array, Inputs, Problem, Tools
+from problems.base.inputs import Array, Inputs
+from problems.base.problem import NUMPY, Problem, Tools
 from vocabulary import Operator, Optimizer
 
 Closed = Callable[..., Any]

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from problems.problem import ProblemError
+from problems.base.problem import ProblemError
 
 #: The largest public instance has 70 MB.
 MOST_BYTES = 2**28

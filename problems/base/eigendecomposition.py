@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from problems.problem import Array
+from problems.base.inputs import Array
 
 _MAX_SWEEPS = 40
 

@@ -11,30 +11,27 @@ From the least to the most that can be said::
 
 Of an ``objective``, the parameters without a default are differentiated; each has its value in a variable of its name,
 or all of them theirs in ``INPUTS`` by position. A value is an array of floats or a container of such
-(`problems.containers`). A default that is a NumPy array is passed as data, any other default stays as it is. The
+(`problems.base.pytree`). A default that is a NumPy array is passed as data, any other default stays as it is. The
 result may be a scalar or an array: that decides what can be asked of it, and is found out by evaluating it
 (`Problem.operators` is empty until then).
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import inspect
 import pathlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from problems.containers import is_container, leaves, mapped, unpacked
-from problems.problem import Array, Inputs, Problem, ProblemError
+from problems.base.inputs import Array, Inputs
+from problems.base.problem import Problem, ProblemError
+from problems.base.pytree import is_container, leaves, mapped, unpacked
+from user_files import UserFileError, load_module
 
 _WHAT = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
-#: Modules of users' files are called this and the file's name.
-_PREFIX = "user_problem_"
 _WHY_REAL = "pass the real and the imaginary part as two inputs"
 _WHY_FLOATS = "a derivative needs a real number that can move a little: write 1.0 for 1"
 
@@ -67,7 +64,10 @@ def problems_of_file(path: pathlib.Path) -> tuple[Problem, ...]:
     ProblemError
         If it cannot be executed or says too little; the message says what is missing.
     """
-    module = _executed(path)
+    try:
+        module = load_module(path, "problem")
+    except UserFileError as error:
+        raise ProblemError(str(error)) from error.__cause__
     if any(hasattr(module, name) for name in ("PROBLEM", "PROBLEMS")):
         return problems_in(module)
     objective, native = getattr(module, "objective", None), getattr(module, "OBJECTIVES", {})
@@ -239,53 +239,3 @@ def _floats(name: str, value: Any, where: str) -> Array:
     if not np.isfinite(array).all():
         raise ProblemError(f"got nan or infinity for {name} in {where}, expected finite numbers")
     return array.astype(np.float64)
-
-
-def _executed(path: pathlib.Path) -> ModuleType:
-    if not path.is_file():
-        raise ProblemError(f"got problem file {str(path)!r}, expected an existing .py file")
-    spec = importlib.util.spec_from_file_location(f"{_PREFIX}{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        with _beside(path):
-            spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ProblemError(f"cannot load problem file {path}: {type(error).__name__}: {error}") from error
-    return module
-
-
-@contextlib.contextmanager
-def _beside(path: pathlib.Path) -> Iterator[None]:
-    """What the file imports, now or when it is called, may stand in its folder; installed modules come first.
-
-    Two files from two folders may each have a ``model.py`` of their own: that of the other one is set aside.
-    """
-    folder = path.resolve().parent
-    others = {p.resolve().parent for name, p in _files() if name.startswith(_PREFIX)} - {folder}
-    theirs = {name for name, p in _files() if _place(p) in others and _stands_in(folder, name)}
-    aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in theirs}
-    before = [i for i, entry in enumerate(sys.path) if pathlib.Path(entry) in others]
-    if str(folder) not in sys.path or before:
-        sys.path.insert(min(before, default=len(sys.path)), str(folder))
-    try:
-        yield
-    finally:
-        sys.modules.update(aside)
-
-
-def _files() -> list[tuple[str, pathlib.Path]]:
-    """The top modules that are loaded, with their files."""
-    found = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()) if "." not in name]
-    return [(name, pathlib.Path(file)) for name, file in found if file]
-
-
-def _place(file: pathlib.Path) -> pathlib.Path:
-    """The folder in which a module or package was found."""
-    return file.parent.parent if file.stem == "__init__" else file.parent
-
-
-def _stands_in(folder: pathlib.Path, name: str) -> bool:
-    return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()

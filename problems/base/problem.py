@@ -6,14 +6,13 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vocabulary import Operator, Optimizer
-
-Array = NDArray[Any]
+from problems.base.descent import Descent
+from problems.base.inputs import Array, Inputs
+from vocabulary import Operator
 
 #: What can be asked of a function with a scalar value.
 SCALAR = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
@@ -57,29 +56,6 @@ NUMPY: Tools = _NumpyAlone()
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Where a function is evaluated.
-
-    Parameters
-    ----------
-    differentiated
-        float64 arrays, passed first; the backend differentiates with respect to all of them.
-    data
-        Further arrays (float64 is cast to the cell's dtype, integers stay), passed next.
-    static
-        Python values passed as keywords and never traced: counts, names, switches.
-    """
-
-    differentiated: tuple[Array, ...]
-    data: tuple[Array, ...] = ()
-    static: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def arrays(self) -> tuple[Array, ...]:
-        return self.differentiated + self.data
-
-
-@dataclass(frozen=True)
 class Instances:
     """Public instance files that a user may have of a problem (``--data FOLDER``).
 
@@ -88,7 +64,7 @@ class Instances:
     pattern
         Of file names, as for `fnmatch`: ``"gmm_d*_K*.txt"``.
     read
-        From a file to the inputs it describes; `problems.instances.text.InstanceError` where it is damaged.
+        From a file to the inputs it describes; `problems.base.instances.text.InstanceError` where it is damaged.
     accepts
         Whether a file of such a name is this problem's, where another one's are called the same.
     """
@@ -138,75 +114,6 @@ class Question:
     asked: str
     expected: Any
     conventions: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Descent:
-    """How a problem is minimised.
-
-    Parameters
-    ----------
-    optimizer
-        The update rule, run by the framework's own optimizer. With ``adaptive`` only its
-        learning rate is used, as the first step size.
-    start
-        ``start(seed)`` gives the inputs of one run.
-    starts
-        Seeds of the runs to make.
-    stop_loss, stop_when
-        Stop once the loss is at most ``stop_loss``; `None` never stops. ``stop_when`` says whether the
-        loss tested is that of the point before or after the update.
-    max_iterations
-        Upper bound on the number of updates.
-    adaptive
-        Step-size rule of the classic matrix-inverse study; see `harness.descent`.
-    accumulate
-        The gradient is never cleared: each update uses the sum of all gradients so far.
-    way
-        ``"by_hand"``: the gradient is computed, then applied. ``"minimise"``: the optimizer is given
-        the function and does both (`Backend.minimiser`).
-    follow
-        Name -> function of the differentiated inputs in NumPy whose value is kept with each logged step.
-    """
-
-    optimizer: Optimizer
-    start: Callable[[int], Inputs]
-    starts: tuple[int, ...] = (0,)
-    stop_loss: float | None = None
-    stop_when: Literal["before", "after"] = "before"
-    max_iterations: int = 1000
-    adaptive: Adaptive | None = None
-    accumulate: bool = False
-    way: Literal["by_hand", "minimise"] = "by_hand"
-    follow: Mapping[str, Callable[..., Array]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Adaptive:
-    """Grow the step while the loss falls, shrink it otherwise, restart where it has died.
-
-    Parameters
-    ----------
-    grow, shrink
-        Factors on the step size after a step that lowered the loss, and after one that did not.
-    smallest, max_restarts
-        Below this step size there is a restart, as long as fewer than ``max_restarts`` were made.
-    restart_scale
-        Restart number j does ``Y += Y * randn(*Y.shape) * restart_scale / j``.
-    stream
-        ``stream(seed)`` is the random stream of the restarts, as the start of that seed left it.
-    gradient
-        Whether the step after a restart uses the gradient there or, as the classic code does by
-        mistake, the one from before the restart.
-    """
-
-    stream: Callable[[int], np.random.RandomState]
-    grow: float = 1.2
-    shrink: float = 0.5
-    smallest: float = 1e-10
-    max_restarts: int = 10_000
-    restart_scale: float = 0.1
-    gradient: Literal["fresh", "stale"] = "fresh"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,37 @@
+"""The problem contract, and the numerical methods that several problems share."""
+
+from __future__ import annotations
+
+from problems.base.descent import Adaptive, Descent
+from problems.base.inputs import Array, Inputs
+from problems.base.problem import (
+    NUMPY,
+    SCALAR,
+    VECTOR,
+    Expansion,
+    Instances,
+    Normalise,
+    Optimum,
+    Problem,
+    ProblemError,
+    Question,
+    Tools,
+)
+
+__all__ = [
+    "NUMPY",
+    "SCALAR",
+    "VECTOR",
+    "Adaptive",
+    "Array",
+    "Descent",
+    "Expansion",
+    "Inputs",
+    "Instances",
+    "Normalise",
+    "Optimum",
+    "Problem",
+    "ProblemError",
+    "Question",
+    "Tools",
+]
