@@ -13,7 +13,6 @@ import abc
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import pathlib
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 from backends.interface import Backend, Expanded, Objective, Unsupported
 from backends.plain import PLAIN
 from backends.sparsity import Pattern
+from user_files import load_module
 
 __all__ = [
     "PLAIN",
@@ -157,28 +157,10 @@ def _unfinished(module: ModuleType) -> str:
 
 def _of_file(path: pathlib.Path) -> type[Backend]:
     """The backend of a user's file, which must not pass for one of ours."""
-    found, own = _adapter(_module_from(path)), pathlib.Path(__file__).parent
+    found, own = _adapter(load_module(path, "backend")), pathlib.Path(__file__).parent
     if found.name in _names() and path.resolve().parent != own:
         raise ValueError(f"got a backend named {found.name!r} in {path}, which is one of ours: give it another name")
     return found
-
-
-def _module_from(path: pathlib.Path) -> ModuleType:
-    if not path.is_file():
-        raise ValueError(f"got backend file {str(path)!r}, expected an existing .py file")
-    spec = importlib.util.spec_from_file_location(f"user_backend_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:  # what it imports, now or when it is opened, may stand beside it
-        sys.path.append(folder)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"cannot load backend file {path}: {type(error).__name__}: {error}") from error
-    return module
 
 
 def _offered() -> dict[str, importlib.metadata.EntryPoint]:
