@@ -117,7 +117,7 @@ def contest(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
         ``interface`` and ``by_hand``: a value a round; ``difference``: largest difference of an entry relative to the
         largest entry.
     """
-    given, hand = TASKS[task], backends.by_hand(backend.name)[task]
+    given, hand = TASKS[task], backends.baseline(backend.name)[task]
     inputs = given.inputs(np.random.default_rng(seed))
     args = [backend.to_var(array) for array in inputs.arrays]
     argnums = range(len(inputs.differentiated))
