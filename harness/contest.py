@@ -92,7 +92,7 @@ def _beginning(inputs: Inputs) -> Inputs:
     return replace(inputs, data=(state, text[:128]))
 
 
-#: Name, which the handwritten modules share -> task. A new one needs its line in each of them.
+#: Name, which the modules of `backends.baselines` share -> task. A new one needs its line in each of them.
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
         "scalars": _own("two scalars", _scalars, lambda rng: Inputs((np.array(rng.normal()), np.array(rng.normal())))),

@@ -1,6 +1,6 @@
-"""Derivatives as one writes them by hand in each framework: what our interface is held against.
+"""Hand-written baselines: the same derivatives as a user writes them in each framework, without our interface.
 
-A module for each framework, named like its backend, with ``DERIVATIVES``: task of `harness.contest` -> a callable of
-the task's arguments that returns its derivatives. Imported only when asked for, since each imports its framework at
-once.
+One module per framework, named like its backend. Its ``DERIVATIVES`` maps a task of ``compare.py tax`` to a callable of
+the task's arguments that returns the derivatives. A module imports its framework at once, so it is imported on demand
+only, by `backends.registry.baseline`.
 """

@@ -1,4 +1,4 @@
-"""Gradients by ``jax.jit(jax.grad(f))``."""
+"""Baselines in JAX: ``jax.jit(jax.grad(f))``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp, multigammaln
 
-#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+#: Parent of each bone, -1 for the root: wrist; five fingers and the forearm; the outer bones of the fingers.
 _PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 

@@ -1,4 +1,4 @@
-"""Gradients by our own engine, called directly on plain NumPy code."""
+"""Baselines of our engine: its transforms, called directly on plain NumPy code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import numpy_autodiff as ad
 
-#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+#: Parent of each bone, -1 for the root: wrist; five fingers and the forearm; the outer bones of the fingers.
 _PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
@@ -75,7 +75,7 @@ def _lstm(main: Any, extra: Any, state: Any, text: Any) -> Any:
 
 def _ba(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
     x = np.concatenate([cameras[camera_of], points[point_of], weights[:, None]], 1)
-    # No observation is computed from another's numbers: the slopes of a sum are those of its terms.
+    # Each observation has inputs of its own, so the gradient of the sum holds the gradient of every term.
     rows = [ad.grad(lambda x, e=e: np.sum(_reprojections(x, features)[:, e]))(x) for e in (0, 1)]
     both = np.stack(rows, axis=1)
     return both[:, :, :11].ravel(), both[:, :, 11:14].ravel(), np.concatenate([both[:, :, 14].ravel(), -2 * weights])

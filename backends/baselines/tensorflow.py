@@ -1,4 +1,4 @@
-"""Gradients by ``tf.GradientTape`` inside ``tf.function``."""
+"""Baselines in TensorFlow: ``tf.GradientTape`` inside ``tf.function``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-#: In order of depth: wrist; five fingers and the forearm; the further bones of the fingers.
+#: Parent of each bone, -1 for the root: wrist; five fingers and the forearm; the outer bones of the fingers.
 _PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 

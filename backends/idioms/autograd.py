@@ -1,4 +1,4 @@
-"""How a user of HIPS autograd spells the questions of ``problems/tape.py``: source text, imports nothing."""
+"""Idioms of HIPS autograd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JAX's own functions beyond ``jax.numpy``, which is its namespace."""
+"""Idioms of JAX; its namespace is ``jax.numpy``."""
 
 from __future__ import annotations
 

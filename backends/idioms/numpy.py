@@ -1,4 +1,4 @@
-"""Our engine's spellings: NumPy's functions are its namespace, SciPy's stand in ``special``."""
+"""Idioms of our engine; NumPy's functions are its namespace, and SciPy's are in `numpy_autodiff.special`."""
 
 from __future__ import annotations
 

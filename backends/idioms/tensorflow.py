@@ -1,4 +1,4 @@
-"""TensorFlow's own functions, Keras' activations and losses among them."""
+"""Idioms of TensorFlow, with the activations and losses of Keras."""
 
 from __future__ import annotations
 

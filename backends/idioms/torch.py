@@ -1,4 +1,4 @@
-"""PyTorch's own functions."""
+"""Idioms of PyTorch."""
 
 from __future__ import annotations
 
