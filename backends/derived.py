@@ -1,9 +1,25 @@
-"""Operators built from those a backend has natively.
+"""Operators derived from those that a backend has natively.
 
-Each rule says what it gives, what it needs and how it is built. The rules are applied, in order,
-until nothing new can be had: a backend with nothing but a nestable gradient gets every operator.
-A derived operator goes through the same prepared callables that the backend itself would use, so
-it costs what a user of that backend would pay for it.
+Each `Rule` names the operator it gives, the operators it needs, and the function that builds it. `derivable` applies
+the rules in order until they give nothing new: a backend with nothing but a nestable gradient gets every operator.
+A derived operator calls the prepared callables of the backend itself, so it costs what a user of that backend would
+pay.
+
+For f from x (n entries) to y (m entries), with Jacobian J = dy/dx, the rules are:
+
+==============================  =====================================================  ============================
+operator                        formula                                                calls
+==============================  =====================================================  ============================
+gradient from vjp               J' 1                                                   one vjp
+gradient from jvp               J e_k for every unit vector e_k                        n jvp
+vjp from gradient               grad of x -> sum(f(x) u), u the cotangent              one gradient
+jvp and vjp from jacobian       J t and u' J                                           one Jacobian and one product
+jacobian from vjp               rows e_i' J                                            m vjp
+jacobian from jvp               columns J e_k                                          n jvp
+hvp from gradient               grad of x -> sum(grad f(x) t), t the tangent           one gradient of a gradient
+hvp from hessian                H t                                                    one Hessian and one product
+hessian from hvp                columns H e_k                                          n hvp
+==============================  =====================================================  ============================
 """
 
 from __future__ import annotations
@@ -12,220 +28,223 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from backends.compressed import sparse_jacobian
-from vocabulary import Operator, Optimizer
-
-if TYPE_CHECKING:
-    from backends.interface import Backend, Function, Var
-
-Prepared = Callable[..., Any]
+from backends.objective import Function, Prepared, Unsupported, Var
+from backends.request import BackendLike, Request
+from backends.sparse_jacobian import sparse_jacobian
+from vocabulary import Operator
 
 
 @dataclass(frozen=True)
-class Request:
-    """What `Backend.prepare` was asked for."""
+class Derivation:
+    """A request to be answered by other operators of a backend, and the steps that several rules share."""
 
-    backend: Backend
-    f: Function
-    args: Sequence[Var]
-    argnums: tuple[int, ...]
-    directions: Sequence[Var]
-    optimizer: Optimizer | None
+    backend: BackendLike
+    request: Request
 
     def prepare(self, operator: Operator, directions: Sequence[Var] = ()) -> Prepared:
-        return self.backend.prepare(operator, self.f, self.args, argnums=self.argnums, directions=directions)
+        """Prepare another operator of the same function."""
+        r = self.request
+        return self.backend.prepare(operator, r.f, r.args, argnums=r.argnums, directions=directions)
+
+    def gradient_of(self, f: Function) -> Prepared:
+        """Prepare the gradient of a function that takes the arguments and the directions as its arguments."""
+        r = self.request
+        return self.backend.prepare(Operator.GRADIENT, f, [*r.args, *r.directions], argnums=r.argnums)
 
     def output(self) -> Var:
-        """One value of the function, for its shape and dtype."""
-        return self.backend.prepare(Operator.VALUE, self.f, self.args)(*self.args)
+        """Compute the function once, for the shape and dtype of its output."""
+        return self.backend.prepare(Operator.VALUE, self.request.f, self.request.args)(*self.request.args)
+
+    def scalar_output(self) -> Var:
+        """Compute the function once and reject an output that is not a scalar."""
+        output = self.output()
+        self.request.require_scalar(output.shape)
+        return output
 
     def units(self, like: Var) -> list[Var]:
-        """The basis of the space of arrays shaped like ``like``, in C order."""
+        """Return the unit arrays of the space of arrays shaped like ``like``, in C order."""
         array = self.backend.to_numpy(like)
         basis = np.eye(array.size, dtype=array.dtype).reshape(array.size, *array.shape)
         return [self.backend.to_var(row) for row in basis]
 
     def zeros(self) -> list[Var]:
-        return [self.backend.to_var(np.zeros_like(self.backend.to_numpy(self.args[i]))) for i in self.argnums]
+        """Return zeros shaped like the differentiated inputs."""
+        return [self.backend.to_var(np.zeros_like(self.backend.to_numpy(x))) for x in self.request.inputs]
 
     def input_units(self) -> list[list[list[Var]]]:
-        """For each differentiated input, the list of its unit directions (zero in the other inputs)."""
+        """Return, per differentiated input, the list of its unit directions (zero in the other inputs)."""
         zeros = self.zeros()
         return [
-            [[*zeros[:k], unit, *zeros[k + 1 :]] for unit in self.units(self.args[i])]
-            for k, i in enumerate(self.argnums)
+            [[*zeros[:k], unit, *zeros[k + 1 :]] for unit in self.units(x)] for k, x in enumerate(self.request.inputs)
         ]
 
-    def scalar_output(self) -> Var:
-        """One value of the function; an error unless it is a scalar."""
-        output = self.output()
-        if tuple(output.shape) != ():
-            raise ValueError(
-                f"got a function with an output of shape {tuple(output.shape)}, expected a scalar of shape ():"
-                " sum it, or ask for vjp or jacobian instead"
-            )
-        return output
-
     def stacked(self, parts: Sequence[Var], shape: tuple[int, ...], like: Var, *, axis: int = 0) -> Var:
-        """``parts`` along one axis, in ``shape``, which alone says what to return where there are none."""
+        """Stack ``parts`` along one axis and reshape; where there are none, return zeros with the dtype of ``like``."""
         xp = self.backend.xp
         if not parts:
             return self.backend.to_var(np.zeros(shape, dtype=self.backend.to_numpy(like).dtype))
         return xp.reshape(xp.stack(list(parts), axis=axis), shape)
 
     def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], Sequence[Var]]:
-        return given[: len(self.args)], given[len(self.args) :]
+        """Separate the arguments of a prepared callable into the function's arguments and the directions."""
+        return given[: len(self.request.args)], given[len(self.request.args) :]
 
 
 @dataclass(frozen=True)
 class Rule:
+    """One way to derive an operator.
+
+    Parameters
+    ----------
+    gives, needs
+        The derived operator, and the operators that it is built from.
+    build
+        Returns the prepared callable.
+    nests
+        Whether the rule differentiates the backend's own gradient.
+    """
+
     gives: Operator
     needs: frozenset[Operator]
-    build: Callable[[Request], Prepared]
-    nests: bool = False  # it differentiates the backend's own gradient
+    build: Callable[[Derivation], Prepared]
+    nests: bool = False
 
 
-def _value(r: Request) -> Prepared:
-    from backends.interface import bare
-
-    return bare(r.f)
+def _value(d: Derivation) -> Prepared:
+    return d.request.function
 
 
-def _value_and_gradient(r: Request) -> Prepared:
-    value, gradient = r.prepare(Operator.VALUE), r.prepare(Operator.GRADIENT)
+def _value_and_gradient(d: Derivation) -> Prepared:
+    value, gradient = d.prepare(Operator.VALUE), d.prepare(Operator.GRADIENT)
     return lambda *args: (value(*args), gradient(*args))
 
 
-def _gradient_from_both(r: Request) -> Prepared:
-    both = r.prepare(Operator.VALUE_AND_GRADIENT)
+def _gradient_from_both(d: Derivation) -> Prepared:
+    both = d.prepare(Operator.VALUE_AND_GRADIENT)
     return lambda *args: both(*args)[1]
 
 
-def _gradient_from_jacobian(r: Request) -> Prepared:
-    r.scalar_output()
-    return r.prepare(Operator.JACOBIAN)
+def _gradient_from_jacobian(d: Derivation) -> Prepared:
+    d.scalar_output()
+    return d.prepare(Operator.JACOBIAN)
 
 
-def _gradient_from_vjp(r: Request) -> Prepared:
-    one = r.backend.to_var(np.ones_like(r.backend.to_numpy(r.scalar_output())))
-    vjp = r.prepare(Operator.VJP, [one])
+def _gradient_from_vjp(d: Derivation) -> Prepared:
+    one = d.backend.to_var(np.ones_like(d.backend.to_numpy(d.scalar_output())))
+    vjp = d.prepare(Operator.VJP, [one])
     return lambda *args: vjp(*args, one)
 
 
-def _gradient_from_jvp(r: Request) -> Prepared:
-    r.scalar_output()
-    units, jvp = r.input_units(), r.prepare(Operator.JVP, r.zeros())
+def _gradient_from_jvp(d: Derivation) -> Prepared:
+    d.scalar_output()
+    units, jvp, argnums = d.input_units(), d.prepare(Operator.JVP, d.zeros()), d.request.argnums
 
     def gradient(*args: Var) -> tuple[Var, ...]:
-        inputs = [args[i] for i in r.argnums]
+        inputs = [args[i] for i in argnums]
         return tuple(
-            r.stacked([jvp(*args, *t) for t in block], tuple(x.shape), x)
+            d.stacked([jvp(*args, *t) for t in block], tuple(x.shape), x)
             for block, x in zip(units, inputs, strict=True)
         )
 
     return gradient
 
 
-def _vjp_from_jacobian(r: Request) -> Prepared:
-    jacobian, xp = r.prepare(Operator.JACOBIAN), r.backend.xp
+def _vjp_from_jacobian(d: Derivation) -> Prepared:
+    jacobian, xp = d.prepare(Operator.JACOBIAN), d.backend.xp
 
     def vjp(*given: Var) -> tuple[Var, ...]:
-        args, (cotangent,) = r.split(given)
+        args, (cotangent,) = d.split(given)
         return tuple(_apply_transposed(xp, block, cotangent) for block in jacobian(*args))
 
     return vjp
 
 
-def _vjp_from_gradient(r: Request) -> Prepared:
-    """The gradient of ``<f, cotangent>``."""
-    from backends.interface import bare
-
-    f, xp, n = bare(r.f), r.backend.xp, len(r.args)
+def _vjp_from_gradient(d: Derivation) -> Prepared:
+    """Differentiate sum(f(x) u): its gradient is u' J for the cotangent u."""
+    f, xp, n = d.request.function, d.backend.xp, len(d.request.args)
 
     def projected(*given: Var) -> Var:
         return xp.sum(f(*given[:n]) * given[n])
 
-    return r.backend.prepare(Operator.GRADIENT, projected, [*r.args, *r.directions], argnums=r.argnums)
+    return d.gradient_of(projected)
 
 
-def _jvp_from_jacobian(r: Request) -> Prepared:
-    jacobian, xp = r.prepare(Operator.JACOBIAN), r.backend.xp
+def _jvp_from_jacobian(d: Derivation) -> Prepared:
+    jacobian, xp = d.prepare(Operator.JACOBIAN), d.backend.xp
 
     def jvp(*given: Var) -> Var:
-        args, tangents = r.split(given)
+        args, tangents = d.split(given)
         parts = [_apply(xp, block, t) for block, t in zip(jacobian(*args), tangents, strict=True)]
         return functools.reduce(lambda a, b: a + b, parts)
 
     return jvp
 
 
-def _jacobian_from_vjp(r: Request) -> Prepared:
-    output = r.output()
-    units, shape = r.units(output), tuple(output.shape)
-    vjp = r.prepare(Operator.VJP, units[:1] or [output])
+def _jacobian_from_vjp(d: Derivation) -> Prepared:
+    output = d.output()
+    units, shape = d.units(output), tuple(output.shape)
+    vjp, argnums = d.prepare(Operator.VJP, units[:1] or [output]), d.request.argnums
 
     def jacobian(*args: Var) -> tuple[Var, ...]:
         rows = [vjp(*args, unit) for unit in units]
         return tuple(
-            r.stacked([row[k] for row in rows], shape + tuple(args[i].shape), args[i]) for k, i in enumerate(r.argnums)
+            d.stacked([row[k] for row in rows], shape + tuple(args[i].shape), args[i]) for k, i in enumerate(argnums)
         )
 
     return jacobian
 
 
-def _jacobian_from_jvp(r: Request) -> Prepared:
-    units, shape = r.input_units(), tuple(r.output().shape)
-    jvp = r.prepare(Operator.JVP, r.zeros())
+def _jacobian_from_jvp(d: Derivation) -> Prepared:
+    units, shape = d.input_units(), tuple(d.output().shape)
+    jvp, argnums = d.prepare(Operator.JVP, d.zeros()), d.request.argnums
 
     def jacobian(*args: Var) -> tuple[Var, ...]:
-        inputs = [args[i] for i in r.argnums]
+        inputs = [args[i] for i in argnums]
         return tuple(
-            r.stacked([jvp(*args, *t) for t in block], shape + tuple(x.shape), x, axis=-1)
+            d.stacked([jvp(*args, *t) for t in block], shape + tuple(x.shape), x, axis=-1)
             for block, x in zip(units, inputs, strict=True)
         )
 
     return jacobian
 
 
-def _hvp_from_gradient(r: Request) -> Prepared:
-    """The gradient of ``<grad f, t>``, by nesting the backend's own gradient (reverse over reverse)."""
-    from backends.interface import bare
-
-    r.scalar_output()
-    xp, n = r.backend.xp, len(r.args)
-    gradient = r.backend.grad(bare(r.f), r.argnums)
+def _hvp_from_gradient(d: Derivation) -> Prepared:
+    """Differentiate sum(grad f(x) t): its gradient is H t. Nests the backend's own gradient, reverse over reverse."""
+    d.scalar_output()
+    xp, n = d.backend.xp, len(d.request.args)
+    gradient = d.backend.grad(d.request.function, d.request.argnums)
 
     def slope(*given: Var) -> Var:
         parts = [xp.sum(g * t) for g, t in zip(gradient(*given[:n]), given[n:], strict=True)]
         return functools.reduce(lambda a, b: a + b, parts)
 
-    return r.backend.prepare(Operator.GRADIENT, slope, [*r.args, *r.directions], argnums=r.argnums)
+    return d.gradient_of(slope)
 
 
-def _hvp_from_hessian(r: Request) -> Prepared:
-    hessian, xp = r.prepare(Operator.HESSIAN), r.backend.xp
+def _hvp_from_hessian(d: Derivation) -> Prepared:
+    hessian, xp = d.prepare(Operator.HESSIAN), d.backend.xp
 
     def hvp(*given: Var) -> tuple[Var, ...]:
-        args, tangents = r.split(given)
+        args, tangents = d.split(given)
         rows = ([_apply(xp, block, t) for block, t in zip(row, tangents, strict=True)] for row in hessian(*args))
         return tuple(functools.reduce(lambda a, b: a + b, row) for row in rows)
 
     return hvp
 
 
-def _hessian_from_hvp(r: Request) -> Prepared:
-    units, hvp = r.input_units(), r.prepare(Operator.HVP, r.zeros())
+def _hessian_from_hvp(d: Derivation) -> Prepared:
+    units, hvp, argnums = d.input_units(), d.prepare(Operator.HVP, d.zeros()), d.request.argnums
 
     def hessian(*args: Var) -> tuple[tuple[Var, ...], ...]:
         products = [[hvp(*args, *t) for t in directions] for directions in units]
-        inputs = [args[i] for i in r.argnums]
+        inputs = [args[i] for i in argnums]
         return tuple(
             tuple(
-                r.stacked([p[i] for p in columns], tuple(x.shape) + tuple(y.shape), x, axis=-1)
+                d.stacked([p[i] for p in columns], tuple(x.shape) + tuple(y.shape), x, axis=-1)
                 for columns, y in zip(products, inputs, strict=True)
             )
             for i, x in enumerate(inputs)
@@ -234,14 +253,19 @@ def _hessian_from_hvp(r: Request) -> Prepared:
     return hessian
 
 
-def _step(r: Request) -> Prepared:
-    """One update from a fresh optimizer state."""
-    gradient, backend, optimizer = r.prepare(Operator.GRADIENT), r.backend, r.optimizer
+def _sparse_jacobian(d: Derivation) -> Prepared:
+    return sparse_jacobian(d.backend, d.request)
+
+
+def _step(d: Derivation) -> Prepared:
+    """Make one update from a fresh optimizer state."""
+    gradient, backend = d.prepare(Operator.GRADIENT), d.backend
+    optimizer, argnums = d.request.optimizer, d.request.argnums
     if optimizer is None:
         raise ValueError("got no optimizer for operator 'step', expected optimizer=Optimizer(...)")
 
     def step(*args: Var) -> tuple[Var, ...]:
-        params = [args[i] for i in r.argnums]
+        params = [args[i] for i in argnums]
         return backend.step(optimizer, params, gradient(*args), None)[0]
 
     return step
@@ -280,16 +304,23 @@ _RULES = (
     Rule(_O.HVP, frozenset({_O.HESSIAN}), _hvp_from_hessian),
     Rule(_O.HVP, frozenset({_O.GRADIENT}), _hvp_from_gradient, nests=True),
     Rule(_O.HESSIAN, frozenset({_O.HVP}), _hessian_from_hvp),
-    Rule(_O.SPARSE_JACOBIAN, frozenset({_O.JVP, _O.VJP}), sparse_jacobian),
+    Rule(_O.SPARSE_JACOBIAN, frozenset({_O.JVP, _O.VJP}), _sparse_jacobian),
     Rule(_O.STEP, frozenset({_O.GRADIENT}), _step),
 )
 
 
 @functools.cache
 def derivable(native: frozenset[Operator], nestable: bool = True) -> Mapping[Operator, Rule]:
-    """The rule for each operator that can be had from ``native``, shortest chain first.
+    """Return, for each operator that can be derived, the rule with the shortest chain.
 
-    ``nestable`` says whether the backend's gradient can itself be differentiated (`Backend.nestable`).
+    In each round, the rules whose needs are known add their operators; the first rule in the table wins a round.
+
+    Parameters
+    ----------
+    native
+        The operators to start from; they are not among the keys of the result.
+    nestable
+        Whether the backend's gradient can itself be differentiated (`Backend.nestable`).
     """
     rules: dict[Operator, Rule] = {}
     known = set(native)
@@ -304,27 +335,26 @@ def derivable(native: frozenset[Operator], nestable: bool = True) -> Mapping[Ope
         known |= set(new)
 
 
-def derive(
-    backend: Backend,
-    operator: Operator,
-    f: Function,
-    args: Sequence[Var],
-    argnums: tuple[int, ...],
-    directions: Sequence[Var],
-    optimizer: Optimizer | None,
-) -> Prepared:
-    """Build ``operator`` from what ``backend`` has natively; `Backend.prepare` explains the arguments.
+def derive(backend: BackendLike, request: Request, *, without: frozenset[Operator] = frozenset()) -> Prepared:
+    """Build the operator of a request from those that a backend has natively.
+
+    Parameters
+    ----------
+    backend
+        The opened backend.
+    request
+        What `Backend.prepare` was asked for.
+    without
+        Native operators that may not be used: a backend may have the operator itself and still want it built of others.
 
     Raises
     ------
     Unsupported
-        If no rule leads there.
+        If no chain of rules leads to the operator.
     """
-    from backends.interface import Unsupported
-
-    rule = derivable(backend.native, backend.nestable).get(operator)
+    rule = derivable(backend.native - without, backend.nestable).get(request.operator)
     if rule is None:
         native = ", ".join(sorted(backend.native)) or "nothing"
         why = "" if backend.nestable else ": its gradient cannot be differentiated again"
-        raise Unsupported(f"{backend.name} offers {native}; {operator} cannot be derived from that{why}")
-    return rule.build(Request(backend, f, args, argnums, directions, optimizer))
+        raise Unsupported(f"{backend.name} offers {native}; {request.operator} cannot be derived from that{why}")
+    return rule.build(Derivation(backend, request))

@@ -16,11 +16,10 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Function, NumpyArrays, Var, bare
+from backends.interface import Function, NumpyArrays, Prepared, Request
 from vocabulary import Operator
 
 Array = NDArray[Any]
-Prepared = Callable[..., Any]
 
 _EPS = float(np.finfo(np.float64).eps)
 _FIRST, _SECOND = _EPS ** (1 / 5), _EPS ** (1 / 6)
@@ -38,18 +37,11 @@ class FiniteDifferenceBackend(NumpyArrays):
         """A difference has no mode: both are this. It is good to 3e-13, and a difference of it to 1e-9."""
         return self.grad(f)
 
-    def _native(
-        self,
-        operator: Operator,
-        f: Function,
-        args: Sequence[Var],
-        argnums: tuple[int, ...],
-        directions: Sequence[Var],  # noqa: ARG002 - nothing is traced
-    ) -> Prepared:
-        function, n = bare(f), len(args)
-        if operator is Operator.VALUE:
+    def _native(self, request: Request) -> Prepared:
+        function, argnums, n = request.function, request.argnums, len(request.args)
+        if request.operator is Operator.VALUE:
             return function
-        method = _METHODS[operator]
+        method = _METHODS[request.operator]
         return lambda *given: method(_Point(function, given[:n], argnums), *given[n:])
 
 

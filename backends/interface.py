@@ -1,121 +1,107 @@
-"""The backend contract: what every automatic differentiation system looks like from here.
+"""The backend contract: the interface behind which every automatic differentiation system stands.
 
-A backend turns a function written once against an array namespace ``xp`` into values and
-derivatives. Two doors lead in. A person uses ``to_var``, ``grad`` and ``step``. The harness uses
-``prepare`` and ``block``: ``prepare`` returns a bare callable on the framework's own arrays, so
-that nothing of ours stands between the clock and the framework.
+A backend turns a function, written once against an array namespace ``xp``, into values and derivatives. It has two
+groups of methods. ``to_var``, ``grad`` and ``step`` are for interactive use. ``prepare`` and ``block`` are for the
+harness: ``prepare`` returns a bare callable on the framework's own arrays, so that a timed call runs the framework's
+code and nothing else.
 
-What a prepared callable takes and returns
-------------------------------------------
-``f(*args)`` returns one array. ``argnums`` says which arguments are differentiated; the others are
-data. The callable takes ``(*args, *directions)`` and returns, with one entry per ``argnums``:
+Prepared callables
+------------------
+``f(*args)`` returns one array. ``argnums`` lists the differentiated arguments; the others are data. A prepared
+callable takes ``(*args, *directions)``. It returns, with one entry per ``argnums`` and x_i the i-th of them:
 
-==================  =======================  ==============================================
+==================  =======================  ==============================================================
 operator            directions               result
-==================  =======================  ==============================================
+==================  =======================  ==============================================================
 value               none                     ``f(*args)``
 gradient            none                     tuple of gradients (``f`` must be scalar)
-value_and_gradient  none                     ``(value, tuple of gradients)``
+value_and_gradient  none                     ``(value, tuple of gradients)`` (``f`` must be scalar)
 jvp                 one tangent per argnum   tangent of the output
 vjp                 one cotangent            tuple of cotangents of the inputs
 jacobian            none                     tuple of arrays ``f.shape + x_i.shape``
 sparse_jacobian     none                     tuple of vectors: the entries of each pattern, in CSR order
-hvp                 one tangent per argnum   tuple: the rows of ``H t``, shaped like ``x_i``
-hessian             none                     tuple of tuples of ``x_i.shape + x_j.shape``
-step                none                     tuple: parameters after one optimizer update
-==================  =======================  ==============================================
+hvp                 one tangent per argnum   tuple: the rows of ``H t``, shaped like ``x_i`` (``f`` must be scalar)
+hessian             none                     tuple of tuples of ``x_i.shape + x_j.shape`` (``f`` must be scalar)
+step                none                     tuple: the parameters after one optimizer update
+==================  =======================  ==============================================================
 
-Adding a backend is one file ``backends/<name>_backend.py`` with one final subclass of `Backend`, or of
-`NumpyArrays` where its arrays are NumPy's. It implements the abstract methods and `_native` for the
-operators it lists in ``native``; all other operators are derived in ``backends/derived.py``.
+A derivative has the dtype of the input or output that it belongs to. An input on which the output does not depend has
+the derivative zero. A callable changes none of its arguments and may be called any number of times.
+
+A first adapter
+---------------
+A backend is one file: ``backends/<name>_backend.py``, or a file of your own passed as ``-b ./my_backend.py``. It holds
+one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
+
+    class MyBackend(NumpyArrays):
+        name, native = "my", frozenset({Operator.VALUE, Operator.JVP})
+
+        def _native(self, request):
+            ...  # return a callable for request.operator of request.function
+
+1. Set ``name`` (as in the file's name), ``requires`` (distributions, as pip calls them) and ``native`` (the operators
+   that ``_native`` prepares). All other operators are derived from the native ones by `backends.derived`.
+2. Import the framework in ``open()`` only, and set ``xp`` there: functions of the array API standard 2024.12 on the
+   framework's arrays. Every problem uses these names; a missing one makes those problems unsupported, nothing more.
+3. Implement the abstract methods. Raise `Unsupported` with a reason wherever the system lacks a capability.
+4. Run ``compare.py conformance NAME`` or ``compare.py conformance ./my_backend.py``: it tries every clause of this
+   contract and tells how to repair a broken one.
+
+A backend that needs more than one file is a folder ``backends/<name>_backend/`` whose ``adapter.py`` holds the class.
 """
 
 from __future__ import annotations
 
 import abc
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.derived import derive
+from backends.loops import python_scan, python_while
+from backends.objective import Expanded, Function, Objective, Prepared, Unsupported, Var, bare
 from backends.orders import parted
-from backends.sparsity import Compression, Pattern
+from backends.request import Request
+from backends.sparse_jacobian import one_by_one
+from backends.sparsity.colouring import Compression
 from vocabulary import ORDERS, SECOND_ORDER, How, Operator, Optimizer
 
-Var = Any
-Function = Callable[..., Var]
+__all__ = [
+    "Backend",
+    "Compression",
+    "Expanded",
+    "Function",
+    "NumpyArrays",
+    "Objective",
+    "Prepared",
+    "Request",
+    "Unsupported",
+    "Var",
+    "bare",
+    "python_scan",
+    "python_while",
+]
 
 
-class Unsupported(Exception):  # noqa: N818 - a capability that is absent, not a failure
-    """The backend cannot do this; the message is the reason, shown in the tables."""
+def _require_parameters(cls: type, name: str, taken: tuple[str, ...]) -> None:
+    """Reject a method that cannot be called with the parameters of the contract.
 
-
-@dataclass(frozen=True)
-class Expanded:
-    """A function in two steps, ``f(*args) = rows(*copies(*args), *data)``: `problems.base.Expansion`, bound.
-
-    ``of`` says which differentiated input each array of copies is taken from, ``patterns`` which output uses which.
+    Until version 0.1 these methods took ``operator, f, args, argnums, directions`` one by one. Without this check an
+    adapter of that time would fail at its first call, with Python's count of missing arguments.
     """
-
-    copies: Function
-    rows: Function
-    of: tuple[int, ...]
-    patterns: tuple[Pattern, ...]
-
-
-@dataclass(frozen=True)
-class Objective:
-    """A problem's function bound to one backend's namespace, with its closed forms and patterns.
-
-    Backends call ``function``; only the ``manual`` backend, which has no differentiation of its
-    own, reads ``closed_forms``: NumPy callables with the signature of the prepared callable.
-    ``patterns`` say where the Jacobian may be non-zero, one for each differentiated input (rows are entries of the
-    output, columns those of the input, both in C order); ``sparse_jacobian`` needs them, and uses what is ``expanded``.
-    """
-
-    function: Function
-    closed_forms: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
-    patterns: tuple[Pattern, ...] = ()
-    expanded: Expanded | None = None
-
-    def __call__(self, *args: Var) -> Var:
-        return self.function(*args)
-
-
-def bare(f: Function) -> Function:
-    """The framework-level function inside an `Objective`; any other callable is itself."""
-    return f.function if isinstance(f, Objective) else f
-
-
-def python_scan(xp: Any, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-    """`Backend.scan` as a plain Python loop, for systems without a loop of their own.
-
-    ``xs`` is an array or a tuple of arrays; each ``y`` an array, a tuple of arrays or `None`.
-    """
-    carry, ys = init, []
-    # Taken apart at once: the derivative of x[k] is an array as large as x, in each round.
-    for x in zip(*map(xp.unstack, xs), strict=True) if isinstance(xs, tuple) else xp.unstack(xs):
-        carry, y = f(carry, x)
-        ys.append(y)
-    if not ys or ys[0] is None:
-        return carry, None
-    if isinstance(ys[0], tuple):
-        return carry, tuple(xp.stack(list(parts)) for parts in zip(*ys, strict=True))
-    return carry, xp.stack(ys)
-
-
-def python_while(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-    """`Backend.while_loop` as a plain Python loop, for systems whose values can be looked at."""
-    state = init
-    for _ in range(limit):
-        if not bool(cond(state)):
-            break
-        state = body(state)
-    return state
+    method = inspect.signature(getattr(cls, name))
+    try:
+        method.bind("self", *taken)
+    except TypeError as error:
+        raise TypeError(
+            f"got {cls.__name__}.{name}{method}, expected {name}(self, {', '.join(taken)}):"
+            " operator, f, args, argnums and directions are attributes of the request"
+        ) from error
 
 
 class Backend(abc.ABC):
@@ -156,6 +142,11 @@ class Backend(abc.ABC):
     memory_counter: ClassVar[str] = ""
     #: The array namespace over this backend's variables; set by `open`.
     xp: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, taken in (("_native", ("request",)), ("compressed", ("request", "plan"))):
+            _require_parameters(cls, name, taken)
 
     def __init__(self, variant: str = "") -> None:
         self.variant, self.order = parted(variant, self.variants)
@@ -205,15 +196,14 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def _native(
-        self,
-        operator: Operator,
-        f: Function,
-        args: Sequence[Var],
-        argnums: tuple[int, ...],
-        directions: Sequence[Var],
-    ) -> Callable[..., Any]:
-        """`prepare` for an operator in ``native``; ``bare(f)`` is what to trace."""
+    def _native(self, request: Request) -> Prepared:
+        """Prepare an operator in ``native``: trace or compile ``request.function`` and return the callable.
+
+        Raises
+        ------
+        Unsupported
+            If the framework cannot do this for this function.
+        """
 
     @abc.abstractmethod
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
@@ -289,25 +279,20 @@ class Backend(abc.ABC):
         Unsupported
             If this backend cannot do it, natively or derived.
         """
-        from backends.derived import derive
-
         if self.order and operator in SECOND_ORDER and self.order not in self.orders:
             offered = ", ".join(o for o in ORDERS if o in self.orders) or "none that can be chosen"
             raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}, but: {offered}")
+        request = Request(operator, f, args, tuple(argnums), directions, optimizer)
         if operator in self.native:
-            return self._native(operator, f, args, tuple(argnums), directions)
-        return derive(self, operator, f, args, tuple(argnums), directions, optimizer)
+            return self._native(request)
+        return derive(self, request)
 
-    def compressed(
-        self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression
-    ) -> Callable[..., Any]:
+    def compressed(self, request: Request, plan: Compression) -> Prepared:
         """``sparse_jacobian``: the products of ``plan``, and the entries read from them.
 
         Derived: one product after the other. An adapter whose framework takes them all at once overrides it.
         """
-        from backends.compressed import one_by_one
-
-        return one_by_one(self, f, args, argnums, plan)
+        return one_by_one(self, request, plan)
 
     @final
     def how(self, operator: Operator) -> How:

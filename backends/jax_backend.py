@@ -16,15 +16,18 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Backend, Function, Unsupported, Var, bare
+from backends.idioms.jax import TAPE
+from backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
 from backends.orders import closed, second_derivative
-from backends.sparsity import Compression
+from backends.request import SCALAR_ONLY
+from backends.sparse_jacobian import constants
+from backends.sparsity.colouring import Compression
 from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
-Prepared = Callable[..., Any]
 Argnums = tuple[int, ...]
 
-_SCALAR_ONLY = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.HESSIAN})
+#: Operators whose preparation needs the shape of the output.
+_NEED_OUTPUT = SCALAR_ONLY | {Operator.JACOBIAN, Operator.VJP}
 
 
 @final
@@ -38,74 +41,7 @@ class JaxBackend(Backend):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
-    idioms: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "value": """
-                answer = (lambda x: x**2 - 2 * x + 1)(5.0)
-            """,
-            "gradient": """
-                answer = jax.grad(lambda x: x**2 - 2 * x + 1)(5.0)
-            """,
-            "intermediate_dropped": """
-                def f(x):
-                    z = 2 * x
-                    return x**2 - z + 1
-
-                dx = jax.grad(f)(5.0)
-                answer = None  # a gradient exists only for what was an argument
-            """,
-            "intermediate_retained": """
-                def f(x, nudge):
-                    z = 2 * x + nudge  # the gradient of z is that of an addition to it
-                    return x**2 - z + 1
-
-                answer = jax.grad(f, argnums=1)(5.0, 0.0)
-            """,
-            "seed_ones": """
-                x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-                y, pull_back = jax.vjp(lambda x: x**2 - 2 * x + 1, x)
-                (answer,) = pull_back(jnp.ones_like(y))
-            """,
-            "seed_rows": """
-                x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-                y, pull_back = jax.vjp(lambda x: x**2 - 2 * x + 1, x)
-                (answer,) = pull_back(jnp.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]))
-            """,
-            "no_seed": """
-                x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-                answer = jax.grad(lambda x: x**2 - 2 * x + 1)(x)
-            """,
-            "second_derivative": """
-                first = jax.grad(lambda x: x**3)
-                answer = [first(5.0), jax.grad(first)(5.0)]
-            """,
-            "third_derivative": """
-                answer = jax.grad(jax.grad(jax.grad(lambda x: x**3)))(5.0)
-            """,
-            "accumulates": """
-                first = jax.grad(lambda x: x**3)
-                held = first(5.0)
-                held = jax.grad(first)(5.0)
-                answer = held
-            """,
-            "cleared": """
-                first = jax.grad(lambda x: x**3)
-                held = first(5.0)
-                held = jax.grad(first)(5.0)
-                answer = held
-            """,
-            "recording_kept": """
-                y, pull_back = jax.vjp(lambda x: x**3, 5.0)
-                answer = [pull_back(1.0)[0], pull_back(1.0)[0]]
-            """,
-            "unused_input": """
-                answer = jax.grad(lambda a, b: a**2, argnums=1)(5.0, 2.0)
-            """,
-            "integer_input": """
-                answer = jax.grad(lambda x: x**2)(5)
-            """,
-        }
-    )
+    idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:
         import jax
@@ -199,43 +135,34 @@ class JaxBackend(Backend):
             self._updates[optimizer] = update if self.variant == "eager" else self._jax.jit(update)
         return self._updates[optimizer]
 
-    def _native(
-        self,
-        operator: Operator,
-        f: Function,
-        args: Sequence[Var],
-        argnums: tuple[int, ...],
-        directions: Sequence[Var],
-    ) -> Prepared:
-        jax, function = self._jax, bare(f)
-        out: Any = None
-        if operator in (Operator.JACOBIAN, Operator.VJP, *_SCALAR_ONLY):
-            out = jax.eval_shape(function, *args)
-        if operator in _SCALAR_ONLY and out.shape != ():
-            # jax.hessian would return the second derivatives of every entry.
-            raise ValueError(
-                f"got a function with an output of shape {out.shape}, expected a scalar of shape ():"
-                f" sum it, or ask for vjp or jacobian instead of {operator}"
-            )
-        wide = out is None or out.size <= sum(args[i].size for i in argnums)
+    def _native(self, request: Request) -> Prepared:
+        jax, function, operator, argnums, args = (
+            self._jax,
+            request.function,
+            request.operator,
+            request.argnums,
+            request.args,
+        )
+        out: Any = jax.eval_shape(function, *args) if operator in _NEED_OUTPUT else None
+        if out is not None:  # jax.hessian of a vector would return the second derivatives of every entry
+            request.require_scalar(out.shape)
+        wide = out is None or out.size <= sum(x.size for x in request.inputs)
         if operator in SECOND_ORDER:
             transform = second_derivative(jax, operator, self.order_of(operator), function, argnums, len(args))
         else:
             transform = _TRANSFORMS[operator](jax, function, argnums, len(args), wide)
         if self.variant == "eager":
             return transform
-        needed = directions or _direction_shapes(operator, args, argnums, out)
+        needed = request.directions or request.directions_like(out)
         compiled: Prepared = jax.jit(transform).lower(*args, *needed).compile()
         return compiled
 
-    def compressed(self, f: Function, args: Sequence[Var], argnums: Argnums, plan: Compression) -> Prepared:
+    def compressed(self, request: Request, plan: Compression) -> Prepared:
         """All products in one compiled function with the reading of the entries; at once while they are small."""
-        from backends.compressed import held
-
-        jax, n, k = self._jax, len(args), len(plan.colours)
-        product = _TRANSFORMS[plan.operator](jax, bare(f), argnums, n, True)
-        seeds, index = held(self, f, args, argnums, plan)
-        size = plan.number * jax.eval_shape(bare(f), *args).size
+        jax, args, n, k = self._jax, request.args, len(request.args), len(plan.colours)
+        product = _TRANSFORMS[plan.operator](jax, request.function, request.argnums, n, True)
+        seeds, index = constants(self, request, plan)
+        size = plan.number * jax.eval_shape(request.function, *args).size
         one_by_one = size > _AT_ONCE and self.variant != "eager"  # where a loop would be traced at each call
         many = jax.lax.map if one_by_one else lambda each, over: jax.vmap(each)(over)
 
@@ -297,13 +224,6 @@ def _rule(optax: Any, optimizer: Optimizer, eps: Any) -> Any:
     if optimizer.name == "sgd":
         return optax.sgd(lr)
     return optax.sgd(lr, momentum=optimizer.momentum, nesterov=optimizer.name == "nesterov")
-
-
-def _direction_shapes(operator: Operator, args: Sequence[Var], argnums: Argnums, out: Any) -> Sequence[Any]:
-    """What stands in for directions that were not given."""
-    if operator in (Operator.JVP, Operator.HVP):
-        return [args[i] for i in argnums]
-    return [out] if operator is Operator.VJP else []
 
 
 def _jvp(jax: Any, f: Function, argnums: Argnums, n: int, wide: bool) -> Prepared:  # noqa: ARG001

@@ -6,15 +6,14 @@ of the `Objective`, or follows from one by a product (jvp, vjp and hvp of a give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, final
 
 import numpy as np
 
-from backends.interface import Function, NumpyArrays, Objective, Unsupported, Var
+from backends.interface import Function, NumpyArrays, Objective, Prepared, Request, Unsupported, Var
 from vocabulary import Operator
 
-Prepared = Callable[..., Any]
 Forms = Mapping[Operator, Prepared]
 Argnums = tuple[int, ...]
 
@@ -29,25 +28,19 @@ class ManualBackend(NumpyArrays):
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
         raise Unsupported("manual differentiates nothing, so that no derivative can stand inside an objective")
 
-    def _native(
-        self,
-        operator: Operator,
-        f: Function,
-        args: Sequence[Var],  # noqa: ARG002 - nothing is traced
-        argnums: tuple[int, ...],
-        directions: Sequence[Var],  # noqa: ARG002
-    ) -> Prepared:
+    def _native(self, request: Request) -> Prepared:
+        operator, f = request.operator, request.f
         if operator is Operator.VALUE:
-            return f.function if isinstance(f, Objective) else f
+            return request.function
         forms = dict(f.closed_forms) if isinstance(f, Objective) else {}
         if isinstance(f, Objective):
             forms.setdefault(Operator.VALUE, f.function)
-        if operator not in forms:
-            for rule in _RULES:
-                if rule[0] is operator and rule[1] <= set(forms):
-                    return rule[2](forms, argnums)
-            raise Unsupported(f"no closed form for {operator} is given: add one to the problem's `reference`")
-        return forms[operator]
+        if operator in forms:
+            return forms[operator]
+        for gives, needs, build in _RULES:
+            if gives is operator and needs <= set(forms):
+                return build(forms, request.argnums)
+        raise Unsupported(f"no closed form for {operator} is given: add one to the problem's `reference`")
 
 
 def _both(forms: Forms, argnums: Argnums) -> Prepared:  # noqa: ARG001

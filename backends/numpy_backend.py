@@ -9,55 +9,16 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from backends.interface import Function, NumpyArrays, Unsupported, Var, bare, python_while
+from backends.derived import derive
+from backends.idioms.numpy import TAPE
+from backends.interface import Function, NumpyArrays, Prepared, Request, Unsupported, Var, bare, python_while
 from backends.orders import closed, second_derivative
-from backends.sparsity import Compression
+from backends.sparse_jacobian import constants, one_by_one
+from backends.sparsity.colouring import Compression
 from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
-
-_POLYNOMIAL = """
-x = Variable(5.0)
-z = 2 * x
-{retain}y = x**2 - z + 1
-y.backward()
-answer = z.grad
-"""
-_MATRIX = "x = Variable([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])\ny = x**2 - 2 * x + 1\n"
-_TWO_PASSES = """
-x = Variable(5.0)
-y = x**3
-y.backward(create_graph=True)
-first = x.grad
-{clear}first.backward()
-answer = x.grad{value}
-"""
 
 #: The first with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
-
-_IDIOMS = {
-    "value": "x = Variable(5.0)\ny = x**2 - 2 * x + 1\nanswer = y.value",
-    "gradient": "x = Variable(5.0)\ny = x**2 - 2 * x + 1\ny.backward()\nanswer = x.grad",
-    "intermediate_dropped": _POLYNOMIAL.format(retain=""),
-    "intermediate_retained": _POLYNOMIAL.format(retain="z.retain_grad()\n"),
-    "seed_ones": _MATRIX + "y.backward(np.ones((2, 3)))\nanswer = x.grad",
-    "seed_rows": _MATRIX + "y.backward([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])\nanswer = x.grad",
-    "no_seed": _MATRIX + "y.backward()\nanswer = x.grad",
-    "second_derivative": "first = grad(lambda x: x**3)\nanswer = [first(5.0), grad(first)(5.0)]",
-    "third_derivative": "answer = grad(grad(grad(lambda x: x**3)))(5.0)",
-    "accumulates": _TWO_PASSES.format(clear="", value=".value"),
-    "cleared": _TWO_PASSES.format(clear="x.zero_grad()\n", value=""),
-    "recording_kept": """
-x = Variable(5.0)
-y = x**3
-y.backward(retain_graph=True)
-first = x.grad
-x.zero_grad()
-y.backward()
-answer = [first, x.grad]
-""",
-    "unused_input": "answer = grad(lambda a, b: a**2, argnums=1)(5.0, 2.0)",
-    "integer_input": "x = Variable(5)\ny = x**2\ny.backward()\nanswer = x.grad",
-}
 
 
 @final
@@ -73,7 +34,7 @@ class NumpyBackend(NumpyArrays):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
-    idioms: ClassVar[Mapping[str, str]] = MappingProxyType(_IDIOMS)
+    idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:
         # In the environment of another interpreter there may be any NumPy.
@@ -128,15 +89,13 @@ class NumpyBackend(NumpyArrays):
         names = _HYPER_PARAMETERS[optimizer.name]
         return rule(params, grads, state, **{name: getattr(optimizer, name) for name in names})  # type: ignore[no-any-return]
 
-    def compressed(self, f: Function, args: Sequence[Var], argnums: tuple[int, ...], plan: Compression) -> Any:
+    def compressed(self, request: Request, plan: Compression) -> Prepared:
         """One recording at each call, and the products pushed or pulled through it."""
-        from backends.compressed import held, one_by_one
-
         if self.variant == "compiled":
-            return one_by_one(self, f, args, argnums, plan)
-        seeds, index = held(self, f, args, argnums, plan)
+            return one_by_one(self, request, plan)
+        seeds, index = constants(self, request, plan)
         rows = [[seed[k] for seed in seeds] for k in range(plan.number)]
-        function, transform = bare(f), _PRODUCTS[plan.operator]
+        function, argnums, transform = request.function, request.argnums, _PRODUCTS[plan.operator]
 
         def entries(*given: Var) -> tuple[Var, ...]:
             product = transform(self._engine)(*_chosen(function, given, argnums))[1]
@@ -148,70 +107,47 @@ class NumpyBackend(NumpyArrays):
 
         return entries
 
-    def _native(
-        self,
-        operator: Operator,
-        f: Function,
-        args: Sequence[Var],
-        argnums: tuple[int, ...],
-        directions: Sequence[Var],
-    ) -> Callable[..., Any]:
-        other = self.order_of(operator) not in ("", self.modes.get(operator))
-        if other:
-            order, function = self.order_of(operator), bare(f)
-            nested = second_derivative(_Transforms(self._engine), operator, order, function, argnums, len(args))
-            return _emitted(self, nested, "value", args, argnums, directions) if self.variant == "compiled" else nested
+    def _native(self, request: Request) -> Prepared:
+        operator, function, n = request.operator, request.function, len(request.args)
+        engine, argnums, order = self._engine, request.argnums, self.order_of(request.operator)
+        if order not in ("", self.modes.get(operator)):
+            nested = second_derivative(_Transforms(engine), operator, order, function, argnums, n)
+            return _emitted(self, nested, "value", request) if self.variant == "compiled" else nested
         if self.variant == "compiled":
-            return _compiled(self, operator, f, args, argnums, directions)
-        f, engine, n = bare(f), self._engine, len(args)
-        direct: dict[Operator, Callable[[], Callable[..., Any]]] = {
-            Operator.VALUE: lambda: f,
-            Operator.GRADIENT: lambda: engine.grad(f, argnums),
-            Operator.VALUE_AND_GRADIENT: lambda: engine.value_and_grad(f, argnums),
-            Operator.JACOBIAN: lambda: engine.jacobian(f, argnums),
-            Operator.HESSIAN: lambda: engine.hessian(f, argnums),
+            return _compiled(self, request)
+        direct: dict[Operator, Callable[[], Prepared]] = {
+            Operator.VALUE: lambda: function,
+            Operator.GRADIENT: lambda: engine.grad(function, argnums),
+            Operator.VALUE_AND_GRADIENT: lambda: engine.value_and_grad(function, argnums),
+            Operator.JACOBIAN: lambda: engine.jacobian(function, argnums),
+            Operator.HESSIAN: lambda: engine.hessian(function, argnums),
         }
         if operator in direct:
             return direct[operator]()
-        return _directional(engine, operator, f, argnums, n)
+        return _directional(engine, operator, function, argnums, n)
 
 
 #: From so many sweeps on, a Jacobian or Hessian calls one compiled sweep many times, not one long function once.
 _MOST_SWEEPS = 32
 
 
-def _compiled(
-    backend: NumpyBackend,
-    operator: Operator,
-    f: Function,
-    args: Sequence[Var],
-    argnums: tuple[int, ...],
-    directions: Sequence[Var],
-) -> Callable[..., Any]:
-    from backends.derived import Request, derivable
-
+def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
+    operator = request.operator
     if operator in (Operator.JACOBIAN, Operator.HESSIAN):
-        sweeps = sum(np.size(args[i]) for i in argnums)
+        sweeps = sum(map(np.size, request.inputs))
         if operator is Operator.JACOBIAN:
-            sweeps = min(sweeps, np.size(bare(f)(*args)))
+            sweeps = min(sweeps, np.size(request.function(*request.args)))
         if sweeps > _MOST_SWEEPS:
-            rule = derivable(backend.native - {operator}, backend.nestable)[operator]
-            return rule.build(Request(backend, f, args, argnums, directions, None))
-    return _emitted(backend, bare(f), operator.value, args, argnums, directions)
+            return derive(backend, request, without=frozenset({operator}))
+    return _emitted(backend, request.function, operator.value, request)
 
 
-def _emitted(
-    backend: NumpyBackend,
-    f: Function,
-    operator: str,
-    args: Sequence[Var],
-    argnums: tuple[int, ...],
-    directions: Sequence[Var],
-) -> Callable[..., Any]:
+def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request) -> Prepared:
     from backends.numpy_autodiff import compiler
 
     try:
-        made = compiler.compile(f, *args, *directions, argnums=argnums, operator=operator)
+        example = (*request.args, *request.directions)
+        made = compiler.compile(f, *example, argnums=request.argnums, operator=operator)
         backend.follow(made)
         return made.entry
     except compiler.CompileError as error:

@@ -19,12 +19,10 @@ few inputs not the worst.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from backends.objective import Function, Var
 from vocabulary import ORDERS, Operator
-
-if TYPE_CHECKING:
-    from backends.interface import Function, Var
 
 
 class Transforms(Protocol):

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from backends.interface import Function, python_scan, python_while
+from backends.loops import python_scan, python_while
+from backends.objective import Function
+from backends.registry import load
 
 
 class Plain:
@@ -57,8 +59,6 @@ def _by_way_of(spec: str, function: Function, *arrays: Any) -> Any:
 
 @functools.cache
 def _opened(spec: str) -> Any:
-    from backends import load
-
     backend = load(spec)
     backend.open()
     return backend

@@ -92,7 +92,7 @@ def _beginning(inputs: Inputs) -> Inputs:
     return replace(inputs, data=(state, text[:128]))
 
 
-#: Name, which the handwritten modules share -> task. A new one needs its line in each of them.
+#: Name, which the modules of `backends.baselines` share -> task. A new one needs its line in each of them.
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
         "scalars": _own("two scalars", _scalars, lambda rng: Inputs((np.array(rng.normal()), np.array(rng.normal())))),
@@ -117,7 +117,7 @@ def contest(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
         ``interface`` and ``by_hand``: a value a round; ``difference``: largest difference of an entry relative to the
         largest entry.
     """
-    given, hand = TASKS[task], backends.by_hand(backend.name)[task]
+    given, hand = TASKS[task], backends.baseline(backend.name)[task]
     inputs = given.inputs(np.random.default_rng(seed))
     args = [backend.to_var(array) for array in inputs.arrays]
     argnums = range(len(inputs.differentiated))

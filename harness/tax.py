@@ -66,7 +66,7 @@ class Tax:
 def tax(options: argparse.Namespace) -> int:
     """Print what every backend's interface costs; exit code 1 if it is proved to be too much anywhere."""
     chosen = tuple(dict.fromkeys(options.backend)) or DEFAULT_BACKENDS
-    known = backends.written_by_hand()
+    known = backends.baseline_names()
     for spec in chosen:
         if spec not in known:
             return session.usage(f"got backend {spec!r}, expected one of: {', '.join(known)}")

@@ -53,7 +53,7 @@ def test_problems_know_numpy_and_their_own_base(path: str) -> None:
         assert root(module) not in FRAMEWORKS | {"backends", "harness", "pandas"}, module
 
 
-@pytest.mark.parametrize("path", files("backends/*.py"))
+@pytest.mark.parametrize("path", files("backends/*.py", "backends/sparsity/*.py", "backends/*_backend/adapter.py"))
 def test_backends_import_a_framework_only_when_opened(path: str) -> None:
     for module, top in imports(path):
         assert root(module) not in {"problems", "harness", "pandas"}, module
@@ -61,8 +61,8 @@ def test_backends_import_a_framework_only_when_opened(path: str) -> None:
             assert root(module) not in FRAMEWORKS, f"{module} is imported before open()"
 
 
-@pytest.mark.parametrize("path", files("backends/handwritten/*.py"))
-def test_a_gradient_by_hand_knows_its_framework_and_not_our_interface(path: str) -> None:
+@pytest.mark.parametrize("path", files("backends/baselines/*.py"))
+def test_a_baseline_knows_its_framework_and_not_our_interface(path: str) -> None:
     own = pathlib.Path(path).stem
     found = {module for module, _ in imports(path)}
     assert {root(module) for module in found} & FRAMEWORKS <= {own}
@@ -70,17 +70,10 @@ def test_a_gradient_by_hand_knows_its_framework_and_not_our_interface(path: str)
     assert {module for module in found if root(module) in ROOMS} <= engine
 
 
-@pytest.mark.parametrize("path", files("backends/namespaces/*.py"))
-def test_a_namespace_names_only_its_own_framework(path: str) -> None:
-    # Their adapter imports them when it is opened, so they may import their framework at once.
-    own = pathlib.Path(path).stem.partition("_")[0]
-    found = {root(module) for module, _ in imports(path)}
-    assert found & FRAMEWORKS <= {own, *({"keras"} if own == "tensorflow" else {"array_api_compat"})}
-
-
-@pytest.mark.parametrize("path", files("backends/*_backend.py"))
+@pytest.mark.parametrize("path", files("backends/*_backend.py", "backends/*_backend/**/*.py"))
 def test_an_adapter_names_only_its_own_framework(path: str) -> None:
-    name = pathlib.Path(path).name.removesuffix("_backend.py")
+    # The other files of an adapter's folder are imported when it is opened, so they may import their framework at once.
+    name = pathlib.Path(path).parts[1].removesuffix(".py").removesuffix("_backend")
     own = {
         "torch": {"torch", "array_api_compat"},
         "tensorflow": {"tensorflow", "keras"},

@@ -65,7 +65,7 @@ def test_frameworks_are_asked_live(spec: str) -> None:
 def test_own_functions_are_spelled_in_names_that_exist(spec: str) -> None:
     """A misspelt table entry would read as a defect of the framework."""
     backend = opened(spec)
-    prelude, table = backends.own_spellings(backend.name)
+    prelude, table = backends.function_idioms(backend.name)
     scope = {**backend.idiom_scope(), "xp": backend.xp}
     exec(prelude, scope)
     for name, text in table.items():
@@ -83,10 +83,10 @@ def _rooted(node: ast.Attribute, names: set[str]) -> bool:
     return isinstance(value, ast.Name) and value.id in names
 
 
-def test_spellings_import_no_framework() -> None:
-    for path in (ROOT / "backends" / "spellings").glob("*.py"):
+def test_idioms_import_no_framework() -> None:
+    for path in (ROOT / "backends" / "idioms").glob("*.py"):
         if path.stem != "__init__":
-            importlib.import_module(f"backends.spellings.{path.stem}")
+            importlib.import_module(f"backends.idioms.{path.stem}")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 assert ast.unparse(node).split()[1] in {"__future__", "collections.abc", "types"}
@@ -165,10 +165,10 @@ class Dying(NumpyArrays):
     name: ClassVar[str] = "dying"
     native: ClassVar[frozenset] = frozenset({Operator.GRADIENT})
 
-    def _native(self, operator, f, args, argnums, directions):
-        if float(args[0]) == 1.0:
+    def _native(self, request):
+        if float(request.args[0]) == 1.0:
             os._exit(7)
-        return lambda *args: tuple(np.zeros_like(args[i]) for i in argnums)
+        return lambda *args: tuple(np.zeros_like(args[i]) for i in request.argnums)
 """
 
 

@@ -53,10 +53,10 @@ class Poor(Backend):
     def block(self, out):
         return out
 
-    def _native(self, operator, f, args, argnums, directions):
-        assert operator in self.native
-        self.asked.append(operator)
-        return self.inner._native(operator, f, args, argnums, directions)
+    def _native(self, request):
+        assert request.operator in self.native
+        self.asked.append(request.operator)
+        return self.inner._native(request)
 
 
 NATIVES = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backends import Objective
-from backends.sparsity import Compression
+from backends.sparsity.colouring import Compression
 from harness import sparsity
 from problems import Inputs, available
 from problems.base.closed_forms import complete

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backends import Objective
-from backends.sparsity import Compression
+from backends.sparsity.colouring import Compression
 from harness import check, sparsity
 from harness.cells import Case, build_case, leaves
 from problems import Inputs, available, with_data

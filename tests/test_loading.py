@@ -18,8 +18,10 @@ SHIPPED = {"autograd", "finite_difference", "jax", "manual", "tensorflow", "torc
 
 
 def test_available_lists_every_adapter_under_its_file_name():
-    files = {path.name.removesuffix("_backend.py") for path in (ROOT / "backends").glob("*_backend.py")}
-    assert set(available()) == files >= SHIPPED
+    folder = ROOT / "backends"
+    found = {path.name.removesuffix("_backend.py") for path in folder.glob("*_backend.py")}
+    found |= {path.parent.name.removesuffix("_backend") for path in folder.glob("*_backend/adapter.py")}
+    assert set(available()) == found >= SHIPPED
     assert all(issubclass(cls, Backend) and cls.name == name for name, cls in available().items())
     with pytest.raises(TypeError):
         available()["mine"] = Backend  # type: ignore[index]
@@ -57,7 +59,7 @@ def test_a_broken_adapter_harms_no_other(tmp_path, monkeypatch, text, message):
     """A copy of the folder's listing with one more file in it."""
     (tmp_path / "broken_backend.py").write_text(textwrap.dedent(text))
     (tmp_path / "manual_backend.py").touch()
-    monkeypatch.setattr(backends, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(backends.registry, "__file__", str(tmp_path / "registry.py"))
     monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
     sys.modules.pop("backends.broken_backend", None)
     assert load("manual").name == "manual"
@@ -104,7 +106,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends.interface import Backend, Unsupported, bare, python_scan
+from backends.interface import Backend, Unsupported, python_scan
 from vocabulary import Operator
 
 
@@ -140,14 +142,14 @@ class ComplexStep(Backend):
     def block(self, out):
         return out
 
-    def _native(self, operator, f, args, argnums, directions):
-        function, n = bare(f), len(args)
-        if operator is Operator.VALUE:
+    def _native(self, request):
+        function, n = request.function, len(request.args)
+        if request.operator is Operator.VALUE:
             return function
 
         def jvp(*given):
             inputs = list(given[:n])
-            for i, t in zip(argnums, given[n:], strict=True):
+            for i, t in zip(request.argnums, given[n:], strict=True):
                 inputs[i] = inputs[i] + 1e-30j * t
             return np.asarray(np.imag(function(*inputs)) * 1e30).astype(given[n].dtype)
 
@@ -243,7 +245,18 @@ METHOD = "    def _native(self, *_): ...\n"
         (f"{HEAD}{METHOD}class Other(Mine): ...", r"got 2 backends in .* \(Mine, Other\)"),
         (f"{HEAD}{METHOD}", "got name None of Mine .*, expected name = 'my_backend'"),
         (f"{HEAD}    name = 'my backend/1'\n{METHOD}", "got name 'my backend/1' of Mine"),
-        (f"{HEAD}    name = 'torch'\n{METHOD}", "got a backend named 'torch' in .*, which is one of ours"),
+        (
+            f"{HEAD}    name = 'torch'\n{METHOD}",
+            "got a backend named 'torch' in .*, which is a backend of this project",
+        ),
+        (
+            f"{HEAD}    name = 'mine'\n    def _native(self, operator, f, args, argnums, directions): ...\n",
+            r"mine_backend.py: TypeError: got Mine._native\(self, operator, f, .*\), expected _native\(self, request\)",
+        ),
+        (
+            f"{HEAD}    name = 'mine'\n{METHOD}    def compressed(self, f, args, argnums, plan): ...\n",
+            r"got Mine.compressed\(self, f, .*\), expected compressed\(self, request, plan\): operator, f,",
+        ),
     ],
 )
 def test_a_broken_file_of_a_user_is_one_clear_error(tmp_path, text, words):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import Objective, Pattern
-from backends.sparsity import Compression, colours
+from backends.sparsity.colouring import Compression, colours
 from harness import check, sparsity
 from harness.cells import build_case
 from harness.layout import LARGEST, refusal

@@ -59,7 +59,7 @@ def test_both_sides_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(module.measure, "calibrate", lambda timed: 1)
     monkeypatch.setattr(module.measure, "visit", lambda timed, calls: [1.0])
-    assert set(backends.by_hand(name)) == set(TASKS)
+    assert set(backends.baseline(name)) == set(TASKS)
     for task in TASKS:
         found = contest(backend, task, 2, 0)
         assert found["difference"] <= 1e-12, task  # both in float64, sums of up to 500 000 terms in another order
@@ -67,7 +67,7 @@ def test_both_sides_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_framework_of_the_default_has_its_gradients_by_hand() -> None:
-    assert backends.written_by_hand() == ("jax", "numpy", "tensorflow", "torch")
+    assert backends.baseline_names() == ("jax", "numpy", "tensorflow", "torch")
 
 
 def _launch(noise: float) -> object:

@@ -28,7 +28,7 @@ def spelled(backend: Backend, case: Case) -> Spelled:
     Unsupported
         If a function is neither in the backend's table of spellings nor in its namespace.
     """
-    prelude, table = backends.own_spellings(backend.name)
+    prelude, table = backends.function_idioms(backend.name)
     scope: dict[str, Any] = {**backend.idiom_scope(), "xp": backend.xp}
     exec(prelude, scope)
     names = _Names(backend, table)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.interface import NumpyArrays, Unsupported, bare
+from backends.interface import NumpyArrays, Request, Unsupported
 from vocabulary import Operator
 
 #: Variant -> what is careless about it.
@@ -48,8 +48,9 @@ class Careless(NumpyArrays):
             return np.asarray(array, dtype=dtype)
         return np.array(array, dtype="float64" if self.variant == "widens" else dtype)
 
-    def _native(self, operator: Operator, f: Any, args: Any, argnums: Any, directions: Any) -> Any:
-        function, n, fault = bare(f), len(args), self.variant
+    def _native(self, request: Request) -> Any:
+        operator, function, args, argnums = request.operator, request.function, request.args, request.argnums
+        n, fault = len(args), self.variant
         if operator is Operator.VALUE:
             return function
         if operator is Operator.HVP:

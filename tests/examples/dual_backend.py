@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.interface import Backend, Unsupported, bare, python_scan
+from backends.interface import Backend, Request, Unsupported, python_scan
 from vocabulary import Operator
 
 
@@ -163,9 +163,9 @@ class DualNumbers(Backend):
     def block(self, out: Any) -> Any:
         return out
 
-    def _native(self, operator: Operator, f: Any, args: Any, argnums: Any, directions: Any) -> Any:
-        function, n = bare(f), len(args)
-        if operator is Operator.VALUE:
+    def _native(self, request: Request) -> Any:
+        function, argnums, n = request.function, request.argnums, len(request.args)
+        if request.operator is Operator.VALUE:
             return function
 
         def jvp(*given: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.interface import Backend, Unsupported, bare, python_scan
+from backends.interface import Backend, Request, Unsupported, python_scan
 from vocabulary import Operator
 
 
@@ -170,9 +170,9 @@ class FaultyBackend(Backend):
     def step(self, optimizer: Any, params: Any, grads: Any, state: Any) -> Any:
         raise Unsupported("no optimizer")
 
-    def _native(self, operator: Operator, f: Any, args: Any, argnums: Any, directions: Any) -> Any:
-        if operator == Operator.VALUE:
-            return bare(f)
+    def _native(self, request: Request) -> Any:
+        if request.operator == Operator.VALUE:
+            return request.function
         if self.variant == "mutates":
             return lambda x: (_mutate(x),)
         fault = FAULTS[self.variant]

@@ -1,0 +1,1 @@
+"""HIPS autograd behind the neutral interface: `adapter` holds the backend."""

@@ -1,0 +1,201 @@
+"""HIPS autograd, a peer to compare with: reverse and forward mode by tracing NumPy itself.
+
+The engine that our own and JAX's interface descend from. Nothing is compiled and nothing traced ahead of time;
+each call traces anew.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, final
+
+import numpy as np
+
+from backends.idioms.autograd import TAPE
+from backends.interface import Function, NumpyArrays, Prepared, Request, Unsupported, Var, bare
+from vocabulary import SECOND_ORDER, Operator, Optimizer
+
+Argnums = tuple[int, ...]
+
+
+@final
+class AutogradBackend(NumpyArrays):
+    """HIPS autograd over NumPy."""
+
+    name = "autograd"
+    requires = ("autograd",)
+    nestable = True
+    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
+    orders: ClassVar[frozenset[str]] = frozenset({"rr"})
+    idioms: ClassVar[Mapping[str, str]] = TAPE
+
+    def open(self) -> None:
+        import autograd
+        import autograd.numpy
+
+        super().open()
+        # What does not depend on an input has the derivative zero, which is the contract here.
+        warnings.filterwarnings("ignore", message="Output seems independent of input", module="autograd")
+        from backends.autograd_backend.namespace import namespace
+
+        self._autograd: Any = autograd
+        self.xp = namespace()
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        ag = self._autograd.differential_operators
+        return {"grad": ag.grad, "make_vjp": ag.make_vjp, "np": self._autograd.numpy}
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        gradient: Callable[..., Any] = self._autograd.grad(
+            bare(f), argnums if isinstance(argnums, int) else tuple(argnums)
+        )
+        return gradient
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        ag, function = self._autograd.differential_operators, bare(f)
+        if mode == "reverse":
+            gradient = ag.grad(function)
+            return lambda x: _like(gradient(x), x)
+        pushed = ag.make_jvp(function)
+
+        def forward(x: Var) -> Var:
+            units = np.eye(np.size(x), dtype=x.dtype).reshape(np.size(x), *np.shape(x))
+            slopes = [pushed(x)(unit)[1] for unit in units]
+            return _like(self.xp.reshape(self.xp.stack(slopes), np.shape(x)), x) if slopes else self.xp.zeros_like(x)
+
+        return forward
+
+    def step(  # whole loops are no part of the contract
+        self,
+        optimizer: Optimizer,  # noqa: ARG002
+        params: Sequence[Var],  # noqa: ARG002
+        grads: Sequence[Var],  # noqa: ARG002
+        state: Any,  # noqa: ARG002
+    ) -> tuple[tuple[Var, ...], Any]:
+        raise Unsupported("autograd.misc.optimizers runs whole loops and keeps no state between updates")
+
+    def _native(self, request: Request) -> Prepared:
+        function, operator = request.function, request.operator
+        out = np.asarray(function(*request.args))
+        request.require_scalar(out.shape)
+        directions = request.directions or [np.zeros_like(like) for like in request.directions_like(out)]
+        example = (*request.args, *directions)
+        refusals = []
+        for way in _WAYS[operator]:
+            run = way(self._autograd.differential_operators, function, request.argnums, len(request.args))
+            try:
+                run(*example)
+            except NotImplementedError as error:
+                refusals.append(str(error))
+                continue
+            return run
+        raise Unsupported(f"autograd cannot do {operator} of this function: {refusals[0]}")
+
+
+def _value(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    return f
+
+
+def _bare_or_tuple(argnums: Argnums) -> tuple[Any, Callable[[Any], Any], Callable[[Any, Any], tuple[Var, ...]]]:
+    """What autograd takes as argnum, directions and results: a single input bare, since a tuple is traced too."""
+    if len(argnums) == 1:
+        (i,) = argnums
+        return i, lambda directions: directions[0], lambda result, args: (_like(result, args[i]),)
+    return argnums, tuple, lambda results, args: tuple(map(_like, results, [args[i] for i in argnums]))
+
+
+def _like(found: Var, given: Var) -> Var:
+    """In the dtype of ``given``: the rules of where, max, eigh and others widen float32."""
+    return found if found.dtype == given.dtype else found.astype(given.dtype)
+
+
+def _gradient(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    gradient = ag.grad(f, which)
+    return lambda *args: as_tuple(gradient(*args), args)
+
+
+def _value_and_gradient(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    both = ag.value_and_grad(f, which)
+
+    def value_and_gradient(*args: Var) -> tuple[Var, tuple[Var, ...]]:
+        value, gradient = both(*args)
+        return value, as_tuple(gradient, args)
+
+    return value_and_gradient
+
+
+def _jvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    which, pack, _ = _bare_or_tuple(argnums)
+    at = ag.make_jvp(f, which)
+    return lambda *given: _like(*reversed(at(*given[:n])(pack(given[n:]))))
+
+
+def _transposed_jvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    """By reverse mode twice: most of ``linalg`` has no forward rule.
+
+    ``autograd.make_jvp_reversemode`` does the same from a cotangent of zeros, at which the rule of ``eigh`` leaves
+    out the eigenvectors: their tangent would be zero. The vjp is linear, so that ones do as well.
+    """
+    which, pack, _ = _bare_or_tuple(argnums)
+    at = ag.make_vjp(f, which)
+
+    def jvp(*given: Var) -> Var:
+        pull_back, out = at(*given[:n])
+        return _like(ag.make_vjp(pull_back)(ag.vspace(out).ones())[0](pack(given[n:])), out)
+
+    return jvp
+
+
+def _vjp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    at = ag.make_vjp(f, which)
+    return lambda *given: as_tuple(at(*given[:n])[0](given[n]), given)
+
+
+def _hvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    which, pack, as_tuple = _bare_or_tuple(argnums)
+    at = ag.make_hvp(f, which)
+    return lambda *given: as_tuple(at(*given[:n])[0](pack(given[n:])), given)
+
+
+def _jacobian(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
+    """``autograd.jacobian`` for several inputs at once, empty ones too."""
+    which, _, as_tuple = _bare_or_tuple(argnums)
+    at = ag.make_vjp(f, which)
+
+    def jacobian(*args: Var) -> tuple[Var, ...]:
+        pull_back, out = at(*args)
+        shape = np.shape(out)
+        rows = [as_tuple(pull_back(unit), args) for unit in ag.vspace(out).standard_basis()]
+        columns = zip(*rows, strict=True) if rows else ([] for _ in argnums)
+        return tuple(
+            np.array(column, dtype=args[i].dtype).reshape(shape + args[i].shape)
+            for column, i in zip(columns, argnums, strict=True)
+        )
+
+    return jacobian
+
+
+def _hessian(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
+    rows = [_jacobian(ag, ag.grad(f, i), argnums, n) for i in argnums]
+    return lambda *args: tuple(row(*args) for row in rows)
+
+
+#: Best first; the first that autograd has rules for is taken.
+_WAYS: Mapping[Operator, tuple[Callable[[Any, Function, Argnums, int], Prepared], ...]] = MappingProxyType(
+    {
+        Operator.VALUE: (_value,),
+        Operator.GRADIENT: (_gradient,),
+        Operator.VALUE_AND_GRADIENT: (_value_and_gradient,),
+        Operator.JVP: (_jvp, _transposed_jvp),
+        Operator.VJP: (_vjp,),
+        Operator.JACOBIAN: (_jacobian,),
+        Operator.HVP: (_hvp,),
+        Operator.HESSIAN: (_hessian,),
+    }
+)

@@ -1,0 +1,118 @@
+"""The request to prepare an operator, and the members of a backend that derived operators are built from.
+
+`Backend.prepare` makes one `Request` from its arguments. An adapter receives it in ``_native``; the rules of
+`backends.derived` receive it together with a `BackendLike`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from numpy.typing import NDArray
+
+from backends.objective import Function, Prepared, Var, bare
+from backends.sparsity.colouring import Compression
+from vocabulary import Operator, Optimizer
+
+#: Operators that are defined for functions with a scalar output alone.
+SCALAR_ONLY = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.HESSIAN})
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """An operator to prepare: of which function, for which arguments.
+
+    Parameters
+    ----------
+    operator
+        The operator.
+    f
+        The function, often an `Objective`. An adapter traces ``function``, which is the callable inside.
+    args
+        Example arguments, arrays of the backend. Only their shapes and dtypes may enter the prepared callable,
+        never their values: the callable is later judged and timed at another point.
+    argnums
+        Positions of the differentiated arguments. The other arguments are data.
+    directions
+        Example tangents for ``jvp`` and ``hvp`` (one per ``argnums``, shaped like that argument), one example cotangent
+        for ``vjp`` (shaped like the output). Empty for other operators, and where the caller gave none.
+    optimizer
+        The update rule of ``step``; `None` for other operators.
+    """
+
+    operator: Operator
+    f: Function
+    args: Sequence[Var]
+    argnums: tuple[int, ...] = (0,)
+    directions: Sequence[Var] = ()
+    optimizer: Optimizer | None = None
+
+    @property
+    def function(self) -> Function:
+        """The callable to trace: ``f`` itself, or the function inside an `Objective`."""
+        return bare(self.f)
+
+    @property
+    def inputs(self) -> tuple[Var, ...]:
+        """The differentiated arguments, in the order of ``argnums``."""
+        return tuple(self.args[i] for i in self.argnums)
+
+    def directions_like(self, output: Any) -> tuple[Any, ...]:
+        """Return arrays with the shapes and dtypes of the directions, for a function whose output is like ``output``.
+
+        These are the differentiated arguments for ``jvp`` and ``hvp``, the output for ``vjp``, and nothing otherwise.
+        """
+        if self.operator in (Operator.JVP, Operator.HVP):
+            return self.inputs
+        return (output,) if self.operator is Operator.VJP else ()
+
+    def require_scalar(self, shape: Sequence[int]) -> None:
+        """Reject an output of this shape if the operator is defined for scalar functions alone.
+
+        Raises
+        ------
+        ValueError
+            If it is, and ``shape`` is not ``()``.
+        """
+        if self.operator in SCALAR_ONLY and tuple(shape) != ():
+            raise ValueError(
+                f"got a function with an output of shape {tuple(shape)}, expected a scalar of shape ():"
+                f" sum it, or ask for vjp or jacobian instead of {self.operator}"
+            )
+
+
+class BackendLike(Protocol):
+    """The members of `backends.interface.Backend` that derived operators use.
+
+    A protocol, so that `backends.derived` does not import the interface, which imports it.
+    """
+
+    name: ClassVar[str]
+    native: ClassVar[frozenset[Operator]]
+    nestable: ClassVar[bool]
+    xp: Any
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var: ...
+
+    def to_numpy(self, var: Var) -> NDArray[Any]: ...
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]: ...
+
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]: ...
+
+    def prepare(
+        self,
+        operator: Operator,
+        f: Function,
+        args: Sequence[Var],
+        *,
+        argnums: Sequence[int] = (0,),
+        directions: Sequence[Var] = (),
+        optimizer: Optimizer | None = None,
+    ) -> Prepared: ...
+
+    def compressed(self, request: Request, plan: Compression) -> Prepared: ...

@@ -1,0 +1,1 @@
+"""TensorFlow behind the neutral interface: `adapter` holds the backend."""

@@ -1,0 +1,313 @@
+"""TensorFlow: `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`, traced by `tf.function`.
+
+Each operator is written once, in `backends.tensorflow_backend.operators`, as plain eager code.
+The variants differ in who runs it: ``eager`` hands that function out as it is; the default traces it
+into a graph for the shapes and dtypes it is prepared for, and ``xla`` compiles that graph. What comes
+back from a trace is the concrete function, whose call costs 100 us where that of a ``tf.function`` with
+an input signature costs 180 us (float64, two 3x3 inputs, TensorFlow 2.21): it has no dispatch on types.
+AutoGraph is off, so an ``if`` on a traced value raises instead of being rewritten.
+
+Normalised, and to be said wherever results are shown: an input on which the output does not depend has a
+gradient of zeros (TensorFlow's default is ``None``), and sparse gradients (``IndexedSlices``) are made dense.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.idioms.tensorflow import TAPE
+from backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
+from backends.orders import second_derivative
+from backends.sparse_jacobian import constants, one_by_one
+from backends.sparsity.colouring import Compression
+from backends.tensorflow_backend.operators import OPERATORS, SECOND_WAYS, Differentiated
+from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+
+
+@final
+class TensorFlowBackend(Backend):
+    """TensorFlow 2 with Keras 3 optimizers."""
+
+    name = "tensorflow"
+    requires = ("tensorflow", "keras")
+    variants = MappingProxyType(
+        {
+            "": "GradientTape and ForwardAccumulator inside tf.function",
+            "eager": "the plain tape, operation by operation",
+            "xla": "inside tf.function(jit_compile=True)",
+        }
+    )
+    native = frozenset(OPERATORS)
+    modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({Operator.HVP: "fr", Operator.HESSIAN: "rr"})
+    orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    idioms: ClassVar[Mapping[str, str]] = TAPE
+    memory_counter = "tf.get_memory_info"
+
+    def open(self) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        from backends.tensorflow_backend import namespace
+
+        _set_threads(tf)
+        if self.device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        elif not tf.config.list_physical_devices("GPU"):
+            raise Unsupported("tensorflow finds no GPU that it can use")
+        tf.get_logger().setLevel("ERROR")
+        # float32 means float32: no 10-bit mantissas in matrix products.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        self._tf, self.xp = tf, namespace
+        self._asynchronous = bool(tf.config.list_physical_devices("GPU"))
+        self._updates: dict[Any, Any] = {}
+        self._depth = 0
+        self._fell_back = False
+
+    def traces(self) -> int:
+        """Microseconds spent building graphs: the only count of TensorFlow's that is of the whole process."""
+        from tensorflow.python.eager.polymorphic_function import tracing_compilation
+
+        return int(tracing_compilation._graph_building_time_counter.get_cell().value())
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        return {"tf": self._tf, "np": np}
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        config = self._tf.config.experimental
+        try:
+            config.reset_memory_stats("CPU:0")
+            before = config.get_memory_info("CPU:0")["current"]
+            call()
+            return int(config.get_memory_info("CPU:0")["peak"]) - int(before)
+        except ValueError:  # An allocator without statistics.
+            return None
+
+    def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
+        if self._tf.is_tensor(array):
+            array = array.numpy()
+        # A tensor may share the memory of the array it is made of: it gets one of its own.
+        return self._tf.constant(np.array(array, dtype=dtype))
+
+    def to_numpy(self, var: Var) -> NDArray[Any]:
+        return np.array(var.numpy())
+
+    def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+        tf, chosen = self._tf, (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+        def gradient(*args: Var) -> Any:
+            # Fresh tensors: the tape would also see uses of the callers' own ones inside ``f``.
+            fresh = [tf.identity(a) for a in args]
+            _refuse_integers(fresh, chosen)
+            p = Differentiated(tf, self._inside(bare(f)), chosen, len(fresh), vectorized=False)
+            gradients = OPERATORS[Operator.GRADIENT](p)(*fresh)
+            return gradients[0] if isinstance(argnums, int) else gradients
+
+        return gradient
+
+    def step(
+        self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
+    ) -> tuple[tuple[Var, ...], Any]:
+        """One update by ``tf.keras.optimizers``; ``state`` is the optimizer's variables, as tensors.
+
+        Momentum is Keras': ``v = momentum v - lr g``, which is `vocabulary.Optimizer` for a constant rate only.
+        """
+        from backends.tensorflow_backend.optimizers import build_update
+
+        specs = self._specs(params)
+        key = (replace(optimizer, learning_rate=0.0), *((tuple(s.shape), s.dtype) for s in specs))
+        if key not in self._updates:
+            self._updates[key] = build_update(
+                optimizer, specs, traced=self.variant != "eager", compiled=self.variant == "xla"
+            )
+        update, initial = self._updates[key]
+        rate = self._tf.constant(
+            optimizer.learning_rate, "float64" if any(s.dtype == self._tf.float64 for s in specs) else "float32"
+        )
+        new, slots = update(rate, list(params), list(grads), initial if state is None else state)
+        return tuple(new), slots
+
+    def _specs(self, given: Sequence[Var]) -> list[Any]:
+        return [self._tf.TensorSpec(a.shape, a.dtype) for a in given]
+
+    def _native(self, request: Request) -> Prepared:
+        operator, args, argnums = request.operator, request.args, request.argnums
+        if operator != Operator.VALUE:
+            _refuse_integers(args, argnums)
+        self._fell_back = False
+        # Eager vectorization traces anew at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
+        function = request.function if operator is Operator.VALUE else self._inside(request.function)
+        p = Differentiated(self._tf, function, argnums, len(args), vectorized=self.variant != "eager")
+        given = [*args, *request.directions]
+        if self.order and operator in SECOND_ORDER:
+            return self._in_order(operator, p, given)
+        if self.variant == "eager":
+            return OPERATORS[operator](p)
+        try:
+            return self._traced(OPERATORS[operator](p), given)
+        except Exception as first:
+            if operator not in SECOND_WAYS:
+                raise
+            try:
+                run = self._traced(SECOND_WAYS[operator](p), given)
+            except Unsupported:
+                raise  # it could be traced: what XLA says of it is the reason
+            except Exception:
+                # The objective itself is at fault: its first complaint is the one to read.
+                raise first from None
+            self._fell_back = True
+            return run
+
+    def mode(self, operator: Operator) -> str:
+        """All second ways to a second derivative are reverse over reverse."""
+        return ORDERS["rr"] if self._fell_back and operator in SECOND_ORDER else super().mode(operator)
+
+    def _in_order(self, operator: Operator, p: Differentiated, given: Sequence[Var]) -> Prepared:
+        """A second derivative in the order of modes that was asked for, and in no other."""
+        from backends.tensorflow_backend.transforms import Transforms
+
+        ways = [
+            second_derivative(Transforms(vectorized=fast), operator, self.order, p.function, p.argnums, p.n_args)
+            for fast in (True, False)
+        ]
+        if self.variant == "eager":
+            return ways[-1]
+        try:
+            return self._first_traced(ways, given)
+        except Unsupported:
+            raise
+        except Exception as error:
+            # Where the objective itself is at fault, that is what is raised here.
+            self._traced(OPERATORS[Operator.GRADIENT](p), given[: p.n_args])
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise Unsupported(
+                f"TensorFlow cannot trace {ORDERS[self.order]} of this{_LIMITS.get(self.order, '')}: try"
+                f" tensorflow:eager:{self.order} ({type(error).__name__}: {reason})"
+            ) from error
+
+    def compressed(self, request: Request, plan: Compression) -> Prepared:
+        """All products in one graph: by ``tf.vectorized_map``, or where it knows no rule, side by side."""
+        from backends.tensorflow_backend.products import entries
+
+        args, argnums = request.args, request.argnums
+        _refuse_integers(args, argnums)
+        if self.variant == "eager":
+            return one_by_one(self, request, plan)
+        fixed = [part for parts in constants(self, request, plan) for part in parts]
+        p = Differentiated(self._tf, self._inside(request.function), argnums, len(args), vectorized=True)
+        product = OPERATORS[plan.operator](p)
+        other = SECOND_WAYS.get(plan.operator, OPERATORS[plan.operator])(p)
+        ways = [entries(plan, product, p.n_args, at_once) for at_once in (True, False)]
+        run = self._first_traced([*ways, entries(plan, other, p.n_args, False)], [*args, *fixed])
+        return lambda *given: run(*given, *fixed)
+
+    def _first_traced(self, ways: Sequence[Function], given: Sequence[Var]) -> Prepared:
+        """The first of several ways that can be traced; the complaint about the last if none can."""
+        *others, last = ways
+        for way in others:
+            with contextlib.suppress(Exception):
+                return self._traced(way, given)
+        return self._traced(last, given)
+
+    def _traced(self, function: Function, given: Sequence[Var]) -> Prepared:
+        traced = self._tf.function(function, autograph=False, jit_compile=self.variant == "xla" or None)
+        concrete = traced.get_concrete_function(*self._specs(given))
+        if self.variant == "xla":
+            self._compile(concrete, given)
+        return concrete  # type: ignore[no-any-return]
+
+    def _compile(self, concrete: Callable[..., Any], given: Sequence[Var]) -> None:
+        """XLA compiles at the first call and there is no other way to ask for it."""
+        errors = self._tf.errors
+        try:
+            concrete(*given)
+        # Internal is what it calls a while loop's second gradient (2.21).
+        except (errors.InvalidArgumentError, errors.UnimplementedError, errors.InternalError) as error:
+            raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}: use tensorflow") from error
+
+    def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+        from backends.tensorflow_backend.scan import scan
+
+        return scan(f, init, xs)
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+        """`tf.while_loop`, which XLA differentiates because it knows the limit; op by op, a Python loop."""
+        return self._tf.while_loop(cond, lambda state: [body(state)], [init], maximum_iterations=limit)[0]
+
+    def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        if mode == "reverse":
+            return self.grad(f)
+        from backends.tensorflow_backend.forward_mode import forward_derivative
+
+        return forward_derivative(self._inside(bare(f)), lambda: self._depth == 0)
+
+    def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
+        if mode == "forward":
+            return super().value_and_derivative(f, mode)
+
+        def both(x: Var) -> tuple[Var, Var]:
+            p = Differentiated(self._tf, self._inside(bare(f)), (0,), 1, vectorized=False)
+            value, (gradient,) = OPERATORS[Operator.VALUE_AND_GRADIENT](p)(self._tf.identity(x))
+            return value, gradient
+
+        return both
+
+    def _inside(self, f: Function) -> Function:
+        """``f``, during whose run `derivative` knows that something differentiates it."""
+
+        def function(*args: Var) -> Var:
+            self._depth += 1
+            try:
+                return f(*args)
+            finally:
+                self._depth -= 1
+
+        return function
+
+    def block(self, out: Any) -> Any:
+        """TensorFlow's CPU kernels are done when the call returns; accelerators are waited for."""
+        if self._asynchronous:
+            self._tf.test.experimental.sync_devices()
+        return out
+
+
+#: Order of modes -> what TensorFlow 2.21 fails at in a graph, in words that its own messages lack.
+_LIMITS = {
+    "fr": ", nor forward mode of the gradient of any tf.while_loop",
+    "rf": ", nor the gradient of forward mode of any tf.while_loop",
+    "ff": ", nor of any tf.while_loop or comparison",
+}
+
+
+def _reason(message: str) -> str:
+    """XLA's complaint without the names and numbers that differ from one compilation to the next."""
+    missing = re.findall(r"No registered '(\w+)' OpKernel", message)
+    if missing:
+        return f"it has no kernel for {', '.join(dict.fromkeys(missing))}"
+    if "Cannot find body function" in message:
+        return "it cannot differentiate this tf.while_loop twice, by way of which this is taken"
+    return re.sub(r"__inference_\w+(\[[^\]]*\])?|\{\{node [^}]*\}\}", "", message.splitlines()[0]).strip()
+
+
+def _refuse_integers(args: Sequence[Var], argnums: tuple[int, ...]) -> None:
+    """A tape logs a warning for integers and gives no gradient."""
+    for i in argnums:
+        if not (args[i].dtype.is_floating or args[i].dtype.is_complex):
+            raise TypeError(f"got dtype {args[i].dtype.name} for differentiated argument {i}, expected a floating one")
+
+
+def _set_threads(tf: Any) -> None:
+    """Thread counts from the environment, which TensorFlow's own builds do not all read."""
+    for variable, knob in (("TF_NUM_INTRAOP_THREADS", "intra_op"), ("TF_NUM_INTEROP_THREADS", "inter_op")):
+        wanted = int(os.environ.get(variable, "0"))
+        if wanted and getattr(tf.config.threading, f"get_{knob}_parallelism_threads")() != wanted:
+            getattr(tf.config.threading, f"set_{knob}_parallelism_threads")(wanted)

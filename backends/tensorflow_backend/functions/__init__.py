@@ -1,0 +1,1 @@
+"""Functions of the array API standard that TensorFlow lacks or defines differently, one file per family."""

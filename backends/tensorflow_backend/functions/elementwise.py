@@ -1,0 +1,279 @@
+"""Elementwise functions: TensorFlow's own, and those it lacks or takes fewer operands for.
+
+Two-operand functions are wrapped because TensorFlow infers the dtype from the first operand: ``tf.maximum(0.0, x)``
+raises in a graph for a float64 ``x``. The wrapper runs while tracing, not while computing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from backends.tensorflow_backend.functions.dtypes import Tensor, is_integral, match
+
+__all__ = [
+    "abs",
+    "acos",
+    "acosh",
+    "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "ceil",
+    "clip",
+    "conj",
+    "copysign",
+    "cos",
+    "cosh",
+    "divide",
+    "equal",
+    "exp",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "greater",
+    "greater_equal",
+    "hypot",
+    "imag",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "less",
+    "less_equal",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "nextafter",
+    "not_equal",
+    "positive",
+    "pow",
+    "real",
+    "reciprocal",
+    "remainder",
+    "round",
+    "sign",
+    "signbit",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "subtract",
+    "tan",
+    "tanh",
+    "trunc",
+    "where",
+]
+
+acos, acosh, asin, asinh, atan, atanh = (
+    tf.math.acos,
+    tf.math.acosh,
+    tf.math.asin,
+    tf.math.asinh,
+    tf.math.atan,
+    tf.math.atanh,
+)
+cos, cosh, sin, sinh, tan, tanh = tf.math.cos, tf.math.cosh, tf.math.sin, tf.math.sinh, tf.math.tan, tf.math.tanh
+exp, expm1, log, log1p, sqrt, square = (
+    tf.math.exp,
+    tf.math.expm1,
+    tf.math.log,
+    tf.math.log1p,
+    tf.math.sqrt,
+    tf.math.square,
+)
+conj, imag, real, negative, reciprocal = (
+    tf.math.conj,
+    tf.math.imag,
+    tf.math.real,
+    tf.math.negative,
+    tf.math.reciprocal,
+)
+logical_and, logical_not, logical_or, logical_xor = (
+    tf.math.logical_and,
+    tf.math.logical_not,
+    tf.math.logical_or,
+    tf.math.logical_xor,
+)
+
+
+def _binary(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
+    """``op`` with a Python scalar allowed on either side."""
+
+    def binary(x1: Any, x2: Any, /) -> Tensor:
+        return op(*match(x1, x2))
+
+    return binary
+
+
+add, subtract, multiply, divide = (
+    _binary(op) for op in (tf.math.add, tf.math.subtract, tf.math.multiply, tf.math.divide)
+)
+floor_divide, remainder, pow = (_binary(op) for op in (tf.math.floordiv, tf.math.floormod, tf.math.pow))
+maximum, minimum, atan2, nextafter = (
+    _binary(op) for op in (tf.math.maximum, tf.math.minimum, tf.math.atan2, tf.math.nextafter)
+)
+equal, not_equal = (_binary(op) for op in (tf.math.equal, tf.math.not_equal))
+less, less_equal, greater, greater_equal = (
+    _binary(op) for op in (tf.math.less, tf.math.less_equal, tf.math.greater, tf.math.greater_equal)
+)
+
+
+def _bitwise(bits: Callable[..., Any], logical: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
+    """``bits`` on integers, ``logical`` on booleans, which TensorFlow keeps apart."""
+
+    def bitwise(x1: Any, x2: Any, /) -> Tensor:
+        x1, x2 = match(x1, x2)
+        return (logical if x1.dtype == tf.bool else bits)(x1, x2)
+
+    return bitwise
+
+
+bitwise_and = _bitwise(tf.bitwise.bitwise_and, tf.math.logical_and)
+bitwise_or = _bitwise(tf.bitwise.bitwise_or, tf.math.logical_or)
+bitwise_xor = _bitwise(tf.bitwise.bitwise_xor, tf.math.logical_xor)
+bitwise_left_shift = _binary(tf.bitwise.left_shift)
+bitwise_right_shift = _binary(tf.bitwise.right_shift)
+
+
+def bitwise_invert(x: Tensor, /) -> Tensor:
+    """Every bit flipped; ``not`` for booleans."""
+    return tf.math.logical_not(x) if x.dtype == tf.bool else tf.bitwise.invert(x)
+
+
+def _rounding(op: Callable[..., Any]) -> Callable[[Any], Tensor]:
+    """``op`` on floats, nothing on integers."""
+
+    def rounding(x: Tensor, /) -> Tensor:
+        return tf.identity(x) if is_integral(x) else op(x)
+
+    return rounding
+
+
+ceil, floor, round = _rounding(tf.math.ceil), _rounding(tf.math.floor), _rounding(tf.math.round)
+# Truncation keeps the sign of a zero, as C's does: ceil(-0.5) is -0.0.
+trunc = _rounding(lambda x: tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x)))
+
+
+def _test(op: Callable[..., Any], of_integers: bool) -> Callable[[Any], Tensor]:
+    """A test that has one answer for all integers."""
+
+    def test(x: Tensor, /) -> Tensor:
+        if is_integral(x):
+            return tf.fill(tf.shape(x), of_integers)
+        if x.dtype.is_complex:
+            parts = op(tf.math.real(x)), op(tf.math.imag(x))
+            return tf.math.logical_and(*parts) if of_integers else tf.math.logical_or(*parts)
+        return op(x)
+
+    return test
+
+
+isfinite = _test(tf.math.is_finite, True)
+isinf = _test(tf.math.is_inf, False)
+isnan = _test(tf.math.is_nan, False)
+
+
+def positive(x: Tensor, /) -> Tensor:
+    """``+x``, which TensorFlow's tensors do not spell."""
+    return tf.identity(x)
+
+
+def abs(x: Tensor, /) -> Tensor:
+    """Absolute value; unsigned integers, which ``tf.abs`` refuses, are their own."""
+    return tf.identity(x) if x.dtype.is_unsigned else tf.math.abs(x)
+
+
+def sign(x: Tensor, /) -> Tensor:
+    """-1, 0 or 1; ``x / |x|`` for complex numbers, nan for nan."""
+    return tf.cast(x != 0, x.dtype) if x.dtype.is_unsigned else tf.math.sign(x)
+
+
+def log2(x: Tensor, /) -> Tensor:
+    """Logarithm to base 2."""
+    return tf.math.log(x) / math.log(2.0)
+
+
+def log10(x: Tensor, /) -> Tensor:
+    """Logarithm to base 10."""
+    return tf.math.log(x) / math.log(10.0)
+
+
+def signbit(x: Tensor, /) -> Tensor:
+    """Whether the sign bit is set: true for -0.0."""
+    if is_integral(x):
+        return tf.fill(tf.shape(x), False) if x.dtype.is_unsigned else x < 0
+    return tf.bitcast(x, tf.int64 if x.dtype == tf.float64 else tf.int32) < 0
+
+
+def copysign(x1: Any, x2: Any, /) -> Tensor:
+    """``x1`` with the sign of ``x2``; the derivative is +-1, at ``x1 = 0`` too."""
+    x1, x2 = match(x1, x2)
+    return tf.where(tf.math.equal(signbit(x1), signbit(x2)), x1, -x1)
+
+
+def hypot(x1: Any, x2: Any, /) -> Tensor:
+    """``sqrt(x1^2 + x2^2)`` without overflow.
+
+    With ``m`` a constant near the larger operand, ``m sqrt((x1/m)^2 + (x2/m)^2)`` is the same function
+    for every ``m``, so ``m`` takes no part in derivatives of any order. The derivative at (0, 0),
+    where there is none, is nan, as TensorFlow has it for ``tf.norm``.
+    """
+    x1, x2 = match(x1, x2)
+    largest = tf.stop_gradient(tf.math.maximum(tf.math.abs(x1), tf.math.abs(x2)))
+    usable = tf.math.is_finite(largest) & (largest > 0)
+    m = tf.where(usable, largest, tf.ones_like(largest))
+    infinite = tf.math.is_inf(x1) | tf.math.is_inf(x2)
+    return tf.where(infinite, tf.cast(math.inf, x1.dtype), m * tf.math.sqrt((x1 / m) ** 2 + (x2 / m) ** 2))
+
+
+def logaddexp(x1: Any, x2: Any, /) -> Tensor:
+    """``log(e^x1 + e^x2)`` without overflow.
+
+    The larger operand plus ``softplus`` of the gap, which is smooth, so both derivatives are right at
+    equal operands (one half each) where those of ``maximum`` are not. Where the gap is not a number or
+    infinite the larger operand is the result, and 0 takes the gap's place to keep nan out of derivatives.
+    """
+    x1, x2 = match(x1, x2)
+    gap = x2 - x1
+    finite = tf.math.is_finite(gap)
+    d = tf.where(finite, gap, tf.zeros_like(gap))
+    result = tf.where(d <= 0, x1 + tf.math.softplus(d), x2 + tf.math.softplus(-d))
+    return tf.where(finite, result, tf.math.maximum(x1, x2))
+
+
+def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
+    """``x`` between two bounds, either of which may be absent.
+
+    At a bound the derivative with respect to ``x`` is 1, as in ``tf.clip_by_value``.
+    """
+    if max is not None:
+        x = minimum(x, max)
+    if min is not None:
+        x = maximum(x, min)
+    return tf.convert_to_tensor(x)
+
+
+def where(condition: Tensor, x1: Any, x2: Any, /) -> Tensor:
+    """``x1`` where the condition holds, else ``x2``."""
+    return tf.where(condition, *match(x1, x2))

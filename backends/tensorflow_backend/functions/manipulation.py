@@ -1,0 +1,277 @@
+"""Making, reshaping, joining and indexing arrays."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, Literal, Union
+
+import numpy as np
+import tensorflow as tf
+
+from backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor
+
+__all__ = [
+    "arange",
+    "asarray",
+    "broadcast_arrays",
+    "broadcast_to",
+    "concat",
+    "empty",
+    "empty_like",
+    "expand_dims",
+    "eye",
+    "flip",
+    "from_dlpack",
+    "full",
+    "full_like",
+    "linspace",
+    "meshgrid",
+    "moveaxis",
+    "ones",
+    "ones_like",
+    "permute_dims",
+    "repeat",
+    "reshape",
+    "roll",
+    "squeeze",
+    "stack",
+    "take",
+    "take_along_axis",
+    "tile",
+    "tril",
+    "triu",
+    "unstack",
+    "zeros",
+    "zeros_like",
+]
+
+Shape = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
+stack = tf.stack
+broadcast_to = tf.broadcast_to
+
+
+def asarray(obj: Any, /, *, dtype: DType | None = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor of numbers, nested lists (of tensors too), a NumPy array (copied) or a tensor."""
+    if device is not None:
+        with tf.device(device):
+            return asarray(obj, dtype=dtype, copy=copy)
+    if not _has_tensors(obj):
+        obj = tf.constant(np.array(obj))
+    elif not tf.is_tensor(obj):
+        obj = tf.stack([asarray(part) for part in obj])
+    return obj if dtype is None else tf.cast(obj, dtype)
+
+
+def _has_tensors(obj: Any) -> bool:
+    return any(map(_has_tensors, obj)) if isinstance(obj, (list, tuple)) else builtins.bool(tf.is_tensor(obj))
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor from another library's array; ``copy=False`` shares its memory, else it is copied."""
+    with tf.device(device):
+        out = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+        return out if copy is False else tf.constant(np.array(out))
+
+
+def _constant(array: np.ndarray[Any, Any], dtype: DType | None) -> Tensor:
+    return tf.constant(array, dtype if dtype is not None else array.dtype)
+
+
+def arange(
+    start: float, /, stop: float | None = None, step: float = 1, *, dtype: DType | None = None, device: Any = None
+) -> Tensor:
+    """``start, start + step, ...`` below ``stop``; one argument counts from 0."""
+    del device
+    return _constant(np.arange(start, stop, step) if stop is not None else np.arange(0, start, step), dtype)
+
+
+def linspace(
+    start: complex,
+    stop: complex,
+    /,
+    num: int,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    endpoint: bool = True,
+) -> Tensor:
+    """``num`` evenly spaced numbers: NumPy's, rounded to ``dtype``."""
+    del device
+    return _constant(np.linspace(start, stop, num, endpoint=endpoint), dtype)
+
+
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType | None = None, device: Any = None
+) -> Tensor:
+    """Ones on diagonal ``k``, zeros elsewhere."""
+    del device
+    return _constant(np.eye(n_rows, n_cols, k), dtype)
+
+
+def full(shape: Shape, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """An array of one value."""
+    del device
+    value = tensor(fill_value) if dtype is None else tf.cast(fill_value, dtype)
+    return tf.fill((shape,) if isinstance(shape, int) else shape, value)
+
+
+def zeros(shape: Shape, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """Zeros, float64 unless said."""
+    return full(shape, 0.0, dtype=dtype or tf.float64, device=device)
+
+
+def ones(shape: Shape, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """Ones, float64 unless said."""
+    return full(shape, 1.0, dtype=dtype or tf.float64, device=device)
+
+
+def full_like(x: Tensor, /, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """An array of one value, shaped like ``x``."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
+
+
+def zeros_like(x: Tensor, /, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """Zeros shaped like ``x``."""
+    del device
+    return tf.zeros_like(x, dtype)
+
+
+def ones_like(x: Tensor, /, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """Ones shaped like ``x``."""
+    del device
+    return tf.ones_like(x, dtype)
+
+
+# TensorFlow has no uninitialised arrays.
+empty, empty_like = zeros, zeros_like
+
+
+def meshgrid(*arrays: Tensor, indexing: Literal["xy", "ij"] = "xy") -> tuple[Tensor, ...]:
+    """Coordinate arrays of a grid."""
+    return tuple(tf.meshgrid(*arrays, indexing=indexing))
+
+
+def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
+    rows, columns = x.shape[-2], x.shape[-1]
+    mask = np.tri(rows, columns, k if lower else k - 1, dtype=np.bool_)
+    return tf.where(mask if lower else ~mask, x, tf.zeros_like(x))
+
+
+def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
+    """Zero above diagonal ``k``."""
+    return _triangle(x, k, lower=True)
+
+
+def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
+    """Zero below diagonal ``k``."""
+    return _triangle(x, k, lower=False)
+
+
+def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
+    """All arrays in their common shape."""
+    shape = np.broadcast_shapes(*(tuple(a.shape) for a in arrays))
+    return tuple(tf.broadcast_to(a, shape) for a in arrays)
+
+
+def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
+    """Arrays joined along an axis, or flattened and joined."""
+    if axis is None:
+        return tf.concat([tf.reshape(a, (-1,)) for a in arrays], axis=0)
+    return tf.concat(arrays, axis=axis)
+
+
+def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
+    """A new axis of length 1."""
+    return tf.expand_dims(x, axis)
+
+
+def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
+    """Without axes of length 1."""
+    # tf.squeeze reads an empty list as "all of them".
+    return tf.identity(x) if axis == () else tf.squeeze(x, axis)
+
+
+def _normalized(axis: int | tuple[int, ...] | None, rank: int) -> list[int]:
+    axes = range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return [a % rank for a in axes]
+
+
+def flip(x: Tensor, /, *, axis: int | tuple[int, ...] | None = None) -> Tensor:
+    """Reversed along the axes."""
+    return tf.reverse(x, tf.constant(_normalized(axis, x.shape.rank), tf.int32))
+
+
+def moveaxis(x: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Tensor:
+    """Axes moved to other places, the others in their order."""
+    rank = x.shape.rank
+    places = dict(zip(_normalized(destination, rank), _normalized(source, rank), strict=True))
+    rest = iter(a for a in range(rank) if a not in places.values())
+    return tf.transpose(x, [places[a] if a in places else next(rest) for a in range(rank)])
+
+
+def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
+    """Axes in another order."""
+    return tf.transpose(x, _normalized(tuple(axes), x.shape.rank))
+
+
+def reshape(x: Tensor, /, shape: Shape, *, copy: bool | None = None) -> Tensor:
+    """The same numbers in C order in another shape; tensors are immutable, so ``copy`` changes nothing."""
+    del copy
+    return tf.reshape(x, (shape,) if isinstance(shape, int) else shape)
+
+
+def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
+    """Every entry several times."""
+    return tf.repeat(x, repeats, axis=axis)
+
+
+def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Tensor:
+    """Rolled along axes, or as one flat row."""
+    if axis is None:
+        return tf.reshape(tf.roll(tf.reshape(x, (-1,)), shift, 0), tf.shape(x))
+    if isinstance(axis, tuple) and isinstance(shift, int):
+        shift = (shift,) * len(axis)
+    return tf.roll(x, shift, axis)
+
+
+def tile(x: Tensor, repetitions: tuple[int, ...], /) -> Tensor:
+    """Copies side by side; missing axes of either are 1."""
+    rank = max(len(repetitions), x.shape.rank)
+    padded = tf.reshape(x, (1,) * (rank - x.shape.rank) + tuple(x.shape))
+    return tf.tile(padded, tf.constant((1,) * (rank - len(repetitions)) + tuple(repetitions), tf.int32))
+
+
+def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices along an axis."""
+    return tuple(tf.unstack(x, axis=axis))
+
+
+def _from_start(indices: Any, length: int) -> Tensor:
+    """Negative indices count from the end, which ``tf.gather`` does not know."""
+    indices = tf.convert_to_tensor(indices)
+    return indices if indices.dtype.is_unsigned else tf.where(indices < 0, indices + length, indices)
+
+
+def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
+    """Entries along an axis; repeated indices add up in the derivative.
+
+    Raises
+    ------
+    ValueError
+        Without ``axis`` for an array that is not 1-D.
+    """
+    if axis is None:
+        if x.shape.rank != 1:
+            raise ValueError(f"got axis=None for an array of {x.shape.rank} dimensions: pass axis")
+        axis = 0
+    return tf.gather(x, _from_start(indices, x.shape[axis]), axis=axis)
+
+
+def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
+    """For each place of ``indices``, the entry of that number along an axis; other axes broadcast."""
+    x, indices = moveaxis(x, axis, -1), moveaxis(_from_start(indices, x.shape[axis]), axis, -1)
+    lead = np.broadcast_shapes(tuple(x.shape)[:-1], tuple(indices.shape)[:-1])
+    x = tf.broadcast_to(x, (*lead, x.shape[-1]))
+    indices = tf.broadcast_to(indices, (*lead, indices.shape[-1]))
+    return moveaxis(tf.gather(x, indices, axis=-1, batch_dims=len(lead)), -1, axis)

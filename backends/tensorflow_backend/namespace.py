@@ -1,0 +1,36 @@
+"""The array namespace (Python array API standard, 2024.12) over TensorFlow's tensors.
+
+Importing this module imports TensorFlow, so only the adapter's ``open()`` does. TensorFlow's own
+function stands here under the standard's name where it conforms; the families in
+``tensorflow_*.py`` beside this file hold what it lacks.
+
+What works on a tensor without this namespace, natively
+-------------------------------------------------------
+- ``+ - * / // % ** @`` and comparisons, with a Python scalar on either side; ``abs(x)``, ``-x``;
+- ``~ & | ^`` of booleans and integers;
+- ``x[i]``, slices with negative steps, ``...`` and ``None``; a boolean mask (its shape is then dynamic);
+- ``x.shape`` (unpacks, compares and indexes like a tuple of ints), ``x.ndim``, ``x.dtype``, ``len(x)``.
+
+What does not, and the function that does: ``A @ v`` with a vector (`matmul`), ``x[indices]`` (`take`),
+``x.T``, ``x.mT`` (`matrix_transpose`, `permute_dims`), ``x.size`` (``math.prod(x.shape)``),
+``+x`` (`positive`), shifts (`bitwise_left_shift`), assignment to an entry (`where`, `concat`).
+
+TensorFlow promotes no dtypes: mixing two of them raises; use `astype`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from backends.tensorflow_backend.functions import fft, linalg
+from backends.tensorflow_backend.functions.dtypes import *  # noqa: F403 - each family lists its public names
+from backends.tensorflow_backend.functions.elementwise import *  # noqa: F403
+from backends.tensorflow_backend.functions.linalg import matmul, matrix_transpose, tensordot, vecdot
+from backends.tensorflow_backend.functions.manipulation import *  # noqa: F403
+from backends.tensorflow_backend.functions.reductions import *  # noqa: F403
+
+__array_api_version__ = "2024.12"
+
+e, inf, nan, newaxis, pi = math.e, math.inf, math.nan, None, math.pi
+
+__all__ = ["e", "fft", "inf", "linalg", "matmul", "matrix_transpose", "nan", "newaxis", "pi", "tensordot", "vecdot"]

@@ -1,0 +1,93 @@
+"""TensorFlow's tapes and accumulators as the transforms that `backends.orders` nests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import tensorflow as tf
+
+from backends.tensorflow_backend.operators import Differentiated
+
+Var = Any
+Function = Callable[..., Any]
+
+
+@final
+class Transforms:
+    """As `backends.orders.Transforms` describes them.
+
+    A tape or an accumulator knows a tensor by its identity, so that each level works on tensors of its own.
+    """
+
+    def __init__(self, *, vectorized: bool) -> None:
+        self._vectorized = vectorized
+
+    def grad(self, f: Function, argnums: tuple[int, ...]) -> Function:
+        def gradient(*args: Var) -> tuple[Var, ...]:
+            p, fresh = self._of(f, argnums, args)
+            xs = [fresh[i] for i in argnums]
+            with p.tape() as tape:
+                tape.watch(xs)
+                y = p.scalar(fresh)
+            return p.reverse(tape, y, xs)
+
+        return gradient
+
+    def jvp(self, f: Function, primals: Sequence[Var], tangents: Sequence[Var]) -> tuple[Any, Any]:
+        p, xs = self._of(f, tuple(range(len(primals))), primals)
+        with tf.autodiff.ForwardAccumulator(xs, list(tangents)) as forward:
+            y = f(*xs)
+        return y, tf.nest.map_structure(lambda part: p.tangent(forward, part), y)
+
+    def vjp(self, f: Function, *primals: Var) -> tuple[Any, Function]:
+        p, xs = self._of(f, tuple(range(len(primals))), primals)
+        with p.tape(persistent=True) as tape:
+            tape.watch(xs)
+            y = f(*xs)
+        return y, lambda cotangent: p.reverse(tape, y, xs, cotangent)
+
+    def jacfwd(self, f: Function, argnums: tuple[int, ...]) -> Function:
+        def jacobian(*args: Var) -> Any:
+            def chosen(*xs: Var) -> Any:
+                return f(*(xs[argnums.index(i)] if i in argnums else a for i, a in enumerate(args)))
+
+            xs = [args[i] for i in argnums]
+            sizes = [x.shape.num_elements() for x in xs]
+            if not sum(sizes):
+                return tf.nest.map_structure(lambda y: _blocks(tf.zeros((0, *y.shape), y.dtype), xs), chosen(*xs))
+
+            def along(direction: Var) -> Any:
+                parts = zip(tf.split(direction, sizes), xs, strict=True)
+                return self.jvp(chosen, xs, [tf.reshape(part, x.shape) for part, x in parts])[1]
+
+            units = tf.eye(sum(sizes), dtype=xs[0].dtype)
+            # In one trace however many there are: unrolled, a Hessian of 39 inputs takes 512 s to prepare, so 7.
+            if self._vectorized:
+                slopes = tf.vectorized_map(along, units, fallback_to_while_loop=False)
+            else:
+                slopes = tf.nest.map_structure(lambda *rows: tf.stack(rows), *map(along, tf.unstack(units)))
+            return tf.nest.map_structure(lambda rows: _blocks(rows, xs), slopes)
+
+        return jacobian
+
+    def jacrev(self, f: Function, argnums: tuple[int, ...]) -> Function:
+        def jacobian(*args: Var) -> Any:
+            p, fresh = self._of(f, argnums, args)
+            xs = [fresh[i] for i in argnums]
+            with p.tape(persistent=True) as tape:
+                tape.watch(xs)
+                y = f(*fresh)
+            return tuple(p.jacobian(tape, part, xs) for part in y) if isinstance(y, tuple) else p.jacobian(tape, y, xs)
+
+        return jacobian
+
+    def _of(self, f: Function, argnums: tuple[int, ...], args: Sequence[Var]) -> tuple[Differentiated, list[Var]]:
+        return Differentiated(tf, f, argnums, len(args), self._vectorized), [tf.identity(a) for a in args]
+
+
+def _blocks(slopes: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
+    """Blocks ``y.shape + x.shape`` from the slopes of y along every entry of the inputs, one after the other."""
+    sizes, last = [x.shape.num_elements() for x in xs], [*range(1, slopes.shape.rank), 0]
+    parts = zip(tf.split(tf.transpose(slopes, last), sizes, axis=-1), xs, strict=True)
+    return tuple(tf.reshape(part, tuple(slopes.shape)[1:] + tuple(x.shape)) for part, x in parts)

@@ -1,0 +1,170 @@
+"""Operators as one compiled graph: the ``torch.func`` transforms, which dynamo traces, through inductor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, cast
+
+from backends.objective import Prepared, Unsupported, Var
+from backends.orders import closed, second_derivative
+from backends.sparsity.colouring import Compression
+from backends.torch_backend.eager import Task
+from backends.torch_backend.forward_mode import never_wider
+from vocabulary import SECOND_ORDER, Operator
+
+#: Dynamo fails on most such functions, with an assertion inside torch, and thereafter on any forward mode.
+NO_FORWARD_WITHIN_FORWARD = "torch.compile cannot nest forward mode within forward mode (torch 2.13): use torch"
+
+
+def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str) -> Prepared:
+    """One graph for the shapes of ``example``, arguments and directions, compiled now.
+
+    ``order`` is that of the modes of a second derivative.
+
+    Raises
+    ------
+    Unsupported
+        With what dynamo or inductor cannot do.
+    """
+    if operator in SECOND_ORDER:
+        if order == "ff":
+            raise Unsupported(NO_FORWARD_WITHIN_FORWARD)
+        transform = second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
+    else:
+        transform = _TRANSFORMS[operator](task)
+    return _compiled(task.torch, never_wider(task.torch, transform, task.out.dtype), example)
+
+
+def _compiled(torch: Any, function: Prepared, example: Sequence[Var]) -> Prepared:
+    run: Prepared = torch.compile(_alone(function), backend=_inductor, fullgraph=True, dynamic=False)
+    with warnings.catch_warnings():
+        # Importing inductor makes torch 2.13 warn about its own use of torch.jit.
+        warnings.simplefilter("ignore")
+        try:
+            run(*example)
+        except Exception as error:
+            raise Unsupported(f"torch.compile(fullgraph=True): {_reason(error)}: use torch") from error
+    return run
+
+
+def _reason(error: Exception) -> str:
+    """What kind of failure it is and, where dynamo explains it, why; the rest of many lines is of no use in a table."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    why = [line.removeprefix("Explanation: ")[:200] for line in lines if line.startswith("Explanation: ")]
+    return ": ".join([type(error).__name__, *lines[:1], *why[:1]])
+
+
+def _inductor(graph: Any, example: Sequence[Any]) -> Prepared:
+    """Torch's own compiler, but zeros have memory.
+
+    A tangent that is zero is a tensor without memory, which the code that inductor makes for it reads all the same:
+    a segmentation fault in forward mode now and then (torch 2.13; pytorch/pytorch issues 190856 and 197067).
+    """
+    import torch
+    from torch._inductor.compile_fx import compile_fx
+    from torch._inductor.decomposition import select_decomp_table
+
+    table: dict[Any, Callable[..., Any]] = {
+        **select_decomp_table(),
+        torch.ops.aten._efficientzerotensor.default: torch.zeros,
+    }
+    compile_graph: Callable[..., Prepared] = cast("Any", compile_fx)
+    return compile_graph(graph, example, decompositions=table)
+
+
+def all_at_once(
+    plan: Compression, task: Task, args: Sequence[Var], seeds: Sequence[Var], index: Sequence[Var], *, whole: bool
+) -> Prepared:
+    """The entries that ``plan`` finds, by one product with all ``seeds``; as one graph if ``whole``.
+
+    Raises
+    ------
+    Unsupported
+        Where some operation has no rule for a batch, or no forward one.
+    """
+    product, n, k = _TRANSFORMS[plan.operator](task), task.n, len(seeds)
+
+    def entries(*given: Var) -> tuple[Var, ...]:
+        found = task.torch.func.vmap(lambda *seed: product(*given[:n], *seed))(*given[n : n + k])
+        return tuple(part.reshape(-1)[at] for part, at in zip(plan.sources(found), given[n + k :], strict=True))
+
+    fixed = (*seeds, *index)
+    entries = never_wider(task.torch, entries, task.out.dtype)
+    if whole:
+        run = _compiled(task.torch, entries, (*args, *fixed))
+        return lambda *given: run(*given, *fixed)
+    try:
+        entries(*args, *fixed)
+    except RuntimeError as error:
+        raise Unsupported(f"torch.func.vmap: {error}") from error
+    return lambda *given: entries(*given, *fixed)
+
+
+def _alone(transformed: Prepared) -> Prepared:
+    """The same function with a code object of its own.
+
+    Dynamo keeps its graphs by code object, tries their guards in order at every call and refuses a ninth. All
+    results of one transform share their code: without this the ninth operator of a process would be unsupported.
+    """
+
+    def call(*given: Var) -> Var:
+        return transformed(*given)
+
+    call.__code__ = call.__code__.replace()
+    return call
+
+
+def _jvp(task: Task) -> Prepared:
+    torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
+
+    def jvp(*given: Var) -> Var:
+        inputs = tuple(given[i] for i in argnums)
+        return torch.func.jvp(closed(f, given[:n], argnums), inputs, given[n:])[1]
+
+    return jvp
+
+
+def _vjp(task: Task) -> Prepared:
+    torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
+
+    def vjp(*given: Var) -> tuple[Var, ...]:
+        pull_back = torch.func.vjp(closed(f, given[:n], argnums), *(given[i] for i in argnums))[1]
+        rows: tuple[Var, ...] = pull_back(given[n])
+        return rows
+
+    return vjp
+
+
+def _value_and_gradient(task: Task) -> Prepared:
+    both = task.torch.func.grad_and_value(task.f, task.argnums)
+
+    def value_and_gradient(*args: Var) -> tuple[Var, tuple[Var, ...]]:
+        gradient, value = both(*args)
+        return value, gradient
+
+    return value_and_gradient
+
+
+def _gradient(task: Task) -> Prepared:
+    gradient: Prepared = task.torch.func.grad(task.f, task.argnums)
+    return gradient
+
+
+def _jacobian(task: Task) -> Prepared:
+    transform = task.torch.func.jacrev if task.wide else task.torch.func.jacfwd
+    jacobian: Prepared = transform(task.f, task.argnums)
+    return jacobian
+
+
+_TRANSFORMS: Mapping[Operator, Callable[[Task], Prepared]] = MappingProxyType(
+    {
+        Operator.VALUE: lambda task: task.f,
+        Operator.GRADIENT: _gradient,
+        Operator.VALUE_AND_GRADIENT: _value_and_gradient,
+        Operator.JVP: _jvp,
+        Operator.VJP: _vjp,
+        Operator.JACOBIAN: _jacobian,
+    }
+)
