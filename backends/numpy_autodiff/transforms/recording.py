@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import fit, spread
-from backends.numpy_autodiff.holding import ADVICE, copied, keep, keep_all, own
-from backends.numpy_autodiff.primitive import Scatter
-from backends.numpy_autodiff.tracing import Node, Trace, constant, ended
-from backends.numpy_autodiff.transposition import lift
-from backends.numpy_autodiff.trees import Rebuild, flatten
+from backends.numpy_autodiff.core.broadcasting import cast, fit, spread
+from backends.numpy_autodiff.core.cotangent import Scatter
+from backends.numpy_autodiff.core.ownership import ADVICE, copied, keep, keep_all, own
+from backends.numpy_autodiff.core.primitive import lift
+from backends.numpy_autodiff.core.pytree import Rebuild, flatten
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant, ended
 
 _DOUBLE = np.dtype(float)
 _float64, _ndarray = np.float64, np.ndarray
@@ -35,6 +35,17 @@ def differentiable(x: Any, what: str = "argument") -> Any:
             "booleans have no derivative; pass x.astype(float), or leave it out of argnums"
         )
     return array if array.shape else array[()]
+
+
+def direction(leaf: Any, like: Any, what: str) -> Any:
+    """A tangent or cotangent of the right shape, in the dtype of what it belongs to."""
+    leaf = leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]
+    if leaf.shape != like.shape:
+        raise ValueError(
+            f"got a {what} of shape {leaf.shape}, expected {like.shape}: "
+            "tangents are shaped like the arguments, cotangents like the output"
+        )
+    return cast(leaf, like.dtype)
 
 
 def _taken(array: Any, held: list[Any] | None, outlives: bool) -> Any:
