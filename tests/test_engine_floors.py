@@ -45,7 +45,9 @@ def test_imports_run_downwards(path: pathlib.Path) -> None:
     own = path.relative_to(FOLDER).parts[0]
     for module in _imports(path):
         other = module.partition(".")[0]
-        assert other == own or FLOORS.get(other, 5) < FLOORS[own], f"{_name(path)} imports {module or 'the engine itself'}"
+        assert other == own or FLOORS.get(other, 5) < FLOORS[own], (
+            f"{_name(path)} imports {module or 'the engine itself'}"
+        )
 
 
 def test_files_do_not_import_each_other_in_a_circle() -> None:

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from backends.numpy_autodiff.core.tracing import Node, constant
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant
 from backends.numpy_autodiff.transforms.recording import Recording
 
 
 def recorded(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[dict[int, str], list[Node], Recording]:
     """Names of the nodes by identity: inputs x0, x1 and results v0, v1, in order."""
-    r = Recording(f, args, range(len(args)))
+    r = Recording(Trace())
+    r.call(f, r.lift(args, range(len(args))))
     names = {id(node): f"x{i}" for i, node in enumerate(r.inputs)}
     names |= {id(node): f"v{i}" for i, node in enumerate(r.tape.nodes)}
     return names, r.tape.nodes, r

@@ -14,7 +14,7 @@ import numpy as np
 
 from backends.numpy_autodiff.core.ownership import release
 from backends.numpy_autodiff.core.reverse import consume_back
-from backends.numpy_autodiff.core.tracing import Node, constant
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant
 from backends.numpy_autodiff.transforms.recording import Recording
 
 Function = Callable[..., Any]
@@ -53,13 +53,15 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         held: list[Any] = []
         try:
-            # Keywords would cost a tenth of a gradient of ten operations.
-            r = Recording(f, args, where, kwargs, None, None, has_aux, held)
+            trace = Trace()
+            trace.held = held
+            r = Recording(trace)
+            r.call(f, r.lift(args, where), kwargs, has_aux)
             leaf = value = _scalar_output(r)
-            if isinstance(leaf, Node) and leaf.tape is r.tape:
+            if isinstance(leaf, Node) and leaf.tape is trace:
                 value = leaf.primal
                 leaf.flow = 1.0 if value.__class__ is np.float64 else constant(value).dtype.type(1)
-                consume_back(r.tape.nodes)
+                consume_back(trace.nodes)
             leaves = r.gradients()
             found = tuple(leaves) if r.bare else r.input_trees(leaves)
         finally:

@@ -13,17 +13,21 @@ from backends.numpy_autodiff.core.pytree import flatten
 from backends.numpy_autodiff.core.reverse import clear
 from backends.numpy_autodiff.core.tracing import constant
 from backends.numpy_autodiff.transforms.gradient import Function
-from backends.numpy_autodiff.transforms.recording import Recording, differentiable, direction
+from backends.numpy_autodiff.transforms.recording import Recording, differentiable, direction, record
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """``(f(*args), tangent of the output)``, in one pass that keeps no graph."""
     leaves = [differentiable(leaf) for leaf in flatten(tuple(args))[0]]
-    given = flatten(tuple(tangents))[0]
-    if len(given) != len(leaves):
-        raise ValueError(f"got {len(given)} tangents, expected {len(leaves)}: pass one per argument, shaped like it")
-    pushed = [direction(t, x, "tangent") for t, x in zip(given, leaves, strict=True)]
-    r = Recording(f, args, range(len(args)), trace=streaming_trace(), tangents=pushed, has_aux=has_aux)
+    parts = flatten(tuple(tangents))[0]
+    if len(parts) != len(leaves):
+        raise ValueError(f"got {len(parts)} tangents, expected {len(leaves)}: pass one per argument, shaped like it")
+    pushed = [direction(t, x, "tangent") for t, x in zip(parts, leaves, strict=True)]
+    r = Recording(streaming_trace())
+    given = r.lift(args, range(len(args)))
+    for node, t in zip(r.inputs, pushed, strict=True):
+        node.flow = t
+    r.call(f, given, None, has_aux)
     out = r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
     return (r.output_value(), out, r.aux) if has_aux else (r.output_value(), out)
 
@@ -37,7 +41,7 @@ def _tangent(r: Recording, leaf: Any) -> Any:
 
 def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
     """``(f(*args), pushforward)``: the tangent of the output for any tangents, without computing ``f`` again."""
-    r = Recording(f, args, range(len(args)), outlives=True)
+    r = record(f, args)
     lock = threading.Lock()
 
     def pushforward(*tangents: Any) -> Any:

@@ -11,7 +11,7 @@ from backends.numpy_autodiff.core.pytree import flatten
 from backends.numpy_autodiff.core.reverse import pull_back
 from backends.numpy_autodiff.core.tracing import constant
 from backends.numpy_autodiff.transforms.gradient import Function
-from backends.numpy_autodiff.transforms.recording import Recording, direction
+from backends.numpy_autodiff.transforms.recording import direction, record
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -19,7 +19,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
     The cotangent is shaped like the output. The pullback may be called any number of times, by any thread.
     """
-    r = Recording(f, args, range(len(args)), has_aux=has_aux, outlives=True)
+    r = record(f, args, has_aux)
     lock = threading.Lock()
     like = [constant(r.value(leaf)) for leaf in r.outputs]
 
