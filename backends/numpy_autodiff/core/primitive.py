@@ -26,7 +26,7 @@ import numpy as np
 from backends.numpy_autodiff.core.broadcasting import spread
 from backends.numpy_autodiff.core.cotangent import dense_only, give
 from backends.numpy_autodiff.core.ownership import keep_all
-from backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, topmost
+from backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
 
 Rule = Callable[..., Any]
 _ndarray = np.ndarray
@@ -247,13 +247,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         return out
     if top.held is not None and len(where) < len(args) and primitive.keeps:
         args = keep_all(top.held, args)
-    node = owner.result()
-    node.primal = out
-    node.tape = top
-    node.call = primitive.call(where, kwargs)
-    node.args = tuple(args)
-    node.flow = None
-    top.record(node)
+    node = record(out, top, primitive.call(where, kwargs), tuple(args))
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
@@ -264,13 +258,7 @@ def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
     top = owner.tape
     if primitive.constant and not top.symbolic:
         return out
-    node = owner.result()
-    node.primal = out
-    node.tape = top
-    node.call = primitive.call(FIRST)
-    node.args = (owner,)
-    node.flow = None
-    top.record(node)
+    node = record(out, top, primitive.call(FIRST), (owner,))
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
@@ -309,14 +297,7 @@ def _components(node: Node) -> Any:
 
 def pick(node: Node, index: int) -> Node:
     """One output of a call with several."""
-    part: Node = node.result()
-    part.primal = node.primal[index]
-    part.tape = node.tape
-    part.call = _PICK
-    part.args = (node, index)
-    part.flow = None
-    node.tape.record(part)
-    return part
+    return record(node.primal[index], node.tape, _PICK, (node, index))
 
 
 def _identity(x: Any) -> Any:

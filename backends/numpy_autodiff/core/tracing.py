@@ -136,6 +136,18 @@ class Node:
 Node.result = Node
 
 
+def record(value: Any, trace: Trace, call: Any, args: tuple[Any, ...]) -> Node:
+    """Make the node of a call and add it to its trace."""
+    node: Node = Node.result()
+    node.primal = value
+    node.tape = trace
+    node.call = call
+    node.args = args
+    node.flow = None
+    trace.record(node)
+    return node
+
+
 FIRST, _SECOND, _BOTH = (0,), (1,), (0, 1)
 
 
