@@ -42,7 +42,8 @@ class NumpyBackend(NumpyArrays):
             oldest = ".".join(map(str, _OLDEST_NUMPY))
             raise Unsupported(f"our engine differentiates NumPy {oldest} and later, got {np.__version__}")
         from backends import numpy_autodiff
-        from backends.numpy_autodiff import namespace, optimizers
+        from backends.numpy_autodiff.array import namespace
+        from backends.numpy_autodiff.tools import optimizers
 
         numpy_autodiff.keep_freed_memory()
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backends.numpy_autodiff import grad, jvp, vjp
-from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.core.primitive import Primitive
 from backends.numpy_autodiff.rules import UFUNCS
 from backends.numpy_autodiff.rules.indexing import GETITEM
 from backends.numpy_autodiff.rules.reductions import MEAN, SUM

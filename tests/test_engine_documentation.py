@@ -16,7 +16,19 @@ import backends.numpy_autodiff as engine
 FOLDER = pathlib.Path(engine.__file__).parent
 
 
-@pytest.mark.parametrize("module", ["", ".compiler", ".compiler.compiled", ".custom", ".view"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "",
+        ".array.special",
+        ".compiler",
+        ".compiler.compiled",
+        ".rules.where",
+        ".tools.graph_svg",
+        ".tools.graph_text",
+        ".transforms.custom",
+    ],
+)
 def test_docstrings(module: str) -> None:
     found = doctest.testmod(importlib.import_module(f"backends.numpy_autodiff{module}"))
     assert (found.failed, found.attempted > 0) == (0, True)

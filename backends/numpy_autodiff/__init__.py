@@ -11,25 +11,20 @@
 7.0
 """
 
-from backends.numpy_autodiff.backward import no_grad
+from backends.numpy_autodiff.array import special
+from backends.numpy_autodiff.array.variable import Variable
 from backends.numpy_autodiff.compiler import Compiled, CompileError, compile
-from backends.numpy_autodiff.custom import checkpoint, custom_rule
-from backends.numpy_autodiff.memory import keep_freed_memory
-from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.tracing import Trace, TraceError
-from backends.numpy_autodiff.transforms import (
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    linearize,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
-from backends.numpy_autodiff.variable import Variable
-from backends.numpy_autodiff.view import graph_dot, graph_svg, graph_text, primitive_counts
+from backends.numpy_autodiff.core.memory import keep_freed_memory
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import Trace, TraceError
+from backends.numpy_autodiff.tools.graph_svg import graph_svg
+from backends.numpy_autodiff.tools.graph_text import graph_dot, graph_text, primitive_counts
+from backends.numpy_autodiff.transforms.backward import no_grad
+from backends.numpy_autodiff.transforms.custom import checkpoint, custom_rule, stop_gradient
+from backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
+from backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
+from backends.numpy_autodiff.transforms.jvp import jvp, linearize
+from backends.numpy_autodiff.transforms.vjp import vjp
 
 __all__ = [
     "CompileError",
@@ -53,6 +48,7 @@ __all__ = [
     "linearize",
     "no_grad",
     "primitive_counts",
+    "special",
     "stop_gradient",
     "value_and_grad",
     "vjp",

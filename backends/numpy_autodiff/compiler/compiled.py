@@ -11,14 +11,17 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff import transforms
 from backends.numpy_autodiff.compiler import scalars
 from backends.numpy_autodiff.compiler.emit import emit
 from backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
 from backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from backends.numpy_autodiff.compiler.source import Source
-from backends.numpy_autodiff.tracing import Node
-from backends.numpy_autodiff.trees import flatten
+from backends.numpy_autodiff.core.pytree import flatten
+from backends.numpy_autodiff.core.tracing import Node
+from backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
+from backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
+from backends.numpy_autodiff.transforms.jvp import jvp
+from backends.numpy_autodiff.transforms.vjp import vjp
 
 ALL_REWRITES: dict[str, str] = REWRITES | {
     "reuse": "write into arrays that are not needed any more",
@@ -273,31 +276,31 @@ def _chosen(f: Function, argnums: int | tuple[int, ...], args: Sequence[Any]) ->
 def _jvp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
     n = len(given) - len(_positions(argnums))
     partial, xs = _chosen(f, argnums, given[:n])
-    return transforms.jvp(partial, xs, given[n:])[1]
+    return jvp(partial, xs, given[n:])[1]
 
 
 def _vjp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
     partial, xs = _chosen(f, argnums, given[:-1])
-    found = transforms.vjp(partial, *xs)[1](given[-1])
+    found = vjp(partial, *xs)[1](given[-1])
     return found[0] if isinstance(argnums, int) else found
 
 
 def _hvp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
     n = len(given) - len(_positions(argnums))
     partial, xs = _chosen(f, argnums, given[:n])
-    found = transforms.hvp(partial, xs, given[n:])
+    found = hvp(partial, xs, given[n:])
     return found[0] if isinstance(argnums, int) else found
 
 
 _OPERATORS: dict[str, Callable[[Function, Any, Sequence[Any]], Any]] = {
     "value": lambda f, argnums, args: f(*args),  # noqa: ARG005
-    "gradient": lambda f, argnums, args: transforms.grad(f, argnums)(*args),
-    "value_and_gradient": lambda f, argnums, args: transforms.value_and_grad(f, argnums)(*args),
+    "gradient": lambda f, argnums, args: grad(f, argnums)(*args),
+    "value_and_gradient": lambda f, argnums, args: value_and_grad(f, argnums)(*args),
     "jvp": _jvp,
     "vjp": _vjp,
     "hvp": _hvp,
-    "jacobian": lambda f, argnums, args: transforms.jacobian(f, argnums)(*args),
-    "hessian": lambda f, argnums, args: transforms.hessian(f, argnums)(*args),
+    "jacobian": lambda f, argnums, args: jacobian(f, argnums)(*args),
+    "hessian": lambda f, argnums, args: hessian(f, argnums)(*args),
 }
 
 __all__ = ["ALL_REWRITES", "CompileError", "Compiled", "compile"]

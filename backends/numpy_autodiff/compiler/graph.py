@@ -18,12 +18,12 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.tracing import Node, Trace, constant
-from backends.numpy_autodiff.transposition import lift
-from backends.numpy_autodiff.trees import Rebuild, flatten
+from backends.numpy_autodiff.core.primitive import Primitive, lift
+from backends.numpy_autodiff.core.pytree import Rebuild, flatten
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant
 
-_OWN = "backends.numpy_autodiff."
+#: The engine's own package, under whatever name it is imported.
+_OWN = __name__.removesuffix("compiler.graph")
 #: Functions whose result has a shape that depends on values; the "where" of one argument is told by its arity.
 _SHAPE_BY_VALUE = frozenset({"nonzero", "argwhere", "flatnonzero", "unique", "intersect1d"})
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.compiler.graph import Graph, Op
-from backends.numpy_autodiff.primitive import is_basic
+from backends.numpy_autodiff.core.cotangent import is_basic
 
 INFIX = {
     "add": "+",

@@ -3,8 +3,8 @@
 How a rule is added
 -------------------
 1. In the module of its family, make a `Primitive`: the NumPy function, a VJP and a JVP per argument, with the
-   names and the transposition convention of `backends.numpy_autodiff.primitive`. The builders in
-   `backends.numpy_autodiff.rules.building` shorten the common kinds (elementwise, linear). Rules are NumPy code.
+   names and the transposition convention of `backends.numpy_autodiff.core.primitive`. The builders in
+   `backends.numpy_autodiff.rules.builders` shorten the common kinds (elementwise, linear). Rules are NumPy code.
    What they are given may be variables, so they use functions that have rules themselves; that is what makes
    derivatives of any order. A JVP left out is transposed from the VJP.
 2. Enter it in the family's table under the NumPy function it stands for: ``UFUNCS`` for a ufunc, ``HANDLERS``
@@ -33,7 +33,7 @@ from backends.numpy_autodiff.rules import (
     linalg,
     norms,
     order,
-    pieces,
+    piecewise,
     polynomials,
     products,
     reductions,
@@ -46,7 +46,7 @@ from backends.numpy_autodiff.rules.constants import CONSTANT
 __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
 _FAMILIES: tuple[Any, ...] = (
-    *(elementwise, pieces, reductions, shapes, indexing, joining, products, einsum),
+    *(elementwise, piecewise, reductions, shapes, indexing, joining, products, einsum),
     *(linalg, norms, eigen, decompositions, fft, order, statistics, polynomials, special, constants),
 )
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import constant
 
 _UFUNCS: tuple[Any, ...] = (
     (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
@@ -44,8 +45,6 @@ def _static(function: Any) -> Any:
     """What depends on shape and dtype alone needs no recording, not even for a compiler."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        from backends.numpy_autodiff.tracing import constant
-
         return function(*map(constant, args), **kwargs)
 
     return call

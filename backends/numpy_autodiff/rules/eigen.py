@@ -1,7 +1,7 @@
 """Eigenvalues and eigenvectors.
 
 VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
-transposes of `backends.numpy_autodiff.primitive`. With ``P = V^H dA V``, and ``F_ij = 1 / (w_j - w_i)`` off the
+transposes of `backends.numpy_autodiff.core.primitive`. With ``P = V^H dA V``, and ``F_ij = 1 / (w_j - w_i)`` off the
 diagonal, ``dw = diag P`` and ``dV = V (F o P)`` (Giles 2008). Where eigenvalues are equal, second derivatives of what
 depends on them alone are had without F: see `backends.numpy_autodiff.rules.spectrum`.
 """
@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import primal
 from backends.numpy_autodiff.rules.linalg import adjoint
 from backends.numpy_autodiff.rules.matrices import (
     conjugated,
@@ -24,7 +25,6 @@ from backends.numpy_autodiff.rules.matrices import (
     transposed,
 )
 from backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, blocks, differentiated, turn
-from backends.numpy_autodiff.tracing import primal
 
 # --- eigh
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.masking import pull_where
-from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import both, elementwise, over
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import primal
+from backends.numpy_autodiff.rules.builders import both, elementwise, over
+from backends.numpy_autodiff.rules.where import pull_where
 
 
 def _negated(g: Any, *_: Any) -> Any:
@@ -107,15 +108,9 @@ def _tie(wins: Any, x: Any, y: Any) -> Any:
 def _choice(function: Any, first_wins: Any) -> Primitive:
     return both(
         function,
-        lambda g, ans, x, y: g * _tie(first_wins(x, y), _plain(x), _plain(y)),
-        lambda g, ans, x, y: g * _tie(np.logical_not(first_wins(x, y)), _plain(x), _plain(y)),
+        lambda g, ans, x, y: g * _tie(first_wins(x, y), primal(x), primal(y)),
+        lambda g, ans, x, y: g * _tie(np.logical_not(first_wins(x, y)), primal(x), primal(y)),
     )
-
-
-def _plain(x: Any) -> Any:
-    from backends.numpy_autodiff.tracing import primal
-
-    return primal(x)
 
 
 def _hypot_slope(g: Any, ans: Any, x: Any) -> Any:
@@ -211,11 +206,11 @@ REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.fl
 
 def _frexp_vjp(g: Any, ans: Any, _x: Any) -> Any:
     """``x = mantissa 2^exponent``, where the exponent is locally constant."""
-    return None if g[0] is None else np.ldexp(g[0], -_plain(ans[1]))
+    return None if g[0] is None else np.ldexp(g[0], -primal(ans[1]))
 
 
 def _frexp_jvp(t: Any, ans: Any, _x: Any) -> Any:
-    return np.ldexp(t, -_plain(ans[1])), None
+    return np.ldexp(t, -primal(ans[1])), None
 
 
 UFUNCS: dict[Any, Any] = {
@@ -285,8 +280,8 @@ UFUNCS: dict[Any, Any] = {
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """As `numpy.where`; with one argument the indices, which are constants."""
     if x is None and y is None:
-        return WHICH(_plain(condition))
-    return WHERE(_plain(condition), x, y)
+        return WHICH(primal(condition))
+    return WHERE(primal(condition), x, y)
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:

@@ -6,9 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive, Scatter, give
-from backends.numpy_autodiff.rules.building import as_array, axes_of, linear
-from backends.numpy_autodiff.tracing import apply, constant
+from backends.numpy_autodiff.core.cotangent import Scatter, give
+from backends.numpy_autodiff.core.primitive import Primitive, apply
+from backends.numpy_autodiff.core.tracing import constant
+from backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
+from backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def _getitem(x: Any, index: Any) -> Any:
@@ -22,10 +24,10 @@ def _pull_getitem(node: Any, g: Any) -> None:
         h.indices.append(index)
         h.parts.append(g)
     else:
-        give(x, Scatter(x.primal, index, g), node.primal)
+        give(x, Scatter(SCATTER, x.primal, index, g), node.primal)
 
 
-GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(x, index, g))
+GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(SCATTER, x, index, g))
 
 GETITEM.specialise((0,), _pull_getitem)
 GETITEM_CALL = GETITEM.call((0,))

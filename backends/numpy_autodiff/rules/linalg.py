@@ -2,7 +2,7 @@
 
 Conventions: det has its derivative everywhere, at singular matrices by the adjugate; pinv and lstsq are differentiated
 at constant rank; slogdet has no finite slope at a singular matrix. Cotangents are those of
-`backends.numpy_autodiff.primitive`: transposes, without conjugates.
+`backends.numpy_autodiff.core.primitive`: transposes, without conjugates.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import as_array, over
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import constant
+from backends.numpy_autodiff.rules.builders import as_array, over
+from backends.numpy_autodiff.transforms.jvp import jvp
+from backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def _t(x: Any) -> Any:
@@ -77,14 +80,10 @@ def _minors(a: Any) -> Any:
 
 
 def _cofactors_jvp(t: Any, _ans: Any, a: Any) -> Any:
-    from backends.numpy_autodiff.transforms import jvp
-
     return jvp(_minors, (a,), (t,))[1]
 
 
 def _cofactors_vjp(g: Any, _ans: Any, a: Any) -> Any:
-    from backends.numpy_autodiff.transforms import vjp
-
     # The public transform conjugates at its boundary; rules are plain transposes.
     return np.conj(vjp(_minors, a)[1](np.conj(g))[0])
 
@@ -210,8 +209,6 @@ LSTSQ: Primitive = Primitive(
 
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """As `numpy.linalg.lstsq`: (solution, residuals, rank, singular values); the rank is constant."""
-    from backends.numpy_autodiff.tracing import constant
-
     _, empty, rank, _ = np.linalg.lstsq(constant(a), constant(b), rcond)
     a, b = as_array(a), as_array(b)
     x = LSTSQ(a, b, rcond)

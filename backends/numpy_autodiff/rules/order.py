@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import as_array, axes_of
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import constant, primal
+from backends.numpy_autodiff.rules.builders import as_array, axes_of
 from backends.numpy_autodiff.rules.indexing import take_along_axis
-from backends.numpy_autodiff.tracing import constant, primal
 
 
 def _average_ties(g: Any, ordered: Any) -> Any:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import spread
-from backends.numpy_autodiff.primitive import Primitive, give
-from backends.numpy_autodiff.rules.building import as_array
+from backends.numpy_autodiff.core.broadcasting import spread
+from backends.numpy_autodiff.core.cotangent import give
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.rules.builders import as_array
 
 
 def _t(x: Any) -> Any:

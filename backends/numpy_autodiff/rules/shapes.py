@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import fit
-from backends.numpy_autodiff.primitive import Primitive
-from backends.numpy_autodiff.rules.building import linear
+from backends.numpy_autodiff.core.broadcasting import fit
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import primal
+from backends.numpy_autodiff.rules.builders import linear
 
 
 def _transposed_back(g: Any, _ans: Any, x: Any, axes: Any = None) -> Any:
@@ -69,8 +70,6 @@ EMBED: Primitive = linear(
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:  # noqa: ARG001
     """As `numpy.astype`; the result is a constant where the new dtype has no derivative."""
-    from backends.numpy_autodiff.tracing import primal
-
     dtype = np.dtype(dtype)
     return ASTYPE(x, dtype) if dtype.kind in "fc" else CAST(primal(x), dtype)
 
@@ -221,8 +220,6 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 def real_if_close(a: Any, tol: float = 100) -> Any:
     """As `numpy.real_if_close`: a choice made by the values and not differentiated."""
-    from backends.numpy_autodiff.tracing import primal
-
     if a.dtype.kind != "c":
         return a
     tol = tol * float(np.finfo(a.dtype).eps) if tol > 1 else tol

@@ -6,10 +6,16 @@ arguments (the barycentre heuristic of Sugiyama, Tagawa and Toda 1981), which ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from backends.numpy_autodiff.core.tracing import Node
+from backends.numpy_autodiff.tools.graph_text import argument, form, recorded
+
+#: Characters of a constant in a drawing.
+_LONGEST = 24
 #: Pixels. A character of the 12 px monospaced font is about 7.3 wide.
 _CHARACTER, _LINE, _PADDING, _ROW_GAP, _GAP, _MARGIN = 7.3, 15, 10, 36, 18, 12
 _STYLE = (
@@ -17,6 +23,56 @@ _STYLE = (
     "rect{fill:#fff;stroke:#57606a}.input rect{fill:#ddf4ff}.output rect{fill:#dafbe1;stroke-width:2}"
     "path{fill:none;stroke:#8c959f}"
 )
+
+
+def graph_svg(f: Callable[..., Any], *args: Any) -> str:
+    """The graph of ``f(*args)`` as an SVG drawing, to be written to a file or shown in a notebook.
+
+    One box for each input and each recorded operation, with its name, its constants, and the dtype and shape of the
+    result; results are framed. Arguments stand above what is made of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from backends.numpy_autodiff import graph_svg
+    >>> drawing = graph_svg(lambda x: np.sum(x * x + 1.0), np.ones(3))
+    >>> drawing[:4], drawing.count("<rect"), drawing.count("<path")
+    ('<svg', 4, 4)
+    """
+    names, nodes, r = recorded(f, args)
+    results = {id(leaf) for leaf in r.outputs}
+    boxes: dict[str, Box] = {}
+    for node in r.inputs:
+        name = names[id(node)]
+        boxes[name] = Box((name, form(node)), kind="output" if id(node) in results else "input")
+    for node in nodes:
+        boxes[names[id(node)]] = Box(
+            (_call(node, names), form(node)),
+            tuple(names[id(node.args[i])] for i in node.call.where),
+            "output" if id(node) in results else "",
+        )
+    title = f"{getattr(f, '__name__', type(f).__name__)}: inputs {len(r.inputs)}, operations {len(nodes)}"
+    return _svg(boxes, title)
+
+
+def _call(node: Node, names: dict[int, str]) -> str:
+    """An operation, with its constants where it has some; the curves say the rest."""
+    traced = node.call.where
+    given = ["." if i in traced else _shortened(_constant(a, names)) for i, a in enumerate(node.args)]
+    given += [f"{k}={_shortened(repr(v))}" for k, v in node.call.kwargs.items()]
+    plain = all(g == "." for g in given)
+    return node.call.primitive.name if plain else f"{node.call.primitive.name}({', '.join(given)})"
+
+
+def _constant(x: Any, names: dict[int, str]) -> str:
+    if isinstance(x, slice):
+        ends = f"{'' if x.start is None else x.start}:{'' if x.stop is None else x.stop}"
+        return ends if x.step is None else f"{ends}:{x.step}"
+    return ", ".join(_constant(part, names) for part in x) if isinstance(x, tuple) else argument(x, names)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -36,7 +92,7 @@ class Box:
         return len(self.lines) * _LINE + 2 * _PADDING
 
 
-def svg(boxes: Mapping[str, Box], title: str) -> str:
+def _svg(boxes: Mapping[str, Box], title: str) -> str:
     """The drawing of a graph whose boxes come after their arguments.
 
     Parameters

@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import cast, fit, spread
-from backends.numpy_autodiff.holding import copied
-from backends.numpy_autodiff.primitive import Scatter
-from backends.numpy_autodiff.recording import differentiable
-from backends.numpy_autodiff.tracing import INPUT, Node, Trace, arguments_first, clear, constant
+from backends.numpy_autodiff.core.broadcasting import cast, fit, spread
+from backends.numpy_autodiff.core.cotangent import Scatter
+from backends.numpy_autodiff.core.ownership import copied
+from backends.numpy_autodiff.core.primitive import INPUT, Call, Primitive, lift, pick
+from backends.numpy_autodiff.core.reverse import clear
+from backends.numpy_autodiff.core.tracing import Node, Trace, arguments_first, constant
+from backends.numpy_autodiff.transforms.recording import differentiable
 
 _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=True)
 _lock = threading.RLock()
@@ -147,9 +149,8 @@ def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
     trace = Trace()
     above: dict[int, Node] = {}
     for node in order:
-        value = tuple(_part(node, i) for i in range(len(node.primal))) if isinstance(node.primal, tuple) else node
-        shadow = node.result()
-        Node.__init__(shadow, value, trace)
+        value = tuple(pick(node, i) for i in range(len(node.primal))) if isinstance(node.primal, tuple) else node
+        shadow = lift(value, trace)
         shadow.call = node.call
         args = list(node.args)
         for i in node.call.where:
@@ -157,12 +158,6 @@ def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
         shadow.args = tuple(args)
         above[id(node)] = shadow
     return [(node, above[id(node)]) for node in order]
-
-
-def _part(node: Node, index: int) -> Any:
-    from backends.numpy_autodiff.tracing import pick
-
-    return pick(node, index)
 
 
 def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
@@ -195,10 +190,4 @@ def _accumulate(node: Node, g: Any) -> None:
     node._grad = (g.copy() if isinstance(g, np.ndarray) else g) if held is None else held + g
 
 
-def _make_freed() -> Any:
-    from backends.numpy_autodiff.primitive import Call, Primitive
-
-    return Call(Primitive("freed", _freed), ())
-
-
-_FREED = _make_freed()
+_FREED = Call(Primitive("freed", _freed), ())

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive, Rule
-from backends.numpy_autodiff.tracing import Node, TraceError
-from backends.numpy_autodiff.transforms import jvp, vjp
-from backends.numpy_autodiff.transposition import transpose
-from backends.numpy_autodiff.trees import flatten
+from backends.numpy_autodiff.core.primitive import Primitive, Rule
+from backends.numpy_autodiff.core.pytree import flatten
+from backends.numpy_autodiff.core.tracing import Node, TraceError, primal
+from backends.numpy_autodiff.core.transpose import transpose
+from backends.numpy_autodiff.transforms.jvp import jvp
+from backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def custom_rule(
@@ -24,7 +25,7 @@ def custom_rule(
     ----------
     vjp, jvp
         One rule per argument, ``vjp(g, ans, *args)`` and ``jvp(t, ans, *args)``, as explained in
-        `backends.numpy_autodiff.primitive`; None for an argument that is never differentiated. One of the two is
+        `backends.numpy_autodiff.core.primitive`; None for an argument that is never differentiated. One of the two is
         enough: the other is transposed from it.
 
     Raises
@@ -131,3 +132,9 @@ def _push(flat: Callable[..., Any]) -> Callable[[Any], None]:
         node.flow = jvp(partial, values, tangents)[1]
 
     return push
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` as a constant, at every level of nesting."""
+    leaves, rebuild = flatten(x)
+    return rebuild([primal(leaf) for leaf in leaves])

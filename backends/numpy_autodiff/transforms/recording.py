@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import fit, spread
-from backends.numpy_autodiff.holding import ADVICE, copied, keep, keep_all, own
-from backends.numpy_autodiff.primitive import Scatter
-from backends.numpy_autodiff.tracing import Node, Trace, constant, ended
-from backends.numpy_autodiff.transposition import lift
-from backends.numpy_autodiff.trees import Rebuild, flatten
+from backends.numpy_autodiff.core.broadcasting import cast, fit, spread
+from backends.numpy_autodiff.core.cotangent import Scatter
+from backends.numpy_autodiff.core.ownership import ADVICE, copied, keep, keep_all, own
+from backends.numpy_autodiff.core.primitive import lift
+from backends.numpy_autodiff.core.pytree import Rebuild, flatten
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant, ended
 
 _DOUBLE = np.dtype(float)
 _float64, _ndarray = np.float64, np.ndarray
@@ -37,9 +37,15 @@ def differentiable(x: Any, what: str = "argument") -> Any:
     return array if array.shape else array[()]
 
 
-def _taken(array: Any, held: list[Any] | None, outlives: bool) -> Any:
-    """What an input array is recorded as: itself, held, or a copy where the recording is used after the call."""
-    return array if held is None else array.copy() if outlives else keep(held, array)
+def direction(leaf: Any, like: Any, what: str) -> Any:
+    """A tangent or cotangent of the right shape, in the dtype of what it belongs to."""
+    leaf = leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]
+    if leaf.shape != like.shape:
+        raise ValueError(
+            f"got a {what} of shape {leaf.shape}, expected {like.shape}: "
+            "tangents are shaped like the arguments, cotangents like the output"
+        )
+    return cast(leaf, like.dtype)
 
 
 def _first(leaves: list[Any]) -> Any:
@@ -50,97 +56,108 @@ _ALONE: tuple[int, Rebuild] = (1, _first)
 
 
 class Recording:
-    """The graph of ``f(*args)``, with the leaves of its differentiated arguments and of its output.
+    """The graph of one call of a function: `lift` its differentiated arguments, then `call` it with them.
 
     Parameters
     ----------
-    f, args, kwargs
-        The call.
-    argnums
-        Positions of the differentiated arguments.
     trace
-        An open trace; it is closed when ``f`` has returned.
-    tangents
-        One per leaf, to be pushed while recording, or None.
-    has_aux
-        ``f`` returns ``(output, aux)``; ``aux`` is kept as plain values of the level below.
-    held
-        An empty list, for the arrays that are held until the sweep is over: the caller releases them.
+        An open trace. Arrays that are held until the sweep is over are gathered in ``trace.held``, if that is a list;
+        the caller releases them.
     outlives
-        The recording is used after the call: nothing in it is an array that others can write to.
+        The recording is used after the call, so that arrays which others can write to are copied instead of held.
+
+    Attributes
+    ----------
+    inputs, values
+        One node and its value for each differentiated leaf of the arguments.
+    outputs
+        The leaves of the output: nodes, or constants.
+    aux
+        Auxiliary output, as plain values of the level below.
+    bare
+        No differentiated argument is a container.
     """
 
-    __slots__ = ("aux", "bare", "inputs", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
+    __slots__ = ("aux", "bare", "inputs", "outlives", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
 
-    def __init__(
-        self,
-        f: Callable[..., Any],
-        args: Sequence[Any],
-        argnums: Sequence[int],
-        kwargs: dict[str, Any] | None = None,
-        trace: Trace | None = None,
-        tangents: Sequence[Any] | None = None,
-        has_aux: bool = False,
-        held: list[Any] | None = None,
-        outlives: bool = False,
-    ) -> None:
-        self.tape = tape = Trace() if trace is None else trace
-        tape.held = held = [] if outlives else held
-        given = list(args)
-        inputs: list[Any] = []
-        values: list[Any] = []
-        self.inputs, self.values = inputs, values
+    def __init__(self, trace: Trace, outlives: bool = False) -> None:
+        self.tape = trace
+        self.outlives = outlives
+        if outlives:
+            trace.held = []
+        self.inputs: list[Any] = []
+        self.values: list[Any] = []
         self.rebuild_inputs: list[tuple[int, Rebuild]] = []
         self.bare = True
+        self.aux: Any = None
+        self.outputs: list[Any]
+        self.rebuild_output: Rebuild
+
+    def lift(self, args: Sequence[Any], argnums: Sequence[int]) -> list[Any]:
+        """Return the arguments with input nodes in place of the arrays and numbers at the positions ``argnums``."""
+        given = list(args)
+        tape = self.tape
         for i in argnums:
             value = given[i]
             cls = value.__class__
             if cls is float:
                 value = _float64(value)
             elif cls is _ndarray and value.dtype.kind in "fc":
-                value = _taken(value, held, outlives) if value.shape else value[()]
+                value = self._protected(value) if value.shape else value[()]
             elif cls is not _float64:
-                given[i] = self._take(given[i], held, outlives)
+                given[i] = self._lift_tree(value)
                 continue
             node = given[i] = lift(value, tape)
-            inputs.append(node)
-            values.append(value)
+            self.inputs.append(node)
+            self.values.append(value)
             self.rebuild_inputs.append(_ALONE)
-        if tangents is not None:
-            for node, t in zip(self.inputs, tangents, strict=True):
-                node.flow = t
-        try:
-            out = f(*given, **kwargs) if kwargs else f(*given)
-        except ValueError as error:
-            if held and "read-only" in str(error):
-                error.add_note(ADVICE)
-            raise
-        finally:
-            tape.record = ended
-            if outlives and held:
-                own(held, tape.nodes)
-        self.aux = None
-        if has_aux:
-            out, aux = out
-            leaves, rebuild = flatten(aux)
-            plain = [self.value(leaf) for leaf in leaves]
-            self.aux = rebuild(list(copied(plain)) if outlives else plain)
-        self.outputs: list[Any]
-        self.rebuild_output: Rebuild
-        self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
+        return given
 
-    def _take(self, tree: Any, held: list[Any] | None, outlives: bool) -> Any:
-        """A container of inputs, with variables for its leaves."""
+    def _protected(self, array: Any) -> Any:
+        """Return an input array as it is recorded: itself, held, or a copy."""
+        held = self.tape.held
+        return array if held is None else array.copy() if self.outlives else keep(held, array)
+
+    def _lift_tree(self, tree: Any) -> Any:
+        """Return a container of inputs with nodes for its leaves."""
         self.bare = False
         leaves, rebuild = flatten(tree)
         values = [differentiable(leaf) for leaf in leaves]
+        held = self.tape.held
         if held is not None:
-            values = list(copied(values) if outlives else keep_all(held, values))
+            values = list(copied(values) if self.outlives else keep_all(held, values))
         nodes = [lift(value, self.tape) for value in values]
         self.inputs += nodes
         self.values += values
         self.rebuild_inputs.append((len(leaves), rebuild))
         return rebuild(nodes)
+
+    def call(
+        self,
+        f: Callable[..., Any],
+        given: Sequence[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        has_aux: bool = False,
+    ) -> Recording:
+        """Record ``f(*given, **kwargs)`` and close the trace; with ``has_aux`` it returns ``(output, aux)``."""
+        tape = self.tape
+        try:
+            out = f(*given, **kwargs) if kwargs else f(*given)
+        except ValueError as error:
+            if tape.held and "read-only" in str(error):
+                error.add_note(ADVICE)
+            raise
+        finally:
+            tape.record = ended
+            if self.outlives and tape.held:
+                own(tape.held, tape.nodes)
+        if has_aux:
+            out, aux = out
+            leaves, rebuild = flatten(aux)
+            plain = [self.value(leaf) for leaf in leaves]
+            self.aux = rebuild(list(copied(plain)) if self.outlives else plain)
+        self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
+        return self
 
     def value(self, x: Any) -> Any:
         """``x`` without this trace."""
@@ -199,3 +216,9 @@ def _fitted(g: Any, value: Any) -> Any:
     if g.shape != value.shape or g.dtype != value.dtype:
         g = fit(g, value)
     return g if g.__class__ is _ndarray or g.dtype.kind != "c" else np.conj(g)
+
+
+def record(f: Callable[..., Any], args: Sequence[Any], has_aux: bool = False) -> Recording:
+    """Record ``f`` differentiated in all of its arguments, for any number of sweeps after the call."""
+    r = Recording(Trace(), outlives=True)
+    return r.call(f, r.lift(args, range(len(args))), None, has_aux)

@@ -7,19 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.tracing import INPUT, Node, Trace, constant, consume_back, take_flow
-from backends.numpy_autodiff.variable import Recorded
-
-
-def lift(value: Any, trace: Trace) -> Any:
-    """An input variable of ``trace``."""
-    node = Recorded()
-    node.primal = value
-    node.tape = trace
-    node.call = INPUT
-    node.args = ()
-    node.flow = None
-    return node
+from backends.numpy_autodiff.core.primitive import lift
+from backends.numpy_autodiff.core.reverse import consume_back, take_flow
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant
 
 
 def transpose(linear: Callable[[Any], Any], like: Any, t: Any) -> Any:

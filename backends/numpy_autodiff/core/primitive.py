@@ -18,28 +18,19 @@ without any conjugate. The public transforms conjugate at their boundary, so tha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from sys import getrefcount
 from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import cast, fit, spread, total
+from backends.numpy_autodiff.core.broadcasting import spread
+from backends.numpy_autodiff.core.cotangent import dense_only, give
+from backends.numpy_autodiff.core.ownership import keep_all
+from backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
 
 Rule = Callable[..., Any]
 _ndarray = np.ndarray
 _float64 = np.float64
-_DOUBLE = np.dtype(float)
-
-
-#: `tracing.apply`, which `tracing` puts here: it needs primitives, and primitives are called through it.
-_apply: list[Callable[..., Any]] = []
-
-
-def bind_apply(apply: Callable[..., Any]) -> None:
-    """Say once how primitives are called."""
-    _apply[:] = [apply]
 
 
 @final
@@ -102,14 +93,14 @@ class Primitive:
         self.jvps = None if jvps is None else tuple(jvps)
         self.constant = constant
         self.variadic = variadic
-        self.pull = None if pull is None else _dense_only(pull)
+        self.pull = None if pull is None else dense_only(pull)
         self.push = push
         self.pointwise = pointwise
         self.keeps = keeps
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _apply[0](self, args, kwargs)
+        return apply(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -147,16 +138,15 @@ class Primitive:
             )
         return found
 
-    def jvp(self, i: int) -> Rule:
-        """The JVP rule of argument ``i``, transposed from the VJP where none was given."""
+    def jvp(self, i: int) -> Rule | None:
+        """The JVP rule of argument ``i``; None where it is the transpose of the VJP."""
         if self.jvps is None:
-            return _transposed(self.vjp(i))
+            return None
         if self.variadic:
             rule = self.jvps[0]
             assert rule is not None
             return lambda t, ans, *args, **kwargs: rule(i, t, ans, *args, **kwargs)
-        found = self.jvps[i] if i < len(self.jvps) else None
-        return _transposed(self.vjp(i)) if found is None else found
+        return self.jvps[i] if i < len(self.jvps) else None
 
 
 @final
@@ -182,7 +172,7 @@ class Call:
         self.where = where
         self.kwargs: Mapping[str, Any] = kwargs or {}
         self.pull: Callable[[Any, Any], None] = pull or generic_pull
-        self.push: Callable[[Any], None] = push or _push
+        self.push = push
         self._vjps: list[tuple[int, Rule]] = []
 
     @property
@@ -193,7 +183,7 @@ class Call:
         return self._vjps
 
 
-def _values(node: Any, where: tuple[int, ...]) -> list[Any]:
+def values_of(node: Any, where: tuple[int, ...]) -> list[Any]:
     values = list(node.args)
     for i in where:
         values[i] = values[i].primal
@@ -204,7 +194,7 @@ def generic_pull(node: Any, g: Any) -> None:
     """What a `Call` does backward unless it has its own way: one VJP rule after the other."""
     call, args, ans = node.call, node.args, node.primal
     kwargs = call.kwargs
-    values = _values(node, call.where)
+    values = values_of(node, call.where)
     if g.__class__ is float and (
         ans.__class__ is _float64 or not (call.primitive.pointwise and _alike(ans, values, call.where))
     ):
@@ -220,176 +210,109 @@ def _alike(ans: Any, values: Sequence[Any], where: Sequence[int]) -> bool:
     return all(values[i].shape == shape for i in where)
 
 
-def give(parent: Any, d: Any, ans: Any) -> None:
-    """Add a cotangent to the ``flow`` of ``parent``.
+def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Compute ``primitive`` of ``args`` and record it on the highest trace among them.
 
-    Parameters
-    ----------
-    d
-        Of the shape of ``parent``, or of ``ans``, to which that was broadcast. A Python float is a *uniform*
-        cotangent, the same for every entry of ``ans``: what a sum sends back, not yet written out.
+    Returns
+    -------
+    A node; a (named) tuple of nodes for several outputs; a plain value where no argument is traced, or
+    where the primitive has no derivative.
     """
-    x = parent.primal
-    if d.__class__ is float:
-        if x.shape != ans.shape:
-            # Summed over the copies that broadcasting made.
-            d = d * (math.prod(ans.shape) / math.prod(x.shape)) if x.size else 0.0
-        if x.__class__ is not _float64 and not x.shape:
-            d = x.dtype.type(d)
-    elif d.__class__ is x.__class__ is _float64:
-        d = float(d)
-    elif d.__class__ is not Scatter and (d.shape != x.shape or d.dtype is not x.dtype):
-        plain_sum = x.__class__ is _float64 and d.__class__ is _ndarray and d.dtype is _DOUBLE
-        d = float(total(d)) if plain_sum else fit(d, x)
-    h = parent.flow
-    if h is None:
-        parent.flow = d
-    elif h.__class__ is _ndarray and d.__class__ is _ndarray and getrefcount(h) == _OWNED and h.base is None:
-        # No one else can see h: the sum may overwrite it.
-        h += d
-    elif d.__class__ is Scatter and h.__class__ is not Scatter:
-        parent.flow = d + h
+    if len(args) == 1:
+        owner = args[0]
+        if not kwargs:
+            return _apply_to_one(primitive, owner) if isinstance(owner, Node) else primitive.function(owner)
+        if not isinstance(owner, Node):
+            return primitive.function(owner, **kwargs)
+        where: tuple[int, ...] = FIRST
+        values: Sequence[Any] = (owner.primal,)
+        nested = isinstance(owner.primal, Node)
     else:
-        parent.flow = h + d
-
-
-def _references() -> int:
-    """What `getrefcount` says in `give` of an array that only a ``flow`` holds: found out by the same steps."""
-    parent = [np.zeros(1)]
-    h = parent[0]
-    return getrefcount(h)
-
-
-def _dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """``pull`` for a uniform cotangent too."""
-    return lambda node, g: pull(node, spread(g, node.primal) if g.__class__ is float else g)
-
-
-def _push(node: Any) -> None:
-    call, args, ans = node.call, node.args, node.primal
-    where = call.where
-    values = _values(node, where)
-    total = None
-    for i in where:
-        t = args[i].flow
-        if t is None:
-            continue
-        d = call.primitive.jvp(i)(t, ans, *values, **call.kwargs)
-        if d is not None:
-            d = _spread(d, ans)
-            total = d if total is None else _add(total, d)
-    node.flow = total
-
-
-def _spread(t: Any, ans: Any) -> Any:
-    """Bring a tangent (of each output) to the shape and dtype of the result."""
-    if isinstance(ans, tuple):
-        return [None if part is None else _spread(part, a) for part, a in zip(t, ans, strict=True)]
-    if t.shape != ans.shape:
-        t = np.broadcast_to(t, ans.shape)
-    return t if t.dtype == ans.dtype else cast(t, ans.dtype)
-
-
-def _add(a: Any, b: Any) -> Any:
-    if not isinstance(a, list):
-        return a + b
-    return [y if x is None else x if y is None else x + y for x, y in zip(a, b, strict=True)]
-
-
-def _transposed(rule: Rule) -> Rule:
-    """The transpose of a linear rule: a VJP's is the JVP, and the other way round."""
-
-    def transposed(t: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
-        from backends.numpy_autodiff.transposition import transpose
-
-        return transpose(lambda g: rule(g, ans, *args, **kwargs), ans, t)
-
-    return transposed
-
-
-@final
-class Scatter:
-    """A cotangent that is zero but for some entries, kept as a list until it is needed.
-
-    Indexing an array in a loop of n would otherwise add n arrays of zeros: time quadratic in n. Adding another
-    scatter extends this one in place: only the ``flow`` of one node holds it.
-    """
-
-    __slots__ = ("dtype", "indices", "parts", "shape")
-
-    def __init__(self, like: Any, index: Any, part: Any) -> None:
-        self.shape = like.shape
-        self.dtype = like.dtype
-        self.indices = [index]
-        self.parts = [part]
-
-    def __add__(self, other: Any) -> Any:
-        if other.__class__ is Scatter:
-            self.indices += other.indices
-            self.parts += other.parts
-            return self
-        return self.dense() + other
-
-    def __radd__(self, other: Any) -> Any:
-        return other + self.dense()
-
-    def __sub__(self, other: Any) -> Any:
-        return self.dense() - other
-
-    # NumPy would otherwise take it for an array of objects.
-    __array_ufunc__ = None
-
-    def dense(self) -> Any:
-        """As an array."""
-        if all(part.__class__ in _PLAIN for part in self.parts):
-            return _scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
-        return SCATTER(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
-
-
-_PLAIN = frozenset({_ndarray, float, _float64})
-
-
-def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
-    first = indices[0]
-    if first.__class__ is slice and first.step is None:
-        # The rest alone is filled with zeros: this is half the work of the gradient of ``x[1:] - x[:-1]``.
-        start, stop, _ = first.indices(shape[0])
-        out = np.empty(shape, dtype)
-        if start:
-            out[:start] = 0
-        out[start:stop] = parts[0]
-        if stop < shape[0]:
-            out[max(start, stop) :] = 0
-        done = 1
+        where = topmost(args)
+        if not where:
+            return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
+        owner = args[where[0]]
+        values = list(args)
+        nested = len(where) < len(args)
+        for i in where:
+            value = values[i] = args[i].primal
+            if isinstance(value, Node):
+                nested = True
+    if nested:
+        out = apply(primitive, values, kwargs)
     else:
-        out = np.zeros(shape, dtype)
-        done = 0
-    for index, part in zip(indices[done:], parts[done:], strict=True):
-        if index.__class__ is slice or is_basic(index):
-            out[index] += part
-        else:
-            np.add.at(out, index, part)
-    return out
+        out = primitive.function(*values, **kwargs) if kwargs else primitive.function(*values)
+    top = owner.tape
+    if primitive.constant and not top.symbolic:
+        return out
+    if top.held is not None and len(where) < len(args) and primitive.keeps:
+        args = keep_all(top.held, args)
+    node = record(out, top, primitive.call(where, kwargs), tuple(args))
+    return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
-def is_basic(index: Any) -> bool:
-    """Whether an index selects each entry at most once, without arrays."""
-    if index.__class__ is int or index.__class__ is slice:
-        return True
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(
-        p is None or p is Ellipsis or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool))
-        for p in parts
-    )
+def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
+    """The same of one argument without keywords, which most functions are."""
+    value = owner.primal
+    out = apply(primitive, (value,)) if isinstance(value, Node) else primitive.function(value)
+    top = owner.tape
+    if primitive.constant and not top.symbolic:
+        return out
+    node = record(out, top, primitive.call(FIRST), (owner,))
+    return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
-def _scatter_vjp(i: int, g: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **_like: Any) -> Any:
-    return g[indices[i]]
+def _pull_pick(node: Node, g: Any) -> None:
+    parent, index = node.args
+    if g.__class__ is float:
+        g = spread(g, node.primal)
+    if parent.flow is None:
+        parent.flow = [None] * len(parent.primal)
+    h = parent.flow[index]
+    parent.flow[index] = g if h is None else h + g
 
 
-def _scatter_jvp(i: int, t: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **like: Any) -> Any:
-    return SCATTER(t, indices=[indices[i]], **like)
+def _push_pick(node: Node) -> None:
+    parent, index = node.args
+    node.flow = None if parent.flow is None else parent.flow[index]
 
 
-SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True)
-_OWNED = _references()
+def _component(parts: Sequence[Any], index: int) -> Any:
+    return parts[index]
+
+
+PICK = Primitive("pick", _component)
+_PICK = Call(PICK, (0,), pull=_pull_pick, push=_push_pick)
+
+
+def _components(node: Node) -> Any:
+    """One node for each floating output of a call with several; the others are constants."""
+    symbolic = node.tape.symbolic
+    parts = [
+        pick(node, i) if is_inexact(part) or (symbolic and hasattr(part, "dtype")) else part
+        for i, part in enumerate(node.primal)
+    ]
+    return type(node.primal)._make(parts) if hasattr(node.primal, "_make") else tuple(parts)
+
+
+def pick(node: Node, index: int) -> Node:
+    """One output of a call with several."""
+    return record(node.primal[index], node.tape, _PICK, (node, index))
+
+
+def _identity(x: Any) -> Any:
+    return x
+
+
+INPUT = Call(Primitive("input", _identity), ())
+
+
+def lift(value: Any, trace: Trace) -> Any:
+    """An input variable of ``trace``."""
+    node = Node.result()
+    node.primal = value
+    node.tape = trace
+    node.call = INPUT
+    node.args = ()
+    node.flow = None
+    return node

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import SCATTER, Primitive
-from backends.numpy_autodiff.tracing import Node
+from backends.numpy_autodiff.core.primitive import Primitive
+from backends.numpy_autodiff.core.tracing import Node
+from backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:

@@ -7,9 +7,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backends.numpy_autodiff.primitive import Primitive
+from backends.numpy_autodiff.array.namespace import xp
+from backends.numpy_autodiff.core.primitive import Primitive, apply
+from backends.numpy_autodiff.core.tracing import Node
 from backends.numpy_autodiff.rules import HANDLERS, UFUNC_METHODS, UFUNCS, elementwise, shapes
-from backends.numpy_autodiff.tracing import Node, apply
 
 _SEQUENCE = (list, tuple)
 
@@ -41,7 +42,7 @@ def _refused(what: str) -> Callable[..., NoReturn]:
 
 
 class ArrayMembers(Node):
-    """The members of an array; `backends.numpy_autodiff.variable.Variable` adds arithmetic and is the only kind."""
+    """The members of an array; `Variable` adds arithmetic and is the only kind."""
 
     __slots__ = ()
 
@@ -151,8 +152,6 @@ class ArrayMembers(Node):
         return handler(*args, **kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
-        from backends.numpy_autodiff.namespace import xp
-
         return xp
 
 

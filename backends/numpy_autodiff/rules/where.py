@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import spread
-from backends.numpy_autodiff.primitive import Call, generic_pull, give
-from backends.numpy_autodiff.tracing import primal
+from backends.numpy_autodiff.core.broadcasting import spread
+from backends.numpy_autodiff.core.cotangent import give
+from backends.numpy_autodiff.core.primitive import Call, generic_pull
+from backends.numpy_autodiff.core.tracing import primal
 
 
 def pull_where(node: Any, g: Any) -> None:

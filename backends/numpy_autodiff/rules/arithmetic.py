@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.fitting import spread, total
-from backends.numpy_autodiff.primitive import Call, generic_pull, give
+from backends.numpy_autodiff.core.broadcasting import spread, total
+from backends.numpy_autodiff.core.cotangent import give
+from backends.numpy_autodiff.core.primitive import Call, generic_pull
 from backends.numpy_autodiff.rules import elementwise as rules
 
 _float64 = np.float64

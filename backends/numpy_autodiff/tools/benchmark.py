@@ -1,4 +1,4 @@
-"""What the engine costs against gradients written by hand in NumPy: ``python -m backends.numpy_autodiff.benchmark``.
+"""The benchmark of the engine against hand-written gradients: ``python -m backends.numpy_autodiff.tools.benchmark``.
 
 Each workload is a function, its value and gradient by hand, and a target for the ratio of the two times. The engine,
 the hand and the function alone take turns within one run, so that what else the machine does falls on all of them;
@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from backends.numpy_autodiff.compiler import compile
-from backends.numpy_autodiff.memory import keep_freed_memory
-from backends.numpy_autodiff.tracing import Trace
-from backends.numpy_autodiff.transforms import value_and_grad
-from backends.numpy_autodiff.transposition import lift
+from backends.numpy_autodiff.core.memory import keep_freed_memory
+from backends.numpy_autodiff.core.primitive import lift
+from backends.numpy_autodiff.core.tracing import Trace
+from backends.numpy_autodiff.transforms.gradient import value_and_grad
 
 
 @dataclass(frozen=True)

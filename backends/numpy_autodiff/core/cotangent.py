@@ -1,0 +1,113 @@
+"""Cotangents: how a sweep adds them up, written out or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any, final
+
+import numpy as np
+
+from backends.numpy_autodiff.core.broadcasting import fit, spread, total
+
+_ndarray = np.ndarray
+_float64 = np.float64
+_DOUBLE = np.dtype(float)
+
+
+def give(parent: Any, d: Any, ans: Any) -> None:
+    """Add a cotangent to the ``flow`` of ``parent``.
+
+    Parameters
+    ----------
+    d
+        Of the shape of ``parent``, or of ``ans``, to which that was broadcast. A Python float is a *uniform*
+        cotangent, the same for every entry of ``ans``: what a sum sends back, not yet written out.
+    """
+    x = parent.primal
+    if d.__class__ is float:
+        if x.shape != ans.shape:
+            # Summed over the copies that broadcasting made.
+            d = d * (math.prod(ans.shape) / math.prod(x.shape)) if x.size else 0.0
+        if x.__class__ is not _float64 and not x.shape:
+            d = x.dtype.type(d)
+    elif d.__class__ is x.__class__ is _float64:
+        d = float(d)
+    elif d.__class__ is not Scatter and (d.shape != x.shape or d.dtype is not x.dtype):
+        plain_sum = x.__class__ is _float64 and d.__class__ is _ndarray and d.dtype is _DOUBLE
+        d = float(total(d)) if plain_sum else fit(d, x)
+    h = parent.flow
+    if h is None:
+        parent.flow = d
+    elif h.__class__ is _ndarray and d.__class__ is _ndarray and getrefcount(h) == _OWNED and h.base is None:
+        # No one else can see h: the sum may overwrite it.
+        h += d
+    elif d.__class__ is Scatter and h.__class__ is not Scatter:
+        parent.flow = d + h
+    else:
+        parent.flow = h + d
+
+
+def _references() -> int:
+    """What `getrefcount` says in `give` of an array that only a ``flow`` holds: found out by the same steps."""
+    parent = [np.zeros(1)]
+    h = parent[0]
+    return getrefcount(h)
+
+
+def dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """``pull`` for a uniform cotangent too."""
+    return lambda node, g: pull(node, spread(g, node.primal) if g.__class__ is float else g)
+
+
+@final
+class Scatter:
+    """A cotangent that is zero but for some entries, kept as a list until it is needed.
+
+    Indexing an array in a loop of n would otherwise add n arrays of zeros: time quadratic in n. Adding another
+    scatter extends this one in place: only the ``flow`` of one node holds it.
+    """
+
+    __slots__ = ("dtype", "indices", "parts", "scatter", "shape")
+
+    def __init__(self, scatter: Callable[..., Any], like: Any, index: Any, part: Any) -> None:
+        self.scatter = scatter
+        self.shape = like.shape
+        self.dtype = like.dtype
+        self.indices = [index]
+        self.parts = [part]
+
+    def __add__(self, other: Any) -> Any:
+        if other.__class__ is Scatter:
+            self.indices += other.indices
+            self.parts += other.parts
+            return self
+        return self.dense() + other
+
+    def __radd__(self, other: Any) -> Any:
+        return other + self.dense()
+
+    def __sub__(self, other: Any) -> Any:
+        return self.dense() - other
+
+    # NumPy would otherwise take it for an array of objects.
+    __array_ufunc__ = None
+
+    def dense(self) -> Any:
+        """As an array."""
+        return self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index selects each entry at most once, without arrays."""
+    if index.__class__ is int or index.__class__ is slice:
+        return True
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        p is None or p is Ellipsis or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool))
+        for p in parts
+    )
+
+
+_OWNED = _references()

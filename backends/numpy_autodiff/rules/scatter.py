@@ -1,0 +1,45 @@
+"""Scattering: entries added to places of an array of zeros, the transpose of indexing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.core.cotangent import is_basic
+from backends.numpy_autodiff.core.primitive import Primitive
+
+
+def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    first = indices[0]
+    if first.__class__ is slice and first.step is None:
+        # The rest alone is filled with zeros: this is half the work of the gradient of ``x[1:] - x[:-1]``.
+        start, stop, _ = first.indices(shape[0])
+        out = np.empty(shape, dtype)
+        if start:
+            out[:start] = 0
+        out[start:stop] = parts[0]
+        if stop < shape[0]:
+            out[max(start, stop) :] = 0
+        done = 1
+    else:
+        out = np.zeros(shape, dtype)
+        done = 0
+    for index, part in zip(indices[done:], parts[done:], strict=True):
+        if index.__class__ is slice or is_basic(index):
+            out[index] += part
+        else:
+            np.add.at(out, index, part)
+    return out
+
+
+def _scatter_vjp(i: int, g: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **_like: Any) -> Any:
+    return g[indices[i]]
+
+
+def _scatter_jvp(i: int, t: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **like: Any) -> Any:
+    return SCATTER(t, indices=[indices[i]], **like)
+
+
+SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True)

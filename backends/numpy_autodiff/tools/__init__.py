@@ -1,0 +1,1 @@
+"""Tools around the engine: drawings of graphs, the benchmark, and optimizers."""

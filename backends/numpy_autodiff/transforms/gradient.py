@@ -1,0 +1,84 @@
+"""Gradients of scalar functions, in reverse mode.
+
+``argnums`` is the position of the differentiated argument (default 0) or a tuple of positions; an argument may be an
+array, a number, or nested tuples, lists and dicts of them. With ``has_aux`` the function returns
+``(output, aux)`` and ``aux`` is handed through. Gradients of complex arguments are ``dL/da + i dL/db``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from backends.numpy_autodiff.core.ownership import release
+from backends.numpy_autodiff.core.reverse import consume_back
+from backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from backends.numpy_autodiff.transforms.recording import Recording
+
+Function = Callable[..., Any]
+Argnums = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
+
+
+def positions(argnums: Argnums) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+def _scalar_output(r: Recording) -> Any:
+    """The one real scalar that a gradient can be taken of."""
+    leaf = r.outputs[0] if len(r.outputs) == 1 else None
+    if isinstance(leaf, Node) and leaf.primal.__class__ is np.float64:
+        return leaf
+    shape: Any = np.shape(constant(r.value(leaf))) if leaf is not None else f"a container of {len(r.outputs)}"
+    if leaf is None or shape != ():
+        raise ValueError(f"got an output of shape {shape}, expected a scalar: use jacobian or vjp, or sum it")
+    if getattr(leaf, "dtype", np.dtype(float)).kind == "c":
+        raise TypeError("got a complex output, expected a real one: take np.real or np.abs, or use vjp")
+    return leaf
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """``(f(x), gradient)``, or ``((f(x), aux), gradient)``.
+
+    Raises
+    ------
+    ValueError
+        If the output is not a scalar.
+    TypeError
+        If a differentiated argument is not floating or complex, or the output is complex.
+    """
+    where = positions(argnums)
+
+    def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        held: list[Any] = []
+        try:
+            trace = Trace()
+            trace.held = held
+            r = Recording(trace)
+            r.call(f, r.lift(args, where), kwargs, has_aux)
+            leaf = value = _scalar_output(r)
+            if isinstance(leaf, Node) and leaf.tape is trace:
+                value = leaf.primal
+                leaf.flow = 1.0 if value.__class__ is np.float64 else constant(value).dtype.type(1)
+                consume_back(trace.nodes)
+            leaves = r.gradients()
+            found = tuple(leaves) if r.bare else r.input_trees(leaves)
+        finally:
+            if held:
+                release(held)
+        gradient = found[0] if isinstance(argnums, int) else found
+        return ((value, r.aux) if has_aux else value), gradient
+
+    return both
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The gradient of a scalar function; with ``has_aux``, ``(gradient, aux)``. See `value_and_grad`."""
+    both = value_and_grad(f, argnums, has_aux)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient

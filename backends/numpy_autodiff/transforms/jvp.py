@@ -1,0 +1,59 @@
+"""Jacobian-vector products: forward mode."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.numpy_autodiff.core.forward import push_forward, streaming_trace
+from backends.numpy_autodiff.core.pytree import flatten
+from backends.numpy_autodiff.core.reverse import clear
+from backends.numpy_autodiff.core.tracing import constant
+from backends.numpy_autodiff.transforms.gradient import Function
+from backends.numpy_autodiff.transforms.recording import Recording, differentiable, direction, record
+
+
+def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
+    """``(f(*args), tangent of the output)``, in one pass that keeps no graph."""
+    leaves = [differentiable(leaf) for leaf in flatten(tuple(args))[0]]
+    parts = flatten(tuple(tangents))[0]
+    if len(parts) != len(leaves):
+        raise ValueError(f"got {len(parts)} tangents, expected {len(leaves)}: pass one per argument, shaped like it")
+    pushed = [direction(t, x, "tangent") for t, x in zip(parts, leaves, strict=True)]
+    r = Recording(streaming_trace())
+    given = r.lift(args, range(len(args)))
+    for node, t in zip(r.inputs, pushed, strict=True):
+        node.flow = t
+    r.call(f, given, None, has_aux)
+    out = r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
+    return (r.output_value(), out, r.aux) if has_aux else (r.output_value(), out)
+
+
+def _tangent(r: Recording, leaf: Any) -> Any:
+    if r.traced(leaf) and leaf.flow is not None:
+        return leaf.flow
+    zero = np.zeros_like(np.asarray(constant(r.value(leaf))))
+    return zero if zero.shape else zero[()]
+
+
+def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
+    """``(f(*args), pushforward)``: the tangent of the output for any tangents, without computing ``f`` again."""
+    r = record(f, args)
+    lock = threading.Lock()
+
+    def pushforward(*tangents: Any) -> Any:
+        given = flatten(tuple(tangents))[0]
+        with lock:
+            for node, t in zip(r.inputs, given, strict=True):
+                node.flow = direction(t, node.primal, "tangent")
+            try:
+                push_forward(r.tape.nodes)
+                return r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
+            finally:
+                clear(r.tape.nodes)
+                clear(r.inputs)
+
+    return r.copied_output(), pushforward
