@@ -6,11 +6,22 @@ Importing this package imports no framework.
 
 from __future__ import annotations
 
-from backends.interface import Backend
-from backends.objective import Expanded, Objective, Unsupported
-from backends.plain import PLAIN
-from backends.registry import available, baseline, baseline_names, function_idioms, load, missing, offered
-from backends.sparsity.pattern import Pattern
+if __name__ != "autodiff_compare.backends":
+    raise ImportError("got import backends, expected autodiff_compare.backends: the folder belongs to that package")
+
+from autodiff_compare.backends.interface import Backend
+from autodiff_compare.backends.objective import Expanded, Objective, Unsupported
+from autodiff_compare.backends.plain import PLAIN
+from autodiff_compare.backends.registry import (
+    available,
+    baseline,
+    baseline_names,
+    function_idioms,
+    load,
+    missing,
+    offered,
+)
+from autodiff_compare.backends.sparsity.pattern import Pattern
 
 __all__ = [
     "PLAIN",

@@ -32,10 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.objective import Function, Prepared, Unsupported, Var
-from backends.request import BackendLike, Request
-from backends.sparse_jacobian import sparse_jacobian
-from vocabulary import Operator
+from autodiff_compare.backends.objective import Function, Prepared, Unsupported, Var
+from autodiff_compare.backends.request import BackendLike, Request
+from autodiff_compare.backends.sparse_jacobian import sparse_jacobian
+from autodiff_compare.vocabulary import Operator
 
 
 @dataclass(frozen=True)

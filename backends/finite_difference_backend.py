@@ -16,8 +16,8 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.interface import Function, NumpyArrays, Prepared, Request
-from vocabulary import Operator
+from autodiff_compare.backends.interface import Function, NumpyArrays, Prepared, Request
+from autodiff_compare.vocabulary import Operator
 
 Array = NDArray[Any]
 

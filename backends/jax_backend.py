@@ -16,13 +16,13 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.idioms.jax import TAPE
-from backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
-from backends.orders import closed, second_derivative
-from backends.request import SCALAR_ONLY
-from backends.sparse_jacobian import constants
-from backends.sparsity.colouring import Compression
-from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.backends.idioms.jax import TAPE
+from autodiff_compare.backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.backends.orders import closed, second_derivative
+from autodiff_compare.backends.request import SCALAR_ONLY
+from autodiff_compare.backends.sparse_jacobian import constants
+from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 Argnums = tuple[int, ...]
 

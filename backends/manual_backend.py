@@ -11,8 +11,8 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from backends.interface import Function, NumpyArrays, Objective, Prepared, Request, Unsupported, Var
-from vocabulary import Operator
+from autodiff_compare.backends.interface import Function, NumpyArrays, Objective, Prepared, Request, Unsupported, Var
+from autodiff_compare.vocabulary import Operator
 
 Forms = Mapping[Operator, Prepared]
 Argnums = tuple[int, ...]

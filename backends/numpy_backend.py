@@ -9,13 +9,22 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from backends.derived import derive
-from backends.idioms.numpy import TAPE
-from backends.interface import Function, NumpyArrays, Prepared, Request, Unsupported, Var, bare, python_while
-from backends.orders import closed, second_derivative
-from backends.sparse_jacobian import constants, one_by_one
-from backends.sparsity.colouring import Compression
-from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.backends.derived import derive
+from autodiff_compare.backends.idioms.numpy import TAPE
+from autodiff_compare.backends.interface import (
+    Function,
+    NumpyArrays,
+    Prepared,
+    Request,
+    Unsupported,
+    Var,
+    bare,
+    python_while,
+)
+from autodiff_compare.backends.orders import closed, second_derivative
+from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
+from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 #: The first with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
@@ -23,7 +32,7 @@ _OLDEST_NUMPY = (2, 1)
 
 @final
 class NumpyBackend(NumpyArrays):
-    """`backends.numpy_autodiff` behind the neutral interface."""
+    """`autodiff_compare.backends.numpy_autodiff` behind the neutral interface."""
 
     name: ClassVar[str] = "numpy"
     requires: ClassVar[tuple[str, ...]] = ("numpy",)
@@ -41,9 +50,9 @@ class NumpyBackend(NumpyArrays):
         if tuple(map(int, np.__version__.split(".")[:2])) < _OLDEST_NUMPY:
             oldest = ".".join(map(str, _OLDEST_NUMPY))
             raise Unsupported(f"our engine differentiates NumPy {oldest} and later, got {np.__version__}")
-        from backends import numpy_autodiff
-        from backends.numpy_autodiff.array import namespace
-        from backends.numpy_autodiff.tools import optimizers
+        from autodiff_compare.backends import numpy_autodiff
+        from autodiff_compare.backends.numpy_autodiff.array import namespace
+        from autodiff_compare.backends.numpy_autodiff.tools import optimizers
 
         numpy_autodiff.keep_freed_memory()
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
@@ -144,7 +153,7 @@ def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
 
 
 def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request) -> Prepared:
-    from backends.numpy_autodiff import compiler
+    from autodiff_compare.backends.numpy_autodiff import compiler
 
     try:
         example = (*request.args, *request.directions)

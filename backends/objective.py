@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.sparsity.pattern import Pattern
-from vocabulary import Operator
+from autodiff_compare.backends.sparsity.pattern import Pattern
+from autodiff_compare.vocabulary import Operator
 
 #: An array of some framework: what `Backend.to_var` returns.
 Var = Any
@@ -30,7 +30,8 @@ class Expanded:
 
     ``copies`` repeats entries of the inputs such that each output uses entries of its own. One product from the left
     then gives the slopes of many outputs: two products instead of fifteen for two outputs of fifteen inputs each.
-    A problem declares the split by `problems.base.problem.Expansion`; here it is bound to one backend's namespace.
+    A problem declares the split by `autodiff_compare.problems.base.problem.Expansion`; here it is bound to one
+    backend's namespace.
 
     Parameters
     ----------

@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from backends.objective import Function, Var
-from vocabulary import ORDERS, Operator
+from autodiff_compare.backends.objective import Function, Var
+from autodiff_compare.vocabulary import ORDERS, Operator
 
 
 class Transforms(Protocol):

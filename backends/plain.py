@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from backends.loops import python_scan, python_while
-from backends.objective import Function
-from backends.registry import load
+from autodiff_compare.backends.loops import python_scan, python_while
+from autodiff_compare.backends.objective import Function
+from autodiff_compare.backends.registry import load
 
 
 class Plain:
@@ -26,7 +26,7 @@ class Plain:
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         """By our own engine, the only one here that keeps ``np.longdouble``."""
-        from backends import numpy_autodiff
+        from autodiff_compare.backends import numpy_autodiff
 
         if mode == "reverse":
             gradient: Function = numpy_autodiff.grad(f)

@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from backends.interface import Backend
-from user_files import load_module
+from autodiff_compare.backends.interface import Backend
+from autodiff_compare.user_files import load_module
 
 _SUFFIX = "_backend"
 _GROUP = "autodiff_compare.backends"
@@ -88,7 +88,7 @@ def function_idioms(name: str) -> tuple[str, Mapping[str, str]]:
 
 
 def _folder() -> pathlib.Path:
-    return pathlib.Path(__file__).parent
+    return pathlib.Path(__file__).resolve().parent
 
 
 def _names() -> list[str]:

@@ -1,6 +1,6 @@
 """The operator ``sparse_jacobian``, derived from the few products of a colouring.
 
-`sparse_jacobian` checks the patterns, chooses the products by `backends.sparsity.colouring`, and asks
+`sparse_jacobian` checks the patterns, chooses the products by `autodiff_compare.backends.sparsity.colouring`, and asks
 `Backend.compressed` for the entries. `one_by_one` is the default of that method: one product after the other.
 
 Where the function is `Expanded`, the Jacobian J of f(x) is taken from a wider one. With copies c = C x, where each row
@@ -17,11 +17,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from backends.objective import Expanded, Objective, Prepared, Var
-from backends.request import BackendLike, Request
-from backends.sparsity.colouring import Compression
-from backends.sparsity.pattern import Pattern
-from vocabulary import Operator
+from autodiff_compare.backends.objective import Expanded, Objective, Prepared, Var
+from autodiff_compare.backends.request import BackendLike, Request
+from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.backends.sparsity.pattern import Pattern
+from autodiff_compare.vocabulary import Operator
 
 
 def sparse_jacobian(backend: BackendLike, request: Request) -> Prepared:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+if __name__ != "autodiff_compare.problems":
+    raise ImportError("got import problems, expected autodiff_compare.problems: the folder belongs to that package")
+
 import difflib
 import functools
 import importlib
 import pathlib
 from types import MappingProxyType
 
-from problems.base import (
+from autodiff_compare.problems.base import (
     NUMPY,
     SCALAR,
     VECTOR,
@@ -23,8 +26,8 @@ from problems.base import (
     Question,
     Tools,
 )
-from problems.base.declarations import point_of, problem_of, problems_in, problems_of_file
-from problems.base.instances.folder import with_data
+from autodiff_compare.problems.base.declarations import point_of, problem_of, problems_in, problems_of_file
+from autodiff_compare.problems.base.instances.folder import with_data
 
 __all__ = [
     "NUMPY",
@@ -55,7 +58,7 @@ def available() -> MappingProxyType[str, Problem]:
     modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     found: dict[str, Problem] = {}
     for module in modules:
-        for problem in problems_in(importlib.import_module(f"problems.{module}")):
+        for problem in problems_in(importlib.import_module(f"{__name__}.{module}")):
             if problem.name in found:
                 raise ProblemError(f"got two problems named {problem.name!r}, the second in {module}.py: rename one")
             found[problem.name] = problem

@@ -13,7 +13,8 @@ observation its rows have two colours, since no two observations then have an in
 
 Its entries, with ``s = |p|^2``, ``L' = k1 + 2 k2 s``, e_i by Z as
 ``G = w f (L I + 2 L' p p^T) (1, 0, -p_x; 0, 1, -p_y) / Z_z`` and
-``dR(r)Y/dr = -R [Y]x (I - b [r]x + c [r]x^2)``, b as in `problems.base.rotations` and ``c = (|r| - sin |r|) / |r|^3``::
+``dR(r)Y/dr = -R [Y]x (I - b [r]x + c [r]x^2)``, b as in `autodiff_compare.problems.base.rotations` and ``c = (|r| -
+sin |r|) / |r|^3``::
 
     r: -G R [Y]x (I - b [r]x + c [r]x^2)    C: -G R    X: G R    f: w L p    u: w I    k: w f (s p, s^2 p)    w: e / w
 """
@@ -26,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import VECTOR, Array, Expansion, Inputs, Instances, Problem
-from problems.base.instances import bundle_adjustment as instance
-from problems.base.rotations import coefficients
-from vocabulary import Operator
+from autodiff_compare.problems.base import VECTOR, Array, Expansion, Inputs, Instances, Problem
+from autodiff_compare.problems.base.instances import bundle_adjustment as instance
+from autodiff_compare.problems.base.rotations import coefficients
+from autodiff_compare.vocabulary import Operator
 
 #: Observations, which are the size -> (cameras, points); the largest is the first public instance.
 _SHAPES = {20: (3, 8), 5_000: (21, 1_200), 31_843: (49, 7_776)}

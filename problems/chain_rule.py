@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import VECTOR, Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import VECTOR, Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 _SOURCE = "classic study: y = (x1^2 + x2, x1 x2, e^x1), z = (y1 + y2, y1 y3), at x = (1.5, -0.5)"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Descent, Inputs, Problem
-from vocabulary import Operator, Optimizer
+from autodiff_compare.problems.base import Array, Descent, Inputs, Problem
+from autodiff_compare.vocabulary import Operator, Optimizer
 
 
 def _loss(theta: Any, x: Any, y: Any, *, xp: Any) -> Any:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from problems.base.elimination import det, solve
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.problems.base.elimination import det, solve
+from autodiff_compare.vocabulary import Operator
 
 _SOURCE = "GradBench, evaluation det: entries in [0, 1), l = 5 ... 11; gradient det(A) A^{-T}"
 

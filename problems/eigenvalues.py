@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Descent, Inputs, Normalise, Problem
-from problems.base.eigendecomposition import eigh
-from vocabulary import Operator, Optimizer
+from autodiff_compare.problems.base import SCALAR, Array, Descent, Inputs, Normalise, Problem
+from autodiff_compare.problems.base.eigendecomposition import eigh
+from autodiff_compare.vocabulary import Operator, Optimizer
 
 _SIZES = {"small": 3, "medium": 10, "large": 30}
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 _SUITES = frozenset({"engine"})
 _OPERATORS = frozenset({Operator.VALUE, Operator.GRADIENT, Operator.VALUE_AND_GRADIENT})

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Inputs, Problem
-from problems.base.elimination import cholesky, solve
-from vocabulary import Operator
+from autodiff_compare.problems.base import Array, Inputs, Problem
+from autodiff_compare.problems.base.elimination import cholesky, solve
+from autodiff_compare.vocabulary import Operator
 
 
 def _negative_log_likelihood(lengths: Any, height: Any, noise: Any, X: Any, y: Any, *, xp: Any) -> Any:

@@ -29,10 +29,10 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Instances, Problem
-from problems.base.complex_step import hessian_products
-from problems.base.instances import gmm as instance
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Instances, Problem
+from autodiff_compare.problems.base.complex_step import hessian_products
+from autodiff_compare.problems.base.instances import gmm as instance
+from autodiff_compare.vocabulary import Operator
 
 #: Number of parameters, which is the size -> (d, k, n).
 _SHAPES = {30: (2, 5, 100), 1650: (10, 25, 1000), 53_625: (64, 25, 10_000)}

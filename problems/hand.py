@@ -6,10 +6,11 @@ turns by ``R_b = R_z R_x`` (about y it never turns) in the frame of its parent::
     absolute_b = absolute_parent base_b (R_b 0; 0 1),    T_b = absolute_b inverse_b
     vertex_v   = R(r) sum_b weight_vb T_b (x_v, 1) + t
 
-with R(r) as in `problems.base.rotations`, but the constant identity where ``|r| < 1e-4`` (ADBench's convention). Of
-each finger the first of its three turning bones has an x and a z angle, the others an x angle. The output is point
-minus vertex (`hand`), or minus ``u0 a + u1 b + (1 - u0 - u1) c`` in a triangle of vertices (`hand_complicated`),
-whose Jacobian by u has two entries in a row: with those of the parameters, 28 products, however many points.
+with R(r) as in `autodiff_compare.problems.base.rotations`, but the constant identity where ``|r| < 1e-4`` (ADBench's
+convention). Of each finger the first of its three turning bones has an x and a z angle, the others an x angle. The
+output is point minus vertex (`hand`), or minus ``u0 a + u1 b + (1 - u0 - u1) c`` in a triangle of vertices
+(`hand_complicated`), whose Jacobian by u has two entries in a row: with those of the parameters, 28 products, however
+many points.
 
 Bones of one depth in the tree are multiplied at once, so that they are kept in order of depth; and since skinning is
 linear in the T_b, weights and positions come as one matrix, V x 4B, of which the product with all T_b is the skin.
@@ -25,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import VECTOR, Array, Inputs, Instances, Problem
-from problems.base.instances import hand as instance
-from problems.base.instances.hand import PARAMETERS, Model
-from problems.base.rotations import away_from_zero
-from vocabulary import Operator
+from autodiff_compare.problems.base import VECTOR, Array, Inputs, Instances, Problem
+from autodiff_compare.problems.base.instances import hand as instance
+from autodiff_compare.problems.base.instances.hand import PARAMETERS, Model
+from autodiff_compare.problems.base.rotations import away_from_zero
+from autodiff_compare.vocabulary import Operator
 
 #: Where the bones of each depth begin and end.
 Levels = Sequence[tuple[int, int]]

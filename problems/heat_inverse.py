@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 #: Time step over the square of the grid's: below 1 / (2 k) for every conductivity k = exp(theta) drawn here.
 _RATE = 0.25

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 
 def _square(x: Any, *, xp: Any) -> Any:  # noqa: ARG001

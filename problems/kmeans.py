@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 _DIMENSIONS = 8
 #: Points this much nearer to one centre than to any other stay so under float32's rounding.

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 
 def _log_sum_exp(x: Any, *, xp: Any) -> Any:

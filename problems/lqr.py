@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from problems.base.elimination import solve
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.problems.base.elimination import solve
+from autodiff_compare.vocabulary import Operator
 
 _STATES, _CONTROLS, _OUTPUTS = 3, 2, 2
 

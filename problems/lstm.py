@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Instances, Problem
-from problems.base.complex_step import hessian_products
-from problems.base.instances import lstm as instance
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Instances, Problem
+from autodiff_compare.problems.base.complex_step import hessian_products
+from autodiff_compare.problems.base.instances import lstm as instance
+from autodiff_compare.vocabulary import Operator
 
 #: Number of characters, which is the size -> layers; a character has 14 bits.
 _LAYERS = {10: 2, 1024: 2, 4096: 4}

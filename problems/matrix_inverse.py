@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Adaptive, Array, Descent, Inputs, Problem
-from vocabulary import Operator, Optimizer
+from autodiff_compare.problems.base import SCALAR, Adaptive, Array, Descent, Inputs, Problem
+from autodiff_compare.vocabulary import Operator, Optimizer
 
 _SOURCE = "classic study: X Y = I for a random 3x3 X, RandomState(seed): X = rand(3, 3), Y0 = rand(3, 3)"
 

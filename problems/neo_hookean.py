@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 #: Lame's constants of a soft rubber, in units of its shear modulus.
 _MU, _LAMBDA = 1.0, 4.0

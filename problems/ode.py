@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 
 def _step(y: Any, h: Any, x: Any, xp: Any) -> Any:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import SCALAR, Array, Inputs, Problem
-from problems.base.gradient_descent import argmin, argmin_by_hand
-from vocabulary import Operator
+from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.problems.base.gradient_descent import argmin, argmin_by_hand
+from autodiff_compare.vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}
 #: Steps in ten units of time, which is the size -> rounds of the descent.

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array
-from problems.base.optimisation_functions import OptimisationFunction, plane_problem
+from autodiff_compare.problems.base import Array
+from autodiff_compare.problems.base.optimisation_functions import OptimisationFunction, plane_problem
 
 
 def _beale(x: Any, y: Any, xp: Any) -> Any:  # noqa: ARG001

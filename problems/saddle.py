@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Inputs, Problem
-from problems.base.gradient_descent import argmin, argmin_by_hand
-from vocabulary import Operator
+from autodiff_compare.problems.base import Array, Inputs, Problem
+from autodiff_compare.problems.base.gradient_descent import argmin, argmin_by_hand
+from autodiff_compare.vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}
 #: Most rounds of each descent, which is the size -> dimensions of p and of q.

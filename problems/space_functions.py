@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array
-from problems.base.optimisation_functions import OptimisationFunction, space_problem
+from autodiff_compare.problems.base import Array
+from autodiff_compare.problems.base.optimisation_functions import OptimisationFunction, space_problem
 
 _MORE = "More, Garbow and Hillstrom, Testing Unconstrained Optimization Software (1981)"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Inputs, Problem
-from problems.base.elimination import solve
-from vocabulary import Operator
+from autodiff_compare.problems.base import Array, Inputs, Problem
+from autodiff_compare.problems.base.elimination import solve
+from autodiff_compare.vocabulary import Operator
 
 
 # On an interval of length h, at its fraction f, with values y0, y1 and second derivatives m0, m1 at its ends:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import VECTOR, Array, Inputs, Problem, Question
-from vocabulary import Operator
+from autodiff_compare.problems.base import VECTOR, Array, Inputs, Problem, Question
+from autodiff_compare.vocabulary import Operator
 
 _POLYNOMIAL = "y = x^2 - 2x + 1"
 _MATRIX = "x = [[1, 2, 3], [4, 5, 6]]"

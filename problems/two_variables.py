@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Inputs, Optimum, Problem
-from vocabulary import Operator
+from autodiff_compare.problems.base import Array, Inputs, Optimum, Problem
+from autodiff_compare.vocabulary import Operator
 
 Pair = tuple[Array, Array]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import backends
+from autodiff_compare import backends
 
 
 @functools.cache

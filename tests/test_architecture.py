@@ -1,133 +1,199 @@
-"""Who may import whom, and what starts without a framework."""
+"""Who may import whom, how large a folder may be, and what starts without a framework."""
 
 from __future__ import annotations
 
 import ast
+import collections
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
+from tests.imports import PACKAGE, ROOT, between, circles, folder, graph, imports, modules, room
+
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"}
-ROOMS = {"backends", "problems", "harness"}
-PANDAS_ROOMS = {"tables.py", "summary.py"}
-#: What only the report may import; beside these it may use pandas.
+#: What only the report may import.
 DRAWING = {"matplotlib", "jinja2", "markupsafe"}
+#: Files outside the report that may import pandas, each as ``room.module``.
+PANDAS = {"api.compare", "results.tables", "summary.summary"}
+
+_FLOOR = {"vocabulary", "user_files"}
+_OPEN = {"backends", "problems"}
+#: Room -> the rooms it may import, from the lowest floor to the highest.
+ROOMS: dict[str, set[str]] = {"vocabulary": set(), "user_files": set(), "backends": _FLOOR, "problems": _FLOOR}
+for _room, _allowed in {
+    "process": "",
+    "plan": "process",
+    "timing": "process plan",
+    "judge": "process plan",
+    "results": "process plan timing",
+    "studies": "process plan timing results",
+    "conventions": "process plan timing results judge",
+    "execution": "process plan timing results judge studies conventions",
+    "summary": "process plan timing results studies conventions",
+    "report": "process plan timing results studies conventions summary",
+    "contract": "process plan timing results judge studies conventions execution",
+    "testing": "judge",
+    "api": "process plan timing results judge studies conventions execution summary report contract testing",
+    "cli": "process plan timing results judge studies conventions execution summary report contract api",
+}.items():
+    ROOMS[_room] = {*_allowed.split(), *_FLOOR, *_OPEN}
+
+#: Floor of the engine -> the floors it may import.
+FLOORS = {
+    "core": set(),
+    "transforms": {"core"},
+    "rules": {"core", "transforms"},
+    "compiler": {"core", "transforms"},
+    "array": {"core", "transforms", "rules", "compiler"},
+    "tools": {"core", "transforms", "rules", "compiler", "array"},
+}  # fmt: skip
+ENGINE = f"{PACKAGE}.backends.numpy_autodiff"
+#: Files a folder may hold; folders that are tables are as long as there are entries.
+LARGEST = 14
+TABLES = {f"{PACKAGE}.problems", f"{ENGINE}.rules"}
+
+MODULES = modules()
+GRAPH = graph()
 
 
-def files(*patterns: str) -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
+def of(*rooms: str) -> list[str]:
+    """Return the modules of the rooms, each named without the package."""
+    return [name.removeprefix(f"{PACKAGE}.") for name in MODULES if room(name) in rooms]
 
 
-def imports(path: str) -> Iterator[tuple[str, bool]]:
-    """(module, whether at import time) of every import that is not for type checking only."""
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    yield from _walk(tree, True)
-
-
-def _walk(node: ast.AST, top: bool) -> Iterator[tuple[str, bool]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            yield from ((alias.name, top) for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0, "imports are absolute here"
-            yield str(child.module), top
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        else:
-            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-            yield from _walk(child, top and not inside)
+def file(module: str) -> pathlib.Path:
+    return MODULES[f"{PACKAGE}.{module}"]
 
 
 def root(module: str) -> str:
     return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("path", files("problems/**/*.py"))
-def test_problems_know_numpy_and_their_own_base(path: str) -> None:
-    for module, _ in imports(path):
-        assert root(module) not in FRAMEWORKS | {"backends", "harness", "pandas"}, module
+def test_no_file_is_in_a_circle_of_imports() -> None:
+    assert circles(GRAPH) == []
 
 
-@pytest.mark.parametrize("path", files("backends/*.py", "backends/sparsity/*.py", "backends/*_backend/adapter.py"))
-def test_backends_import_a_framework_only_when_opened(path: str) -> None:
-    for module, top in imports(path):
-        assert root(module) not in {"problems", "harness", "pandas"}, module
-        if top:
-            assert root(module) not in FRAMEWORKS, f"{module} is imported before open()"
+def test_no_folder_is_in_a_circle_of_imports() -> None:
+    # The files beside the rooms are floors of their own, not one folder.
+    places = {name: name if folder(name) == PACKAGE else folder(name) for name in MODULES}
+    assert circles(between(GRAPH, places)) == []
 
 
-@pytest.mark.parametrize("path", files("backends/baselines/*.py"))
-def test_a_baseline_knows_its_framework_and_not_our_interface(path: str) -> None:
-    own = pathlib.Path(path).stem
-    found = {module for module, _ in imports(path)}
-    assert {root(module) for module in found} & FRAMEWORKS <= {own}
-    engine = {"backends"} if own == "numpy" else set()  # from backends import numpy_autodiff
-    assert {module for module in found if root(module) in ROOMS} <= engine
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
-@pytest.mark.parametrize("path", files("backends/*_backend.py", "backends/*_backend/**/*.py"))
-def test_an_adapter_names_only_its_own_framework(path: str) -> None:
-    # The other files of an adapter's folder are imported when it is opened, so they may import their framework at once.
-    name = pathlib.Path(path).parts[1].removesuffix(".py").removesuffix("_backend")
+def test_rooms_import_downwards_only() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name, imported in GRAPH.items()
+        for other in imported
+        if room(name) and room(other) != room(name) and room(other) not in ROOMS[room(name)]
+    ]
+    assert wrong == []
+
+
+def test_floors_of_the_engine_import_downwards_only() -> None:
+    def floor(name: str) -> str:
+        return name.removeprefix(f"{ENGINE}.").partition(".")[0]
+
+    inside = [name for name in GRAPH if name.startswith(f"{ENGINE}.")]
+    wrong = [
+        f"{name} imports {other}"
+        for name in inside
+        for other in GRAPH[name]
+        if floor(other) != floor(name) and floor(other) not in FLOORS[floor(name)]
+    ]
+    assert {floor(name) for name in inside} == set(FLOORS)
+    assert wrong == []
+
+
+def test_a_folder_holds_about_a_dozen_files() -> None:
+    counts = collections.Counter(folder(name) for name in MODULES)
+    assert {place: n for place, n in counts.items() if n > LARGEST and place not in TABLES} == {}
+
+
+@pytest.mark.parametrize("module", of("problems"))
+def test_problems_know_numpy_and_their_own_base(module: str) -> None:
+    for name, _ in imports(file(module)):
+        assert root(name) not in FRAMEWORKS | {"pandas"}, name
+
+
+@pytest.mark.parametrize("module", [m for m in of("backends") if m.count(".") == 1])
+def test_backends_import_a_framework_only_when_opened(module: str) -> None:
+    for name, top in imports(file(module)):
+        assert root(name) != "pandas", name
+        assert not (top and root(name) in FRAMEWORKS), f"{name} is imported before open()"
+
+
+@pytest.mark.parametrize("module", [m for m in of("backends") if m.startswith("backends.baselines.")])
+def test_a_baseline_knows_its_framework_and_not_our_interface(module: str) -> None:
+    own = module.rpartition(".")[2]
+    found = {name for name, _ in imports(file(module))}
+    assert {root(name) for name in found} & FRAMEWORKS <= {own}
+    engine = {ENGINE} if own == "numpy" else set()
+    assert {name for name in found if root(name) == PACKAGE} <= engine
+
+
+@pytest.mark.parametrize("module", [m for m in of("backends") if "_backend" in m])
+def test_an_adapter_names_only_its_own_framework(module: str) -> None:
+    name = module.split(".")[1].removesuffix("_backend")
     own = {
         "torch": {"torch", "array_api_compat"},
         "tensorflow": {"tensorflow", "keras"},
         "jax": {"jax", "jaxlib", "optax"},
         "autograd": {"autograd"},
     }.get(name, set())
-    assert {root(module) for module, _ in imports(path)} & FRAMEWORKS <= own
+    assert {root(found) for found, _ in imports(file(module))} & FRAMEWORKS <= own
 
 
-@pytest.mark.parametrize("path", files("backends/numpy_autodiff/**/*.py"))
-def test_the_engine_stands_alone(path: str) -> None:
-    allowed = {"numpy", "scipy", "backends"} | set(sys.stdlib_module_names)
-    for module, _ in imports(path):
-        assert root(module) in allowed, module
-        if root(module) == "backends":
-            assert module.startswith("backends.numpy_autodiff"), module
+@pytest.mark.parametrize("module", [m for m in of("backends") if m.startswith("backends.numpy_autodiff")])
+def test_the_engine_stands_alone(module: str) -> None:
+    allowed = {"numpy", "scipy", PACKAGE} | set(sys.stdlib_module_names)
+    for name, _ in imports(file(module)):
+        assert root(name) in allowed, name
+        assert root(name) != PACKAGE or name.startswith(ENGINE), name
 
 
-@pytest.mark.parametrize("path", files("harness/**/*.py"))
-def test_the_harness_reaches_backends_and_problems_through_their_doors(path: str) -> None:
-    for module, _ in imports(path):
-        assert root(module) not in FRAMEWORKS, module
-        if root(module) == "backends":
-            assert module == "backends", f"{module}: use backends.load()"
-        if root(module) == "problems":
-            allowed = {"problems", "problems.base.closed_forms", "problems.conventions"}
-            assert module in allowed, f"{module}: use problems.load()"
-        of_the_report = path.startswith("harness/report/")
-        if root(module) == "pandas":
-            assert of_the_report or pathlib.Path(path).name in PANDAS_ROOMS
-        if root(module) in DRAWING:
-            assert of_the_report, f"{module}: only the report draws"
+@pytest.mark.parametrize("module", of(*set(ROOMS) - _FLOOR - _OPEN))
+def test_rooms_reach_backends_and_problems_through_their_packages(module: str) -> None:
+    for name, _ in imports(file(module)):
+        assert root(name) not in FRAMEWORKS, name
+        if room(name) == "backends":
+            assert name in {f"{PACKAGE}.backends", ENGINE}, f"{name}: use backends.load()"
+        if room(name) == "problems":
+            allowed = {"problems", "problems.base", "problems.base.closed_forms", "problems.conventions"}
+            assert name.removeprefix(f"{PACKAGE}.") in allowed, f"{name}: use problems.load()"
+        of_the_report = module.startswith("report")
+        assert root(name) != "pandas" or of_the_report or module in PANDAS, name
+        assert root(name) not in DRAWING or of_the_report, f"{name}: only the report draws"
 
 
-@pytest.mark.parametrize("path", ["vocabulary.py", "user_files.py"])
-def test_shared_modules_import_nothing_but_the_standard_library(path: str) -> None:
-    assert {root(module) for module, _ in imports(path)} <= set(sys.stdlib_module_names)
+def test_the_shared_words_import_nothing_but_the_standard_library() -> None:
+    for module in _FLOOR:
+        assert {root(name) for name, _ in imports(file(module))} <= set(sys.stdlib_module_names)
 
 
-def test_the_command_line_is_thin() -> None:
-    for module, top in imports("compare.py"):
-        if top:
-            assert root(module) in set(sys.stdlib_module_names), module
-        assert root(module) not in FRAMEWORKS | {"numpy", "pandas"}
+def test_the_public_face_and_the_parser_import_no_array_library() -> None:
+    for module in (f"{PACKAGE}.cli.main", f"{PACKAGE}.cli.arguments", PACKAGE):
+        code = f"import sys, {module}; print(sorted({{'numpy', 'pandas', 'rich', 'scipy'}} & set(sys.modules)))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]", module
 
 
 @pytest.mark.parametrize(
     "code",
     [
-        "import compare; compare.main(['--help'])",
-        "import compare; compare.main(['run', '--help'])",
-        "import compare; compare.main(['list'])",
-        "import problems; problems.available()",
-        "import backends; [cls() for cls in backends.available().values()]",
+        "from autodiff_compare.cli.main import main; main(['--help'])",
+        "from autodiff_compare.cli.main import main; main(['run', '--help'])",
+        "from autodiff_compare.cli.main import main; main(['list'])",
+        "from autodiff_compare import problems; problems.available()",
+        "from autodiff_compare import backends; [cls() for cls in backends.available().values()]",
     ],
 )
 def test_no_framework_is_imported_by(code: str) -> None:
@@ -139,19 +205,35 @@ def test_no_framework_is_imported_by(code: str) -> None:
     assert done.stdout.splitlines()[-1] == "loaded:"
 
 
-def test_every_room_is_packaged() -> None:
-    import tomllib
+@pytest.mark.parametrize("bare", ["backends", "problems"])
+def test_the_open_rooms_refuse_their_bare_names(bare: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {bare}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"expected {PACKAGE}.{bare}" in done.stderr
 
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    have = {
-        str(p.parent.relative_to(ROOT)).replace("/", ".") for room in ROOMS for p in (ROOT / room).rglob("__init__.py")
-    }
-    assert have == set(listed)
+
+def test_every_folder_of_code_is_a_package() -> None:
+    for name, path in MODULES.items():
+        assert (path.parent / "__init__.py").is_file(), name
+
+
+def test_verbs_and_worker_functions_that_are_named_by_text_exist() -> None:
+    texts = [
+        node.value
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(f"{PACKAGE}.")
+    ]
+    named = [text.partition(":") for text in texts if ":" in text]
+    assert len(named) >= 20
+    for module, _, function in named:
+        tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+        assert function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, f"{module}:{function}"
 
 
 def test_versions_are_pinned_in_one_place_only() -> None:
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
     assert not [d for d in wanted if any(c in d for c in "<>=~")]

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from user_files import Kind, UserFileError, load_module
+from autodiff_compare.user_files import Kind, UserFileError, load_module
 
 
 @pytest.fixture(autouse=True)

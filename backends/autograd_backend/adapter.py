@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from backends.idioms.autograd import TAPE
-from backends.interface import Function, NumpyArrays, Prepared, Request, Unsupported, Var, bare
-from vocabulary import SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.backends.idioms.autograd import TAPE
+from autodiff_compare.backends.interface import Function, NumpyArrays, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.vocabulary import SECOND_ORDER, Operator, Optimizer
 
 Argnums = tuple[int, ...]
 
@@ -39,7 +39,7 @@ class AutogradBackend(NumpyArrays):
         super().open()
         # What does not depend on an input has the derivative zero, which is the contract here.
         warnings.filterwarnings("ignore", message="Output seems independent of input", module="autograd")
-        from backends.autograd_backend.namespace import namespace
+        from autodiff_compare.backends.autograd_backend.namespace import namespace
 
         self._autograd: Any = autograd
         self.xp = namespace()

@@ -2,5 +2,5 @@
 
 One module per framework, named like its backend. Its ``DERIVATIVES`` maps a task of ``compare.py tax`` to a callable of
 the task's arguments that returns the derivatives. A module imports its framework at once, so it is imported on demand
-only, by `backends.registry.baseline`.
+only, by `autodiff_compare.backends.registry.baseline`.
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import numpy_autodiff as ad
+from autodiff_compare.backends import numpy_autodiff as ad
 
 #: Parent of each bone, -1 for the root: wrist; five fingers and the forearm; the outer bones of the fingers.
 _PARENTS = (-1, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)

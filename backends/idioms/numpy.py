@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-PRELUDE = "from backends.numpy_autodiff import special"
+PRELUDE = "from autodiff_compare.backends.numpy_autodiff import special"
 
 _SPECIAL = (
     "betainc", "betaln", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "gammainc", "gammaln", "i0", "i0e", "i1",

@@ -1,7 +1,7 @@
 """Automatic differentiation of plain NumPy code: reverse and forward mode, of any order.
 
 >>> import numpy as np
->>> from backends.numpy_autodiff import Variable, grad
+>>> from autodiff_compare.backends.numpy_autodiff import Variable, grad
 >>> float(grad(lambda x: np.sin(x) ** 2)(0.5).round(6))
 0.841471
 >>> x = Variable(3.0)
@@ -11,20 +11,20 @@
 7.0
 """
 
-from backends.numpy_autodiff.array import special
-from backends.numpy_autodiff.array.variable import Variable
-from backends.numpy_autodiff.compiler import Compiled, CompileError, compile
-from backends.numpy_autodiff.core.memory import keep_freed_memory
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import Trace, TraceError
-from backends.numpy_autodiff.tools.graph_svg import graph_svg
-from backends.numpy_autodiff.tools.graph_text import graph_dot, graph_text, primitive_counts
-from backends.numpy_autodiff.transforms.backward import no_grad
-from backends.numpy_autodiff.transforms.custom import checkpoint, custom_rule, stop_gradient
-from backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
-from backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
-from backends.numpy_autodiff.transforms.jvp import jvp, linearize
-from backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.array import special
+from autodiff_compare.backends.numpy_autodiff.array.variable import Variable
+from autodiff_compare.backends.numpy_autodiff.compiler import Compiled, CompileError, compile
+from autodiff_compare.backends.numpy_autodiff.core.memory import keep_freed_memory
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Trace, TraceError
+from autodiff_compare.backends.numpy_autodiff.tools.graph_svg import graph_svg
+from autodiff_compare.backends.numpy_autodiff.tools.graph_text import graph_dot, graph_text, primitive_counts
+from autodiff_compare.backends.numpy_autodiff.transforms.backward import no_grad
+from autodiff_compare.backends.numpy_autodiff.transforms.custom import checkpoint, custom_rule, stop_gradient
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
+from autodiff_compare.backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp, linearize
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 __all__ = [
     "CompileError",

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.sparsity.pattern import Array, Pattern
-from vocabulary import Operator
+from autodiff_compare.backends.sparsity.pattern import Array, Pattern
+from autodiff_compare.vocabulary import Operator
 
 
 def colours(pattern: Pattern) -> Array:

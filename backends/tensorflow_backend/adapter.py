@@ -1,6 +1,6 @@
 """TensorFlow: `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`, traced by `tf.function`.
 
-Each operator is written once, in `backends.tensorflow_backend.operators`, as plain eager code.
+Each operator is written once, in `autodiff_compare.backends.tensorflow_backend.operators`, as plain eager code.
 The variants differ in who runs it: ``eager`` hands that function out as it is; the default traces it
 into a graph for the shapes and dtypes it is prepared for, and ``xla`` compiles that graph. What comes
 back from a trace is the concrete function, whose call costs 100 us where that of a ``tf.function`` with
@@ -24,13 +24,13 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.idioms.tensorflow import TAPE
-from backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
-from backends.orders import second_derivative
-from backends.sparse_jacobian import constants, one_by_one
-from backends.sparsity.colouring import Compression
-from backends.tensorflow_backend.operators import OPERATORS, SECOND_WAYS, Differentiated
-from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.backends.idioms.tensorflow import TAPE
+from autodiff_compare.backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.backends.orders import second_derivative
+from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
+from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.backends.tensorflow_backend.operators import OPERATORS, SECOND_WAYS, Differentiated
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 
 @final
@@ -57,7 +57,7 @@ class TensorFlowBackend(Backend):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
-        from backends.tensorflow_backend import namespace
+        from autodiff_compare.backends.tensorflow_backend import namespace
 
         _set_threads(tf)
         if self.device == "cpu":
@@ -121,7 +121,7 @@ class TensorFlowBackend(Backend):
 
         Momentum is Keras': ``v = momentum v - lr g``, which is `vocabulary.Optimizer` for a constant rate only.
         """
-        from backends.tensorflow_backend.optimizers import build_update
+        from autodiff_compare.backends.tensorflow_backend.optimizers import build_update
 
         specs = self._specs(params)
         key = (replace(optimizer, learning_rate=0.0), *((tuple(s.shape), s.dtype) for s in specs))
@@ -173,7 +173,7 @@ class TensorFlowBackend(Backend):
 
     def _in_order(self, operator: Operator, p: Differentiated, given: Sequence[Var]) -> Prepared:
         """A second derivative in the order of modes that was asked for, and in no other."""
-        from backends.tensorflow_backend.transforms import Transforms
+        from autodiff_compare.backends.tensorflow_backend.transforms import Transforms
 
         ways = [
             second_derivative(Transforms(vectorized=fast), operator, self.order, p.function, p.argnums, p.n_args)
@@ -196,7 +196,7 @@ class TensorFlowBackend(Backend):
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """All products in one graph: by ``tf.vectorized_map``, or where it knows no rule, side by side."""
-        from backends.tensorflow_backend.products import entries
+        from autodiff_compare.backends.tensorflow_backend.products import entries
 
         args, argnums = request.args, request.argnums
         _refuse_integers(args, argnums)
@@ -235,7 +235,7 @@ class TensorFlowBackend(Backend):
             raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}: use tensorflow") from error
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        from backends.tensorflow_backend.scan import scan
+        from autodiff_compare.backends.tensorflow_backend.scan import scan
 
         return scan(f, init, xs)
 
@@ -246,7 +246,7 @@ class TensorFlowBackend(Backend):
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "reverse":
             return self.grad(f)
-        from backends.tensorflow_backend.forward_mode import forward_derivative
+        from autodiff_compare.backends.tensorflow_backend.forward_mode import forward_derivative
 
         return forward_derivative(self._inside(bare(f)), lambda: self._depth == 0)
 

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import math
 
-from backends.tensorflow_backend.functions import fft, linalg
-from backends.tensorflow_backend.functions.dtypes import *  # noqa: F403 - each family lists its public names
-from backends.tensorflow_backend.functions.elementwise import *  # noqa: F403
-from backends.tensorflow_backend.functions.linalg import matmul, matrix_transpose, tensordot, vecdot
-from backends.tensorflow_backend.functions.manipulation import *  # noqa: F403
-from backends.tensorflow_backend.functions.reductions import *  # noqa: F403
+from autodiff_compare.backends.tensorflow_backend.functions import fft, linalg
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import *  # noqa: F403 - each family lists its public names
+from autodiff_compare.backends.tensorflow_backend.functions.elementwise import *  # noqa: F403
+from autodiff_compare.backends.tensorflow_backend.functions.linalg import matmul, matrix_transpose, tensordot, vecdot
+from autodiff_compare.backends.tensorflow_backend.functions.manipulation import *  # noqa: F403
+from autodiff_compare.backends.tensorflow_backend.functions.reductions import *  # noqa: F403
 
 __array_api_version__ = "2024.12"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from backends.objective import Function, Var
-from vocabulary import Operator
+from autodiff_compare.backends.objective import Function, Var
+from autodiff_compare.vocabulary import Operator
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from vocabulary import Optimizer
+from autodiff_compare.vocabulary import Optimizer
 
 Update = Callable[[Any, Sequence[Any], Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]
 

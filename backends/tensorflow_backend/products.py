@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from backends.sparsity.colouring import Compression
+from autodiff_compare.backends.sparsity.colouring import Compression
 
 Product = Callable[..., Any]
 

@@ -1,4 +1,4 @@
-"""TensorFlow's tapes and accumulators as the transforms that `backends.orders` nests."""
+"""TensorFlow's tapes and accumulators as the transforms that `autodiff_compare.backends.orders` nests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, final
 
 import tensorflow as tf
 
-from backends.tensorflow_backend.operators import Differentiated
+from autodiff_compare.backends.tensorflow_backend.operators import Differentiated
 
 Var = Any
 Function = Callable[..., Any]
@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 @final
 class Transforms:
-    """As `backends.orders.Transforms` describes them.
+    """As `autodiff_compare.backends.orders.Transforms` describes them.
 
     A tape or an accumulator knows a tensor by its identity, so that each level works on tensors of its own.
     """

@@ -18,15 +18,25 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.idioms.torch import TAPE
-from backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare, python_scan, python_while
-from backends.sparse_jacobian import constants, one_by_one
-from backends.sparsity.colouring import Compression
-from backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
-from backends.torch_backend.eager import Task, prepared, value
-from backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
-from backends.torch_backend.namespace import indexed_take, namespace
-from vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.backends.idioms.torch import TAPE
+from autodiff_compare.backends.interface import (
+    Backend,
+    Function,
+    Prepared,
+    Request,
+    Unsupported,
+    Var,
+    bare,
+    python_scan,
+    python_while,
+)
+from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
+from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
+from autodiff_compare.backends.torch_backend.eager import Task, prepared, value
+from autodiff_compare.backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
+from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 
 @final

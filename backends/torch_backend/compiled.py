@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
-from backends.objective import Prepared, Unsupported, Var
-from backends.orders import closed, second_derivative
-from backends.sparsity.colouring import Compression
-from backends.torch_backend.eager import Task
-from backends.torch_backend.forward_mode import never_wider
-from vocabulary import SECOND_ORDER, Operator
+from autodiff_compare.backends.objective import Prepared, Unsupported, Var
+from autodiff_compare.backends.orders import closed, second_derivative
+from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.backends.torch_backend.eager import Task
+from autodiff_compare.backends.torch_backend.forward_mode import never_wider
+from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
 #: Dynamo fails on most such functions, with an assertion inside torch, and thereafter on any forward mode.
 NO_FORWARD_WITHIN_FORWARD = "torch.compile cannot nest forward mode within forward mode (torch 2.13): use torch"

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from backends.objective import Function, Prepared, Unsupported, Var
-from backends.orders import closed, second_derivative
-from backends.torch_backend.forward_mode import load_forward_mode, never_wider
-from vocabulary import Operator
+from autodiff_compare.backends.objective import Function, Prepared, Unsupported, Var
+from autodiff_compare.backends.orders import closed, second_derivative
+from autodiff_compare.backends.torch_backend.forward_mode import load_forward_mode, never_wider
+from autodiff_compare.vocabulary import Operator
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from backends.objective import Function, Var
+from autodiff_compare.backends.objective import Function, Var
 
 
 @functools.cache  # it enters a level of its own, which must not stand inside another

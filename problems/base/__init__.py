@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from problems.base.descent import Adaptive, Descent
-from problems.base.inputs import Array, Inputs
-from problems.base.problem import (
+from autodiff_compare.problems.base.descent import Adaptive, Descent
+from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.problems.base.problem import (
     NUMPY,
     SCALAR,
     VECTOR,

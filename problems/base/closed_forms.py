@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from problems.base.inputs import Array, Inputs
-from problems.base.problem import NUMPY, Problem, Tools
-from vocabulary import Operator, Optimizer
+from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.problems.base.problem import NUMPY, Problem, Tools
+from autodiff_compare.vocabulary import Operator, Optimizer
 
 Closed = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.base.inputs import Array
+from autodiff_compare.problems.base.inputs import Array
 
 #: Its square, times any slope of slopes, is nothing beside 1 in every precision.
 _STEP = 1e-100

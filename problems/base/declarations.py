@@ -11,9 +11,9 @@ From the least to the most that can be said::
 
 Of an ``objective``, the parameters without a default are differentiated; each has its value in a variable of its name,
 or all of them theirs in ``INPUTS`` by position. A value is an array of floats or a container of such
-(`problems.base.pytree`). A default that is a NumPy array is passed as data, any other default stays as it is. The
-result may be a scalar or an array: that decides what can be asked of it, and is found out by evaluating it
-(`Problem.operators` is empty until then).
+(`autodiff_compare.problems.base.pytree`). A default that is a NumPy array is passed as data, any other default stays
+as it is. The result may be a scalar or an array: that decides what can be asked of it, and is found out by evaluating
+it (`Problem.operators` is empty until then).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from problems.base.inputs import Array, Inputs
-from problems.base.problem import Problem, ProblemError
-from problems.base.pytree import is_container, leaves, mapped, unpacked
-from user_files import UserFileError, load_module
+from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.problems.base.problem import Problem, ProblemError
+from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, unpacked
+from autodiff_compare.user_files import UserFileError, load_module
 
 _WHAT = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
 _WHY_REAL = "pass the real and the imaginary part as two inputs"

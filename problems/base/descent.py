@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from problems.base.inputs import Array, Inputs
-from vocabulary import Optimizer
+from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.vocabulary import Optimizer
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Descent:
     max_iterations
         Upper bound on the number of updates.
     adaptive
-        Step-size rule of the classic matrix-inverse study; see `harness.descent`.
+        Step-size rule of the classic matrix-inverse study; see `autodiff_compare.studies.descent`.
     accumulate
         The gradient is never cleared: each update uses the sum of all gradients so far.
     way

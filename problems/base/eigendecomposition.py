@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from problems.base.inputs import Array
+from autodiff_compare.problems.base.inputs import Array
 
 _MAX_SWEEPS = 40
 

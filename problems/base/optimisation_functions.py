@@ -8,8 +8,8 @@ from typing import Any, Union
 
 import numpy as np
 
-from problems.base.inputs import Array, Inputs
-from problems.base.problem import Optimum, Problem
+from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.problems.base.problem import Optimum, Problem
 
 VLSE = "Surjanovic and Bingham, Virtual Library of Simulation Experiments: test functions"
 

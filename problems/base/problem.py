@@ -10,9 +10,9 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from problems.base.descent import Descent
-from problems.base.inputs import Array, Inputs
-from vocabulary import Operator
+from autodiff_compare.problems.base.descent import Descent
+from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.vocabulary import Operator
 
 #: What can be asked of a function with a scalar value.
 SCALAR = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
@@ -64,7 +64,8 @@ class Instances:
     pattern
         Of file names, as for `fnmatch`: ``"gmm_d*_K*.txt"``.
     read
-        From a file to the inputs it describes; `problems.base.instances.text.InstanceError` where it is damaged.
+        From a file to the inputs it describes; `autodiff_compare.problems.base.instances.text.InstanceError` where it
+        is damaged.
     accepts
         Whether a file of such a name is this problem's, where another one's are called the same.
     """
@@ -191,7 +192,8 @@ class Problem:
         each differentiated input, indices into the flat output and the flat input, in any order. `None`: detected.
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
-        ``while_loop``, ``derivative`` and ``value_and_derivative`` as `backends.interface.Backend` describes them.
+        ``while_loop``, ``derivative`` and ``value_and_derivative`` as `autodiff_compare.backends.interface.Backend`
+        describes them.
     optimum
         For a test function of optimisation, its `Optimum` in ``d`` dimensions. A function of two variables that is
         summed over points has that of a single point, d = 2.

@@ -1,12 +1,22 @@
-"""The atlas of conventions: where AD systems may disagree, as data. It is run by `harness.conventions`."""
+"""The atlas of conventions: where AD systems may disagree, as data. It is run by `autodiff_compare.conventions`."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
-from problems.conventions import arrays, functions, kinks, logarithms, matrices, orders, powers, reductions, structure
-from problems.conventions.case import Case, Kink, Right, Undefined, Value
-from problems.conventions.definitions import DEFINITIONS
+from autodiff_compare.problems.conventions import (
+    arrays,
+    functions,
+    kinks,
+    logarithms,
+    matrices,
+    orders,
+    powers,
+    reductions,
+    structure,
+)
+from autodiff_compare.problems.conventions.case import Case, Kink, Right, Undefined, Value
+from autodiff_compare.problems.conventions.definitions import DEFINITIONS
 
 __all__ = ["CASES", "DEFINITIONS", "FAMILIES", "Case", "Kink", "Right", "Undefined", "Value"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf
 
-from problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
 
 _index = partial(Case, "indexing")
 _scatter = partial(Case, "scatter")

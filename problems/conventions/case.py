@@ -1,8 +1,9 @@
 """A case: one function at one point, with what mathematics says about its derivative there.
 
 The function is an expression in ``x, y, z`` (differentiated), ``a, b`` (data) and ``xp``: array API names such as
-``xp.maximum`` or ``xp.linalg.det``, or names of `problems.conventions.definitions` for what the standard lacks, such
-as ``xp.relu``. A backend may have its own function for either; that one is then taken, and the tables say so.
+``xp.maximum`` or ``xp.linalg.det``, or names of `autodiff_compare.problems.conventions.definitions` for what the
+standard lacks, such as ``xp.relu``. A backend may have its own function for either; that one is then taken, and the
+tables say so.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from math import e, erf, exp, inf, log, log1p, pi, sqrt, tanh
 
-from problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
 
 _special = partial(Case, "special")
 _act = partial(Case, "activations")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from problems.conventions.case import Case, Kink, Undefined, Value, ones
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value, ones
 
 _kink = partial(Case, "kinks")
 _tie = partial(Case, "ties")

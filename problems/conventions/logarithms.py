@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import cos, e, exp, inf, log, pi, sin
 
-from problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
 
 _log = partial(Case, "logs")
 _mask = partial(Case, "where_masks")

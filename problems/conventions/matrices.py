@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
 
 _eigen = partial(Case, "eigenvalues", symmetric=True)
 _singular = partial(Case, "singular")

@@ -9,7 +9,7 @@ from math import exp, inf, nan, pi
 
 import numpy as np
 
-from problems.conventions.case import Case, Kink, Right, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Right, Undefined, Value
 
 _extreme = partial(Case, "magnitudes", dtypes=("float64",))
 _nan = partial(Case, "not_a_number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf, log, nan
 
-from problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
 
 _reduce = partial(Case, "reductions")
 _product = partial(Case, "products")

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
 
 _complex = partial(Case, "complex")
 _dtype = partial(Case, "dtypes")

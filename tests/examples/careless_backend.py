@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.interface import NumpyArrays, Request, Unsupported
-from vocabulary import Operator
+from autodiff_compare.backends.interface import NumpyArrays, Request, Unsupported
+from autodiff_compare.vocabulary import Operator
 
 #: Variant -> what is careless about it.
 CARELESS = {

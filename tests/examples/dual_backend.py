@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.interface import Backend, Request, Unsupported, python_scan
-from vocabulary import Operator
+from autodiff_compare.backends.interface import Backend, Request, Unsupported, python_scan
+from autodiff_compare.vocabulary import Operator
 
 
 class Dual:

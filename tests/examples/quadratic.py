@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from problems import Inputs, Problem
-from vocabulary import Operator
+from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.vocabulary import Operator
 
 PROBLEM = Problem(
     name="quadratic",

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import Node
-from backends.numpy_autodiff.rules import HANDLERS
-from backends.numpy_autodiff.rules.shapes import astype as _astype_variable
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
+from autodiff_compare.backends.numpy_autodiff.rules.shapes import astype as _astype_variable
 
 
 def _direct(function: Any, handler: Any) -> Callable[..., Any]:

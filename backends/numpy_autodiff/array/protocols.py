@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backends.numpy_autodiff.array.namespace import xp
-from backends.numpy_autodiff.core.primitive import Primitive, apply
-from backends.numpy_autodiff.core.tracing import Node
-from backends.numpy_autodiff.rules import HANDLERS, UFUNC_METHODS, UFUNCS, elementwise, shapes
+from autodiff_compare.backends.numpy_autodiff.array.namespace import xp
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS, UFUNC_METHODS, UFUNCS, elementwise, shapes
 
 _SEQUENCE = (list, tuple)
 

@@ -4,7 +4,7 @@ Its ufuncs take variables by themselves (``scipy.special.erf(x)``). This namespa
 (``polygamma``, and without SciPy ``logsumexp``, ``softmax``, ``log_softmax``), and names all of them:
 
 >>> import numpy as np
->>> from backends.numpy_autodiff import grad, special
+>>> from autodiff_compare.backends.numpy_autodiff import grad, special
 >>> grad(special.logsumexp)(np.array([-np.inf, 800.0, 800.0]))
 array([0. , 0.5, 0.5])
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.numpy_autodiff.rules.special import (
+from autodiff_compare.backends.numpy_autodiff.rules.special import (
     POLYGAMMA,
     RULES,
     log_softmax,

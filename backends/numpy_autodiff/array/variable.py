@@ -2,7 +2,8 @@
 
 Arithmetic between variables of one trace, or of a variable with a Python number, is most of what a scalar
 program does, and the only code here that is written for speed: it fills in a node by hand (`apply` does the same for
-every primitive), and its sweeps are in `backends.numpy_autodiff.rules.arithmetic`. All else goes through `apply`.
+every primitive), and its sweeps are in `autodiff_compare.backends.numpy_autodiff.rules.arithmetic`. All else goes
+through `apply`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.array.protocols import ArrayMembers, operand
-from backends.numpy_autodiff.core.ownership import keep
-from backends.numpy_autodiff.core.primitive import INPUT, apply
-from backends.numpy_autodiff.core.tracing import Node, record
-from backends.numpy_autodiff.rules import CONSTANT, UFUNCS, elementwise, indexing, products
-from backends.numpy_autodiff.rules import arithmetic as fast
-from backends.numpy_autodiff.transforms import backward
+from autodiff_compare.backends.numpy_autodiff.array.protocols import ArrayMembers, operand
+from autodiff_compare.backends.numpy_autodiff.core.ownership import keep
+from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, apply
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, record
+from autodiff_compare.backends.numpy_autodiff.rules import CONSTANT, UFUNCS, elementwise, indexing, products
+from autodiff_compare.backends.numpy_autodiff.rules import arithmetic as fast
+from autodiff_compare.backends.numpy_autodiff.transforms import backward
 
 _WHOLE = (2.0, 3.0, 4.0)
 _ndarray = np.ndarray
@@ -60,7 +61,7 @@ class Variable(ArrayMembers):
         The number without its history; an array is read-only. A variable made by ``Variable(...)`` can be assigned
         a new one: ``x.value = x.value - 0.1 * x.grad``.
     grad : ndarray, Variable or None
-        What `backward` has gathered; see `backends.numpy_autodiff.transforms.backward`.
+        What `backward` has gathered; see `autodiff_compare.backends.numpy_autodiff.transforms.backward`.
 
     Raises
     ------
@@ -287,7 +288,7 @@ class Variable(ArrayMembers):
     def backward(self, cotangent: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the gradient of this value to ``.grad`` of the variables it depends on.
 
-        See `backends.numpy_autodiff.transforms.backward.backward`.
+        See `autodiff_compare.backends.numpy_autodiff.transforms.backward.backward`.
         """
         backward.backward(self, cotangent, retain_graph=retain_graph, create_graph=create_graph)
 

@@ -9,7 +9,7 @@ The gradient of ``f(x) = sum(sin(x))``:
     emit        def gradient(x0): ... v0 = cos(x0); return v0
 
 >>> import numpy as np
->>> from backends.numpy_autodiff.compiler import compile
+>>> from autodiff_compare.backends.numpy_autodiff.compiler import compile
 >>> gradient = compile(lambda x: np.sum(np.sin(x)), np.ones(3), operator="gradient")
 >>> gradient(np.zeros(3))
 array([1., 1., 1.])
@@ -17,7 +17,7 @@ array([1., 1., 1.])
 (False, True)
 """
 
-from backends.numpy_autodiff.compiler.compiled import ALL_REWRITES, Compiled, compile
-from backends.numpy_autodiff.compiler.graph import CompileError
+from autodiff_compare.backends.numpy_autodiff.compiler.compiled import ALL_REWRITES, Compiled, compile
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError
 
 __all__ = ["ALL_REWRITES", "CompileError", "Compiled", "compile"]

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler.graph import Graph, Op
-from backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text
 
 #: Entries from which on vectors leave the cache of a core, and entries of a block: a buffer is 64 KB in float64.
 SHORTEST = 32_768

@@ -11,17 +11,17 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler import scalars
-from backends.numpy_autodiff.compiler.emit import emit
-from backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
-from backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
-from backends.numpy_autodiff.compiler.source import Source
-from backends.numpy_autodiff.core.pytree import flatten
-from backends.numpy_autodiff.core.tracing import Node
-from backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
-from backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
-from backends.numpy_autodiff.transforms.jvp import jvp
-from backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.compiler import scalars
+from autodiff_compare.backends.numpy_autodiff.compiler.emit import emit
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
+from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
+from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
+from autodiff_compare.backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 ALL_REWRITES: dict[str, str] = REWRITES | {
     "reuse": "write into arrays that are not needed any more",

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler.blocks import Loop, emit_loop, schedule
-from backends.numpy_autodiff.compiler.graph import Graph, Op
-from backends.numpy_autodiff.compiler.source import Source, header, statement
+from autodiff_compare.backends.numpy_autodiff.compiler.blocks import Loop, emit_loop, schedule
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, header, statement
 
 #: Below this many bytes a fresh array costs no more than finding one to reuse.
 _WORTH_REUSING = 4096

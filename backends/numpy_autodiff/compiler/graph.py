@@ -18,9 +18,9 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive, lift
-from backends.numpy_autodiff.core.pytree import Rebuild, flatten
-from backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, lift
+from autodiff_compare.backends.numpy_autodiff.core.pytree import Rebuild, flatten
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
 
 #: The engine's own package, under whatever name it is imported.
 _OWN = __name__.removesuffix("compiler.graph")

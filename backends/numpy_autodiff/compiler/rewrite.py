@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler.graph import Graph, Op
-from backends.numpy_autodiff.core.cotangent import is_basic
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
 
 #: What `optimize` can do, in words; `emit` adds its own.
 REWRITES = {

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler.graph import Graph, Op
-from backends.numpy_autodiff.compiler.source import INFIX, Source, header
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.source import INFIX, Source, header
 
 #: Of one entry, these change nothing.
 _TRIVIAL = frozenset({"reshape", "broadcast_to", "transpose"})

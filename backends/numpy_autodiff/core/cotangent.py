@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import fit, spread, total
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit, spread, total
 
 _ndarray = np.ndarray
 _float64 = np.float64

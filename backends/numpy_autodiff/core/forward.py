@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import cast
-from backends.numpy_autodiff.core.primitive import Primitive, Rule, values_of
-from backends.numpy_autodiff.core.tracing import Node, Trace
-from backends.numpy_autodiff.core.transpose import transpose
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule, values_of
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace
+from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
 
 
 def push_forward(nodes: Iterable[Node]) -> None:

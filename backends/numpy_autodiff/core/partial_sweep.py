@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.numpy_autodiff.core.primitive import PICK
-from backends.numpy_autodiff.core.reverse import clear, take_flow
-from backends.numpy_autodiff.core.tracing import Node, arguments_first
+from autodiff_compare.backends.numpy_autodiff.core.primitive import PICK
+from autodiff_compare.backends.numpy_autodiff.core.reverse import clear, take_flow
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, arguments_first
 
 
 def pull_between(leaf: Node, root: Node, cotangent: Any) -> Any:

@@ -23,10 +23,10 @@ from typing import Any, final
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import spread
-from backends.numpy_autodiff.core.cotangent import dense_only, give
-from backends.numpy_autodiff.core.ownership import keep_all
-from backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import dense_only, give
+from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all
+from autodiff_compare.backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
 
 Rule = Callable[..., Any]
 _ndarray = np.ndarray

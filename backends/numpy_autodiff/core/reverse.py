@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from backends.numpy_autodiff.core.broadcasting import spread
-from backends.numpy_autodiff.core.cotangent import Scatter
-from backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 
 
 def pull_back(nodes: Sequence[Node]) -> None:

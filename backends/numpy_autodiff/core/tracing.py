@@ -67,7 +67,8 @@ class Trace:
     record : callable
         Called with every new node.
     held : list of ndarray, or None
-        The arrays of others that nodes refer to (`backends.numpy_autodiff.core.ownership`); None where nothing is held.
+        The arrays of others that nodes refer to (`autodiff_compare.backends.numpy_autodiff.core.ownership`); None
+        where nothing is held.
     kept : ndarray or None
         The last of them, so that one that is used again and again is not looked at again.
     """
@@ -101,7 +102,7 @@ class Trace:
 
 
 class Node:
-    """A value with the call that made it; `backends.numpy_autodiff.array.variable.Variable` adds the operators.
+    """A value with the call that made it; `array.variable.Variable` adds the operators.
 
     Attributes
     ----------

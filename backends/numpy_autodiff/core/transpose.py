@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import lift
-from backends.numpy_autodiff.core.reverse import consume_back, take_flow
-from backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.core.primitive import lift
+from autodiff_compare.backends.numpy_autodiff.core.reverse import consume_back, take_flow
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
 
 
 def transpose(linear: Callable[[Any], Any], like: Any, t: Any) -> Any:

@@ -3,15 +3,15 @@
 How a rule is added
 -------------------
 1. In the module of its family, make a `Primitive`: the NumPy function, a VJP and a JVP per argument, with the
-   names and the transposition convention of `backends.numpy_autodiff.core.primitive`. The builders in
-   `backends.numpy_autodiff.rules.builders` shorten the common kinds (elementwise, linear). Rules are NumPy code.
-   What they are given may be variables, so they use functions that have rules themselves; that is what makes
-   derivatives of any order. A JVP left out is transposed from the VJP.
+   names and the transposition convention of `autodiff_compare.backends.numpy_autodiff.core.primitive`. The builders in
+   `autodiff_compare.backends.numpy_autodiff.rules.builders` shorten the common kinds (elementwise, linear). Rules are
+   NumPy code. What they are given may be variables, so they use functions that have rules themselves; that is what
+   makes derivatives of any order. A JVP left out is transposed from the VJP.
 2. Enter it in the family's table under the NumPy function it stands for: ``UFUNCS`` for a ufunc, ``HANDLERS``
    for any other. A handler takes the arguments of that function and may be a primitive, or a plain function
    that calls others (``np.var`` by means and products). Arguments it does not take raise `TypeError`, which is right:
    nothing is ignored silently.
-3. Add a row to the table in ``tests/engine_rules.py``: the function and arguments. The tests check VJP against
+3. Add a row to the table in ``tests/engine/rules.py``: the function and arguments. The tests check VJP against
    JVP and both against differences, to second order, in each dtype.
 
 A new family is a module with ``HANDLERS`` and ``UFUNCS``, named in ``_FAMILIES`` below.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from backends.numpy_autodiff.rules import (
+from autodiff_compare.backends.numpy_autodiff.rules import (
     constants,
     decompositions,
     eigen,
@@ -41,7 +41,7 @@ from backends.numpy_autodiff.rules import (
     special,
     statistics,
 )
-from backends.numpy_autodiff.rules.constants import CONSTANT
+from autodiff_compare.backends.numpy_autodiff.rules.constants import CONSTANT
 
 __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import spread, total
-from backends.numpy_autodiff.core.cotangent import give
-from backends.numpy_autodiff.core.primitive import Call, generic_pull
-from backends.numpy_autodiff.rules import elementwise as rules
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread, total
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Call, generic_pull
+from autodiff_compare.backends.numpy_autodiff.rules import elementwise as rules
 
 _float64 = np.float64
 _ndarray = np.ndarray

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
 
 
 def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "") -> Primitive:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
 
 _UFUNCS: tuple[Any, ...] = (
     (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)

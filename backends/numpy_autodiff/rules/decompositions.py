@@ -12,8 +12,9 @@ Conventions
 - Of each pair of phases the one that rotates least is taken: ``diag(V^H dV)`` is 0 for eigh, and for svd on the right.
 
 VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
-transposes of `backends.numpy_autodiff.core.primitive`. With ``P`` the projected change (``U^H dA V`` and the like) and
-``F_ij = 1 / (w_j - w_i)`` off the diagonal, every rule is ``F o P`` between bases (Giles 2008; Townsend 2016).
+transposes of `autodiff_compare.backends.numpy_autodiff.core.primitive`. With ``P`` the projected change (``U^H dA V``
+and the like) and ``F_ij = 1 / (w_j - w_i)`` off the diagonal, every rule is ``F o P`` between bases (Giles 2008;
+Townsend 2016).
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import Node, constant, primal
-from backends.numpy_autodiff.rules.eigen import EMBEDDED_EIGH, moved
-from backends.numpy_autodiff.rules.linalg import adjoint
-from backends.numpy_autodiff.rules.matrices import (
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
+from autodiff_compare.backends.numpy_autodiff.rules.eigen import EMBEDDED_EIGH, moved
+from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
+from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     conjugated,
     diagonal_of,
     hermitian,
@@ -35,7 +36,7 @@ from backends.numpy_autodiff.rules.matrices import (
     over_gaps,
     over_or_nan,
 )
-from backends.numpy_autodiff.rules.spectrum import differentiated
+from autodiff_compare.backends.numpy_autodiff.rules.spectrum import differentiated
 
 # --- svd
 

@@ -1,9 +1,10 @@
 """Eigenvalues and eigenvectors.
 
 VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
-transposes of `backends.numpy_autodiff.core.primitive`. With ``P = V^H dA V``, and ``F_ij = 1 / (w_j - w_i)`` off the
-diagonal, ``dw = diag P`` and ``dV = V (F o P)`` (Giles 2008). Where eigenvalues are equal, second derivatives of what
-depends on them alone are had without F: see `backends.numpy_autodiff.rules.spectrum`.
+transposes of `autodiff_compare.backends.numpy_autodiff.core.primitive`. With ``P = V^H dA V``, and ``F_ij = 1 / (w_j -
+w_i)`` off the diagonal, ``dw = diag P`` and ``dV = V (F o P)`` (Giles 2008). Where eigenvalues are equal, second
+derivatives of what depends on them alone are had without F: see
+`autodiff_compare.backends.numpy_autodiff.rules.spectrum`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import primal
-from backends.numpy_autodiff.rules.linalg import adjoint
-from backends.numpy_autodiff.rules.matrices import (
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
+from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     conjugated,
     diagonal_of,
     hermitian,
@@ -24,7 +25,7 @@ from backends.numpy_autodiff.rules.matrices import (
     over_gaps,
     transposed,
 )
-from backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, blocks, differentiated, turn
+from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, blocks, differentiated, turn
 
 # --- eigh
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.rules.builders import as_array
-from backends.numpy_autodiff.rules.shapes import EMBED
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.rules.shapes import EMBED
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import primal
-from backends.numpy_autodiff.rules.builders import both, elementwise, over
-from backends.numpy_autodiff.rules.where import pull_where
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import both, elementwise, over
+from autodiff_compare.backends.numpy_autodiff.rules.where import pull_where
 
 
 def _negated(g: Any, *_: Any) -> Any:

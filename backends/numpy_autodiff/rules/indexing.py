@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from backends.numpy_autodiff.core.cotangent import Scatter, give
-from backends.numpy_autodiff.core.primitive import Primitive, apply
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
-from backends.numpy_autodiff.rules.scatter import SCATTER
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, give
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
+from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def _getitem(x: Any, index: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
 def _concatenate(*arrays: Any, axis: int = 0) -> Any:

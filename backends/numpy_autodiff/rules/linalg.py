@@ -2,7 +2,7 @@
 
 Conventions: det has its derivative everywhere, at singular matrices by the adjugate; pinv and lstsq are differentiated
 at constant rank; slogdet has no finite slope at a singular matrix. Cotangents are those of
-`backends.numpy_autodiff.core.primitive`: transposes, without conjugates.
+`autodiff_compare.backends.numpy_autodiff.core.primitive`: transposes, without conjugates.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.rules.builders import as_array, over
-from backends.numpy_autodiff.transforms.jvp import jvp
-from backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, over
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def _t(x: Any) -> Any:

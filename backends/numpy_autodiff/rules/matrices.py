@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.rules.linalg import adjoint
+from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 
 
 def conjugated(rule: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.rules.builders import expand, over
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.rules.builders import expand, over
 
 
 def _norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:

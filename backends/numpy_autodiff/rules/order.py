@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import constant, primal
-from backends.numpy_autodiff.rules.builders import as_array, axes_of
-from backends.numpy_autodiff.rules.indexing import take_along_axis
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of
+from autodiff_compare.backends.numpy_autodiff.rules.indexing import take_along_axis
 
 
 def _average_ties(g: Any, ordered: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
 def polyval(p: Any, x: Any) -> Any:

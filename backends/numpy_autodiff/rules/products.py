@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import spread
-from backends.numpy_autodiff.core.cotangent import give
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
 def _t(x: Any) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.cotangent import give
-from backends.numpy_autodiff.core.primitive import Primitive, apply
-from backends.numpy_autodiff.rules.builders import axes_of, expand, linear
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
 
 _add: Any = np.add
 _multiply: Any = np.multiply

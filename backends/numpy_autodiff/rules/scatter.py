@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.cotangent import is_basic
-from backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 
 
 def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import fit
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import primal
-from backends.numpy_autodiff.rules.builders import linear
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import linear
 
 
 def _transposed_back(g: Any, _ans: Any, x: Any, axes: Any = None) -> Any:

@@ -1,7 +1,8 @@
 """Special functions: the ufuncs of `scipy.special`, and logsumexp, softmax and log_softmax in plain NumPy.
 
 SciPy is optional and is never imported here: whoever has one of its functions has imported it, and
-`backends.numpy_autodiff.array.special` imports it on first use. So the rules stand under the functions' names.
+`autodiff_compare.backends.numpy_autodiff.array.special` imports it on first use. So the rules stand under the
+functions' names.
 
 Conventions: a product with an exact zero is zero (``xlogy(0, y)`` has slope ``log y`` in x and 0 in y, also at y = 0);
 entr has slope +inf at 0 and 0 below; equal infinities share the slope of logsumexp evenly.
@@ -18,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive, Rule
-from backends.numpy_autodiff.rules.builders import expand, over
-from backends.numpy_autodiff.rules.constants import STOP
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.rules.builders import expand, over
+from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_2_PI = math.sqrt(2 * math.pi)

@@ -25,14 +25,20 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.cotangent import give
-from backends.numpy_autodiff.core.forward import is_streaming
-from backends.numpy_autodiff.core.partial_sweep import pull_between
-from backends.numpy_autodiff.core.primitive import Primitive
-from backends.numpy_autodiff.core.tracing import Node, constant, primal
-from backends.numpy_autodiff.rules.builders import over
-from backends.numpy_autodiff.rules.linalg import adjoint
-from backends.numpy_autodiff.rules.matrices import diagonal_of, hermitian, off_diagonal, on_diagonal, transposed
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.forward import is_streaming
+from autodiff_compare.backends.numpy_autodiff.core.partial_sweep import pull_between
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import over
+from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
+from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
+    diagonal_of,
+    hermitian,
+    off_diagonal,
+    on_diagonal,
+    transposed,
+)
 
 #: Roundings within which eigenvalues of a matrix of one row are equal; those of a general matrix carry more.
 _HERMITIAN, _GENERAL = 1, 100

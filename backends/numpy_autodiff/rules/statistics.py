@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.rules.builders import as_array
-from backends.numpy_autodiff.rules.constants import STOP
-from backends.numpy_autodiff.rules.reductions import mean, prod, std, sum_, var
-from backends.numpy_autodiff.rules.scatter import SCATTER
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
+from autodiff_compare.backends.numpy_autodiff.rules.reductions import mean, prod, std, sum_, var
+from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def _there(a: Any) -> Any:

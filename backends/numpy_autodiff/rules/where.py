@@ -4,7 +4,7 @@
 and the cotangent 0 that ``where`` sends to it comes out of ``0 * nan`` as nan, added to whatever is right:
 
     >>> import numpy as np
-    >>> from backends.numpy_autodiff import grad
+    >>> from autodiff_compare.backends.numpy_autodiff import grad
     >>> f = lambda x: np.where(x < 10, np.exp(x) / (1 + np.exp(x)), 1.0)
     >>> with np.errstate(over="ignore", invalid="ignore"):
     ...     print(grad(f)(1000.0))
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import spread
-from backends.numpy_autodiff.core.cotangent import give
-from backends.numpy_autodiff.core.primitive import Call, generic_pull
-from backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Call, generic_pull
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 
 
 def pull_where(node: Any, g: Any) -> None:

@@ -1,4 +1,6 @@
-"""The benchmark of the engine against hand-written gradients: ``python -m backends.numpy_autodiff.tools.benchmark``.
+"""The benchmark of the engine against hand-written gradients.
+
+Command: ``python -m autodiff_compare.backends.numpy_autodiff.tools.benchmark``.
 
 Each workload is a function, its value and gradient by hand, and a target for the ratio of the two times. The engine,
 the hand and the function alone take turns within one run, so that what else the machine does falls on all of them;
@@ -23,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.compiler import compile
-from backends.numpy_autodiff.core.memory import keep_freed_memory
-from backends.numpy_autodiff.core.primitive import lift
-from backends.numpy_autodiff.core.tracing import Trace
-from backends.numpy_autodiff.transforms.gradient import value_and_grad
+from autodiff_compare.backends.numpy_autodiff.compiler import compile
+from autodiff_compare.backends.numpy_autodiff.core.memory import keep_freed_memory
+from autodiff_compare.backends.numpy_autodiff.core.primitive import lift
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Trace
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import value_and_grad
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _scalar_chain(y: Any) -> Any:
 def workloads() -> list[Workload]:
     """All of them, with inputs from one seed."""
     # The engine needs no other package; its benchmark has the gradients by hand from the project's suite ``engine``.
-    hand: Any = importlib.import_module("problems.engine_suite")
+    hand: Any = importlib.import_module("autodiff_compare.problems.engine_suite")
     rng = np.random.default_rng(0)
 
     def square(n: int) -> tuple[Any, ...]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from backends.numpy_autodiff.core.tracing import Node
-from backends.numpy_autodiff.tools.graph_text import argument, form, recorded
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.tools.graph_text import argument, form, recorded
 
 #: Characters of a constant in a drawing.
 _LONGEST = 24
@@ -34,7 +34,7 @@ def graph_svg(f: Callable[..., Any], *args: Any) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from backends.numpy_autodiff import graph_svg
+    >>> from autodiff_compare.backends.numpy_autodiff import graph_svg
     >>> drawing = graph_svg(lambda x: np.sum(x * x + 1.0), np.ones(3))
     >>> drawing[:4], drawing.count("<rect"), drawing.count("<path")
     ('<svg', 4, 4)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from backends.numpy_autodiff.core.tracing import Node, Trace, constant
-from backends.numpy_autodiff.transforms.recording import Recording
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import Recording
 
 
 def recorded(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[dict[int, str], list[Node], Recording]:
@@ -49,7 +49,7 @@ def graph_text(f: Callable[..., Any], *args: Any) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from backends.numpy_autodiff import graph_text
+    >>> from autodiff_compare.backends.numpy_autodiff import graph_text
     >>> print(graph_text(lambda x: np.sum(x * x + 1.0), np.ones(3)))
     x0: float64[3] = input
     v0: float64[3] = multiply(x0, x0)

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import cast, fit, spread
-from backends.numpy_autodiff.core.cotangent import Scatter
-from backends.numpy_autodiff.core.ownership import copied
-from backends.numpy_autodiff.core.primitive import INPUT, Call, Primitive, lift, pick
-from backends.numpy_autodiff.core.reverse import clear
-from backends.numpy_autodiff.core.tracing import Node, Trace, arguments_first, constant
-from backends.numpy_autodiff.transforms.recording import differentiable
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast, fit, spread
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter
+from autodiff_compare.backends.numpy_autodiff.core.ownership import copied
+from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, Call, Primitive, lift, pick
+from autodiff_compare.backends.numpy_autodiff.core.reverse import clear
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, arguments_first, constant
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import differentiable
 
 _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=True)
 _lock = threading.RLock()

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.primitive import Primitive, Rule
-from backends.numpy_autodiff.core.pytree import flatten
-from backends.numpy_autodiff.core.tracing import Node, TraceError, primal
-from backends.numpy_autodiff.core.transpose import transpose
-from backends.numpy_autodiff.transforms.jvp import jvp
-from backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, TraceError, primal
+from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def custom_rule(
@@ -25,8 +25,8 @@ def custom_rule(
     ----------
     vjp, jvp
         One rule per argument, ``vjp(g, ans, *args)`` and ``jvp(t, ans, *args)``, as explained in
-        `backends.numpy_autodiff.core.primitive`; None for an argument that is never differentiated. One of the two is
-        enough: the other is transposed from it.
+        `autodiff_compare.backends.numpy_autodiff.core.primitive`; None for an argument that is never differentiated.
+        One of the two is enough: the other is transposed from it.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def custom_rule(
     Examples
     --------
     >>> import numpy as np
-    >>> from backends.numpy_autodiff import custom_rule, grad
+    >>> from autodiff_compare.backends.numpy_autodiff import custom_rule, grad
     >>> @custom_rule(vjp=(lambda g, ans, x: np.clip(g, -1, 1),))
     ... def clip_gradient(x):
     ...     return x

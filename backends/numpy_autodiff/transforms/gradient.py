@@ -12,10 +12,10 @@ from typing import Any, Union
 
 import numpy as np
 
-from backends.numpy_autodiff.core.ownership import release
-from backends.numpy_autodiff.core.reverse import consume_back
-from backends.numpy_autodiff.core.tracing import Node, Trace, constant
-from backends.numpy_autodiff.transforms.recording import Recording
+from autodiff_compare.backends.numpy_autodiff.core.ownership import release
+from autodiff_compare.backends.numpy_autodiff.core.reverse import consume_back
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import Recording
 
 Function = Callable[..., Any]
 Argnums = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.pytree import flatten
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.transforms.gradient import Argnums, Function, grad, positions
-from backends.numpy_autodiff.transforms.jvp import jvp, linearize
-from backends.numpy_autodiff.transforms.recording import differentiable
-from backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Argnums, Function, grad, positions
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp, linearize
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import differentiable
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Function:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.forward import push_forward, streaming_trace
-from backends.numpy_autodiff.core.pytree import flatten
-from backends.numpy_autodiff.core.reverse import clear
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.transforms.gradient import Function
-from backends.numpy_autodiff.transforms.recording import Recording, differentiable, direction, record
+from autodiff_compare.backends.numpy_autodiff.core.forward import push_forward, streaming_trace
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.reverse import clear
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Function
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import Recording, differentiable, direction, record
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:

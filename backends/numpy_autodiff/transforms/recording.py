@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.broadcasting import cast, fit, spread
-from backends.numpy_autodiff.core.cotangent import Scatter
-from backends.numpy_autodiff.core.ownership import ADVICE, copied, keep, keep_all, own
-from backends.numpy_autodiff.core.primitive import lift
-from backends.numpy_autodiff.core.pytree import Rebuild, flatten
-from backends.numpy_autodiff.core.tracing import Node, Trace, constant, ended
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast, fit, spread
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter
+from autodiff_compare.backends.numpy_autodiff.core.ownership import ADVICE, copied, keep, keep_all, own
+from autodiff_compare.backends.numpy_autodiff.core.primitive import lift
+from autodiff_compare.backends.numpy_autodiff.core.pytree import Rebuild, flatten
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant, ended
 
 _DOUBLE = np.dtype(float)
 _float64, _ndarray = np.float64, np.ndarray

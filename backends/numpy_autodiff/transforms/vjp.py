@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_autodiff.core.pytree import flatten
-from backends.numpy_autodiff.core.reverse import pull_back
-from backends.numpy_autodiff.core.tracing import constant
-from backends.numpy_autodiff.transforms.gradient import Function
-from backends.numpy_autodiff.transforms.recording import direction, record
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.reverse import pull_back
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Function
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import direction, record
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from backends.tensorflow_backend.functions.dtypes import Tensor, is_integral, match
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import Tensor, is_integral, match
 
 __all__ = [
     "abs",

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from backends.tensorflow_backend.functions.dtypes import DType, Tensor
-from backends.tensorflow_backend.functions.manipulation import moveaxis, roll
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor
+from autodiff_compare.backends.tensorflow_backend.functions.manipulation import moveaxis, roll
 
 __all__ = [
     "fft",

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, widened
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, widened
 
 __all__ = [
     "cholesky",

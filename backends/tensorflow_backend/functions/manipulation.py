@@ -9,7 +9,7 @@ from typing import Any, Literal, Union
 import numpy as np
 import tensorflow as tf
 
-from backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor
 
 __all__ = [
     "arange",

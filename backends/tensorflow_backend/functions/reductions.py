@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple, Union
 
 import tensorflow as tf
 
-from backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor, widened
-from backends.tensorflow_backend.functions.manipulation import concat, moveaxis
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor, widened
+from autodiff_compare.backends.tensorflow_backend.functions.manipulation import concat, moveaxis
 
 __all__ = [
     "all",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from problems.base.instances.text import Text, bounded
+from autodiff_compare.problems.base.instances.text import Text, bounded
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from problems.base.problem import Problem, ProblemError
+from autodiff_compare.problems.base.problem import Problem, ProblemError
 
 #: More entries than this are not a folder of instances but, say, a whole disk.
 _MOST_ENTRIES = 100_000

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from problems.base.instances.text import InstanceError, Text, bounded
+from autodiff_compare.problems.base.instances.text import InstanceError, Text, bounded
 
 Array = NDArray[Any]
 

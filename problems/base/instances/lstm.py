@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from problems.base.instances.text import Text
+from autodiff_compare.problems.base.instances.text import Text
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from problems.base.problem import ProblemError
+from autodiff_compare.problems.base.problem import ProblemError
 
 #: The largest public instance has 70 MB.
 MOST_BYTES = 2**28

@@ -1,0 +1,56 @@
+"""Results for other programs: JSON or CSV on standard output in place of the tables for people.
+
+A run's results are one flat record per cell: how it ended, its worst comparison and its steady time. Everything else
+is in the run's folder, which the records name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autodiff_compare.results.tables import read_all
+from autodiff_compare.vocabulary import Phase
+
+Record = Mapping[str, Any]
+
+
+def wanted(options: argparse.Namespace) -> bool:
+    """Whether something other than tables for people was asked for."""
+    return bool(options.json or options.csv)
+
+
+def write(records: Sequence[Record], options: argparse.Namespace) -> None:
+    """Print records that have the same fields; JSON has ``null`` for a number that is not finite."""
+    if options.json:
+        print(json.dumps([{k: _plain(v) for k, v in record.items()} for record in records], indent=1))
+        return
+    writer = csv.DictWriter(sys.stdout, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+
+
+def results(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """One record per cell of a run: the cell, its largest error, and its time in the steady state."""
+    tables = read_all(folder)
+    cells, checks, timings = tables["cells"], tables["checks"], tables["timings"]
+    worst = checks.sort_values("norm_rel_error", ascending=False).drop_duplicates("cell_id").set_index("cell_id")
+    steady = timings[timings["phase"] == Phase.STEADY].set_index("cell_id")
+    error = worst[["reference", "norm_rel_error", "tolerance", "verdict"]]
+    time = steady[["n", "median_s", "ci_low_s", "ci_high_s", "ratio_to_value", "ratio_to_fastest", "versus_fastest"]]
+    joined = cells.join(error, on="cell_id").join(time.rename(columns={"n": "rounds"}), on="cell_id")
+    records: list[dict[str, Any]] = joined.astype(object).where(joined.notna(), None).to_dict("records")  # type: ignore[assignment]
+    return [{"folder": str(folder), **record} for record in records]
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,251 @@
+"""The verb ``conventions``: every case on every backend asked for, into ``conventions.csv`` and to the terminal.
+
+As many backends work at a time as there are processors, the slowest begun first: nothing is timed here. A worker that
+dies in a case costs that case and is started again for the next, a few times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from autodiff_compare.cli import exits, output
+from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.conventions.judgement import Class, expected_value, judge
+from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.execution.pool import Pool
+from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.settings import Settings
+from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.tables import ConventionRow
+from autodiff_compare.summary import conventions as show
+from autodiff_compare.vocabulary import BROKEN, Status
+
+#: What is asked unless ``-b`` says otherwise, the slowest first, so that it takes less than three minutes on two
+#: processors. ``torch:compile`` takes seconds a case; ``jax:eager`` takes longer than ``jax`` and answers the same.
+DEFAULT = (
+    "tensorflow:xla",
+    "jax",
+    "tensorflow",
+    "tensorflow:eager",
+    "torch",
+    "numpy:compiled",
+    "numpy",
+)
+#: Seconds for one case on one backend.
+_TIMEOUT_S = 120.0
+#: Seconds between two lines of progress.
+_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was asked for."""
+
+    plan: Plan
+    settings: Settings
+    cases: tuple[Case, ...]
+    dtypes: tuple[str, ...]
+
+    def for_one(self, spec: str) -> Plan:
+        interpreters = {k: v for k, v in self.plan.interpreters.items() if k == spec}
+        return dataclasses.replace(self.plan, adapters={spec: self.plan.adapters[spec]}, interpreters=interpreters)
+
+
+def conventions(options: argparse.Namespace) -> int:
+    """Run the atlas, or explain one case; returns the exit code: 3 if a backend broke down, else 0."""
+    try:
+        work = _work(options)
+    except PlanError as error:
+        return usage(str(error))
+    out = console()
+    with contextlib.ExitStack() as stack:
+        if options.explain is not None:
+            options.out = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = open_folder(options, work.plan, work.settings)
+        if isinstance(folder, int):
+            return folder
+        rows, interrupted = _run(work, folder)
+        if options.explain is not None:
+            show.explain(rows, out)
+        elif output.wanted(options):
+            output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
+        else:
+            _print(rows, folder.path, out)
+    return exits.INTERRUPTED if interrupted else exits.FAILED if _broke(rows) else exits.OK
+
+
+def _work(options: argparse.Namespace) -> _Work:
+    """Names checked before anything starts."""
+    names = [options.explain] if options.explain is not None else options.names
+    dtypes = tuple(dict.fromkeys(options.dtype)) or ("float64",)
+    cases = _chosen(names, families=options.explain is None)
+    planned = plan(specs=options.backend or DEFAULT, dtypes=dtypes)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    settings = Settings(rounds=0, threads=processors, timeout_s=_TIMEOUT_S)
+    return _Work(dataclasses.replace(planned, problems=(), sources={}, cells=()), settings, cases, dtypes)
+
+
+def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
+    """The cases of families or of single names, in the order of the atlas."""
+    for name in names:
+        if name not in CASES and not (families and name in FAMILIES):
+            near = [known for known in CASES if name in known or known in name]
+            choices = f"expected a family: {', '.join(FAMILIES)}; or a case" if families else "expected a case"
+            raise PlanError(f"got {name!r}, {choices}{': ' + ', '.join(near) if near else ''}")
+    return tuple(case for case in CASES.values() if not names or case.family in names or case.name in names)
+
+
+def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
+    """Every row in the order of cases and backends, and whether it was interrupted."""
+    progress = _Progress(len(work.cases) * len(work.dtypes) * len(work.plan.specs))
+    stop, interrupted = threading.Event(), False
+    for dtype in work.dtypes:
+        # Before there are threads: what NumPy warns of can be silenced in one only.
+        for case in work.cases:
+            expected_value(case.name, dtype)
+    executor = ThreadPoolExecutor(work.settings.threads)
+    try:
+        done = [executor.submit(_through, work, spec, folder, progress, stop) for spec in work.plan.specs]
+        for future in done:
+            future.result()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        stop.set()
+        executor.shutdown(cancel_futures=True)
+        folder.close()
+    cases, specs = list(CASES), show.order(work.plan.specs)
+    rows = sorted(
+        folder.rows["conventions"], key=lambda r: (cases.index(r.case), r.dtype, specs.index(show.spec_of(r)))
+    )
+    return rows, interrupted
+
+
+def _through(work: _Work, spec: str, folder: RunFolder, progress: _Progress, stop: threading.Event) -> None:
+    """One backend through all cases, family by family."""
+    pool = Pool(work.for_one(spec), work.settings, folder)
+    try:
+        for dtype in work.dtypes:
+            for family in dict.fromkeys(case.family for case in work.cases):
+                rows = []
+                for case in (c for c in work.cases if c.family == family):
+                    if stop.is_set():
+                        break
+                    if dtype in case.dtypes:
+                        rows.append(_row(case, spec, dtype, *_ask(pool, spec, case, dtype), folder.run_id))
+                    progress.tell()
+                folder.add({"conventions": rows})
+    finally:
+        pool.close()
+
+
+def _ask(pool: Pool, spec: str, case: Case, dtype: str) -> tuple[Observation, str]:
+    """What is seen of a case, and how the worker failed in it, if it did."""
+    try:
+        return Observation(**pool.request(spec, "observe", _TIMEOUT_S, name=case.name, dtype=dtype)), ""
+    except WorkerError as error:
+        status = "not_available" if error.status == Status.NOT_INSTALLED else "raised"
+        return Observation(status=status, message=f"{error.status}: {error}"), str(error.status)
+
+
+def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_id: str) -> ConventionRow:
+    found = judge(case, seen, dtype)
+    # Whatever may be refused, a process may not die of it.
+    classed, reason = (Class.DEFECT, "") if failed in BROKEN else (found.classed, found.reason)
+    declared = case.right.reason if isinstance(case.right, Undefined) else getattr(case.right, "more", "")
+    backend, _, variant = spec.partition(":")
+    return ConventionRow(
+        run_id=run_id,
+        family=case.family,
+        case=case.name,
+        backend=backend,
+        variant=variant,
+        dtype=dtype,
+        operator=case.operator,
+        classed=str(classed),
+        function=case.f,
+        spelled=seen.spelled,
+        point=json.dumps([numbers(part) for part in (*case.inputs(dtype), *case.constants(dtype))]),
+        right=f"{type(case.right).__name__.lower()}{': ' + declared if declared else ''}",
+        expected=json.dumps([] if isinstance(case.right, Undefined) else numbers(_declared(case))),
+        obtained=json.dumps(numbers(seen.obtained)),
+        value=float(seen.value[0]) if seen.value.size else float("nan"),
+        value_expected=found.value_expected,
+        value_agrees=found.value_agrees,
+        left=json.dumps(numbers(seen.left)),
+        right_side=json.dumps(numbers(seen.right)),
+        hull=json.dumps([numbers(np.array(pair)) for pair in zip(found.low, found.high, strict=True)]),
+        bar=float(max(np.max(seen.bar, initial=0.0), np.max(seen.hull_bar, initial=0.0))),
+        distance=found.distance,
+        tolerance=found.tolerance,
+        normalisation=seen.normalisation,
+        message="; ".join(filter(None, [reason, seen.message])),
+        derivation=case.why,
+        safe=case.safe,
+    )
+
+
+def _declared(case: Case) -> NDArray[Any]:
+    assert not isinstance(case.right, Undefined)
+    array = case.right.array
+    # One entry a vertex reads as a list of numbers, not of lists.
+    return array[:, 0] if isinstance(case.right, Kink) and array.shape[1] == 1 else array
+
+
+def numbers(array: NDArray[Any]) -> Any:
+    """Nested lists that JSON can hold: what is not finite, and complex numbers, as texts."""
+    if np.iscomplexobj(array):
+        return np.vectorize(lambda z: f"{z:.17g}", otypes=[object])(array).tolist()
+    if array.dtype.kind == "f":
+        kept = np.where(np.isfinite(array), array, 0.0).astype(object)
+        return np.where(np.isfinite(array), kept, array.astype(str)).tolist()
+    return array.tolist()
+
+
+def _broke(rows: Sequence[ConventionRow]) -> bool:
+    return any(row.message.startswith(tuple(f"{status}: " for status in BROKEN - {Status.ERROR})) for row in rows)
+
+
+def _print(rows: Sequence[ConventionRow], path: pathlib.Path, out: Console) -> None:
+    show.overview(rows, out)
+    out.print(f"tables: {path}", soft_wrap=True)
+
+
+class _Progress:
+    """Lines on standard error now and then; told from several threads."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._began = self._said = time.monotonic()
+        self._lock = threading.Lock()
+
+    def tell(self) -> None:
+        """One more case is done on one backend."""
+        with self._lock:
+            self._done += 1
+            now = time.monotonic()
+            if now - self._said < _EVERY_S:
+                return
+            self._said, gone = now, now - self._began
+            left = gone / self._done * (self._total - self._done)
+        print(f"{self._done} of {self._total} answers, {gone:.0f} s, about {left:.0f} s left", file=sys.stderr)

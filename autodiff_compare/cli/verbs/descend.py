@@ -1,0 +1,223 @@
+"""The verb ``descend``: every descent of a problem on every backend, into tables, and its study to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.console import Console
+
+from autodiff_compare import problems
+from autodiff_compare.cli import exits
+from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.execution.pool import Pool
+from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
+from autodiff_compare.plan.settings import Settings
+from autodiff_compare.problems import Array, Problem
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results.resume import ResumeError, resumed
+from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.tables import DescentRow, TableError
+from autodiff_compare.studies import robot_arm, tables
+from autodiff_compare.studies.descent import Trace
+from autodiff_compare.studies.records import Key, kept, one, steps
+from autodiff_compare.summary.terminal import show
+from autodiff_compare.vocabulary import BROKEN, Status
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was asked for."""
+
+    plan: Plan
+    settings: Settings
+    descent: str | None
+    seeds: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    iterations: int | None
+
+
+def descend(options: argparse.Namespace) -> int:
+    """Descend, write ``descents.csv`` and ``steps.csv``, print the study; returns the exit code."""
+    try:
+        if options.resume is not None:
+            options = resumed(options, parser().parse_args)
+        work = _work(options)
+        folder = open_folder(options, work.plan, work.settings)
+    except (PlanError, ResumeError, TableError) as error:
+        return usage(str(error))
+    if isinstance(folder, int):
+        return folder
+    pool, out, interrupted = Pool(work.plan, work.settings, folder), console(), False
+    statuses: set[str] = set()
+    try:
+        for problem in work.plan.problems:
+            statuses |= _study(work, problem, pool, folder, out)
+    except KeyboardInterrupt:
+        interrupted = True
+    except TableError as error:
+        return usage(str(error))
+    finally:
+        pool.close()
+        folder.close()
+    print(f"tables: {folder.path}")
+    return exits.INTERRUPTED if interrupted else exits.FAILED if statuses & BROKEN else exits.OK
+
+
+def _work(options: argparse.Namespace) -> _Work:
+    """Names checked before anything starts."""
+    if options.problem is None:
+        raise PlanError(f"got no problem, expected one of: {', '.join(_known())}")
+    specs, dtypes = options.backend or DEFAULT_BACKENDS, tuple(dict.fromkeys(options.dtype)) or ("float64",)
+    planned = plan([options.problem], specs, dtypes=dtypes, sizes=_sizes(options.problem))
+    able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
+    if not able:
+        raise PlanError(
+            f"got problem {options.problem!r}, which has no descent, expected one of: {', '.join(_known())}"
+        )
+    names = [name for p in able for name in p.descent]
+    if options.descent is not None and options.descent not in names:
+        choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
+        raise PlanError(f"got descent {options.descent!r}, {choices}")
+    wanted = replace(planned, problems=tuple(able), seed=options.seed[0] if options.seed else planned.seed)
+    settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
+    return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
+
+
+def _sizes(name: str) -> list[str]:
+    """Any size that the problem has: a descent brings its own inputs."""
+    try:
+        return [next(iter(problem.sizes)) for problem in problems.load(name)]
+    except problems.ProblemError as error:
+        raise PlanError(str(error)) from error
+
+
+def _known() -> list[str]:
+    return [p.name for p in problems.available().values() if p.descent or p.name in _WITHOUT_DESCENT]
+
+
+def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console) -> set[str]:
+    """Run one problem and print it; the statuses that occurred."""
+    if problem.name in _WITHOUT_DESCENT:
+        return _WITHOUT_DESCENT[problem.name](work, problem, pool, out)
+    traces: list[Trace] = []
+    statuses: set[str] = set()
+    try:
+        for row, trace in _descents(work, problem, pool, folder):
+            statuses.add(row.status)
+            traces += [trace] if trace else []
+    finally:
+        # Shown after an interruption too: what has finished is worth reading.
+        if traces:
+            show(tables.sheets(problem, traces), out)
+    if not traces:
+        out.print(f"No descent of {problem.name} ran; why stands in descents.csv.", soft_wrap=True)
+    return statuses
+
+
+def _descents(
+    work: _Work, problem: Problem, pool: Pool, folder: RunFolder
+) -> Iterator[tuple[DescentRow, Trace | None]]:
+    """What the folder has, and the rest made now and put there."""
+    known = _kept(problem, folder)
+    for key in _keys(work, problem):
+        piece = f"descents/{problem.name}/{key.piece}"
+        if folder.settled(done=piece) and key in known:
+            yield known[key]
+            continue
+        row, trace = one(
+            pool, problem.name, work.plan.sources[problem.name], key, work.settings.deadline_s(), work.iterations
+        )
+        # What broke is made again: the cause may have been the moment.
+        folder.add({"descents": [row], "steps": steps(row, trace)}, done="" if row.status in BROKEN else piece)
+        _tell(row)
+        yield row, trace
+
+
+def _keys(work: _Work, problem: Problem) -> Iterator[Key]:
+    """Backend by backend within one start, so that their times stand close together."""
+    for name in [n for n in problem.descent if work.descent in (None, n)]:
+        for dtype in work.dtypes:
+            for start in work.seeds or problem.descent[name].starts:
+                for spec in work.plan.specs:
+                    yield Key(name, dtype, start, spec)
+
+
+def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Trace | None]]:
+    """The descents of the problem that are in the folder."""
+    rows, by_descent = folder.rows, defaultdict(list)
+    for step in rows["steps"]:
+        by_descent[step.cell_id, step.start].append(step)
+    found = {}
+    for row in rows["descents"]:
+        try:
+            name, descent, dtype, _, spec = row.cell_id.rsplit("/", 4)
+            if name == problem.name:
+                trace = kept(problem, row, by_descent[row.cell_id, row.start])
+                found[Key(descent, dtype, row.start, spec)] = row, trace
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise TableError(f"got a descent in {folder.path} that {problem.name} does not have: {error}") from error
+    return found
+
+
+def _tell(row: DescentRow) -> None:
+    """Progress, one line a descent."""
+    if row.status == Status.OK:
+        words = f"{row.iterations} updates, loss {row.final_loss:.3g}, {row.seconds:.2g} s"
+    else:
+        words = f"{row.status}: {row.message}"
+    print(f"{row.cell_id} start {row.start}: {words}", file=sys.stderr)
+
+
+# ---- studies without a descent
+
+
+def _ask_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dict[str, Any], set[str]]:
+    """Each backend's answer, and the statuses; who does not answer is told on standard error."""
+    found: dict[str, Any] = {}
+    statuses: set[str] = set()
+    for spec in work.plan.specs:
+        try:
+            found[spec] = pool.request(spec, verb, work.settings.deadline_s(), **params)
+        except WorkerError as error:
+            statuses.add(error.status)
+            print(f"{spec}: {error.status}: {error}", file=sys.stderr)
+    return found, statuses
+
+
+def _arm(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:
+    pose, source = robot_arm.POSES[problem.name], work.plan.sources[problem.name]
+    statuses: set[str] = set()
+    for dtype in work.dtypes:
+        points = [pose.theta, pose.singular]
+        answers, new = _ask_all(
+            work, pool, "jacobians", source=source, problem=problem.name, dtype=dtype, points=points
+        )
+        statuses |= new
+        if answers:
+            show(robot_arm.sheets(problem, {spec: _pair(answer["results"]) for spec, answer in answers.items()}), out)
+    return statuses
+
+
+def _pair(found: Sequence[Mapping[str, Array]]) -> tuple[robot_arm.Jacobians, robot_arm.Jacobians]:
+    study, singular = found
+    return robot_arm.Jacobians(**study), robot_arm.Jacobians(**singular)
+
+
+def _conventions(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:  # noqa: ARG001
+    answers, statuses = _ask_all(work, pool, "convention")
+    if answers:
+        show([tables.conventions(answers)], out)
+    return statuses
+
+
+_WITHOUT_DESCENT: Mapping[str, Callable[[_Work, Problem, Pool, Console], set[str]]] = {
+    **dict.fromkeys(robot_arm.POSES, _arm),
+    "eigenvalue_smallest_raw": _conventions,
+}

@@ -1,0 +1,261 @@
+"""Two runs against each other: what got slower, faster, wrong or right, what appeared and what disappeared.
+
+Within a run, "slower" is said by the paired rule of ``autodiff_compare/timing/statistics.py``: both backends were
+timed in the same rounds, so that the drift of the machine cancels. Between two runs there are no common rounds and
+nothing cancels. So each run speaks by itself: the 99 % order-statistic intervals of the medians over rounds. Each
+holds its median but in 1 % of the cases, half of that on either side; if both do and they lie apart by a factor, so do
+the medians. A cell got slower where::
+
+    lower end of B > (1 + threshold) * upper end of A
+
+and a claim of a change is wrong in at most 1 % of the cells *as far as the rounds of one launch show it*. They
+do not show that a process started again is laid out anew in memory and found by the machine in another state. The
+threshold stands for that: 10 % unless said otherwise, never below the 2 % under which a difference is not called
+one. Under eight rounds there is no such interval, and no claim.
+
+No threshold makes up for other work on the machine. Of 390 comparisons of a cell with itself in five runs, on two
+processors with a load of three, the rule claimed a change in 13 (in 32 with a threshold of 2 %, still in 6 with 25 %);
+in every one of them, one of the runs had flagged the cell as contended. Of the 37 without that flag it claimed none.
+So such a claim is shown apart, as not sure, and is no regression: repeat the runs on a quieter machine. (There the
+flag stood for the share of all visits together. It now stands for more than a quarter of the rounds, which is the safer
+side: the intervals lie apart only if more than half of the rounds do.)
+
+A cell of A that is not in B at all is lost: B was interrupted, or the problem, operator or variant is no longer
+there. That is a regression if the cell was ok, unless B's command did not ask for it (`autodiff_compare.cli.scope`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import pathlib
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from rich.console import Console
+
+from autodiff_compare.cli import exits, output
+from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.scope import Asked, Axes
+from autodiff_compare.results import tables
+from autodiff_compare.results.provenance import MACHINE, differences, printable
+from autodiff_compare.results.store import locate
+from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow, TableError
+from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.summary import terminal
+from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_interval
+from autodiff_compare.vocabulary import Phase, Status
+
+#: Beyond this share a difference between two runs is called one.
+THRESHOLD = 0.1
+_CONFIDENCE = 0.99
+
+SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "ends otherwise"
+UNSURE = "slower or faster, or the machine was busy"
+APPEARED, MISSING, DISAPPEARED = "appeared", "missing", "no longer there, nor asked for"
+#: In the order in which they are shown.
+KINDS = (WRONG, MISSING, SLOWER, UNSURE, OTHER, DISAPPEARED, APPEARED, RIGHT, FASTER)
+REGRESSIONS = frozenset({WRONG, MISSING, SLOWER})
+#: More rows of one kind than this are counted, not shown.
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class End:
+    """How a cell or a descent ended, and where it stands among the others; a descent has no ``dtype`` of its own."""
+
+    status: str
+    message: str
+    dtype: str = ""
+    flags: str = ""
+    axes: Axes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is compared of a run.
+
+    Parameters
+    ----------
+    cells
+        Name of a cell, or of a descent and its start -> how it ended.
+    rounds
+        Cell -> seconds per call of each steady round.
+    """
+
+    run: Run
+    cells: Mapping[str, End]
+    rounds: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell that is not what it was; ``ratio`` is the time in B over that in A, nan where it is not about time."""
+
+    kind: str
+    cell_id: str
+    words: str
+    ratio: float = math.nan
+
+
+def recorded(folder: pathlib.Path) -> Recorded:
+    """Read a run's tables.
+
+    Raises
+    ------
+    TableError
+        If they are missing, damaged or of another schema, or do not fit together.
+    """
+    names = ("runs", "cells", "samples", "descents")
+    frames = tables.read_all(folder, names)
+    runs, cells, samples, descents = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
+    if len(runs) != 1:
+        raise TableError(f"got {len(runs)} rows in the table runs of {folder}, expected 1")
+    ends = {row.cell_id: End(row.status, row.message, row.dtype, row.flags, _axes(row)) for row in cells}
+    ends |= {
+        f"{row.cell_id} start {row.start}": End(_end(row), row.message, axes=_descent_axes(row)) for row in descents
+    }
+    if len(ends) < len(cells) + len(descents):
+        raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
+    return Recorded(runs[0], ends, _steady(samples, folder))
+
+
+def _axes(row: CellRow) -> Axes:
+    backend = f"{row.backend}:{row.variant}" if row.variant else row.backend
+    values = {name: getattr(row, name) for name in ("problem", "size", "dtype", "operator")}
+    return values | {"backend": backend}
+
+
+def _descent_axes(row: DescentRow) -> Axes:
+    names = ("problem", "descent", "dtype", "operator", "backend")
+    return dict(zip(names, row.cell_id.rsplit("/", len(names) - 1), strict=False)) | {"start": row.start}
+
+
+def _end(row: DescentRow) -> str:
+    """A descent is ok if it ran and met its stop rule."""
+    return "not converged" if row.status == Status.OK and not row.converged else row.status
+
+
+def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, list[float]]:
+    steady = [row for row in samples if row.phase == Phase.STEADY]
+    for row in steady:
+        if not (0 < row.seconds < math.inf and row.calls > 0):
+            raise TableError(
+                f"got a sample of {row.calls} calls in {row.seconds} s in {folder}, expected positive ones"
+            )
+    return {cell_id: rounds for (cell_id, _), rounds in rounds_of(steady).items()}
+
+
+def reasons(a: Recorded, b: Recorded) -> list[str]:
+    """Why putting two runs side by side would mean nothing; empty if it means something."""
+    apart = differences(a.run, b.run, (*MACHINE, "threads", "device", "seed"))
+    first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
+    if first != second:
+        apart.append(f"dtype {_listed(first)} and {_listed(second)}")
+    if not set(a.cells) & set(b.cells):
+        apart.append("they have no cell in common")
+    return apart
+
+
+def changes(a: Recorded, b: Recorded, threshold: float = THRESHOLD) -> list[Change]:
+    """Every cell that is not what it was, worst kind first, within a kind the largest ratio first."""
+    before, after = (Asked(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
+    found = [_change(cell_id, a, b, threshold) for cell_id in b.cells]
+    found += [_gone(cell_id, end, before, after) for cell_id, end in a.cells.items() if cell_id not in b.cells]
+    there = [change for change in found if change is not None]
+    return sorted(there, key=lambda c: (KINDS.index(c.kind), -abs(math.log(c.ratio)) if c.ratio > 0 else 0.0))
+
+
+def _gone(cell_id: str, end: End, before: Asked, after: Asked) -> Change:
+    """What is in A only: lost, or not asked for; what was not ok there is no loss."""
+    if not after.lacks(end.axes, before):
+        return Change(DISAPPEARED, cell_id, f"{end.status} in A, and B's command does not ask for it")
+    kind = MISSING if end.status == Status.OK else DISAPPEARED
+    return Change(kind, cell_id, f"{end.status} in A, and not in B, whose command asks for it")
+
+
+def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change | None:
+    before, after = a.cells.get(cell_id), b.cells[cell_id]
+    if before is None:
+        return Change(APPEARED, cell_id, "only in B")
+    if before.status != after.status:
+        kind = {Status.OK.value: WRONG}.get(before.status, RIGHT if after.status == Status.OK else OTHER)
+        words = f"{before.status} -> {after.status}"
+        return Change(kind, cell_id, f"{words}: {after.message}" if after.message else words)
+    if before.status != Status.OK:
+        return None
+    change = _timed(cell_id, a.rounds.get(cell_id, ()), b.rounds.get(cell_id, ()), threshold)
+    contended = "contended" in (*before.flags.split(), *after.flags.split())
+    return replace(change, kind=UNSURE) if change and contended else change
+
+
+def _timed(cell_id: str, before: Sequence[float], after: Sequence[float], threshold: float) -> Change | None:
+    if min(len(before), len(after)) < ENOUGH_ROUNDS:
+        return None
+    (low_a, high_a), (low_b, high_b) = (order_statistic_interval(rounds, _CONFIDENCE) for rounds in (before, after))
+    middle_a, middle_b = statistics.median(before), statistics.median(after)
+    kind = SLOWER if low_b > (1 + threshold) * high_a else FASTER if low_a > (1 + threshold) * high_b else None
+    if kind is None:
+        return None
+    ratio = middle_b / middle_a
+    words = f"{terminal.seconds(middle_a)} -> {terminal.seconds(middle_b)}, {ratio:.3g}x [{low_b / high_a:.3g}, "
+    return Change(kind, cell_id, f"{words}{high_b / low_a:.3g}]", ratio)
+
+
+def diff(options: argparse.Namespace) -> int:
+    """The verb: print what changed; 1 on a regression, 2 if the runs cannot be read or compared, with the reasons."""
+    try:
+        a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
+        against = "; ".join(reasons(a, b))
+    except TableError as error:
+        return usage(printable(str(error)))
+    if against and not options.force:
+        return usage(f"refused, since the runs differ: {against} (--force compares them all the same)")
+    if against:
+        print(f"autodiff-compare: this means little, since the runs differ: {against}", file=sys.stderr)
+    found = changes(a, b, options.threshold / 100)
+    if output.wanted(options):
+        output.write([asdict(change) for change in found], options)
+    else:
+        out = console()
+        show(found, out)
+        out.print(sentence(a, b, found))
+    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
+    return exits.WRONG if any(change.kind in regressions for change in found) else exits.OK
+
+
+def show(found: Sequence[Change], out: Console) -> None:
+    """One table a kind."""
+    for kind in KINDS:
+        rows = [change for change in found if change.kind == kind]
+        if not rows:
+            continue
+        table = terminal.plain_table(f"{kind}: {len(rows)}", header=False)
+        table.add_column(overflow="fold", ratio=1)
+        table.add_column(overflow="fold", ratio=1)
+        for change in rows[:_SHOWN]:
+            table.add_row(printable(change.cell_id), printable(change.words))
+        if len(rows) > _SHOWN:
+            table.add_row(f"... and {len(rows) - _SHOWN} more", "")
+        out.print(table)
+        out.print()
+
+
+def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
+    """What was found, in words, with the ratio of the whole, which tells a changed machine from a changed cell."""
+    common = set(a.cells) & set(b.cells)
+    timed = [c for c in common if min(len(a.rounds.get(c, ())), len(b.rounds.get(c, ()))) >= ENOUGH_ROUNDS]
+    counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]
+    parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
+    parts += [f"{kind} {count}" for kind, count in counts if count] or ["nothing changed"]
+    if timed:
+        ratios = [statistics.median(b.rounds[c]) / statistics.median(a.rounds[c]) for c in timed]
+        parts.append(f"median ratio of all B/A {statistics.median(ratios):.3g}")
+    return "; ".join(parts) + "."
+
+
+def _listed(names: Any) -> str:
+    return ",".join(sorted(map(str, names))) or "none"

@@ -1,0 +1,73 @@
+"""The verb ``recommend``: measure shortly, or read a run, and say in words which backend to take."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from autodiff_compare.cli import exits
+from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.progress import Progress
+from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.execution.runner import Runner
+from autodiff_compare.plan.plan import DEFAULT_BACKENDS, PlanError, chosen, plan
+from autodiff_compare.plan.settings import Settings
+from autodiff_compare.problems import ProblemError
+from autodiff_compare.results.store import locate
+from autodiff_compare.results.tables import TableError, read_all
+from autodiff_compare.summary import advice
+from autodiff_compare.summary.recommendation import NothingRight, RecommendError, leading, recommendation
+
+
+def recommend(options: argparse.Namespace) -> int:
+    """Measure, or read the tables of a run, and say which backend to take; returns the exit code."""
+    try:
+        folder = _measured(options) if options.run is None else locate(options.run, options.out)
+        if isinstance(folder, int):
+            return folder
+        # A run of its own has one problem, which need not be called as its file is.
+        name = options.problem if options.run is not None else None
+        found = recommendation(read_all(folder), name, options.calls, options.operator, options.size)
+    except NothingRight as error:
+        print(f"autodiff-compare: {error}", file=sys.stderr)
+        return exits.WRONG if error.wrong else exits.FAILED
+    except (PlanError, ProblemError, TableError, RecommendError) as error:
+        return usage(str(error))
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    advice.show(found, console())
+    print(f"tables: {folder}")
+    return exits.OK
+
+
+def _measured(options: argparse.Namespace) -> Any:
+    """The folder of a short run of every variant, or the exit code of one that could not begin."""
+    if not options.problem:
+        raise RecommendError("got no problem, expected a name, a path of a .py file, or --from RUN")
+    with users_prints_aside():
+        (problem, *others), _ = chosen([options.problem])
+        if others:
+            raise RecommendError(f"got {1 + len(others)} problems in {options.problem}, expected a file with one")
+        operator = options.operator or leading(problem.operators)
+        planned = plan(
+            [options.problem],
+            options.backend or DEFAULT_BACKENDS,
+            [operator],
+            (options.dtype,),
+            (options.size or "small",),
+            options.seed,
+            variants="" if options.backend else "all",
+        )
+    settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
+    folder = open_folder(options, planned, settings)
+    if isinstance(folder, int):
+        return folder
+    try:
+        runner = Runner(planned, settings, folder)
+        with users_prints_aside(), Progress(len(planned.cells)) as progress:
+            runner.tell = progress.tell
+            runner.run()
+    finally:
+        folder.close()
+    return folder.path

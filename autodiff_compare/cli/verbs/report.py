@@ -1,0 +1,36 @@
+"""The verb ``report``: write the page, the figures and the Markdown summary of a run, or of several side by side."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import webbrowser
+
+from autodiff_compare.cli import exits
+from autodiff_compare.cli.console import usage
+from autodiff_compare.results.provenance import printable
+from autodiff_compare.results.store import locate
+from autodiff_compare.results.tables import TableError
+
+#: Import name -> distribution.
+_NEEDED = {"matplotlib": "matplotlib", "jinja2": "Jinja2"}
+
+
+def report(options: argparse.Namespace) -> int:
+    """The verb: write the report of a run, or of several side by side; returns the exit code."""
+    absent = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if absent:
+        return usage(f"got no {' and no '.join(absent)}, which draw the report: pip install 'autodiff-compare[report]'")
+    from autodiff_compare.report.write import write
+
+    try:
+        path = write([locate(run, options.out) for run in options.runs], options.out)
+    except TableError as error:
+        return usage(printable(str(error)))
+    except OSError as error:
+        return usage(f"cannot write the report: {printable(str(error))}")
+    print(path)
+    if options.open and not webbrowser.open(path.resolve().as_uri()):
+        print(f"autodiff-compare: found no browser to open {path} with", file=sys.stderr)
+    return exits.OK

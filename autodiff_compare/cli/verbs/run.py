@@ -1,0 +1,108 @@
+"""The verbs of the command line: each takes parsed options and returns an exit code.
+
+Results go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from autodiff_compare.cli import output
+from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
+from autodiff_compare.cli.progress import Progress
+from autodiff_compare.cli.verbs import show
+from autodiff_compare.execution.runner import Runner
+from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, PlanError, chosen, plan
+from autodiff_compare.plan.settings import Isolate, Settings
+from autodiff_compare.results.provenance import recorded_now
+from autodiff_compare.results.resume import ResumeError, refusal, resumed
+from autodiff_compare.results.store import RunFolder, writable
+from autodiff_compare.results.tables import CellRow, TableError
+from autodiff_compare.summary import summary
+from autodiff_compare.vocabulary import BROKEN, Status
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compute, check and time what is asked for; write the tables; print the summary."""
+    try:
+        if options.resume is not None:
+            options = resumed(options, parser().parse_args)
+        with users_prints_aside():
+            planned = plan(
+                options.problems,
+                options.backend or DEFAULT_BACKENDS,
+                options.operator,
+                options.dtype or ("float64",),
+                options.size or _default_size(options),
+                options.seed,
+                options.suite,
+                variants=options.variants,
+                data=options.data,
+            )
+        settings = Settings(
+            rounds=options.rounds,
+            threads=options.threads,
+            device=options.device,
+            timeout_s=options.timeout,
+            launches=options.launches,
+            isolate=Isolate(options.isolate),
+            budget_s=options.budget,
+            descents=options.rounds > 0,
+        )
+        folder = open_folder(options, planned, settings)
+    except (PlanError, ResumeError, TableError) as error:
+        return usage(str(error))
+    if isinstance(folder, int):
+        return folder
+    interrupted, began = False, time.monotonic()
+    try:
+        runner = Runner(planned, settings, folder)
+        with users_prints_aside(), Progress(sum(map(len, runner.left())) * settings.launches) as progress:
+            runner.tell = progress.tell
+            runner.run()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        folder.close()
+    show.results(folder.path, options)
+    if not output.wanted(options):
+        if settings.rounds:
+            print(summary.effort(runner.measured_s, time.monotonic() - began))
+        print(f"tables: {folder.path}")
+    return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def _default_size(options: argparse.Namespace) -> tuple[str, ...]:
+    """Own inputs of the smallest size; of instance files, which may take hours, none is chosen unasked."""
+    if options.data is None:
+        return ("small",)
+    found, _ = chosen(options.problems, options.suite, options.data)
+    names = ", ".join(name for problem in found for name in problem.files)
+    raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
+
+
+def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
+    """The run's folder with its row in ``runs.csv``, or the exit code if it cannot be written to."""
+    reason = writable(options.out)
+    if reason:
+        return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
+    row = recorded_now(options.command, planned, settings)
+    if getattr(options, "resume", None) is not None:
+        reason = refusal(options.resume, row)
+        return usage(reason) if reason else RunFolder(options.out, options.resume)
+    folder = RunFolder(options.out)
+    folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
+    return folder
+
+
+def exit_code(rows: Sequence[CellRow]) -> int:
+    """1 if some result is wrong, else 3 if some cell broke or nothing that was asked for is installed, else 0."""
+    statuses = {row.status for row in rows}
+    if Status.WRONG in statuses:
+        return WRONG
+    return FAILED if statuses & BROKEN or statuses == {Status.NOT_INSTALLED} else OK

@@ -1,0 +1,30 @@
+"""The verb ``show``: print the results of a run from its tables."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from autodiff_compare.cli import output
+from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.exits import OK
+from autodiff_compare.results.store import locate
+from autodiff_compare.results.tables import TableError
+from autodiff_compare.summary import summary
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the summary of a run from its tables."""
+    try:
+        results(locate(options.run, options.out), options)
+    except TableError as error:
+        return usage(str(error))
+    return OK
+
+
+def results(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """Print the results of a run: as JSON or CSV if asked for, else as the summary."""
+    if output.wanted(options):
+        output.write(output.results(folder), options)
+    else:
+        summary.show(folder, console())

@@ -1,0 +1,245 @@
+"""What an observation comes to: a class, and the numbers that it rests on.
+
+The forward value comes first: where it is not the right one, the derivative can only be held against the backend's
+own function. At a kink the question is membership in the hull of one-sided derivatives, which are measured on that
+backend's own function too, so that no other backend takes part in the verdict: a majority is no referee.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import functools
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodiff_compare.conventions import hull
+from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.problems.conventions import CASES, DEFINITIONS, Case, Kink, Undefined, Value
+
+Array = NDArray[Any]
+
+
+class Class(enum.StrEnum):
+    """How a backend's answer to a case is classed."""
+
+    #: The derivative exists, and this is it.
+    AGREE = "agree"
+    #: There is none, but the answer is in the hull of the one-sided derivatives.
+    CONVENTION = "convention"
+    #: The function's value is another one; its derivative fits that other function, or cannot be judged.
+    VALUE = "value_differs"
+    #: Outside the hull; nan or another number where the derivative exists; a refusal where there is none to excuse.
+    DEFECT = "defect"
+    #: Nothing is right here.
+    UNDEFINED = "undefined"
+    #: It raises, and may.
+    ERROR = "error"
+    #: The backend has no such function, or no rule for it.
+    NOT_AVAILABLE = "not_available"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A class with its evidence.
+
+    Parameters
+    ----------
+    classed
+        The class.
+    value_expected, value_agrees
+        What the function's value should be (nan where nobody says), and whether it is.
+    low, high
+        Per entry of the derivative: the range of the hull, measured; the left and right derivative where one variable
+        is moved, the gradients nearby where several are.
+    distance
+        How far the answer is from what is right, or from the hull; nan where that is no question.
+    tolerance
+        Largest distance that counts as none.
+    reason
+        In words, where the class alone does not say it.
+    """
+
+    classed: Class
+    value_expected: float
+    value_agrees: bool
+    low: Array
+    high: Array
+    distance: float
+    tolerance: float
+    reason: str
+
+
+def judge(case: Case, seen: Observation, dtype: str) -> Judgement:
+    """Class what one backend answered."""
+    expected = expected_value(case.name, dtype)
+    agrees = _same_value(case, seen, expected, dtype)
+    points, bar = _points(case, seen)
+    low, high = _range(points, seen.obtained.size)
+    # Half the digits: how exact a derivative is, is not the question of the atlas.
+    half = float(np.sqrt(np.finfo(dtype).eps))
+
+    def classed(as_what: Class, reason: str = "", distance: float = np.nan, tolerance: float = np.nan) -> Judgement:
+        known = np.nan if expected is None else expected
+        return Judgement(as_what, known, agrees, low, high, distance, tolerance, reason)
+
+    if seen.status == "not_available":
+        return classed(Class.NOT_AVAILABLE)
+    if seen.status == "raised":
+        excused = isinstance(case.right, Undefined) or bool(case.refusal)
+        return (
+            classed(Class.ERROR, case.refusal) if excused else classed(Class.DEFECT, "raises where there is an answer")
+        )
+    if isinstance(case.right, Undefined):
+        return classed(Class.UNDEFINED, case.right.reason)
+    if seen.remark:
+        return classed(Class.DEFECT, seen.remark)
+    if not agrees:
+        far, tolerance = hull.distance(points, seen.obtained), _tolerance(points, bar, half)
+        inside_or_unknown = far <= tolerance or not _known(points)
+        reason = "fits its own function" if far <= tolerance else "not that of its own function"
+        return classed(
+            Class.VALUE if inside_or_unknown else Class.DEFECT, reason if _known(points) else "", far, tolerance
+        )
+    if isinstance(case.right, Value):
+        far, tolerance = _error(case, seen.obtained, half, dtype)
+        return classed(Class.AGREE if far <= tolerance else Class.DEFECT, "", far, tolerance)
+    if not _known(points):
+        return classed(Class.UNDEFINED, "its one-sided derivatives cannot be measured")
+    far, tolerance = hull.distance(points, seen.obtained), _tolerance(points, bar, half)
+    return classed(Class.CONVENTION if far <= tolerance else Class.DEFECT, "", far, tolerance)
+
+
+@functools.lru_cache(maxsize=2048)
+def expected_value(name: str, dtype: str) -> float | None:
+    """The value of a case by NumPy and the definitions; `None` where they have none, or where it is not asked for."""
+    case = CASES[name]
+    if case.value is not None:
+        return float(case.value)
+    if case.operator in ("answer", "second"):
+        return None
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = numpy_function(case)(*case.inputs(dtype), *case.constants(dtype))
+        except Exception:  # it has no value there (an index, an inverse), or NumPy no such function
+            return None
+    return float(np.real(found)) if np.ndim(found) == 0 else None
+
+
+def numpy_function(case: Case) -> Any:
+    """The case's function on plain NumPy."""
+    return eval(f"lambda {', '.join(case.names)}: {case.f}", {"xp": _PLAIN})
+
+
+def _names(expressions: Iterable[str]) -> set[str]:
+    """The first part of every ``xp.name``."""
+    return {
+        node.attr
+        for text in expressions
+        for node in ast.walk(ast.parse(text, mode="eval"))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "xp"
+    }
+
+
+def _plain() -> SimpleNamespace:
+    """The names that cases use, from NumPy and the definitions."""
+    used = _names(case.f for case in CASES.values())
+    found: dict[str, Any] = {name: getattr(np, name) for name in used if hasattr(np, name)}
+    found |= DEFINITIONS
+    found["sort"] = lambda x, descending=False: np.flip(np.sort(x)) if descending else np.sort(x)
+    return SimpleNamespace(**found)
+
+
+_PLAIN = _plain()
+
+
+def _same_value(case: Case, seen: Observation, expected: float | None, dtype: str) -> bool:
+    if not seen.value.size or expected is None:
+        return True
+    value = float(seen.value[0])
+    if np.isnan(expected) or np.isinf(expected) or not np.isfinite(value):
+        return bool(np.isnan(expected) and np.isnan(value)) or expected == value
+    scale = max((float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in _floats(case, dtype)), default=0.0) or 1.0
+    tolerance = float(np.sqrt(np.finfo(_coarsest(case, dtype)).eps))
+    return bool(abs(value - expected) <= tolerance * max(abs(expected), min(scale, 1.0)))
+
+
+def _floats(case: Case, dtype: str) -> list[Array]:
+    return [x for x in case.inputs(dtype) if x.dtype.kind in "fc"]
+
+
+def _coarsest(case: Case, dtype: str) -> Any:
+    kinds = [np.finfo(x.dtype) for x in _floats(case, dtype)]
+    return max((k.eps, k.dtype) for k in kinds)[1] if kinds else dtype
+
+
+def _points(case: Case, seen: Observation) -> tuple[Array, float]:
+    """Corners of the hull, measured, ``(points, entries)``, and the widest error bar."""
+    if seen.hull.size:
+        points, bars = seen.hull, seen.hull_bar
+        if case.operator == "jvp":
+            tangent = np.arange(1, points.shape[1] + 1)
+            points, bars = _along(points, tangent), bars @ tangent[:, None]
+        return points, float(np.max(bars, initial=0.0))
+    points = np.stack([seen.left, seen.right]) if seen.left.size else np.zeros((0, seen.obtained.size))
+    bar = float(np.max(seen.bar, initial=0.0))
+    if case.operator == "jvp" and points.size:
+        points = _along(points, np.arange(1, points.shape[1] + 1))
+    if len(points) and points.shape[1] > 1:
+        # Each entry may come from its own side: the corners of a box.
+        points = np.stack([_least(points, np.fmin), _least(points, np.fmax)])
+    return points, bar
+
+
+def _least(points: Array, choose: Any) -> Array:
+    return np.asarray(choose(points[0], points[1]))
+
+
+def _along(points: Array, tangent: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((points * tangent).sum(axis=1, keepdims=True))
+
+
+def _known(points: Array) -> bool:
+    return bool(len(points)) and bool((~np.isnan(points).any(axis=1)).any())
+
+
+def _range(points: Array, n: int) -> tuple[Array, Array]:
+    good = points[~np.isnan(points).any(axis=1)] if points.size else points
+    if not len(good):
+        return np.full(n, np.nan), np.full(n, np.nan)
+    return good.min(axis=0), good.max(axis=0)
+
+
+def _tolerance(points: Array, bar: float, half: float) -> float:
+    finite = np.abs(points[np.isfinite(points)])
+    return float(half * (finite.max(initial=0.0) or 1.0) + 3 * bar)
+
+
+def _error(case: Case, got: Array, half: float, dtype: str) -> tuple[float, float]:
+    """Largest difference to the right derivative, and its tolerance."""
+    assert isinstance(case.right, Value)
+    right = coordinates(case.right, case, dtype)
+    if got.shape != right.shape:
+        return float("inf"), 0.0
+    size = float(np.abs(right[np.isfinite(right)]).max(initial=0.0))
+    half = max(half, float(np.sqrt(np.finfo(_coarsest(case, dtype)).eps)))
+    with np.errstate(invalid="ignore"):
+        # inf - inf is nan: equal infinities are no difference.
+        far = np.where(got == right, 0.0, np.abs(got - right))
+    return float(np.max(np.where(np.isnan(far), np.inf, far), initial=0.0)), half * (size or 1.0)
+
+
+def coordinates(right: Value | Kink, case: Case, dtype: str) -> Array:
+    """The right entries as the coordinates of `autodiff_compare.conventions.slopes`: two for each complex entry."""
+    array = right.array
+    if isinstance(right, Value) and case.operator == "gradient" and any(np.iscomplexobj(x) for x in case.inputs(dtype)):
+        return np.ravel(np.stack([np.real(array), np.imag(array)], axis=-1))
+    return np.asarray(np.real(array), dtype=np.float64)

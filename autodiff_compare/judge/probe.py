@@ -1,0 +1,322 @@
+"""What numerical differences say about a case, and the same numbers read from a result.
+
+Every derivative is a matrix ``M``: a gradient has one row, a JVP one column, a Jacobian is ``outputs x inputs``, a
+Hessian ``inputs x inputs``. An observation is a number ``l @ M @ r``, which differences of the objective give without
+knowing ``M``. The side that an operator takes as a direction is fixed; the other is probed coordinate by
+coordinate, or by a few vectors where there are many. A Hessian is probed against one random vector on the
+right, which shows any wrong row but for an accident of measure zero (Freivalds).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodiff_compare.backends import PLAIN
+from autodiff_compare.judge import differences
+from autodiff_compare.judge.differences import Estimates
+from autodiff_compare.plan.cases import Case
+from autodiff_compare.plan.sparsity import beside
+from autodiff_compare.problems.base.closed_forms import first_step
+from autodiff_compare.vocabulary import Operator, Verdict
+
+Array = NDArray[Any]
+
+#: Wider than this part of the scale, a bar or tolerance proves nothing.
+MEANINGFUL = 1e-3
+#: Rounding of the parameters may be this part of an update before the update counts as lost in it.
+RESOLVED = 0.1
+#: Worst first: what a set of observations comes to.
+SEVERITY = (
+    Verdict.NONFINITE,
+    Verdict.NO_GRAD,
+    Verdict.FAIL,
+    Verdict.UNDETERMINED,
+    Verdict.NONSMOOTH,
+    Verdict.INCONCLUSIVE,
+    Verdict.SUBGRADIENT,
+    Verdict.PASS,
+)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Order of differentiation, and whether the left and the right side of ``M`` are given as directions."""
+
+    order: int
+    left_given: bool
+    right_given: bool
+
+
+_FORMS = {
+    Operator.GRADIENT: _Form(1, True, False),
+    Operator.VALUE_AND_GRADIENT: _Form(1, True, False),
+    Operator.VJP: _Form(1, True, False),
+    Operator.STEP: _Form(1, True, False),
+    Operator.JVP: _Form(1, False, True),
+    Operator.JACOBIAN: _Form(1, False, False),
+    Operator.SPARSE_JACOBIAN: _Form(1, False, False),
+    Operator.HVP: _Form(2, False, True),
+    Operator.HESSIAN: _Form(2, False, False),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the observations of one result come to; errors are in units of ``scale``, the largest derivative seen."""
+
+    verdict: Verdict
+    error: float
+    bar: float
+    tolerance: float
+    scale: float
+    note: str
+
+
+class Probe:
+    """Numerical differences of a case's objective, in float64 on plain NumPy whatever the case's dtype.
+
+    Parameters
+    ----------
+    case
+        Its operator must be a derivative. With a normalisation, which must be an orthogonal projection (such as
+        symmetrising), everything is observed along projected directions.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.form = _FORMS[case.operator]
+        self.shapes = [x.shape for x in case.inputs.differentiated]
+        self.x = _flat(case.inputs.differentiated).astype(np.float64)
+        self.output = np.ravel(case.output).astype(np.float64)
+        self.scales = differences.scales(self.x)
+        self._entries: dict[tuple[int, int], Estimates] = {}
+
+    def f(self, flat: Array) -> Array:
+        """The objective on flat vectors."""
+        inputs, problem = self.case.inputs, self.case.problem
+        value = problem.function(PLAIN, inputs.static)(*self._split(flat), *inputs.data)
+        return np.ravel(np.asarray(value, dtype=np.float64))
+
+    def matrix(self, leaves: Sequence[Array]) -> Any:
+        """A derivative as the matrix that is observed, SciPy's if sparse.
+
+        Parameters
+        ----------
+        leaves
+            Without the value; for `step` the updates.
+        """
+        m, n = self.output.size, self.x.size
+        k = len(self.shapes)
+        if self.case.operator == Operator.JVP:
+            return leaves[0].reshape(m, 1)
+        if self.case.operator == Operator.SPARSE_JACOBIAN:
+            return beside(self.case.patterns, leaves)
+        if self.case.operator == Operator.JACOBIAN:
+            sizes = [math.prod(shape) for shape in self.shapes]
+            return np.concatenate([leaf.reshape(m, n) for leaf, n in zip(leaves, sizes, strict=True)], axis=1)
+        if self.case.operator == Operator.HESSIAN:
+            sizes = [math.prod(shape) for shape in self.shapes]
+            blocks = [[leaves[i * k + j].reshape(sizes[i], sizes[j]) for j in range(k)] for i in range(k)]
+            return np.block(blocks)
+        flat = _flat(leaves)
+        return flat.reshape((n, 1) if self.case.operator == Operator.HVP else (1, n))
+
+    def check(self, derivative: Sequence[Array], eps: float, K: int) -> Finding:
+        """Whether a derivative agrees with every observation: ``|l M r - d| <= 3 bar + 8 eps sqrt(K) |l M r|``.
+
+        Parameters
+        ----------
+        derivative
+            As for `matrix`; finite.
+        eps
+            Rounding unit of the dtype in which it was computed.
+        K
+            Length of the longest accumulation.
+        """
+        if not self.projects:
+            return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, "normalisation not orthogonal")
+        M = self.matrix(derivative).astype(np.float64)
+        if 0 in M.shape:
+            return Finding(Verdict.PASS, 0.0, 0.0, 0.0, 0.0, "empty")
+        left, right = self._sides
+        seen = _observe(left, M, right)
+        size = np.sqrt(_observe(left**2, M**2, right**2))
+        slack = 8 * eps * math.sqrt(K) * size
+        rounding = eps * np.abs(right @ self.x) if self.case.operator == Operator.STEP else np.zeros(seen.shape)
+        return _finding(self.estimates, seen, slack, rounding)
+
+    def entry(self, row: int, column: int) -> Estimates:
+        """The estimate of one entry of the matrix; kept, as wrong results tend to be wrong in the same place."""
+        if (row, column) not in self._entries:
+            self._entries[row, column] = self._entry(row, column)
+        return self._entries[row, column]
+
+    @functools.cached_property
+    def estimates(self) -> Estimates:
+        """All observations, in the order of `_observe`."""
+        left, right = self._sides
+        if self.form.order == 1:
+            return self._first(right if not self.form.right_given else self._tangent, left)
+        return self._second(left, right[0] if not self.form.right_given else self._tangent[0])
+
+    @functools.cached_property
+    def _sides(self) -> tuple[Array, Array]:
+        """The left and right vectors of the observations, ``(r, rows)`` and ``(s, columns)``."""
+        rng = np.random.default_rng(self.case.seed)
+        one = np.ones((1, 1))
+        if self.form.order == 2:
+            random = rng.choice([-1.0, 1.0], self.x.size) * rng.uniform(0.5, 1.5, self.x.size) * self.scales
+            return self._project(differences.directions(self.x, rng)), one if self.form.right_given else self._project(
+                random[None]
+            )
+        outputs = differences.directions(np.ones(self.output.size), rng)
+        inputs = differences.directions(self.x, rng)
+        if self.case.operator == Operator.STEP:  # rules need not be linear: entry by entry, in units of the entry
+            inputs = np.sign(inputs[np.count_nonzero(inputs, axis=1) == 1])
+        else:
+            inputs = self._project(inputs)
+        return one if self.form.left_given else outputs, one if self.form.right_given else inputs
+
+    def _entry(self, row: int, column: int) -> Estimates:
+        if self.form.order == 2:
+            s = self._unit(row)
+            t, length = (self._tangent[0], 1.0) if self.form.right_given else (self._unit(column), self.scales[column])
+            return _divided(self._second(s[None], t), self.scales[row] * length)
+        left = np.ones((1, 1)) if self.form.left_given else _unit_row(self.output.size, row)
+        if self.form.right_given:
+            return self._first(self._tangent, left)
+        if self.case.operator == Operator.STEP:
+            return self._first(_unit_row(self.x.size, column), left)
+        return _divided(self._first(self._unit(column)[None], left), self.scales[column])
+
+    def _first(self, right: Array, left: Array) -> Estimates:
+        weights = self._cotangent if self.form.left_given else left
+        if self.form.right_given:
+            c = self._reach
+            return _divided(differences.first(self.f, self.x, right[0] * c, weights), c)
+        if self.case.operator != Operator.STEP:
+            return Estimates.join([differences.first(self.f, self.x, u, weights) for u in right])
+        lengths = right @ self.scales
+        directions = self._project(right * lengths[:, None])
+        found = [differences.first(self.f, self.x, u, weights) for u in directions]
+        return self._stepped(_divided(Estimates.join(found), lengths))
+
+    def _second(self, left: Array, t: Array) -> Estimates:
+        c = self._reach if self.form.right_given else 1.0
+        one = np.ones((1, 1))
+        return _divided(Estimates.join([differences.second(self.f, self.x, s, t * c, one) for s in left]), c)
+
+    def _stepped(self, gradient: Estimates) -> Estimates:
+        """Estimates of updates from those of gradient entries: every rule is monotone, entry by entry."""
+
+        def update(g: Array) -> Array:
+            return first_step(self.case.optimizer, (np.zeros_like(g),), (g,))[0]
+
+        d, bar = gradient.derivative, gradient.bar
+        middle = update(d)
+        ends = np.abs(np.stack([update(d - bar), update(d + bar)]) - middle)
+        return replace(
+            gradient, derivative=middle, bar=ends.max(axis=0), low=update(gradient.high), high=update(gradient.low)
+        )
+
+    @functools.cached_property
+    def _cotangent(self) -> Array:
+        given = self.case.directions if self.case.operator == Operator.VJP else (np.ones(self.output.size),)
+        return np.ravel(given[0])[None].astype(np.float64)
+
+    @functools.cached_property
+    def _tangent(self) -> Array:
+        return _flat(self.case.directions)[None].astype(np.float64)
+
+    @functools.cached_property
+    def _reach(self) -> float:
+        """How far to go along the given tangent: no input further than its scale."""
+        t = np.abs(self._tangent[0])
+        return float(np.min(self.scales[t > 0] / t[t > 0])) if (t > 0).any() else 1.0
+
+    def _unit(self, coordinate: int) -> Array:
+        unit = np.zeros((1, self.x.size))
+        unit[0, coordinate] = self.scales[coordinate]
+        projected: Array = self._project(unit)[0]
+        return projected
+
+    def _split(self, flat: Array) -> list[Array]:
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        return [part.reshape(shape) for part, shape in zip(np.split(flat, ends), self.shapes, strict=True)]
+
+    def _project(self, rows: Array) -> Array:
+        normalise = self.case.problem.normalise
+        if normalise is None:
+            return rows
+        return np.stack([_flat([np.asarray(normalise.apply(part)) for part in self._split(row)]) for row in rows])
+
+    @functools.cached_property
+    def projects(self) -> bool:
+        """Whether the normalisation P is an orthogonal projection: then ``<P g, P u> = <g, P u>``, and we can probe."""
+        if self.case.problem.normalise is None:
+            return True
+        a, b = np.random.default_rng(0).normal(size=(2, 1, self.x.size))
+        pa, pb = self._project(a), self._project(b)
+        return bool(np.allclose(pa @ b.T, a @ pb.T) and np.allclose(self._project(pa), pa))
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """What several verdicts come to: the gravest."""
+    return min(verdicts, key=SEVERITY.index)
+
+
+def _finding(found: Estimates, seen: Array, slack: Array, rounding: Array) -> Finding:
+    """``rounding`` is what the parameters of a step add to ``slack``: it may be wider than `MEANINGFUL`."""
+    sizes = np.abs(found.derivative[np.isfinite(found.derivative)])
+    scale = float(sizes.max()) if sizes.size else math.nan
+    error, tolerance = np.abs(seen - found.derivative), 3 * found.bar + slack + rounding
+    cap = np.where(3 * found.bar <= MEANINGFUL * scale, MEANINGFUL * scale, 0.0)
+    cap = cap + np.where(rounding <= RESOLVED * scale, rounding, 0.0)
+    with np.errstate(invalid="ignore"):
+        inside = (seen >= found.low - slack - rounding) & (seen <= found.high + slack + rounding)
+    verdicts = [
+        _verdict(v, bool(e <= min(t, c)), bool(e <= t), bool(i))
+        for v, e, t, c, i in zip(found.verdicts, error, tolerance, cap, inside, strict=True)
+    ]
+    gravest = worst(verdicts)
+    here = [k for k, v in enumerate(verdicts) if v == gravest]
+    k = max(here, key=lambda k: float(np.nan_to_num(error[k] - tolerance[k], nan=-np.inf)))
+    unit = scale if scale > 0 else 1.0
+    note = f"{len(here)} of {len(verdicts)} observations {gravest}"
+    if gravest in (Verdict.SUBGRADIENT, Verdict.NONSMOOTH) and np.isfinite(found.low[k]):
+        note += f"; got {seen[k]:.6g}, one-sided derivatives {found.low[k]:.6g} and {found.high[k]:.6g}"
+    limit = float(min(tolerance[k], cap[k]))
+    return Finding(gravest, float(error[k]) / unit, float(found.bar[k]) / unit, limit / unit, scale, note)
+
+
+def _verdict(estimate: Verdict, proved: bool, within: bool, inside: bool) -> Verdict:
+    if estimate == Verdict.PASS:
+        return Verdict.PASS if proved else Verdict.INCONCLUSIVE if within else Verdict.FAIL
+    return Verdict.SUBGRADIENT if estimate == Verdict.NONSMOOTH and inside else estimate
+
+
+def _observe(left: Array, M: Any, right: Array) -> Array:
+    """``l @ M @ r`` for every right and, within it, every left vector."""
+    return np.ravel(right @ M.T @ left.T)
+
+
+def _divided(e: Estimates, length: float | Array) -> Estimates:
+    parts = {name: getattr(e, name) / length for name in ("derivative", "bar", "low", "high")}
+    return Estimates(**parts, verdicts=e.verdicts)
+
+
+def _unit_row(n: int, k: int) -> Array:
+    row = np.zeros((1, n))
+    row[0, k] = 1.0
+    return row
+
+
+def _flat(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([np.ravel(a) for a in arrays])

@@ -1,0 +1,216 @@
+"""The trusted derivative of a case, best first, with how it was obtained.
+
+1. ``closed_form``: the problem's own derivative in ``np.longdouble``; with ``(float64)`` where NumPy cannot
+   (its linear algebra refuses wider types), where ``longdouble`` is not wider here, or where it would take seconds.
+2. ``extended_precision``: the objective itself (for values), or our NumPy engine on it, in ``np.longdouble``. The
+   engine is one of the systems on trial: its result counts only if numerical differences confirm it.
+3. ``numerical_difference``: no arrays, only observations of `autodiff_compare.judge.probe.Probe`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autodiff_compare import backends
+from autodiff_compare.backends import PLAIN, Objective
+from autodiff_compare.judge.comparison import WIDE, accumulation, compared, layout, norm, shapes_in_words
+from autodiff_compare.judge.probe import Probe
+from autodiff_compare.plan.cases import Case, leaves
+from autodiff_compare.problems import Inputs
+from autodiff_compare.problems.base.closed_forms import complete
+from autodiff_compare.vocabulary import Operator, Verdict
+
+Array = NDArray[Any]
+
+_EPS64 = float(np.finfo(np.float64).eps)
+#: Above this many entries products in longdouble, which no BLAS does, take seconds.
+_MANY = 2**17
+#: The perturbations of which the largest effect counts.
+_PERTURBATIONS = 2
+
+_Evaluate = Callable[[Inputs, Sequence[Array]], tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What results of a case are compared with.
+
+    Parameters
+    ----------
+    names
+        How each leaf was obtained.
+    arrays
+        One array per leaf of the result, or `None` where only observations are to be had.
+    changes
+        Per leaf, the norm of its change when every input moves by one rounding of the case's dtype: what no
+        algorithm working in that dtype can be expected to beat.
+    eps
+        Rounding unit of the arithmetic of the reference itself.
+    note
+        Remarks for the table.
+    """
+
+    names: tuple[str, ...]
+    arrays: tuple[Array, ...] | None
+    changes: tuple[float, ...] = ()
+    eps: float = math.nan
+    note: str = ""
+
+
+def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Reference:
+    """The best reference to be had for ``case``.
+
+    Parameters
+    ----------
+    case
+        What is judged.
+    probe
+        Gives its numerical differences, where the caller keeps them.
+    """
+    note = ""
+    try:
+        closed = _closed_form(case)
+    except Exception as error:  # a user's own code: the next best reference serves, and the table says why
+        closed, note = None, f"closed form failed: {type(error).__name__}: {error}; "
+        if case.operator == Operator.VALUE:
+            objective_alone = replace(case, problem=replace(case.problem, reference={}))
+            closed = replace(_required(_closed_form(objective_alone)), note=note)
+    if closed is not None:
+        return closed
+    engine = _engine(case, probe or (lambda: Probe(case))) if case.operator != Operator.VALUE else None
+    if engine is not None:
+        return replace(engine, note=note + engine.note)
+    return Reference(("numerical_difference",), None, note=note)
+
+
+def _required(reference: Reference | None) -> Reference:
+    assert reference is not None, "a value can always be had from the objective"
+    return reference
+
+
+def _closed_form(case: Case) -> Reference | None:
+    form = complete(case.problem, case.inputs, case.optimizer, PLAIN).get(case.operator)
+    if form is None:
+        return None
+
+    def evaluate(inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
+        found = tuple(map(np.asarray, leaves(form(*inputs.arrays, *directions))))
+        got, expected = [a.shape for a in found], [leaf.shape for leaf in layout(case)]
+        if got != expected:
+            raise ValueError(f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}")
+        return found
+
+    kinds = ["closed_form"] * len(evaluate(case.inputs, case.directions))
+    if case.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and Operator.VALUE not in case.problem.reference:
+        kinds[0] = f"backend:{case.problem.stand_in}" if case.problem.stand_in else "extended_precision"
+    return _evaluated(case, evaluate, kinds)
+
+
+def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
+    """Our engine's result, unless numerical differences deny it or cannot tell."""
+    try:
+        backend = backends.load("numpy")
+        backend.open()
+    except (ValueError, ImportError):
+        return None
+
+    def evaluate(inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
+        function = case.problem.function(backend, inputs.static)
+        args, given = [backend.to_var(a) for a in inputs.arrays], [backend.to_var(a) for a in directions]
+        run = backend.prepare(
+            case.operator,
+            Objective(function, patterns=case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()),
+            args,
+            argnums=range(len(inputs.differentiated)),
+            directions=given,
+            optimizer=case.optimizer,
+        )
+        return tuple(backend.to_numpy(leaf) for leaf in leaves(backend.block(run(*args, *given))))
+
+    try:
+        found = _evaluated(case, evaluate, None)
+    except Exception:
+        return None
+    assert found.arrays is not None
+    derivative = compared(case, found.arrays)[1 if case.operator == Operator.VALUE_AND_GRADIENT else 0 :]
+    if not all(np.isfinite(a).all() for a in derivative):
+        return None
+    seen = probe().check(derivative, _EPS64, accumulation(case))
+    if seen.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE):
+        return None
+    width = f"to {seen.tolerance:.1g} " if seen.verdict == Verdict.INCONCLUSIVE else ""
+    return Reference(found.names, found.arrays, found.changes, found.eps, f"confirmed {width}by numerical differences")
+
+
+def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:
+    """The reference in the widest arithmetic that works, and its change by one rounding of the inputs."""
+    arrays, dtype = _widest(case, evaluate)
+    names = [_name(k, a, dtype) for k, a in zip(kinds or ["extended_precision"] * len(arrays), arrays, strict=True)]
+    base = compared(case, arrays)
+    rng = np.random.default_rng(case.seed)
+    changes = [0.0] * len(arrays)
+    for _ in range(_PERTURBATIONS):
+        near = replace(case, inputs=_perturbed(case, dtype, rng))
+        moved = compared(near, _quietly(evaluate, *_in(dtype, near.inputs, near.directions)))
+        changes = [max(c, _change(a, b)) for c, a, b in zip(changes, base, moved, strict=True)]
+    used = _EPS64 if any("float64" in name for name in names) else float(np.finfo(WIDE).eps)
+    return Reference(tuple(names), arrays, tuple(changes), used)
+
+
+def _widest(case: Case, evaluate: _Evaluate) -> tuple[tuple[Array, ...], Any]:
+    """The result in longdouble if that works, else in float64, and which it was."""
+    if WIDE is not np.float64 and sum(a.size for a in case.inputs.arrays) <= _MANY:
+        try:
+            arrays = _quietly(evaluate, *_in(WIDE, case.inputs, case.directions))
+        except Exception:  # a framework of one's own may refuse the type with any exception it likes
+            pass
+        else:
+            if all(a.dtype == WIDE for a in arrays):
+                return arrays, WIDE
+    return _quietly(evaluate, *_in(np.float64, case.inputs, case.directions)), np.float64
+
+
+def _in(dtype: Any, inputs: Inputs, directions: Sequence[Array]) -> tuple[Inputs, tuple[Array, ...]]:
+    def cast(arrays: Sequence[Array]) -> tuple[Array, ...]:
+        return tuple(a.astype(dtype) if np.issubdtype(a.dtype, np.floating) else a for a in arrays)
+
+    return Inputs(cast(inputs.differentiated), cast(inputs.data), inputs.static), cast(directions)
+
+
+def _perturbed(case: Case, dtype: Any, rng: np.random.Generator) -> Inputs:
+    """Every input moved by one rounding up or down; data that are whole numbers (masks, counts, labels) stay."""
+    eps = float(np.finfo(case.dtype).eps)
+
+    def move(array: Array, keep_whole: bool) -> Array:
+        if not np.issubdtype(array.dtype, np.floating):
+            return array
+        wide = array.astype(dtype)
+        moved = wide * (1 + eps * rng.choice([-1, 1], size=array.shape).astype(dtype))
+        return np.where(wide == np.round(wide), wide, moved) if keep_whole else np.asarray(moved)
+
+    inputs = case.inputs
+    differentiated = tuple(move(x, False) for x in inputs.differentiated)
+    return Inputs(differentiated, tuple(move(x, True) for x in inputs.data), inputs.static)
+
+
+def _change(a: Array, b: Array) -> float:
+    """Norm of the difference; infinite if the perturbation left the domain."""
+    both = np.isfinite(a) & np.isfinite(b)
+    if not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return math.inf
+    return norm(np.where(both, a, 0) - np.where(both, b, 0))
+
+
+def _name(kind: str, array: Array, dtype: Any) -> str:
+    return kind if array.dtype == dtype and dtype is not np.float64 else f"{kind} (float64)"
+
+
+def _quietly(evaluate: _Evaluate, inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
+    with np.errstate(all="ignore"):
+        return evaluate(inputs, directions)

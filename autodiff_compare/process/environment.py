@@ -1,0 +1,145 @@
+"""The environment: what a worker's process is given before it starts, and what a run records of its machine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+#: The folder in which the package stands, and the package.
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "autodiff_compare"
+
+#: Distributions whose version can change a result or a timing.
+PACKAGES = (
+    "numpy",
+    "torch",
+    "tensorflow",
+    "keras",
+    "jax",
+    "jaxlib",
+    "optax",
+    "autograd",
+    "scipy",
+    "pandas",
+    "mpmath",
+    "array-api-compat",
+)
+
+#: More CPU time per wall time than this times the requested threads is flagged.
+THREADS_TOLERANCE = 1.15
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment of a worker, set before its process starts: some libraries read it only then."""
+    count = str(threads)
+    per_library = (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        # XLA's CPU client sizes its pool by these and ignores the usual XLA_FLAGS recipe.
+        "PJRT_NPROC",
+        "NPROC",
+    )
+    fixed = {
+        "TF_NUM_INTEROP_THREADS": "1",
+        "PYTHONHASHSEED": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+    }
+    return {**os.environ, **dict.fromkeys(per_library, count), **fixed}
+
+
+def limit_affinity(threads: int) -> None:
+    """Bind this process to ``threads`` processors, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, allowed[:threads])
+
+
+def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> float:
+    """CPU time over wall time of this process while it repeats ``work``: 1.0 is one thread."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        work()
+    return (time.process_time() - cpu) / (time.perf_counter() - wall)
+
+
+def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | None:
+    """Threads of this process that are busy for a tenth of the time or more while it repeats ``work`` (Linux)."""
+    before, wall = _thread_seconds(), time.perf_counter()
+    while time.perf_counter() - wall < seconds:
+        work()
+    busy = 0.1 * (time.perf_counter() - wall)
+    after = _thread_seconds()
+    return sum(after[thread] - before.get(thread, 0.0) > busy for thread in after) if after else None
+
+
+def _thread_seconds() -> dict[str, float]:
+    """CPU seconds of each thread of this process so far; empty where the system does not tell."""
+    found = {}
+    for path in pathlib.Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            found[path.parent.name] = int(path.read_text(encoding="ascii").split()[0]) * 1e-9
+    return found
+
+
+def machine() -> dict[str, str | int | None]:
+    """What a run records of the machine; fields of ``runs.csv``."""
+    return {
+        "hostname": platform.node(),
+        "cpu_model": _cpu_model(),
+        "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_bytes": _memory_bytes(),
+        "os": f"{platform.system()} {platform.release()}",
+        "python": sys.version.split()[0],
+    }
+
+
+def versions() -> Mapping[str, str]:
+    """Installed versions of the packages that matter, found without importing them."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """The commit of this code, with '+dirty' where files differ; empty outside a checkout."""
+
+    def git(*args: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *args], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        if not (ROOT / ".git").exists():
+            return ""
+        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _cpu_model() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,189 @@
+"""What stands in the report of one run, and in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from autodiff_compare.report import style, wording
+from autodiff_compare.report.grids import Data, Grid, words
+from autodiff_compare.report.page import Page, Section
+from autodiff_compare.report.record import Record
+from autodiff_compare.report.sections import (
+    conventions,
+    costs,
+    graph,
+    overview,
+    poses,
+    profile,
+    questions,
+    rounds,
+    studies,
+)
+from autodiff_compare.report.style import Looks, Picture
+from autodiff_compare.results.tables import Run, column_types
+from autodiff_compare.summary import summary
+
+#: More rows than this are left in their file: they would make the page slow to open.
+_MOST_ROWS = 50_000
+#: Tables of raw rows -> how many digits of their numbers are kept, and the columns that are left in the file.
+_RAW: Mapping[str, tuple[int, tuple[str, ...]]] = {"samples": (6, ()), "steps": (6, ("extra",))}
+#: Columns of `Record.cells` that come first in the full table of cells.
+_CELL_COLUMNS = (
+    "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s", "ci_high_s",
+    "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
+)  # fmt: skip
+#: Said by other columns; the others follow in the order of the file.
+_HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error"})
+
+
+def page(record: Record) -> Page:
+    """The report of one run."""
+    looks = style.looks(record.specs)
+    parts = [
+        Section("failures", "What failed", parts=_failures(record)),
+        Section("overview", "Overview", parts=_overview(record, looks)),
+        Section("studies", "The studies", parts=tuple(_studies(record, looks))),
+        *conventions.sections(record),
+        Section("problems", "Problem by problem", parts=tuple(_problems(record, looks))),
+        Section(
+            "together", "All problems together", parts=(*costs.comparisons(record, looks), *overview.pairs(record))
+        ),
+        Section("rounds", "Rounds and flags", parts=(*rounds.pictures(record, looks), overview.flags(record))),
+        Section("what", "What was run, where", parts=(*what([record]), overview.imports(record))),
+        Section("tables", "Full tables", parts=tuple(full(record))),
+    ]
+    kept = [section for section in map(_kept, parts) if section.parts]
+    title, judged = f"Run {record.name}", bool(len(record.cells) + len(record.tables["descents"]))
+    return Page(title, found(record), overview.faults(record), kept, overview.gaps(record), judged)
+
+
+def found(record: Record) -> str:
+    """What was found, in a sentence."""
+    words = summary.found({**record.tables, "cells": record.cells})
+    return f"{words[0].upper()}{words[1:]}"
+
+
+def _kept(section: Section) -> Section:
+    """Without the tables that have no rows."""
+    return Section(section.name, section.title, section.lead, tuple(p for p in section.parts if p))
+
+
+def _failures(record: Record) -> tuple[Any, ...]:
+    grid = overview.failures(record)
+    if grid:
+        return (grid,)
+    if len(record.cells):
+        return ("Every cell is right and every descent ran.",)
+    return ("Every descent ran.",) if len(record.tables["descents"]) else ()
+
+
+def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:
+    folded = [
+        Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.everything(record)
+    ]
+    return (*overview.overviews(record), overview.kinks(record), *folded, *profile.pictures(record, looks))
+
+
+def _studies(record: Record, looks: Looks) -> Iterator[Section | Grid]:
+    yield overview.descents(record)
+    yield from studies.sections(record, looks)
+    yield from poses.sections(record)
+    yield from questions.sections(record)
+    yield from graph.sections(record)
+
+
+def _problems(record: Record, looks: Looks) -> Iterator[Section]:
+    for k, (problem, cells) in enumerate(record.cells.groupby("problem", sort=False), 1):
+        yield Section(f"problem-{k}", str(problem), parts=tuple(_problem(f"p{k}", str(problem), cells, looks)))
+
+
+def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iterator[Picture | Grid]:
+    several = cells["dtype"].nunique() > 1
+    for dtype in cells["dtype"].unique():
+        group = cells[(cells["dtype"] == dtype) & cells["leading"]]
+        operator, largest = str(group["operator"].iloc[0]), costs.largest_size(group)
+        size = f", {largest['size'].iloc[0]}" if group["size"].nunique() > 1 else ""
+        what = f"{problem} {operator}" + (f" {dtype}" if several else "")
+        slug = wording.slug(name, problem, str(dtype))
+        picture = costs.break_even(f"{slug}-calls", f"{what}{size}", largest, looks)
+        if picture:
+            yield picture
+        yield from costs.scaling(slug, what, group, looks)
+    yield overview.details(cells, name, f"All {wording.plural(len(cells), 'cell')} of {problem}")
+
+
+def what(records: Sequence[Record]) -> Iterator[Grid]:
+    """The runs themselves: command, machine, versions; one column each."""
+    facts = {
+        name.removesuffix("_bytes").replace("_", " "): [_fact(r, name) for r in records] for name in column_types(Run)
+    }
+    for hidden in ("run id", "schema version", "versions"):
+        del facts[hidden]
+    versions = list(dict.fromkeys(n for r in records for n in r.versions))
+    facts |= {wording.clean(n): [wording.clean(r.versions.get(n, "absent")) for r in records] for n in versions}
+    rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())
+    title = "The run" if len(records) == 1 else "The runs"
+    yield Grid("run", title, ("what", *(r.name for r in records)), rows)
+
+
+def _fact(record: Record, name: str) -> str:
+    value = getattr(record.run, name)
+    if name == "memory_bytes" and value is not None:
+        return wording.size(float(value))
+    return "unknown" if value is None or value == "" else str(value)
+
+
+# ---- full tables
+
+
+def full(record: Record) -> Iterator[Data]:
+    """Every table of the run; of those of raw rows what a reader looks for."""
+    yield data("cells", cell_table(record), "One row a cell, with its timing and its largest error.", "cells.csv")
+    for name, frame in record.tables.items():
+        if len(frame) and name not in {"runs", "cells", *_RAW}:
+            yield data(name, frame, file=f"{name}.csv")
+    if len(record.rounds):
+        yield data("rounds", record.rounds, "The median of each steady round, made from samples.csv.")
+    for name, (digits, left) in _RAW.items():
+        frame = record.tables[name]
+        if len(frame):
+            yield data(name, _rounded(frame, digits).drop(columns=list(left)), _abridged(name, digits, left),
+                       f"{name}.csv")  # fmt: skip
+
+
+def _rounded(frame: pd.DataFrame, digits: int) -> pd.DataFrame:
+    changed = {c: frame[c].map(lambda v: float(f"{v:.{digits}g}")) for c in frame.columns[frame.dtypes == "float64"]}
+    return frame.assign(**changed)
+
+
+def _abridged(name: str, digits: int, left: Sequence[str]) -> str:
+    without = f" and the column {wording.listed(left)}" if left else ""
+    return f"Rounded to {digits} digits; {name}.csv has all of them{without}."
+
+
+def cell_table(record: Record) -> pd.DataFrame:
+    """The cells with what is known about each."""
+    rest = [c for c in record.cells.columns if c not in {*_CELL_COLUMNS, *_HIDDEN}]
+    return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend"})
+
+
+def data(name: str, frame: pd.DataFrame, note: str = "", file: str = "") -> Data:
+    """A frame as a full table of the page."""
+    numeric = [kind.kind in "fi" for kind in frame.dtypes]
+    if len(frame) > _MOST_ROWS:
+        cut = f"The first {wording.count(_MOST_ROWS)} of {wording.count(len(frame))} rows, to keep the page small."
+        note = f"{note} {cut}".strip()
+    columns = [_values(frame[column].iloc[:_MOST_ROWS]) for column in frame.columns]
+    return Data(name, f"{name} ({wording.plural(len(frame), 'row')})", list(frame.columns), numeric,
+                list(zip(*columns, strict=True)), note, file)  # fmt: skip
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """Plain values: what is missing as `None`, infinities as words."""
+    if column.dtype.kind == "f":
+        return [None if math.isnan(v) else str(v) if math.isinf(v) else v for v in column.tolist()]
+    return [None if v is pd.NA else v for v in column.tolist()]

@@ -1,0 +1,62 @@
+"""The report in Markdown, for pasting into an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from autodiff_compare.report import contents
+from autodiff_compare.report.grids import Cell, Grid
+from autodiff_compare.report.record import Record
+from autodiff_compare.report.sections import conventions, overview
+from autodiff_compare.report.wording import markdown as escaped
+
+#: Longer messages are cut here; the CSV files have them whole.
+_LONGEST = 300
+
+
+def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
+    """Each run: what was found, what failed, the overview; then the tables that put runs side by side."""
+    parts: list[str] = []
+    for record in records:
+        run = record.run
+        parts += [f"# autodiff-compare: run {escaped(record.name)}", ""]
+        parts += [escaped(contents.found(record)), ""]
+        parts += [f"- command: {escaped(run.command)}"]
+        parts += [f"- started: {escaped(run.started_utc)}; commit: {escaped(run.git_commit or 'unknown')}"]
+        parts += [f"- machine: {escaped(run.cpu_model)}, {run.cpu_count} processors, {escaped(run.os)}"]
+        versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+        parts += [f"- Python {escaped(run.python)}; threads {run.threads}; {escaped(versions)}", ""]
+        chosen = (
+            overview.failures(record),
+            *overview.overviews(record),
+            overview.kinks(record),
+            overview.descents(record),
+            conventions.counts(record),
+            overview.flags(record),
+        )
+        for grid in chosen:
+            parts += table(grid)
+    for grid in grids:
+        parts += table(grid)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def table(grid: Grid) -> list[str]:
+    """Lines of a table, none for one without rows."""
+    if not grid:
+        return []
+    marks = ["---:" if k in grid.numeric else "---" for k in range(len(grid.columns))]
+    lines = [f"## {escaped(grid.title)}", "", _line(escaped(c) for c in grid.columns), _line(marks)]
+    lines += [_line(_cell(cell) for cell in row) for row in grid.rows]
+    return [*lines, "", *([escaped(grid.note), ""] if grid.note else [])]
+
+
+def _cell(cell: Cell) -> str:
+    text = escaped(cell.text[:_LONGEST])
+    if cell.kind in ("fastest", "bad", "wrong"):
+        text = f"**{text}**"
+    return "<br>".join([text, *(escaped(part) for part in cell.small)])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

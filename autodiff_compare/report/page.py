@@ -1,0 +1,118 @@
+"""The page: sections with tables and figures, rendered into one file that needs no other."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from autodiff_compare.report import style
+from autodiff_compare.report.grids import Data, Grid
+from autodiff_compare.report.style import Picture
+from autodiff_compare.results.tables import LARGEST_TABLE, TableError, read_bytes
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading of its own.
+
+    Parameters
+    ----------
+    name
+        Of its anchor.
+    lead
+        A paragraph below the heading.
+    parts
+        Tables, pictures, full tables, sections and paragraphs (text), in order.
+    """
+
+    name: str
+    title: str
+    lead: str = ""
+    parts: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is rendered.
+
+    Parameters
+    ----------
+    title, found
+        The heading, and what was found in one sentence.
+    faults, gaps
+        Short statements about what is wrong, none where all is well; and about what was not there.
+    judged
+        Whether anything could have failed.
+    """
+
+    title: str
+    found: str
+    faults: Sequence[str]
+    sections: Sequence[Section]
+    gaps: Sequence[str] = ()
+    judged: bool = True
+
+
+def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
+    """Draw the figures into ``folder/figures`` and write ``folder/report.html``; returns its path.
+
+    Figures of an earlier page there that this one does not have are removed; other files are left alone.
+    """
+    figures, path = folder / "figures", folder / "report.html"
+    figures.mkdir(exist_ok=True)
+    earlier = _figures(path)
+    names: set[str] = set()
+
+    def drawn(picture: Picture) -> tuple[Markup, float]:
+        drawing = style.save(picture, figures)
+        names.update(f"{picture.name}.{ending}" for ending in ("svg", "png"))
+        # Texts of the tables in it were escaped by matplotlib's XML writer.
+        return Markup(drawing.svg), drawing.width
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["drawn"] = drawn
+    environment.tests["grid"] = lambda part: isinstance(part, Grid)
+    environment.tests["picture"] = lambda part: isinstance(part, Picture)
+    environment.tests["data"] = lambda part: isinstance(part, Data)
+    environment.tests["section"] = lambda part: isinstance(part, Section)
+    environment.filters["breakable"] = _breakable
+    environment.filters["raw_json"] = lambda data: Markup(data.json)
+    template = environment.get_template("report.html.j2")
+    with style.drawing():
+        html = template.render(page=page, css=Markup(_text("report.css")), script=Markup(_text("report.js")))
+    path.write_text(html, encoding="utf-8", newline="\n")
+    for name in earlier - names:
+        (figures / name).unlink(missing_ok=True)
+    return path
+
+
+def _figures(path: pathlib.Path) -> set[str]:
+    """The files that a page, if there is one, says are its figures."""
+    try:
+        text = read_bytes(path, LARGEST_TABLE).decode("utf-8", "replace")
+    except TableError:
+        return set()
+    return set(re.findall(r'<a href="figures/([a-z0-9_-]+\.(?:svg|png))">', text))
+
+
+def _breakable(text: str) -> Markup:
+    """Escaped, and may be broken after an underscore."""
+    return Markup(escape(text).replace("_", Markup("_<wbr>")))
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""What a report knows of a run: its tables, and one frame with everything about each cell side by side."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autodiff_compare import problems
+from autodiff_compare.report.wording import clean
+from autodiff_compare.results import tables
+from autodiff_compare.results.provenance import versions
+from autodiff_compare.results.tables import Run, TableError
+from autodiff_compare.vocabulary import DTYPES, Phase, Status
+
+#: Trusted most first; what is not listed comes last.
+_REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
+#: Of a problem's operators the one that stands for it.
+_LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run that was read.
+
+    Parameters
+    ----------
+    name
+        Of its folder, unique among the runs of a report.
+    run
+        Its row in ``runs.csv``.
+    versions
+        Distribution -> version.
+    tables
+        As they were read, with texts that can be printed.
+    cells
+        ``cells.csv`` with, for each cell: ``spec`` (``backend[:variant]``), ``n`` and ``axis`` (its size as a number,
+        and what that is), ``leading`` (whether its operator stands for the problem), ``error_eps`` and ``reference``
+        (the largest error of its checks against the best reference, in eps), ``kink`` (whether it was asked where
+        there is no derivative, and its answer is between the one-sided ones), the columns of the steady phase in
+        ``timings.csv``, and ``setup_s`` (preparation and first call).
+    rounds
+        One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.
+    specs
+        All backends and variants in order of appearance.
+    """
+
+    name: str
+    folder: pathlib.Path
+    run: Run
+    versions: Mapping[str, str]
+    tables: Mapping[str, pd.DataFrame]
+    cells: pd.DataFrame
+    rounds: pd.DataFrame
+    specs: tuple[str, ...]
+
+
+def read(folder: pathlib.Path) -> Record:
+    """Read a run's folder.
+
+    Raises
+    ------
+    TableError
+        If its tables are missing, damaged or of another schema, or do not fit together.
+    """
+    found = {name: _printable(frame) for name, frame in tables.read_all(folder).items()}
+    if len(found["runs"]) != 1:
+        raise TableError(f"got {len(found['runs'])} rows in the table runs of {folder}, expected 1")
+    if found["cells"]["cell_id"].duplicated().any():
+        raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
+    (run,) = tables.rows_from(found["runs"], Run)
+    cells = _joined(found)
+    others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
+    specs = tuple(dict.fromkeys([*cells["spec"], *others]))
+    name = folder.resolve().name
+    return Record(name, folder, run, versions(run), found, cells, _rounds(found["samples"]), specs)
+
+
+def leading(operators: pd.Series) -> str:
+    """The operator that stands for a problem."""
+    have = list(operators)
+    return next((o for o in _LEADING if o in have), have[0] if have else "")
+
+
+def timed(cells: pd.DataFrame) -> pd.DataFrame:
+    """The right cells whose time is a number that a log axis has."""
+    measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
+    right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
+    return right
+
+
+def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
+    """The row with the largest known value of a column; the last one where there are several or none is known."""
+    return dict(frame.sort_values(column, kind="stable", na_position="first").to_dict("records")[-1])
+
+
+def _printable(frame: pd.DataFrame) -> pd.DataFrame:
+    cleaned = frame.copy()
+    for column in frame.columns[frame.dtypes == "str"]:
+        words = {text: clean(text) for text in frame[column].unique()}
+        if any(text != word for text, word in words.items()):
+            cleaned[column] = frame[column].map(words).astype("str")
+    return cleaned
+
+
+def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    cells = found["cells"].copy()
+    cells["spec"] = [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
+    stands = cells.groupby("problem")["operator"].agg(leading)
+    cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
+    cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")
+    cells["reference"] = cells["reference"].fillna("")
+    cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
+    eps = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
+    cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
+    timings = found["timings"].drop_duplicates(["cell_id", "phase"])
+    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n"])
+    cells = cells.merge(steady, on="cell_id", how="left")
+    cells["versus_fastest"] = cells["versus_fastest"].fillna("")
+    early = timings[timings["phase"].isin([Phase.PREPARE, Phase.FIRST_CALL])]
+    cells["setup_s"] = cells["cell_id"].map(early.groupby("cell_id")["median_s"].sum()).astype("float64")
+    return _sized(cells)
+
+
+def _errors(checks: pd.DataFrame) -> pd.DataFrame:
+    """For each cell the largest relative error against the best reference that it was compared with."""
+    rows = checks[checks["norm_rel_error"].notna()].copy()
+    rank = {name: k for k, name in enumerate(_REFERENCES)}
+    rows["rank"] = rows["reference"].str.split(r"[ :(]", n=1, regex=True).str[0].map(rank).fillna(len(rank))
+    best = rows[rows["rank"] == rows.groupby("cell_id")["rank"].transform("min")]
+    worst = best.sort_values("norm_rel_error", kind="stable").drop_duplicates("cell_id", keep="last")
+    return worst[["cell_id", "norm_rel_error", "reference"]].rename(columns={"norm_rel_error": "error"})
+
+
+def _sized(cells: pd.DataFrame) -> pd.DataFrame:
+    """Sizes as numbers: the number of inputs where it tells them apart, else what the problem calls its size."""
+    cells["n"], cells["axis"] = np.nan, ""
+    for problem, group in cells.groupby("problem", sort=False):
+        names = list(dict.fromkeys(group["size"]))
+        inputs = group.dropna(subset=["n_inputs"]).drop_duplicates("size").set_index("size")["n_inputs"]
+        known = problems.available().get(str(problem))
+        if len(inputs) == len(names) == inputs.nunique() and (inputs > 0).all():
+            numbers, axis = {s: float(inputs[s]) for s in names}, "number of inputs"
+        elif known is not None and set(names) <= set(known.sizes):
+            numbers, axis = {s: float(known.sizes[s]) for s in names}, "size of the problem"
+        else:
+            continue
+        cells.loc[group.index, "n"] = group["size"].map(numbers).astype("float64")
+        cells.loc[group.index, "axis"] = axis
+    return cells
+
+
+def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
+    steady = samples[samples["phase"] == Phase.STEADY]
+    per_call = steady.assign(seconds=steady["seconds"] / steady["calls"])
+    return per_call.groupby(["cell_id", "round"], sort=False)["seconds"].median().reset_index()

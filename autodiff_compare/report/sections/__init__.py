@@ -1,0 +1,1 @@
+"""The sections of a report: each makes tables and figures from the records of one run."""

@@ -1,0 +1,324 @@
+"""What a call costs: against the number of calls, against the size, in units of the function; and how wrong it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from autodiff_compare.report import style, wording
+from autodiff_compare.report.record import Record, largest, timed
+from autodiff_compare.report.style import Looks, Picture
+from autodiff_compare.vocabulary import Status
+
+#: Calls beyond this are nobody's.
+_MOST_CALLS = 10**9
+#: More are not told apart in one figure.
+_MOST_PAIRS = 8
+
+
+# ---- first call against steady state
+
+
+@dataclass(frozen=True)
+class Line:
+    """Seconds for n calls: ``setup + (n - 1) each``."""
+
+    setup: float
+    each: float
+
+    def total(self, n: float) -> float:
+        return self.setup + (n - 1) * self.each
+
+
+def cheapest(lines: Mapping[str, Line]) -> list[tuple[int, str]]:
+    """Who is cheapest from which number of calls on, from 1 upwards; `_MOST_CALLS` at most."""
+    now = min(lines, key=lambda s: (lines[s].setup, lines[s].each))
+    found = [(1, now)]
+    while True:
+        cheaper = [
+            (_overtakes(lines[s], lines[now]), lines[s].each, s) for s in lines if lines[s].each < lines[now].each
+        ]
+        n, _, following = min(cheaper, default=(_MOST_CALLS + 1, 0.0, ""))
+        if n > _MOST_CALLS:
+            return found
+        found.append((n, following))
+        now = following
+
+
+def _overtakes(later: Line, earlier: Line) -> int:
+    """The smallest n at which the first, with the cheaper call, has the smaller total."""
+    calls = (later.setup - earlier.setup) / (earlier.each - later.each)
+    return min(math.floor(min(max(calls, 0.0), 2.0 * _MOST_CALLS)) + 2, _MOST_CALLS + 1)
+
+
+def break_even(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Picture | None:
+    """Total time against the number of calls, for cells of one group; `None` where none was timed."""
+    right = timed(cells)
+    right = right[(right["setup_s"] > 0) & np.isfinite(right["setup_s"])]
+    lines = {s: Line(a, b) for s, a, b in zip(right["spec"], right["setup_s"], right["median_s"], strict=True)}
+    if not lines:
+        return None
+    order = cheapest(lines)
+    words = f"{order[0][1]} is cheapest from the first call on"
+    if len(order) > 1:
+        words = f"{order[0][1]} is cheapest up to {wording.plural(order[1][0] - 1, 'call')}"
+        words += "".join(f", {spec} from {wording.count(n)} on" for n, spec in order[1:])
+    first = [line.setup for line in lines.values()]
+    ends = " to ".join(dict.fromkeys(wording.seconds(f(first)) for f in (min, max)))
+    sentence = (
+        f"{words}; the first call with its preparation takes {ends}. The import of the framework comes on top, once in "
+        "each process."
+    )
+    draw = partial(_draw_break_even, what, lines, order, looks)
+    return Picture(name, f"Time for n calls: {what}", sentence, draw)
+
+
+def _draw_break_even(what: str, lines: Mapping[str, Line], order: Sequence[tuple[int, str]], looks: Looks) -> Figure:
+    last = max(10**4, 30 * order[-1][0])
+    calls = np.unique(np.round(np.geomspace(1, last, 60)))
+    figure, (ax,) = style.canvas("Time for n calls", {s: looks[s] for s in lines}, about=what)
+    totals: list[float] = []
+    for spec, line in lines.items():
+        y = [line.total(n) for n in calls]
+        totals += y
+        ax.plot(calls, y, **looks[spec].lines(markevery=(list(lines).index(spec) * 3, 15)))
+    style.log_axis(ax.xaxis, [1, last], wording.number)
+    style.log_axis(ax.yaxis, totals, wording.seconds)
+    for n, _ in order[1:]:
+        ax.axvline(n, color=style.SOFT, lw=0.9, ls=(0, (2, 2)), zorder=1)
+    ax.set_xlabel("number of calls")
+    ax.set_ylabel("first call and all others")
+    return figure
+
+
+# ---- against size
+
+
+def scaling(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Iterator[Picture]:
+    """Time, cost in calls of the function, memory and error against size, where several sizes were run."""
+    right = cells[(cells["status"] == Status.OK) & cells["n"].notna()]
+    if right["n"].nunique() < 2:
+        return
+    axis = str(right["axis"].iloc[0])
+    parts: tuple[tuple[str, str, str, Callable[[float], str], Callable[[pd.DataFrame], str]], ...] = (
+        ("median_s", "Time against size", "time of one call", wording.seconds, _growth),
+        ("ratio_to_value", "Cost of a derivative against size", "calls of the function", wording.number, _dearest),
+        ("peak_rss_bytes", "Memory against size", "growth of peak memory", wording.size, _largest_memory),
+        ("error_eps", "Error against size", "error (eps)", wording.number, _least_right),
+    )
+    for column, title, ylabel, words, sentence in parts:
+        values = right[column].astype("float64")
+        shown = right.assign(shown=values)[values.notna() & (values > 0) & np.isfinite(values)]
+        unit = column == "ratio_to_value" and (right["operator"] == "value").all()
+        if shown["n"].nunique() >= 2 and not unit:
+            draw = partial(_draw_scaling, title, what, shown, axis, ylabel, words, looks)
+            yield Picture(f"{name}-{column.partition('_')[0]}", f"{title}: {what}", sentence(shown), draw)
+
+
+def exponent(n: Sequence[float], seconds: Sequence[float]) -> float:
+    """The slope of log time against log size, by least squares; nan where there is one size only."""
+    if len(set(n)) < 2:
+        return math.nan
+    return float(np.polyfit(np.log(n), np.log(seconds), 1)[0])
+
+
+def _series(shown: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for spec, group in shown.groupby("spec", sort=False):
+        yield str(spec), group.sort_values("n", kind="stable")
+
+
+def _growth(shown: pd.DataFrame) -> str:
+    low, high = shown["n"].min(), shown["n"].max()
+    fits = {spec: exponent(list(g["n"]), list(g["shown"])) for spec, g in _series(shown)}
+    order = sorted((k, spec) for spec, k in fits.items() if math.isfinite(k))
+    parts = [f"{spec} like n^{_power(k)}" for k, spec in order]
+    words = f"From n = {low:g} to {high:g}, the time grows: {', '.join(parts)}"
+    last = sorted(set(shown["n"]))[-2:]
+    if shown["n"].nunique() > 2:
+        ends = [exponent(list(g["n"]), list(g["shown"])) for _, g in _series(shown[shown["n"].isin(last)])]
+        finite = [k for k in ends if math.isfinite(k)]
+        words += f"; between the last two like n^{_power(min(finite))} to n^{_power(max(finite))}" if finite else ""
+    return f"{words}. Bars: 95 % intervals of the median."
+
+
+def _power(k: float) -> str:
+    """Two decimals, and no zero with a sign."""
+    return f"{round(k, 2) + 0.0:.2f}"
+
+
+def _dearest(shown: pd.DataFrame) -> str:
+    last = shown[shown["n"] == shown["n"].max()].sort_values("shown")
+    return (
+        f"At n = {last['n'].iloc[0]:g} one call costs {wording.ratio(last['shown'].iloc[0])} "
+        f"({last['spec'].iloc[0]}) to {wording.ratio(last['shown'].iloc[-1])} ({last['spec'].iloc[-1]}) of the "
+        "function."
+    )
+
+
+def _largest_memory(shown: pd.DataFrame) -> str:
+    top = largest(shown, "shown")
+    return f"Most: {wording.size(top['shown'])} by {top['spec']} at n = {top['n']:g}. What takes nothing has no point."
+
+
+def _least_right(shown: pd.DataFrame) -> str:
+    top = largest(shown, "shown")
+    return (
+        f"Largest error: {wording.eps(top['shown'])} by {top['spec']} at n = {top['n']:g}, against {top['reference']}. "
+        "What is exact has no point."
+    )
+
+
+def _draw_scaling(
+    title: str, what: str, shown: pd.DataFrame, axis: str, ylabel: str, words: Callable[[float], str], looks: Looks
+) -> Figure:
+    found = dict(_series(shown))
+    series = {spec: found[spec] for spec in looks if spec in found}
+    figure, (ax,) = style.canvas(title, {s: looks[s] for s in series}, about=what)
+    reach = list(shown["shown"])
+    for spec, group in series.items():
+        ax.plot(group["n"], group["shown"], **looks[spec].lines())
+        if ylabel == "time of one call":
+            bars = group[(group["ci_low_s"] > 0) & np.isfinite(group["ci_high_s"])]
+            ax.vlines(bars["n"], bars["ci_low_s"], bars["ci_high_s"], color=looks[spec].colour, lw=1.2)
+            reach += [*bars["ci_low_s"], *bars["ci_high_s"]]
+    style.size_axis(ax.xaxis, shown["n"])
+    if words is wording.size:
+        style.byte_axis(ax.yaxis, reach)
+    else:
+        style.log_axis(ax.yaxis, reach, words)
+    ax.set_xlabel(axis)
+    ax.set_ylabel(ylabel)
+    return figure
+
+
+# ---- over all problems
+
+
+def comparisons(record: Record, looks: Looks) -> Iterator[Picture]:
+    """For each dtype, over all problems: cost of a derivative in calls of the function, memory, error, differences."""
+    cells = record.cells[record.cells["leading"] & (record.cells["status"] == Status.OK)]
+    for dtype in cells["dtype"].unique():
+        group = largest_size(cells[cells["dtype"] == dtype])
+        yield from _dots(group, str(dtype), looks)
+    frame = record.tables["pairs"]
+    leading = record.cells[record.cells["leading"]]
+    stands = dict(zip(leading["problem"], leading["operator"], strict=True))
+    for dtype in frame["dtype"].unique():
+        chosen = frame[(frame["dtype"] == dtype) & (frame["operator"] == frame["problem"].map(stands))]
+        picture = _differences(chosen, str(dtype))
+        if picture:
+            yield picture
+
+
+def largest_size(cells: pd.DataFrame) -> pd.DataFrame:
+    """Of each problem the largest size, the last in order where sizes are no numbers."""
+    last = cells.sort_values("n", kind="stable", na_position="first").drop_duplicates("problem", keep="last")
+    return cells[cells["size"] == cells["problem"].map(last.set_index("problem")["size"])]
+
+
+def _dots(group: pd.DataFrame, dtype: str, looks: Looks) -> Iterator[Picture]:
+    about = f"{wording.listed(group['operator'])}, {dtype}" + (
+        ", largest size" if "large" in set(group["size"]) else ""
+    )
+    cost = _by_spec(group[group["operator"] != "value"], "ratio_to_value", looks)
+    if cost:
+        yield _dot_picture(
+            f"cost-{dtype}", "Cost of a derivative", cost, looks, "time over that of the function (same backend)",
+            wording.number, _cost_words(cost, set(group["operator"])), (1.0, "the function itself"), about=about,
+        )  # fmt: skip
+    memory = _by_spec(group, "peak_rss_bytes", looks)
+    if any(v > 0 for found in memory.values() for v in found.values()):
+        yield _dot_picture(
+            f"memory-{dtype}", "Memory of one call", memory, looks, "growth of peak memory", wording.size,
+            _memory_words(group, memory), about=about,
+        )  # fmt: skip
+    error = _by_spec(group, "error_eps", looks)
+    if error:
+        yield _dot_picture(
+            f"error-{dtype}", "Error", error, looks, "error against the best reference (eps)", wording.number,
+            _error_words(group), (1.0, "one rounding"), about=about,
+        )  # fmt: skip
+
+
+def _by_spec(group: pd.DataFrame, column: str, looks: Looks) -> dict[str, dict[str, float]]:
+    values = group[column].astype("float64")
+    kept = group.assign(shown=values)[np.isfinite(values)]
+    found = {str(s): dict(zip(part["problem"], part["shown"], strict=True)) for s, part in kept.groupby("spec")}
+    return {spec: found[spec] for spec in looks if spec in found}
+
+
+def _dot_picture(
+    name: str,
+    title: str,
+    series: Mapping[str, Mapping[str, float]],
+    looks: Looks,
+    xlabel: str,
+    words: Callable[[float], str],
+    sentence: str,
+    line: tuple[float, str] | None = None,
+    *,
+    about: str,
+) -> Picture:
+    rows = list(dict.fromkeys(p for found in series.values() for p in found))
+    draw = partial(style.dots, title, rows, series, looks, xlabel, words, line=line, about=about)
+    return Picture(name, f"{title}: {about}", sentence, draw)
+
+
+def _cost_words(cost: Mapping[str, Mapping[str, float]], operators: set[str]) -> str:
+    middle = {spec: float(np.median(list(found.values()))) for spec, found in cost.items()}
+    low, high = min(middle, key=lambda s: middle[s]), max(middle, key=lambda s: middle[s])
+    words = f"The median over the problems is lowest for {low} ({wording.ratio(middle[low])})"
+    if low != high:
+        words += f" and highest for {high} ({wording.ratio(middle[high])})"
+    # The bound on operations of the reverse mode: Griewank and Walther 2008, 3.3.
+    bound = " In operations, a gradient needs at most five times those of the function; the rest is overhead."
+    return f"{words}." + (bound if operators <= {"gradient", "value_and_gradient"} else "")
+
+
+def _memory_words(group: pd.DataFrame, memory: Mapping[str, Mapping[str, float]]) -> str:
+    value, spec, problem = max((v, s, p) for s, found in memory.items() for p, v in found.items())
+    methods = group.groupby("memory_method")["spec"].unique()
+    how = "; ".join(f"{wording.listed(specs)}: {method}" for method, specs in methods.items() if method)
+    return f"Most: {wording.size(value)} by {spec} for {problem}. Measured by {how}."
+
+
+def _error_words(group: pd.DataFrame) -> str:
+    known = group[group["error_eps"].notna()]
+    top = largest(known, "error_eps")
+    exact = int((known["error_eps"] == 0).sum())
+    words = (
+        f"Largest: {wording.eps(top['error_eps'])} by {top['spec']} for {top['problem']}, against {top['reference']}"
+    )
+    return f"{words}; {exact} of {len(known)} results are exact (drawn at 0)." if exact else f"{words}."
+
+
+def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
+    known = frame[np.isfinite(frame["difference_in_eps"])]
+    known = known.assign(pair=known["backend_a"] + " - " + known["backend_b"])
+    known = known.sort_values("difference_in_eps", kind="stable").drop_duplicates(["problem", "pair"], keep="last")
+    if known.empty:
+        return None
+    top, same = largest(known, "difference_in_eps"), int((known["difference_in_eps"] == 0).sum())
+    furthest = list(dict.fromkeys(known["pair"][::-1]))
+    sentence = (
+        f"Furthest apart: {top['backend_a']} and {top['backend_b']} on {top['problem']}, "
+        f"{wording.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} differences are none, to the "
+        "last bit (drawn at 0)."
+    )
+    if len(furthest) > _MOST_PAIRS:
+        sentence += f" Drawn are the {_MOST_PAIRS} pairs that are furthest apart somewhere, of {len(furthest)}."
+    shown = known[known["pair"].isin(furthest[:_MOST_PAIRS])].sort_index()
+    series = {
+        str(pair): dict(zip(part["problem"], part["difference_in_eps"], strict=True))
+        for pair, part in shown.groupby("pair", sort=False)
+    }
+    return _dot_picture(
+        f"pairs-{dtype}", "Backends against each other", series, style.palette(series), "difference (eps)",
+        wording.number, sentence, (1.0, "one rounding"), about=f"{wording.listed(frame['operator'])}, {dtype}",
+    )  # fmt: skip

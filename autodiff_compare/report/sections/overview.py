@@ -1,0 +1,288 @@
+"""What is read first: what failed, what to read with care, who is fastest and how right everybody is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from autodiff_compare.report import wording
+from autodiff_compare.report.grids import Cell, Grid, figure, words
+from autodiff_compare.report.record import Record, largest
+from autodiff_compare.summary import summary
+from autodiff_compare.summary.summary import FLAGS
+from autodiff_compare.vocabulary import Phase, Status
+
+#: Words for each status.
+_STATUS = {"not_installed": "not installed", "out_of_memory": "out of memory"}
+_ENDED = {
+    "wrong": "wrong", "error": "ended in an error", "timeout": "timed out", "crash": "crashed",
+    "out_of_memory": "ran out of memory",
+}  # fmt: skip
+_GAPS = ("unsupported", "not_installed")
+_KINDS = {"ok": "", "unsupported": "dim", "not_installed": "dim"}
+
+
+def failures(record: Record) -> Grid:
+    """One row for each distinct failure of cells and descents: who, where, why."""
+    cells, descents = record.cells, record.tables["descents"]
+    rows = [*_failed_cells(cells[cells["status"] != Status.OK]), *_failed_descents(descents)]
+    return Grid(
+        "failures-table", "What failed, and why", ("backend", "status", "why", "problem", "what", "cells"), tuple(rows),
+        numeric=frozenset({5}),
+    )  # fmt: skip
+
+
+def _failed_cells(failed: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
+    keys = ["spec", "status", "message"]
+    order = {s: k for k, s in enumerate(("wrong", "crash", "timeout", "out_of_memory", "error"))}
+    ordered = failed.assign(rank=failed["status"].map(order).fillna(9)).sort_values("rank", kind="stable")
+    for (spec, status, message), group in ordered.groupby(keys, sort=False):
+        yield (
+            words(str(spec)),
+            words(_STATUS.get(str(status), str(status)), kind=_KINDS.get(str(status), "bad")),
+            words(str(message), long=True),
+            words(wording.listed(group["problem"])),
+            words(f"{wording.listed(group['operator'])}; {wording.listed(group['dtype'])}"),
+            figure(len(group), wording.count(len(group))),
+        )
+
+
+def _failed_descents(descents: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
+    for row in descents[descents["status"] != Status.OK].to_dict("records"):
+        problem, _, rest = str(row["cell_id"]).partition("/")
+        what, _, spec = rest.rpartition("/")
+        status = str(row["status"])
+        yield (
+            words(spec), words(_STATUS.get(status, status), kind=_KINDS.get(status, "bad")),
+            words(str(row["message"]), long=True), words(problem), words(f"descent {what}, start {row['start']}"),
+            figure(1, "1"),
+        )  # fmt: skip
+
+
+def flags(record: Record) -> Grid:
+    """Each flag in words, with the cells that have it."""
+    cells, rows = record.cells, []
+    sets = cells["flags"].str.split()
+    for flag, meaning in FLAGS.items():
+        having = cells[[flag in found for found in sets]]
+        if len(having):
+            share = f"{len(having)} of {len(cells)}"
+            who = wording.listed(f"{spec} ({n})" for spec, n in having["spec"].value_counts(sort=True).items())
+            rows.append((words(flag), words(meaning.partition(": ")[2]), figure(len(having), share), words(who)))
+    return Grid("flags", "Timings to read with care", ("flag", "what it means", "cells", "backends"), tuple(rows),
+                numeric=frozenset({2}))  # fmt: skip
+
+
+def overviews(record: Record) -> list[Grid]:
+    """For each dtype the leading operators; problem by backend."""
+    cells = record.cells
+    return [
+        _overview(
+            record, cells[(cells["dtype"] == dtype) & cells["leading"]], f"overview-{dtype}", _title(cells, dtype)
+        )
+        for dtype in cells["dtype"].unique()
+    ]
+
+
+def kinks(record: Record) -> Grid:
+    """Who answered what where there is no derivative."""
+    rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
+    note = "No derivative exists there: any value between the one-sided ones is right, and systems choose differently."
+    return Grid("kinks", "At a kink", ("what", "backends", "answer"), rows, note=note)
+
+
+def everything(record: Record) -> list[Grid]:
+    """The same for every operator."""
+    cells = record.cells
+    return [
+        _overview(record, cells[cells["dtype"] == dtype], f"operators-{dtype}", f"Every operator, {dtype}")
+        for dtype in cells["dtype"].unique()
+        if not cells.loc[cells["dtype"] == dtype, "leading"].all()
+    ]
+
+
+def _title(cells: pd.DataFrame, dtype: Any) -> str:
+    names = wording.listed(cells.loc[(cells["dtype"] == dtype) & cells["leading"], "operator"])
+    return f"One call of each problem ({names}), {dtype}"
+
+
+def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Grid:
+    specs = [s for s in record.specs if s in set(cells["spec"])]
+    longest = cells["ratio_to_fastest"].max()
+    rows = []
+    for (problem, size, operator), group in cells.groupby(["problem", "size", "operator"], sort=False):
+        by_spec = {str(row["spec"]): row for row in group.to_dict("records")}
+        found = (cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs)
+        rows.append((words(str(problem), small=(_where(group, size, operator),)), *found))
+    columns = ("problem", *specs)
+    return Grid(name, title, columns, tuple(rows), numeric=frozenset(range(1, len(columns))), note=_reading(cells))
+
+
+def _where(group: pd.DataFrame, size: Any, operator: Any) -> str:
+    n = float(group["n"].iloc[0])
+    return f"{operator}, {size}" + (f" ({n:g})" if math.isfinite(n) else "")
+
+
+def _reading(cells: pd.DataFrame) -> str:
+    how = "Error: the largest against the best reference, in eps of the dtype (1 eps is one rounding)."
+    if not cells["median_s"].notna().any():
+        return f"This run was checked, not timed. {how}"
+    return (
+        "Factor: how many times slower than the fastest of the row, with the 99 % interval of the paired rounds; "
+        "~ where no difference is proved; the time of one steady call below. " + how
+    )
+
+
+def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
+    """Ratio, time and error of a cell; a failure in words."""
+    status, error = str(row["status"]), "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
+    if status != Status.OK:
+        known = not math.isnan(row["error_eps"])
+        kind, hint = _KINDS.get(status, "bad"), str(row["message"])
+        return Cell(_STATUS.get(status, status), (error,) if known else (), math.inf, kind, hint)
+    if math.isnan(row["median_s"]):
+        return Cell("ok", (error,), math.inf, "ok", "checked, not timed")
+    text, kind = versus(row)
+    ratio, _, interval = text.partition(" [")
+    beside = [f"[{interval}"] if interval else []
+    small = (*beside, wording.seconds(row["median_s"]), error, *([str(row["flags"])] if row["flags"] else []))
+    share = _share(row["ratio_to_fastest"], longest)
+    return Cell(ratio, small, row["ratio_to_fastest"], kind, _interval(row), share)
+
+
+def versus(row: dict[Any, Any]) -> tuple[str, str]:
+    """The ratio to the fastest in words, and its kind."""
+    verdict, times = str(row["versus_fastest"]), wording.ratio(row["ratio_to_fastest"])
+    if verdict == "fastest":
+        return "fastest", "fastest"
+    if verdict == "~":
+        return f"~ {times}", ""
+    return (verdict, "") if verdict else (f"{times} (too few rounds to tell)", "dim")
+
+
+def _interval(row: dict[Any, Any]) -> str:
+    if math.isnan(row["ci_low_s"]):
+        return f"median {wording.seconds(row['median_s'])}; too few rounds for an interval"
+    low, high = wording.seconds(row["ci_low_s"]), wording.seconds(row["ci_high_s"])
+    return f"median {wording.seconds(row['median_s'])}, 95 % interval {low} to {high}"
+
+
+def _share(value: float, longest: float) -> float | None:
+    """The bar's length, on a log scale up to the largest ratio of the table."""
+    if not (value >= 1 and 1 < longest < math.inf):
+        return None
+    return round(math.log(value) / math.log(longest), 3)
+
+
+def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
+    """Everything about the cells of one problem."""
+    rows = []
+    for row in cells.to_dict("records"):
+        ok = row["status"] == Status.OK
+        status = _STATUS.get(row["status"], row["status"])
+        rows.append((
+            words(str(row["operator"])), words(str(row["size"]), key=row["n"] if math.isfinite(row["n"]) else None),
+            words(str(row["spec"])), words(str(row["how"])),
+            figure(row["median_s"], wording.seconds(row["median_s"]), hint=_interval(row)) if ok
+            else words(status, kind=_KINDS.get(row["status"], "bad"), key=math.inf, hint=str(row["message"])),
+            figure(row["ratio_to_fastest"], versus(row)[0] if not math.isnan(row["ratio_to_fastest"]) else "-"),
+            figure(row["setup_s"], wording.seconds(row["setup_s"])),
+            figure(row["ratio_to_value"], wording.ratio(row["ratio_to_value"])),
+            figure(*_memory(row), hint=str(row["memory_method"])),
+            figure(row["error_eps"], wording.eps(row["error_eps"]), hint=str(row["reference"])),
+        ))  # fmt: skip
+    columns = (
+        "operator", "size", "backend", "how", "one call", "to the fastest", "first call, with preparation",
+        "in calls of the function", "memory", "error",
+    )  # fmt: skip
+    return Grid(name, title, columns, tuple(rows), numeric=frozenset({4, 5, 6, 7, 8, 9}), heads=3, fold=True)
+
+
+def _memory(row: dict[Any, Any]) -> tuple[float, str]:
+    if row["peak_rss_bytes"] is pd.NA or row["peak_rss_bytes"] is None:
+        return math.nan, "-"
+    return float(row["peak_rss_bytes"]), wording.size(float(row["peak_rss_bytes"]))
+
+
+def imports(record: Record) -> Grid:
+    """What each backend costs before its first cell."""
+    timings = record.tables["timings"]
+    found = timings[timings["phase"] == Phase.IMPORT]
+    rows = [
+        (words(spec), figure(time, wording.seconds(time)))
+        for spec, time in zip(found["cell_id"], found["median_s"], strict=True)
+    ]
+    return Grid("imports", "Import, once in each process", ("backend", "time"), tuple(rows), numeric=frozenset({1}))
+
+
+def descents(record: Record) -> Grid:
+    """How each descent ended."""
+    rows = []
+    for row in record.tables["descents"].to_dict("records"):
+        head, _, spec = str(row["cell_id"]).rpartition("/")
+        problem, descent, dtype = (*head.split("/"), "", "")[:3]
+        status = _STATUS.get(str(row["status"]), str(row["status"]))
+        ended = "at its goal" if row["converged"] else str(row["message"]) or "not at its goal"
+        ok, loss, time = row["status"] == Status.OK, float(row["final_loss"]), float(row["seconds"])
+        rows.append((
+            words(problem), words(f"{descent} {dtype}"), figure(float(row["start"]), str(row["start"])), words(spec),
+            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, wording.number(loss)),
+            figure(time, wording.seconds(time)),
+            words(ended if ok else f"{status}: {row['message']}", kind="" if ok else "bad"),
+        ))  # fmt: skip
+    columns = ("problem", "descent", "start", "backend", "updates", "restarts", "last loss", "time", "how it ended")
+    return Grid("descents", "Descents", columns, tuple(rows), numeric=frozenset({2, 4, 5, 6, 7}), heads=4)
+
+
+def _whole(value: Any) -> Cell:
+    return figure(math.nan, "-") if value is None or value is pd.NA else figure(float(value), wording.count(value))
+
+
+def pairs(record: Record) -> list[Grid]:
+    """For each dtype the largest difference between each two backends, over all problems and operators."""
+    frame, found = record.tables["pairs"], []
+    for dtype in frame["dtype"].unique():
+        rows = frame[frame["dtype"] == dtype]
+        specs = [s for s in record.specs if s in {*rows["backend_a"], *rows["backend_b"]}]
+        grid = tuple((words(a), *(_pair(rows, a, b) for b in specs)) for a in specs)
+        title = f"Largest difference between each two backends, {dtype}"
+        note = (
+            "In eps of the norm; below it, where. Derivatives that frameworks define differently are normalised first."
+        )
+        found.append(
+            Grid(f"pairs-{dtype}", title, ("backend", *specs), grid, frozenset(range(1, len(specs) + 1)), note)
+        )
+    return found
+
+
+def _pair(rows: pd.DataFrame, a: str, b: str) -> Cell:
+    if a == b:
+        return Cell("itself", key=-1.0, kind="dim")
+    either = rows[rows["backend_a"].isin([a, b]) & rows["backend_b"].isin([a, b])]
+    if either.empty:
+        return Cell("-", key=math.inf, kind="dim", hint="never both there")
+    unknown = either[either["difference_in_eps"].isna()]
+    row = largest(either if unknown.empty else unknown, "difference_in_eps")
+    where = f"{row['problem']} {row['operator']}"
+    if len(unknown):
+        return Cell(row["note"] or "not a number", (where,), math.inf, "bad")
+    furthest = float(row["difference_in_eps"])
+    return Cell(wording.eps(furthest), (where if furthest > 0 else f"in all {len(either)}",), furthest)
+
+
+def faults(record: Record) -> Sequence[str]:
+    """Short statements about what is wrong, for the top of the page; what a backend does not have is no fault."""
+    counts = record.cells["status"].value_counts()
+    found = [f"{wording.plural(int(n), 'cell')} {_ENDED[s]}" for s, n in counts.items() if s in _ENDED]
+    broken = record.tables["descents"]
+    n = int((broken["status"] != Status.OK).sum())
+    return [*found, *([f"{wording.plural(n, 'descent')} failed"] if n else [])]
+
+
+def gaps(record: Record) -> Sequence[str]:
+    """What was not there to fail."""
+    counts = record.cells["status"].value_counts()
+    return [f"{wording.plural(int(n), 'cell')} {_STATUS.get(str(s), str(s))}" for s, n in counts.items() if s in _GAPS]

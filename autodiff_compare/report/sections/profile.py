@@ -1,0 +1,84 @@
+"""The performance profile of Dolan and More (2002): who is within a factor of the fastest, how often.
+
+For a backend s and a problem p with time t(p, s), the ratio is r(p, s) = t(p, s) / min over s of t(p, s), and the
+profile is the share of problems with r(p, s) <= tau. At tau = 1 it is how often s is fastest; where it ends, on the
+right, how often s gives a right result at all: a failure counts as never.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from autodiff_compare.report import style, wording
+from autodiff_compare.report.record import Record, timed
+from autodiff_compare.report.style import Looks, Picture
+
+Ratios = Mapping[str, list[float]]
+
+
+def ratios(record: Record, dtype: str) -> dict[str, list[float]]:
+    """Backend -> its ratio in each group (problem, size, operator) that somebody was timed in; inf for a failure."""
+    cells = record.cells[record.cells["dtype"] == dtype]
+    right = timed(cells)
+    group = ["problem", "size", "operator"]
+    times = right.pivot_table(index=group, columns="spec", values="median_s", sort=False)
+    relative = times.div(times.min(axis=1), axis=0)
+    specs = [s for s in record.specs if s in set(cells["spec"])]
+    return {
+        s: [v if math.isfinite(v) else math.inf for v in relative[s]] if s in relative else [math.inf] * len(relative)
+        for s in specs
+    }
+
+
+def profile(found: list[float], factors: np.ndarray) -> np.ndarray:
+    """Share of ``found`` at or below each factor."""
+    ordered = np.sort(found)
+    return np.searchsorted(ordered, factors, side="right") / max(len(found), 1)
+
+
+def pictures(record: Record, looks: Looks, name: str = "") -> Iterator[Picture]:
+    """One for each dtype in which two backends or more were run."""
+    for dtype in record.cells["dtype"].unique():
+        found = ratios(record, str(dtype))
+        groups = len(next(iter(found.values()), []))
+        if groups and len(found) > 1:
+            about = f"{groups} groups (problem, size, operator), {dtype}" + (f", {name}" if name else "")
+            draw = partial(_draw, about, found, looks)
+            words = f"Performance profile: {about}"
+            yield Picture(wording.slug("profile", str(dtype), name), words, _sentence(found, groups), draw)
+
+
+def _sentence(found: Ratios, groups: int) -> str:
+    first = {s: sum(r == 1 for r in values) for s, values in found.items()}
+    best = max(first, key=lambda s: first[s])
+    words = f"Of {wording.plural(groups, 'group')} of cells, {best} is fastest in {first[best]}"
+    factors = {s: max((r for r in values if r < math.inf), default=math.inf) for s, values in found.items()}
+    whole = {s: f for s, f in factors.items() if math.inf not in found[s]}
+    if whole:
+        near = min(whole, key=lambda s: whole[s])
+        words += f"; {near} is never more than {wording.ratio(whole[near])} behind the fastest"
+    failed = {s: sum(r == math.inf for r in values) for s, values in found.items()}
+    without = wording.listed(f"{s} {n}" for s, n in failed.items() if n)
+    return f"{words}. " + (f"No right result: {without}." if without else "Every backend gave a right result in all.")
+
+
+def _draw(about: str, found: Ratios, looks: Looks) -> Figure:
+    figure, (ax,) = style.canvas("Performance profile", {s: looks[s] for s in found}, about=about)
+    last = max((r for values in found.values() for r in values if r < math.inf), default=1.0)
+    last = max(last * 1.15, 2.0)
+    for k, (spec, values) in enumerate(found.items()):
+        at = np.array([1.0, *sorted(r for r in values if r < math.inf), last])
+        share = profile(values, at)
+        ax.step(at, share * 100, where="post", **looks[spec].lines(markevery=(k, max(len(at) // 6, 1))))
+    style.log_axis(ax.xaxis, [1.0, last], wording.ratio)
+    ax.set_xlim(0.97, last * 1.03)
+    ax.set_ylim(-2, 103)
+    ax.set_yticks([0, 25, 50, 75, 100], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    ax.set_xlabel("factor to the fastest of the group")
+    ax.set_ylabel("groups within it")
+    return figure

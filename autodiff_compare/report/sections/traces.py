@@ -1,0 +1,133 @@
+"""The descents of a run as traces again, made from ``descents.csv`` and ``steps.csv``, for the studies to show.
+
+What a descent's problem had for data is in no table. It is taken from the problem of that name that comes with this
+program, but only if its start is to the last bit the one that was recorded: else the name means another problem.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autodiff_compare import problems
+from autodiff_compare.plan.cases import cast, rounded
+from autodiff_compare.problems import Problem
+from autodiff_compare.report import wording
+from autodiff_compare.report.grids import Cell, Grid, figure, words
+from autodiff_compare.report.record import Record
+from autodiff_compare.studies.descent import Step, Trace
+from autodiff_compare.studies.tables import Sheet
+from autodiff_compare.vocabulary import DTYPES, Status
+
+Array = NDArray[Any]
+
+
+def traces(record: Record) -> dict[str, list[Trace]]:
+    """Problem -> its descents that ran, in the order of the table."""
+    steps = record.tables["steps"]
+    by_key = dict(list(steps.groupby(["cell_id", "start"], sort=False)))
+    found: dict[str, list[Trace]] = {}
+    for row in record.tables["descents"].to_dict("records"):
+        parts = str(row["cell_id"]).split("/")
+        ran = row["status"] == Status.OK and len(parts) >= 5 and parts[2] in DTYPES
+        part = by_key.get((row["cell_id"], row["start"]))
+        if ran and part is not None:
+            found.setdefault(parts[0], []).append(_trace(row, part, parts))
+    return found
+
+
+def known(problem: str, found: Sequence[Trace]) -> Problem | None:
+    """The problem of that name, if all these are descents of it that have their data."""
+    same = all(t.data and t.last_point for t in found)
+    return problems.available().get(problem) if same else None
+
+
+def _trace(row: Mapping[Any, Any], steps: pd.DataFrame, parts: Sequence[str]) -> Trace:
+    problem, descent, dtype = parts[:3]
+    first, last = (_point(str(row[name]), dtype) for name in ("first_point", "last_point"))
+    whole = {name: _whole(row[name]) for name in ("iterations", "restarts", "evaluations")}
+    return Trace(
+        problem=problem, descent=descent, backend="/".join(parts[4:]), dtype=dtype, start=int(row["start"]), **whole,
+        converged=bool(row["converged"]), final_loss=float(row["final_loss"]), seconds=float(row["seconds"]),
+        message=str(row["message"]), steps=_steps(steps), first_point=first, last_point=last,
+        data=_data(problem, descent, dtype, int(row["start"]), first),
+    )  # fmt: skip
+
+
+def _whole(value: Any) -> int:
+    return 0 if value is None or value is pd.NA else int(value)
+
+
+def _steps(frame: pd.DataFrame) -> tuple[Step, ...]:
+    columns = (frame[name].tolist() for name in ("iteration", "loss", "step_size", "gradient_norm", "extra"))
+    return tuple(Step(n, loss, size, norm, _extra(text)) for n, loss, size, norm, text in zip(*columns, strict=True))
+
+
+def _extra(text: str) -> Mapping[str, Any]:
+    found = _json(text) if text and text != "{}" else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _json(text: str) -> Any:
+    """What is no JSON is nothing: a table from elsewhere may hold anything."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _point(text: str, dtype: str) -> tuple[Array, ...]:
+    found = _json(text) if text else None
+    try:
+        return tuple(np.asarray(part, dtype=dtype) for part in found) if isinstance(found, list) else ()
+    except (ValueError, TypeError, OverflowError):
+        return ()
+
+
+def _data(problem: str, descent: str, dtype: str, start: int, first: Sequence[Array]) -> tuple[Array, ...]:
+    own = problems.available().get(problem)
+    if own is None or descent not in own.descent or not 0 <= start < 2**32:
+        return ()
+    inputs = rounded(own.descent[descent].start(start), dtype)
+    same = len(first) == len(inputs.differentiated) and all(
+        np.array_equal(a, cast(b, dtype)) for a, b in zip(first, inputs.differentiated, strict=True)
+    )
+    return tuple(cast(a, dtype) for a in inputs.data) if same else ()
+
+
+def numbers(trace: Trace, name: str) -> tuple[Array, Array]:
+    """Iterations and rows of what was followed by that name, if it is a row of finite numbers a step; else empty."""
+    kept = [(s.iteration, s.extra[name]) for s in trace.steps if name in s.extra]
+    try:
+        rows = np.asarray([row for _, row in kept], dtype=np.float64)
+    except (ValueError, TypeError):
+        rows = np.empty((0, 0))
+    good = rows.ndim == 2 and bool(np.all(np.isfinite(rows)))
+    return (np.asarray([n for n, _ in kept]), rows) if good else (np.empty(0), np.empty((0, 0)))
+
+
+# ---- sheets of the studies as tables of the page
+
+
+def grid(name: str, sheet: Sheet, *, fold: bool = False) -> Grid:
+    """A table of a study; a row of a matrix is shown as such."""
+    rows = tuple(tuple(_cell(value) for value in row) for row in sheet.rows)
+    kinds = [[row[k] for row in sheet.rows] for k in range(len(sheet.columns))]
+    numeric = frozenset(
+        k for k, cells in enumerate(kinds) if all(isinstance(c, (int, float)) or c is None for c in cells)
+    )
+    matrix = all(isinstance(c, np.ndarray) for cells in kinds for c in cells)
+    return Grid(name, sheet.title, sheet.columns, rows, numeric, sheet.note, 0 if matrix else 1, matrix, fold)
+
+
+def _cell(value: Any) -> Cell:
+    if value is None:
+        return words("-", "dim")
+    if isinstance(value, np.ndarray):
+        return Cell("  ".join(f"{v:8.4f}" if 1e-3 <= abs(v) < 1e4 or v == 0 else f"{v:8.1e}" for v in value), code=True)
+    return figure(float(value), wording.number(float(value))) if isinstance(value, (int, float)) else words(str(value))

@@ -1,0 +1,352 @@
+"""How figures look: one palette, one canvas, and files whose bytes depend on the data alone.
+
+The colours are Okabe and Ito's (2008), told apart with any kind of colour blindness; a backend has a marker and a
+line style as well, so that nothing is told by colour alone. A figure is drawn once and saved three times: as PNG and
+SVG beside the page, and as SVG within it, where ink, grid and paper follow the theme of the page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import math
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from autodiff_compare.report import wording
+
+INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
+BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
+    "#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7f7f7f",
+)  # fmt: skip
+_KNOWN = {"numpy": (BLUE, "o"), "torch": (VERMILLION, "s"), "tensorflow": (ORANGE, "^"), "jax": (GREEN, "D")}
+_OTHERS = ((PURPLE, "v"), (SKY, "P"), (GREY, "X"), (BLUE, "*"), (VERMILLION, "<"), (GREEN, ">"), (ORANGE, "h"))
+_LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
+#: In the page these colours become variables of its theme.
+_THEMED = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--grid)", PAPER: "var(--paper)", BLUE: "var(--blue)"}
+
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans", "font.size": 9.5, "axes.labelsize": 9.5, "axes.titlesize": 10, "legend.fontsize": 9,
+    "xtick.labelsize": 9, "ytick.labelsize": 9, "axes.edgecolor": SOFT, "axes.labelcolor": INK, "text.color": INK,
+    "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.grid": True,
+    "grid.color": GRID, "grid.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.axisbelow": True, "lines.linewidth": 1.7, "lines.markersize": 5, "figure.facecolor": PAPER,
+    "axes.facecolor": "none", "legend.frameon": False, "text.parse_math": False, "axes.unicode_minus": False,
+    "svg.fonttype": "none", "svg.hashsalt": "autodiff-compare",
+}  # fmt: skip
+
+#: Inches around the axes.
+_TITLE, _LEGEND_ROW, _BELOW, _LEFT, _RIGHT, _GAP = 0.34, 0.185, 0.52, 0.86, 0.2, 0.5
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a backend is drawn."""
+
+    colour: str
+    marker: str
+    line: Any
+    #: Of the marker: those drawn later are smaller, so that what coincides is seen to.
+    size: float = 5.0
+    #: Of the line; from the marker's size where `None`.
+    width: float | None = None
+
+    def points(self, **changes: Any) -> dict[str, Any]:
+        """Arguments for markers without a line."""
+        return {"color": self.colour, "marker": self.marker, "markersize": self.size, "linestyle": "none", **changes}
+
+    def lines(self, **changes: Any) -> dict[str, Any]:
+        """Arguments for a line with markers."""
+        given = {"color": self.colour, "marker": self.marker, "markersize": self.size, "linestyle": self.line}
+        return {**given, "linewidth": self.width or 0.8 + self.size / 5, **changes}
+
+
+Looks = Mapping[str, Look]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure to be drawn.
+
+    Parameters
+    ----------
+    name
+        Of its files, without an ending.
+    title, sentence
+        What it is, and what it shows in these data.
+    draw
+        Makes it; called within `drawing`.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    draw: Callable[[], Figure]
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each ``backend[:variant]``: colour and marker by backend, line style by variant."""
+    found: dict[str, Look] = {}
+    variants: dict[str, int] = {}
+    others = iter(range(10**6))
+    bases: dict[str, tuple[str, str]] = dict(_KNOWN)
+    for name in dict.fromkeys(names):
+        base = name.partition(":")[0]
+        if base not in bases:
+            bases[base] = _OTHERS[next(others) % len(_OTHERS)]
+        k = variants[base] = variants.get(base, -1) + 1
+        found[name] = Look(*bases[base], _LINES[k % len(_LINES)], 7.5 - 1.2 * (len(found) % 4))
+    return found
+
+
+def bands(given: Looks) -> dict[str, Look]:
+    """Without markers, each line thinner than the one before, so that lines that coincide are all seen."""
+    return {
+        name: replace(look, marker="none", width=(4.6, 3.2, 2.0, 1.0)[k % 4])
+        for k, (name, look) in enumerate(given.items())
+    }
+
+
+def palette(names: Iterable[str]) -> dict[str, Look]:
+    """Looks for what is no backend."""
+    colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
+    return {
+        name: Look(colours[k % 7], "os^DvPX<>"[k % 9], _LINES[k % 4], 7.5 - 1.1 * (k % 4))
+        for k, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def canvas(
+    title: str,
+    legend: Looks | None = None,
+    *,
+    about: str = "",
+    panels: tuple[int, int] = (1, 1),
+    panel: tuple[float, float] = (3.7, 2.3),
+    left: float = _LEFT,
+    gap: tuple[float, float] = (_GAP, _GAP),
+    heights: Sequence[float] | None = None,
+    handles: Mapping[str, Line2D] | None = None,
+    share_x: bool = False,
+    room: float = 0.0,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a title and what it is about, a legend, and panels of a size in inches, row by row.
+
+    ``room`` is left above the panels, for titles of their own or a note.
+    """
+    rows, columns = panels
+    tall = list(heights or [panel[1]] * rows)
+    width = left + columns * panel[0] + (columns - 1) * gap[0] + _RIGHT
+    entries = {wording.label(name, 24): Line2D([], [], **look.lines()) for name, look in (legend or {}).items()}
+    entries |= dict(handles or {})
+    legend_columns = _legend_columns(entries, width)
+    legend_rows = math.ceil(len(entries) / legend_columns) if entries else 0
+    head = _TITLE + (0.2 if about else 0)
+    top = head + _LEGEND_ROW * legend_rows + 0.1 + room
+    height = top + sum(tall) + (rows - 1) * gap[1] + _BELOW
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    fits = int((width - 0.2) / 0.082)
+    figure.text(0.1 / width, 1 - 0.1 / height, wording.label(title, fits), va="top", weight="bold", size=10.5)
+    if about:
+        fits = int((width - 0.2) / 0.072)
+        figure.text(0.1 / width, 1 - 0.32 / height, wording.label(about, fits), va="top", size=9, color=SOFT)
+    if entries:
+        figure.legend(
+            list(entries.values()), list(entries), loc="upper left", ncols=legend_columns, borderaxespad=0,
+            bbox_to_anchor=(0.1 / width, 1 - head / height), handlelength=2.0, columnspacing=1.0, handletextpad=0.5,
+            labelspacing=0.25, borderpad=0,
+        )  # fmt: skip
+    axes: list[Axes] = []
+    for r in range(rows):
+        low = height - top - sum(tall[: r + 1]) - r * gap[1]
+        for c in range(columns):
+            box = ((left + c * (panel[0] + gap[0])) / width, low / height, panel[0] / width, tall[r] / height)
+            axes.append(figure.add_axes(box, sharex=axes[c] if share_x and r else None))
+    return figure, axes
+
+
+def _legend_columns(entries: Mapping[str, Any], width: float) -> int:
+    """As many as fit: a letter is about 0.075 inches wide at this size, a handle with its gaps 0.5."""
+    lengths = [0.5 + 0.075 * len(name) for name in entries]
+    for columns in range(len(lengths), 1, -1):
+        # A legend is filled column by column, each as wide as its longest entry.
+        if sum(part.max() for part in np.array_split(lengths, columns)) <= width - 0.2:
+            return columns
+    return 1
+
+
+# ---- axes
+
+
+def log_axis(axis: Axis, values: Iterable[float], words: Callable[[float], str], *, most: int = 7) -> None:
+    """Log scale over the positive finite values, with ticks at whole powers of ten, each in words."""
+    kept = positive(values)
+    low, high = (min(kept), max(kept)) if kept else (1.0, 10.0)
+    first, last = math.log10(low), math.log10(high)
+    pad = max(0.06 * (last - first), 0.12)
+    if last - first < 1:
+        pad = max(pad, (1.05 - (last - first)) / 2)
+    first, last = max(first - pad, -307), min(last + pad, 307)
+    _scale(axis, 10.0**first, 10.0**last)
+    whole = list(range(math.ceil(first - 1e-9), math.floor(last + 1e-9) + 1))
+    step = math.ceil(len(whole) / most)
+    shown = [10.0**k for k in whole if (k - whole[0]) % step == 0]
+    if len(shown) < 3:
+        shown = [m * 10.0**k for k in range(math.floor(first), math.ceil(last) + 1) for m in (1, 2, 5)]
+        shown = [t for t in shown if 10.0**first <= t <= 10.0**last]
+    axis.set_major_locator(FixedLocator(shown))
+    axis.set_minor_locator(NullLocator())
+    axis.set_ticklabels([words(t) for t in shown])
+
+
+def byte_axis(axis: Axis, values: Iterable[float]) -> None:
+    """As `log_axis`, with ticks at powers of two."""
+    log_axis(axis, values, wording.size)
+    low, high = axis.get_view_interval()
+    first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
+    step = next((s for s in (1, 2, 5, 10, 20) if (last - first) / s <= 5.5), 40)
+    shown = [2.0**k for k in range(first, last + 1) if k % step == 0]
+    axis.set_major_locator(FixedLocator(shown))
+    axis.set_ticklabels([wording.size(t) for t in shown])
+
+
+def _scale(axis: Axis, low: float, high: float) -> None:
+    axes, is_x = axis.axes, axis.axis_name == "x"  # type: ignore[attr-defined]
+    # Else the change of scale would look at all values, of which some cannot be shown.
+    axes.set_autoscale_on(False)
+    if is_x:
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+    else:
+        axes.set_yscale("log")
+        axes.set_ylim(low, high)
+
+
+def size_axis(axis: Axis, values: Iterable[float]) -> None:
+    """Log scale with a tick at each size that was run, where those are few."""
+    kept = sorted(set(positive(values)))
+    log_axis(axis, kept, wording.number)
+    gaps = [math.log10(b / a) for a, b in itertools.pairwise(kept)]
+    if len(kept) <= 6 and min(gaps, default=1.0) > 0.08 * (math.log10(kept[-1] / kept[0]) or 1.0):
+        axis.set_major_locator(FixedLocator(kept))
+        axis.set_ticklabels([f"{v:g}" for v in kept])
+
+
+def positive(values: Iterable[float]) -> list[float]:
+    """Those that a log axis can show."""
+    return [float(v) for v in values if v is not None and 0 < v < math.inf]
+
+
+def dots(
+    title: str,
+    rows: Sequence[str],
+    series: Mapping[str, Mapping[str, float]],
+    styles: Looks,
+    xlabel: str,
+    words: Callable[[float], str],
+    *,
+    about: str = "",
+    line: tuple[float, str] | None = None,
+) -> Figure:
+    """A dot plot on a log axis: a row for each name, a marker for each backend; values of 0 stand at the left edge."""
+    values = positive(v for found in series.values() for v in found.values())
+    zeros = any(v == 0 for found in series.values() for v in found.values())
+    floor = min(values, default=1.0) / (2.5 if zeros else 1)
+    widest = max((len(wording.label(r)) for r in rows), default=1)
+    figure, (ax,) = canvas(
+        title, {name: styles[name] for name in series}, panel=(3.9, max(0.26 * len(rows), 0.8)),
+        left=max(_LEFT, 0.25 + 0.078 * widest), about=about, room=0.14 if line else 0.0,
+    )  # fmt: skip
+    spread = [*values, *([floor] if zeros else [])]
+    if words is wording.size:
+        byte_axis(ax.xaxis, spread)
+    else:
+        log_axis(ax.xaxis, spread, words, most=6)
+    _show_zero(ax, floor, zeros)
+    places = {name: k for k, name in enumerate(rows)}
+    shifts = np.linspace(-0.22, 0.22, len(series)) if len(series) > 1 else [0.0]
+    for (name, found), shift in zip(series.items(), shifts, strict=True):
+        points = [(floor if v == 0 else v, places[r] + shift) for r, v in found.items() if v == 0 or positive([v])]
+        ax.plot([p[0] for p in points], [p[1] for p in points], **styles[name].points(alpha=0.95))
+    low, high = ax.get_xlim()
+    if line and low < line[0] < high:
+        ax.axvline(line[0], color=SOFT, lw=1, ls=(0, (4, 2)), zorder=1)
+        right = ax.transLimits.transform((math.log10(line[0]), 0))[0] < 0.75
+        ax.annotate(line[1], (line[0], 1), xycoords=("data", "axes fraction"), ha="left" if right else "right",
+                    va="bottom", size=8, xytext=(2 if right else -2, 1), textcoords="offset points",
+                    color=SOFT)  # fmt: skip
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_yticks(range(len(rows)), [wording.label(r) for r in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(xlabel)
+    return figure
+
+
+def _show_zero(ax: Axes, floor: float, zeros: bool) -> None:
+    """A tick for exact zeros, left of all others."""
+    if not zeros:
+        return
+    locator = ax.xaxis.get_major_locator()
+    ticks = [t for t in locator.tick_values(0, 1) if t > floor * 1.9]
+    names = [t.get_text() for t in ax.xaxis.get_ticklabels()][-len(ticks) :] if ticks else []
+    ax.xaxis.set_major_locator(FixedLocator([floor, *ticks]))
+    ax.xaxis.set_ticklabels(["0", *names])
+
+
+# ---- files
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Our settings and nobody else's: a user's own would change the bytes."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure within the page: SVG in the colours of its theme, and its width in pixels of the page."""
+
+    svg: str
+    width: float
+
+
+def save(picture: Picture, folder: pathlib.Path) -> Drawing:
+    """Write ``<name>.svg`` and ``<name>.png``; returns the drawing for the page."""
+    figure, drawn = picture.draw(), io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": picture.title})
+    figure.savefig(folder / f"{picture.name}.png", dpi=144, metadata={"Software": None, "Title": picture.title})
+    # Where the font is missing, one as wide: what was laid out here must fit there.
+    svg = drawn.getvalue().decode("utf-8").replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+    (folder / f"{picture.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+    # A pixel of a page is a 96th of an inch.
+    return _inline(svg, picture.name, round(float(figure.get_figwidth()) * 96))
+
+
+def _inline(svg: str, name: str, width: float) -> Drawing:
+    """Without prolog and metadata, with names that no other figure has, as wide as it is and no wider than the page."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
+    body = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', body)
+    body = re.sub(r'(href="#|url\(#)([^")]+)', rf"\1{name}-\2", body)
+    for colour, variable in _THEMED.items():
+        body = body.replace(colour, variable)
+    head, _, rest = body.partition(">")
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    return Drawing(f'{head} style="width:{width}px" aria-hidden="true" focusable="false">{rest}', width)

@@ -1,0 +1,36 @@
+"""Write the report of one run, or of several side by side."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from autodiff_compare.report import contents, markdown, page, record, side_by_side
+
+
+def write(folders: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
+    """Write ``report.html``, ``figures/`` and ``summary.md`` into a run's folder; of several, into one under ``out``.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the page.
+
+    Raises
+    ------
+    TableError
+        If a run's tables are missing, damaged or of another schema.
+    OSError
+        If the folder cannot be written to.
+    """
+    records = [record.read(folder) for folder in dict.fromkeys(f.resolve() for f in folders)]
+    if len(records) == 1:
+        path = page.write(contents.page(records[0]), folders[0])
+        text = markdown.summary(records)
+    else:
+        target = out / side_by_side.folder_name(records)
+        target.mkdir(exist_ok=True)
+        path = page.write(side_by_side.page(records), target)
+        text = markdown.summary(records, side_by_side.beside(records))
+    path.with_name("summary.md").write_text(text, encoding="utf-8", newline="\n")
+    return path

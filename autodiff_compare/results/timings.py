@@ -1,0 +1,75 @@
+"""Timings: ``timings.csv`` derived from ``samples.csv``, one row per cell and phase."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+# Of a handful of numbers in 1 us, where NumPy's takes 30.
+from statistics import median
+
+from autodiff_compare.results.tables import CellRow, SampleRow, TimingRow
+from autodiff_compare.timing.statistics import order_statistic_interval, ratio_verdict
+from autodiff_compare.vocabulary import Operator, Phase, Status
+
+
+def rounds_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[float]]:
+    """(cell_id, phase) -> seconds per call of each round: the median of its blocks."""
+    blocks: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for s in samples:
+        blocks[s.cell_id, s.phase][s.round].append(s.seconds / s.calls)
+    return {key: [median(per[r]) for r in sorted(per)] for key, per in blocks.items()}
+
+
+def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[TimingRow]:
+    """Statistics per cell and phase; ratios compare steady states of right cells within one group."""
+    rounds = rounds_of(samples)
+    steady = {
+        cell.cell_id: rounds[cell.cell_id, Phase.STEADY]
+        for cell in cells
+        if cell.status == Status.OK and (cell.cell_id, Phase.STEADY) in rounds
+    }
+    by_id = {cell.cell_id: cell for cell in cells}
+    fastest = _fastest(by_id, steady)
+    return [_row(key, values, by_id.get(key[0]), steady, fastest) for key, values in rounds.items()]
+
+
+def _row(
+    key: tuple[str, str],
+    values: Sequence[float],
+    cell: CellRow | None,
+    steady: Mapping[str, Sequence[float]],
+    fastest: Mapping[tuple[str, ...], str],
+) -> TimingRow:
+    cell_id, phase = key
+    middle = median(values)
+    low, high = order_statistic_interval(values, 0.95)
+    to_value = to_fastest = math.nan
+    versus = ""
+    if cell is not None and phase == Phase.STEADY and cell_id in steady:
+        value_of = _cell_id(cell, Operator.VALUE)
+        if value_of in steady:
+            to_value = middle / median(steady[value_of])
+        best = fastest[_group(cell)]
+        to_fastest = middle / median(steady[best])
+        versus = "fastest" if best == cell_id else ratio_verdict(values, steady[best])
+    return TimingRow(cell_id, phase, len(values), min(values), middle, low, high, to_value, to_fastest, versus)
+
+
+def _fastest(by_id: Mapping[str, CellRow], steady: Mapping[str, Sequence[float]]) -> dict[tuple[str, ...], str]:
+    best: dict[tuple[str, ...], str] = {}
+    for cell_id, values in steady.items():
+        group = _group(by_id[cell_id])
+        if group not in best or median(values) < median(steady[best[group]]):
+            best[group] = cell_id
+    return best
+
+
+def _group(cell: CellRow) -> tuple[str, ...]:
+    return (cell.problem, cell.size, cell.dtype, cell.operator)
+
+
+def _cell_id(cell: CellRow, operator: Operator) -> str:
+    spec = f"{cell.backend}:{cell.variant}" if cell.variant else cell.backend
+    return "/".join((cell.problem, cell.size, cell.dtype, operator, spec))

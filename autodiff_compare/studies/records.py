@@ -1,0 +1,184 @@
+"""One descent by a worker, and its rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from autodiff_compare.plan.cases import cast, rounded
+from autodiff_compare.problems import Array, Problem
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results.tables import DescentRow, StepRow
+from autodiff_compare.studies.descent import Step, Trace, revived
+from autodiff_compare.vocabulary import Operator, Status
+
+#: A descent within a comparison ends here at the latest; the verb ``descend`` goes all the way.
+BRIEF = 3000
+#: A point with more entries than this is left out of the tables.
+_LARGEST_POINT = 1000
+
+
+class Asks(Protocol):
+    """Whatever passes a request on to the worker of a backend: the pool of a run."""
+
+    def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which descent of a problem: its name, the dtype, the seed of its start, the backend."""
+
+    descent: str
+    dtype: str
+    start: int
+    spec: str
+
+    @property
+    def piece(self) -> str:
+        """Its name in the log of a run."""
+        return f"{self.descent}/{self.dtype}/{self.start}/{self.spec}"
+
+
+def one(
+    pool: Asks, problem: str, source: str, key: Key, timeout_s: float, iterations: int | None
+) -> tuple[DescentRow, Trace | None]:
+    """Descend in the backend's worker, for at most ``iterations`` updates; a failure is a row without a trace."""
+    cell_id = "/".join((problem, key.descent, key.dtype, Operator.STEP, key.spec))
+    try:
+        found = pool.request(
+            key.spec,
+            "descend",
+            timeout_s,
+            source=source,
+            problem=problem,
+            descent=key.descent,
+            start=key.start,
+            dtype=key.dtype,
+            max_iterations=iterations,
+        )
+    except WorkerError as error:
+        return _failed(cell_id, key.start, error), None
+    # A worker does not know under which label its interpreter stands in the tables.
+    trace = replace(revived(found), backend=key.spec)
+    row = DescentRow(
+        cell_id=cell_id,
+        start=key.start,
+        status=Status.OK,
+        iterations=trace.iterations,
+        restarts=trace.restarts,
+        evaluations=trace.evaluations,
+        converged=trace.converged,
+        final_loss=trace.final_loss,
+        seconds=trace.seconds,
+        first_point=_point(trace.first_point),
+        last_point=_point(trace.last_point),
+        message=trace.message,
+    )
+    return row, trace
+
+
+def _failed(cell_id: str, start: int, error: WorkerError) -> DescentRow:
+    words = " ".join(str(error).split())[:300]
+    return DescentRow(
+        cell_id, start, error.status, None, None, None, False, math.nan, math.nan, first_point="", last_point="",
+        message=words,
+    )  # fmt: skip
+
+
+def steps(row: DescentRow, trace: Trace | None) -> list[StepRow]:
+    """The rows of ``steps.csv``, none without a trace."""
+    return [
+        StepRow(row.cell_id, row.start, s.iteration, s.loss, s.step_size, s.gradient_norm, _json(s.extra))
+        for s in (trace.steps if trace else ())
+    ]
+
+
+def _point(arrays: Sequence[Array]) -> str:
+    return (
+        _json([a.astype(np.float64).tolist() for a in arrays]) if sum(a.size for a in arrays) <= _LARGEST_POINT else ""
+    )
+
+
+def _json(value: Any) -> str:
+    """Strict JSON; nan and infinities as text."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def kept(problem: Problem, row: DescentRow, steps: Sequence[StepRow]) -> Trace | None:
+    """The trace of a descent that ran, from its rows; what these leave out of large points is nan.
+
+    Raises
+    ------
+    ValueError, TypeError, LookupError, RecursionError
+        If the rows are not those of a descent of this problem.
+    """
+    if row.status != Status.OK:
+        return None
+    name, descent, dtype, _, spec = row.cell_id.rsplit("/", 4)
+    inputs = rounded(problem.descent[descent].start(row.start), dtype)
+    first = tuple(cast(array, dtype) for array in inputs.differentiated)
+    return Trace(
+        problem=name,
+        descent=descent,
+        backend=spec,
+        dtype=dtype,
+        start=row.start,
+        iterations=row.iterations or 0,
+        restarts=row.restarts or 0,
+        evaluations=row.evaluations or 0,
+        converged=row.converged,
+        final_loss=row.final_loss,
+        seconds=row.seconds,
+        message=row.message,
+        steps=tuple(
+            Step(s.iteration, s.loss, s.step_size, s.gradient_norm, _revived(json.loads(s.extra))) for s in steps
+        ),
+        first_point=first,
+        last_point=_read_point(row.last_point, first),
+        data=tuple(cast(array, dtype) for array in inputs.data),
+    )
+
+
+def _read_point(text: str, like: Sequence[Array]) -> tuple[Array, ...]:
+    if not text:
+        return tuple(np.full_like(array, np.nan) for array in like)
+    parts = _revived(json.loads(text))
+    return tuple(np.asarray(part, a.dtype).reshape(a.shape) for part, a in zip(parts, like, strict=True))
+
+
+def _revived(value: Any) -> Any:
+    """What `_finite` was given."""
+    if isinstance(value, str):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _revived(part) for key, part in value.items()}
+    return [_revived(part) for part in value] if isinstance(value, list) else value
+
+
+def first_descent(
+    pool: Asks, problem: Problem, source: str, dtype: str, spec: str, timeout_s: float
+) -> dict[str, list[Any]]:
+    """The rows, by table, of the problem's first descent from its first start, for at most `BRIEF` updates."""
+    name, descent = next(iter(problem.descent.items()))
+    row, trace = one(
+        pool,
+        problem.name,
+        source,
+        Key(name, dtype, descent.starts[0], spec),
+        timeout_s,
+        min(BRIEF, descent.max_iterations),
+    )
+    return {"descents": [row], "steps": list(steps(row, trace))}

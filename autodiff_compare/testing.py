@@ -1,0 +1,7 @@
+"""Assertions for tests of your own: fail unless a gradient is right."""
+
+from __future__ import annotations
+
+from autodiff_compare.judge.judge import assert_gradients
+
+__all__ = ["assert_gradients"]

@@ -1,0 +1,217 @@
+"""The command line as a newcomer meets it: one clear line for a mistake, tables and a sentence for a run."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from autodiff_compare.results import tables
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ROOT / "tests" / "examples"
+QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backend.py")
+
+
+def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "compare.py"), *args]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nosuch"], "invalid choice: 'nosuch'"),
+        ([], "required: VERB"),
+        (["run", "nosuch"], "got problem 'nosuch', expected one of"),
+        (["run", "--dtype", "float16"], "got dtype 'float16', expected one of: float64, float32"),
+        (["run", "-b", "nosuch"], "got backend 'nosuch', expected one of"),
+        (["run", "-o", "nosuch"], "got operator 'nosuch', expected one of"),
+        (["run", "--size", "huge"], "got size 'huge', expected one of"),
+        (["run", "--rounds", "-1"], "expected a whole number"),
+        (["run", "--launches", "0"], "expected a whole number from 1"),
+        (["run", "--budget", "-1"], "expected a positive number of seconds"),
+        (["run", "--isolate", "all"], "invalid choice: 'all'"),
+        (["overhead", "-b", "manual"], "expected one of: jax, numpy, tensorflow, torch"),
+        (["selftest", "--timing", "--trials", "0"], "expected a whole number from 1"),
+        (["run", "--timeout", "soon"], "expected a positive number of seconds"),
+        (["run", "--seed", "x"], "invalid int value"),
+        (["run", "missing.py"], "expected an existing .py file"),
+        (["run", "sphere", "--out", "/proc/nowhere"], "expected a folder that can be written to"),
+        (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
+        (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
+        (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
+        (["diff", "a"], "RUN_B"),
+        (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
+        (["descend", "sphere"], "sphere"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(args: list[str], words: str) -> None:
+    done = cli(*args)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def f(:\n", "SyntaxError"),
+        ("import nosuchmodule\n", "ModuleNotFoundError"),
+        ("PROBLEM = 3\n", "define PROBLEM"),
+        ("x = 1\n", "define objective(x, xp)"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    done = cli("run", str(tmp_path / "mine.py"), "--out", str(tmp_path / "out"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert words in done.stderr
+
+
+def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
+    done = cli("run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 cells agree" in done.stdout
+    assert "of it inside timed calls" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    (folder,) = (tmp_path / "results").iterdir()
+    frames = tables.read_all(folder)
+    assert set(frames["cells"]["status"]) == {"ok"}
+    assert next(iter(frames["runs"]["command"])).startswith("compare.py run")
+
+
+@pytest.mark.parametrize(("fault", "code"), [("zeros", 1), ("raises", 3), ("unsupported", 0)])
+def test_the_exit_code_says_what_happened(fault: str, code: int, tmp_path: pathlib.Path) -> None:
+    done = cli("run", QUADRATIC, "-b", f"{FAULTY}:{fault}", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path))
+    assert done.returncode == code
+    assert "What is not ok" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_path: pathlib.Path) -> None:
+    # A shell that runs the tests in its background has them ignore SIGINT, and their children with them.
+    heeds = (
+        "import signal, sys; from autodiff_compare.cli.main import main; "
+        "signal.signal(2, signal.default_int_handler); sys.exit(main())"
+    )
+    command = [sys.executable, "-c", heeds, "run", QUADRATIC, "-b", "manual", "-b", f"{FAULTY}:sleeps"]
+    run = subprocess.Popen(
+        [*command, "-o", "value", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and b'"value"' not in b"".join(
+        p.read_bytes() for p in tmp_path.rglob("log.jsonl")
+    ):
+        time.sleep(0.1)
+    time.sleep(1)
+    os.kill(run.pid, number)
+    try:
+        run.communicate(timeout=60)
+    finally:
+        run.kill()
+        run.communicate()
+    assert run.returncode == 130
+    (folder,) = tmp_path.iterdir()
+    cells = tables.read(folder / "cells.csv", tables.CellRow)
+    assert list(cells["operator"]) == ["value", "value"]
+    assert set(cells["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["ok", "ok"], 0), (["ok", "unsupported"], 0), (["ok", "not_installed"], 0), (["not_installed"], 3),
+        (["ok", "timeout"], 3), (["wrong", "crash"], 1), ([], 0),
+    ],
+)  # fmt: skip
+def test_the_exit_code_tells_wrong_from_broken_and_from_what_is_not_there(statuses: list[str], code: int) -> None:
+    from autodiff_compare.cli.verbs.run import exit_code
+
+    assert exit_code([SimpleNamespace(status=status) for status in statuses]) == code  # type: ignore[misc]
+
+
+def test_listing_names_every_problem_and_backend() -> None:
+    from autodiff_compare import backends, problems
+    from autodiff_compare.vocabulary import SUITES
+
+    done = cli("list")
+    assert done.returncode == 0
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip() and line[0] != " "}
+    assert {*backends.available(), *problems.available()} <= set(rows)
+    assert {f"{b.name}:{v}" for b in backends.available().values() for v in b.variants if v} <= set(rows)
+    headings = [line.partition(":")[0] for line in done.stdout.splitlines() if line.partition(":")[0] in SUITES]
+    assert headings == [s for s in SUITES if s in headings], "each once, in the order of the suites"
+    assert {"classic", "tests", "gradbench"} <= set(headings)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ["gmm"],
+            ["gmm\n", "sizes        small 30, medium 1650", "(5,), (5, 2), (5, 3) differentiated", "gmm_d*_K*.txt"],
+        ),
+        (["particle_rr", "sphere"], ["tolerance    1000 eps", "uses         derivative, while_loop", "sphere\n"]),
+        ([str(EXAMPLES / "quadratic.py")], ["sum of squares", "operators    value gradient hessian"]),
+        (["--suite", "adbench"], ["adbench: the four objectives of ADBench", "hand_complicated "]),
+    ],
+)
+def test_listing_tells_what_is_known_of_a_problem(asked: list[str], told: list[str]) -> None:
+    done = cli("list", *asked)
+    assert done.returncode == 0, done.stderr
+    text = re.sub(r" +\n", "\n", done.stdout)
+    assert [words for words in told if words not in text] == []
+    assert "Backends" not in text
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("operators", "words"),
+    [
+        ("value gradient value_and_gradient jvp vjp jacobian hvp hessian", "scalar"),
+        ("value gradient value_and_gradient jvp vjp jacobian hvp", "scalar but hessian"),
+        ("value jvp vjp jacobian", "vector"),
+        ("value jvp vjp jacobian sparse_jacobian", "vector and sparse_jacobian"),
+        ("value gradient value_and_gradient", "value gradient value_and_gradient"),
+    ],
+)
+def test_operators_are_said_in_a_word_where_there_is_one(operators: str, words: str) -> None:
+    from autodiff_compare.cli.verbs.listing import in_words
+    from autodiff_compare.vocabulary import Operator
+
+    assert in_words(frozenset(map(Operator, operators.split()))) == words
+
+
+def test_the_installed_command_is_there() -> None:
+    command = pathlib.Path(sys.executable).parent / "autodiff-compare"
+    done = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
+    assert "VERB" in done.stdout
+
+
+def test_checking_judges_without_timing(tmp_path: pathlib.Path) -> None:
+    done = cli("check", QUADRATIC, "-b", "numpy", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    samples = tables.read(folder / "samples.csv", tables.SampleRow)
+    assert set(samples["phase"]) == {"import", "prepare", "first_call"}
+
+
+def test_the_selftest_says_what_was_rejected() -> None:
+    done = cli("selftest", "matyas", "cubic_fit")
+    assert done.returncode == 0, done.stdout
+    assert "wrong results were rejected, 0 of" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80

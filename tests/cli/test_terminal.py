@@ -1,0 +1,111 @@
+"""What the command line says to other programs and to people without a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import pathlib
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autodiff_compare.cli import progress
+from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.verbs import doctor
+from autodiff_compare.execution.runner import _blank
+from autodiff_compare.plan.cases import Cell
+from autodiff_compare.vocabulary import Operator, Status
+
+ROOT = pathlib.Path(__file__).parents[2]
+VERBS = sorted(next(a.choices for a in parser()._actions if isinstance(a.choices, dict)))
+
+
+def cli(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "compare.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    out = str(tmp_path_factory.mktemp("out"))
+    return ["check", "sphere", "tape_cube", "-b", "numpy", "-b", "manual", "-o", "gradient", "--out", out]
+
+
+def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: list[str]) -> None:
+    done = cli(*checked, "--json")
+    records = json.loads(done.stdout)
+    assert [(r["problem"], r["backend"], r["status"]) for r in records] == [
+        (problem, backend, "ok") for problem in ("sphere", "tape_cube") for backend in ("numpy", "manual")
+    ]
+    assert all(r["norm_rel_error"] <= r["tolerance"] and r["verdict"] == "pass" for r in records)
+    assert records[0]["median_s"] is None, "nothing was timed"
+    assert pathlib.Path(records[0]["folder"]).is_dir()
+
+
+def test_csv_has_the_same_fields(checked: list[str]) -> None:
+    lines = list(csv.DictReader(io.StringIO(cli(*checked, "--csv").stdout)))
+    records = json.loads(cli(*checked, "--json").stdout)
+    assert [list(line) for line in lines] == [list(record) for record in records]
+    assert [line["cell_id"] for line in lines] == [record["cell_id"] for record in records]
+
+
+def test_the_doctor_looks_at_machine_clock_noise_and_backends() -> None:
+    found = json.loads(cli("doctor", "-b", "manual", "--json").stdout)
+    assert {f["area"] for f in found} == {"machine", "clock", "noise", "backend"}
+    (backend,) = [f for f in found if f["area"] == "backend"]
+    assert "threads busy of 1 asked for" in backend["found"]
+
+
+def test_the_doctor_prints_no_line_wider_than_80_columns_and_ends_with_advice() -> None:
+    done = cli("doctor", "-b", "manual")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(("Before quoting a number:", "Nothing to change:")) for line in lines)
+
+
+def test_the_doctor_says_what_to_do_about_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.os, "getloadavg", lambda: (3.0, 1.0, 1.0))
+    assert next(f for f in doctor.machine() if f.what == "load").advice
+    monkeypatch.setattr(doctor.os, "getloadavg", lambda: (0.1, 1.0, 1.0))
+    assert not next(f for f in doctor.machine() if f.what == "load").advice
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_verbs_problems_and_variants(shell: str) -> None:
+    script = cli("completion", shell).stdout
+    for word in ("descend", "cubic_fit", "--operator", "matrix_inverse_squared"):
+        assert word in script
+
+
+def test_bash_can_read_its_completion() -> None:
+    script = cli("completion", "bash").stdout
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_an_example_and_can_do_without_colours(verb: str) -> None:
+    choices: dict[str, Any] = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
+    assert "example: autodiff-compare" in choices[verb].epilog or "source <(autodiff-compare" in choices[verb].epilog
+    assert "--no-color" in choices[verb].format_help()
+
+
+def test_without_a_terminal_progress_is_a_plain_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    row = _blank("run", 1, Cell("sphere", "small", "float64", Operator.VALUE, "numpy"), None)
+    with progress.Progress(10) as told:
+        for _ in range(4):
+            now += 4.0
+            told.tell(replace(row, status=Status.OK))
+        told.tell(replace(row, status=Status.CRASH, message="it died"))
+    # Ten seconds are over at the third cell: 12 s for 3 of 10, so 28 s for the other 7.
+    assert capsys.readouterr().err.splitlines() == [
+        "3 of 10 cells, 12 s, about 28 s left",
+        "sphere/small/float64/value/numpy: crash: it died",
+    ]

@@ -1,0 +1,134 @@
+"""The contract on trial: right backends keep every clause, and each careless one breaks the clause that it should."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from autodiff_compare.cli.verbs import conformance
+from autodiff_compare.cli.verbs.conformance import Finding, findings_of, lines, sentence
+from autodiff_compare.contract import clauses
+from autodiff_compare.plan.plan import plan
+from tests.examples.careless_backend import CARELESS
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ROOT / "tests" / "examples"
+CARELESS_FILE = str(EXAMPLES / "careless_backend.py")
+DUAL = str(EXAMPLES / "dual_backend.py")
+
+
+@functools.cache
+def tried(spec: str) -> dict[str, Finding]:
+    # A careless one is caught by what it has itself: what is derived from that takes most of the time.
+    operators = ("value", "gradient", "jvp", "hvp") if spec.startswith(f"{CARELESS_FILE}:") else ()
+    made = plan([conformance._FUNCTIONS], [spec], operators, dtypes=("float64", "float32"))
+    return {f.clause.partition(" (")[0]: f for f in findings_of(made)}
+
+
+def broken(spec: str) -> set[str]:
+    return {name for name, f in tried(spec).items() if f.kept is False}
+
+
+@pytest.mark.parametrize("spec", ["numpy", CARELESS_FILE, DUAL])
+def test_a_right_backend_keeps_every_clause(spec: str) -> None:
+    assert {name: tried(spec)[name].words for name in broken(spec)} == {}
+
+
+def test_dual_numbers_have_first_derivatives_and_say_that_there_is_no_second() -> None:
+    found = tried(DUAL)
+    assert all(found[o].kept for o in ("value", "gradient", "jvp", "vjp", "jacobian"))
+    assert found["gradient"].words == "6 functions, float64 and float32"
+    assert {found[o].kept for o in ("hvp", "hessian", "step: sgd, momentum, nesterov and adam")} == {None}
+    assert "cannot be differentiated again" in found["hvp"].words
+    assert found["names of the array API standard"].words.startswith("18 of 132; without ")
+
+
+#: Variant of the careless backend -> clauses that it must break.
+FAULTS = {
+    "aliases": {"to_var copies"},
+    "widens": {"to_var and to_numpy keep shape, dtype and numbers", "to_var takes a dtype", "gradient", "jvp"},
+    "bakes": {"what is prepared at one point is right at another", "gradient", "jvp"},
+    "flips": {"grad of a scalar function", "gradient", "jvp"},
+    "in_place": {"gradient", "jvp"},
+    "silent": {"hvp"},
+    "not_implemented": {"what it cannot do is Unsupported, with a reason"},
+    "dies": {"grad of a scalar function", "gradient", "jvp"},
+    "bare": {"what is prepared at one point is right at another"},
+}
+
+
+def test_every_fault_is_tried() -> None:
+    assert set(FAULTS) == set(CARELESS) - {""}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_careless_backend_breaks_the_clause_that_it_should(fault: str) -> None:
+    found = broken(f"{CARELESS_FILE}:{fault}")
+    assert found >= FAULTS[fault]
+    assert all(tried(f"{CARELESS_FILE}:{fault}")[name].words for name in found), "it says what was wrong"
+    # Each fault leaves most of the contract alone: the clauses tell faults apart.
+    assert not found & {"block returns what it is given", "an unknown variant is a ValueError"}
+
+
+def cli(backend: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "compare.py"), "conformance", backend]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_the_verb_says_what_is_broken_and_what_to_do(tmp_path: pathlib.Path) -> None:
+    done = cli(f"{CARELESS_FILE}:aliases", tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "  BROKEN to_var copies: got a float64 variable that changes" in done.stdout
+    assert "-> copy the array, as np.array(array) does and np.asarray does not" in done.stdout
+    assert "clauses are kept, " in done.stdout.splitlines()[-1]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert list(tmp_path.iterdir()) == [], "no folder is left behind"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("1 / 0", 2, "ZeroDivisionError"),
+        ("x = 1", 2, "got 0 backends"),
+        (
+            "CLASS\n    requires = ('no-such-thing',)",
+            3,
+            "cannot be opened: not installed: no-such-thing",
+        ),
+        ("CLASS\n    def open(self): raise ImportError('libmissing.so')", 3, "cannot be opened: error: ImportError"),
+    ],
+)
+def test_a_backend_that_cannot_be_opened_is_one_clear_line(
+    text: str, code: int, words: str, tmp_path: pathlib.Path
+) -> None:
+    head = (
+        "from autodiff_compare.backends.interface import NumpyArrays\n"
+        "class Mine(NumpyArrays):\n    name, native = 'mine', frozenset()\n"
+    )
+    (tmp_path / "mine_backend.py").write_text(text.replace("CLASS\n", head + "    def _native(self, *_): ...\n"))
+    done = cli("./mine_backend.py", tmp_path)
+    assert done.returncode == code
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_backend_in_words() -> None:
+    long = "word " * 40
+    for kept in (True, False, None):
+        shown = list(lines(Finding("a clause", kept, long, long)))
+        assert max(map(len, shown)) <= 80
+        assert any("->" in line for line in shown) is (kept is False)
+    findings = [Finding("a", True, ""), Finding("b", False, ""), Finding("c", None, "")]
+    assert sentence(findings) == "1 of 3 clauses are kept, 1 broken, 1 not offered."
+    assert sentence(findings[:1]) == "1 of 1 clauses are kept."
+
+
+def test_the_names_are_those_of_the_standard() -> None:
+    assert [name for name in clauses.NAMES if not hasattr(np, name)] == []
+    assert [name for name in clauses.LINALG if not hasattr(np.linalg, name)] == []
+    assert len(set(clauses.NAMES)) == len(clauses.NAMES)

@@ -1,0 +1,193 @@
+"""The cases of the atlas: well-formed, and right where NumPy alone can tell."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.conventions import hull
+from autodiff_compare.conventions.judgement import coordinates, numpy_function
+from autodiff_compare.conventions.slopes import Coordinates, nearby, sides
+from autodiff_compare.problems.conventions import CASES, DEFINITIONS, FAMILIES, Case, Kink, Undefined, Value
+
+#: What NumPy and the definitions lack, from SciPy: an implementation that shares nothing with the declared values.
+_SCIPY = {
+    "bessel_j0": "j0", "bessel_j1": "j1", "digamma": "psi", "erfcx": "erfcx", "erfinv": "erfinv",
+    "gammainc": "gammainc",
+    "i0e": "i0e", "i1": "i1", "i1e": "i1e", "log_ndtr": "log_ndtr", "ndtri": "ndtri", "spence": "spence",
+    "zeta": "zeta", "betaln": "betaln", "betainc": "betainc", "dawsn": "dawsn", "gammaln": "gammaln",
+}  # fmt: skip
+
+#: The value is not a number, overflows or is lost as it is written, so that NumPy cannot show the right derivative.
+_LOST = {
+    "log_of_exp", "log_of_exp_negative", "x_log_x", "x2_log_x", "entropy_with_zero", "logsumexp_by_hand", "bce_by_hand",
+    "log_of_softmax_far", "logistic_by_hand", "tanh_by_hand", "softmax_by_hand", "cosh_overflow", "mean_of_huge",
+    "var_of_huge", "infinity_minus_infinity", "norm_huge", "norm_tiny", "cancellation", "log_subnormal",
+    "nan_times_zero",
+    "sum_with_nan", "sqrt_infinity", "reciprocal_infinity", "exp_overflow", "logsumexp_of_nothing", "logaddexp_far",
+    "subnormal_times_number", "square_of_tiny", "cube_of_tiny",
+    # The step that shows the derivative is larger than the feature: a jump of tan, a period of sin, a spike of 1/x.
+    "tangent_behind_where", "sine_of_large", "reciprocal_of_tiny", "sinc_tiny", "expm1_small", "log1p_small",
+    # float16 has too few digits for a difference; what stands for infinity overflows; the scales are too far apart.
+    "float16_stays", "nan_to_num", "prod_overflow_of_others",
+    # NumPy refuses the point itself.
+    "cholesky_singular", "cholesky_one_by_one",
+    # A gradient by differences needs both sides.
+    "second_power_three_halves", "second_power_five_halves",
+    # At the corner it is off by half its step, which grows when it is divided by a smaller one.
+    "second_relu_squared",
+    # Its value is rounded to nothing around 1e10, or does not exist below 0.
+    "gammaln_large",
+}  # fmt: skip
+
+
+#: Second differences need the larger steps.
+STEPS = {"gradient": "float64", "jvp": "float64", "second": "float32"}
+
+
+def function(case: Case) -> Callable[..., Any]:
+    """The case on plain NumPy, with SciPy for the special functions."""
+    names = {n.attr for n in ast.walk(ast.parse(case.f, mode="eval")) if isinstance(n, ast.Attribute)}
+    lacking = names & set(_SCIPY) - set(DEFINITIONS)
+    if not lacking and "polygamma_1" not in names:
+        return numpy_function(case)
+    special = pytest.importorskip("scipy.special", reason="SciPy defines this function")
+    scope = {name: getattr(special, own) for name, own in _SCIPY.items()}
+    scope["polygamma_1"] = lambda x: special.polygamma(1, x)
+    return eval(
+        f"lambda {', '.join(case.names)}: {case.f}",
+        {"xp": type("xp", (), {k: staticmethod(v) for k, v in scope.items()})},
+    )
+
+
+def displaced(case: Case, f: Callable[..., Any]) -> tuple[Coordinates, Callable[[Any], Any]]:
+    """The coordinates of a case, and its function of a displacement; its gradient, for second derivatives."""
+    at = Coordinates.of(case.inputs("float64"), symmetric=case.symmetric)
+    data = case.constants("float64")
+
+    def value(by: Any) -> Any:
+        try:
+            return np.real(np.ravel(f(*at.moved(by), *data))).astype(np.float64)
+        except np.linalg.LinAlgError:  # outside the domain
+            return np.array([np.nan])
+
+    def gradient(by: Any) -> Any:
+        step = 2.0**-24
+        units = step * np.eye(len(at.places)) * at.scales
+        return np.array([float(value(by + u)[0] - value(by - u)[0]) / (2 * u.sum()) for u in units])
+
+    return at, gradient if case.operator == "second" else value
+
+
+def along(case: Case, array: Any) -> Any:
+    """What a JVP is along 1, 2, 3, ..."""
+    return np.atleast_1d(array @ np.arange(1, array.shape[-1] + 1)) if case.operator == "jvp" else array
+
+
+def asked(kind: type) -> list[Any]:
+    return [
+        pytest.param(case, id=name)
+        for name, case in CASES.items()
+        if isinstance(case.right, kind) and case.operator != "answer" and name.removeprefix("forward_") not in _LOST
+    ]
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 300
+    assert len(FAMILIES) >= 25
+    assert all(sum(case.family == family for case in CASES.values()) >= 5 for family in FAMILIES)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
+def test_a_case_is_well_formed(case: Case) -> None:
+    assert case.name.isidentifier()
+    assert case.why
+    assert "\n" not in case.why + case.safe
+    assert 1 <= len(case.at) <= 3
+    tree = ast.parse(case.f, mode="eval")
+    bound = {a.arg for node in ast.walk(tree) if isinstance(node, ast.Lambda) for a in node.args.args}
+    free = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert free <= {"xp", *case.names} | bound
+    if isinstance(case.right, Kink):
+        assert case.right.more or len(case.right.vertices) > 1, "a hull of one point is a value"
+
+
+def test_names_that_a_case_uses_are_known_somewhere() -> None:
+    """Array API names, definitions, or idioms; a misspelt one would be 'not available' everywhere."""
+    idioms = {"raw_gradient", "stop_gradient", "polygamma_1"}
+    for case in CASES.values():
+        for node in ast.walk(ast.parse(case.f, mode="eval")):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "xp":
+                known = hasattr(np, node.attr) or node.attr in DEFINITIONS or node.attr in idioms or node.attr in _SCIPY
+                assert known, (case.name, node.attr)
+
+
+@pytest.mark.parametrize("case", asked(Value))
+def test_the_right_value_is_what_numpy_shows(case: Case) -> None:
+    """One-sided differences of the plain function, where it is defined on a side."""
+    at, f = displaced(case, function(case))
+    if not at.places:
+        assert case.right.array.size == 0  # type: ignore[union-attr]
+        return
+    with np.errstate(all="ignore"):
+        seen = sides(f, at, STEPS[case.operator])
+    right = coordinates(case.right, case, "float64")  # type: ignore[arg-type]
+    coarse = 2e-3 if case.operator == "second" else 1e-6
+    shown = 0
+    for side in (seen.left, seen.right):
+        found = along(case, side) if case.operator == "jvp" else np.ravel(side)
+        finite = np.abs(right[np.isfinite(right)]).max(initial=0.0) or 1.0
+        bar = float(seen.bar.max()) * (9 if case.operator == "jvp" else 1)
+        for got, wanted in zip(found, right, strict=True):
+            if np.isnan(got):
+                continue
+            shown += 1
+            assert got == wanted if np.isinf(wanted) else abs(got - wanted) <= coarse * finite + 3 * bar
+    assert shown, "NumPy shows nothing here: name the case in _LOST, with its reason"
+
+
+@pytest.mark.parametrize("case", asked(Kink))
+def test_the_declared_hull_is_what_numpy_shows(case: Case) -> None:
+    """Every declared corner is in the measured hull, and every measured gradient in the declared one."""
+    at, f = displaced(case, function(case))
+    with np.errstate(all="ignore"):
+        if len(at.places) == 1:
+            found = sides(f, at, STEPS[case.operator])
+            points = np.array([np.ravel(found.left), np.ravel(found.right)])
+        else:
+            points = nearby(f, at, "float64")[0]
+    if case.operator == "jvp":
+        points = (points * np.arange(1, points.shape[1] + 1)).sum(axis=1, keepdims=True)
+    declared = case.right.array  # type: ignore[union-attr]
+    allowed = 2e-3 if case.operator == "second" else 1e-4
+    size = np.abs(declared[np.isfinite(declared)]).max(initial=1.0)
+    # Corners of a round hull are met only where one of the directions of approach points at them.
+    loose = 0.05 if case.right.more else 0.0  # type: ignore[union-attr]
+    for corner in declared:
+        assert hull.distance(points, corner) <= (allowed + loose) * size
+    if not case.right.more:  # type: ignore[union-attr]
+        for point in points[~np.isnan(points).any(axis=1)]:
+            assert hull.distance(declared, point) <= allowed * size
+
+
+def test_what_numpy_cannot_show_is_in_the_atlas() -> None:
+    assert set(CASES) >= _LOST
+
+
+def test_what_is_undefined_says_why() -> None:
+    assert all(case.right.reason for case in CASES.values() if isinstance(case.right, Undefined))
+
+
+def test_importing_the_cases_loads_no_framework() -> None:
+    for file in (pathlib.Path(__file__).parents[2] / "problems" / "conventions").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                root = str(node.module).partition(".")[0]
+                assert root in {"__future__", "collections", "dataclasses", "functools", "math", "numpy"} | {
+                    "problems", "types", "typing",
+                }  # fmt: skip

@@ -1,0 +1,207 @@
+"""Every problem x operator x backend against its reference, the backends against each other, and the operators too.
+
+The suite ``classic`` in both dtypes and by closed forms as well; the others in float64, and in float32 where value and
+gradient come together, which is where a constant of the wrong width shows. The many test functions of optimisation
+take the eager variants of TensorFlow and JAX for all but value and gradient in float64, since a trace costs what a
+hundred eager calls do.
+There is nothing here that a backend may refuse.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare import problems
+from autodiff_compare.backends import PLAIN, Objective
+from autodiff_compare.judge import judge
+from autodiff_compare.plan.cases import Case, build_case, cast, leaves
+from autodiff_compare.plan.plan import DEFAULT_BACKENDS, plan
+from autodiff_compare.problems.base.closed_forms import complete
+from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
+from tests.conftest import opened
+
+SEED = 20
+CLASSIC = frozenset(p.name for p in plan().problems)
+#: Relative to the norm of the reference: what the project promises of float64, whatever the judge allows.
+PROMISED = 1e-10
+
+#: The test functions of optimisation.
+LANDSCAPES = frozenset(p.name for p in problems.available().values() if p.optimum is not None) - CLASSIC
+EAGER = ("numpy", "torch", "tensorflow:eager", "jax:eager")
+#: What TensorFlow and JAX, which take up to seconds to trace each, are asked of problems that are not classic. Every
+#: operator of theirs is tried on the classic ones.
+TRACED = frozenset({Operator.VALUE, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.SPARSE_JACOBIAN})
+#: The same function as another problem's, written otherwise: only its value and gradient are computed.
+TWINS = {"gmm_adbench": "gmm", "ode_unrolled": "ode"}
+#: Left out for their cost: by reverse over reverse through a loop TensorFlow takes a minute and more to trace them.
+#: Their products with vectors, hvp, are there.
+DEAR = {("lqr", Operator.HESSIAN), ("ode", Operator.HESSIAN)}
+
+
+@functools.cache
+def case_of(problem: str, dtype: str, operator: Operator, seed: int = SEED) -> Case:
+    return build_case(problems.available()[problem], "small", dtype, operator, seed)
+
+
+@functools.cache
+def judge_of(problem: str, dtype: str, operator: Operator) -> judge.Judge:
+    return judge.Judge(case_of(problem, dtype, operator))
+
+
+@functools.cache
+def result_of(problem: str, dtype: str, operator: Operator, spec: str) -> tuple[Any, ...]:
+    """Prepared at the inputs of one seed, used at those of another."""
+    backend, case = opened(spec), case_of(problem, dtype, operator)
+    other = case_of(problem, dtype, operator, SEED + 1)
+
+    def var(array: Any) -> Any:
+        return backend.to_var(cast(array, dtype))
+
+    function = case.problem.function(backend, case.inputs.static)
+    patterns = case.patterns if operator == Operator.SPARSE_JACOBIAN else ()
+    run = backend.prepare(
+        operator,
+        Objective(function, complete(case.problem, case.inputs, case.optimizer, PLAIN), patterns=patterns),
+        [var(a) for a in other.inputs.arrays],
+        argnums=range(len(case.inputs.differentiated)),
+        directions=[var(t) for t in other.directions],
+        optimizer=case.optimizer,
+    )
+    found = run(*(var(a) for a in (*case.inputs.arrays, *case.directions)))
+    return tuple(np.asarray(backend.to_numpy(leaf)) for leaf in leaves(backend.block(found)))
+
+
+GROUPS = [
+    (problem, operator)
+    for problem, operator in dict.fromkeys((cell.problem, cell.operator) for cell in plan(suites=("all",)).cells)
+    if (problem not in TWINS or operator == Operator.VALUE_AND_GRADIENT) and (problem, operator) not in DEAR
+]
+
+
+def dtypes_of(problem: str, operator: Operator) -> Iterator[str]:
+    known = problems.available()[problem]
+    whole = problem in CLASSIC or operator in (Operator.VALUE_AND_GRADIENT, Operator.SPARSE_JACOBIAN)
+    # Descents within derivatives cost seconds each to trace; nested derivatives in float32 are tried by test_nested.py.
+    scalar = Operator.GRADIENT in known.operators or "while_loop" in known.uses
+    yield from DTYPES if whole or (not scalar and operator in (Operator.VALUE, Operator.JACOBIAN)) else DTYPES[:1]
+
+
+def specs_of(problem: str, *operators: Operator, dtype: str = "float64") -> list[str]:
+    """The backends that are to have all of ``operators``."""
+    scalar = Operator.GRADIENT in problems.available()[problem].operators
+    if problem in CLASSIC:
+        return list(DEFAULT_BACKENDS)
+    if not set(operators) <= TRACED | ({Operator.JACOBIAN} if not scalar else set()):
+        return ["numpy", "torch"]
+    plain = problem in LANDSCAPES and (*operators, dtype) != (Operator.VALUE_AND_GRADIENT, "float64")
+    return list(EAGER if plain else DEFAULT_BACKENDS)
+
+
+def cells() -> Iterator[Any]:
+    for problem, operator in GROUPS:
+        for dtype in dtypes_of(problem, operator):
+            for spec in specs_of(problem, operator, dtype=dtype) + ["manual"] * (problem in CLASSIC):
+                yield grouped(problem, operator, spec, dtype)
+
+
+def grouped(*values: Any) -> Any:
+    """One problem stays in one test process, so that its results are computed once."""
+    return pytest.param(*values, marks=pytest.mark.xdist_group(values[0]))
+
+
+@pytest.mark.parametrize(("problem", "operator", "spec", "dtype"), list(cells()))
+def test_a_result_agrees_with_its_reference(problem: str, operator: Operator, spec: str, dtype: str) -> None:
+    result = result_of(problem, dtype, operator, spec)
+    comparisons = judge_of(problem, dtype, operator)(result, repeatable=True, inputs_unchanged=True)
+    status, message = judge.overall(comparisons)
+    assert status == Status.OK, message
+    assert {c.verdict for c in comparisons} == {Verdict.PASS}, comparisons
+    if dtype == "float64":
+        assert max(c.norm_rel_error for c in comparisons if np.isfinite(c.norm_rel_error)) <= PROMISED
+
+
+@pytest.mark.parametrize(("problem", "operator"), [grouped(*group) for group in GROUPS])
+def test_the_backends_agree_to_1e_10(problem: str, operator: Operator) -> None:
+    results = {spec: result_of(problem, "float64", operator, spec) for spec in specs_of(problem, operator)}
+    pairs = judge.pairwise(case_of(problem, "float64", operator), results)
+    assert len(pairs) == len(results) * (len(results) - 1) // 2
+    for pair in pairs:
+        assert pair.norm_rel_difference <= PROMISED, pair
+
+
+# ---- what the operators have to do with each other, on every backend
+
+
+def found(problem: str, operator: Operator, spec: str) -> tuple[Any, ...]:
+    return result_of(problem, "float64", operator, spec)
+
+
+def directions(problem: str, operator: Operator) -> tuple[Any, ...]:
+    return case_of(problem, "float64", operator).directions
+
+
+def matrix(problem: str, spec: str) -> Any:
+    """All blocks of the Hessian as one matrix."""
+    inputs = case_of(problem, "float64", Operator.HESSIAN).inputs.differentiated
+    blocks = iter(found(problem, Operator.HESSIAN, spec))
+    return np.block([[next(blocks).reshape(x.size, y.size) for y in inputs] for x in inputs])
+
+
+def flat(arrays: Any) -> Any:
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
+def pushed(problem: str, spec: str, tangents: Any) -> Any:
+    """The Jacobian times tangents, flat."""
+    blocks = found(problem, Operator.JACOBIAN, spec)
+    return sum(block.reshape(-1, t.size) @ t.ravel() for block, t in zip(blocks, tangents, strict=True))
+
+
+def having(*operators: Operator) -> Any:
+    """(problem, backend) wherever there are all of ``operators``."""
+    everything = plan(suites=("all",)).problems
+    names = [p.name for p in everything if p.operators >= set(operators) and p.name not in TWINS]
+    names = [name for name in names if not any((name, o) in DEAR for o in operators)]
+    pairs = [grouped(name, spec) for name in names for spec in specs_of(name, *operators)]
+    return pytest.mark.parametrize(("problem", "spec"), pairs)
+
+
+def close(a: Any, b: Any, scale: float) -> bool:
+    return bool(np.linalg.norm(a - b) <= PROMISED * scale)
+
+
+@having(Operator.HESSIAN)
+def test_a_hessian_is_symmetric(problem: str, spec: str) -> None:
+    H = matrix(problem, spec)
+    assert np.any(H)
+    assert close(H, H.T, np.linalg.norm(H))
+
+
+@having(Operator.HESSIAN, Operator.HVP)
+def test_an_hvp_is_the_hessian_times_the_tangents(problem: str, spec: str) -> None:
+    H, t = matrix(problem, spec), flat(directions(problem, Operator.HVP))
+    assert close(flat(found(problem, Operator.HVP, spec)), H @ t, np.linalg.norm(H) * np.linalg.norm(t))
+
+
+@having(Operator.JVP, Operator.JACOBIAN)
+def test_a_jvp_is_the_jacobian_times_the_tangents(problem: str, spec: str) -> None:
+    t = directions(problem, Operator.JVP)
+    scale = np.linalg.norm(flat(found(problem, Operator.JACOBIAN, spec))) * np.linalg.norm(flat(t))
+    (jvp,) = found(problem, Operator.JVP, spec)
+    assert np.any(jvp)
+    assert close(np.ravel(jvp), pushed(problem, spec, t), scale)
+
+
+@having(Operator.JVP, Operator.VJP)
+def test_jvp_and_vjp_are_adjoint(problem: str, spec: str) -> None:
+    """<c, J t> = <J^T c, t>."""
+    (cotangent,), t = directions(problem, Operator.VJP), flat(directions(problem, Operator.JVP))
+    (jvp,) = found(problem, Operator.JVP, spec)
+    vjp = flat(found(problem, Operator.VJP, spec))
+    assert np.any(vjp)
+    assert close(np.vdot(cotangent, jvp), np.vdot(vjp, t), np.linalg.norm(vjp) * np.linalg.norm(t))

@@ -1,0 +1,91 @@
+"""Output shown in documents: made anew by ``make docs``, compared by the tests.
+
+A fenced block that follows ``<!-- remade by: COMMAND -->`` shows what the command prints on standard output; with
+``| last line`` after it, the last line only. What differs from one machine or moment to the next is masked before
+comparing: durations, ratios of them, run ids. Everything else must be as shown. After ``<!-- remade but not compared:
+COMMAND -->`` it is made anew alike, but may differ: what frameworks do at singular points moves with their releases.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ROOT = pathlib.Path(__file__).parents[2]
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_BLOCK = re.compile(
+    r"(<!-- remade (?P<how>by|but not compared): (?P<command>.*?) -->\n```text\n)(?P<shown>.*?)(?=^```)", re.M | re.S
+)
+_LAST = " | last line"
+_MASKS = (
+    (re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}"), "RUN"),
+    (re.compile(r"[-+]?[\d.]+(e[-+]?\d+)? ?(ns|us|ms|s)\b"), "TIME"),
+    (re.compile(r"[\d.,]+x\b"), "RATIO"),
+    # What is left of a zero differs between processors.
+    (re.compile(r"-?[\d.]+e-1[3-9]\b"), "ROUNDING"),
+    (re.compile("─+"), "─"),
+    (re.compile(r"[ \t]+"), " "),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A block of a document and the command that makes it."""
+
+    document: pathlib.Path
+    command: str
+    text: str
+    compared: bool = True
+
+    def made(self) -> str:
+        """What the command prints now."""
+        words, last = self.command.removesuffix(_LAST), self.command.endswith(_LAST)
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, str(ROOT / "compare.py"), *shlex.split(words.removeprefix("compare.py"))]
+            sample = pathlib.Path(folder, "results", "sample")
+            sample.parent.mkdir()
+            sample.symlink_to(ROOT / "results" / "sample")
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode not in (0, 1):
+            raise RuntimeError(f"{self.command} ended with {done.returncode}: {done.stderr[-500:]}")
+        lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+        return "\n".join(lines[-1:] if last else lines) + "\n"
+
+
+def masked(text: str) -> str:
+    """The text without what belongs to one machine or moment."""
+    for pattern, word in _MASKS:
+        text = pattern.sub(word, text)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def shown(document: pathlib.Path) -> Iterator[Shown]:
+    """Every block of a document that a command makes."""
+    for match in _BLOCK.finditer(document.read_text(encoding="utf-8")):
+        yield Shown(document, match["command"], match["shown"], match["how"] == "by")
+
+
+def remake(document: pathlib.Path) -> None:
+    """Write the document with all of its blocks made anew."""
+    made = iter([block.made() for block in shown(document)])
+    text = document.read_text(encoding="utf-8")
+    document.write_text(_BLOCK.sub(lambda match: match[1] + next(made), text), encoding="utf-8")
+
+
+def main() -> None:
+    from autodiff_compare.results.tables import schema_markdown
+
+    (ROOT / "results" / "README.md").write_text(schema_markdown(), encoding="utf-8")
+    for document in DOCUMENTS:
+        remake(document)
+
+
+if __name__ == "__main__":
+    main()

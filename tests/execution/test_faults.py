@@ -1,0 +1,171 @@
+"""Whatever goes wrong in a worker: it costs its own cell, which says so, and no other."""
+
+from __future__ import annotations
+
+import errno
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from autodiff_compare.execution.runner import Runner
+from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.settings import Settings
+from autodiff_compare.process import client
+from autodiff_compare.results.store import RunFolder
+from autodiff_compare.vocabulary import Status
+
+HERE = pathlib.Path(__file__).parents[1] / "examples"
+QUADRATIC, FAULTY = str(HERE / "quadratic.py"), str(HERE / "faulty_backend.py")
+
+
+def run(tmp_path: pathlib.Path, specs: list[str], operators: list[str], **settings: object) -> RunFolder:
+    folder = RunFolder(tmp_path)
+    given = {"rounds": 0, "timeout_s": 20.0, "memory": False, **settings}
+    Runner(plan([QUADRATIC], specs, operators), Settings(**given), folder).run()  # type: ignore[arg-type]
+    folder.close()
+    return folder
+
+
+#: Fault -> the status its cell ends with, and words in the message.
+ENDS = {
+    "": (Status.OK, ""),
+    "raises": (Status.ERROR, "RuntimeError: the sky is falling"),
+    "unsupported": (Status.UNSUPPORTED, "not today"),
+    "lacks": (Status.UNSUPPORTED, "no such kernel"),
+    "no_import": (Status.ERROR, "ImportError: libmissing.so"),
+    "segfault": (Status.CRASH, "SIGSEGV"),
+    "abort": (Status.CRASH, "SIGABRT"),
+    "killed": (Status.CRASH, "SIGKILL"),
+    "exit": (Status.CRASH, "exit code 7"),
+    "overallocates": (Status.OUT_OF_MEMORY, "allocate"),
+    "nan": (Status.WRONG, ""),
+    "inf": (Status.WRONG, ""),
+    "zeros": (Status.WRONG, ""),
+    "shape": (Status.WRONG, "shape"),
+    "dtype": (Status.WRONG, "dtype"),
+    "noise": (Status.OK, ""),
+    "half_line": (Status.ERROR, "the worker broke the protocol"),
+    "half_line_and_exit": (Status.CRASH, "exit code 3"),
+    "other_reply": (Status.OK, ""),
+    # Zeros until the barrier is passed: it is judged, and would be wrong, only if nobody waited.
+    "late": (Status.OK, ""),
+    "mutates": (Status.WRONG, "input"),
+}
+
+
+@pytest.mark.parametrize("fault", ENDS)
+def test_a_fault_becomes_its_row_and_the_other_backend_is_untouched(fault: str, tmp_path: pathlib.Path) -> None:
+    spec = f"{FAULTY}:{fault}" if fault else FAULTY
+    folder = run(tmp_path, [spec, "manual"], ["gradient"])
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    status, words = ENDS[fault]
+    assert rows["faulty"].status == status, rows["faulty"]
+    assert words in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+    assert (status == Status.OK) == (rows["faulty"].message == "")
+
+
+@pytest.mark.parametrize("fault", ["spins", "spins_in_c", "sleeps", "stopped"])
+def test_a_worker_that_does_not_answer_is_killed_at_its_deadline(fault: str, tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], timeout_s=3.0)
+    statuses = {row.backend: row.status for row in folder.rows["cells"]}
+    assert statuses == {"faulty": Status.TIMEOUT, "manual": Status.OK}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [("segfault_later", Status.CRASH, "SIGSEGV"), ("sleeps_later", Status.TIMEOUT, "no answer to '")],
+)
+def test_a_fault_while_being_timed_leaves_the_others_their_rounds(
+    fault: str, status: Status, words: str, tmp_path: pathlib.Path
+) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=3, timeout_s=3.0)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == status
+    assert rows["faulty"].message.startswith("while being timed: ")
+    assert words in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+    assert {s.round for s in folder.rows["samples"] if s.phase == "steady" and "manual" in s.cell_id} == {0, 1, 2}
+
+
+def test_a_worker_that_the_system_killed_for_memory_is_out_of_memory(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The count of /proc/vmstat: as the faulty worker starts, as it is found dead, as manual's starts.
+    counts = iter([7, 8, 8])
+    monkeypatch.setattr(client, "_memory_kills", lambda: next(counts))
+    folder = run(tmp_path, [f"{FAULTY}:killed", "manual"], ["gradient"])
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.OUT_OF_MEMORY
+    assert "SIGKILL" in rows["faulty"].message
+    assert "as the system ran out of memory" in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+
+
+def test_a_worker_is_started_again_after_a_death(tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:segfault"], ["gradient", "value"])
+    assert [(r.operator, r.status) for r in folder.rows["cells"]] == [("value", "ok"), ("gradient", "crash")]
+    folder = run(tmp_path, [f"{FAULTY}:segfault"], ["gradient", "hessian", "value"])
+    assert [r.status for r in folder.rows["cells"]] == ["ok", "crash", "unsupported"]
+
+
+def test_children_of_a_dead_worker_die_too(tmp_path: pathlib.Path) -> None:
+    run(tmp_path, [f"{FAULTY}:leaves_children"], ["gradient"])
+    found = subprocess.run(["pgrep", "-f", "left-behind-by-a-worker"], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+def _left_behind() -> str:
+    return subprocess.run(["pgrep", "-f", "left-behind-by-a-runner"], capture_output=True, text=True).stdout
+
+
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.05)
+    return holds()
+
+
+def test_a_killed_runner_takes_the_children_of_its_workers_along(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "compare.py", "check", QUADRATIC, "-b", f"{FAULTY}:outlived_by_children"]
+    runner = subprocess.Popen([*command, "-o", "gradient", "--out", str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        assert _within(60, lambda: bool(_left_behind())), "the worker has started its child"
+    finally:
+        runner.kill()
+        runner.wait()
+    assert _within(10, lambda: not _left_behind())
+
+
+def test_a_worker_that_cannot_be_started_is_a_row(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen
+
+    def refuse(command: list[str], **given: Any) -> Any:
+        if len(started) < 1:
+            started.append(command)
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return start(command, **given)
+
+    started: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    folder = run(tmp_path, ["manual", FAULTY], ["gradient"])
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert (rows["manual"].status, rows["faulty"].status) == (Status.ERROR, Status.OK)
+    assert rows["manual"].message == "no worker could be started: Cannot allocate memory"
+
+
+def test_an_absent_framework_is_a_row(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autodiff_compare import backends
+
+    manual = backends.available()["manual"]
+    monkeypatch.setattr(manual, "requires", ("a-distribution-that-nobody-has",))
+    folder = run(tmp_path, ["manual", FAULTY], ["gradient"])
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["manual"].status == Status.NOT_INSTALLED
+    assert "a-distribution-that-nobody-has" in rows["manual"].message
+    assert rows["faulty"].status == Status.OK

@@ -1,0 +1,118 @@
+"""The imports of the package, read from its files: who imports whom, among files, folders and rooms.
+
+Every import counts: those inside functions and those for type checking too.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import pathlib
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = "autodiff_compare"
+
+N = TypeVar("N", bound=Hashable)
+
+
+def modules() -> dict[str, pathlib.Path]:
+    """Return the modules of the package by name, with their files; the links to the two open rooms are followed."""
+    found = {}
+    for folder, _, files in os.walk(ROOT / PACKAGE, followlinks=True):
+        for file in files:
+            path = pathlib.Path(folder) / file
+            if path.suffix == ".py":
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return dict(sorted(found.items()))
+
+
+def imports(path: pathlib.Path) -> Iterator[tuple[str, bool]]:
+    """Yield (module, whether it is imported with the file) for each import that is not for type checking only."""
+    yield from _imports(ast.parse(path.read_text(encoding="utf-8")), True, typing=False)
+
+
+def graph() -> dict[str, set[str]]:
+    """Return, for each module of the package, the modules of the package that it imports.
+
+    ``from package import name`` is an import of ``package.name`` where that is a module, else of ``package``.
+    """
+    files = modules()
+    edges: dict[str, set[str]] = {}
+    for name, path in files.items():
+        named = _imports(ast.parse(path.read_text(encoding="utf-8")), True, typing=True)
+        edges[name] = {module for module, _ in named if module in files and module != name}
+    return edges
+
+
+def _imports(node: ast.AST, top: bool, *, typing: bool) -> Iterator[tuple[str, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, top) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute here"
+            yield from ((module, top) for module in _targets(child))
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test) and not typing:
+            continue
+        else:
+            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            yield from _imports(child, top and not inside, typing=typing)
+
+
+def _targets(node: ast.ImportFrom) -> set[str]:
+    """Return the modules that a ``from`` import names: submodules where the names are modules, else the package."""
+    package = str(node.module)
+    folder = ROOT.joinpath(*package.split("."))
+    found = set()
+    for alias in node.names:
+        inside = (folder / f"{alias.name}.py").is_file() or (folder / alias.name / "__init__.py").is_file()
+        found.add(f"{package}.{alias.name}" if inside else package)
+    return found
+
+
+def folder(module: str) -> str:
+    """Return the package in which a module's file stands."""
+    return module if modules()[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    """Return the room of a module: the part of its name behind the package, empty for the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def between(edges: Mapping[str, Iterable[str]], places: Mapping[str, N]) -> dict[N, set[N]]:
+    """Return the edges between the places of the modules, such as their folders, without those inside one place."""
+    found: dict[N, set[N]] = {place: set() for place in places.values()}
+    for module, imported in edges.items():
+        found[places[module]] |= {places[other] for other in imported} - {places[module]}
+    return found
+
+
+def circles(edges: Mapping[N, Iterable[N]]) -> list[set[N]]:
+    """Return the sets of nodes that reach each other (Tarjan 1972): empty if the imports run one way only."""
+    order: dict[N, int] = {}
+    low: dict[N, int] = {}
+    stack: list[N] = []
+    found: list[set[N]] = []
+
+    def visit(node: N) -> None:
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for other in edges.get(node, ()):
+            if other not in order:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], order[other])
+        if low[node] == order[node]:
+            start = stack.index(node)
+            if len(stack) - start > 1:
+                found.append(set(stack[start:]))
+            del stack[start:]
+
+    for node in edges:
+        if node not in order:
+            visit(node)
+    return found

@@ -1,0 +1,177 @@
+"""The numerical-difference ladder: the true derivative lies within the bar, and kinks are named as such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.judge.differences import Estimates, directions, first, scales, second
+from autodiff_compare.vocabulary import Verdict
+
+ONE = np.ones((1, 1))
+
+
+def at(f: Callable[[Any], Any], x: float) -> tuple[Estimates, float]:
+    """The estimate along one coordinate and the length of the direction."""
+    point = np.array([x])
+    scale = scales(point)
+    return first(f, point, scale, ONE), float(scale[0])
+
+
+# Function, its derivative by the rules of calculus, points of its domain.
+SMOOTH = [
+    ("sin", np.sin, np.cos, (0.3, 1.0, 5.0)),
+    ("exp", np.exp, np.exp, (0.0, 1.0, -2.0, 20.0)),
+    ("log, domain ends near", np.log, lambda x: 1 / x, (1e-8, 1e-3, 1.0)),
+    ("sqrt, domain ends near", np.sqrt, lambda x: 0.5 / np.sqrt(x), (1e-6, 2.0)),
+    ("arcsin, domain ends near", np.arcsin, lambda x: 1 / np.sqrt(1 - x * x), (0.0, 0.9, 0.9999)),
+    ("arctanh, domain ends near", np.arctanh, lambda x: 1 / (1 - x * x), (0.5, -0.999)),
+    ("sin 10x", lambda x: np.sin(10 * x), lambda x: 10 * np.cos(10 * x), (0.1, 1.0)),
+    ("sin 1000x", lambda x: np.sin(1000 * x), lambda x: 1000 * np.cos(1000 * x), (0.1, 1.0)),
+    ("cube", lambda x: x**3, lambda x: 3 * x**2, (1.1, 0.0, 2.0)),
+    ("tenth power", lambda x: x**10, lambda x: 10 * x**9, (0.5, 3.0)),
+    ("linear", lambda x: 3 * x - 7, lambda x: 3 + 0 * x, (0.1, 1e6)),
+    ("pole near", lambda x: 1 / (x - 1), lambda x: -1 / (x - 1) ** 2, (1.001, 0.5)),
+    ("tan", np.tan, lambda x: 1 / np.cos(x) ** 2, (0.2, 1.5)),
+    ("tanh", np.tanh, lambda x: 1 / np.cosh(x) ** 2, (0.0, 3.0)),
+    ("Runge", lambda x: 1 / (1 + 25 * x * x), lambda x: -50 * x / (1 + 25 * x * x) ** 2, (0.3, 1.0)),
+    ("Gauss", lambda x: np.exp(-x * x), lambda x: -2 * x * np.exp(-x * x), (0.7, 2.0)),
+    ("softplus", lambda x: np.log1p(np.exp(x)), lambda x: 1 / (1 + np.exp(-x)), (-3.0, 4.0)),
+    ("large offset", lambda x: 1e8 + np.sin(x), np.cos, (1.0, 2.0)),
+    ("cancelling", lambda x: (1 + x) ** 2 - 2 * x - 1, lambda x: 2 * x, (1e-3, 0.5)),
+    ("kink near", np.abs, np.sign, (1e-3, 1.0, -1e-5)),
+    ("noisy", lambda x: np.sin(x) + 1e-8 * np.sin(1e9 * x + 1e8 * x * x), np.cos, (1.0, 0.3)),
+    ("rounded to 1e-6", lambda x: np.round(x, 6), lambda x: 1 + 0 * x, (0.3, 2.0)),
+    ("logistic", lambda x: 1 / (1 + np.exp(-x)), lambda x: 0.25 / np.cosh(x / 2) ** 2, (0.0, 5.0)),
+    ("sinc-like", lambda x: np.sin(x) / x, lambda x: (np.cos(x) - np.sin(x) / x) / x, (0.5, 4.0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("f", "derivative", "x"), [pytest.param(f, d, x, id=f"{n} at {x:g}") for n, f, d, points in SMOOTH for x in points]
+)
+def test_true_derivative_lies_within_the_bar(f: Any, derivative: Any, x: float) -> None:
+    found, scale = at(f, x)
+    assert found.verdicts == (Verdict.PASS,)
+    assert abs(found.derivative[0] - float(derivative(x)) * scale) <= found.bar[0]
+
+
+def test_median_error_is_near_rounding() -> None:
+    errors = []
+    for _, f, derivative, points in SMOOTH:
+        for x in points:
+            found, scale = at(f, x)
+            true = float(derivative(x)) * scale
+            errors.append(abs(found.derivative[0] - true) / max(abs(true), 1.0))
+    assert np.median(errors) < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "left", "right"),
+    [
+        (np.abs, 0.0, -1.0, 1.0),
+        (lambda x: np.maximum(x, 0.0) + x, 0.0, 1.0, 2.0),
+        (lambda x: np.abs(x - 1) + np.sin(x), 1.0, np.cos(1) - 1, np.cos(1) + 1),
+        (lambda x: np.clip(x, 0.0, 1.0), 1.0, 0.0, 1.0),
+        (lambda x: np.exp(np.abs(x)), 0.0, -1.0, 1.0),
+    ],
+)
+def test_kink_gives_the_interval_of_one_sided_derivatives(f: Any, x: float, left: float, right: float) -> None:
+    found, _ = at(f, x)
+    assert found.verdicts == (Verdict.NONSMOOTH,)
+    assert found.low[0] == pytest.approx(left, abs=1e-6)
+    assert found.high[0] == pytest.approx(right, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_kink_is_found_at_any_place_and_size(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    c, slope, jump = rng.normal() * 10.0 ** rng.uniform(-3, 3), rng.normal(), rng.uniform(0.1, 2.0)
+    found, scale = at(lambda x: slope * x + jump * np.abs(x - c) + np.cos(x), c)
+    assert found.verdicts == (Verdict.NONSMOOTH,)
+    left, right = ((slope - np.sin(c) + sign * jump) * scale for sign in (-1, 1))
+    slack = 1e-12 * (abs(left) + abs(right))
+    assert found.low[0] <= left + slack
+    assert found.high[0] >= right - slack
+    assert found.high[0] - found.low[0] <= 1.001 * (right - left)
+
+
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [
+        ("float32", lambda x: np.sin(x).astype(np.float32).astype(float)),
+        ("chirp", lambda x: np.sin(x) + 1e-8 * np.sin(1e9 * x + 1e8 * x * x)),
+        ("rounded", lambda x: np.round(np.sin(x), 7)),
+    ],
+)
+def test_noise_that_repeats_at_equal_distances_is_seen(name: str, f: Any) -> None:
+    """Fourth differences at equal distances missed it at one point in ten, with bars of 1e-11 on errors of 1e-3."""
+    for x in np.random.default_rng(0).uniform(0.1, 1.4, 100):
+        found, scale = at(f, float(x))
+        assert abs(found.derivative[0] - np.cos(x) * scale) <= found.bar[0], x
+
+
+def test_jump_gives_no_usable_estimate() -> None:
+    """Differences grow as 1/h: whatever is found has a bar above 1e-3 of itself, which no check may call a pass."""
+    found, _ = at(lambda x: np.where(x > 1, 5.0, 0.0) + x, 1.0)
+    assert found.verdicts == (Verdict.NONSMOOTH,) or found.bar[0] > 1e-3 * abs(found.derivative[0])
+
+
+def test_point_without_neighbours_is_undetermined() -> None:
+    found, _ = at(lambda x: np.where(x == 1.0, x, np.nan), 1.0)
+    assert found.verdicts == (Verdict.UNDETERMINED,)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 1), (32, 32), (33, 11), (5000, 11)])
+def test_number_of_directions_does_not_grow(n: int, expected: int) -> None:
+    rng = np.random.default_rng(0)
+    assert directions(rng.normal(size=n), rng).shape == (expected, n)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_directions_cover_and_reject(seed: int) -> None:
+    """Rosenbrock in 200 variables: the closed form lies in the bars; 1e-6 everywhere does not."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=200)
+
+    def rosenbrock(z: Any) -> Any:
+        return np.array([np.sum(100 * (z[1:] - z[:-1] ** 2) ** 2 + (1 - z[:-1]) ** 2)])
+
+    g = np.zeros(200)
+    g[:-1] = -400 * x[:-1] * (x[1:] - x[:-1] ** 2) - 2 * (1 - x[:-1])
+    g[1:] += 200 * (x[1:] - x[:-1] ** 2)
+    us = directions(x, rng)
+    found = Estimates.join([first(rosenbrock, x, u, ONE) for u in us])
+    rounding = 8 * np.finfo(float).eps * np.sqrt(200) * np.linalg.norm(g * us, axis=1)
+    assert np.all(np.abs(us @ g - found.derivative) <= found.bar + rounding)
+    wrong = us @ (g * (1 + 1e-6))
+    assert np.any(np.abs(wrong - found.derivative) > 3 * found.bar + rounding)
+
+
+def test_one_wrong_coordinate_of_few_is_seen() -> None:
+    x = np.random.default_rng(0).normal(size=10)
+    found = Estimates.join(
+        [first(lambda z: np.array([np.sum(np.sin(z))]), x, u, ONE) for u in directions(x, np.random.default_rng(1))]
+    )
+    claimed = np.cos(x) * scales(x)
+    claimed[3] *= 1 + 1e-9
+    outside = np.abs(claimed - found.derivative) > 3 * found.bar
+    assert list(np.flatnonzero(outside)) == [3]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mixed_second_derivative_lies_within_the_bar(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, x, s, t = (rng.normal(size=shape) for shape in ((4, 4), 4, 4, 4))
+
+    def f(z: Any) -> Any:
+        return np.array([np.exp(z @ a @ z / 10)])
+
+    b = (a + a.T) / 10
+    hessian = f(x)[0] * (b + np.outer(b @ x, b @ x))
+    found = second(f, x, s, t, ONE)
+    assert abs(found.derivative[0] - s @ hessian @ t) <= found.bar[0]
+    assert found.bar[0] < 1e-6 * np.linalg.norm(hessian) * np.linalg.norm(s) * np.linalg.norm(t)

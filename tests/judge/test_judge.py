@@ -1,0 +1,415 @@
+"""The judge: each verdict on a result made to earn it, and the one-line assertion for users' own tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.judge.comparison import quantity
+from autodiff_compare.judge.judge import Comparison, Judge, Pair, assert_gradients, overall, pairwise
+from autodiff_compare.judge.reference import Reference
+from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case
+from autodiff_compare.problems import Inputs, Normalise, Problem
+from autodiff_compare.vocabulary import Operator, Optimizer, Status, Verdict
+
+NUMERICAL = Reference(("numerical_difference",), None)
+X = np.array([0.5, -1.5, 2.0])
+ONE_OFF = np.array([0, 1e-9, 0])
+
+
+def case_at(
+    objective: Callable[..., Any],
+    *x: Any,
+    operator: Operator = Operator.GRADIENT,
+    dtype: str = "float64",
+    directions: Sequence[Any] = (),
+    optimizer: Optimizer = DEFAULT_OPTIMIZER,
+    **fields: Any,
+) -> Case:
+    inputs = Inputs(tuple(np.asarray(part, dtype=float) for part in x))
+    problem = Problem("p", "made", "this test", {"small": 1}, lambda *_: inputs, objective, **fields)
+    return Case(problem, "small", dtype, operator, 0, inputs, tuple(map(np.asarray, directions)), optimizer)
+
+
+def cubes(x: Any, *, xp: Any) -> Any:
+    return xp.sum(x**3)
+
+
+def cubes_case(dtype: str = "float64") -> Case:
+    return case_at(cubes, X, dtype=dtype, reference={Operator.GRADIENT: lambda x: 3 * x * x})
+
+
+def verdict_of(comparisons: Sequence[Comparison], quantity: str = "gradient") -> Verdict:
+    (found,) = [c.verdict for c in comparisons if c.quantity == quantity]
+    return found
+
+
+G = 3 * X * X
+WRONG = [
+    ("right", G, Verdict.PASS),
+    ("one rounding off", G * (1 + 2e-16), Verdict.PASS),
+    ("1e-12 off", G * (1 + 1e-12), Verdict.FAIL),
+    ("one entry off", G + ONE_OFF, Verdict.FAIL),
+    ("negative", -G, Verdict.FAIL),
+    ("zeros", 0 * G, Verdict.NO_GRAD),
+    ("nan", G * [1, np.nan, 1], Verdict.NONFINITE),
+    ("all nan", G * np.nan, Verdict.NONFINITE),
+    ("infinite", G * [np.inf, 1, 1], Verdict.NONFINITE),
+]
+
+
+@pytest.mark.parametrize("reference", [None, NUMERICAL], ids=["closed form", "numerical"])
+@pytest.mark.parametrize(("name", "result", "expected"), WRONG, ids=[name for name, *_ in WRONG])
+def test_verdicts(name: str, result: Any, expected: Verdict, reference: Reference | None) -> None:
+    comparisons = Judge(cubes_case(), reference)([result])
+    assert verdict_of(comparisons) == expected
+    assert (overall(comparisons)[0] == Status.OK) == (expected == Verdict.PASS)
+
+
+def test_errors_are_relative_to_the_norm_and_the_worst_entry_is_named() -> None:
+    found, *_ = Judge(cubes_case())([G + ONE_OFF])
+    size = np.linalg.norm(G)
+    assert found.max_abs_error == pytest.approx(1e-9, rel=1e-5)
+    assert found.norm_rel_error == pytest.approx(1e-9 / size, rel=1e-5)
+    assert found.max_ulp_error == pytest.approx(1e-9 / size / np.finfo(float).eps, rel=1e-5)
+    assert found.worst_index == "[1]"
+    assert found.reference_error_bound < found.tolerance < 1e-13
+    assert not found.norm_rel_error <= found.tolerance
+
+
+def test_float32_is_judged_as_float32() -> None:
+    judge = Judge(cubes_case("float32"))
+    assert overall(judge([G.astype(np.float32)]))[0] == Status.OK
+    assert overall(judge([(G * (1 + 1e-4)).astype(np.float32)]))[0] == Status.WRONG
+    status, why = overall(judge([G]))
+    assert status == Status.WRONG
+    assert "got float64, expected float32" in why
+
+
+@pytest.mark.parametrize(
+    ("result", "facts", "words"),
+    [
+        ([G[:2]], {}, "got (2,), expected (3,)"),
+        ([G, G], {}, "got (3,), (3,), expected (3,)"),
+        ([], {}, "got nothing, expected (3,)"),
+        ([G[None]], {}, "got (1, 3), expected (3,)"),
+        ([G + 0j], {}, "got complex128, expected float64"),
+        ([G.astype(object)], {}, "got object, expected float64"),
+        ([G.astype(np.float16)], {}, "got float16, expected float64"),
+        ([G], {"repeatable": False}, "a second call gave other bits"),
+        ([G], {"inputs_unchanged": False}, "the call changed its inputs"),
+    ],
+)
+def test_what_else_makes_a_result_wrong(result: Any, facts: dict[str, bool], words: str) -> None:
+    status, why = overall(Judge(cubes_case())(result, **facts))
+    assert status == Status.WRONG
+    assert words in why
+
+
+def test_nothing_compared_is_not_right() -> None:
+    assert overall(()) == (Status.WRONG, "not proved right: nothing was compared")
+
+
+def test_numbers_above_the_range_of_their_squares_are_compared() -> None:
+    case = case_at(lambda x, *, xp: xp.sum(1e200 * x), X, reference={Operator.GRADIENT: lambda x: 1e200 + 0 * x})
+    assert verdict_of(Judge(case)([np.full(3, 1e200)])) == Verdict.PASS
+    assert verdict_of(Judge(case)([np.full(3, 1e200) * (1 + 1e-9)])) == Verdict.FAIL
+    assert verdict_of(Judge(case)([np.full(3, 1e-200)])) == Verdict.FAIL
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_wrong_entry_of_thousands_is_seen_by_differences(seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=3000)
+    judge = Judge(case_at(lambda x, *, xp: xp.sum(xp.sin(x)), x), NUMERICAL)
+    right = np.cos(x)
+    assert overall(judge([right])) == (Status.OK, "")
+    wrong = right.copy()
+    wrong[1234] += 1e-6
+    assert verdict_of(judge([wrong])) == Verdict.FAIL
+    assert verdict_of(judge([right * (1 + 1e-9)])) == Verdict.FAIL
+
+
+# ---- kinks
+
+
+def _absolute(x: Any, *, xp: Any) -> Any:
+    return xp.sum(xp.abs(x))
+
+
+@pytest.mark.parametrize("reference", [None, NUMERICAL], ids=["closed form", "numerical"])
+@pytest.mark.parametrize(
+    ("at_zero", "expected"),
+    [(1.0, Verdict.SUBGRADIENT), (-0.5, Verdict.SUBGRADIENT), (1.5, Verdict.FAIL), (np.nan, Verdict.NONFINITE)],
+)
+def test_anything_between_the_one_sided_derivatives_is_a_subgradient(
+    at_zero: float, expected: Verdict, reference: Reference | None
+) -> None:
+    case = case_at(_absolute, [2.0, 0.0, -3.0], reference={Operator.GRADIENT: np.sign})
+    comparisons = Judge(case, reference)([np.array([1.0, at_zero, -1.0])])
+    if reference is not None and expected == Verdict.FAIL:
+        expected = Verdict.NONSMOOTH
+    assert verdict_of(comparisons) == expected
+    assert (overall(comparisons)[0] == Status.OK) == (expected == Verdict.SUBGRADIENT)
+
+
+def test_end_of_the_interval_may_be_rounded_to_float32() -> None:
+    case = case_at(
+        lambda x, *, xp: xp.sum(0.1 * xp.abs(x)), [0.0], dtype="float32", reference={Operator.GRADIENT: np.sign}
+    )
+    assert verdict_of(Judge(case)([np.full(1, 0.1, np.float32)])) == Verdict.SUBGRADIENT
+    assert verdict_of(Judge(case)([np.full(1, 0.1001, np.float32)])) == Verdict.FAIL
+
+
+def test_a_kink_excuses_no_other_entry() -> None:
+    case = case_at(_absolute, [2.0, 0.0, -3.0], reference={Operator.GRADIENT: np.sign})
+    assert verdict_of(Judge(case)([np.array([1.0, 0.5, -1.0 + 1e-9])])) == Verdict.FAIL
+
+
+def test_subgradients_count_in_a_step_too() -> None:
+    x = np.array([2.0, 0.0])
+    case = case_at(_absolute, x, operator=Operator.STEP, reference={Operator.GRADIENT: np.sign})
+    rate = case.optimizer.learning_rate
+    assert verdict_of(Judge(case)([x - rate * np.array([1.0, 0.5])]), "step") == Verdict.SUBGRADIENT
+    assert verdict_of(Judge(case)([x - rate * np.array([1.0, 1.5])]), "step") == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("operator", "directions", "result"),
+    [
+        (Operator.VALUE_AND_GRADIENT, (), lambda s: [np.array(2.0), np.array([1.0, s])]),
+        (Operator.JVP, (np.array([0.5, -1.0]),), lambda s: [np.array(0.5 - s)]),
+        (Operator.VJP, (np.array(-2.0),), lambda s: [np.array([-2.0, -2 * s])]),
+        (Operator.JACOBIAN, (), lambda s: [np.array([1.0, s])]),
+    ],
+    ids=["value_and_gradient", "jvp", "vjp", "jacobian"],
+)
+def test_subgradients_count_in_every_first_derivative(operator: Operator, directions: Any, result: Any) -> None:
+    """Of |a| + |b| at (2, 0), with slope s taken for |b| at 0."""
+
+    reference = {Operator.GRADIENT: np.sign}
+    case = case_at(_absolute, [2.0, 0.0], operator=operator, directions=directions, reference=reference)
+    for slope, expected in ((0.0, Verdict.PASS), (0.5, Verdict.SUBGRADIENT), (-1.0, Verdict.SUBGRADIENT)):
+        assert verdict_of(Judge(case)(result(slope)), quantity(operator)) == expected
+    assert verdict_of(Judge(case)(result(1.5)), quantity(operator)) == Verdict.FAIL
+
+
+def test_zeros_where_a_kink_allows_them_are_a_subgradient() -> None:
+    case = case_at(_absolute, [0.0], reference={Operator.GRADIENT: lambda x: 1 + 0 * x})
+    assert verdict_of(Judge(case)([np.zeros(1)])) == Verdict.SUBGRADIENT
+
+
+# ---- references that say little, or something wrong
+
+
+def test_wrong_closed_form_is_suspected() -> None:
+    case = case_at(cubes, X, reference={Operator.GRADIENT: lambda x: 2 * x * x})
+    found, *_ = Judge(case)([G])
+    assert found.verdict == Verdict.FAIL
+    assert "check the closed form" in found.note
+
+
+def test_tolerance_too_wide_to_mean_anything_is_inconclusive() -> None:
+    """x - c with both near 1 and 1e-13 apart: one rounding of x is 1e-3 of the derivative."""
+    case = case_at(lambda x, *, xp: xp.sum(x * x / 2 - x), [1 + 1e-13], reference={Operator.GRADIENT: lambda x: x - 1})
+    right = np.array([1 + 1e-13]) - 1
+    assert verdict_of(Judge(case)([right])) == Verdict.PASS
+    comparisons = Judge(case)([right * 1.002])
+    assert verdict_of(comparisons) == Verdict.INCONCLUSIVE
+    assert overall(comparisons)[0] == Status.WRONG
+    assert overall(comparisons)[1].startswith("not proved right")
+
+
+def test_declared_tolerance_replaces_the_default() -> None:
+    case = case_at(cubes, X, reference={Operator.GRADIENT: lambda x: 3 * x * x}, tolerance=1e6)
+    assert verdict_of(Judge(case)([G * (1 + 1e-11)])) == Verdict.PASS
+    assert verdict_of(Judge(case)([G * (1 + 1e-9)])) == Verdict.FAIL
+
+
+def test_jump_is_never_proved() -> None:
+    case = case_at(lambda x, *, xp: xp.sum(xp.where(x > 1, 5.0 + x, x)), [1.0])
+    assert overall(Judge(case, NUMERICAL)([np.ones(1)]))[0] == Status.WRONG
+
+
+def test_point_without_neighbours_is_undetermined() -> None:
+    case = case_at(lambda x, *, xp: xp.sum(xp.where(x == 1.0, x, np.nan)), [1.0])
+    assert verdict_of(Judge(case, NUMERICAL)([np.ones(1)])) == Verdict.UNDETERMINED
+
+
+def test_infinite_derivative_must_be_infinite_with_the_same_sign() -> None:
+    def roots(x: Any) -> Any:
+        with np.errstate(divide="ignore"):
+            return 0.5 / np.sqrt(x)
+
+    case = case_at(lambda x, *, xp: xp.sum(xp.sqrt(x)), [0.0, 4.0], reference={Operator.GRADIENT: roots})
+    for at_zero, expected in ((np.inf, Verdict.PASS), (-np.inf, Verdict.NONFINITE), (0.0, Verdict.FAIL)):
+        assert verdict_of(Judge(case)([np.array([at_zero, 0.25])])) == expected
+
+
+def test_reference_of_nan_proves_nothing() -> None:
+    case = case_at(cubes, X, reference={Operator.GRADIENT: lambda x: 3 * x * x * np.array([1, np.nan, 1])})
+    assert verdict_of(Judge(case)([G])) == Verdict.UNDETERMINED
+    assert verdict_of(Judge(case)([G * [1, np.nan, 1]])) == Verdict.NONFINITE
+
+
+def test_leaf_that_cancels_is_judged_by_the_scale_of_its_terms() -> None:
+    """A shift cancels in (x + b) - (y + b): its gradient is zero but for rounding, which is no error."""
+    case = case_at(
+        lambda x, b, *, xp: xp.sum(x**3) + 0 * xp.sum(b),
+        X,
+        [1.0],
+        reference={Operator.GRADIENT: lambda x, b: (3 * x * x, 0 * b)},
+    )
+    noise = np.array([np.finfo(float).eps * np.linalg.norm(G)])
+    assert overall(Judge(case)([G, noise]))[0] == Status.OK
+    assert overall(Judge(case)([G, noise * 1e4]))[0] == Status.WRONG
+
+
+def test_normalisation_is_applied_and_named() -> None:
+    A = np.array([[1.0, 0.5], [0.2, 3.0]])
+    halves = Normalise("symmetrised", lambda g: (g + np.swapaxes(g, -1, -2)) / 2)
+    case = case_at(lambda A, *, xp: xp.sum(A * A) / 2, A, reference={Operator.GRADIENT: lambda A: A}, normalise=halves)
+    lower = np.tril(A + A.T) - np.diag(np.diag(A))
+    for reference in (None, NUMERICAL):
+        found, *_ = Judge(case, reference)([lower])
+        assert found.verdict == Verdict.PASS
+        assert "symmetrised" in found.note
+    assert verdict_of(Judge(case)([np.tril(A)])) == Verdict.FAIL
+
+
+# ---- every operator by numerical differences alone, as for a user's function without closed forms
+
+
+def _mixed(x: Any, y: Any, *, xp: Any) -> Any:
+    return xp.sum(x * x * y) + xp.sum(xp.sin(x))
+
+
+def _vector(x: Any, y: Any, *, xp: Any) -> Any:
+    return xp.stack([xp.sum(x * y), xp.sum(x) * xp.sum(y), xp.sum(y * y)])
+
+
+A, B = np.array([0.7, -1.2]), np.array([1.5, 0.4])
+TA, TB, W = np.array([1.0, -0.6]), np.array([0.9, 1.1]), np.array([1.0, -2.0, 0.5])
+_GA, _GB = 2 * A * B + np.cos(A), A * A
+_HAA, _HAB = np.diag(2 * B - np.sin(A)), np.diag(2 * A)
+_JA = np.stack([B, np.full(2, B.sum()), np.zeros(2)])
+_JB = np.stack([A, np.full(2, A.sum()), 2 * B])
+ADAM = Optimizer("adam", 1e-2)
+
+
+def _adam(g: Any) -> Any:
+    """The first update of Adam: its corrected moments are g and g^2 (Kingma and Ba 2015, algorithm 1)."""
+    return 1e-2 * g / (np.sqrt(g * g) + 1e-8)
+
+
+BY_OPERATOR = [
+    (_mixed, Operator.GRADIENT, (), [_GA, _GB]),
+    (_mixed, Operator.VALUE_AND_GRADIENT, (), [np.asarray(_mixed(A, B, xp=np)), _GA, _GB]),
+    (_mixed, Operator.HVP, (TA, TB), [_HAA @ TA + _HAB @ TB, _HAB @ TA]),
+    (_mixed, Operator.HESSIAN, (), [_HAA, _HAB, _HAB, np.zeros((2, 2))]),
+    (_mixed, Operator.STEP, (), [A - _adam(_GA), B - _adam(_GB)]),
+    (_vector, Operator.JVP, (TA, TB), [_JA @ TA + _JB @ TB]),
+    (_vector, Operator.VJP, (W,), [W @ _JA, W @ _JB]),
+    (_vector, Operator.JACOBIAN, (), [_JA, _JB]),
+]
+
+
+@pytest.mark.parametrize(
+    ("f", "operator", "directions", "right"), BY_OPERATOR, ids=[str(o) for _, o, *_ in BY_OPERATOR]
+)
+def test_every_operator_by_differences_alone(f: Any, operator: Operator, directions: Any, right: list[Any]) -> None:
+    judge = Judge(case_at(f, A, B, operator=operator, directions=directions, optimizer=ADAM), NUMERICAL)
+    assert overall(judge(right)) == (Status.OK, "")
+    for k, leaf in enumerate(right):
+        wrong = leaf.copy()
+        wrong.flat[-1] += 1e-6
+        assert overall(judge([*right[:k], wrong, *right[k + 1 :]]))[0] == Status.WRONG
+
+
+# ---- backends against each other
+
+
+def test_pairs_compare_every_two_backends_leaf_by_leaf() -> None:
+    case = case_at(_mixed, A, B)
+    results = {"a": (_GA, _GB), "b": (_GA, _GB * (1 + 1e-10)), "c": (_GA, _GB[:1]), "d": (_GA, _GB * np.nan)}
+    pairs = {(p.backend_a, p.backend_b): p for p in pairwise(case, results)}
+    assert list(pairs) == [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
+    assert pairs["a", "b"].norm_rel_difference == pytest.approx(1e-10, rel=1e-5)
+    assert pairs["a", "b"].max_abs_difference == pytest.approx(1e-10 * np.abs(_GB).max(), rel=1e-5)
+    assert pairs["a", "b"].difference_in_eps == pytest.approx(1e-10 / np.finfo(float).eps, rel=1e-5)
+    assert "shapes differ: (2,), (2,) and (2,), (1,)" in pairs["a", "c"].note
+    assert np.isnan(pairs["a", "d"].norm_rel_difference)
+    assert pairwise(case, {"a": results["a"]}) == []
+
+
+def test_pairs_of_a_step_compare_the_updates() -> None:
+    case = case_at(cubes, X, operator=Operator.STEP)
+    (pair,) = pairwise(case, {"a": (X - 1e-3,), "b": (X - 2e-3,)})
+    assert pair.norm_rel_difference == pytest.approx(0.5)
+    assert pair.note == "of the updates"
+
+
+# ---- rows
+
+
+def test_comparisons_and_pairs_fit_the_tables() -> None:
+    from autodiff_compare.results.tables import CheckRow, PairRow
+
+    def names(kind: Any) -> list[str]:
+        return [f.name for f in dataclasses.fields(kind)]
+
+    assert names(CheckRow) == ["cell_id", *names(Comparison)]
+    assert names(PairRow) == ["problem", "size", "dtype", "operator", *names(Pair)]
+
+
+def test_judge_loads_no_pandas_and_no_framework() -> None:
+    heavy = "{'pandas', 'torch', 'tensorflow', 'jax'}"
+    code = (
+        "import sys, autodiff_compare.judge.judge; "
+        f"sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- for users' own tests
+
+
+def test_assert_gradients_accepts_right_gradients() -> None:
+    assert_gradients(lambda x: np.sum(np.sin(x)), X, np.cos)
+    assert_gradients(lambda x: np.sum(np.sin(x)), X, np.cos(X))
+    assert_gradients(lambda x, y: np.sum(x * x * y), (A, B), lambda x, y: (2 * x * y, x * x))
+    assert_gradients(lambda x: np.sum(np.sin(x)), X.astype(np.float32), np.cos(X.astype(np.float32)))
+    assert_gradients(lambda x: x * x, 3.0, 6.0)
+    assert_gradients(lambda x: np.sum(x * x), np.zeros((0, 3)), np.zeros((0, 3)))
+    assert_gradients(lambda x, y: np.sum(x * x) + np.sum(y), (X, np.zeros(0)), (2 * X, np.zeros(0)))
+    assert_gradients(lambda x: np.sum(x[::2] * x[::2]), X[::-1], np.array([4.0, 0.0, 1.0]))
+    large = np.random.default_rng(0).normal(size=(40, 50))
+    assert_gradients(lambda x: np.sum(x**2), large, 2 * large)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "gradient", "words"),
+    [
+        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient fail"),
+        (np.sum, X, np.zeros(3), "no_grad"),
+        (np.sum, X, np.ones(3) * np.nan, "3 entries nan"),
+        (np.sum, X, np.ones(2), "expected (3,)"),
+        (np.sum, X, np.ones(3, dtype=int), "expected one of float64, float32"),
+        (lambda x: np.sum(np.abs(x)), np.array([0.0, 1.0]), np.array([2.0, 1.0]), "nonsmooth"),
+        (lambda x: np.sum(x * x), X, X, "gradient fail"),
+    ],
+)
+def test_assert_gradients_says_what_is_wrong(f: Any, x: Any, gradient: Any, words: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(words)):
+        assert_gradients(f, x, gradient)
+
+
+def test_assert_gradients_wants_a_scalar() -> None:
+    with pytest.raises(ValueError, match="got an output of shape"):
+        assert_gradients(np.sin, X, np.cos(X))

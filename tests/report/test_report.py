@@ -1,0 +1,583 @@
+"""The report: what it says of a run whose times are known; that it is one safe file, the same bytes each time."""
+
+from __future__ import annotations
+
+import argparse
+import html.parser
+import importlib.util
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from markupsafe import escape
+
+from autodiff_compare import report
+from autodiff_compare.cli.main import main
+from autodiff_compare.report import contents, markdown, record, side_by_side, style, wording
+from autodiff_compare.report.grids import Grid, packed
+from autodiff_compare.report.record import Record
+from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
+from autodiff_compare.report.sections.costs import Line
+from autodiff_compare.results.rows import CellRow, SampleRow
+from autodiff_compare.results.timings import timings
+from tests.report.made_run import PROBLEMS, made, row, written
+
+ROOT = pathlib.Path(__file__).parents[2]
+#: What would be code in HTML, in a script element, in a template, in a formula, in a terminal or in a path.
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)></script>{{7*7}}{% raw %}$\\frac{$=1+1 ../../etc/passwd"
+    "\x1b[31m\u202e中|`<!--"
+)
+_VOID = {"meta", "br", "wbr", "input", "link", "img", "hr", "path", "use", "rect"}
+
+
+class Page(html.parser.HTMLParser):
+    """Elements, attributes, ids and texts of a page; complains about what is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run with its report."""
+    made_run = made(tmp_path_factory.mktemp("runs"))
+    report.write([made_run], made_run.parent)
+    return made_run
+
+
+@pytest.fixture(scope="module")
+def page(folder: pathlib.Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def read(folder: pathlib.Path) -> Record:
+    return record.read(folder)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    made_run = made(tmp_path_factory.mktemp("runs"), name=HOSTILE, problems=("own",), studied=False)
+    report.write([made_run], made_run.parent)
+    return made_run
+
+
+def texts(grid: Grid) -> list[list[str]]:
+    return [[cell.text for cell in r] for r in grid.rows]
+
+
+# ---- one file, for everybody
+
+
+def test_the_page_needs_no_other_file(page: Page) -> None:
+    for tag, attributes in page.elements:
+        assert tag not in {"link", "iframe", "object", "embed", "img", "image"}
+        assert "src" not in attributes
+        for name in ("href", "xlink:href"):
+            target = attributes.get(name)
+            assert target is None or re.match(r"#|figures/[a-z0-9_-]+\.(svg|png)$|[a-z]+\.csv$", target), target
+    style_sheet = (ROOT / "autodiff_compare/report/templates/report.css").read_text()
+    assert "url(" not in style_sheet
+    assert "@import" not in style_sheet
+    (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    targets = {str(a["href"])[1:] for a in page.all("a") if str(a["href"]).startswith("#")}
+    assert targets <= set(ids)
+
+
+def test_every_figure_says_in_a_sentence_what_it_shows(page: Page, folder: pathlib.Path) -> None:
+    drawings = [a for a in page.all("div") if str(a.get("class")).startswith("drawing")]
+    assert len(drawings) == len(page.all("figure")) == len(page.all("figcaption")) > 15
+    assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    for sentence in re.findall(r"<figcaption>(.*?) <span", whole):
+        assert sentence.endswith((".", "axis"))
+        assert re.search(r"\d|tape", sentence), f"nothing of the data in {sentence!r}"
+    assert (
+        len(list((folder / "figures").glob("*.svg"))) == len(list((folder / "figures").glob("*.png"))) == len(drawings)
+    )
+
+
+def test_tables_have_captions_and_heads(page: Page) -> None:
+    tables = page.all("table")
+    assert len(tables) == len(page.all("caption")) > 10
+    heads = page.all("th")
+    assert all(a.get("scope") in {"col", "row"} for a in heads)
+    assert page.all("html") == [{"lang": "en"}]
+
+
+def test_figures_follow_the_theme(folder: pathlib.Path) -> None:
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    drawn = re.findall(r"<svg.*?</svg>", whole, re.S)
+    assert drawn
+    assert not [c for c in (style.INK, style.SOFT, style.GRID, style.PAPER) if any(c in svg for svg in drawn)]
+    alone = (folder / "figures" / "rounds.svg").read_text(encoding="utf-8")
+    assert "var(" not in alone
+
+
+# ---- the same bytes
+
+
+def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
+    made_files = [folder / "report.html", folder / "summary.md", *(folder / "figures").iterdir()]
+    return {path.name: path.read_bytes() for path in made_files}
+
+
+def test_bytes_do_not_change(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Nor in another process, folder, language, hash seed or with a user's own settings of matplotlib."""
+    again = tmp_path / folder.name
+    shutil.copytree(folder, again, ignore=shutil.ignore_patterns("figures", "report.html", "summary.md"))
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\nsvg.fonttype: path\nfont.size: 20\n")
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "MATPLOTLIBRC": str(tmp_path), "LANG": "C", "TZ": "Asia/Tokyo"}
+    command = [sys.executable, "-W", "error", str(ROOT / "compare.py"), "report", folder.name, "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{again / 'report.html'}\n"
+    assert contents_of(again) == contents_of(folder)
+
+
+def test_bytes_of_two_runs_do_not_change(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    runs = [both.parent.parent / name for name in ("a-run", "b-run")]
+    again = report.write(runs, tmp_path)
+    assert contents_of(again.parent) == contents_of(both.parent)
+
+
+def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path: pathlib.Path) -> None:
+    made_run = made(tmp_path, studied=False)
+    report.write([made_run], tmp_path)
+    before = {path.name for path in (made_run / "figures").iterdir()}
+    (made_run / "figures" / "mine.svg").write_text("<svg/>")
+    (made_run / "figures" / "rounds.svg.bak").write_text("kept")
+    for table in ("samples", "timings"):
+        path = made_run / f"{table}.csv"
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    report.write([made_run], tmp_path)
+    after = {path.name for path in (made_run / "figures").iterdir()}
+    assert {"rounds.svg", "rounds.png", "profile-float64.svg"} <= before - after, "untimed: nothing to draw"
+    assert after - before == {"mine.svg", "rounds.svg.bak"}
+    page = (made_run / "report.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'"figures/(.*?)"', page)) == after & before
+
+
+# ---- what it says
+
+
+def test_failures_come_first_and_in_words(read: Record, page: Page) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", (read.folder / "report.html").read_text(encoding="utf-8"))
+    assert headings[0] == "What failed"
+    found = texts(overview.failures(read))
+    assert [r[:3] for r in found] == [
+        ["c", "wrong", "the sky is falling"],
+        ["c", "unsupported", "the sky is falling"],
+        ["c", "timeout", "too slow"],
+    ]
+    assert [r[5] for r in found] == ["6", "6", "1"]
+    assert list(overview.faults(read)) == ["6 cells wrong", "1 descent failed"]
+    assert list(overview.gaps(read)) == ["6 cells unsupported"]
+
+
+def test_the_overview_gives_ratio_time_and_error(read: Record) -> None:
+    (grid,) = overview.overviews(read)
+    assert grid.columns == ("problem", "a", "b", "c")
+    first, second = grid.rows[0], grid.rows[1]
+    # At 2 inputs a gradient takes 6 us on a and 12 us on b; at 32 it takes 96 us on a.
+    assert [c.text for c in first] == ["goldstein_price", "fastest", "2x", "unsupported"]
+    assert first[1].small == ("6.01 µs", "error 0.5 eps")
+    assert [c.text for c in second] == ["goldstein_price", "8x", "fastest", "unsupported"]
+    assert second[2].small[-2:] == ("error 2 eps", "drift noisy")
+    assert all(cell.text for r in grid.rows for cell in r)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"versus_fastest": "~", "ratio_to_fastest": 1.03}, "~ 1.03x"),
+        ({"versus_fastest": "", "ratio_to_fastest": 1.5}, "1.5x (too few rounds to tell)"),
+        ({"versus_fastest": "1.48x [1.42, 1.55]", "ratio_to_fastest": 1.5}, "1.48x"),
+        ({"versus_fastest": "fastest", "ratio_to_fastest": 1.0}, "fastest"),
+        ({"median_s": math.nan}, "ok"),
+        ({"status": "out_of_memory"}, "out of memory"),
+        ({"status": "not_installed"}, "not installed"),
+    ],
+)
+def test_a_cell_of_the_overview(read: Record, changes: dict[str, Any], text: str) -> None:
+    plain = read.cells[read.cells["status"] == "ok"].to_dict("records")[0]
+    assert overview.cell({**plain, **changes}).text == text
+
+
+def test_errors_are_those_against_the_best_reference(read: Record) -> None:
+    right = read.cells[read.cells["status"] == "ok"]
+    # numerical_difference is a million times further off, and less trusted.
+    assert {(b, e, r) for b, e, r in zip(right["spec"], right["error_eps"], right["reference"], strict=True)} == {
+        ("a", 0.5, "closed_form"),
+        ("b", 2.0, "closed_form"),
+    }
+
+
+def test_conventions_are_counted_and_defects_told(read: Record) -> None:
+    (section,) = conventions.sections(read)
+    assert section.lead == "2 cases of 1 family on 2 backends; defects: a 0 and b 1."
+    counts, defects, atlas = section.parts
+    assert [r[1:] for r in texts(counts)] == [["1", "1"], ["1", "0"], ["0", "1"]]
+    assert [r[:4] + r[5:] for r in texts(defects)] == [["abs_zero", "b", "[[-1.0], [1.0]]", "[2.0]", "sqrt(x * x)"]]
+    assert atlas.columns[3:5] == ("a", "b")
+    assert [r[3:5] for r in atlas.rows] == [("convention [0.0]", "defect [2.0]"), ("agree [0.0]", "agree [0.0]")]
+
+
+def test_flags_are_said_in_words(read: Record) -> None:
+    found = texts(overview.flags(read))
+    assert [r[0] for r in found] == ["noisy", "drift"]
+    assert found[1][1:] == ["faster or slower from round to round", "6 of 36", "b (6)"]
+
+
+def test_the_summary_can_be_pasted(folder: pathlib.Path) -> None:
+    text = (folder / "summary.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# autodiff-compare: run {folder.name}\n")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count(" | ") for line in lines if "goldstein" in line and "fastest" in line} == {3}
+
+
+def test_the_full_tables_hold_every_row(read: Record, folder: pathlib.Path) -> None:
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    found = re.findall(
+        r'<section class="data" id="d-(.*?)">.*?<script type="application/json">(.*?)</script>', whole, re.S
+    )
+    rows = {name: json.loads(text)["count"] for name, text in found}
+    names = {name for name in read.tables if name != "runs"}
+    assert rows == {name: len(read.tables[name]) for name in names} | {"rounds": 24 * 8, "atlas": 2}
+    files = {name for name, _ in found if f'<a href="{name}.csv">{name}.csv</a>' in whole}
+    assert files == names
+    assert all((folder / f"{name}.csv").exists() for name in files)
+
+
+def test_a_table_that_is_too_long_says_so(read: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "_MOST_ROWS", 10)
+    found = {table.name: table for table in contents.full(read)}
+    assert {len(table.rows) for table in found.values()} == {2, 3, 4, 10}
+    assert found["rounds"].note.endswith("The first 10 of 192 rows, to keep the page small.")
+    assert found["samples"].title == f"samples ({len(read.tables['samples'])} rows)"
+
+
+@pytest.mark.parametrize(
+    ("values", "runs"),
+    [
+        ([], True),
+        (["a"], False),
+        (["a"] * 50 + ["b"] * 50, True),
+        ([None] * 30 + [1.5] * 30, True),
+        ([1] * 20 + [1.0] * 20 + [True] * 20, True),
+        ([0.0] * 20 + [-0.0] * 20, True),
+        (list(range(40)), False),
+    ],
+    ids=["empty", "one", "runs", "missing", "equal but not alike", "zeros", "no runs"],
+)
+def test_a_packed_column_is_the_column(values: list[Any], runs: bool) -> None:
+    found = packed(values)
+    assert isinstance(found, dict) == runs
+    if isinstance(found, dict):
+        pairs = zip(found["runs"][::2], found["runs"][1::2], strict=True)
+        found = [found["words"][k] for k, n in pairs for _ in range(n)]
+    assert [*map(repr, found)] == [*map(repr, values)]
+
+
+SAMPLE = ROOT / "results" / "sample"
+
+
+def test_the_sample_has_every_file_that_its_page_links_to() -> None:
+    found = Page((SAMPLE / "report.html").read_text(encoding="utf-8"))
+    targets = {str(a["href"]) for a in found.all("a") if not str(a["href"]).startswith("#")}
+    assert targets
+    assert not [target for target in targets if not (SAMPLE / target).exists()]
+
+
+def test_the_sample_is_what_its_tables_make_today() -> None:
+    """Its page and its figures are made from the same contents: compare.py report results/sample."""
+    read = record.read(SAMPLE)
+    assert (SAMPLE / "summary.md").read_text(encoding="utf-8") == markdown.summary([read])
+    whole = (SAMPLE / "report.html").read_text(encoding="utf-8")
+    for section in contents.page(read).sections:
+        for part in section.parts:
+            assert not isinstance(part, style.Picture) or escape(part.sentence) in whole
+
+
+# ---- the mathematics of the figures
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ({"a": Line(1.0, 1.0)}, [(1, "a")]),
+        # 1 + (n - 1) against 5 + (n - 1)/2: equal at n = 9.
+        ({"a": Line(1.0, 1.0), "b": Line(5.0, 0.5)}, [(1, "a"), (10, "b")]),
+        ({"a": Line(1.0, 1.0), "b": Line(5.0, 2.0)}, [(1, "a")]),
+        # b overtakes a after 9 calls, c after 19, but b stays cheaper than c until 29.
+        ({"a": Line(1, 1.0), "b": Line(5, 0.5), "c": Line(19 - 18 * 0.25, 0.25)}, [(1, "a"), (10, "b"), (40, "c")]),
+        ({"a": Line(1.0, 1.0), "b": Line(1.0, 0.5)}, [(1, "b")]),
+        ({"a": Line(0.0, 1.0), "b": Line(1e30, 0.5)}, [(1, "a")]),
+    ],
+    ids=["one", "two", "never", "three", "same start", "beyond counting"],
+)
+def test_break_even(lines: dict[str, Line], expected: list[tuple[int, str]]) -> None:
+    found = costs.cheapest(lines)
+    assert found == expected
+    for (n, later), (_, earlier) in zip(found[1:], found, strict=False):
+        assert lines[later].total(n) < lines[earlier].total(n)
+        assert lines[later].total(n - 1) >= lines[earlier].total(n - 1)
+
+
+def test_the_break_even_of_the_made_run(read: Record) -> None:
+    group = read.cells[(read.cells["problem"] == "goldstein_price") & (read.cells["operator"] == "gradient")]
+    picture = costs.break_even("p", "goldstein_price", costs.largest_size(group), style.looks(read.specs))
+    assert picture is not None
+    # 10 us + 96 (n-1) us against 1 ms + 12 (n-1) us: 990/84 = 11.8, so from 13 calls on; the median is 0.1 % higher.
+    assert picture.sentence.startswith("a is cheapest up to 12 calls, b from 13 on")
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 3.0])
+def test_the_exponent_of_a_power_law(power: float) -> None:
+    n = [3.0, 30.0, 300.0]
+    assert costs.exponent(n, [7e-6 * v**power for v in n]) == pytest.approx(power, abs=1e-12)
+    assert math.isnan(costs.exponent([3.0], [1.0]))
+
+
+def test_growth_is_told_for_each_backend(read: Record) -> None:
+    group = read.cells[(read.cells["problem"] == "goldstein_price") & read.cells["leading"]]
+    found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.looks(read.specs))}
+    assert found["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00")
+    assert set(found) == {"p-median", "p-ratio", "p-peak", "p-error"}
+
+
+def test_the_profile_counts_failures_as_never(read: Record) -> None:
+    found = profile.ratios(read, "float64")
+    assert found["c"] == [math.inf] * 12
+    # a is 2 times faster at 2 inputs and 8 times slower at 32, for every problem and operator.
+    assert sorted(np.round(found["a"], 6)) == [1.0] * 6 + [8.0] * 6
+    at = np.array([0.5, 1.0, 2.0, 7.9, 8.1])
+    assert profile.profile([round(r, 6) for r in found["b"]], at).tolist() == [0.0, 0.5, 1.0, 1.0, 1.0]
+    assert profile.profile(found["c"], at).tolist() == [0.0] * 5
+    (picture,) = profile.pictures(read, style.looks(read.specs))
+    assert picture.sentence.endswith("No right result: c 12.")
+
+
+def test_descents_that_part_are_told(read: Record) -> None:
+    from autodiff_compare.report.sections.traces import traces
+
+    first, second = traces(read)["cubic_fit"]
+    assert descents.parting(first, second) == math.inf
+    assert [t.data[0].shape for t in (first, second)] == [(2000,), (2000,)]
+    changed = first.steps[7].__class__(7, 1.0, 1.0, 1.0, {})
+    other = first.__class__(**{**vars(second), "steps": (*second.steps[:7], changed, *second.steps[8:])})
+    assert descents.parting(first, other) == 7
+
+
+def test_another_problem_of_a_known_name_is_not_taken_for_it(tmp_path: pathlib.Path) -> None:
+    from autodiff_compare.report.sections.traces import known, traces
+
+    made_run = made(tmp_path)
+    path = made_run / "descents.csv"
+    path.write_text(path.read_text().replace("[[0.1, 0.2, 0.3, 0.4]]", "[[0.1, 0.2, 0.3, 0.5]]"))
+    found = traces(record.read(made_run))
+    assert known("cubic_fit", found["cubic_fit"]) is None
+    assert known("matrix_inverse_squared", found["matrix_inverse_squared"]) is not None
+
+
+def test_boxes_of_a_graph_do_not_touch() -> None:
+    text = "\n".join(
+        ["x0: f[] = input", "v0: f[] = add(x0, 1)", "v1: f[] = power(x0, 2)", "v2: f[] = multiply(v0, v1)",
+         "v3: f[] = subtract(v2, v0)", "v4: f[] = multiply(v3, v3)", "return v4"]
+    )  # fmt: skip
+    nodes = graph.parsed(text)
+    assert {name: node.text for name, node in nodes.items()} == {
+        "v0": "x0 + 1", "v1": "x0^2", "v2": "a * b", "v3": "a - b", "v4": "a * b"
+    }  # fmt: skip
+    places = graph.placed(nodes)
+    assert {name: level for name, (_, level) in places.items()} == {"v0": 3, "v1": 3, "v2": 2, "v3": 1, "v4": 0}
+    for name, (x, y) in places.items():
+        assert all(abs(x - other) >= 1 for n, (other, level) in places.items() if level == y and n != name)
+
+
+# ---- tables from elsewhere
+
+
+def test_hostile_texts_are_text(hostile: pathlib.Path, page: Page) -> None:
+    whole = (hostile / "report.html").read_text(encoding="utf-8")
+    found = Page(whole)
+    plain = [a for a in page.all("script") if not a]
+    assert [a for a in found.all("script") if a.get("type") != "application/json"] == plain
+    assert not [a for _, attributes in found.elements for a in attributes if a.startswith("on")]
+    assert not found.all("img")
+    assert not re.findall("[\x00-\x08\x0b-\x1f\u202e]", whole)
+    assert "{{7*7}}" in whole
+    shown = "".join(found.texts)
+    assert "the sky is falling<script>alert(1)</script>" in shown
+
+
+def test_hostile_names_name_no_file(hostile: pathlib.Path) -> None:
+    made_files = {path.name for path in (hostile / "figures").iterdir()}
+    assert all(re.fullmatch(r"[a-z0-9_-]{1,90}\.(svg|png)", name) for name in made_files), made_files
+    assert {path.name for path in hostile.parent.iterdir()} == {hostile.name}
+    summary = (hostile / "summary.md").read_text(encoding="utf-8")
+    assert "<script>" not in summary.replace("\\<script\\>", "")
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, math.nan, math.inf, 1e-300, 1e300])
+def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -> None:
+    cells = [
+        row(CellRow, cell_id=f"p/small/float64/{o}/{b}", problem="p", size="small", n_inputs=1, dtype="float64",
+            operator=o, backend=b, status="ok", peak_rss_bytes=0)
+        for o in ("value", "gradient") for b in ("a", "b")
+    ]  # fmt: skip
+    samples = [
+        SampleRow(c.cell_id, phase, k, 0, 1, odd if c.backend == "a" and odd > 0 else 1e-6)
+        for c in cells for phase in ("prepare", "first_call", "steady") for k in range(8)
+    ]  # fmt: skip
+    derived = [
+        r.__class__(**{**vars(r), "median_s": odd}) if "a" in r.cell_id[-1] else r for r in timings(cells, samples)
+    ]
+    runs = [row(record.Run, schema_version=1, versions="{}")]
+    made_run = written(tmp_path / "r", {"runs": runs, "cells": cells, "samples": samples, "timings": derived})
+    read = record.read(made_run)
+    with style.drawing():
+        for section in contents.page(read).sections:
+            for part in section.parts:
+                for picture in [part, *getattr(part, "parts", ())]:
+                    if isinstance(picture, style.Picture):
+                        assert style.save(picture, tmp_path).svg.endswith("</svg>\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cells": ["twice"]}, "got a cell_id twice"),
+        ({"runs": []}, "got 0 rows in the table runs"),
+    ],
+)
+def test_tables_that_do_not_fit_together_are_refused(
+    tmp_path: pathlib.Path, changes: dict[str, Any], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [row(CellRow, cell_id=c) for c in changes.get("cells", []) * 2]
+    runs = [] if "runs" in changes else [row(record.Run, schema_version=1, versions="{}")]
+    made_run = written(tmp_path / "r", {"runs": runs, "cells": cells})
+    assert main(["report", str(made_run)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
+    runs = [row(record.Run, schema_version=1, versions="{}")]
+    made_run = written(tmp_path / "r", {"runs": runs})
+    text = report.write([made_run], tmp_path).read_text(encoding="utf-8")
+    assert "A run of nothing." in text
+    assert "Nothing failed" not in text
+
+
+def test_no_such_run(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "nowhere", "--out", str(tmp_path)]) == 2
+    assert "got run 'nowhere'" in capsys.readouterr().err
+
+
+def test_what_draws_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "jinja2" else found(name, *a))
+    assert report.report(argparse.Namespace(runs=["r"], out=pathlib.Path(), open=False)) == 2
+    assert "got no Jinja2" in capsys.readouterr().err
+
+
+# ---- side by side
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    out = tmp_path_factory.mktemp("runs")
+    folders = [made(out, "a-run", studied=False), made(out, "b-run", slow=2.0, studied=False)]
+    return report.write(folders, out)
+
+
+def test_two_runs_side_by_side(both: pathlib.Path) -> None:
+    assert both.parent.name == "a-run_and_b-run"
+    found = Page(both.read_text(encoding="utf-8"))
+    shown = "".join(found.texts)
+    assert "a-run and b-run have the same machine, versions and code." in shown
+    assert "Over 24 common cells, b-run takes 2x the time of a-run in the median; by backend: a 2x and b 2x." in shown
+    records = [record.read(both.parent.parent / name) for name in ("a-run", "b-run")]
+    (grid,) = side_by_side.beside(records)
+    assert grid.columns == ("problem", "backend", "a-run", "b-run", "b-run / a-run")
+    by_backend = {r[1].text: r for r in grid.rows[:3]}
+    assert (by_backend["a"][4].text, by_backend["a"][4].small) == ("2x", ("differs",))
+    assert [c.text for c in by_backend["c"][2:]] == ["unsupported", "unsupported", "-"]
+    summary = (both.parent / "summary.md").read_text(encoding="utf-8")
+    assert "One call in each run, float64" in summary
+
+
+def test_names_of_folders_stay_short(read: Record) -> None:
+    assert len(side_by_side.folder_name([read] * 40)) < 60
+
+
+# ---- words
+
+
+@pytest.mark.parametrize(
+    ("made_words", "expected"),
+    [
+        (wording.seconds(1.25e-3), "1.25 ms"),
+        (wording.seconds(99.96e-6), "100 µs"),
+        (wording.seconds(0.99999), "1 s"),
+        (wording.seconds(math.nan), "-"),
+        (wording.size(1536), "1.5 KiB"),
+        (wording.size(0), "0 B"),
+        (wording.eps(0.0), "exact"),
+        (wording.eps(0.314), "0.31 eps"),
+        (wording.number(1e-8), "1e-8"),
+        (wording.number(10_000), "10000"),
+        (wording.count(12_345), "12\u202f345"),
+        (wording.listed(["a", "b", "a", "c"]), "a, b and c"),
+        (wording.slug("../X y", "é"), "x-y"),
+        (wording.label("ab" * 30, 10), "abababa..."),
+        (wording.markdown("a|b_c\n<d>"), "a\\|b\\_c \\<d\\>"),
+    ],
+)
+def test_words(made_words: str, expected: str) -> None:
+    assert made_words == expected
+
+
+def test_every_problem_of_the_made_run_is_there(page: Page) -> None:
+    shown = "".join(page.texts)
+    assert all(problem in shown for problem in PROBLEMS)

@@ -1,0 +1,132 @@
+"""The summary in a terminal of 80 columns, also with more backends than stand side by side there."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import pathlib
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from autodiff_compare.results.rows import CellRow, CheckRow, DescentRow
+from autodiff_compare.summary import summary
+from tests.report.blank import blank
+from tests.summary.test_recommend import run
+
+VARIANTS = (
+    "numpy", "numpy:compiled", "torch", "torch:compile", "tensorflow", "tensorflow:eager", "tensorflow:xla", "jax",
+    "jax:eager", "autograd", "torch@older",
+)  # fmt: skip
+
+
+def shown(folder: pathlib.Path) -> list[str]:
+    console = Console(file=io.StringIO(), width=80, record=True, highlight=False, markup=False, emoji=False)
+    summary.show(folder, console)
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+#: The longest name of a problem of ours, and one that no table could hold beside a backend.
+LONG = "eigenvalue_targeting_distinct"
+ENDLESS = "_".join(["somebody", "named", "this", "function", "with", "the", "greatest", "care"])
+
+
+# Beside a name of 29 letters and the error, 44 columns are left: five backends take that.
+@pytest.mark.parametrize(
+    ("count", "problem", "parts"),
+    [(1, "p", 1), (5, "p", 1), (6, "p", 1), (10, "p", 2), (11, "p", 2), (5, LONG, 1), (6, LONG, 2), (11, LONG, 3)],
+)
+def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: int, tmp_path: pathlib.Path) -> None:
+    given = ({"spec": spec, "once": 1e-3, "steady": (k + 2) * 1e-5} for k, spec in enumerate(VARIANTS[:count]))
+    run(tmp_path, *({"problem": problem, **cell} for cell in given))
+    lines = shown(tmp_path)
+    assert max(map(len, lines)) <= 80
+    heads = [k for k, line in enumerate(lines) if line.startswith("One gradient")]
+    assert len(heads) == parts, "as few tables as will do"
+    rows = [line.split() for line in lines if line.startswith(f"{problem} ")]
+    assert [f"{20 + 10 * k}" for k in range(count)] == [word for row in rows for word in row if word.isdigit()]
+    assert sum(word == "us*" for row in rows for word in row) == 1, "one is the fastest of all"
+
+
+def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Path) -> None:
+    run(tmp_path, {"problem": ENDLESS, "spec": "numpy", "once": 1e-3, "steady": 1e-5})
+    lines = shown(tmp_path)
+    start = next(k for k, line in enumerate(lines) if line.startswith("somebody"))
+    assert lines[start].split()[0] == "somebody_named_this_function_with_"
+    assert lines[start + 1].strip() == "the_greatest_care"
+
+
+@pytest.mark.parametrize(
+    ("problems", "operators", "title", "rows"),
+    [
+        (1, ("hvp",), "One hvp call", ["p0"]),
+        (2, ("gradient",), "One gradient call", ["p0", "p1"]),
+        (1, ("gradient", "jacobian"), "One gradient (Jacobian: J) call", ["p0", "p0 J"]),
+        (2, ("gradient", "hvp"), "One call (gradient unless named)", ["p0", "p0 hvp", "p1", "p1 hvp"]),
+        (1, ("jacobian", "vjp", "gradient"), "One call (gradient unless named)", ["p0 jacobian", "p0 vjp", "p0"]),
+        (9, ("value", "jacobian"), "One jacobian call", [f"p{k}" for k in range(9)]),
+    ],
+)
+def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(
+    problems: int, operators: tuple[str, ...], title: str, rows: list[str], tmp_path: pathlib.Path
+) -> None:
+    given = itertools.product([f"p{k}" for k in range(problems)], operators)
+    run(tmp_path, *({"problem": p, "operator": o, "spec": "numpy", "once": 1e-3, "steady": 1e-5} for p, o in given))
+    lines = shown(tmp_path)
+    assert lines[0].split(",")[0] == title
+    assert [" ".join(line.split()[:-3]) for line in lines[2 : 2 + len(rows)]] == rows
+
+
+def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
+    """What is shown of descents: problem and descent, start, backend, status, updates, whether at the goal."""
+    rows = [
+        blank(DescentRow, cell_id=f"{way}/float64/step/{spec}", start=start, status=status, iterations=n,
+              converged=goal, seconds=0.5)
+        for way, start, spec, status, n, goal in ends
+    ]  # fmt: skip
+    tables_ = [*summary._descents(pd.DataFrame([asdict(row) for row in rows]))]
+    console = Console(file=io.StringIO(), width=80, record=True)
+    for table in tables_:
+        console.print(table)
+    return [" ".join(line.split()) for line in console.export_text().splitlines()]
+
+
+def test_every_descent_and_start_has_a_row_and_updates_are_said_once() -> None:
+    lines = descended(
+        (f"{LONG}/a", 0, "numpy", "ok", 7, True), (f"{LONG}/a", 0, "jax", "ok", 7, True),
+        (f"{LONG}/a", 1, "numpy", "ok", 5, True), (f"{LONG}/a", 1, "jax", "ok", 6, False),
+        ("p/b", 0, "numpy", "timeout", 0, False), ("p/b", 0, "jax", "ok", 9, False),
+        ("p/c", 0, "jax", "crash", 0, False),
+    )  # fmt: skip
+    assert lines[1:] == [
+        "problem updates numpy jax",
+        f"{LONG} 7 500 ms 500 ms",
+        "start 0",
+        f"{LONG} 5-6+ 500 ms 500 ms",
+        "start 1",
+        "p b 9+ timeout 500 ms",
+        "p c - crash",
+    ]
+
+
+def test_a_kink_is_told_with_who_answers_what() -> None:
+    """All are right, and yet a program that is ported from one to the other changes its behaviour."""
+    ends = ("one-sided derivatives -1 and 1", "one-sided derivatives 0 and 2")
+    given = (("p", "numpy", f"got 0, {ends[0]}"), ("p", "torch", f"got 0, {ends[0]}"),
+             ("p", "jax", f"got 1, {ends[0]}"), ("q", "numpy", f"got 1, {ends[1]}"), ("q", "jax", ""))  # fmt: skip
+    cells, checks = [], []
+    for problem, backend, note in given:
+        place = {"problem": problem, "size": "small", "dtype": "float64", "operator": "gradient"}
+        cells.append(blank(CellRow, cell_id=f"{problem}/{backend}", backend=backend, status="ok", **place))
+        if note:
+            checks.append(blank(CheckRow, cell_id=cells[-1].cell_id, verdict="subgradient", note=f"1 of 4; {note}"))
+    frames = [pd.DataFrame([asdict(row) for row in rows]) for rows in (cells, checks)]
+    assert summary.kinks(*frames) == [
+        ("p gradient", "numpy, torch", f"got 0, {ends[0]}"),
+        ("p gradient", "jax", f"got 1, {ends[0]}"),
+        ("q gradient", "numpy", f"got 1, {ends[1]}"),
+    ]
+    words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
+    assert words == "5 of 5 cells agree with their references; 2 asked at a kink (backends differ in 1)."

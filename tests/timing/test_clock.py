@@ -1,0 +1,132 @@
+"""What a worker measures: peak memory of known sizes, busy threads, blocks counted by a fake clock."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from autodiff_compare.process.environment import active_threads
+from autodiff_compare.timing import clock
+
+linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="Linux tells, others do not")
+
+
+@linux
+@pytest.mark.parametrize("entries", [200_000, 1_000_000])
+@pytest.mark.parametrize("keep", [False, True])
+def test_peak_memory_is_seen_also_where_the_allocator_keeps_what_was_freed(entries: int, keep: bool) -> None:
+    code = f"""
+import numpy as np
+from autodiff_compare.backends import numpy_autodiff
+from autodiff_compare.timing.clock import peak_memory_growth
+if {keep}:
+    numpy_autodiff.keep_freed_memory()
+def call():
+    a = np.full({entries}, 1.0)
+    return a, np.full({entries}, 2.0)
+call(), call()
+print(peak_memory_growth(call))
+"""
+    root = pathlib.Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    # Two arrays of 8-byte numbers; Linux counts resident pages in batches, up to 64 pages of 4 KiB on each processor.
+    assert abs(int(done.stdout) - 16 * entries) < 512 * 1024
+
+
+def test_no_figure_where_the_mark_cannot_be_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(pathlib.Path, "write_text", denied)
+    assert clock.peak_memory_growth(lambda: np.ones(10)) is None
+
+
+@linux
+def test_one_busy_thread_is_counted_as_one() -> None:
+    assert active_threads(lambda: sum(range(1000))) == 1
+
+
+def test_calibration_doubles_the_calls_until_a_block_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, calls, barriers = 0.0, 0, 0
+
+    def run() -> None:
+        nonlocal now, calls
+        now, calls = now + 1e-4, calls + 1
+
+    def barrier(_: object) -> None:
+        nonlocal barriers
+        barriers += 1
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
+    timed = clock.Timed(run, (), barrier)
+    # 0.1 ms a call: 8 calls take 0.8 ms, 16 take 1.6, twice; three equal blocks end the warming up.
+    assert clock.calibrate(timed) == 16
+    assert (calls, barriers) == (1 + 2 + 4 + 8 + 16 + 3 * 16, 5 + 3)
+    calls = barriers = 0
+    blocks = clock.visit(timed, 16)
+    assert blocks == pytest.approx([1.6e-3] * 7)
+    assert (calls, barriers) == (8 * 16, 8), "one block is discarded; one barrier ends each"
+
+
+def test_calibration_is_not_misled_by_a_process_that_ran_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, cpu, calls = 0.0, 0.0, 0
+
+    def run() -> None:
+        nonlocal wall, cpu, calls
+        calls += 1
+        cpu += 1e-4
+        # Every 16th call another process has the processor for 5 ms, the first time during the very first block.
+        wall += 1e-4 + (5e-3 if calls % 16 == 1 else 0.0)
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: wall)
+    monkeypatch.setattr(clock.time, "process_time", lambda: cpu)
+    # One block of one call takes 5.1 ms and the next 0.1 ms; 16 calls take 1.6 ms of the processor each time.
+    assert clock.calibrate(clock.Timed(run, (), lambda _: None)) == 16
+    # 1 + 1, 2, 4, 8, 16 + 16, and two blocks that agree with it.
+    assert calls == 1 + 1 + 2 + 4 + 8 + 4 * 16
+
+
+@pytest.mark.parametrize(("seconds", "blocks"), [(0.01, 7), (0.2, 3), (2.0, 1)])
+def test_a_visit_ends_after_half_a_second_but_takes_one_block(
+    seconds: float, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def run() -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
+    assert len(clock.visit(clock.Timed(run, (), lambda _: None), 1)) == blocks
+
+
+def test_the_clock_stops_after_the_result_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: float(len(events) + (events.append("clock") or 0)))
+    timed = clock.Timed(lambda: events.append("call"), (), lambda _: events.append("arrived"))
+    timed.block(2)
+    assert events == ["clock", "call", "call", "arrived", "clock"]
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "cpu_s", "queue_s", "processors", "others_s"),
+    [
+        (1.0, 1.0, 0.0, 1, 0.0),
+        (1.0, 0.4, 0.6, 1, 0.6),  # another process had the processor for as long as this one waited
+        (1.0, 1.0, 0.6, 1, 0.0),  # a thread waited for one of its own process, which ran all the time
+        (1.0, 0.9, 0.6, 1, 0.1),  # both
+        (1.0, 0.4, 0.0, 1, 0.0),  # it slept
+        (1.0, 1.7, 0.4, 2, 0.3),
+        (1.0, 1.01, 0.0, 1, 0.0),  # clocks of different grain
+    ],
+)
+def test_waiting_for_threads_of_its_own_is_no_contention(
+    wall_s: float, cpu_s: float, queue_s: float, processors: int, others_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "_processors", lambda: processors)
+    spent = clock.Spent(10 + wall_s, 5 + cpu_s, 1 + queue_s) - clock.Spent(10.0, 5.0, 1.0)
+    assert spent.for_others_s == pytest.approx(others_s, abs=1e-12)
