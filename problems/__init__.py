@@ -1,4 +1,7 @@
-"""Problems, found by looking: every module here that has ``PROBLEM`` or ``PROBLEMS``, and any user's file."""
+"""Problems: mathematical functions to differentiate, each written once against an array namespace ``xp``.
+
+Nothing is registered: every module of this folder that has ``PROBLEM`` or ``PROBLEMS`` is found, and any user's file.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.documents import notebooks
+from tests.documents import notebooks, rooms
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -87,6 +87,7 @@ def main() -> None:
     from autodiff_compare.results.tables import schema_markdown
 
     (ROOT / "results" / "README.md").write_text(schema_markdown(), encoding="utf-8")
+    rooms.main()
     for document in DOCUMENTS:
         remake(document)
     for notebook in NOTEBOOKS:
