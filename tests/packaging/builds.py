@@ -12,7 +12,7 @@ import venv
 import zipfile
 
 ROOT = pathlib.Path(__file__).parents[2]
-_LEFT_OUT = shutil.ignore_patterns(
+_MADE_HERE = shutil.ignore_patterns(
     ".git", ".venv", "__pycache__", "build", "dist", "*.egg-info", ".hypothesis", ".*_cache", "20*T*-*"
 )
 
@@ -34,7 +34,13 @@ def printed(executable: pathlib.Path | str, *args: str, cwd: pathlib.Path) -> st
 
 def copied_source(folder: pathlib.Path) -> pathlib.Path:
     """Copy the project into ``folder``: a build leaves files beside the sources, and a later one would take them up."""
-    return pathlib.Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=_LEFT_OUT))
+    return pathlib.Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=_left_out))
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Return what is no source: results, builds, caches, and virtual environments by whatever name."""
+    environments = {name for name in names if pathlib.Path(folder, name, "pyvenv.cfg").exists()}
+    return _MADE_HERE(folder, names) | environments
 
 
 def sdist_of(source: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
