@@ -21,9 +21,10 @@ from markupsafe import escape
 
 from autodiff_compare import report
 from autodiff_compare.cli.main import main
-from autodiff_compare.report import contents, markdown, record, side_by_side, style, wording
-from autodiff_compare.report.grids import Grid, packed
-from autodiff_compare.report.record import Record
+from autodiff_compare.report import contents, markdown, side_by_side
+from autodiff_compare.report.page import record, style, wording
+from autodiff_compare.report.page.grids import Grid, packed
+from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
 from autodiff_compare.report.sections.costs import Line
 from autodiff_compare.results.rows import CellRow, SampleRow
@@ -109,7 +110,7 @@ def test_the_page_needs_no_other_file(page: Page) -> None:
         for name in ("href", "xlink:href"):
             target = attributes.get(name)
             assert target is None or re.match(r"#|figures/[a-z0-9_-]+\.(svg|png)$|[a-z]+\.csv$", target), target
-    style_sheet = (ROOT / "autodiff_compare/report/templates/report.css").read_text()
+    style_sheet = (ROOT / "autodiff_compare/report/page/templates/report.css").read_text()
     assert "url(" not in style_sheet
     assert "@import" not in style_sheet
     (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
