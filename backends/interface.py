@@ -328,7 +328,10 @@ class Backend(abc.ABC):
         return update
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Growth of allocated bytes at the peak of one call by ``memory_counter``; `None` where it fails."""
+        """Growth of allocated bytes at the peak of one call by ``memory_counter``; `None` where nothing is counted.
+
+        The resident memory of the process is measured then.
+        """
         del call
         return None
 
@@ -338,6 +341,13 @@ class Backend(abc.ABC):
         Looked at before and after timed calls, so that what was traced in between is known.
         """
         return 0
+
+    def switches(self) -> Mapping[str, str]:
+        """Return how the framework runs in this process where that changes its results; after `open`.
+
+        Names are columns of ``runs.csv``, values single words: ``{"onednn": "on"}`` of TensorFlow.
+        """
+        return {}
 
     def idiom_scope(self) -> Mapping[str, Any]:
         """The names that ``idioms`` may use without importing them, such as ``{"torch": torch}``; after `open`."""

@@ -283,8 +283,9 @@ def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathl
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"schema_version": 99}, "schema_version 99 and 1"),
+        ({"schema_version": 99}, f"schema_version 99 and {tables.SCHEMA_VERSION}"),
         ({"cpu_model": "Z80\x1b[2J"}, "cpu_model Z80\\x1b[2J and "),
+        ({"onednn": "both"}, "onednn both and "),
         ({"threads": 2}, "threads 2 and 1"),
         ({"seed": 7}, "seed 7 and 0"),
         ({"code": "0123"}, "code 0123 and "),

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_compare.results import store, tables
+from autodiff_compare.results.resume import recorded
 from autodiff_compare.results.store import RunFolder, StoreError, locate, read_log
-from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow, TableError
+from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
 from tests.report.blank import blank
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,6 +55,19 @@ def test_what_was_added_is_there_again_after_a_restart(tmp_path: pathlib.Path) -
     assert again.settled(done="it")
     assert not again.settled(done="something else")
     again.close()
+
+
+def test_what_workers_say_is_added_to_the_row_of_the_run(tmp_path: pathlib.Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add({"runs": [blank(Run, run_id=folder.run_id)]})
+    for word, said in (("on", "on"), ("on", "on"), ("off", "off on")):
+        folder.amend({"onednn": word})
+        assert [row.onednn for row in folder.rows["runs"]] == [said]
+    folder.amend({})
+    folder.close()
+    assert [row.onednn for row in tables.rows_from(tables.read(folder.path / "runs.csv", Run), Run)] == ["off on"]
+    assert len((folder.path / "log.jsonl").read_text().splitlines()) == 3, "what is known is not written again"
+    assert recorded(folder.path).onednn == "off on"
 
 
 @pytest.mark.parametrize(
