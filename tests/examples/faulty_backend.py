@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -61,13 +62,19 @@ def _spin_in_c(g: Any) -> Any:
     return sum(iter(int, 1))
 
 
+def _leave_child() -> None:
+    """Start a process, and write its number where the test looks for it."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    pathlib.Path(os.environ["LEFT_BEHIND"]).write_text(str(child.pid))
+
+
 def _children(g: Any) -> Any:
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left-behind-by-a-worker"])
+    _leave_child()
     return _kill(signal.SIGSEGV)(g)
 
 
 def _forget_children(g: Any) -> Any:
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left-behind-by-a-runner"])
+    _leave_child()
     return _spin(g)
 
 
