@@ -1,4 +1,4 @@
-"""A backend that knows one gradient, that of the sum of squares, and a variant for each way to go wrong."""
+"""A backend with one gradient, that of the sum of squares, and one variant per kind of failure."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _forget_children(g: Any) -> Any:
 
 
 def _private(text: bytes) -> Callable[[Any], Any]:
-    """Write to the pipe on which the worker answers, which it keeps to itself: the one it has beside 0, 1 and 2."""
+    """Write to the private pipe on which the worker answers: the file descriptor beside 0, 1 and 2."""
 
     def write(g: Any) -> Any:
         for name in os.listdir("/proc/self/fd"):
@@ -92,13 +92,13 @@ def _private(text: bytes) -> Callable[[Any], Any]:
 
 
 def _after(calls: int, fault: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """What goes well so many times first."""
+    """Return the right gradient a given number of times, then apply the fault."""
     left = iter(range(calls))
     return lambda g: g if next(left, None) is not None else fault(g)
 
 
 def _late(g: Any) -> Any:
-    """Zeros that a thread turns into the gradient 20 ms later, as a device would."""
+    """Return zeros that a thread replaces by the gradient 20 ms later, as a device would."""
     out = np.zeros_like(g)
 
     def arrive() -> None:
@@ -118,10 +118,10 @@ def _set(entry: float) -> Callable[[Any], Any]:
     return spoil
 
 
-#: What `FaultyBackend.block` has to wait for.
+#: Threads that `FaultyBackend.block` waits for.
 _ARRIVING: list[threading.Thread] = []
 
-#: Variant -> what happens to the right gradient.
+#: Variant -> the change made to the right gradient.
 FAULTS: dict[str, Callable[[Any], Any]] = {
     "": lambda g: g,
     "raises": _raise,
