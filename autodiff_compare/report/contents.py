@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.grids import Data, Grid, words
-from autodiff_compare.report.page import Page, Section
-from autodiff_compare.report.record import Record
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.grids import Data, Grid, words
+from autodiff_compare.report.page.page import Page, Section
+from autodiff_compare.report.page.record import Record
+from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.report.sections import (
     conventions,
     costs,
@@ -23,7 +24,6 @@ from autodiff_compare.report.sections import (
     rounds,
     studies,
 )
-from autodiff_compare.report.style import Looks, Picture
 from autodiff_compare.results.tables import Run, column_types
 from autodiff_compare.summary import summary
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from autodiff_compare.report import contents
-from autodiff_compare.report.grids import Cell, Grid
-from autodiff_compare.report.record import Record
+from autodiff_compare.report.page.grids import Cell, Grid
+from autodiff_compare.report.page.record import Record
+from autodiff_compare.report.page.wording import markdown as escaped
 from autodiff_compare.report.sections import conventions, overview
-from autodiff_compare.report.wording import markdown as escaped
 
 #: Longer messages are cut here; the CSV files have them whole.
 _LONGEST = 300

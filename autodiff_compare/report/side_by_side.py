@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from autodiff_compare.report import contents, style, wording
-from autodiff_compare.report.grids import Cell, Grid, figure, words
-from autodiff_compare.report.page import Page, Section
-from autodiff_compare.report.record import Record, timed
+from autodiff_compare.report import contents
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.grids import Cell, Grid, figure, words
+from autodiff_compare.report.page.page import Page, Section
+from autodiff_compare.report.page.record import Record, timed
+from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.report.sections import overview, profile
-from autodiff_compare.report.style import Looks, Picture
 from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.summary.summary import sentence
 from autodiff_compare.vocabulary import Status

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from autodiff_compare.report import contents, markdown, page, record, side_by_side
+from autodiff_compare.report import contents, markdown, side_by_side
+from autodiff_compare.report.page import page, record
 
 
 def write(folders: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:

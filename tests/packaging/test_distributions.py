@@ -18,9 +18,9 @@ pytestmark = pytest.mark.xdist_group("packaging")
 DATA = {
     "autodiff_compare/py.typed",
     "autodiff_compare/backends/numpy_autodiff/README.md",
-    "autodiff_compare/report/templates/report.css",
-    "autodiff_compare/report/templates/report.html.j2",
-    "autodiff_compare/report/templates/report.js",
+    "autodiff_compare/report/page/templates/report.css",
+    "autodiff_compare/report/page/templates/report.html.j2",
+    "autodiff_compare/report/page/templates/report.js",
 }
 #: What the source distribution holds beside the package.
 BESIDE = {

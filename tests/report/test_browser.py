@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autodiff_compare import report
+from autodiff_compare.report.write import write
 from tests.report.made_run import made
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -90,7 +90,7 @@ def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[
     text = text.replace("<body>", f"<body>{watch}").replace("</body>", f"<script>{_SCRIPT}</script></body>")
     copy.write_text(text, encoding="utf-8")
     command = [browser(), *_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)
     assert match, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(html.unescape(match.group(1)))
@@ -101,7 +101,7 @@ def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[
 def page(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     browser()
     folder = made(tmp_path_factory.mktemp("runs"), name=_EVIL, studied=False)
-    return report.write([folder], folder.parent)
+    return write([folder], folder.parent)
 
 
 @pytest.fixture(scope="module")

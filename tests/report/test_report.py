@@ -13,21 +13,27 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from markupsafe import escape
 
-from autodiff_compare import report
 from autodiff_compare.cli.main import main
-from autodiff_compare.report import contents, markdown, record, side_by_side, style, wording
-from autodiff_compare.report.grids import Grid, packed
-from autodiff_compare.report.record import Record
+from autodiff_compare.cli.verbs import report as verb
+from autodiff_compare.report import contents, markdown, side_by_side
+from autodiff_compare.report.page import record, style, wording
+from autodiff_compare.report.page.grids import Grid, packed
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
 from autodiff_compare.report.sections.costs import Line
-from autodiff_compare.results.rows import CellRow, SampleRow
+from autodiff_compare.report.write import write
+from autodiff_compare.results import tables
+from autodiff_compare.results.rows import CellRow, SampleRow, StepRow
+from autodiff_compare.results.tables import rows_from
 from autodiff_compare.results.timings import timings
+from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -74,7 +80,7 @@ class Page(html.parser.HTMLParser):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A run with its report."""
     made_run = made(tmp_path_factory.mktemp("runs"))
-    report.write([made_run], made_run.parent)
+    write([made_run], made_run.parent)
     return made_run
 
 
@@ -91,7 +97,7 @@ def read(folder: pathlib.Path) -> Record:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     made_run = made(tmp_path_factory.mktemp("runs"), name=HOSTILE, problems=("own",), studied=False)
-    report.write([made_run], made_run.parent)
+    write([made_run], made_run.parent)
     return made_run
 
 
@@ -109,7 +115,7 @@ def test_the_page_needs_no_other_file(page: Page) -> None:
         for name in ("href", "xlink:href"):
             target = attributes.get(name)
             assert target is None or re.match(r"#|figures/[a-z0-9_-]+\.(svg|png)$|[a-z]+\.csv$", target), target
-    style_sheet = (ROOT / "autodiff_compare/report/templates/report.css").read_text()
+    style_sheet = (ROOT / "autodiff_compare/report/page/templates/report.css").read_text()
     assert "url(" not in style_sheet
     assert "@import" not in style_sheet
     (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
@@ -177,20 +183,20 @@ def test_bytes_do_not_change(folder: pathlib.Path, tmp_path: pathlib.Path) -> No
 
 def test_bytes_of_two_runs_do_not_change(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
     runs = [both.parent.parent / name for name in ("a-run", "b-run")]
-    again = report.write(runs, tmp_path)
+    again = write(runs, tmp_path)
     assert contents_of(again.parent) == contents_of(both.parent)
 
 
 def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path: pathlib.Path) -> None:
     made_run = made(tmp_path, studied=False)
-    report.write([made_run], tmp_path)
+    write([made_run], tmp_path)
     before = {path.name for path in (made_run / "figures").iterdir()}
     (made_run / "figures" / "mine.svg").write_text("<svg/>")
     (made_run / "figures" / "rounds.svg.bak").write_text("kept")
     for table in ("samples", "timings"):
         path = made_run / f"{table}.csv"
         path.write_text(path.read_text().splitlines()[0] + "\n")
-    report.write([made_run], tmp_path)
+    write([made_run], tmp_path)
     after = {path.name for path in (made_run / "figures").iterdir()}
     assert {"rounds.svg", "rounds.png", "profile-float64.svg"} <= before - after, "untimed: nothing to draw"
     assert after - before == {"mine.svg", "rounds.svg.bak"}
@@ -322,21 +328,39 @@ def test_a_packed_column_is_the_column(values: list[Any], runs: bool) -> None:
 SAMPLE = ROOT / "results" / "sample"
 
 
-def test_the_sample_has_every_file_that_its_page_links_to() -> None:
-    found = Page((SAMPLE / "report.html").read_text(encoding="utf-8"))
-    targets = {str(a["href"]) for a in found.all("a") if not str(a["href"]).startswith("#")}
-    assert targets
-    assert not [target for target in targets if not (SAMPLE / target).exists()]
-
-
 def test_the_sample_is_what_its_tables_make_today() -> None:
-    """Its page and its figures are made from the same contents: compare.py report results/sample."""
+    """Its summary and the sentences below its figures: compare.py report results/sample makes the whole page."""
     read = record.read(SAMPLE)
     assert (SAMPLE / "summary.md").read_text(encoding="utf-8") == markdown.summary([read])
-    whole = (SAMPLE / "report.html").read_text(encoding="utf-8")
-    for section in contents.page(read).sections:
-        for part in section.parts:
-            assert not isinstance(part, style.Picture) or escape(part.sentence) in whole
+    pictures = [p for section in contents.page(read).sections for p in pictures_of(section)]
+    kept = list((SAMPLE / "figures").iterdir())
+    assert {path.suffix for path in kept} == {".svg"}
+    assert {path.stem for path in kept} < {picture.name for picture in pictures}
+
+
+def pictures_of(section: Section) -> Iterator[style.Picture]:
+    for part in section.parts:
+        if isinstance(part, Section):
+            yield from pictures_of(part)
+        elif isinstance(part, style.Picture):
+            yield part
+
+
+def test_the_sample_is_light() -> None:
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) <= 2.5e6
+
+
+def test_thinning_the_sample_again_changes_nothing() -> None:
+    for name, kind, thinned in (("samples", SampleRow, thinned_samples), ("steps", StepRow, thinned_steps)):
+        rows = rows_from(tables.read(SAMPLE / f"{name}.csv", kind), kind)
+        assert thinned(rows) == rows
+
+
+def test_thinned_samples_give_the_same_timings() -> None:
+    """A round's value is the median of its blocks, here of 1, 3 and 7."""
+    blocks = {0: [2.0], 1: [3.0, 1.0, 9.0], 2: [7.0, 4.0, 4.5, 5.0, 9.0, 6.0, 1.0]}
+    rows = [SampleRow("a", "steady", r, i, 1, value) for r, values in blocks.items() for i, value in enumerate(values)]
+    assert [row.seconds for row in thinned_samples(rows)] == [2.0, 3.0, 5.0]
 
 
 # ---- the mathematics of the figures
@@ -504,7 +528,7 @@ def test_tables_that_do_not_fit_together_are_refused(
 def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
     runs = [row(record.Run, schema_version=1, versions="{}")]
     made_run = written(tmp_path / "r", {"runs": runs})
-    text = report.write([made_run], tmp_path).read_text(encoding="utf-8")
+    text = write([made_run], tmp_path).read_text(encoding="utf-8")
     assert "A run of nothing." in text
     assert "Nothing failed" not in text
 
@@ -517,7 +541,7 @@ def test_no_such_run(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str])
 def test_what_draws_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "jinja2" else found(name, *a))
-    assert report.report(argparse.Namespace(runs=["r"], out=pathlib.Path(), open=False)) == 2
+    assert verb.report(argparse.Namespace(runs=["r"], out=pathlib.Path(), open=False)) == 2
     assert "got no Jinja2" in capsys.readouterr().err
 
 
@@ -528,7 +552,7 @@ def test_what_draws_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def both(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     out = tmp_path_factory.mktemp("runs")
     folders = [made(out, "a-run", studied=False), made(out, "b-run", slow=2.0, studied=False)]
-    return report.write(folders, out)
+    return write(folders, out)
 
 
 def test_two_runs_side_by_side(both: pathlib.Path) -> None:

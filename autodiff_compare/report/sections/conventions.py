@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from autodiff_compare.report import wording
-from autodiff_compare.report.grids import Cell, Data, Grid, figure, words
-from autodiff_compare.report.page import Section
-from autodiff_compare.report.record import Record
+from autodiff_compare.report.page import wording
+from autodiff_compare.report.page.grids import Cell, Data, Grid, figure, words
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
 from autodiff_compare.summary.conventions import order
 
 #: Class -> its words; the order of the counts.

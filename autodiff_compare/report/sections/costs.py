@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.record import Record, largest, timed
-from autodiff_compare.report.style import Looks, Picture
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.record import Record, largest, timed
+from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.vocabulary import Status
 
 #: Calls beyond this are nobody's.

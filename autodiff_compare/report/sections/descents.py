@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.style import Looks, Picture
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.studies.descent import Step, Trace
 
 Array = NDArray[Any]

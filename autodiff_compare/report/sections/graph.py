@@ -17,10 +17,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from autodiff_compare import backends, problems
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.page import Section
-from autodiff_compare.report.record import Record
-from autodiff_compare.report.style import Picture
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
+from autodiff_compare.report.page.style import Picture
 
 _PROBLEM = "goldstein_price"
 _LINE = re.compile(r"^(\w+): .*? = (\w+)\((.*)\)$")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from autodiff_compare.report import wording
-from autodiff_compare.report.grids import Cell, Grid, figure, words
-from autodiff_compare.report.record import Record, largest
+from autodiff_compare.report.page import wording
+from autodiff_compare.report.page.grids import Cell, Grid, figure, words
+from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.vocabulary import Phase, Status

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from autodiff_compare import problems
 from autodiff_compare.problems import Problem
 from autodiff_compare.problems.base.closed_forms import complete
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.page import Section
-from autodiff_compare.report.record import Record
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
+from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.sections.traces import grid
-from autodiff_compare.report.style import Picture
 from autodiff_compare.studies import robot_arm
 from autodiff_compare.studies.tables import Sheet
 from autodiff_compare.vocabulary import Operator, Status

@@ -14,9 +14,9 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.record import Record, timed
-from autodiff_compare.report.style import Looks, Picture
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.record import Record, timed
+from autodiff_compare.report.page.style import Looks, Picture
 
 Ratios = Mapping[str, list[float]]
 

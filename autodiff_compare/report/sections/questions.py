@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autodiff_compare.report import wording
-from autodiff_compare.report.grids import Cell, Grid, words
-from autodiff_compare.report.page import Section
-from autodiff_compare.report.record import Record
+from autodiff_compare.report.page import wording
+from autodiff_compare.report.page.grids import Cell, Grid, words
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
 
 
 def sections(record: Record) -> Iterator[Section]:

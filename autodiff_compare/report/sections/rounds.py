@@ -11,9 +11,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.record import Record, largest
-from autodiff_compare.report.style import Looks, Picture
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.record import Record, largest
+from autodiff_compare.report.page.style import Looks, Picture
 
 #: Beyond these factors of a cell's median a round stands at the edge.
 _LOW, _HIGH = 0.5, 2.0

@@ -15,13 +15,13 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from autodiff_compare import problems
-from autodiff_compare.report import style, wording
-from autodiff_compare.report.grids import Grid
-from autodiff_compare.report.page import Section
-from autodiff_compare.report.record import Record
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.grids import Grid
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
+from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.report.sections import descents
 from autodiff_compare.report.sections.traces import grid, known, numbers, traces
-from autodiff_compare.report.style import Looks, Picture
 from autodiff_compare.studies import tables
 from autodiff_compare.studies.descent import Trace
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autodiff_compare.report import wording
+from autodiff_compare.report.page import wording
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from autodiff_compare.report import wording
+from autodiff_compare.report.page import wording
 
 INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
 BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (

@@ -11,9 +11,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from autodiff_compare.report import style
-from autodiff_compare.report.grids import Data, Grid
-from autodiff_compare.report.style import Picture
+from autodiff_compare.report.page import style
+from autodiff_compare.report.page.grids import Data, Grid
+from autodiff_compare.report.page.style import Picture
 from autodiff_compare.results.tables import LARGEST_TABLE, TableError, read_bytes
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from autodiff_compare import problems
-from autodiff_compare.report.wording import clean
+from autodiff_compare.report.page.wording import clean
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
