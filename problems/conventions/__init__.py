@@ -1,4 +1,4 @@
-"""The atlas of conventions, as data: points at which AD systems may disagree. `autodiff_compare.conventions` runs it."""
+"""The atlas of conventions as data: points where AD systems may disagree. `autodiff_compare.conventions` runs it."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_no_reference_is_zero_everywhere_at_any_size(problem: Problem) -> None:
 def test_inputs_have_the_same_bits_in_every_process() -> None:
     # With another number of threads, since LAPACK and BLAS may round differently then.
     script = (
-        "import hashlib, numpy as np, problems;"
+        "import hashlib, numpy as np; from autodiff_compare import problems;"
         "draw = lambda p, n: b''.join(a.tobytes() for a in p.inputs(np.random.default_rng(5), n).arrays);"
         "all = [draw(p, n) for p in problems.available().values() for n in p.sizes.values()];"
         "starts = [b''.join(a.tobytes() for a in d.start(s).arrays)"
