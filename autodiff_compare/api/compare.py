@@ -21,7 +21,8 @@ from autodiff_compare.api import serialise
 from autodiff_compare.execution.local import Here
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import described
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, plan, plan_of
+from autodiff_compare.plan.plan import Plan, plan, plan_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem, point_of, problem_of
 from autodiff_compare.results.provenance import recorded_now
@@ -152,14 +153,20 @@ def compare(
     """
     problem, values = _problem(f, x)
     names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
-    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), names, _whole("seed", seed), variants)
+    query = Query(
+        backends=_several(backends or ()),
+        operators=_several(operators),
+        dtypes=names,
+        seed=_whole("seed", seed),
+        variants=variants,
+    )
     settings = Settings(
         rounds=_whole("rounds", rounds), threads=_whole("threads", threads, 1), timeout_s=_positive("timeout", timeout)
     )
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
         held.callback(_forget, folder)
-        planned, why = _planned(problem, f, values, folder, *what)
+        planned, why = _planned(problem, f, values, folder, query)
         if why:
             words = f"{problem.name} is computed in this process, with less isolation and no deadlines: {why}"
             warnings.warn(words, stacklevel=2)
@@ -189,26 +196,15 @@ def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
     return problem, point
 
 
-def _planned(
-    problem: Problem,
-    f: Any,
-    values: Sequence[Any],
-    folder: pathlib.Path,
-    specs: Sequence[str],
-    operators: Sequence[str],
-    dtypes: Sequence[str],
-    seed: int,
-    variants: str,
-) -> tuple[Plan, str]:
-    """What is to be done, and why it cannot be done by workers, if so."""
+def _planned(problem: Problem, f: Any, values: Sequence[Any], folder: pathlib.Path, query: Query) -> tuple[Plan, str]:
+    """Return the plan, and the reason for running in this process (empty if workers run it)."""
     objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
-    rest = (specs, operators, dtypes, ("small",), seed)
     try:
         path = serialise.write(folder, problem.name, objective, native, values)
     except serialise.NotSendable as error:
         found = described(problem)
-        return plan_of([found], {found.name: found.name}, *rest, variants=variants), str(error)
-    return plan([str(path)], *rest, variants=variants), ""
+        return plan_problems([found], {found.name: found.name}, query), str(error)
+    return plan(replace(query, problems=[str(path)])), ""
 
 
 def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:

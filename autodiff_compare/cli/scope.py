@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Hashable, Iterable, Mapping
 
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS
+from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_DTYPES, DEFAULT_SIZES, DEFAULT_SUITES
 from autodiff_compare.results.resume import ResumeError, parsed
 
 Axes = Mapping[str, Hashable]
@@ -21,9 +21,9 @@ Axes = Mapping[str, Hashable]
 #: Option that may be repeated -> what it means where it is not given.
 _DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "backend": DEFAULT_BACKENDS,
-    "dtype": ("float64",),
-    "size": ("small",),
-    "suite": ("classic",),
+    "dtype": DEFAULT_DTYPES,
+    "size": DEFAULT_SIZES,
+    "suite": DEFAULT_SUITES,
 }
 #: Axis -> the options that choose among its values.
 _CHOOSE: Mapping[str, tuple[str, ...]] = {

@@ -18,6 +18,7 @@ from autodiff_compare import problems
 from autodiff_compare.cli.main import main
 from autodiff_compare.plan.cases import build_case, elsewhere
 from autodiff_compare.plan.plan import PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.problems.base.instances import bundle_adjustment, folder, gmm, lstm
 from autodiff_compare.problems.base.instances.text import MOST, InstanceError, Text, bounded
 from autodiff_compare.results.provenance import code_digest
@@ -303,7 +304,7 @@ def test_a_disk_is_no_folder_of_instances(tmp_path: pathlib.Path, monkeypatch: p
 
 def test_a_plan_names_the_files_it_reads(tmp_path: pathlib.Path) -> None:
     place(tmp_path, "gmm_d2_K3.txt", "gmm_d2_K4.txt")
-    planned = plan(["gmm", "lstm"], ["numpy"], ["gradient"], sizes=["gmm_*3", "small"], data=tmp_path)
+    planned = plan(Query(["gmm", "lstm"], ["numpy"], ["gradient"], sizes=["gmm_*3", "small"], data=tmp_path))
     assert [(c.problem, c.size) for c in planned.cells] == [("gmm", "gmm_d2_K3"), ("gmm", "small"), ("lstm", "small")]
     assert planned.sources == {"gmm": f"gmm@{tmp_path.resolve()}", "lstm": "lstm"}
     assert planned.files == [tmp_path.resolve() / "gmm_d2_K3.txt"]
@@ -327,7 +328,7 @@ def test_a_plan_refuses_what_cannot_be_read(
 ) -> None:
     (tmp_path / "gmm_d2_K3.txt").write_text(GMM.replace("-1.25", "-1.25x"))
     with pytest.raises(PlanError) as error:
-        plan(names, ["numpy"], sizes=sizes, data=tmp_path)
+        plan(Query(names, ["numpy"], sizes=sizes, data=tmp_path))
     assert words in str(error.value)
 
 

@@ -18,6 +18,7 @@ from autodiff_compare.contract.clauses import CLAUSES
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import PACKAGE
@@ -53,7 +54,7 @@ def conformance(options: argparse.Namespace) -> int:
     """Try a backend on every clause and print what was found; exit code 1 if one is broken."""
     try:
         with users_prints_aside():
-            planned = plan([_FUNCTIONS], [options.backend], dtypes=DTYPES)
+            planned = plan(Query([_FUNCTIONS], [options.backend], dtypes=DTYPES))
     except PlanError as error:
         return usage(str(error))
     (spec,) = planned.specs

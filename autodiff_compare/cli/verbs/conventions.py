@@ -32,6 +32,7 @@ from autodiff_compare.conventions.judgement import Class, expected_value, judge
 from autodiff_compare.conventions.observation import Observation
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
@@ -97,12 +98,12 @@ def conventions(options: argparse.Namespace) -> int:
 def _work(options: argparse.Namespace) -> _Work:
     """Names checked before anything starts."""
     names = [options.explain] if options.explain is not None else options.names
-    dtypes = tuple(dict.fromkeys(options.dtype)) or ("float64",)
     cases = _chosen(names, families=options.explain is None)
-    planned = plan(specs=options.backend or DEFAULT, dtypes=dtypes)
+    query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype)
+    planned = plan(query)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings = Settings(rounds=0, threads=processors, timeout_s=_TIMEOUT_S)
-    return _Work(dataclasses.replace(planned, problems=(), sources={}, cells=()), settings, cases, dtypes)
+    return _Work(dataclasses.replace(planned, problems=(), sources={}, cells=()), settings, cases, tuple(query.dtypes))
 
 
 def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:

@@ -17,7 +17,8 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.execution.pool import Pool
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
+from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
@@ -74,8 +75,8 @@ def _work(options: argparse.Namespace) -> _Work:
     """Names checked before anything starts."""
     if options.problem is None:
         raise PlanError(f"got no problem, expected one of: {', '.join(_known())}")
-    specs, dtypes = options.backend or DEFAULT_BACKENDS, tuple(dict.fromkeys(options.dtype)) or ("float64",)
-    planned = plan([options.problem], specs, dtypes=dtypes, sizes=_sizes(options.problem))
+    query = Query([options.problem], options.backend, dtypes=options.dtype, sizes=_sizes(options.problem))
+    planned = plan(query)
     able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
     if not able:
         raise PlanError(
@@ -87,7 +88,7 @@ def _work(options: argparse.Namespace) -> _Work:
         raise PlanError(f"got descent {options.descent!r}, {choices}")
     wanted = replace(planned, problems=tuple(able), seed=options.seed[0] if options.seed else planned.seed)
     settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
-    return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
+    return _Work(wanted, settings, options.descent, tuple(options.seed), tuple(query.dtypes), options.iterations)
 
 
 def _sizes(name: str) -> list[str]:

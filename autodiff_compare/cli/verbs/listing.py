@@ -10,7 +10,8 @@ from rich.table import Table
 from autodiff_compare import backends, problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.plan.plan import PlanError, chosen
+from autodiff_compare.plan.plan import PlanError, load_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Problem
 from autodiff_compare.process import environment
 from autodiff_compare.summary import terminal
@@ -55,8 +56,8 @@ def _asked(options: argparse.Namespace) -> int:
     """The problems that were named, one by one, after those of the suites, a row each."""
     out = console()
     try:
-        members = chosen((), options.suite, options.data)[0] if options.suite else []
-        named = chosen(options.problems, (), options.data)[0] if options.problems else []
+        members = load_problems(Query(suites=options.suite, data=options.data))[0] if options.suite else []
+        named = load_problems(Query(options.problems, data=options.data))[0] if options.problems else []
     except PlanError as error:
         return usage(str(error))
     if members:

@@ -13,7 +13,7 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS
+from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.overhead import TASKS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Any
 
 from autodiff_compare.cli import exits
@@ -11,7 +12,8 @@ from autodiff_compare.cli.console import console, usage, users_prints_aside
 from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.execution.runner import Runner
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, PlanError, chosen, plan
+from autodiff_compare.plan.plan import PlanError, load_problems, plan_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import ProblemError
 from autodiff_compare.results.store import locate
@@ -46,19 +48,19 @@ def _measured(options: argparse.Namespace) -> Any:
     if not options.problem:
         raise RecommendError("got no problem, expected a name, a path of a .py file, or --from RUN")
     with users_prints_aside():
-        (problem, *others), _ = chosen([options.problem])
-        if others:
-            raise RecommendError(f"got {1 + len(others)} problems in {options.problem}, expected a file with one")
-        operator = options.operator or leading(problem.operators)
-        planned = plan(
+        query = Query(
             [options.problem],
-            options.backend or DEFAULT_BACKENDS,
-            [operator],
-            (options.dtype,),
-            (options.size or "small",),
-            options.seed,
+            options.backend,
+            dtypes=[options.dtype],
+            sizes=[options.size] if options.size else [],
+            seed=options.seed,
             variants="" if options.backend else "all",
         )
+        found, sources = load_problems(query)
+        if len(found) != 1:
+            raise RecommendError(f"got {len(found)} problems in {options.problem}, expected a file with one")
+        operator = options.operator or leading(found[0].operators)
+        planned = plan_problems(found, sources, replace(query, operators=[operator]))
     settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
     folder = open_folder(options, planned, settings)
     if isinstance(folder, int):

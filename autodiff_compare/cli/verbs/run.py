@@ -17,7 +17,8 @@ from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs import show
 from autodiff_compare.execution.runner import Runner
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, PlanError, chosen, plan
+from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, refusal, resumed
@@ -33,17 +34,7 @@ def run(options: argparse.Namespace) -> int:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
         with users_prints_aside():
-            planned = plan(
-                options.problems,
-                options.backend or DEFAULT_BACKENDS,
-                options.operator,
-                options.dtype or ("float64",),
-                options.size or _default_size(options),
-                options.seed,
-                options.suite,
-                variants=options.variants,
-                data=options.data,
-            )
+            planned = plan(_query(options))
         settings = Settings(
             rounds=options.rounds,
             threads=options.threads,
@@ -77,11 +68,28 @@ def run(options: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
 
-def _default_size(options: argparse.Namespace) -> tuple[str, ...]:
-    """Own inputs of the smallest size; of instance files, which may take hours, none is chosen unasked."""
-    if options.data is None:
-        return ("small",)
-    found, _ = chosen(options.problems, options.suite, options.data)
+def _query(options: argparse.Namespace) -> Query:
+    """Return the query of the options.
+
+    Raises
+    ------
+    PlanError
+        If instance files are given without a size: they may take hours, so none is run by default.
+    """
+    query = Query(
+        problems=options.problems,
+        backends=options.backend,
+        operators=options.operator,
+        dtypes=options.dtype,
+        sizes=options.size,
+        seed=options.seed,
+        suites=options.suite,
+        variants=options.variants,
+        data=options.data,
+    )
+    if options.data is None or options.size:
+        return query
+    found, _ = load_problems(query)
     names = ", ".join(name for problem in found for name in problem.files)
     raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
 

@@ -18,7 +18,8 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.judge import mutants
 from autodiff_compare.judge.mutants import RIGHT, LadderTrial, Trial
-from autodiff_compare.plan.plan import PlanError, chosen
+from autodiff_compare.plan.plan import PlanError, load_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import trials as clock_trials
 
@@ -26,10 +27,11 @@ from autodiff_compare.timing import trials as clock_trials
 def selftest(options: argparse.Namespace) -> int:
     """Print rejection rates and coverage; exit code 1 if the judge failed anywhere."""
     try:
-        found, _ = chosen(options.problems, options.suite)
+        query = Query(options.problems, dtypes=options.dtype, seed=options.seed, suites=options.suite)
+        found, _ = load_problems(query)
     except PlanError as error:
         return usage(str(error))
-    trials = list(mutants.selftest(found, options.dtype or ("float64",), options.seed))
+    trials = list(mutants.selftest(found, query.dtypes, query.seed))
     ladder = list(mutants.ladder(seed=options.seed))
     out = console()
     out.print(_controls(trials))
