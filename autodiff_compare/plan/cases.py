@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import PLAIN, Pattern
 from autodiff_compare.plan.evaluation import nearby
 from autodiff_compare.plan.sparsity import patterns
-from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.problems import Array, Inputs, Problem
 from autodiff_compare.vocabulary import Operator, Optimizer
-
-Array = NDArray[Any]
 
 #: The update rule of a `step` cell where the problem names none.
 DEFAULT_OPTIMIZER = Optimizer("sgd", learning_rate=1e-3)

@@ -15,15 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import PLAIN, Backend, Expanded, Pattern
-from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.problems import Array, Inputs, Problem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Array = NDArray[Any]
 
 #: Three evaluations for each input: with more of them it takes minutes.
 MOST_INPUTS = 10_000

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from autodiff_compare.cli import exits, output
@@ -34,6 +33,7 @@ from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
+from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
@@ -206,14 +206,14 @@ def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_
     )
 
 
-def _declared(case: Case) -> NDArray[Any]:
+def _declared(case: Case) -> Array:
     assert not isinstance(case.right, Undefined)
     array = case.right.array
     # One entry a vertex reads as a list of numbers, not of lists.
     return array[:, 0] if isinstance(case.right, Kink) and array.shape[1] == 1 else array
 
 
-def numbers(array: NDArray[Any]) -> Any:
+def numbers(array: Array) -> Any:
     """Nested lists that JSON can hold: what is not finite, and complex numbers, as texts."""
     if np.iscomplexobj(array):
         return np.vectorize(lambda z: f"{z:.17g}", otypes=[object])(array).tolist()
