@@ -14,7 +14,7 @@ from autodiff_compare.backends import PLAIN, Pattern
 from autodiff_compare.plan.evaluation import nearby
 from autodiff_compare.plan.sparsity import patterns
 from autodiff_compare.problems import Array, Inputs, Problem
-from autodiff_compare.vocabulary import Operator, Optimizer
+from autodiff_compare.vocabulary import Operator, Optimizer, join_spec
 
 #: The update rule of a `step` cell where the problem names none.
 DEFAULT_OPTIMIZER = Optimizer("sgd", learning_rate=1e-3)
@@ -34,7 +34,7 @@ class Cell:
 
     @property
     def spec(self) -> str:
-        return f"{self.backend}:{self.variant}" if self.variant else self.backend
+        return join_spec(self.backend, self.variant)
 
     @property
     def group(self) -> tuple[str, str, str, Operator]:

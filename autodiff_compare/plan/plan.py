@@ -16,7 +16,7 @@ from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
-from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator
+from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator, join_spec, split_spec
 
 #: Backends that ``--variants all`` adds to the default ones, with all their variants, where they are installed.
 PEERS = ("autograd",)
@@ -113,7 +113,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     _require("operator", query.operators, [str(o) for o in Operator])
     sizes = _matching_sizes(found, query.sizes)
     cells = [
-        Cell(problem.name, size, dtype, operator, *spec.split(":", 1))
+        Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
         for size in _sizes_of(problem, sizes)
         for dtype in query.dtypes
@@ -244,7 +244,7 @@ def _with_variants(specs: Sequence[str], which: str) -> list[str]:
             found.append(spec)
             continue
         more = ("", *ORDERS) if which == "modes" else adapter.variants
-        every = (f"{text}:{name}" if name else text for name in more)
+        every = (join_spec(text, name) for name in more)
         found += [f"{one}@{python}" if python else one for one in every]
     return found
 

@@ -18,7 +18,7 @@ from autodiff_compare.results.ratios import Group, in_words, ratios
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
 from autodiff_compare.summary.conventions import overview
 from autodiff_compare.summary.terminal import plain_table, seconds
-from autodiff_compare.vocabulary import because
+from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> what it means for a reader.
@@ -224,7 +224,7 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
 
 
 def _specs(cells: pd.DataFrame) -> list[str]:
-    return [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
+    return list(map(join_spec, cells["backend"], cells["variant"]))
 
 
 def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Iterator[Table]:
@@ -249,7 +249,7 @@ def _failures(failures: pd.DataFrame) -> Table:
     keys = ["problem", "backend", "variant", "status", "message"]
     for key, group in failures.groupby(keys, sort=False):
         problem, backend, variant, status, message = map(str, key)
-        spec = f"{backend}:{variant}" if variant else backend
+        spec = join_spec(backend, variant)
         operators = ", ".join(dict.fromkeys(group["operator"]))
         table.add_row(problem, spec, operators, because(status, message))
     return table

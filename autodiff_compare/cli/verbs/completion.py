@@ -8,7 +8,7 @@ from typing import Any
 from autodiff_compare import backends, problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
-from autodiff_compare.vocabulary import DTYPES, ORDERS, Operator
+from autodiff_compare.vocabulary import DTYPES, ORDERS, Operator, join_spec
 
 #: Option or argument -> what completes it, besides files.
 _WORDS = {
@@ -43,4 +43,4 @@ def _verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 def _specs(backend: Any) -> list[str]:
     ways = [*backend.variants, *(order for order in ORDERS if order in backend.orders)]
-    return [f"{backend.name}:{way}" if way else backend.name for way in ways]
+    return [join_spec(backend.name, way) for way in ways]

@@ -39,7 +39,7 @@ from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary import conventions as show
-from autodiff_compare.vocabulary import BROKEN, Status
+from autodiff_compare.vocabulary import BROKEN, Status, split_spec
 
 #: What is asked unless ``-b`` says otherwise, the slowest first, so that it takes less than three minutes on two
 #: processors. ``torch:compile`` takes seconds a case; ``jax:eager`` takes longer than ``jax`` and answers the same.
@@ -174,7 +174,7 @@ def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_
     # Whatever may be refused, a process may not die of it.
     classed, reason = (Class.DEFECT, "") if failed in BROKEN else (found.classed, found.reason)
     declared = case.right.reason if isinstance(case.right, Undefined) else getattr(case.right, "more", "")
-    backend, _, variant = spec.partition(":")
+    backend, variant = split_spec(spec)
     return ConventionRow(
         run_id=run_id,
         family=case.family,

@@ -47,7 +47,7 @@ from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow,
 from autodiff_compare.results.timings import rounds_of
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_interval
-from autodiff_compare.vocabulary import Phase, Status
+from autodiff_compare.vocabulary import Phase, Status, join_spec
 
 #: Beyond this share a difference between two runs is called one.
 THRESHOLD = 0.1
@@ -124,7 +124,7 @@ def recorded(folder: pathlib.Path) -> Recorded:
 
 
 def _axes(row: CellRow) -> Axes:
-    backend = f"{row.backend}:{row.variant}" if row.variant else row.backend
+    backend = join_spec(row.backend, row.variant)
     values = {name: getattr(row, name) for name in ("problem", "size", "dtype", "operator")}
     return values | {"backend": backend}
 

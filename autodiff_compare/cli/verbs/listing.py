@@ -15,7 +15,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Problem
 from autodiff_compare.process import environment
 from autodiff_compare.summary import terminal
-from autodiff_compare.vocabulary import ORDERS, SUITES, Operator
+from autodiff_compare.vocabulary import ORDERS, SUITES, Operator, join_spec
 
 #: What stands for a whole set of operators; a few more or less are said beside it.
 _KINDS = {"scalar": SCALAR, "vector": VECTOR}
@@ -158,7 +158,7 @@ def _backends() -> Table:
         table.add_row(backend.name, f"{state}; {_native(backend.native)}")
         for variant, words in backend.variants.items():
             if variant:
-                table.add_row(f"{backend.name}:{variant}", words)
+                table.add_row(join_spec(backend.name, variant), words)
     for name, package in backends.offered().items():
         table.add_row(name, f"from the package {package}")
     return table
