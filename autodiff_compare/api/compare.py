@@ -31,11 +31,11 @@ from autodiff_compare.results.tables import read_all
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.advice import words
 from autodiff_compare.summary.recommendation import recommendation
+from autodiff_compare.summary.terminal import WIDTH
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_WIDTH = 80
 _HTML = '<pre style="line-height: 1.25; white-space: pre; font-family: monospace">{code}</pre>'
 
 
@@ -215,7 +215,7 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
     finally:
         folder.close()
     console = Console(
-        file=io.StringIO(), width=_WIDTH, record=True, highlight=False, markup=False, emoji=False, force_terminal=True
+        file=io.StringIO(), width=WIDTH, record=True, highlight=False, markup=False, emoji=False, force_terminal=True
     )
     summary.show(folder.path, console)
     html = console.export_html(inline_styles=True, code_format=_HTML, clear=False)

@@ -9,16 +9,14 @@ from typing import TextIO
 from rich.console import Console
 
 from autodiff_compare.cli.exits import USAGE
-
-#: Columns of a terminal that tables and sentences must fit.
-_WIDTH = 80
+from autodiff_compare.summary.terminal import WIDTH
 
 
 def console() -> Console:
     """Standard output, never wider than 80 columns unless the terminal says so."""
     made = Console(highlight=False, markup=False, emoji=False)
-    if not made.is_terminal or made.width < _WIDTH:
-        made = Console(highlight=False, markup=False, emoji=False, width=_WIDTH)
+    if not made.is_terminal or made.width < WIDTH:
+        made = Console(highlight=False, markup=False, emoji=False, width=WIDTH)
     return made
 
 

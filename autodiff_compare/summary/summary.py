@@ -17,7 +17,7 @@ from rich.text import Text
 from autodiff_compare.results.ratios import Group, in_words, ratios
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
 from autodiff_compare.summary.conventions import overview
-from autodiff_compare.summary.terminal import plain_table, seconds
+from autodiff_compare.summary.terminal import WIDTH, plain_table, seconds
 from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
@@ -31,8 +31,8 @@ FLAGS = {
     "threads": "threads: more were busy than --threads says",
     "cut": "cut: fewer rounds than asked for, the --budget was spent",
 }
-#: Columns of a terminal, and of them those that a name may take before it is broken after an underscore.
-_WIDTH, _NAME = 80, 34
+#: Columns that a name may take before it is broken after an underscore.
+_NAME = 34
 #: With more operators and problems than this, the overview keeps to the operator that stands for a problem.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
 #: Columns that the questions to a tape take with what is expected, and that an answer takes at least.
@@ -133,7 +133,7 @@ def _beside(
     around = {**(second or {}), **(last([]) if last else {})}
     taken = _wide("problem", shown) + sum(_wide(name, cells) for name, cells in around.items())
     for group in _abreast(
-        {spec: _wide(spec.replace(":", "\n:"), cells) for spec, cells in columns.items()}, _WIDTH - taken
+        {spec: _wide(spec.replace(":", "\n:"), cells) for spec, cells in columns.items()}, WIDTH - taken
     ):
         right = {**(second or {}), **{spec: columns[spec] for spec in group}, **(last(group) if last else {})}
         table = plain_table(title)
@@ -328,7 +328,7 @@ def _care(cells: pd.DataFrame) -> Table:
 def _questions(questions: pd.DataFrame) -> Iterator[Table]:
     """Asked, expected, and each backend's answer: ``=``, or what it does instead."""
     specs = list(dict.fromkeys(questions["backend"]))
-    for group in _abreast(dict.fromkeys(specs, _ANSWER), _WIDTH - _ASKED):
+    for group in _abreast(dict.fromkeys(specs, _ANSWER), WIDTH - _ASKED):
         table = plain_table("Questions to a tape (= as expected)")
         table.add_column("question", no_wrap=True)
         table.add_column("expected", overflow="fold", max_width=13)

@@ -24,10 +24,10 @@ from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import PACKAGE
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow
+from autodiff_compare.summary.terminal import WIDTH
 from autodiff_compare.vocabulary import DTYPES, Operator, Status, because
 
 _FUNCTIONS = str(PACKAGE / "contract" / "functions.py")
-_WIDTH = 80
 _TIMEOUT_S = 60.0
 #: What became of a clause -> its word; `None`: the backend offers no such thing, and says so.
 _WORDS = {True: "kept", False: "BROKEN", None: "-"}
@@ -66,7 +66,7 @@ def conformance(options: argparse.Namespace) -> int:
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
         reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
-        print(textwrap.fill(f"{spec} cannot be opened: {reason}", _WIDTH, break_on_hyphens=False))
+        print(textwrap.fill(f"{spec} cannot be opened: {reason}", WIDTH, break_on_hyphens=False))
         return exits.FAILED
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -146,10 +146,10 @@ def lines(finding: Finding) -> Iterator[str]:
     words = " ".join(finding.words.split())
     if words:
         head += f": {words}"
-    yield from textwrap.wrap(head, _WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
+    yield from textwrap.wrap(head, WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
     if finding.kept is False and finding.remedy:
         yield from textwrap.wrap(
-            finding.remedy, _WIDTH, initial_indent=" " * 9 + "-> ", subsequent_indent=" " * 12, break_on_hyphens=False
+            finding.remedy, WIDTH, initial_indent=" " * 9 + "-> ", subsequent_indent=" " * 12, break_on_hyphens=False
         )
 
 
