@@ -71,10 +71,10 @@ ORDERS = {
 }
 
 
-#: What may be added to the backends of a run.
+#: Variants that can be added to the backends of a run, as sets by name.
 VARIANTS = {
-    "all": "every variant of each backend, and the peers",
-    "modes": f"each backend with hvp and hessian in every order of modes, such as jax:fr: {', '.join(ORDERS)}",
+    "all": "every variant of each backend, and autograd to the default backends",
+    "modes": f"hvp and hessian of each backend in every order of modes ({', '.join(ORDERS)}), such as jax:fr",
 }
 
 
