@@ -1,4 +1,4 @@
-"""Completion for shells: a script that knows verbs, options, backends and problems as they are now."""
+"""The verb ``completion``: print a shell script that completes verbs, options, backends and problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
 from autodiff_compare.vocabulary import DTYPES, ORDERS, Operator, join_spec
 
-#: Option or argument -> what completes it, besides files.
+#: Option or argument -> the function that returns its completions.
 _WORDS = {
     "backend": lambda: [spec for b in backends.available().values() for spec in _specs(b)],
     "problems": lambda: list(problems.available()),
@@ -21,11 +21,11 @@ _WORDS = {
 
 
 def completion(options: argparse.Namespace) -> int:
-    """The verb: print the script for the shell."""
+    """Print the script for the shell; return the exit code."""
     try:
         import shtab
     except ImportError:
-        return usage("got no package shtab, which writes the script: pip install shtab")
+        return usage("not installed: shtab, needed for completion: pip install shtab")
     from autodiff_compare.cli.arguments import parser
 
     whole = parser()

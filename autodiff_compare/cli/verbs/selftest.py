@@ -1,7 +1,7 @@
-"""The verb ``selftest``: the judge on trial, in the terminal.
+"""The verb ``selftest``: test the judge, or the clock, and print how often it errs.
 
-Wrong results that must be rejected, right ones that must not, and numerical differences on functions whose
-derivatives are known.
+The judge must reject altered results and accept right ones. Its numerical differences are compared with known
+derivatives. The clock must find no difference between equal work, and must find one of 25 %.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from autodiff_compare.timing import trials as clock_trials
 
 
 def selftest(options: argparse.Namespace) -> int:
-    """Print rejection rates and coverage; exit code 1 if the judge failed anywhere."""
+    """Print rejection rates and coverage; return exit code 1 if the judge failed anywhere."""
     try:
         query = Query(options.problems, dtypes=options.dtype, seed=options.seed, suites=options.suite)
         found, _ = load_problems(query)
@@ -52,16 +52,16 @@ def selftest(options: argparse.Namespace) -> int:
 
 
 def timing(options: argparse.Namespace) -> int:
-    """Put the clock on trial: print how often a difference is claimed between two workers.
+    """Print how often the clock claims a difference between two workers.
 
-    Returns exit code 1 if it is claimed too often of identical work, or too rarely of unequal work.
+    Return exit code 1 if it claims one too often for equal work, or too rarely for unequal work.
     """
     found = clock_trials.counts(options.trials, clock_trials.launch, random.Random(options.seed))
-    table = terminal.plain_table("Two workers against each other: claims of a difference")
+    table = terminal.plain_table("Claims of a difference between two workers")
     for name in ("work", "launches pooled", "claims", "trials", "bound"):
         table.add_column(name, justify="left" if name == "work" else "right")
     for c in found:
-        work, limit = ("identical", "at most") if c.identical else ("25 % more in one", "at least")
+        work, limit = ("equal", "at most") if c.identical else ("25 % more in one", "at least")
         bound = f"{limit} {clock_trials.BOUNDS[c.identical, c.pooled]:.0%}"
         table.add_row(work, str(clock_trials.LAUNCHES if c.pooled else 1), str(c.claims), str(c.trials), bound)
     console().print(table)
@@ -73,8 +73,8 @@ def _failed(t: Trial) -> bool:
 
 
 def _controls(trials: Sequence[Trial]) -> Table:
-    table = terminal.plain_table("Controls: what the judge must reject (right results: must not)")
-    for name in ("control", "tried", "equal to right", "rejected"):
+    table = terminal.plain_table("Altered results, which the judge must reject, and right ones, which it must not")
+    for name in ("control", "tried", "without effect", "rejected"):
         table.add_column(name, justify="left" if name == "control" else "right")
     names = dict.fromkeys(t.control for t in trials)
     for name in names:
