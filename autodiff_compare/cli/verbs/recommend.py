@@ -1,4 +1,4 @@
-"""The verb ``recommend``: measure shortly, or read a run, and say in words which backend to take."""
+"""The verb ``recommend``: make a short run, or read one, and recommend a backend."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from autodiff_compare.summary.recommendation import NothingRight, RecommendError
 
 
 def recommend(options: argparse.Namespace) -> int:
-    """Measure, or read the tables of a run, and say which backend to take; returns the exit code."""
+    """Make a short run, or read the tables of one, and print which backend to use; return the exit code."""
     try:
         folder = _measured(options) if options.run is None else locate(options.run, options.out)
         if isinstance(folder, int):
             return folder
-        # A run of its own has one problem, which need not be called as its file is.
+        # A run made here has one problem, whose name may differ from that of its file.
         name = options.problem if options.run is not None else None
         found = recommendation(read_all(folder), name, options.calls, options.operator, options.size)
     except NothingRight as error:
@@ -44,7 +44,7 @@ def recommend(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace) -> Any:
-    """The folder of a short run of every variant, or the exit code of one that could not begin."""
+    """Make a short run of every variant; return its folder, or the exit code if it cannot start."""
     if not options.problem:
         raise RecommendError("got no problem, expected a name, a path of a .py file, or --from RUN")
     with users_prints_aside():

@@ -1,7 +1,4 @@
-"""The verbs of the command line: each takes parsed options and returns an exit code.
-
-Results go to standard output, progress and errors to standard error.
-"""
+"""The verbs ``run`` and ``check``: compute, check and time the cells of a query; write tables; print a summary."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from autodiff_compare.vocabulary import BROKEN, Status
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compute, check and time what is asked for; write the tables; print the summary."""
+    """Compute, check and time the cells; write the tables; print the summary; return the exit code."""
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
@@ -95,7 +92,7 @@ def _query(options: argparse.Namespace) -> Query:
 
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
-    """The run's folder with its row in ``runs.csv``, or the exit code if it cannot be written to."""
+    """Return the run's folder with its row in ``runs.csv``, or the exit code if it cannot be written or resumed."""
     reason = writable(options.out)
     if reason:
         return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
@@ -109,7 +106,7 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
 
 
 def exit_code(rows: Sequence[CellRow]) -> int:
-    """1 if some result is wrong, else 3 if some cell broke or nothing that was asked for is installed, else 0."""
+    """Return 1 if a result is wrong, else 3 if a cell broke or no backend is installed, else 0."""
     statuses = {row.status for row in rows}
     if Status.WRONG in statuses:
         return WRONG
