@@ -20,7 +20,7 @@ from rich.console import Console
 from autodiff_compare.api import serialise
 from autodiff_compare.execution.local import Here
 from autodiff_compare.execution.runner import Runner
-from autodiff_compare.plan.evaluation import described
+from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.plan import Plan, plan, plan_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
@@ -202,7 +202,7 @@ def _planned(problem: Problem, f: Any, values: Sequence[Any], folder: pathlib.Pa
     try:
         path = serialise.write(folder, problem.name, objective, native, values)
     except serialise.NotSendable as error:
-        found = described(problem)
+        found = with_operators(problem)
         return plan_problems([found], {found.name: found.name}, query), str(error)
     return plan(replace(query, problems=[str(path)])), ""
 

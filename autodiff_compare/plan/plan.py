@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.plan.evaluation import described
+from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
@@ -185,7 +185,7 @@ def load_problems(query: Query) -> tuple[list[Problem], dict[str, str]]:
     try:
         for name in (*_members(suites), *query.problems):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
-            for problem in map(described, problems.load(source)):
+            for problem in map(with_operators, problems.load(source)):
                 _require_one_source(problem.name, name, sources)
                 found[problem.name], sources[problem.name] = problem, source if problem.files else name
     except problems.ProblemError as error:

@@ -15,8 +15,8 @@ import pytest
 
 import autodiff_compare
 from autodiff_compare import problems
-from autodiff_compare.plan.cases import build_case, elsewhere, objective_value
-from autodiff_compare.plan.evaluation import described, nearby
+from autodiff_compare.plan.cases import build_case, objective_value, tracing_case
+from autodiff_compare.plan.evaluation import perturbed, with_operators
 from autodiff_compare.plan.plan import PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import Inputs, ProblemError
@@ -74,7 +74,7 @@ def test_a_function_and_a_point_are_a_problem(
     text: str, shapes: list[Any], data: list[Any], scalar: bool, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "beside.py").write_text(SQUARES)
-    (found,) = map(described, problems.load(written(tmp_path, text)))
+    (found,) = map(with_operators, problems.load(written(tmp_path, text)))
     case = build_case(found, "small", "float64", Operator.VALUE, 0)
     assert (found.name, dict(found.sizes)) == ("mine", {"small": sum(int(np.prod(s)) for s in shapes)})
     assert [x.shape for x in case.inputs.differentiated] == shapes
@@ -195,15 +195,15 @@ def test_what_is_no_problem_is_told_from_what_is_almost_one(tmp_path: pathlib.Pa
 
 @pytest.mark.parametrize("x", [[1.0, 2.0], [0.0, 0.0], [[1e-9, 1e9]], 0.0])
 def test_a_function_is_prepared_close_to_the_given_point_and_not_at_it(x: Any, tmp_path: pathlib.Path) -> None:
-    (found,) = map(described, problems.load(written(tmp_path, SQUARES + f"x = {x!r}")))
+    (found,) = map(with_operators, problems.load(written(tmp_path, SQUARES + f"x = {x!r}")))
     case = build_case(found, "small", "float64", Operator.HVP, 3)
-    other = elsewhere(case)
+    other = tracing_case(case)
     (given,), (moved,) = case.inputs.differentiated, other.inputs.differentiated
     assert given.tolist() == x, "judged at the very point, whatever the seed"
     assert np.all(moved != given)
     assert np.all(abs(moved - given) <= 0.02 * np.maximum(abs(given), 1))
     assert not np.array_equal(case.directions[0], other.directions[0])
-    np.testing.assert_array_equal(elsewhere(case).inputs.differentiated[0], moved)
+    np.testing.assert_array_equal(tracing_case(case).inputs.differentiated[0], moved)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_the_second_point_is_inside_the_domain(function: str, x: Any, moves: boo
     (found,) = problems.load(written(tmp_path, f"def objective(x, xp): return {function}\nx = {x!r}"))
     inputs = found.inputs(np.random.default_rng(0), 1)
     # Of the moves up and down that a seed draws, some leave the domain; none that is chosen does.
-    near = [nearby(found, inputs, np.random.default_rng(seed)).differentiated[0] for seed in range(20)]
+    near = [perturbed(found, inputs, np.random.default_rng(seed)).differentiated[0] for seed in range(20)]
     for point in near:
         assert np.isfinite(objective_value(found, Inputs((point,)))).all()
     assert any(not np.array_equal(point, inputs.differentiated[0]) for point in near) or not moves

@@ -387,6 +387,6 @@ def test_the_sparse_jacobian_of_an_arm_is_its_jacobian_without_the_zeros() -> No
 
 def test_scipy_arrays_hold_every_place_of_the_pattern() -> None:
     patterns = Pattern.of((3, 2), [0, 2], [1, 0]), Pattern.of((3, 1), [2], [0])
-    whole = sparsity.beside(patterns, [np.array([5.0, 0.0]), np.array([7.0])])
+    whole = sparsity.joined(patterns, [np.array([5.0, 0.0]), np.array([7.0])])
     assert whole.nnz == 3
     assert whole.toarray().tolist() == [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 7.0]]

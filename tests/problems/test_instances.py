@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from autodiff_compare import problems
 from autodiff_compare.cli.main import main
-from autodiff_compare.plan.cases import build_case, elsewhere
+from autodiff_compare.plan.cases import build_case, tracing_case
 from autodiff_compare.plan.plan import PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.problems.base.instances import bundle_adjustment, folder, gmm, lstm
@@ -337,7 +337,7 @@ def test_a_case_is_the_file_and_is_prepared_close_to_it(tmp_path: pathlib.Path) 
     problem = folder.with_data(problems.available()["gmm"], tmp_path)
     case = build_case(problem, "gmm_d2_K3", "float64", Operator.HVP, 5)
     np.testing.assert_array_equal(case.inputs.differentiated[1], [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
-    other = elsewhere(case)
+    other = tracing_case(case)
     for here, there in zip(case.inputs.differentiated, other.inputs.differentiated, strict=True):
         assert not (here == there).any()
         np.testing.assert_allclose(there, here, rtol=0.02, atol=0.02)
