@@ -213,7 +213,7 @@ def _require_native_backends(found: Sequence[Problem], adapters: Collection[str]
             try:
                 backends.load(backend)
             except ValueError as error:
-                raise PlanError(f"in OBJECTIVES: {error}, asked for by -b") from error
+                raise PlanError(f"in OBJECTIVES: {error}, given with -b") from error
 
 
 def _file_patterns(names: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The door: a user's bare file, a function from Python, functions written for single frameworks."""
+"""A user's functions: in a bare file, through `compare` from Python, and written for single frameworks."""
 
 from __future__ import annotations
 

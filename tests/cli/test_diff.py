@@ -1,4 +1,4 @@
-"""Two runs against each other: what is claimed, what is refused, and what files from elsewhere can do (nothing)."""
+"""The verb diff: changes that are claimed, runs that are refused, and tables that cannot be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a newcomer meets it: one clear line for a mistake, tables and a sentence for a run."""
+"""The command line: a mistake gives one line and exit code 2, a run gives tables and a sentence."""
 
 from __future__ import annotations
 

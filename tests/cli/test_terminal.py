@@ -1,4 +1,4 @@
-"""What the command line says to other programs and to people without a terminal."""
+"""Output for other programs and without a terminal, help texts, shell completion, and the doctor."""
 
 from __future__ import annotations
 
