@@ -122,7 +122,7 @@ def noise() -> Iterator[Finding]:
     yield Finding(
         "noise",
         "waiting",
-        f"{share:.1%} of the time waiting for a processor",
+        f"{share:.1%} of the time, for a processor",
         "contended: stop other programs" if share > CONTENDED else "",
     )
 

@@ -73,9 +73,9 @@ def _failed(t: Trial) -> bool:
 
 
 def _controls(trials: Sequence[Trial]) -> Table:
-    table = terminal.plain_table("Altered results, which the judge must reject, and right ones, which it must not")
-    for name in ("control", "tried", "without effect", "rejected"):
-        table.add_column(name, justify="left" if name == "control" else "right")
+    table = terminal.plain_table("Altered results (mutations): the judge must reject them; right ones must pass")
+    for name in ("mutation", "tried", "equal to right", "rejected"):
+        table.add_column(name, justify="left" if name == "mutation" else "right")
     names = dict.fromkeys(t.control for t in trials)
     for name in names:
         own = [t for t in trials if t.control == name]
