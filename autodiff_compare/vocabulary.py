@@ -23,6 +23,17 @@ SUITES = {
 }
 
 
+def join_spec(backend: str, variant: str = "") -> str:
+    """Return ``backend:variant``, or ``backend`` if the variant is empty."""
+    return f"{backend}:{variant}" if variant else backend
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """Return (backend, variant) of ``backend[:variant]``; the variant may hold an order of modes, or be empty."""
+    backend, _, variant = spec.partition(":")
+    return backend, variant
+
+
 class Word(str, enum.Enum):  # noqa: UP042 - a worker may run on a Python that has no enum.StrEnum yet
     """A word that is its text, wherever a text is wanted."""
 
@@ -60,10 +71,10 @@ ORDERS = {
 }
 
 
-#: What may be added to the backends of a run.
+#: Variants that can be added to the backends of a run, as sets by name.
 VARIANTS = {
-    "all": "every variant of each backend, and the peers",
-    "modes": f"each backend with hvp and hessian in every order of modes, such as jax:fr: {', '.join(ORDERS)}",
+    "all": "every variant of each backend, and autograd to the default backends",
+    "modes": f"hvp and hessian of each backend in every order of modes ({', '.join(ORDERS)}), such as jax:fr",
 }
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from autodiff_compare.backends.interface import Backend
 from autodiff_compare.user_files import load_module
+from autodiff_compare.vocabulary import split_spec
 
 _SUFFIX = "_backend"
 _GROUP = "autodiff_compare.backends"
@@ -43,7 +44,7 @@ def load(spec: str) -> Backend:
         If there is no such backend, variant or file; the message lists the choices. Also if an adapter
         file cannot be loaded or holds no backend, several, or one of another name than the file's.
     """
-    name, _, variant = spec.partition(":")
+    name, variant = split_spec(spec)
     if name.endswith(".py"):
         return _of_file(pathlib.Path(name))(variant)
     if name in _names():

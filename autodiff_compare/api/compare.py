@@ -1,4 +1,4 @@
-"""The door from Python: compare a function of one's own, without a file."""
+"""`compare`, the interface from Python: compare backends on a Python function, without a problem file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from rich.console import Console
 from autodiff_compare.api import serialise
 from autodiff_compare.execution.local import Here
 from autodiff_compare.execution.runner import Runner
-from autodiff_compare.plan.evaluation import described
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, plan, plan_of
+from autodiff_compare.plan.evaluation import with_operators
+from autodiff_compare.plan.plan import Plan, plan, plan_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem, point_of, problem_of
 from autodiff_compare.results.provenance import recorded_now
@@ -30,25 +31,36 @@ from autodiff_compare.results.tables import read_all
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.advice import words
 from autodiff_compare.summary.recommendation import recommendation
+from autodiff_compare.summary.terminal import WIDTH
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_WIDTH = 80
 _HTML = '<pre style="line-height: 1.25; white-space: pre; font-family: monospace">{code}</pre>'
 
 
 class Tables(Mapping[str, "pd.DataFrame"]):
-    """The tables of a run: ``tables["cells"]`` or ``tables.cells``; shown, they are their summary.
+    """The tables of a run, as a mapping from table name to data frame; `compare` returns them.
 
-    Parameters
+    A table is read as ``tables["cells"]`` or ``tables.cells``. ``results/README.md`` documents every table and column.
+    In a terminal or a notebook, the tables are displayed as their summary.
+
+    Attributes
     ----------
-    frames
-        Table name -> data frame; ``results/README.md`` documents every column.
-    folder
-        Where the CSV files are, if they were kept.
-    in_process
-        Why the function was not computed in worker processes; empty where it was.
+    folder : pathlib.Path or None
+        Folder of the CSV files; `None` if they were not kept.
+    in_process : str
+        Reason why the function was computed in this process; empty if worker processes computed it.
+
+    Examples
+    --------
+    >>> tables = compare(lambda x, xp: xp.sum(x**2), [1.0, 2.0], backends="numpy")  # doctest: +SKIP
+    >>> list(tables)  # doctest: +SKIP
+    ['runs', 'cells', 'checks', 'pairs', 'samples', 'timings', 'steps', 'descents', 'questions', 'conventions']
+    >>> tables.cells[["backend", "operator", "status"]].head(2)  # doctest: +SKIP
+      backend  operator status
+    0   numpy     value     ok
+    1   numpy  gradient     ok
     """
 
     def __init__(
@@ -77,12 +89,26 @@ class Tables(Mapping[str, "pd.DataFrame"]):
         return len(self._frames)
 
     def recommend(self, calls: int = 10_000, operator: str | None = None) -> str:
-        """Which backend to take for so many calls, in words: see `autodiff_compare.summary.recommendation`.
+        """Recommend a backend for a number of evaluations, from the tables; nothing is measured.
+
+        Parameters
+        ----------
+        calls
+            Number of planned evaluations, at least 1.
+        operator
+            Name of the operator; by default ``gradient``, or ``jacobian`` if the value is not a scalar.
+
+        Returns
+        -------
+        str
+            The recommendation, one paragraph a line: the backend, its break-even counts, accuracy and memory.
 
         Raises
         ------
         RecommendError
-            If none of them is right and was timed.
+            If no backend is right and timed, or the tables do not have the operator.
+        ValueError
+            If ``calls`` is not a whole number from 1.
         """
         return "\n".join(words(recommendation(self, None, _whole("calls", calls, 1), operator)))
 
@@ -107,68 +133,92 @@ def compare(
     timeout: float = 60.0,
     out: str | pathlib.Path | None = None,
 ) -> Tables:
-    """Compute, check and time the derivatives of a function on several backends.
+    """Compute the derivatives of a function on several backends, check each one, and time the right ones.
+
+    The function runs in worker processes, one per backend.
 
     Parameters
     ----------
     f
-        ``f(x, xp)``, or ``f(x, y, xp)``, of array API names: differentiated in all parameters without a default. Or a
-        dictionary from backend to a function of that framework's own arrays, such as ``{"torch": f, "jax": g}``.
+        Function of arrays and of the array namespace, ``f(x, xp)`` or ``f(x, y, xp)``, written with array API names.
+        It returns an array of floats: a scalar has gradients and Hessians, any other shape has Jacobians. It is
+        differentiated in all parameters without a default. Or a dictionary from backend to a function of that
+        framework's own arrays, without ``xp``: ``{"torch": f, "jax": g}``.
     x
-        The point: an array of floats, a tuple of one for each parameter, or a dictionary by parameter.
+        Point of evaluation: an array of floats, a tuple with one value for each parameter, or a dictionary from
+        parameter to value. A value may be a container of arrays.
     backends
-        ``name[:variant][@PYTHON]`` or paths of files; by default numpy, torch, tensorflow and jax, or those of ``f``.
+        Backends as ``name[:variant][@PYTHON]``, or paths of ``.py`` files; by default numpy, torch, tensorflow and
+        jax, or the keys of ``f``.
     operators
-        Names such as ``"gradient"``; by default all that a function with such a value has.
+        Names of operators, such as ``"gradient"``; by default all operators of a function with such a value.
     dtypes
         ``"float64"``, ``"float32"`` or both.
     rounds
-        Timing rounds; 0 judges without timing, fewer than 8 give no verdict on speed.
+        Timing rounds; 0 checks without timing, fewer than 8 give no verdict on speed.
     variants
         ``"all"`` adds every variant of the backends, ``"modes"`` their second derivatives in every order of modes.
     threads
-        Threads of each worker process.
+        Threads per worker process.
     seed
-        Of directions, and of the second point, at which functions are prepared.
+        Seed of the random directions and of the point used for tracing.
     timeout
-        Seconds for one cell.
+        Time limit for one cell, in seconds. There is none if the function is computed in this process.
     out
-        Folder in which the run's CSV files are kept; they are not by default.
+        Folder in which the run's CSV files are kept; by default they are removed.
 
     Returns
     -------
     Tables
-        Table name -> data frame: ``tables.cells``, ``tables.timings``, ``tables.checks``, ... Shown, it is the summary.
+        Table name -> data frame: ``tables.cells``, ``tables.checks``, ``tables.timings``, ... They are displayed as
+        their summary.
 
     Raises
     ------
     ValueError
-        If the function cannot be evaluated at the point in plain NumPy, or something asked for does not exist.
+        If the function cannot be evaluated at ``x`` in plain NumPy; if a backend, operator, dtype or variant does not
+        exist; or if a number is out of its range. The message says what was expected.
 
     Warns
     -----
     UserWarning
-        If the function cannot be sent to a worker process, with the reason: it is then computed in this one.
+        If the function cannot be sent to a worker process, with the reason. It is then computed in this process:
+        there is no timeout, and a crash ends your process.
+
+    Examples
+    --------
+    >>> import autodiff_compare
+    >>> def energy(x, xp):
+    ...     return xp.sum(x**2 * xp.sin(x))
+    >>> tables = autodiff_compare.compare(energy, [0.5, 1.5], operators="gradient")  # doctest: +SKIP
+    >>> print(tables)  # doctest: +SKIP
+    >>> tables.timings.query("phase == 'steady'")[["cell_id", "median_s"]]  # doctest: +SKIP
     """
     problem, values = _problem(f, x)
     names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
-    what = (_several(backends or DEFAULT_BACKENDS), _several(operators), names, _whole("seed", seed), variants)
+    query = Query(
+        backends=_several(backends or ()),
+        operators=_several(operators),
+        dtypes=names,
+        seed=_whole("seed", seed),
+        variants=variants,
+    )
     settings = Settings(
         rounds=_whole("rounds", rounds), threads=_whole("threads", threads, 1), timeout_s=_positive("timeout", timeout)
     )
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
         held.callback(_forget, folder)
-        planned, why = _planned(problem, f, values, folder, *what)
+        planned, why = _planned(problem, f, values, folder, query)
         if why:
-            words = f"{problem.name} is computed in this process, with less isolation and no deadlines: {why}"
+            words = f"{problem.name} is computed in this process, without isolation and timeouts: {why}"
             warnings.warn(words, stacklevel=2)
         command = f"autodiff_compare.compare({problem.name})" + (f" in this process: {why}" if why else "")
         return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
 
 
 def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
-    """What is compared and the value of each parameter; the inputs of a tuple are several, anything else is one."""
+    """Return the problem of ``f``, and the value of each parameter; a tuple ``x`` has one value for each."""
     native, objective = (dict(f), None) if isinstance(f, Mapping) else ({}, f)
     if not native and not callable(f):
         raise ValueError(f"got {type(f).__name__} to compare, expected a function f(x, xp) or {{'torch': f, 'jax': g}}")
@@ -189,26 +239,15 @@ def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
     return problem, point
 
 
-def _planned(
-    problem: Problem,
-    f: Any,
-    values: Sequence[Any],
-    folder: pathlib.Path,
-    specs: Sequence[str],
-    operators: Sequence[str],
-    dtypes: Sequence[str],
-    seed: int,
-    variants: str,
-) -> tuple[Plan, str]:
-    """What is to be done, and why it cannot be done by workers, if so."""
+def _planned(problem: Problem, f: Any, values: Sequence[Any], folder: pathlib.Path, query: Query) -> tuple[Plan, str]:
+    """Return the plan, and the reason for running in this process (empty if workers run it)."""
     objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
-    rest = (specs, operators, dtypes, ("small",), seed)
     try:
         path = serialise.write(folder, problem.name, objective, native, values)
     except serialise.NotSendable as error:
-        found = described(problem)
-        return plan_of([found], {found.name: found.name}, *rest, variants=variants), str(error)
-    return plan([str(path)], *rest, variants=variants), ""
+        found = with_operators(problem)
+        return plan_problems([found], {found.name: found.name}, query), str(error)
+    return plan(replace(query, problems=[str(path)])), ""
 
 
 def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:
@@ -221,7 +260,7 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
     # In a notebook a console displays whatever it records, unless it is told that it is in none.
     console = Console(
         file=io.StringIO(),
-        width=_WIDTH,
+        width=WIDTH,
         record=True,
         highlight=False,
         markup=False,
@@ -236,12 +275,12 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    """One thing or several; a dtype may be NumPy's."""
+    """Return a sequence, also of a single name; a dtype may be NumPy's."""
     return (given,) if isinstance(given, (str, type, np.dtype)) else tuple(given)
 
 
 def _whole(name: str, given: Any, least: int = 0) -> int:
-    """A whole number, of whatever type."""
+    """Return a whole number of any numeric type as an int; reject any other value."""
     if not isinstance(given, (int, float, np.integer, np.floating)) or given != given // 1 or given < least:
         raise ValueError(f"got {name}={given!r}, expected a whole number from {least}")
     return int(given)
@@ -254,5 +293,5 @@ def _positive(name: str, given: Any) -> float:
 
 
 def _forget(folder: pathlib.Path) -> None:
-    """Where the function was written is no place to import from: it is about to be removed."""
+    """Take the folder of the problem file off ``sys.path``: the folder is about to be removed."""
     sys.path[:] = [entry for entry in sys.path if entry != str(folder.resolve())]

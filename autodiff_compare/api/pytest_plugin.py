@@ -1,4 +1,4 @@
-"""A fixture for anybody's own tests; pytest finds it once this project is installed."""
+"""The pytest plugin: the fixture ``assert_gradients``, which pytest finds once this package is installed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 @pytest.fixture
 def assert_gradients() -> Callable[..., Any]:
-    """Return `autodiff_compare.testing.assert_gradients`: it fails unless a gradient is right.
+    """Return `autodiff_compare.testing.assert_gradients`, which fails the test if a gradient is wrong.
 
-    ``f`` takes NumPy arrays; ``gradient`` is an array, or a function of ``x`` by any framework.
+    It is called as ``assert_gradients(f, x, gradient)``: ``f`` takes NumPy arrays; ``gradient`` is an array, or a
+    function of ``x`` written with any framework.
     """
     from autodiff_compare import testing
 

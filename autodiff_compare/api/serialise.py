@@ -1,9 +1,9 @@
-"""A function of the caller's, written as a problem file that workers can load.
+"""Serialise a function of the caller as a problem file that workers can load.
 
-A function is sent in one of two ways. One that stands in a module is imported from there by its qualified name. Any
-other (of the script that runs, of a notebook, a lambda) is written as source text, with the values that its names
-had: modules are imported, plain data and arrays are written down, functions are sent the same way. What is left
-cannot be sent, and `NotSendable` says why. The script itself is never run again: it would call us again.
+A function of a module is imported by its qualified name. Any other function (of the running script, of a notebook, a
+lambda) is written as source text, with the values of the names that it uses: modules are imported, plain data and
+arrays are written out, functions are serialised in the same way. Anything else raises `NotSendable` with the reason.
+The script itself is never imported by a worker: it would call `compare` again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 from autodiff_compare.problems import Array
 
-_HEAD = '''"""{name}: a function of the caller's, and the point at which it is compared."""
+_HEAD = '''"""{name}: a function of the caller, and the point of evaluation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ with _numpy.load(_pathlib.Path(__file__).with_suffix(".npz"), allow_pickle=False
 '''
 
 
-#: Containers, by the brackets that make them of their parts.
+#: Type of a container -> the text before and after its elements.
 _BRACKETS: dict[type, tuple[str, str]] = {
     tuple: ("(", ")"),
     list: ("[", "]"),
@@ -50,7 +50,7 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 
 
 class NotSendable(Exception):  # noqa: N818 - no failure: it is then computed in this process
-    """A function cannot be written down for another process; the message says why."""
+    """A function cannot be serialised for another process; the message names the reason."""
 
 
 def write(
@@ -60,21 +60,21 @@ def write(
     native: Mapping[str, Callable[..., Any]],
     values: Sequence[Any],
 ) -> pathlib.Path:
-    """Write the problem file ``name.py``, its arrays beside it; returns its path.
+    """Write the problem file ``name.py``, and its arrays as ``name.npz``; return the path of the problem file.
 
     Parameters
     ----------
     folder, name
-        Where, and of what name.
+        Folder of the files, and their name without suffix.
     objective, native
         As `problems.problem_of` takes them.
     values
-        Of each differentiated parameter: an array, or a container of arrays.
+        Value of each differentiated parameter: an array, or a container of arrays.
 
     Raises
     ------
     NotSendable
-        If a function cannot be written down.
+        If a function, or a value that it uses, cannot be serialised.
     """
     text = _Text()
     try:
@@ -94,7 +94,7 @@ def write(
 
 
 class _Text:
-    """Source text that defines names one after another, each as it was here."""
+    """Source text that defines names one after another, with the values that they have in this process."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -102,7 +102,7 @@ class _Text:
         self._defined: dict[str, Any] = {}
 
     def function(self, f: Any) -> str:
-        """Define a function; returns the expression that it is called by."""
+        """Define a function and return the expression that denotes it."""
         imported = _importable(f)
         if imported:
             module, names = imported
@@ -118,7 +118,7 @@ class _Text:
         return self._written(f)
 
     def array(self, value: Array) -> str:
-        """Keep an array beside the text; returns the expression for it."""
+        """Store an array for the ``.npz`` file and return the expression that denotes it."""
         key = f"array{len(self.arrays)}"
         self.arrays[key] = np.asarray(value)
         return f"_arrays[{key!r}]"
@@ -137,7 +137,7 @@ class _Text:
         defaults = [self._anything(f"a default of {_word(f)}", value) for value in f.__defaults__ or ()]
         keywords = [(k, self._anything(f"a default of {_word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
         self._part(_without_defaults(node, name))
-        if hasattr(f, "__wrapped__"):  # by which its parameters are known
+        if hasattr(f, "__wrapped__"):  # inspect.signature reads the parameters from it
             self._part(f"{name}.__wrapped__ = {self.function(f.__wrapped__)}")
         if defaults:
             self._part(f"{name}.__defaults__ = ({', '.join(defaults)},)")
@@ -146,14 +146,14 @@ class _Text:
         return name
 
     def _define(self, name: str, value: Any) -> None:
-        """Give a name the value that it has here."""
+        """Define a name with the value that it has in this process."""
         if name in self._defined:
             if self._defined[name] is not value:
-                raise NotSendable(f"{name} means two things")
+                raise NotSendable(f"{name} has different values in two functions")
             return
         if isinstance(value, ModuleType):
             self._defined[name] = value
-            self._part(f"import {_found(value)} as {name}")
+            self._part(f"import {_module_name(value)} as {name}")
             return
         expression = self._anything(name, value)
         if expression != name:
@@ -164,7 +164,7 @@ class _Text:
         return self.function(value) if callable(value) else self.value(what, value)
 
     def value(self, what: str, value: Any) -> str:
-        """An expression for plain data: numbers, texts, arrays, and containers of them."""
+        """Return an expression for plain data: numbers, strings, arrays, and containers of them."""
         if type(value) is np.ndarray and not value.dtype.hasobject:
             return self.array(value)
         if isinstance(value, np.generic) and not value.dtype.hasobject:
@@ -189,7 +189,7 @@ class _Text:
 
 
 def _importable(f: Any) -> tuple[str, str] | None:
-    """Module and qualified name by which another process finds the same object; `None` if it does not."""
+    """Return module and qualified name by which another process imports the same object; `None` if it cannot."""
     module, names = getattr(f, "__module__", None), getattr(f, "__qualname__", "")
     if not isinstance(module, str) or module == "__main__" or module not in sys.modules:
         return None
@@ -198,18 +198,18 @@ def _importable(f: Any) -> tuple[str, str] | None:
         found = getattr(found, name, None)
     if found is not f:
         return None
-    return (module, names) if _found_elsewhere(sys.modules[module]) else None
+    return (module, names) if _importable_module(sys.modules[module]) else None
 
 
-def _found(module: ModuleType) -> str:
-    """The name by which another process imports a module."""
-    if not _found_elsewhere(module):
+def _module_name(module: ModuleType) -> str:
+    """Return the name by which another process imports a module."""
+    if not _importable_module(module):
         raise NotSendable(f"module {module.__name__} cannot be imported by another process")
     return module.__name__
 
 
-def _found_elsewhere(module: ModuleType) -> bool:
-    """Whether the path leads to this very module; that it is loaded here proves nothing."""
+def _importable_module(module: ModuleType) -> bool:
+    """Return whether the import system finds this very module; that it is loaded here does not show this."""
     top, _, below = module.__name__.partition(".")
     for finder in sys.meta_path:
         spec = finder.find_spec(top, None)
@@ -220,28 +220,28 @@ def _found_elsewhere(module: ModuleType) -> bool:
 
 
 def _definition(f: FunctionType) -> ast.FunctionDef | ast.Lambda:
-    """The syntax tree of a function, from the text that it was made from."""
+    """Return the syntax tree of a function, from its source text."""
     text = "".join(linecache.getlines(f.__code__.co_filename, f.__globals__))
     if not text:
         raise NotSendable(f"the source of {_word(f)} cannot be read")
     try:
         tree = ast.parse(text)
     except SyntaxError:
-        raise NotSendable(f"the source of {_word(f)} is no longer what it was made from") from None
+        raise NotSendable(f"the source of {_word(f)} has changed since it was loaded") from None
     found = [node for node in ast.walk(tree) if _is_of(f.__code__, node)]
     if len(found) != 1:
-        why = "is not where it was" if not found else "shares its line with another like it"
+        why = "is no longer in its source" if not found else "shares its line with an equal function"
         raise NotSendable(f"{_word(f)} {why}, in {f.__code__.co_filename}")
     node = found[0]
     assert isinstance(node, (ast.FunctionDef, ast.Lambda))
     if isinstance(node, ast.FunctionDef):
-        # Whatever decorated it: what is sent is a function, and a call of it runs this very definition.
+        # Decorators are dropped: f is the plain function, and a call of it runs this very definition.
         node.decorator_list = []
     return node
 
 
 def _is_of(code: CodeType, node: ast.AST) -> bool:
-    """Whether a definition is that of ``code``: same line, same instructions."""
+    """Return whether a definition is that of ``code``: same name, same line, same instructions."""
     if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
         return False
     named = _name(node)
@@ -257,7 +257,7 @@ def _name(node: ast.FunctionDef | ast.Lambda) -> str:
 
 
 def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
-    """What the definition compiles to by itself; `None` if it does not."""
+    """Return the code of a definition that is compiled on its own; `None` if it does not compile."""
     try:
         if isinstance(node, ast.Lambda):
             outer = compile(ast.Expression(node), "", "eval")
@@ -265,12 +265,13 @@ def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
             outer = compile(ast.Module([node], []), "", "exec")
     except SyntaxError:
         return None
-    # A default or a decorator may have a function too, and comes first.
+    # The last one: a default or a decorator may hold a function of the same name, which comes first.
     return next((c for c in outer.co_consts[::-1] if isinstance(c, CodeType) and c.co_name == _name(node)), None)
 
 
 def _instructions(code: CodeType) -> list[tuple[str, Any]]:
-    """What a function does, without what depends on where it stands: closures, and methods of imported modules."""
+    """Return the instructions of a function, without the differences that depend on where it is compiled."""
+    # In place, closures and methods of imported modules compile to other opcodes than in a function on its own.
     plain = {"LOAD_DEREF": "LOAD_GLOBAL", "LOAD_CLASSDEREF": "LOAD_GLOBAL", "LOAD_METHOD": "LOAD_ATTR"}
     return [
         (plain.get(i.opname, i.opname), _instructions(i.argval) if isinstance(i.argval, CodeType) else i.argval)
@@ -281,7 +282,7 @@ def _instructions(code: CodeType) -> list[tuple[str, Any]]:
 
 
 def _names(f: FunctionType) -> Iterator[tuple[str, Any]]:
-    """The names that a function looks up outside itself, with their values."""
+    """Yield the names that a function looks up outside itself, with their values."""
     enclosed = {}
     for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
         try:
@@ -300,16 +301,16 @@ def _looked_up(code: CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             yield instruction.argval
-        # What a function keeps for its next call is not the same in another process.
+        # A function that assigns an outer name keeps state between calls, which another process does not have.
         outside = instruction.opname == "STORE_DEREF" and instruction.argval in code.co_freevars
         if outside or instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            raise NotSendable(f"{code.co_name} assigns {instruction.argval}, which stands outside it")
+            raise NotSendable(f"{code.co_name} assigns {instruction.argval}, a name outside the function")
         if isinstance(instruction.argval, CodeType):
             yield from _looked_up(instruction.argval)
 
 
 def _without_defaults(node: ast.FunctionDef | ast.Lambda, name: str) -> str:
-    """The definition as text; defaults are set afterwards, to what they are and not to what they would be."""
+    """Return a definition as text, with defaults of `None`: their present values are set afterwards."""
     copied = ast.parse(ast.unparse(node)).body[0]
     made: Any = copied.value if isinstance(copied, ast.Expr) else copied
     made.args.defaults = [ast.Constant(None) for _ in made.args.defaults]
@@ -321,14 +322,14 @@ def _without_defaults(node: ast.FunctionDef | ast.Lambda, name: str) -> str:
 
 
 def _paths() -> list[str]:
-    """Where the caller's own modules are looked for; not where packages are installed, which every Python has."""
+    """Return the folders of ``sys.path`` that hold the caller's modules, not those of installed packages."""
     installed = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
     found = [os.path.abspath(path) for path in sys.path]
     return [path for path in dict.fromkeys(found) if os.path.isdir(path) and not path.startswith(installed)]
 
 
 def _kind(f: Any) -> str:
-    """What a callable that is no function is, in words."""
+    """Return the kind of a callable that is no function, in words."""
     if isinstance(f, MethodType):
         owner = f.__self__ if isinstance(f.__self__, type) else type(f.__self__)
         return f"a method of {owner.__name__}"

@@ -1,4 +1,4 @@
-"""The console of the verbs: results to standard output, progress and errors to standard error."""
+"""The console of the verbs: results go to standard output, progress and errors to standard error."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from typing import TextIO
 from rich.console import Console
 
 from autodiff_compare.cli.exits import USAGE
-
-#: Columns of a terminal that tables and sentences must fit.
-_WIDTH = 80
+from autodiff_compare.summary.terminal import WIDTH
 
 
 def console() -> Console:
-    """Standard output, never wider than 80 columns unless the terminal says so."""
+    """Return a console on standard output: as wide as the terminal, 80 columns where there is none."""
     made = Console(highlight=False, markup=False, emoji=False)
-    if not made.is_terminal or made.width < _WIDTH:
-        made = Console(highlight=False, markup=False, emoji=False, width=_WIDTH)
+    if not made.is_terminal or made.width < WIDTH:
+        made = Console(highlight=False, markup=False, emoji=False, width=WIDTH)
     return made
 
 
 def usage(message: str) -> int:
-    """One clear line on standard error."""
+    """Print a message as one line on standard error; return the exit code of a mistaken command."""
     print(f"autodiff-compare: {message}", file=sys.stderr)
     return USAGE
 
 
 def users_prints_aside() -> contextlib.redirect_stdout[TextIO]:
-    """While functions of users run here: what they print goes to standard error, for results are read by programs."""
+    """Send to standard error what users' functions print: programs read the results on standard output."""
     return contextlib.redirect_stdout(sys.stderr)

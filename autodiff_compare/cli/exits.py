@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-#: Every result is right; one is wrong, or a regression; wrong words; something broke; interrupted.
+#: All results right; a wrong result or a regression; a mistaken command; a broken cell or backend; interrupted.
 OK, WRONG, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130

@@ -1,4 +1,4 @@
-"""The command line: parse the words, run the verb, return its exit code."""
+"""The entry point of the command line: parse the arguments, run the verb, return its exit code."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from collections.abc import Callable, Sequence
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK
 
+#: Former name of a verb -> its name. Kept out of the parser, so that neither --help nor a shell's completion offers it.
+_FORMER_NAMES = {"tax": "overhead"}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the verb that the words name.
+    """Parse a command line and run its verb.
 
     Parameters
     ----------
     argv
-        The words behind the program's name; those of this process by default.
+        The arguments without the program's name; by default those of this process.
 
     Returns
     -------
     int
-        The exit code: see `autodiff_compare.cli.exits`.
+        Exit code, as in `autodiff_compare.cli.exits`.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    options = parser().parse_args(given)
+    options = parser().parse_args([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:])
     options.command = shlex.join(["compare.py", *given])
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
-    # A terminated run ends as an interrupted one: the cells that are finished get written.
+    # A terminated run ends like an interrupted one, so that its finished cells are written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     verb: Callable[..., int] = pkgutil.resolve_name(options.verb)
     try:

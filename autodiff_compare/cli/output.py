@@ -1,7 +1,7 @@
-"""Results for other programs: JSON or CSV on standard output in place of the tables for people.
+"""Results for other programs: JSON or CSV on standard output, in place of the tables.
 
-A run's results are one flat record per cell: how it ended, its worst comparison and its steady time. Everything else
-is in the run's folder, which the records name.
+The results of a run are one flat record per cell: its status, its largest error and its steady time. Each record
+names the run's folder, which holds everything else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Record = Mapping[str, Any]
 
 
 def wanted(options: argparse.Namespace) -> bool:
-    """Whether something other than tables for people was asked for."""
+    """Return whether the options ask for JSON or CSV."""
     return bool(options.json or options.csv)
 
 
 def write(records: Sequence[Record], options: argparse.Namespace) -> None:
-    """Print records that have the same fields; JSON has ``null`` for a number that is not finite."""
+    """Print records that have the same fields; JSON writes ``null`` for a number that is not finite."""
     if options.json:
         print(json.dumps([{k: _plain(v) for k, v in record.items()} for record in records], indent=1))
         return
@@ -37,7 +37,7 @@ def write(records: Sequence[Record], options: argparse.Namespace) -> None:
 
 
 def results(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """One record per cell of a run: the cell, its largest error, and its time in the steady state."""
+    """Return one record per cell of a run: the cell, its largest error, and its time in the steady state."""
     tables = read_all(folder)
     cells, checks, timings = tables["cells"], tables["checks"], tables["timings"]
     worst = checks.sort_values("norm_rel_error", ascending=False).drop_duplicates("cell_id").set_index("cell_id")
@@ -50,7 +50,7 @@ def results(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can say."""
+    """Return a value that JSON can represent."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar with the time left in a terminal, elsewhere a plain line now and then."""
+"""Progress on standard error: a bar with the time left in a terminal, else a plain line every ten seconds."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rich.progress import Progress as Bar
 from autodiff_compare.results.tables import CellRow
 from autodiff_compare.vocabulary import BROKEN, Status
 
-#: Seconds between two plain lines, and the columns that the name of a cell may take in the bar.
+#: Seconds between two plain lines, and columns for the name of a cell in the bar.
 _EVERY_S, _NAME = 10.0, 30
 
 
 class Progress:
-    """How far a run is: a context manager that is told of every cell.
+    """Show the progress of a run, as a context manager; `tell` counts a finished cell.
 
     Parameters
     ----------
     total
-        Cells to come.
+        Number of cells of the run.
     """
 
     def __init__(self, total: int) -> None:
@@ -44,7 +44,7 @@ class Progress:
         self._bar.stop()
 
     def tell(self, row: CellRow) -> None:
-        """One more cell is done."""
+        """Count a finished cell; without a terminal, print a line if it broke or is wrong."""
         self.done += 1
         if not self._bar.disable:
             self._bar.update(self._task, advance=1, description=f"{row.cell_id} {row.status}"[:_NAME])

@@ -1,10 +1,11 @@
-"""What the command of a run asked for, so that a cell which is not there is known to be lost or not to be wanted.
+"""The scope of a run: the cells that its command asks for.
 
-A cell stands at one value of each axis: a problem, a size, an operator, a backend and so on; a descent has its name
-and start besides. Options choose the values of an axis. A cell of one run that another run lacks was *not asked for*
-there if on some axis both hold: the commands choose differently, and nothing in the other run has the cell's value.
-So ``-b numpy`` after ``-b numpy -b torch`` did not ask for torch, but a gradient by numpy that is gone was lost.
-A command that cannot be read, such as that of a function compared from Python, chooses as its text does.
+It tells a cell that a run lost from one that its command does not ask for. A cell has one value on each axis: a
+problem, a size, an operator, a backend and so on; a descent also has its name and its start. Options select the values
+of an axis. A cell of one run that another run lacks is *out of scope* there if on some axis both hold: the commands
+select different values, and nothing in the other run has the cell's value. So ``-b numpy`` after
+``-b numpy -b torch`` does not ask for torch, but a missing gradient by numpy is lost. A command that cannot be parsed,
+such as that of a function compared from Python, selects by its whole text.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import argparse
 from collections.abc import Hashable, Iterable, Mapping
 
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS
+from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_DTYPES, DEFAULT_SIZES, DEFAULT_SUITES
 from autodiff_compare.results.resume import ResumeError, parsed
 
 Axes = Mapping[str, Hashable]
 
-#: Option that may be repeated -> what it means where it is not given.
+#: Option that may be repeated -> its default.
 _DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "backend": DEFAULT_BACKENDS,
-    "dtype": ("float64",),
-    "size": ("small",),
-    "suite": ("classic",),
+    "dtype": DEFAULT_DTYPES,
+    "size": DEFAULT_SIZES,
+    "suite": DEFAULT_SUITES,
 }
-#: Axis -> the options that choose among its values.
-_CHOOSE: Mapping[str, tuple[str, ...]] = {
+#: Axis -> the options that select its values.
+_SELECT: Mapping[str, tuple[str, ...]] = {
     "problem": ("problems", "problem", "suite"),
     "size": ("size", "data"),
     "dtype": ("dtype",),
@@ -37,15 +38,15 @@ _CHOOSE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Asked:
-    """What a command asked for.
+class Scope:
+    """The cells that the command of a run asks for.
 
     Parameters
     ----------
     command
-        As it was recorded.
+        The recorded command.
     axes
-        Where the run's cells and descents stand.
+        The values of each cell and descent of the run, by axis.
     """
 
     def __init__(self, command: str, axes: Iterable[Axes]) -> None:
@@ -53,23 +54,31 @@ class Asked:
         try:
             options = parsed(command, parser().parse_args)
         except ResumeError:
-            self._chosen: dict[str, Hashable] = dict.fromkeys(_CHOOSE, command)
+            self._selected: dict[str, Hashable] = dict.fromkeys(_SELECT, command)
         else:
-            self._chosen = {axis: tuple(_option(options, n) for n in names) for axis, names in _CHOOSE.items()}
+            self._selected = {axis: tuple(_selection(options, n) for n in names) for axis, names in _SELECT.items()}
 
-    def lacks(self, place: Axes, before: Asked) -> bool:
-        """Whether the run lost what stands at ``place`` in the run ``before``; else it was not asked for."""
+    def lost(self, place: Axes, before: Scope) -> bool:
+        """Return whether this scope includes a cell of the run ``before`` that is missing here.
+
+        Parameters
+        ----------
+        place
+            The values of the missing cell, by axis.
+        before
+            The scope of the run that has the cell.
+        """
         return not any(
-            self._chosen[axis] != before._chosen[axis] and (axis, value) not in self._values
+            self._selected[axis] != before._selected[axis] and (axis, value) not in self._values
             for axis, value in place.items()
         )
 
 
-def _option(options: argparse.Namespace, name: str) -> Hashable:
-    """What an option asks for, whatever the order, and the default as if it had been given."""
+def _selection(options: argparse.Namespace, name: str) -> Hashable:
+    """Return the values that an option selects, without their order; its default where it is not given."""
     found = getattr(options, name, None)
     if name == "rounds":
-        # Descents are part of a comparison that is timed.
+        # Only a run with timing includes descents.
         return bool(found) or not hasattr(options, name)
     if name == "suite" and getattr(options, "problems", None):
         return frozenset(found or ())

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import Unsupported
+from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
-
-Array = NDArray[Any]
 
 #: Functions of the array API standard 2024.12 that objectives are written with.
 NAMES = (

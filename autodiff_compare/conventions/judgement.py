@@ -17,13 +17,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.conventions import hull
 from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, Case, Kink, Undefined, Value
-
-Array = NDArray[Any]
 
 
 class Class(enum.StrEnum):

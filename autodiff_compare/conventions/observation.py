@@ -10,16 +10,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import Backend, Unsupported
 from autodiff_compare.conventions.slopes import Coordinates, nearby, sides
 from autodiff_compare.conventions.spelling import spelled
 from autodiff_compare.plan.cases import leaves
+from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, Case, Kink, Value
 from autodiff_compare.vocabulary import Operator
-
-Array = NDArray[Any]
 
 #: How frameworks say that a function has no derivative rule, as opposed to that something went wrong.
 _NO_RULE = re.compile(

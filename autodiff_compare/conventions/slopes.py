@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from autodiff_compare.problems import Array
+
 #: Flat displacement in coordinates -> the function there, as a flat float64 array.
 Function = Callable[[Array], Array]
 

@@ -22,7 +22,7 @@ from autodiff_compare.execution.local import Here
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.judge import judge as check
 from autodiff_compare.judge.comparison import refusal
-from autodiff_compare.plan.cases import Case, Cell, build_case, elsewhere, sent
+from autodiff_compare.plan.cases import Case, Cell, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.problems import Problem
@@ -215,7 +215,7 @@ class Runner:
         if not (problem.fixed or cell.spec in self.plan.interpreters):
             return ()
         case = build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed)
-        return sent(case), sent(elsewhere(case))
+        return case_arrays(case), case_arrays(tracing_case(case))
 
     def _time(self, group: _Group, right: list[_Progress]) -> None:
         """Rounds around the backends within this group's share of the budget; one that fails leaves the round."""

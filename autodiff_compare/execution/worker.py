@@ -28,7 +28,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from autodiff_compare.plan.cases import Case, build_case, cast, elsewhere, leaves, received
+from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
 from autodiff_compare.process import protocol
 from autodiff_compare.process.environment import active_threads, effective_threads, limit_affinity
 from autodiff_compare.timing import clock
@@ -79,10 +79,10 @@ class Worker:
         """Prepare at one point, then call at another; ``numbers`` are both, where they cannot be drawn here."""
         found, key = self._problem(source, problem), (size, dtype, Operator(operator), seed)
         if numbers:
-            case, other = (received(found, *key, point) for point in numbers)
+            case, other = (case_from_arrays(found, *key, point) for point in numbers)
         else:
             case = build_case(found, *key)
-            other = elsewhere(case)
+            other = tracing_case(case)
         run, prepare_s = self._prepare(case, other)
         args = self._vars((*case.inputs.arrays, *case.directions), dtype)
         start = time.perf_counter()

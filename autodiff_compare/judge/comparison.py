@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.plan.cases import Case
+from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
-
-Array = NDArray[Any]
 
 #: The widest floating type that NumPy computes in here.
 WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64

@@ -29,14 +29,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
-Array = NDArray[Any]
 #: A function of one flat vector that returns one flat vector.
 FlatFunction = Callable[[Array], Array]
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.judge.comparison import (
     accumulation,
@@ -39,12 +38,10 @@ from autodiff_compare.judge.pairs import Pair, pairwise
 from autodiff_compare.judge.probe import MEANINGFUL, RESOLVED, Probe
 from autodiff_compare.judge.reference import Reference, reference_for
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
-from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.problems import Array, Inputs, Problem
 from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
 
 __all__ = ["Comparison", "Judge", "Pair", "assert_gradients", "overall", "pairwise"]
-
-Array = NDArray[Any]
 
 #: Right backends err by 0.3 sqrt(K) eps; this factor is thirty times that.
 SAFETY = 10.0

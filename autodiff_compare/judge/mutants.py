@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.judge import differences
 from autodiff_compare.judge import judge as check
 from autodiff_compare.judge.comparison import compared, norm
 from autodiff_compare.judge.reference import Reference
 from autodiff_compare.plan.cases import Case, build_case
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import Array, Problem
 from autodiff_compare.vocabulary import Operator, Status, Verdict
 
-Array = NDArray[Any]
 #: From a right leaf and a random stream to a wrong one; `None` where the control does not apply.
 Alter = Callable[[Array, np.random.Generator], Array | None]
 

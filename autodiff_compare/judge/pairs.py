@@ -6,16 +6,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.judge.comparison import compared, finite, joined, norm, normalised, same_infinite, shapes_in_words
 from autodiff_compare.plan.cases import Case
+from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import PLAIN
 from autodiff_compare.judge import differences
 from autodiff_compare.judge.differences import Estimates
 from autodiff_compare.plan.cases import Case
-from autodiff_compare.plan.sparsity import beside
+from autodiff_compare.plan.sparsity import joined
+from autodiff_compare.problems import Array
 from autodiff_compare.problems.base.closed_forms import first_step
 from autodiff_compare.vocabulary import Operator, Verdict
-
-Array = NDArray[Any]
 
 #: Wider than this part of the scale, a bar or tolerance proves nothing.
 MEANINGFUL = 1e-3
@@ -117,7 +115,7 @@ class Probe:
         if self.case.operator == Operator.JVP:
             return leaves[0].reshape(m, 1)
         if self.case.operator == Operator.SPARSE_JACOBIAN:
-            return beside(self.case.patterns, leaves)
+            return joined(self.case.patterns, leaves)
         if self.case.operator == Operator.JACOBIAN:
             sizes = [math.prod(shape) for shape in self.shapes]
             return np.concatenate([leaf.reshape(m, n) for leaf, n in zip(leaves, sizes, strict=True)], axis=1)

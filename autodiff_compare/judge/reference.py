@@ -15,18 +15,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare import backends
 from autodiff_compare.backends import PLAIN, Objective
 from autodiff_compare.judge.comparison import WIDE, accumulation, compared, layout, norm, shapes_in_words
 from autodiff_compare.judge.probe import Probe
 from autodiff_compare.plan.cases import Case, leaves
-from autodiff_compare.problems import Inputs
+from autodiff_compare.problems import Array, Inputs
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import Operator, Verdict
-
-Array = NDArray[Any]
 
 _EPS64 = float(np.finfo(np.float64).eps)
 #: Above this many entries products in longdouble, which no BLAS does, take seconds.

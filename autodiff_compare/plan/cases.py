@@ -1,4 +1,4 @@
-"""Cells, the unit that is run, checked and timed, and cases, the numbers a cell is about."""
+"""Cells, the rows of a run, and cases, the numbers that all cells of a group compute with."""
 
 from __future__ import annotations
 
@@ -9,44 +9,42 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import PLAIN, Pattern
-from autodiff_compare.plan.evaluation import nearby
+from autodiff_compare.plan.evaluation import perturbed
 from autodiff_compare.plan.sparsity import patterns
-from autodiff_compare.problems import Inputs, Problem
-from autodiff_compare.vocabulary import Operator, Optimizer
+from autodiff_compare.problems import Array, Inputs, Problem
+from autodiff_compare.vocabulary import Operator, Optimizer, join_spec
 
-Array = NDArray[Any]
-
-#: The update rule of a `step` cell where the problem names none.
+#: Update rule of a ``step`` cell of a problem without a descent.
 DEFAULT_OPTIMIZER = Optimizer("sgd", learning_rate=1e-3)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """(problem, size, dtype, operator, backend[:variant]): one row of ``cells.csv``."""
+    """One row of ``cells.csv``: (problem, size, dtype, operator, backend[:variant])."""
 
     problem: str
     size: str
     dtype: str
     operator: Operator
     backend: str
-    #: With the order of modes of second derivatives, if one was asked for: ``eager``, ``fr``, ``eager:fr``.
+    #: The variant, the order of modes of second derivatives, or both: ``eager``, ``fr``, ``eager:fr``.
     variant: str = ""
 
     @property
     def spec(self) -> str:
-        return f"{self.backend}:{self.variant}" if self.variant else self.backend
+        """Return the backend as ``name[:variant]``."""
+        return join_spec(self.backend, self.variant)
 
     @property
     def group(self) -> tuple[str, str, str, Operator]:
-        """What is common to the cells that are compared with each other."""
+        """Return (problem, size, dtype, operator): equal for all cells that are compared with each other."""
         return (self.problem, self.size, self.dtype, self.operator)
 
     @property
     def cell_id(self) -> str:
-        """Readable and unique within a run: ``problem/size/dtype/operator/backend[:variant]``."""
+        """Return ``problem/size/dtype/operator/backend[:variant]``, which is unique within a run."""
         return "/".join((*self.group, self.spec))
 
 
@@ -57,11 +55,13 @@ class Case:
     Parameters
     ----------
     inputs
-        float64 arrays already rounded to ``dtype``, so that the reference is evaluated at
-        exactly the point at which the backend is.
+        float64 arrays already rounded to ``dtype``, so that reference and backend are evaluated at exactly the same
+        point.
     directions
-        Tangents (jvp, hvp: one per differentiated input) or a cotangent (vjp), float64 arrays
-        rounded to ``dtype``; empty for the other operators.
+        Tangents (jvp, hvp: one per differentiated input, of its shape) or a cotangent (vjp: of the output's shape),
+        float64 arrays rounded to ``dtype``; empty for the other operators.
+    optimizer
+        The update rule of the operator ``step``.
     """
 
     problem: Problem
@@ -75,22 +75,22 @@ class Case:
 
     @functools.cached_property
     def output(self) -> Array:
-        """`objective_value` at the inputs, evaluated once: a problem may take seconds in plain NumPy."""
+        """Return `objective_value` at the inputs; cached, since a problem may take seconds in plain NumPy."""
         return objective_value(self.problem, self.inputs)
 
     @functools.cached_property
     def patterns(self) -> tuple[Pattern, ...]:
-        """Where the Jacobian may be non-zero, for each differentiated input."""
+        """Return the sparsity pattern of the Jacobian by each differentiated input."""
         return patterns(self.problem, self.inputs)
 
 
 def objective_value(problem: Problem, inputs: Inputs) -> Array:
-    """The problem's objective in plain NumPy, in the dtype of the inputs."""
+    """Return the problem's objective in plain NumPy, in the dtype of the inputs."""
     return np.asarray(problem.function(PLAIN, inputs.static)(*inputs.arrays))
 
 
 def build_case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int) -> Case:
-    """Draw inputs and directions from ``seed``, rounded to ``dtype`` but held in float64."""
+    """Draw inputs and directions from ``seed``, as float64 arrays rounded to ``dtype``."""
     return _case(problem, size, dtype, operator, seed, problem.draw(size, seed))
 
 
@@ -101,18 +101,21 @@ def _case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int
     return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, _optimizer(problem))
 
 
-def elsewhere(case: Case) -> Case:
-    """The same case at another point, with other directions: where a function is prepared before it is used here."""
+def tracing_case(case: Case) -> Case:
+    """Return the case at another point, with other directions: the point at which its function is prepared.
+
+    A function that is traced at one point and called at another cannot return a result stored while tracing.
+    """
     problem, seed = case.problem, case.seed + 1
     if problem.fixed or case.size in problem.files:
-        inputs = nearby(problem, case.inputs, np.random.default_rng(seed))
+        inputs = perturbed(problem, case.inputs, np.random.default_rng(seed))
     else:
         inputs = problem.draw(case.size, seed)
     return _case(problem, case.size, case.dtype, case.operator, seed, inputs)
 
 
 def rounded(inputs: Inputs, dtype: str) -> Inputs:
-    """Floating inputs rounded to ``dtype`` and held in float64; other arrays as they are."""
+    """Return floating inputs as float64 arrays rounded to ``dtype``, other arrays unchanged."""
     return Inputs(
         tuple(_round(x, dtype) for x in inputs.differentiated),
         tuple(_round(x, dtype) for x in inputs.data),
@@ -121,12 +124,12 @@ def rounded(inputs: Inputs, dtype: str) -> Inputs:
 
 
 def cast(array: Array, dtype: str) -> Array:
-    """What the backend is given: floating arrays in the cell's dtype, others as they are."""
+    """Return a floating array in ``dtype``, the dtype of the cell; any other array unchanged."""
     return array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def leaves(result: Any) -> tuple[Any, ...]:
-    """The arrays in the nested tuples that a prepared callable returns, in order."""
+    """Return the arrays in the nested tuples or lists of a result, in order."""
     if isinstance(result, (tuple, list)):
         return tuple(leaf for part in result for leaf in leaves(part))
     return (result,)
@@ -145,12 +148,12 @@ def _floating(array: Array) -> bool:
 
 
 def _stream(*key: Any) -> np.random.Generator:
-    """A generator seeded by names, equal in every process (``hash`` is not)."""
+    """Return a generator that is seeded by names, equally in every process (``hash`` differs between processes)."""
     return np.random.default_rng(zlib.crc32(repr(tuple(map(str, key))).encode()))
 
 
 def _directions(problem: Problem, operator: Operator, inputs: Inputs, rng: np.random.Generator) -> Iterator[Array]:
-    """sign * U(0.5, 1.5) entries: pure +-1 directions miss a swap of two coordinates."""
+    """Yield directions with entries sign * U(0.5, 1.5): entries of +-1 alone would miss a swap of two coordinates."""
     if operator in (Operator.JVP, Operator.HVP):
         shapes = [x.shape for x in inputs.differentiated]
     elif operator == Operator.VJP:
@@ -161,16 +164,16 @@ def _directions(problem: Problem, operator: Operator, inputs: Inputs, rng: np.ra
         yield rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape)
 
 
-def sent(case: Case) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Inputs and directions of a case, for a process that cannot draw the same."""
+def case_arrays(case: Case) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Return inputs and directions of a case, for a process whose NumPy may draw other numbers."""
     return case.inputs.arrays, case.directions
 
 
-def received(
-    problem: Problem, size: str, dtype: str, operator: Operator, seed: int, numbers: Sequence[Sequence[Array]]
+def case_from_arrays(
+    problem: Problem, size: str, dtype: str, operator: Operator, seed: int, arrays: Sequence[Sequence[Array]]
 ) -> Case:
-    """The case of which another process `sent` the numbers."""
-    arrays, directions = map(tuple, numbers)
+    """Return a case from its `case_arrays`, which another process sent."""
+    inputs, directions = map(tuple, arrays)
     drawn = problem.draw(size, seed)
     n = len(drawn.differentiated)
     return Case(
@@ -179,7 +182,7 @@ def received(
         dtype,
         operator,
         seed,
-        Inputs(arrays[:n], arrays[n:], drawn.static),
+        Inputs(inputs[:n], inputs[n:], drawn.static),
         directions,
         _optimizer(problem),
     )

@@ -1,7 +1,7 @@
-"""A function at the one point that a user gave: what it gives there, and another point close to it.
+"""Evaluation points of a user's function: its value at the given point, and a second point close to it.
 
-A problem of our own draws its inputs, so that a function is prepared at one point and used at another. A file with
-``objective`` and ``x`` has one point; the second is found by moving a little from it, within the function's domain.
+A function is prepared at one point and called at another. A problem of this package draws both. A user's file with
+``objective`` and ``x`` gives one point; the second is a small perturbation of it, within the function's domain.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from autodiff_compare.backends import PLAIN
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Inputs, Problem, ProblemError
 
-#: Relative sizes of a move, tried in this order: a function may be defined in a small neighbourhood only.
-_MOVES = (1e-2, 1e-4, 1e-7)
+#: Relative sizes of a perturbation, tried in this order: a function may be defined in a small neighbourhood only.
+_SIZES = (1e-2, 1e-4, 1e-7)
 
 
-def described(problem: Problem) -> Problem:
-    """The problem with its ``operators``, where only an evaluation can tell whether its value is a scalar.
+def with_operators(problem: Problem) -> Problem:
+    """Return the problem with its ``operators``; a user's function is evaluated to see whether its value is a scalar.
 
     Raises
     ------
     ProblemError
-        If the function fails in plain NumPy, or what it returns is no finite array of floats.
+        If the function fails in plain NumPy, or returns anything but a finite array of floats.
     """
     if problem.operators:
         return problem
@@ -37,30 +37,30 @@ def described(problem: Problem) -> Problem:
         ) from error
     if type(value) is float and not problem.native:
         raise ProblemError(
-            f"got a Python number from {problem.name}, expected an array of xp: float() and the module math drop the "
-            "derivative, xp.sum, xp.sin and their like keep it"
+            f"got a Python number from {problem.name}, expected an array: float() and the module math drop the "
+            "derivative; use xp.sum, xp.sin and other functions of xp"
         )
     shape = _checked(problem.name, value).shape
     return replace(problem, operators=VECTOR if shape else SCALAR)
 
 
-def nearby(problem: Problem, inputs: Inputs, rng: np.random.Generator) -> Inputs:
-    """Differentiated inputs a little off the given ones, where the function is finite; the given ones if nowhere."""
-    for moved in _moves(inputs, rng):
+def perturbed(problem: Problem, inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    """Return the inputs with a small perturbation at which the function is finite; unchanged if there is none."""
+    for moved in _perturbations(inputs, rng):
         try:
             with np.errstate(all="ignore"):
                 value = np.asarray(problem.function(PLAIN, moved.static)(*moved.arrays))
-        except Exception:  # a user's function outside its domain: whatever it raises, the next is tried
+        except Exception:  # outside its domain a user's function may raise anything
             continue
         if np.isfinite(value).all():
             return moved
     return inputs
 
 
-def _moves(inputs: Inputs, rng: np.random.Generator) -> Iterator[Inputs]:
+def _perturbations(inputs: Inputs, rng: np.random.Generator) -> Iterator[Inputs]:
     units = [rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], size=x.shape) for x in inputs.differentiated]
-    for size in _MOVES:
-        # Zeros move too, but up: below them lies the end of many a domain.
+    for size in _SIZES:
+        # Zeros are moved too, but upwards only: many domains end at zero.
         yield _moved(inputs, [x * (1 + size * u) + (x == 0) * size * abs(u) for x, u in _with(inputs, units)])
         yield _moved(inputs, [x * (1 + size * u) for x, u in _with(inputs, units)])
 
@@ -74,7 +74,7 @@ def _moved(inputs: Inputs, arrays: list[Array]) -> Inputs:
 
 
 def _checked(name: str, value: object) -> Array:
-    """The value as array, if it can be differentiated."""
+    """Return the value as an array; reject one that cannot be differentiated."""
     if isinstance(value, (tuple, list, dict)) or value is None:
         raise ProblemError(f"got {type(value).__name__} from {name}, expected one array: stack or add the parts")
     array = np.asarray(value)

@@ -1,4 +1,4 @@
-"""The plan: from names on a command line to the frozen list of cells, before anything is imported."""
+"""The plan: the frozen list of cells that a query asks for, made before any framework is imported."""
 
 from __future__ import annotations
 
@@ -11,36 +11,42 @@ from dataclasses import dataclass, field
 from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.plan.evaluation import described
+from autodiff_compare.plan.evaluation import with_operators
+from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
-from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator
+from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator, join_spec, split_spec
 
-DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
-#: Systems to compare with that nobody asked for by name; run with every variant of the default backends.
+#: Backends that ``--variants all`` adds to the default ones, with all their variants, where they are installed.
 PEERS = ("autograd",)
 
 
 class PlanError(ValueError):
-    """Something asked for does not exist; the message lists the choices."""
+    """A query names something that does not exist; the message lists the choices."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """The cells of a run, and where their problems and backends are loaded from.
 
     Parameters
     ----------
+    problems
+        The problems, in the order of the query.
     sources
-        Problem name -> the name or path that `problems.load` finds it by.
+        Problem name -> the name or path that `problems.load` takes.
+    cells
+        In the order of problem, size, dtype and operator; the backends of one group stand side by side.
     adapters
-        Backend, ``name[@label][:variant]`` -> what `backends.load` finds it by: the same without the label, or a
-        user's path.
+        Backend, ``name[@label][:variant]`` -> the text that `backends.load` takes: the same without the label, or
+        the path of a user's file.
+    seed
+        Seed of the inputs and of the directions.
     interpreters
-        The Python of those backends that do not run under this one.
+        Backend -> its Python, for the backends that run under another Python than this process.
     ordered
-        The backends that were asked for second derivatives in an order of modes: they run nothing else.
+        The backends with an order of modes; they compute second derivatives only.
     """
 
     problems: tuple[Problem, ...]
@@ -53,170 +59,167 @@ class Plan:
 
     @property
     def files(self) -> list[pathlib.Path]:
-        """The user's instance files that are read."""
+        """Return the user's instance files that the cells read."""
         known = {problem.name: problem.files for problem in self.problems}
         return sorted({known[c.problem][c.size] for c in self.cells if c.size in known[c.problem]})
 
     @property
     def versions(self) -> dict[str, str]:
-        """``distribution@label`` -> version, of the other interpreters."""
+        """Return the package versions under the other interpreters: ``distribution@label`` -> version."""
         return {f"{n}@{i.label}": v for i in self.interpreters.values() for n, v in sorted(i.versions.items())}
 
     @property
     def specs(self) -> tuple[str, ...]:
-        """The backends, ``name[:variant]``."""
+        """Return the backends as ``name[@label][:variant]``, in the order of the query."""
         return tuple(self.adapters)
 
 
-def plan(
-    names: Sequence[str] = (),
-    specs: Sequence[str] = DEFAULT_BACKENDS,
-    operators: Sequence[str] = (),
-    dtypes: Sequence[str] = ("float64",),
-    sizes: Sequence[str] = ("small",),
-    seed: int = 0,
-    suites: Sequence[str] = (),
-    variants: str = "",
-    data: pathlib.Path | None = None,
-) -> Plan:
-    """What a run of these problems does: `plan_of` them.
-
-    Names and suites add up; without either it is the suite ``classic``. The instance files in the folder ``data``
-    are further sizes.
+def plan(query: Query) -> Plan:
+    """Load the problems of a query and return its plan.
 
     Raises
     ------
     PlanError
         If a problem, suite, backend, variant, operator, dtype or size does not exist, or an instance file is damaged.
     """
-    found, sources = chosen(names, suites, data)
-    return plan_of(found, sources, specs, operators, dtypes, sizes, seed, variants)
+    return plan_problems(*load_problems(query), query)
 
 
-def plan_of(
-    found: Sequence[Problem],
-    sources: Mapping[str, str],
-    specs: Sequence[str] = DEFAULT_BACKENDS,
-    operators: Sequence[str] = (),
-    dtypes: Sequence[str] = ("float64",),
-    sizes: Sequence[str] = ("small",),
-    seed: int = 0,
-    variants: str = "",
-) -> Plan:
-    """Cells in order of problem, size, dtype and operator, the backends of one group side by side.
+def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Query) -> Plan:
+    """Return the plan of a query for problems that are already loaded.
 
-    Empty ``operators`` are all that each problem has. ``sizes`` may be patterns, as for `fnmatch`; a problem without
-    one of them is left out at that size, but for ``small``, where it is taken at its first. ``variants``, of
-    `vocabulary.VARIANTS`, adds to the backends. A backend with an order of modes takes part in
-    `vocabulary.SECOND_ORDER` alone: elsewhere it is the backend without it. Of problems that have functions for single
-    frameworks only, those are the default backends.
+    A problem takes part at the sizes of the query that it has. A backend with an order of modes takes part in
+    `vocabulary.SECOND_ORDER` only: in the other operators it equals the backend without it. If all problems have
+    functions for single frameworks only, the default backends are these frameworks.
+
+    Parameters
+    ----------
+    found, sources
+        As `load_problems` returns them.
+    query
+        Its ``problems``, ``suites`` and ``data`` are ignored.
 
     Raises
     ------
     PlanError
         If a backend, variant, operator, dtype or size does not exist.
     """
-    if tuple(specs) == DEFAULT_BACKENDS and all(problem.objective is None for problem in found):
+    specs = query.backends
+    if specs == DEFAULT_BACKENDS and all(problem.objective is None for problem in found):
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
-    adapters, foreign, ordered = _adapters(with_variants(specs, variants))
-    _native_known(found, adapters)
-    _known("dtype", dtypes, DTYPES)
-    _known("operator", operators, [str(o) for o in Operator])
-    sizes = _sizes(found, sizes)
+    adapters, foreign, ordered = _adapters(_with_variants(specs, query.variants))
+    _require_native_backends(found, adapters)
+    _require("dtype", query.dtypes, DTYPES)
+    _require("operator", query.operators, [str(o) for o in Operator])
+    sizes = _matching_sizes(found, query.sizes)
     cells = [
-        Cell(problem.name, size, dtype, operator, *spec.split(":", 1))
+        Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
         for size in _sizes_of(problem, sizes)
-        for dtype in dict.fromkeys(dtypes)
-        for operator in _operators(problem, operators)
+        for dtype in query.dtypes
+        for operator in _operators(problem, query.operators)
         for spec in adapters
         if operator in SECOND_ORDER or spec not in ordered
     ]
-    idle = ordered - {cell.spec for cell in cells}
+    _require_cells(cells, found, query, ordered)
+    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, ordered)
+
+
+def _require_cells(cells: Sequence[Cell], found: Sequence[Problem], query: Query, ordered: Collection[str]) -> None:
+    """Reject a query without cells, or with a backend that has none."""
+    idle = set(ordered) - {cell.spec for cell in cells}
     if idle:
         kinds = " and ".join(str(o) for o in Operator if o in SECOND_ORDER)
-        raise PlanError(f"got {min(idle)}, an order of modes for {kinds}, expected one of these to be asked for")
+        raise PlanError(f"got {min(idle)}, an order of modes for {kinds}, expected one of these operators in the query")
     if not cells:
-        names_found = ", ".join(p.name for p in found)
+        names = ", ".join(p.name for p in found)
         has = [str(o) for o in Operator if any(o in problem.operators for problem in found)]
-        raise PlanError(f"got operators {', '.join(operators)}, expected some that {names_found} has: {', '.join(has)}")
-    return Plan(tuple(found), dict(sources), tuple(cells), adapters, seed, foreign, ordered)
+        raise PlanError(f"got operators {', '.join(query.operators)}, expected some that {names} has: {', '.join(has)}")
 
 
-def _sizes(found: Sequence[Problem], wanted: Sequence[str]) -> list[str]:
-    """The sizes that the patterns name; files that are among them are read once here, so that a damaged one is told."""
+def _matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[str]:
+    """Return the sizes that the patterns match, and read each instance file once to report a damaged one now."""
     known = list(dict.fromkeys(size for problem in found for size in problem.size_names))
-    if "small" in wanted and "small" not in known:
+    if "small" in patterns and "small" not in known:
         known.insert(0, "small")
-    chosen: dict[str, None] = {}
-    for pattern in wanted:
+    sizes: dict[str, None] = {}
+    for pattern in patterns:
         matching = [size for size in known if fnmatch.fnmatchcase(size, pattern)]
-        _known("size", () if matching else (pattern,), known)
-        chosen |= dict.fromkeys(matching)
+        _require("size", () if matching else (pattern,), known)
+        sizes |= dict.fromkeys(matching)
     try:
         for problem in found:
-            for size in chosen.keys() & problem.files.keys():
+            for size in sizes.keys() & problem.files.keys():
                 problem.draw(size, 0)
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
-    return list(chosen)
+    return list(sizes)
 
 
-def _sizes_of(problem: Problem, wanted: Sequence[str]) -> list[str]:
-    """Those that it has; for ``small``, which is what nobody asked for, its `Problem.smallest`."""
-    meant = dict.fromkeys(problem.smallest if size == "small" else size for size in wanted)
+def _sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
+    """Return the sizes that a problem has; ``small``, the default size, stands for its `Problem.smallest`."""
+    meant = dict.fromkeys(problem.smallest if size == "small" else size for size in sizes)
     return [size for size in meant if size in problem.size_names]
 
 
-def chosen(
-    names: Sequence[str] = (), suites: Sequence[str] = (), data: pathlib.Path | None = None
-) -> tuple[list[Problem], dict[str, str]]:
-    """The problems of the names and suites, and what each is found by; without either the suite ``classic``.
+def load_problems(query: Query) -> tuple[list[Problem], dict[str, str]]:
+    """Load the problems of a query: those of its suites, then those that it names.
+
+    Returns
+    -------
+    list of Problem
+        The problems, each once.
+    dict
+        Problem name -> the name or path that `problems.load` takes.
 
     Raises
     ------
     PlanError
         If there is no such problem or suite, or the folder ``data`` has no instance file of any of them.
     """
-    _known("suite", suites, list(SUITES))
+    _require("suite", query.suites, list(SUITES))
+    suites = query.suites or (() if query.problems else DEFAULT_SUITES)
+    data = query.data
     found: dict[str, Problem] = {}
     sources: dict[str, str] = {}
     try:
-        for name in (*_members(suites if names or suites else ("classic",)), *names):
+        for name in (*_members(suites), *query.problems):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
-            for problem in map(described, problems.load(source)):
-                _new(problem.name, name, sources)
+            for problem in map(with_operators, problems.load(source)):
+                _require_one_source(problem.name, name, sources)
                 found[problem.name], sources[problem.name] = problem, source if problem.files else name
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
     if data and not any(problem.files for problem in found.values()):
-        raise PlanError(f"got no instance file in {data} for {', '.join(found)}, expected {_patterns(found)}")
+        raise PlanError(f"got no instance file in {data} for {', '.join(found)}, expected {_file_patterns(found)}")
     return list(found.values()), sources
 
 
-def _new(problem: str, name: str, sources: Mapping[str, str]) -> None:
-    """Refuse a problem whose rows could not be told from those of another: the later one would replace it."""
+def _require_one_source(problem: str, name: str, sources: Mapping[str, str]) -> None:
+    """Reject two different problems of one name: their rows could not be told apart."""
     before = sources.get(problem, name)
     if name.endswith(".py") or before.endswith(".py"):
         one, other = (pathlib.Path(n).resolve() if n.endswith(".py") else n for n in (before, name))
         if one != other:
-            raise PlanError(f"got two problems named {problem!r}, {before} and {name}: rename one, or run them apart")
+            raise PlanError(
+                f"got two problems named {problem!r}, {before} and {name}: rename one, or run them separately"
+            )
 
 
-def _native_known(found: Sequence[Problem], adapters: Collection[str]) -> None:
-    """Refuse functions for a backend that nothing is called by: nobody would miss them."""
+def _require_native_backends(found: Sequence[Problem], adapters: Collection[str]) -> None:
+    """Reject a key of OBJECTIVES that is no backend: its function would be ignored without a message."""
     for backend in dict.fromkeys(backend for problem in found for backend in problem.native):
         if backend not in adapters:
             try:
                 backends.load(backend)
             except ValueError as error:
-                raise PlanError(f"in OBJECTIVES: {error}, asked for by -b") from error
+                raise PlanError(f"in OBJECTIVES: {error}, given with -b") from error
 
 
-def _patterns(wanted: Collection[str]) -> str:
-    """What instance files are called: those of the wanted problems, or of all where none of them has a format."""
+def _file_patterns(names: Collection[str]) -> str:
+    """Return the file names of the instances of these problems, or of all problems if these have no instances."""
     having = {p.name: p.instances.pattern for p in problems.available().values() if p.instances}
-    shown = {name: having[name] for name in wanted if name in having} or having
+    shown = {name: having[name] for name in names if name in having} or having
     return ", ".join(f"{pattern} for {name}" for name, pattern in shown.items())
 
 
@@ -224,40 +227,37 @@ def _members(suites: Sequence[str]) -> list[str]:
     return [p.name for p in problems.available().values() if "all" in suites or p.suites & set(suites)]
 
 
-def with_variants(specs: Sequence[str], which: str) -> list[str]:
-    """Each backend, and what ``which`` of `vocabulary.VARIANTS` adds; nothing if it is empty.
+def _with_variants(specs: Sequence[str], which: str) -> list[str]:
+    """Return each backend with the variants that ``which``, a key of `vocabulary.VARIANTS`, adds to it.
 
-    Raises
-    ------
-    PlanError
-        If a backend does not exist, or nothing is called ``which``.
+    A backend with a variant of its own stays as it is under ``all``, one with an order of modes always.
     """
     if which == "":
         return list(specs)
-    _known("variants", [which], list(VARIANTS))
-    peers = PEERS if which == "all" and tuple(specs) == DEFAULT_BACKENDS else ()
+    _require("variants", [which], list(VARIANTS))
+    peers = PEERS if which == "all" and specs == DEFAULT_BACKENDS else ()
     found: list[str] = []
     for spec in (*specs, *(p for p in peers if not backends.missing(backends.load(p)))):
-        text, python = _split(spec)
-        adapter = _loaded(text)
+        text, python = _split_python(spec)
+        adapter = _load_backend(text)
         if adapter.order or (adapter.variant and which == "all"):
             found.append(spec)
             continue
         more = ("", *ORDERS) if which == "modes" else adapter.variants
-        every = (f"{text}:{name}" if name else text for name in more)
+        every = (join_spec(text, name) for name in more)
         found += [f"{one}@{python}" if python else one for one in every]
     return found
 
 
 def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpreter], frozenset[str]]:
-    """What each backend is loaded by, the Python of those that have another, and those with an order of modes."""
+    """Return, by backend, the text it is loaded by and its other interpreter; and the backends with an order."""
     found: dict[str, str] = {}
     written: dict[str, str] = {}
-    elsewhere: dict[str, Interpreter] = {}
+    foreign: dict[str, Interpreter] = {}
     ordered: set[str] = set()
     for spec in dict.fromkeys(specs):
-        text, python = _split(spec)
-        adapter = _loaded(text)
+        text, python = _split_python(spec)
+        adapter = _load_backend(text)
         interpreter = _interpreter(python, adapter.requires) if python else None
         label = f"@{interpreter.label}" if interpreter else ""
         name = f"{adapter.name}{label}" + (f":{adapter.full_variant}" if adapter.full_variant else "")
@@ -266,10 +266,10 @@ def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpret
             raise PlanError(f"got two backends named {name!r}, {written[name]} and {spec}: {how}")
         found[name] = text
         if interpreter:
-            elsewhere[name] = interpreter
+            foreign[name] = interpreter
         if adapter.order:
             ordered.add(name)
-    return found, elsewhere, frozenset(ordered)
+    return found, foreign, frozenset(ordered)
 
 
 @functools.cache
@@ -280,32 +280,34 @@ def _interpreter(python: str, requires: tuple[str, ...]) -> Interpreter:
         raise PlanError(str(error)) from error
 
 
-def _split(spec: str) -> tuple[str, str]:
+def _split_python(spec: str) -> tuple[str, str]:
     try:
         return split(spec)
     except InterpreterError as error:
         raise PlanError(str(error)) from error
 
 
-def _loaded(text: str) -> Backend:
+def _load_backend(text: str) -> Backend:
     try:
         return backends.load(text)
     except ValueError as error:
         raise PlanError(str(error)) from error
 
 
-def _operators(problem: Problem, wanted: Collection[str]) -> list[Operator]:
-    """In the order of the vocabulary, so that the value comes before what is compared to it.
+def _operators(problem: Problem, names: Collection[str]) -> list[Operator]:
+    """Return the operators of a problem that are named, all if none is named, in the order of the vocabulary.
 
-    Any Jacobian that is compared as it is can be had as a sparse one too, by those who ask for it.
+    The value comes first, since other operators are compared with it. A Jacobian that is compared without
+    normalisation can be computed sparsely too; this is done only if ``sparse_jacobian`` is named.
     """
     has = problem.operators | ({Operator.STEP} if problem.descent else set())
-    if Operator.SPARSE_JACOBIAN in wanted and Operator.JACOBIAN in has and problem.normalise is None:
+    if Operator.SPARSE_JACOBIAN in names and Operator.JACOBIAN in has and problem.normalise is None:
         has |= {Operator.SPARSE_JACOBIAN}
-    return [o for o in Operator if o in has and (not wanted or o in wanted)]
+    return [o for o in Operator if o in has and (not names or o in names)]
 
 
-def _known(what: str, given: Sequence[str], choices: Sequence[str]) -> None:
-    for name in given:
+def _require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:
+    """Reject a name that is none of the choices."""
+    for name in names:
         if name not in choices:
-            raise PlanError(f"got {what} {name!r}, expected one of: {', '.join(choices)}")
+            raise PlanError(f"got {kind} {name!r}, expected one of: {', '.join(choices)}")

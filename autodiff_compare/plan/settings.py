@@ -1,4 +1,4 @@
-"""How a run is made: rounds, launches, threads, deadlines, and which cells share a process."""
+"""The settings of a run: rounds, launches, threads, time limits, and the cells that share a process."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 
 class Isolate(enum.StrEnum):
-    """What shares a worker process.
+    """The cells that share a worker process.
 
-    ``backend``: the cells of one backend. ``cell``: nothing; every cell begins in a fresh process, at the price of an
-    import each. ``none``: everything; a crash then takes the other backends' results of its group with it.
+    ``backend``: the cells of one backend. ``cell``: no cells; each starts a fresh process, which imports its framework
+    again. ``none``: all cells; a crash then also loses the results of the other backends in its group.
     """
 
     BACKEND = "backend"
@@ -18,35 +18,35 @@ class Isolate(enum.StrEnum):
     NONE = "none"
 
 
-#: Seconds for one cell where none were asked for: of the size small, which takes one on every backend, and of others.
+#: Default time limits for one cell, in seconds: of size small, which takes about one on every backend; of others.
 SMALL_S, LARGER_S = 60.0, 1800.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is made.
+    """The settings of a run.
 
     Parameters
     ----------
     rounds
-        Timing rounds of each launch; 0 judges without timing.
+        Timing rounds per launch; 0 checks without timing.
     threads
-        Threads of each worker.
+        Threads per worker.
     timeout_s
-        Seconds for one cell's preparation and first calls, and for each visit of its rounds; `None`: as its size has it
-        (`deadline_s`).
+        Time limit in seconds for the preparation and first calls of a cell, and for each visit of its rounds;
+        `None`: the default for its size (`deadline_s`).
     memory
-        Whether to measure peak memory, which costs one more call a cell.
+        Whether to measure peak memory, which costs one more call per cell.
     launches
-        How many times the workers are started; rounds of all launches are pooled.
+        Number of times that the workers are started; the rounds of all launches are pooled.
     isolate
-        What shares a worker process.
+        The cells that share a worker process.
     budget_s
-        Seconds for all timing together, or `None` for as long as it takes.
+        Time limit in seconds for all timing together; `None`: no limit.
     descents
-        Whether problems that have a descent are minimised too, from their first start.
+        Whether problems with a descent are also minimised, from their first start.
     device
-        Where the backends compute: ``cpu`` or ``gpu``.
+        Device of the backends: ``cpu`` or ``gpu``.
     """
 
     rounds: int = 8
@@ -60,7 +60,7 @@ class Settings:
     device: str = "cpu"
 
     def deadline_s(self, size: str = "small") -> float:
-        """Seconds until a request for a cell of that size is given up."""
+        """Return the time limit in seconds for a request of a cell of this size."""
         if self.timeout_s is not None:
             return self.timeout_s
         return SMALL_S if size == "small" else LARGER_S

@@ -1,11 +1,11 @@
-"""Sparse Jacobians seen from the harness: a problem's patterns, declared or detected, and SciPy's arrays.
+"""Sparsity patterns of Jacobians, declared by a problem or detected, and sparse Jacobians as SciPy arrays.
 
-A pattern that is not declared is detected by moving one input at a time. An output depends on it if it is not the same
-to the last bit at one of two other values, or not a number where the input is none. The first sees what is
-computed at those values, branches that they cross included; the second what rounding hides and what happens to be
-flat there. What neither sees is a branch that none of the values takes, such as the other arm of a ``where`` or another
-order of a ``sort``: declare the pattern of such a function. The judge compares a Jacobian along random directions with
-differences of the function itself, so that a missing entry comes out as a wrong result, not as a silent zero.
+A pattern that is not declared is detected by changing one entry of the inputs at a time. An output depends on the entry
+if it differs in any bit at one of two other values, or if it is nan where the entry is nan. The two values find
+dependence in the branches that they take. The nan also finds dependence that rounding hides, or that is flat there.
+Neither finds a branch that none of the values takes, such as the other arm of a ``where`` or another order of a
+``sort``: declare the pattern of such a function. The judge compares a Jacobian along random directions with differences
+of the function itself, so that a missing entry is reported as a wrong result, not read as a zero.
 """
 
 from __future__ import annotations
@@ -15,27 +15,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import PLAIN, Backend, Expanded, Pattern
-from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.problems import Array, Inputs, Problem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Array = NDArray[Any]
-
-#: Three evaluations for each input: with more of them it takes minutes.
+#: Most entries of the inputs for detection, which evaluates the function three times an entry: more take minutes.
 MOST_INPUTS = 10_000
 
 
 def patterns(problem: Problem, inputs: Inputs) -> tuple[Pattern, ...]:
-    """Where the Jacobian may be non-zero, for each differentiated input: as declared, or detected at ``inputs``.
+    """Return the pattern of the Jacobian by each differentiated input, as declared, or else detected at ``inputs``.
 
     Raises
     ------
     ValueError
-        If what is declared does not fit the inputs, or if there are too many inputs to detect it.
+        If the declared patterns do not fit the inputs, or if there are too many inputs for detection.
     """
     output = _objective(problem, inputs)(inputs.differentiated)
     shapes = [(output.size, x.size) for x in inputs.differentiated]
@@ -51,7 +48,7 @@ def patterns(problem: Problem, inputs: Inputs) -> tuple[Pattern, ...]:
 
 
 def expanded(problem: Problem, backend: Backend, inputs: Inputs) -> Expanded | None:
-    """The problem's expansion in the backend's namespace, if it has one."""
+    """Return the problem's expansion in the backend's namespace, or `None` if it has none."""
     found = problem.expansion
     if found is None:
         return None
@@ -67,14 +64,14 @@ def expanded(problem: Problem, backend: Backend, inputs: Inputs) -> Expanded | N
 
 
 def matrices(found: Sequence[Pattern], entries: Sequence[Array]) -> tuple[csr_array, ...]:
-    """The result of ``sparse_jacobian`` as SciPy's arrays, one for each differentiated input.
+    """Return the result of ``sparse_jacobian`` as SciPy arrays, one for each differentiated input.
 
     Parameters
     ----------
     found
-        The patterns; entries that are zero are kept.
+        The patterns; their entries are stored even where they are zero.
     entries
-        One vector for each, in CSR order, in any floating dtype.
+        For each pattern, the vector of its entries in CSR order, in any floating dtype.
     """
     from scipy.sparse import csr_array
 
@@ -85,8 +82,8 @@ def matrices(found: Sequence[Pattern], entries: Sequence[Array]) -> tuple[csr_ar
     return tuple(made)
 
 
-def beside(found: Sequence[Pattern], entries: Sequence[Array]) -> csr_array:
-    """The same as one matrix, the inputs side by side."""
+def joined(found: Sequence[Pattern], entries: Sequence[Array]) -> csr_array:
+    """Return the `matrices` as one matrix, the blocks of the inputs side by side."""
     from scipy.sparse import hstack
 
     return hstack(matrices(found, entries), format="csr")
@@ -126,13 +123,13 @@ def _detected(problem: Problem, inputs: Inputs, output: Array) -> Iterator[Patte
 
 
 def _others(value: float, rng: np.random.Generator) -> tuple[float, ...]:
-    """One value above, one below, by about a tenth of its size, and none."""
+    """Return one value above and one below, by about a tenth of the size, and nan."""
     size = abs(value) or 1.0
     return value + size * rng.uniform(0.05, 0.15), value - size * rng.uniform(0.05, 0.15), np.nan
 
 
 def _differs(evaluate: Any, given: Sequence[Array], output: Array) -> Array:
-    """Which entries of the output changed; all, where NumPy refuses to compute them from what is no number."""
+    """Return which entries of the output changed; all, if NumPy refuses to compute with nan."""
     try:
         now = np.ravel(evaluate(given))
     except (ArithmeticError, ValueError, np.linalg.LinAlgError):

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autodiff_compare.process.environment import PACKAGE, PACKAGES, worker_environment
+from autodiff_compare.vocabulary import split_spec
 
 #: The oldest Python that the worker's own code runs on.
 OLDEST = (3, 9)
@@ -81,7 +82,7 @@ def split(spec: str) -> tuple[str, str]:
     InterpreterError
         If nothing stands behind the ``@``.
     """
-    if pathlib.Path(spec.partition(":")[0]).is_file():
+    if pathlib.Path(split_spec(spec)[0]).is_file():
         return spec, ""
     backend, at, python = spec.partition("@")
     if at and not python:

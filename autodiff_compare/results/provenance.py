@@ -15,6 +15,7 @@ from autodiff_compare.process import environment
 from autodiff_compare.process.environment import PACKAGE
 from autodiff_compare.results.rows import ADDED
 from autodiff_compare.results.tables import SCHEMA_VERSION, Run, TableError
+from autodiff_compare.vocabulary import split_spec
 
 #: A host's name and memory are left out: containers get new names, and virtual machines lose a few pages.
 MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn")
@@ -31,7 +32,7 @@ def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str
     digest = hashlib.sha256()
     # In a clone the adapters and problems are behind links, which rglob does not follow.
     rooms = {path.resolve() for room in (".", "backends", "problems") for path in (PACKAGE / room).rglob("*.py")}
-    own = sorted(pathlib.Path(name) for name in {text.partition(":")[0] for text in given} if name.endswith(".py"))
+    own = sorted(pathlib.Path(name) for name in {split_spec(text)[0] for text in given} if name.endswith(".py"))
     for path in [*sorted(rooms), *own, *files]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -12,7 +12,7 @@ from statistics import median
 
 from autodiff_compare.results.tables import CellRow, SampleRow
 from autodiff_compare.results.timings import rounds_of
-from autodiff_compare.vocabulary import Phase, Status
+from autodiff_compare.vocabulary import Phase, Status, join_spec
 
 #: The backend whose time is 1.
 BY_HAND = "manual"
@@ -29,7 +29,7 @@ def ratios(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> dict[Group
     groups: dict[Group, dict[str, Sequence[float]]] = {}
     for cell in cells:
         if cell.status == Status.OK and cell.cell_id in rounds:
-            spec = f"{cell.backend}:{cell.variant}" if cell.variant else cell.backend
+            spec = join_spec(cell.backend, cell.variant)
             groups.setdefault((cell.problem, cell.size, cell.dtype, cell.operator), {})[spec] = rounds[cell.cell_id]
     return {
         group: {spec: _ratio(times, found[BY_HAND]) for spec, times in found.items() if spec != BY_HAND}

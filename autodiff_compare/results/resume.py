@@ -19,6 +19,7 @@ from autodiff_compare.process.environment import onednn_stated
 from autodiff_compare.results.provenance import MACHINE, differences, printable
 from autodiff_compare.results.store import locate, read_log
 from autodiff_compare.results.tables import Run, TableError, go_on
+from autodiff_compare.vocabulary import split_spec
 
 Parse = Callable[[Sequence[str]], argparse.Namespace]
 
@@ -63,7 +64,7 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
         names = [name for name, value in _asked(then).items() if _asked(options)[name] != value]
         raise ResumeError(f"got another {', '.join(names)} than the run {folder} has: leave all but --resume away")
     named = then.problems if "problems" in then else [then.problem or ""]
-    own = [text for text in (*named, *then.backend) if "@" in text or text.partition(":")[0].endswith(".py")]
+    own = [text for text in (*named, *then.backend) if "@" in text or split_spec(text)[0].endswith(".py")]
     if own and not repeated:
         raise ResumeError(
             f"got a run that executes {', '.join(own)}: if you trust them, repeat its whole command and add --resume"

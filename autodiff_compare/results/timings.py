@@ -11,7 +11,7 @@ from statistics import median
 
 from autodiff_compare.results.tables import CellRow, SampleRow, TimingRow
 from autodiff_compare.timing.statistics import order_statistic_interval, ratio_verdict
-from autodiff_compare.vocabulary import Operator, Phase, Status
+from autodiff_compare.vocabulary import Operator, Phase, Status, join_spec
 
 
 def rounds_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[float]]:
@@ -71,5 +71,5 @@ def _group(cell: CellRow) -> tuple[str, ...]:
 
 
 def _cell_id(cell: CellRow, operator: Operator) -> str:
-    spec = f"{cell.backend}:{cell.variant}" if cell.variant else cell.backend
+    spec = join_spec(cell.backend, cell.variant)
     return "/".join((cell.problem, cell.size, cell.dtype, operator, spec))

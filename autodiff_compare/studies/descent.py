@@ -27,15 +27,13 @@ from functools import partial
 from typing import Any, Optional
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import Backend, Objective
 from autodiff_compare.plan.cases import cast, rounded
-from autodiff_compare.problems import Adaptive, Descent, Inputs, Problem
+from autodiff_compare.problems import Adaptive, Array, Descent, Inputs, Problem
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import Operator
 
-Array = NDArray[Any]
 Vars = Sequence[Any]
 
 #: Every iteration up to here is kept; afterwards one as soon as the count has grown by this factor.

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import Backend
+from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
-
-Array = NDArray[Any]
 
 #: The matrix printed in the classic study.
 PRINTED = np.array(

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autodiff_compare.backends import Backend, Objective
 from autodiff_compare.plan.cases import cast, objective_value, rounded
-from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.problems import Array, Inputs, Problem
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.studies.tables import Sheet
 from autodiff_compare.vocabulary import Operator
-
-Array = NDArray[Any]
 
 #: Lengths of the moves that J predicts, in radians.
 MOVES = (1e-1, 1e-2, 1e-3, 1e-4)

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import Array, Problem
 from autodiff_compare.studies.descent import Step, Trace
-
-Array = NDArray[Any]
 
 #: Rows of a table that shows the way down.
 _SHOWN = 12

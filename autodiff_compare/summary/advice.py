@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 
 from autodiff_compare.summary.recommendation import ONCE_FACTOR, UNNOTICED_S, Candidate, Recommendation
-from autodiff_compare.summary.terminal import plain_table, seconds
+from autodiff_compare.summary.terminal import WIDTH, plain_table, seconds
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS
 
-_WIDTH = 80
 #: Errors that differ by more than this factor are mentioned.
 _LESS_ACCURATE = 10.0
 
@@ -35,7 +34,7 @@ def show(found: Recommendation, console: Console) -> None:
         )
     console.print(table)
     for paragraph in words(found):
-        print(textwrap.fill(paragraph, _WIDTH, break_on_hyphens=False, break_long_words=False))
+        print(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False, break_long_words=False))
 
 
 def words(found: Recommendation) -> Iterator[str]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from autodiff_compare.conventions.judgement import Class
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary.terminal import plain_table
+from autodiff_compare.vocabulary import join_spec, split_spec
 
 #: How a class is abbreviated in a count, and in words.
 LETTERS = {
@@ -33,14 +34,14 @@ _ABREAST, _ANSWER = 4, 40
 
 def spec_of(row: ConventionRow) -> str:
     """``name[:variant]``."""
-    return f"{row.backend}:{row.variant}" if row.variant else row.backend
+    return join_spec(row.backend, row.variant)
 
 
 def order(specs: Sequence[str]) -> list[str]:
     """Defaults first, then variants, each in the order of the backends that people know."""
     known = ("numpy", "torch", "tensorflow", "jax")
     return sorted(
-        specs, key=lambda s: (":" in s, known.index(s.split(":")[0]) if s.split(":")[0] in known else len(known), s)
+        specs, key=lambda s: (":" in s, known.index(split_spec(s)[0]) if split_spec(s)[0] in known else len(known), s)
     )
 
 
@@ -124,8 +125,8 @@ def _short(specs: Sequence[str], asked: Sequence[str]) -> str:
     """``jax`` for all ways of JAX that were asked; else one by one."""
     ways: dict[str, list[str]] = {}
     for spec in order(specs):
-        ways.setdefault(spec.partition(":")[0], []).append(spec)
-    every = {name: sum(spec.partition(":")[0] == name for spec in asked) for name in ways}
+        ways.setdefault(split_spec(spec)[0], []).append(spec)
+    every = {name: sum(split_spec(spec)[0] == name for spec in asked) for name in ways}
     return ", ".join(name if len(found) == every[name] else ", ".join(found) for name, found in ways.items())
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from autodiff_compare.results.timings import rounds_of
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, order_statistic_interval
-from autodiff_compare.vocabulary import Operator, Phase, Status, because
+from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_spec
 
 #: Seconds of a whole job below which nobody notices a difference.
 UNNOTICED_S = 0.1
@@ -218,7 +218,7 @@ def _candidate(
 
 
 def _spec(cell: CellRow) -> str:
-    return f"{cell.backend}:{cell.variant}" if cell.variant else cell.backend
+    return join_spec(cell.backend, cell.variant)
 
 
 def _reason(cell: CellRow) -> str:

@@ -17,8 +17,8 @@ from rich.text import Text
 from autodiff_compare.results.ratios import Group, in_words, ratios
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
 from autodiff_compare.summary.conventions import overview
-from autodiff_compare.summary.terminal import plain_table, seconds
-from autodiff_compare.vocabulary import because
+from autodiff_compare.summary.terminal import WIDTH, plain_table, seconds
+from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> what it means for a reader.
@@ -31,8 +31,8 @@ FLAGS = {
     "threads": "threads: more were busy than --threads says",
     "cut": "cut: fewer rounds than asked for, the --budget was spent",
 }
-#: Columns of a terminal, and of them those that a name may take before it is broken after an underscore.
-_WIDTH, _NAME = 80, 34
+#: Columns that a name may take before it is broken after an underscore.
+_NAME = 34
 #: With more operators and problems than this, the overview keeps to the operator that stands for a problem.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
 #: Columns that the questions to a tape take with what is expected, and that an answer takes at least.
@@ -133,7 +133,7 @@ def _beside(
     around = {**(second or {}), **(last([]) if last else {})}
     taken = _wide("problem", shown) + sum(_wide(name, cells) for name, cells in around.items())
     for group in _abreast(
-        {spec: _wide(spec.replace(":", "\n:"), cells) for spec, cells in columns.items()}, _WIDTH - taken
+        {spec: _wide(spec.replace(":", "\n:"), cells) for spec, cells in columns.items()}, WIDTH - taken
     ):
         right = {**(second or {}), **{spec: columns[spec] for spec in group}, **(last(group) if last else {})}
         table = plain_table(title)
@@ -224,7 +224,7 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
 
 
 def _specs(cells: pd.DataFrame) -> list[str]:
-    return [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
+    return list(map(join_spec, cells["backend"], cells["variant"]))
 
 
 def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Iterator[Table]:
@@ -249,7 +249,7 @@ def _failures(failures: pd.DataFrame) -> Table:
     keys = ["problem", "backend", "variant", "status", "message"]
     for key, group in failures.groupby(keys, sort=False):
         problem, backend, variant, status, message = map(str, key)
-        spec = f"{backend}:{variant}" if variant else backend
+        spec = join_spec(backend, variant)
         operators = ", ".join(dict.fromkeys(group["operator"]))
         table.add_row(problem, spec, operators, because(status, message))
     return table
@@ -328,7 +328,7 @@ def _care(cells: pd.DataFrame) -> Table:
 def _questions(questions: pd.DataFrame) -> Iterator[Table]:
     """Asked, expected, and each backend's answer: ``=``, or what it does instead."""
     specs = list(dict.fromkeys(questions["backend"]))
-    for group in _abreast(dict.fromkeys(specs, _ANSWER), _WIDTH - _ASKED):
+    for group in _abreast(dict.fromkeys(specs, _ANSWER), WIDTH - _ASKED):
         table = plain_table("Questions to a tape (= as expected)")
         table.add_column("question", no_wrap=True)
         table.add_column("expected", overflow="fold", max_width=13)

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from autodiff_compare.studies.tables import Sheet
 
+#: Columns that every table, sentence and message fits.
+WIDTH = 80
 #: Four decimals suit the rows of a matrix with entries in between.
 _SMALL, _LARGE = 1e-3, 1e4
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))

@@ -1,4 +1,4 @@
-"""The door: a user's bare file, a function from Python, functions written for single frameworks."""
+"""A user's functions: in a bare file, through `compare` from Python, and written for single frameworks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pytest
 
 import autodiff_compare
 from autodiff_compare import problems
-from autodiff_compare.plan.cases import build_case, elsewhere, objective_value
-from autodiff_compare.plan.evaluation import described, nearby
+from autodiff_compare.plan.cases import build_case, objective_value, tracing_case
+from autodiff_compare.plan.evaluation import perturbed, with_operators
 from autodiff_compare.plan.plan import PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import Inputs, ProblemError
 from autodiff_compare.vocabulary import Operator
 from tests.conftest import opened
@@ -73,7 +74,7 @@ def test_a_function_and_a_point_are_a_problem(
     text: str, shapes: list[Any], data: list[Any], scalar: bool, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "beside.py").write_text(SQUARES)
-    (found,) = map(described, problems.load(written(tmp_path, text)))
+    (found,) = map(with_operators, problems.load(written(tmp_path, text)))
     case = build_case(found, "small", "float64", Operator.VALUE, 0)
     assert (found.name, dict(found.sizes)) == ("mine", {"small": sum(int(np.prod(s)) for s in shapes)})
     assert [x.shape for x in case.inputs.differentiated] == shapes
@@ -143,7 +144,7 @@ def test_a_function_and_a_point_are_a_problem(
 )
 def test_a_file_that_says_too_little_is_told_what_to_do(text: str, words: str, tmp_path: pathlib.Path) -> None:
     with np.errstate(all="ignore"), pytest.raises((PlanError, ProblemError)) as caught:
-        plan([written(tmp_path, text)], ["numpy"])
+        plan(Query([written(tmp_path, text)], ["numpy"]))
     assert words in str(caught.value)
 
 
@@ -173,9 +174,11 @@ def test_two_problems_of_one_name_are_refused_and_one_given_twice_is_one(other: 
     (tmp_path / "there" / "squares.py").write_text(SQUARES + "x = [2.0]")
     second = str(tmp_path / other) if other.endswith(".py") else other
     for names in ([str(here), second], [second, str(here)]):
-        with pytest.raises(PlanError, match=f"got two problems named '{here.stem}', .*: rename one, or run them apart"):
-            plan(names, ["numpy"])
-    assert len(plan([str(here), str(here)], ["numpy"], ["value"]).cells) == 1
+        with pytest.raises(
+            PlanError, match=f"got two problems named '{here.stem}', .*: rename one, or run them separately"
+        ):
+            plan(Query(names, ["numpy"]))
+    assert len(plan(Query([str(here), str(here)], ["numpy"], ["value"])).cells) == 1
 
 
 def test_what_is_no_problem_is_told_from_what_is_almost_one(tmp_path: pathlib.Path) -> None:
@@ -192,15 +195,15 @@ def test_what_is_no_problem_is_told_from_what_is_almost_one(tmp_path: pathlib.Pa
 
 @pytest.mark.parametrize("x", [[1.0, 2.0], [0.0, 0.0], [[1e-9, 1e9]], 0.0])
 def test_a_function_is_prepared_close_to_the_given_point_and_not_at_it(x: Any, tmp_path: pathlib.Path) -> None:
-    (found,) = map(described, problems.load(written(tmp_path, SQUARES + f"x = {x!r}")))
+    (found,) = map(with_operators, problems.load(written(tmp_path, SQUARES + f"x = {x!r}")))
     case = build_case(found, "small", "float64", Operator.HVP, 3)
-    other = elsewhere(case)
+    other = tracing_case(case)
     (given,), (moved,) = case.inputs.differentiated, other.inputs.differentiated
     assert given.tolist() == x, "judged at the very point, whatever the seed"
     assert np.all(moved != given)
     assert np.all(abs(moved - given) <= 0.02 * np.maximum(abs(given), 1))
     assert not np.array_equal(case.directions[0], other.directions[0])
-    np.testing.assert_array_equal(elsewhere(case).inputs.differentiated[0], moved)
+    np.testing.assert_array_equal(tracing_case(case).inputs.differentiated[0], moved)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_the_second_point_is_inside_the_domain(function: str, x: Any, moves: boo
     (found,) = problems.load(written(tmp_path, f"def objective(x, xp): return {function}\nx = {x!r}"))
     inputs = found.inputs(np.random.default_rng(0), 1)
     # Of the moves up and down that a seed draws, some leave the domain; none that is chosen does.
-    near = [nearby(found, inputs, np.random.default_rng(seed)).differentiated[0] for seed in range(20)]
+    near = [perturbed(found, inputs, np.random.default_rng(seed)).differentiated[0] for seed in range(20)]
     for point in near:
         assert np.isfinite(objective_value(found, Inputs((point,)))).all()
     assert any(not np.array_equal(point, inputs.differentiated[0]) for point in near) or not moves
@@ -344,7 +347,7 @@ def test_native_functions_are_compared_with_each_other() -> None:
     """Each on its own framework's arrays; what has none says so."""
     for spec in ("torch", "jax"):
         opened(spec)
-    planned = plan([NATIVE])
+    planned = plan(Query([NATIVE]))
     assert planned.specs == ("torch", "jax")
     functions: dict[str, Callable[..., Any]] = dict(planned.problems[0].native)
     found = autodiff_compare.compare(
@@ -380,13 +383,13 @@ def test_a_native_function_in_numpy_is_the_reference_and_a_wrong_one_is_found() 
 
 
 def test_every_variant_of_a_backend_is_run_where_it_is_asked_for() -> None:
-    chosen = plan([VALLEY], ["numpy", "jax:eager"], ["gradient"], variants="all")
+    chosen = plan(Query([VALLEY], ["numpy", "jax:eager"], ["gradient"], variants="all"))
     assert chosen.specs == ("numpy", "numpy:compiled", "jax:eager"), "a variant that is named stands for itself"
-    by_default = plan([VALLEY], operators=["gradient"], variants="all").specs
+    by_default = plan(Query([VALLEY], operators=["gradient"], variants="all")).specs
     expected = "numpy numpy:compiled torch torch:compile tensorflow tensorflow:eager tensorflow:xla jax jax:eager"
     # A peer is run where it is there; nobody asked for it by name.
     assert [s for s in by_default if s != "autograd"] == expected.split()
-    own = plan([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], variants="all")
+    own = plan(Query([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], variants="all"))
     assert own.specs[:2] == ("careless", "careless:aliases")
     assert own.adapters["careless:aliases"] == f"{EXAMPLES / 'careless_backend.py'}:aliases"
 

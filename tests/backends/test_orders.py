@@ -12,6 +12,7 @@ from autodiff_compare import problems
 from autodiff_compare.backends import Unsupported, load
 from autodiff_compare.plan.cases import build_case, cast, leaves
 from autodiff_compare.plan.plan import PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator
 from tests.backends.test_derived import Poor
 from tests.conftest import opened
@@ -156,22 +157,22 @@ def test_a_backend_that_offers_no_order_says_so() -> None:
 
 
 def test_a_plan_runs_an_order_for_second_derivatives_only() -> None:
-    planned = plan(["logistic_regression"], ["jax", "jax:forward_over_forward"])
+    planned = plan(Query(["logistic_regression"], ["jax", "jax:forward_over_forward"]))
     assert {c.operator for c in planned.cells if c.spec == "jax:ff"} == set(SECOND_ORDER)
     assert planned.ordered == {"jax:ff"}
     assert "logistic_regression/small/float64/hvp/jax:ff" in {c.cell_id for c in planned.cells}
 
 
 def test_all_orders_are_asked_for_in_a_word() -> None:
-    planned = plan(["logistic_regression"], ["numpy", "jax:eager"], ["hvp"], variants="modes")
+    planned = plan(Query(["logistic_regression"], ["numpy", "jax:eager"], ["hvp"], variants="modes"))
     assert planned.specs == (
         *("numpy", "numpy:fr", "numpy:rr", "numpy:rf", "numpy:ff"),
         *("jax:eager", "jax:eager:fr", "jax:eager:rr", "jax:eager:rf", "jax:eager:ff"),
     )
-    assert "jax:fr" not in plan(["logistic_regression"], variants="all").specs
+    assert "jax:fr" not in plan(Query(["logistic_regression"], variants="all")).specs
 
 
 @pytest.mark.parametrize(("problem", "operators"), [("logistic_regression", ["gradient"]), ("planar_arm", [])])
 def test_an_order_without_a_second_derivative_is_refused(problem: str, operators: list[str]) -> None:
     with pytest.raises(PlanError, match="got jax:fr, an order of modes for hvp and hessian"):
-        plan([problem], ["jax:fr"], operators)
+        plan(Query([problem], ["jax:fr"], operators))

@@ -20,6 +20,7 @@ from autodiff_compare.judge.reference import Reference
 from autodiff_compare.plan import sparsity
 from autodiff_compare.plan.cases import build_case
 from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import VECTOR, Inputs, Problem, available
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import DTYPES, How, Operator, Status
@@ -373,7 +374,7 @@ def test_a_dense_result_beyond_the_limit_is_refused_and_the_sparse_one_is_not() 
 def test_a_sparse_jacobian_can_be_asked_of_any_jacobian_that_is_compared_as_it_is(
     name: str, operators: list[str], has: bool
 ) -> None:
-    assert (SPARSE in {cell.operator for cell in plan([name], operators=operators).cells}) == has
+    assert (SPARSE in {cell.operator for cell in plan(Query([name], operators=operators)).cells}) == has
 
 
 def test_the_sparse_jacobian_of_an_arm_is_its_jacobian_without_the_zeros() -> None:
@@ -386,6 +387,6 @@ def test_the_sparse_jacobian_of_an_arm_is_its_jacobian_without_the_zeros() -> No
 
 def test_scipy_arrays_hold_every_place_of_the_pattern() -> None:
     patterns = Pattern.of((3, 2), [0, 2], [1, 0]), Pattern.of((3, 1), [2], [0])
-    whole = sparsity.beside(patterns, [np.array([5.0, 0.0]), np.array([7.0])])
+    whole = sparsity.joined(patterns, [np.array([5.0, 0.0]), np.array([7.0])])
     assert whole.nnz == 3
     assert whole.toarray().tolist() == [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 7.0]]

@@ -1,4 +1,4 @@
-"""Two runs against each other: what is claimed, what is refused, and what files from elsewhere can do (nothing)."""
+"""The verb diff: changes that are claimed, runs that are refused, and tables that cannot be trusted."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
         (side(rounds=times(2), flags="contended"), [], 0, "the machine was busy 1"),
         (side(rounds=times(0.5)), [], 0, "faster 1"),
         (side("crash"), [], 1, "ok -> crash: why"),
-        (side(cells="y"), ["--force"], 1, "missing: 1 x ok in A, and not in B, whose command asks for it"),
+        (side(cells="y"), ["--force"], 1, "missing: 1 x ok in A, missing in B, although B's command asks for it"),
         (side(cells="y"), ["--force", "--allow-missing"], 0, "missing 1; appeared 1"),
         (side(threads=4), [], 2, ""),
         (side(threads=4), ["--force"], 0, "nothing changed"),

@@ -1,4 +1,4 @@
-"""The command line as a newcomer meets it: one clear line for a mistake, tables and a sentence for a run."""
+"""The command line: a mistake gives one line and exit code 2, a run gives tables and a sentence."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_listing_tells_what_is_known_of_a_problem(asked: list[str], told: list[s
     ],
 )
 def test_operators_are_said_in_a_word_where_there_is_one(operators: str, words: str) -> None:
-    from autodiff_compare.cli.verbs.listing import in_words
+    from autodiff_compare.cli.verbs.list import in_words
     from autodiff_compare.vocabulary import Operator
 
     assert in_words(frozenset(map(Operator, operators.split()))) == words

@@ -1,4 +1,4 @@
-"""What the command line says to other programs and to people without a terminal."""
+"""Output for other programs and without a terminal, help texts, shell completion, and the doctor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import pathlib
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -79,6 +80,27 @@ def test_completion_knows_verbs_problems_and_variants(shell: str) -> None:
     script = cli("completion", shell).stdout
     for word in ("descend", "cubic_fit", "--operator", "matrix_inverse_squared"):
         assert word in script
+
+
+def test_the_former_name_of_a_verb_runs_it_and_is_shown_nowhere() -> None:
+    done = cli("tax", "-b", "manual")
+    assert (done.returncode, done.stderr) == (2, cli("overhead", "-b", "manual").stderr)
+    assert "expected one of: jax, numpy, tensorflow, torch" in done.stderr
+    texts = (
+        parser().format_help(),
+        cli("nosuch").stderr,
+        *(cli("completion", s).stdout for s in ("bash", "zsh", "tcsh")),
+    )
+    assert [text for text in texts if re.search(r"\btax\b", text)] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_explains_every_option_and_fits_80_columns(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    choices: dict[str, Any] = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
+    assert choices[verb].description
+    assert [action.dest for action in choices[verb]._actions if not action.help] == []
+    assert max(map(len, choices[verb].format_help().splitlines())) <= 80
 
 
 def test_bash_can_read_its_completion() -> None:

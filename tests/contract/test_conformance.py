@@ -14,6 +14,7 @@ from autodiff_compare.cli.verbs import conformance
 from autodiff_compare.cli.verbs.conformance import Finding, findings_of, lines, sentence
 from autodiff_compare.contract import clauses
 from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.query import Query
 from tests.examples.careless_backend import CARELESS
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -26,7 +27,7 @@ DUAL = str(EXAMPLES / "dual_backend.py")
 def tried(spec: str) -> dict[str, Finding]:
     # A careless one is caught by what it has itself: what is derived from that takes most of the time.
     operators = ("value", "gradient", "jvp", "hvp") if spec.startswith(f"{CARELESS_FILE}:") else ()
-    made = plan([conformance._FUNCTIONS], [spec], operators, dtypes=("float64", "float32"))
+    made = plan(Query([conformance._FUNCTIONS], [spec], operators, dtypes=("float64", "float32")))
     return {f.clause.partition(" (")[0]: f for f in findings_of(made)}
 
 

@@ -20,13 +20,14 @@ from autodiff_compare import problems
 from autodiff_compare.backends import PLAIN, Objective
 from autodiff_compare.judge import judge
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, plan
+from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.query import DEFAULT_BACKENDS, Query
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
 from tests.conftest import opened
 
 SEED = 20
-CLASSIC = frozenset(p.name for p in plan().problems)
+CLASSIC = frozenset(p.name for p in plan(Query()).problems)
 #: Relative to the norm of the reference: what the project promises of float64, whatever the judge allows.
 PROMISED = 1e-10
 
@@ -78,7 +79,7 @@ def result_of(problem: str, dtype: str, operator: Operator, spec: str) -> tuple[
 
 GROUPS = [
     (problem, operator)
-    for problem, operator in dict.fromkeys((cell.problem, cell.operator) for cell in plan(suites=("all",)).cells)
+    for problem, operator in dict.fromkeys((cell.problem, cell.operator) for cell in plan(Query(suites=("all",))).cells)
     if (problem not in TWINS or operator == Operator.VALUE_AND_GRADIENT) and (problem, operator) not in DEAR
 ]
 
@@ -164,7 +165,7 @@ def pushed(problem: str, spec: str, tangents: Any) -> Any:
 
 def having(*operators: Operator) -> Any:
     """(problem, backend) wherever there are all of ``operators``."""
-    everything = plan(suites=("all",)).problems
+    everything = plan(Query(suites=("all",))).problems
     names = [p.name for p in everything if p.operators >= set(operators) and p.name not in TWINS]
     names = [name for name in names if not any((name, o) in DEAR for o in operators)]
     pairs = [grouped(name, spec) for name in names for spec in specs_of(name, *operators)]

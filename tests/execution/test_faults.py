@@ -13,6 +13,7 @@ import pytest
 
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import client
 from autodiff_compare.results.store import RunFolder
@@ -26,7 +27,7 @@ QUADRATIC, FAULTY = str(HERE / "quadratic.py"), str(HERE / "faulty_backend.py")
 def run(tmp_path: pathlib.Path, specs: list[str], operators: list[str], **settings: object) -> RunFolder:
     folder = RunFolder(tmp_path)
     given = {"rounds": 0, "timeout_s": 120.0, "memory": False, **settings}
-    Runner(plan([QUADRATIC], specs, operators), Settings(**given), folder).run()  # type: ignore[arg-type]
+    Runner(plan(Query([QUADRATIC], specs, operators)), Settings(**given), folder).run()  # type: ignore[arg-type]
     folder.close()
     return folder
 

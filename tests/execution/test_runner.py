@@ -14,7 +14,8 @@ from rich.console import Console
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.cases import build_case
-from autodiff_compare.plan.plan import PlanError, plan, plan_of
+from autodiff_compare.plan.plan import PlanError, plan, plan_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.problems import load
 from autodiff_compare.process.client import WorkerClient
@@ -57,25 +58,25 @@ def test_every_table_of_a_run_is_readable(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"names": ["nosuch"]}, "got problem 'nosuch', expected one of"),
-        ({"names": ["nosuch.py"]}, "expected an existing .py file"),
-        ({"specs": ["nosuch"]}, "got backend 'nosuch', expected one of"),
-        ({"specs": ["numpy:nosuch"]}, "got variant 'nosuch'"),
+        ({"problems": ["nosuch"]}, "got problem 'nosuch', expected one of"),
+        ({"problems": ["nosuch.py"]}, "expected an existing .py file"),
+        ({"backends": ["nosuch"]}, "got backend 'nosuch', expected one of"),
+        ({"backends": ["numpy:nosuch"]}, "got variant 'nosuch'"),
         ({"operators": ["nosuch"]}, "got operator 'nosuch', expected one of"),
         ({"dtypes": ["float16"]}, "got dtype 'float16', expected one of: float64, float32"),
         ({"sizes": ["huge"]}, "got size 'huge', expected one of"),
-        ({"names": [QUADRATIC], "operators": ["jvp"]}, "expected some that quadratic has"),
+        ({"problems": [QUADRATIC], "operators": ["jvp"]}, "expected some that quadratic has"),
     ],
 )
 def test_a_plan_for_what_does_not_exist_lists_the_choices(given: dict[str, list[str]], words: str) -> None:
     with pytest.raises(PlanError, match="got") as caught:
-        plan(**given)  # type: ignore[arg-type]
+        plan(Query(**given))  # type: ignore[arg-type]
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_plan_is_the_product_of_what_was_asked_for() -> None:
-    made = plan([QUADRATIC], ["manual", FAULTY], ["gradient", "value"], ["float64", "float32"])
+    made = plan(Query([QUADRATIC], ["manual", FAULTY], ["gradient", "value"], ["float64", "float32"]))
     assert [cell.cell_id for cell in made.cells][:4] == [
         "quadratic/small/float64/value/manual",
         "quadratic/small/float64/value/faulty",
@@ -99,7 +100,7 @@ def test_a_problem_without_a_size_called_small_is_taken_at_its_first(
     own: list[str], asked: list[str], found: list[str]
 ) -> None:
     problem = dataclasses.replace(load("sphere")[0], sizes={name: 10 * k for k, name in enumerate(own, 1)})
-    made = plan_of([problem], {"sphere": "sphere"}, ["manual"], ["value"], sizes=asked)
+    made = plan_problems([problem], {"sphere": "sphere"}, Query([], ["manual"], ["value"], sizes=asked))
     assert [cell.size for cell in made.cells] == found
 
 
@@ -145,7 +146,7 @@ class FakePool:
 
 def faked(tmp_path: pathlib.Path, pool: FakePool, **settings: Any) -> tuple[RunFolder, Runner]:
     folder = RunFolder(tmp_path)
-    runner = Runner(plan([QUADRATIC], ["manual", "numpy"], ["gradient"]), Settings(**settings), folder)
+    runner = Runner(plan(Query([QUADRATIC], ["manual", "numpy"], ["gradient"])), Settings(**settings), folder)
     runner.pool = pool  # type: ignore[assignment]
     try:
         runner.run()
@@ -214,7 +215,7 @@ def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: path
     with pytest.raises(KeyboardInterrupt):
         faked(tmp_path, Interrupted(), rounds=8, launches=2)
     folder = RunFolder(tmp_path, next(tmp_path.iterdir()))
-    able = plan([QUADRATIC], ["manual", "numpy"], ["gradient"])
+    able = plan(Query([QUADRATIC], ["manual", "numpy"], ["gradient"]))
     assert len(Runner(able, Settings(rounds=8, launches=2), folder).left()) == 1
     assert len(Runner(able, Settings(rounds=8), folder).left()) == 0
     folder.close()
@@ -223,7 +224,7 @@ def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: path
 @pytest.mark.parametrize(("isolate", "processes"), [(Isolate.BACKEND, 2), (Isolate.NONE, 1), (Isolate.CELL, 2)])
 def test_isolation_says_what_shares_a_process(isolate: Isolate, processes: int, tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
-    pool = Pool(plan([QUADRATIC], ["manual", FAULTY], []), Settings(isolate=isolate), folder)
+    pool = Pool(plan(Query([QUADRATIC], ["manual", FAULTY], [])), Settings(isolate=isolate), folder)
     what = {"source": QUADRATIC, "problem": "quadratic", "size": "small", "dtype": "float64", "seed": 0}
     for spec in ("manual", "faulty"):
         pool.request(spec, "cell", 60.0, operator="gradient", **what)
@@ -244,7 +245,7 @@ def test_above_one_thread_idle_workers_are_stopped(tmp_path: pathlib.Path, monke
 
     monkeypatch.setattr(WorkerClient, "_signal", signalled)
     folder = RunFolder(tmp_path)
-    pool = Pool(plan([QUADRATIC], ["manual", "finite_difference"], []), Settings(threads=2), folder)
+    pool = Pool(plan(Query([QUADRATIC], ["manual", "finite_difference"], [])), Settings(threads=2), folder)
     for spec in ("manual", "finite_difference", "finite_difference", "manual"):
         pool.request(spec, "questions", 60.0, source=QUADRATIC, problem="quadratic")
     assert sent == [
@@ -258,7 +259,7 @@ def test_above_one_thread_idle_workers_are_stopped(tmp_path: pathlib.Path, monke
     folder.close()
     sent.clear()
     folder = RunFolder(tmp_path)
-    pool = Pool(plan([QUADRATIC], ["manual", "finite_difference"], []), Settings(threads=1), folder)
+    pool = Pool(plan(Query([QUADRATIC], ["manual", "finite_difference"], [])), Settings(threads=1), folder)
     for spec in ("manual", "finite_difference"):
         pool.request(spec, "questions", 60.0, source=QUADRATIC, problem="quadratic")
     assert sent == []
@@ -268,7 +269,7 @@ def test_above_one_thread_idle_workers_are_stopped(tmp_path: pathlib.Path, monke
 
 def test_a_broken_problem_costs_its_own_cells_and_no_other(tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
-    Runner(plan([str(HERE / "broken.py")], ["numpy", "manual"]), Settings(rounds=0), folder).run()
+    Runner(plan(Query([str(HERE / "broken.py")], ["numpy", "manual"])), Settings(rounds=0), folder).run()
     folder.close()
     statuses = {(r.problem, r.operator, r.backend): r.status for r in folder.rows["cells"]}
     assert len(statuses) == 12
@@ -282,7 +283,9 @@ def test_a_broken_problem_costs_its_own_cells_and_no_other(tmp_path: pathlib.Pat
 
 def test_a_run_descends_where_steps_are_among_its_cells(tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
-    Runner(plan(["matrix_inverse_squared"], ["numpy"], ["step"]), Settings(rounds=0, descents=True), folder).run()
+    Runner(
+        plan(Query(["matrix_inverse_squared"], ["numpy"], ["step"])), Settings(rounds=0, descents=True), folder
+    ).run()
     folder.close()
     (row,) = folder.rows["descents"]
     # 490 updates to E < 1e-7: measured with a plain NumPy loop from RandomState(0).
@@ -310,7 +313,7 @@ def test_an_objective_may_be_a_partial_or_an_object(tmp_path: pathlib.Path) -> N
         "PROBLEMS = (problem('object', Cube()), problem('partial', partial(power, n=3)))\n"
     )
     folder = RunFolder(tmp_path / "out")
-    Runner(plan([str(tmp_path / "called.py")], ["numpy"], ["gradient"]), Settings(rounds=1), folder).run()
+    Runner(plan(Query([str(tmp_path / "called.py")], ["numpy"], ["gradient"])), Settings(rounds=1), folder).run()
     folder.close()
     assert [(r.status, r.objective_calls) for r in folder.rows["cells"]] == [(Status.OK, 1), (Status.OK, 1)]
 

@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 
 from autodiff_compare import problems
 from autodiff_compare.cli.main import main
-from autodiff_compare.plan.cases import build_case, elsewhere
+from autodiff_compare.plan.cases import build_case, tracing_case
 from autodiff_compare.plan.plan import PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.problems.base.instances import bundle_adjustment, folder, gmm, lstm
 from autodiff_compare.problems.base.instances.text import MOST, InstanceError, Text, bounded
 from autodiff_compare.results.provenance import code_digest
@@ -301,7 +302,7 @@ def test_a_folder_with_too_many_entries_is_rejected(tmp_path: pathlib.Path, monk
 
 def test_a_plan_names_the_files_it_reads(tmp_path: pathlib.Path) -> None:
     place(tmp_path, "gmm_d2_K3.txt", "gmm_d2_K4.txt")
-    planned = plan(["gmm", "lstm"], ["numpy"], ["gradient"], sizes=["gmm_*3", "small"], data=tmp_path)
+    planned = plan(Query(["gmm", "lstm"], ["numpy"], ["gradient"], sizes=["gmm_*3", "small"], data=tmp_path))
     assert [(c.problem, c.size) for c in planned.cells] == [("gmm", "gmm_d2_K3"), ("gmm", "small"), ("lstm", "small")]
     assert planned.sources == {"gmm": f"gmm@{tmp_path.resolve()}", "lstm": "lstm"}
     assert planned.files == [tmp_path.resolve() / "gmm_d2_K3.txt"]
@@ -325,7 +326,7 @@ def test_a_plan_rejects_files_that_cannot_be_read(
 ) -> None:
     (tmp_path / "gmm_d2_K3.txt").write_text(GMM.replace("-1.25", "-1.25x"))
     with pytest.raises(PlanError) as error:
-        plan(names, ["numpy"], sizes=sizes, data=tmp_path)
+        plan(Query(names, ["numpy"], sizes=sizes, data=tmp_path))
     assert words in str(error.value)
 
 
@@ -334,7 +335,7 @@ def test_a_case_is_the_file_and_is_prepared_close_to_it(tmp_path: pathlib.Path) 
     problem = folder.with_data(problems.available()["gmm"], tmp_path)
     case = build_case(problem, "gmm_d2_K3", "float64", Operator.HVP, 5)
     np.testing.assert_array_equal(case.inputs.differentiated[1], [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
-    other = elsewhere(case)
+    other = tracing_case(case)
     for here, there in zip(case.inputs.differentiated, other.inputs.differentiated, strict=True):
         assert not (here == there).any()
         np.testing.assert_allclose(there, here, rtol=0.02, atol=0.02)

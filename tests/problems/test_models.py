@@ -11,7 +11,7 @@ import pytest
 
 from autodiff_compare import problems
 from autodiff_compare.backends import PLAIN, Objective
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS
+from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.problems import Inputs, Problem
 from autodiff_compare.problems.base.elimination import cholesky, det, solve
 from autodiff_compare.vocabulary import Operator

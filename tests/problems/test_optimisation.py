@@ -10,7 +10,7 @@ import pytest
 
 from autodiff_compare import problems
 from autodiff_compare.backends import PLAIN, Objective
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS
+from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.problems import Inputs, Optimum, Problem
 from autodiff_compare.vocabulary import Operator
 from tests.conftest import opened

@@ -16,6 +16,7 @@ import pytest
 
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process import compatibility, interpreters
 from autodiff_compare.process.client import WorkerClient, WorkerError
@@ -83,7 +84,7 @@ def test_what_is_no_python_is_refused(python: str, words: str) -> None:
     with pytest.raises(InterpreterError, match=words):
         found(python)
     with pytest.raises(PlanError, match=words if python else "got 'numpy@' without an interpreter"):
-        plan([QUADRATIC], [f"numpy@{python}"])
+        plan(Query([QUADRATIC], [f"numpy@{python}"]))
 
 
 def test_the_folder_of_an_environment_stands_for_its_python(fake: pathlib.Path) -> None:
@@ -114,7 +115,7 @@ def test_an_environment_is_called_by_its_folder(path: str, label: str) -> None:
 
 
 def test_a_plan_tells_the_interpreters_apart(fake: pathlib.Path) -> None:
-    made = plan([QUADRATIC], ["numpy", f"numpy@{fake}", f"numpy:compiled@x={fake}"], ["gradient"])
+    made = plan(Query([QUADRATIC], ["numpy", f"numpy@{fake}", f"numpy:compiled@x={fake}"], ["gradient"]))
     assert made.specs == ("numpy", "numpy@older", "numpy@x:compiled")
     assert [(c.backend, c.variant) for c in made.cells] == [("numpy", ""), ("numpy@older", ""), ("numpy@x", "compiled")]
     assert set(made.adapters.values()) == {"numpy", "numpy:compiled"}
@@ -122,7 +123,7 @@ def test_a_plan_tells_the_interpreters_apart(fake: pathlib.Path) -> None:
     assert made.versions["numpy@older"] == FAKE
     assert made.versions["python@older"] == sys.version.split()[0]
     with pytest.raises(PlanError, match=r"two backends named 'numpy@older'.*@LABEL=PATH"):
-        plan([QUADRATIC], [f"numpy@{fake}", f"numpy@older={sys.executable}"])
+        plan(Query([QUADRATIC], [f"numpy@{fake}", f"numpy@older={sys.executable}"]))
 
 
 PROBE = """
@@ -163,7 +164,7 @@ def rows(folder: pathlib.Path) -> dict[str, tables.CellRow]:
 @pytest.mark.parametrize("isolate", [Isolate.BACKEND, Isolate.NONE])
 def test_two_environments_stand_in_one_table(isolate: Isolate, fake: pathlib.Path, tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
-    made = plan([VALLEY], ["numpy", f"numpy@{fake}"], ["gradient", "vjp"])
+    made = plan(Query([VALLEY], ["numpy", f"numpy@{fake}"], ["gradient", "vjp"]))
     Runner(made, Settings(rounds=1, isolate=isolate), folder).run()
     folder.close()
     cells = tables.read_all(folder.path)["cells"]
@@ -189,7 +190,7 @@ def test_a_package_that_the_other_environment_lacks_is_not_installed(
     fake: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     folder = RunFolder(tmp_path)
-    Runner(plan([QUADRATIC], [f"torch@{fake}"], ["gradient"]), Settings(rounds=0), folder).run()
+    Runner(plan(Query([QUADRATIC], [f"torch@{fake}"], ["gradient"])), Settings(rounds=0), folder).run()
     folder.close()
     row = rows(folder.path)["torch@older"]
     assert (row.status, row.message) == ("not_installed", "not installed: torch, array-api-compat")
@@ -224,7 +225,7 @@ def test_two_versions_of_numpy_stand_in_one_table(
     python = _with_numpy(name, version, tmp_path / "env")
     (tmp_path / "out").mkdir()
     folder = RunFolder(tmp_path / "out")
-    made = plan([VALLEY], [backend, f"{backend}@older={python}"], ["value", "gradient"])
+    made = plan(Query([VALLEY], [backend, f"{backend}@older={python}"], ["value", "gradient"]))
     Runner(made, Settings(rounds=1), folder).run()
     folder.close()
     assert made.versions["numpy@older"] == version

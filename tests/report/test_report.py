@@ -542,7 +542,7 @@ def test_what_draws_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "jinja2" else found(name, *a))
     assert verb.report(argparse.Namespace(runs=["r"], out=pathlib.Path(), open=False)) == 2
-    assert "got no Jinja2" in capsys.readouterr().err
+    assert "not installed: Jinja2, needed for the report" in capsys.readouterr().err
 
 
 # ---- side by side

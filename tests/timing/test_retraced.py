@@ -12,7 +12,7 @@ import pytest
 
 from autodiff_compare.execution.worker import Worker
 from autodiff_compare.plan.cases import cast
-from autodiff_compare.plan.evaluation import described
+from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.problems import problem_of
 from tests.conftest import opened
 
@@ -50,7 +50,7 @@ RETRACING = {"jax:eager": by_jax, "tensorflow:eager": by_tensorflow, "torch:comp
 
 def worker_on(spec: str, f: Callable[..., Any], operator: str = "value") -> tuple[Worker, int]:
     """A worker with that function as its cell, calibrated, and the calls of a block."""
-    problem = described(problem_of("mine", None, {spec: f}, {"INPUTS": (np.arange(1.0, 5.0),)}, "test"))
+    problem = with_operators(problem_of("mine", None, {spec: f}, {"INPUTS": (np.arange(1.0, 5.0),)}, "test"))
     worker = Worker(spec)
     worker.backend = opened(spec)
     worker.problems = {("mine", "mine"): problem}

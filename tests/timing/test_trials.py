@@ -44,9 +44,9 @@ def test_what_was_found_is_said_in_a_sentence() -> None:
     found = [judged("torch", "scalars", interface, BY_HAND[: len(interface)], 0.0) for interface in rounds.values()]
     assert [row.verdict for row in found] == list(rounds)
     assert sentence(found).startswith(
-        "2 of 4 within 2% or 1 us of the gradient by hand, 1 of them proved to be; 2 over, 1 of them proved to be. ?: "
+        "2 of 4 within 2% or 1 us of the hand-written gradient, 1 of them proved; 2 over, 1 of them proved. ?: "
     )
-    assert sentence(found[:1]) == "1 of 1 within 2% or 1 us of the gradient by hand, 1 of them proved to be."
+    assert sentence(found[:1]) == "1 of 1 within 2% or 1 us of the hand-written gradient, 1 of them proved."
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax"])

@@ -1,1 +1,1 @@
-"""The verbs of the command line, one file each: a function of the parsed options that returns the exit code."""
+"""The verbs of the command line, one file each: a function takes the parsed options and returns the exit code."""

@@ -1,4 +1,4 @@
-"""Completion for shells: a script that knows verbs, options, backends and problems as they are now."""
+"""The verb ``completion``: print a shell script that completes verbs, options, backends and problems."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from autodiff_compare import backends, problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
-from autodiff_compare.vocabulary import DTYPES, ORDERS, Operator
+from autodiff_compare.vocabulary import DTYPES, ORDERS, Operator, join_spec
 
-#: Option or argument -> what completes it, besides files.
+#: Option or argument -> the function that returns its completions.
 _WORDS = {
     "backend": lambda: [spec for b in backends.available().values() for spec in _specs(b)],
     "problems": lambda: list(problems.available()),
@@ -21,11 +21,11 @@ _WORDS = {
 
 
 def completion(options: argparse.Namespace) -> int:
-    """The verb: print the script for the shell."""
+    """Print the script for the shell; return the exit code."""
     try:
         import shtab
     except ImportError:
-        return usage("got no package shtab, which writes the script: pip install shtab")
+        return usage("not installed: shtab, needed for completion: pip install shtab")
     from autodiff_compare.cli.arguments import parser
 
     whole = parser()
@@ -43,4 +43,4 @@ def _verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 def _specs(backend: Any) -> list[str]:
     ways = [*backend.variants, *(order for order in ORDERS if order in backend.orders)]
-    return [f"{backend.name}:{way}" if way else backend.name for way in ways]
+    return [join_spec(backend.name, way) for way in ways]

@@ -1,6 +1,6 @@
-"""The verb ``conformance``: whether a backend keeps the contract, clause by clause, and what to do where it does not.
+"""The verb ``conformance``: test a backend against each clause of the contract, and print how to repair broken ones.
 
-Everything runs in the backend's own worker, so that one that hangs or crashes breaks one clause.
+Every clause runs in the backend's own worker, so that a hang or a crash breaks this clause only.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from autodiff_compare.contract.clauses import CLAUSES
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import PACKAGE
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow
+from autodiff_compare.summary.terminal import WIDTH
 from autodiff_compare.vocabulary import DTYPES, Operator, Status, because
 
 _FUNCTIONS = str(PACKAGE / "contract" / "functions.py")
-_WIDTH = 80
 _TIMEOUT_S = 60.0
-#: What became of a clause -> its word; `None`: the backend offers no such thing, and says so.
+#: Result of a clause -> its word; `None`: the backend declares that it does not offer the feature.
 _WORDS = {True: "kept", False: "BROKEN", None: "-"}
-#: Status of a cell -> what to do about it.
+#: Status of a cell -> how to repair it.
 _REMEDIES = {
     Status.WRONG: "compare.py check {path} -b {backend} -o {operator} shows every error",
     Status.ERROR: "make it work, or raise Unsupported with the reason",
-    Status.CRASH: "its process died: run the function by itself",
-    Status.TIMEOUT: "it did not answer in time: run the function by itself",
+    Status.CRASH: "its process died: run the function on its own",
+    Status.TIMEOUT: "it did not answer in time: run the function on its own",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one clause: kept, broken, or (`None`) not offered."""
+    """The result of one clause: kept, broken, or (`None`) not offered."""
 
     clause: str
     kept: bool | None
@@ -50,10 +51,10 @@ class Finding:
 
 
 def conformance(options: argparse.Namespace) -> int:
-    """Try a backend on every clause and print what was found; exit code 1 if one is broken."""
+    """Test a backend against every clause and print the findings; return exit code 1 if one is broken."""
     try:
         with users_prints_aside():
-            planned = plan([_FUNCTIONS], [options.backend], dtypes=DTYPES)
+            planned = plan(Query([_FUNCTIONS], [options.backend], dtypes=DTYPES))
     except PlanError as error:
         return usage(str(error))
     (spec,) = planned.specs
@@ -65,7 +66,7 @@ def conformance(options: argparse.Namespace) -> int:
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
         reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
-        print(textwrap.fill(f"{spec} cannot be opened: {reason}", _WIDTH, break_on_hyphens=False))
+        print(textwrap.fill(f"{spec} cannot be opened: {reason}", WIDTH, break_on_hyphens=False))
         return exits.FAILED
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -74,7 +75,7 @@ def conformance(options: argparse.Namespace) -> int:
 
 
 def findings_of(planned: Plan) -> Iterator[Finding]:
-    """Every clause, as it is tried.
+    """Test each clause, then each operator, and yield the findings one by one.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def findings_of(planned: Plan) -> Iterator[Finding]:
         folder = RunFolder(pathlib.Path(out))
         pool = Pool(planned, settings, folder)
         try:
-            # Refused once and for all if it cannot be opened: then no clause means anything.
+            # One request first: a backend that cannot be opened would break every clause with the same message.
             pool.request(spec, "clause", _TIMEOUT_S, number=0)
             for number, clause in enumerate(CLAUSES):
                 try:
@@ -104,7 +105,7 @@ def findings_of(planned: Plan) -> Iterator[Finding]:
 
 
 def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:
-    """A finding for each operator: what it gave of the functions, in every dtype."""
+    """Yield a finding for each operator, from the cells of all functions and dtypes."""
     for operator in (o for o in Operator if o in {c.operator for c in cells}):
         rows = [c for c in cells if c.operator == operator]
         bad = [c for c in rows if c.status not in (Status.OK, Status.UNSUPPORTED)]
@@ -128,32 +129,32 @@ def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:
 
 
 def _cells(rows: Sequence[CellRow]) -> str:
-    """``valley, layer; float32``: the functions, three of them at most, and the dtypes."""
+    """Return at most three functions and all dtypes of the cells, as ``valley, layer; float32``."""
     functions = list(dict.fromkeys(row.problem for row in rows))
     shown = ", ".join(functions[:3]) + (", ..." if len(functions) > 3 else "")
     return f"{shown}; {' and '.join(dict.fromkeys(row.dtype for row in rows))}"
 
 
 def _first(message: str) -> str:
-    """What a message says first: of several wrong arrays, the first."""
+    """Return the first part of a message: it names several wrong arrays one after another."""
     return message.split("; ")[0]
 
 
 def lines(finding: Finding) -> Iterator[str]:
-    """A finding at most 80 columns wide."""
+    """Yield the lines of a finding, at most 80 columns wide."""
     head = f"  {_WORDS[finding.kept]:<7}{finding.clause}"
     words = " ".join(finding.words.split())
     if words:
         head += f": {words}"
-    yield from textwrap.wrap(head, _WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
+    yield from textwrap.wrap(head, WIDTH, subsequent_indent=" " * 9, break_on_hyphens=False)
     if finding.kept is False and finding.remedy:
         yield from textwrap.wrap(
-            finding.remedy, _WIDTH, initial_indent=" " * 9 + "-> ", subsequent_indent=" " * 12, break_on_hyphens=False
+            finding.remedy, WIDTH, initial_indent=" " * 9 + "-> ", subsequent_indent=" " * 12, break_on_hyphens=False
         )
 
 
 def sentence(findings: Iterable[Finding]) -> str:
-    """How many of each."""
+    """Return the counts of kept, broken and not offered clauses, in words."""
     kept = [f.kept for f in findings]
     parts = [f"{kept.count(True)} of {len(kept)} clauses are kept"]
     if kept.count(False):

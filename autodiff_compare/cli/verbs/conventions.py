@@ -1,7 +1,7 @@
-"""The verb ``conventions``: every case on every backend asked for, into ``conventions.csv`` and to the terminal.
+"""The verb ``conventions``: compute every case on every backend, write ``conventions.csv`` and print the overview.
 
-As many backends work at a time as there are processors, the slowest begun first: nothing is timed here. A worker that
-dies in a case costs that case and is started again for the next, a few times.
+One backend per processor runs at a time, the slowest first, since nothing is timed. When a worker dies in a case, this
+case is a defect, and the worker is started again for the next case, a few times.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from autodiff_compare.cli import exits, output
@@ -32,16 +31,18 @@ from autodiff_compare.conventions.judgement import Class, expected_value, judge
 from autodiff_compare.conventions.observation import Observation
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
+from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary import conventions as show
-from autodiff_compare.vocabulary import BROKEN, Status
+from autodiff_compare.vocabulary import BROKEN, Status, split_spec
 
-#: What is asked unless ``-b`` says otherwise, the slowest first, so that it takes less than three minutes on two
-#: processors. ``torch:compile`` takes seconds a case; ``jax:eager`` takes longer than ``jax`` and answers the same.
+#: The backends without ``-b``, the slowest first, so that they take less than three minutes on two processors.
+#: Left out: ``torch:compile`` takes seconds a case; ``jax:eager`` takes longer than ``jax`` and answers the same.
 DEFAULT = (
     "tensorflow:xla",
     "jax",
@@ -51,28 +52,29 @@ DEFAULT = (
     "numpy:compiled",
     "numpy",
 )
-#: Seconds for one case on one backend.
+#: Time limit for one case on one backend, in seconds.
 _TIMEOUT_S = 120.0
-#: Seconds between two lines of progress.
+#: Seconds between two progress lines.
 _EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What was asked for."""
+    """The plan of the backends, and the cases and dtypes to compute."""
 
     plan: Plan
     settings: Settings
     cases: tuple[Case, ...]
     dtypes: tuple[str, ...]
 
-    def for_one(self, spec: str) -> Plan:
+    def plan_for(self, spec: str) -> Plan:
+        """Return the plan with one backend only."""
         interpreters = {k: v for k, v in self.plan.interpreters.items() if k == spec}
         return dataclasses.replace(self.plan, adapters={spec: self.plan.adapters[spec]}, interpreters=interpreters)
 
 
 def conventions(options: argparse.Namespace) -> int:
-    """Run the atlas, or explain one case; returns the exit code: 3 if a backend broke down, else 0."""
+    """Compute the cases and print the overview, or explain one case; return exit code 3 if a backend broke down."""
     try:
         work = _work(options)
     except PlanError as error:
@@ -95,18 +97,18 @@ def conventions(options: argparse.Namespace) -> int:
 
 
 def _work(options: argparse.Namespace) -> _Work:
-    """Names checked before anything starts."""
+    """Check all names and return the work, before any worker starts."""
     names = [options.explain] if options.explain is not None else options.names
-    dtypes = tuple(dict.fromkeys(options.dtype)) or ("float64",)
     cases = _chosen(names, families=options.explain is None)
-    planned = plan(specs=options.backend or DEFAULT, dtypes=dtypes)
+    query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype)
+    planned = plan(query)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings = Settings(rounds=0, threads=processors, timeout_s=_TIMEOUT_S)
-    return _Work(dataclasses.replace(planned, problems=(), sources={}, cells=()), settings, cases, dtypes)
+    return _Work(dataclasses.replace(planned, problems=(), sources={}, cells=()), settings, cases, tuple(query.dtypes))
 
 
 def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
-    """The cases of families or of single names, in the order of the atlas."""
+    """Return the cases of these families and names, in the order of the atlas."""
     for name in names:
         if name not in CASES and not (families and name in FAMILIES):
             near = [known for known in CASES if name in known or known in name]
@@ -116,16 +118,16 @@ def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
 
 
 def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
-    """Every row in the order of cases and backends, and whether it was interrupted."""
+    """Return the rows in the order of cases and backends, and whether the run was interrupted."""
     progress = _Progress(len(work.cases) * len(work.dtypes) * len(work.plan.specs))
     stop, interrupted = threading.Event(), False
     for dtype in work.dtypes:
-        # Before there are threads: what NumPy warns of can be silenced in one only.
+        # Before the threads start: NumPy's warnings can be silenced in one thread only.
         for case in work.cases:
             expected_value(case.name, dtype)
     executor = ThreadPoolExecutor(work.settings.threads)
     try:
-        done = [executor.submit(_through, work, spec, folder, progress, stop) for spec in work.plan.specs]
+        done = [executor.submit(_compute, work, spec, folder, progress, stop) for spec in work.plan.specs]
         for future in done:
             future.result()
     except KeyboardInterrupt:
@@ -141,9 +143,9 @@ def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
     return rows, interrupted
 
 
-def _through(work: _Work, spec: str, folder: RunFolder, progress: _Progress, stop: threading.Event) -> None:
-    """One backend through all cases, family by family."""
-    pool = Pool(work.for_one(spec), work.settings, folder)
+def _compute(work: _Work, spec: str, folder: RunFolder, progress: _Progress, stop: threading.Event) -> None:
+    """Compute all cases on one backend, and write the rows family by family."""
+    pool = Pool(work.plan_for(spec), work.settings, folder)
     try:
         for dtype in work.dtypes:
             for family in dict.fromkeys(case.family for case in work.cases):
@@ -152,15 +154,15 @@ def _through(work: _Work, spec: str, folder: RunFolder, progress: _Progress, sto
                     if stop.is_set():
                         break
                     if dtype in case.dtypes:
-                        rows.append(_row(case, spec, dtype, *_ask(pool, spec, case, dtype), folder.run_id))
+                        rows.append(_row(case, spec, dtype, *_observe(pool, spec, case, dtype), folder.run_id))
                     progress.tell()
                 folder.add({"conventions": rows})
     finally:
         pool.close()
 
 
-def _ask(pool: Pool, spec: str, case: Case, dtype: str) -> tuple[Observation, str]:
-    """What is seen of a case, and how the worker failed in it, if it did."""
+def _observe(pool: Pool, spec: str, case: Case, dtype: str) -> tuple[Observation, str]:
+    """Return the observation of a case, and the status of the worker if it failed (else empty)."""
     try:
         return Observation(**pool.request(spec, "observe", _TIMEOUT_S, name=case.name, dtype=dtype)), ""
     except WorkerError as error:
@@ -170,10 +172,10 @@ def _ask(pool: Pool, spec: str, case: Case, dtype: str) -> tuple[Observation, st
 
 def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_id: str) -> ConventionRow:
     found = judge(case, seen, dtype)
-    # Whatever may be refused, a process may not die of it.
+    # A case may be refused with an error, but the process must not die.
     classed, reason = (Class.DEFECT, "") if failed in BROKEN else (found.classed, found.reason)
     declared = case.right.reason if isinstance(case.right, Undefined) else getattr(case.right, "more", "")
-    backend, _, variant = spec.partition(":")
+    backend, variant = split_spec(spec)
     return ConventionRow(
         run_id=run_id,
         family=case.family,
@@ -205,15 +207,15 @@ def _row(case: Case, spec: str, dtype: str, seen: Observation, failed: str, run_
     )
 
 
-def _declared(case: Case) -> NDArray[Any]:
+def _declared(case: Case) -> Array:
     assert not isinstance(case.right, Undefined)
     array = case.right.array
-    # One entry a vertex reads as a list of numbers, not of lists.
+    # Vertices of one entry each are written as a list of numbers, not of lists.
     return array[:, 0] if isinstance(case.right, Kink) and array.shape[1] == 1 else array
 
 
-def numbers(array: NDArray[Any]) -> Any:
-    """Nested lists that JSON can hold: what is not finite, and complex numbers, as texts."""
+def numbers(array: Array) -> Any:
+    """Return nested lists for JSON, with complex and non-finite numbers as strings."""
     if np.iscomplexobj(array):
         return np.vectorize(lambda z: f"{z:.17g}", otypes=[object])(array).tolist()
     if array.dtype.kind == "f":
@@ -232,7 +234,7 @@ def _print(rows: Sequence[ConventionRow], path: pathlib.Path, out: Console) -> N
 
 
 class _Progress:
-    """Lines on standard error now and then; told from several threads."""
+    """Print progress on standard error every ten seconds; several threads may call `tell`."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done = total, 0
@@ -240,7 +242,7 @@ class _Progress:
         self._lock = threading.Lock()
 
     def tell(self) -> None:
-        """One more case is done on one backend."""
+        """Count one finished case of one backend."""
         with self._lock:
             self._done += 1
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The verb ``descend``: every descent of a problem on every backend, into tables, and its study to the terminal."""
+"""The verb ``descend``: minimise a problem on every backend, write the tables and print its study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.execution.pool import Pool
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, PlanError, plan
+from autodiff_compare.plan.plan import Plan, PlanError, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
@@ -33,7 +34,7 @@ from autodiff_compare.vocabulary import BROKEN, Status
 
 @dataclass(frozen=True)
 class _Work:
-    """What was asked for."""
+    """The plan, and the descents, starts and dtypes to run."""
 
     plan: Plan
     settings: Settings
@@ -44,7 +45,7 @@ class _Work:
 
 
 def descend(options: argparse.Namespace) -> int:
-    """Descend, write ``descents.csv`` and ``steps.csv``, print the study; returns the exit code."""
+    """Run the descents, write ``descents.csv`` and ``steps.csv``, print the study; return the exit code."""
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
@@ -71,11 +72,11 @@ def descend(options: argparse.Namespace) -> int:
 
 
 def _work(options: argparse.Namespace) -> _Work:
-    """Names checked before anything starts."""
+    """Check all names and return the work, before any worker starts."""
     if options.problem is None:
         raise PlanError(f"got no problem, expected one of: {', '.join(_known())}")
-    specs, dtypes = options.backend or DEFAULT_BACKENDS, tuple(dict.fromkeys(options.dtype)) or ("float64",)
-    planned = plan([options.problem], specs, dtypes=dtypes, sizes=_sizes(options.problem))
+    query = Query([options.problem], options.backend, dtypes=options.dtype, sizes=_sizes(options.problem))
+    planned = plan(query)
     able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
     if not able:
         raise PlanError(
@@ -87,11 +88,11 @@ def _work(options: argparse.Namespace) -> _Work:
         raise PlanError(f"got descent {options.descent!r}, {choices}")
     wanted = replace(planned, problems=tuple(able), seed=options.seed[0] if options.seed else planned.seed)
     settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
-    return _Work(wanted, settings, options.descent, tuple(options.seed), dtypes, options.iterations)
+    return _Work(wanted, settings, options.descent, tuple(options.seed), tuple(query.dtypes), options.iterations)
 
 
 def _sizes(name: str) -> list[str]:
-    """Any size that the problem has: a descent brings its own inputs."""
+    """Return one size of each problem, of whatever name: a descent has its own inputs."""
     try:
         return [next(iter(problem.sizes)) for problem in problems.load(name)]
     except problems.ProblemError as error:
@@ -103,7 +104,7 @@ def _known() -> list[str]:
 
 
 def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console) -> set[str]:
-    """Run one problem and print it; the statuses that occurred."""
+    """Run the descents of one problem and print its study; return the statuses that occurred."""
     if problem.name in _WITHOUT_DESCENT:
         return _WITHOUT_DESCENT[problem.name](work, problem, pool, out)
     traces: list[Trace] = []
@@ -113,18 +114,18 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
             statuses.add(row.status)
             traces += [trace] if trace else []
     finally:
-        # Shown after an interruption too: what has finished is worth reading.
+        # After an interruption the finished descents are still shown.
         if traces:
             show(tables.sheets(problem, traces), out)
     if not traces:
-        out.print(f"No descent of {problem.name} ran; why stands in descents.csv.", soft_wrap=True)
+        out.print(f"No descent of {problem.name} ran: descents.csv holds the reasons.", soft_wrap=True)
     return statuses
 
 
 def _descents(
     work: _Work, problem: Problem, pool: Pool, folder: RunFolder
 ) -> Iterator[tuple[DescentRow, Trace | None]]:
-    """What the folder has, and the rest made now and put there."""
+    """Yield the descents that the folder has; run the others and write them there."""
     known = _kept(problem, folder)
     for key in _keys(work, problem):
         piece = f"descents/{problem.name}/{key.piece}"
@@ -134,14 +135,14 @@ def _descents(
         row, trace = one(
             pool, problem.name, work.plan.sources[problem.name], key, work.settings.deadline_s(), work.iterations
         )
-        # What broke is made again: the cause may have been the moment.
+        # A broken descent is not marked as done: the cause may be temporary, so --resume runs it again.
         folder.add({"descents": [row], "steps": steps(row, trace)}, done="" if row.status in BROKEN else piece)
         _tell(row)
         yield row, trace
 
 
 def _keys(work: _Work, problem: Problem) -> Iterator[Key]:
-    """Backend by backend within one start, so that their times stand close together."""
+    """Yield the descents to run, all backends of a start in a row, so that they are timed close together."""
     for name in [n for n in problem.descent if work.descent in (None, n)]:
         for dtype in work.dtypes:
             for start in work.seeds or problem.descent[name].starts:
@@ -150,7 +151,7 @@ def _keys(work: _Work, problem: Problem) -> Iterator[Key]:
 
 
 def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Trace | None]]:
-    """The descents of the problem that are in the folder."""
+    """Return the descents of a problem that the folder has."""
     rows, by_descent = folder.rows, defaultdict(list)
     for step in rows["steps"]:
         by_descent[step.cell_id, step.start].append(step)
@@ -162,12 +163,14 @@ def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Tr
                 trace = kept(problem, row, by_descent[row.cell_id, row.start])
                 found[Key(descent, dtype, row.start, spec)] = row, trace
         except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise TableError(f"got a descent in {folder.path} that {problem.name} does not have: {error}") from error
+            raise TableError(
+                f"got a descent in {folder.path}, expected one that {problem.name} has: {error}"
+            ) from error
     return found
 
 
 def _tell(row: DescentRow) -> None:
-    """Progress, one line a descent."""
+    """Print one line of progress for a finished descent."""
     if row.status == Status.OK:
         words = f"{row.iterations} updates, loss {row.final_loss:.3g}, {row.seconds:.2g} s"
     else:
@@ -178,8 +181,8 @@ def _tell(row: DescentRow) -> None:
 # ---- studies without a descent
 
 
-def _ask_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dict[str, Any], set[str]]:
-    """Each backend's answer, and the statuses; who does not answer is told on standard error."""
+def _request_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dict[str, Any], set[str]]:
+    """Return each backend's answer, and the statuses of failed ones, which are printed on standard error."""
     found: dict[str, Any] = {}
     statuses: set[str] = set()
     for spec in work.plan.specs:
@@ -192,11 +195,12 @@ def _ask_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dict[st
 
 
 def _arm(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:
+    """Print the Jacobians of a robot arm in its pose and in a singular one; return the statuses of failures."""
     pose, source = robot_arm.POSES[problem.name], work.plan.sources[problem.name]
     statuses: set[str] = set()
     for dtype in work.dtypes:
         points = [pose.theta, pose.singular]
-        answers, new = _ask_all(
+        answers, new = _request_all(
             work, pool, "jacobians", source=source, problem=problem.name, dtype=dtype, points=points
         )
         statuses |= new
@@ -211,7 +215,8 @@ def _pair(found: Sequence[Mapping[str, Array]]) -> tuple[robot_arm.Jacobians, ro
 
 
 def _conventions(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:  # noqa: ARG001
-    answers, statuses = _ask_all(work, pool, "convention")
+    """Print how the backends differentiate eigenvalues of a matrix; return the statuses of failures."""
+    answers, statuses = _request_all(work, pool, "convention")
     if answers:
         show([tables.conventions(answers)], out)
     return statuses

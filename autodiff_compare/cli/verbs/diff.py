@@ -1,27 +1,27 @@
-"""Two runs against each other: what got slower, faster, wrong or right, what appeared and what disappeared.
+"""The verb ``diff``: compare two runs cell by cell; list what got slower, faster, wrong or right, or is missing.
 
-Within a run, "slower" is said by the paired rule of ``autodiff_compare/timing/statistics.py``: both backends were
-timed in the same rounds, so that the drift of the machine cancels. Between two runs there are no common rounds and
-nothing cancels. So each run speaks by itself: the 99 % order-statistic intervals of the medians over rounds. Each
-holds its median but in 1 % of the cases, half of that on either side; if both do and they lie apart by a factor, so do
-the medians. A cell got slower where::
+Within a run, "slower" follows the paired rule of ``autodiff_compare/timing/statistics.py``: both backends are timed in
+the same rounds, so that the drift of the machine cancels. Two runs have no common rounds, and nothing cancels.
+So the rule uses the 99 % order-statistic interval of each run's median over rounds. An interval misses its median in
+1 % of the cases, half of that on either side. If both hold their medians and lie apart by a factor, so do the medians.
+A cell got slower where::
 
     lower end of B > (1 + threshold) * upper end of A
 
-and a claim of a change is wrong in at most 1 % of the cells *as far as the rounds of one launch show it*. They
-do not show that a process started again is laid out anew in memory and found by the machine in another state. The
-threshold stands for that: 10 % unless said otherwise, never below the 2 % under which a difference is not called
-one. Under eight rounds there is no such interval, and no claim.
+A claimed change is wrong in at most 1 % of the cells, *as far as the rounds of one launch show it*. They do not show
+that a restarted process has another layout in memory, on a machine in another state. The threshold allows for that:
+it is 10 % by default, and at least 2 %, since a smaller difference never counts as one. With fewer than eight rounds
+there is no such interval and no claim.
 
 No threshold makes up for other work on the machine. Of 390 comparisons of a cell with itself in five runs, on two
-processors with a load of three, the rule claimed a change in 13 (in 32 with a threshold of 2 %, still in 6 with 25 %);
-in every one of them, one of the runs had flagged the cell as contended. Of the 37 without that flag it claimed none.
-So such a claim is shown apart, as not sure, and is no regression: repeat the runs on a quieter machine. (There the
-flag stood for the share of all visits together. It now stands for more than a quarter of the rounds, which is the safer
-side: the intervals lie apart only if more than half of the rounds do.)
+processors with a load of three, the rule claimed a change in 13 (in 32 with a threshold of 2 %, still in 6 with 25 %).
+In each of the 13, one of the runs had flagged the cell as contended; of the 37 without that flag it claimed none.
+So a claim about a contended cell is listed separately as unsure and is no regression: repeat the runs on a quieter
+machine. (In that measurement the flag meant the share of all visits together. It now means more than a quarter of the
+rounds, which is safer: the intervals lie apart only if more than half of the rounds do.)
 
-A cell of A that is not in B at all is lost: B was interrupted, or the problem, operator or variant is no longer
-there. That is a regression if the cell was ok, unless B's command did not ask for it (`autodiff_compare.cli.scope`).
+A cell of A that B lacks is missing: B was interrupted, or the problem, operator or variant no longer exists. This is a
+regression if the cell was ok, unless B's command does not ask for it (`autodiff_compare.cli.scope`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from rich.console import Console
 
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.cli.scope import Asked, Axes
+from autodiff_compare.cli.scope import Axes, Scope
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import MACHINE, differences, printable
 from autodiff_compare.results.store import locate
@@ -47,25 +47,25 @@ from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow,
 from autodiff_compare.results.timings import rounds_of
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_interval
-from autodiff_compare.vocabulary import Phase, Status
+from autodiff_compare.vocabulary import Phase, Status, join_spec
 
-#: Beyond this share a difference between two runs is called one.
+#: Smallest relative change between two runs that counts as one.
 THRESHOLD = 0.1
 _CONFIDENCE = 0.99
 
 SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "ends otherwise"
 UNSURE = "slower or faster, or the machine was busy"
 APPEARED, MISSING, DISAPPEARED = "appeared", "missing", "no longer there, nor asked for"
-#: In the order in which they are shown.
+#: The kinds in the order of the tables.
 KINDS = (WRONG, MISSING, SLOWER, UNSURE, OTHER, DISAPPEARED, APPEARED, RIGHT, FASTER)
 REGRESSIONS = frozenset({WRONG, MISSING, SLOWER})
-#: More rows of one kind than this are counted, not shown.
+#: Rows of one kind that are shown; further ones are counted.
 _SHOWN = 40
 
 
 @dataclass(frozen=True)
 class End:
-    """How a cell or a descent ended, and where it stands among the others; a descent has no ``dtype`` of its own."""
+    """The end of a cell or a descent, and its values on the axes of the run; ``dtype`` is empty for a descent."""
 
     status: str
     message: str
@@ -76,12 +76,14 @@ class End:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is compared of a run.
+    """The part of a run that is compared.
 
     Parameters
     ----------
+    run
+        Its row of ``runs.csv``.
     cells
-        Name of a cell, or of a descent and its start -> how it ended.
+        Name of a cell, or of a descent and its start -> its end.
     rounds
         Cell -> seconds per call of each steady round.
     """
@@ -93,7 +95,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Change:
-    """One cell that is not what it was; ``ratio`` is the time in B over that in A, nan where it is not about time."""
+    """A change of one cell; ``ratio`` is the time in B over the time in A, nan if the change is not one of time."""
 
     kind: str
     cell_id: str
@@ -107,7 +109,7 @@ def recorded(folder: pathlib.Path) -> Recorded:
     Raises
     ------
     TableError
-        If they are missing, damaged or of another schema, or do not fit together.
+        If a table is missing, damaged or of another schema, or two tables contradict each other.
     """
     names = ("runs", "cells", "samples", "descents")
     frames = tables.read_all(folder, names)
@@ -124,7 +126,7 @@ def recorded(folder: pathlib.Path) -> Recorded:
 
 
 def _axes(row: CellRow) -> Axes:
-    backend = f"{row.backend}:{row.variant}" if row.variant else row.backend
+    backend = join_spec(row.backend, row.variant)
     values = {name: getattr(row, name) for name in ("problem", "size", "dtype", "operator")}
     return values | {"backend": backend}
 
@@ -135,7 +137,7 @@ def _descent_axes(row: DescentRow) -> Axes:
 
 
 def _end(row: DescentRow) -> str:
-    """A descent is ok if it ran and met its stop rule."""
+    """Return the status of a descent; it is ok only if it met its stop rule."""
     return "not converged" if row.status == Status.OK and not row.converged else row.status
 
 
@@ -150,31 +152,31 @@ def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, lis
 
 
 def reasons(a: Recorded, b: Recorded) -> list[str]:
-    """Why putting two runs side by side would mean nothing; empty if it means something."""
+    """Return the reasons why two runs cannot be compared; empty if they can."""
     apart = differences(a.run, b.run, (*MACHINE, "threads", "device", "seed"))
     first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
     if first != second:
         apart.append(f"dtype {_listed(first)} and {_listed(second)}")
     if not set(a.cells) & set(b.cells):
-        apart.append("they have no cell in common")
+        apart.append("no cell in common")
     return apart
 
 
 def changes(a: Recorded, b: Recorded, threshold: float = THRESHOLD) -> list[Change]:
-    """Every cell that is not what it was, worst kind first, within a kind the largest ratio first."""
-    before, after = (Asked(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
+    """Return every changed cell, worst kind first, and within a kind the largest ratio first."""
+    before, after = (Scope(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
     found = [_change(cell_id, a, b, threshold) for cell_id in b.cells]
     found += [_gone(cell_id, end, before, after) for cell_id, end in a.cells.items() if cell_id not in b.cells]
     there = [change for change in found if change is not None]
     return sorted(there, key=lambda c: (KINDS.index(c.kind), -abs(math.log(c.ratio)) if c.ratio > 0 else 0.0))
 
 
-def _gone(cell_id: str, end: End, before: Asked, after: Asked) -> Change:
-    """What is in A only: lost, or not asked for; what was not ok there is no loss."""
-    if not after.lacks(end.axes, before):
+def _gone(cell_id: str, end: End, before: Scope, after: Scope) -> Change:
+    """Return the change of a cell that only A has: missing only if it was ok in A and B's command asks for it."""
+    if not after.lost(end.axes, before):
         return Change(DISAPPEARED, cell_id, f"{end.status} in A, and B's command does not ask for it")
     kind = MISSING if end.status == Status.OK else DISAPPEARED
-    return Change(kind, cell_id, f"{end.status} in A, and not in B, whose command asks for it")
+    return Change(kind, cell_id, f"{end.status} in A, missing in B, although B's command asks for it")
 
 
 def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change | None:
@@ -206,16 +208,16 @@ def _timed(cell_id: str, before: Sequence[float], after: Sequence[float], thresh
 
 
 def diff(options: argparse.Namespace) -> int:
-    """The verb: print what changed; 1 on a regression, 2 if the runs cannot be read or compared, with the reasons."""
+    """Print the changes; return exit code 1 on a regression, 2 if the runs cannot be read or compared."""
     try:
         a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
         against = "; ".join(reasons(a, b))
     except TableError as error:
         return usage(printable(str(error)))
     if against and not options.force:
-        return usage(f"refused, since the runs differ: {against} (--force compares them all the same)")
+        return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if against:
-        print(f"autodiff-compare: this means little, since the runs differ: {against}", file=sys.stderr)
+        print(f"autodiff-compare: the runs differ, so a change means little: {against}", file=sys.stderr)
     found = changes(a, b, options.threshold / 100)
     if output.wanted(options):
         output.write([asdict(change) for change in found], options)
@@ -228,7 +230,7 @@ def diff(options: argparse.Namespace) -> int:
 
 
 def show(found: Sequence[Change], out: Console) -> None:
-    """One table a kind."""
+    """Print one table for each kind of change."""
     for kind in KINDS:
         rows = [change for change in found if change.kind == kind]
         if not rows:
@@ -245,7 +247,7 @@ def show(found: Sequence[Change], out: Console) -> None:
 
 
 def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
-    """What was found, in words, with the ratio of the whole, which tells a changed machine from a changed cell."""
+    """Return the counts in words, and the median ratio of all cells: it tells a changed machine from a changed cell."""
     common = set(a.cells) & set(b.cells)
     timed = [c for c in common if min(len(a.rounds.get(c, ())), len(b.rounds.get(c, ()))) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]

@@ -1,6 +1,6 @@
-"""The doctor: what is installed, what clock and machine are like now, what to change before quoting a number.
+"""The verb ``doctor``: check machine, clock, noise and backends, and print what to change before quoting a number.
 
-Every finding is measured here and now; the thresholds are those by which a run flags its own timings.
+Every finding is measured when the verb runs. The thresholds are those by which a run flags its timings.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ from autodiff_compare.timing import clock as measure
 from autodiff_compare.timing.clock import CONTENDED
 from autodiff_compare.timing.statistics import noisy
 
-#: Blocks of a millisecond of equal work by which the noise is told.
+#: Blocks of equal work, a millisecond each, whose spread is the noise.
 _BLOCKS = 300
 _WORKER_S = 120.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at.
+    """One observation.
 
     Parameters
     ----------
-    area, what
-        ``machine``, ``clock``, ``noise`` or ``backend``, and what of it.
+    area
+        ``machine``, ``clock``, ``noise`` or ``backend``.
+    what
+        The quantity or the backend.
     found
-        What it is, with its unit.
+        Its value, with the unit.
     advice
-        What to change before quoting a number; empty if nothing.
+        The change to make before quoting a number; empty if none is needed.
     """
 
     area: str
@@ -52,7 +54,7 @@ class Finding:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """The verb: print the findings and the advice; 3 if a backend that is installed cannot be opened."""
+    """Print the findings and the advice; return exit code 3 if an installed backend cannot be opened."""
     found = [*machine(), *clock(), *noise()]
     for name in options.backend or backends.available():
         try:
@@ -67,13 +69,13 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def machine() -> Iterator[Finding]:
-    """Processors, other load, and what the system may do to the clock rate."""
+    """Yield the processor, the load, the quota, the frequency governor and hyperthreading."""
     facts = environment.machine()
     count = int(facts["cpu_count"] or 1)
     yield Finding("machine", "processor", f"{facts['cpu_model']}, {count} for this process")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     busy = load > 0.5
-    yield Finding("machine", "load", f"{load:.2g} on average, last minute", "stop what else runs here" if busy else "")
+    yield Finding("machine", "load", f"{load:.2g} (average of the last minute)", "stop other programs" if busy else "")
     quota = _quota()
     if quota is not None:
         advice = f"the system grants {quota:.3g} processors, not {count}: use --threads 1" if quota < count else ""
@@ -89,7 +91,7 @@ def machine() -> Iterator[Finding]:
 
 
 def clock() -> Iterator[Finding]:
-    """Resolution of the timer and what reading it costs."""
+    """Yield the resolution of the timer and the time of one reading."""
     reads = np.array([time.perf_counter() for _ in range(20_000)])
     steps = np.diff(reads)
     resolution, cost = float(steps[steps > 0].min()), float(steps.mean())
@@ -97,13 +99,13 @@ def clock() -> Iterator[Finding]:
     yield Finding(
         "clock",
         "timer",
-        f"resolution {terminal.seconds(resolution)}, a read {terminal.seconds(cost)}",
-        "the timer is coarse: trust no figure under a millisecond" if coarse else "",
+        f"resolution {terminal.seconds(resolution)}, one reading takes {terminal.seconds(cost)}",
+        "the timer is coarse: do not trust times under a millisecond" if coarse else "",
     )
 
 
 def noise() -> Iterator[Finding]:
-    """How much equal work differs from block to block now, and how long this process waits for a processor."""
+    """Yield the spread of blocks of equal work, and the share of time that this process waits for a processor."""
     timed = measure.Timed(measure.work, (200,), lambda out: out)
     calls = measure.calibrate(timed)
     waited, start = measure.queue_delay_s(), time.perf_counter()
@@ -120,13 +122,13 @@ def noise() -> Iterator[Finding]:
     yield Finding(
         "noise",
         "waiting",
-        f"{share:.1%} of the time waiting for a processor",
-        "contended: stop what else runs here" if share > CONTENDED else "",
+        f"{share:.1%} of the time, for a processor",
+        "contended: stop other programs" if share > CONTENDED else "",
     )
 
 
 def opened(spec: str, threads: int) -> Finding:
-    """A backend in a worker of its own: versions, seconds to import, threads really used.
+    """Open a backend in its own worker; return its versions, the seconds to open it, and the threads it uses.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def opened(spec: str, threads: int) -> Finding:
         client = WorkerClient(spec, threads)
         told = client.request("open", _WORKER_S)
     except WorkerError as error:
-        return Finding("backend", spec, f"cannot be opened: {error}", "install it anew, or leave it out with -b")
+        return Finding("backend", spec, f"cannot be opened: {error}", "reinstall it, or leave it out with -b")
     finally:
         if client is not None:
             client.close()
@@ -150,7 +152,7 @@ def opened(spec: str, threads: int) -> Finding:
     used = f"{told['threads']:.2f} threads busy of {threads} asked for"
     used += "".join(f"; {name} {word}" for name, word in told["switches"].items())
     over = told["threads"] > THREADS_TOLERANCE * threads
-    advice = "it uses more threads than asked for: its timings are flagged" if over else ""
+    advice = "it uses more threads than --threads: its timings are flagged" if over else ""
     return Finding("backend", spec, f"{versions}; opens in {told['seconds']:.2g} s; {used}", advice)
 
 
@@ -166,13 +168,13 @@ def _show(found: list[Finding]) -> None:
         out.print(table)
         out.print()
     advice = [f"{f.what}: {f.advice}" for f in found if f.advice]
-    out.print("Before quoting a number:" if advice else "Nothing to change: a number from here can be quoted.")
+    out.print("Before quoting a number:" if advice else "Nothing to change: numbers from this machine can be quoted.")
     for line in advice:
         out.print(f"- {line}")
 
 
 def _quota() -> float | None:
-    """Processors that the system grants to this group of processes (Linux), or `None` where it sets no limit."""
+    """Return the processors that Linux grants to this control group, or `None` if it sets no limit."""
     with contextlib.suppress(ValueError, ZeroDivisionError):
         granted, period = _text("/sys/fs/cgroup/cpu.max").split()
         return int(granted) / int(period)

@@ -1,4 +1,4 @@
-"""The verb ``overhead``: time the neutral interface against gradients written by hand in each framework."""
+"""The verb ``overhead``: time gradients through the neutral interface against hand-written ones, in each framework."""
 
 from __future__ import annotations
 
@@ -13,25 +13,33 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS
+from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.overhead import TASKS
 from autodiff_compare.timing.statistics import order_statistic_interval
 from autodiff_compare.vocabulary import Status
 
-#: The interface may cost this share of the gradient written by hand, or so many seconds.
+#: Bounds on the overhead: a share of the hand-written gradient's time, or seconds; it need keep only one.
 MOST_SHARE, MOST_S = 0.02, 1e-6
-#: Relative difference of the two results above which they are not the same computation.
+#: Largest relative difference of two results of the same computation.
 _SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """What the interface costs in one task: medians over paired rounds.
+    """The overhead of the interface in one task: medians over paired rounds.
 
-    ``ratio`` is the time through the interface over that by hand, ``more_s`` the seconds that it takes more, each with
-    its 95 % interval.
+    Parameters
+    ----------
+    by_hand_s, interface_s
+        Seconds of the hand-written gradient, and of the same gradient through the interface.
+    ratio, ratio_between
+        Time through the interface over time by hand, and its 95 % interval.
+    more_s, more_between_s
+        Additional seconds through the interface, and their 95 % interval.
+    same
+        Whether both computed the same result.
     """
 
     backend: str
@@ -46,12 +54,12 @@ class Overhead:
 
     @property
     def within(self) -> bool:
-        """Whether the medians are at most `MOST_SHARE` or `MOST_S` apart."""
+        """Return whether the medians differ by at most `MOST_SHARE` or `MOST_S`."""
         return self.ratio <= 1 + MOST_SHARE or self.more_s <= MOST_S
 
     @property
     def proved(self) -> bool:
-        """Whether the intervals lie on the same side of the bounds as the medians; those of a few rounds never do."""
+        """Return whether the intervals lie on the same side of the bounds as the medians; few rounds prove nothing."""
         shares, seconds = self.ratio_between, self.more_between_s
         if self.within:
             return shares[1] <= 1 + MOST_SHARE or seconds[1] <= MOST_S
@@ -59,14 +67,14 @@ class Overhead:
 
     @property
     def verdict(self) -> str:
-        """``within`` or ``over``, ``?`` behind it where that is not proved, or what is wrong."""
+        """Return ``within`` or ``over``, with ``?`` if that is not proved, or ``other result``."""
         if not self.same:
             return "other result"
         return ("within" if self.within else "over") + ("" if self.proved else " ?")
 
 
 def overhead(options: argparse.Namespace) -> int:
-    """Print what every backend's interface costs; exit code 1 if it is proved to be too much anywhere."""
+    """Print the overhead on each backend; return exit code 1 if it is proved to be over the bounds anywhere."""
     chosen = tuple(dict.fromkeys(options.backend)) or DEFAULT_BACKENDS
     known = backends.baseline_names()
     for spec in chosen:
@@ -93,21 +101,19 @@ def overhead(options: argparse.Namespace) -> int:
 
 
 def sentence(found: Sequence[Overhead]) -> str:
-    """How many are within the bounds, and of how many that is proved."""
-    bounds = f"{MOST_SHARE:.0%} or {MOST_S * 1e6:.0f} us of the gradient by hand"
+    """Return how many overheads are within the bounds and over them, and for how many that is proved."""
+    bounds = f"{MOST_SHARE:.0%} or {MOST_S * 1e6:.0f} us of the hand-written gradient"
     within, over = ([row for row in found if row.same and row.within == side] for side in (True, False))
-    parts = [f"{len(within)} of {len(found)} within {bounds}, {sum(r.proved for r in within)} of them proved to be"]
-    parts += [f"{len(over)} over, {sum(r.proved for r in over)} of them proved to be"] if over else []
+    parts = [f"{len(within)} of {len(found)} within {bounds}, {sum(r.proved for r in within)} of them proved"]
+    parts += [f"{len(over)} over, {sum(r.proved for r in over)} of them proved"] if over else []
     unsure = any(not row.proved for row in found)
-    return "; ".join(parts) + (
-        ". ?: the interval reaches beyond the bound, more --rounds narrow it." if unsure else "."
-    )
+    return "; ".join(parts) + (". ?: the interval includes the bound; more --rounds narrow it." if unsure else ".")
 
 
 def judged(
     backend: str, task: str, interface: Sequence[float], by_hand: Sequence[float], difference: float
 ) -> Overhead:
-    """The overhead from the seconds of paired rounds."""
+    """Return the overhead of a task from the seconds of paired rounds."""
     ratios = [a / b for a, b in zip(interface, by_hand, strict=True)]
     more = [a - b for a, b in zip(interface, by_hand, strict=True)]
     shares, seconds = (order_statistic_interval(values, 0.95) for values in (ratios, more))
@@ -130,12 +136,12 @@ def _measured(spec: str, tasks: Sequence[str], rounds: int, seed: int) -> Iterat
 
 
 def _us(seconds: float) -> str:
-    """Microseconds, to the hundredth where these count."""
+    """Return seconds as microseconds, with two decimals below 100."""
     return f"{1e6 * seconds:.2f}" if abs(seconds) < 1e-4 else f"{1e6 * seconds:.0f}"
 
 
 def _table(spec: str, rows: Sequence[Overhead]) -> Table:
-    table = terminal.plain_table(f"{spec}: a gradient through the interface over the same by hand")
+    table = terminal.plain_table(f"{spec}: a gradient through the interface, relative to the same gradient by hand")
     for name in ("task", "by hand", "ratio [95 %]", "more us [95 %]", ""):
         words = name in ("task", "")
         table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=name != "task")

@@ -1,9 +1,10 @@
-"""The verb ``recommend``: measure shortly, or read a run, and say in words which backend to take."""
+"""The verb ``recommend``: make a short run, or read one, and recommend a backend."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Any
 
 from autodiff_compare.cli import exits
@@ -11,7 +12,8 @@ from autodiff_compare.cli.console import console, usage, users_prints_aside
 from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.execution.runner import Runner
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, PlanError, chosen, plan
+from autodiff_compare.plan.plan import PlanError, load_problems, plan_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import ProblemError
 from autodiff_compare.results.store import locate
@@ -21,12 +23,12 @@ from autodiff_compare.summary.recommendation import NothingRight, RecommendError
 
 
 def recommend(options: argparse.Namespace) -> int:
-    """Measure, or read the tables of a run, and say which backend to take; returns the exit code."""
+    """Make a short run, or read the tables of one, and print which backend to use; return the exit code."""
     try:
         folder = _measured(options) if options.run is None else locate(options.run, options.out)
         if isinstance(folder, int):
             return folder
-        # A run of its own has one problem, which need not be called as its file is.
+        # A run made here has one problem, whose name may differ from that of its file.
         name = options.problem if options.run is not None else None
         found = recommendation(read_all(folder), name, options.calls, options.operator, options.size)
     except NothingRight as error:
@@ -42,23 +44,23 @@ def recommend(options: argparse.Namespace) -> int:
 
 
 def _measured(options: argparse.Namespace) -> Any:
-    """The folder of a short run of every variant, or the exit code of one that could not begin."""
+    """Make a short run of every variant; return its folder, or the exit code if it cannot start."""
     if not options.problem:
         raise RecommendError("got no problem, expected a name, a path of a .py file, or --from RUN")
     with users_prints_aside():
-        (problem, *others), _ = chosen([options.problem])
-        if others:
-            raise RecommendError(f"got {1 + len(others)} problems in {options.problem}, expected a file with one")
-        operator = options.operator or leading(problem.operators)
-        planned = plan(
+        query = Query(
             [options.problem],
-            options.backend or DEFAULT_BACKENDS,
-            [operator],
-            (options.dtype,),
-            (options.size or "small",),
-            options.seed,
+            options.backend,
+            dtypes=[options.dtype],
+            sizes=[options.size] if options.size else [],
+            seed=options.seed,
             variants="" if options.backend else "all",
         )
+        found, sources = load_problems(query)
+        if len(found) != 1:
+            raise RecommendError(f"got {len(found)} problems in {options.problem}, expected a file with one")
+        operator = options.operator or leading(found[0].operators)
+        planned = plan_problems(found, sources, replace(query, operators=[operator]))
     settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
     folder = open_folder(options, planned, settings)
     if isinstance(folder, int):

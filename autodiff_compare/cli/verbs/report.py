@@ -1,4 +1,4 @@
-"""The verb ``report``: write the page, the figures and the Markdown summary of a run, or of several side by side."""
+"""The verb ``report``: write the page, the figures and the Markdown summary of one run, or of several side by side."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _NEEDED = {"matplotlib": "matplotlib", "jinja2": "Jinja2"}
 
 
 def report(options: argparse.Namespace) -> int:
-    """The verb: write the report of a run, or of several side by side; returns the exit code."""
+    """Write the report of one run, or of several side by side; return the exit code."""
     absent = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if absent:
-        return usage(f"got no {' and no '.join(absent)}, which draw the report: pip install 'autodiff-compare[report]'")
+        return usage(
+            f"not installed: {', '.join(absent)}, needed for the report: pip install 'autodiff-compare[report]'"
+        )
     from autodiff_compare.report.write import write
 
     try:
@@ -32,5 +34,5 @@ def report(options: argparse.Namespace) -> int:
         return usage(f"cannot write the report: {printable(str(error))}")
     print(path)
     if options.open and not webbrowser.open(path.resolve().as_uri()):
-        print(f"autodiff-compare: found no browser to open {path} with", file=sys.stderr)
+        print(f"autodiff-compare: found no browser: open {path} yourself", file=sys.stderr)
     return exits.OK

@@ -1,7 +1,4 @@
-"""The verbs of the command line: each takes parsed options and returns an exit code.
-
-Results go to standard output, progress and errors to standard error.
-"""
+"""The verbs ``run`` and ``check``: compute, check and time the cells of a query; write tables; print a summary."""
 
 from __future__ import annotations
 
@@ -17,7 +14,8 @@ from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs import show
 from autodiff_compare.execution.runner import Runner
-from autodiff_compare.plan.plan import DEFAULT_BACKENDS, Plan, PlanError, chosen, plan
+from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, refusal, resumed
@@ -28,22 +26,12 @@ from autodiff_compare.vocabulary import BROKEN, Status
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compute, check and time what is asked for; write the tables; print the summary."""
+    """Compute, check and time the cells; write the tables; print the summary; return the exit code."""
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
         with users_prints_aside():
-            planned = plan(
-                options.problems,
-                options.backend or DEFAULT_BACKENDS,
-                options.operator,
-                options.dtype or ("float64",),
-                options.size or _default_size(options),
-                options.seed,
-                options.suite,
-                variants=options.variants,
-                data=options.data,
-            )
+            planned = plan(_query(options))
         settings = Settings(
             rounds=options.rounds,
             threads=options.threads,
@@ -77,17 +65,34 @@ def run(options: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
 
-def _default_size(options: argparse.Namespace) -> tuple[str, ...]:
-    """Own inputs of the smallest size; of instance files, which may take hours, none is chosen unasked."""
-    if options.data is None:
-        return ("small",)
-    found, _ = chosen(options.problems, options.suite, options.data)
+def _query(options: argparse.Namespace) -> Query:
+    """Return the query of the options.
+
+    Raises
+    ------
+    PlanError
+        If instance files are given without a size: they may take hours, so none is run by default.
+    """
+    query = Query(
+        problems=options.problems,
+        backends=options.backend,
+        operators=options.operator,
+        dtypes=options.dtype,
+        sizes=options.size,
+        seed=options.seed,
+        suites=options.suite,
+        variants=options.variants,
+        data=options.data,
+    )
+    if options.data is None or options.size:
+        return query
+    found, _ = load_problems(query)
     names = ", ".join(name for problem in found for name in problem.files)
     raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
 
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
-    """The run's folder with its row in ``runs.csv``, or the exit code if it cannot be written to."""
+    """Return the run's folder with its row in ``runs.csv``, or the exit code if it cannot be written or resumed."""
     reason = writable(options.out)
     if reason:
         return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
@@ -101,7 +106,7 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
 
 
 def exit_code(rows: Sequence[CellRow]) -> int:
-    """1 if some result is wrong, else 3 if some cell broke or nothing that was asked for is installed, else 0."""
+    """Return 1 if a result is wrong, else 3 if a cell broke or no backend is installed, else 0."""
     statuses = {row.status for row in rows}
     if Status.WRONG in statuses:
         return WRONG

@@ -1,7 +1,7 @@
-"""The verb ``selftest``: the judge on trial, in the terminal.
+"""The verb ``selftest``: test the judge, or the clock, and print how often it errs.
 
-Wrong results that must be rejected, right ones that must not, and numerical differences on functions whose
-derivatives are known.
+The judge must reject altered results and accept right ones. Its numerical differences are compared with known
+derivatives. The clock must find no difference between equal work, and must find one of 25 %.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.judge import mutants
 from autodiff_compare.judge.mutants import RIGHT, LadderTrial, Trial
-from autodiff_compare.plan.plan import PlanError, chosen
+from autodiff_compare.plan.plan import PlanError, load_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import trials as clock_trials
 
 
 def selftest(options: argparse.Namespace) -> int:
-    """Print rejection rates and coverage; exit code 1 if the judge failed anywhere."""
+    """Print rejection rates and coverage; return exit code 1 if the judge failed anywhere."""
     try:
-        found, _ = chosen(options.problems, options.suite)
+        query = Query(options.problems, dtypes=options.dtype, seed=options.seed, suites=options.suite)
+        found, _ = load_problems(query)
     except PlanError as error:
         return usage(str(error))
-    trials = list(mutants.selftest(found, options.dtype or ("float64",), options.seed))
+    trials = list(mutants.selftest(found, query.dtypes, query.seed))
     ladder = list(mutants.ladder(seed=options.seed))
     out = console()
     out.print(_controls(trials))
@@ -50,16 +52,16 @@ def selftest(options: argparse.Namespace) -> int:
 
 
 def timing(options: argparse.Namespace) -> int:
-    """Put the clock on trial: print how often a difference is claimed between two workers.
+    """Print how often the clock claims a difference between two workers.
 
-    Returns exit code 1 if it is claimed too often of identical work, or too rarely of unequal work.
+    Return exit code 1 if it claims one too often for equal work, or too rarely for unequal work.
     """
     found = clock_trials.counts(options.trials, clock_trials.launch, random.Random(options.seed))
-    table = terminal.plain_table("Two workers against each other: claims of a difference")
+    table = terminal.plain_table("Claims of a difference between two workers")
     for name in ("work", "launches pooled", "claims", "trials", "bound"):
         table.add_column(name, justify="left" if name == "work" else "right")
     for c in found:
-        work, limit = ("identical", "at most") if c.identical else ("25 % more in one", "at least")
+        work, limit = ("equal", "at most") if c.identical else ("25 % more in one", "at least")
         bound = f"{limit} {clock_trials.BOUNDS[c.identical, c.pooled]:.0%}"
         table.add_row(work, str(clock_trials.LAUNCHES if c.pooled else 1), str(c.claims), str(c.trials), bound)
     console().print(table)
@@ -71,9 +73,9 @@ def _failed(t: Trial) -> bool:
 
 
 def _controls(trials: Sequence[Trial]) -> Table:
-    table = terminal.plain_table("Controls: what the judge must reject (right results: must not)")
-    for name in ("control", "tried", "equal to right", "rejected"):
-        table.add_column(name, justify="left" if name == "control" else "right")
+    table = terminal.plain_table("Altered results (mutations): the judge must reject them; right ones must pass")
+    for name in ("mutation", "tried", "equal to right", "rejected"):
+        table.add_column(name, justify="left" if name == "mutation" else "right")
     names = dict.fromkeys(t.control for t in trials)
     for name in names:
         own = [t for t in trials if t.control == name]

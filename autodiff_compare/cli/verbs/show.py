@@ -14,7 +14,7 @@ from autodiff_compare.summary import summary
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print the summary of a run from its tables."""
+    """Print the results of a run from its tables; return the exit code."""
     try:
         results(locate(options.run, options.out), options)
     except TableError as error:
@@ -23,7 +23,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def results(folder: pathlib.Path, options: argparse.Namespace) -> None:
-    """Print the results of a run: as JSON or CSV if asked for, else as the summary."""
+    """Print the results of a run: as JSON or CSV if the options ask for it, else as the summary."""
     if output.wanted(options):
         output.write(output.results(folder), options)
     else:

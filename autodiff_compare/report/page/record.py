@@ -15,7 +15,7 @@ from autodiff_compare.report.page.wording import clean
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
-from autodiff_compare.vocabulary import DTYPES, Phase, Status
+from autodiff_compare.vocabulary import DTYPES, Phase, Status, join_spec
 
 #: Trusted most first; what is not listed comes last.
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
@@ -109,7 +109,7 @@ def _printable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells = found["cells"].copy()
-    cells["spec"] = [f"{b}:{v}" if v else b for b, v in zip(cells["backend"], cells["variant"], strict=True)]
+    cells["spec"] = list(map(join_spec, cells["backend"], cells["variant"]))
     stands = cells.groupby("problem")["operator"].agg(leading)
     cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
     cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")

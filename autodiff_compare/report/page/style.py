@@ -27,6 +27,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from autodiff_compare.report.page import wording
+from autodiff_compare.vocabulary import split_spec
 
 INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
 BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
@@ -104,7 +105,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     others = iter(range(10**6))
     bases: dict[str, tuple[str, str]] = dict(_KNOWN)
     for name in dict.fromkeys(names):
-        base = name.partition(":")[0]
+        base = split_spec(name)[0]
         if base not in bases:
             bases[base] = _OTHERS[next(others) % len(_OTHERS)]
         k = variants[base] = variants.get(base, -1) + 1

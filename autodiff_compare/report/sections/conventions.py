@@ -12,6 +12,7 @@ from autodiff_compare.report.page.grids import Cell, Data, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.summary.conventions import order
+from autodiff_compare.vocabulary import join_spec
 
 #: Class -> its words; the order of the counts.
 _CLASSES = {
@@ -45,7 +46,7 @@ def sections(record: Record) -> Iterator[Section]:
 def _answers(record: Record) -> pd.DataFrame:
     """The table, case by case, with ``spec`` (``backend[:variant]``)."""
     frame = record.tables["conventions"]
-    specs = [f"{b}:{v}" if v else b for b, v in zip(frame["backend"], frame["variant"], strict=True)]
+    specs = list(map(join_spec, frame["backend"], frame["variant"]))
     order = {case: k for k, case in enumerate(frame["case"].unique())}
     return frame.assign(spec=specs, place=frame["case"].map(order)).sort_values("place", kind="stable")
 

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
+from autodiff_compare.problems import Array
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.studies.descent import Step, Trace
-
-Array = NDArray[Any]
 
 #: Points of a line; more would not be seen.
 _POINTS = 400

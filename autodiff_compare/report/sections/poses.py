@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from autodiff_compare import problems
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import Array, Problem
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.page import Section
@@ -26,8 +25,6 @@ from autodiff_compare.report.sections.traces import grid
 from autodiff_compare.studies import robot_arm
 from autodiff_compare.studies.tables import Sheet
 from autodiff_compare.vocabulary import Operator, Status
-
-Array = NDArray[Any]
 
 
 def sections(record: Record) -> Iterator[Section]:

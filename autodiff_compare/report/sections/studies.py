@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from autodiff_compare import problems
+from autodiff_compare.problems import Array
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.grids import Grid
 from autodiff_compare.report.page.page import Section
@@ -24,8 +24,6 @@ from autodiff_compare.report.sections import descents
 from autodiff_compare.report.sections.traces import grid, known, numbers, traces
 from autodiff_compare.studies import tables
 from autodiff_compare.studies.descent import Trace
-
-Array = NDArray[Any]
 
 #: Traces of eigenvalues in one figure.
 _PANELS = 4

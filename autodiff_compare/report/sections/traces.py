@@ -12,19 +12,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from autodiff_compare import problems
 from autodiff_compare.plan.cases import cast, rounded
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import Array, Problem
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.studies.descent import Step, Trace
 from autodiff_compare.studies.tables import Sheet
 from autodiff_compare.vocabulary import DTYPES, Status
-
-Array = NDArray[Any]
 
 
 def traces(record: Record) -> dict[str, list[Trace]]:

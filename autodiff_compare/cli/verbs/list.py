@@ -1,4 +1,4 @@
-"""The verb ``list``: problems by suite, and backends with their variants, importing no framework."""
+"""The verb ``list``: list problems by suite and backends with their variants; import no framework."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from rich.table import Table
 from autodiff_compare import backends, problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.plan.plan import PlanError, chosen
+from autodiff_compare.plan.plan import PlanError, load_problems
+from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Problem
 from autodiff_compare.process import environment
 from autodiff_compare.summary import terminal
-from autodiff_compare.vocabulary import ORDERS, SUITES, Operator
+from autodiff_compare.vocabulary import ORDERS, SUITES, Operator, join_spec
 
-#: What stands for a whole set of operators; a few more or less are said beside it.
+#: Name of a whole set of operators; up to `_FEW` operators more or fewer are named beside it.
 _KINDS = {"scalar": SCALAR, "vector": VECTOR}
 _FEW = 2
 _LEGEND = (
     "scalar: value gradient value_and_gradient jvp vjp jacobian hvp hessian",
     "vector: value jvp vjp jacobian",
-    "with a descent: step too, and compare.py descend",
+    "with a descent: also step, and compare.py descend",
 )
 
 
 def listing(options: argparse.Namespace) -> int:
-    """Print what there is to compare, on what, and what of it is installed; of problems asked for, what is known."""
+    """List all problems and backends, or describe the problems that the options name; return the exit code."""
     if options.problems or options.suite:
-        return _asked(options)
+        return _described(options)
     found = list(problems.available().values())
     if options.data is not None:
         try:
@@ -51,12 +52,12 @@ def listing(options: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _asked(options: argparse.Namespace) -> int:
-    """The problems that were named, one by one, after those of the suites, a row each."""
+def _described(options: argparse.Namespace) -> int:
+    """Print one row for each problem of the suites, then one table for each problem that is named."""
     out = console()
     try:
-        members = chosen((), options.suite, options.data)[0] if options.suite else []
-        named = chosen(options.problems, (), options.data)[0] if options.problems else []
+        members = load_problems(Query(suites=options.suite, data=options.data))[0] if options.suite else []
+        named = load_problems(Query(options.problems, data=options.data))[0] if options.problems else []
     except PlanError as error:
         return usage(str(error))
     if members:
@@ -69,7 +70,7 @@ def _asked(options: argparse.Namespace) -> int:
 
 
 def _card(problem: Problem) -> Table:
-    """What is known of one problem, without evaluating it."""
+    """Return a table that describes one problem, without evaluating it."""
     table = terminal.plain_table(problem.name, header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -82,19 +83,19 @@ def _card(problem: Problem) -> Table:
 def _fields(problem: Problem) -> Iterator[tuple[str, str]]:
     size = next(iter(problem.size_names))
     inputs = problem.draw(size, 0)
-    yield "what", problem.title
-    yield "from", problem.source
+    yield "title", problem.title
+    yield "source", problem.source
     yield "sizes", _sizes(problem)
     yield "inputs", f"{_shapes(inputs.differentiated)} differentiated at size {size}"
     yield "data", _shapes(inputs.data)
     yield "operators", " ".join(_named(problem.operators))
-    yield "closed forms", " ".join(_named(problem.reference)) or "none: judged by extended precision and differences"
+    yield "closed forms", " ".join(_named(problem.reference)) or "none: verified by extended precision and differences"
     yield "descents", ", ".join(problem.descent)
     yield "uses", ", ".join(problem.uses)
     yield "tolerance", "" if problem.tolerance is None else f"{problem.tolerance:g} eps"
-    yield "only on", ", ".join(problem.native) if problem.objective is None else ""
+    yield "only for", ", ".join(problem.native) if problem.objective is None else ""
     yield "suites", ", ".join(suite for suite in SUITES if suite in problem.suites)
-    yield "instances", problem.instances.pattern + ", by --data FOLDER" if problem.instances else ""
+    yield "instances", problem.instances.pattern + ", with --data FOLDER" if problem.instances else ""
 
 
 def _shapes(arrays: Iterable[Array]) -> str:
@@ -106,7 +107,7 @@ def _sizes(problem: Problem) -> str:
 
 
 def _home(problem: Problem) -> str:
-    """The first of its suites, under which it is listed; none of them has it listed under the whole."""
+    """Return the suite under which a problem is listed: the first one that has it, or ``all``."""
     return next((suite for suite in SUITES if suite in problem.suites), "all")
 
 
@@ -120,7 +121,7 @@ def _suite(title: str, members: Iterable[Problem], suite: str = "") -> Table:
 
 
 def _facts(problem: Problem, suite: str) -> Iterable[str]:
-    """Operators, sizes, descents, and the other suites it is in."""
+    """Yield the operators, sizes, descents and other suites of a problem."""
     yield in_words(problem.operators)
     yield _sizes(problem)
     if problem.descent:
@@ -131,7 +132,7 @@ def _facts(problem: Problem, suite: str) -> Iterable[str]:
 
 
 def in_words(operators: frozenset[Operator]) -> str:
-    """``scalar``, ``scalar but hessian``, ``vector and sparse_jacobian``, or the operators by name."""
+    """Return ``scalar``, ``scalar but hessian``, ``vector and sparse_jacobian``, or the operators by name."""
     for word, kind in _KINDS.items():
         less, more = _named(kind - operators), _named(operators - kind)
         if len(less) + len(more) <= _FEW:
@@ -157,17 +158,17 @@ def _backends() -> Table:
         table.add_row(backend.name, f"{state}; {_native(backend.native)}")
         for variant, words in backend.variants.items():
             if variant:
-                table.add_row(f"{backend.name}:{variant}", words)
+                table.add_row(join_spec(backend.name, variant), words)
     for name, package in backends.offered().items():
         table.add_row(name, f"from the package {package}")
     return table
 
 
 def _orders() -> str:
-    """Which backends can be asked for an order of modes, and how."""
+    """Return the orders of modes, and the backends that offer them."""
     having = [b.name for b in backends.available().values() if set(ORDERS) <= b.orders]
     ways = ", ".join(f"{order} {words}" for order, words in ORDERS.items())
-    return f"hvp and hessian in an order of modes, outer:inner, as in {having[0]}:fr; on {', '.join(having)}: {ways}"
+    return f"orders of modes for hvp and hessian, such as {having[0]}:fr: {ways}; on {', '.join(having)}"
 
 
 def _native(operators: frozenset[Operator]) -> str:

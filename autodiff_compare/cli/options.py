@@ -1,0 +1,147 @@
+"""Options that several verbs share; each function adds one of them, or one set, to the parser of a verb."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from autodiff_compare.cli import values
+from autodiff_compare.plan.query import DEFAULT_BACKENDS
+from autodiff_compare.plan.settings import LARGER_S, SMALL_S
+from autodiff_compare.vocabulary import SUITES, VARIANTS
+
+#: How the value of an option is shown by ``--help``.
+BACKEND = "NAME[:VARIANT][@PYTHON]"
+RUN = "folder of a run, or its id under --out"
+
+
+def add_cells(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verbs that compute the cells of a query."""
+    add_problems(parser)
+    add_backends(parser)
+    add_dtypes(parser)
+    add_out(parser)
+    add_output(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
+    parser.add_argument(
+        "-o",
+        "--operator",
+        action="append",
+        default=[],
+        metavar="OPERATOR",
+        help="operator to compute; may be repeated (default: all that a problem has)",
+    )
+    parser.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed",
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--variants",
+        choices=tuple(VARIANTS),
+        default="",
+        help="; ".join(f"{name}: add {words}" for name, words in VARIANTS.items()),
+    )
+    add_resume(parser)
+    add_timeout(parser)
+    add_threads(parser)
+    parser.add_argument(
+        "--device", choices=("cpu", "gpu"), default="cpu", help="device to compute on (default: cpu; gpu is untested)"
+    )
+    parser.add_argument(
+        "--isolate",
+        choices=("backend", "cell", "none"),
+        default="backend",
+        help="start a process for each backend (default) or each cell; none: one process for all",
+    )
+
+
+def add_problem(parser: argparse.ArgumentParser) -> None:
+    """Add the one problem of a verb; the verb reports a missing one, and lists the choices."""
+    parser.add_argument("problem", nargs="?", metavar="PROBLEM", help="name of a problem, or path of a .py file")
+
+
+def add_problems(parser: argparse.ArgumentParser, default: str = "the suite classic") -> None:
+    """Add the names and suites of problems."""
+    parser.add_argument(
+        "problems",
+        nargs="*",
+        metavar="PROBLEM",
+        help=f"name of a problem, or path of a .py file (default: {default})",
+    )
+    parser.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        help=f"add the problems of a suite: {', '.join(SUITES)}; may be repeated",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of instance files."""
+    parser.add_argument(
+        "--data",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="folder with your copy of ADBench's instance files; each file is one size",
+    )
+
+
+def add_backends(parser: argparse.ArgumentParser, default: str = ", ".join(DEFAULT_BACKENDS)) -> None:
+    """Add the backends to compare."""
+    parser.add_argument(
+        "-b",
+        "--backend",
+        action="append",
+        default=[],
+        metavar=BACKEND,
+        help="name of a backend, or path of a .py file; @PYTHON runs it under the Python of another environment; "
+        f"may be repeated (default: {default})",
+    )
+
+
+def add_dtypes(parser: argparse.ArgumentParser) -> None:
+    """Add the dtypes of the inputs."""
+    parser.add_argument("--dtype", action="append", default=[], help="float64 (default) or float32; may be repeated")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add the number of threads of a worker."""
+    parser.add_argument(
+        "--threads", type=values.positive_count, default=1, metavar="T", help="threads per worker (default: 1)"
+    )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add the time limit for a cell; none given, the limit depends on the size of the cell."""
+    parser.add_argument(
+        "--timeout",
+        type=values.duration,
+        metavar="SECONDS",
+        help=f"time limit for one cell (default: {SMALL_S:.0f} for size small, {LARGER_S:.0f} for other sizes)",
+    )
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """Add the run to continue."""
+    parser.add_argument("--resume", metavar="RUN", help="continue this run: its folder, or its id under --out")
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of all runs."""
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("results"),
+        metavar="FOLDER",
+        help="folder that holds the runs (default: results)",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the formats for other programs."""
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print the results as JSON, not as tables")
+    output.add_argument("--csv", action="store_true", help="print the results as CSV, not as tables")

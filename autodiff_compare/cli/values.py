@@ -1,0 +1,53 @@
+"""Numbers on the command line: each function parses the value of an option, or names the values it takes."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def count(text: str) -> int:
+    """Return a whole number from 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0")
+    return int(text)
+
+
+def positive_count(text: str) -> int:
+    """Return a whole number from 1."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
+    return int(text)
+
+
+def large_count(text: str) -> int:
+    """Return a whole number from 1, written as ``100000``, ``100_000`` or ``1e5``."""
+    try:
+        value = int(text) if text.replace("_", "").isdigit() else float(text)
+        whole = int(value)
+    except (ValueError, OverflowError):
+        value, whole = 0, 0
+    if whole < 1 or whole != value:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1, such as 100000 or 1e5")
+    return whole
+
+
+def duration(text: str) -> float:
+    """Return a positive, finite number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a positive number of seconds")
+    return value
+
+
+def percentage(text: str) -> float:
+    """Return a percentage from 2 to 1000."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 2 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 2 to 1000")
+    return value

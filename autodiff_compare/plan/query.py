@@ -1,0 +1,71 @@
+"""The query: the problems, backends and operators that a run is asked for, as names.
+
+Only the standard library is imported here, so that the command line can show the defaults without loading anything.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+DEFAULT_DTYPES = ("float64",)
+DEFAULT_SIZES = ("small",)
+#: The suites of a query that names neither a problem nor a suite.
+DEFAULT_SUITES = ("classic",)
+
+#: Field with several names -> its value where none is given.
+_DEFAULTS: dict[str, tuple[str, ...]] = {
+    "problems": (),
+    "backends": DEFAULT_BACKENDS,
+    "operators": (),
+    "dtypes": DEFAULT_DTYPES,
+    "sizes": DEFAULT_SIZES,
+    "suites": (),
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """Names of the problems, backends and operators to compare; `autodiff_compare.plan.plan.plan` resolves them.
+
+    A field with several names holds each name once, in the order given. An empty sequence stands for the default.
+
+    Parameters
+    ----------
+    problems
+        Names of problems, or paths of ``.py`` files. They are added to the problems of ``suites``.
+    backends
+        Backends as ``name[:variant][:order][@PYTHON]``, or paths of ``.py`` files; by default `DEFAULT_BACKENDS`.
+    operators
+        Names of operators; by default every operator that a problem has, without ``sparse_jacobian``
+        where its Jacobian is dense.
+    dtypes
+        ``float64``, ``float32`` or both; by default ``float64``.
+    sizes
+        Names of sizes, or patterns as for `fnmatch`; by default ``small``. A problem without a size named ``small``
+        is taken at its first size.
+    seed
+        Seed of the inputs and of the directions.
+    suites
+        Names of suites, from `autodiff_compare.vocabulary.SUITES`; ``classic`` if there are no ``problems`` either.
+    variants
+        A key of `autodiff_compare.vocabulary.VARIANTS`, which adds variants to the backends; empty to add none.
+    data
+        Folder of the user's instance files: each file is one more size of its problem.
+    """
+
+    problems: Sequence[str] = ()
+    backends: Sequence[str] = DEFAULT_BACKENDS
+    operators: Sequence[str] = ()
+    dtypes: Sequence[str] = DEFAULT_DTYPES
+    sizes: Sequence[str] = DEFAULT_SIZES
+    seed: int = 0
+    suites: Sequence[str] = ()
+    variants: str = ""
+    data: pathlib.Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, default in _DEFAULTS.items():
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))) or default)
