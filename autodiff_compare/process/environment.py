@@ -67,11 +67,12 @@ def _tensorflow_switches() -> dict[str, str]:
     """Return the settings that TensorFlow would else choose by the processor; those of the caller go before them.
 
     oneDNN changes kernels and rounding: the value is what TensorFlow chooses itself, but stated, so that it can be
-    recorded. With oneDNN comes an allocator that keeps blocks of 256 KB and more and counts only these, without it one
-    that does neither; BFC keeps and counts all, everywhere. It changes no bit of a result (52 cells compared). Small
-    cells take 0.97 to 1.02 of the time (traced and XLA, fastest of 15 to 25 paired rounds, with and without oneDNN).
-    XLA's gradient of the large neural network, which allocates 67 MB in a call, takes 0.52 of the time that it takes
-    without either allocator, where each call waits for fresh pages.
+    recorded. With oneDNN comes an allocator that keeps and counts large blocks only (a gradient for which BFC counts
+    12 kB counts as 0), without it one that does neither; BFC keeps and counts all, everywhere. It changes no bit of a
+    result (53 cells compared). Small cells take 0.97 to 1.01 of the time (traced and XLA, fastest of 15 to 25 paired
+    rounds, with and without oneDNN; the times of eager ones scattered too widely to say more). XLA's gradient of the
+    large neural network, which allocates 67 MB in a call, takes 0.52 of the time that it takes without either
+    allocator, where each call waits for fresh pages.
     """
     # Without a limit of its own BFC refuses what goes beyond 64 GB, also where the machine has more.
     limit = max(_memory_bytes() or 0, 64 << 30) >> 20
