@@ -32,7 +32,7 @@ from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from autodiff_compare.studies.records import first_descent
 from autodiff_compare.timing.clock import CONTENDED, CONTENDED_ROUNDS
-from autodiff_compare.timing.schedule import Budget, Pace, go_around
+from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
 from autodiff_compare.timing.statistics import drifting, noisy
 from autodiff_compare.vocabulary import BROKEN, Operator, Phase, Status
 
@@ -219,17 +219,18 @@ class Runner:
 
     def _time(self, group: _Group, right: list[_Progress]) -> None:
         """Rounds around the backends within this group's share of the budget; one that fails leaves the round."""
-        pace = Pace(self.settings.rounds, self.budget.begin())
+        schedule = Schedule(self.settings.rounds, self.budget.begin())
         ready = [
             p
             for p in right
-            if pace.another(0, ()) and self._ask(p, "calibrate", lambda p, found: setattr(p, "calls", found["calls"]))
+            if schedule.continues(0, ())
+            and self._ask(p, "calibrate", lambda p, found: setattr(p, "calls", found["calls"]))
         ]
-        live, made = go_around(
+        live, made = run_rounds(
             ready,
             lambda p, number: self._ask(p, "visit", self._visited(group.rounds + number), calls=p.calls),
             lambda p: _rounds(p.samples),
-            pace,
+            schedule,
             self.order,
         )
         group.rounds += made

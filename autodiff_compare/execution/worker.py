@@ -120,15 +120,15 @@ class Worker:
         Returns seconds per block and of the whole visit, of it waiting for a processor that others had, and whether
         something was traced meanwhile.
         """
-        traces, before = self.backend.traces(), clock.Spent.so_far()
+        traces, before = self.backend.traces(), clock.Elapsed.now()
         seconds = clock.visit(self._current(), calls)
-        spent = clock.Spent.so_far() - before
+        spent = clock.Elapsed.now() - before
         retraced = self.backend.traces() != traces
-        return {"seconds": seconds, "wall_s": spent.wall_s, "queue_s": spent.for_others_s, "retraced": retraced}
+        return {"seconds": seconds, "wall_s": spent.wall_s, "queue_s": spent.contention_s, "retraced": retraced}
 
     def work(self, units: int) -> dict[str, Any]:
         """Take a known amount of work for the cell, for trials of the clock itself."""
-        self.timed = clock.Timed(clock.work, (units,), lambda out: out)
+        self.timed = clock.Timed(clock.synthetic_work, (units,), lambda out: out)
         return {}
 
     def finish(self) -> dict[str, Any]:
@@ -297,7 +297,7 @@ _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
 }
 #: Verbs served by a function of another room, named as text: a worker imports it when it is asked for.
 _FUNCTIONS = {
-    "overhead": "autodiff_compare.timing.overhead:contest",
+    "overhead": "autodiff_compare.timing.overhead:measure",
     "questions": "autodiff_compare.studies.tape:ask_all",
     "descend": "autodiff_compare.studies.descent:descend",
     "jacobians": "autodiff_compare.studies.robot_arm:jacobians_at",

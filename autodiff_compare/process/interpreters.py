@@ -28,8 +28,8 @@ OLDEST = (3, 9)
 _VERSIONS_TIMEOUT_S = 30.0
 #: Folder names that do not tell one environment from another.
 _GENERIC_FOLDERS = frozenset({"", "usr", "local", "opt", "venv", ".venv", "env"})
-#: Starts a worker under another Python. ``-P`` and PYTHONSAFEPATH are newer than the oldest Python, so the script removes
-#: the current folder from the path.
+#: Starts a worker under another Python. ``-P`` and PYTHONSAFEPATH are newer than the oldest Python, so this script
+#: removes the current folder from the path.
 _START_WORKER = """
 import runpy, sys
 sys.path[:] = filter(None, sys.path)

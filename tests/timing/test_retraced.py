@@ -1,4 +1,4 @@
-"""One trace too many, among thousands of timed calls, is seen, whoever made it, and none where there is none."""
+"""The flag ``retraced``: a single trace during thousands of timed calls sets it, and nothing else does."""
 
 from __future__ import annotations
 
