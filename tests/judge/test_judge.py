@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodiff_compare.judge.assertion import assert_gradients
 from autodiff_compare.judge.comparison import quantity
-from autodiff_compare.judge.judge import Comparison, Judge, Pair, assert_gradients, overall, pairwise
+from autodiff_compare.judge.judge import Comparison, Judge, overall
+from autodiff_compare.judge.pairs import Pair, pairwise
 from autodiff_compare.judge.reference import Reference
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case
 from autodiff_compare.problems import Inputs, Normalise, Problem
