@@ -1,4 +1,4 @@
-"""A run that is gone on with ends as one that nothing disturbed; what cannot be gone on with is refused in one line."""
+"""A resumed run ends as an undisturbed one; a run that cannot be resumed is rejected in one line."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_an_interrupted_descent_keeps_what_was_finished(number: signal.Signals, 
         ("steps", {"extra": '{"restart": "one"}'}),
     ],
 )
-def test_descents_from_elsewhere_are_refused_in_one_line(
+def test_altered_descents_are_rejected_in_one_line(
     table: str, fields: dict[str, object], descended: pathlib.Path, tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -216,7 +216,7 @@ def test_descents_from_elsewhere_are_refused_in_one_line(
     assert "got a descent in" in err
 
 
-def test_each_verb_goes_on_with_its_own_runs(
+def test_each_verb_resumes_its_own_runs(
     whole: pathlib.Path, descended: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from autodiff_compare.cli.main import main
@@ -289,19 +289,19 @@ def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathl
         ({"seed": 7}, "seed 7 and 0"),
         ({"code": "0123"}, "code 0123 and "),
         ({"versions": '{"torch": "1.0"}'}, "torch 1.0 and "),
-        ({"versions": "[]"}, "no JSON object of texts"),
+        ({"versions": "[]"}, "a JSON object of texts"),
         ({"versions": "[" * 100_000}, "no JSON"),
         ({"command": "compare.py rm -rf /"}, "a recorded command that this program does not have"),
         ({"command": "compare.py run 'sphere"}, "a recorded command that this program does not have"),
         ({"command": ""}, "a recorded command that this program does not have"),
         ({"command": "compare.py --help"}, "a recorded command that this program does not have"),
-        ({"command": "compare.py descend sphere"}, "no run of 'run' or 'check'"),
+        ({"command": "compare.py descend sphere"}, "expected a run of 'run' or 'check'"),
         ({"command": "compare.py run /dev/stdin.py"}, "if you trust them"),
         ({"command": "compare.py run nosuch"}, "got problem 'nosuch', expected one of"),
         ({"seed": "zero"}, "field 'seed'"),
     ],
 )
-def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
+def test_a_run_that_cannot_be_resumed_is_rejected_in_one_line(
     fields: dict[str, object], words: str, whole: pathlib.Path, tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -325,7 +325,7 @@ def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
         (["--seed", "1"], "seed"),
     ],
 )
-def test_other_options_than_then_are_refused(
+def test_options_other_than_the_recorded_ones_are_rejected(
     more: list[str], words: str, whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from autodiff_compare.cli.main import main
@@ -335,7 +335,7 @@ def test_other_options_than_then_are_refused(
     assert words in capsys.readouterr().err
 
 
-def test_a_run_that_is_still_going_is_refused(
+def test_a_run_that_another_process_writes_is_rejected(
     whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from autodiff_compare.cli.main import main
