@@ -205,9 +205,7 @@ class QuestionRow:
     expected: Annotated[str, "the right answer"]
     obtained: Annotated[str, "the backend's answer"]
     equal: Annotated[bool, "whether both answers agree"]
-    convention: Annotated[
-        str, "if they do not agree: the framework's legitimate convention; empty if nothing excuses the answer"
-    ]
+    convention: Annotated[str, "if they do not agree: the framework's legitimate convention, if it has one"]
     message: Annotated[str, "the exception or warning that the framework raised"]
     spelled: Annotated[str, "the source text that was executed"]
 

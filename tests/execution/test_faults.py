@@ -1,4 +1,4 @@
-"""Whatever goes wrong in a worker: it costs its own cell, which says so, and no other."""
+"""Faults in a worker: each becomes the row of its own cell and costs no other cell."""
 
 from __future__ import annotations
 

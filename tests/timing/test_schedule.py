@@ -58,7 +58,7 @@ def test_rounds_are_added_for_precision_alone_and_only_so_many(rounds: int, valu
     assert len(visits) == 3 * made
 
 
-def test_a_difference_however_sure_changes_no_number_of_rounds() -> None:
+def test_the_number_of_rounds_does_not_depend_on_a_difference() -> None:
     visits: list[str] = []
 
     def visit(key: str, number: int) -> bool:

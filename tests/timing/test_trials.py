@@ -35,11 +35,11 @@ BY_HAND = [1e-3] * 15
         (BY_HAND, BY_HAND, 1e-3, "other result"),
     ],
 )
-def test_the_tax_is_judged(interface: list[float], by_hand: list[float], difference: float, verdict: str) -> None:
+def test_the_overhead_is_judged(interface: list[float], by_hand: list[float], difference: float, verdict: str) -> None:
     assert judged("torch", "scalars", interface, by_hand, difference).verdict == verdict
 
 
-def test_what_was_found_is_said_in_a_sentence() -> None:
+def test_the_overhead_is_summarised_in_a_sentence() -> None:
     rounds = {"within": BY_HAND, "within ?": BY_HAND[:5], "over": [2e-3] * 15, "over ?": [1e-3] * 7 + [2e-3] * 8}
     found = [judged("torch", "scalars", interface, BY_HAND[: len(interface)], 0.0) for interface in rounds.values()]
     assert [row.verdict for row in found] == list(rounds)
