@@ -198,7 +198,7 @@ def test_a_log_is_not_written_through_a_link(tmp_path: pathlib.Path) -> None:
         (b"{", "damaged line 1"),
         (b"[" * 100_000, "damaged line 1"),
         (b"\xff\xfe", "damaged line 1"),
-        (b'{"cells": 3}', "no list"),
+        (b'{"cells": 3}', "not a list"),
         (b'{"cells": [3]}', "does not have the fields of CellRow"),
         (b'{"passwords": []}', "got tables passwords"),
         (b'{"__array__": "", "dtype": "O", "shape": []}', "damaged line 1"),
