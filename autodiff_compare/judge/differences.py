@@ -174,9 +174,13 @@ def first(f: FlatFunction, x: Array, u: Array, weights: Array) -> Estimates:
 def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array) -> Estimates:
     """Estimate the mixed second derivatives ``s @ H @ t`` of ``weights @ f``.
 
-    With ``p = s + t`` and ``m = s - t``, ``f(x + h p) + f(x - h p) = 2 f + h^2 p H p + O(h^4)``, and
-    ``p H p - m H m = 4 s H t``. So ``(f(x+hp) + f(x-hp) - f(x+hm) - f(x-hm)) / 4h^2`` is ``s H t`` with an error in
-    even powers of ``h``, which is extrapolated as in `first`.
+    Let ``p = s + t`` and ``m = s - t``. By Taylor's theorem and the symmetry of H::
+
+        f(x + h p) + f(x - h p) = 2 f + h^2 p H p + O(h^4)
+        p H p - m H m = 4 s H t
+
+    So ``(f(x+hp) + f(x-hp) - f(x+hm) - f(x-hm)) / 4h^2`` is ``s H t`` with an error in even powers of ``h``, which is
+    extrapolated as in `first`.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ test, and both must agree within the error bar of the difference and the roundin
 
 Which ``l`` and ``r`` are observed: the side that the operator takes as an argument (the tangent of a JVP, the cotangent
 of a VJP) is given; the other is probed coordinate by coordinate, or by few vectors if there are many coordinates. A
-Hessian is probed on the right by one random vector ``r``. If a row of the error ``E`` is not zero, ``E r`` is zero in
-that row only for ``r`` in a hyperplane, which has probability zero (the idea of Freivalds 1977).
+Hessian is probed on the right by one random vector ``r``. A wrong row ``e`` of the error goes unnoticed only if
+``e @ r = 0``. Such ``r`` form a hyperplane, which has probability zero (the idea of Freivalds 1977).
 """
 
 from __future__ import annotations
