@@ -235,9 +235,9 @@ class Judge:
         """Return the absolute rounding error of each leaf that is zero up to rounding; 0 for the other leaves.
 
         Such a leaf, like the gradient by a shift that cancels, is what remains of terms as large as the other leaves.
-        Let ``||x_i||`` be the norm of input i. ``T = sum_i ||g*_i|| ||x_i||`` has the unit of the function. Its rounding
-        ``eps T`` is ``eps T / ||x_i||`` in the unit of leaf i. A leaf counts as zero if its norm is at most `_CANCELLED`
-        times that.
+        Let ``||x_i||`` be the norm of input i. ``T = sum_i ||g*_i|| ||x_i||`` has the unit of the function. Its
+        rounding ``eps T`` is ``eps T / ||x_i||`` in the unit of leaf i. A leaf counts as zero if its norm is at most
+        `_CANCELLED` times that.
         """
         sizes = [norm(x) or 1.0 for x in self.case.inputs.differentiated]
         units = [math.prod(sizes[i] for i in leaf.inputs) for leaf in self.layout]

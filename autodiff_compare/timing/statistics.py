@@ -16,8 +16,8 @@ goes from the 4th to the 12th value and covers 96.5 % (David and Nagaraja 2003, 
 **Paired rule.** A cell A is called slower than B only if the 99 % interval of the per-round ``log(a_i / b_i)`` lies
 wholly above ``log 1.02``. Both are measured in the same round, so what slows the machine in that round cancels in the
 ratio. The rule needs no variance, and one slow round cannot move the interval far. On identical code it claimed a
-difference in 2 of 114 comparisons. A t-test, the Mann-Whitney test and a 5 % rule on the minimum claim one in 17 to 63 %
-of them, also when the measurements are interleaved.
+difference in 2 of 114 comparisons. A t-test, the Mann-Whitney test and a 5 % rule on the minimum claim one in 17 to 63
+% of them, also when the measurements are interleaved.
 """
 
 from __future__ import annotations
