@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from autodiff_compare.judge.judge import assert_gradients
+from autodiff_compare.judge.assertion import assert_gradients
 
 __all__ = ["assert_gradients"]

@@ -1,7 +1,7 @@
-"""The words that every room shares: operators, statuses, dtypes, optimizers.
+"""The vocabulary of all rooms: operators, statuses, verdicts, dtypes, optimizers.
 
-This module imports nothing but the standard library, so that problems, backends and
-the harness can agree on their words without importing each other.
+This module imports nothing but the standard library, so that problems, backends and the rooms of the package share
+their words without importing each other.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Literal
 
 DTYPES = ("float64", "float32")
 
-#: Sets of problems, with what they are for; ``all`` is every problem there is.
+#: Suite of problems -> its purpose; ``all`` holds every problem.
 SUITES = {
     "classic": "the five studies this project grew from",
-    "tests": "test functions of optimisation, and models people really differentiate",
+    "tests": "test functions of optimisation, and models that are differentiated in practice",
     "adbench": "the four objectives of ADBench",
     "gradbench": "the evaluations of GradBench",
-    "engine": "what our own engine is measured by",
+    "engine": "problems that measure this project's NumPy engine",
     "all": "every problem",
 }
 
@@ -35,7 +35,7 @@ def split_spec(spec: str) -> tuple[str, str]:
 
 
 class Word(str, enum.Enum):  # noqa: UP042 - a worker may run on a Python that has no enum.StrEnum yet
-    """A word that is its text, wherever a text is wanted."""
+    """An enumeration whose members are texts: they compare, format and print as their value."""
 
     def __str__(self) -> str:
         return str.__str__(self)
@@ -45,7 +45,7 @@ class Word(str, enum.Enum):  # noqa: UP042 - a worker may run on a Python that h
 
 
 class Operator(Word):
-    """What is computed of a function ``f`` at ``x``."""
+    """A derivative, or another quantity, that is computed of a function at a point."""
 
     VALUE = "value"
     GRADIENT = "gradient"
@@ -59,10 +59,10 @@ class Operator(Word):
     STEP = "step"
 
 
-#: What is made of second derivatives, and can be had in several orders of modes.
+#: Operators of second derivatives, which can be computed in several orders of modes.
 SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})
 
-#: Orders of modes of a second derivative, the outer mode first, with their names in full.
+#: Abbreviation of an order of modes -> its full name; the outer mode comes first.
 ORDERS = {
     "fr": "forward over reverse",
     "rr": "reverse over reverse",
@@ -71,7 +71,7 @@ ORDERS = {
 }
 
 
-#: Variants that can be added to the backends of a run, as sets by name.
+#: Option of ``--variants`` -> the backends that it adds to a run.
 VARIANTS = {
     "all": "every variant of each backend, and autograd to the default backends",
     "modes": f"hvp and hessian of each backend in every order of modes ({', '.join(ORDERS)}), such as jax:fr",
@@ -79,14 +79,14 @@ VARIANTS = {
 
 
 class How(Word):
-    """Whether the framework offers an operator itself or we build it from what it offers."""
+    """Whether an operator is the framework's own, or built by the adapter from the framework's other operators."""
 
     NATIVE = "native"
     DERIVED = "derived"
 
 
 class Status(Word):
-    """How a planned cell ended; every planned cell ends as exactly one row."""
+    """The end of a planned cell; every planned cell ends as exactly one row."""
 
     OK = "ok"
     WRONG = "wrong"
@@ -99,24 +99,27 @@ class Status(Word):
 
 
 def because(status: str, message: str) -> str:
-    """``status: message``; the message alone where it says so itself, as ``not installed: torch`` does."""
+    """Return ``status: message``, or the message alone if it begins with the status, as ``not installed: torch``."""
     if message.startswith(status.replace("_", " ")):
         return message
     return f"{status}: {message}" if message else status
 
 
-#: Something broke, as opposed to being absent or wrong; the cause may have been the moment.
+#: Statuses of a failure that may be temporary; a resumed run executes such cells again.
 BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
 
 
 class Verdict(Word):
-    """How one comparison with a reference ended; only `PASS` and `SUBGRADIENT` speak for a result.
+    """The outcome of one comparison with a reference; only `PASS` and `SUBGRADIENT` prove a result right.
 
-    ``inconclusive``: it agrees, but the tolerance is too wide to mean anything. ``nonsmooth``: numerical
-    differences find no derivative here. ``undetermined``: too few finite values around the point.
-    ``subgradient``: the point is a kink and the result lies between the one-sided derivatives.
-    ``no_grad``: no gradient, or nothing but zeros, where the derivative is not zero. ``nonfinite``: nan or
-    infinite where the derivative is finite.
+    - ``pass``: the result agrees within the tolerance.
+    - ``fail``: it does not.
+    - ``inconclusive``: it agrees, but the tolerance is too wide to prove anything.
+    - ``nonsmooth``: numerical differences find no derivative at the point.
+    - ``undetermined``: too few values around the point are finite.
+    - ``subgradient``: the point is a kink, and the result lies between the one-sided derivatives.
+    - ``no_grad``: the result is missing or all zeros, and the derivative is not zero.
+    - ``nonfinite``: the result is nan or infinite where the derivative is finite.
     """
 
     PASS = "pass"
@@ -130,7 +133,7 @@ class Verdict(Word):
 
 
 class Phase(Word):
-    """Where the time of a cell goes."""
+    """A phase in the execution of a cell that is timed by itself."""
 
     IMPORT = "import"
     PREPARE = "prepare"
@@ -140,7 +143,7 @@ class Phase(Word):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule with its hyper-parameters, meaning the same on every backend.
+    """An update rule with its hyper-parameters, which mean the same on every backend.
 
     The rules, for parameters ``p``, gradient ``g``, rate ``lr`` and update count ``n`` from 1:
 

@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from autodiff_compare.api import serialise
-from autodiff_compare.execution.local import Here
+from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.plan import Plan, plan, plan_problems
@@ -254,7 +254,7 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
     folder = RunFolder(out)
     try:
         folder.add({"runs": [replace(recorded_now(command, planned, settings), run_id=folder.run_id)]})
-        Runner(planned, settings, folder, pool=Here(planned, folder) if why else None).run()
+        Runner(planned, settings, folder, pool=LocalPool(planned, folder) if why else None).run()
     finally:
         folder.close()
     # In a notebook a console displays whatever it records, unless it is told that it is in none.

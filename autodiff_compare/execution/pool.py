@@ -1,4 +1,4 @@
-"""The workers of a run: started when first needed, one after another, and stopped while another one is timed."""
+"""The worker processes of a run: started when first needed, restarted after a death, paused while another is timed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,34 @@ from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
-#: A worker is started again so often after a death; then its backend is given up for this run.
+#: Restarts of a backend's worker after a death; after one more death the backend is given up for this run.
 _RESTARTS = 3
-#: The one process of a run that isolates nothing.
+#: Name of the process that all backends share under ``--isolate none``.
 _SHARED = "all backends"
 
 
 class Pool:
-    """One worker for each backend, or one for all.
+    """The workers of a run: one for each backend, or one for all.
 
     Parameters
     ----------
-    plan, settings, folder
-        What is run, how, and where the import times are kept.
+    plan
+        Adapters and interpreters of the run.
+    settings
+        Threads, deadlines and isolation.
+    folder
+        The folder to which the import times are added.
+
+    Attributes
+    ----------
+    threads
+        ``backend[:variant]`` -> CPU time over wall time of the worker's own probe, once it has been opened.
+    active
+        ``backend[:variant]`` -> threads that were busy in that probe; `None` where the system does not report them.
     """
 
     def __init__(self, plan: Plan, settings: Settings, folder: RunFolder) -> None:
         self.settings, self.folder = settings, folder
-        #: CPU time over wall time of each backend's probe, and the threads that were busy in it.
         self.threads: dict[str, float] = {}
         self.active: dict[str, int | None] = {}
         self._clients: dict[str, WorkerClient] = {}
@@ -40,10 +50,18 @@ class Pool:
         self._deaths = dict.fromkeys(plan.specs, 0)
 
     def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
-        """Ask the worker of ``spec``; a dead one is dropped, to be started again by the next request."""
+        """Send a request to the worker of a backend, which is started if there is none.
+
+        A dead worker is dropped; the next request starts another.
+
+        Raises
+        ------
+        WorkerError
+            If the request fails, or the backend is not installed, cannot be opened or has been given up.
+        """
         client = self._client(spec)
         if self.settings.threads > 1:
-            self._only(client)
+            self._pause_others(client)
         try:
             return client.request(verb, deadline_s, self._adapters[spec], **params)
         except WorkerError as error:
@@ -53,18 +71,19 @@ class Pool:
             raise
 
     def restart(self) -> None:
-        """End every worker; the next request starts a fresh one, which is no death."""
+        """End every worker; the next request starts a fresh one. This does not count as a death."""
         for name in list(self._clients):
             self._drop(name)
 
     close = restart
 
     def _process(self, spec: str) -> str:
+        """Return the name of the process that serves a backend."""
         shared = self.settings.isolate == Isolate.NONE and spec not in self._interpreters
         return _SHARED if shared else spec
 
-    def _only(self, running: WorkerClient) -> None:
-        """Stop the idle workers: above one thread OpenBLAS spins for a tenth of a second after its last call."""
+    def _pause_others(self, running: WorkerClient) -> None:
+        """Pause the idle workers: above one thread, OpenBLAS keeps a core busy for 100 ms after its last call."""
         for client in self._clients.values():
             if client is not running:
                 client.pause()
@@ -78,21 +97,15 @@ class Pool:
         return self._clients[self._process(spec)]
 
     def _open(self, spec: str) -> None:
-        adapter, interpreter = backends.load(self._adapters[spec]), self._interpreters.get(spec)
-        absent = interpreter.missing(adapter.requires) if interpreter else backends.missing(adapter)
-        if absent:
-            reason = f"not installed: {', '.join(absent)}"
-            self._refused[spec] = WorkerError(Status.NOT_INSTALLED, reason)
-            raise self._refused[spec]
-        if self._deaths[spec] > _RESTARTS:
-            self._refused[spec] = WorkerError(Status.CRASH, f"given up after {self._deaths[spec]} workers died")
-            raise self._refused[spec]
+        """Start the worker of a backend if necessary, and import the framework in it."""
+        self._refuse_if_hopeless(spec)
         name = self._process(spec)
         if name not in self._clients:
+            interpreter = self._interpreters.get(spec)
             self._clients[name] = WorkerClient(self._adapters[spec], self.settings.threads, interpreter)
         client = self._clients[name]
         if self.settings.threads > 1:
-            self._only(client)
+            self._pause_others(client)
         try:
             opened = client.request(
                 "open", max(self.settings.deadline_s(), SMALL_S), self._adapters[spec], device=self.settings.device
@@ -101,6 +114,7 @@ class Pool:
             if error.fatal:
                 self._deaths[spec] += 1
             else:
+                # A framework that cannot be opened once cannot be opened: later requests get the same error.
                 self._refused[spec] = error
             if error.fatal or name == spec:
                 self._drop(name)
@@ -111,6 +125,18 @@ class Pool:
         self._starts[spec] += 1
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, self._starts[spec] - 1, 0, 1, opened["seconds"])]})
 
+    def _refuse_if_hopeless(self, spec: str) -> None:
+        """Raise `WorkerError`, now and for all later requests, for a backend without its packages or given up."""
+        adapter, interpreter = backends.load(self._adapters[spec]), self._interpreters.get(spec)
+        absent = interpreter.missing(adapter.requires) if interpreter else backends.missing(adapter)
+        if absent:
+            self._refused[spec] = WorkerError(Status.NOT_INSTALLED, f"not installed: {', '.join(absent)}")
+        elif self._deaths[spec] > _RESTARTS:
+            self._refused[spec] = WorkerError(Status.CRASH, f"given up after {self._deaths[spec]} workers died")
+        if spec in self._refused:
+            raise self._refused[spec]
+
     def _drop(self, name: str) -> None:
+        """End a process; the backends that it served are opened again when they are needed."""
         self._opened -= {spec for spec in self._opened if self._process(spec) == name}
         self._clients.pop(name).close()

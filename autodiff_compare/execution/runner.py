@@ -1,28 +1,40 @@
-"""The runner: takes a plan through the workers, group by group, and every planned cell to one row.
+"""The runner: execute a plan group by group, judge and time its cells, and write one row for each of them.
 
-A group is one (problem, size, dtype, operator). Its cells are computed one after another, judged, and those
-found right are timed in rounds that go around the backends, so that drift of the machine hits all alike. Further
-launches start every worker afresh and time the right cells again; the rounds of all launches are pooled.
-A worker that fails costs its own cell; it is started again for the next, a few times.
+A group holds the cells of one (problem, size, dtype, operator), one for each backend:
+
+1. Each cell is prepared and called once in its worker, and the result is judged. Only right cells are timed.
+2. The right cells are timed in rounds. Each round visits all of them, so that drift of the machine affects all alike.
+3. Further launches (``--launches``) start all workers afresh and time the right cells again, because a whole process
+   can be slower than another of the same program. The rounds of all launches are pooled.
+
+Every planned cell ends as exactly one row. A worker that fails costs its own cell; it is started again for the next
+one, a few times. What is finished is in the folder even if the run is interrupted.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from statistics import median
 from typing import Any
 
-import numpy as np
-
-from autodiff_compare.execution.local import Here
+from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.pool import Pool
-from autodiff_compare.judge import judge as check
-from autodiff_compare.judge.comparison import refusal
-from autodiff_compare.plan.cases import Case, Cell, build_case, case_arrays, tracing_case
+from autodiff_compare.execution.progress import (
+    LONGEST_MESSAGE,
+    Group,
+    Progress,
+    blank_row,
+    first_line,
+    flagged,
+    measured,
+)
+from autodiff_compare.judge.comparison import too_large
+from autodiff_compare.judge.judge import Judge, overall
+from autodiff_compare.judge.pairs import pairwise
+from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.problems import Problem
@@ -31,48 +43,29 @@ from autodiff_compare.process.environment import THREADS_TOLERANCE
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from autodiff_compare.studies.records import first_descent
-from autodiff_compare.timing.clock import CONTENDED, CONTENDED_ROUNDS
-from autodiff_compare.timing.schedule import Budget, Pace, go_around
-from autodiff_compare.timing.statistics import drifting, noisy
+from autodiff_compare.timing.clock import CONTENDED
+from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
 from autodiff_compare.vocabulary import BROKEN, Operator, Phase, Status
 
-
-@dataclass
-class _Progress:
-    """A cell on its way to its row."""
-
-    cell: Cell
-    row: CellRow
-    checks: list[CheckRow] = field(default_factory=list)
-    samples: list[SampleRow] = field(default_factory=list)
-    result: tuple[Any, ...] = ()
-    calls: int = 0
-    #: Rounds in which others had the processor for a while.
-    contended: int = 0
-    flags: set[str] = field(default_factory=set)
-
-
-@dataclass
-class _Group:
-    """The cells that are timed against each other."""
-
-    begun: list[_Progress]
-    pairs: list[PairRow]
-    #: Rounds made in all launches so far.
-    rounds: int = 0
+#: Stores what a worker has returned for a cell.
+_Keep = Callable[[Progress, dict[str, Any]], None]
 
 
 class Runner:
-    """One run of a plan into a folder.
+    """One execution of a plan, with its results in a folder.
 
     Parameters
     ----------
-    plan, settings, folder
-        What is run, how, and where it is kept.
+    plan
+        The cells to be executed.
+    settings
+        Rounds, launches, threads, deadlines and isolation.
+    folder
+        The folder to which finished groups are added.
     tell
-        Called with the row of each cell after each launch, for progress.
+        Called with the row of each cell after each launch, to show progress.
     pool
-        What computes; by default worker processes.
+        Answers the requests; by default worker processes.
 
     Attributes
     ----------
@@ -86,7 +79,7 @@ class Runner:
         settings: Settings,
         folder: RunFolder,
         tell: Callable[[CellRow], None] = lambda _: None,
-        pool: Pool | Here | None = None,
+        pool: Pool | LocalPool | None = None,
     ) -> None:
         self.plan, self.settings, self.folder, self.tell = plan, settings, folder, tell
         self.pool = pool or Pool(plan, settings, folder)
@@ -95,7 +88,7 @@ class Runner:
         self.measured_s = 0.0
 
     def run(self) -> None:
-        """Every cell, then questions and descents; what is finished is in the folder even if this is interrupted."""
+        """Execute all groups that are not finished, then questions and descents, then further launches."""
         try:
             left, groups = self.left(), []
             self.budget = Budget(self.settings.budget_s, len(left) * self.settings.launches)
@@ -113,52 +106,53 @@ class Runner:
             self.pool.close()
 
     def left(self) -> list[list[Cell]]:
-        """The groups that the folder does not have yet.
+        """Return the groups that the folder does not hold yet.
 
-        A group in which one cell is missing or broke is computed again whole: pairs and "slower than" need the
-        results and the rounds of all its backends side by side.
+        A group with a missing or broken cell is executed again as a whole: pairs and the paired rule need the results
+        and rounds of all its backends from one execution.
         """
         groups = [list(cells) for _, cells in itertools.groupby(self.plan.cells, key=lambda cell: cell.group)]
         return [g for g in groups if not self.folder.settled((cell.cell_id for cell in g), self._piece(g[0]))]
 
     def _piece(self, cell: Cell) -> str:
-        """What the last of several launches leaves in the folder; one launch needs no such mark."""
+        """Return the mark of a group whose launches are all done; with one launch the cells themselves are the mark."""
         return f"launches/{'/'.join(cell.group)}" if self.settings.launches > 1 else ""
 
-    def _judged(self, cells: Sequence[Cell]) -> _Group:
-        """Compute and judge a group's cells."""
+    def _judged(self, cells: Sequence[Cell]) -> Group:
+        """Compute and judge the cells of a group."""
         first = cells[0]
-        problem, blank = self.problems[first.problem], partial(_blank, self.folder.run_id, self.settings.threads)
+        problem, blank = self.problems[first.problem], partial(blank_row, self.folder.run_id, self.settings.threads)
         try:
             case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
-            blanks = [blank(cell, case) for cell in cells]
-            too_large = refusal(case)
-            if too_large:
-                rows = [replace(row, status=Status.UNSUPPORTED, message=too_large) for row in blanks]
-                return _Group([_Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
-            judge = check.Judge(case)
-        except Exception as error:  # a user's code: whatever it raises costs its own cells only
-            message = f"in plain NumPy, before any backend: {type(error).__name__}: {_line(error)}"
-            rows = [replace(blank(cell, None), message=message) for cell in cells]
-            return _Group([_Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
-        begun = [self._begin(_Progress(row[0], row[1]), judge) for row in zip(cells, blanks, strict=True)]
-        pairs = [PairRow(*first.group, **vars(pair)) for pair in check.pairwise(case, _results(begun))]
+            begun = [Progress(cell, blank(cell, case)) for cell in cells]
+            why = too_large(case)
+            judge = Judge(case)
+        except Exception as error:  # a user's code may raise anything: that costs its own cells only
+            message = f"in plain NumPy, before any backend: {type(error).__name__}: {first_line(error)}"
+            return Group([Progress(cell, replace(blank(cell, None), message=message)) for cell in cells], [])
+        if why:
+            for p in begun:
+                p.row = replace(p.row, status=Status.UNSUPPORTED, message=why)
+            return Group(begun, [])
+        for p in begun:
+            self._begin(p, judge)
+        pairs = [PairRow(*first.group, **vars(pair)) for pair in pairwise(case, _results(begun))]
         for p in begun:
             p.result = ()
-        return _Group(begun, pairs)
+        return Group(begun, pairs)
 
-    def _launch(self, group: _Group, number: int) -> None:
-        """Time the right cells of a group, and keep all that is known of it."""
+    def _launch(self, group: Group, number: int) -> None:
+        """Time the right cells of a group, and add its rows to the folder."""
         right = [p for p in group.begun if p.row.status == Status.OK]
         if number:
-            right = [p for p in right if self._ask(p, "cell", _phases(number), **self._what(p.cell, memory=False))]
+            right = [p for p in right if self._ask(p, "cell", _keep_phases(number), **self._request(p.cell))]
         if self.settings.rounds:
             self._time(group, right)
         if self.settings.isolate == Isolate.CELL:
             self.pool.restart()
-        rows = [_flagged(p) for p in group.begun]
+        rows = [flagged(p) for p in group.begun]
         done = self._piece(group.begun[0].cell) if number + 1 == self.settings.launches else ""
-        # One line of the log, so that an interrupted run has a group whole or not at all.
+        # One line of the log: an interrupted run holds all of a group or nothing of it.
         self.folder.add(
             {
                 "cells": rows,
@@ -171,22 +165,22 @@ class Runner:
         for row in rows:
             self.tell(row)
 
-    def _begin(self, p: _Progress, judge: check.Judge) -> _Progress:
-        """Prepare, call once, judge."""
+    def _begin(self, p: Progress, judge: Judge) -> None:
+        """Prepare a cell, call it once, and judge the result."""
         cell = p.cell
         try:
-            what = self._what(cell, memory=self.settings.memory)
-            found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **what)
+            request = self._request(cell, memory=self.settings.memory)
+            found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **request)
         except WorkerError as error:
-            p.row = replace(p.row, status=error.status, message=_line(error))
-            return p
+            p.row = replace(p.row, status=error.status, message=first_line(error))
+            return
         p.result = tuple(found["result"])
-        _phases(0)(p, found)
+        _keep_phases(0)(p, found)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
         p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
-        status, message = check.overall(comparisons)
+        status, message = overall(comparisons)
         p.row = replace(
-            _measured(p.row, found, p.result),
+            measured(p.row, found, p.result),
             status=status,
             message=message,
             threads_effective=self.pool.threads[cell.spec],
@@ -194,10 +188,9 @@ class Runner:
         )
         if p.row.threads_effective > THREADS_TOLERANCE * self.settings.threads:
             p.flags.add("threads")
-        return p
 
-    def _what(self, cell: Cell, *, memory: bool) -> dict[str, Any]:
-        """The parameters of the request that prepares a cell."""
+    def _request(self, cell: Cell, *, memory: bool = False) -> dict[str, Any]:
+        """Return the parameters of the request ``cell``."""
         return {
             "source": self.plan.sources[cell.problem],
             "problem": cell.problem,
@@ -210,66 +203,65 @@ class Runner:
         }
 
     def _numbers(self, cell: Cell) -> tuple[Any, ...]:
-        """Both points of a cell, where its worker may not find the same ones: they are then sent."""
+        """Return both points of a cell if its worker cannot draw the same ones, else nothing.
+
+        It may draw others if the problem has a fixed point, or if it runs under another NumPy (``@PYTHON``).
+        """
         problem = self.problems[cell.problem]
         if not (problem.fixed or cell.spec in self.plan.interpreters):
             return ()
         case = build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed)
         return case_arrays(case), case_arrays(tracing_case(case))
 
-    def _time(self, group: _Group, right: list[_Progress]) -> None:
-        """Rounds around the backends within this group's share of the budget; one that fails leaves the round."""
-        pace = Pace(self.settings.rounds, self.budget.begin())
-        ready = [
-            p
-            for p in right
-            if pace.another(0, ()) and self._ask(p, "calibrate", lambda p, found: setattr(p, "calls", found["calls"]))
-        ]
-        live, made = go_around(
-            ready,
-            lambda p, number: self._ask(p, "visit", self._visited(group.rounds + number), calls=p.calls),
-            lambda p: _rounds(p.samples),
-            pace,
-            self.order,
-        )
+    def _time(self, group: Group, right: list[Progress]) -> None:
+        """Time the cells in rounds within the group's share of the budget; a cell that fails leaves the rounds."""
+        schedule = Schedule(self.settings.rounds, self.budget.begin())
+        ready = [p for p in right if schedule.continues(0, ()) and self._ask(p, "calibrate", _keep_calls)]
+
+        def visit(p: Progress, number: int) -> bool:
+            return self._ask(p, "visit", self._keep_visit(group.rounds + number), calls=p.calls)
+
+        live, made = run_rounds(ready, visit, lambda p: p.rounds, schedule, self.order)
         group.rounds += made
         self.budget.end()
         for p in live:
-            self._ask(p, "finish", lambda p, found: p.flags.update({"retraced"} if found["retraced"] else ()))
+            self._ask(p, "finish", _keep_retraced)
         if made < self.settings.rounds:
             for p in right:
                 p.flags.add("cut")
 
-    def _visited(self, number: int) -> Callable[[_Progress, dict[str, Any]], None]:
-        """What keeps the samples of one visit."""
+    def _keep_visit(self, number: int) -> _Keep:
+        """Return the function that stores the samples and flags of a visit in round ``number``."""
 
-        def keep(p: _Progress, found: dict[str, Any]) -> None:
+        def keep(p: Progress, found: dict[str, Any]) -> None:
             blocks = enumerate(found["seconds"])
             p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in blocks]
             p.contended += found["queue_s"] > CONTENDED * found["wall_s"]
-            if found["retraced"]:
-                p.flags.add("retraced")
+            _keep_retraced(p, found)
             self.measured_s += sum(found["seconds"])
 
         return keep
 
-    def _ask(self, p: _Progress, verb: str, keep: Callable[[_Progress, dict[str, Any]], None], **params: Any) -> bool:
-        """Whether the worker answered; a failure while timing becomes the cell's status."""
+    def _ask(self, p: Progress, verb: str, keep: _Keep, **params: Any) -> bool:
+        """Send a request about a right cell and store the response; return whether it succeeded.
+
+        A failure becomes the status of the cell.
+        """
         try:
             keep(p, self.pool.request(p.cell.spec, verb, self.settings.deadline_s(p.cell.size), **params))
         except WorkerError as error:
-            p.row = replace(p.row, status=error.status, message=f"while being timed: {_line(error)}"[:300])
+            message = f"while being timed: {first_line(error)}"[:LONGEST_MESSAGE]
+            p.row = replace(p.row, status=error.status, message=message)
             return False
         return True
 
     def _descend(self, problem: Problem) -> None:
-        """Minimise the problem from its first start, where its steps are among the cells."""
+        """Minimise the problem from its first start, for each dtype and backend that has a cell ``step``."""
         cells = [c for c in self.plan.cells if c.problem == problem.name and c.operator == Operator.STEP]
         if not self.settings.descents or not cells:
             return
-        left = dict.fromkeys((c.dtype, c.spec) for c in cells)
         source = self.plan.sources[problem.name]
-        for dtype, spec in left:
+        for dtype, spec in dict.fromkeys((c.dtype, c.spec) for c in cells):
             piece = f"descents/{problem.name}/{dtype}/{spec}"
             if not self.folder.settled(done=piece):
                 rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.deadline_s())
@@ -277,6 +269,7 @@ class Runner:
                 self.folder.add(rows, done="" if broken else piece)
 
     def _questions(self, problem: Problem) -> None:
+        """Put the problem's questions to each backend."""
         if not problem.questions:
             return
         for spec in (s for s in self.plan.specs if s not in self.plan.ordered):
@@ -293,92 +286,29 @@ class Runner:
                 )
             except WorkerError:
                 continue
-            # A worker does not know under which label its interpreter stands in the tables.
+            # The worker does not know the label of its interpreter: the backend's full name is set here.
             answers = [QuestionRow(**{**answer, "backend": spec}) for answer in found["results"]]
             self.folder.add({"questions": answers}, done=piece)
 
 
-def _phases(launch: int) -> Callable[[_Progress, dict[str, Any]], None]:
-    """What keeps the times of preparing and of the first call."""
+def _keep_phases(launch: int) -> _Keep:
+    """Return the function that stores the seconds of preparation and first call."""
 
-    def keep(p: _Progress, found: dict[str, Any]) -> None:
+    def keep(p: Progress, found: dict[str, Any]) -> None:
         phases = (Phase.PREPARE, Phase.FIRST_CALL)
         p.samples += [SampleRow(p.cell.cell_id, phase, launch, 0, 1, found[f"{phase}_s"]) for phase in phases]
 
     return keep
 
 
-def _flagged(p: _Progress) -> CellRow:
-    """The row with what is to be known about its timings."""
-    flags, rounds = set(p.flags), _rounds(p.samples)
-    if rounds:
-        often = p.contended > CONTENDED_ROUNDS * len(rounds)
-        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": often}
-        flags |= {name for name, holds in tests.items() if holds}
-    return replace(p.row, flags=" ".join(sorted(flags)), contended_rounds=p.contended if rounds else None)
+def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
+    p.calls = found["calls"]
 
 
-def _rounds(samples: Sequence[SampleRow]) -> list[float]:
-    steady = [s for s in samples if s.phase == Phase.STEADY]
-    return [
-        median(s.seconds / s.calls for s in blocks) for _, blocks in itertools.groupby(steady, key=lambda s: s.round)
-    ]
+def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:
+    if found["retraced"]:
+        p.flags.add("retraced")
 
 
-def _results(begun: Sequence[_Progress]) -> dict[str, tuple[Any, ...]]:
+def _results(begun: Sequence[Progress]) -> dict[str, tuple[Any, ...]]:
     return {p.cell.spec: p.result for p in begun if p.result}
-
-
-def _blank(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:
-    """The row of a cell of which nothing is known but what it is about."""
-    return CellRow(
-        run_id=run_id,
-        cell_id=cell.cell_id,
-        problem=cell.problem,
-        size=cell.size,
-        n_inputs=sum(x.size for x in case.inputs.differentiated) if case else None,
-        n_outputs=case.output.size if case else None,
-        dtype=cell.dtype,
-        operator=cell.operator,
-        backend=cell.backend,
-        variant=cell.variant,
-        how="",
-        mode="",
-        status=Status.ERROR,
-        message="",
-        value=float("nan"),
-        gradient_norm=float("nan"),
-        objective_calls=None,
-        peak_rss_bytes=None,
-        memory_method="",
-        threads_requested=threads,
-        threads_effective=float("nan"),
-        threads_active=None,
-        contended_rounds=None,
-        flags="",
-    )
-
-
-def _measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> CellRow:
-    has_value = row.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and result[0].shape == ()
-    entries = result[1:] if row.operator == Operator.VALUE_AND_GRADIENT else result
-    norm = float(np.linalg.norm(np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in entries])))
-    return replace(
-        row,
-        how=found["how"],
-        mode=found["mode"],
-        value=float(result[0]) if has_value else float("nan"),
-        gradient_norm=norm,
-        objective_calls=found["objective_calls"],
-        peak_rss_bytes=found["peak_bytes"],
-        memory_method=found["memory_method"],
-    )
-
-
-def _line(error: Exception) -> str:
-    """The first line of a message, at most 300 characters: it becomes a table's cell."""
-    return next(_nonempty(str(error)), type(error).__name__)[:300]
-
-
-def _nonempty(text: str) -> Iterator[str]:
-    return (line.strip() for line in text.splitlines() if line.strip())

@@ -1,24 +1,32 @@
-"""The worker: one process for one backend, or for all, serving requests from the runner line by line.
+"""The worker: a process that serves the requests of the runner, for one backend or for all of them.
 
-``python -P -m autodiff_compare.execution.worker THREADS``, started with its environment already set. Requests come on
-standard input, responses leave on a private copy of standard output; whatever a framework prints
-goes to standard error, which the runner keeps in a file. Every response carries the id of its request.
+It is started as ``python -P -m autodiff_compare.execution.worker THREADS``, with its environment variables already set,
+and answers one line with one line (`autodiff_compare.process.protocol`). The requests about a cell, in order:
 
-A cell is served in this order: ``cell`` (prepare at one point, first call at another, the result back for
-judging), then for right results ``calibrate`` and any number of ``visit``; ``finish`` drops it.
+1. ``open`` imports the framework, once.
+2. ``cell`` prepares the function at one point, calls it at another, and returns the result to be judged. A
+   framework that has kept numbers of the first point in its trace is wrong at the second.
+3. ``calibrate`` finds the number of calls of a block; ``visit``, any number of times, times some blocks. Both are sent
+   for right results only.
+4. ``finish`` drops the cell.
+
+Traps that shape this module (those of the process are in `autodiff_compare.process.isolation`):
+
+- *Late imports.* A library counts the processors when it is imported. The process is bound to its processors first, so
+  adapters and problems are imported inside functions.
+- *gc.freeze.* A framework leaves up to a million objects, and a collection before each visit would examine them all.
+  They are frozen, so that collections skip them: 12 ms a visit with torch instead of 56 ms.
+- *Counting calls.* The objective's Python calls are counted by a profiler in an untimed evaluation. A counting wrapper
+  would stand between clock and framework.
 """
 
 from __future__ import annotations
 
-import contextlib
 import cProfile
-import ctypes
 import dataclasses
 import gc
-import os
 import pkgutil
 import re
-import signal
 import sys
 import time
 import traceback
@@ -31,18 +39,33 @@ import numpy as np
 from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
 from autodiff_compare.process import protocol
 from autodiff_compare.process.environment import active_threads, effective_threads, limit_affinity
+from autodiff_compare.process.isolation import die_with_parent, private_pipes
 from autodiff_compare.timing import clock
 from autodiff_compare.vocabulary import Operator, Status
 
-#: What the frameworks say when an allocation fails; TensorFlow and torch raise their own types.
-_MEMORY = re.compile(r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I)
+#: Messages of failed allocations; TensorFlow and torch raise exceptions of their own types, not `MemoryError`.
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I
+)
 
 
 class Worker:
-    """One opened backend and the cell it is working on."""
+    """One backend and the cell that it is working on.
+
+    Parameters
+    ----------
+    spec
+        The backend, ``name[:variant]``.
+
+    Attributes
+    ----------
+    timed
+        The prepared callable of the current cell; `None` between cells.
+    problems
+        (source, name) -> problem, of the sources that have been loaded.
+    """
 
     def __init__(self, spec: str) -> None:
-        # Imported late: the process is bound to its processors before any library counts them.
         from autodiff_compare.backends import load
 
         self.backend = load(spec)
@@ -52,7 +75,13 @@ class Worker:
         self.problems: dict[tuple[str, str], Any] = {}
 
     def open(self, device: str = "cpu") -> dict[str, Any]:
-        """Import the framework; returns the seconds it took, the threads really used, versions and switches."""
+        """Import the framework; return the seconds that it takes, the threads it really uses, versions and switches.
+
+        Raises
+        ------
+        Unsupported
+            If the backend does not compute on ``device``.
+        """
         from autodiff_compare.backends import Unsupported
 
         if device not in self.backend.devices:
@@ -76,7 +105,17 @@ class Worker:
         memory: bool = False,
         numbers: Sequence[Any] = (),
     ) -> dict[str, Any]:
-        """Prepare at one point, then call at another; ``numbers`` are both, where they cannot be drawn here."""
+        """Prepare a cell at one point, call it at another, and return the result with what is known of it.
+
+        Parameters
+        ----------
+        source, problem, size, dtype, operator, seed
+            The cell; ``source`` is where the problem is loaded from.
+        memory
+            Whether to measure the growth of peak memory.
+        numbers
+            Inputs and directions of both points, if this process cannot draw the same ones from the seed.
+        """
         found, key = self._problem(source, problem), (size, dtype, Operator(operator), seed)
         if numbers:
             case, other = (case_from_arrays(found, *key, point) for point in numbers)
@@ -107,40 +146,52 @@ class Worker:
         }
 
     def calibrate(self) -> dict[str, Any]:
-        """Find the calls per block and warm up."""
-        # A framework leaves a million objects, some only at the first use of an operator; unless they are
-        # set aside, collecting before each visit walks them all (56 ms a visit with torch, 12 ms without).
+        """Return the calls of a block, after a warm-up."""
+        # Not when the framework is opened: some of its objects are made at the first use of an operator.
         gc.collect()
         gc.freeze()
         return {"calls": clock.calibrate(self._current())}
 
     def visit(self, calls: int) -> dict[str, Any]:
-        """One visit of a round.
+        """Make one visit of a round.
 
-        Returns seconds per block and of the whole visit, of it waiting for a processor that others had, and whether
-        something was traced meanwhile.
+        Returns
+        -------
+        dict
+            ``seconds`` of each block; ``wall_s`` of the whole visit, and ``queue_s`` of it waiting for a processor that
+            other processes had; ``retraced``, whether the framework traced a function during the visit.
         """
-        traces, before = self.backend.traces(), clock.Spent.so_far()
+        traces, before = self.backend.traces(), clock.Elapsed.now()
         seconds = clock.visit(self._current(), calls)
-        spent = clock.Spent.so_far() - before
+        elapsed = clock.Elapsed.now() - before
         retraced = self.backend.traces() != traces
-        return {"seconds": seconds, "wall_s": spent.wall_s, "queue_s": spent.for_others_s, "retraced": retraced}
+        return {"seconds": seconds, "wall_s": elapsed.wall_s, "queue_s": elapsed.contention_s, "retraced": retraced}
 
     def work(self, units: int) -> dict[str, Any]:
-        """Take a known amount of work for the cell, for trials of the clock itself."""
-        self.timed = clock.Timed(clock.work, (units,), lambda out: out)
+        """Make a known amount of work the current cell, for trials of the clock."""
+        self.timed = clock.Timed(clock.synthetic_work, (units,), lambda out: out)
         return {}
 
     def finish(self) -> dict[str, Any]:
-        """Drop the cell; says whether its objective is called more or less often than before it was timed."""
+        """Drop the cell; return whether an evaluation now calls the objective another number of times than before."""
         retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
         self.timed = None
         return {"retraced": retraced}
 
     def call(self, function: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Call a function named ``package.module:function`` with the backend, and the problem where one is named.
+        """Call a function of another room with the backend and the given parameters.
 
-        A dataclass is returned as a dictionary, a list of them under ``results``.
+        Parameters
+        ----------
+        function
+            ``package.module:function``.
+        params
+            Keyword arguments; ``source`` and ``problem`` are replaced by the problem that they name.
+
+        Returns
+        -------
+        dict
+            What the function returns: a mapping, the fields of a dataclass, or a list of those under ``results``.
         """
         given = dict(params)
         if "source" in given:
@@ -151,7 +202,11 @@ class Worker:
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
 
     def _memory(self, wanted: bool) -> dict[str, Any]:
-        """Growth of the peak in one untimed call, by the framework's own counter or else by the resident memory."""
+        """Return the growth of peak memory in one untimed call, and the method.
+
+        A framework that keeps freed memory has a counter of its own. Where that is not available, the high-water mark
+        is read.
+        """
         timed, own = self._current(), self.backend.memory_counter
         if not wanted:
             return {"peak_bytes": None, "memory_method": ""}
@@ -166,7 +221,7 @@ class Worker:
         return {"peak_bytes": peak, "memory_method": "" if peak is None else clock.HIGH_WATER_MARK}
 
     def _probe(self) -> tuple[float, int | None]:
-        """CPU over wall time, and busy threads, of the backend's own matrix product, NumPy's where it has none."""
+        """Return CPU time over wall time, and the busy threads, of a matrix product by the backend's own library."""
         matrix = self.backend.to_var(np.ones((256, 256)))
 
         def product() -> None:
@@ -212,6 +267,7 @@ class Worker:
         return [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
 
     def _unchanged(self, case: Case, args: Sequence[Any]) -> bool:
+        """Return whether the arguments still hold the bits that they were given."""
         given = [cast(array, case.dtype) for array in (*case.inputs.arrays, *case.directions)]
         return _same_bits(given, [np.asarray(self.backend.to_numpy(arg)) for arg in args])
 
@@ -221,10 +277,10 @@ class Worker:
         return self.timed
 
     def _counted(self) -> tuple[int, Any]:
-        """Python calls of the objective during one untimed evaluation, and its result.
+        """Return the Python calls of the objective during one untimed evaluation, and the result.
 
-        Counted by the standard library's profiler rather than by a wrapper, which would stand between clock and
-        framework. It is written in C: a nested derivative takes 1.7 times as long under it, 2.3 under a hook in Python.
+        The standard library's profiler is written in C: a nested derivative takes 1.7 times as long under it, and 2.3
+        times under a profiling hook in Python.
         """
         timed, profiler = self._current(), cProfile.Profile(builtins=False, subcalls=False)
         with profiler:
@@ -233,27 +289,27 @@ class Worker:
 
 
 def _code_of(f: Any) -> Any:
-    """The code that a call of ``f`` runs in Python, under partials; `None` if it runs none."""
+    """Return the code object that a call of ``f`` executes, seen through partials; `None` if it is not Python."""
     while isinstance(f, partial):
         f = f.func
     return getattr(f, "__code__", None) or getattr(type(f).__call__, "__code__", None)
 
 
 def serve(requests: TextIO, responses: TextIO) -> None:
-    """Answer requests until their pipe is closed; each names its backend."""
+    """Answer requests until their pipe is closed; each request names its backend."""
     workers: dict[str, Worker] = {}
     for line in requests:
         request = protocol.decode(line)
-        found = _answer(workers, request)
+        response = _respond(workers, request)
         try:
-            text = protocol.encode({"id": request["id"], **found})
-        except Exception as error:
+            text = protocol.encode({"id": request["id"], **response})
+        except Exception as error:  # an adapter may return what JSON cannot hold
             text = protocol.encode({"id": request["id"], **_failure(error)})
         responses.write(text + "\n")
         responses.flush()
 
 
-def _answer(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str, Any]:
+def _respond(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str, Any]:
     spec = request["backend"]
     try:
         if spec not in workers:
@@ -264,7 +320,7 @@ def _answer(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str,
 
 
 def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """What a verb gives, under ``ok``, or the status and message of its failure."""
+    """Carry out a verb; return its payload under ``ok``, or the status and message of its failure."""
     try:
         served = _VERBS[verb](worker, **params) if verb in _VERBS else worker.call(_FUNCTIONS[verb], params)
         return {"ok": served}
@@ -276,12 +332,15 @@ def _failure(error: Exception) -> dict[str, Any]:
     from autodiff_compare.backends import Unsupported
 
     words = str(error).strip() or type(error).__name__
-    # Frameworks raise the latter where they have no rule or no kernel; the former is ours.
+    # Adapters raise Unsupported; frameworks raise NotImplementedError where they have no rule or no kernel.
     if isinstance(error, (Unsupported, NotImplementedError)):
         return {"status": Status.UNSUPPORTED, "message": words}
-    status = Status.OUT_OF_MEMORY if isinstance(error, MemoryError) or _MEMORY.search(words) else Status.ERROR
+    out_of_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(words)
     traceback.print_exception(type(error), error, error.__traceback__)
-    return {"status": status, "message": f"{type(error).__name__}: {words}"}
+    return {
+        "status": Status.OUT_OF_MEMORY if out_of_memory else Status.ERROR,
+        "message": f"{type(error).__name__}: {words}",
+    }
 
 
 def _same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
@@ -298,9 +357,9 @@ _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "finish": Worker.finish,
     "work": Worker.work,
 }
-#: Verbs served by a function of another room, named as text: a worker imports it when it is asked for.
+#: Verb -> the function of another room that serves it, named by text: a worker imports it at the first request.
 _FUNCTIONS = {
-    "overhead": "autodiff_compare.timing.overhead:contest",
+    "overhead": "autodiff_compare.timing.overhead:measure",
     "questions": "autodiff_compare.studies.tape:ask_all",
     "descend": "autodiff_compare.studies.descent:descend",
     "jacobians": "autodiff_compare.studies.robot_arm:jacobians_at",
@@ -310,28 +369,11 @@ _FUNCTIONS = {
 }
 
 
-def _private_pipes() -> tuple[TextIO, TextIO]:
-    """Requests and responses on descriptors that nobody else knows; 0 reads nothing, 1 goes where 2 goes."""
-    requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
-    responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(2, 1)
-    return requests, responses
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when the runner dies, however it dies (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if os.getppid() == 1:
-        os._exit(1)
-
-
 def main() -> None:
+    """Serve requests with the number of threads given on the command line."""
     threads = int(sys.argv[1])
-    _die_with_parent()
-    requests, responses = _private_pipes()
+    die_with_parent()
+    requests, responses = private_pipes()
     limit_affinity(threads)
     serve(requests, responses)
 

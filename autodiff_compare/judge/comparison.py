@@ -1,4 +1,9 @@
-"""What a result consists of, leaf by leaf, and the arrays of it that are compared."""
+"""The leaves of a result, and the arrays in which results, references and backends are compared.
+
+A result is a sequence of arrays, its leaves: a gradient has one leaf for each differentiated input, a Hessian one for
+each pair of them. All comparisons are made in the widest floating type, after `compared` has brought each leaf to a
+comparable form.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +19,28 @@ from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
-#: The widest floating type that NumPy computes in here.
+#: The widest floating type in which NumPy computes on this machine: longdouble, or float64 where that is no wider.
 WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64
-
-
-#: Bytes of a dense matrix of derivatives. Judging it takes about ten times as much.
-LARGEST = 2**27
+#: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
+LARGEST_DENSE_BYTES = 2**27
 _DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})
-#: Nothing in them has the shape of an input.
-_AS_THEY_ARE = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
+#: Operators whose leaves are not normalised: none of them has the shape of an input.
+_NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """What one leaf of a result is: its name, its shape, and the inputs by which it is differentiated."""
+    """Description of one leaf of a result.
+
+    Parameters
+    ----------
+    name
+        Name in the column ``quantity``, such as ``gradient[1]``.
+    shape
+        Its shape.
+    inputs
+        Indices of the differentiated inputs by which it is differentiated; two for a Hessian, none for a value.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -35,7 +48,7 @@ class Leaf:
 
 
 def layout(case: Case) -> Iterator[Leaf]:
-    """The leaves of a result, in order."""
+    """Yield the descriptions of the leaves of a result, in order."""
     operator, shapes = case.operator, [x.shape for x in case.inputs.differentiated]
     out = case.output.shape
     if operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT):
@@ -58,24 +71,33 @@ def layout(case: Case) -> Iterator[Leaf]:
         yield Leaf(f"{name}[{i}]" if len(shapes) > 1 else name, lead + shape, (i,))
 
 
-def refusal(case: Case) -> str:
-    """Why a result of this size is not computed; empty if it is."""
+def too_large(case: Case) -> str:
+    """Return why the result of a case is too large to be computed; empty if it is not."""
     if case.operator not in _DENSE:
         return ""
     size = sum(math.prod(leaf.shape) for leaf in layout(case)) * np.dtype(case.dtype).itemsize
-    if size <= LARGEST:
+    if size <= LARGEST_DENSE_BYTES:
         return ""
     instead = "sparse_jacobian, jvp or vjp" if case.operator == Operator.JACOBIAN else "hvp"
-    return f"the dense result would take {size / 2**30:.3g} GiB, over the {LARGEST / 2**30:.3g} GiB allowed: {instead}"
+    takes, allowed = size / 2**30, LARGEST_DENSE_BYTES / 2**30
+    return f"the dense result would take {takes:.3g} GiB, over the {allowed:.3g} GiB allowed: use {instead}"
 
 
 def quantity(operator: Operator) -> str:
-    """What the derivative among an operator's leaves is called."""
+    """Return the name of the derivative among an operator's leaves."""
     return str(Operator.GRADIENT if operator == Operator.VALUE_AND_GRADIENT else operator)
 
 
-def place(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
-    """Return the row and column, in the matrix of `judge.probe.Probe`, of a flat index into a leaf of a derivative."""
+def matrix_position(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
+    """Return the row and column of a leaf's entry in the matrix of `judge.probe.Probe`.
+
+    Parameters
+    ----------
+    leaf
+        A leaf of a derivative, as `layout` describes it.
+    index
+        Flat index of the entry in the leaf.
+    """
     sizes = [x.size for x in case.inputs.differentiated]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     if case.operator == Operator.JVP:
@@ -91,30 +113,37 @@ def place(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
 
 
 def compared(case: Case, result: Sequence[Array]) -> tuple[Array, ...]:
-    """The arrays that are compared: in wide arithmetic; updates instead of parameters; normalised."""
+    """Return the leaves of a result in the form in which they are compared.
+
+    All are converted to `WIDE`. The parameters that a step returns become updates, as the parameters alone would hide
+    an error of a small update. Derivatives are normalised if the problem asks for it, such as by symmetrising.
+    """
     wide = [np.asarray(a).astype(WIDE) for a in result]
     if case.operator == Operator.STEP:
         wide = [new - old for new, old in zip(wide, case.inputs.differentiated, strict=True)]
     normalise = case.problem.normalise
-    if normalise is None or case.operator in _AS_THEY_ARE:
+    if normalise is None or case.operator in _NOT_NORMALISED:
         return tuple(wide)
     skip = 1 if case.operator == Operator.VALUE_AND_GRADIENT else 0
     return (*wide[:skip], *(np.asarray(normalise.apply(a)) for a in wide[skip:]))
 
 
-def normalised(case: Case) -> str:
-    """What `compared` does to the derivatives, in words; empty if nothing."""
+def normalisation(case: Case) -> str:
+    """Return the words for the normalisation that `compared` applies; empty if there is none."""
     normalise = case.problem.normalise
-    return "" if normalise is None or case.operator in _AS_THEY_ARE else normalise.words
+    return "" if normalise is None or case.operator in _NOT_NORMALISED else normalise.words
 
 
 def accumulation(case: Case) -> int:
-    """K, a bound on the length of the longest sum: all entries that go in."""
+    """Return K, a bound on the number of terms in the longest sum: the number of all input entries."""
     return max(1, sum(a.size for a in case.inputs.arrays))
 
 
 def norm(array: Array) -> float:
-    """Euclidean norm of all entries, without overflow; nan where one is nan."""
+    """Return the Euclidean norm of all entries; nan if an entry is nan, infinity if one is infinite.
+
+    Entries are divided by the largest before they are squared, so that no square overflows or underflows to zero.
+    """
     wide = np.abs(np.ravel(array)).astype(WIDE)
     biggest = wide.max(initial=0.0)
     if not biggest > 0 or not np.isfinite(biggest):
@@ -123,20 +152,26 @@ def norm(array: Array) -> float:
 
 
 def same_infinite(a: Array, b: Array) -> Array:
-    """Where both are infinite with the same sign."""
+    """Return where both arrays are infinite with the same sign, as a Boolean array."""
     return np.asarray(np.isinf(a) & (a == b))
 
 
-def finite(array: Array) -> Array:
-    """The entries that are finite, with 0 in place of the others."""
+def absolute_difference(a: Array, b: Array) -> Array:
+    """Return ``|a - b|`` entry by entry, with 0 where both are infinite with the same sign (not nan)."""
+    with np.errstate(invalid="ignore"):
+        return np.abs(np.where(same_infinite(a, b), 0, a - b))
+
+
+def finite_or_zero(array: Array) -> Array:
+    """Return the array with 0 in place of every entry that is nan or infinite."""
     return np.where(np.isfinite(array), array, 0)
 
 
-def joined(*notes: str) -> str:
-    """The notes that say something, in one line."""
+def join_notes(*notes: str) -> str:
+    """Return the notes that are not empty, in one line."""
     return "; ".join(note for note in notes if note)
 
 
 def shapes_in_words(shapes: Iterable[tuple[int, ...]]) -> str:
-    """Shapes as an error message shows them."""
+    """Return shapes as an error message shows them."""
     return ", ".join(map(str, shapes)) or "nothing"

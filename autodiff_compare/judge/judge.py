@@ -1,53 +1,68 @@
-"""The judge: compares a result with its reference and says what that proves.
+"""The judge: the comparison of a result with its reference, and the verdict that follows from it.
 
 A leaf ``g`` of a result passes against the reference ``g*`` if::
 
     ||g - g*|| <= min(10 sqrt(K) max(eps ||g*||, c), 1e-3 ||g*||)
 
-with ``K`` the longest accumulation and ``c = ||g*(x~) - g*(x)||`` for inputs ``x~`` one rounding away: an algorithm
-that works in the given dtype cannot be asked to do better than that. Between the two terms of the minimum the
-result is ``inconclusive``. Of a step the update is compared, and ``eps ||p||`` added, the rounding of
-the parameters. Errors are relative to the norm of the reference, so that zeros fail everywhere. Every
-test has the form ``error <= tolerance``, which is false for nan.
+*Rounding.* A sum of K terms makes K roundings of relative size up to ``eps``. If they are independent, they grow like a
+random walk: the error is about ``eps sqrt(K)`` of the size of the sum. Right backends are near 0.3 of that; the factor
+10 leaves thirty times as much.
+
+*Conditioning.* ``c = ||g*(x~) - g*(x)||``, where the inputs ``x~`` differ from ``x`` by one rounding each. An algorithm
+in the given dtype cannot tell ``x`` from ``x~``, so no smaller error can be demanded. For a well conditioned problem c
+is about ``eps ||g*||``.
+
+*Cap.* A tolerance above 1e-3 of the reference proves nothing. An error between the two terms of the minimum is
+``inconclusive``, which is not a pass.
+
+*Steps.* An optimizer step returns parameters ``p``; the update is compared. Its difference from ``p`` is rounded, which
+adds ``eps ||p||`` to the tolerance.
+
+*Cancelled leaves.* A leaf that is zero up to rounding has no norm to be relative to: see `Judge._floors`.
+
+Errors are relative to the norm of the reference, so that zeros fail everywhere. Every test has the form ``error <=
+tolerance``, which is false for nan. A result that fails is examined once more: at a kink it may be a subgradient, and
+numerical differences may show that the closed form is wrong.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from autodiff_compare.judge.comparison import (
+    absolute_difference,
     accumulation,
     compared,
-    finite,
-    joined,
+    finite_or_zero,
+    join_notes,
     layout,
+    matrix_position,
     norm,
-    normalised,
-    place,
+    normalisation,
     quantity,
     same_infinite,
     shapes_in_words,
 )
-from autodiff_compare.judge.pairs import Pair, pairwise
 from autodiff_compare.judge.probe import MEANINGFUL, RESOLVED, Probe
-from autodiff_compare.judge.reference import Reference, reference_for
-from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
-from autodiff_compare.problems import Array, Inputs, Problem
-from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
+from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
+from autodiff_compare.plan.cases import Case
+from autodiff_compare.problems import Array
+from autodiff_compare.vocabulary import Operator, Status, Verdict
 
-__all__ = ["Comparison", "Judge", "Pair", "assert_gradients", "overall", "pairwise"]
-
-#: Right backends err by 0.3 sqrt(K) eps; this factor is thirty times that.
+#: Factor of ``eps sqrt(K)`` in the tolerance; right backends err by about 0.3 of it.
 SAFETY = 10.0
-#: Entries of a failed leaf that are looked at for being subgradients; more than that fail.
-_KINKS = 64
-#: Kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
+#: Factor of ``eps sqrt(K)`` where a single entry is compared with a numerical difference.
+_ENTRY_SAFETY = 8.0
+#: A leaf whose norm is below this multiple of its rounding floor counts as zero up to rounding.
+_CANCELLED = 100.0
+#: Most wrong entries of a leaf that are examined for being subgradients; a leaf with more of them fails.
+_MOST_KINKS = 64
+#: NumPy kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
 _NOT_REAL = "cOSU"
 _PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
 _REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
@@ -55,7 +70,7 @@ _REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
 
 @dataclass(frozen=True)
 class Comparison:
-    """One numerical comparison with a reference; `results.rows.CheckRow` documents the fields."""
+    """One comparison of a result with its reference; `results.rows.CheckRow` documents the fields."""
 
     quantity: str
     reference: str
@@ -70,15 +85,26 @@ class Comparison:
     note: str
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """Absolute limits of one leaf: error bound of the reference, tolerance, and cap of the tolerance."""
+
+    reference_error: float
+    tolerance: float
+    cap: float
+
+
 class Judge:
-    """Judges results of one case; the reference is made once, when it is first needed.
+    """The judge of one case: call it with a result to get the comparisons.
+
+    The reference is computed once, when it is first needed.
 
     Parameters
     ----------
     case
         The numbers of one (problem, size, dtype, operator).
     reference
-        What to compare with; by default the best to be had.
+        The derivative to compare with; by default the best available (`reference_for`).
     """
 
     def __init__(self, case: Case, reference: Reference | None = None) -> None:
@@ -96,20 +122,28 @@ class Judge:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        """What results are compared with."""
+        """The derivative with which results are compared."""
         return self._given or reference_for(self.case, lambda: self.probe)
 
     def __call__(
         self, result: Sequence[Array], *, repeatable: bool = True, inputs_unchanged: bool = True
     ) -> tuple[Comparison, ...]:
-        """Every comparison of one result.
+        """Compare one result in every respect.
 
         Parameters
         ----------
         result
-            The leaves of what the prepared callable returned, as NumPy arrays.
-        repeatable, inputs_unchanged
-            Whether a second call gave the same bits, and whether the inputs still hold theirs.
+            The leaves that the prepared callable returned, as NumPy arrays.
+        repeatable
+            Whether a second call gave the same bits.
+        inputs_unchanged
+            Whether the inputs held the same bits after the call.
+
+        Returns
+        -------
+        tuple of Comparison
+            The numbers leaf by leaf, then shape, dtype, ``repeat`` and ``inputs``. Only shape and dtype, if they make
+            the numbers incomparable.
         """
         result = tuple(np.asarray(leaf) for leaf in result)
         shape, dtype = self._shape(result), self._dtype(result)
@@ -119,18 +153,19 @@ class Judge:
             *self._numbers(result),
             shape,
             dtype,
-            _plain("repeat", repeatable, "" if repeatable else "a second call gave other bits"),
-            _plain("inputs", inputs_unchanged, "" if inputs_unchanged else "the call changed its inputs"),
+            _yes_or_no("repeat", repeatable, "a second call gave other bits"),
+            _yes_or_no("inputs", inputs_unchanged, "the call changed its inputs"),
         )
 
     def _shape(self, result: Sequence[Array]) -> Comparison:
         got, expected = [leaf.shape for leaf in result], [leaf.shape for leaf in self.layout]
-        return _plain("shape", got == expected, f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}")
+        note = f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}"
+        return _yes_or_no("shape", got == expected, note)
 
     def _dtype(self, result: Sequence[Array]) -> Comparison:
         got = sorted({str(leaf.dtype) for leaf in result})
         words = " and ".join(got) or "nothing"
-        return _plain("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")
+        return _yes_or_no("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")
 
     def _numbers(self, result: Sequence[Array]) -> Iterator[Comparison]:
         leaves, reference = compared(self.case, result), self.reference
@@ -140,39 +175,44 @@ class Judge:
             for k, (got, want) in enumerate(zip(leaves, expected, strict=True)):
                 yield self._leaf(k, got, want, floors[k])
             return
-        skip = self.case.operator == Operator.VALUE_AND_GRADIENT
-        if skip:
+        has_value = self.case.operator == Operator.VALUE_AND_GRADIENT
+        if has_value:
             yield self._value(leaves[0])
-        yield self._observed(leaves[skip:])
+        yield self._against_differences(leaves[has_value:])
 
     def _value(self, got: Array) -> Comparison:
-        """The value beside a derivative without a reference: that of the objective, as for a case of its own."""
+        """Compare the value beside a derivative without a reference, as in a case of operator `value`."""
         case = replace(self.case, operator=Operator.VALUE, directions=())
         return Judge(case)._leaf(0, got, compared(case, reference_for(case).arrays or ())[0], 0.0)
 
     def _leaf(self, k: int, got: Array, want: Array, floor: float) -> Comparison:
-        reference, change = self.reference, self.reference.changes[k]
-        scale = norm(finite(want))
-        bound = math.sqrt(self.K) * reference.eps * max(scale, change / self.eps)
-        extra = self.eps * norm(self.case.inputs.differentiated[k]) if self.case.operator == Operator.STEP else 0.0
-        tolerance = self.safety * max(self.eps * scale, change, floor) + extra
-        cap = math.inf if floor > 0 or scale == 0 else MEANINGFUL * scale + (extra if extra <= RESOLVED * scale else 0)
-        found = self._entrywise(self.layout[k].name, reference.names[k], got, want, (bound, tolerance, cap))
+        """Compare leaf k with its reference; ``floor`` as in `_floors`."""
+        limits = self._limits(k, norm(finite_or_zero(want)), floor)
+        found = self._entrywise(self.layout[k].name, self.reference.names[k], got, want, limits)
         if self.case.operator == Operator.SPARSE_JACOBIAN and found.worst_index:
             pattern, at = self.case.patterns[k], int(found.worst_index.strip("[]"))
             found = replace(found, worst_index=str([int(pattern.rows[at]), int(pattern.columns[at])]))
-        return self._reconsidered(k, found, got, want) if found.verdict in _REFUTED else found
+        return self._reexamined(k, found, got, want) if found.verdict in _REFUTED else found
 
-    def _entrywise(
-        self, quantity: str, name: str, got: Array, want: Array, limits: tuple[float, float, float]
-    ) -> Comparison:
-        """One leaf against an array; the limits are absolute: the reference's bound, the tolerance, its cap."""
-        bound, tolerance, cap = limits
-        with np.errstate(invalid="ignore"):
-            difference = np.abs(np.where(same_infinite(got, want), 0, got - want))
-        scale, error, biggest = norm(finite(want)), norm(difference), float(difference.max(initial=0.0))
+    def _limits(self, k: int, scale: float, floor: float) -> _Limits:
+        """Return the limits of leaf k, whose reference has norm ``scale``, by the rules of this module's docstring."""
+        change, is_step = self.reference.changes[k], self.case.operator == Operator.STEP
+        # change is the effect of one rounding of the case's dtype; one of the reference's is smaller by the ratio of
+        # eps.
+        reference_error = math.sqrt(self.K) * self.reference.eps * max(scale, change / self.eps)
+        parameters = self.eps * norm(self.case.inputs.differentiated[k]) if is_step else 0.0
+        tolerance = self.safety * max(self.eps * scale, change, floor) + parameters
+        if floor > 0 or scale == 0:
+            return _Limits(reference_error, tolerance, math.inf)
+        cap = MEANINGFUL * scale + (parameters if parameters <= RESOLVED * scale else 0)
+        return _Limits(reference_error, tolerance, cap)
+
+    def _entrywise(self, quantity: str, name: str, got: Array, want: Array, limits: _Limits) -> Comparison:
+        """Compare one leaf with an array."""
+        difference = absolute_difference(got, want)
+        scale, error, biggest = norm(finite_or_zero(want)), norm(difference), float(difference.max(initial=0.0))
         unit = scale if scale > 0 else 1.0
-        verdict = _verdict(got, want, error, tolerance, cap)
+        verdict = _verdict(got, want, error, limits)
         is_lost = verdict == Verdict.FAIL and quantity != Operator.VALUE and not got.any()
         return Comparison(
             quantity=quantity,
@@ -180,8 +220,8 @@ class Judge:
             max_abs_error=biggest,
             norm_rel_error=error / unit,
             max_ulp_error=biggest / (self.eps * unit),
-            reference_error_bound=bound / unit,
-            tolerance=min(tolerance, cap) / unit,
+            reference_error_bound=limits.reference_error / unit,
+            tolerance=min(limits.tolerance, limits.cap) / unit,
             worst_index=_worst_index(difference),
             nonfinite_count=int(np.count_nonzero(~np.isfinite(got))),
             verdict=Verdict.NO_GRAD if is_lost else verdict,
@@ -189,30 +229,33 @@ class Judge:
         )
 
     def _floors(self, expected: Sequence[Array]) -> list[float]:
-        """Absolute rounding of the leaves that are zero but for rounding; 0 for the others.
+        """Return the absolute rounding error of each leaf that is zero up to rounding; 0 for the other leaves.
 
-        Such a leaf (the gradient of a shift that cancels, say) is what is left of terms as large as the other
-        leaves, so those give the scale; each is multiplied by its inputs to bring all to the unit of the function.
+        Such a leaf, like the gradient by a shift that cancels, is what remains of terms as large as the other leaves.
+        Let ``||x_i||`` be the norm of input i. ``T = sum_i ||g*_i|| ||x_i||`` has the unit of the function. Its
+        rounding ``eps T`` is ``eps T / ||x_i||`` in the unit of leaf i. A leaf counts as zero if its norm is at most
+        `_CANCELLED` times that.
         """
         sizes = [norm(x) or 1.0 for x in self.case.inputs.differentiated]
         units = [math.prod(sizes[i] for i in leaf.inputs) for leaf in self.layout]
-        total = sum(norm(finite(e)) * u for e, u, leaf in zip(expected, units, self.layout, strict=True) if leaf.inputs)
+        norms = [norm(finite_or_zero(e)) for e in expected]
+        total = sum(n * u for n, u, leaf in zip(norms, units, self.layout, strict=True) if leaf.inputs)
         floors = [self.eps * total / u if leaf.inputs else 0.0 for u, leaf in zip(units, self.layout, strict=True)]
-        return [f if norm(finite(e)) <= 100 * f else 0.0 for f, e in zip(floors, expected, strict=True)]
+        return [f if n <= _CANCELLED * f else 0.0 for f, n in zip(floors, norms, strict=True)]
 
-    def _observed(self, derivative: Sequence[Array]) -> Comparison:
-        """A derivative against numerical differences."""
+    def _against_differences(self, derivative: Sequence[Array]) -> Comparison:
+        """Compare a derivative with numerical differences."""
         count = sum(int(np.count_nonzero(~np.isfinite(leaf))) for leaf in derivative)
         nan, name = math.nan, quantity(self.case.operator)
         if count:
             return Comparison(
-                name, "numerical_difference", nan, nan, nan, nan, nan, "", count, Verdict.NONFINITE, self._note()
+                name, NUMERICAL_DIFFERENCE, nan, nan, nan, nan, nan, "", count, Verdict.NONFINITE, self._note()
             )
         found = self.probe.check(derivative, self.eps, self.K)
         lost = found.verdict == Verdict.FAIL and not any(leaf.any() for leaf in derivative)
         return Comparison(
             quantity=name,
-            reference="numerical_difference",
+            reference=NUMERICAL_DIFFERENCE,
             max_abs_error=found.error * (found.scale or 1.0),
             norm_rel_error=found.error,
             max_ulp_error=found.error / self.eps,
@@ -224,152 +267,98 @@ class Judge:
             note=self._note(found.note),
         )
 
-    def _reconsidered(self, k: int, found: Comparison, got: Array, want: Array) -> Comparison:
-        """A failed leaf once more: it may be a subgradient, or the closed form may be wrong."""
+    def _reexamined(self, k: int, found: Comparison, got: Array, want: Array) -> Comparison:
+        """Examine a failed leaf once more: it may be a subgradient, or the closed form may be wrong."""
         inputs = self.layout[k].inputs
         if not inputs or not self.probe.projects or not np.isfinite(got).all() or not np.isfinite(want).all():
             return found
-        difference = np.abs(np.ravel(got - want))
-        small = found.tolerance * (norm(want) or 1.0) / math.sqrt(difference.size)
-        suspects = np.flatnonzero(difference > small)
-        suspects = suspects[np.argsort(-difference[suspects])]
+        suspects = _wrong_entries(got, want, found.tolerance)
         if suspects.size == 0:
             return found
-        if suspects.size <= _KINKS and all(self._at_kink(k, int(i), got) for i in suspects):
+        if suspects.size <= _MOST_KINKS and all(self._is_subgradient(k, int(i), got) for i in suspects):
             words = f"kink: {suspects.size} entries differ, each between the one-sided derivatives"
-            return replace(found, verdict=Verdict.SUBGRADIENT, note=joined(found.note, words))
-        worst_one = int(suspects[0])
-        seen = self.probe.entry(*place(self.case, self.layout[k], worst_one))
+            return replace(found, verdict=Verdict.SUBGRADIENT, note=join_notes(found.note, words))
+        index = int(suspects[0])
+        seen = self.probe.entry(*matrix_position(self.case, self.layout[k], index))
         d, bar = float(seen.derivative[0]), float(seen.bar[0])
-        slack = 3 * bar + 8 * self.eps * math.sqrt(self.K) * abs(d)
-        a, b = float(np.ravel(got)[worst_one]), float(np.ravel(want)[worst_one])
+        slack = 3 * bar + _ENTRY_SAFETY * self.eps * math.sqrt(self.K) * abs(d)
+        a, b = float(np.ravel(got)[index]), float(np.ravel(want)[index])
         if abs(a - d) <= slack and not abs(b - d) <= slack:
-            words = f"numerical differences side with the result there ({d:.6g}): check the closed form ({b:.6g})"
-            return replace(found, note=joined(found.note, words))
+            words = f"numerical differences agree with the result there ({d:.6g}): check the closed form ({b:.6g})"
+            return replace(found, note=join_notes(found.note, words))
         return found
 
-    def _at_kink(self, k: int, index: int, got: Array) -> bool:
-        seen, g = self.probe.entry(*place(self.case, self.layout[k], index)), float(np.ravel(got)[index])
+    def _is_subgradient(self, k: int, index: int, got: Array) -> bool:
+        """Return whether an entry is at a kink and lies between the one-sided derivatives, within rounding."""
+        seen, g = self.probe.entry(*matrix_position(self.case, self.layout[k], index)), float(np.ravel(got)[index])
         low, high = float(seen.low[0]), float(seen.high[0])
-        slack = 8 * self.eps * max(abs(low), abs(high))
+        slack = _ENTRY_SAFETY * self.eps * max(abs(low), abs(high))
         return seen.verdicts[0] == Verdict.NONSMOOTH and low - slack <= g <= high + slack
 
     def _note(self, words: str = "") -> str:
-        return joined(words, normalised(self.case), self.reference.note)
+        return join_notes(words, normalisation(self.case), self.reference.note)
 
 
 def overall(comparisons: Sequence[Comparison]) -> tuple[Status, str]:
-    """What a result's comparisons come to: the status of its cell, and why it is not ok.
+    """Return the status of a cell from the comparisons of its result, and the reason if it is not ``OK``.
 
-    Returns
-    -------
-    tuple
-        ``OK`` only if nothing is refuted and every number compared is proved, at least one of them.
+    The status is ``OK`` only if no comparison is refuted, at least one compares numbers, and all of those prove them
+    right (``pass`` or ``subgradient``). Every other result is ``WRONG``.
     """
     refuted = [c for c in comparisons if c.verdict in _REFUTED]
     if refuted:
-        return Status.WRONG, "; ".join(_words_of(c) for c in refuted[:2])
+        return Status.WRONG, "; ".join(_description(c) for c in refuted[:2])
     numbers = [c for c in comparisons if c.reference]
-    open_ones = [c for c in numbers if c.verdict not in _PROVED]
-    if open_ones or not numbers:
-        return Status.WRONG, "not proved right: " + ("; ".join(map(_words_of, open_ones[:2])) or "nothing was compared")
+    unproved = [c for c in numbers if c.verdict not in _PROVED]
+    if unproved or not numbers:
+        reason = "; ".join(map(_description, unproved[:2])) or "nothing was compared"
+        return Status.WRONG, f"not proved right: {reason}"
     return Status.OK, ""
 
 
-def assert_gradients(
-    f: Callable[..., Any],
-    x: Any,
-    gradient: Any,
-    *,
-    dtype: str | None = None,
-    seed: int = 0,
-) -> tuple[Comparison, ...]:
-    """Assert that ``gradient`` is the gradient of ``f`` at ``x``, by numerical differences with an error bar.
-
-    Parameters
-    ----------
-    f
-        Function of NumPy arrays (one per input) that returns a scalar. It is called with float64 arrays.
-    x
-        One array, or a tuple of arrays: the inputs.
-    gradient
-        One array, or a tuple shaped like ``x``; or a function of ``x`` that returns it. Anything that
-        ``np.asarray`` takes.
-    dtype
-        The precision in which the gradient was computed; its own dtype by default.
-    seed
-        Of the random directions, used above 32 inputs.
-
-    Returns
-    -------
-    tuple of Comparison
-        What was compared, with errors and tolerances.
-
-    Raises
-    ------
-    AssertionError
-        If the gradient is wrong, or is not proved right (the function is not smooth here, or too noisy).
-    ValueError
-        If the function does not return a scalar.
-
-    Examples
-    --------
-    >>> _ = assert_gradients(lambda x: np.sum(np.sin(x)), np.array([0.3, 1.0]), np.cos)
-    """
-    inputs = tuple(np.asarray(part) for part in x) if isinstance(x, tuple) else (np.asarray(x),)
-    found = gradient(*inputs) if callable(gradient) else gradient
-    leaves = tuple(np.asarray(part) for part in found) if isinstance(found, tuple) else (np.asarray(found),)
-    output = np.shape(f(*inputs))
-    if output != ():
-        raise ValueError(f"got an output of shape {output}, expected a scalar: check a component or a projection")
-    dtype = dtype or str(np.result_type(*leaves))
-    if dtype not in DTYPES:
-        raise AssertionError(f"got a gradient of dtype {dtype}, expected one of {', '.join(DTYPES)}")
-    problem = Problem(
-        name="f",
-        title="a function under test",
-        source="",
-        sizes={"small": 1},
-        inputs=lambda *_: Inputs(inputs),
-        objective=lambda *args, xp: f(*args),  # noqa: ARG005 - f knows its own namespace
-    )
-    case = Case(problem, "small", dtype, Operator.GRADIENT, seed, rounded(Inputs(inputs), dtype), (), DEFAULT_OPTIMIZER)
-    comparisons = Judge(case, Reference(("numerical_difference",), None))(leaves)
-    status, why = overall(comparisons)
-    if status != Status.OK:
-        raise AssertionError(f"gradient is {status}: {why}")
-    return comparisons
-
-
-def _verdict(got: Array, want: Array, error: float, tolerance: float, cap: float) -> Verdict:
+def _verdict(got: Array, want: Array, error: float, limits: _Limits) -> Verdict:
     if (~np.isfinite(got) & ~same_infinite(got, want)).any():
         return Verdict.NONFINITE
     if np.isnan(want).any():
         return Verdict.UNDETERMINED
-    if error <= min(tolerance, cap) and math.isfinite(min(tolerance, cap)):
+    capped = min(limits.tolerance, limits.cap)
+    if error <= capped and math.isfinite(capped):
         return Verdict.PASS
-    return Verdict.INCONCLUSIVE if error <= tolerance else Verdict.FAIL
+    return Verdict.INCONCLUSIVE if error <= limits.tolerance else Verdict.FAIL
 
 
-def _plain(quantity: str, right: bool, note: str) -> Comparison:
-    """A comparison that is not one of numbers."""
+def _wrong_entries(got: Array, want: Array, tolerance: float) -> Array:
+    """Return the flat indices of the entries that miss their share of the tolerance, the largest difference first.
+
+    ``tolerance`` is relative to the norm of the reference. N entries that err by ``t / sqrt(N)`` each have the norm t.
+    """
+    difference = np.abs(np.ravel(got - want))
+    share = tolerance * (norm(want) or 1.0) / math.sqrt(difference.size)
+    wrong = np.flatnonzero(difference > share)
+    return wrong[np.argsort(-difference[wrong])]
+
+
+def _yes_or_no(quantity: str, right: bool, note: str) -> Comparison:
+    """Return a comparison that has no numbers; the note is kept if it failed."""
     nan = math.nan
     verdict = Verdict.PASS if right else Verdict.FAIL
     return Comparison(quantity, "", nan, nan, nan, nan, nan, "", 0, verdict, "" if right else note)
 
 
 def _worst_index(difference: Array) -> str:
+    """Return the index of the largest difference, nan counting as the largest; empty if all are zero."""
     if not difference.any():
         return ""
-    worst_one = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
-    return str([int(i) for i in np.unravel_index(worst_one, difference.shape)])
+    flat = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
+    return str([int(i) for i in np.unravel_index(flat, difference.shape)])
 
 
-def _words_of(c: Comparison) -> str:
+def _description(c: Comparison) -> str:
+    """Return one comparison in words, for the message of a cell."""
     if not c.reference:
         return f"{c.quantity}: {c.note}"
     if c.verdict == Verdict.NONFINITE:
         entries = "entry" if c.nonfinite_count == 1 else "entries"
         return f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})"
     words = f"{c.quantity} {c.verdict}: error {c.norm_rel_error:.2g}, tolerance {c.tolerance:.2g} ({c.reference})"
-    return joined(words, c.note)
+    return join_notes(words, c.note)

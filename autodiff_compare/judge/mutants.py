@@ -1,7 +1,11 @@
-"""The judge on trial: wrong results that must be rejected, right ones that must not, and known derivatives.
+"""Mutation tests of the judge: altered results that it must reject, and estimates of known derivatives.
 
-A control alters one leaf of a right result. It must be rejected unless, as compared, it equals the right result within
-rounding: a symmetric matrix transposed, a number with nothing to swap, an entry that float32 holds exactly.
+A mutation alters one leaf of a right result. The mutant must be rejected unless it is equivalent: equal to the right
+result within rounding, as compared. A transposed symmetric matrix is equivalent, and so is an entry that float32 holds
+exactly. The right result itself must be accepted.
+
+Numerical differences are tried on functions of one variable whose derivatives are known: the error bar must cover the
+true error.
 """
 
 from __future__ import annotations
@@ -14,52 +18,71 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.judge import differences
-from autodiff_compare.judge import judge as check
 from autodiff_compare.judge.comparison import compared, norm
-from autodiff_compare.judge.reference import Reference
+from autodiff_compare.judge.judge import Judge, overall
+from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import Case, build_case
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.vocabulary import Operator, Status, Verdict
 
-#: From a right leaf and a random stream to a wrong one; `None` where the control does not apply.
-Alter = Callable[[Array, np.random.Generator], Array | None]
+#: Returns a wrong leaf from a right one and a random stream; `None` where the mutation does not apply.
+Mutation = Callable[[Array, np.random.Generator], Array | None]
 
-#: The name under which right results are judged.
+#: Name of the unaltered result in the place of a mutation.
 RIGHT = "right result"
-_NUMERICAL = Reference(("numerical_difference",), None)
+#: Factor of ``sqrt(K) eps`` within which a mutant is equivalent. It is not the judge's `SAFETY`: a judge that becomes
+#: more lenient must not excuse mutants by that.
+_EQUIVALENT = 10.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How one control fared on one (problem, dtype, operator).
+    """The verdicts on the mutants of one mutation, for one (problem, dtype, operator).
 
     Parameters
     ----------
-    tried, exempt, rejected
-        Leaves altered; of these, equal to the right result within rounding; and of the others, rejected. For
-        `RIGHT` the result is judged once as it is.
+    mutation
+        Name in `MUTATIONS`; for `RIGHT` the result is judged once, unaltered.
+    tried
+        Number of mutants: leaves that were altered.
+    equivalent
+        Number of mutants that equal the right result within rounding.
+    rejected
+        Number of the other mutants that the judge rejected.
     note
-        Why something was not tried, or what was accepted.
+        Why nothing was tried, or how many mutants were accepted.
     """
 
     problem: str
     dtype: str
     operator: Operator
-    control: str
+    mutation: str
     tried: int
-    exempt: int
+    equivalent: int
     rejected: int
     note: str = ""
 
     @property
-    def as_it_should(self) -> bool:
-        """Every wrong result rejected, or the right one accepted."""
-        return self.rejected == (0 if self.control == RIGHT else self.tried - self.exempt)
+    def passed(self) -> bool:
+        """Whether every mutant that is not equivalent was rejected; for `RIGHT`, whether it was accepted."""
+        return self.rejected == (0 if self.mutation == RIGHT else self.tried - self.equivalent)
 
 
 @dataclass(frozen=True)
-class LadderTrial:
-    """How numerical differences fared on one function with a known derivative; errors are relative to it."""
+class DifferenceTrial:
+    """An estimate of a known derivative by numerical differences.
+
+    Parameters
+    ----------
+    function, kind, x
+        Name and kind of the function in `FUNCTIONS`, and the point.
+    verdict
+        Verdict of the estimate.
+    error, bar
+        True error and error bar, relative to the derivative; at a kink, relative to the size of the jump.
+    covered
+        Whether the bar covers the error; at a kink, whether the interval contains both one-sided derivatives.
+    """
 
     function: str
     kind: str
@@ -73,18 +96,18 @@ class LadderTrial:
 def selftest(
     problems: Iterable[Problem], dtypes: Sequence[str] = ("float64",), seed: int = 0, *, numerically: bool = False
 ) -> Iterator[Trial]:
-    """Every control on every problem and operator.
+    """Yield the trials of every mutation on every problem, dtype and operator.
 
     Parameters
     ----------
     problems
-        What the judge is tried on, at size small, or the first they have.
+        The problems; each is taken at its smallest size.
     dtypes
-        float64, float32 or both.
+        ``float64``, ``float32`` or both.
     seed
-        Of inputs, directions and of the entries that are altered.
+        Seed of the inputs, the directions and the entries that are altered.
     numerically
-        Judge by numerical differences even where there is a better reference (operators other than ``value``).
+        Judge by numerical differences even where there is a better reference; the operator ``value`` is left out.
     """
     for problem in problems:
         for dtype in dtypes:
@@ -94,47 +117,55 @@ def selftest(
 
 
 def operators(problem: Problem) -> tuple[Operator, ...]:
-    """What is judged of a problem: its operators, and a step where it has a descent."""
+    """Return the operators of a problem that are judged: its own, and ``step`` if it has a descent."""
     known = problem.operators | ({Operator.STEP} if problem.descent else set())
     return tuple(operator for operator in Operator if operator in known)
 
 
-def ladder(draws: int = 10, seed: int = 0) -> Iterator[LadderTrial]:
-    """Numerical differences of `FUNCTIONS` at their points and, away from kinks, at ``draws`` random ones for each."""
+def known_derivatives(draws: int = 10, seed: int = 0) -> Iterator[DifferenceTrial]:
+    """Yield numerical differences of `FUNCTIONS` at their points and, except for kinks, at random points nearby.
+
+    Parameters
+    ----------
+    draws
+        Random points for each point of a function, between half of it and itself: within every function's domain.
+    seed
+        Seed of the random points.
+    """
     rng = np.random.default_rng(seed)
     for f in FUNCTIONS:
         for x in f.points:
-            yield _ladder_trial(f, x)
+            yield _difference_trial(f, x)
             if f.kind != "kink":
-                # Between half of the point and the point: within the domain of every function.
-                yield from (_ladder_trial(f, float(x * c)) for c in rng.uniform(0.5, 1.0, draws))
+                yield from (_difference_trial(f, float(x * c)) for c in rng.uniform(0.5, 1.0, draws))
 
 
 def _trials(case: Case, numerically: bool) -> Iterator[Trial]:
     key = (case.problem.name, case.dtype, case.operator)
-    best = check.Judge(case)
+    best = Judge(case)
     if best.reference.arrays is None:
         yield Trial(*key, RIGHT, 0, 0, 0, f"no right result to alter; {best.reference.note}")
         return
     right = tuple(np.asarray(a).astype(case.dtype) for a in best.reference.arrays)
-    judge = check.Judge(case, _NUMERICAL) if numerically else best
-    status, why = check.overall(judge(right))
+    judge = Judge(case, NUMERICAL) if numerically else best
+    status, why = overall(judge(right))
     yield Trial(*key, RIGHT, 1, 0, int(status != Status.OK), why)
     rng = np.random.default_rng(case.seed)
-    for name, alter in CONTROLS.items():
-        wrong = [w for k in range(len(right)) for w in [_altered(case, right, k, alter, rng)] if w is not None]
-        different = [w for w in wrong if not _equal_within_rounding(case, w, right, judge.K)]
-        accepted = sum(check.overall(judge(w))[0] == Status.OK for w in different)
-        note = f"{accepted} accepted" if accepted else "" if wrong else "does not apply"
-        yield Trial(*key, name, len(wrong), len(wrong) - len(different), len(different) - accepted, note)
+    for name, mutate in MUTATIONS.items():
+        found = (_mutant(case, right, k, mutate, rng) for k in range(len(right)))
+        mutants = [mutant for mutant in found if mutant is not None]
+        different = [m for m in mutants if not _equivalent(case, m, right, judge.K)]
+        accepted = sum(overall(judge(m))[0] == Status.OK for m in different)
+        note = f"{accepted} accepted" if accepted else "" if mutants else "does not apply"
+        yield Trial(*key, name, len(mutants), len(mutants) - len(different), len(different) - accepted, note)
 
 
-def _altered(
-    case: Case, right: Sequence[Array], k: int, alter: Alter, rng: np.random.Generator
+def _mutant(
+    case: Case, right: Sequence[Array], k: int, mutate: Mutation, rng: np.random.Generator
 ) -> tuple[Array, ...] | None:
-    """The right result with leaf ``k`` altered; of a step, the update."""
+    """Return the right result with leaf ``k`` altered, or its update for a step; `None` if it does not apply."""
     old = case.inputs.differentiated[k].astype(case.dtype) if case.operator == Operator.STEP else None
-    leaf = alter(right[k] if old is None else right[k] - old, rng)
+    leaf = mutate(right[k] if old is None else right[k] - old, rng)
     if leaf is None:
         return None
     if old is not None:
@@ -142,16 +173,18 @@ def _altered(
     return (*right[:k], np.asarray(leaf, dtype=case.dtype), *right[k + 1 :])
 
 
-def _equal_within_rounding(case: Case, wrong: Sequence[Array], right: Sequence[Array], K: int) -> bool:
-    if [w.shape for w in wrong] != [r.shape for r in right]:
+def _equivalent(case: Case, mutant: Sequence[Array], right: Sequence[Array], K: int) -> bool:
+    """Return whether a mutant equals the right result within `_EQUIVALENT` ``sqrt(K) eps`` of each leaf's norm."""
+    if [m.shape for m in mutant] != [r.shape for r in right]:
         return False
     eps = float(np.finfo(case.dtype).eps)
-    limits = [10 * math.sqrt(K) * eps * norm(r) for r in compared(case, right)]
-    if case.operator == Operator.STEP:  # both results were rounded beside the parameters
+    limits = [_EQUIVALENT * math.sqrt(K) * eps * norm(r) for r in compared(case, right)]
+    if case.operator == Operator.STEP:
+        # The update was added to the parameters and rounded, in both results.
         limits = [v + 2 * eps * norm(p) for v, p in zip(limits, case.inputs.differentiated, strict=True)]
-    pairs = zip(compared(case, wrong), compared(case, right), limits, strict=True)
+    pairs = zip(compared(case, mutant), compared(case, right), limits, strict=True)
     with np.errstate(invalid="ignore"):
-        return all(norm(w - r) <= limit for w, r, limit in pairs)
+        return all(norm(m - r) <= limit for m, r, limit in pairs)
 
 
 def _zeros(a: Array, _: np.random.Generator) -> Array:
@@ -199,8 +232,8 @@ def _in_float32(a: Array, _: np.random.Generator) -> Array | None:
     return a.astype(np.float32).astype(a.dtype) if a.dtype == np.float64 else None
 
 
-#: Control -> how it alters a leaf.
-CONTROLS: dict[str, Alter] = {
+#: Name -> mutation of a leaf.
+MUTATIONS: dict[str, Mutation] = {
     "zeros": _zeros,
     "one sign flipped": _flipped_sign,
     "transposed": _transposed,
@@ -214,14 +247,19 @@ CONTROLS: dict[str, Alter] = {
 
 
 def _entry(a: Array, rng: np.random.Generator) -> int | None:
-    """A random entry that matters in its dtype: at least a thousandth of the largest, in float32 half of it."""
+    """Return the index of a random entry that is large enough for a change of it to show; `None` if all are zero.
+
+    An entry is at least a thousandth of the largest. In float32, where the tolerance is wider, it is at least half of
+    it.
+    """
     size = np.abs(np.ravel(a))
     part = 0.5 if a.dtype == np.float32 else 1e-3
-    there = np.flatnonzero((size > 0) & (size >= part * size.max(initial=0.0)))
-    return int(rng.choice(there)) if there.size else None
+    large = np.flatnonzero((size > 0) & (size >= part * size.max(initial=0.0)))
+    return int(rng.choice(large)) if large.size else None
 
 
 def _times(a: Array, index: int | None, factor: float) -> Array | None:
+    """Return the array with one entry multiplied by ``factor``; `None` without an index."""
     if index is None:
         return None
     flat = np.ravel(a).copy()
@@ -231,7 +269,19 @@ def _times(a: Array, index: int | None, factor: float) -> Array | None:
 
 @dataclass(frozen=True)
 class Known:
-    """A function of one variable with its derivative by the rules of calculus; at a kink, with both one-sided ones."""
+    """A function of one variable with its derivative by the rules of calculus.
+
+    Parameters
+    ----------
+    name, kind
+        Its formula; ``smooth``, ``oscillating``, ``narrow domain``, ``noisy`` or ``kink``.
+    f, derivative
+        The function and its derivative.
+    points
+        Points at which it is differentiated; for a kink, the kink.
+    left, right
+        The one-sided derivatives at the kink.
+    """
 
     name: str
     kind: str
@@ -275,7 +325,7 @@ FUNCTIONS = (
 )
 
 
-def _ladder_trial(known: Known, x: float) -> LadderTrial:
+def _difference_trial(known: Known, x: float) -> DifferenceTrial:
     point = np.array([x])
     length = float(differences.scales(point)[0])
     found = differences.first(known.f, point, np.array([length]), np.ones((1, 1)))
@@ -285,8 +335,10 @@ def _ladder_trial(known: Known, x: float) -> LadderTrial:
         size = known.right - known.left
         covered = bool(low <= known.left and known.right <= high)
         error, bar = max(abs(low - known.left), abs(high - known.right)) / size, (high - low - size) / size
-        return LadderTrial(known.name, known.kind, x, verdict, float(error), float(bar), covered)
+        return DifferenceTrial(known.name, known.kind, x, verdict, float(error), float(bar), covered)
     true = float(known.derivative(x))
     error, bar = abs(found.derivative[0] / length - true), found.bar[0] / length
     covered = bool(error <= bar) and verdict == Verdict.PASS
-    return LadderTrial(known.name, known.kind, x, verdict, float(error / abs(true)), float(bar / abs(true)), covered)
+    return DifferenceTrial(
+        known.name, known.kind, x, verdict, float(error / abs(true)), float(bar / abs(true)), covered
+    )

@@ -1,4 +1,4 @@
-"""Backends against each other: a comparison that needs no reference."""
+"""Pairwise differences of the backends' results: a comparison that needs no reference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autodiff_compare.judge.comparison import compared, finite, joined, norm, normalised, same_infinite, shapes_in_words
+from autodiff_compare.judge.comparison import (
+    absolute_difference,
+    compared,
+    finite_or_zero,
+    join_notes,
+    norm,
+    normalisation,
+    shapes_in_words,
+)
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
@@ -17,7 +25,7 @@ from autodiff_compare.vocabulary import Operator
 
 @dataclass(frozen=True)
 class Pair:
-    """Difference between two backends; the fields are documented in ``autodiff_compare/results/rows.py`` (pairs)."""
+    """The difference between two backends; `results.rows.PairRow` documents the fields."""
 
     backend_a: str
     backend_b: str
@@ -28,17 +36,17 @@ class Pair:
 
 
 def pairwise(case: Case, results: Mapping[str, Sequence[Array]]) -> list[Pair]:
-    """Every pair of backends, compared leaf by leaf as the judge compares; the largest difference of a leaf counts.
+    """Return the difference of every pair of backends: the largest among the leaves, compared as the judge does.
 
     Parameters
     ----------
     case
-        What was computed.
+        The numbers of one (problem, size, dtype, operator).
     results
-        ``backend[:variant]`` -> leaves of its result.
+        ``backend[:variant]`` -> the leaves of its result.
     """
-    ready = {spec: [np.asarray(leaf) for leaf in result] for spec, result in results.items()}
-    return [_pair(case, a, b, ready[a], ready[b]) for a, b in itertools.combinations(ready, 2)]
+    arrays = {spec: [np.asarray(leaf) for leaf in result] for spec, result in results.items()}
+    return [_pair(case, a, b, arrays[a], arrays[b]) for a, b in itertools.combinations(arrays, 2)]
 
 
 def _pair(case: Case, a: str, b: str, first: Sequence[Array], second: Sequence[Array]) -> Pair:
@@ -47,14 +55,13 @@ def _pair(case: Case, a: str, b: str, first: Sequence[Array], second: Sequence[A
         return Pair(a, b, math.nan, math.nan, math.nan, f"shapes differ: {' and '.join(map(shapes_in_words, shapes))}")
     absolute, relative = 0.0, 0.0
     for p, q in zip(compared(case, first), compared(case, second), strict=True):
-        with np.errstate(invalid="ignore"):
-            difference = np.abs(np.where(same_infinite(p, q), 0, p - q))
-        scale = max(norm(finite(p)), norm(finite(q)))
-        absolute = max(float(difference.max(initial=0.0)), absolute, key=_nan_last)
-        relative = max(norm(difference) / (scale or 1.0), relative, key=_nan_last)
-    step = "of the updates" if case.operator == Operator.STEP else ""
-    return Pair(a, b, absolute, relative, relative / float(np.finfo(case.dtype).eps), joined(step, normalised(case)))
+        difference = absolute_difference(p, q)
+        scale = max(norm(finite_or_zero(p)), norm(finite_or_zero(q)))
+        absolute = max(float(difference.max(initial=0.0)), absolute, key=_nan_is_largest)
+        relative = max(norm(difference) / (scale or 1.0), relative, key=_nan_is_largest)
+    note = join_notes("of the updates" if case.operator == Operator.STEP else "", normalisation(case))
+    return Pair(a, b, absolute, relative, relative / float(np.finfo(case.dtype).eps), note)
 
 
-def _nan_last(value: float) -> float:
+def _nan_is_largest(value: float) -> float:
     return math.inf if math.isnan(value) else value

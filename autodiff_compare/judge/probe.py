@@ -1,10 +1,15 @@
-"""What numerical differences say about a case, and the same numbers read from a result.
+"""Numerical differences of a case: observations of its derivative, and the same observations of a result.
 
-Every derivative is a matrix ``M``: a gradient has one row, a JVP one column, a Jacobian is ``outputs x inputs``, a
-Hessian ``inputs x inputs``. An observation is a number ``l @ M @ r``, which differences of the objective give without
-knowing ``M``. The side that an operator takes as a direction is fixed; the other is probed coordinate by
-coordinate, or by a few vectors where there are many. A Hessian is probed against one random vector on the
-right, which shows any wrong row but for an accident of measure zero (Freivalds).
+Every derivative is read as a matrix ``M``: a gradient has one row, a JVP one column, a Jacobian is ``outputs x
+inputs``, a Hessian ``inputs x inputs``. An observation is a number ``l @ M @ r``. Differences of the objective give it
+without ``M``: for a first derivative ``l @ J @ r`` is the derivative of ``l @ f`` along ``r``, for a Hessian ``l @ H @
+r`` is the mixed second derivative of ``f`` along ``l`` and ``r``. The same number is computed from the result under
+test, and both must agree within the error bar of the difference and the rounding of the result.
+
+Which ``l`` and ``r`` are observed: the side that the operator takes as an argument (the tangent of a JVP, the cotangent
+of a VJP) is given; the other is probed coordinate by coordinate, or by few vectors if there are many coordinates. A
+Hessian is probed on the right by one random vector ``r``. A wrong row ``e`` of the error goes unnoticed only if
+``e @ r = 0``. Such ``r`` form a hyperplane, which has probability zero (the idea of Freivalds 1977).
 """
 
 from __future__ import annotations
@@ -26,11 +31,11 @@ from autodiff_compare.problems import Array
 from autodiff_compare.problems.base.closed_forms import first_step
 from autodiff_compare.vocabulary import Operator, Verdict
 
-#: Wider than this part of the scale, a bar or tolerance proves nothing.
+#: A bar or tolerance wider than this part of the scale proves nothing.
 MEANINGFUL = 1e-3
-#: Rounding of the parameters may be this part of an update before the update counts as lost in it.
+#: Up to this part of an update, rounding of the parameters is added to the tolerance; above, the update is lost in it.
 RESOLVED = 0.1
-#: Worst first: what a set of observations comes to.
+#: The verdicts from worst to best; a set of observations gets the worst of its verdicts.
 SEVERITY = (
     Verdict.NONFINITE,
     Verdict.NO_GRAD,
@@ -45,7 +50,7 @@ SEVERITY = (
 
 @dataclass(frozen=True)
 class _Form:
-    """Order of differentiation, and whether the left and the right side of ``M`` are given as directions."""
+    """Order of differentiation, and whether the left and right vectors of ``M`` are arguments of the operator."""
 
     order: int
     left_given: bool
@@ -67,7 +72,19 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What the observations of one result come to; errors are in units of ``scale``, the largest derivative seen."""
+    """Summary of the observations of one result: the numbers of the worst one.
+
+    Parameters
+    ----------
+    verdict
+        The worst verdict among the observations.
+    error, bar, tolerance
+        Its error, its error bar and its tolerance, in units of ``scale``.
+    scale
+        The largest derivative that was observed.
+    note
+        How many observations share the verdict.
+    """
 
     verdict: Verdict
     error: float
@@ -78,13 +95,16 @@ class Finding:
 
 
 class Probe:
-    """Numerical differences of a case's objective, in float64 on plain NumPy whatever the case's dtype.
+    """Numerical differences of a case's objective, in float64 and plain NumPy whatever the dtype of the case.
+
+    With a normalisation P, such as symmetrising, results are compared as ``P g``. If P is an orthogonal projection,
+    ``<P g, P u> = <g, P u>``: the objective's derivative along a projected direction is then what the result must show.
+    Other normalisations cannot be observed.
 
     Parameters
     ----------
     case
-        Its operator must be a derivative. With a normalisation, which must be an orthogonal projection (such as
-        symmetrising), everything is observed along projected directions.
+        A case whose operator is a derivative.
     """
 
     def __init__(self, case: Case) -> None:
@@ -97,46 +117,49 @@ class Probe:
         self._entries: dict[tuple[int, int], Estimates] = {}
 
     def f(self, flat: Array) -> Array:
-        """The objective on flat vectors."""
+        """Return the objective, as a flat vector, at a flat vector of all differentiated inputs."""
         inputs, problem = self.case.inputs, self.case.problem
         value = problem.function(PLAIN, inputs.static)(*self._split(flat), *inputs.data)
         return np.ravel(np.asarray(value, dtype=np.float64))
 
     def matrix(self, leaves: Sequence[Array]) -> Any:
-        """A derivative as the matrix that is observed, SciPy's if sparse.
+        """Return a derivative as the matrix ``M``: an array, or a SciPy matrix for a sparse Jacobian.
 
         Parameters
         ----------
         leaves
-            Without the value; for `step` the updates.
+            Leaves of the derivative, without the value; for `step` the updates.
         """
         m, n = self.output.size, self.x.size
-        k = len(self.shapes)
+        sizes = [math.prod(shape) for shape in self.shapes]
+        k = len(sizes)
         if self.case.operator == Operator.JVP:
             return leaves[0].reshape(m, 1)
         if self.case.operator == Operator.SPARSE_JACOBIAN:
             return joined(self.case.patterns, leaves)
         if self.case.operator == Operator.JACOBIAN:
-            sizes = [math.prod(shape) for shape in self.shapes]
-            return np.concatenate([leaf.reshape(m, n) for leaf, n in zip(leaves, sizes, strict=True)], axis=1)
+            return np.concatenate([leaf.reshape(m, size) for leaf, size in zip(leaves, sizes, strict=True)], axis=1)
         if self.case.operator == Operator.HESSIAN:
-            sizes = [math.prod(shape) for shape in self.shapes]
             blocks = [[leaves[i * k + j].reshape(sizes[i], sizes[j]) for j in range(k)] for i in range(k)]
             return np.block(blocks)
         flat = _flat(leaves)
         return flat.reshape((n, 1) if self.case.operator == Operator.HVP else (1, n))
 
     def check(self, derivative: Sequence[Array], eps: float, K: int) -> Finding:
-        """Whether a derivative agrees with every observation: ``|l M r - d| <= 3 bar + 8 eps sqrt(K) |l M r|``.
+        """Compare a derivative with every observation ``d``.
+
+        An observation passes if ``|l M r - d| <= 3 bar + 8 eps sqrt(K) size``. The first term allows for the error of
+        the difference. The second allows for the rounding of the result: a sum of K terms errs by about ``eps sqrt(K)``
+        of its size, and the entries of M contribute independently, ``size^2 = sum (l_i M_ij r_j)^2``.
 
         Parameters
         ----------
         derivative
-            As for `matrix`; finite.
+            Leaves as for `matrix`; all finite.
         eps
-            Rounding unit of the dtype in which it was computed.
+            Rounding unit of the dtype in which the derivative was computed.
         K
-            Length of the longest accumulation.
+            Number of terms of the longest sum.
         """
         if not self.projects:
             return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, "normalisation not orthogonal")
@@ -151,14 +174,14 @@ class Probe:
         return _finding(self.estimates, seen, slack, rounding)
 
     def entry(self, row: int, column: int) -> Estimates:
-        """The estimate of one entry of the matrix; kept, as wrong results tend to be wrong in the same place."""
+        """Return the estimate of one entry of the matrix; cached, since backends tend to be wrong in the same entry."""
         if (row, column) not in self._entries:
             self._entries[row, column] = self._entry(row, column)
         return self._entries[row, column]
 
     @functools.cached_property
     def estimates(self) -> Estimates:
-        """All observations, in the order of `_observe`."""
+        """The estimates of all observations, in the order of `_observe`."""
         left, right = self._sides
         if self.form.order == 1:
             return self._first(right if not self.form.right_given else self._tangent, left)
@@ -166,17 +189,17 @@ class Probe:
 
     @functools.cached_property
     def _sides(self) -> tuple[Array, Array]:
-        """The left and right vectors of the observations, ``(r, rows)`` and ``(s, columns)``."""
+        """The left and right vectors of the observations, shapes ``(r, rows)`` and ``(s, columns)``."""
         rng = np.random.default_rng(self.case.seed)
         one = np.ones((1, 1))
         if self.form.order == 2:
             random = rng.choice([-1.0, 1.0], self.x.size) * rng.uniform(0.5, 1.5, self.x.size) * self.scales
-            return self._project(differences.directions(self.x, rng)), one if self.form.right_given else self._project(
-                random[None]
-            )
+            rows = self._project(differences.directions(self.x, rng))
+            return rows, one if self.form.right_given else self._project(random[None])
         outputs = differences.directions(np.ones(self.output.size), rng)
         inputs = differences.directions(self.x, rng)
-        if self.case.operator == Operator.STEP:  # rules need not be linear: entry by entry, in units of the entry
+        if self.case.operator == Operator.STEP:
+            # An update rule need not be linear in the gradient: only single entries can be observed, unscaled.
             inputs = np.sign(inputs[np.count_nonzero(inputs, axis=1) == 1])
         else:
             inputs = self._project(inputs)
@@ -186,33 +209,37 @@ class Probe:
         if self.form.order == 2:
             s = self._unit(row)
             t, length = (self._tangent[0], 1.0) if self.form.right_given else (self._unit(column), self.scales[column])
-            return _divided(self._second(s[None], t), self.scales[row] * length)
+            return self._second(s[None], t).divided(self.scales[row] * length)
         left = np.ones((1, 1)) if self.form.left_given else _unit_row(self.output.size, row)
         if self.form.right_given:
             return self._first(self._tangent, left)
         if self.case.operator == Operator.STEP:
             return self._first(_unit_row(self.x.size, column), left)
-        return _divided(self._first(self._unit(column)[None], left), self.scales[column])
+        return self._first(self._unit(column)[None], left).divided(self.scales[column])
 
     def _first(self, right: Array, left: Array) -> Estimates:
         weights = self._cotangent if self.form.left_given else left
         if self.form.right_given:
-            c = self._reach
-            return _divided(differences.first(self.f, self.x, right[0] * c, weights), c)
+            c = self._tangent_scale
+            return differences.first(self.f, self.x, right[0] * c, weights).divided(c)
         if self.case.operator != Operator.STEP:
             return Estimates.join([differences.first(self.f, self.x, u, weights) for u in right])
         lengths = right @ self.scales
         directions = self._project(right * lengths[:, None])
         found = [differences.first(self.f, self.x, u, weights) for u in directions]
-        return self._stepped(_divided(Estimates.join(found), lengths))
+        return self._updates(Estimates.join(found).divided(lengths))
 
     def _second(self, left: Array, t: Array) -> Estimates:
-        c = self._reach if self.form.right_given else 1.0
+        c = self._tangent_scale if self.form.right_given else 1.0
         one = np.ones((1, 1))
-        return _divided(Estimates.join([differences.second(self.f, self.x, s, t * c, one) for s in left]), c)
+        return Estimates.join([differences.second(self.f, self.x, s, t * c, one) for s in left]).divided(c)
 
-    def _stepped(self, gradient: Estimates) -> Estimates:
-        """Estimates of updates from those of gradient entries: every rule is monotone, entry by entry."""
+    def _updates(self, gradient: Estimates) -> Estimates:
+        """Return the estimates of updates from those of gradient entries.
+
+        The update of an entry is a monotone function of its gradient, whatever the rule. So the ends of the bar of the
+        gradient give the ends of the bar of the update.
+        """
 
         def update(g: Array) -> Array:
             return first_step(self.case.optimizer, (np.zeros_like(g),), (g,))[0]
@@ -234,8 +261,8 @@ class Probe:
         return _flat(self.case.directions)[None].astype(np.float64)
 
     @functools.cached_property
-    def _reach(self) -> float:
-        """How far to go along the given tangent: no input further than its scale."""
+    def _tangent_scale(self) -> float:
+        """The largest factor of the given tangent that moves no input further than its scale."""
         t = np.abs(self._tangent[0])
         return float(np.min(self.scales[t > 0] / t[t > 0])) if (t > 0).any() else 1.0
 
@@ -257,7 +284,7 @@ class Probe:
 
     @functools.cached_property
     def projects(self) -> bool:
-        """Whether the normalisation P is an orthogonal projection: then ``<P g, P u> = <g, P u>``, and we can probe."""
+        """Whether the normalisation P is an orthogonal projection: ``P^T = P`` and ``P P = P`` on random vectors."""
         if self.case.problem.normalise is None:
             return True
         a, b = np.random.default_rng(0).normal(size=(2, 1, self.x.size))
@@ -266,12 +293,17 @@ class Probe:
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """What several verdicts come to: the gravest."""
+    """Return the worst of several verdicts, by `SEVERITY`."""
     return min(verdicts, key=SEVERITY.index)
 
 
 def _finding(found: Estimates, seen: Array, slack: Array, rounding: Array) -> Finding:
-    """``rounding`` is what the parameters of a step add to ``slack``: it may be wider than `MEANINGFUL`."""
+    """Compare what was computed from a result, ``seen``, with the estimates.
+
+    The tolerance is capped at `MEANINGFUL` of the scale, so that a wide one cannot prove a result. ``slack`` is the
+    allowance for rounding. ``rounding`` is that of a step's parameters beside the update; it may exceed the cap, up to
+    `RESOLVED` of the scale.
+    """
     sizes = np.abs(found.derivative[np.isfinite(found.derivative)])
     scale = float(sizes.max()) if sizes.size else math.nan
     error, tolerance = np.abs(seen - found.derivative), 3 * found.bar + slack + rounding
@@ -280,34 +312,30 @@ def _finding(found: Estimates, seen: Array, slack: Array, rounding: Array) -> Fi
     with np.errstate(invalid="ignore"):
         inside = (seen >= found.low - slack - rounding) & (seen <= found.high + slack + rounding)
     verdicts = [
-        _verdict(v, bool(e <= min(t, c)), bool(e <= t), bool(i))
+        _verdict(v, proved=bool(e <= min(t, c)), within=bool(e <= t), subgradient=bool(i))
         for v, e, t, c, i in zip(found.verdicts, error, tolerance, cap, inside, strict=True)
     ]
-    gravest = worst(verdicts)
-    here = [k for k, v in enumerate(verdicts) if v == gravest]
-    k = max(here, key=lambda k: float(np.nan_to_num(error[k] - tolerance[k], nan=-np.inf)))
+    verdict = worst(verdicts)
+    same = [k for k, v in enumerate(verdicts) if v == verdict]
+    k = max(same, key=lambda k: float(np.nan_to_num(error[k] - tolerance[k], nan=-np.inf)))
     unit = scale if scale > 0 else 1.0
-    note = f"{len(here)} of {len(verdicts)} observations {gravest}"
-    if gravest in (Verdict.SUBGRADIENT, Verdict.NONSMOOTH) and np.isfinite(found.low[k]):
+    note = f"{len(same)} of {len(verdicts)} observations {verdict}"
+    if verdict in (Verdict.SUBGRADIENT, Verdict.NONSMOOTH) and np.isfinite(found.low[k]):
         note += f"; got {seen[k]:.6g}, one-sided derivatives {found.low[k]:.6g} and {found.high[k]:.6g}"
     limit = float(min(tolerance[k], cap[k]))
-    return Finding(gravest, float(error[k]) / unit, float(found.bar[k]) / unit, limit / unit, scale, note)
+    return Finding(verdict, float(error[k]) / unit, float(found.bar[k]) / unit, limit / unit, scale, note)
 
 
-def _verdict(estimate: Verdict, proved: bool, within: bool, inside: bool) -> Verdict:
+def _verdict(estimate: Verdict, *, proved: bool, within: bool, subgradient: bool) -> Verdict:
+    """Return the verdict of one observation; ``within`` its tolerance, ``proved`` within the capped one."""
     if estimate == Verdict.PASS:
         return Verdict.PASS if proved else Verdict.INCONCLUSIVE if within else Verdict.FAIL
-    return Verdict.SUBGRADIENT if estimate == Verdict.NONSMOOTH and inside else estimate
+    return Verdict.SUBGRADIENT if estimate == Verdict.NONSMOOTH and subgradient else estimate
 
 
 def _observe(left: Array, M: Any, right: Array) -> Array:
-    """``l @ M @ r`` for every right and, within it, every left vector."""
+    """Return ``l @ M @ r`` for every right vector and, within it, every left vector."""
     return np.ravel(right @ M.T @ left.T)
-
-
-def _divided(e: Estimates, length: float | Array) -> Estimates:
-    parts = {name: getattr(e, name) / length for name in ("derivative", "bar", "low", "high")}
-    return Estimates(**parts, verdicts=e.verdicts)
 
 
 def _unit_row(n: int, k: int) -> Array:

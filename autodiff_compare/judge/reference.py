@@ -1,10 +1,13 @@
-"""The trusted derivative of a case, best first, with how it was obtained.
+"""The reference derivative of a case, from the best available source.
 
-1. ``closed_form``: the problem's own derivative in ``np.longdouble``; with ``(float64)`` where NumPy cannot
-   (its linear algebra refuses wider types), where ``longdouble`` is not wider here, or where it would take seconds.
-2. ``extended_precision``: the objective itself (for values), or our NumPy engine on it, in ``np.longdouble``. The
-   engine is one of the systems on trial: its result counts only if numerical differences confirm it.
-3. ``numerical_difference``: no arrays, only observations of `autodiff_compare.judge.probe.Probe`.
+The sources, best first; their names stand in the column ``reference`` of the table of checks:
+
+1. ``closed_form``: the problem's own derivative in ``np.longdouble``. ``closed_form (float64)`` where NumPy's linear
+   algebra refuses the wider type, where ``longdouble`` is no wider on this machine, or where it would take seconds.
+2. ``extended_precision``: for values the objective itself in ``np.longdouble``; for derivatives this project's NumPy
+   engine on it. The engine is one of the systems under test, so its result counts only if numerical differences
+   confirm it.
+3. ``numerical_difference``: no arrays, only the observations of `autodiff_compare.judge.probe.Probe`.
 """
 
 from __future__ import annotations
@@ -26,31 +29,33 @@ from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import Operator, Verdict
 
 _EPS64 = float(np.finfo(np.float64).eps)
-#: Above this many entries products in longdouble, which no BLAS does, take seconds.
-_MANY = 2**17
-#: The perturbations of which the largest effect counts.
+#: Most input entries for longdouble: no BLAS supports it, and above this number matrix products take seconds.
+_MOST_LONGDOUBLE_ENTRIES = 2**17
+#: Number of random perturbations of the inputs; the largest effect counts.
 _PERTURBATIONS = 2
+#: Name of the source that has observations instead of arrays.
+NUMERICAL_DIFFERENCE = "numerical_difference"
 
 _Evaluate = Callable[[Inputs, Sequence[Array]], tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What results of a case are compared with.
+    """The derivative with which the results of a case are compared.
 
     Parameters
     ----------
     names
-        How each leaf was obtained.
+        The source of each leaf.
     arrays
-        One array per leaf of the result, or `None` where only observations are to be had.
+        One array for each leaf of the result; `None` where only numerical differences are available.
     changes
-        Per leaf, the norm of its change when every input moves by one rounding of the case's dtype: what no
-        algorithm working in that dtype can be expected to beat.
+        For each leaf, the norm of its change when every input moves by one rounding of the case's dtype. No algorithm
+        in that dtype can be expected to have a smaller error.
     eps
-        Rounding unit of the arithmetic of the reference itself.
+        Rounding unit of the arithmetic in which the reference was computed.
     note
-        Remarks for the table.
+        Remarks for the table of checks.
     """
 
     names: tuple[str, ...]
@@ -60,20 +65,24 @@ class Reference:
     note: str = ""
 
 
+#: The reference by numerical differences alone.
+NUMERICAL = Reference((NUMERICAL_DIFFERENCE,), None)
+
+
 def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Reference:
-    """The best reference to be had for ``case``.
+    """Return the best available reference of ``case``.
 
     Parameters
     ----------
     case
-        What is judged.
+        The case to be judged.
     probe
-        Gives its numerical differences, where the caller keeps them.
+        Returns the numerical differences of the case; by default they are computed anew.
     """
     note = ""
     try:
         closed = _closed_form(case)
-    except Exception as error:  # a user's own code: the next best reference serves, and the table says why
+    except Exception as error:  # a user's code may raise anything: the next best source serves, with a note
         closed, note = None, f"closed form failed: {type(error).__name__}: {error}; "
         if case.operator == Operator.VALUE:
             objective_alone = replace(case, problem=replace(case.problem, reference={}))
@@ -83,11 +92,11 @@ def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Refer
     engine = _engine(case, probe or (lambda: Probe(case))) if case.operator != Operator.VALUE else None
     if engine is not None:
         return replace(engine, note=note + engine.note)
-    return Reference(("numerical_difference",), None, note=note)
+    return replace(NUMERICAL, note=note)
 
 
 def _required(reference: Reference | None) -> Reference:
-    assert reference is not None, "a value can always be had from the objective"
+    assert reference is not None, "the objective always gives a value"
     return reference
 
 
@@ -110,7 +119,7 @@ def _closed_form(case: Case) -> Reference | None:
 
 
 def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
-    """Our engine's result, unless numerical differences deny it or cannot tell."""
+    """Return the NumPy engine's result if numerical differences confirm it, else `None`."""
     try:
         backend = backends.load("numpy")
         backend.open()
@@ -146,7 +155,7 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
 
 
 def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:
-    """The reference in the widest arithmetic that works, and its change by one rounding of the inputs."""
+    """Return the reference in the widest arithmetic that works, with its change by one rounding of the inputs."""
     arrays, dtype = _widest(case, evaluate)
     names = [_name(k, a, dtype) for k, a in zip(kinds or ["extended_precision"] * len(arrays), arrays, strict=True)]
     base = compared(case, arrays)
@@ -161,11 +170,11 @@ def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> 
 
 
 def _widest(case: Case, evaluate: _Evaluate) -> tuple[tuple[Array, ...], Any]:
-    """The result in longdouble if that works, else in float64, and which it was."""
-    if WIDE is not np.float64 and sum(a.size for a in case.inputs.arrays) <= _MANY:
+    """Return the result and its dtype: longdouble if that works, else float64."""
+    if WIDE is not np.float64 and sum(a.size for a in case.inputs.arrays) <= _MOST_LONGDOUBLE_ENTRIES:
         try:
             arrays = _quietly(evaluate, *_in(WIDE, case.inputs, case.directions))
-        except Exception:  # a framework of one's own may refuse the type with any exception it likes
+        except Exception:  # code that does not support the type may raise any exception
             pass
         else:
             if all(a.dtype == WIDE for a in arrays):
@@ -174,6 +183,8 @@ def _widest(case: Case, evaluate: _Evaluate) -> tuple[tuple[Array, ...], Any]:
 
 
 def _in(dtype: Any, inputs: Inputs, directions: Sequence[Array]) -> tuple[Inputs, tuple[Array, ...]]:
+    """Return inputs and directions with their floating arrays converted to ``dtype``."""
+
     def cast(arrays: Sequence[Array]) -> tuple[Array, ...]:
         return tuple(a.astype(dtype) if np.issubdtype(a.dtype, np.floating) else a for a in arrays)
 
@@ -181,7 +192,10 @@ def _in(dtype: Any, inputs: Inputs, directions: Sequence[Array]) -> tuple[Inputs
 
 
 def _perturbed(case: Case, dtype: Any, rng: np.random.Generator) -> Inputs:
-    """Every input moved by one rounding up or down; data that are whole numbers (masks, counts, labels) stay."""
+    """Return the inputs with each entry moved by one rounding up or down at random.
+
+    Whole numbers in the data stay: they are masks, counts or labels, which are exact.
+    """
     eps = float(np.finfo(case.dtype).eps)
 
     def move(array: Array, keep_whole: bool) -> Array:
@@ -197,7 +211,7 @@ def _perturbed(case: Case, dtype: Any, rng: np.random.Generator) -> Inputs:
 
 
 def _change(a: Array, b: Array) -> float:
-    """Norm of the difference; infinite if the perturbation left the domain."""
+    """Return the norm of the difference; infinity if the perturbation left the domain."""
     both = np.isfinite(a) & np.isfinite(b)
     if not np.array_equal(np.isfinite(a), np.isfinite(b)):
         return math.inf
@@ -209,5 +223,6 @@ def _name(kind: str, array: Array, dtype: Any) -> str:
 
 
 def _quietly(evaluate: _Evaluate, inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
+    """Evaluate without warnings: outside the domain nan and infinity are part of the result."""
     with np.errstate(all="ignore"):
         return evaluate(inputs, directions)

@@ -1,4 +1,18 @@
-"""The runner's side of a worker: start, ask with a deadline, kill with everything it started."""
+"""The runner's side of a worker process: start it, send requests with a deadline, end it with all its children.
+
+Four things can go wrong with a process that runs a framework, and each has its remedy here:
+
+- A call hangs. Every request has a deadline; when it passes, the worker is killed.
+- A framework starts processes of its own (compilers, data loaders), which survive their parent. The worker leads a
+  process group, and signals go to the whole group.
+- The runner itself is killed and cannot clean up. A watchdog, a shell that waits for a line from a pipe to the runner,
+  sees the pipe close however the runner dies, and then kills the group. A runner that ends normally sends the line.
+- The worker writes more to standard error than a pipe holds, and blocks. Standard error is therefore a file; an error
+  message quotes its last line.
+
+A worker can be paused (SIGSTOP) while another one is timed: above one thread, OpenBLAS keeps a core busy for 100 ms
+after a call. The lines that are exchanged are described in `autodiff_compare.process.protocol`.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +24,30 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from autodiff_compare.process import protocol
 from autodiff_compare.process.interpreters import Interpreter, launch
 from autodiff_compare.vocabulary import Status
 
-#: A worker that has not answered a polite end of its requests by then is killed.
+#: Seconds that a worker has to end by itself, after its requests have ended or its pipe has closed.
 _GRACE_S = 2.0
-#: So many bytes from the end of its standard error go into a message.
+#: Bytes from the end of stderr in which the last line is looked for.
 _TAIL_BYTES = 2000
-#: Outlives a runner that is killed, and then ends what the worker started: its pipe closes however the runner dies.
-_GUARD = 'read word || kill -s KILL -- "-$0"'
+#: The watchdog's script; ``$0`` is the worker's process group. ``read`` fails when the pipe closes without a line.
+_WATCHDOG = 'read word || kill -s KILL -- "-$0"'
 
 
 class WorkerError(Exception):
-    """A request failed; ``status`` and the message become the cell's row.
+    """Raised for a failed request; its status and message become the cell's row.
 
-    ``fatal`` says that the worker's process is gone with it.
+    Parameters
+    ----------
+    status, message
+        How the cell ended, and why.
+    fatal
+        Whether the worker's process is gone too.
     """
 
     def __init__(self, status: Status, message: str, *, fatal: bool = False) -> None:
@@ -37,38 +57,38 @@ class WorkerError(Exception):
 
 
 class WorkerClient:
-    """One worker process, in a session of its own so that it dies with all its children.
+    """One worker process with its watchdog, in a session and process group of its own.
 
     Parameters
     ----------
     spec
-        The backend that it serves unless a request names another, ``name[:variant]``.
+        The backend ``name[:variant]`` of requests that name no other.
     threads
-        Threads it may use.
+        Threads that the worker may use.
     interpreter
-        The Python that it runs under, if not this one.
+        The Python that the worker runs under; by default this one.
 
     Raises
     ------
     WorkerError
-        If the system has no process, memory or temporary file for it.
+        If the system refuses a process, memory or a temporary file.
     """
 
     def __init__(self, spec: str, threads: int, interpreter: Interpreter | None = None) -> None:
         self.spec = spec
-        self._held = contextlib.ExitStack()
+        self._launched = contextlib.ExitStack()
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-            self._process = self._started(*self._held.enter_context(launch(interpreter, threads)))
-            self._guard = self._guarded()
+            self._process = self._start_worker(*self._launched.enter_context(launch(interpreter, threads)))
+            self._watchdog = self._start_watchdog()
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
-        self._killed_before = _memory_kills()
+        self._memory_kills_before = _memory_kills()
         self._buffer = bytearray()
         self._last_id = 0
         self._paused = False
 
-    def _started(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _start_worker(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
                 command,
@@ -79,14 +99,13 @@ class WorkerClient:
                 start_new_session=True,
             )
         except OSError:
-            self._stderr.close()
-            self._held.close()
+            self._release()
             raise
 
-    def _guarded(self) -> subprocess.Popen[bytes]:
+    def _start_watchdog(self) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, str(self._process.pid)],
+                ["/bin/sh", "-c", _WATCHDOG, str(self._process.pid)],
                 stdin=subprocess.PIPE,
                 start_new_session=True,
                 stdout=subprocess.DEVNULL,
@@ -94,50 +113,57 @@ class WorkerClient:
             )
         except OSError:
             self._kill()
-            self._stderr.close()
-            self._held.close()
+            self._release()
             raise
 
+    def _release(self) -> None:
+        """Close the file of stderr and remove what the launch has put on disk."""
+        self._stderr.close()
+        self._launched.close()
+
     def request(self, verb: str, deadline_s: float, backend: str = "", **params: Any) -> dict[str, Any]:
-        """Ask and wait for the answer with the same id.
+        """Send a request and return the payload of its response.
+
+        Parameters
+        ----------
+        verb, params
+            What the worker is to do, and with which parameters.
+        deadline_s
+            Seconds until the worker is killed.
+        backend
+            The backend that serves it; by default the client's own.
 
         Raises
         ------
         WorkerError
-            With the status that the worker reported, or timeout, crash or error if it did not report any.
+            With the status in the response; without a response, ``timeout``, ``crash``, ``out_of_memory`` or ``error``.
         """
         self._last_id += 1
-        message = (
-            protocol.encode({"id": self._last_id, "verb": verb, "backend": backend or self.spec, "params": params})
-            + "\n"
-        )
+        message = {"id": self._last_id, "verb": verb, "backend": backend or self.spec, "params": params}
         until = time.monotonic() + deadline_s
         try:
             assert self._process.stdin is not None
-            self._process.stdin.write(message.encode())
+            self._process.stdin.write(f"{protocol.encode(message)}\n".encode())
             self._process.stdin.flush()
-            answer = self._answer(until, verb, deadline_s)
+            response = self._response(until, verb, deadline_s)
         except OSError:
             raise self._crash() from None
-        if "ok" not in answer:
-            raise WorkerError(Status(answer["status"]), str(answer["message"]))
-        result: dict[str, Any] = answer["ok"]
-        return result
+        return payload(response)
 
     def pause(self) -> None:
-        """Stop the process and its children until `go_on`."""
+        """Stop the process and its children until `go_on` (SIGSTOP)."""
         if not self._paused:
             self._paused = True
             self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Continue a process that was paused."""
+        """Continue a paused process (SIGCONT)."""
         if self._paused:
             self._paused = False
             self._signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """End the process: politely by closing its requests, then by force, children included."""
+        """End the worker: close its requests, wait for `_GRACE_S`, then kill its whole group."""
         self.go_on()
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
@@ -145,23 +171,22 @@ class WorkerClient:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         self._kill()
-        self._stderr.close()
-        self._held.close()
-        # A line tells the guard that there is nothing to end any more.
+        self._release()
+        # The line ends the watchdog: nothing is left to kill.
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self._guard.communicate(b"\n", _GRACE_S)
+            self._watchdog.communicate(b"\n", _GRACE_S)
 
-    def _answer(self, until: float, verb: str, deadline_s: float) -> dict[str, Any]:
+    def _response(self, until: float, verb: str, deadline_s: float) -> dict[str, Any]:
         while True:
             line = self._line(until, verb, deadline_s)
             try:
-                answer = protocol.decode(line)
+                response = protocol.decode(line)
             except protocol.ProtocolError as error:
                 self._kill()
                 raise WorkerError(Status.ERROR, f"the worker broke the protocol: {error}", fatal=True) from error
-            # An answer to another request is a late one: the request it belongs to was given up.
-            if isinstance(answer, dict) and answer.get("id") == self._last_id:
-                return answer
+            # A response with another id is late: its request was interrupted before the response came.
+            if isinstance(response, dict) and response.get("id") == self._last_id:
+                return response
 
     def _line(self, until: float, verb: str, deadline_s: float) -> bytes:
         assert self._process.stdout is not None
@@ -173,7 +198,7 @@ class WorkerClient:
                 searched = len(self._buffer)
                 if not selector.select(max(until - time.monotonic(), 0)):
                     self._kill()
-                    raise WorkerError(Status.TIMEOUT, f"no answer to {verb!r} within {deadline_s:g} s", fatal=True)
+                    raise WorkerError(Status.TIMEOUT, f"no response to {verb!r} within {deadline_s:g} s", fatal=True)
                 chunk = os.read(descriptor, 1 << 20)
                 if not chunk:
                     raise self._crash()
@@ -183,6 +208,7 @@ class WorkerClient:
         return line
 
     def _crash(self) -> WorkerError:
+        """Return the error of a worker that ended by itself, with its exit code or signal."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         code = self._process.poll()
@@ -191,16 +217,16 @@ class WorkerClient:
             how = f"killed by signal {-code} ({signal.Signals(-code).name})"
         else:
             how = f"ended with exit code {code}"
-        if code == -signal.SIGKILL and _memory_kills() > self._killed_before:
-            how = f"{how}, as the system ran out of memory and killed what used most"
+        if code == -signal.SIGKILL and _memory_kills() > self._memory_kills_before:
+            how = f"{how}: the system ran out of memory and killed the largest process"
             return WorkerError(Status.OUT_OF_MEMORY, f"worker {how}", fatal=True)
-        return WorkerError(Status.CRASH, f"worker {how}; {self._last_words()}", fatal=True)
+        return WorkerError(Status.CRASH, f"worker {how}; {self._last_stderr_line()}", fatal=True)
 
-    def _last_words(self) -> str:
+    def _last_stderr_line(self) -> str:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(size - _TAIL_BYTES, 0))
         lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
-        return f"its last words: {lines[-1]}" if lines else "it said nothing"
+        return f"last line of its stderr: {lines[-1]}" if lines else "its stderr is empty"
 
     def _kill(self) -> None:
         self._signal(signal.SIGKILL)
@@ -216,8 +242,21 @@ class WorkerClient:
             os.killpg(self._process.pid, number)
 
 
+def payload(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a worker's response carries under ``ok``.
+
+    Raises
+    ------
+    WorkerError
+        If the response reports a failure, with its status and message.
+    """
+    if "ok" not in response:
+        raise WorkerError(Status(response["status"]), str(response["message"]))
+    return dict(response["ok"])
+
+
 def _memory_kills() -> int:
-    """Processes that the system has killed since it started because memory ran out (Linux; elsewhere 0)."""
+    """Count the processes that the kernel has killed since it started because memory ran out (Linux; elsewhere 0)."""
     try:
         lines = pathlib.Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,8 +1,8 @@
-"""What the workers' code needs and an older Python lacks (see `autodiff_compare.process.interpreters`).
+"""Replacements for builtins that the worker's code needs and an older Python lacks.
 
-Our code is written for the Python of ``pyproject.toml``; only a worker may meet an older one, down to 3.9. There
-``zip`` has no ``strict``, which a hundred calls of ours pass: a worker gives it one before anything else runs,
-rather than that all of them do without.
+This package is written for the Python of ``pyproject.toml``. Only a worker may run on an older one, down to 3.9 (see
+`autodiff_compare.process.interpreters`). There ``zip`` has no parameter ``strict``, which about a hundred calls in this
+package pass. A worker therefore replaces ``zip`` before any other code runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _END = object()
 
 
 class _Zip(zip):  # type: ignore[type-arg]
-    """``zip`` as of Python 3.10; a subclass, so that what other code asks of its type stays true."""
+    """``zip`` as of Python 3.10; a subclass, so that ``isinstance(x, zip)`` in other code still holds."""
 
     def __new__(cls, *iterables: Iterable[Any], strict: bool = False) -> Any:
         return _strict(iterables) if strict else super().__new__(cls, *iterables)
@@ -31,6 +31,6 @@ def _strict(iterables: tuple[Iterable[Any], ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def complete() -> None:
-    """Give this process what its Python lacks; nothing on Python 3.10 and later."""
-    if sys.version_info < (3, 10):  # noqa: UP036 - of this project, not of its workers
+    """Add the missing builtins to this process; do nothing on Python 3.10 and later."""
+    if sys.version_info < (3, 10):  # noqa: UP036 - the project needs 3.11, a worker only 3.9
         builtins.zip = _Zip

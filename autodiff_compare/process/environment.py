@@ -1,4 +1,4 @@
-"""The environment: what a worker's process is given before it starts, and what a run records of its machine."""
+"""The environment variables of a worker, its threads, and the facts that a run records about its machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-#: The folder in which the package stands, and the package.
+#: The folder that holds the package, and the package's own folder.
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "autodiff_compare"
 
@@ -37,12 +37,12 @@ PACKAGES = (
 _ONEDNN_FLAGS = frozenset({"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"})
 _NEOVERSE_V1 = ("0x41", "0xd40")
 
-#: More CPU time per wall time than this times the requested threads is flagged.
+#: A worker is flagged ``threads`` if its CPU time over wall time exceeds this factor times the requested threads.
 THREADS_TOLERANCE = 1.15
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """The environment of a worker, set before its process starts: some libraries read it only then."""
+    """Return the environment variables of a worker; some libraries read them only when the process starts."""
     count = str(threads)
     per_library = (
         "OMP_NUM_THREADS",
@@ -99,14 +99,14 @@ def onednn_stated() -> str:
 
 
 def limit_affinity(threads: int) -> None:
-    """Bind this process to ``threads`` processors, where the system can."""
+    """Bind this process to ``threads`` processors; do nothing where the system cannot."""
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, allowed[:threads])
 
 
 def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> float:
-    """CPU time over wall time of this process while it repeats ``work``: 1.0 is one thread."""
+    """Return CPU time over wall time of this process while it repeats ``work``; 1.0 is one thread."""
     wall, cpu = time.perf_counter(), time.process_time()
     while time.perf_counter() - wall < seconds:
         work()
@@ -114,7 +114,13 @@ def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> floa
 
 
 def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | None:
-    """Threads of this process that are busy for a tenth of the time or more while it repeats ``work`` (Linux)."""
+    """Count the threads that are busy for a tenth of the time or more while this process repeats ``work``.
+
+    Returns
+    -------
+    int or None
+        `None` where the system does not report the CPU time of threads (only Linux does).
+    """
     before, wall = _thread_seconds(), time.perf_counter()
     while time.perf_counter() - wall < seconds:
         work()
@@ -124,7 +130,7 @@ def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | N
 
 
 def _thread_seconds() -> dict[str, float]:
-    """CPU seconds of each thread of this process so far; empty where the system does not tell."""
+    """Return the CPU seconds of each thread of this process so far; empty where the system does not report them."""
     found = {}
     for path in pathlib.Path("/proc/self/task").glob("*/schedstat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -133,7 +139,7 @@ def _thread_seconds() -> dict[str, float]:
 
 
 def machine() -> dict[str, str | int | None]:
-    """What a run records of the machine; fields of ``runs.csv``."""
+    """Return the columns of ``runs.csv`` that describe the machine."""
     return {
         "hostname": platform.node(),
         "cpu_model": _cpu_model(),
@@ -145,7 +151,7 @@ def machine() -> dict[str, str | int | None]:
 
 
 def versions() -> Mapping[str, str]:
-    """Installed versions of the packages that matter, found without importing them."""
+    """Return the installed versions of `PACKAGES`, read without importing them."""
     found = {}
     for name in PACKAGES:
         try:
@@ -156,7 +162,7 @@ def versions() -> Mapping[str, str]:
 
 
 def git_commit() -> str:
-    """The commit of this code, with '+dirty' where files differ; empty outside a checkout."""
+    """Return the commit of this code, with '+dirty' if files differ from it; empty outside a checkout."""
 
     def git(*args: str) -> str:
         done = subprocess.run(["git", "-C", str(ROOT), *args], capture_output=True, text=True, timeout=10, check=True)

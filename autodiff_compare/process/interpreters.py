@@ -1,8 +1,10 @@
-"""Interpreters that workers run under: our own, or that of another environment, named as in ``torch@PATH/TO/python``.
+"""The Python interpreters that workers run under: this one, or another environment's, as in ``torch@PATH/TO/python``.
 
-So two versions of a framework, or one that needs an older NumPy, stand in one table. A foreign interpreter sees our
-packages and nothing else of this environment: they are linked into a folder of their own, since the folder in which
-they are installed may hold this environment's NumPy too.
+With two interpreters, two versions of a framework can be compared in one table, or one that needs an older NumPy.
+
+Another environment's interpreter must import this package, but none of the packages that are installed beside it:
+``site-packages`` may hold this environment's NumPy. The package is therefore linked into a folder of its own, and that
+folder alone is put on the interpreter's path.
 """
 
 from __future__ import annotations
@@ -23,19 +25,20 @@ from autodiff_compare.vocabulary import split_spec
 
 #: The oldest Python that the worker's own code runs on.
 OLDEST = (3, 9)
-#: A Python that has not told its version by then is not one.
-_PATIENCE_S = 30.0
-#: Names of folders that say nothing about an environment.
-_COMMON = frozenset({"", "usr", "local", "opt", "venv", ".venv", "env"})
-#: ``-P`` and PYTHONSAFEPATH are younger than the oldest Python: the current folder is taken off by hand.
-_START = """
+#: Seconds to wait until an interpreter has printed its versions.
+_VERSIONS_TIMEOUT_S = 30.0
+#: Folder names that do not tell one environment from another.
+_GENERIC_FOLDERS = frozenset({"", "usr", "local", "opt", "venv", ".venv", "env"})
+#: Starts a worker under another Python. ``-P`` and PYTHONSAFEPATH are newer than the oldest Python, so this script
+#: removes the current folder from the path.
+_START_WORKER = """
 import runpy, sys
 sys.path[:] = filter(None, sys.path)
 from autodiff_compare.process import compatibility
 compatibility.complete()
 runpy.run_module("autodiff_compare.execution.worker", run_name="__main__", alter_sys=True)
 """
-_VERSIONS = """
+_PRINT_VERSIONS = """
 import importlib.metadata, json, sys
 found = {"python": sys.version.split()[0]}
 for name in sys.argv[1:]:
@@ -48,21 +51,21 @@ print(json.dumps(found))
 
 
 class InterpreterError(ValueError):
-    """There is no such Python, or it is too old; the message says what to do."""
+    """Raised if a Python cannot be run or is too old; the message says what was expected."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python of another environment.
+    """The Python interpreter of another environment.
 
     Parameters
     ----------
     label
-        What tells its backends apart in the tables: ``numpy@label``.
+        Name of the environment in the tables, as in ``numpy@label``.
     path
-        Its executable.
+        Path of the executable.
     versions
-        ``python`` and every distribution that matters -> version.
+        Distribution -> version, for ``python`` and every package that can change a result or a timing.
     """
 
     label: str
@@ -70,18 +73,19 @@ class Interpreter:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self, requires: Sequence[str]) -> tuple[str, ...]:
-        """The distributions among ``requires`` that it does not have."""
+        """Return the distributions among ``requires`` that are not installed in its environment."""
         return tuple(name for name in requires if name not in self.versions)
 
 
 def split(spec: str) -> tuple[str, str]:
-    """``name[:variant]@PYTHON`` as (``name[:variant]``, ``PYTHON``); the second is empty where there is none.
+    """Split ``name[:variant]@PYTHON`` into (``name[:variant]``, ``PYTHON``); the second is empty without an ``@``.
 
     Raises
     ------
     InterpreterError
-        If nothing stands behind the ``@``.
+        If nothing follows the ``@``.
     """
+    # An existing file may have an @ in its own path.
     if pathlib.Path(split_spec(spec)[0]).is_file():
         return spec, ""
     backend, at, python = spec.partition("@")
@@ -91,15 +95,15 @@ def split(spec: str) -> tuple[str, str]:
 
 
 def found(python: str, requires: Sequence[str] = ()) -> Interpreter:
-    """The interpreter of ``PATH`` or ``LABEL=PATH``, asked for its versions.
+    """Return the interpreter named by ``PATH`` or ``LABEL=PATH``, with its versions.
 
     Parameters
     ----------
     python
-        A path, of the Python or of its environment's folder, or a name to be found on PATH. Without a label it is
-        called by that folder.
+        Path of the executable or of its environment's folder, or a name to look up on PATH. The default label is the
+        name of the environment's folder.
     requires
-        Distributions whose versions are wanted besides `environment.PACKAGES`.
+        Distributions whose versions are read in addition to `environment.PACKAGES`.
 
     Raises
     ------
@@ -107,13 +111,13 @@ def found(python: str, requires: Sequence[str] = ()) -> Interpreter:
         If it cannot be run, or is older than the worker's code allows.
     """
     label, given, path = python.rpartition("=")
-    # Not resolved: a virtual environment is known by the link that its python is.
+    # Links are not resolved: a virtual environment's python is a link, and its place identifies the environment.
     executable = _executable(os.path.expanduser(path))
     if executable is None:
         kind = "folder" if pathlib.Path(path).is_dir() else "interpreter"
         raise InterpreterError(f"got {kind} {path!r}, expected the path of a Python that can be executed")
     executable = os.path.abspath(executable)
-    versions = _asked(executable, (*PACKAGES, *requires))
+    versions = _installed_versions(executable, (*PACKAGES, *requires))
     if tuple(map(int, versions["python"].split(".")[:2])) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise InterpreterError(f"got Python {versions['python']} at {path}, expected {oldest} or newer")
@@ -124,7 +128,7 @@ def found(python: str, requires: Sequence[str] = ()) -> Interpreter:
 
 
 def _executable(path: str) -> str | None:
-    """The Python that is meant: itself, or the one in an environment's folder."""
+    """Return the executable at a path, inside an environment's folder, or on PATH; `None` if there is none."""
     if not os.path.isdir(path):
         return shutil.which(path)
     inside = (
@@ -133,15 +137,15 @@ def _executable(path: str) -> str | None:
     return next(filter(None, map(shutil.which, inside)), None)
 
 
-def _asked(executable: str, names: Sequence[str]) -> dict[str, str]:
+def _installed_versions(executable: str, names: Sequence[str]) -> dict[str, str]:
     try:
         done = subprocess.run(
-            [executable, "-c", _VERSIONS, *dict.fromkeys(names)],
+            [executable, "-c", _PRINT_VERSIONS, *dict.fromkeys(names)],
             capture_output=True,
             text=True,
             check=True,
-            timeout=_PATIENCE_S,
-            env=_apart(os.environ),
+            timeout=_VERSIONS_TIMEOUT_S,
+            env=_without_this_environment(os.environ),
             cwd="/",
         )
         versions: dict[str, str] = json.loads(done.stdout)
@@ -149,27 +153,27 @@ def _asked(executable: str, names: Sequence[str]) -> dict[str, str]:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         words = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
         raise InterpreterError(
-            f"got interpreter {executable!r}, expected a Python that tells its versions: {words[-1] if words else ''}"
+            f"got interpreter {executable!r}, expected a Python that prints its versions: {words[-1] if words else ''}"
         ) from error
 
 
 def _label(executable: pathlib.Path) -> str:
-    """The folder of the environment; of the project around it where that has a common name."""
+    """Return the name of the environment's folder, or of the project around it if that name is generic."""
     for folder in executable.parents[1:3] if executable.parent.name in ("bin", "Scripts") else ():
-        if folder.name not in _COMMON:
+        if folder.name not in _GENERIC_FOLDERS:
             return folder.name
     return executable.name
 
 
-def _apart(variables: Mapping[str, str]) -> dict[str, str]:
-    """Without what points into the environment of this process."""
+def _without_this_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those that point into the Python environment of this process."""
     ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH"}
     return {name: value for name, value in variables.items() if name not in ours}
 
 
 @contextlib.contextmanager
 def launch(interpreter: Interpreter | None, threads: int) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Command and environment of a worker; what they need lasts as long as the context."""
+    """Yield the command and the environment variables of a worker; files that it needs exist until the context ends."""
     if interpreter is None:
         yield (
             [sys.executable, "-P", "-m", "autodiff_compare.execution.worker", str(threads)],
@@ -179,6 +183,7 @@ def launch(interpreter: Interpreter | None, threads: int) -> Iterator[tuple[list
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as folder:
         (pathlib.Path(folder) / PACKAGE.name).symlink_to(PACKAGE)
         yield (
-            [interpreter.path, "-c", _START, str(threads)],
-            _apart({**worker_environment(threads), "PYTHONDONTWRITEBYTECODE": "1"}) | {"PYTHONPATH": folder},
+            [interpreter.path, "-c", _START_WORKER, str(threads)],
+            _without_this_environment({**worker_environment(threads), "PYTHONDONTWRITEBYTECODE": "1"})
+            | {"PYTHONPATH": folder},
         )

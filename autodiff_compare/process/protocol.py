@@ -1,7 +1,18 @@
-"""How runner and worker talk: one JSON object a line, a request and a response with its id.
+"""The wire protocol of runner and worker: one JSON object a line; each response carries the id of its request.
 
-Arrays travel as base64 of their bytes with dtype and shape, non-finite floats as strings, so that
-every line is strict JSON and every number arrives with the bits it left with.
+Strict JSON has no arrays, no nan and no infinities, so these are wrapped. An array becomes the base64 text of its bytes
+with dtype and shape, a non-finite float its ``repr``. Every number therefore arrives with the bits it left with.
+
+One request, the response to it, and a response that reports a failure::
+
+    {"id":7,"verb":"visit","backend":"jax","params":{"calls":16}}
+    {"id":7,"ok":{"seconds":[0.0016,0.0015],"wall_s":0.0131,"queue_s":0.0,"retraced":false}}
+    {"id":8,"status":"unsupported","message":"autograd computes on cpu, not on gpu"}
+
+Inside a message, the array ``[1.0, 2.0]`` and an infinity read::
+
+    {"__array__":"AAAAAAAA8D8AAAAAAAAAQA==","dtype":"<f8","shape":[2]}
+    {"__float__":"inf"}
 """
 
 from __future__ import annotations
@@ -17,16 +28,22 @@ _ARRAY, _FLOAT = "__array__", "__float__"
 
 
 class ProtocolError(ValueError):
-    """A line is not a message of this protocol."""
+    """Raised for a line that is no message of this protocol."""
 
 
 def encode(message: Any) -> str:
-    """One line, without its newline."""
+    """Return a message as one line of strict JSON, without its newline.
+
+    Raises
+    ------
+    TypeError
+        If an array holds Python objects instead of numbers.
+    """
     return json.dumps(_plain(message), allow_nan=False, separators=(",", ":"))
 
 
 def decode(line: str | bytes) -> Any:
-    """The message in a line.
+    """Return the message in a line, with its arrays and non-finite floats restored.
 
     Raises
     ------

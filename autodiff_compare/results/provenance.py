@@ -1,4 +1,7 @@
-"""Provenance: what two runs must have in common for their numbers to be put side by side."""
+"""The provenance of a run: code, machine, versions and settings, and the comparison of two of them.
+
+The numbers of two runs may stand in one table only if their provenance agrees.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,29 @@ from autodiff_compare.results.rows import ADDED
 from autodiff_compare.results.tables import SCHEMA_VERSION, Run, TableError
 from autodiff_compare.vocabulary import split_spec
 
-#: A host's name and memory are left out: containers get new names, and virtual machines lose a few pages.
+#: Columns that identify a machine. The host's name and memory are not among them: a container gets a new name at each
+#: start, and the memory of a virtual machine varies by a few pages.
 MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn")
-#: Packages that no result and no timing depends on.
+#: Packages whose version changes no result and no timing.
 _WITHOUT_EFFECT = frozenset({"pandas"})
+#: Longest value in a message, in characters.
 _LONGEST = 60
 
 
 def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str:
-    """Digest of this program's source and of the user's: ``files``, and those among ``given``, ``path.py[:variant]``.
+    """Return a digest of this program's source files and of the user's.
 
-    A commit does not tell two states of changed files apart; this does.
+    Unlike a commit, it tells two states of uncommitted files apart.
+
+    Parameters
+    ----------
+    given
+        Problems and backends as named by the user; those of the form ``path.py[:variant]`` are files.
+    files
+        Further files of the user.
     """
     digest = hashlib.sha256()
-    # In a clone the adapters and problems are behind links, which rglob does not follow.
+    # In a clone, adapters and problems are behind links, which rglob does not follow.
     rooms = {path.resolve() for room in (".", "backends", "problems") for path in (PACKAGE / room).rglob("*.py")}
     own = sorted(pathlib.Path(name) for name in {split_spec(text)[0] for text in given} if name.endswith(".py"))
     for path in [*sorted(rooms), *own, *files]:
@@ -39,7 +51,7 @@ def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str
 
 
 def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
-    """The row of ``runs.csv`` of a run that begins now, without its id."""
+    """Return the row of ``runs.csv`` of a run that begins now, with an empty id."""
     return Run(
         run_id="",
         schema_version=SCHEMA_VERSION,
@@ -58,14 +70,14 @@ def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
 
 
 def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
-    """In words, where two runs differ in ``fields`` or in the versions of their packages.
+    """Describe each difference of two runs in ``fields`` or in the versions of their packages.
 
-    A field that one of them does not know, since its schema is older, is no difference.
+    A field that is unknown in one of them, because its schema is older, is no difference.
 
     Raises
     ------
     TableError
-        If the column ``versions`` of one holds no JSON object of texts.
+        If the column ``versions`` of a run is not a JSON object of texts.
     """
     pairs = {name: (getattr(a, name), getattr(b, name)) for name in fields}
     pairs = {name: pair for name, pair in pairs.items() if name not in ADDED[Run] or ADDED[Run][name] not in pair}
@@ -76,18 +88,25 @@ def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
 
 
 def versions(run: Run) -> dict[str, str]:
-    """Distribution -> version, from the column ``versions``."""
+    """Return distribution -> version from the column ``versions`` of a run.
+
+    Raises
+    ------
+    TableError
+        If the column is not a JSON object of texts.
+    """
+    expected = "expected a JSON object of texts in column 'versions' of the table runs"
     try:
         found = json.loads(run.versions)
     except (ValueError, RecursionError) as error:
-        raise TableError(f"got versions that are no JSON in the table runs: {error}") from error
+        raise TableError(f"got no JSON, {expected}: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise TableError("got versions in the table runs that are no JSON object of texts")
+        raise TableError(f"got {_short(run.versions)}, {expected}")
     return found
 
 
 def printable(text: str) -> str:
-    """Text from a file, fit for a terminal: control characters, which could steer it, are spelled out."""
+    """Return a text from a file in a form that is safe to print: control characters become their escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

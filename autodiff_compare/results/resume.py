@@ -1,8 +1,8 @@
-"""Going on with a run: what was asked for then, and whether the folder's numbers and ours may stand in one table.
+"""Resuming a run: the options of the recorded command, and the check that both runs' numbers fit into one table.
 
-The options come from the recorded command, so that ``compare.py run --resume RUN`` suffices. A file of the
-user's own (``./mine.py``) or another interpreter (``@PYTHON``) is executed only if it is named again on the
-command line: a run's folder is data, and data does not choose what is executed.
+``compare.py run --resume RUN`` suffices: the options come from the command that the run has recorded. A run's folder is
+data, and data must not choose what is executed. A user's file (``./mine.py``) or another interpreter (``@PYTHON``) is
+therefore executed only if the command line names it again.
 """
 
 from __future__ import annotations
@@ -18,56 +18,64 @@ from dataclasses import replace
 from autodiff_compare.process.environment import onednn_stated
 from autodiff_compare.results.provenance import MACHINE, differences, printable
 from autodiff_compare.results.store import locate, read_log
-from autodiff_compare.results.tables import Run, TableError, go_on
+from autodiff_compare.results.tables import Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 
+#: Parses the words of a command line, the verb first.
 Parse = Callable[[Sequence[str]], argparse.Namespace]
 
-#: Words whose runs can be gone on with, and what does each.
+#: Verb whose runs can be resumed -> the function that executes it.
 RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.run:run") | {
     "descend": "autodiff_compare.cli.verbs.descend:descend"
 }
 
-#: What may be other than then: it says where and how long, not what.
-_FREE = frozenset({"verb", "command", "out", "resume", "timeout", "json", "csv", "no_color"})
+#: Options that may differ when a run is resumed: they do not change what is computed.
+_MAY_DIFFER = frozenset({"verb", "command", "out", "resume", "timeout", "json", "csv", "no_color"})
 
 
 class ResumeError(ValueError):
-    """A run cannot be gone on with; the message says why and what to do."""
+    """Raised if a run cannot be resumed; the message says why and what to do."""
 
 
 def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
-    """The options of the run that ``options.resume`` names, made a path; ``options`` only say where and how long.
+    """Return the options of a recorded run, to be executed again with ``--resume``.
 
     Parameters
     ----------
     options
-        Parsed from this command line.
+        The options of this command line; ``options.resume`` names the run. Only the output folder and the timeout are
+        taken from them, if they are given.
     parse
-        What parses words to options, the verb first.
+        Parses the words of a command line, the verb first.
+
+    Returns
+    -------
+    argparse.Namespace
+        The recorded options, with the run's folder as ``resume``.
 
     Raises
     ------
     ResumeError
-        If more than the run was asked for and it is not what was asked for then, or if the run used files of
-        the user's own that are not named again.
+        If the command line has other options than the recorded command, or if the run uses a user's file or another
+        interpreter that the command line does not name.
     TableError
         If there is no such run or its log is damaged.
     """
     folder = locate(options.resume, options.out)
     then = parsed(recorded(folder).command, parse)
     if then.verb != options.verb:
-        raise ResumeError(f"got {folder}, which is no run of {_verbs(options)}: {_other(then, folder)}")
+        raise ResumeError(f"got {folder}, expected a run of {_verbs(options)}: {_advice(then, folder)}")
     plain = parse(shlex.split(options.command)[1:2])
-    repeated = _asked(options) != _asked(plain)
-    if repeated and _asked(options) != _asked(then):
-        names = [name for name, value in _asked(then).items() if _asked(options)[name] != value]
-        raise ResumeError(f"got another {', '.join(names)} than the run {folder} has: leave all but --resume away")
+    repeated = _compared(options) != _compared(plain)
+    if repeated and _compared(options) != _compared(then):
+        names = [name for name, value in _compared(then).items() if _compared(options)[name] != value]
+        raise ResumeError(f"got another {', '.join(names)} than the run {folder} has: give --resume alone")
     named = then.problems if "problems" in then else [then.problem or ""]
-    own = [text for text in (*named, *then.backend) if "@" in text or split_spec(text)[0].endswith(".py")]
-    if own and not repeated:
+    executed = [text for text in (*named, *then.backend) if "@" in text or split_spec(text)[0].endswith(".py")]
+    if executed and not repeated:
         raise ResumeError(
-            f"got a run that executes {', '.join(own)}: if you trust them, repeat its whole command and add --resume"
+            f"got a run that executes {', '.join(executed)}: if you trust them, repeat its whole command and add "
+            "--resume"
         )
     timeout = then.timeout if options.timeout == plain.timeout else options.timeout
     here = {"out": options.out, "resume": folder, "timeout": timeout, "command": options.command}
@@ -75,12 +83,12 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
 
 
 def recorded(folder: pathlib.Path) -> Run:
-    """The row of ``runs.csv`` of a run, from its log.
+    """Return the row of ``runs.csv`` of a run, from its log.
 
     Raises
     ------
     TableError
-        If the log is damaged or does not begin with such a row.
+        If the log is damaged or does not hold exactly one such row.
     """
     records, _ = read_log(folder)
     # The row is written again when a worker says what is known only to it: the last one counts.
@@ -92,33 +100,35 @@ def recorded(folder: pathlib.Path) -> Run:
 
 
 def refusal(folder: pathlib.Path, ours: Run) -> str:
-    """Why a run cannot be gone on with by this process; empty if it can."""
-    # Ours has no workers yet; what they will be told must be what TensorFlow has said before.
+    """Return why the run ``ours`` cannot continue the run in a folder; empty if it can."""
+    # Ours has no workers yet: what they will be told is compared with what TensorFlow reported then.
     ours = replace(ours, onednn=onednn_stated())
     fields = ("schema_version", *MACHINE, "seed", "threads", "device", "rounds", "code")
-    apart = differences(recorded(folder), ours, fields)
-    if not apart:
+    found = differences(recorded(folder), ours, fields)
+    if not found:
         return ""
-    return f"got a run that differs from this one, expected an equal one: {'; '.join(apart)}: start a new run"
+    return f"got a run that differs from this one, expected an equal one: {'; '.join(found)}: start a new run"
 
 
 def _verbs(options: argparse.Namespace) -> str:
-    """Those that end up where this command line does."""
+    """Return the verbs that execute the same function as this command line."""
     return " or ".join(repr(name) for name, verb in RESUMABLE.items() if verb == options.verb)
 
 
-def _other(then: argparse.Namespace, folder: pathlib.Path) -> str:
-    can = then.verb in RESUMABLE.values()
-    return go_on(recorded(folder).command, folder) if can else "it cannot be gone on with"
+def _advice(then: argparse.Namespace, folder: pathlib.Path) -> str:
+    """Return how to resume a run of another verb."""
+    if then.verb not in RESUMABLE.values():
+        return "it cannot be resumed"
+    return f"use {resume_command(recorded(folder).command, folder)}"
 
 
 def parsed(command: str, parse: Parse) -> argparse.Namespace:
-    """Options from a recorded command; the parser's own words about it are no use here.
+    """Return the options of a recorded command; what the parser prints about it is discarded.
 
     Raises
     ------
     ResumeError
-        If the parser does not know it.
+        If the parser rejects the command.
     """
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
@@ -127,5 +137,6 @@ def parsed(command: str, parse: Parse) -> argparse.Namespace:
         raise ResumeError(f"got a recorded command that this program does not have: {printable(command)}") from error
 
 
-def _asked(options: argparse.Namespace) -> dict[str, object]:
-    return {name: value for name, value in vars(options).items() if name not in _FREE}
+def _compared(options: argparse.Namespace) -> dict[str, object]:
+    """Return the options that must be those of the recorded command."""
+    return {name: value for name, value in vars(options).items() if name not in _MAY_DIFFER}

@@ -1,13 +1,23 @@
-"""A run's folder: an append-only log, one line per finished piece, and the CSV files made from it.
+"""The folder of a run: an append-only log, one line for each finished piece of work, and the tables made from it.
 
-The log is flushed to disk line by line and holds whole lines only, so nothing finished is lost however the run
-ends; the CSV files are rewritten from it now and then and at the end, each moved into place whole.
+*Log.* A line of ``log.jsonl`` holds rows by table name, and optionally the name of a piece of work that is done::
 
-A resumed run appends to the same log. Rows about the same thing (a cell, its checks, a pair of backends) replace the
-earlier ones at their place, so that the tables come out in the order of a run that nothing disturbed. One
-process at a time writes to a folder: it holds a lock on the log, which the system drops with the process.
+    {"cells":[{"cell_id":"sphere/small/float64/gradient/jax",...}],"checks":[...],"samples":[...],"pairs":[...]}
+    {"questions":[...],"done":"questions/tape_cube/numpy"}
 
-A log is data from elsewhere like any other file: what does not fit the schema raises `TableError`.
+Each line is flushed to disk before the run goes on. A line that could not be written as a whole is cut off again, so
+the log holds whole lines only. Nothing that was finished is lost, however the run ends.
+
+*Tables.* The CSV files are rewritten from the rows from time to time and at the end. Each is written under a temporary
+name and moved into place, so that a reader never sees half a table.
+
+*Resuming.* A resumed run appends to the same log. Rows about the same thing (a cell, its checks, a pair of backends)
+replace the earlier ones in their place, so that the tables have the order of an undisturbed run.
+
+*Lock.* One process at a time writes to a folder. It holds a lock on the log, which the system releases when the process
+ends, however it ends.
+
+A log may come from anywhere, like any other file: whatever does not fit the schema raises `TableError`.
 """
 
 from __future__ import annotations
@@ -30,38 +40,40 @@ from typing import Any
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
 from autodiff_compare.results.tables import TableError
-from autodiff_compare.results.timings import timings
+from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
 
 if sys.platform != "win32":
     import fcntl
 
-#: Seconds between two rewrites of the CSV files while a run goes on.
+#: Shortest time between two rewrites of the CSV files, in seconds ...
 _REFRESH_S = 10.0
-#: And at least so many times what the last rewrite took: large tables must not take over the run.
+#: ... and as a multiple of the last rewrite's duration, so that large tables take at most 2 % of a run's time.
 _REFRESH_SHARE = 50.0
-#: A log above this is not one of ours; it is refused before it fills the memory.
+#: Largest log that is read, in bytes. No run writes more; a larger file would fill the memory.
 LARGEST_LOG = 1 << 30
 
 _LOG = "log.jsonl"
+#: Name of the field of a log line beside the tables.
 _DONE = "done"
 
+#: Table name -> rows.
 Rows = Mapping[str, Sequence[Any]]
 
 
 class StoreError(OSError):
-    """The run's folder cannot be written to any more; the message is one line with what to do."""
+    """Raised if a run's folder cannot be written to; the message is one line that says what to do."""
 
 
 class RunFolder:
-    """``<out>/<run_id>/`` with ``log.jsonl`` and the tables.
+    """The folder of a run, ``<out>/<run_id>/``, with its log and its tables.
 
     Parameters
     ----------
     out
-        Where the folder of a new run is made.
+        The folder in which the folder of a new run is made.
     resume
-        An existing run's folder, to go on with, instead of a new one.
+        The folder of an existing run that is continued instead.
 
     Raises
     ------
@@ -74,10 +86,10 @@ class RunFolder:
     def __init__(self, out: pathlib.Path, resume: pathlib.Path | None = None) -> None:
         self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
         self._done: set[str] = set()
-        #: The atlas takes several workers through its cases at a time.
+        # The atlas of conventions adds rows from several threads.
         self._lock = threading.RLock()
         self.path = resume or out
-        with self._clear():
+        with self._store_errors():
             self.path = resume or _new_folder(out)
             self._log = _open_log(self.path, new=resume is None)
         try:
@@ -91,14 +103,23 @@ class RunFolder:
 
     @property
     def rows(self) -> dict[str, list[Any]]:
-        """Every row so far, by table name."""
+        """All rows so far, by table name."""
         return {name: [row for rows in owners.values() for row in rows] for name, owners in self._rows.items()}
 
     def add(self, rows: Rows, *, done: str = "") -> None:
-        """Append rows by table name: one line of the log, on disk when this returns.
+        """Append rows as one line of the log, which is on disk when this returns.
 
-        All rows about one cell come in one call: they replace what was there about it. ``done`` names a piece of
-        work that may have no rows, so that a resumed run finds it with `settled`.
+        Parameters
+        ----------
+        rows
+            Table name -> rows. All rows about one cell must come in one call: they replace the earlier ones about it.
+        done
+            Name of a piece of work that may have no rows; a resumed run finds it with `settled`.
+
+        Raises
+        ------
+        StoreError
+            If the line cannot be written.
         """
         record: dict[str, Any] = {name: [vars(row) for row in new] for name, new in rows.items()}
         line = protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
@@ -124,26 +145,32 @@ class RunFolder:
                     self.add({"runs": [amended]})
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
-        """Whether all these cells ended, none of them broken, and the piece of work ``done`` (if named) was done.
+        """Return whether all these cells have ended, none of them broken, and the piece of work ``done`` is done.
 
-        A broken cell (error, timeout, crash, out of memory) is not settled: the cause may have been the moment.
+        A broken cell (error, timeout, crash, out of memory) is not settled, as the cause may have been temporary.
         """
         ends = ([row.status for row in self._rows["cells"].get(cell_id, ())] for cell_id in cell_ids)
         return all(end and not BROKEN & set(end) for end in ends) and (not done or done in self._done)
 
     def write_tables(self) -> None:
-        """Write every CSV file from what there is."""
+        """Write all CSV files from the rows so far.
+
+        Raises
+        ------
+        StoreError
+            If a file cannot be written.
+        """
         start, rows = time.monotonic(), self.rows
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
-        with self._clear():
+        with self._store_errors():
             for name, table in tables.TABLES.items():
                 tables.write(self.path / f"{name}.csv", table, rows[name])
         end = time.monotonic()
         self._refresh_at = end + max(_REFRESH_S, _REFRESH_SHARE * (end - start))
 
     def close(self) -> None:
-        """Write the tables for the last time; another process may then go on with the folder."""
+        """Write the tables for the last time and release the lock."""
         try:
             self.write_tables()
         finally:
@@ -152,7 +179,7 @@ class RunFolder:
     def _append(self, line: bytes) -> None:
         before = os.fstat(self._log)
         try:
-            with self._clear():
+            with self._store_errors():
                 if not before.st_nlink:
                     raise FileNotFoundError(0, "the folder has vanished")
                 rest = memoryview(line)
@@ -160,56 +187,58 @@ class RunFolder:
                     rest = rest[os.write(self._log, rest) :]
                 os.fsync(self._log)
         except BaseException:
-            # Whole lines only, also where the disk filled up or Ctrl-C came in the middle of one.
+            # Half a line may have been written when the disk filled up or Ctrl-C came: cut it off.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._log, before.st_size)
             raise
 
     def _apply(self, rows: Rows, done: str) -> None:
+        """Replace the rows about the same subjects; a new cell also removes its earlier checks, samples and pairs."""
         for cell in rows.get("cells", ()):
-            for name, owner in (("checks", cell.cell_id), ("samples", cell.cell_id), ("pairs", _group(cell))):
-                if owner in self._rows[name]:
-                    self._rows[name][owner] = []
+            for name, subject in (("checks", cell.cell_id), ("samples", cell.cell_id), ("pairs", group_of(cell))):
+                if subject in self._rows[name]:
+                    self._rows[name][subject] = []
         for name, new in rows.items():
-            owned = defaultdict(list)
+            by_subject = defaultdict(list)
             for row in new:
-                owned[_OWNERS[name](row)].append(row)
-            self._rows[name].update(owned)
+                by_subject[_SUBJECTS[name](row)].append(row)
+            self._rows[name].update(by_subject)
         self._done.add(done)
 
     def _replay(self) -> None:
-        """Take over what the log holds; cut off a last line that was not finished."""
+        """Apply all records of the log, and cut off a last line that was not finished."""
         records, length = read_log(self.path)
         for rows, done in records:
             self._apply(rows, done)
-        with self._clear():
+        with self._store_errors():
             os.ftruncate(self._log, length)
 
     @contextlib.contextmanager
-    def _clear(self) -> Iterator[None]:
-        """Turn what the system says about the folder into one clear line."""
+    def _store_errors(self) -> Iterator[None]:
+        """Turn the system's errors about the folder into a `StoreError` of one line."""
         try:
             yield
         except BlockingIOError as error:
             raise StoreError(f"got a run that another process is writing to: {self.path}") from error
         except OSError as error:
-            raise StoreError(f"cannot write to {self.path}: {error.strerror or error}; {self._kept()}") from error
+            raise StoreError(f"cannot write to {self.path}: {error.strerror or error}; {self._advice()}") from error
 
-    def _kept(self) -> str:
-        """What is left of a run that cannot be written any more, and how to go on with it."""
+    def _advice(self) -> str:
+        """Return what is left of a run that cannot be written, and how to resume it."""
         if not (self.path / _LOG).exists():
             return "nothing of this run is left there"
         command = next((run.command for run in self.rows["runs"]), "")
-        return f"what was finished is in its {_LOG}: make room, then {tables.go_on(command, self.path)}"
+        resume = tables.resume_command(command, self.path)
+        return f"what was finished is in its {_LOG}: make room, then run {resume}"
 
 
 def locate(run: str, out: pathlib.Path) -> pathlib.Path:
-    """The folder of a run that is given by its path or by its id under ``out``.
+    """Return the folder of a run, given by its path or by its id under ``out``.
 
     Raises
     ------
     TableError
-        If there is none.
+        If there is no such folder.
     """
     for path in (pathlib.Path(run), out / run):
         if path.is_dir():
@@ -218,9 +247,14 @@ def locate(run: str, out: pathlib.Path) -> pathlib.Path:
 
 
 def read_log(folder: pathlib.Path) -> tuple[list[tuple[dict[str, list[Any]], str]], int]:
-    """The records of a log, rows by table name and the name of what was done, and the length in bytes that is whole.
+    """Return the records of a log and the length in bytes of its whole lines.
 
-    A last line that is cut off or damaged, as a crash of the machine leaves it, is dropped.
+    A last line that is cut off or damaged, as by a crash of the machine, is dropped.
+
+    Returns
+    -------
+    list, int
+        A record is a pair: rows by table name, and the name of the work that is done, or an empty text.
 
     Raises
     ------
@@ -246,15 +280,16 @@ def _record(line: bytes) -> tuple[dict[str, list[Any]], str]:
     if not isinstance(found, dict):
         raise TableError("it is no JSON object")
     done = found.pop(_DONE, "")
-    unknown = set(found) - set(_OWNERS)
+    unknown = set(found) - set(_SUBJECTS)
     if unknown or not isinstance(done, str):
-        raise TableError(f"got tables {', '.join(sorted(unknown))}, expected some of: {', '.join(_OWNERS)}")
+        raise TableError(f"got tables {', '.join(sorted(unknown))}, expected some of: {', '.join(_SUBJECTS)}")
     if not all(isinstance(rows, list) for rows in found.values()):
-        raise TableError("got a table that is no list of rows")
+        raise TableError("got a table that is not a list of rows")
     return {name: [tables.row(tables.TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
 
 
 def _new_folder(out: pathlib.Path) -> pathlib.Path:
+    """Make a folder named by the time and a random number, so that simultaneous runs get different ones."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     while True:
         path = out / f"{stamp}-{secrets.token_hex(2)}"
@@ -264,7 +299,7 @@ def _new_folder(out: pathlib.Path) -> pathlib.Path:
 
 
 def _open_log(folder: pathlib.Path, *, new: bool) -> int:
-    """A locked descriptor; never through a link, which could lead out of the folder."""
+    """Return a locked descriptor of the log; a symbolic link, which could lead out of the folder, is not followed."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(folder / _LOG, flags | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
     try:
@@ -278,35 +313,31 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
     return descriptor
 
 
-def _group(row: Any) -> Hashable:
-    return (row.problem, row.size, row.dtype, row.operator)
-
-
-def _sampled(row: Any) -> Hashable:
-    """A worker's start belongs to no cell: the n-th start of its backend replaces the n-th of an earlier attempt."""
+def _subject_of_sample(row: Any) -> Hashable:
+    """Return the cell of a sample; for an import, which belongs to no cell, the backend and the number of the start."""
     return (row.cell_id, row.round) if row.phase == Phase.IMPORT else row.cell_id
 
 
-def _by(*names: str) -> Callable[[Any], Hashable]:
+def _fields(*names: str) -> Callable[[Any], Hashable]:
     return lambda row: tuple(getattr(row, name) for name in names)
 
 
-#: Table -> what a row is about. Rows about the same are written together and replaced together.
-_OWNERS: dict[str, Callable[[Any], Hashable]] = {
-    "runs": _by("run_id"),
+#: Table -> function that returns the subject of a row. Rows with one subject are written and replaced together.
+_SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
+    "runs": _fields("run_id"),
     "cells": lambda row: row.cell_id,
     "checks": lambda row: row.cell_id,
-    "samples": _sampled,
-    "pairs": _group,
-    "steps": _by("cell_id", "start"),
-    "descents": _by("cell_id", "start"),
-    "questions": _by("backend", "question"),
-    "conventions": _by("family", "dtype", "backend", "variant"),
+    "samples": _subject_of_sample,
+    "pairs": group_of,
+    "steps": _fields("cell_id", "start"),
+    "descents": _fields("cell_id", "start"),
+    "questions": _fields("backend", "question"),
+    "conventions": _fields("family", "dtype", "backend", "variant"),
 }
 
 
 def writable(folder: pathlib.Path) -> str:
-    """Why a folder cannot be written to; empty if it can."""
+    """Return why a folder cannot be written to; empty if it can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

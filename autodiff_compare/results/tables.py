@@ -1,13 +1,16 @@
-"""How the tables are written to CSV and read back; what they hold is in `autodiff_compare.results.rows`.
+"""The CSV format of the tables: writing, and reading with a check of every cell against the schema.
 
-A missing value is an empty cell. Non-finite floats are written ``nan``, ``inf``
-and ``-inf``; floats are written by ``repr``, so that reading gives the same bits. A carriage return in a text becomes
-a newline, half a surrogate pair its escape. Texts are written as they are, also those that begin like a
-spreadsheet's formula (``=``, ``+``, ``-``, ``@``): a prefix would make them other texts for pandas, and
-a spreadsheet takes every column as text when it is told so on import.
+The columns are described in `autodiff_compare.results.rows`.
 
-Files from elsewhere are data: `read` checks every line and every cell against the schema, and `TableError` says
-what is wrong. Nothing in them is executed, and no name in them is used as a path.
+- A missing value is an empty cell. Floats are written by ``repr``, so that reading gives the same bits; non-finite ones
+  are ``nan``, ``inf`` and ``-inf``.
+- In a text, a carriage return becomes a newline and half a surrogate pair becomes its escape.
+- Texts that begin like a spreadsheet's formula (``=``, ``+``, ``-``, ``@``) are written unchanged. A prefix would
+change
+  them for every other reader; a spreadsheet imports columns as text if it is told to.
+
+A file may come from anywhere. `read` checks every line and every cell, and `TableError` says what is wrong. Nothing in
+a file is executed, and no name in it is used as a path.
 """
 
 from __future__ import annotations
@@ -60,31 +63,31 @@ __all__ = [
     "TableError",
     "TimingRow",
     "column_types",
-    "go_on",
     "read",
     "read_all",
     "read_bytes",
+    "resume_command",
     "row",
     "rows_from",
     "schema_markdown",
     "write",
 ]
 
-#: A table above this is not one of ours; it is refused before it fills the memory.
+#: Largest table that is read, in bytes. No run writes more; a larger file would fill the memory.
 LARGEST_TABLE = 1 << 28
-#: Characters of the first line of a log that are read for the command in it.
+#: Characters of a log's first line that are read to find the command in it.
 _LONGEST_LINE = 1 << 16
 
 
 class TableError(ValueError):
-    """A file does not follow the schema; the message names file, column and line."""
+    """Raised if a file does not follow the schema; the message names file, column and line."""
 
 
 Row = TypeVar("Row")
 
 
 def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
-    """Write rows to ``path`` atomically: to a temporary name beside it, then moved into place."""
+    """Write rows to ``path`` atomically: under a temporary name beside it, then moved into place."""
     names = [f.name for f in dataclasses.fields(table)]  # type: ignore[arg-type]
     values = operator.attrgetter(*names)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -93,7 +96,7 @@ def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
             writer.writerows(map(_text, values(row)) for row in rows)
-        # mkstemp makes the file private; a table is as readable as any other file.
+        # mkstemp makes the file private; a table gets the permissions of any other new file.
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
@@ -104,15 +107,16 @@ def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
 
 
 def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
-    """Read a table with its documented types: ``str``, ``int64`` (``Int64`` where empty), ``float64``, ``bool``.
+    """Read a table into a data frame with the documented types.
 
-    Columns that the schema does not know are left out; those that an older schema lacks are filled in (`rows.ADDED`).
+    The dtypes are ``str``, ``int64`` (``Int64`` for columns that may be empty), ``float64`` and ``bool``. Columns that
+    are not in the schema are left out; columns that an older schema lacks are filled in (`rows.ADDED`).
 
     Raises
     ------
     TableError
-        If the file is missing, no ordinary file or larger than `LARGEST_TABLE`, if columns are missing or there
-        twice, if a line is cut off or has too many cells, or if a cell does not have its type.
+        If the file is missing, is not an ordinary file or is larger than `LARGEST_TABLE`; if a column is missing or
+        occurs twice; if a line is cut off or has too many cells; if a cell does not have the type of its column.
     """
     header, lines = _lines(pathlib.Path(path))
     hints = column_types(table)
@@ -128,29 +132,30 @@ def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
 
 
 def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[str, pd.DataFrame]:
-    """Every table of a run, or those of ``names``, by name.
+    """Read the tables of a run, all or those of ``names``, into data frames by table name.
 
     Raises
     ------
     TableError
-        As `read`, and if the run was written by a newer program, in a schema that this one does not know.
+        As `read`; also if the run has no tables yet, or was written in another version of the schema.
     """
     path = pathlib.Path(folder)
     wanted = tuple(names) or tuple(TABLES)
     if not (path / "runs.csv").exists() and (path / "log.jsonl").exists():
-        raise TableError(f"got {path}, a run that was cut short before its tables: {go_on(_command(path), path)}")
-    _same_schema(path)
+        resume = resume_command(_command(path), path)
+        raise TableError(f"got {path}, a run that was interrupted before its tables were written: use {resume}")
+    _check_schema(path)
     return {name: read(path / f"{name}.csv", TABLES[name]) for name in wanted}
 
 
-def go_on(command: str, folder: pathlib.Path) -> str:
-    """The command line that goes on with a run which was begun by ``command``."""
+def resume_command(command: str, folder: pathlib.Path) -> str:
+    """Return the command line that resumes a run which was started by ``command``."""
     verb = "descend" if command.split()[1:2] == ["descend"] else "run"
     return f"compare.py {verb} --resume {folder}"
 
 
 def _command(folder: pathlib.Path) -> str:
-    """The command in the first line of a run's log, empty if it cannot be found there."""
+    """Return the command in the first line of a run's log; empty if it cannot be found there."""
     try:
         with (folder / "log.jsonl").open(encoding="utf-8") as log:
             return str(json.loads(log.readline(_LONGEST_LINE))["runs"][0]["command"])
@@ -158,8 +163,8 @@ def _command(folder: pathlib.Path) -> str:
         return ""
 
 
-def _same_schema(folder: pathlib.Path) -> None:
-    """Checked on its own and first: a newer schema may lack columns that this one expects."""
+def _check_schema(folder: pathlib.Path) -> None:
+    """Raise `TableError` for another schema version; called before `read`, which would miss columns instead."""
     header, lines = _lines(folder / "runs.csv")
     column = header.index("schema_version") if "schema_version" in header else -1
     for line in lines if column >= 0 else ():
@@ -171,12 +176,12 @@ def _same_schema(folder: pathlib.Path) -> None:
 
 
 def read_bytes(path: pathlib.Path, largest: int) -> bytes:
-    """A whole file, if it is an ordinary one of at most ``largest`` bytes.
+    """Return the bytes of an ordinary file of at most ``largest`` bytes.
 
     Raises
     ------
     TableError
-        If it is not; a pipe or a device of that name would block or never end.
+        If the file is missing, too large, or a pipe or device, which might block or never end.
     """
     try:
         status = path.stat()
@@ -192,12 +197,12 @@ def read_bytes(path: pathlib.Path, largest: int) -> bytes:
 
 
 def row(table: type[Row], fields: Any) -> Row:
-    """One row from decoded JSON; fields that an older schema lacks are filled in.
+    """Return one row of a table from decoded JSON; fields that an older schema lacks are filled in.
 
     Raises
     ------
     TableError
-        If fields are missing, unknown or not of their type.
+        If a field is missing, unknown or not of its type.
     """
     hints = column_types(table)
     if isinstance(fields, dict):
@@ -214,12 +219,12 @@ def row(table: type[Row], fields: Any) -> Row:
 
 
 def column_types(table: type[Any]) -> dict[str, Any]:
-    """Column name -> Python type, without the documentation."""
+    """Return column name -> Python type, without the documentation."""
     return typing.get_type_hints(table)
 
 
 def schema_markdown() -> str:
-    """The schema as Markdown, for ``results/README.md``."""
+    """Return the schema as Markdown, for ``results/README.md``."""
     parts = [f"Schema version {SCHEMA_VERSION}. Generated from `autodiff_compare/results/rows.py`."]
     for name, table in TABLES.items():
         parts += ["", f"## {name}.csv", "", str(table.__doc__), "", "| column | type | meaning |", "|---|---|---|"]
@@ -230,7 +235,7 @@ def schema_markdown() -> str:
 
 
 def rows_from(frame: pd.DataFrame, table: type[Row]) -> list[Row]:
-    """The rows of a table that was read, as dataclasses; missing integers become `None`."""
+    """Return the rows of a data frame as dataclasses; missing integers become `None`."""
     records: Sequence[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
     return [table(**{k: None if v is pd.NA else v for k, v in record.items()}) for record in records]
 
@@ -244,13 +249,13 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         text = str(value)
-        # csv leaves a lone carriage return unquoted, which a reader takes for the end of the line.
+        # The csv module leaves a lone carriage return unquoted; a reader would end the line there.
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def _lines(path: pathlib.Path) -> tuple[list[str], list[list[str]]]:
-    """Header and lines of a CSV file, all of one length."""
+    """Return the header and the lines of a CSV file, each with as many cells as the header."""
     data = read_bytes(path, LARGEST_TABLE)
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
@@ -258,7 +263,7 @@ def _lines(path: pathlib.Path) -> tuple[list[str], list[list[str]]]:
     except (csv.Error, ValueError) as error:
         raise TableError(f"cannot read table {path}: {error if data else 'it is empty'}") from error
     if not data.endswith(b"\n"):
-        raise TableError(f"got {path} without the end of its last line: it was cut off")
+        raise TableError(f"got {path} without the end of its last line: the file was cut off")
     for number, line in enumerate(lines, 2):
         if len(line) != len(header):
             raise TableError(f"got {len(line)} cells in row {number} of {path}, expected {len(header)}")

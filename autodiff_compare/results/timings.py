@@ -1,4 +1,4 @@
-"""Timings: ``timings.csv`` derived from ``samples.csv``, one row per cell and phase."""
+"""The table ``timings.csv``: statistics of each cell and phase, derived from ``samples.csv``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-# Of a handful of numbers in 1 us, where NumPy's takes 30.
+# The median of some numbers takes 1 us with the standard library and 30 us with NumPy.
 from statistics import median
 
-from autodiff_compare.results.tables import CellRow, SampleRow, TimingRow
+from autodiff_compare.results.tables import CellRow, PairRow, SampleRow, TimingRow
 from autodiff_compare.timing.statistics import order_statistic_interval, ratio_verdict
 from autodiff_compare.vocabulary import Operator, Phase, Status, join_spec
 
+#: Problem, size, dtype, operator.
+Group = tuple[str, str, str, str]
+
+
+def group_of(row: CellRow | PairRow) -> Group:
+    """Return the group to which a cell or a pair of backends belongs."""
+    return (row.problem, row.size, row.dtype, row.operator)
+
 
 def rounds_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[float]]:
-    """(cell_id, phase) -> seconds per call of each round: the median of its blocks."""
+    """Return (cell_id, phase) -> seconds per call of each round: the median of its blocks."""
     blocks: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for s in samples:
         blocks[s.cell_id, s.phase][s.round].append(s.seconds / s.calls)
@@ -23,7 +31,7 @@ def rounds_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[float]
 
 
 def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[TimingRow]:
-    """Statistics per cell and phase; ratios compare steady states of right cells within one group."""
+    """Return the statistics of each cell and phase; ratios compare the steady phases of right cells of one group."""
     rounds = rounds_of(samples)
     steady = {
         cell.cell_id: rounds[cell.cell_id, Phase.STEADY]
@@ -40,7 +48,7 @@ def _row(
     values: Sequence[float],
     cell: CellRow | None,
     steady: Mapping[str, Sequence[float]],
-    fastest: Mapping[tuple[str, ...], str],
+    fastest: Mapping[Group, str],
 ) -> TimingRow:
     cell_id, phase = key
     middle = median(values)
@@ -51,25 +59,22 @@ def _row(
         value_of = _cell_id(cell, Operator.VALUE)
         if value_of in steady:
             to_value = middle / median(steady[value_of])
-        best = fastest[_group(cell)]
+        best = fastest[group_of(cell)]
         to_fastest = middle / median(steady[best])
         versus = "fastest" if best == cell_id else ratio_verdict(values, steady[best])
     return TimingRow(cell_id, phase, len(values), min(values), middle, low, high, to_value, to_fastest, versus)
 
 
-def _fastest(by_id: Mapping[str, CellRow], steady: Mapping[str, Sequence[float]]) -> dict[tuple[str, ...], str]:
-    best: dict[tuple[str, ...], str] = {}
+def _fastest(by_id: Mapping[str, CellRow], steady: Mapping[str, Sequence[float]]) -> dict[Group, str]:
+    """Return group -> cell_id of the cell with the smallest median."""
+    best: dict[Group, str] = {}
     for cell_id, values in steady.items():
-        group = _group(by_id[cell_id])
+        group = group_of(by_id[cell_id])
         if group not in best or median(values) < median(steady[best[group]]):
             best[group] = cell_id
     return best
 
 
-def _group(cell: CellRow) -> tuple[str, ...]:
-    return (cell.problem, cell.size, cell.dtype, cell.operator)
-
-
 def _cell_id(cell: CellRow, operator: Operator) -> str:
-    spec = join_spec(cell.backend, cell.variant)
-    return "/".join((cell.problem, cell.size, cell.dtype, operator, spec))
+    """Return the id of the cell of another operator beside a cell."""
+    return "/".join((cell.problem, cell.size, cell.dtype, operator, join_spec(cell.backend, cell.variant)))

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autodiff_compare.results.ratios import Group, in_words, ratios
+from autodiff_compare.results.ratios import in_words, ratios
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
+from autodiff_compare.results.timings import Group
 from autodiff_compare.summary.conventions import overview
 from autodiff_compare.summary.terminal import WIDTH, plain_table, seconds
 from autodiff_compare.vocabulary import because, join_spec

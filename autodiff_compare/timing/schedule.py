@@ -1,11 +1,13 @@
-"""The pace of timing: how many rounds, in what order, and when to stop.
+"""The schedule of timing: the order of visits in a round, the number of rounds, and the time budget of a group.
 
-A round visits every cell that is still alive once, in a fresh random order, so that drift of the machine hits all
-alike and every cell has the same rounds: comparisons are paired by round.
+A round visits each cell of a group once, in a fresh random order. Drift of the machine then affects all cells alike,
+and every cell has the same rounds, so that comparisons can be paired by round. A cell that fails leaves the later
+rounds.
 
-More rounds than asked for are added on precision alone. To stop as soon as a difference is significant
-would find one between identical programs sooner or later; an interval that is narrow enough says nothing about
-which side it lies on.
+Rounds beyond the requested number are added for precision alone: while the interval of some cell's median is wide. A
+rule that stops as soon as a difference is significant looks again after every round, and would sooner or later find
+one between identical programs. The width of an interval does not depend on whether it contains "no difference", so
+stopping on it does not favour a claim.
 """
 
 from __future__ import annotations
@@ -22,63 +24,77 @@ from autodiff_compare.timing.statistics import imprecise
 Clock = Callable[[], float]
 Key = TypeVar("Key")
 
-#: With fewer rounds than this a run is meant to be quick: no rounds are added.
-PRECISE_FROM = 15
-#: At most so many times the rounds asked for: noise that as many again do not calm is the machine's.
-MOST = 2
+#: Rounds are added only to runs of at least this many; shorter ones are meant to be quick.
+EXTENDED_FROM = 15
+#: Bound of all rounds, as a multiple of those requested. Noise that twice the rounds do not reduce is the machine's.
+EXTENSION = 2
 
 
 @dataclass(frozen=True)
-class Pace:
-    """When the rounds of a group end.
+class Schedule:
+    """The rule that ends the rounds of a group.
 
     Parameters
     ----------
     rounds
-        As many as asked for.
+        Requested number of rounds.
     until
-        The moment of ``clock`` after which no round begins.
+        Time of ``clock`` after which no round begins.
     clock
-        Seconds.
+        Returns the time in seconds.
     """
 
     rounds: int
     until: float = math.inf
     clock: Clock = time.monotonic
 
-    def another(self, done: int, series: Sequence[Sequence[float]]) -> bool:
-        """Whether a further round begins, given the values of the rounds so far of every living cell."""
+    def continues(self, done: int, series: Sequence[Sequence[float]]) -> bool:
+        """Return whether another round begins.
+
+        Parameters
+        ----------
+        done
+            Number of rounds so far.
+        series
+            For each cell that has not failed, the values of its rounds so far.
+        """
         if self.clock() >= self.until:
             return False
         if done < self.rounds:
             return True
-        return self.rounds >= PRECISE_FROM and done < MOST * self.rounds and any(map(imprecise, series))
+        return self.rounds >= EXTENDED_FROM and done < EXTENSION * self.rounds and any(map(imprecise, series))
 
 
-def go_around(
+def run_rounds(
     keys: Sequence[Key],
     visit: Callable[[Key, int], bool],
     series: Callable[[Key], Sequence[float]],
-    pace: Pace,
+    schedule: Schedule,
     order: random.Random,
 ) -> tuple[list[Key], int]:
-    """Visit ``keys`` round by round until the pace says enough; returns those still alive and the rounds made.
+    """Visit all keys round by round, in random order, until the schedule ends.
 
     Parameters
     ----------
     keys
-        What is timed against each other.
+        The cells, or other things, that are timed against each other.
     visit
-        ``visit(key, number)`` makes a visit of that round; ``False`` takes the key out of the following ones.
+        ``visit(key, number)`` times a key in round ``number``, from 0; it returns False if the key failed and leaves
+        the later rounds.
     series
-        The values of a key's rounds so far.
-    pace
-        When to stop.
+        Returns the values of a key's rounds so far.
+    schedule
+        Decides after each round whether another begins.
     order
-        Where the order of each round comes from.
+        Random stream of the order in each round.
+
+    Returns
+    -------
+    list, int
+        The keys that have not failed, and the number of rounds.
     """
     live, done = list(keys), 0
-    while live and pace.another(done, [series(key) for key in live]):
+    while live and schedule.continues(done, [series(key) for key in live]):
         order.shuffle(live)
         live = [key for key in live if visit(key, done)]
         done += 1
@@ -86,16 +102,18 @@ def go_around(
 
 
 class Budget:
-    """Seconds for all timing, shared out evenly among the pieces that are left; what one leaves goes to the others.
+    """The time budget of a run, divided evenly among the groups that are still to be timed.
+
+    Time that a group does not use is divided among the later ones. Time between `begin` and `end` alone counts.
 
     Parameters
     ----------
     seconds
-        The total, or `None` for no limit.
+        Seconds for all timing, or `None` for no limit.
     pieces
-        How many groups will be timed, launch by launch.
+        Number of groups times launches.
     clock
-        Seconds.
+        Returns the time in seconds.
     """
 
     def __init__(self, seconds: float | None, pieces: int, clock: Clock = time.monotonic) -> None:
@@ -104,11 +122,11 @@ class Budget:
         self._began = math.nan
 
     def begin(self) -> float:
-        """Begin a piece; returns the moment at which its share is spent."""
+        """Begin timing a group; return the time of the clock at which its share is spent."""
         self._began = self.clock()
         return self._began + max(self.left, 0.0) / max(self.pieces, 1)
 
     def end(self) -> None:
-        """End the piece begun last."""
+        """End timing the group that was begun last."""
         self.left -= self.clock() - self._began
         self.pieces -= 1

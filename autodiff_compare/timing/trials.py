@@ -1,8 +1,9 @@
-"""The clock on trial: how often a difference is claimed between two workers.
+"""Trials of the clock: the rate of false claims on identical work, and the power to find a slow-down.
 
-Every trial times two fresh workers against each other, twice: with identical work, where nothing may be claimed, and
-with a quarter more work in one, which must be found. Claims are counted for each launch by itself and for the
-launches of a trial pooled. Run it with and without other load on the machine.
+A trial times two fresh workers against each other by the paired rule of `autodiff_compare.timing.statistics`. With
+identical work, every claim of a difference is false; with a quarter more work in one worker, the claim is right. Claims
+are counted for single launches and for the pooled launches of a trial. The trials should hold with and without other
+load on the machine.
 """
 
 from __future__ import annotations
@@ -14,22 +15,33 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autodiff_compare.process.client import WorkerClient
-from autodiff_compare.timing.schedule import Pace, go_around
+from autodiff_compare.timing.schedule import Schedule, run_rounds
 from autodiff_compare.timing.statistics import ratio_verdict
 
 Series = tuple[list[float], list[float]]
-#: Units of work in the two workers.
+#: Units of `clock.synthetic_work` in the two workers.
 IDENTICAL, SLOWER = (100, 100), (125, 100)
-#: Launches of a trial, rounds of a launch, trials unless asked otherwise.
+#: Launches of a trial, rounds of a launch, default number of trials.
 LAUNCHES, ROUNDS, TRIALS = 3, 15, 10
-#: (of identical work, pooled) -> share of the trials with a claim: at most of identical work, at least of a slow-down.
+#: (identical work, pooled launches) -> share of trials with a claim: the most for identical work, the least for a
+#: slow-down.
 BOUNDS = {(True, False): 2 / 60, (True, True): 1 / 60, (False, False): 48 / 60, (False, True): 57 / 60}
 _DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
 class Count:
-    """How often a difference was claimed."""
+    """The number of claims in a number of trials of one kind.
+
+    Parameters
+    ----------
+    identical
+        Whether both workers did the same work, so that every claim is false.
+    pooled
+        Whether the launches of a trial were pooled.
+    claims, trials
+        Trials in which a difference was claimed, and all trials.
+    """
 
     identical: bool
     pooled: bool
@@ -38,13 +50,23 @@ class Count:
 
     @property
     def kept(self) -> bool:
-        """Whether the claims keep their bound; one claim in few trials says nothing about a rate."""
+        """Return whether the claims keep their bound; a single deviation is allowed, as it shows no rate."""
         bound = BOUNDS[self.identical, self.pooled] * self.trials
         return self.claims <= max(bound, 1) if self.identical else self.claims >= min(bound, self.trials - 1)
 
 
 def counts(trials: int, launch: Callable[[Sequence[int], random.Random], Series], order: random.Random) -> list[Count]:
-    """Claims over so many trials of both kinds; ``launch`` gives the rounds of two workers with that much work."""
+    """Count the claims over ``trials`` trials of identical work, and of a slow-down.
+
+    Parameters
+    ----------
+    trials
+        Trials of each of the two.
+    launch
+        Returns the seconds per call of each round of two workers, for their units of work.
+    order
+        Random stream of the order of visits.
+    """
     made = []
     for work in (IDENTICAL, SLOWER):
         series = [[launch(work, order) for _ in range(LAUNCHES)] for _ in range(trials)]
@@ -55,7 +77,7 @@ def counts(trials: int, launch: Callable[[Sequence[int], random.Random], Series]
 
 
 def launch(work: Sequence[int], order: random.Random) -> Series:
-    """The seconds per call of each round of two fresh workers."""
+    """Time two fresh workers against each other: return the seconds per call of each of their rounds."""
     with _workers(len(work)) as clients:
         calls = []
         for client, units in zip(clients, work, strict=True):
@@ -68,7 +90,7 @@ def launch(work: Sequence[int], order: random.Random) -> Series:
             series[k].append(sorted(seconds)[len(seconds) // 2] / calls[k])
             return True
 
-        go_around(range(len(work)), visit, series.__getitem__, Pace(ROUNDS), order)
+        run_rounds(range(len(work)), visit, series.__getitem__, Schedule(ROUNDS), order)
     return series
 
 
@@ -83,6 +105,6 @@ def _workers(n: int) -> Iterator[list[WorkerClient]]:
 
 
 def _claimed(work: Sequence[int], a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether the first is called slower; of identical work, either."""
+    """Return whether the first worker is called slower; for identical work, whether either is."""
     claims = [ratio_verdict(a, b), ratio_verdict(b, a)] if work == IDENTICAL else [ratio_verdict(a, b)]
     return any(claim not in ("", "~") for claim in claims)

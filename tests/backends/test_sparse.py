@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from autodiff_compare.backends import Objective, Pattern
 from autodiff_compare.backends.sparsity.colouring import Compression, colours
 from autodiff_compare.judge import judge as check
-from autodiff_compare.judge.comparison import LARGEST, refusal
+from autodiff_compare.judge.comparison import LARGEST_DENSE_BYTES, too_large
 from autodiff_compare.judge.reference import Reference
 from autodiff_compare.plan import sparsity
 from autodiff_compare.plan.cases import build_case
@@ -359,12 +359,12 @@ def test_a_declared_pattern_that_misses_an_entry_is_found_out(spec: str) -> None
 
 
 def test_a_dense_result_beyond_the_limit_is_refused_and_the_sparse_one_is_not() -> None:
-    n = math.isqrt(LARGEST // 8) + 1
+    n = math.isqrt(LARGEST_DENSE_BYTES // 8) + 1
     problem = Problem("wide", "", "", {"small": n}, lambda rng, n: Inputs((rng.uniform(size=n),)), lambda x, xp: x * x)
     dense = build_case(problem, "small", "float64", Operator.JACOBIAN, 0)
-    assert refusal(dense).startswith("the dense result would take 0.125 GiB, over the 0.125 GiB allowed")
-    assert not refusal(build_case(problem, "small", "float32", Operator.JACOBIAN, 0))
-    assert not refusal(build_case(problem, "small", "float64", Operator.VJP, 0))
+    assert too_large(dense).startswith("the dense result would take 0.125 GiB, over the 0.125 GiB allowed")
+    assert not too_large(build_case(problem, "small", "float32", Operator.JACOBIAN, 0))
+    assert not too_large(build_case(problem, "small", "float64", Operator.VJP, 0))
 
 
 @pytest.mark.parametrize(

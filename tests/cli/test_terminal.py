@@ -17,7 +17,7 @@ import pytest
 from autodiff_compare.cli import progress
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.verbs import doctor
-from autodiff_compare.execution.runner import _blank
+from autodiff_compare.execution.progress import blank_row
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.vocabulary import Operator, Status
 
@@ -120,7 +120,7 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    row = _blank("run", 1, Cell("sphere", "small", "float64", Operator.VALUE, "numpy"), None)
+    row = blank_row("run", 1, Cell("sphere", "small", "float64", Operator.VALUE, "numpy"), None)
     with progress.Progress(10) as told:
         for _ in range(4):
             now += 4.0

@@ -19,6 +19,7 @@ import pytest
 from autodiff_compare import problems
 from autodiff_compare.backends import PLAIN, Objective
 from autodiff_compare.judge import judge
+from autodiff_compare.judge.pairs import pairwise
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, Query
@@ -129,7 +130,7 @@ def test_a_result_agrees_with_its_reference(problem: str, operator: Operator, sp
 @pytest.mark.parametrize(("problem", "operator"), [grouped(*group) for group in GROUPS])
 def test_the_backends_agree_to_1e_10(problem: str, operator: Operator) -> None:
     results = {spec: result_of(problem, "float64", operator, spec) for spec in specs_of(problem, operator)}
-    pairs = judge.pairwise(case_of(problem, "float64", operator), results)
+    pairs = pairwise(case_of(problem, "float64", operator), results)
     assert len(pairs) == len(results) * (len(results) - 1) // 2
     for pair in pairs:
         assert pair.norm_rel_difference <= PROMISED, pair

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in a worker: it costs its own cell, which says so, and no other."""
+"""Faults in a worker: each becomes the row of its own cell and costs no other cell."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_worker_that_does_not_answer_is_killed_at_its_deadline(fault: str, tmp
 
 @pytest.mark.parametrize(
     ("fault", "status", "words"),
-    [("segfault_later", Status.CRASH, "SIGSEGV"), ("sleeps_later", Status.TIMEOUT, "no answer to '")],
+    [("segfault_later", Status.CRASH, "SIGSEGV"), ("sleeps_later", Status.TIMEOUT, "no response to '")],
 )
 def test_a_fault_while_being_timed_leaves_the_others_their_rounds(
     fault: str, status: Status, words: str, tmp_path: pathlib.Path
@@ -104,7 +104,7 @@ def test_a_worker_that_the_system_killed_for_memory_is_out_of_memory(
     rows = {row.backend: row for row in folder.rows["cells"]}
     assert rows["faulty"].status == Status.OUT_OF_MEMORY
     assert "SIGKILL" in rows["faulty"].message
-    assert "as the system ran out of memory" in rows["faulty"].message
+    assert "the system ran out of memory" in rows["faulty"].message
     assert rows["manual"].status == Status.OK
 
 

@@ -1,4 +1,4 @@
-"""The runner: every planned cell ends as one row; what is timed, launched, isolated, and flagged."""
+"""The runner: every planned cell ends as one row; timing, launches, isolation and flags."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.execution.test_faults import FAULTY, HERE, QUADRATIC, run
     ("asked", "size", "seconds"),
     [(None, "small", 60), (None, "medium", 1800), (None, "an instance", 1800), (5, "large", 5)],
 )
-def test_larger_sizes_have_longer_unless_a_deadline_is_asked_for(
+def test_larger_sizes_have_a_longer_deadline_unless_one_is_given(
     asked: float | None, size: str, seconds: float
 ) -> None:
     assert Settings(timeout_s=asked).deadline_s(size) == seconds
@@ -68,14 +68,14 @@ def test_every_table_of_a_run_is_readable(tmp_path: pathlib.Path) -> None:
         ({"problems": [QUADRATIC], "operators": ["jvp"]}, "expected some that quadratic has"),
     ],
 )
-def test_a_plan_for_what_does_not_exist_lists_the_choices(given: dict[str, list[str]], words: str) -> None:
+def test_an_unknown_name_in_a_plan_lists_the_choices(given: dict[str, list[str]], words: str) -> None:
     with pytest.raises(PlanError, match="got") as caught:
         plan(Query(**given))  # type: ignore[arg-type]
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_plan_is_the_product_of_what_was_asked_for() -> None:
+def test_a_plan_is_the_product_of_the_choices() -> None:
     made = plan(Query([QUADRATIC], ["manual", FAULTY], ["gradient", "value"], ["float64", "float32"]))
     assert [cell.cell_id for cell in made.cells][:4] == [
         "quadratic/small/float64/value/manual",
@@ -105,7 +105,7 @@ def test_a_problem_without_a_size_called_small_is_taken_at_its_first(
 
 
 class FakePool:
-    """Answers what a worker would, without one, and counts."""
+    """A pool that answers as workers would, without any, and counts the requests."""
 
     def __init__(
         self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False, traced_in: int = -1, waits: int = 99
@@ -194,7 +194,7 @@ def test_launches_start_afresh_and_pool_their_rounds(
         (FakePool(), {"budget_s": 1e-9}, "cut"),
     ],
 )
-def test_what_to_read_with_care_is_flagged_and_said(
+def test_doubtful_timings_are_flagged_and_reported(
     pool: FakePool, settings: dict[str, Any], flags: str, tmp_path: pathlib.Path
 ) -> None:
     folder, _ = faked(tmp_path, pool, rounds=8, **settings)
@@ -222,7 +222,7 @@ def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: path
 
 
 @pytest.mark.parametrize(("isolate", "processes"), [(Isolate.BACKEND, 2), (Isolate.NONE, 1), (Isolate.CELL, 2)])
-def test_isolation_says_what_shares_a_process(isolate: Isolate, processes: int, tmp_path: pathlib.Path) -> None:
+def test_isolation_decides_what_shares_a_process(isolate: Isolate, processes: int, tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
     pool = Pool(plan(Query([QUADRATIC], ["manual", FAULTY], [])), Settings(isolate=isolate), folder)
     what = {"source": QUADRATIC, "problem": "quadratic", "size": "small", "dtype": "float64", "seed": 0}

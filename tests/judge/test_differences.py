@@ -1,4 +1,4 @@
-"""The numerical-difference ladder: the true derivative lies within the bar, and kinks are named as such."""
+"""Numerical differences: the true derivative lies within the error bar, and kinks are recognised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE = np.ones((1, 1))
 
 
 def at(f: Callable[[Any], Any], x: float) -> tuple[Estimates, float]:
-    """The estimate along one coordinate and the length of the direction."""
+    """Return the estimate along one coordinate and the length of the direction."""
     point = np.array([x])
     scale = scales(point)
     return first(f, point, scale, ONE), float(scale[0])

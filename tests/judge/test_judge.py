@@ -1,4 +1,4 @@
-"""The judge: each verdict on a result made to earn it, and the one-line assertion for users' own tests."""
+"""The judge: a result for each verdict, and the one-line assertion for users' tests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodiff_compare.judge.assertion import assert_gradients
 from autodiff_compare.judge.comparison import quantity
-from autodiff_compare.judge.judge import Comparison, Judge, Pair, assert_gradients, overall, pairwise
+from autodiff_compare.judge.judge import Comparison, Judge, overall
+from autodiff_compare.judge.pairs import Pair, pairwise
 from autodiff_compare.judge.reference import Reference
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case
 from autodiff_compare.problems import Inputs, Normalise, Problem
@@ -107,7 +109,7 @@ def test_float32_is_judged_as_float32() -> None:
         ([G], {"inputs_unchanged": False}, "the call changed its inputs"),
     ],
 )
-def test_what_else_makes_a_result_wrong(result: Any, facts: dict[str, bool], words: str) -> None:
+def test_other_faults_make_a_result_wrong(result: Any, facts: dict[str, bool], words: str) -> None:
     status, why = overall(Judge(cubes_case())(result, **facts))
     assert status == Status.WRONG
     assert words in why

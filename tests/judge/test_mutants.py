@@ -1,4 +1,4 @@
-"""The judge on trial: every control on every problem and operator, and numerical differences of known functions."""
+"""Mutation tests of the judge on every problem and operator, and numerical differences of known functions."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 from autodiff_compare import problems
-from autodiff_compare.judge.mutants import CONTROLS, FUNCTIONS, RIGHT, Trial, ladder, selftest
+from autodiff_compare.judge.mutants import FUNCTIONS, MUTATIONS, RIGHT, Trial, known_derivatives, selftest
 from autodiff_compare.problems import Problem
 
 PROBLEMS = list(problems.available().values())
 CLASSIC = [p for p in PROBLEMS if "classic" in p.suites]
 
-#: What the judge cannot tell there, (problem, dtype, control) -> why; everything else it tells.
+#: (problem, dtype, mutation) -> why the judge cannot detect it there; every other mutant is detected.
 BEYOND = {
-    # Rounding of inputs in float32 moves these results by more than the control does: both are ill-conditioned, the
+    # Rounding of inputs in float32 moves these results by more than the mutation does: both are ill-conditioned, the
     # quotient by cancellation, Ackley by cosines of 2 pi x at x up to 32.
     ("kmeans_newton", "float32", "one entry off by 1e-3"): "one of eighty entries is 1e-4 of the norm",
     ("ackley", "float32", "one entry off by 1e-3"): "cos(2 pi x) has lost three digits",
 }
 
 
-def untold(trials: Iterable[Trial]) -> set[tuple[str, str, str]]:
-    return {(t.problem, t.dtype, t.control) for t in trials if not t.as_it_should}
+def undetected(trials: Iterable[Trial]) -> set[tuple[str, str, str]]:
+    return {(t.problem, t.dtype, t.mutation) for t in trials if not t.passed}
 
 
 def declared(beyond: Mapping[tuple[str, str, str], str], problem: str, *dtypes: str) -> set[tuple[str, str, str]]:
@@ -35,32 +35,32 @@ def declared(beyond: Mapping[tuple[str, str, str], str], problem: str, *dtypes: 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
 def test_judge_rejects_wrong_and_accepts_right_results(problem: Problem, dtype: str) -> None:
     trials = list(selftest([problem], [dtype]))
-    assert {t.control for t in trials} == {RIGHT, *CONTROLS}
-    assert all(t.tried == 1 for t in trials if t.control == RIGHT), "no right result to alter"
-    assert untold(trials) == declared(BEYOND, problem.name, dtype)
+    assert {t.mutation for t in trials} == {RIGHT, *MUTATIONS}
+    assert all(t.tried == 1 for t in trials if t.mutation == RIGHT), "no right result to alter"
+    assert undetected(trials) == declared(BEYOND, problem.name, dtype)
 
 
 @pytest.mark.parametrize("problem", CLASSIC, ids=lambda p: p.name)
 def test_numerical_differences_alone_do_the_same(problem: Problem) -> None:
     trials = selftest([problem], ["float64", "float32"], numerically=True)
-    assert untold(trials) == set()
+    assert undetected(trials) == set()
 
 
 @pytest.mark.parametrize("problem", CLASSIC, ids=lambda p: p.name)
-def test_controls_are_exempt_only_where_nothing_was_changed(problem: Problem) -> None:
+def test_mutants_are_equivalent_only_where_nothing_was_changed(problem: Problem) -> None:
     """In float64 no sign flip, no entry off by 1e-3 and no factor of 1 + 1e-6 is within rounding of a nonzero leaf."""
     trials = list(selftest([problem]))
-    zero = {t.operator: t.exempt for t in trials if t.control == "zeros"}
+    zero = {t.operator: t.equivalent for t in trials if t.mutation == "zeros"}
     for t in trials:
-        if t.control == "all entries off by 1e-6":
-            assert t.exempt == zero[t.operator]
-        if t.control in ("one sign flipped", "one entry off by 1e-3", "nan in one place", "infinity in one place"):
-            assert t.exempt == 0
+        if t.mutation == "all entries off by 1e-6":
+            assert t.equivalent == zero[t.operator]
+        if t.mutation in ("one sign flipped", "one entry off by 1e-3", "nan in one place", "infinity in one place"):
+            assert t.equivalent == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_numerical_differences_cover_the_truth_everywhere(seed: int) -> None:
-    trials = list(ladder(seed=seed))
+    trials = list(known_derivatives(seed=seed))
     assert [t for t in trials if not t.covered] == []
     assert {t.kind for t in trials} == {"smooth", "oscillating", "noisy", "narrow domain", "kink"}
     assert len(trials) == sum(len(f.points) * (1 if f.kind == "kink" else 11) for f in FUNCTIONS)

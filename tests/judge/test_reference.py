@@ -1,4 +1,4 @@
-"""References: the best to be had, named for what they are, and confirmed by numerical differences."""
+"""References: the best available source, its name, and its confirmation by numerical differences."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_whole_numbers_in_data_are_not_perturbed() -> None:
 
 
 class _Engine:
-    """A stand-in for our engine whose gradient is that of `cubes`, times a factor."""
+    """A substitute for the NumPy engine whose gradient is that of `cubes`, times a factor."""
 
     xp = np
 

@@ -14,6 +14,7 @@ import venv
 import numpy as np
 import pytest
 
+from autodiff_compare.execution import worker
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import PlanError, plan
 from autodiff_compare.plan.query import Query
@@ -23,6 +24,7 @@ from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.process.interpreters import InterpreterError, found, split
 from autodiff_compare.results import tables
 from autodiff_compare.results.store import RunFolder
+from tests.imports import graph, modules, room
 
 ROOT = pathlib.Path(__file__).parents[2]
 QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
@@ -74,8 +76,8 @@ def test_an_at_sign_in_the_path_of_a_file_is_no_interpreter(tmp_path: pathlib.Pa
         ("/no/such/python", "expected the path of a Python"),
         ("/etc", "got folder '/etc', expected the path of a Python"),
         ("", "expected the path of a Python"),
-        ("/bin/false", "expected a Python that tells its versions"),
-        ("/bin/echo", "expected a Python that tells its versions"),
+        ("/bin/false", "expected a Python that prints its versions"),
+        ("/bin/echo", "expected a Python that prints its versions"),
         (f"a/b={sys.executable}", "got label 'a/b'"),
         (f"a:b={sys.executable}", "got label 'a:b'"),
     ],
@@ -258,23 +260,23 @@ def _with_numpy(name: str, version: str, folder: pathlib.Path) -> pathlib.Path:
     return folder / "bin" / "python"
 
 
-#: The modules of the harness that a worker imports.
-_IN_WORKERS = (
-    "worker", "protocol", "measure", "environment", "older_python", "cells", "point", "contest", "descent", "questions",
-    "arms", "eigenvalue_conventions", "clauses",
-)  # fmt: skip
+def _modules_of_a_worker() -> dict[str, pathlib.Path]:
+    """Return the modules that a worker imports, directly or not, with their files; every adapter and problem too."""
+    files, edges = modules(), graph()
+    functions = {text.partition(":")[0] for text in worker._FUNCTIONS.values()}
+    reached = {name for name in files if room(name) in ("backends", "problems")}
+    waiting = reached | functions | {worker.__name__, compatibility.__name__}
+    while waiting:
+        reached |= waiting
+        waiting = {other for name in waiting for other in edges[name]} - reached
+    return {name: files[name] for name in reached}
 
 
 def test_what_a_worker_imports_is_python_3_9() -> None:
-    """Its syntax, and no ``int | None`` that is evaluated when the module is imported."""
-    rooms = [path for room in ("backends", "problems") for path in (ROOT / room).rglob("*.py")]
-    harness = [ROOT / "harness" / f"{name}.py" for name in _IN_WORKERS]
-    for path in [
-        ROOT / "autodiff_compare/vocabulary.py",
-        ROOT / "autodiff_compare/user_files.py",
-        *rooms,
-        *filter(pathlib.Path.exists, harness),
-    ]:
+    """Its syntax is that of 3.9, and no ``int | None`` is evaluated when a module is imported."""
+    found = _modules_of_a_worker()
+    assert {"autodiff_compare.timing.clock", "autodiff_compare.process.protocol"} < set(found)
+    for path in found.values():
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=interpreters.OLDEST)
         for node in (n for n in tree.body if isinstance(n, ast.Assign)):
             either = [n for n in ast.walk(node.value) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.BitOr)]

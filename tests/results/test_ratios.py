@@ -1,4 +1,4 @@
-"""Times over the gradient by hand: paired by round, of right results alone."""
+"""Times relative to the hand-written gradient: paired by round, for right results only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is gone on with ends as one that nothing disturbed; what cannot be gone on with is refused in one line."""
+"""A resumed run ends as an undisturbed one; a run that cannot be resumed is rejected in one line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cli(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def facts(folder: pathlib.Path) -> dict[str, Any]:
-    """The tables of a run without what is measured."""
+    """Return the tables of a run as CSV, without the measured columns."""
     found = {}
     for name, frame in tables.read_all(folder).items():
         gone = MEASURED | (set(frame.columns) - {"cell_id", "phase", "n"} if name == "timings" else set())
@@ -62,7 +62,7 @@ def records(folder: pathlib.Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A run that nothing disturbed: two problems with 14 groups, one of them with questions, two backends."""
+    """An undisturbed run: two problems with 14 groups, one of them with questions, two backends."""
     out = tmp_path_factory.mktemp("whole")
     done = cli("run", "tape_cube", "sphere", "-b", "numpy", "-b", "manual", "--rounds", "2", "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -71,7 +71,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def cut(whole: pathlib.Path, out: pathlib.Path, lines: int, tail: str = "") -> pathlib.Path:
-    """What an interruption after so many pieces leaves behind."""
+    """Return the folder that is left of a run interrupted after ``lines`` lines of its log."""
     folder = out / whole.name
     folder.mkdir(parents=True)
     (folder / "log.jsonl").write_text("".join(records(whole)[:lines]) + tail)
@@ -88,7 +88,7 @@ def altered(folder: pathlib.Path, **fields: object) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
-def test_it_ends_with_the_tables_of_an_undisturbed_run(
+def test_a_resumed_run_ends_with_the_tables_of_an_undisturbed_one(
     share: float, whole: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     lines = 1 + round(share * (len(records(whole)) - 1))
@@ -104,7 +104,7 @@ def test_it_ends_with_the_tables_of_an_undisturbed_run(
 
 @pytest.fixture(scope="module")
 def descended(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Two descents by each of two backends that nothing disturbed."""
+    """Two undisturbed descents by each of two backends."""
     out = tmp_path_factory.mktemp("descended")
     command = ["descend", "matrix_inverse_squared", "-b", "numpy", "-b", "manual", "--seed", "0", "--seed", "1"]
     done = cli(*command, "--out", str(out))
@@ -115,7 +115,7 @@ def descended(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def matrices(study: str) -> str:
-    """What a study prints that is not a time: the way down and the matrices before and after."""
+    """Return the part of a study's output that holds no times: the descent and the matrices."""
     return study[study.index("The way down") : study.index("How near")]
 
 
@@ -199,7 +199,7 @@ def test_an_interrupted_descent_keeps_what_was_finished(number: signal.Signals, 
         ("steps", {"extra": '{"restart": "one"}'}),
     ],
 )
-def test_descents_from_elsewhere_are_refused_in_one_line(
+def test_altered_descents_are_rejected_in_one_line(
     table: str, fields: dict[str, object], descended: pathlib.Path, tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -216,7 +216,7 @@ def test_descents_from_elsewhere_are_refused_in_one_line(
     assert "got a descent in" in err
 
 
-def test_each_verb_goes_on_with_its_own_runs(
+def test_each_verb_resumes_its_own_runs(
     whole: pathlib.Path, descended: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from autodiff_compare.cli.main import main
@@ -230,7 +230,7 @@ def test_each_verb_goes_on_with_its_own_runs(
         assert f"compare.py {'descend' if folder == descent else 'run'} --resume {folder}" in shown
 
 
-def test_what_broke_is_computed_again_with_its_group_and_what_was_wrong_is_not(tmp_path: pathlib.Path) -> None:
+def test_a_broken_cell_is_executed_again_with_its_group_and_a_wrong_one_is_not(tmp_path: pathlib.Path) -> None:
     flag = tmp_path / "broken"
     adapter = tmp_path / "moody_backend.py"
     adapter.write_text(
@@ -290,19 +290,19 @@ def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathl
         ({"seed": 7}, "seed 7 and 0"),
         ({"code": "0123"}, "code 0123 and "),
         ({"versions": '{"torch": "1.0"}'}, "torch 1.0 and "),
-        ({"versions": "[]"}, "no JSON object of texts"),
+        ({"versions": "[]"}, "a JSON object of texts"),
         ({"versions": "[" * 100_000}, "no JSON"),
         ({"command": "compare.py rm -rf /"}, "a recorded command that this program does not have"),
         ({"command": "compare.py run 'sphere"}, "a recorded command that this program does not have"),
         ({"command": ""}, "a recorded command that this program does not have"),
         ({"command": "compare.py --help"}, "a recorded command that this program does not have"),
-        ({"command": "compare.py descend sphere"}, "no run of 'run' or 'check'"),
+        ({"command": "compare.py descend sphere"}, "expected a run of 'run' or 'check'"),
         ({"command": "compare.py run /dev/stdin.py"}, "if you trust them"),
         ({"command": "compare.py run nosuch"}, "got problem 'nosuch', expected one of"),
         ({"seed": "zero"}, "field 'seed'"),
     ],
 )
-def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
+def test_a_run_that_cannot_be_resumed_is_rejected_in_one_line(
     fields: dict[str, object], words: str, whole: pathlib.Path, tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -326,7 +326,7 @@ def test_a_run_that_cannot_be_gone_on_with_is_refused_in_one_line(
         (["--seed", "1"], "seed"),
     ],
 )
-def test_other_options_than_then_are_refused(
+def test_options_other_than_the_recorded_ones_are_rejected(
     more: list[str], words: str, whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from autodiff_compare.cli.main import main
@@ -336,7 +336,7 @@ def test_other_options_than_then_are_refused(
     assert words in capsys.readouterr().err
 
 
-def test_a_run_that_is_still_going_is_refused(
+def test_a_run_that_another_process_writes_is_rejected(
     whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from autodiff_compare.cli.main import main
@@ -347,7 +347,7 @@ def test_a_run_that_is_still_going_is_refused(
     held.close()
 
 
-def test_differences_are_named_and_what_has_no_effect_is_not(whole: pathlib.Path) -> None:
+def test_differences_are_listed_except_those_without_effect(whole: pathlib.Path) -> None:
     (run,) = [row for rows, _ in read_log(whole)[0] for row in rows.get("runs", ())]
     assert differences(run, run, ("seed", "threads")) == []
     versions = dict(environment.versions()) | {"pandas": "0.1", "numpy": "1.0"}

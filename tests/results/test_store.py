@@ -1,4 +1,4 @@
-"""The run's folder: what was finished stays readable, whatever happens to the disk, the folder or the process."""
+"""The folder of a run: finished work stays readable, whatever happens to the disk, the folder or the process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def statuses(folder: RunFolder) -> dict[str, str]:
     return {row.backend: row.status for row in folder.rows["cells"]}
 
 
-def test_what_was_added_is_there_again_after_a_restart(tmp_path: pathlib.Path) -> None:
+def test_a_resumed_folder_holds_the_rows_that_were_added(tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
     folder.add({"cells": [cell("a"), cell("b")], "pairs": [pair("a", "b")]}, done="it")
     before = folder.rows
@@ -77,7 +77,7 @@ def test_what_workers_say_is_added_to_the_row_of_the_run(tmp_path: pathlib.Path)
         *[(status, False) for status in ("error", "timeout", "crash", "out_of_memory")],
     ],
 )
-def test_what_broke_is_computed_again(status: str, kept: bool, tmp_path: pathlib.Path) -> None:
+def test_a_broken_cell_is_not_settled(status: str, kept: bool, tmp_path: pathlib.Path) -> None:
     folder = RunFolder(tmp_path)
     folder.add({"cells": [cell("a", status)]})
     assert folder.settled([cell("a").cell_id]) == kept
@@ -128,7 +128,7 @@ def small_disk() -> Iterator[pathlib.Path]:
 
 
 def fill(folder: RunFolder, words: str = "--resume") -> int:
-    """Add rows until the folder refuses; how many it took."""
+    """Add rows until the folder rejects one; return the number of those added."""
     taken = 0
     with pytest.raises(StoreError, match=words) as caught:  # noqa: PT012 - which one is refused is what is asked
         while taken < 10_000:
@@ -212,7 +212,7 @@ def test_a_log_is_not_written_through_a_link(tmp_path: pathlib.Path) -> None:
         (b"{", "damaged line 1"),
         (b"[" * 100_000, "damaged line 1"),
         (b"\xff\xfe", "damaged line 1"),
-        (b'{"cells": 3}', "no list"),
+        (b'{"cells": 3}', "not a list"),
         (b'{"cells": [3]}', "does not have the fields of CellRow"),
         (b'{"passwords": []}', "got tables passwords"),
         (b'{"__array__": "", "dtype": "O", "shape": []}', "damaged line 1"),

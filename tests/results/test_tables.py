@@ -1,4 +1,4 @@
-"""Tables: what is written is read back, bit for bit, with its documented types."""
+"""Tables: rows are read back as they were written, bit for bit, with their documented types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker measures: peak memory of known sizes, busy threads, blocks counted by a fake clock."""
+"""The clock: peak memory of known sizes, busy threads, blocks counted by a fake clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodiff_compare.process.environment import active_threads
 from autodiff_compare.timing import clock
 from tests.resident import counting_error
 
-linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="Linux tells, others do not")
+linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="only Linux reports it")
 
 
 @linux
@@ -132,5 +132,5 @@ def test_waiting_for_threads_of_its_own_is_no_contention(
     wall_s: float, cpu_s: float, queue_s: float, processors: int, others_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "_processors", lambda: processors)
-    spent = clock.Spent(10 + wall_s, 5 + cpu_s, 1 + queue_s) - clock.Spent(10.0, 5.0, 1.0)
-    assert spent.for_others_s == pytest.approx(others_s, abs=1e-12)
+    spent = clock.Elapsed(10 + wall_s, 5 + cpu_s, 1 + queue_s) - clock.Elapsed(10.0, 5.0, 1.0)
+    assert spent.contention_s == pytest.approx(others_s, abs=1e-12)

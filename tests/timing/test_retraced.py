@@ -1,4 +1,4 @@
-"""One trace too many, among thousands of timed calls, is seen, whoever made it, and none where there is none."""
+"""The flag ``retraced``: a single trace during thousands of timed calls sets it, and nothing else does."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ RETRACING = {"jax:eager": by_jax, "tensorflow:eager": by_tensorflow, "torch:comp
 
 
 def worker_on(spec: str, f: Callable[..., Any], operator: str = "value") -> tuple[Worker, int]:
-    """A worker with that function as its cell, calibrated, and the calls of a block."""
+    """Return a calibrated worker with the function as its cell, and the calls of a block."""
     problem = with_operators(problem_of("mine", None, {spec: f}, {"INPUTS": (np.arange(1.0, 5.0),)}, "test"))
     worker = Worker(spec)
     worker.backend = opened(spec)
@@ -80,7 +80,7 @@ def test_our_own_compiler_is_seen_too() -> None:
 
 @pytest.mark.parametrize("spec", ["numpy", "numpy:compiled", "torch", "tensorflow", "tensorflow:eager", "jax"])
 @pytest.mark.parametrize("operator", ["gradient", "hvp"])
-def test_what_is_not_traced_again_is_not_flagged(spec: str, operator: str) -> None:
+def test_a_function_that_is_not_traced_again_is_not_flagged(spec: str, operator: str) -> None:
     worker, calls = worker_on(spec, lambda x: (x * x * x)[0], operator)
     assert not worker.visit(calls)["retraced"]
     assert not worker.finish()["retraced"]

@@ -1,4 +1,4 @@
-"""The pace of timing, by fake clocks and counted visits: how many rounds, in what order, and when they stop."""
+"""The schedule of timing, by fake clocks and counted visits: how many rounds, in what order, and when they stop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from autodiff_compare.timing.schedule import Budget, Pace, go_around
+from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
 
 STEADY, WIDE = [1.0, 1.01], [1.0, 2.0]
 
@@ -21,7 +21,9 @@ class FakeClock:
         return self.now
 
 
-def around(pace: Pace, values: Sequence[float], visit: Callable[[str, int], bool] | None = None) -> tuple[list, list]:
+def around(
+    schedule: Schedule, values: Sequence[float], visit: Callable[[str, int], bool] | None = None
+) -> tuple[list, list]:
     """Visits in order, and (alive, rounds), where the n-th round of each cell takes ``values[n % len]``."""
     visits: list[tuple[str, int]] = []
 
@@ -32,7 +34,7 @@ def around(pace: Pace, values: Sequence[float], visit: Callable[[str, int], bool
     def series(key: str) -> list[float]:
         return [values[n % len(values)] for k, n in visits if k == key]
 
-    live, made = go_around(["a", "b", "c"], seen, series, pace, random.Random(0))
+    live, made = run_rounds(["a", "b", "c"], seen, series, schedule, random.Random(0))
     return visits, [sorted(live), made]
 
 
@@ -51,12 +53,12 @@ def around(pace: Pace, values: Sequence[float], visit: Callable[[str, int], bool
     ],
 )
 def test_rounds_are_added_for_precision_alone_and_only_so_many(rounds: int, values: list[float], made: int) -> None:
-    visits, (_, found) = around(Pace(rounds), values)
+    visits, (_, found) = around(Schedule(rounds), values)
     assert found == made
     assert len(visits) == 3 * made
 
 
-def test_a_difference_however_sure_changes_no_number_of_rounds() -> None:
+def test_the_number_of_rounds_does_not_depend_on_a_difference() -> None:
     visits: list[str] = []
 
     def visit(key: str, number: int) -> bool:
@@ -64,23 +66,23 @@ def test_a_difference_however_sure_changes_no_number_of_rounds() -> None:
         return True
 
     speeds = {"slow": 10.0, "fast": 1.0}
-    _, made = go_around(list(speeds), visit, lambda k: [speeds[k]] * visits.count(k), Pace(15), random.Random(0))
+    _, made = run_rounds(list(speeds), visit, lambda k: [speeds[k]] * visits.count(k), Schedule(15), random.Random(0))
     assert made == 15
 
 
 def test_every_round_visits_each_living_cell_once_in_a_fresh_order() -> None:
-    visits, _ = around(Pace(20), STEADY)
+    visits, _ = around(Schedule(20), STEADY)
     orders = ["".join(k for k, number in visits if number == n) for n in range(20)]
     assert {"".join(sorted(order)) for order in orders} == {"abc"}
     assert len(set(orders)) > 3, "the order is shuffled"
-    assert visits == around(Pace(20), STEADY)[0], "and seeded"
+    assert visits == around(Schedule(20), STEADY)[0], "and seeded"
 
 
 def test_a_cell_that_fails_is_not_visited_again_and_the_others_go_on() -> None:
-    visits, (live, made) = around(Pace(5), STEADY, lambda key, number: not (key == "b" and number == 2))
+    visits, (live, made) = around(Schedule(5), STEADY, lambda key, number: not (key == "b" and number == 2))
     assert (live, made) == (["a", "c"], 5)
     assert [n for k, n in visits if k == "b"] == [0, 1, 2]
-    assert around(Pace(5), STEADY, lambda key, number: False)[1] == [[], 1]
+    assert around(Schedule(5), STEADY, lambda key, number: False)[1] == [[], 1]
 
 
 def test_no_round_begins_after_the_end_of_the_share() -> None:
@@ -90,8 +92,8 @@ def test_no_round_begins_after_the_end_of_the_share() -> None:
         clock.now += 1.0
         return True
 
-    assert around(Pace(15, until=7.0, clock=clock), STEADY, visit)[1] == [["a", "b", "c"], 3]
-    assert around(Pace(15, until=7.0, clock=clock), STEADY, visit)[1] == [["a", "b", "c"], 0]
+    assert around(Schedule(15, until=7.0, clock=clock), STEADY, visit)[1] == [["a", "b", "c"], 3]
+    assert around(Schedule(15, until=7.0, clock=clock), STEADY, visit)[1] == [["a", "b", "c"], 0]
 
 
 def test_a_budget_is_shared_out_and_what_is_left_goes_to_the_others() -> None:

@@ -32,7 +32,7 @@ def test_interval_covers_the_median_as_often_as_it_says() -> None:
     assert np.mean(hits) >= 0.95
 
 
-def test_slower_is_said_only_where_every_round_says_so() -> None:
+def test_slower_is_claimed_only_if_the_rounds_agree() -> None:
     base = [1.0 + 0.01 * i for i in range(8)]
     assert ratio_verdict([1.5 * b for b in base], base).startswith("1.5x [1.5, 1.5]")
     assert ratio_verdict([1.01 * b for b in base], base) == "~"

@@ -1,4 +1,4 @@
-"""Trials of the interface and of the clock, with made-up rounds: what is counted and what is called too much."""
+"""Trials of the interface and of the clock, with made-up rounds: the counted claims and their bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from autodiff_compare import backends
 from autodiff_compare.cli.verbs.overhead import judged, sentence
 from autodiff_compare.timing import trials
-from autodiff_compare.timing.overhead import TASKS, contest
+from autodiff_compare.timing.overhead import TASKS, measure
 
 BY_HAND = [1e-3] * 15
 
@@ -35,11 +35,11 @@ BY_HAND = [1e-3] * 15
         (BY_HAND, BY_HAND, 1e-3, "other result"),
     ],
 )
-def test_the_tax_is_judged(interface: list[float], by_hand: list[float], difference: float, verdict: str) -> None:
+def test_the_overhead_is_judged(interface: list[float], by_hand: list[float], difference: float, verdict: str) -> None:
     assert judged("torch", "scalars", interface, by_hand, difference).verdict == verdict
 
 
-def test_what_was_found_is_said_in_a_sentence() -> None:
+def test_the_overhead_is_summarised_in_a_sentence() -> None:
     rounds = {"within": BY_HAND, "within ?": BY_HAND[:5], "over": [2e-3] * 15, "over ?": [1e-3] * 7 + [2e-3] * 8}
     found = [judged("torch", "scalars", interface, BY_HAND[: len(interface)], 0.0) for interface in rounds.values()]
     assert [row.verdict for row in found] == list(rounds)
@@ -61,7 +61,7 @@ def test_both_sides_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module.clock, "visit", lambda timed, calls: [1.0])
     assert set(backends.baseline(name)) == set(TASKS)
     for task in TASKS:
-        found = contest(backend, task, 2, 0)
+        found = measure(backend, task, 2, 0)
         assert found["difference"] <= 1e-12, task  # both in float64, sums of up to 500 000 terms in another order
         assert (len(found["interface"]), len(found["by_hand"])) == (2, 2)
 

@@ -106,7 +106,7 @@ def clock() -> Iterator[Finding]:
 
 def noise() -> Iterator[Finding]:
     """Yield the spread of blocks of equal work, and the share of time that this process waits for a processor."""
-    timed = measure.Timed(measure.work, (200,), lambda out: out)
+    timed = measure.Timed(measure.synthetic_work, (200,), lambda out: out)
     calls = measure.calibrate(timed)
     waited, start = measure.queue_delay_s(), time.perf_counter()
     blocks = np.array([timed.block(calls) for _ in range(_BLOCKS)])

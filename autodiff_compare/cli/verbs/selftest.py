@@ -17,7 +17,7 @@ from rich.table import Table
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.judge import mutants
-from autodiff_compare.judge.mutants import RIGHT, LadderTrial, Trial
+from autodiff_compare.judge.mutants import RIGHT, DifferenceTrial, Trial
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.summary import terminal
@@ -32,18 +32,18 @@ def selftest(options: argparse.Namespace) -> int:
     except PlanError as error:
         return usage(str(error))
     trials = list(mutants.selftest(found, query.dtypes, query.seed))
-    ladder = list(mutants.ladder(seed=options.seed))
+    ladder = list(mutants.known_derivatives(seed=options.seed))
     out = console()
     out.print(_controls(trials))
     out.print()
     out.print(_ladder(ladder))
-    missed = [t for t in trials if _failed(t)]
+    missed = [t for t in trials if not t.passed]
     for t in missed[:20]:
-        out.print(f"{t.problem} {t.dtype} {t.operator}, {t.control}: {t.note}", markup=False)
+        out.print(f"{t.problem} {t.dtype} {t.operator}, {t.mutation}: {t.note}", markup=False)
     covered = sum(t.covered for t in ladder)
-    tried = sum(t.tried - t.exempt for t in trials if t.control != RIGHT)
-    rejected = sum(t.rejected for t in trials if t.control != RIGHT)
-    rights = [t for t in trials if t.control == RIGHT and t.tried]
+    tried = sum(t.tried - t.equivalent for t in trials if t.mutation != RIGHT)
+    rejected = sum(t.rejected for t in trials if t.mutation != RIGHT)
+    rights = [t for t in trials if t.mutation == RIGHT and t.tried]
     out.print(
         f"\n{rejected} of {tried} wrong results were rejected, {sum(t.rejected for t in rights)} of {len(rights)} "
         f"right ones; the error bar covered the true error in {covered} of {len(ladder)} estimates."
@@ -68,23 +68,19 @@ def timing(options: argparse.Namespace) -> int:
     return exits.OK if all(c.kept for c in found) else exits.WRONG
 
 
-def _failed(t: Trial) -> bool:
-    return t.rejected > 0 if t.control == RIGHT else t.rejected < t.tried - t.exempt
-
-
 def _controls(trials: Sequence[Trial]) -> Table:
     table = terminal.plain_table("Altered results (mutations): the judge must reject them; right ones must pass")
     for name in ("mutation", "tried", "equal to right", "rejected"):
         table.add_column(name, justify="left" if name == "mutation" else "right")
-    names = dict.fromkeys(t.control for t in trials)
+    names = dict.fromkeys(t.mutation for t in trials)
     for name in names:
-        own = [t for t in trials if t.control == name]
-        counts = (sum(t.tried for t in own), sum(t.exempt for t in own), sum(t.rejected for t in own))
+        own = [t for t in trials if t.mutation == name]
+        counts = (sum(t.tried for t in own), sum(t.equivalent for t in own), sum(t.rejected for t in own))
         table.add_row(name, *map(str, counts))
     return table
 
 
-def _ladder(trials: Sequence[LadderTrial]) -> Table:
+def _ladder(trials: Sequence[DifferenceTrial]) -> Table:
     table = terminal.plain_table("Numerical differences of functions with known derivatives")
     for name in ("kind", "estimates", "covered", "median error", "median bar"):
         table.add_column(name, justify="left" if name == "kind" else "right")

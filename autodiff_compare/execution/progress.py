@@ -1,0 +1,116 @@
+"""The state of a cell and of a group while they are executed, and the row of ``cells.csv`` made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.plan.cases import Case, Cell
+from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
+from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.timing.clock import CONTENDED_ROUNDS
+from autodiff_compare.timing.statistics import drifting, noisy
+from autodiff_compare.vocabulary import Operator, Phase, Status
+
+#: Longest message of a cell, in characters.
+LONGEST_MESSAGE = 300
+
+
+@dataclass
+class Progress:
+    """The state of one cell while it is executed: its row, checks and samples so far."""
+
+    cell: Cell
+    row: CellRow
+    checks: list[CheckRow] = field(default_factory=list)
+    samples: list[SampleRow] = field(default_factory=list)
+    result: tuple[Any, ...] = ()
+    #: Calls of a block, from calibration.
+    calls: int = 0
+    #: Rounds in which the cell waited for a processor too long.
+    contended: int = 0
+    flags: set[str] = field(default_factory=set)
+
+    @property
+    def rounds(self) -> list[float]:
+        """Seconds per call of each timing round so far."""
+        return rounds_of(self.samples).get((self.cell.cell_id, Phase.STEADY), [])
+
+
+@dataclass
+class Group:
+    """The cells that are compared and timed against each other."""
+
+    begun: list[Progress]
+    pairs: list[PairRow]
+    #: Rounds in all launches so far.
+    rounds: int = 0
+
+
+def flagged(p: Progress) -> CellRow:
+    """Return the row with its timing flags."""
+    flags, rounds = set(p.flags), p.rounds
+    if rounds:
+        contended = p.contended > CONTENDED_ROUNDS * len(rounds)
+        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": contended}
+        flags |= {name for name, holds in tests.items() if holds}
+    return replace(p.row, flags=" ".join(sorted(flags)), contended_rounds=p.contended if rounds else None)
+
+
+def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:
+    """Return the row of a cell that has not been executed; without a case its sizes are missing."""
+    return CellRow(
+        run_id=run_id,
+        cell_id=cell.cell_id,
+        problem=cell.problem,
+        size=cell.size,
+        n_inputs=sum(x.size for x in case.inputs.differentiated) if case else None,
+        n_outputs=case.output.size if case else None,
+        dtype=cell.dtype,
+        operator=cell.operator,
+        backend=cell.backend,
+        variant=cell.variant,
+        how="",
+        mode="",
+        status=Status.ERROR,
+        message="",
+        value=float("nan"),
+        gradient_norm=float("nan"),
+        objective_calls=None,
+        peak_rss_bytes=None,
+        memory_method="",
+        threads_requested=threads,
+        threads_effective=float("nan"),
+        threads_active=None,
+        contended_rounds=None,
+        flags="",
+    )
+
+
+def measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> CellRow:
+    """Return the row with the properties of its result."""
+    has_value = row.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and result[0].shape == ()
+    entries = result[1:] if row.operator == Operator.VALUE_AND_GRADIENT else result
+    norm = float(np.linalg.norm(np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in entries])))
+    return replace(
+        row,
+        how=found["how"],
+        mode=found["mode"],
+        value=float(result[0]) if has_value else float("nan"),
+        gradient_norm=norm,
+        objective_calls=found["objective_calls"],
+        peak_rss_bytes=found["peak_bytes"],
+        memory_method=found["memory_method"],
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, no longer than the message of a cell may be."""
+    return next(_nonempty(str(error)), type(error).__name__)[:LONGEST_MESSAGE]
+
+
+def _nonempty(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,40 @@
+"""Isolation of a worker process from its framework's output and from the death of its runner.
+
+*Private pipes.* Frameworks and their C libraries print to standard output, which would end up in the middle of a
+response. The pipes of requests and responses are therefore moved to new descriptors that no library knows. Then
+descriptor 0 reads nothing, so that no library waits for input or takes a request, and 1 writes where 2 does, to
+standard error.
+
+*Orphans.* A runner that is killed cannot end its workers. The kernel kills a worker when its runner dies, if the worker
+asks for it (``PR_SET_PDEATHSIG``, Linux). The runner may already be dead by then: its children have the parent 1. The
+processes that a worker has started are ended by the watchdog of `autodiff_compare.process.client`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from typing import TextIO
+
+#: Number of the operation of ``prctl``, from ``linux/prctl.h``.
+_PR_SET_PDEATHSIG = 1
+
+
+def private_pipes() -> tuple[TextIO, TextIO]:
+    """Return the pipes of requests and responses on new descriptors; redirect 0 and 1."""
+    requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    return requests, responses
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the runner dies (Linux); exit if it is dead already."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(1)
