@@ -24,6 +24,7 @@ from autodiff_compare.report.sections import (
     rounds,
     studies,
 )
+from autodiff_compare.results import formatting
 from autodiff_compare.results.tables import Run, column_types
 from autodiff_compare.summary import summary
 
@@ -133,7 +134,7 @@ def what(records: Sequence[Record]) -> Iterator[Grid]:
 def _fact(record: Record, name: str) -> str:
     value = getattr(record.run, name)
     if name == "memory_bytes" and value is not None:
-        return wording.size(float(value))
+        return formatting.size(float(value))
     return "unknown" if value is None or value == "" else str(value)
 
 
@@ -161,7 +162,7 @@ def _rounded(frame: pd.DataFrame, digits: int) -> pd.DataFrame:
 
 
 def _abridged(name: str, digits: int, left: Sequence[str]) -> str:
-    without = f" and the column {wording.listed(left)}" if left else ""
+    without = f" and the column {formatting.listed(left)}" if left else ""
     return f"Rounded to {digits} digits; {name}.csv has all of them{without}."
 
 

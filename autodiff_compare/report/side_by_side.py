@@ -19,6 +19,7 @@ from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.record import Record, timed
 from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.report.sections import overview, profile
+from autodiff_compare.results import formatting
 from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.summary.summary import sentence
 from autodiff_compare.vocabulary import Status
@@ -108,7 +109,7 @@ def _time(row: dict[Any, Any] | None) -> Cell:
     plain = overview.cell(row)
     if row["status"] != Status.OK or math.isnan(row["median_s"]):
         return plain
-    error = "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
+    error = "at a kink" if row["kink"] else f"error {formatting.eps(row['error_eps'])}"
     return Cell(wording.seconds(row["median_s"]), (error,), row["median_s"], plain.kind, plain.hint)
 
 
@@ -118,7 +119,7 @@ def _ratio(first: dict[Any, Any] | None, row: dict[Any, Any] | None) -> Cell:
         return figure(math.nan, "-")
     ratio = row["median_s"] / first["median_s"]
     apart = first["ci_high_s"] < row["ci_low_s"] or row["ci_high_s"] < first["ci_low_s"]
-    return figure(ratio, wording.ratio(ratio), small=("differs",) if apart else ())
+    return figure(ratio, formatting.ratio(ratio), small=("differs",) if apart else ())
 
 
 def _only(records: Sequence[Record]) -> list[str]:
@@ -128,7 +129,9 @@ def _only(records: Sequence[Record]) -> list[str]:
         others = {c for other in records if other is not r for c in other.cells["cell_id"]}
         own = r.cells[~r.cells["cell_id"].isin(others)]
         if len(own):
-            found.append(f"Only in {r.name}: {wording.plural(len(own), 'cell')} of {wording.listed(own['problem'])}.")
+            found.append(
+                f"Only in {r.name}: {wording.plural(len(own), 'cell')} of {formatting.listed(own['problem'])}."
+            )
     return found
 
 
@@ -153,9 +156,9 @@ def _common(a: Record, b: Record) -> pd.DataFrame:
 def _change_words(common: pd.DataFrame, a: Record, b: Record) -> str:
     middle = common["ratio"].median()
     per = common.groupby("spec", sort=False)["ratio"].median()
-    words_ = wording.listed(f"{spec} {wording.ratio(value)}" for spec, value in per.items())
+    words_ = formatting.listed(f"{spec} {formatting.ratio(value)}" for spec, value in per.items())
     return (
-        f"Over {wording.plural(len(common), 'common cell')}, {b.name} takes {wording.ratio(middle)} the time of "
+        f"Over {wording.plural(len(common), 'common cell')}, {b.name} takes {formatting.ratio(middle)} the time of "
         f"{a.name} in the median; by backend: {words_}. Dots: all operators and sizes of a problem; right of 1 is "
         "slower."
     )
@@ -176,7 +179,7 @@ def _draw_changes(title: str, common: pd.DataFrame, looks: Looks) -> Figure:
         part = common[common["spec"] == spec]
         shift = (k - (len(specs) - 1) / 2) * 0.6 / max(len(specs), 1)
         ax.plot(part["ratio"], part["problem"].map(place) + shift, **looks[spec].points(markersize=4, alpha=0.8))
-    style.log_axis(ax.xaxis, [*common["ratio"], 1.0], wording.ratio)
+    style.log_axis(ax.xaxis, [*common["ratio"], 1.0], formatting.ratio)
     ax.axvline(1.0, color=style.SOFT, lw=1, zorder=1)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_yticks(range(len(rows)), [wording.label(r) for r in rows])

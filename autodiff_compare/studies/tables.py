@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodiff_compare.problems import Problem
+from autodiff_compare.results import formatting
 from autodiff_compare.studies.descent import Step, Trace
 
 Array = NDArray[Any]
@@ -56,7 +57,7 @@ def overview(traces: Sequence[Trace]) -> Sheet:
     rows = []
     for (descent, dtype, start), group in _grouped(traces, "descent", "dtype", "start").items():
         by_spec = {t.backend: t for t in group}
-        times = (_seconds(by_spec[s].seconds) if s in by_spec else "-" for s in specs)
+        times = (formatting.seconds(by_spec[s].seconds) if s in by_spec else "-" for s in specs)
         name = descent if dtype == "float64" else f"{descent} {dtype}"
         losses = _span([t.final_loss for t in group])
         rows.append((name, start, _span([t.iterations for t in group]), losses, *times))
@@ -137,7 +138,7 @@ def nearness(traces: Sequence[Trace], inverse_s: float | None = None) -> Sheet:
     title = "How near: the largest entries"
     if inverse_s is None:
         return Sheet(title, columns, tuple(rows))
-    note = f"numpy.linalg.inv takes {_seconds(inverse_s)} here"
+    note = f"numpy.linalg.inv takes {formatting.seconds(inverse_s)} here"
     return Sheet(f"{title}, and the time over that of numpy.linalg.inv", (*columns, "time"), tuple(rows), note)
 
 
@@ -318,8 +319,3 @@ def _remarks(traces: Sequence[Trace]) -> str:
         if not t.converged:
             reasons.setdefault(t.descent, f"{t.descent}: {t.message}")
     return "\n".join([*restarts, *reasons.values()])
-
-
-def _seconds(value: float) -> str:
-    scale, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if value >= s), (1e-6, "us"))
-    return f"{value / scale:.3g} {unit}"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from autodiff_compare.conventions.judgement import Class
+from autodiff_compare.results.formatting import plural
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary.terminal import plain_table
 
@@ -185,15 +186,10 @@ def sentence(rows: Sequence[ConventionRow], specs: Sequence[str]) -> str:
         len({answer(r) for r in rows if r.case == case and r.classed == Class.CONVENTION}) > 1 for case in cases
     )
     return (
-        f"{_plural(len(cases), 'case')} in {_plural(families, 'family')} on {_plural(len(specs), 'backend')}. "
+        f"{plural(len(cases), 'case')} in {plural(families, 'family', 'families')} on {plural(len(specs), 'backend')}. "
         f"Conventions differ in {differ}. "
         f"Defects: {', '.join(defects)}."
     )
-
-
-def _plural(n: int, word: str) -> str:
-    many = f"{word.removesuffix('y')}ies" if word.endswith("y") else f"{word}s"
-    return f"{n} {word if n == 1 else many}"
 
 
 def explain(rows: Sequence[ConventionRow], out: Console) -> None:

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.ratios import Group, in_words, ratios
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
 from autodiff_compare.summary.conventions import overview
-from autodiff_compare.summary.terminal import plain_table, seconds
+from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.vocabulary import because
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}

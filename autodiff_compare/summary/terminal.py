@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from autodiff_compare.studies.tables import Sheet
 
 #: Four decimals suit the rows of a matrix with entries in between.
 _SMALL, _LARGE = 1e-3, 1e4
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def plain_table(title: str, *, header: bool = True) -> Table:
@@ -30,14 +28,6 @@ def plain_table(title: str, *, header: bool = True) -> Table:
         show_header=header,
         min_width=len(title),
     )
-
-
-def seconds(value: float) -> str:
-    """A duration with three digits and its unit: ``1.25 ms``."""
-    if math.isnan(value):
-        return "-"
-    scale, unit = next(((s, u) for s, u in _UNITS if value >= s), _UNITS[-1])
-    return f"{value / scale:.3g} {unit}"
 
 
 def show(found: Sequence[Sheet], console: Console) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autodiff_compare import report
+from autodiff_compare.report.write import write
 from tests.report.made_run import made
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -101,7 +101,7 @@ def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[
 def page(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     browser()
     folder = made(tmp_path_factory.mktemp("runs"), name=_EVIL, studied=False)
-    return report.write([folder], folder.parent)
+    return write([folder], folder.parent)
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,16 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from autodiff_compare import report
 from autodiff_compare.cli.main import main
+from autodiff_compare.cli.verbs import report as verb
 from autodiff_compare.report import contents, markdown, side_by_side
 from autodiff_compare.report.page import record, style, wording
 from autodiff_compare.report.page.grids import Grid, packed
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
 from autodiff_compare.report.sections.costs import Line
+from autodiff_compare.report.write import write
+from autodiff_compare.results import formatting
 from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.timings import timings
 from tests.report.made_run import PROBLEMS, made, row, written
@@ -75,7 +77,7 @@ class Page(html.parser.HTMLParser):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A run with its report."""
     made_run = made(tmp_path_factory.mktemp("runs"))
-    report.write([made_run], made_run.parent)
+    write([made_run], made_run.parent)
     return made_run
 
 
@@ -92,7 +94,7 @@ def read(folder: pathlib.Path) -> Record:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     made_run = made(tmp_path_factory.mktemp("runs"), name=HOSTILE, problems=("own",), studied=False)
-    report.write([made_run], made_run.parent)
+    write([made_run], made_run.parent)
     return made_run
 
 
@@ -178,20 +180,20 @@ def test_bytes_do_not_change(folder: pathlib.Path, tmp_path: pathlib.Path) -> No
 
 def test_bytes_of_two_runs_do_not_change(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
     runs = [both.parent.parent / name for name in ("a-run", "b-run")]
-    again = report.write(runs, tmp_path)
+    again = write(runs, tmp_path)
     assert contents_of(again.parent) == contents_of(both.parent)
 
 
 def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path: pathlib.Path) -> None:
     made_run = made(tmp_path, studied=False)
-    report.write([made_run], tmp_path)
+    write([made_run], tmp_path)
     before = {path.name for path in (made_run / "figures").iterdir()}
     (made_run / "figures" / "mine.svg").write_text("<svg/>")
     (made_run / "figures" / "rounds.svg.bak").write_text("kept")
     for table in ("samples", "timings"):
         path = made_run / f"{table}.csv"
         path.write_text(path.read_text().splitlines()[0] + "\n")
-    report.write([made_run], tmp_path)
+    write([made_run], tmp_path)
     after = {path.name for path in (made_run / "figures").iterdir()}
     assert {"rounds.svg", "rounds.png", "profile-float64.svg"} <= before - after, "untimed: nothing to draw"
     assert after - before == {"mine.svg", "rounds.svg.bak"}
@@ -505,7 +507,7 @@ def test_tables_that_do_not_fit_together_are_refused(
 def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
     runs = [row(record.Run, schema_version=1, versions="{}")]
     made_run = written(tmp_path / "r", {"runs": runs})
-    text = report.write([made_run], tmp_path).read_text(encoding="utf-8")
+    text = write([made_run], tmp_path).read_text(encoding="utf-8")
     assert "A run of nothing." in text
     assert "Nothing failed" not in text
 
@@ -518,7 +520,7 @@ def test_no_such_run(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str])
 def test_what_draws_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "jinja2" else found(name, *a))
-    assert report.report(argparse.Namespace(runs=["r"], out=pathlib.Path(), open=False)) == 2
+    assert verb.report(argparse.Namespace(runs=["r"], out=pathlib.Path(), open=False)) == 2
     assert "got no Jinja2" in capsys.readouterr().err
 
 
@@ -529,7 +531,7 @@ def test_what_draws_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def both(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     out = tmp_path_factory.mktemp("runs")
     folders = [made(out, "a-run", studied=False), made(out, "b-run", slow=2.0, studied=False)]
-    return report.write(folders, out)
+    return write(folders, out)
 
 
 def test_two_runs_side_by_side(both: pathlib.Path) -> None:
@@ -562,14 +564,14 @@ def test_names_of_folders_stay_short(read: Record) -> None:
         (wording.seconds(99.96e-6), "100 µs"),
         (wording.seconds(0.99999), "1 s"),
         (wording.seconds(math.nan), "-"),
-        (wording.size(1536), "1.5 KiB"),
-        (wording.size(0), "0 B"),
-        (wording.eps(0.0), "exact"),
-        (wording.eps(0.314), "0.31 eps"),
-        (wording.number(1e-8), "1e-8"),
-        (wording.number(10_000), "10000"),
+        (formatting.size(1536), "1.5 KiB"),
+        (formatting.size(0), "0 B"),
+        (formatting.eps(0.0), "exact"),
+        (formatting.eps(0.314), "0.31 eps"),
+        (formatting.number(1e-8), "1e-8"),
+        (formatting.number(10_000), "10000"),
         (wording.count(12_345), "12\u202f345"),
-        (wording.listed(["a", "b", "a", "c"]), "a, b and c"),
+        (formatting.listed(["a", "b", "a", "c"]), "a, b and c"),
         (wording.slug("../X y", "é"), "x-y"),
         (wording.label("ab" * 30, 10), "abababa..."),
         (wording.markdown("a|b_c\n<d>"), "a\\|b\\_c \\<d\\>"),

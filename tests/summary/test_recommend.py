@@ -14,8 +14,8 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.results import tables
 from autodiff_compare.results.tables import CellRow, CheckRow, Run, SampleRow
 from autodiff_compare.results.timings import timings
-from autodiff_compare.summary.advice import words
 from autodiff_compare.summary.recommendation import Recommendation, RecommendError, recommendation
+from autodiff_compare.summary.recommendation_text import paragraphs
 from autodiff_compare.vocabulary import Phase
 from tests.report.blank import blank
 
@@ -57,7 +57,7 @@ TRACED = {"spec": "jax", "once": 0.5, "steady": 10e-6}
 
 
 def said(found: Recommendation) -> str:
-    return " ".join(words(found))
+    return " ".join(paragraphs(found))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from autodiff_compare.cli.console import console, usage
 from autodiff_compare.process import environment
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.process.environment import THREADS_TOLERANCE
+from autodiff_compare.results import formatting
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import clock as measure
 from autodiff_compare.timing.clock import CONTENDED
@@ -97,7 +98,7 @@ def clock() -> Iterator[Finding]:
     yield Finding(
         "clock",
         "timer",
-        f"resolution {terminal.seconds(resolution)}, a read {terminal.seconds(cost)}",
+        f"resolution {formatting.seconds(resolution)}, a read {formatting.seconds(cost)}",
         "the timer is coarse: trust no figure under a millisecond" if coarse else "",
     )
 

@@ -27,6 +27,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from autodiff_compare.report.page import wording
+from autodiff_compare.results import formatting
 
 INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
 BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
@@ -215,13 +216,13 @@ def log_axis(axis: Axis, values: Iterable[float], words: Callable[[float], str],
 
 def byte_axis(axis: Axis, values: Iterable[float]) -> None:
     """As `log_axis`, with ticks at powers of two."""
-    log_axis(axis, values, wording.size)
+    log_axis(axis, values, formatting.size)
     low, high = axis.get_view_interval()
     first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
     step = next((s for s in (1, 2, 5, 10, 20) if (last - first) / s <= 5.5), 40)
     shown = [2.0**k for k in range(first, last + 1) if k % step == 0]
     axis.set_major_locator(FixedLocator(shown))
-    axis.set_ticklabels([wording.size(t) for t in shown])
+    axis.set_ticklabels([formatting.size(t) for t in shown])
 
 
 def _scale(axis: Axis, low: float, high: float) -> None:
@@ -239,7 +240,7 @@ def _scale(axis: Axis, low: float, high: float) -> None:
 def size_axis(axis: Axis, values: Iterable[float]) -> None:
     """Log scale with a tick at each size that was run, where those are few."""
     kept = sorted(set(positive(values)))
-    log_axis(axis, kept, wording.number)
+    log_axis(axis, kept, formatting.number)
     gaps = [math.log10(b / a) for a, b in itertools.pairwise(kept)]
     if len(kept) <= 6 and min(gaps, default=1.0) > 0.08 * (math.log10(kept[-1] / kept[0]) or 1.0):
         axis.set_major_locator(FixedLocator(kept))
@@ -272,7 +273,7 @@ def dots(
         left=max(_LEFT, 0.25 + 0.078 * widest), about=about, room=0.14 if line else 0.0,
     )  # fmt: skip
     spread = [*values, *([floor] if zeros else [])]
-    if words is wording.size:
+    if words is formatting.size:
         byte_axis(ax.xaxis, spread)
     else:
         log_axis(ax.xaxis, spread, words, most=6)

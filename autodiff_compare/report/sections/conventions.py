@@ -11,6 +11,7 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Data, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
+from autodiff_compare.results import formatting
 from autodiff_compare.summary.conventions import order
 
 #: Class -> its words; the order of the counts.
@@ -36,7 +37,7 @@ def sections(record: Record) -> Iterator[Section]:
     lead = (
         f"{wording.plural(cases, 'case')} of {wording.plural(frame['family'].nunique(), 'family', 'families')} on "
         f"{wording.plural(len(specs), 'backend')}; defects: "
-        f"{wording.listed((f'{s} {per.get(s, 0)}' for s in specs), 20)}."
+        f"{formatting.listed((f'{s} {per.get(s, 0)}' for s in specs), 20)}."
     )
     parts = (counts(record), _defects(defects), _atlas(frame, specs))
     yield Section("conventions", "Where systems disagree", lead, tuple(part for part in parts if part))
@@ -71,7 +72,7 @@ def _defects(defects: pd.DataFrame) -> Grid:
     for (case, operator, dtype, obtained, message), group in defects.groupby(keys, sort=False):
         row = group.to_dict("records")[0]
         rows.append((
-            words(str(case), small=(f"{row['family']}, {operator}, {dtype}",)), words(wording.listed(group["spec"])),
+            words(str(case), small=(f"{row['family']}, {operator}, {dtype}",)), words(formatting.listed(group["spec"])),
             Cell(_plain(row["expected"]), code=True), Cell(_plain(obtained) or "nothing", code=True, kind="bad"),
             words(str(message) or "outside what is right", long=True),
             words(str(row["safe"]) or "no other way is known", long=True),

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.record import Record, largest, timed
 from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.results import formatting
 from autodiff_compare.vocabulary import Status
 
 #: Calls beyond this are nobody's.
@@ -88,7 +89,7 @@ def _draw_break_even(what: str, lines: Mapping[str, Line], order: Sequence[tuple
         y = [line.total(n) for n in calls]
         totals += y
         ax.plot(calls, y, **looks[spec].lines(markevery=(list(lines).index(spec) * 3, 15)))
-    style.log_axis(ax.xaxis, [1, last], wording.number)
+    style.log_axis(ax.xaxis, [1, last], formatting.number)
     style.log_axis(ax.yaxis, totals, wording.seconds)
     for n, _ in order[1:]:
         ax.axvline(n, color=style.SOFT, lw=0.9, ls=(0, (2, 2)), zorder=1)
@@ -108,9 +109,9 @@ def scaling(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Iterator
     axis = str(right["axis"].iloc[0])
     parts: tuple[tuple[str, str, str, Callable[[float], str], Callable[[pd.DataFrame], str]], ...] = (
         ("median_s", "Time against size", "time of one call", wording.seconds, _growth),
-        ("ratio_to_value", "Cost of a derivative against size", "calls of the function", wording.number, _dearest),
-        ("peak_rss_bytes", "Memory against size", "growth of peak memory", wording.size, _largest_memory),
-        ("error_eps", "Error against size", "error (eps)", wording.number, _least_right),
+        ("ratio_to_value", "Cost of a derivative against size", "calls of the function", formatting.number, _dearest),
+        ("peak_rss_bytes", "Memory against size", "growth of peak memory", formatting.size, _largest_memory),
+        ("error_eps", "Error against size", "error (eps)", formatting.number, _least_right),
     )
     for column, title, ylabel, words, sentence in parts:
         values = right[column].astype("float64")
@@ -155,22 +156,24 @@ def _power(k: float) -> str:
 def _dearest(shown: pd.DataFrame) -> str:
     last = shown[shown["n"] == shown["n"].max()].sort_values("shown")
     return (
-        f"At n = {last['n'].iloc[0]:g} one call costs {wording.ratio(last['shown'].iloc[0])} "
-        f"({last['spec'].iloc[0]}) to {wording.ratio(last['shown'].iloc[-1])} ({last['spec'].iloc[-1]}) of the "
+        f"At n = {last['n'].iloc[0]:g} one call costs {formatting.ratio(last['shown'].iloc[0])} "
+        f"({last['spec'].iloc[0]}) to {formatting.ratio(last['shown'].iloc[-1])} ({last['spec'].iloc[-1]}) of the "
         "function."
     )
 
 
 def _largest_memory(shown: pd.DataFrame) -> str:
     top = largest(shown, "shown")
-    return f"Most: {wording.size(top['shown'])} by {top['spec']} at n = {top['n']:g}. What takes nothing has no point."
+    return (
+        f"Most: {formatting.size(top['shown'])} by {top['spec']} at n = {top['n']:g}. What takes nothing has no point."
+    )
 
 
 def _least_right(shown: pd.DataFrame) -> str:
     top = largest(shown, "shown")
     return (
-        f"Largest error: {wording.eps(top['shown'])} by {top['spec']} at n = {top['n']:g}, against {top['reference']}. "
-        "What is exact has no point."
+        f"Largest error: {formatting.eps(top['shown'])} by {top['spec']} at n = {top['n']:g}, against "
+        f"{top['reference']}. Exact results have no point."
     )
 
 
@@ -188,7 +191,7 @@ def _draw_scaling(
             ax.vlines(bars["n"], bars["ci_low_s"], bars["ci_high_s"], color=looks[spec].colour, lw=1.2)
             reach += [*bars["ci_low_s"], *bars["ci_high_s"]]
     style.size_axis(ax.xaxis, shown["n"])
-    if words is wording.size:
+    if words is formatting.size:
         style.byte_axis(ax.yaxis, reach)
     else:
         style.log_axis(ax.yaxis, reach, words)
@@ -223,25 +226,25 @@ def largest_size(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dots(group: pd.DataFrame, dtype: str, looks: Looks) -> Iterator[Picture]:
-    about = f"{wording.listed(group['operator'])}, {dtype}" + (
+    about = f"{formatting.listed(group['operator'])}, {dtype}" + (
         ", largest size" if "large" in set(group["size"]) else ""
     )
     cost = _by_spec(group[group["operator"] != "value"], "ratio_to_value", looks)
     if cost:
         yield _dot_picture(
             f"cost-{dtype}", "Cost of a derivative", cost, looks, "time over that of the function (same backend)",
-            wording.number, _cost_words(cost, set(group["operator"])), (1.0, "the function itself"), about=about,
+            formatting.number, _cost_words(cost, set(group["operator"])), (1.0, "the function itself"), about=about,
         )  # fmt: skip
     memory = _by_spec(group, "peak_rss_bytes", looks)
     if any(v > 0 for found in memory.values() for v in found.values()):
         yield _dot_picture(
-            f"memory-{dtype}", "Memory of one call", memory, looks, "growth of peak memory", wording.size,
+            f"memory-{dtype}", "Memory of one call", memory, looks, "growth of peak memory", formatting.size,
             _memory_words(group, memory), about=about,
         )  # fmt: skip
     error = _by_spec(group, "error_eps", looks)
     if error:
         yield _dot_picture(
-            f"error-{dtype}", "Error", error, looks, "error against the best reference (eps)", wording.number,
+            f"error-{dtype}", "Error", error, looks, "error against the best reference (eps)", formatting.number,
             _error_words(group), (1.0, "one rounding"), about=about,
         )  # fmt: skip
 
@@ -273,9 +276,9 @@ def _dot_picture(
 def _cost_words(cost: Mapping[str, Mapping[str, float]], operators: set[str]) -> str:
     middle = {spec: float(np.median(list(found.values()))) for spec, found in cost.items()}
     low, high = min(middle, key=lambda s: middle[s]), max(middle, key=lambda s: middle[s])
-    words = f"The median over the problems is lowest for {low} ({wording.ratio(middle[low])})"
+    words = f"The median over the problems is lowest for {low} ({formatting.ratio(middle[low])})"
     if low != high:
-        words += f" and highest for {high} ({wording.ratio(middle[high])})"
+        words += f" and highest for {high} ({formatting.ratio(middle[high])})"
     # The bound on operations of the reverse mode: Griewank and Walther 2008, 3.3.
     bound = " In operations, a gradient needs at most five times those of the function; the rest is overhead."
     return f"{words}." + (bound if operators <= {"gradient", "value_and_gradient"} else "")
@@ -284,8 +287,8 @@ def _cost_words(cost: Mapping[str, Mapping[str, float]], operators: set[str]) ->
 def _memory_words(group: pd.DataFrame, memory: Mapping[str, Mapping[str, float]]) -> str:
     value, spec, problem = max((v, s, p) for s, found in memory.items() for p, v in found.items())
     methods = group.groupby("memory_method")["spec"].unique()
-    how = "; ".join(f"{wording.listed(specs)}: {method}" for method, specs in methods.items() if method)
-    return f"Most: {wording.size(value)} by {spec} for {problem}. Measured by {how}."
+    how = "; ".join(f"{formatting.listed(specs)}: {method}" for method, specs in methods.items() if method)
+    return f"Most: {formatting.size(value)} by {spec} for {problem}. Measured by {how}."
 
 
 def _error_words(group: pd.DataFrame) -> str:
@@ -293,7 +296,7 @@ def _error_words(group: pd.DataFrame) -> str:
     top = largest(known, "error_eps")
     exact = int((known["error_eps"] == 0).sum())
     words = (
-        f"Largest: {wording.eps(top['error_eps'])} by {top['spec']} for {top['problem']}, against {top['reference']}"
+        f"Largest: {formatting.eps(top['error_eps'])} by {top['spec']} for {top['problem']}, against {top['reference']}"
     )
     return f"{words}; {exact} of {len(known)} results are exact (drawn at 0)." if exact else f"{words}."
 
@@ -308,7 +311,7 @@ def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
     furthest = list(dict.fromkeys(known["pair"][::-1]))
     sentence = (
         f"Furthest apart: {top['backend_a']} and {top['backend_b']} on {top['problem']}, "
-        f"{wording.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} differences are none, to the "
+        f"{formatting.eps(top['difference_in_eps'])} of the norm; {same} of {len(known)} differences are none, to the "
         "last bit (drawn at 0)."
     )
     if len(furthest) > _MOST_PAIRS:
@@ -320,5 +323,5 @@ def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
     }
     return _dot_picture(
         f"pairs-{dtype}", "Backends against each other", series, style.palette(series), "difference (eps)",
-        wording.number, sentence, (1.0, "one rounding"), about=f"{wording.listed(frame['operator'])}, {dtype}",
+        formatting.number, sentence, (1.0, "one rounding"), about=f"{formatting.listed(frame['operator'])}, {dtype}",
     )  # fmt: skip

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.results import formatting
 from autodiff_compare.studies.descent import Step, Trace
 
 Array = NDArray[Any]
@@ -68,14 +69,14 @@ def _sentence(found: Sequence[Trace]) -> str:
     end = "reaches its goal after" if t.converged else "stops after"
     words = f"{t.backend} {end} {wording.plural(t.iterations, 'update')}"
     words += f" with {wording.plural(t.restarts, 'restart')} (ticks below)" if t.restarts else ""
-    words += f", at a loss of {wording.number(t.final_loss)}"
+    words += f", at a loss of {formatting.number(t.final_loss)}"
     if len(found) < 2:
         return f"{words}."
-    low, high = (wording.number(f(u.final_loss for u in found)) for f in (min, max))
+    low, high = (formatting.number(f(u.final_loss for u in found)) for f in (min, max))
     words += f"; over {len(found)} backends the last loss is {low}" + (f" to {high}" if low != high else "")
     at = min((parting(t, u) for u in found[1:]), default=math.inf)
     apart = f"part after update {wording.count(at)}" if at < math.inf else "never part"
-    return f"{words}. Their losses {apart} (by a relative {wording.number(_APART)})."
+    return f"{words}. Their losses {apart} (by a relative {formatting.number(_APART)})."
 
 
 def _start_words(found: Sequence[Trace]) -> str:
@@ -127,11 +128,11 @@ def _draw(about: str, found: Mapping[str, Trace], styles: Looks, title: str = "T
             n, y = thinned(np.array([s.iteration for s in t.steps]), values[name])
             ax.plot(n + 1, y, **styles[name].lines(markevery=60))
         shown = np.concatenate([v[np.isfinite(v)] for v in values.values()])
-        style.log_axis(ax.yaxis, shown[shown >= shown.max() * _DEEPEST], wording.number, most=6)
+        style.log_axis(ax.yaxis, shown[shown >= shown.max() * _DEEPEST], formatting.number, most=6)
         ax.set_ylabel(label)
     last = max(t.steps[-1].iteration for t in found.values()) + 1
     for ax in axes:
-        style.log_axis(ax.xaxis, [1, last], wording.number)
+        style.log_axis(ax.xaxis, [1, last], formatting.number)
         ax.tick_params(labelbottom=ax is axes[-1])
     if restarts:
         _mark(axes[0], restarts[1])

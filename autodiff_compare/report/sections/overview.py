@@ -11,6 +11,7 @@ import pandas as pd
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
+from autodiff_compare.results import formatting
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.vocabulary import Phase, Status
@@ -44,8 +45,8 @@ def _failed_cells(failed: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
             words(str(spec)),
             words(_STATUS.get(str(status), str(status)), kind=_KINDS.get(str(status), "bad")),
             words(str(message), long=True),
-            words(wording.listed(group["problem"])),
-            words(f"{wording.listed(group['operator'])}; {wording.listed(group['dtype'])}"),
+            words(formatting.listed(group["problem"])),
+            words(f"{formatting.listed(group['operator'])}; {formatting.listed(group['dtype'])}"),
             figure(len(group), wording.count(len(group))),
         )
 
@@ -70,7 +71,7 @@ def flags(record: Record) -> Grid:
         having = cells[[flag in found for found in sets]]
         if len(having):
             share = f"{len(having)} of {len(cells)}"
-            who = wording.listed(f"{spec} ({n})" for spec, n in having["spec"].value_counts(sort=True).items())
+            who = formatting.listed(f"{spec} ({n})" for spec, n in having["spec"].value_counts(sort=True).items())
             rows.append((words(flag), words(meaning.partition(": ")[2]), figure(len(having), share), words(who)))
     return Grid("flags", "Timings to read with care", ("flag", "what it means", "cells", "backends"), tuple(rows),
                 numeric=frozenset({2}))  # fmt: skip
@@ -105,7 +106,7 @@ def everything(record: Record) -> list[Grid]:
 
 
 def _title(cells: pd.DataFrame, dtype: Any) -> str:
-    names = wording.listed(cells.loc[(cells["dtype"] == dtype) & cells["leading"], "operator"])
+    names = formatting.listed(cells.loc[(cells["dtype"] == dtype) & cells["leading"], "operator"])
     return f"One call of each problem ({names}), {dtype}"
 
 
@@ -138,7 +139,7 @@ def _reading(cells: pd.DataFrame) -> str:
 
 def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
     """Ratio, time and error of a cell; a failure in words."""
-    status, error = str(row["status"]), "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
+    status, error = str(row["status"]), "at a kink" if row["kink"] else f"error {formatting.eps(row['error_eps'])}"
     if status != Status.OK:
         known = not math.isnan(row["error_eps"])
         kind, hint = _KINDS.get(status, "bad"), str(row["message"])
@@ -155,7 +156,7 @@ def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
 
 def versus(row: dict[Any, Any]) -> tuple[str, str]:
     """The ratio to the fastest in words, and its kind."""
-    verdict, times = str(row["versus_fastest"]), wording.ratio(row["ratio_to_fastest"])
+    verdict, times = str(row["versus_fastest"]), formatting.ratio(row["ratio_to_fastest"])
     if verdict == "fastest":
         return "fastest", "fastest"
     if verdict == "~":
@@ -190,9 +191,9 @@ def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
             else words(status, kind=_KINDS.get(row["status"], "bad"), key=math.inf, hint=str(row["message"])),
             figure(row["ratio_to_fastest"], versus(row)[0] if not math.isnan(row["ratio_to_fastest"]) else "-"),
             figure(row["setup_s"], wording.seconds(row["setup_s"])),
-            figure(row["ratio_to_value"], wording.ratio(row["ratio_to_value"])),
+            figure(row["ratio_to_value"], formatting.ratio(row["ratio_to_value"])),
             figure(*_memory(row), hint=str(row["memory_method"])),
-            figure(row["error_eps"], wording.eps(row["error_eps"]), hint=str(row["reference"])),
+            figure(row["error_eps"], formatting.eps(row["error_eps"]), hint=str(row["reference"])),
         ))  # fmt: skip
     columns = (
         "operator", "size", "backend", "how", "one call", "to the fastest", "first call, with preparation",
@@ -204,7 +205,7 @@ def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
 def _memory(row: dict[Any, Any]) -> tuple[float, str]:
     if row["peak_rss_bytes"] is pd.NA or row["peak_rss_bytes"] is None:
         return math.nan, "-"
-    return float(row["peak_rss_bytes"]), wording.size(float(row["peak_rss_bytes"]))
+    return float(row["peak_rss_bytes"]), formatting.size(float(row["peak_rss_bytes"]))
 
 
 def imports(record: Record) -> Grid:
@@ -229,7 +230,7 @@ def descents(record: Record) -> Grid:
         ok, loss, time = row["status"] == Status.OK, float(row["final_loss"]), float(row["seconds"])
         rows.append((
             words(problem), words(f"{descent} {dtype}"), figure(float(row["start"]), str(row["start"])), words(spec),
-            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, wording.number(loss)),
+            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, formatting.number(loss)),
             figure(time, wording.seconds(time)),
             words(ended if ok else f"{status}: {row['message']}", kind="" if ok else "bad"),
         ))  # fmt: skip
@@ -270,7 +271,7 @@ def _pair(rows: pd.DataFrame, a: str, b: str) -> Cell:
     if len(unknown):
         return Cell(row["note"] or "not a number", (where,), math.inf, "bad")
     furthest = float(row["difference_in_eps"])
-    return Cell(wording.eps(furthest), (where if furthest > 0 else f"in all {len(either)}",), furthest)
+    return Cell(formatting.eps(furthest), (where if furthest > 0 else f"in all {len(either)}",), furthest)
 
 
 def faults(record: Record) -> Sequence[str]:

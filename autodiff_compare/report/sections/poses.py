@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from autodiff_compare import problems
 from autodiff_compare.problems import Problem
 from autodiff_compare.problems.base.closed_forms import complete
-from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page import style
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.sections.traces import grid
+from autodiff_compare.results import formatting
 from autodiff_compare.studies import robot_arm
 from autodiff_compare.studies.tables import Sheet
 from autodiff_compare.vocabulary import Operator, Status
@@ -44,7 +45,7 @@ def sections(record: Record) -> Iterator[Section]:
         lead = (
             f"Computed from the closed form of the Jacobian that comes with this program, not from the tables. In this "
             f"run, the largest differences from its reference are: "
-            f"{wording.listed(f'{spec} {wording.eps(v)}' for spec, v in worst.items())}."
+            f"{formatting.listed(f'{spec} {formatting.eps(v)}' for spec, v in worst.items())}."
         )
         tables = [grid(f"{name}-{k}", sheets[k]) for k in (0, 2, 3)]
         yield Section(f"study-{name}", name, lead, (*_pictures(problem, sheets), *tables))
@@ -149,8 +150,8 @@ def _draw_linearisation(problem: str, points: Sequence[tuple[float, float]]) -> 
     h, error = (np.array(column) for column in zip(*points, strict=True))
     ax.plot(h, error[0] * (h / h[0]) ** 2, color=style.SOFT, ls=(0, (6, 3)), lw=1)
     ax.plot(h, error, color=style.BLUE, marker="o", lw=1.7)
-    style.log_axis(ax.xaxis, h, wording.number)
-    style.log_axis(ax.yaxis, error, wording.number)
+    style.log_axis(ax.xaxis, h, formatting.number)
+    style.log_axis(ax.yaxis, error, formatting.number)
     ax.set_xlabel("length of the move d (rad)")
     ax.set_ylabel("error of the prediction")
     return figure

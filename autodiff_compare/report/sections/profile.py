@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.record import Record, timed
 from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.results import formatting
 
 Ratios = Mapping[str, list[float]]
 
@@ -61,9 +62,9 @@ def _sentence(found: Ratios, groups: int) -> str:
     whole = {s: f for s, f in factors.items() if math.inf not in found[s]}
     if whole:
         near = min(whole, key=lambda s: whole[s])
-        words += f"; {near} is never more than {wording.ratio(whole[near])} behind the fastest"
+        words += f"; {near} is never more than {formatting.ratio(whole[near])} behind the fastest"
     failed = {s: sum(r == math.inf for r in values) for s, values in found.items()}
-    without = wording.listed(f"{s} {n}" for s, n in failed.items() if n)
+    without = formatting.listed(f"{s} {n}" for s, n in failed.items() if n)
     return f"{words}. " + (f"No right result: {without}." if without else "Every backend gave a right result in all.")
 
 
@@ -75,7 +76,7 @@ def _draw(about: str, found: Ratios, looks: Looks) -> Figure:
         at = np.array([1.0, *sorted(r for r in values if r < math.inf), last])
         share = profile(values, at)
         ax.step(at, share * 100, where="post", **looks[spec].lines(markevery=(k, max(len(at) // 6, 1))))
-    style.log_axis(ax.xaxis, [1.0, last], wording.ratio)
+    style.log_axis(ax.xaxis, [1.0, last], formatting.ratio)
     ax.set_xlim(0.97, last * 1.03)
     ax.set_ylim(-2, 103)
     ax.set_yticks([0, 25, 50, 75, 100], ["0 %", "25 %", "50 %", "75 %", "100 %"])

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.results import formatting
 
 #: Beyond these factors of a cell's median a round stands at the edge.
 _LOW, _HIGH = 0.5, 2.0
@@ -53,7 +54,7 @@ def _sentence(shown: pd.DataFrame, cells: pd.DataFrame) -> str:
     )
     drifting = cells.loc[[("drift" in f.split()) for f in cells["flags"]], "cell_id"]
     if len(drifting):
-        return f"{words} Flagged as drifting, in strong lines: {wording.listed(drifting, 4)}."
+        return f"{words} Flagged as drifting, in strong lines: {formatting.listed(drifting, 4)}."
     return f"{words} No cell is flagged as drifting."
 
 

@@ -22,6 +22,7 @@ from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.style import Looks, Picture
 from autodiff_compare.report.sections import descents
 from autodiff_compare.report.sections.traces import grid, known, numbers, traces
+from autodiff_compare.results import formatting
 from autodiff_compare.studies import tables
 from autodiff_compare.studies.descent import Trace
 
@@ -240,10 +241,11 @@ def _excess(name: str, fit: tables.Fit, found: Sequence[Trace]) -> Iterator[Pict
     first = {t.descent: t for t in reversed(found) if t.dtype == found[0].dtype}
     chosen = dict(reversed(first.items()))
     ends = [
-        f"{d} ends {wording.number(t.final_loss - fit.least)} above it after {wording.plural(t.iterations, 'update')}"
-        for d, t in chosen.items()
+        f"{formatting.number(t.final_loss - fit.least)} above it with {descent} after "
+        f"{wording.plural(t.iterations, 'update')}"
+        for descent, t in chosen.items()
     ]
-    sentence = f"The least loss is {fit.least:.6g}; {'; '.join(ends)}. Within the dashed line: 1 % of the least loss."
+    sentence = f"The least loss is {fit.least:.6g}; {'; '.join(ends)}. Dashed: 1 % of the least loss."
     styles = style.palette(chosen)
     yield Picture(
         f"{name}-excess", "Loss above the optimum: cubic_fit", sentence, partial(_draw_excess, fit, chosen, styles)
@@ -251,7 +253,7 @@ def _excess(name: str, fit: tables.Fit, found: Sequence[Trace]) -> Iterator[Pict
 
 
 def _draw_excess(fit: tables.Fit, chosen: Mapping[str, Trace], styles: Looks) -> Figure:
-    backends = wording.listed(t.backend for t in chosen.values())
+    backends = formatting.listed(t.backend for t in chosen.values())
     figure, (ax,) = style.canvas("Loss above the optimum", styles, about=f"cubic_fit, {backends}")
     values: list[float] = [0.01 * fit.least]
     for descent, t in chosen.items():
@@ -260,8 +262,8 @@ def _draw_excess(fit: tables.Fit, chosen: Mapping[str, Trace], styles: Looks) ->
         values += [float(v) for v in y if math.isfinite(v)]
         ax.plot(n + 1, y, **styles[descent].lines(markevery=60))
     ax.axhline(0.01 * fit.least, color=style.SOFT, ls=(0, (6, 3)), lw=1)
-    style.log_axis(ax.xaxis, [1, max(t.iterations for t in chosen.values()) + 1], wording.number)
-    style.log_axis(ax.yaxis, values, wording.number)
+    style.log_axis(ax.xaxis, [1, max(t.iterations for t in chosen.values()) + 1], formatting.number)
+    style.log_axis(ax.yaxis, values, formatting.number)
     ax.set_xlabel("iteration (from 1)")
     ax.set_ylabel("loss above the least one")
     return figure

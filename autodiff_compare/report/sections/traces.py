@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from autodiff_compare import problems
 from autodiff_compare.plan.cases import cast, rounded
 from autodiff_compare.problems import Problem
-from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record
+from autodiff_compare.results import formatting
 from autodiff_compare.studies.descent import Step, Trace
 from autodiff_compare.studies.tables import Sheet
 from autodiff_compare.vocabulary import DTYPES, Status
@@ -130,4 +130,6 @@ def _cell(value: Any) -> Cell:
         return words("-", "dim")
     if isinstance(value, np.ndarray):
         return Cell("  ".join(f"{v:8.4f}" if 1e-3 <= abs(v) < 1e4 or v == 0 else f"{v:8.1e}" for v in value), code=True)
-    return figure(float(value), wording.number(float(value))) if isinstance(value, (int, float)) else words(str(value))
+    return (
+        figure(float(value), formatting.number(float(value))) if isinstance(value, (int, float)) else words(str(value))
+    )
