@@ -206,7 +206,7 @@ def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path:
 
 def test_failures_come_first_and_in_words(read: Record, page: Page) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", (read.folder / "report.html").read_text(encoding="utf-8"))
-    assert headings[0] == "What failed"
+    assert headings[0] == "Failures"
     found = texts(overview.failures(read))
     assert [r[:3] for r in found] == [
         ["c", "wrong", "the sky is falling"],
@@ -234,7 +234,7 @@ def test_the_overview_gives_ratio_time_and_error(read: Record) -> None:
     ("changes", "text"),
     [
         ({"versus_fastest": "~", "ratio_to_fastest": 1.03}, "~ 1.03x"),
-        ({"versus_fastest": "", "ratio_to_fastest": 1.5}, "1.5x (too few rounds to tell)"),
+        ({"versus_fastest": "", "ratio_to_fastest": 1.5}, "1.5x (too few rounds to compare)"),
         ({"versus_fastest": "1.48x [1.42, 1.55]", "ratio_to_fastest": 1.5}, "1.48x"),
         ({"versus_fastest": "fastest", "ratio_to_fastest": 1.0}, "fastest"),
         ({"median_s": math.nan}, "ok"),
@@ -269,7 +269,7 @@ def test_conventions_are_counted_and_defects_told(read: Record) -> None:
 def test_flags_are_said_in_words(read: Record) -> None:
     found = texts(overview.flags(read))
     assert [r[0] for r in found] == ["noisy", "drift"]
-    assert found[1][1:] == ["faster or slower from round to round", "6 of 36", "b (6)"]
+    assert found[1][1:] == ["the time rises or falls from round to round", "6 of 36", "b (6)"]
 
 
 def test_the_summary_can_be_pasted(folder: pathlib.Path) -> None:
@@ -369,7 +369,7 @@ def test_break_even(lines: dict[str, Line], expected: list[tuple[int, str]]) -> 
 
 def test_the_break_even_of_the_made_run(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & (read.cells["operator"] == "gradient")]
-    picture = costs.break_even("p", "goldstein_price", costs.largest_size(group), style.looks(read.specs))
+    picture = costs.break_even("p", "goldstein_price", costs.largest_size(group), style.backend_styles(read.specs))
     assert picture is not None
     # 10 us + 96 (n-1) us against 1 ms + 12 (n-1) us: 990/84 = 11.8, so from 13 calls on; the median is 0.1 % higher.
     assert picture.sentence.startswith("a is cheapest up to 12 calls, b from 13 on")
@@ -384,7 +384,7 @@ def test_the_exponent_of_a_power_law(power: float) -> None:
 
 def test_growth_is_told_for_each_backend(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & read.cells["leading"]]
-    found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.looks(read.specs))}
+    found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.backend_styles(read.specs))}
     assert found["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00")
     assert set(found) == {"p-median", "p-ratio", "p-peak", "p-error"}
 
@@ -397,12 +397,12 @@ def test_the_profile_counts_failures_as_never(read: Record) -> None:
     at = np.array([0.5, 1.0, 2.0, 7.9, 8.1])
     assert profile.profile([round(r, 6) for r in found["b"]], at).tolist() == [0.0, 0.5, 1.0, 1.0, 1.0]
     assert profile.profile(found["c"], at).tolist() == [0.0] * 5
-    (picture,) = profile.pictures(read, style.looks(read.specs))
-    assert picture.sentence.endswith("No right result: c 12.")
+    (picture,) = profile.pictures(read, style.backend_styles(read.specs))
+    assert picture.sentence.endswith("Groups without a right result: c 12.")
 
 
 def test_descents_that_part_are_told(read: Record) -> None:
-    from autodiff_compare.report.sections.traces import traces
+    from autodiff_compare.report.page.descent_traces import traces
 
     first, second = traces(read)["cubic_fit"]
     assert descents.parting(first, second) == math.inf
@@ -413,7 +413,7 @@ def test_descents_that_part_are_told(read: Record) -> None:
 
 
 def test_another_problem_of_a_known_name_is_not_taken_for_it(tmp_path: pathlib.Path) -> None:
-    from autodiff_compare.report.sections.traces import known, traces
+    from autodiff_compare.report.page.descent_traces import known, traces
 
     made_run = made(tmp_path)
     path = made_run / "descents.csv"
@@ -508,7 +508,7 @@ def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
     runs = [row(record.Run, schema_version=1, versions="{}")]
     made_run = written(tmp_path / "r", {"runs": runs})
     text = write([made_run], tmp_path).read_text(encoding="utf-8")
-    assert "A run of nothing." in text
+    assert "This run has no results." in text
     assert "Nothing failed" not in text
 
 
