@@ -258,7 +258,7 @@ def test_errors_are_those_against_the_best_reference(read: Record) -> None:
 
 def test_conventions_are_counted_and_defects_told(read: Record) -> None:
     (section,) = conventions.sections(read)
-    assert section.lead == "2 cases of 1 family on 2 backends; defects: a 0 and b 1."
+    assert section.lead == "2 cases of 1 family on 2 backends. Defects: a 0 and b 1."
     counts, defects, atlas = section.parts
     assert [r[1:] for r in texts(counts)] == [["1", "1"], ["1", "0"], ["0", "1"]]
     assert [r[:4] + r[5:] for r in texts(defects)] == [["abs_zero", "b", "[[-1.0], [1.0]]", "[2.0]", "sqrt(x * x)"]]
