@@ -2,7 +2,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: compare test lint docs clean
+.PHONY: compare test lint docs sample clean
 
 compare: $(VENV)/.installed
 	$(RUN) compare.py run --quick
@@ -18,6 +18,10 @@ lint: $(VENV)/.installed
 # All shown output, made anew; the tests fail where it is stale.
 docs: $(VENV)/.installed
 	$(RUN) -m tests.documents.shown
+
+# The page and all figures of the sample run, made from its tables.
+sample: $(VENV)/.installed
+	$(RUN) compare.py report results/sample
 
 clean:
 	rm -rf $(VENV)

@@ -55,7 +55,6 @@ from __future__ import annotations
 
 import abc
 import importlib.metadata
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
@@ -66,56 +65,30 @@ from numpy.typing import NDArray
 from autodiff_compare.backends.derived import derive
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.objective import Expanded, Function, Objective, Prepared, Unsupported, Var, bare
-from autodiff_compare.backends.orders import parted
-from autodiff_compare.backends.request import Request
+from autodiff_compare.backends.orders import split_variant
+from autodiff_compare.backends.request import Request, require_parameters
 from autodiff_compare.backends.sparse_jacobian import one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, How, Operator, Optimizer
 
+#: All that an adapter imports from the contract.
 __all__ = [
-    "Backend",
-    "Compression",
-    "Expanded",
-    "Function",
-    "NumpyArrays",
-    "Objective",
-    "Prepared",
-    "Request",
-    "Unsupported",
-    "Var",
-    "bare",
-    "python_scan",
-    "python_while",
-]
-
-
-def _require_parameters(cls: type, name: str, taken: tuple[str, ...]) -> None:
-    """Reject a method that cannot be called with the parameters of the contract.
-
-    Until version 0.1 these methods took ``operator, f, args, argnums, directions`` one by one. Without this check an
-    adapter of that time would fail at its first call, with Python's count of missing arguments.
-    """
-    method = inspect.signature(getattr(cls, name))
-    try:
-        method.bind("self", *taken)
-    except TypeError as error:
-        raise TypeError(
-            f"got {cls.__name__}.{name}{method}, expected {name}(self, {', '.join(taken)}):"
-            " operator, f, args, argnums and directions are attributes of the request"
-        ) from error
+    "Backend", "Compression", "Expanded", "Function", "NumpyArrays", "Objective", "Prepared", "Request", "Unsupported",
+    "Var", "bare", "python_scan", "python_while",
+]  # fmt: skip
 
 
 class Backend(abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
-    Creating an instance imports nothing; `open` imports and configures the framework and must be
-    called before anything else but the class attributes.
+    Creating an instance imports no framework. Until `open` was called, only the class attributes, ``spec`` and
+    `versions` may be used.
 
     Parameters
     ----------
     variant
-        A key of ``variants``; ``""`` is the default way to run this backend. After it, or alone, may stand an order of
-        modes, such as ``"fr"``, ``"forward_over_reverse"`` or ``"eager:fr"``: second derivatives are then taken in it.
+        A key of ``variants``; an order of modes for second derivatives, ``"fr"`` or ``"forward_over_reverse"``; or
+        both, ``"eager:fr"``. ``""`` is the default way to run this backend.
 
     Raises
     ------
@@ -123,34 +96,38 @@ class Backend(abc.ABC):
         If this backend has no such variant.
     """
 
+    #: The name on the command line and in the tables: an identifier, the same as in the adapter's file name.
     name: ClassVar[str]
+    #: The distributions that must be installed, as pip names them.
     requires: ClassVar[tuple[str, ...]]
+    #: Variant -> one line about it for ``compare.py list``.
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({"": "default"})
+    #: The operators that `_native` prepares; `prepare` derives the others.
     native: ClassVar[frozenset[Operator]]
-    #: Operator of second order -> the order of modes that it is taken in unless another is asked for.
+    #: Second-order operator -> key of `vocabulary.ORDERS`: the order of modes that is used by default.
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
-    #: The keys of `vocabulary.ORDERS` that second derivatives can be asked for in.
+    #: Keys of `vocabulary.ORDERS` that a user may choose for second derivatives; `_native` then heeds `order_of`.
     orders: ClassVar[frozenset[str]] = frozenset()
-    #: Where it can compute; `device` is set to one of them before `open`.
+    #: The devices it can compute on. The attribute ``device`` is set to one of them before `open` is called.
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
-    #: Whether `grad` returns a function that this backend can differentiate again.
+    #: Whether the function that `grad` returns can be differentiated again; `hvp` is derived from it only if so.
     nestable: ClassVar[bool] = True
-    #: Question name -> source text that sets ``answer``, as a user of this framework would write it; run in
-    #: the names of `idiom_scope`. The questions and what an answer may be: ``problems/tape.py``.
+    #: Question of ``problems/tape.py`` -> source text in the framework's own style, which sets ``answer``. It runs in
+    #: the names of `idiom_scope`.
     idioms: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    #: How `peak_bytes` counts, where the process's resident memory does not tell because the framework keeps what it
-    #: has freed; empty where the resident memory does.
+    #: The counter that `peak_bytes` reads. Empty where the resident memory of the process is a valid measure, as it is
+    #: not if the framework keeps freed memory.
     memory_counter: ClassVar[str] = ""
-    #: The array namespace over this backend's variables; set by `open`.
+    #: The array namespace: functions of the array API standard 2024.12 on this backend's variables. Set by `open`.
     xp: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, taken in (("_native", ("request",)), ("compressed", ("request", "plan"))):
-            _require_parameters(cls, name, taken)
+            require_parameters(cls, name, taken)
 
     def __init__(self, variant: str = "") -> None:
-        self.variant, self.order = parted(variant, self.variants)
+        self.variant, self.order = split_variant(variant, self.variants)
         if self.variant not in self.variants:
             known = ", ".join(repr(v) for v in self.variants if v) or "none"
             known += f"; or, for second derivatives, an order of modes: {', '.join(ORDERS)}"
@@ -159,7 +136,7 @@ class Backend(abc.ABC):
 
     @property
     def full_variant(self) -> str:
-        """``variant``, ``order`` or ``variant:order``, whichever there are: what the tables call the variant."""
+        """The variant as the tables show it: ``variant``, ``order`` or ``variant:order``."""
         return ":".join(filter(None, (self.variant, self.order)))
 
     @property
@@ -169,11 +146,20 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def open(self) -> None:
-        """Import and configure the framework: the only place where that happens."""
+        """Import and configure the framework, and set ``xp``. No other method imports the framework.
+
+        Raises
+        ------
+        Unsupported
+            If the framework cannot run here, for instance if it finds no GPU for ``device == "gpu"``.
+        """
 
     @abc.abstractmethod
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        """Make a new variable of ``array``, never an alias of it; its dtype is kept unless given."""
+        """Copy an array into a new variable of the same shape, and of the same dtype unless ``dtype`` is given.
+
+        ``array`` is a NumPy array, anything that `numpy.array` accepts, or a variable.
+        """
 
     @abc.abstractmethod
     def to_numpy(self, var: Var) -> NDArray[Any]:
@@ -181,48 +167,83 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-        """The gradient of a scalar function, itself differentiable.
+        """Return the gradient function of a scalar function, itself differentiable if the backend is ``nestable``.
 
-        Returns ``g`` with ``g(*vars)`` one array for an integer ``argnums``, else a tuple.
+        Returns
+        -------
+        Callable
+            ``g(*vars)``: one array for an integer ``argnums``, a tuple of arrays for a sequence.
         """
 
     @abc.abstractmethod
     def step(
         self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
     ) -> tuple[tuple[Var, ...], Any]:
-        """One update by the framework's own optimizer.
+        """Make one update by the framework's own optimizer.
 
-        ``state`` is ``None`` at first and then what the previous call returned; it is opaque and
-        must be used once. ``params`` are not changed. Returns new parameters and the new state.
-        """
+        Parameters
+        ----------
+        optimizer
+            The rule and its hyper-parameters; `vocabulary.Optimizer` defines them.
+        params, grads
+            Arrays of equal shapes and dtypes, one per parameter. They are not changed.
+        state
+            `None` in the first call, then the state that the previous call returned. A state may be used once.
 
-    @abc.abstractmethod
-    def _native(self, request: Request) -> Prepared:
-        """Prepare an operator in ``native``: trace or compile ``request.function`` and return the callable.
+        Returns
+        -------
+        tuple
+            The new parameters, shaped like ``params``, and the new state, which only the backend can read.
 
         Raises
         ------
         Unsupported
-            If the framework cannot do this for this function.
+            If the framework has no such optimizer.
+        """
+
+    @abc.abstractmethod
+    def _native(self, request: Request) -> Prepared:
+        """Prepare an operator in ``native``: trace or compile ``request.function``, and return the bare callable.
+
+        Raises
+        ------
+        Unsupported
+            If the framework cannot apply this operator to this function.
+        ValueError
+            If the operator needs a scalar function and this one is not: `Request.require_scalar`.
         """
 
     @abc.abstractmethod
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        """``carry, y = f(carry, x)`` over the leading axis of ``xs``; returns the last carry and stacked ys."""
+        """Run ``carry, y = f(carry, x)`` over the leading axis of ``xs``, differentiably.
+
+        `autodiff_compare.backends.loops.python_scan` describes parameters and result, and is an implementation for any
+        ``xp``.
+        """
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        """``state = body(state)`` while ``cond(state)``, at most ``limit`` times; returns the last state.
+        """Repeat ``state = body(state)`` while ``cond(state)``, at most ``limit`` times; return the last state.
 
-        ``state`` is an array or a tuple of arrays whose shapes and dtypes stay. Derivatives go through the
-        rounds that were made. Raises `Unsupported` where a loop that depends on data cannot be recorded.
+        ``state`` is an array or a tuple of arrays of constant shapes and dtypes. Derivatives go through the rounds that
+        were run. The default is a Python loop.
+
+        Raises
+        ------
+        Unsupported
+            If the backend cannot record a loop whose length depends on data.
         """
         return python_while(cond, body, init, limit)
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
-        """``x -> gradient`` of a scalar function of one array, to be used inside an objective.
+        """Return ``x -> gradient`` of a scalar function of one array, for use inside an objective.
 
-        It can be differentiated again, in either mode, as deep as the backend allows. ``forward`` is made of
-        one directional derivative per entry of ``x``. Raises `Unsupported` where the backend has no such mode.
+        The result can be differentiated again in either mode, as deep as the backend allows. Forward mode takes one
+        directional derivative per entry of ``x``.
+
+        Raises
+        ------
+        Unsupported
+            If the backend has no such mode.
         """
         if mode == "forward":
             raise Unsupported(f"{self.spec} has no forward mode to use inside a function")
@@ -230,13 +251,13 @@ class Backend(abc.ABC):
         return gradient
 
     def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
-        """``x -> (value, gradient)``, the latter as by `derivative`. Derived: one after the other."""
+        """Return ``x -> (value, gradient)``; the gradient is that of `derivative`. By default computed in turn."""
         function, derivative = bare(f), self.derivative(f, mode)
         return lambda x: (function(x), derivative(x))
 
     @final
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
-        """The function that a user wrote for this backend, by ``spec`` or ``name``; else the ``neutral`` one.
+        """Return the function that a user wrote for this backend, found by ``spec`` or ``name``; else ``neutral``.
 
         Raises
         ------
@@ -250,7 +271,7 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def block(self, out: Any) -> Any:
-        """Return ``out`` once it is really computed."""
+        """Wait until ``out``, an array or a nested tuple of arrays, has been computed; return it."""
 
     @final
     def prepare(
@@ -265,57 +286,49 @@ class Backend(abc.ABC):
     ) -> Callable[..., Any]:
         """Trace or compile ``operator`` of ``f`` for arguments like ``args``; return a bare callable.
 
-        Parameters
-        ----------
-        operator, f, args, argnums
-            See the module's table. ``args`` only give shapes and dtypes: their values must not
-            find their way into the callable.
-        directions
-            Tangents or a cotangent of the right shapes, where the operator takes them.
-        optimizer
-            The update rule; needed by ``step``.
+        `Request` describes the parameters, and the table at the top of this module the callable.
 
         Raises
         ------
         Unsupported
-            If this backend cannot do it, natively or derived.
+            If this backend cannot apply the operator to this function, natively or derived.
         """
         if self.order and operator in SECOND_ORDER and self.order not in self.orders:
-            offered = ", ".join(o for o in ORDERS if o in self.orders) or "none that can be chosen"
-            raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}, but: {offered}")
+            offered = ", ".join(o for o in ORDERS if o in self.orders) or "no choice of order"
+            raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}; it offers: {offered}")
         request = Request(operator, f, args, tuple(argnums), directions, optimizer)
         if operator in self.native:
             return self._native(request)
         return derive(self, request)
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
-        """``sparse_jacobian``: the products of ``plan``, and the entries read from them.
+        """Prepare ``sparse_jacobian`` from the products that ``plan`` lists.
 
-        Derived: one product after the other. An adapter whose framework takes them all at once overrides it.
+        The default takes one product after the other. An adapter whose framework can batch them overrides this.
         """
         return one_by_one(self, request, plan)
 
     @final
     def how(self, operator: Operator) -> How:
-        """Whether `prepare` uses the framework's own operator or one built from others."""
+        """Return whether `prepare` uses the framework's own operator or derives it from others."""
         return How.NATIVE if operator in self.native else How.DERIVED
 
     @final
     def order_of(self, operator: Operator) -> str:
-        """The key of `vocabulary.ORDERS` that a second derivative is to be taken in; empty for other operators."""
+        """Return the key of `vocabulary.ORDERS` to use for a second-order operator; empty for other operators."""
         return (self.order or self.modes.get(operator, "")) if operator in SECOND_ORDER else ""
 
     def mode(self, operator: Operator) -> str:
-        """The order of modes, in words, in which `prepare` last took a second derivative; empty where not known."""
+        """Return the order of modes, in words, that the last preparation of ``operator`` used; empty if unknown."""
         return ORDERS.get(self.order_of(operator), "")
 
     def minimiser(
         self, optimizer: Optimizer, f: Function, args: Sequence[Var], argnums: Sequence[int] = (0,)
     ) -> Callable[[Sequence[Var], Any], tuple[Var, tuple[Var, ...], Any]]:
-        """Minimise a callable: ``update(args, state)`` returns the loss at ``args``, new parameters, new state.
+        """Return ``update(args, state) -> (loss, params, state)``, one step of minimising ``f``.
 
-        Derived from `prepare` and `step`; an adapter whose framework has its own ``minimize(callable)``
-        or ``step(closure)`` overrides it. ``state`` is as in `step`.
+        The loss is that at ``args``; ``state`` is as in `step`. The default is made of `prepare` and `step`. An adapter
+        whose framework has a ``minimize(callable)`` or ``step(closure)`` of its own overrides this.
         """
         argnums = tuple(argnums)
         both = self.prepare(Operator.VALUE_AND_GRADIENT, f, args, argnums=argnums)
@@ -328,37 +341,47 @@ class Backend(abc.ABC):
         return update
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Growth of allocated bytes at the peak of one call by ``memory_counter``; `None` where it fails."""
+        """Return by how many bytes the allocated memory grows during one call, at its peak, by ``memory_counter``.
+
+        `None` where the counter is not available: the resident memory of the process is measured then.
+        """
         del call
         return None
 
     def traces(self) -> int:
-        """A number that grows whenever the framework traces or compiles; 0 where it never does, or does not tell.
+        """Return a number that grows whenever the framework traces or compiles; 0 if it never does or has no count.
 
-        Looked at before and after timed calls, so that what was traced in between is known.
+        The harness compares it before and after timed calls in order to flag a cell that was traced again in between.
         """
         return 0
 
+    def switches(self) -> Mapping[str, str]:
+        """Return how the framework runs in this process where that changes its results; after `open`.
+
+        Names are columns of ``runs.csv``, values single words: ``{"onednn": "on"}`` of TensorFlow.
+        """
+        return {}
+
     def idiom_scope(self) -> Mapping[str, Any]:
-        """The names that ``idioms`` may use without importing them, such as ``{"torch": torch}``; after `open`."""
+        """Return the names that ``idioms`` use without importing them, such as ``{"torch": torch}``; after `open`."""
         return {}
 
     def versions(self) -> Mapping[str, str]:
-        """Installed version of each required distribution, found without importing it."""
+        """Return the installed version of each required distribution, without importing it."""
         return {name: importlib.metadata.version(name) for name in self.requires}
 
 
 class NumpyArrays(Backend):
-    """A backend whose arrays are NumPy's and that has no optimizer: all but `_native` is here."""
+    """A backend whose variables are NumPy arrays and that has no optimizer: a subclass implements only `_native`."""
 
     requires: ClassVar[tuple[str, ...]] = ("numpy",)
-    # Nothing records through NumPy arrays: a derivative of a derivative would come out as zero.
+    # A gradient on plain NumPy arrays records nothing, so that differentiating it again would give zero.
     nestable = False
 
     def open(self) -> None:
         self.xp = np
-        # Once so large a block was freed, the GNU allocator keeps smaller ones for reuse. Our engine asks for the same
-        # (`keep_freed_memory`): what is compared is not the allocator.
+        # Once a block of this size was freed, the GNU allocator keeps smaller blocks for reuse. Our engine does so too
+        # (`keep_freed_memory`), so that timings do not compare allocators.
         np.empty(31 << 20, np.int8)
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:

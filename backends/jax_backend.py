@@ -1,7 +1,7 @@
-"""JAX: one jitted function per operator, compiled ahead of time; variant ``eager`` runs op by op.
+"""JAX: one jitted function per operator, compiled ahead of time; the variant ``eager`` runs operation by operation.
 
-``jax.numpy`` follows the array API standard 2024.12 as it is, so it is the namespace. 64-bit types are
-switched on, since without them float64 input silently becomes float32.
+``jax.numpy`` conforms to the array API standard 2024.12, so it is the namespace. 64-bit types are enabled, because
+without them float64 input silently becomes float32.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NEED_OUTPUT = SCALAR_ONLY | {Operator.JACOBIAN, Operator.VJP}
 
 @final
 class JaxBackend(Backend):
-    """JAX on the CPU (unless ``JAX_PLATFORMS`` says otherwise)."""
+    """JAX on the CPU, unless ``device`` or the environment variable ``JAX_PLATFORMS`` selects another device."""
 
     name = "jax"
     requires = ("jax", "jaxlib", "optax")
@@ -66,7 +66,7 @@ class JaxBackend(Backend):
         self._compilations += event.startswith("/jax/core/compile/")
 
     def traces(self) -> int:
-        """Traces and compilations of this process, whoever asked for them."""
+        """Return the number of traces and compilations in this process, from any caller."""
         return self._compilations
 
     def idiom_scope(self) -> Mapping[str, Any]:
@@ -74,7 +74,7 @@ class JaxBackend(Backend):
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         source = np.asarray(array, dtype=dtype)
-        # A file's byte order may be foreign; JAX reads the machine's own only.
+        # An array from a file may have a foreign byte order; JAX reads the machine's own only.
         return self._jax.numpy.array(source.astype(source.dtype.newbyteorder("="), copy=False), copy=True)
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
@@ -86,18 +86,16 @@ class JaxBackend(Backend):
         return gradient
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        """``lax.scan``: the gradient of the problem ``ode`` takes 0.45 s of CPU to prepare for 10, 100 and 1000 rounds
-        alike, unrolled 2.9 s for 10. Without jit each call traces and compiles the loop again, in 0.5 s.
+        """Run ``lax.scan``, whose preparation does not depend on the number of rounds.
+
+        The gradient of the problem ``ode`` takes 0.45 s of CPU to prepare for 10, 100 and 1000 rounds; unrolled, it
+        takes 2.9 s for 10. Without jit, each call traces and compiles the loop again, in 0.5 s.
         """
         carry, ys = self._jax.lax.scan(f, init, xs)
         return carry, ys
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        """A tower of ``lax.scan``: reverse mode cannot go through ``lax.while_loop``, whose length is not known.
-
-        Each floor is a scan of at most `_WIDTH` rounds over the floor below, skipped as a whole once ``cond`` is
-        false, so that rounds which are not made cost next to nothing. Reverse mode keeps room for ``limit`` rounds.
-        """
+        """Run a differentiable while loop: see `_bounded_while`."""
         return _bounded_while(self._jax, cond, body, init, limit)
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
@@ -122,9 +120,10 @@ class JaxBackend(Backend):
     def step(
         self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
     ) -> tuple[tuple[Var, ...], Any]:
-        """One update by optax; the state is the update count and optax's own state."""
+        """Make one update by optax; the state is the update count and optax's own state."""
         n, inner = state or (0, None)
-        # optax adds eps to sqrt(v/(1-b2^n)); dividing it by the same root turns it into eps-hat.
+        # optax computes m' / (sqrt(v / c) + eps) with c = 1 - b2^n. The rule with eps-hat is m' / ((sqrt(v) + eps)
+        # / sqrt(c)) = m' / (sqrt(v / c) + eps / sqrt(c)), so eps / sqrt(c) is passed.
         eps = optimizer.eps / math.sqrt(1 - optimizer.b2 ** (n + 1)) if optimizer.eps_hat else optimizer.eps
         new, inner = self._update(optimizer)(tuple(params), tuple(grads), inner, eps)
         return new, (n + 1, inner)
@@ -136,13 +135,8 @@ class JaxBackend(Backend):
         return self._updates[optimizer]
 
     def _native(self, request: Request) -> Prepared:
-        jax, function, operator, argnums, args = (
-            self._jax,
-            request.function,
-            request.operator,
-            request.argnums,
-            request.args,
-        )
+        jax, operator, function = self._jax, request.operator, request.function
+        args, argnums = request.args, request.argnums
         out: Any = jax.eval_shape(function, *args) if operator in _NEED_OUTPUT else None
         if out is not None:  # jax.hessian of a vector would return the second derivatives of every entry
             request.require_scalar(out.shape)
@@ -158,35 +152,47 @@ class JaxBackend(Backend):
         return compiled
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
-        """All products in one compiled function with the reading of the entries; at once while they are small."""
+        """Compile all products and the extraction of the entries into one function; batch the products if small."""
         jax, args, n, k = self._jax, request.args, len(request.args), len(plan.colours)
         product = _TRANSFORMS[plan.operator](jax, request.function, request.argnums, n, True)
         seeds, index = constants(self, request, plan)
         size = plan.number * jax.eval_shape(request.function, *args).size
-        one_by_one = size > _AT_ONCE and self.variant != "eager"  # where a loop would be traced at each call
+        one_by_one = size > _AT_ONCE and self.variant != "eager"  # eager would trace the loop at each call
         many = jax.lax.map if one_by_one else lambda each, over: jax.vmap(each)(over)
 
         def entries(*given: Var) -> tuple[Var, ...]:
             found = many(lambda seed: product(*given[:n], *seed), given[n : n + k])
             return tuple(part.reshape(-1)[at] for part, at in zip(plan.sources(found), given[n + k :], strict=True))
 
-        # As arguments, not as constants: XLA would spend seconds folding arrays of this size.
+        # Passed as arguments, because XLA would spend seconds folding constants of this size.
         fixed = (*seeds, *index)
         run = entries if self.variant == "eager" else jax.jit(entries).lower(*args, *fixed).compile()
         return lambda *given: run(*given, *fixed)
 
 
-#: Rounds in each floor of a loop. With 352 rounds made of at most 5000, a gradient takes 0.6 ms, against 27 ms with
-#: a single scan of 5000 rounds and 0.5 ms with one of 352; the value takes 15 us, as with ``lax.while_loop``.
+#: Largest number of rounds in one scan of `_bounded_while`. With 352 rounds run of at most 5000, a gradient takes
+#: 0.6 ms, against 27 ms with a single scan of 5000 rounds and 0.5 ms with one of 352. The value takes 15 us, as with
+#: ``lax.while_loop``.
 _WIDTH = 16
 
 
 def _bounded_while(jax: Any, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
+    """Repeat ``body`` while ``cond`` holds, at most ``limit`` times, by nested scans of fixed lengths.
+
+    JAX cannot differentiate ``lax.while_loop`` in reverse mode, because the number of rounds, and so the memory for the
+    intermediate states, is unknown. A scan has a fixed length. A single scan of ``limit`` rounds would pay for
+    rounds that are not run, so scans are nested: with limit <= w^d, level 0 is one round, and level k is a scan of w
+    times level k - 1. Every execution of a level is skipped by ``lax.cond`` once the loop has ended. For example, with
+    w = 16, d = 2 and an end after 20 rounds, two of the 16 inner scans are executed. Reverse mode still allocates
+    memory for ``limit`` rounds.
+
+    The carried state is ``(rounds run, state)``; the count enforces ``limit`` where w^d is larger.
+    """
     lax = jax.lax
-    floors = 1
-    while _WIDTH**floors < limit:
-        floors += 1
-    width = math.ceil(limit ** (1 / floors) - 1e-9)
+    depth = 1
+    while _WIDTH**depth < limit:
+        depth += 1
+    width = math.ceil(limit ** (1 / depth) - 1e-9)
 
     def one(counted: tuple[Any, Any]) -> tuple[Any, Any]:
         return counted[0] + 1, body(counted[1])
@@ -201,13 +207,14 @@ def _bounded_while(jax: Any, cond: Callable[[Any], Any], body: Callable[[Any], A
         return lambda counted: lax.scan(round_, counted, None, length=width)[0]
 
     run: Callable[[Any], Any] = one
-    for _ in range(floors):
+    for _ in range(depth):
         run = repeated(run)
     return run((jax.numpy.zeros((), "int32"), init))[1]
 
 
-#: Entries of products that are computed side by side. Fifteen products of 95 529 took 170 ms of processor time by
-#: ``vmap`` and 106 ms by ``lax.map``, one after the other, whose intermediate results stay in the cache.
+#: Products of a sparse Jacobian with at most this many entries in all are batched. Fifteen products of 95 529 entries
+#: took 170 ms of CPU time by ``vmap``, and 106 ms one after the other by ``lax.map``, whose intermediate results stay
+#: in the cache.
 _AT_ONCE = 2**17
 
 

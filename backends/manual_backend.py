@@ -1,7 +1,8 @@
-"""A problem's closed forms in NumPy behind the backend interface: the derivative written by hand.
+"""Closed forms of a problem, in NumPy, behind the backend interface.
 
-It differentiates nothing. Its value is the objective itself in NumPy; everything else is a closed form
-of the `Objective`, or follows from one by a product (jvp, vjp and hvp of a given Jacobian or Hessian).
+This backend differentiates nothing. Its value is the objective itself, in NumPy. Every other operator is a closed form
+of the `Objective`, or a product with one: with a Jacobian J, ``jvp`` is J t and ``vjp`` is u' J; with a Hessian H,
+``hvp`` is H t.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class ManualBackend(NumpyArrays):
     native = frozenset(Operator)
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
-        raise Unsupported("manual differentiates nothing, so that no derivative can stand inside an objective")
+        raise Unsupported("manual differentiates nothing, so an objective cannot contain a derivative")
 
     def _native(self, request: Request) -> Prepared:
         operator, f = request.operator, request.f
@@ -49,7 +50,7 @@ def _both(forms: Forms, argnums: Argnums) -> Prepared:  # noqa: ARG001
 
 
 def _contract(block: Any, direction: Any) -> Any:
-    """Sum over the trailing axes of ``block``, those of ``direction``."""
+    """Sum over the trailing axes of ``block``, which have the shape of ``direction``."""
     return np.tensordot(block, direction, np.ndim(direction))
 
 
@@ -83,7 +84,8 @@ def _hvp(forms: Forms, argnums: Argnums) -> Prepared:
     return hvp
 
 
-#: What follows from which closed forms; a scalar function's gradient is its Jacobian.
+#: Operator, the closed forms that it needs, and how it is built from them. The gradient of a scalar function is its
+#: Jacobian.
 _RULES: tuple[tuple[Operator, frozenset[Operator], Callable[[Forms, Argnums], Prepared]], ...] = (
     (Operator.VALUE_AND_GRADIENT, frozenset({Operator.VALUE, Operator.GRADIENT}), _both),
     (Operator.JVP, frozenset({Operator.JACOBIAN}), _jvp),

@@ -1,4 +1,4 @@
-"""Our own engine on NumPy arrays; a variable is a plain array until a transform traces it."""
+"""Our own engine, `autodiff_compare.backends.numpy_autodiff`. A variable is a plain NumPy array until a transform traces it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
-#: The first with all names of the array API standard.
+#: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
 
 
@@ -46,7 +46,7 @@ class NumpyBackend(NumpyArrays):
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:
-        # In the environment of another interpreter there may be any NumPy.
+        # A worker under another interpreter may find any version of NumPy.
         if tuple(map(int, np.__version__.split(".")[:2])) < _OLDEST_NUMPY:
             oldest = ".".join(map(str, _OLDEST_NUMPY))
             raise Unsupported(f"our engine differentiates NumPy {oldest} and later, got {np.__version__}")
@@ -60,12 +60,12 @@ class NumpyBackend(NumpyArrays):
         self._traced_before = 0
 
     def follow(self, made: Any) -> None:
-        """Count the traces of this `numpy_autodiff.compiler.Compiled` from now on, and those of none before it."""
+        """Count the traces of this `numpy_autodiff.compiler.Compiled` from now on, and no longer of the former one."""
         self._traced_before = self.traces()
         self._followed = made
 
     def traces(self) -> int:
-        """Captures by our compiler of what was prepared, so far."""
+        """Return how often our compiler has traced the functions prepared so far."""
         return self._traced_before + (self._followed.traces if self._followed else 0)
 
     def idiom_scope(self) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ class NumpyBackend(NumpyArrays):
         return rule(params, grads, state, **{name: getattr(optimizer, name) for name in names})  # type: ignore[no-any-return]
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
-        """One recording at each call, and the products pushed or pulled through it."""
+        """Record the function once per call, and push or pull all products through that recording."""
         if self.variant == "compiled":
             return one_by_one(self, request, plan)
         seeds, index = constants(self, request, plan)
@@ -137,11 +137,13 @@ class NumpyBackend(NumpyArrays):
         return _directional(engine, operator, function, argnums, n)
 
 
-#: From so many sweeps on, a Jacobian or Hessian calls one compiled sweep many times, not one long function once.
+#: A Jacobian or Hessian of more sweeps than this calls one compiled sweep repeatedly. One of fewer sweeps is emitted as
+#: a single long function.
 _MOST_SWEEPS = 32
 
 
 def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
+    """Emit the operator as one function, or derive a large Jacobian or Hessian from compiled sweeps."""
     operator = request.operator
     if operator in (Operator.JACOBIAN, Operator.HESSIAN):
         sweeps = sum(map(np.size, request.inputs))
@@ -153,6 +155,7 @@ def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
 
 
 def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request) -> Prepared:
+    """Emit ``operator`` of ``f`` for arguments and directions like those of the request."""
     from autodiff_compare.backends.numpy_autodiff import compiler
 
     try:
@@ -165,7 +168,7 @@ def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request
 
 
 class _Transforms:
-    """Those of the engine, its Jacobians also of functions that return a tuple of arrays."""
+    """The engine's transforms as `autodiff_compare.backends.orders.Transforms`: Jacobians also of functions that return a tuple."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -189,32 +192,32 @@ class _Transforms:
                 return np.concatenate([np.ravel(part) for part in out])
 
             blocks: tuple[Any, ...] = self._engine.jacobian(flat, argnums, mode)(*args)
-            return tuple(_parted(blocks, shapes)) if shapes else blocks
+            return tuple(_split_rows(blocks, shapes)) if shapes else blocks
 
         return jacobian
 
 
-def _parted(blocks: Sequence[Var], shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[Var, ...]]:
-    """For each part of an output that was made one vector, its rows of every block."""
+def _split_rows(blocks: Sequence[Var], shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[Var, ...]]:
+    """Split the rows of Jacobian blocks of a flattened output into one tuple of blocks per original output array."""
     end = 0
     for shape in shapes:
         start, end = end, end + math.prod(shape)
         yield tuple(np.reshape(block[start:end], shape + block.shape[1:]) for block in blocks)
 
 
-#: Operator -> the transform whose second result is its product, of one recording for many directions.
+#: Operator -> the transform that returns ``(output, product)``. The product applies one recording to any direction.
 _PRODUCTS: Mapping[Operator, Callable[[Any], Callable[..., Any]]] = MappingProxyType(
     {Operator.JVP: lambda engine: engine.linearize, Operator.VJP: lambda engine: engine.vjp}
 )
 
 
 def _chosen(f: Function, args: Sequence[Var], argnums: tuple[int, ...]) -> tuple[Any, ...]:
-    """``f`` of the differentiated arguments alone, and these."""
+    """Return ``f`` as a function of the differentiated arguments alone, followed by these arguments."""
     return closed(f, args, argnums), *(args[i] for i in argnums)
 
 
 def _directional(engine: Any, operator: Operator, f: Function, argnums: tuple[int, ...], n: int) -> Callable[..., Any]:
-    """An operator that takes tangents or a cotangent after the arguments."""
+    """Return ``jvp``, ``vjp`` or ``hvp``: tangents or a cotangent follow the arguments."""
 
     def jvp(*given: Var) -> Var:
         partial, *xs = _chosen(f, given[:n], argnums)

@@ -1,19 +1,22 @@
-"""Second derivatives in a given order of modes, made of the transforms that a framework offers.
+"""Second derivatives in a chosen order of modes, composed of a framework's first-order transforms.
 
-For a scalar f of x, a tangent t, and an order of outer and inner mode:
+Let f be a scalar function of x with n entries, g = grad f its gradient (reverse mode), s(x) = df(x)[t] its directional
+derivative along a tangent t (one pass of forward mode), and H its Hessian. H is symmetric, so that H t is at once the
+derivative of g along t, the pull-back of t through g, and the gradient of s. Each order of modes is one of these, the
+outer mode named first:
 
-========================  ================================================  ==================================
-order                     product ``H t``                                   Hessian
-========================  ================================================  ==================================
-``fr``, forward, reverse  tangent of the gradient along t                   columns of the gradient's Jacobian
-``rr``, reverse, reverse  pull-back of t through the gradient               rows of the gradient's Jacobian
-``rf``, reverse, forward  gradient of the slope of f along t                rows, of all slopes' Jacobian
-``ff``, forward, forward  slopes of the slope of f along t, one by one      columns, of all slopes' Jacobian
-========================  ================================================  ==================================
+=============================  ====================================  ========================================
+order                          product ``H t``                       Hessian
+=============================  ====================================  ========================================
+``fr``, forward over reverse   dg(x)[t]                              columns of the Jacobian of g
+``rr``, reverse over reverse   t' dg(x), the pull-back of t          rows of the Jacobian of g
+``rf``, reverse over forward   grad s(x)                             rows of the Jacobian of x -> df(x)
+``ff``, forward over forward   ds(x)[e_k] for every unit vector e_k  columns of the Jacobian of x -> df(x)
+=============================  ====================================  ========================================
 
-The slope along t is one pass of forward mode; all slopes are as many as x has entries. So a product by ``ff`` costs n
-passes where the others cost one, and a Hessian by ``ff`` n^2 where the others cost n: exact all the same, and for
-few inputs not the worst.
+Here df(x) holds all n directional derivatives, so it takes n forward passes. A product by ``ff`` costs n passes where
+the other orders cost one, and a Hessian by ``ff`` costs n^2 where they cost n. The results are equally exact, and for
+few inputs ``ff`` is not the slowest.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ from autodiff_compare.vocabulary import ORDERS, Operator
 
 
 class Transforms(Protocol):
-    """What JAX and ``torch.func`` call so, for functions of several arrays that may return a tuple of arrays."""
+    """The first-order transforms of a framework, with the signatures of JAX and ``torch.func``.
+
+    The functions take several arrays and return an array or a tuple of arrays. Transforms may be nested.
+    """
 
     def grad(self, f: Function, argnums: tuple[int, ...], /) -> Callable[..., tuple[Var, ...]]: ...
 
@@ -39,8 +45,11 @@ class Transforms(Protocol):
     def jacrev(self, f: Function, argnums: tuple[int, ...], /) -> Callable[..., Any]: ...
 
 
-def parted(variant: str, variants: Mapping[str, str]) -> tuple[str, str]:
-    """A variant and the order of modes behind it, ``""`` where there is none."""
+def split_variant(variant: str, variants: Mapping[str, str]) -> tuple[str, str]:
+    """Split ``variant[:order]`` or ``order`` into variant and key of `vocabulary.ORDERS`, each ``""`` if absent.
+
+    The order may be written out, as in ``forward_over_reverse``. A name among ``variants`` is never taken for an order.
+    """
     known = {name: order for order, words in ORDERS.items() for name in (order, words.replace(" ", "_"))}
     rest, _, last = variant.rpartition(":")
     return (rest, known[last]) if variant not in variants and last in known else (variant, "")
@@ -49,14 +58,18 @@ def parted(variant: str, variants: Mapping[str, str]) -> tuple[str, str]:
 def second_derivative(
     t: Transforms, operator: Operator, order: str, f: Function, argnums: tuple[int, ...], n: int
 ) -> Callable[..., Any]:
-    """``hvp`` or ``hessian`` of ``f``, a scalar function of ``n`` arguments, as `backends.interface` has them.
+    """Return the prepared callable of ``hvp`` or ``hessian``, as `autodiff_compare.backends.interface` defines it.
 
     Parameters
     ----------
     t
         The framework's transforms.
+    operator
+        ``hvp`` or ``hessian``.
     order
         A key of `vocabulary.ORDERS`.
+    f, argnums, n
+        A scalar function, the positions of its differentiated arguments, and the number of all its arguments.
     """
     return _hessian(t, order, f, argnums) if operator is Operator.HESSIAN else _hvp(t, order, f, argnums, n)
 
@@ -78,7 +91,7 @@ def _hvp(t: Transforms, order: str, f: Function, argnums: tuple[int, ...], n: in
 
 
 def closed(f: Function, given: Sequence[Var], argnums: tuple[int, ...]) -> Function:
-    """``f`` of the differentiated inputs alone, with the others of ``given`` as they are."""
+    """Return ``f`` as a function of the differentiated inputs alone; the other arguments are fixed at ``given``."""
 
     def function(*inputs: Var) -> Var:
         args = list(given)

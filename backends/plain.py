@@ -1,4 +1,4 @@
-"""NumPy alone, in any precision: what references and numerical differences evaluate an objective with."""
+"""Evaluation of objectives on plain NumPy arrays, in any precision: for references and numerical differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from autodiff_compare.backends.registry import load
 
 
 class Plain:
-    """The members of a backend that a problem may use, on NumPy arrays that nothing records."""
+    """The members of a backend that an objective may use, on NumPy arrays and without recording anything.
+
+    `autodiff_compare.backends.interface.Backend` describes the methods.
+    """
 
     xp = np
 
@@ -25,8 +28,10 @@ class Plain:
         return python_while(cond, body, init, limit)
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
-        """By our own engine, the only one here that keeps ``np.longdouble``."""
-        from autodiff_compare.backends import numpy_autodiff
+        """Return the gradient function by our own engine, the only one here that keeps ``np.longdouble``."""
+        from autodiff_compare.backends import (
+            numpy_autodiff,  # only where an objective contains a derivative: it loads 49 modules
+        )
 
         if mode == "reverse":
             gradient: Function = numpy_autodiff.grad(f)
@@ -39,19 +44,19 @@ class Plain:
         return lambda x: (f(x), derivative(x))
 
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
-        """The ``neutral`` function, else NumPy's own; else the first of them, by way of its framework."""
+        """Return the ``neutral`` function, else the one for NumPy, else the first one, called through its framework."""
         found = neutral or native.get("numpy")
         if found is not None:
             return found
         spec, function = next(iter(native.items()))
-        return functools.partial(_by_way_of, spec, function)
+        return functools.partial(_through, spec, function)
 
 
 PLAIN = Plain()
 
 
-def _by_way_of(spec: str, function: Function, *arrays: Any) -> Any:
-    """A framework's own function on NumPy arrays; in float64, since frameworks have nothing wider."""
+def _through(spec: str, function: Function, *arrays: Any) -> Any:
+    """Call a framework's function on NumPy arrays. `numpy.longdouble` becomes float64, their widest dtype."""
     backend = _opened(spec)
     given = [np.asarray(a, dtype=np.float64) if np.asarray(a).dtype == np.longdouble else a for a in arrays]
     return backend.to_numpy(backend.block(function(*map(backend.to_var, given))))

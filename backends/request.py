@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -116,3 +117,24 @@ class BackendLike(Protocol):
     ) -> Prepared: ...
 
     def compressed(self, request: Request, plan: Compression) -> Prepared: ...
+
+
+def require_parameters(cls: type, name: str, taken: tuple[str, ...]) -> None:
+    """Reject a method of an adapter that does not accept the parameters of the contract.
+
+    In version 0.1 these methods took ``operator``, ``f``, ``args``, ``argnums`` and ``directions`` one by one. Without
+    this check, an adapter written for that version would fail only when called, with a count of missing arguments.
+
+    Raises
+    ------
+    TypeError
+        With the signature that was found, the one that is expected, and where the former parameters are now.
+    """
+    method = inspect.signature(getattr(cls, name))
+    try:
+        method.bind("self", *taken)
+    except TypeError as error:
+        raise TypeError(
+            f"got {cls.__name__}.{name}{method}, expected {name}(self, {', '.join(taken)}):"
+            " operator, f, args, argnums and directions are attributes of the request"
+        ) from error

@@ -67,6 +67,7 @@ class Here:
         worker.problems = {(self._plan.sources[p.name], p.name): p for p in self._plan.problems}
         opened = _answered(worker, "open", {})
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
+        self.folder.amend(opened["switches"])
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, 0, 0, 1, opened["seconds"])]})
         return worker
 

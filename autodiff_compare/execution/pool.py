@@ -107,6 +107,7 @@ class Pool:
             raise
         self._opened.add(spec)
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
+        self.folder.amend(opened["switches"])
         self._starts[spec] += 1
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, self._starts[spec] - 1, 0, 1, opened["seconds"])]})
 

@@ -52,7 +52,7 @@ class Worker:
         self.problems: dict[tuple[str, str], Any] = {}
 
     def open(self, device: str = "cpu") -> dict[str, Any]:
-        """Import the framework; returns the seconds it took and the threads really used."""
+        """Import the framework; returns the seconds it took, the threads really used, versions and switches."""
         from autodiff_compare.backends import Unsupported
 
         if device not in self.backend.devices:
@@ -62,8 +62,8 @@ class Worker:
         self.backend.open()
         seconds = time.perf_counter() - start
         threads, active = self._probe()
-        versions = dict(self.backend.versions())
-        return {"seconds": seconds, "threads": threads, "threads_active": active, "versions": versions}
+        told = {"versions": dict(self.backend.versions()), "switches": dict(self.backend.switches())}
+        return {"seconds": seconds, "threads": threads, "threads_active": active, **told}
 
     def cell(
         self,
@@ -151,7 +151,7 @@ class Worker:
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
 
     def _memory(self, wanted: bool) -> dict[str, Any]:
-        """Growth of the peak in one untimed call, by the framework's own counter where it has to be that one."""
+        """Growth of the peak in one untimed call, by the framework's own counter or else by the resident memory."""
         timed, own = self._current(), self.backend.memory_counter
         if not wanted:
             return {"peak_bytes": None, "memory_method": ""}
@@ -159,8 +159,11 @@ class Worker:
         def call() -> None:
             timed.barrier(timed.run(*timed.args))
 
-        peak = self.backend.peak_bytes(call) if own else clock.peak_memory_growth(call)
-        return {"peak_bytes": peak, "memory_method": "" if peak is None else own or clock.HIGH_WATER_MARK}
+        peak = self.backend.peak_bytes(call) if own else None
+        if peak is not None:
+            return {"peak_bytes": peak, "memory_method": own}
+        peak = clock.peak_memory_growth(call)
+        return {"peak_bytes": peak, "memory_method": "" if peak is None else clock.HIGH_WATER_MARK}
 
     def _probe(self) -> tuple[float, int | None]:
         """CPU over wall time, and busy threads, of the backend's own matrix product, NumPy's where it has none."""

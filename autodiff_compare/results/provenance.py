@@ -13,10 +13,11 @@ from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import environment
 from autodiff_compare.process.environment import PACKAGE
+from autodiff_compare.results.rows import ADDED
 from autodiff_compare.results.tables import SCHEMA_VERSION, Run, TableError
 
 #: A host's name and memory are left out: containers get new names, and virtual machines lose a few pages.
-MACHINE = ("cpu_model", "cpu_count", "os", "python")
+MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn")
 #: Packages that no result and no timing depends on.
 _WITHOUT_EFFECT = frozenset({"pandas"})
 _LONGEST = 60
@@ -48,6 +49,7 @@ def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
         seed=planned.seed,
         threads=settings.threads,
         device=settings.device,
+        onednn="",
         rounds=settings.rounds,
         versions=json.dumps({**environment.versions(), **planned.versions}),
         **environment.machine(),  # type: ignore[arg-type]
@@ -55,14 +57,17 @@ def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
 
 
 def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
-    """In words, where two runs differ in ``fields``, in their schema or in the versions of their packages.
+    """In words, where two runs differ in ``fields`` or in the versions of their packages.
+
+    A field that one of them does not know, since its schema is older, is no difference.
 
     Raises
     ------
     TableError
         If the column ``versions`` of one holds no JSON object of texts.
     """
-    pairs = {name: (getattr(a, name), getattr(b, name)) for name in ("schema_version", *fields)}
+    pairs = {name: (getattr(a, name), getattr(b, name)) for name in fields}
+    pairs = {name: pair for name, pair in pairs.items() if name not in ADDED[Run] or ADDED[Run][name] not in pair}
     first, second = versions(a), versions(b)
     for name in sorted((set(first) | set(second)) - _WITHOUT_EFFECT):
         pairs[name] = (first.get(name, "absent"), second.get(name, "absent"))

@@ -13,7 +13,9 @@ import io
 import pathlib
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from autodiff_compare.process.environment import onednn_stated
 from autodiff_compare.results.provenance import MACHINE, differences, printable
 from autodiff_compare.results.store import locate, read_log
 from autodiff_compare.results.tables import Run, TableError, go_on
@@ -80,16 +82,20 @@ def recorded(folder: pathlib.Path) -> Run:
         If the log is damaged or does not begin with such a row.
     """
     records, _ = read_log(folder)
-    rows = [row for rows, _ in records for row in rows.get("runs", ())]
+    # The row is written again when a worker says what is known only to it: the last one counts.
+    rows = {row.run_id: row for rows, _ in records for row in rows.get("runs", ())}
     if len(rows) != 1:
-        raise TableError(f"got {len(rows)} rows of the table runs in the log of {folder}, expected 1")
-    run: Run = rows[0]
+        raise TableError(f"got {len(rows)} runs in the log of {folder}, expected 1")
+    run: Run = next(iter(rows.values()))
     return run
 
 
 def refusal(folder: pathlib.Path, ours: Run) -> str:
     """Why a run cannot be gone on with by this process; empty if it can."""
-    apart = differences(recorded(folder), ours, (*MACHINE, "seed", "threads", "device", "rounds", "code"))
+    # Ours has no workers yet; what they will be told must be what TensorFlow has said before.
+    ours = replace(ours, onednn=onednn_stated())
+    fields = ("schema_version", *MACHINE, "seed", "threads", "device", "rounds", "code")
+    apart = differences(recorded(folder), ours, fields)
     if not apart:
         return ""
     return f"got a run that differs from this one, expected an equal one: {'; '.join(apart)}: start a new run"

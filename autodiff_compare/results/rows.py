@@ -3,15 +3,17 @@
 The annotation of a field is its documentation; ``results/README.md`` is generated from it. Units are
 part of the column name. How they are written and read: `autodiff_compare.results.tables`.
 
-Schema history: version 1 is the first.
+Schema history: version 1 is the first; version 2 adds ``runs.onednn``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Run:
     python: Annotated[str, "Python version"]
     threads: Annotated[int, "threads requested of every backend"]
     device: Annotated[str, "where the backends computed: cpu, or gpu"]
+    onednn: Annotated[
+        str,
+        "whether TensorFlow computed with oneDNN, which has its own kernels and rounding, as it says itself: on, off; "
+        "'off on' where its workers differ; empty where no worker opened it, and before version 2",
+    ]
     rounds: Annotated[int, "timing rounds requested"]
     versions: Annotated[
         str, "JSON: distribution -> version, for every package that matters; distribution@label under another Python"
@@ -226,6 +233,9 @@ class ConventionRow:
     derivation: Annotated[str, "why that is right"]
     safe: Annotated[str, "how to write it so that no system goes wrong; empty where it is safe as it stands"]
 
+
+#: Columns that older versions of the schema lack, and the value that stands for an unknown one.
+ADDED: Mapping[type[Any], Mapping[str, str]] = MappingProxyType({Run: MappingProxyType({"onednn": ""})})
 
 TABLES: dict[str, type[Any]] = {
     "runs": Run,

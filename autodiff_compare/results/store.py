@@ -13,6 +13,7 @@ A log is data from elsewhere like any other file: what does not fit the schema r
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import os
 import pathlib
@@ -106,6 +107,21 @@ class RunFolder:
             self._apply(rows, done)
             if time.monotonic() > self._refresh_at:
                 self.write_tables()
+
+    def amend(self, told: Mapping[str, str]) -> None:
+        """Add what a worker says of its framework to the fields of the run's row; different words stand side by side.
+
+        Parameters
+        ----------
+        told
+            Field of `rows.Run` -> one word.
+        """
+        with self._lock:
+            for row in [row for rows in self._rows["runs"].values() for row in rows]:
+                words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
+                amended = dataclasses.replace(row, **words)
+                if amended != row:
+                    self.add({"runs": [amended]})
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
         """Whether all these cells ended, none of them broken, and the piece of work ``done`` (if named) was done.

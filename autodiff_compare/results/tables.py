@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from autodiff_compare.results.rows import (
+    ADDED,
     SCHEMA_VERSION,
     TABLES,
     CellRow,
@@ -105,7 +106,7 @@ def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
 def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
     """Read a table with its documented types: ``str``, ``int64`` (``Int64`` where empty), ``float64``, ``bool``.
 
-    Columns that the schema does not know are left out.
+    Columns that the schema does not know are left out; those that an older schema lacks are filled in (`rows.ADDED`).
 
     Raises
     ------
@@ -115,12 +116,14 @@ def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
     """
     header, lines = _lines(pathlib.Path(path))
     hints = column_types(table)
-    absent = [name for name in hints if name not in header]
+    later = {name: value for name, value in ADDED.get(table, {}).items() if name not in header}
+    absent = [name for name in hints if name not in header and name not in later]
     if absent:
         raise TableError(f"got no column {', '.join(absent)} in {path}, expected: {', '.join(hints)}")
     if len(set(header)) < len(header):
         raise TableError(f"got a column twice in {path}, expected each once: {', '.join(hints)}")
     cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
+    cells |= {name: (value,) * len(lines) for name, value in later.items()}
     return pd.DataFrame({name: _column(name, cells[name], kind, path) for name, kind in hints.items()})
 
 
@@ -160,10 +163,10 @@ def _same_schema(folder: pathlib.Path) -> None:
     header, lines = _lines(folder / "runs.csv")
     column = header.index("schema_version") if "schema_version" in header else -1
     for line in lines if column >= 0 else ():
-        if line[column] != str(SCHEMA_VERSION):
+        if line[column] not in map(str, range(1, SCHEMA_VERSION + 1)):
             raise TableError(
-                f"got schema version {line[column]!r:.40} in {folder}, expected {SCHEMA_VERSION}: read it with the "
-                "program that wrote it"
+                f"got schema version {line[column]!r:.40} in {folder}, expected 1 to {SCHEMA_VERSION}: read it with "
+                "the program that wrote it"
             )
 
 
@@ -189,7 +192,7 @@ def read_bytes(path: pathlib.Path, largest: int) -> bytes:
 
 
 def row(table: type[Row], fields: Any) -> Row:
-    """One row from decoded JSON.
+    """One row from decoded JSON; fields that an older schema lacks are filled in.
 
     Raises
     ------
@@ -197,6 +200,8 @@ def row(table: type[Row], fields: Any) -> Row:
         If fields are missing, unknown or not of their type.
     """
     hints = column_types(table)
+    if isinstance(fields, dict):
+        fields = {**ADDED.get(table, {}), **fields}
     if not isinstance(fields, dict) or set(fields) != set(hints):
         raise TableError(f"got a row that does not have the fields of {table.__name__}: {', '.join(hints)}")
     for name, kind in hints.items():

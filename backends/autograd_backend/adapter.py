@@ -1,7 +1,6 @@
-"""HIPS autograd, a peer to compare with: reverse and forward mode by tracing NumPy itself.
+"""HIPS autograd: reverse and forward mode by tracing NumPy itself.
 
-The engine that our own and JAX's interface descend from. Nothing is compiled and nothing traced ahead of time;
-each call traces anew.
+Our engine and JAX's interface descend from it. Nothing is compiled or traced ahead of time: each call traces again.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class AutogradBackend(NumpyArrays):
         import autograd.numpy
 
         super().open()
-        # What does not depend on an input has the derivative zero, which is the contract here.
+        # autograd warns where the output does not depend on an input. The contract defines that derivative as zero.
         warnings.filterwarnings("ignore", message="Output seems independent of input", module="autograd")
         from autodiff_compare.backends.autograd_backend.namespace import namespace
 
@@ -100,7 +99,10 @@ def _value(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa:
 
 
 def _bare_or_tuple(argnums: Argnums) -> tuple[Any, Callable[[Any], Any], Callable[[Any, Any], tuple[Var, ...]]]:
-    """What autograd takes as argnum, directions and results: a single input bare, since a tuple is traced too."""
+    """Return autograd's argnum, and how to pass directions to it and results from it.
+
+    autograd traces a tuple of inputs as one container. A single input is passed bare, which avoids that.
+    """
     if len(argnums) == 1:
         (i,) = argnums
         return i, lambda directions: directions[0], lambda result, args: (_like(result, args[i]),)
@@ -108,7 +110,7 @@ def _bare_or_tuple(argnums: Argnums) -> tuple[Any, Callable[[Any], Any], Callabl
 
 
 def _like(found: Var, given: Var) -> Var:
-    """In the dtype of ``given``: the rules of where, max, eigh and others widen float32."""
+    """Return ``found`` in the dtype of ``given``: autograd's rules of where, max, eigh and others widen float32."""
     return found if found.dtype == given.dtype else found.astype(given.dtype)
 
 
@@ -136,10 +138,11 @@ def _jvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
 
 
 def _transposed_jvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
-    """By reverse mode twice: most of ``linalg`` has no forward rule.
+    """Return a jvp by reverse mode twice, because most of ``linalg`` has no forward rule.
 
-    ``autograd.make_jvp_reversemode`` does the same from a cotangent of zeros, at which the rule of ``eigh`` leaves
-    out the eigenvectors: their tangent would be zero. The vjp is linear, so that ones do as well.
+    For a function with Jacobian J, the pull-back v(u) = u' J is linear in the cotangent u. Its own pull-back of t is
+    J t, the jvp, at whatever u it is recorded. ``autograd.make_jvp_reversemode`` records it at u = 0, where the rule of
+    ``eigh`` skips the eigenvectors, so that their tangent would be zero. Here it is recorded at ones.
     """
     which, pack, _ = _bare_or_tuple(argnums)
     at = ag.make_vjp(f, which)
@@ -164,7 +167,7 @@ def _hvp(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
 
 
 def _jacobian(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:  # noqa: ARG001
-    """``autograd.jacobian`` for several inputs at once, empty ones too."""
+    """Return what ``autograd.jacobian`` does, for several inputs at once and also for empty ones."""
     which, _, as_tuple = _bare_or_tuple(argnums)
     at = ag.make_vjp(f, which)
 
@@ -186,7 +189,7 @@ def _hessian(ag: Any, f: Function, argnums: Argnums, n: int) -> Prepared:
     return lambda *args: tuple(row(*args) for row in rows)
 
 
-#: Best first; the first that autograd has rules for is taken.
+#: Operator -> implementations, best first. The first one for which autograd has all rules is used.
 _WAYS: Mapping[Operator, tuple[Callable[[Any, Function, Argnums, int], Prepared], ...]] = MappingProxyType(
     {
         Operator.VALUE: (_value,),

@@ -1,8 +1,11 @@
-"""The array API namespace over HIPS autograd: ``autograd.numpy`` with what has no derivative rule there.
+"""The array namespace of HIPS autograd: ``autograd.numpy``, completed by functions that have no derivative rule there.
 
-``autograd.numpy`` wraps all of NumPy, but of the names that NumPy 2 added for the standard many have no rule
-(``concat``, ``take``, ``cumulative_sum``, ``linalg.eigvalsh``, ...). They are written here by functions that have one.
-What autograd itself gets wrong or leaves out (``prod`` with a zero in it, the forward rules of ``linalg``) stays so.
+``autograd.numpy`` wraps all of NumPy. Many names that NumPy 2 added for the array API standard have no rule:
+``concat``, ``take``, ``cumulative_sum``, ``linalg.eigvalsh`` and others. They are written here in terms of functions
+that have one.
+Errors and gaps of autograd itself remain visible: ``prod`` of an array with a zero, the forward rules of ``linalg``.
+
+Signatures and results are those of the standard (https://data-apis.org/array-api/2024.12/).
 """
 
 from __future__ import annotations
@@ -39,13 +42,13 @@ class SVDResult(NamedTuple):
 
 
 def asarray(x: Array, /, *, dtype: Any = None, copy: bool | None = None) -> Array:
-    """An array of numbers, nested sequences or arrays; a traced array stays traced."""
+    """Return an array made of numbers, nested sequences or arrays; a traced array stays traced."""
     made = anp.array(x) if dtype is None else anp.array(x).astype(dtype)
     return made + 0 if copy and made is x else made
 
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
-    """Entries along an axis."""
+    """Return the entries at ``indices`` along an axis."""
     if axis is None:
         if anp.ndim(x) != 1:
             raise ValueError(f"got axis=None for an array of {anp.ndim(x)} dimensions: pass axis")
@@ -54,7 +57,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
-    """For each place of ``indices``, the entry of that number along an axis; other axes broadcast."""
+    """Return, for each position in ``indices``, the entry with that index along an axis; other axes broadcast."""
     axis %= anp.ndim(x)
     grids = list(np.indices(indices.shape, sparse=True))
     grids[axis] = indices
@@ -64,37 +67,37 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
 
 def flip(x: Array, /, *, axis: Axis = None) -> Array:
-    """Reversed along the axes."""
+    """Reverse the entries along the axes, by default along all."""
     rank = anp.ndim(x)
     axes = {a % rank for a in (range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis)}
     return x[tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(rank))]
 
 
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
-    """Arrays joined along an axis, or flattened and joined."""
+    """Join arrays along an axis, or flatten and join them if ``axis`` is `None`."""
     if axis is None:
         return anp.concatenate([anp.ravel(a) for a in arrays])
     return anp.concatenate(list(arrays), axis=axis)
 
 
 def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
-    """Arrays of one shape side by side along a new axis."""
+    """Join arrays of one shape along a new axis."""
     return anp.stack(list(arrays), axis=axis)
 
 
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
-    """The slices along an axis."""
+    """Return the slices along an axis as a tuple."""
     return tuple(anp.moveaxis(x, axis, 0))
 
 
 def broadcast_to(x: Array, /, shape: tuple[int, ...]) -> Array:
-    """Copies along new and single axes; autograd's rule knows no new axes."""
+    """Broadcast to a shape. The rank is raised first, because autograd's rule supports no new axes."""
     own = tuple(anp.shape(x))
     return anp.broadcast_to(anp.reshape(x, (1,) * (len(shape) - len(own)) + own), shape)
 
 
 def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
-    """No entry below ``min`` or above ``max``; autograd's own where both are numbers."""
+    """Limit entries to the range from ``min`` to ``max``; by autograd's own rule where both are numbers."""
     if np.isscalar(min) and np.isscalar(max):
         return anp.clip(x, min, max)
     x = x if min is None else anp.maximum(x, min)
@@ -102,65 +105,65 @@ def clip(x: Array, /, min: Any = None, max: Any = None) -> Array:
 
 
 def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
-    """All arrays in their common shape."""
+    """Broadcast arrays to their common shape."""
     shape = np.broadcast_shapes(*(anp.shape(a) for a in arrays))
     return tuple(broadcast_to(a, shape) for a in arrays)
 
 
 def matrix_transpose(x: Array, /) -> Array:
-    """The last two axes swapped."""
+    """Swap the last two axes."""
     return anp.swapaxes(x, -1, -2)
 
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
-    """Sum of products along an axis, the first one conjugated."""
+    """Sum the products along an axis, with ``x1`` conjugated."""
     return anp.sum(anp.conj(x1) * x2, axis=axis)
 
 
 def positive(x: Array, /) -> Array:
-    """The same numbers."""
+    """Return ``+x``, as a new array."""
     return x + 0
 
 
 def copysign(x1: Array, x2: Array, /) -> Array:
-    """The size of the first with the sign of the second."""
+    """Return the absolute values of ``x1`` with the signs of ``x2``."""
     signs = np.where(np.signbit(getval(x2)), -1, 1).astype(np.result_type(getval(x1), getval(x2)))
     return abs(x1) * signs
 
 
 def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    """Indices that sort along an axis, always stable."""
+    """Return the indices that sort along an axis; the sort is always stable."""
     del stable
     values = getval(x)
     if not descending:
         return np.argsort(values, axis=axis, stable=True)
-    # Equal entries keep their order: sort the reversed array, then reverse places and result.
+    # So that equal entries keep their order, the reversed array is sorted, then positions and result are reversed.
     reverse = np.flip(np.argsort(np.flip(values, axis=axis), axis=axis, stable=True), axis=axis)
     return values.shape[axis] - 1 - reverse
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    """Sorted along an axis; the derivative goes to the entry that came from there."""
+    """Sort along an axis; a cotangent goes back to the entry that was moved to its position."""
     return take_along_axis(x, argsort(x, axis=axis, descending=descending, stable=stable), axis=axis)
 
 
 def diff(
     x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = None, append: Array | None = None
 ) -> Array:
-    """The ``n``-th difference of neighbours along an axis, after joining what is given at its ends."""
+    """Return the ``n``-th differences along an axis, after joining ``prepend`` and ``append``."""
     parts = [part for part in (prepend, x, append) if part is not None]
     return anp.diff(anp.concatenate(parts, axis=axis) if len(parts) > 1 else x, n, axis)
 
 
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
-    """Copies side by side; missing axes of either are 1."""
+    """Repeat the array along each axis; missing axes of either are 1."""
     own = tuple(anp.shape(x))
     rank = max(len(own), len(repetitions))
     return anp.tile(anp.reshape(x, (1,) * (rank - len(own)) + own), (1,) * (rank - len(repetitions)) + repetitions)
 
 
 def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
-    """Rolled along axes, or as one flat row."""
+    """Roll entries along axes, or the flattened array if ``axis`` is `None`."""
     if not isinstance(axis, tuple):
         return anp.roll(x, shift, axis)
     for one, amount in zip(axis, (shift,) * len(axis) if isinstance(shift, int) else shift, strict=True):
@@ -169,7 +172,7 @@ def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ..
 
 
 def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
-    """Each vector along its own axis of a common grid."""
+    """Return coordinate arrays of the grid that the vectors span."""
     rank = len(arrays)
     places = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
     spread = [
@@ -190,14 +193,14 @@ def _with_initial(x: Array, axis: int, initial: float) -> Array:
 
 
 def cumulative_sum(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
-    """Running sums along an axis."""
+    """Return the running sums along an axis, after a zero if ``include_initial``."""
     axis = _axis_of(x, axis)
     out = anp.cumsum(x if dtype is None else x.astype(dtype), axis=axis)
     return _with_initial(out, axis, 0) if include_initial else out
 
 
 def cumulative_prod(x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
-    """Running products along an axis, one multiplication after the other, so that zeros have a derivative."""
+    """Return the running products along an axis, by successive multiplication, whose derivative holds at zeros too."""
     axis = _axis_of(x, axis)
     running: list[Array] = []
     for part in unstack(x if dtype is None else x.astype(dtype), axis=axis):
@@ -213,54 +216,54 @@ def _count(x: Array, axis: Axis) -> int:
 
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Average over axes."""
+    """Return the mean over axes."""
     return anp.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
 
 
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
-    """Mean squared deviation from the mean, divided by ``n - correction`` instead of ``n``."""
+    """Return the sum of squared deviations from the mean, divided by ``n - correction``."""
     centred = x - mean(x, axis=axis, keepdims=True)
     return anp.sum(centred * centred, axis=axis, keepdims=keepdims) / max(_count(x, axis) - correction, 0)
 
 
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
-    """Square root of `var`."""
+    """Return the square root of `var`."""
     return anp.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 def eigh(x: Array, /) -> EighResult:
-    """Eigenvalues, ascending, and eigenvectors of symmetric matrices."""
+    """Return ascending eigenvalues and eigenvectors of symmetric matrices."""
     return EighResult(*alinalg.eigh(x))
 
 
 def eigvalsh(x: Array, /) -> Array:
-    """Eigenvalues, ascending, of symmetric matrices."""
+    """Return the ascending eigenvalues of symmetric matrices."""
     return alinalg.eigh(x)[0]
 
 
 def slogdet(x: Array, /) -> SlogdetResult:
-    """Sign and logarithm of the size of the determinant."""
+    """Return the sign of the determinant and the logarithm of its absolute value."""
     return SlogdetResult(*alinalg.slogdet(x))
 
 
 def cholesky(x: Array, /, *, upper: bool = False) -> Array:
-    """Lower (or upper) triangular factor of symmetric positive definite matrices."""
+    """Return the lower (or upper) Cholesky factor of symmetric positive definite matrices."""
     lower = alinalg.cholesky(x)
     return matrix_transpose(lower) if upper else lower
 
 
 def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
-    """Singular value decomposition."""
+    """Return the singular value decomposition ``U, S, Vh``."""
     return SVDResult(*alinalg.svd(x, full_matrices=full_matrices))
 
 
 def svdvals(x: Array, /) -> Array:
-    """Singular values, descending."""
+    """Return the descending singular values."""
     return alinalg.svd(x, full_matrices=False)[1]
 
 
 def diagonal(x: Array, /, *, offset: int = 0) -> Array:
-    """The diagonal of the last two axes."""
+    """Return a diagonal of the last two axes."""
     rows, columns = x.shape[-2:]
     start = (max(-offset, 0), max(offset, 0))
     k = np.arange(max(min(rows - start[0], columns - start[1]), 0))
@@ -268,24 +271,24 @@ def diagonal(x: Array, /, *, offset: int = 0) -> Array:
 
 
 def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
-    """Sum of a diagonal."""
+    """Sum a diagonal of the last two axes."""
     found = anp.sum(diagonal(x, offset=offset), axis=-1)
     return found if dtype is None else found.astype(dtype)
 
 
 def outer(x1: Array, x2: Array, /) -> Array:
-    """All products of two vectors."""
+    """Return the outer product of two vectors."""
     return x1[:, None] * x2[None, :]
 
 
 def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
-    """Vector product of arrays of three entries along an axis."""
+    """Return the vector product along an axis of length 3."""
     a, b = unstack(x1, axis=axis), unstack(x2, axis=axis)
     return anp.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], axis=axis)
 
 
 def matrix_power(x: Array, n: int, /) -> Array:
-    """The ``n``-th power; a negative one of the inverse."""
+    """Return the ``n``-th power of a square matrix; a negative ``n`` takes powers of the inverse."""
     if n == 0:
         return x * 0 + np.eye(x.shape[-1], dtype=x.dtype)
     if n < 0:
@@ -297,7 +300,7 @@ def matrix_power(x: Array, n: int, /) -> Array:
 
 
 def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
-    """Norm of order ``ord`` over axes, all together by default."""
+    """Return the norm of order ``ord`` over axes, by default over all."""
     if ord == 2:
         return anp.sqrt(anp.sum(anp.real(x * anp.conj(x)), axis=axis, keepdims=keepdims))
     size = anp.abs(x)
@@ -331,7 +334,7 @@ _MATRIX_NORMS: dict[float | str, Callable[[Array], Array]] = {
 
 
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | str = "fro") -> Array:
-    """Norm of the matrices in the last two axes."""
+    """Return the norm of order ``ord`` of the matrices in the last two axes."""
     out = _MATRIX_NORMS[ord](x)
     return out[..., None, None] if keepdims else out
 
@@ -345,12 +348,12 @@ _OWN_LINALG = (
     cholesky, eigh, eigvalsh, slogdet, svd, svdvals, diagonal, trace, outer, cross, matrix_power, vector_norm,
     matrix_norm, matrix_transpose, vecdot,
 )  # fmt: skip
-#: ``autograd.numpy`` puts subclasses in the places of these, which are no dtypes to NumPy.
+#: ``autograd.numpy`` replaces these dtypes by subclasses, which NumPy does not accept as dtypes.
 _DTYPES = ("int8", "int16", "int32", "int64")
 
 
 def namespace() -> SimpleNamespace:
-    """``autograd.numpy`` with the functions of this module in their places."""
+    """Return ``autograd.numpy`` with the functions of this module in place of those without a rule."""
     names = {name: value for name, value in vars(anp).items() if not name.startswith("_")}
     names |= {f.__name__: f for f in _OWN}
     names |= {name: getattr(np, name) for name in _DTYPES}

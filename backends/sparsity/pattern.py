@@ -14,14 +14,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Pattern:
-    """Where a matrix may be non-zero, in CSR order: by rows, and by columns within a row. Made by `Pattern.of`.
+    """The places where a matrix may be non-zero, in CSR order: by rows, and by columns within a row.
+
+    Make one with `Pattern.of`, which sorts the places and checks them.
 
     Parameters
     ----------
     shape
-        Rows and columns of the matrix.
+        Numbers of rows and columns of the matrix.
     rows, columns
-        int64 vectors, one entry for each place.
+        int64 vectors of one length: the row and the column of each place, no place twice.
     """
 
     shape: tuple[int, int]
@@ -30,25 +32,30 @@ class Pattern:
 
     @staticmethod
     def of(shape: tuple[int, int], rows: Any, columns: Any) -> Pattern:
-        """The pattern of places in any order, each any number of times.
+        """Return the pattern of places given in any order, each any number of times.
+
+        Parameters
+        ----------
+        shape
+            Numbers of rows and columns of the matrix.
+        rows, columns
+            Integer vectors of one length, counted from 0.
 
         Raises
         ------
         ValueError
-            If there are not as many rows as columns, or an index is no integer or outside of ``shape``.
+            If ``rows`` and ``columns`` differ in length, or an index is not an integer or is outside of ``shape``.
         """
         given = [np.asarray(rows), np.asarray(columns)]
         for index, size, word in zip(given, shape, ("row", "column"), strict=True):
             if index.size and (index.dtype.kind not in "iu" or index.min() < 0 or index.max() >= size):
-                raise ValueError(
-                    f"got {word}s {index.min()} to {index.max()}, expected whole numbers from 0 to {size - 1}"
-                )
+                raise ValueError(f"got {word}s {index.min()} to {index.max()}, expected integers from 0 to {size - 1}")
         if given[0].shape != given[1].shape or given[0].ndim != 1:
             shapes = " and ".join(str(index.shape) for index in given)
             raise ValueError(f"got rows and columns of shape {shapes}, expected vectors of one length")
         flat = given[0].astype(np.int64) * max(shape[1], 1) + given[1].astype(np.int64)
         if (np.diff(flat) <= 0).any():
-            # np.unique hashes first, which takes ten times as long (1 s for a million, NumPy 2.4).
+            # Not np.unique: it hashes first, which takes ten times as long (1 s for a million, NumPy 2.4).
             flat = np.sort(flat)
             flat = flat[np.diff(flat, prepend=-1) > 0]
         return Pattern(shape, *np.divmod(flat, max(shape[1], 1)))
@@ -75,7 +82,7 @@ class Pattern:
 
     @property
     def nnz(self) -> int:
-        """The number of places."""
+        """The number of places, including those that happen to hold a zero."""
         return int(self.rows.size)
 
     @property

@@ -1,14 +1,14 @@
 """TensorFlow: `tf.GradientTape` and `tf.autodiff.ForwardAccumulator`, traced by `tf.function`.
 
-Each operator is written once, in `autodiff_compare.backends.tensorflow_backend.operators`, as plain eager code.
-The variants differ in who runs it: ``eager`` hands that function out as it is; the default traces it
-into a graph for the shapes and dtypes it is prepared for, and ``xla`` compiles that graph. What comes
-back from a trace is the concrete function, whose call costs 100 us where that of a ``tf.function`` with
-an input signature costs 180 us (float64, two 3x3 inputs, TensorFlow 2.21): it has no dispatch on types.
-AutoGraph is off, so an ``if`` on a traced value raises instead of being rewritten.
+Each operator is written once, in `autodiff_compare.backends.tensorflow_backend.operators`, as plain eager code. The
+variants differ in how it runs: ``eager`` returns that function as it is; the default traces it into a graph for the
+given shapes and dtypes; ``xla`` also compiles that graph. A trace returns the concrete function, because a call of it costs 100 us and
+one of a ``tf.function`` with an input signature 180 us (float64, two 3x3 inputs, TensorFlow 2.21): the concrete
+function does not dispatch on types. AutoGraph is off, so an ``if`` on a traced value raises an error instead of being
+rewritten.
 
-Normalised, and to be said wherever results are shown: an input on which the output does not depend has a
-gradient of zeros (TensorFlow's default is ``None``), and sparse gradients (``IndexedSlices``) are made dense.
+Two conventions of TensorFlow are normalised: an input on which the output does not depend has a gradient of zeros (the
+default is ``None``), and sparse gradients (``IndexedSlices``) become dense.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from autodiff_compare.backends.interface import Backend, Function, Prepared, Req
 from autodiff_compare.backends.orders import second_derivative
 from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.backends.tensorflow_backend.operators import OPERATORS, SECOND_WAYS, Differentiated
+from autodiff_compare.backends.tensorflow_backend.operators import FALLBACKS, OPERATORS, Differentiated
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
 
 
@@ -65,7 +65,7 @@ class TensorFlowBackend(Backend):
         elif not tf.config.list_physical_devices("GPU"):
             raise Unsupported("tensorflow finds no GPU that it can use")
         tf.get_logger().setLevel("ERROR")
-        # float32 means float32: no 10-bit mantissas in matrix products.
+        # TensorFloat-32 would compute float32 matrix products with 10-bit mantissas.
         tf.config.experimental.enable_tensor_float_32_execution(False)
         self._tf, self.xp = tf, namespace
         self._asynchronous = bool(tf.config.list_physical_devices("GPU"))
@@ -74,7 +74,7 @@ class TensorFlowBackend(Backend):
         self._fell_back = False
 
     def traces(self) -> int:
-        """Microseconds spent building graphs: the only count of TensorFlow's that is of the whole process."""
+        """Return the microseconds spent building graphs: TensorFlow's only such counter for the whole process."""
         from tensorflow.python.eager.polymorphic_function import tracing_compilation
 
         return int(tracing_compilation._graph_building_time_counter.get_cell().value())
@@ -87,15 +87,27 @@ class TensorFlowBackend(Backend):
         try:
             config.reset_memory_stats("CPU:0")
             before = config.get_memory_info("CPU:0")["current"]
-            call()
-            return int(config.get_memory_info("CPU:0")["peak"]) - int(before)
-        except ValueError:  # An allocator without statistics.
+        except ValueError:
+            # An allocator without statistics: TensorFlow's own on a processor for which it does not use oneDNN, where
+            # nobody set TF_CPU_ALLOCATOR_USE_BFC. It returns freed memory, as that of NumPy does.
             return None
+        call()
+        return int(config.get_memory_info("CPU:0")["peak"]) - int(before)
+
+    def switches(self) -> Mapping[str, str]:
+        try:
+            from tensorflow.python.util import _pywrap_util_port
+
+            return {"onednn": "on" if _pywrap_util_port.IsMklEnabled() else "off"}
+        except (ImportError, AttributeError):
+            # TensorFlow has no public question for this, and a release may move the private one. Workers are told.
+            told = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+            return {} if told is None else {"onednn": "on" if told.lower() in ("1", "true") else "off"}
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         if self._tf.is_tensor(array):
             array = array.numpy()
-        # A tensor may share the memory of the array it is made of: it gets one of its own.
+        # A tensor may share the memory of the array that it is made of, so it is given a copy.
         return self._tf.constant(np.array(array, dtype=dtype))
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
@@ -105,7 +117,7 @@ class TensorFlowBackend(Backend):
         tf, chosen = self._tf, (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
         def gradient(*args: Var) -> Any:
-            # Fresh tensors: the tape would also see uses of the callers' own ones inside ``f``.
+            # The arguments are copied, because the tape would also record uses of the caller's tensors inside ``f``.
             fresh = [tf.identity(a) for a in args]
             _refuse_integers(fresh, chosen)
             p = Differentiated(tf, self._inside(bare(f)), chosen, len(fresh), vectorized=False)
@@ -117,9 +129,10 @@ class TensorFlowBackend(Backend):
     def step(
         self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
     ) -> tuple[tuple[Var, ...], Any]:
-        """One update by ``tf.keras.optimizers``; ``state`` is the optimizer's variables, as tensors.
+        """Make one update by ``tf.keras.optimizers``; ``state`` holds the optimizer's variables as tensors.
 
-        Momentum is Keras': ``v = momentum v - lr g``, which is `vocabulary.Optimizer` for a constant rate only.
+        Keras defines momentum as ``v = momentum v - lr g``, which agrees with `vocabulary.Optimizer` only while the
+        learning rate is constant.
         """
         from autodiff_compare.backends.tensorflow_backend.optimizers import build_update
 
@@ -144,7 +157,7 @@ class TensorFlowBackend(Backend):
         if operator != Operator.VALUE:
             _refuse_integers(args, argnums)
         self._fell_back = False
-        # Eager vectorization traces anew at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
+        # Eager vectorization traces at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
         function = request.function if operator is Operator.VALUE else self._inside(request.function)
         p = Differentiated(self._tf, function, argnums, len(args), vectorized=self.variant != "eager")
         given = [*args, *request.directions]
@@ -155,24 +168,24 @@ class TensorFlowBackend(Backend):
         try:
             return self._traced(OPERATORS[operator](p), given)
         except Exception as first:
-            if operator not in SECOND_WAYS:
+            if operator not in FALLBACKS:
                 raise
             try:
-                run = self._traced(SECOND_WAYS[operator](p), given)
+                run = self._traced(FALLBACKS[operator](p), given)
             except Unsupported:
-                raise  # it could be traced: what XLA says of it is the reason
+                raise  # the fallback was traced but XLA cannot compile it: that is the reason to report
             except Exception:
-                # The objective itself is at fault: its first complaint is the one to read.
+                # Both failed, so the objective itself is at fault: the first error is the one to report.
                 raise first from None
             self._fell_back = True
             return run
 
     def mode(self, operator: Operator) -> str:
-        """All second ways to a second derivative are reverse over reverse."""
+        """Return the order of modes in words. Every fallback for a second derivative is reverse over reverse."""
         return ORDERS["rr"] if self._fell_back and operator in SECOND_ORDER else super().mode(operator)
 
     def _in_order(self, operator: Operator, p: Differentiated, given: Sequence[Var]) -> Prepared:
-        """A second derivative in the order of modes that was asked for, and in no other."""
+        """Prepare a second derivative in the requested order of modes, without a fallback to another order."""
         from autodiff_compare.backends.tensorflow_backend.transforms import Transforms
 
         ways = [
@@ -186,7 +199,7 @@ class TensorFlowBackend(Backend):
         except Unsupported:
             raise
         except Exception as error:
-            # Where the objective itself is at fault, that is what is raised here.
+            # If the objective itself is at fault, tracing its gradient raises that error here.
             self._traced(OPERATORS[Operator.GRADIENT](p), given[: p.n_args])
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise Unsupported(
@@ -195,7 +208,7 @@ class TensorFlowBackend(Backend):
             ) from error
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
-        """All products in one graph: by ``tf.vectorized_map``, or where it knows no rule, side by side."""
+        """Compute all products in one graph: by ``tf.vectorized_map`` or, where it has no rule, unrolled."""
         from autodiff_compare.backends.tensorflow_backend.products import entries
 
         args, argnums = request.args, request.argnums
@@ -205,13 +218,13 @@ class TensorFlowBackend(Backend):
         fixed = [part for parts in constants(self, request, plan) for part in parts]
         p = Differentiated(self._tf, self._inside(request.function), argnums, len(args), vectorized=True)
         product = OPERATORS[plan.operator](p)
-        other = SECOND_WAYS.get(plan.operator, OPERATORS[plan.operator])(p)
+        other = FALLBACKS.get(plan.operator, OPERATORS[plan.operator])(p)
         ways = [entries(plan, product, p.n_args, at_once) for at_once in (True, False)]
         run = self._first_traced([*ways, entries(plan, other, p.n_args, False)], [*args, *fixed])
         return lambda *given: run(*given, *fixed)
 
     def _first_traced(self, ways: Sequence[Function], given: Sequence[Var]) -> Prepared:
-        """The first of several ways that can be traced; the complaint about the last if none can."""
+        """Return the first of ``ways`` that can be traced; raise the error of the last if none can."""
         *others, last = ways
         for way in others:
             with contextlib.suppress(Exception):
@@ -226,11 +239,11 @@ class TensorFlowBackend(Backend):
         return concrete  # type: ignore[no-any-return]
 
     def _compile(self, concrete: Callable[..., Any], given: Sequence[Var]) -> None:
-        """XLA compiles at the first call and there is no other way to ask for it."""
+        """Compile by calling once: XLA compiles at the first call, and has no other interface for it."""
         errors = self._tf.errors
         try:
             concrete(*given)
-        # Internal is what it calls a while loop's second gradient (2.21).
+        # TensorFlow 2.21 raises InternalError for the second gradient of a while loop.
         except (errors.InvalidArgumentError, errors.UnimplementedError, errors.InternalError) as error:
             raise Unsupported(f"XLA cannot compile this: {_reason(error.message)}: use tensorflow") from error
 
@@ -240,7 +253,7 @@ class TensorFlowBackend(Backend):
         return scan(f, init, xs)
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        """`tf.while_loop`, which XLA differentiates because it knows the limit; op by op, a Python loop."""
+        """Run `tf.while_loop`. XLA can differentiate it because the limit is known; eagerly, it is a Python loop."""
         return self._tf.while_loop(cond, lambda state: [body(state)], [init], maximum_iterations=limit)[0]
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
@@ -262,7 +275,7 @@ class TensorFlowBackend(Backend):
         return both
 
     def _inside(self, f: Function) -> Function:
-        """``f``, during whose run `derivative` knows that something differentiates it."""
+        """Return ``f`` with a counter of active calls, by which `derivative` detects an enclosing differentiation."""
 
         def function(*args: Var) -> Var:
             self._depth += 1
@@ -274,13 +287,13 @@ class TensorFlowBackend(Backend):
         return function
 
     def block(self, out: Any) -> Any:
-        """TensorFlow's CPU kernels are done when the call returns; accelerators are waited for."""
+        """Wait for accelerators. CPU kernels have finished when a call returns."""
         if self._asynchronous:
             self._tf.test.experimental.sync_devices()
         return out
 
 
-#: Order of modes -> what TensorFlow 2.21 fails at in a graph, in words that its own messages lack.
+#: Order of modes -> what TensorFlow 2.21 cannot trace in that order; its own messages do not tell.
 _LIMITS = {
     "fr": ", nor forward mode of the gradient of any tf.while_loop",
     "rf": ", nor the gradient of forward mode of any tf.while_loop",
@@ -289,24 +302,24 @@ _LIMITS = {
 
 
 def _reason(message: str) -> str:
-    """XLA's complaint without the names and numbers that differ from one compilation to the next."""
+    """Return XLA's message without the names and numbers that differ from one compilation to the next."""
     missing = re.findall(r"No registered '(\w+)' OpKernel", message)
     if missing:
         return f"it has no kernel for {', '.join(dict.fromkeys(missing))}"
     if "Cannot find body function" in message:
-        return "it cannot differentiate this tf.while_loop twice, by way of which this is taken"
+        return "it cannot differentiate this tf.while_loop twice, which this operator requires"
     return re.sub(r"__inference_\w+(\[[^\]]*\])?|\{\{node [^}]*\}\}", "", message.splitlines()[0]).strip()
 
 
 def _refuse_integers(args: Sequence[Var], argnums: tuple[int, ...]) -> None:
-    """A tape logs a warning for integers and gives no gradient."""
+    """Reject integers, for which a tape only logs a warning and gives no gradient."""
     for i in argnums:
         if not (args[i].dtype.is_floating or args[i].dtype.is_complex):
             raise TypeError(f"got dtype {args[i].dtype.name} for differentiated argument {i}, expected a floating one")
 
 
 def _set_threads(tf: Any) -> None:
-    """Thread counts from the environment, which TensorFlow's own builds do not all read."""
+    """Set thread counts from environment variables, which some builds of TensorFlow do not read."""
     for variable, knob in (("TF_NUM_INTRAOP_THREADS", "intra_op"), ("TF_NUM_INTEROP_THREADS", "inter_op")):
         wanted = int(os.environ.get(variable, "0"))
         if wanted and getattr(tf.config.threading, f"get_{knob}_parallelism_threads")() != wanted:

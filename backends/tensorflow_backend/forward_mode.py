@@ -1,4 +1,4 @@
-"""Forward-mode derivatives inside an objective, to be differentiated again."""
+"""Forward-mode derivatives inside an objective, which may be differentiated again."""
 
 from __future__ import annotations
 
@@ -11,17 +11,26 @@ Var = Any
 
 
 def forward_derivative(f: Callable[[Var], Var], outermost: Callable[[], bool]) -> Callable[[Var], Var]:
-    """The gradient of a scalar function of one array by one directional derivative per entry.
+    """Return the gradient of a scalar function of one array, by one directional derivative per entry.
 
-    `tf.autodiff.ForwardAccumulator` is used where nothing differentiates the derivative, and two tapes elsewhere
-    (the tangent is the transpose of the pull-back): TensorFlow 2.21 differentiates an accumulator wrongly and
-    says nothing. At x = 1.5 the third derivative of x^4 is 36; a tape over two accumulators gives 12 in a graph
-    and an `InternalError` op by op, three accumulators give 31 op by op, and a tape over an accumulator over
-    a `tf.while_loop` gives 0 in a graph. Through the gradient of a while loop a graph has no forward mode (TypeError).
+    `tf.autodiff.ForwardAccumulator` is used only where nothing differentiates the result, because TensorFlow 2.21
+    differentiates an accumulator wrongly without any error. At x = 1.5 the third derivative of x^4 is 36: a tape over
+    two accumulators gives 12 in a graph and an `InternalError` eagerly; three accumulators give 31 eagerly; a tape over
+    an accumulator over a `tf.while_loop` gives 0 in a graph. A graph also has no forward mode through the gradient of a
+    while loop (TypeError). In these cases two tapes give the directional derivative as the transpose of the pull-back
+    (`autodiff_compare.backends.tensorflow_backend.operators` has the formula).
+
+    Parameters
+    ----------
+    f
+        The scalar function.
+    outermost
+        Returns whether the derivative is being taken with nothing around it that differentiates it.
     """
 
     def derivative(x: Var) -> Var:
-        x = tf.identity(x)  # a tape or accumulator knows a tensor by its identity, and ``f`` may hold this one
+        # A copy, because tapes and accumulators track tensors by their id, and ``f`` may use this tensor itself.
+        x = tf.identity(x)
         n = x.shape.num_elements()
         if n == 0:
             return tf.zeros_like(x)
@@ -30,7 +39,7 @@ def forward_derivative(f: Callable[[Var], Var], outermost: Callable[[], bool]) -
             return _by_two_tapes(f, x, units)
         try:
             slopes = tf.stack([_tangent(f, x, unit) for unit in units])
-        except (TypeError, SystemError):  # the latter is the former, raised on the way through C
+        except (TypeError, SystemError):  # SystemError: a TypeError that passed through C code
             return _by_two_tapes(f, x, units)
         return tf.reshape(slopes, x.shape)
 

@@ -1,21 +1,20 @@
-"""The array namespace (Python array API standard, 2024.12) over TensorFlow's tensors.
+"""The array namespace of TensorFlow, by the Python array API standard 2024.12.
 
-Importing this module imports TensorFlow, so only the adapter's ``open()`` does. TensorFlow's own
-function stands here under the standard's name where it conforms; the families in
-``tensorflow_*.py`` beside this file hold what it lacks.
+Importing this module imports TensorFlow, so only the adapter's ``open()`` does that. Where TensorFlow's own function
+conforms, it is used under the standard's name; the files in ``functions/`` hold the others.
 
-What works on a tensor without this namespace, natively
--------------------------------------------------------
+Supported by tensors themselves
+-------------------------------
 - ``+ - * / // % ** @`` and comparisons, with a Python scalar on either side; ``abs(x)``, ``-x``;
 - ``~ & | ^`` of booleans and integers;
-- ``x[i]``, slices with negative steps, ``...`` and ``None``; a boolean mask (its shape is then dynamic);
+- ``x[i]``, slices with negative steps, ``...`` and ``None``; a boolean mask (the result has a dynamic shape);
 - ``x.shape`` (unpacks, compares and indexes like a tuple of ints), ``x.ndim``, ``x.dtype``, ``len(x)``.
 
-What does not, and the function that does: ``A @ v`` with a vector (`matmul`), ``x[indices]`` (`take`),
-``x.T``, ``x.mT`` (`matrix_transpose`, `permute_dims`), ``x.size`` (``math.prod(x.shape)``),
-``+x`` (`positive`), shifts (`bitwise_left_shift`), assignment to an entry (`where`, `concat`).
+Not supported by tensors, with the function to use instead: ``A @ v`` with a vector (`matmul`), ``x[indices]``
+(`take`), ``x.T``, ``x.mT`` (`matrix_transpose`, `permute_dims`), ``x.size`` (``math.prod(x.shape)``), ``+x``
+(`positive`), shifts (`bitwise_left_shift`), assignment to an entry (`where`, `concat`).
 
-TensorFlow promotes no dtypes: mixing two of them raises; use `astype`.
+TensorFlow does not promote dtypes: mixing two of them raises an error; use `astype`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Each operator as the eager code that a TensorFlow user would write, and second ways where a graph cannot."""
+"""The operators as eager TensorFlow code, and fallbacks for those that a graph cannot express.
+
+The adapter runs this code as it is or traces it into a graph. Jacobians J = dy/dx come from one pull-back per entry of
+y, which `tf.vectorized_map` (pfor) may batch. A jvp without forward mode is the transpose of the pull-back: v(u) = u' J
+is linear in the cotangent u, and the gradient of <v(u), t> with respect to u is J t.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +18,20 @@ from autodiff_compare.vocabulary import Operator
 
 @dataclass(frozen=True)
 class Differentiated:
-    """What an operator is made of: ``function(*args)`` and the arguments it is differentiated by."""
+    """A function of ``n_args`` arguments, to be differentiated with respect to ``argnums``."""
 
     tf: Any
     function: Function
     argnums: tuple[int, ...]
     n_args: int
-    #: Whether `tf.vectorized_map` replaces the loop over output entries in Jacobians.
+    #: Whether Jacobians use `tf.vectorized_map` instead of a loop over output entries.
     vectorized: bool
 
     def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], list[Var], Sequence[Var]]:
-        """(arguments, the differentiated among them, directions).
+        """Split into all arguments, the differentiated ones among them, and the directions.
 
-        A tape knows a tensor by its identity: given the same tensor twice, it would count both uses in
-        both gradients, so that then each argument becomes a tensor of its own.
+        A tape tracks tensors by their id. If one tensor is passed for two arguments, each of the two gradients would
+        count both uses, so every argument is copied first.
         """
         args = given[: self.n_args]
         if len({id(a) for a in args}) < len(args):
@@ -34,9 +39,11 @@ class Differentiated:
         return args, [args[i] for i in self.argnums], given[self.n_args :]
 
     def value(self, args: Sequence[Var]) -> Var:
+        """Return the output as a tensor, also where the function returns a Python number or a variable."""
         return self.tf.convert_to_tensor(self.function(*args))
 
     def scalar(self, args: Sequence[Var]) -> Var:
+        """Return the output; reject one that is not a scalar with a `ValueError`."""
         y = self.value(args)
         if y.shape.rank != 0:
             raise ValueError(
@@ -45,20 +52,24 @@ class Differentiated:
         return y
 
     def tape(self, persistent: bool = False) -> Any:
+        """Return a tape that records only what it is told to watch."""
         return self.tf.GradientTape(persistent=persistent, watch_accessed_variables=False)
 
     def tangent(self, forward: Any, y: Var) -> Var:
+        """Return the tangent of ``y`` in a forward accumulator, zeros where ``y`` does not depend on the inputs."""
         zero = self.tf.UnconnectedGradients.ZERO
         return self.tf.convert_to_tensor(forward.jvp(y, unconnected_gradients=zero))
 
     def reverse(self, tape: Any, y: Var, xs: Sequence[Var], cotangent: Any = None) -> tuple[Var, ...]:
+        """Pull a cotangent of ``y``, ones by default, back to each input: dense tensors, zeros where unconnected."""
         zero = self.tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(y, xs, output_gradients=cotangent, unconnected_gradients=zero)
         return tuple(self.tf.convert_to_tensor(g) for g in gradients)
 
     def jacobian(self, tape: Any, y: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
+        """Return dy/dx for each input, of shape ``y.shape + x.shape``; the tape is persistent."""
         if y.shape.rank == 0:
-            return self.reverse(tape, y, xs)  # vectorizing one row through a while loop takes 15 s to trace
+            return self.reverse(tape, y, xs)  # a vectorized single row takes 15 s to trace through a while loop
         if 0 in tuple(y.shape):
             return tuple(self.tf.zeros(tuple(y.shape) + tuple(x.shape), y.dtype) for x in xs)
         zero = self.tf.UnconnectedGradients.ZERO
@@ -128,7 +139,7 @@ def _jacobian(p: Differentiated) -> Function:
 
 
 def _hvp(p: Differentiated) -> Function:
-    """Forward over reverse: the tangent of the gradient."""
+    """Compute the tangent of the gradient: forward over reverse."""
 
     def hvp(*given: Var) -> tuple[Var, ...]:
         args, xs, tangents = p.split(given)
@@ -143,7 +154,7 @@ def _hvp(p: Differentiated) -> Function:
 
 
 def _hessian(p: Differentiated) -> Function:
-    """Reverse over reverse: the Jacobian of each gradient."""
+    """Compute the Jacobian of each gradient: reverse over reverse."""
 
     def hessian(*given: Var) -> tuple[tuple[Var, ...], ...]:
         args, xs, _ = p.split(given)
@@ -159,7 +170,7 @@ def _hessian(p: Differentiated) -> Function:
 
 
 def _jvp_by_two_tapes(p: Differentiated) -> Function:
-    """The pull-back is linear in its cotangent, so that its gradient along the tangents is the tangent."""
+    """Transpose the pull-back, as the module's text derives it; any cotangent will do, here zeros."""
 
     def jvp(*given: Var) -> Var:
         args, xs, tangents = p.split(given)
@@ -177,7 +188,7 @@ def _jvp_by_two_tapes(p: Differentiated) -> Function:
 
 
 def _hvp_by_two_tapes(p: Differentiated) -> Function:
-    """Reverse over reverse: the pull-back of the gradient."""
+    """Pull the tangent back through the gradient: reverse over reverse."""
 
     def hvp(*given: Var) -> tuple[Var, ...]:
         args, xs, tangents = p.split(given)
@@ -205,10 +216,10 @@ OPERATORS: Mapping[Operator, Callable[[Differentiated], Function]] = MappingProx
     }
 )
 
-#: Taken where tracing `OPERATORS` fails. In TensorFlow 2.21 a graph has no forward mode through a while loop
-#: that fills a `tf.TensorArray` (TypeError: variant dtype), some operations have no second gradient, and
-#: the vectorized Jacobian knows neither the second derivative of a while loop nor, under XLA, its lists.
-SECOND_WAYS: Mapping[Operator, Callable[[Differentiated], Function]] = MappingProxyType(
+#: Used where tracing the entry of `OPERATORS` fails. In TensorFlow 2.21, a graph has no forward mode through a while
+#: loop that fills a `tf.TensorArray` (TypeError: variant dtype), some operations have no second gradient, and the
+#: vectorized Jacobian supports neither the second derivative of a while loop nor, under XLA, its lists.
+FALLBACKS: Mapping[Operator, Callable[[Differentiated], Function]] = MappingProxyType(
     {
         Operator.JVP: _jvp_by_two_tapes,
         Operator.HVP: _hvp_by_two_tapes,

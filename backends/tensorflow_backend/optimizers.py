@@ -1,16 +1,16 @@
-"""One update by a Keras optimizer as a function of its inputs, exact in the parameters' dtype.
+"""One update by a Keras optimizer, as a function without side effects and exact in the parameters' dtype.
 
-A Keras optimizer keeps its state in variables. `build_update` writes the given state into them, applies the
-optimizer and reads the new state out, all in one traced function, so that a state is a tuple of tensors and
-any number of descents may share one optimizer. Not thread-safe: the variables are shared.
+A Keras optimizer keeps its state in variables. `build_update` writes the given state into them, applies the optimizer,
+and reads the new state, all in one traced function. So a state is a tuple of tensors, and any number of descents may
+share one optimizer. It is not thread-safe, because the variables are shared.
 
-Two things make Keras agree with `vocabulary.Optimizer`:
+Two adjustments make Keras agree with `vocabulary.Optimizer`:
 
-- its variables and hyper-parameters are float32 unless ``floatx`` is float64 and the hyper-parameters are
-  ``np.float64``; both hold while the optimizer is built and traced, and ``floatx`` is put back after;
-- its Adam adds ``epsilon`` to the uncorrected root (``eps_hat``). Kingma and Ba's algorithm 1 divides by
+- Its variables and hyper-parameters are float32 unless ``floatx`` is float64 and the hyper-parameters are
+  ``np.float64``. Both hold while the optimizer is built and traced; then ``floatx`` is restored.
+- Its Adam adds ``epsilon`` to the uncorrected root (``eps_hat``). Algorithm 1 of Kingma and Ba (2015) divides by
   ``sqrt(v / c) + eps`` with ``c = 1 - b2^n``; multiplied by ``sqrt(c)`` that is ``sqrt(v) + eps sqrt(c)``,
-  so the epsilon handed over at update ``n`` is ``eps sqrt(1 - b2^n)``.
+  so the epsilon for update ``n`` is ``eps sqrt(1 - b2^n)``.
 """
 
 from __future__ import annotations
@@ -47,9 +47,18 @@ def _keras_optimizer(rule: Optimizer, number: Callable[[float], Any]) -> Any:
 
 
 def build_update(rule: Optimizer, specs: Sequence[Any], *, traced: bool, compiled: bool) -> tuple[Update, list[Any]]:
-    """``update(rate, params, grads, state) -> (params, state)`` and the initial state.
+    """Return ``update(rate, params, grads, state) -> (params, state)`` and the initial state.
 
-    The learning rate is an argument, so that changing it traces nothing anew.
+    The learning rate is an argument, so that a new rate needs no new trace.
+
+    Parameters
+    ----------
+    rule
+        The optimizer; its learning rate is not used.
+    specs
+        `tf.TensorSpec` of every parameter.
+    traced, compiled
+        Whether the update is traced into a graph, and whether XLA compiles that graph.
     """
     dtype = "float64" if any(s.dtype == tf.float64 for s in specs) else "float32"
     number: Callable[[float], Any] = np.float64 if dtype == "float64" else float

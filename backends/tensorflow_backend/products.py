@@ -1,4 +1,4 @@
-"""Many products of one function in one graph: what a compressed Jacobian is made of."""
+"""All products of a sparse Jacobian in one graph."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ Product = Callable[..., Any]
 
 
 def entries(plan: Compression, product: Product, n: int, at_once: bool) -> Product:
-    """The entries that ``plan`` finds, of ``(*args, *seeds, *index)``.
+    """Return a function of ``(*args, *seeds, *index)`` that computes the entries of the Jacobian.
 
     Parameters
     ----------
-    plan, product
-        Which products, and one of them: ``product(*args, *directions)``.
+    plan
+        The products to compute.
+    product
+        One product: ``product(*args, *directions)``.
     n
-        How many arguments there are.
+        The number of ``args``.
     at_once
-        By `tf.vectorized_map`, which does not know every operation; else one beside the other in the graph.
+        Whether to batch the products by `tf.vectorized_map`, which lacks rules for some operations. Otherwise they are
+        unrolled in the graph.
     """
     k = len(plan.colours)
-    many = tf.vectorized_map if at_once else _side_by_side
+    many = tf.vectorized_map if at_once else _unrolled
 
     def read(*given: Any) -> tuple[Any, ...]:
         args, seeds, index = given[:n], given[n : n + k], given[n + k :]
@@ -36,6 +39,6 @@ def entries(plan: Compression, product: Product, n: int, at_once: bool) -> Produ
     return read
 
 
-def _side_by_side(product: Product, seeds: Sequence[Any]) -> Any:
+def _unrolled(product: Product, seeds: Sequence[Any]) -> Any:
     rows = zip(*(tf.unstack(seed) for seed in seeds), strict=True)
     return tf.nest.map_structure(lambda *parts: tf.stack(parts), *(product(row) for row in rows))

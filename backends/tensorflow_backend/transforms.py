@@ -1,4 +1,4 @@
-"""TensorFlow's tapes and accumulators as the transforms that `autodiff_compare.backends.orders` nests."""
+"""TensorFlow's tapes and accumulators as nestable transforms, for `autodiff_compare.backends.orders`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Function = Callable[..., Any]
 
 @final
 class Transforms:
-    """As `autodiff_compare.backends.orders.Transforms` describes them.
+    """An implementation of `autodiff_compare.backends.orders.Transforms`.
 
-    A tape or an accumulator knows a tensor by its identity, so that each level works on tensors of its own.
+    A tape or an accumulator tracks tensors by their id, so each level of nesting works on copies.
     """
 
     def __init__(self, *, vectorized: bool) -> None:
@@ -62,7 +62,8 @@ class Transforms:
                 return self.jvp(chosen, xs, [tf.reshape(part, x.shape) for part, x in parts])[1]
 
             units = tf.eye(sum(sizes), dtype=xs[0].dtype)
-            # In one trace however many there are: unrolled, a Hessian of 39 inputs takes 512 s to prepare, so 7.
+            # Vectorized, so that there is one trace for any number of directions: a Hessian of 39 inputs takes 7 s to
+            # prepare, and 512 s unrolled.
             if self._vectorized:
                 slopes = tf.vectorized_map(along, units, fallback_to_while_loop=False)
             else:
@@ -87,7 +88,7 @@ class Transforms:
 
 
 def _blocks(slopes: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
-    """Blocks ``y.shape + x.shape`` from the slopes of y along every entry of the inputs, one after the other."""
+    """Split the slopes of y along every entry of the joined inputs into blocks ``y.shape + x.shape``."""
     sizes, last = [x.shape.num_elements() for x in xs], [*range(1, slopes.shape.rank), 0]
     parts = zip(tf.split(tf.transpose(slopes, last), sizes, axis=-1), xs, strict=True)
     return tuple(tf.reshape(part, tuple(slopes.shape)[1:] + tuple(x.shape)) for part, x in parts)

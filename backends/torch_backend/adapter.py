@@ -1,10 +1,10 @@
-"""PyTorch: eager autograd by default; variant ``compile`` is one fullgraph ``torch.compile`` graph.
+"""PyTorch: eager autograd by default; the variant ``compile`` is one ``torch.compile(fullgraph=True)`` graph.
 
-Eager derivatives use the engine directly, which is several times faster than ``torch.func``
-(measured with torch 2.13, x*x*y + y on 0-d tensors): gradient by ``torch.autograd.grad`` 25 us against
-89; jvp by dual numbers 24 against 73; hvp by reverse over reverse 67 against 596 for forward over reverse;
-Hessian of a 6- or 100-vector by one batched second sweep 250 against 1400 or more. Under ``compile`` the
-``torch.func`` transforms are what dynamo traces, and they cost nothing at run time.
+Eager derivatives use the autograd engine directly, which is several times faster than ``torch.func``. Measured with
+torch 2.13 for x*x*y + y on 0-d tensors: the gradient by ``torch.autograd.grad`` takes 25 us against 89; the jvp by dual
+numbers 24 against 73; the hvp by reverse over reverse 67 against 596 for forward over reverse; the Hessian of a 6- or
+100-vector by one batched second sweep 250 against 1400 or more. Under ``compile``, dynamo traces the ``torch.func``
+transforms, which then cost nothing at run time.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TorchBackend(Backend):
             self.xp.take = indexed_take
 
     def traces(self) -> int:
-        """Graphs that dynamo has made in this process; it is not imported for the sake of asking."""
+        """Return the number of graphs that dynamo has made in this process, without importing dynamo."""
         counters: Any = getattr(sys.modules.get("torch._dynamo.utils"), "counters", None)
         return int(counters["stats"]["unique_graphs"]) if counters else 0
 
@@ -84,7 +84,7 @@ class TorchBackend(Backend):
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         source = array.detach() if isinstance(array, self._torch.Tensor) else array
         copy = np.array(source, dtype=dtype, order="C")
-        # A file's byte order may be foreign; torch reads the machine's own only.
+        # An array from a file may have a foreign byte order; torch reads the machine's own only.
         return self._torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False)).to(self._place)
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
@@ -129,7 +129,7 @@ class TorchBackend(Backend):
         return self._not_within_itself(both) if self.variant == "compile" else both
 
     def _not_within_itself(self, derivative: Function) -> Function:
-        """Refused where shapes are found, before anything is compiled."""
+        """Reject forward mode within forward mode while shapes are being found, before anything is compiled."""
 
         def guarded(x: Var) -> Var:
             if self._in_forward_mode:
@@ -153,7 +153,7 @@ class TorchBackend(Backend):
     def step(
         self, optimizer: Optimizer, params: Sequence[Var], grads: Sequence[Var], state: Any
     ) -> tuple[tuple[Var, ...], Any]:
-        """One update by ``torch.optim``; the state is the optimizer with its own copy of the parameters."""
+        """Make one update by ``torch.optim``; the state is the optimizer with its own copy of the parameters."""
         torch = self._torch
         if state is None:
             own = [p.detach().clone() for p in params]
@@ -164,7 +164,8 @@ class TorchBackend(Backend):
                 mine.copy_(given)
                 mine.grad = gradient.detach()
         if optimizer.name == "adam" and optimizer.eps_hat:
-            # torch adds eps to sqrt(v/(1-b2^n)); dividing it by the same root turns it into eps-hat.
+            # torch computes m' / (sqrt(v / c) + eps) with c = 1 - b2^n. The rule with eps-hat is m' / ((sqrt(v) + eps)
+            # / sqrt(c)) = m' / (sqrt(v / c) + eps / sqrt(c)), so eps / sqrt(c) is passed.
             update.param_groups[0]["eps"] = optimizer.eps / math.sqrt(1 - optimizer.b2 ** (n + 1))
         update.step()
         return tuple(p.detach().clone() for p in own), (update, own, n + 1)
@@ -186,7 +187,7 @@ class TorchBackend(Backend):
         return run(operator, task, (*args, *_directions(torch, request, out)), self.order_of(operator))
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
-        """All products at once by ``torch.func.vmap``; one by one where torch cannot batch this function."""
+        """Batch all products by ``torch.func.vmap``; take one by one where torch cannot batch this function."""
         function, args = request.function, request.args
         with self._torch.no_grad():
             task = Task(self._torch, function, request.argnums, len(args), function(*args), False)
@@ -199,8 +200,9 @@ class TorchBackend(Backend):
             return one_by_one(self, request, plan)
 
 
-#: Preparing the problem ``ode`` took 4.2, 9.3 and 18 s of processor time for its gradient by 5, 10 and 20 rounds, and
-#: 2.2, 6.9 and 18 s for its value by 10, 20 and 40: beyond this it is minutes, then hours.
+#: Most rounds of a scan that ``compile`` unrolls. Preparing the problem ``ode`` takes 4.2, 9.3 and 18 s of CPU time for
+#: the gradient of 5, 10 and 20 rounds, and 2.2, 6.9 and 18 s for the value of 10, 20 and 40. Beyond 50 rounds it would
+#: take minutes, then hours.
 _MOST_UNROLLED = 50
 
 

@@ -1,4 +1,4 @@
-"""Operators as one compiled graph: the ``torch.func`` transforms, which dynamo traces, through inductor."""
+"""Operators as one compiled graph: dynamo traces the ``torch.func`` transforms, and inductor compiles them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from autodiff_compare.backends.torch_backend.eager import Task
 from autodiff_compare.backends.torch_backend.forward_mode import never_wider
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
-#: Dynamo fails on most such functions, with an assertion inside torch, and thereafter on any forward mode.
+#: Dynamo fails on most such functions with an assertion inside torch, and afterwards on any forward mode.
 NO_FORWARD_WITHIN_FORWARD = "torch.compile cannot nest forward mode within forward mode (torch 2.13): use torch"
 
 
 def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str) -> Prepared:
-    """One graph for the shapes of ``example``, arguments and directions, compiled now.
+    """Compile one graph for the shapes of ``example``, which holds arguments and directions.
 
-    ``order`` is that of the modes of a second derivative.
+    ``order`` is the order of modes of a second derivative.
 
     Raises
     ------
     Unsupported
-        With what dynamo or inductor cannot do.
+        If dynamo or inductor fails; the message has its reason.
     """
     if operator in SECOND_ORDER:
         if order == "ff":
@@ -40,7 +40,7 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str)
 def _compiled(torch: Any, function: Prepared, example: Sequence[Var]) -> Prepared:
     run: Prepared = torch.compile(_alone(function), backend=_inductor, fullgraph=True, dynamic=False)
     with warnings.catch_warnings():
-        # Importing inductor makes torch 2.13 warn about its own use of torch.jit.
+        # torch 2.13 warns about its own use of torch.jit while inductor is imported.
         warnings.simplefilter("ignore")
         try:
             run(*example)
@@ -50,17 +50,17 @@ def _compiled(torch: Any, function: Prepared, example: Sequence[Var]) -> Prepare
 
 
 def _reason(error: Exception) -> str:
-    """What kind of failure it is and, where dynamo explains it, why; the rest of many lines is of no use in a table."""
+    """Return the error's type, its first line and dynamo's explanation if there is one; the rest is too long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     why = [line.removeprefix("Explanation: ")[:200] for line in lines if line.startswith("Explanation: ")]
     return ": ".join([type(error).__name__, *lines[:1], *why[:1]])
 
 
 def _inductor(graph: Any, example: Sequence[Any]) -> Prepared:
-    """Torch's own compiler, but zeros have memory.
+    """Compile a graph by inductor, with memory for zero tangents.
 
-    A tangent that is zero is a tensor without memory, which the code that inductor makes for it reads all the same:
-    a segmentation fault in forward mode now and then (torch 2.13; pytorch/pytorch issues 190856 and 197067).
+    In forward mode, torch represents a zero tangent by a tensor without memory. The code that inductor makes reads that
+    memory nevertheless, which sometimes is a segmentation fault (torch 2.13; pytorch/pytorch issues 190856, 197067).
     """
     import torch
     from torch._inductor.compile_fx import compile_fx
@@ -77,12 +77,21 @@ def _inductor(graph: Any, example: Sequence[Any]) -> Prepared:
 def all_at_once(
     plan: Compression, task: Task, args: Sequence[Var], seeds: Sequence[Var], index: Sequence[Var], *, whole: bool
 ) -> Prepared:
-    """The entries that ``plan`` finds, by one product with all ``seeds``; as one graph if ``whole``.
+    """Return the entries of a sparse Jacobian by one batched product with all seeds.
+
+    Parameters
+    ----------
+    plan, task, args
+        The products, the function, and example arguments.
+    seeds, index
+        The constant arrays of the plan: see `autodiff_compare.backends.sparse_jacobian.constants`.
+    whole
+        Whether to compile product and extraction into one graph.
 
     Raises
     ------
     Unsupported
-        Where some operation has no rule for a batch, or no forward one.
+        If some operation has no batching rule or no forward rule.
     """
     product, n, k = _TRANSFORMS[plan.operator](task), task.n, len(seeds)
 
@@ -103,10 +112,10 @@ def all_at_once(
 
 
 def _alone(transformed: Prepared) -> Prepared:
-    """The same function with a code object of its own.
+    """Return the same function with a code object of its own.
 
-    Dynamo keeps its graphs by code object, tries their guards in order at every call and refuses a ninth. All
-    results of one transform share their code: without this the ninth operator of a process would be unsupported.
+    Dynamo caches its graphs by code object, tries their guards in order at every call, and rejects a ninth graph. All
+    results of one transform share a code object, so that without this the ninth operator of a process would fail.
     """
 
     def call(*given: Var) -> Var:

@@ -1,11 +1,14 @@
-"""Operators by torch's engine itself, and what takes their place where torch lacks a rule.
+"""Operators by torch's autograd engine, with fallbacks where torch lacks a rule.
 
-Each callable differentiates fresh leaves that share the caller's memory: the caller's tensors are neither asked
-for ``requires_grad`` nor given it. An input that is not used has the derivative zero.
+Each callable differentiates new leaves that share the caller's memory: ``requires_grad`` of the caller's tensors is
+neither read nor set. The derivative with respect to an unused input is zero.
 
-An operator has several ways, best first. `prepared` tries them on the example it is given and takes the first
-that torch can do: dual numbers need a forward rule, a batched sweep needs batching rules for the backward
-formulas, the transpose of a vjp needs a second derivative. One row at a time needs nothing but a backward rule.
+An operator has several implementations in `WAYS`, best first. `prepared` tries them on an example and takes the first
+that works: dual numbers need a forward rule for every operation, a batched sweep needs batching rules of the backward
+formulas, the transpose of a vjp needs second derivatives, and one row at a time needs only backward rules.
+
+Let J = dy/dx. The vjp is v(u) = u' J, linear in the cotangent u. So the gradient of <v(u), t> with respect to u is J t,
+the jvp. The rows of J are v(e_i) for the unit arrays e_i of the output.
 """
 
 from __future__ import annotations
@@ -24,23 +27,23 @@ from autodiff_compare.vocabulary import Operator
 
 @dataclass(frozen=True)
 class Task:
-    """``f`` of ``n`` arguments, to be differentiated in ``argnums``; its output is like ``out``."""
+    """A function ``f`` of ``n`` arguments, to be differentiated with respect to ``argnums``; ``out`` is one output."""
 
     torch: Any
     f: Function
     argnums: tuple[int, ...]
     n: int
     out: Var
-    wide: bool  # no more outputs than inputs, so that rows are the cheaper side of the Jacobian
+    wide: bool  # the Jacobian has no more rows than columns, so rows are the cheaper side
 
     @functools.cached_property
     def differentiates_all(self) -> bool:
-        """Whether the arguments are differentiated all, in their order."""
+        """Whether all arguments are differentiated, in their order."""
         return self.argnums == tuple(range(self.n))
 
     def record(self, args: Sequence[Var]) -> tuple[Var, list[Var]]:
-        """The output and the leaves it was computed from."""
-        if self.differentiates_all:  # 0.2 us less than what follows
+        """Return the output and the leaves that it was computed from."""
+        if self.differentiates_all:  # 0.2 us less than the general case below
             leaves = [a.detach().requires_grad_() for a in args]
             return self.f(*leaves), leaves
         inputs, leaves = list(args), []
@@ -51,14 +54,21 @@ class Task:
 
 
 def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str = "") -> Prepared:
-    """The first way to do ``operator`` that works on ``example``, arguments and directions.
+    """Return the first implementation of ``operator`` that works on an example.
 
-    ``order`` is that of the modes of a second derivative; all `WAYS` to one are reverse over reverse.
+    Parameters
+    ----------
+    operator, task
+        The operator and the function.
+    example
+        Arguments, then directions.
+    order
+        The order of modes of a second derivative, ``""`` for the default. In `WAYS`, all are reverse over reverse.
 
     Raises
     ------
     Unsupported
-        If there is none, with what torch said to the best way.
+        If none works; the message is torch's, for the best one.
     """
     refusals: list[str] = []
     for build in WAYS[operator] if order in ("", "rr") else (_nested(operator, order),):
@@ -67,7 +77,7 @@ def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str 
             with task.torch.enable_grad():
                 run(*example)
         except task.torch.linalg.LinAlgError:
-            return run  # the example is singular, not the rule missing
+            return run  # no rule is missing: a matrix of the example is singular
         except RuntimeError as error:
             refusals.append((str(error).strip().splitlines() or [type(error).__name__])[0])
             continue
@@ -76,14 +86,14 @@ def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str 
 
 
 def _zeros(torch: Any, leaves: Sequence[Var]) -> tuple[Var, ...]:
-    """The gradient of an output that recorded nothing: zero, unless recording is off."""
+    """Return zeros, the gradient of an output that recorded nothing; raise a `RuntimeError` if recording is off."""
     if not torch.is_grad_enabled():
         raise RuntimeError("got a derivative under torch.no_grad(), expected recording on: call it outside that block")
     return tuple(torch.zeros_like(leaf) for leaf in leaves)
 
 
 def _used(torch: Any, found: tuple[Var | None, ...], leaves: Sequence[Var]) -> tuple[Var, ...]:
-    """``found`` with zeros for unused leaves: what ``materialize_grads`` does, for 0.2 us instead of 1.7."""
+    """Replace `None` by zeros for unused leaves, as ``materialize_grads`` does, in 0.2 us instead of 1.7."""
     for part in found:
         if part is None:
             return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True))
@@ -91,7 +101,7 @@ def _used(torch: Any, found: tuple[Var | None, ...], leaves: Sequence[Var]) -> t
 
 
 def _nested(operator: Operator, order: str) -> Callable[[Task], Prepared]:
-    """A second derivative by the transforms of ``torch.func``, which nest in any order."""
+    """Return a second derivative by the transforms of ``torch.func``, which nest in any order."""
 
     def build(task: Task) -> Prepared:
         load_forward_mode(task.torch)
@@ -102,9 +112,9 @@ def _nested(operator: Operator, order: str) -> Callable[[Task], Prepared]:
 
 
 def value(torch: Any, f: Function) -> Prepared:
-    """The function itself; there is no other way to it, so that none is tried: some take minutes for one value."""
+    """Return the function itself, without a trial call: some functions take minutes for one value."""
 
-    # Nothing is recorded unless an input asks for it; looking costs 0.1 us, entering no_grad 1.3 us.
+    # torch records only if an input has requires_grad. Checking that takes 0.1 us, entering no_grad 1.3 us.
     def recording_nothing(*args: Var) -> Var:
         for a in args:
             if a.requires_grad:
@@ -122,7 +132,7 @@ def _gradient(task: Task) -> Prepared:
     everything = task.differentiates_all
 
     def gradient(*args: Var) -> tuple[Var, ...]:
-        if everything:  # as `record` does, whose call takes 0.1 us
+        if everything:  # inlined from `record`, whose call takes 0.1 us
             leaves = [a.detach().requires_grad_() for a in args]
             out = f(*leaves)
         else:
@@ -130,7 +140,7 @@ def _gradient(task: Task) -> Prepared:
         if not out.requires_grad:
             return _zeros(torch, leaves)
         found: tuple[Var, ...] = grad(out, leaves, allow_unused=True)
-        for part in found:  # as `_used` does, whose call takes 0.1 us
+        for part in found:  # inlined from `_used`, whose call takes 0.1 us
             if part is None:
                 return _used(torch, found, leaves)
         return found
@@ -139,7 +149,7 @@ def _gradient(task: Task) -> Prepared:
 
 
 def _gradient_of_first(task: Task) -> Prepared:
-    """The same written out for one leaf, before any data: 0.4 us less."""
+    """Return `_gradient` specialised for one leaf in front of the data: 0.4 us less."""
     torch, f, grad = task.torch, task.f, task.torch.autograd.grad
 
     def gradient(x: Var, *data: Var) -> tuple[Var, ...]:
@@ -194,7 +204,7 @@ def _dual_jvp(task: Task) -> Prepared:
 
 
 def _nested_jvp(task: Task) -> Prepared:
-    """By ``torch.func``, whose forward mode nests; the plain dual numbers of `_dual_jvp` do not."""
+    """Use ``torch.func``, whose forward mode nests; the plain dual numbers of `_dual_jvp` do not."""
     torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
 
     def jvp(*given: Var) -> Var:
@@ -206,7 +216,7 @@ def _nested_jvp(task: Task) -> Prepared:
 
 
 def _transposed_jvp(task: Task) -> Prepared:
-    """The vjp is linear in its cotangent; the transpose of that map is the jvp."""
+    """Transpose the vjp, as the module's text derives it."""
     torch, grad, n = task.torch, task.torch.autograd.grad, task.n
 
     def jvp(*given: Var) -> Var:
@@ -219,7 +229,7 @@ def _transposed_jvp(task: Task) -> Prepared:
         columns = grad(out, leaves, cotangent, create_graph=True, allow_unused=True)
         for column, tangent in zip(columns, given[n:], strict=True):
             if column is not None:
-                # An unconnected cotangent must raise: torch marks a backward that it cannot differentiate so.
+                # No allow_unused: torch leaves the cotangent unconnected where a formula cannot be differentiated.
                 total = total + grad(column, cotangent, tangent, retain_graph=True)[0]
         return total
 
@@ -237,13 +247,13 @@ def _jvp_by_rows(task: Task) -> Prepared:
 
 
 def _hvp(task: Task) -> Prepared:
-    """Reverse over reverse."""
+    """Pull the tangent back through the gradient: reverse over reverse."""
     torch, grad, n = task.torch, task.torch.autograd.grad, task.n
-    refuse = _Refusal(task)
+    check = _DifferentiableCheck(task)
 
     def hvp(*given: Var) -> tuple[Var, ...]:
         out, leaves = task.record(given[:n])
-        refuse(out, leaves)
+        check(out, leaves)
         if not out.requires_grad:
             return _zeros(torch, leaves)
         slopes = grad(out, leaves, create_graph=True, materialize_grads=True)
@@ -255,16 +265,20 @@ def _hvp(task: Task) -> Prepared:
     return hvp
 
 
-class _Refusal:
-    """Raises, on the first call, where a backward cannot be differentiated, which torch takes for constant."""
+class _DifferentiableCheck:
+    """A check, made on the first call, that every backward formula can itself be differentiated.
+
+    torch treats a formula that cannot as constant, so that a second derivative would silently be wrong. Calling the
+    check raises a `RuntimeError` if there is one.
+    """
 
     def __init__(self, task: Task) -> None:
-        self.torch, self.looked = task.torch, False
+        self.torch, self.done = task.torch, False
 
     def __call__(self, out: Var, leaves: Sequence[Var]) -> None:
-        if self.looked or not out.requires_grad:
+        if self.done or not out.requires_grad:
             return
-        self.looked = True
+        self.done = True
         cotangent = self.torch.ones_like(out, requires_grad=True)
         slopes = self.torch.autograd.grad(out, leaves, cotangent, create_graph=True, allow_unused=True)
         for node in _nodes([s.grad_fn for s in slopes if s is not None]):
@@ -273,7 +287,7 @@ class _Refusal:
 
 
 def _nodes(roots: Sequence[Any]) -> Iterator[Any]:
-    """Every node of a recorded graph, once."""
+    """Yield every node of a recorded graph once."""
     seen, waiting = set(), list(roots)
     while waiting:
         node = waiting.pop()
@@ -284,12 +298,12 @@ def _nodes(roots: Sequence[Any]) -> Iterator[Any]:
 
 
 def _basis(torch: Any, like: Var) -> Var:
-    """The unit arrays of that shape and dtype, in C order."""
+    """Return the unit arrays of that shape and dtype, in C order, along a new first axis."""
     return torch.eye(like.numel(), dtype=like.dtype).reshape(like.numel(), *like.shape)
 
 
 def _jacobian(task: Task) -> Prepared:
-    """All columns by vectorised dual numbers where these are fewer, else all rows in one batched sweep."""
+    """Return all columns by vectorised dual numbers if these are fewer, else all rows by one batched sweep."""
     torch, f, argnums = task.torch, task.f, task.argnums
     if task.wide or task.out.numel() == 0:
         return _jacobian_batched(task)
@@ -321,12 +335,12 @@ def _hessian_by_rows(task: Task) -> Prepared:
 
 def _hessian_of(task: Task, rows: Callable[..., tuple[Var, ...]]) -> Prepared:
     torch, bases = task.torch, None
-    refuse = _Refusal(task)
+    check = _DifferentiableCheck(task)
 
     def hessian(*args: Var) -> tuple[tuple[Var, ...], ...]:
         nonlocal bases
         out, leaves = task.record(args)
-        refuse(out, leaves)
+        check(out, leaves)
         bases = bases or [_basis(torch, x) for x in leaves]
         if out.requires_grad:
             slopes = torch.autograd.grad(out, leaves, create_graph=True, materialize_grads=True)
@@ -338,7 +352,7 @@ def _hessian_of(task: Task, rows: Callable[..., tuple[Var, ...]]) -> Prepared:
 
 
 def _rows(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
-    """The Jacobian blocks of ``out`` by one backward sweep over a batch of unit cotangents."""
+    """Return the Jacobian blocks of ``out`` by one backward sweep over a batch of unit cotangents."""
     parts: Sequence[Var | None] = [None] * len(leaves)
     if _depends(torch, out, basis):
         parts = torch.autograd.grad(out, leaves, basis, is_grads_batched=True, allow_unused=True, retain_graph=True)
@@ -346,7 +360,7 @@ def _rows(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var,
 
 
 def _row_by_row(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
-    """The same, one backward sweep for each unit cotangent."""
+    """Return the Jacobian blocks of ``out`` by one backward sweep per unit cotangent."""
     parts: Sequence[Var | None] = [None] * len(leaves)
     if _depends(torch, out, basis):
         sweeps = [torch.autograd.grad(out, leaves, row, allow_unused=True, retain_graph=True) for row in basis]
@@ -355,12 +369,14 @@ def _row_by_row(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tupl
 
 
 def _depends(torch: Any, out: Var, basis: Var) -> bool:
+    """Return whether a backward sweep is needed: ``out`` has entries and recorded something."""
     if basis.shape[0] and out.grad_fn is None:
         _zeros(torch, ())
     return bool(basis.shape[0]) and out.grad_fn is not None
 
 
 def _blocks(torch: Any, out: Var, leaves: Sequence[Var], parts: Sequence[Var | None]) -> tuple[Var, ...]:
+    """Reshape each part to ``out.shape + x.shape``, with zeros for `None`."""
     shape = tuple(out.shape)
     return tuple(
         torch.zeros(shape + tuple(x.shape), dtype=x.dtype)
@@ -370,7 +386,7 @@ def _blocks(torch: Any, out: Var, leaves: Sequence[Var], parts: Sequence[Var | N
     )
 
 
-#: Best first.
+#: Operator -> implementations, best first.
 WAYS: Mapping[Operator, tuple[Callable[[Task], Prepared], ...]] = MappingProxyType(
     {
         Operator.GRADIENT: (_gradient,),

@@ -1,4 +1,4 @@
-"""What torch's forward mode needs, and derivatives by it inside an objective, to be differentiated again."""
+"""Forward mode in torch: its first use, the dtype of its results, and forward derivatives inside an objective."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from autodiff_compare.backends.objective import Function, Var
 
 
-@functools.cache  # it enters a level of its own, which must not stand inside another
+@functools.cache  # it enters a dual level of its own, which may not be nested in another
 def load_forward_mode(torch: Any) -> None:
-    """Its first use imports decompositions, during which torch 2.13 warns about its own torch.jit."""
+    """Use forward mode once. The first use imports decompositions, when torch 2.13 warns about its own torch.jit."""
     forward = torch.autograd.forward_ad
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -21,10 +21,10 @@ def load_forward_mode(torch: Any) -> None:
 
 
 def never_wider(torch: Any, transform: Function, dtype: Any) -> Function:
-    """A derivative by ``torch.func`` in ``dtype``, that of the function's output.
+    """Return a ``torch.func`` derivative whose results have ``dtype``, the dtype of the function's output.
 
-    torch 2.13 widens the tangent of a float32 0-d tensor times a Python number to float64, in all that is made of
-    ``torch.func.jvp``. Where an argument is of float64 itself, nothing is narrowed.
+    torch 2.13 widens the tangent of a float32 0-d tensor times a Python number to float64, in every transform made of
+    ``torch.func.jvp``. Results stay unchanged if an argument is float64 itself.
     """
     wide = torch.float64
     if dtype == wide:
@@ -42,16 +42,16 @@ def _cast(result: Any, dtype: Any) -> Any:
 
 
 def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = True) -> Callable[[Var], tuple[Var, Var]]:
-    """Value and gradient of a scalar function of one array by one directional derivative per entry; it nests.
+    """Return value and gradient of a scalar function of one array, by one directional derivative per entry; nestable.
 
-    They are taken all ``at_once`` by vmap, unless f has what vmap refuses, such as random
-    numbers or an operation of its own without a batching rule.
+    With ``at_once``, the directions are batched by vmap. After vmap has rejected ``f`` once, for instance because of
+    random numbers or a custom operation without a batching rule, they are taken one by one.
     """
     refused = not at_once
 
     def along(x: Var, unit: Var) -> tuple[Var, Var]:
         value, slope = torch.func.jvp(f, (x,), (unit,))
-        return value, slope.to(x.dtype)  # which torch widens: see `never_wider`
+        return value, slope.to(x.dtype)  # torch widens it: see `never_wider`
 
     def both(x: Var) -> tuple[Var, Var]:
         nonlocal refused
@@ -61,7 +61,7 @@ def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = Tru
         if x.numel() > 1 and not refused:
             try:
                 values, slopes = torch.func.vmap(along, (None, 0))(x, units)
-            except RuntimeError:  # should f itself be at fault, it says so again below
+            except RuntimeError:  # if f itself is at fault, it raises again below
                 refused = True
             else:
                 return values[0], slopes.reshape(x.shape)

@@ -1,11 +1,11 @@
-"""The array API namespace over torch tensors: torch's own functions wherever they conform.
+"""The array namespace of torch: torch's own functions wherever they conform to the array API standard.
 
-array-api-compat fills what torch lacks, but its wrappers cost: measured with torch 2.13 on 2x3 float64,
-``matmul`` 3.6 us against 0.9 us, ``maximum`` 1.6 against 0.8, ``multiply`` 1.4 against 0.9. So the
-functions below are torch's own, and everything else comes from array-api-compat.
+array-api-compat supplies what torch lacks, but its wrappers take time. Measured with torch 2.13 on 2x3 float64:
+``matmul`` 3.6 us against 0.9 us, ``maximum`` 1.6 against 0.8, ``multiply`` 1.4 against 0.9. So the functions below are
+torch's own, and everything else comes from array-api-compat.
 
-One thing is torch's and not the standard's: a 0-d tensor is weak in promotion (float64 scalar times
-float32 vector is float32), in these functions as in the operators ``+ - * /``.
+One behaviour differs from the standard: a 0-d tensor is weak in promotion (a float64 scalar times a float32 vector is
+float32), in these functions as in the operators ``+ - * /``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-#: Conform as they are, Python scalars included.
+#: Functions of torch that conform as they are, Python scalars included.
 _OWN = ("add", "divide", "matmul", "multiply", "pow", "subtract", "where")
 
-#: Conform for two tensors under torch's name; a Python scalar goes through array-api-compat.
+#: Standard name -> name in torch, of functions that conform for two tensors. With a Python scalar as an operand,
+#: array-api-compat is used.
 _OWN_FOR_TENSORS = {
     "atan2": "atan2",
     "copysign": "copysign",
@@ -37,7 +38,7 @@ _OWN_FOR_TENSORS = {
 
 
 def namespace(torch: Any, compat: Any) -> SimpleNamespace:
-    """The namespace, from the modules ``torch`` and ``array_api_compat.torch``."""
+    """Build the namespace from the modules ``torch`` and ``array_api_compat.torch``."""
     names = {name: getattr(compat, name) for name in dir(compat) if not name.startswith("_")}
     names |= {name: getattr(torch, name) for name in _OWN}
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
@@ -48,10 +49,11 @@ def namespace(torch: Any, compat: Any) -> SimpleNamespace:
 
 
 def indexed_take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
-    """``take`` by indexing, whose derivative inductor compiles rightly.
+    """Return ``take`` by indexing, whose derivative inductor compiles correctly.
 
-    That of `torch.index_select` adds into zeros; under vmap these are expanded, of stride 0, and inductor then adds all
-    of a batch in one place (pytorch issue 183986, there in 2.13): a compiled Jacobian of it is silently wrong.
+    The derivative of `torch.index_select` adds into zeros. Under vmap these zeros are expanded, with stride 0, and
+    inductor then adds a whole batch in one place (pytorch issue 183986, present in 2.13): a compiled Jacobian of it is
+    silently wrong.
     """
     if axis is None and x.ndim != 1:
         raise ValueError(f"got an array of {x.ndim} dimensions and no axis, expected axis=0, 1, ...")
@@ -59,7 +61,7 @@ def indexed_take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
 
 
 def _sum(torch: Any, compat: Any) -> Callable[..., Any]:
-    """``sum`` of all entries by torch's own; array-api-compat's takes 0.3 us more."""
+    """Return ``sum``, which uses torch's own for all entries; that of array-api-compat takes 0.3 us more."""
     own, conforming = torch.sum, compat.sum
 
     def sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -71,7 +73,7 @@ def _sum(torch: Any, compat: Any) -> Callable[..., Any]:
 
 
 def _unstack(torch: Any) -> Callable[..., Any]:
-    """``unstack`` as one operation; array-api-compat's moves an axis and iterates."""
+    """Return ``unstack`` as one operation; that of array-api-compat moves an axis and iterates."""
 
     def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
         parts: tuple[Any, ...] = torch.unbind(x, axis)
@@ -81,6 +83,8 @@ def _unstack(torch: Any) -> Callable[..., Any]:
 
 
 def _binary(own: Callable[..., Any], conforming: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``own`` for two tensors, ``conforming`` for a tensor and a Python scalar."""
+
     def function(x1: Any, x2: Any, /) -> Any:
         return own(x1, x2) if type(x1) is type(x2) else conforming(x1, x2)
 

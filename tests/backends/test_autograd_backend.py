@@ -1,4 +1,4 @@
-"""HIPS autograd as a peer: its gaps as reasons, float32 kept, eigenvectors in forward mode."""
+"""The HIPS autograd adapter: reasons for its gaps, float32 results, eigenvectors in forward mode."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_function_without_a_rule_is_unsupported(backend):
 
 
 def test_the_tangent_of_eigenvectors_is_not_zero(backend):
-    """Against d(v v^T) = sum_j v_j v_j^T dA v v^T / (w - w_j) + transpose, first-order perturbation theory."""
+    """Compare with d(v v^T) = sum_j v_j v_j^T dA v v^T / (w - w_j) + transpose, first-order perturbation theory."""
     xp, direction = backend.xp, np.array([[0.3, -0.2], [-0.2, 0.7]])
 
     def projector(a):

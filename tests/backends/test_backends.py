@@ -1,6 +1,6 @@
-"""The contract of ``backends/interface.py``, for every installed backend and for a user's own.
+"""The contract of ``backends/interface.py``, tested on every installed backend and on a user's own.
 
-``AUTODIFF_BACKEND=path/to/mine_backend.py pytest tests/backends/test_backends.py`` puts that adapter to the same test.
+``AUTODIFF_BACKEND=path/to/mine_backend.py pytest tests/backends/test_backends.py`` tests that adapter in the same way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autodiff_compare.vocabulary import Operator
 from tests.backends.test_step import opened
 
 O = Operator  # noqa: E741
-#: Specification -> relative tolerance of first and second derivatives (differences: their module docstring).
+#: Specification -> relative tolerance of first and second derivatives (for differences, see their module's docstring).
 EXACT = 1e-12
 BACKENDS = {
     "numpy": (EXACT, EXACT),
@@ -43,7 +43,7 @@ class Scenario:
     name: str
     f: Callable[..., Any]  # f(xp, *args)
     args: tuple[Any, ...]
-    n: int  # how many are differentiated
+    n: int  # the number of differentiated arguments
     value: Callable[..., Any]
     jacobian: Callable[..., tuple[Any, ...]]
     hessian: Callable[..., Any] | None = None
@@ -124,7 +124,7 @@ SCENARIOS = (
 
 
 def expected(s: Scenario, operator: Operator, args, directions):
-    """The table of ``backends/interface.py``, from the scenario's closed forms."""
+    """Return the expected result by the table of ``backends/interface.py``, from the scenario's closed forms."""
     blocks = s.jacobian(*args)
     value = np.asarray(s.value(*args))
     if operator is O.VALUE:

@@ -1,4 +1,4 @@
-"""Operators built from others, on backends that offer next to nothing, against closed forms."""
+"""Derived operators of backends with only one or two native operators, against closed forms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DERIVATIVES = frozenset({O.GRADIENT, O.VALUE_AND_GRADIENT, O.JVP, O.VJP, O.JACOB
 
 
 class Poor(Backend):
-    """A backend that differentiates by autograd, but only what ``native`` names; it counts what it prepares."""
+    """A backend over autograd with only the ``native`` operators given; it records what it prepares."""
 
     name = "poor"
     requires = ("autograd",)
@@ -130,7 +130,7 @@ class Lack:
 
 
 REST = frozenset({O.SPARSE_JACOBIAN, O.STEP})
-#: Second derivatives say nothing of first ones.
+#: First derivatives cannot be derived from second derivatives.
 LACKS = (
     Lack((), DERIVATIVES | REST),
     Lack((O.VALUE,), DERIVATIVES | REST),
@@ -150,7 +150,7 @@ def test_what_cannot_be_derived_says_so(lack):
 
 
 def depth(operator: Operator, native: frozenset[Operator], rules: Any) -> int:
-    """How many derivations lie between an operator and native ones."""
+    """Return the number of derivations between an operator and native ones."""
     if operator in native:
         return 0
     return 1 + max((depth(needed, native, rules) for needed in rules[operator].needs), default=0)
@@ -162,7 +162,7 @@ def depth(operator: Operator, native: frozenset[Operator], rules: Any) -> int:
     ids=lambda native: "+".join(sorted(native)),
 )
 def test_the_shortest_chain_is_taken(native):
-    """Against a search over every choice of rules."""
+    """Compare with a search over every choice of rules."""
     from autodiff_compare.backends.derived import _RULES
 
     rules = derivable(native)
@@ -177,7 +177,7 @@ def test_the_shortest_chain_is_taken(native):
 
 
 def calls_of(backend: Poor, operator: Operator, given: Callable[..., Any]) -> int:
-    """Evaluations of the objective in one call of the prepared operator."""
+    """Count the evaluations of the objective in one call of the prepared operator."""
     count = 0
 
     def f(x):

@@ -1,4 +1,4 @@
-"""How backends are found: by looking, one file at a time, a user's own file included."""
+"""Discovery of backends by their file names, a user's own file and other packages included."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_load_imports_no_other_adapter(name):
     ],
 )
 def test_a_broken_adapter_harms_no_other(tmp_path, monkeypatch, text, message):
-    """A copy of the folder's listing with one more file in it."""
+    """The folder appears to hold one more file, which is broken."""
     (tmp_path / "broken_backend.py").write_text(textwrap.dedent(text))
     (tmp_path / "manual_backend.py").touch()
     monkeypatch.setattr(registry, "__file__", str(tmp_path / "registry.py"))
@@ -160,7 +160,7 @@ MY_OPERATORS = ("value", "gradient", "value_and_gradient", "jvp", "vjp", "jacobi
 
 
 def test_a_users_adapter_takes_the_documented_route(tmp_path):
-    """``AUTODIFF_BACKEND=path pytest tests/backends/test_backends.py``, for the operators that this adapter has."""
+    """Run ``AUTODIFF_BACKEND=path pytest tests/backends/test_backends.py`` for the operators that this adapter has."""
     path = tmp_path / "mine_backend.py"
     path.write_text(MINE)
     chosen = " or ".join(f"mine_backend.py-{s}-{o}-" for s in ("scalars", "disconnected") for o in MY_OPERATORS)
@@ -200,7 +200,7 @@ class Packaged(NumpyArrays):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package that another would install: a module, and entry points that name it."""
+    """An installed package with one module and entry points that name it."""
     (tmp_path / "packaged_adapter.py").write_text(PACKAGED)
     (tmp_path / "packaged-1.0.dist-info").mkdir()
     (tmp_path / "packaged-1.0.dist-info" / "METADATA").write_text(
@@ -223,7 +223,7 @@ def test_a_package_offers_a_backend_by_an_entry_point(package):
     assert backends.offered() == dict.fromkeys(["absent", "number", "other", "packaged"], "packaged")
     assert "packaged_adapter" not in sys.modules, "offered without being imported"
     assert load("packaged").spec == "packaged"
-    assert load("jax").requires[0] == "jax", "a name of ours is ours"
+    assert load("jax").requires[0] == "jax", "a name of this project is not replaced"
     assert "packaged" not in available()
 
 
@@ -278,8 +278,8 @@ def test_a_broken_file_of_a_user_is_one_clear_error(tmp_path, text, words):
         load(str(tmp_path / "mine_backend.py"))
 
 
-def test_what_a_users_backend_imports_may_stand_beside_it(tmp_path):
-    """Also when it is opened."""
+def test_a_users_backend_may_import_modules_beside_its_file(tmp_path):
+    """It may import such a module at its top, and when it is opened."""
     (tmp_path / "my_engine_here.py").write_text("NAME = 'mine'")
     (tmp_path / "my_kernels_here.py").write_text("")
     opening = "    def open(self):\n        import my_kernels_here\n        self.xp = my_kernels_here\n"

@@ -1,4 +1,4 @@
-"""The bounded while loop of every backend: its value, its derivatives, its limit, and what a trace of a loop costs."""
+"""The bounded while loop of every backend: its value, its derivatives, its limit, and the cost of tracing a loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodiff_compare.vocabulary import Operator
 from tests.conftest import opened
 
 SPECS = ("numpy", "torch", "tensorflow", "tensorflow:eager", "jax", "jax:eager", "autograd")
-#: Another trip count, where the loop is prepared, than where it is used.
+#: The loop is prepared at a point with another number of rounds than the point where it is used.
 PREPARED_AT, AT, ROUNDS = 1.9, 1.5, 12
 #: x^12, the first power of 1.5 that reaches 100, and its derivatives.
 EXPECTED = {
@@ -25,7 +25,7 @@ EXPECTED = {
 
 
 def power(backend: Any, limit: int = 40) -> Any:
-    """The first power of x that is not below 100, by a state of an array and a count."""
+    """Return the first power of x that is not below 100, by a state of an array and a count."""
 
     def f(x: Any) -> Any:
         state = (x, backend.xp.zeros_like(x))
@@ -124,7 +124,7 @@ def test_torch_does_not_compile_a_scan_of_a_thousand_rounds() -> None:
 
 @pytest.mark.parametrize("spec", ["tensorflow", "jax"])
 def test_tracing_a_scan_does_not_grow_with_its_length(spec: str) -> None:
-    """How often the step is traced for a gradient is the same for 10 rounds and for 1000."""
+    """The step is traced equally often for a gradient of 10 and of 1000 rounds."""
     backend = opened(spec)
 
     def traces(steps: int) -> int:

@@ -1,4 +1,4 @@
-"""Closed forms as a backend: every problem's own, completed to every operator it is asked for."""
+"""The backend of closed forms: those of every problem, completed to every operator that is requested."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES = [
     for name, problem in PROBLEMS.items()
     for operator in sorted(problem.operators | ({O.STEP} if O.GRADIENT in problem.operators else set()))
 ]
-#: Differences of fourth order (their module docstring), times the conditioning of the problems.
+#: Differences of fourth order (see their module's docstring), times the conditioning of the problems.
 TOLERANCE = {O.HVP: 1e-6, O.HESSIAN: 1e-6}
 
 

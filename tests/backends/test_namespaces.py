@@ -46,7 +46,7 @@ class Row:
 
 
 def of(name: str, *arrays: Any, smooth: bool = True, **keywords: Any) -> Row:
-    """A call of one function, which may be in an extension: ``linalg.solve``."""
+    """Return the row of one function, which may be in an extension: ``linalg.solve``."""
 
     def call(xp: Any, *given: Any) -> Any:
         function = xp
@@ -60,12 +60,12 @@ def of(name: str, *arrays: Any, smooth: bool = True, **keywords: Any) -> Row:
 
 
 def rough(name: str, *arrays: Any, **keywords: Any) -> Row:
-    """A call whose derivative is zero, undefined here, or not of floats."""
+    """Return a row whose derivative is zero, undefined here, or not of floats."""
     return of(name, *arrays, smooth=False, **keywords)
 
 
 def by(name: str, call: Callable[..., Any], *arrays: Any, smooth: bool = True) -> Row:
-    """Any expression."""
+    """Return the row of any expression."""
     return Row(name, call, *arrays, smooth=smooth)
 
 
@@ -312,7 +312,7 @@ LACKS: dict[str, dict[str, str]] = {
         "searchsorted right": "jax.numpy.searchsorted returns int32 indices",
     },
 }
-#: backend -> row name -> why its derivative cannot be had or differs from numerical differences.
+#: backend -> row name -> why its derivative does not exist or differs from numerical differences.
 BAD_DERIVATIVES: dict[str, dict[str, str]] = {
     "tensorflow": _NO_VECTORS,
     "torch": {**_NO_NEGATIVE_STEPS, "x % 0.7, x // 0.7": "torch has no derivative of floor_divide"},
@@ -350,7 +350,7 @@ def known(request: pytest.FixtureRequest, backend: Any, row: Row, table: dict[st
 
 
 def single(array: Any) -> Any:
-    """The same array in the shorter floating or complex dtype."""
+    """Return the array in the shorter floating or complex dtype."""
     short = {"float64": "float32", "complex128": "complex64"}
     return np.asarray(array).astype(short.get(np.asarray(array).dtype.name, np.asarray(array).dtype))
 
@@ -381,7 +381,7 @@ SMOOTH = [row for row in ROWS if row.smooth]
 
 @pytest.mark.parametrize("row", SMOOTH, ids=lambda row: row.name)
 def test_gradient(request: pytest.FixtureRequest, backend: Any, row: Row) -> None:
-    """Along a random direction, against a fourth-order difference of the strict namespace's values."""
+    """Compare with a fourth-order difference of the strict namespace's values, along a random direction."""
     known(request, backend, row, BAD_DERIVATIVES)
     moved = [i for i, a in enumerate(row.arrays) if np.asarray(a).dtype == np.float64]
     rng = np.random.default_rng(0)
@@ -412,7 +412,7 @@ def test_gradient(request: pytest.FixtureRequest, backend: Any, row: Row) -> Non
 
 
 def test_every_function_of_the_standard_is_there(backend: Any) -> None:
-    """Names as ``array_api_strict`` has them for 2024.12, with both extensions."""
+    """The names are those of ``array_api_strict`` for 2024.12, with both extensions."""
     strict_only = {"Device", "ModuleType", "ArrayAPIStrictFlags", "isin", "broadcast_shapes"}
     names = {n for n in dir(strict) if not n.startswith("_") and "strict" not in n} - strict_only
     assert sorted(n for n in names if not hasattr(backend.xp, n)) == []

@@ -1,4 +1,4 @@
-"""Second derivatives in each order of modes: the same Hessian in all of them, each called by its name in the tables."""
+"""Second derivatives in each order of modes: all give the same Hessian, and the tables name the order taken."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tests.backends.test_derived import Poor
 from tests.conftest import opened
 
 O = Operator  # noqa: E741
-#: A vector and a scalar; a matrix; a vector and scalars, through linear algebra; a loop of the backend's own.
+#: A vector and a scalar; a matrix; a vector and scalars, through linear algebra; the backend's own loop.
 PROBLEMS = ("logistic_regression", "matrix_inverse_squared", "gaussian_process", "ode")
 SPECS = ("numpy", "numpy:compiled", "torch", "tensorflow", "tensorflow:eager", "jax", "jax:eager")
-#: Hessians through these take TensorFlow, and JAX without jit, up to a minute to trace: their products are tried.
+#: Only products are tested of these: their Hessians take TensorFlow, and JAX without jit, up to a minute to trace.
 DEAR = ("gaussian_process", "ode")
 #: Measured: 3e-15 at most.
 CLOSE = 1e-13
-#: Where a graph of TensorFlow 2.21 has no forward mode.
+#: Cases in which a graph of TensorFlow 2.21 has no forward mode.
 REFUSED = {
     *(("ode", "tensorflow", order) for order in ("fr", "rf", "ff")),
     ("logistic_regression", "tensorflow", "ff"),  # a comparison within logaddexp
 }
-#: torch 2.13 differentiates the forward mode of ``linalg.solve`` (and ``logdet``) wrongly, and says nothing.
+#: torch 2.13 differentiates the forward mode of ``linalg.solve`` (and ``logdet``) wrongly, without an error.
 WRONG = {("gaussian_process", spec, order) for spec in ("torch",) for order in ("rf", "ff")}
 
 
 @functools.cache
 def found(problem: str, operator: Operator, spec: str, dtype: str = "float64") -> tuple[tuple[Any, ...], str]:
-    """The arrays, from a function that was prepared at another point, and the mode that the backend says it took."""
+    """Return the results of a function that was prepared at another point, and the mode that the backend reports."""
     backend, known = opened(spec), problems.available()[problem]
     case, other = (build_case(known, "small", dtype, operator, seed) for seed in (3, 4))
 
@@ -55,7 +55,7 @@ def found(problem: str, operator: Operator, spec: str, dtype: str = "float64") -
 
 
 def distance(a: tuple[Any, ...], b: tuple[Any, ...]) -> float:
-    """Of two results, relative to the second."""
+    """Return the difference of two results, relative to the second."""
     x, y = (np.concatenate([np.ravel(part) for part in parts]) for parts in (a, b))
     return float(np.linalg.norm(x - y) / np.linalg.norm(y))
 
@@ -87,7 +87,7 @@ def test_every_order_gives_the_same_second_derivatives(problem: str, operator: O
 @pytest.mark.parametrize("operator", sorted(SECOND_ORDER))
 @pytest.mark.parametrize("spec", SPECS)
 def test_what_is_taken_by_default_is_the_order_that_it_is_called(spec: str, operator: Operator) -> None:
-    """Where the order of the default is asked for by name, not a bit changes, or at most the last."""
+    """The default order, requested by name, gives the same bits, except perhaps the last one."""
     default, mode = found("logistic_regression", operator, spec)
     (order,) = [o for o, words in ORDERS.items() if words == mode]
     named, _ = found("logistic_regression", operator, f"{spec}:{order}")
@@ -148,10 +148,10 @@ def test_what_is_no_order_is_refused_with_the_choices(text: str) -> None:
 def test_a_backend_that_offers_no_order_says_so() -> None:
     backend = Poor(O.GRADIENT)
     backend.order = "fr"
-    with pytest.raises(Unsupported, match="no second derivatives by forward over reverse, but: none"):
+    with pytest.raises(Unsupported, match="no second derivatives by forward over reverse; it offers: no"):
         backend.prepare(O.HVP, lambda x: x * x, [backend.to_var(np.array(1.0))])
     assert Poor(O.GRADIENT).mode(O.HVP) == ""
-    with pytest.raises(Unsupported, match="autograd has no second derivatives by forward over forward, but: rr"):
+    with pytest.raises(Unsupported, match="autograd has no second derivatives by forward over forward; it offers: rr"):
         opened("autograd:ff").prepare(O.HVP, lambda x: x * x, [np.array(1.0)])
 
 

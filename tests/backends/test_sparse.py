@@ -56,7 +56,7 @@ def banded(n: int, width: int) -> Any:
     return np.abs(np.subtract.outer(np.arange(n), np.arange(n))) <= width
 
 
-# The fewest there can be: the longest row, and the entries of an arrow's first row for the arrow.
+# The lower bound: the number of entries of the longest row; for the arrow, of its first row.
 @pytest.mark.parametrize(
     ("matrix", "by_columns", "by_rows"),
     [
@@ -135,8 +135,8 @@ def test_a_pattern_is_sorted_and_knows_each_place_once() -> None:
 @pytest.mark.parametrize(
     ("rows", "columns", "message"),
     [
-        ([0, 3], [0, 0], "got rows 0 to 3, expected whole numbers from 0 to 2"),
-        ([0], [-1], "got columns -1 to -1, expected whole numbers from 0 to 3"),
+        ([0, 3], [0, 0], "got rows 0 to 3, expected integers from 0 to 2"),
+        ([0], [-1], "got columns -1 to -1, expected integers from 0 to 3"),
         ([0.5], [0], "got rows 0.5 to 0.5"),
         ([0, 1], [0], "expected vectors of one length"),
     ],
@@ -174,11 +174,11 @@ def made(pattern: Any = chain_pattern, reference: Any = None, **options: Any) ->
 
 
 def tall(x: Any, w: Any, k: Any, xp: Any) -> Any:
-    """One output of all, so that rows are coloured."""
+    """Return one output of all inputs, so that rows are coloured."""
     return xp.reshape(xp.sum(x * x) * w[0] + x[1], (1, 1))
 
 
-#: Inductor takes seconds for each function.
+#: torch:compile takes part in half of its cases, because inductor takes seconds for each function.
 CASES = [
     pytest.param(spec, f, dtype, id=f"{spec}-{f.__name__}-{dtype}")
     for spec, f, dtype in itertools.product([*BACKENDS, "finite_difference"], [chain, tall], DTYPES)
@@ -277,8 +277,8 @@ def test_detection_sees_flat_places_hidden_terms_and_branches_within_reach() -> 
     problem = made(pattern=None, objective=flat_here)
     (found,) = sparsity.patterns(problem, Inputs((x,)))
     seen = set(zip(found.rows.tolist(), found.columns.tolist(), strict=True))
-    # Row 2 takes the other arm when x[2] grows by a tenth, and 0 * x[2] when x[2] is no number; that x[3] is behind
-    # that arm is not seen by moving x[3] alone. Row 3 is 0 * x[3].
+    # Row 2 takes the other branch when x[2] grows by a tenth, and 0 * x[2] when x[2] is nan. Moving x[3] alone does
+    # not show that this branch uses x[3]. Row 3 is 0 * x[3].
     assert seen == {(0, 0), (1, 1), (1, 2), (2, 2), (3, 3)}
 
 
@@ -317,7 +317,7 @@ def test_closed_forms_follow_from_sparse_entries_and_from_dense_blocks() -> None
 
 
 def incomplete(inputs: Inputs) -> Any:
-    """The declared pattern without its last entry."""
+    """Return the declared pattern without its last entry."""
     (rows, columns), other = chain_pattern(inputs)
     return (rows[:-1], columns[:-1]), other
 
@@ -379,7 +379,7 @@ def test_a_sparse_jacobian_can_be_asked_of_any_jacobian_that_is_compared_as_it_i
 def test_the_sparse_jacobian_of_an_arm_is_its_jacobian_without_the_zeros() -> None:
     case = build_case(available()["planar_arm"], "small", "float64", SPARSE, 0)
     (pattern,) = case.patterns
-    # The last row, the angle of the hand, is constant: ones, all of them entries.
+    # The last row, the angle of the hand, is constant: its entries are all ones.
     assert pattern.nnz == 9
     assert check.Judge(case).reference.names == ("extended_precision",)
 

@@ -37,7 +37,10 @@ def opened(spec):
 
 
 def trajectory(o: Optimizer, p, gradients):
-    """Sutskever et al. 2013 for momentum and Nesterov; Kingma and Ba 2015, algorithm 1 and section 2, for Adam."""
+    """Yield the parameters after each update.
+
+    By Sutskever et al. 2013 for momentum and Nesterov; by Kingma and Ba 2015, algorithm 1 and section 2, for Adam.
+    """
     m, v = np.zeros_like(p), np.zeros_like(p)
     for n, g in enumerate(gradients, start=1):
         if o.name == "sgd":

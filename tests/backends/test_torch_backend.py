@@ -1,4 +1,4 @@
-"""PyTorch's ways around a missing rule, and every derivative of the functions that problems are made of."""
+"""PyTorch's fallbacks for missing rules, and every derivative of the functions that problems are made of."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_derivatives_agree_with_differences(name, operator, dtype):
 
 
 def cube(torch, *, once: bool):
-    """x^3 as a function of the user's own: backward only, no forward rule, no batching rule."""
+    """x^3 as a user's own function: with a backward rule, without forward and batching rules."""
 
     class Cube(torch.autograd.Function):
         @staticmethod
@@ -231,7 +231,7 @@ def test_one_call_of_the_objective_per_derivative():
         assert calls == 3, operator
 
 
-# One worker compiles them all: inductor's start is the larger part, and its cache is shared.
+# One worker compiles them all, because starting inductor takes most of the time and its cache is shared.
 @pytest.mark.xdist_group("torch_compile")
 def test_every_operator_compiles_to_one_graph():
     if not (os.environ.get("CI") or shutil.which("g++") or shutil.which("clang++")):
@@ -246,7 +246,7 @@ def test_every_operator_compiles_to_one_graph():
     def f(x, y):
         return xp.sum(x * x * y)
 
-    # By hand, f = sum x^2 y in x: gradient 2xy, Hessian diag 2y.
+    # By hand, for f = sum x^2 y in x: the gradient is 2xy, the Hessian diag(2y).
     expected = {
         O.VALUE: ((), [np.sum(a * a * b)]),
         O.GRADIENT: ((), [2 * a * b]),
@@ -319,7 +319,7 @@ def test_a_compiled_tangent_that_is_zero_has_memory():
 
 
 def widening(xp):
-    """Constants times numbers of one entry, which torch.func's forward mode takes to float64; and 3 outputs of 2."""
+    """Return 3 outputs of 2 inputs, with Python constants times 0-d tensors, which forward mode widens to float64."""
     return lambda x: xp.stack([2.5 * xp.sum(x * x), x[0] * 3.0, 1.0 / x[1]])
 
 

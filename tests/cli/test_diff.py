@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
 
 RUN = blank(Run, run_id="r", schema_version=tables.SCHEMA_VERSION, threads=1, rounds=15, cpu_model="c", os="o",
-            python="3.11", versions='{"numpy": "2.4"}')  # fmt: skip
+            python="3.11", onednn="on", versions='{"numpy": "2.4"}')  # fmt: skip
 #: 15 rounds of a microsecond, 1 % apart at most.
 STEADY = [1e-6 * (1 + 0.001 * k) for k in range(-7, 8)]
 
@@ -162,6 +162,7 @@ def test_the_threshold_decides_what_is_called_slower() -> None:
         ({"cpu_model": "other"}, "cpu_model c and other"),
         ({"os": "other"}, "os o and other"),
         ({"python": "3.12"}, "python 3.11 and 3.12"),
+        ({"onednn": "off"}, "onednn on and off"),
         ({"versions": '{"numpy": "2.5"}'}, "numpy 2.4 and 2.5"),
         ({"versions": "{}"}, "numpy 2.4 and absent"),
         ({"cells": "y"}, "no cell in common"),
@@ -175,6 +176,10 @@ def test_what_makes_it_meaningless_is_named(fields: dict[str, object], words: st
 def test_another_host_or_pandas_makes_no_difference() -> None:
     other = side(hostname="other", versions='{"numpy": "2.4", "pandas": "9"}', rounds=times(2), memory_bytes=1)
     assert reasons(side(), other) == []
+
+
+def test_a_column_that_an_older_run_lacks_makes_no_difference() -> None:
+    assert reasons(side(), side(schema_version=1, onednn="")) == []
 
 
 def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
@@ -263,6 +268,10 @@ def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.Ca
     assert next(iter(tables.read_all(second)["cells"]["message"])) == HOSTILE
 
 
+#: The beginning of the row of ``runs.csv``, with the version of its schema.
+_VERSION = f"\nr,{tables.SCHEMA_VERSION},".encode()
+
+
 def damage_line(text: bytes, number: int, line: bytes) -> bytes:
     lines = text.splitlines(keepends=True)
     lines[number] = line
@@ -290,8 +299,8 @@ DAMAGES = {
     "a cell twice": ("cells.csv", lambda text: text + text.splitlines(keepends=True)[1], "twice"),
     "no run": ("runs.csv", lambda text: text.splitlines(keepends=True)[0], "0 rows"),
     "two runs": ("runs.csv", lambda text: text + text.splitlines(keepends=True)[1], "2 rows"),
-    "a newer schema": ("runs.csv", lambda text: text.replace(b"\nr,1,", b"\nr,2,"), "schema version '2'"),
-    "a strange schema": ("runs.csv", lambda text: text.replace(b"\nr,1,", b"\nr,\x1b[2J,"), "schema version"),
+    "a newer schema": ("runs.csv", lambda text: text.replace(_VERSION, b"\nr,99,"), "schema version '99'"),
+    "a strange schema": ("runs.csv", lambda text: text.replace(_VERSION, b"\nr,\x1b[2J,"), "schema version"),
     "versions": ("runs.csv", lambda text: text.replace(b'""2.4""', b"2.4"), "JSON object of texts"),
     "no versions": ("runs.csv", lambda text: text.replace(b'{""numpy""', b"{{"), "no JSON"),
     "a folder": ("cells.csv", os.mkdir, "cannot read"),

@@ -26,7 +26,7 @@ VERBS = sorted(next(a.choices for a in parser()._actions if isinstance(a.choices
 
 def cli(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "compare.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A backend that keeps the contract, and a variant for each way of not keeping it: right in its numbers, mostly."""
+"""A backend that keeps the contract, with one variant per clause that it breaks; most variants give right numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from autodiff_compare.backends.interface import NumpyArrays, Request, Unsupported
 from autodiff_compare.vocabulary import Operator
 
-#: Variant -> what is careless about it.
+#: Variant -> the mistake in it.
 CARELESS = {
     "": "nothing: complex steps, exact to rounding (Squire and Trapp 1998)",
     "aliases": "to_var gives the array itself",
@@ -27,7 +27,7 @@ CARELESS = {
 
 
 class _Analytic:
-    """NumPy, but for the absolute value, which of a complex number is another function."""
+    """NumPy with an analytic absolute value, because that of a complex number is its modulus."""
 
     abs = staticmethod(lambda x: np.where(np.real(x) < 0, -x, x))
 

@@ -18,7 +18,7 @@ from autodiff_compare.vocabulary import Operator
 class Dual:
     """An array ``v`` with its tangent ``t``."""
 
-    __array_priority__ = 1000  # so that array * dual is ours
+    __array_priority__ = 1000  # so that NumPy lets array * dual call Dual.__rmul__
 
     def __init__(self, v: Any, t: Any = None) -> None:
         self.v = np.asarray(v)
@@ -72,7 +72,7 @@ def _dual(x: Any) -> Dual:
 
 
 def _like(x: Any, other: Any) -> Dual:
-    """A Python number takes the dtype of what it meets."""
+    """Convert to a dual number; a Python number takes the dtype of the other operand."""
     return Dual(np.asarray(x, dtype=_dual(other).dtype)) if isinstance(x, (int, float)) else _dual(x)
 
 
@@ -95,7 +95,7 @@ def _chain(f: Any, slope: Any) -> Any:
 
 
 def _moved(f: Any) -> Any:
-    """What only moves entries about moves tangents the same way."""
+    """Apply a function that only moves entries, which moves tangents in the same way."""
 
     def both(x: Any, *args: Any, **kwargs: Any) -> Dual:
         return Dual(f(_dual(x).v, *args, **kwargs), f(_dual(x).t, *args, **kwargs))
@@ -113,7 +113,7 @@ def _chosen(condition: Any, a: Any, b: Any) -> Dual:
 
 
 class _Namespace:
-    """The names of the array API that it has: a rule each."""
+    """The supported names of the array API, one rule each."""
 
     exp, log = staticmethod(_chain(np.exp, np.exp)), staticmethod(_chain(np.log, np.reciprocal))
     sin, cos = staticmethod(_chain(np.sin, np.cos)), staticmethod(_chain(np.cos, lambda v: -np.sin(v)))

@@ -1,9 +1,10 @@
-"""A backend that knows one gradient, that of the sum of squares, and a variant for each way to go wrong."""
+"""A backend with one gradient, that of the sum of squares, and one variant per kind of failure."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -61,18 +62,24 @@ def _spin_in_c(g: Any) -> Any:
     return sum(iter(int, 1))
 
 
+def _leave_child() -> None:
+    """Start a process, and write its number where the test looks for it."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    pathlib.Path(os.environ["LEFT_BEHIND"]).write_text(str(child.pid))
+
+
 def _children(g: Any) -> Any:
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left-behind-by-a-worker"])
+    _leave_child()
     return _kill(signal.SIGSEGV)(g)
 
 
 def _forget_children(g: Any) -> Any:
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left-behind-by-a-runner"])
+    _leave_child()
     return _spin(g)
 
 
 def _private(text: bytes) -> Callable[[Any], Any]:
-    """Write to the pipe on which the worker answers, which it keeps to itself: the one it has beside 0, 1 and 2."""
+    """Write to the private pipe on which the worker answers: the file descriptor beside 0, 1 and 2."""
 
     def write(g: Any) -> Any:
         for name in os.listdir("/proc/self/fd"):
@@ -85,13 +92,13 @@ def _private(text: bytes) -> Callable[[Any], Any]:
 
 
 def _after(calls: int, fault: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """What goes well so many times first."""
+    """Return the right gradient a given number of times, then apply the fault."""
     left = iter(range(calls))
     return lambda g: g if next(left, None) is not None else fault(g)
 
 
 def _late(g: Any) -> Any:
-    """Zeros that a thread turns into the gradient 20 ms later, as a device would."""
+    """Return zeros that a thread replaces by the gradient 20 ms later, as a device would."""
     out = np.zeros_like(g)
 
     def arrive() -> None:
@@ -111,10 +118,10 @@ def _set(entry: float) -> Callable[[Any], Any]:
     return spoil
 
 
-#: What `FaultyBackend.block` has to wait for.
+#: Threads that `FaultyBackend.block` waits for.
 _ARRIVING: list[threading.Thread] = []
 
-#: Variant -> what happens to the right gradient.
+#: Variant -> the change made to the right gradient.
 FAULTS: dict[str, Callable[[Any], Any]] = {
     "": lambda g: g,
     "raises": _raise,

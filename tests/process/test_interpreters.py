@@ -245,12 +245,12 @@ def _with_numpy(name: str, version: str, folder: pathlib.Path) -> pathlib.Path:
     python = sys.executable if name == here else str(installed[0]) if installed else shutil.which(name)
     if python is None:
         pytest.skip(f"no {name} on this machine")
-    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
+    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
     (packages,) = (folder / "lib").glob("python*/site-packages")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--timeout", "15", "--retries", "0", "--no-deps"]
     wheel = ["--only-binary", ":all:", "--python-version", name.removeprefix("python"), f"numpy=={version}"]
     done = subprocess.run(
-        [*pip, "--target", packages, *wheel], capture_output=True, text=True, timeout=120, check=False
+        [*pip, "--target", packages, *wheel], capture_output=True, text=True, timeout=300, check=False
     )
     if done.returncode:
         pytest.skip(f"no wheel of NumPy {version} to be had: {done.stderr.strip().splitlines()[-1:]}")

@@ -90,7 +90,7 @@ def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[
     text = text.replace("<body>", f"<body>{watch}").replace("</body>", f"<script>{_SCRIPT}</script></body>")
     copy.write_text(text, encoding="utf-8")
     command = [browser(), *_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)
     assert match, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(html.unescape(match.group(1)))

@@ -13,24 +13,27 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from markupsafe import escape
 
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs import report as verb
 from autodiff_compare.report import contents, markdown, side_by_side
 from autodiff_compare.report.page import record, style, wording
 from autodiff_compare.report.page.grids import Grid, packed
+from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
 from autodiff_compare.report.sections.costs import Line
 from autodiff_compare.report.write import write
-from autodiff_compare.results import formatting
-from autodiff_compare.results.rows import CellRow, SampleRow
+from autodiff_compare.results import formatting, tables
+from autodiff_compare.results.rows import CellRow, SampleRow, StepRow
+from autodiff_compare.results.tables import rows_from
 from autodiff_compare.results.timings import timings
+from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -325,21 +328,39 @@ def test_a_packed_column_is_the_column(values: list[Any], runs: bool) -> None:
 SAMPLE = ROOT / "results" / "sample"
 
 
-def test_the_sample_has_every_file_that_its_page_links_to() -> None:
-    found = Page((SAMPLE / "report.html").read_text(encoding="utf-8"))
-    targets = {str(a["href"]) for a in found.all("a") if not str(a["href"]).startswith("#")}
-    assert targets
-    assert not [target for target in targets if not (SAMPLE / target).exists()]
-
-
 def test_the_sample_is_what_its_tables_make_today() -> None:
-    """Its page and its figures are made from the same contents: compare.py report results/sample."""
+    """Its summary and the sentences below its figures: compare.py report results/sample makes the whole page."""
     read = record.read(SAMPLE)
     assert (SAMPLE / "summary.md").read_text(encoding="utf-8") == markdown.summary([read])
-    whole = (SAMPLE / "report.html").read_text(encoding="utf-8")
-    for section in contents.page(read).sections:
-        for part in section.parts:
-            assert not isinstance(part, style.Picture) or escape(part.sentence) in whole
+    pictures = [p for section in contents.page(read).sections for p in pictures_of(section)]
+    kept = list((SAMPLE / "figures").iterdir())
+    assert {path.suffix for path in kept} == {".svg"}
+    assert {path.stem for path in kept} < {picture.name for picture in pictures}
+
+
+def pictures_of(section: Section) -> Iterator[style.Picture]:
+    for part in section.parts:
+        if isinstance(part, Section):
+            yield from pictures_of(part)
+        elif isinstance(part, style.Picture):
+            yield part
+
+
+def test_the_sample_is_light() -> None:
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) <= 2.5e6
+
+
+def test_thinning_the_sample_again_changes_nothing() -> None:
+    for name, kind, thinned in (("samples", SampleRow, thinned_samples), ("steps", StepRow, thinned_steps)):
+        rows = rows_from(tables.read(SAMPLE / f"{name}.csv", kind), kind)
+        assert thinned(rows) == rows
+
+
+def test_thinned_samples_give_the_same_timings() -> None:
+    """A round's value is the median of its blocks, here of 1, 3 and 7."""
+    blocks = {0: [2.0], 1: [3.0, 1.0, 9.0], 2: [7.0, 4.0, 4.5, 5.0, 9.0, 6.0, 1.0]}
+    rows = [SampleRow("a", "steady", r, i, 1, value) for r, values in blocks.items() for i, value in enumerate(values)]
+    assert [row.seconds for row in thinned_samples(rows)] == [2.0, 3.0, 5.0]
 
 
 # ---- the mathematics of the figures

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_compare.results import store, tables
+from autodiff_compare.results.resume import recorded
 from autodiff_compare.results.store import RunFolder, StoreError, locate, read_log
-from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow, TableError
+from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
+from tests.processes import children, lives, until
 from tests.report.blank import blank
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,6 +55,19 @@ def test_what_was_added_is_there_again_after_a_restart(tmp_path: pathlib.Path) -
     assert again.settled(done="it")
     assert not again.settled(done="something else")
     again.close()
+
+
+def test_what_workers_say_is_added_to_the_row_of_the_run(tmp_path: pathlib.Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add({"runs": [blank(Run, run_id=folder.run_id)]})
+    for word, said in (("on", "on"), ("on", "on"), ("off", "off on")):
+        folder.amend({"onednn": word})
+        assert [row.onednn for row in folder.rows["runs"]] == [said]
+    folder.amend({})
+    folder.close()
+    assert [row.onednn for row in tables.rows_from(tables.read(folder.path / "runs.csv", Run), Run)] == ["off on"]
+    assert len((folder.path / "log.jsonl").read_text().splitlines()) == 3, "what is known is not written again"
+    assert recorded(folder.path).onednn == "off on"
 
 
 @pytest.mark.parametrize(
@@ -256,24 +270,6 @@ def test_a_run_is_found_by_path_and_by_id(tmp_path: pathlib.Path) -> None:
         locate("s", tmp_path)
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def lives(pid: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def until(condition: object, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "expected it to happen by now"
-        time.sleep(0.1)
-
-
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="processes are followed through /proc")
 def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: pathlib.Path) -> None:
     faulty = EXAMPLES / "faulty_backend.py"
@@ -290,7 +286,7 @@ def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: p
     finally:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
-    until(lambda: not any(map(lives, workers)), 10)
+    until(lambda: not any(map(lives, workers)))
     (folder,) = tmp_path.iterdir()
     cells = [row for rows, _ in read_log(folder)[0] for row in rows.get("cells", ())]
     assert [(row.operator, row.status) for row in cells] == [("value", "ok")] * 2
@@ -299,7 +295,7 @@ def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: p
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: pathlib.Path) -> None:
     command = [sys.executable, str(ROOT / "compare.py"), "check", str(EXAMPLES / "quadratic.py"), "-b", "manual"]
     runs = [subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [run.wait(120) for run in runs] == [0, 0]
+    assert [run.wait(300) for run in runs] == [0, 0]
     found = [tables.read_all(folder) for folder in tmp_path.iterdir()]
     assert [list(frames["cells"]["status"]) for frames in found] == [["ok"] * 3] * 2
     assert {run_id for frames in found for run_id in frames["cells"]["run_id"]} == {p.name for p in tmp_path.iterdir()}

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_compare.results import tables
-from autodiff_compare.results.tables import TABLES, SampleRow, TableError
+from autodiff_compare.results.rows import ADDED
+from autodiff_compare.results.tables import TABLES, Run, SampleRow, TableError
+from tests.report.blank import blank
 
 _TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20) | st.sampled_from(
     ["None", "nan", "null", "NA", "inf", "", "=1+1", 'a "quoted", comma', "-"]
@@ -65,6 +67,17 @@ def test_an_empty_table_keeps_its_types(name: str, tmp_path: pathlib.Path) -> No
             assert frame[column].dtype == "float64", column
         if kind is bool:
             assert frame[column].dtype == "bool", column
+
+
+def test_a_folder_of_version_1_is_read_without_the_columns_that_came_later(tmp_path: pathlib.Path) -> None:
+    for name, table in TABLES.items():
+        tables.write(tmp_path / f"{name}.csv", table, [blank(Run, schema_version=1)] if name == "runs" else [])
+    old = pd.read_csv(tmp_path / "runs.csv", dtype=str, keep_default_na=False).drop(columns=list(ADDED[Run]))
+    old.to_csv(tmp_path / "runs.csv", index=False, lineterminator="\n")
+    (run,) = tables.rows_from(tables.read_all(tmp_path)["runs"], Run)
+    assert (run.schema_version, run.onednn) == (1, "")
+    fields = {name: value for name, value in vars(run).items() if name not in ADDED[Run]}
+    assert tables.row(Run, fields) == run
 
 
 def test_plain_pandas_reads_a_table_too(tmp_path: pathlib.Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from autodiff_compare.process.environment import active_threads
 from autodiff_compare.timing import clock
+from tests.resident import counting_error
 
 linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="Linux tells, others do not")
 
@@ -21,6 +22,8 @@ linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), r
 def test_peak_memory_is_seen_also_where_the_allocator_keeps_what_was_freed(entries: int, keep: bool) -> None:
     code = f"""
 import numpy as np
+from autodiff_compare.process.environment import limit_affinity
+limit_affinity(1)  # as in a worker
 from autodiff_compare.backends import numpy_autodiff
 from autodiff_compare.timing.clock import peak_memory_growth
 if {keep}:
@@ -33,8 +36,8 @@ print(peak_memory_growth(call))
 """
     root = pathlib.Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    # Two arrays of 8-byte numbers; Linux counts resident pages in batches, up to 64 pages of 4 KiB on each processor.
-    assert abs(int(done.stdout) - 16 * entries) < 512 * 1024
+    # Two arrays of 8-byte numbers.
+    assert abs(int(done.stdout) - 16 * entries) < counting_error()
 
 
 def test_no_figure_where_the_mark_cannot_be_reset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +50,8 @@ def test_no_figure_where_the_mark_cannot_be_reset(monkeypatch: pytest.MonkeyPatc
 
 @linux
 def test_one_busy_thread_is_counted_as_one() -> None:
-    assert active_threads(lambda: sum(range(1000))) == 1
+    # Long enough for a share of a tenth also where other processes want the processor.
+    assert active_threads(lambda: sum(range(1000)), seconds=1.0) == 1
 
 
 def test_calibration_doubles_the_calls_until_a_block_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:

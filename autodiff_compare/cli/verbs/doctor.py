@@ -149,6 +149,7 @@ def opened(spec: str, threads: int) -> Finding:
             client.close()
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items()) or "no framework"
     used = f"{told['threads']:.2f} threads busy of {threads} asked for"
+    used += "".join(f"; {name} {word}" for name, word in told["switches"].items())
     over = told["threads"] > THREADS_TOLERANCE * threads
     advice = "it uses more threads than asked for: its timings are flagged" if over else ""
     return Finding("backend", spec, f"{versions}; opens in {told['seconds']:.2g} s; {used}", advice)

@@ -1,7 +1,7 @@
-"""Data types of the TensorFlow namespace, and what a Python scalar becomes beside an array.
+"""Data types, and the conversion of Python scalars.
 
-TensorFlow promotes nothing: ``float32 * float64`` raises, in an operator as in a function of this
-namespace. Python scalars are weak: they take the dtype of the array they stand beside.
+TensorFlow does not promote dtypes: ``float32 * float64`` raises an error, in an operator as in a function of this
+namespace. Python scalars are weak: they take the dtype of the other operand.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ _KINDS["integral"] = _KINDS["signed integer"] + _KINDS["unsigned integer"]
 _KINDS["numeric"] = _KINDS["integral"] + _KINDS["real floating"] + _KINDS["complex floating"]
 
 _SCALARS = (builtins.bool, int, float, complex)
-#: What a Python scalar becomes where no array stands beside it; NumPy's choice.
+#: The dtype of a Python scalar without another operand, as NumPy defines it.
 _DEFAULTS: dict[type, DType] = {builtins.bool: bool, int: int64, float: float64, complex: complex128}
 
 
 def match(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    """Two operands as tensors; a Python scalar takes the dtype of the other one."""
+    """Return two operands as tensors; a Python scalar takes the dtype of the other operand."""
     if isinstance(x2, _SCALARS):
         x1 = tensor(x1)
         return x1, tf.convert_to_tensor(x2, x1.dtype)
@@ -70,7 +70,7 @@ def match(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
 
 
 def tensor(x: Any) -> Tensor:
-    """``x`` as a tensor, Python scalars in the default dtypes."""
+    """Return ``x`` as a tensor; Python scalars get the default dtypes."""
     if isinstance(x, _SCALARS):
         default = next(dtype for kind, dtype in _DEFAULTS.items() if isinstance(x, kind))
         return tf.convert_to_tensor(x, default)
@@ -78,7 +78,7 @@ def tensor(x: Any) -> Tensor:
 
 
 def widened(x: Tensor, dtype: DType | None) -> Tensor:
-    """What a sum or product runs over: ``dtype``, or at least the default integer for integers."""
+    """Return the dtype of a sum or product: ``dtype`` if given, and at least the default integer for integers."""
     if dtype is None:
         if x.dtype == bool or x.dtype in _KINDS["signed integer"]:
             dtype = int64
@@ -88,23 +88,23 @@ def widened(x: Tensor, dtype: DType | None) -> Tensor:
 
 
 def is_integral(x: Tensor) -> builtins.bool:
-    """Whether ``x`` holds integers, for which rounding does nothing."""
+    """Return whether ``x`` holds integers, which rounding does not change."""
     return builtins.bool(x.dtype.is_integer)
 
 
 def astype(x: Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: Any = None) -> Tensor:
-    """``x`` in another dtype; tensors are immutable, so ``copy`` and ``device`` change nothing."""
+    """Convert to another dtype; tensors are immutable, so ``copy`` and ``device`` have no effect."""
     del copy, device
     return tf.cast(x, dtype)
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:
-    """The dtype the standard's promotion table gives; Python scalars are weak."""
+    """Return the dtype of the standard's promotion table; Python scalars are weak."""
     return tf.as_dtype(np.result_type(*(_for_numpy(a) for a in arrays_and_dtypes)))
 
 
 def can_cast(from_: Any, to: DType, /) -> builtins.bool:
-    """Whether the cast loses nothing."""
+    """Return whether the cast keeps every value."""
     return builtins.bool(np.can_cast(_for_numpy(from_), to.as_numpy_dtype))
 
 
@@ -115,7 +115,7 @@ def _for_numpy(a: Any) -> Any:
 
 
 def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> builtins.bool:
-    """Whether ``dtype`` is of a kind such as ``"real floating"``, is that dtype, or one of several."""
+    """Return whether ``dtype`` is of a kind such as ``"real floating"``, equals a dtype, or is one of several."""
     if isinstance(kind, tuple):
         return any(isdtype(dtype, one) for one in kind)
     if isinstance(kind, str):
@@ -126,7 +126,7 @@ def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> builti
 
 
 class FloatInfo(NamedTuple):
-    """Limits of a floating dtype, as Python floats."""
+    """The limits of a floating dtype, as Python floats."""
 
     bits: int
     eps: float
@@ -137,7 +137,7 @@ class FloatInfo(NamedTuple):
 
 
 class IntInfo(NamedTuple):
-    """Limits of an integer dtype."""
+    """The limits of an integer dtype."""
 
     bits: int
     max: int
@@ -146,20 +146,20 @@ class IntInfo(NamedTuple):
 
 
 def finfo(type: Any, /) -> FloatInfo:
-    """Limits of a floating dtype, or of the parts of a complex one."""
+    """Return the limits of a floating dtype, or of the parts of a complex one."""
     info = np.finfo(_for_numpy(type))
     limits = (float(info.eps), float(info.max), float(info.min), float(info.smallest_normal))
     return FloatInfo(info.bits, *limits, tf.as_dtype(info.dtype))
 
 
 def iinfo(type: Any, /) -> IntInfo:
-    """Limits of an integer dtype."""
+    """Return the limits of an integer dtype."""
     info = np.iinfo(_for_numpy(type))
     return IntInfo(info.bits, int(info.max), int(info.min), tf.as_dtype(info.dtype))
 
 
 class __array_namespace_info__:  # noqa: N801 - the standard's name
-    """What this namespace offers, as the standard's inspection interface."""
+    """The standard's inspection interface: dtypes, devices and capabilities of this namespace."""
 
     def capabilities(self) -> dict[str, Any]:
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 8}

@@ -1,7 +1,7 @@
-"""Elementwise functions: TensorFlow's own, and those it lacks or takes fewer operands for.
+"""Elementwise functions: TensorFlow's own, those it lacks, and those that accept fewer operand types there.
 
 Two-operand functions are wrapped because TensorFlow infers the dtype from the first operand: ``tf.maximum(0.0, x)``
-raises in a graph for a float64 ``x``. The wrapper runs while tracing, not while computing.
+raises in a graph for a float64 ``x``. In a graph, the wrapper runs only while tracing.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ logical_and, logical_not, logical_or, logical_xor = (
 
 
 def _binary(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
-    """``op`` with a Python scalar allowed on either side."""
+    """Wrap ``op`` so that either operand may be a Python scalar."""
 
     def binary(x1: Any, x2: Any, /) -> Tensor:
         return op(*match(x1, x2))
@@ -140,7 +140,7 @@ less, less_equal, greater, greater_equal = (
 
 
 def _bitwise(bits: Callable[..., Any], logical: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
-    """``bits`` on integers, ``logical`` on booleans, which TensorFlow keeps apart."""
+    """Combine ``bits`` for integers and ``logical`` for booleans, which are separate functions in TensorFlow."""
 
     def bitwise(x1: Any, x2: Any, /) -> Tensor:
         x1, x2 = match(x1, x2)
@@ -157,12 +157,12 @@ bitwise_right_shift = _binary(tf.bitwise.right_shift)
 
 
 def bitwise_invert(x: Tensor, /) -> Tensor:
-    """Every bit flipped; ``not`` for booleans."""
+    """Invert every bit; ``not`` for booleans."""
     return tf.math.logical_not(x) if x.dtype == tf.bool else tf.bitwise.invert(x)
 
 
 def _rounding(op: Callable[..., Any]) -> Callable[[Any], Tensor]:
-    """``op`` on floats, nothing on integers."""
+    """Wrap ``op`` so that it returns integers unchanged."""
 
     def rounding(x: Tensor, /) -> Tensor:
         return tf.identity(x) if is_integral(x) else op(x)
@@ -171,12 +171,12 @@ def _rounding(op: Callable[..., Any]) -> Callable[[Any], Tensor]:
 
 
 ceil, floor, round = _rounding(tf.math.ceil), _rounding(tf.math.floor), _rounding(tf.math.round)
-# Truncation keeps the sign of a zero, as C's does: ceil(-0.5) is -0.0.
+# trunc is built from floor and ceil, which keep the sign of a zero as in C: ceil(-0.5) is -0.0.
 trunc = _rounding(lambda x: tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x)))
 
 
 def _test(op: Callable[..., Any], of_integers: bool) -> Callable[[Any], Tensor]:
-    """A test that has one answer for all integers."""
+    """Wrap a test of floats that has the same answer for all integers."""
 
     def test(x: Tensor, /) -> Tensor:
         if is_integral(x):
@@ -195,49 +195,49 @@ isnan = _test(tf.math.is_nan, False)
 
 
 def positive(x: Tensor, /) -> Tensor:
-    """``+x``, which TensorFlow's tensors do not spell."""
+    """Return ``+x``, an operator that TensorFlow's tensors lack."""
     return tf.identity(x)
 
 
 def abs(x: Tensor, /) -> Tensor:
-    """Absolute value; unsigned integers, which ``tf.abs`` refuses, are their own."""
+    """Return the absolute value; unsigned integers, which ``tf.abs`` rejects, are returned unchanged."""
     return tf.identity(x) if x.dtype.is_unsigned else tf.math.abs(x)
 
 
 def sign(x: Tensor, /) -> Tensor:
-    """-1, 0 or 1; ``x / |x|`` for complex numbers, nan for nan."""
+    """Return -1, 0 or 1; ``x / |x|`` for complex numbers, nan for nan."""
     return tf.cast(x != 0, x.dtype) if x.dtype.is_unsigned else tf.math.sign(x)
 
 
 def log2(x: Tensor, /) -> Tensor:
-    """Logarithm to base 2."""
+    """Return the logarithm to base 2."""
     return tf.math.log(x) / math.log(2.0)
 
 
 def log10(x: Tensor, /) -> Tensor:
-    """Logarithm to base 10."""
+    """Return the logarithm to base 10."""
     return tf.math.log(x) / math.log(10.0)
 
 
 def signbit(x: Tensor, /) -> Tensor:
-    """Whether the sign bit is set: true for -0.0."""
+    """Return whether the sign bit is set: true for -0.0."""
     if is_integral(x):
         return tf.fill(tf.shape(x), False) if x.dtype.is_unsigned else x < 0
     return tf.bitcast(x, tf.int64 if x.dtype == tf.float64 else tf.int32) < 0
 
 
 def copysign(x1: Any, x2: Any, /) -> Tensor:
-    """``x1`` with the sign of ``x2``; the derivative is +-1, at ``x1 = 0`` too."""
+    """Return ``x1`` with the sign of ``x2``; the derivative is +1 or -1, also at ``x1 = 0``."""
     x1, x2 = match(x1, x2)
     return tf.where(tf.math.equal(signbit(x1), signbit(x2)), x1, -x1)
 
 
 def hypot(x1: Any, x2: Any, /) -> Tensor:
-    """``sqrt(x1^2 + x2^2)`` without overflow.
+    """Return ``sqrt(x1^2 + x2^2)`` without overflow.
 
-    With ``m`` a constant near the larger operand, ``m sqrt((x1/m)^2 + (x2/m)^2)`` is the same function
-    for every ``m``, so ``m`` takes no part in derivatives of any order. The derivative at (0, 0),
-    where there is none, is nan, as TensorFlow has it for ``tf.norm``.
+    For any constant m > 0 this is ``m sqrt((x1/m)^2 + (x2/m)^2)``. The value does not depend on m, so m is the larger
+    operand and is excluded from differentiation; derivatives of every order are right. At (0, 0), where no derivative
+    exists, it is nan, as for ``tf.norm``.
     """
     x1, x2 = match(x1, x2)
     largest = tf.stop_gradient(tf.math.maximum(tf.math.abs(x1), tf.math.abs(x2)))
@@ -248,11 +248,11 @@ def hypot(x1: Any, x2: Any, /) -> Tensor:
 
 
 def logaddexp(x1: Any, x2: Any, /) -> Tensor:
-    """``log(e^x1 + e^x2)`` without overflow.
+    """Return ``log(e^x1 + e^x2)`` without overflow.
 
-    The larger operand plus ``softplus`` of the gap, which is smooth, so both derivatives are right at
-    equal operands (one half each) where those of ``maximum`` are not. Where the gap is not a number or
-    infinite the larger operand is the result, and 0 takes the gap's place to keep nan out of derivatives.
+    With the gap d = x2 - x1, this is x1 + softplus(d), or x2 + softplus(-d) for d > 0. Both are smooth, so that both
+    derivatives are right at equal operands (one half each), where those of ``maximum`` are not. Where the gap is nan or
+    infinite, the result is the larger operand; there d = 0 keeps nan out of the derivatives.
     """
     x1, x2 = match(x1, x2)
     gap = x2 - x1
@@ -263,7 +263,7 @@ def logaddexp(x1: Any, x2: Any, /) -> Tensor:
 
 
 def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
-    """``x`` between two bounds, either of which may be absent.
+    """Limit ``x`` to two bounds, either of which may be absent.
 
     At a bound the derivative with respect to ``x`` is 1, as in ``tf.clip_by_value``.
     """
@@ -275,5 +275,5 @@ def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
 
 
 def where(condition: Tensor, x1: Any, x2: Any, /) -> Tensor:
-    """``x1`` where the condition holds, else ``x2``."""
+    """Select ``x1`` where the condition holds, else ``x2``."""
     return tf.where(condition, *match(x1, x2))

@@ -1,7 +1,7 @@
 """The ``fft`` extension: TensorFlow's one-dimensional transforms along any axis, with lengths and norms.
 
-TensorFlow transforms the last axis at its own length and knows one normalisation. Several axes are
-transformed one after another.
+TensorFlow transforms the last axis only, at its own length and with one normalisation. Several axes are transformed
+one after another.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _COMPLEX = {tf.float32: tf.complex64, tf.float64: tf.complex128}
 
 
 def _factor(norm: str, n: int) -> float:
-    """What a forward sum over ``n`` points is multiplied by."""
+    """Return the factor of a forward sum over ``n`` points."""
     if norm not in _POWERS:
         raise ValueError(f"got norm={norm!r}, expected one of: {', '.join(_POWERS)}")
     return math.pow(n, _POWERS[norm])
 
 
 def _resized(x: Tensor, n: int) -> Tensor:
-    """The last axis cut, or padded with zeros, to length ``n``."""
+    """Cut the last axis, or pad it with zeros, to length ``n``."""
     length = x.shape[-1]
     if n <= length:
         return x[..., :n]
@@ -63,26 +63,26 @@ def _as_complex(x: Tensor) -> Tensor:
 
 
 def fft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
-    """Discrete Fourier transform along an axis."""
+    """Return the discrete Fourier transform along an axis."""
     n = x.shape[axis] if n is None else n
     return _along(axis, _as_complex(x), lambda y: tf.signal.fft(_resized(y, n)) * _factor(norm, n))
 
 
 def ifft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
-    """Inverse of `fft`."""
+    """Invert `fft`."""
     n = x.shape[axis] if n is None else n
-    # The library's own inverse divides by n already.
+    # TensorFlow's inverse already divides by n.
     return _along(axis, _as_complex(x), lambda y: tf.signal.ifft(_resized(y, n)) / _factor(norm, n))
 
 
 def rfft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
-    """The first ``n // 2 + 1`` entries of the transform of real input."""
+    """Return the first ``n // 2 + 1`` entries of the transform of real input."""
     n = x.shape[axis] if n is None else n
     return _along(axis, x, lambda y: tf.signal.rfft(_resized(y, n)) * _factor(norm, n))
 
 
 def irfft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
-    """Inverse of `rfft`, of even length unless ``n`` says otherwise."""
+    """Invert `rfft`; the result has even length unless ``n`` is given."""
     n = 2 * (x.shape[axis] - 1) if n is None else n
 
     def inverse(y: Tensor) -> Tensor:
@@ -92,12 +92,12 @@ def irfft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "b
 
 
 def hfft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
-    """The real transform of a signal of which half is given, the rest being its mirror's conjugate."""
+    """Return the real transform of a Hermitian signal, given its first half."""
     return irfft(tf.math.conj(x), n=n, axis=axis, norm=_mirror(norm))
 
 
 def ihfft(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
-    """Inverse of `hfft`."""
+    """Invert `hfft`."""
     return tf.math.conj(rfft(x, n=n, axis=axis, norm=_mirror(norm)))
 
 
@@ -107,7 +107,7 @@ def _mirror(norm: Norm) -> Norm:
 
 
 def _plan(x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None) -> list[tuple[int | None, int]]:
-    """(length or None, axis) for each axis to transform."""
+    """Return ``(length or None, axis)`` for each axis to transform."""
     if axes is None:
         axes = range(-x.shape.rank, 0) if s is None else range(-len(s), 0)
     return list(zip(s if s is not None else [None] * len(axes), axes, strict=True))
@@ -116,7 +116,7 @@ def _plan(x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | None) -> lis
 def fftn(
     x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Tensor:
-    """`fft` along several axes."""
+    """Apply `fft` along several axes."""
     for n, axis in _plan(x, s, axes):
         x = fft(x, n=n, axis=axis, norm=norm)
     return x
@@ -125,7 +125,7 @@ def fftn(
 def ifftn(
     x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Tensor:
-    """`ifft` along several axes."""
+    """Apply `ifft` along several axes."""
     for n, axis in _plan(x, s, axes):
         x = ifft(x, n=n, axis=axis, norm=norm)
     return x
@@ -134,7 +134,7 @@ def ifftn(
 def rfftn(
     x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Tensor:
-    """`rfft` along the last of several axes, `fft` along the others."""
+    """Apply `rfft` along the last of several axes, and `fft` along the others."""
     *others, (n, axis) = _plan(x, s, axes)
     x = rfft(x, n=n, axis=axis, norm=norm)
     for n, axis in others:
@@ -145,7 +145,7 @@ def rfftn(
 def irfftn(
     x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
 ) -> Tensor:
-    """Inverse of `rfftn`."""
+    """Invert `rfftn`."""
     *others, (n_last, last) = _plan(x, s, axes)
     for n, axis in others:
         x = ifft(x, n=n, axis=axis, norm=norm)
@@ -153,28 +153,28 @@ def irfftn(
 
 
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Frequencies of `fft`, cycles per unit of the sample spacing ``d``."""
+    """Return the frequencies of `fft`, in cycles per unit of the sample spacing ``d``."""
     del device
     return tf.constant(np.fft.fftfreq(n, d), dtype or tf.float64)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Frequencies of `rfft`."""
+    """Return the frequencies of `rfft`, in cycles per unit of the sample spacing ``d``."""
     del device
     return tf.constant(np.fft.rfftfreq(n, d), dtype or tf.float64)
 
 
 def _shifted(x: Tensor, axes: int | Sequence[int] | None, sign: int) -> Tensor:
     chosen = tuple(range(x.shape.rank)) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
-    # Half the length rounded down there, rounded up back.
+    # fftshift rolls by half the length rounded down, so the inverse rolls by the half rounded up.
     return roll(x, tuple(sign * (x.shape[a] // 2) for a in chosen), axis=chosen)
 
 
 def fftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """Frequency zero moved to the centre."""
+    """Move frequency zero to the centre."""
     return _shifted(x, axes, 1)
 
 
 def ifftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """Inverse of `fftshift`."""
+    """Invert `fftshift`."""
     return _shifted(x, axes, -1)

@@ -1,4 +1,4 @@
-"""The ``linalg`` extension: TensorFlow's decompositions with the standard's shapes and names."""
+"""The ``linalg`` extension: TensorFlow's decompositions, with the standard's names, shapes and order of results."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class SVDResult(NamedTuple):
 
 
 def matrix_transpose(x: Tensor, /) -> Tensor:
-    """The last two axes exchanged, without conjugation."""
+    """Swap the last two axes, without conjugation."""
     return tf.linalg.matrix_transpose(x)
 
 
 def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
-    """Matrix product; unlike TensorFlow's ``@`` it takes vectors on either side."""
+    """Return the matrix product; unlike TensorFlow's ``@``, it accepts vectors on either side."""
     left, right = x1.shape.rank, x2.shape.rank
     if left == 1 and right == 1:
         return tf.tensordot(x1, x2, 1)
@@ -78,22 +78,22 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
 
 
 def tensordot(x1: Tensor, x2: Tensor, /, *, axes: Any = 2) -> Tensor:
-    """Sum of products over the last axes of ``x1`` and the first of ``x2``, or over the pairs named."""
+    """Sum products over the last axes of ``x1`` and the first of ``x2``, or over the given pairs of axes."""
     return tf.tensordot(x1, x2, axes)
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
-    """Inner product along an axis counted from the end, ``x1`` conjugated."""
+    """Return the inner product along an axis counted from the end, with ``x1`` conjugated."""
     return tf.reduce_sum(tf.math.conj(x1) * x2, axis=axis)
 
 
 def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
-    """Outer product of two vectors."""
+    """Return the outer product of two vectors."""
     return x1[:, None] * x2[None, :]
 
 
 def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
-    """Cross product along an axis of length 3, the others broadcast."""
+    """Return the cross product along an axis of length 3; the other axes broadcast."""
     a, b = tf.unstack(x1, axis=axis), tf.unstack(x2, axis=axis)
     if len(a) != 3 or len(b) != 3:
         raise ValueError(f"got lengths {len(a)} and {len(b)} along axis {axis}, expected 3 and 3")
@@ -101,7 +101,7 @@ def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
 
 
 def diagonal(x: Tensor, /, *, offset: int = 0) -> Tensor:
-    """The diagonal of the last two axes; empty beyond the corners."""
+    """Return a diagonal of the last two axes, empty for an offset beyond the corners."""
     rows, columns = x.shape[-2], x.shape[-1]
     length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     if length == 0:
@@ -110,44 +110,44 @@ def diagonal(x: Tensor, /, *, offset: int = 0) -> Tensor:
 
 
 def trace(x: Tensor, /, *, offset: int = 0, dtype: DType | None = None) -> Tensor:
-    """Sum of a diagonal."""
+    """Sum a diagonal of the last two axes."""
     return tf.reduce_sum(widened(diagonal(x, offset=offset), dtype), axis=-1)
 
 
 def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor:
-    """The triangular ``L`` of ``L L^H``, or its adjoint."""
+    """Return the lower triangular ``L`` of ``x = L L^H``, or its adjoint if ``upper``."""
     factor = tf.linalg.cholesky(x)
     return tf.linalg.adjoint(factor) if upper else factor
 
 
 def eigh(x: Tensor, /) -> EighResult:
-    """Ascending eigenvalues and their vectors; reads the lower triangle, as its derivative does."""
+    """Return ascending eigenvalues and eigenvectors; value and derivative read the lower triangle only."""
     return EighResult(*tf.linalg.eigh(x))
 
 
 def qr(x: Tensor, /, *, mode: Literal["reduced", "complete"] = "reduced") -> QRResult:
-    """``x = Q R``; signs are the library's."""
+    """Return the factors of ``x = Q R``; the signs are those of TensorFlow."""
     return QRResult(*tf.linalg.qr(x, full_matrices=mode == "complete"))
 
 
 def slogdet(x: Tensor, /) -> SlogdetResult:
-    """Sign and logarithm of the modulus of the determinant."""
+    """Return the sign of the determinant and the logarithm of its absolute value."""
     return SlogdetResult(*tf.linalg.slogdet(x))
 
 
 def svd(x: Tensor, /, *, full_matrices: bool = True) -> SVDResult:
-    """``x = U S V^H`` with descending ``S``; TensorFlow's own returns ``S, U, V``."""
+    """Return ``U, S, V^H`` of ``x = U S V^H`` with descending ``S``; TensorFlow's function returns ``S, U, V``."""
     s, u, v = tf.linalg.svd(x, full_matrices=full_matrices)
     return SVDResult(u, s, tf.linalg.adjoint(v))
 
 
 def svdvals(x: Tensor, /) -> Tensor:
-    """Descending singular values."""
+    """Return the descending singular values."""
     return tf.linalg.svd(x, compute_uv=False)
 
 
 def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
-    """``inv(x1) @ x2`` without the inverse; leading axes broadcast, a 1-D ``x2`` is one vector."""
+    """Return ``inv(x1) @ x2`` without the inverse; leading axes broadcast, a 1-D ``x2`` is one vector."""
     x1, x2 = match(x1, x2)
     vector = x2.shape.rank == 1
     right = x2[:, None] if vector else x2
@@ -159,26 +159,26 @@ def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
 
 
 def _relative(rtol: Any, x: Tensor) -> Tensor:
-    """The standard's default: the longer side times the machine's epsilon."""
+    """Return the standard's default tolerance: the longer side times the machine epsilon."""
     if rtol is None:
         rtol = max(tuple(x.shape)[-2:]) * float(np.finfo(x.dtype.as_numpy_dtype).eps)
     return tf.cast(rtol, x.dtype.real_dtype)
 
 
 def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:
-    """Moore-Penrose inverse; singular values up to ``rtol`` times the largest count as zero."""
+    """Return the Moore-Penrose inverse; singular values up to ``rtol`` times the largest count as zero."""
     return tf.linalg.pinv(x, rcond=_relative(rtol, x))
 
 
 def matrix_rank(x: Tensor, /, *, rtol: Any = None) -> Tensor:
-    """How many singular values exceed ``rtol`` times the largest, int64."""
+    """Return the number of singular values above ``rtol`` times the largest, int64."""
     s = svdvals(x)
     bound = tf.reduce_max(s, axis=-1, keepdims=True) * tf.cast(_relative(rtol, x), s.dtype)[..., None]
     return tf.reduce_sum(tf.cast(s > bound, tf.int64), axis=-1)
 
 
 def matrix_power(x: Tensor, n: int, /) -> Tensor:
-    """``x`` times itself ``n`` times, by repeated squaring; of the inverse where ``n`` is negative."""
+    """Return the ``n``-th power by repeated squaring; a negative ``n`` takes powers of the inverse."""
     if n < 0:
         return matrix_power(tf.linalg.inv(x), -n)
     out = tf.eye(x.shape[-1], batch_shape=tuple(x.shape)[:-2], dtype=x.dtype) if n == 0 else None
@@ -193,7 +193,7 @@ def matrix_power(x: Tensor, n: int, /) -> Tensor:
 def vector_norm(
     x: Tensor, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: float = 2
 ) -> Tensor:
-    """``sum(|x|^ord)^(1/ord)`` over axes; the largest and smallest modulus for +-inf, the count for 0.
+    """Return ``sum(|x|^ord)^(1/ord)`` over axes; for +-inf the largest or smallest modulus, for 0 the count.
 
     The derivative at the zero vector is nan for ``ord=2``, as it is for ``tf.norm``.
     """
@@ -231,7 +231,7 @@ _MATRIX_NORMS: dict[Any, Any] = {
 
 
 def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
-    """A norm of the last two axes: ``"fro"``, ``"nuc"``, +-1, +-2 or +-inf."""
+    """Return a norm of the last two axes: ``"fro"``, ``"nuc"``, +-1, +-2 or +-inf."""
     if ord not in _MATRIX_NORMS:
         raise ValueError(f"got ord={ord!r}, expected one of: {', '.join(map(str, _MATRIX_NORMS))}")
     norm = _MATRIX_NORMS[ord](x)

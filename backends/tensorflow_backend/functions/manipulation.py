@@ -1,4 +1,4 @@
-"""Making, reshaping, joining and indexing arrays."""
+"""Creation, reshaping, joining and indexing of arrays."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ broadcast_to = tf.broadcast_to
 
 
 def asarray(obj: Any, /, *, dtype: DType | None = None, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor of numbers, nested lists (of tensors too), a NumPy array (copied) or a tensor."""
+    """Return a tensor made of numbers, nested lists (also of tensors), a NumPy array (copied) or a tensor."""
     if device is not None:
         with tf.device(device):
             return asarray(obj, dtype=dtype, copy=copy)
@@ -68,7 +68,7 @@ def _has_tensors(obj: Any) -> bool:
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor from another library's array; ``copy=False`` shares its memory, else it is copied."""
+    """Return a tensor from another library's array; ``copy=False`` shares its memory, otherwise it is copied."""
     with tf.device(device):
         out = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
         return out if copy is False else tf.constant(np.array(out))
@@ -81,7 +81,7 @@ def _constant(array: np.ndarray[Any, Any], dtype: DType | None) -> Tensor:
 def arange(
     start: float, /, stop: float | None = None, step: float = 1, *, dtype: DType | None = None, device: Any = None
 ) -> Tensor:
-    """``start, start + step, ...`` below ``stop``; one argument counts from 0."""
+    """Return ``start, start + step, ...`` below ``stop``; with one argument, count from 0."""
     del device
     return _constant(np.arange(start, stop, step) if stop is not None else np.arange(0, start, step), dtype)
 
@@ -96,7 +96,7 @@ def linspace(
     device: Any = None,
     endpoint: bool = True,
 ) -> Tensor:
-    """``num`` evenly spaced numbers: NumPy's, rounded to ``dtype``."""
+    """Return ``num`` evenly spaced numbers: those of NumPy, rounded to ``dtype``."""
     del device
     return _constant(np.linspace(start, stop, num, endpoint=endpoint), dtype)
 
@@ -104,41 +104,41 @@ def linspace(
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType | None = None, device: Any = None
 ) -> Tensor:
-    """Ones on diagonal ``k``, zeros elsewhere."""
+    """Return ones on diagonal ``k``, zeros elsewhere."""
     del device
     return _constant(np.eye(n_rows, n_cols, k), dtype)
 
 
 def full(shape: Shape, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """An array of one value."""
+    """Return an array filled with one value."""
     del device
     value = tensor(fill_value) if dtype is None else tf.cast(fill_value, dtype)
     return tf.fill((shape,) if isinstance(shape, int) else shape, value)
 
 
 def zeros(shape: Shape, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Zeros, float64 unless said."""
+    """Return zeros, float64 by default."""
     return full(shape, 0.0, dtype=dtype or tf.float64, device=device)
 
 
 def ones(shape: Shape, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Ones, float64 unless said."""
+    """Return ones, float64 by default."""
     return full(shape, 1.0, dtype=dtype or tf.float64, device=device)
 
 
 def full_like(x: Tensor, /, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """An array of one value, shaped like ``x``."""
+    """Return an array filled with one value, shaped like ``x``."""
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
 
 
 def zeros_like(x: Tensor, /, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Zeros shaped like ``x``."""
+    """Return zeros shaped like ``x``."""
     del device
     return tf.zeros_like(x, dtype)
 
 
 def ones_like(x: Tensor, /, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """Ones shaped like ``x``."""
+    """Return ones shaped like ``x``."""
     del device
     return tf.ones_like(x, dtype)
 
@@ -148,7 +148,7 @@ empty, empty_like = zeros, zeros_like
 
 
 def meshgrid(*arrays: Tensor, indexing: Literal["xy", "ij"] = "xy") -> tuple[Tensor, ...]:
-    """Coordinate arrays of a grid."""
+    """Return the coordinate arrays of the grid that the vectors span."""
     return tuple(tf.meshgrid(*arrays, indexing=indexing))
 
 
@@ -159,36 +159,36 @@ def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
 
 
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """Zero above diagonal ``k``."""
+    """Set entries above diagonal ``k`` to zero."""
     return _triangle(x, k, lower=True)
 
 
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """Zero below diagonal ``k``."""
+    """Set entries below diagonal ``k`` to zero."""
     return _triangle(x, k, lower=False)
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
-    """All arrays in their common shape."""
+    """Broadcast arrays to their common shape."""
     shape = np.broadcast_shapes(*(tuple(a.shape) for a in arrays))
     return tuple(tf.broadcast_to(a, shape) for a in arrays)
 
 
 def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
-    """Arrays joined along an axis, or flattened and joined."""
+    """Join arrays along an axis, or flatten and join them if ``axis`` is `None`."""
     if axis is None:
         return tf.concat([tf.reshape(a, (-1,)) for a in arrays], axis=0)
     return tf.concat(arrays, axis=axis)
 
 
 def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
-    """A new axis of length 1."""
+    """Insert an axis of length 1."""
     return tf.expand_dims(x, axis)
 
 
 def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
-    """Without axes of length 1."""
-    # tf.squeeze reads an empty list as "all of them".
+    """Remove the given axes, which have length 1."""
+    # tf.squeeze takes an empty list to mean all axes.
     return tf.identity(x) if axis == () else tf.squeeze(x, axis)
 
 
@@ -198,12 +198,12 @@ def _normalized(axis: int | tuple[int, ...] | None, rank: int) -> list[int]:
 
 
 def flip(x: Tensor, /, *, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """Reversed along the axes."""
+    """Reverse the entries along the axes, by default along all."""
     return tf.reverse(x, tf.constant(_normalized(axis, x.shape.rank), tf.int32))
 
 
 def moveaxis(x: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Tensor:
-    """Axes moved to other places, the others in their order."""
+    """Move axes to other positions; the remaining axes keep their order."""
     rank = x.shape.rank
     places = dict(zip(_normalized(destination, rank), _normalized(source, rank), strict=True))
     rest = iter(a for a in range(rank) if a not in places.values())
@@ -211,23 +211,23 @@ def moveaxis(x: Tensor, source: int | tuple[int, ...], destination: int | tuple[
 
 
 def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
-    """Axes in another order."""
+    """Reorder all axes."""
     return tf.transpose(x, _normalized(tuple(axes), x.shape.rank))
 
 
 def reshape(x: Tensor, /, shape: Shape, *, copy: bool | None = None) -> Tensor:
-    """The same numbers in C order in another shape; tensors are immutable, so ``copy`` changes nothing."""
+    """Change the shape, in C order; tensors are immutable, so ``copy`` has no effect."""
     del copy
     return tf.reshape(x, (shape,) if isinstance(shape, int) else shape)
 
 
 def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
-    """Every entry several times."""
+    """Repeat every entry along an axis."""
     return tf.repeat(x, repeats, axis=axis)
 
 
 def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Tensor:
-    """Rolled along axes, or as one flat row."""
+    """Roll entries along axes, or the flattened array if ``axis`` is `None`."""
     if axis is None:
         return tf.reshape(tf.roll(tf.reshape(x, (-1,)), shift, 0), tf.shape(x))
     if isinstance(axis, tuple) and isinstance(shift, int):
@@ -236,30 +236,30 @@ def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, .
 
 
 def tile(x: Tensor, repetitions: tuple[int, ...], /) -> Tensor:
-    """Copies side by side; missing axes of either are 1."""
+    """Repeat the array along each axis; missing axes of either are 1."""
     rank = max(len(repetitions), x.shape.rank)
     padded = tf.reshape(x, (1,) * (rank - x.shape.rank) + tuple(x.shape))
     return tf.tile(padded, tf.constant((1,) * (rank - len(repetitions)) + tuple(repetitions), tf.int32))
 
 
 def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along an axis."""
+    """Return the slices along an axis as a tuple."""
     return tuple(tf.unstack(x, axis=axis))
 
 
 def _from_start(indices: Any, length: int) -> Tensor:
-    """Negative indices count from the end, which ``tf.gather`` does not know."""
+    """Make negative indices count from the end, which ``tf.gather`` does not support."""
     indices = tf.convert_to_tensor(indices)
     return indices if indices.dtype.is_unsigned else tf.where(indices < 0, indices + length, indices)
 
 
 def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
-    """Entries along an axis; repeated indices add up in the derivative.
+    """Return the entries at ``indices`` along an axis; the cotangents of repeated indices are added.
 
     Raises
     ------
     ValueError
-        Without ``axis`` for an array that is not 1-D.
+        If ``axis`` is `None` and ``x`` is not 1-D.
     """
     if axis is None:
         if x.shape.rank != 1:
@@ -269,7 +269,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
 
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
-    """For each place of ``indices``, the entry of that number along an axis; other axes broadcast."""
+    """Return, for each position in ``indices``, the entry with that index along an axis; other axes broadcast."""
     x, indices = moveaxis(x, axis, -1), moveaxis(_from_start(indices, x.shape[axis]), axis, -1)
     lead = np.broadcast_shapes(tuple(x.shape)[:-1], tuple(indices.shape)[:-1])
     x = tf.broadcast_to(x, (*lead, x.shape[-1]))

@@ -1,4 +1,4 @@
-"""Reductions, scans, searching, sorting and sets."""
+"""Reductions, cumulative operations, searching, sorting and sets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Axis = Union[int, tuple[int, ...], None]  # noqa: UP007 - a worker's Python may 
 
 
 def _axes(axis: Axis) -> Any:
-    """``axis`` for TensorFlow, which reads the empty tuple as floats."""
+    """Convert ``axis`` for TensorFlow, which takes an empty tuple for a float tensor."""
     return tf.zeros((0,), tf.int32) if axis == () else axis
 
 
@@ -65,12 +65,12 @@ def sum(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims
 
 
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Tensor:
-    """Product over axes; small integers are multiplied as int64."""
+    """Multiply over axes; small integers are multiplied as int64."""
     return tf.reduce_prod(widened(x, dtype), axis=_axes(axis), keepdims=keepdims)
 
 
 def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """Mean squared deviation from the mean, divided by ``n - correction`` instead of ``n``."""
+    """Return the sum of squared deviations from the mean, divided by ``n - correction``."""
     centred = x - tf.reduce_mean(x, axis=_axes(axis), keepdims=True)
     squares = tf.reduce_sum(centred * centred, axis=_axes(axis), keepdims=keepdims)
     n = tf.cast(_count(x, axis), x.dtype)
@@ -78,7 +78,7 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
 
 
 def _count(x: Tensor, axis: Axis) -> Tensor:
-    """How many entries a reduction over ``axis`` takes together."""
+    """Return the number of entries that a reduction over ``axis`` combines."""
     lengths = tf.shape(x, tf.int64)
     return tf.reduce_prod(lengths if axis is None else tf.gather(lengths, _from_the_front(axis, x.shape.rank)))
 
@@ -89,12 +89,12 @@ def _from_the_front(axis: int | tuple[int, ...], rank: int) -> Tensor:
 
 
 def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-    """Square root of `var`; its derivative is nan where all values are equal."""
+    """Return the square root of `var`; its derivative is nan where all values are equal."""
     return tf.math.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """How many entries are not zero, int64."""
+    """Count the entries that are not zero, int64."""
     return tf.reduce_sum(tf.cast(_truth(x), tf.int64), axis=_axes(axis), keepdims=keepdims)
 
 
@@ -121,7 +121,7 @@ cumulative_sum, cumulative_prod = _scan(tf.math.cumsum, 0), _scan(tf.math.cumpro
 def diff(
     x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """The ``n``-th difference of neighbours along an axis, after joining what is given at its ends."""
+    """Return the ``n``-th differences along an axis, after joining ``prepend`` and ``append``."""
     ends = [part for part in (prepend, x, append) if part is not None]
     x = moveaxis(concat(ends, axis=axis), axis, -1)
     for _ in range(n):
@@ -144,18 +144,18 @@ argmax, argmin = _arg(tf.math.argmax), _arg(tf.math.argmin)
 
 
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
-    """Indices of the entries that are not zero, one array per axis."""
+    """Return the indices of the entries that are not zero, one array per axis."""
     return tuple(tf.unstack(tf.where(_truth(x)), num=x.shape.rank, axis=1))
 
 
 def argsort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """Indices that sort along an axis, always stable, int64."""
+    """Return the indices that sort along an axis, int64; the sort is always stable."""
     direction = "DESCENDING" if descending else "ASCENDING"
     return tf.cast(tf.argsort(x, axis=axis, direction=direction, stable=stable), tf.int64)
 
 
 def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """Sorted along an axis; the derivative goes to the entry that came from there."""
+    """Sort along an axis; a cotangent goes back to the entry that was moved to its position."""
     del stable
     return tf.sort(x, axis=axis, direction="DESCENDING" if descending else "ASCENDING")
 
@@ -163,7 +163,7 @@ def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool
 def searchsorted(
     x1: Tensor, x2: Tensor, /, *, side: Literal["left", "right"] = "left", sorter: Tensor | None = None
 ) -> Tensor:
-    """Where each of ``x2`` would be inserted into the sorted ``x1``, int64."""
+    """Return the positions at which ``x2`` would be inserted into the sorted ``x1``, int64."""
     ordered = x1 if sorter is None else tf.gather(x1, sorter)
     found = tf.searchsorted(ordered, tf.reshape(x2, (-1,)), side=side, out_type=tf.int64)
     return tf.reshape(found, tf.shape(x2))
@@ -187,7 +187,7 @@ class UniqueInverse(NamedTuple):
 
 
 def unique_all(x: Tensor, /) -> UniqueAll:
-    """Distinct values, ascending, with first index, inverse and count; a nan equals nothing."""
+    """Return distinct values, ascending, with first index, inverse and count; nan differs from nan."""
     flat = tf.reshape(x, (-1,))
     order = tf.cast(tf.argsort(flat, stable=True), tf.int64)
     ordered = tf.gather(flat, order)
@@ -200,17 +200,17 @@ def unique_all(x: Tensor, /) -> UniqueAll:
 
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:
-    """Distinct values, ascending, with their counts."""
+    """Return distinct values, ascending, with their counts."""
     every = unique_all(x)
     return UniqueCounts(every.values, every.counts)
 
 
 def unique_inverse(x: Tensor, /) -> UniqueInverse:
-    """Distinct values, ascending, and where each entry of ``x`` is among them."""
+    """Return distinct values, ascending, and the position of each entry of ``x`` among them."""
     every = unique_all(x)
     return UniqueInverse(every.values, every.inverse_indices)
 
 
 def unique_values(x: Tensor, /) -> Tensor:
-    """Distinct values, ascending."""
+    """Return distinct values, ascending."""
     return unique_all(x).values

@@ -1,0 +1,33 @@
+"""Processes that tests follow: whether one lives, whose child it is, and waiting for either."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import time
+from collections.abc import Callable
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that the first thread of ``pid`` started (Linux)."""
+    return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return not pathlib.Path("/proc/self/stat").exists()
+
+
+def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
+    """Wait until a condition holds, which takes a moment; the time limit only ends a test that fails."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "expected it to happen by now"
+        time.sleep(0.05)
