@@ -59,7 +59,7 @@ def _failures(records: Sequence[Record]) -> list[Any]:
         grid = overview.failures(r)
         title = f"{r.name}: {grid.title[0].lower()}{grid.title[1:]}"
         if grid:
-            parts.append(Grid(f"{grid.name}-{k}", title, grid.columns, grid.rows, grid.numeric))
+            parts.append(Grid(f"{grid.name}-{k}", title, grid.columns, grid.rows, grid.numeric, grid.note))
         else:
             parts.append(f"{r.name}: nothing failed.")
     return parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,17 @@ FLAGS = {
     "retraced": "retraced: the function was traced again while it was timed",
     "threads": "threads: more threads were busy than --threads allows",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
+}
+#: Status of a cell without a right result -> its meaning, and what a user can do.
+REMEDIES = {
+    "wrong": "wrong: the result differs from its reference. compare.py check PROBLEM -b BACKEND -o OPERATOR shows "
+    "every error.",
+    "error": "error: the backend raised the exception shown.",
+    "timeout": "timeout: no answer in time. Give it more with --timeout, or take a smaller --size.",
+    "crash": "crash: the worker process died. Run the function alone in this framework to find the cause.",
+    "out_of_memory": "out of memory: take a smaller --size.",
+    "unsupported": "unsupported: the backend does not have the operator or function.",
+    "not_installed": "not installed: install the packages named, or leave the backend out.",
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
@@ -216,8 +227,14 @@ def _relative_times(found: Mapping[ratios.Group, Mapping[str, float]]) -> Iterat
     return split_tables(f"Time{what} relative to the hand-written NumPy derivative (manual = 1)", names, columns)
 
 
-def _failures(failures: pd.DataFrame) -> Table:
-    """Return one row per distinct failure: problem, backend, operators, reason."""
+def remedies(statuses: Iterable[str]) -> list[str]:
+    """Return the meaning of each status among ``statuses``, and what a user can do about it."""
+    had = set(statuses)
+    return [words for status, words in REMEDIES.items() if status in had]
+
+
+def _failures(failures: pd.DataFrame) -> RenderableType:
+    """Return one row per distinct failure (problem, backend, operators, reason), and below them what to do."""
     table = plain_table("Cells without a right result")
     for name in ("problem", "backend", "operators", "why"):
         table.add_column(name, overflow="fold")
@@ -227,7 +244,7 @@ def _failures(failures: pd.DataFrame) -> Table:
         spec = f"{backend}:{variant}" if variant else backend
         operators = ", ".join(dict.fromkeys(group["operator"]))
         table.add_row(problem, spec, operators, because(status, message))
-    return table
+    return Group(table, *(Text(words, style="dim") for words in remedies(failures["status"])))
 
 
 def _descents(descents: pd.DataFrame) -> Iterator[Table]:

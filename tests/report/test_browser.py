@@ -1,4 +1,4 @@
-"""The page in a real browser: sorting, filtering, paging and the theme, by a script appended to a copy of it."""
+"""The page in a real browser: a script in a copy of the page tests sorting, filtering, paging and the theme."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ document.body.append(probe);
 
 
 def browser() -> str:
-    """A browser, or a skip with its reason."""
+    """Return the path of a browser, or skip the test with the reason."""
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser: looked for {', '.join(_BROWSERS)}")
@@ -83,7 +83,7 @@ def browser() -> str:
 
 
 def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[str, Any]:
-    """What the script finds in a copy of the page."""
+    """Return what the script finds in a copy of the page."""
     copy = folder / "probe.html"
     text = page.read_text(encoding="utf-8")
     watch = "<script>window.alert = () => { window.alerted = 1; };</script>"

@@ -1,4 +1,4 @@
-"""The report: what it says of a run whose times are known; that it is one safe file, the same bytes each time."""
+"""The report: right statements on a run with known times, one safe file, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _VOID = {"meta", "br", "wbr", "input", "link", "img", "hr", "path", "use", "rect
 
 
 class Page(html.parser.HTMLParser):
-    """Elements, attributes, ids and texts of a page; complains about what is not closed."""
+    """Elements, attributes and texts of a page; asserts that every element is closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A run with its report."""
+    """Return a run with its report."""
     made_run = made(tmp_path_factory.mktemp("runs"))
     write([made_run], made_run.parent)
     return made_run
@@ -169,7 +169,7 @@ def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def test_bytes_do_not_change(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """Nor in another process, folder, language, hash seed or with a user's own settings of matplotlib."""
+    """Nor in another process, folder, language, hash seed, or with a user's settings of matplotlib."""
     again = tmp_path / folder.name
     shutil.copytree(folder, again, ignore=shutil.ignore_patterns("figures", "report.html", "summary.md"))
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\nsvg.fonttype: path\nfont.size: 20\n")

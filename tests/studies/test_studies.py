@@ -1,6 +1,6 @@
-"""What people see of a descent: the rows of each study, and the verb ``descend`` from the command line to the tables.
+"""Tables of each study, and the verb ``descend`` from the command line to the CSV files.
 
-Traces come from the ``manual`` backend, or are made up where a study needs an end point that is known.
+Traces come from the ``manual`` backend, or are constructed where a study needs a known end point.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def restarted() -> Trace:
 
 @functools.cache
 def fitted(backend: str = "made", end: tuple[float, ...] = (-0.09, 0.0, 0.85, 0.0), descent: str = "cleared") -> Trace:
-    """A cubic fit that ended at ``end``."""
+    """Return the trace of a cubic fit that ended at ``end``."""
     inputs = PROBLEMS["cubic_fit"].descent[descent].start(0)
     steps = tuple(Step(k, float(loss), 1e-6, 1.0, {"theta": [0.0] * 4}) for k, loss in enumerate((9, 12, 10, 11)))
     first, last = inputs.differentiated, (np.array(end),)

@@ -1,4 +1,4 @@
-"""The summary in a terminal of 80 columns, also with more backends than stand side by side there."""
+"""The summary in a terminal of 80 columns, with as many backends as fit and with more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shown(folder: pathlib.Path) -> list[str]:
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
-#: The longest name of a problem of ours, and one that no table could hold beside a backend.
+#: The longest name of a problem in this package, and one that no table can hold beside a backend.
 LONG = "eigenvalue_targeting_distinct"
 ENDLESS = "_".join(["somebody", "named", "this", "function", "with", "the", "greatest", "care"])
 
@@ -85,7 +85,7 @@ def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(
 
 
 def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
-    """What is shown of descents: problem and descent, start, backend, status, updates, whether at the goal."""
+    """Return the lines shown for descents: problem and descent, start, backend, status, updates, stop rule met."""
     rows = [
         blank(DescentRow, cell_id=f"{way}/float64/step/{spec}", start=start, status=status, iterations=n,
               converged=goal, seconds=0.5)
@@ -117,7 +117,7 @@ def test_every_descent_and_start_has_a_row_and_updates_are_said_once() -> None:
 
 
 def test_a_kink_is_told_with_who_answers_what() -> None:
-    """All are right, and yet a program that is ported from one to the other changes its behaviour."""
+    """All answers are right, but a program that is ported between the backends changes its behaviour."""
     ends = ("one-sided derivatives -1 and 1", "one-sided derivatives 0 and 2")
     given = (("p", "numpy", f"got 0, {ends[0]}"), ("p", "torch", f"got 0, {ends[0]}"),
              ("p", "jax", f"got 1, {ends[0]}"), ("q", "numpy", f"got 1, {ends[1]}"), ("q", "jax", ""))  # fmt: skip

@@ -33,6 +33,7 @@ def failures(record: Record) -> Grid:
     return Grid(
         "failures-table", "Failures and missing results, with the reason",
         ("backend", "status", "why", "problem", "what", "cells"), tuple(rows), numeric=frozenset({5}),
+        note=" ".join(summary.remedies([*cells["status"], *descents["status"]])),
     )  # fmt: skip
 
 
@@ -132,14 +133,14 @@ def _where(group: pd.DataFrame, size: Any, operator: Any) -> str:
 
 def _reading(cells: pd.DataFrame) -> str:
     how = (
-        "A cell is one problem, size, dtype, operator and backend. error: the largest error of the cell against its "
-        "best reference, in units of eps, the machine epsilon of the dtype (one rounding)."
+        "A cell is one problem, size, dtype, operator and backend. Its error is the largest one against its best "
+        "reference, in units of eps, the machine epsilon of the dtype (one rounding)."
     )
     if not cells["median_s"].notna().any():
         return f"This run was checked, not timed. {how}"
     return (
-        "First line: time relative to the fastest of the row, with the 99 % interval over paired rounds; ~ if no "
-        f"difference is proved. Second line: time of one steady call. {how}"
+        "In each cell: time relative to the fastest of the row (~ if no difference is proved), its 99 % interval over "
+        f"paired rounds, time of one steady call, error, flags. {how}"
     )
 
 
@@ -245,7 +246,7 @@ def descents(record: Record) -> Grid:
         ok, loss, time = row["status"] == Status.OK, float(row["final_loss"]), float(row["seconds"])
         rows.append((
             words(problem), words(f"{descent} {dtype}"), figure(float(row["start"]), str(row["start"])), words(spec),
-            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, formatting.number(loss)),
+            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, formatting.number(loss) if ok else "-"),
             figure(time, wording.seconds(time)),
             words(ended if ok else f"{status}: {row['message']}", kind="" if ok else "bad"),
         ))  # fmt: skip
