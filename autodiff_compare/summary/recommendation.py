@@ -17,6 +17,7 @@ from typing import Any
 
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, order_statistic_interval
 from autodiff_compare.vocabulary import Operator, Phase, Status, because
 
@@ -258,19 +259,7 @@ def _least_ratio(a: Candidate, b: Candidate) -> float:
 
 
 def _ranges(found: Sequence[Candidate]) -> tuple[tuple[int, Candidate], ...]:
-    """Return the lower envelope of the total times: (number of calls, candidate that is cheapest from there on)."""
-    ranges = [(1, min(found, key=lambda c: (c.total(1), c.steady_s)))]
-    while True:
-        at, now = ranges[-1]
-        turns = [(turn, c) for c in found if (turn := _overtakes(c, now, at)) is not None]
-        if not turns:
-            return tuple(ranges)
-        ranges.append(min(turns, key=lambda pair: (pair[0], pair[1].steady_s)))
-
-
-def _overtakes(c: Candidate, now: Candidate, at: int) -> int | None:
-    """Return the number of calls after ``at`` from which ``c`` is cheaper than ``now``; `None` if it never is."""
-    if not c.steady_s < now.steady_s:
-        return None
-    calls = math.floor((c.once_s - now.once_s) / (now.steady_s - c.steady_s)) + 2
-    return max(calls, at + 1) if calls < _MOST_CALLS else None
+    """Return (number of calls, candidate that is cheapest from there on), from 1 call upwards."""
+    by_spec = {c.spec: c for c in found}
+    lines = {c.spec: Line(c.once_s, c.steady_s) for c in found}
+    return tuple((n, by_spec[spec]) for n, spec in cheapest(lines, _MOST_CALLS))

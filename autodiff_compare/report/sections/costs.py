@@ -1,12 +1,6 @@
 """Figures of costs: time against the number of calls and against the size, memory, error, differences of backends.
 
-Break-even. A backend takes ``setup + (n - 1) each`` seconds for n calls: its first call with preparation, then n - 1
-steady calls. A backend with the larger setup and the cheaper call has the smaller total once
-
-    n - 1 > (setup_2 - setup_1) / (each_1 - each_2),
-
-so the smallest such n is ``floor(ratio) + 2``. The cheapest backend as a function of n is the lower envelope of these
-lines: start with the one that is cheapest at n = 1, and go on to the line with a smaller slope that crosses first.
+Break-even. See `autodiff_compare.summary.break_even`.
 
 Growth. If the time is ``c n^k``, then ``log t = log c + k log n``: k is the slope of the least-squares line.
 
@@ -18,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -29,6 +22,7 @@ from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.record import Record, largest, timed
 from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.results import formatting
+from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.vocabulary import Status
 
 #: Largest number of calls that is considered.
@@ -40,39 +34,6 @@ _MOST_PAIRS = 8
 # ---- first call against steady state
 
 
-@dataclass(frozen=True)
-class Line:
-    """Seconds for n calls: ``setup + (n - 1) each``."""
-
-    setup: float
-    each: float
-
-    def total(self, n: float) -> float:
-        """Return the seconds for n calls."""
-        return self.setup + (n - 1) * self.each
-
-
-def cheapest(lines: Mapping[str, Line]) -> list[tuple[int, str]]:
-    """Return the lower envelope: (number of calls, backend that is cheapest from there on), from 1 to `_MOST_CALLS`."""
-    now = min(lines, key=lambda s: (lines[s].setup, lines[s].each))
-    found = [(1, now)]
-    while True:
-        cheaper = [
-            (_overtakes(lines[s], lines[now]), lines[s].each, s) for s in lines if lines[s].each < lines[now].each
-        ]
-        n, _, following = min(cheaper, default=(_MOST_CALLS + 1, 0.0, ""))
-        if n > _MOST_CALLS:
-            return found
-        found.append((n, following))
-        now = following
-
-
-def _overtakes(later: Line, earlier: Line) -> int:
-    """Return the smallest n at which ``later``, with the cheaper call, has the smaller total."""
-    calls = (later.setup - earlier.setup) / (earlier.each - later.each)
-    return min(math.floor(min(max(calls, 0.0), 2.0 * _MOST_CALLS)) + 2, _MOST_CALLS + 1)
-
-
 def break_even(name: str, what: str, cells: pd.DataFrame, styles: LineStyles) -> Picture | None:
     """Return total time against the number of calls, for the cells of one group; `None` if none was timed."""
     right = timed(cells)
@@ -80,7 +41,7 @@ def break_even(name: str, what: str, cells: pd.DataFrame, styles: LineStyles) ->
     lines = {s: Line(a, b) for s, a, b in zip(right["spec"], right["setup_s"], right["median_s"], strict=True)}
     if not lines:
         return None
-    order = cheapest(lines)
+    order = cheapest(lines, _MOST_CALLS)
     words = f"{order[0][1]} is cheapest from the first call on"
     if len(order) > 1:
         words = f"{order[0][1]} is cheapest up to {wording.plural(order[1][0] - 1, 'call')}"
