@@ -144,7 +144,7 @@ def _fact(record: Record, name: str) -> str:
 
 
 def full(record: Record) -> Iterator[Data]:
-    """Every table of the run; of those of raw rows what a reader styles for."""
+    """Yield every table of the run; those of raw rows are abridged."""
     yield data(
         "cells", cell_table(record), "One row for each cell, with its timing and its largest error.", "cells.csv"
     )

@@ -61,9 +61,9 @@ class LineStyle:
     Parameters
     ----------
     size
-        Of the marker in points. Markers drawn later are smaller, so that coinciding ones remain visible.
+        Marker size in points. Markers drawn later are smaller, so that coinciding ones remain visible.
     width
-        Of the line in points; derived from the marker's size if `None`.
+        Line width in points; derived from the marker's size if `None`.
     """
 
     colour: str

@@ -45,11 +45,11 @@ def sections(record: Record, backend_styles: LineStyles) -> Iterator[Section]:
         yield Section(name, problem, parts=tuple(parts))
 
 
-# ---- eigenvalues, or whatever was followed with up to six numbers
+# ---- followed quantities of up to six numbers, such as eigenvalues
 
 
 def _followed(name: str, found: Sequence[Trace]) -> Iterator[Picture]:
-    """For each descent on the first backend: what was followed on the way, in a panel for each start."""
+    """Yield for each descent on the first backend its followed quantities, with a panel for each start."""
     groups: dict[tuple[str, str], list[Trace]] = {}
     for t in found:
         if t.backend == found[0].backend:
