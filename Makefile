@@ -2,12 +2,20 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: compare test lint docs sample clean
+.PHONY: compare test test-rest test-all lint docs sample clean
 
 compare: $(VENV)/.installed
 	$(RUN) compare.py run --quick
 
+# What a change is tried with: every room, and every operator, backend and dtype that the cross-checks have.
 test: $(VENV)/.installed
+	$(RUN) -m pytest -m "not thorough"
+
+# The tests that `make test` leaves out.
+test-rest: $(VENV)/.installed
+	$(RUN) -m pytest -m thorough
+
+test-all: $(VENV)/.installed
 	$(RUN) -m pytest
 
 lint: $(VENV)/.installed

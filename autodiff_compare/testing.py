@@ -1,4 +1,4 @@
-"""Assertions for tests of your own: fail unless a gradient is right."""
+"""Assertions for a user's own tests: they fail unless a gradient is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own engine, `autodiff_compare.backends.numpy_autodiff`. A variable is a plain NumPy array until a transform traces it."""
+"""The NumPy engine of this project, `numpy_autodiff`. A variable is a plain NumPy array until a transform traces it."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request
 
 
 class _Transforms:
-    """The engine's transforms as `autodiff_compare.backends.orders.Transforms`: Jacobians also of functions that return a tuple."""
+    """The engine's transforms as `backends.orders.Transforms`: Jacobians also of functions that return a tuple."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine

@@ -1,4 +1,9 @@
-"""Problems, found by looking: every module here that has ``PROBLEM`` or ``PROBLEMS``, and any user's file."""
+"""The problems: mathematical functions to differentiate, each written once against an array namespace ``xp``.
+
+A new problem is one file in this folder that declares ``PROBLEM`` or ``PROBLEMS``, without registration;
+`problems/hello.py` is the smallest example. Users' files are loaded alike. The contract and the methods that problems
+share are in `autodiff_compare.problems.base`, the atlas of conventions in `autodiff_compare.problems.conventions`.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +58,7 @@ __all__ = [
 
 @functools.cache
 def available() -> MappingProxyType[str, Problem]:
-    """All problems in this folder by name, in order of file and appearance."""
+    """Return all problems in this folder by name, in order of file and appearance."""
     folder = pathlib.Path(__file__).parent
     modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     found: dict[str, Problem] = {}
@@ -66,14 +71,17 @@ def available() -> MappingProxyType[str, Problem]:
 
 
 def load(name: str) -> tuple[Problem, ...]:
-    """The problem of that name, or all problems in a user's ``.py`` file.
+    """Return the problem of that name, or all problems in a user's ``.py`` file.
 
-    ``NAME@FOLDER`` has the instance files of that folder as further sizes: `with_data`.
+    Parameters
+    ----------
+    name
+        ``NAME``; ``NAME@FOLDER`` adds the instance files of the folder as sizes (`with_data`); or ``path/to/file.py``.
 
     Raises
     ------
     ProblemError
-        If there is none, with the choices, or if the file or folder cannot be used, with the reason.
+        If there is no such problem (the message lists the choices), or the file or folder cannot be used.
     """
     if name.endswith(".py"):
         return problems_of_file(pathlib.Path(name))
@@ -85,7 +93,7 @@ def load(name: str) -> tuple[Problem, ...]:
 
 
 def _unknown(name: str) -> str:
-    """What was got instead of a problem, and what was expected: the likely one, or all."""
+    """Describe an unknown name, with the similar problems or all of them."""
     path = pathlib.Path(name)
     if path.is_dir() or path.is_file():
         kind = "folder" if path.is_dir() else "file"

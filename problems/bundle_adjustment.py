@@ -1,22 +1,26 @@
-"""Bundle adjustment: cameras and points from where the points are seen in the pictures.
+"""Bundle adjustment: reprojection errors of points in the images of cameras.
 
 A camera is ``(r, C, f, u0, v0, k1, k2)``: rotation by the angle-axis vector r, centre C, focal length f, principal
-point u, radial distortion k. Observation i sees point X with it at the feature m_i, and counts w_i::
+point u, radial distortion k. Observation i is point X, seen by a camera at the feature m_i, with the weight w_i::
 
     Z = R(r) (X - C),    p = (Z_x, Z_y) / Z_z,    L = 1 + k1 |p|^2 + k2 |p|^4
-    e_i = w_i (f L p + u - m_i),    and the weight's own error 1 - w_i^2
+    e_i = w_i (f L p + u - m_i),    and the error of the weight 1 - w_i^2
 
-The output is the e_i one after the other, then the p weight errors. Observation i is of camera i mod n and point
-i mod m. A row of the Jacobian has 11 + 3 + 1 entries at most, so that its columns have 15 colours: those of different
-cameras share no row, nor do those of different points, or weights. By copies of camera, point and weight for each
-observation its rows have two colours, since no two observations then have an input in common: two products give all.
+The output is all e_i, then the p weight errors. Observation i has camera i mod n and point i mod m.
 
-Its entries, with ``s = |p|^2``, ``L' = k1 + 2 k2 s``, e_i by Z as
-``G = w f (L I + 2 L' p p^T) (1, 0, -p_x; 0, 1, -p_y) / Z_z`` and
-``dR(r)Y/dr = -R [Y]x (I - b [r]x + c [r]x^2)``, b as in `autodiff_compare.problems.base.rotations` and ``c = (|r| -
-sin |r|) / |r|^3``::
+A row of the Jacobian has at most 11 + 3 + 1 entries. Columns of different cameras share no row, nor do those of
+different points or weights: columns have 15 colours. With copies of camera, point and weight for each observation,
+no two observations share an input, and rows have two colours: two products give the whole Jacobian.
 
-    r: -G R [Y]x (I - b [r]x + c [r]x^2)    C: -G R    X: G R    f: w L p    u: w I    k: w f (s p, s^2 p)    w: e / w
+The entries follow by the chain rule from r to Z to p to e. With ``Y = X - C``, ``s = |p|^2``, ``L' = k1 + 2 k2 s``, b
+as in `autodiff_compare.problems.base.rotations` and ``c = (|r| - sin |r|) / |r|^3``::
+
+    de/dZ = G = w f (L I + 2 L' p p^T) (1, 0, -p_x; 0, 1, -p_y) / Z_z
+    dZ/dr = -R [Y]x (I - b [r]x + c [r]x^2)
+
+    r: G dZ/dr    C: -G R    X: G R    f: w L p    u: w I    k: w f (s p, s^2 p)    w: e / w
+
+dZ/dr is ``-R [Y]x`` times the right Jacobian of SO(3), as in `autodiff_compare.problems.hand`.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ from autodiff_compare.problems.base.instances import bundle_adjustment as instan
 from autodiff_compare.problems.base.rotations import coefficients
 from autodiff_compare.vocabulary import Operator
 
-#: Observations, which are the size -> (cameras, points); the largest is the first public instance.
+#: Size, the number of observations -> (cameras, points); the largest is the first public instance.
 _SHAPES = {20: (3, 8), 5_000: (21, 1_200), 31_843: (49, 7_776)}
 
 
@@ -42,13 +46,13 @@ def _errors(cameras: Any, points: Any, weights: Any, features: Any, camera_of: A
 
 
 def _copies(cameras: Any, points: Any, weights: Any, _: Any, camera_of: Any, point_of: Any, *, xp: Any) -> Any:
-    """Camera (11, p) and point (3, p) of each observation, and its weight for either kind of error."""
+    """Return camera (11, p) and point (3, p) of each observation, and its weight for each of the two kinds of error."""
     camera = xp.take(xp.matrix_transpose(cameras), camera_of, axis=1)
     return camera, xp.take(xp.matrix_transpose(points), point_of, axis=1), weights, weights
 
 
 def _of_copies(camera: Any, point: Any, weights: Any, again: Any, features: Any, *_: Any, xp: Any) -> Any:
-    # Component by component: vectors of p entries side by side in memory, and no matrices of three by three.
+    # By components: contiguous vectors of p entries instead of p small matrices.
     rx, ry, rz, cx, cy, cz, f, u, v, k1, k2 = xp.unstack(camera)
     x, y, z = xp.unstack(point)
     mx, my = xp.unstack(features, axis=1)
@@ -61,7 +65,7 @@ def _of_copies(camera: Any, point: Any, weights: Any, again: Any, features: Any,
 
 
 def _rotated(r: tuple[Any, ...], y: tuple[Any, ...], xp: Any) -> tuple[Any, ...]:
-    """``y + a r x y + b r x (r x y)``."""
+    """Return the rotated vector ``y + a r x y + b r x (r x y)``."""
     a, b = coefficients(r[0] * r[0] + r[1] * r[1] + r[2] * r[2], xp)
     once = _cross(r, y)
     twice = _cross(r, once)
@@ -127,14 +131,14 @@ def _entries(
 
 
 def _cross_matrices(v: Array) -> Array:
-    """``[v]x`` with ``[v]x y = v x y``, shape (p, 3, 3)."""
+    """Return ``[v]x`` with ``[v]x y = v x y``, (p, 3, 3), of vectors (p, 3)."""
     x, y, z = v.T
     zero = np.zeros_like(x)
     return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
 
 
 def _series(t: Array, k: int) -> Array:
-    """``sum (-t)^j / (2j + k)!``: a, b and c of the squared angle t for k = 1, 2, 3, exact for some turns."""
+    """Return ``sum_j (-t)^j / (2j + k)!``: a, b, c of squared angles t for k = 1, 2, 3, exact for a few full turns."""
     total = np.zeros_like(t)
     for j in reversed(range(40)):
         total = 1 - total * t / ((2 * j + k + 1) * (2 * j + k + 2))
@@ -142,18 +146,18 @@ def _series(t: Array, k: int) -> Array:
 
 
 def _observed(p: int, n: int, m: int) -> tuple[Array, Array]:
-    """Camera and point of each observation."""
+    """Return camera and point of each observation."""
     return np.arange(p) % n, np.arange(p) % m
 
 
 def _inputs(rng: np.random.Generator, p: int) -> Inputs:
-    """Cameras around points near the origin, four to six units away, so that all points lie before all of them."""
+    """Draw points near the origin, and cameras four to six units away, with all points in front of all cameras."""
     n, m = _SHAPES[p]
     r, distance = rng.uniform(-1, 1, (n, 3)), rng.uniform(4, 6, n)
     a, b = coefficients(np.sum(r * r, axis=1), np)
     K = _cross_matrices(r)
     R = np.eye(3) + a[:, None, None] * K + b[:, None, None] * (K @ K)
-    # Lengths in units of the picture, so that no parameter moves the errors thousands of times more than another.
+    # Lengths in units of the image, so that no parameter changes the errors thousands of times more than another.
     focus, distortion = rng.uniform(0.8, 1.5, n), rng.uniform(-0.1, 0.1, (2, n))
     lens = np.stack([focus, *rng.uniform(-0.1, 0.1, (2, n)), *distortion], axis=1)
     cameras = np.concatenate([r, -R[:, 2, :] * distance[:, None], lens], axis=1)

@@ -1,4 +1,10 @@
-"""Jacobians and the chain rule: y(x), z(y) and their composition, J_xz = J_yz J_xy."""
+"""Jacobians and the chain rule: y(x), z(y) and their composition, with J_xz = J_yz J_xy.
+
+With x = (x1, x2)::
+
+    y = (x1^2 + x2, x1 x2, e^x1)    J_xy = (2 x1, 1; x2, x1; e^x1, 0)
+    z = (y1 + y2, y1 y3)            J_yz = (1, 1, 0; y3, 0, y1)
+"""
 
 from __future__ import annotations
 
@@ -35,7 +41,7 @@ def _outer_jacobian(y: Array) -> Array:
 
 
 def _composed_jacobian(x: Array) -> Array:
-    """Written out, not as the product: z = (x1^2 + x2 + x1 x2, (x1^2 + x2) e^x1)."""
+    """Return the Jacobian of z = (x1^2 + x2 + x1 x2, (x1^2 + x2) e^x1), without the chain rule."""
     e = np.exp(x[0])
     return np.array([[2 * x[0] + x[1], 1 + x[0]], [(2 * x[0] + x[0] ** 2 + x[1]) * e, e]])
 

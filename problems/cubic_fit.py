@@ -1,4 +1,9 @@
-"""Cubic fit of the sine: the sum of squared residuals of a x^3 + b x^2 + c x + d on [-pi, pi]."""
+"""Cubic fit of the sine: the sum of squared residuals of a x^3 + b x^2 + c x + d on [-pi, pi].
+
+The model is V theta, with the powers of the points as columns of V. Therefore::
+
+    L = |V theta - y|^2,    gradient 2 V^T (V theta - y),    Hessian 2 V^T V
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ def _loss(theta: Any, x: Any, y: Any, *, xp: Any) -> Any:
 
 
 def _powers(x: Array) -> Array:
-    """The columns x^3, x^2, x, 1, in the dtype of ``x``."""
+    """Return the columns x^3, x^2, x, 1, in the dtype of ``x``."""
     return np.stack([x * x * x, x * x, x, np.ones_like(x)], axis=-1)
 
 
@@ -28,13 +33,13 @@ def _gradient(theta: Array, x: Array, y: Array) -> Array:
     return np.asarray(2 * (V.T @ (V @ theta - y)))
 
 
-def _hessian(theta: Array, x: Array, y: Array) -> Array:  # noqa: ARG001 - it is constant in theta
+def _hessian(theta: Array, x: Array, y: Array) -> Array:  # noqa: ARG001 - constant in theta
     V = _powers(x)
     return np.asarray(2 * (V.T @ V))
 
 
 def _points(n: int) -> tuple[Array, Array]:
-    # NumPy's grid for every backend: torch's float32 linspace differs from its rounding at 604 of 2000 points.
+    # All backends get NumPy's grid: torch's float32 linspace differs from its rounding at 604 of 2000 points.
     x = np.linspace(-math.pi, math.pi, n)
     return x, np.sin(x)
 
@@ -44,13 +49,13 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
 
 
 def _start(seed: int) -> Inputs:
-    """Seed 0 is the classic start; the others are drawn."""
+    """Return the classic start for seed 0, a random one for other seeds."""
     theta = np.array([0.1, 0.2, 0.3, 0.4]) if seed == 0 else np.random.RandomState(seed).randn(4)
     return Inputs((theta,), _points(2000))
 
 
 def _normal_start(seed: int) -> Inputs:
-    """Four standard normal numbers; seed 0 draws them as ``torch.manual_seed(0)`` and four ``torch.randn(())`` do."""
+    """Return four standard normal numbers, for seed 0 those of ``torch.manual_seed(0)`` and ``torch.randn(())``."""
     if seed:
         return _start(seed)
     return Inputs(
@@ -74,7 +79,7 @@ PROBLEM = Problem(
     },
     descent={
         "cleared": _descent(follow={"theta": lambda theta: theta}),
-        # The classic mistake: gradients add up from step to step, and the loss swings; here it ends at 7.6e4.
+        # The classic mistake: gradients add up from step to step and the loss oscillates. Here it ends at 7.6e4.
         "accumulated": _descent(start=_normal_start, accumulate=True, follow={"theta": lambda theta: theta}),
     },
 )

@@ -1,4 +1,12 @@
-"""The determinant of a matrix: by recursive minors, whose l! terms are the point, and by linalg.det."""
+"""The determinant of a matrix: by recursive minors, a program of l! terms, and by linalg.det.
+
+By Jacobi's formula, with ``B = A^{-T}``::
+
+    d det(A) / dA_ij = det(A) B_ij
+    d^2 det(A) / dA_ij dA_kl = det(A) (B_ij B_kl - B_il B_kj)
+
+The second line differentiates B by ``dB = -B dA^T B``, whose entry (i, j) along E_kl is ``-B_il B_kj``.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +26,9 @@ def _by_minors(A: Any, *, xp: Any) -> Any:
 
 
 def _minors(A: Any, xp: Any) -> Any:
-    """Determinants (k,) of k matrices (k, m, m): the minors along the first row of all of them at once.
+    """Return the determinants (k,) of k matrices (k, m, m), by expansion along their first rows.
 
-    All l!/m! minors of one size stand in one array: the arithmetic is that of the recursion, while a system that
+    All l!/m! minors of one size are in one array. The arithmetic is that of the recursion, but a system that
     records or traces sees l levels instead of l! terms.
     """
     k, m, _ = A.shape
@@ -46,7 +54,7 @@ def _gradient(A: Array) -> Array:
 
 
 def _hessian(A: Array) -> Array:
-    """``H[i, j, k, l] = det(A) (B[i, j] B[k, l] - B[i, l] B[k, j])`` with ``B = A^{-T}``."""
+    """Return ``H[i, j, k, l] = det(A) (B[i, j] B[k, l] - B[i, l] B[k, j])``."""
     B = _inverse_transposed(A)
     pairs = np.multiply.outer(B, B)
     return np.asarray(det(A) * (pairs - pairs.transpose(0, 3, 2, 1)))

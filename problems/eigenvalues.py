@@ -1,12 +1,22 @@
-"""Eigenvalues under differentiation: the smallest one, and all of them moved to a target.
+"""Derivatives of eigenvalues: the smallest eigenvalue, and the distance of all eigenvalues from a target.
 
 The derivatives follow from perturbation theory (Kato 1966; Magnus 1985). For symmetric A with eigenvalues
 ``l_k`` and orthonormal eigenvectors ``v_k``, along a symmetric direction H with ``h_kl = v_k^T H v_l``::
 
     d l_k = h_kk        d^2 l_k = 2 sum over l != k of h_kl^2 / (l_k - l_l)
 
-so dl_k/dA = v_k v_k^T. A symmetric matrix cannot be perturbed in one entry, and frameworks read a full one
-in different ways; three of the problems here leave them no choice, and one shows the choice.
+So ``dl_k/dA = v_k v_k^T``, and with M_k the symmetric part of ``v_0 v_k^T``, for which ``h_0k = <M_k, H>``::
+
+    d^2 l_0 / dA^2 = 2 sum over k > 0 of M_k (x) M_k / (l_0 - l_k)
+
+For the loss ``L = sum_k (l_k - t_k)^2 = |A|_F^2 - 2 sum_k t_k l_k + const``, the terms (k, l) and (l, k) of the second
+derivatives of the l_k combine to divided differences::
+
+    dL = sum_k 2 (l_k - t_k) h_kk
+    d^2 L = sum_kl c_kl h_kl^2,    c_kl = 2 - 2 (t_k - t_l) / (l_k - l_l),    c_kk = 2
+
+No single entry of a symmetric matrix can be perturbed off its diagonal, and frameworks read a full matrix in different
+ways. Three of the problems are independent of that choice; ``eigenvalue_smallest_raw`` shows it.
 """
 
 from __future__ import annotations
@@ -24,9 +34,9 @@ _SIZES = {"small": 3, "medium": 10, "large": 30}
 
 
 def _reflected(rng: np.random.Generator, spectrum: Array) -> Array:
-    """A full symmetric matrix with this spectrum: ``Q diag(spectrum) Q`` for a Householder reflection Q.
+    """Draw a full symmetric matrix with this spectrum: ``Q diag(spectrum) Q`` for a Householder reflection Q.
 
-    Elementwise arithmetic only: LAPACK and BLAS may round differently with another number of threads.
+    The arithmetic is elementwise: LAPACK and BLAS may round differently with another number of threads.
     """
     u = rng.uniform(0.5, 1.5, spectrum.size) * rng.choice([-1.0, 1.0], spectrum.size)
     u /= np.sqrt(np.sum(u * u))
@@ -36,7 +46,7 @@ def _reflected(rng: np.random.Generator, spectrum: Array) -> Array:
 
 
 def _one_apart(rng: np.random.Generator, n: int) -> Array:
-    """A symmetric matrix whose smallest eigenvalue, -1, is 1.5 or more below the others."""
+    """Draw a symmetric matrix whose smallest eigenvalue, -1, is at least 1.5 below the others."""
     return _reflected(rng, np.concatenate([[-1.0], rng.uniform(0.5, 2.0, n - 1)]))
 
 
@@ -61,7 +71,6 @@ def _smallest_gradient(A: Array) -> Array:
 
 
 def _smallest_hessian(A: Array) -> Array:
-    """``2 sum_k M_k M_k / (l_0 - l_k)`` with ``M_k`` the symmetric part of ``v_0 v_k^T``, k > 0."""
     values, V = eigh((A + A.T) / 2)
     products = np.multiply.outer(V[:, 1:].T, V[:, 0])
     M = (products + products.transpose(0, 2, 1)) / 2
@@ -79,17 +88,17 @@ def _symmetric_matrix(rng: np.random.Generator, n: int) -> Inputs:
 
 
 def _symmetric_part(G: Array) -> Array:
-    """Symmetrised in each pair of axes: (n, n), or (n, n, n, n) for a Hessian; a number is itself."""
+    """Symmetrise each pair of axes of a gradient (n, n) or a Hessian (n, n, n, n); return a scalar as it is."""
     for k in range(0, G.ndim - 1, 2):
         G = (G + np.swapaxes(G, k, k + 1)) / 2
     return G
 
 
-# ---- eigenvalue targeting: r in R^(n(n+1)/2) -> symmetric A -> eigenvalues -> sum of squares
+# ---- eigenvalue targeting: r in R^(n(n+1)/2) -> symmetric A -> eigenvalues -> sum of squared distances
 
 
 def _matrix_entries(n: int) -> Array:
-    """Index into r of each entry of A in C order: the diagonal first, then each sub-diagonal.
+    """Return the index into r of each entry of A in C order; r has the diagonal first, then each sub-diagonal.
 
     For n = 3: ``[[0, 3, 5], [3, 1, 4], [5, 4, 2]]``, so that A10 = r3, A21 = r4, A20 = r5.
     """
@@ -98,10 +107,10 @@ def _matrix_entries(n: int) -> Array:
     return np.asarray(n * d - d * (d - 1) // 2 + np.minimum(i, j), dtype=np.int64).ravel()
 
 
-def _misses(r: Any, target: Any, entries: Any, *, xp: Any) -> Any:
+def _distance(r: Any, target: Any, entries: Any, *, xp: Any) -> Any:
     n = target.shape[0]
-    miss = xp.linalg.eigvalsh(xp.reshape(xp.take(r, entries, axis=0), (n, n))) - target
-    return xp.sum(miss * miss)
+    difference = xp.linalg.eigvalsh(xp.reshape(xp.take(r, entries, axis=0), (n, n))) - target
+    return xp.sum(difference * difference)
 
 
 def _matrix(r: Array, entries: Array) -> Array:
@@ -110,7 +119,7 @@ def _matrix(r: Array, entries: Array) -> Array:
 
 
 def _onto_parameters(G: Array, r: Array, entries: Array) -> Array:
-    """The gradient in r from that in A: entries off the diagonal stand there twice."""
+    """Return the gradient in r from that in A: each parameter off the diagonal is two entries of A."""
     out = np.zeros_like(r)
     np.add.at(out, entries, G.ravel())
     return out
@@ -126,22 +135,18 @@ def _targeting_gradient(r: Array, target: Array, entries: Array) -> Array:
 
 
 def _targeting_hessian(r: Array, target: Array, entries: Array) -> Array:
-    """``sum_kl c_kl h_kl h_kl`` with ``c_kl = 2 - 2 (t_k - t_l)/(l_k - l_l)`` and ``c_kk = 2``.
-
-    From L = |A|^2 - 2 sum t_k l_k + const: the second derivatives of the l_k pair up to divided differences.
-    """
+    """Return ``H_mn = sum_kl c_kl h[m, k, l] h[n, k, l]`` with ``h[m, k, l] = v_k^T (dA/dr_m) v_l``."""
     values, V = eigh(_matrix(r, entries))
     n = values.size
     gaps = values[:, None] - values + np.eye(n, dtype=r.dtype)
     c = 2 - 2 * (target[:, None] - target) / gaps
-    # h[m, k, l]: how v_k^T A v_l moves with r_m.
     h = np.zeros((r.size, n, n), r.dtype)
     np.add.at(h, entries, np.einsum("ik,jl->ijkl", V, V).reshape(n * n, n, n))
     return np.tensordot(c * h, h, axes=((1, 2), (1, 2)))
 
 
 def _frobenius_weights(r: Array, entries: Array) -> Array:
-    """How often each parameter stands in A: 1 on the diagonal, 2 off it."""
+    """Return the number of entries of A for each parameter: 1 on the diagonal, 2 off it."""
     return np.asarray(np.bincount(entries, minlength=r.size).astype(r.dtype))
 
 
@@ -149,8 +154,8 @@ def _identity(r: Array, entries: Array) -> Array:
     return np.asarray((_frobenius_weights(r, entries) == 1).astype(r.dtype))
 
 
-# All targets equal to 1: L = |A - I|_F^2, with no eigenvalue in it.
-def _equal_value(r: Array, target: Array, entries: Array) -> Array:  # noqa: ARG001 - it is 1
+# If all targets are 1, L = |A - I|_F^2: a sum of squares, without eigenvalues.
+def _equal_value(r: Array, target: Array, entries: Array) -> Array:  # noqa: ARG001 - all ones
     return np.asarray(np.sum(_frobenius_weights(r, entries) * (r - _identity(r, entries)) ** 2))
 
 
@@ -167,7 +172,7 @@ def _equal_target(n: int) -> Array:
 
 
 def _distinct_target(n: int) -> Array:
-    """From 0.5 to 2 by equal factors; (0.5, 1, 2) for n = 3."""
+    """Return n numbers from 0.5 to 2 by equal factors; (0.5, 1, 2) for n = 3."""
     return np.asarray(0.5 * 4.0 ** (np.arange(n) / (n - 1)))
 
 
@@ -176,7 +181,7 @@ def _descending_target(n: int) -> Array:
 
 
 def _parameters(target: Callable[[int], Array]) -> Callable[[np.random.Generator, int], Inputs]:
-    """Parameters of a matrix whose eigenvalues are about 1 apart: at equal ones L has no second derivative."""
+    """Return ``inputs`` of a matrix with eigenvalues about 1 apart: where two are equal, L has no second derivative."""
 
     def inputs(rng: np.random.Generator, n: int) -> Inputs:
         A, entries = _reflected(rng, np.arange(n) - 1 + rng.uniform(0.0, 0.5, n)), _matrix_entries(n)
@@ -199,7 +204,7 @@ def _eigenvalues(r: Array) -> Array:
 
 
 def _descent(target: Callable[[int], Array], **changes: Any) -> Descent:
-    """The classic rule: each pass updates, then tests the loss it started from, so that the last update counts."""
+    """Return the classic descent: each iteration updates, then tests the loss from before its update."""
     settings: dict[str, Any] = {
         "optimizer": Optimizer("adam", learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-7, eps_hat=True),
         "start": _start(target),
@@ -228,11 +233,11 @@ def _targeting(
         title=title,
         source=(
             "classic study: r in R^6 -> symmetric A -> ascending eigenvalues -> sum of squares, Adam until 1e-8 from "
-            "RandomState(seed).rand(6); a descending target is never reached: all eigenvalues go to its mean"
+            "RandomState(seed).rand(6); a descending target is never reached, since all eigenvalues go to its mean"
         ),
         sizes=_SIZES,
         inputs=_parameters(target),
-        objective=_misses,
+        objective=_distance,
         reference=reference,
         descent=descent,
     )
@@ -257,7 +262,7 @@ PROBLEMS = (
         title="smallest eigenvalue of a full symmetric matrix, as eigvalsh reads it",
         source=(
             "classic study; the gradient is symmetric, or lower triangular with doubled off-diagonals, by the "
-            "framework's reading. No jvp or hvp: along a direction that is not symmetric the readings differ"
+            "framework's convention. No jvp or hvp: along a direction that is not symmetric the conventions differ"
         ),
         sizes=_SIZES,
         inputs=_symmetric_matrix,
@@ -288,7 +293,7 @@ PROBLEMS = (
         },
         {
             **_both_ways(_distinct_target),
-            # Never converges: ascending eigenvalues cannot descend, and all of them go to the mean of the target.
+            # Never converges: eigenvalues are ascending, the target is descending, and all eigenvalues go to its mean.
             "descending": _descent(_descending_target, max_iterations=4000),
         },
     ),

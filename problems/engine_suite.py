@@ -1,8 +1,8 @@
-"""What the NumPy engine is measured by: small programs with the gradient that a person would write by hand in NumPy.
+"""The suite that measures the NumPy engine: small programs, with their gradients written by hand in NumPy.
 
-The references are written for speed, as one would for a descent: no value where only the gradient is asked for,
-products shared, sums of products as dot products, numbers as Python floats. The workloads are the sizes ``medium`` and
-``large``; ``small`` is for tests. ``*_by_hand`` give ``(value, gradients)``; the engine's own benchmark takes them too.
+The gradients are written for speed, as for a descent: no value where only the gradient is needed, shared products, sums
+of products as dot products, numbers as Python floats. The sizes ``medium`` and ``large`` are measured; ``small`` is for
+tests. ``*_by_hand`` return ``(value, gradients)``, and are used by the engine's own benchmark too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def _forms(both: Any, value: Any, gradient: Any) -> dict[Operator, Any]:
     return {Operator.VALUE: value, Operator.GRADIENT: gradient, Operator.VALUE_AND_GRADIENT: both}
 
 
-# --- Goldstein-Price, on numbers
+# --- Goldstein-Price of two numbers: f = a b with a = 1 + s^2 p, b = 30 + t^2 q, s = x + y + 1, t = 2x - 3y
+#
+# da = 2 s p ds + s^2 dp and db = 2 t q dt + t^2 dq, with ds = (1, 1), dt = (2, -3) and p_x = p_y = -14 + 6 x + 6 y.
 
 
 def _goldstein_price(x: Any, y: Any, *, xp: Any) -> Any:  # noqa: ARG001 - arithmetic alone
@@ -54,7 +56,7 @@ def _numbers(rng: np.random.Generator, n: int) -> Inputs:  # noqa: ARG001
     return Inputs(tuple(np.asarray(x) for x in rng.uniform(-2.0, 2.0, 2)))
 
 
-# --- sum |X Y - I|
+# --- sum |X Y - I|: with S = sign(X Y - I), the gradients are S Y^T and X^T S
 
 
 def _residual(x: Any, y: Any, target: Any, *, xp: Any) -> Any:
@@ -77,7 +79,7 @@ def _two_matrices(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((x, y), (np.eye(n),))
 
 
-# --- A cubic fit as one writes it first
+# --- A cubic fit, written term by term: with the residual r, the gradient is 2 (sum r, r.x, r.x^2, r.x^3)
 
 
 def _cubic(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any, *, xp: Any) -> Any:
@@ -104,7 +106,9 @@ def _sine(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs(tuple(np.asarray(v) for v in rng.normal(size=4)), (x, np.sin(x)))
 
 
-# --- Rosenbrock's function
+# --- Rosenbrock's function: with t_i = x_{i+1} - x_i^2 and u_i = 1 - x_i, f = sum 100 t_i^2 + u_i^2
+#
+# t_i contributes -400 x_i t_i to the gradient at i and 200 t_i at i + 1; u_i contributes -2 u_i at i.
 
 
 def _rosenbrock(x: Any, *, xp: Any) -> Any:
@@ -130,9 +134,9 @@ def _rosenbrock_gradient(x: Array) -> Any:
     return _rosenbrock_slopes(a, x[1:] - a * a, 1 - a)
 
 
-# --- A perceptron with cross-entropy
+# --- A perceptron with relu layers and mean cross-entropy: dL/dz = (softmax(z) - one-hot) / n, then back-propagation
 
-#: Size (the batch) -> the widths of its layers.
+#: Size, the batch -> widths of the layers.
 _WIDTHS = {3: (3, 3, 3, 2), 256: (64, 128, 128, 10)}
 
 
@@ -166,12 +170,12 @@ def perceptron_by_hand(
 def _classified(rng: np.random.Generator, n: int) -> Inputs:
     widths, layers = _WIDTHS[n], []
     for m, k in itertools.pairwise(widths):
-        # Units that are clearly on: at a kink there are several right answers, and an entry that is 0 proves little.
+        # Units that are clearly active: at a kink several answers are right, and a gradient entry of 0 proves little.
         layers += [rng.normal(size=(m, k)) / (2 * m), rng.uniform(0.8, 1.2, k)]
     return Inputs(tuple(layers), (rng.normal(size=(n, widths[0])), rng.integers(0, widths[-1], (n, 1))))
 
 
-# --- Chains of y = 1.0001 y + 0.5
+# --- Chains of y = 1.0001 y + 0.5: the derivative is 1.0001^n
 
 
 def _chain(y: Any, *, xp: Any, n: int) -> Any:
@@ -226,7 +230,7 @@ def _ten(rng: np.random.Generator, n: int) -> Inputs:
 PROBLEMS = (
     Problem(
         name="engine_goldstein_price",
-        title="Goldstein and Price at one point of two numbers",
+        title="Goldstein and Price's function of two numbers",
         source=f"as goldstein_price, of numbers; {_BY_HAND} on Python floats",
         sizes={"small": 1, "medium": 1},
         inputs=_numbers,
@@ -252,7 +256,7 @@ PROBLEMS = (
     ),
     Problem(
         name="engine_cubic",
-        title="cubic fit of sin, a + b x + c x x + d x x x, in four numbers",
+        title="cubic fit of sin, a + b x + c x x + d x x x, in its four coefficients",
         source=f"as cubic_fit, written term by term; {_BY_HAND}: Horner's rule and dot products",
         sizes={"small": 20, "medium": 2000},
         inputs=_sine,

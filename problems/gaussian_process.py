@@ -1,4 +1,19 @@
-"""The likelihood of a Gaussian process, by the logarithms of its hyper-parameters."""
+"""The negative log marginal likelihood of a Gaussian process, in the logarithms of its hyper-parameters.
+
+With log length scales l, log height h and log noise s, the covariance of n points is::
+
+    K_ij = exp(2 h - sum_k (x_ik - x_jk)^2 exp(-2 l_k) / 2) + exp(2 s) [i = j]
+    L    = 1/2 y^T K^-1 y + 1/2 log det K + n/2 log 2 pi
+
+The objective uses the Cholesky factor C of K: ``y^T K^-1 y = |C^-1 y|^2`` and ``1/2 log det K = sum log C_ii``.
+
+Since ``dK^-1 = -K^-1 dK K^-1`` and ``d log det K = tr(K^-1 dK)``, with ``a = K^-1 y``::
+
+    dL = 1/2 tr((K^-1 - a a^T) dK)      (Rasmussen and Williams, equation 5.9)
+    dK/dl_k = S * (x_ik - x_jk)^2 exp(-2 l_k),    dK/dh = 2 S,    dK/ds = 2 exp(2 s) I
+
+where S is the first, smooth summand of K and * is the elementwise product.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +28,6 @@ from autodiff_compare.vocabulary import Operator
 
 
 def _negative_log_likelihood(lengths: Any, height: Any, noise: Any, X: Any, y: Any, *, xp: Any) -> Any:
-    """1/2 y^T K^-1 y + 1/2 log det K + n/2 log 2 pi, with K = exp(2 h - |x - x'|^2 / 2 l^2) + exp(2 s) I."""
     scaled = X * xp.exp(-lengths)
     difference = xp.expand_dims(scaled, axis=1) - xp.expand_dims(scaled, axis=0)
     K = xp.exp(2 * height - xp.sum(difference * difference, axis=2) / 2)
@@ -24,7 +38,7 @@ def _negative_log_likelihood(lengths: Any, height: Any, noise: Any, X: Any, y: A
 
 
 def _covariance(lengths: Array, height: Array, noise: Array, X: Array) -> tuple[Array, Array, Array]:
-    """The smooth part of K, all of K, and the squared scaled differences of each coordinate, (n, n, d)."""
+    """Return the smooth part of K, K itself, and the squared scaled differences of each coordinate, (n, n, d)."""
     squares = ((X[:, None, :] - X[None, :, :]) * np.exp(-lengths)) ** 2
     smooth = np.exp(2 * height - np.sum(squares, axis=2) / 2)
     return smooth, smooth + np.exp(2 * noise) * np.eye(X.shape[0], dtype=X.dtype), squares
@@ -33,12 +47,12 @@ def _covariance(lengths: Array, height: Array, noise: Array, X: Array) -> tuple[
 def _value(lengths: Array, height: Array, noise: Array, X: Array, y: Array) -> Array:
     K = _covariance(lengths, height, noise, X)[1]
     diagonal = np.diagonal(cholesky(K))
-    constant = y.size * np.log(2 * np.arccos(-np.ones_like(height))) / 2
+    pi = np.arccos(-np.ones_like(height))  # in the dtype, of which math.pi has the digits of a float64 only
+    constant = y.size * np.log(2 * pi) / 2
     return np.asarray(y @ solve(K, y) / 2 + np.sum(np.log(diagonal)) + constant)
 
 
 def _gradient(lengths: Array, height: Array, noise: Array, X: Array, y: Array) -> tuple[Array, Array, Array]:
-    """1/2 tr((K^-1 - a a^T) dK) with a = K^-1 y: Rasmussen and Williams, equation (5.9)."""
     smooth, K, squares = _covariance(lengths, height, noise, X)
     inverse = solve(K, np.eye(y.size, dtype=y.dtype))
     a = inverse @ y
@@ -48,7 +62,7 @@ def _gradient(lengths: Array, height: Array, noise: Array, X: Array, y: Array) -
 
 
 def _inputs(rng: np.random.Generator, n: int) -> Inputs:
-    """Three coordinates in the unit cube; noise large enough for a covariance that float32 can factor."""
+    """Draw points in the unit cube, with enough noise that float32 can factor the covariance."""
     X = rng.random((n, 3))
     y = np.sin(6 * X[:, 0]) + X[:, 1] ** 2 + 0.3 * rng.normal(size=n)
     lengths, height, noise = rng.uniform(-1.0, 0.0, 3), rng.uniform(-0.5, 0.5), rng.uniform(-1.5, -0.5)
@@ -57,7 +71,7 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
 
 PROBLEM = Problem(
     name="gaussian_process",
-    title="negative log marginal likelihood of n points, by length scales, height and noise",
+    title="negative log marginal likelihood of n points, in length scales, height and noise",
     source="Rasmussen and Williams, Gaussian Processes for Machine Learning, equations (2.30) and (5.9)",
     sizes={"small": 8, "medium": 100, "large": 500},
     inputs=_inputs,

@@ -1,4 +1,4 @@
-"""The posterior of a Gaussian mixture with a Wishart prior on its precisions, as ADBench and GradBench ask for it.
+"""The log-posterior of a Gaussian mixture with a Wishart prior on its precisions, as in ADBench and GradBench.
 
 Component k has the weight ``exp(alpha_k) / sum exp(alpha)``, the mean ``mu_k`` and the precision ``Q_k^T Q_k``.
 The factor ``Q_k`` is lower triangular: ``exp(q_k)`` on its diagonal, ``l_k`` below it, column by column. With
@@ -10,14 +10,14 @@ and that of the prior, with ``n' = d + m + 1`` and the logarithm of the d-variat
 
     P = sum_k [gamma^2/2 (||exp q_k||^2 + ||l_k||^2) - m sum q_k] - k [n' d log(gamma/sqrt 2) - log Gamma_d(n'/2)]
 
-ADBench adds P to LL, GradBench subtracts it: two problems, whose values must not be held against each other.
+ADBench adds P to LL, GradBench subtracts it. They are two problems, whose values must not be compared.
 
-Its gradient, with the responsibilities ``r_ki = softmax_k(v_ki)`` and ``y_ki = Q_k (x_i - mu_k)``::
+The gradient, with the responsibilities ``r_ki = softmax_k(v_ki)`` and ``y_ki = Q_k (x_i - mu_k)``::
 
     dLL/dalpha_k = sum_i r_ki - n softmax(alpha)_k
     dLL/dmu_k    = Q_k^T sum_i r_ki y_ki
-    dLL/dQ_k     = -sum_i r_ki y_ki (x_i - mu_k)^T      of which the lower triangle counts, its diagonal times exp(q)
-    dLL/dq_k    += sum_i r_ki
+    dLL/dQ_k     = -sum_i r_ki y_ki (x_i - mu_k)^T =: D_k
+    dLL/dq_k     = diag(D_k) exp(q_k) + sum_i r_ki,    dLL/dl_k = the entries of D_k below its diagonal
     dP/dq_k      = gamma^2 exp(2 q_k) - m,    dP/dl_k = gamma^2 l_k
 """
 
@@ -34,7 +34,7 @@ from autodiff_compare.problems.base.complex_step import hessian_products
 from autodiff_compare.problems.base.instances import gmm as instance
 from autodiff_compare.vocabulary import Operator
 
-#: Number of parameters, which is the size -> (d, k, n).
+#: Size, the number of parameters -> (d, k, n).
 _SHAPES = {30: (2, 5, 100), 1650: (10, 25, 1000), 53_625: (64, 25, 10_000)}
 
 
@@ -46,7 +46,7 @@ def _posterior(
     logarithms, below = factors[:, :d], factors[:, d:]
     diagonal = xp.exp(logarithms)
     Q = _triangular(diagonal, below, places, xp)
-    # [Q_k, -Q_k mu_k] (x_i, 1) for all k and i: one matrix product, and nothing of its size but its squares.
+    # y_ki = [Q_k, -Q_k mu_k] (x_i, 1) for all k and i is one matrix product; x_i - mu_k is never stored.
     moved = xp.concat([Q, -xp.matmul(Q, xp.reshape(means, (k, d, 1)))], axis=2)
     homogeneous = xp.concat([points, xp.ones((n, 1), dtype=points.dtype)], axis=1)
     y = xp.reshape(xp.matmul(xp.reshape(moved, (k * d, d + 1)), xp.matrix_transpose(homogeneous)), (k, d, n))
@@ -59,20 +59,23 @@ def _posterior(
 
 
 def _triangular(diagonal: Any, below: Any, places: Any, xp: Any) -> Any:
-    """The factors as matrices (k, d, d): ``places`` says where in diagonal, rest and a zero an entry is found."""
+    """Return the factors as matrices (k, d, d); ``places`` indexes (diagonal, below, a zero) for each entry."""
     k, d = diagonal.shape
     packed = xp.concat([diagonal, below, xp.zeros((k, 1), dtype=diagonal.dtype)], axis=1)
     return xp.reshape(xp.take(packed, places, axis=1), (k, d, d))
 
 
 def _log_sum_exp(v: Any, xp: Any) -> Any:
-    """Over the first axis, shifted by the largest entry so that nothing overflows."""
+    """Return log sum exp over the first axis, shifted by the largest entry so that nothing overflows."""
     top = xp.max(v, axis=0)
     return top + xp.log(xp.sum(xp.exp(v - top), axis=0))
 
 
 def _normalisation(d: int, gamma: float, m: int) -> float:
-    """``n' d log(gamma/sqrt 2) - log Gamma_d(n'/2)`` with ``n' = d + m + 1``."""
+    """Return ``n' d log(gamma/sqrt 2) - log Gamma_d(n'/2)`` with ``n' = d + m + 1``.
+
+    ``log Gamma_d(a) = d (d - 1)/4 log pi + sum over j < d of log Gamma(a - j/2)``.
+    """
     n = d + m + 1
     gammas = sum(math.lgamma((n - j) / 2) for j in range(d))
     return n * d * (math.log(gamma) - 0.5 * math.log(2)) - (d * (d - 1) / 4 * math.log(math.pi) + gammas)
@@ -89,7 +92,7 @@ def _gradient(
     r = _softmax(v)
     pulled, total = (y @ r[:, :, None])[:, :, 0], r.sum(axis=1)
     dQ = -((y * r[:, None]) @ points - pulled[:, :, None] * means[:, None])
-    # Back to where the entries came from; those above the diagonal came from a constant, the last place.
+    # Scatter dQ to the packed entries; those above the diagonal belong to the constant zero, in the last place.
     back = np.zeros((k, d * (d + 1) // 2 + 1), dtype=factors.dtype)
     back[:, places] = dQ.reshape(k, d * d)
     dfactors = back[:, :-1]
@@ -100,24 +103,24 @@ def _gradient(
 
 
 def _softmax(v: Array) -> Array:
-    """Over the first axis."""
+    """Return the softmax over the first axis."""
     e = np.exp(v - v.max(axis=0))
     return np.asarray(e / e.sum(axis=0))
 
 
 def _places(d: int) -> Array:
-    """For each entry of a d x d matrix, in C order, its place among (q, l, a zero)."""
+    """Return for each entry of a d x d matrix, in C order, its index into (q, l, a zero)."""
     last = d * (d + 1) // 2
     places = np.full((d, d), last)
     np.fill_diagonal(places, np.arange(d))
-    # Row by row above the diagonal is column by column below it.
+    # Indices row by row above the diagonal, exchanged, run column by column below it.
     columns, rows = np.triu_indices(d, 1)
     places[rows, columns] = np.arange(d, last)
     return places.ravel()
 
 
 def _inputs(sign: int, rng: np.random.Generator, n: int) -> Inputs:
-    """As GradBench draws them: means uniform, all else normal; gamma 1, m 0."""
+    """Draw inputs as GradBench does: means uniform, all else normal; gamma 1, m 0."""
     d, k, count = _SHAPES[n]
     alphas, means = rng.normal(size=k), rng.random((k, d))
     factors, points = rng.normal(size=(k, d * (d + 1) // 2)), rng.normal(size=(count, d))
@@ -141,7 +144,7 @@ def _problem(name: str, sign: int, suite: str, words: str) -> Problem:
         sizes=dict(zip(("small", "medium", "large"), _SHAPES, strict=True)),
         inputs=lambda rng, n: _inputs(sign, rng, n),
         objective=_posterior,
-        # The Hessian has the square of up to two million parameters; its products are what one asks for.
+        # No Hessian: with up to two million parameters it would have 4e12 entries. Its products are used instead.
         operators=SCALAR - {Operator.HESSIAN},
         reference={Operator.GRADIENT: _gradient, Operator.HVP: hessian_products(_gradient, 3)},
         suites=frozenset({suite}),

@@ -1,19 +1,28 @@
-"""Hand tracking: where points lie on a hand of bones, skin and 26 parameters.
+"""Hand tracking: distances of measured points from a hand model of bones and skin with 26 parameters.
 
-The parameters are a global rotation (3), a translation (3) and five fingers of 4 angles. The bones form a tree; bone b
-turns by ``R_b = R_z R_x`` (about y it never turns) in the frame of its parent::
+The parameters are a global rotation (3), a translation (3) and five fingers of 4 angles. The bones form a tree. Bone b
+rotates by ``R_b = R_z R_x`` in the frame of its parent, and never about y::
 
     absolute_b = absolute_parent base_b (R_b 0; 0 1),    T_b = absolute_b inverse_b
     vertex_v   = R(r) sum_b weight_vb T_b (x_v, 1) + t
 
 with R(r) as in `autodiff_compare.problems.base.rotations`, but the constant identity where ``|r| < 1e-4`` (ADBench's
-convention). Of each finger the first of its three turning bones has an x and a z angle, the others an x angle. The
-output is point minus vertex (`hand`), or minus ``u0 a + u1 b + (1 - u0 - u1) c`` in a triangle of vertices
-(`hand_complicated`), whose Jacobian by u has two entries in a row: with those of the parameters, 28 products, however
-many points.
+convention). Three bones of each finger rotate: the first has an x and a z angle, the other two an x angle.
 
-Bones of one depth in the tree are multiplied at once, so that they are kept in order of depth; and since skinning is
-linear in the T_b, weights and positions come as one matrix, V x 4B, of which the product with all T_b is the skin.
+``hand`` returns each point minus its vertex. ``hand_complicated`` returns each point minus
+``u0 a + u1 b + (1 - u0 - u1) c`` in a triangle of vertices a, b, c, and is differentiated also by the barycentric
+coordinates u. Its Jacobian by u has two entries in a row; together with the 26 columns of the parameters it takes 28
+products for any number of points.
+
+Bones of equal depth in the tree are multiplied at once; they are kept in order of depth. Skinning is linear in the T_b:
+weights and positions are one matrix ``skin`` (V, 4B), and its product with all T_b is the vertices.
+
+The closed form carries the derivatives of ``absolute_b`` by all 26 parameters down the tree, by the product rule::
+
+    d absolute_b = d absolute_parent relative_b + absolute_parent d relative_b,    relative_b = base_b (R_b 0; 0 1)
+
+``dR_b`` replaces the cosine and sine of one angle by their derivatives and drops the constant column of R_x, or the
+constant row of R_z. The global rotation has ``dR/dr_j = R [J e_j]x``, with the right Jacobian J of `_global_slopes`.
 """
 
 from __future__ import annotations
@@ -32,14 +41,14 @@ from autodiff_compare.problems.base.instances.hand import PARAMETERS, Model
 from autodiff_compare.problems.base.rotations import away_from_zero
 from autodiff_compare.vocabulary import Operator
 
-#: Where the bones of each depth begin and end.
+#: First and last bone (exclusive) of each depth.
 Levels = Sequence[tuple[int, int]]
 
-#: Points, which are the size -> vertices.
+#: Size, the number of points -> vertices.
 _SHAPES = {10: 60, 100: 544, 10_000: 10_000}
-#: wrist; thumb, index, middle, ring and little finger with four bones each; forearm.
+#: Parents of the bones: wrist; thumb, index, middle, ring and little finger with four bones each; forearm.
 _PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19, 0)
-#: Below this angle, squared, the global rotation is the identity.
+#: Squared angle below which the global rotation is the identity.
 _NO_ROTATION = 1e-8
 
 
@@ -71,7 +80,7 @@ def _vertices(
     xp: Any,
     levels: Levels,
 ) -> Any:
-    # The last place of all is the angle of what does not turn.
+    # Index 26, the appended zero, is the angle of bones that do not rotate.
     turns = xp.take(xp.concat([theta, xp.zeros((1,), dtype=theta.dtype)]), xp.reshape(angles, (-1,)), axis=0)
     turns = xp.reshape(turns, angles.shape)
     relative = xp.concat([xp.matmul(base[:, :, :3], _turned(turns, xp)), base[:, :, 3:]], axis=2)
@@ -86,7 +95,7 @@ def _vertices(
 
 
 def _turned(turns: Any, xp: Any) -> Any:
-    """``R_z R_x`` (B, 3, 3) of the angles (2, B) about x and z."""
+    """Return ``R_z R_x`` (B, 3, 3) of the angles (2, B) about x and z."""
     return _rotations(xp.cos(turns), xp.sin(turns), xp)
 
 
@@ -101,7 +110,7 @@ def _global(r: Any, xp: Any) -> Any:
     x, y, z = xp.unstack(r)
     square = x * x + y * y + z * z
     is_none = square < _NO_ROTATION
-    # Without the series near zero, where there is no rotation: torch's forward mode takes 60 us for each number in it.
+    # No series near zero, where the rotation is the identity: torch's forward mode takes 60 us for each number in it.
     away = xp.where(is_none, xp.ones_like(square), square)
     a, b = (xp.where(is_none, xp.zeros_like(c), c) for c in away_from_zero(away, xp))
     zero = xp.zeros_like(x)
@@ -111,21 +120,21 @@ def _global(r: Any, xp: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Skin:
-    """All vertices, and their derivatives by the 26 parameters: (V, 3) and (V, 3, 26)."""
+    """Vertices (V, 3), and their derivatives by the 26 parameters (V, 3, 26)."""
 
     vertices: Array
     slopes: Array
 
 
 def _by_hand(theta: Array, model: Sequence[Array], levels: Levels) -> _Skin:
-    """The chain of matrices with its product rule, for all 20 angles at once."""
+    """Return vertices and derivatives, by the product rule for all 20 angles at once."""
     base, inverse, skin, angles, parents = model
     dtype = theta.dtype
     turns = np.append(theta, dtype.type(0))[angles]
     c, s = np.cos(turns), np.sin(turns)
     relative = np.concatenate([base[:, :, :3] @ _rotations(c, s, np), base[:, :, 3:]], axis=2)
     slopes = np.zeros((PARAMETERS, *base.shape), dtype=dtype)
-    # R is linear in cosine and sine of either angle, but for R_x's first column, and R_z's last row.
+    # R_b is linear in cosine and sine of each angle, except for the first column of R_x and the last row of R_z.
     by_x = _rotations(np.stack([-s[0], c[1]]), np.stack([c[0], s[1]]), np) * np.array([0, 1, 1])
     by_z = _rotations(np.stack([c[0], -s[1]]), np.stack([s[0], c[1]]), np) * np.array([[1], [1], [0]])
     for axis, dR in enumerate((by_x, by_z)):
@@ -147,7 +156,13 @@ def _by_hand(theta: Array, model: Sequence[Array], levels: Levels) -> _Skin:
 
 
 def _global_slopes(r: Array) -> Array:
-    """``dR/dr_j = R [J e_j]x`` with ``J = I - b [r]x + c [r]x^2``, c = (|r| - sin |r|) / |r|^3; shape (3, 3, 3)."""
+    """Return ``dR/dr_j = R [J e_j]x``, (3, 3, 3), with the right Jacobian ``J = I - b [r]x + c [r]x^2`` of SO(3).
+
+    J is the integral of ``exp(-t [r]x)`` over t from 0 to 1: the change of a rotation, in its own frame.
+
+    ``b = (1 - cos |r|) / |r|^2`` and ``c = (|r| - sin |r|) / |r|^3`` (Chirikjian, Stochastic Models, Information
+    Theory, and Lie Groups, vol. 2 (2012), p. 40).
+    """
     square = np.sum(r * r)
     if square < _NO_ROTATION:
         return np.zeros((3, 3, 3), dtype=r.dtype)
@@ -185,7 +200,7 @@ def _pattern(inputs: Inputs) -> list[tuple[Array, Array]]:
 
 
 def _data(model: Model) -> tuple[tuple[Array, ...], tuple[tuple[int, int], ...]]:
-    """What the objectives take of a model, its bones in order of depth, and where each depth begins and ends."""
+    """Return the arrays of a model that the objectives take, with bones in order of depth, and the levels."""
     depths: list[int] = []
     for parent in model.parents:
         depths.append(depths[parent] + 1 if parent >= 0 else 0)
@@ -201,7 +216,7 @@ def _data(model: Model) -> tuple[tuple[Array, ...], tuple[tuple[int, int], ...]]
 
 
 def _angles(bones: int) -> Array:
-    """Which parameter is the angle about x (first row) and z of each bone; the last place of all means none."""
+    """Return the parameter that is the angle about x (first row) and about z of each bone; 26 means no rotation."""
     angles = np.full((2, bones), PARAMETERS)
     parameter = 6
     for finger in range(5):
@@ -215,7 +230,7 @@ def _angles(bones: int) -> Array:
 
 
 def _drawn_model(rng: np.random.Generator, vertices: int) -> Model:
-    """Bones of about unit length, each vertex near one of them and moved by it and up to three others."""
+    """Draw a model: bones of about unit length, vertices near one bone that are moved by it and up to three others."""
     bones = len(_PARENTS)
     base = np.tile(np.eye(4), (bones, 1, 1))
     base[:, :3, :3] = _turned(rng.uniform(-0.4, 0.4, (2, bones)), np)
@@ -263,7 +278,7 @@ def _from_file(path: pathlib.Path) -> Inputs:
 
 def _complicated_from_file(path: pathlib.Path) -> Inputs:
     model, found = instance.read(path, complicated=True)
-    assert found.us is not None, "what lies in triangles has coordinates there"
+    assert found.us is not None, "points in triangles have barycentric coordinates"
     data, levels = _data(model)
     corners = model.triangles[found.correspondences].T
     return Inputs((found.theta, found.us), (*data, found.points, corners), {"levels": levels})
@@ -272,14 +287,15 @@ def _complicated_from_file(path: pathlib.Path) -> Inputs:
 _SOURCE = "ADBench (Microsoft) and GradBench, after Taylor et al. 2014; size: points; vertices: " + ", ".join(
     map(str, _SHAPES.values())
 )
-#: In roundings: 10 sqrt(K) with K the longest sum, 4 entries of each of 22 bones, and not all entries of the model.
+#: In units of eps: 10 sqrt(K) with K the longest sum, 4 entries of each of 22 bones; by default K would be the number
+#: of all entries of the model.
 _TOLERANCE = 100.0
 _SIZES = dict(zip(("small", "medium", "large"), _SHAPES, strict=True))
 
 PROBLEMS = (
     Problem(
         name="hand",
-        title="hand tracking: points against vertices of a skinned hand",
+        title="hand tracking: points minus vertices of a skinned hand",
         source=_SOURCE,
         sizes=_SIZES,
         inputs=_inputs,
@@ -292,7 +308,7 @@ PROBLEMS = (
     ),
     Problem(
         name="hand_complicated",
-        title="hand tracking: points against triangles of a skinned hand, with their places in them",
+        title="hand tracking: points minus points in triangles of a skinned hand, in pose and barycentric coordinates",
         source=_SOURCE,
         sizes=_SIZES,
         inputs=_complicated_inputs,

@@ -1,4 +1,16 @@
-"""An inverse problem of heat: find the conductivity of a rod, and how warm it was, from a few thermometers."""
+"""An inverse heat problem: conductivity and initial temperature of a rod from measured temperatures.
+
+The temperature u of a rod with conductivity ``k = exp(theta)`` obeys ``u_t = (k u_x)_x`` with its ends at zero. An
+explicit step is ``u' = M u`` with ``M = I - r D^T K D``: D takes differences of neighbours, K is diagonal, r is the
+rate. The misfit of the thermometers P after each step is::
+
+    L = 1/2 sum_t |P u_t - m_t|^2,    u_{t+1} = M u_t
+
+The discrete adjoint p runs backwards through the steps. M is symmetric, so the same step serves::
+
+    p_t = P^T (P u_t - m_t) + M p_{t+1},    dL/du_0 = M p_1
+    dL/dk = -r sum_t (D p_{t+1}) (D u_t),     dL/dtheta = k dL/dk
+"""
 
 from __future__ import annotations
 
@@ -10,14 +22,14 @@ import numpy as np
 from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
 from autodiff_compare.vocabulary import Operator
 
-#: Time step over the square of the grid's: below 1 / (2 k) for every conductivity k = exp(theta) drawn here.
+#: Time step over the squared grid spacing. The scheme is stable below 1 / (2 k), with any conductivity k drawn here.
 _RATE = 0.25
-#: One thermometer at every so many nodes.
+#: Nodes from one thermometer to the next.
 _SPACING = 4
 
 
 def _heated(u: Any, k: Any, xp: Any) -> Any:
-    """One explicit step of u_t = (k u_x)_x, the ends of the rod held at zero."""
+    """Return u after one explicit step."""
     end = xp.zeros_like(u[:1])
     flux = k * (xp.concat([u, end]) - xp.concat([end, u]))
     return u + _RATE * (flux[1:] - flux[:-1])
@@ -39,7 +51,7 @@ def _slopes(u: Array) -> Array:
 
 
 def _gradient(theta: Array, u0: Array, seen: Array) -> tuple[Array, Array]:
-    """The discrete adjoint: back through the steps, whose matrix is symmetric."""
+    """Return the gradient by the discrete adjoint method."""
     k, states = np.exp(theta), [u0]
     for _ in seen:
         states.append(_heated(states[-1], k, np))
@@ -52,7 +64,7 @@ def _gradient(theta: Array, u0: Array, seen: Array) -> tuple[Array, Array]:
 
 
 def _inputs(rng: np.random.Generator, n: int) -> Inputs:
-    """A rod of n nodes and 2 n steps; what is seen is another rod's cooling, with noise."""
+    """Draw a rod of n nodes, and measurements with noise of another rod over 2 n steps."""
     truth, hidden = rng.uniform(-0.5, 0.5, n + 1), rng.uniform(0.0, 2.0, n)
     seen = []
     for _ in range(2 * n):
@@ -63,7 +75,7 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
 
 PROBLEM = Problem(
     name="heat_inverse",
-    title="misfit of thermometers along a rod of n nodes over 2 n steps, by conductivity and first temperature",
+    title="misfit of thermometers along a rod of n nodes over 2 n steps, in conductivity and initial temperature",
     source="Vogel, Computational Methods for Inverse Problems, chapter 6; explicit differences, discrete adjoint",
     sizes={"small": 8, "medium": 50, "large": 250},
     inputs=_inputs,

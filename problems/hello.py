@@ -1,4 +1,4 @@
-"""The smallest differentiable program: x^2, by which GradBench greets a system."""
+"""The square of a number: the smallest differentiable program, and GradBench's first evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _square(x: Any, *, xp: Any) -> Any:  # noqa: ARG001
 
 
 def _point(rng: np.random.Generator, n: int) -> Inputs:
-    """Where the chain x, 2 x^2, ... from a number around 1 has come to at its link n; 2^31 at most at link 5."""
+    """Return link n of the chain x, 2 x^2, ... from a number x in [0.5, 2]; link 5 is at most 2^31."""
     x = rng.uniform(0.5, 2.0)
     for _ in range(n - 1):
         x = 2 * x**2

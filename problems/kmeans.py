@@ -1,8 +1,11 @@
-"""k-means: the sum of squared distances of points to their nearest centre, and Newton's step for it.
+"""k-means: the sum of squared distances of points to their nearest centre, and its Newton step.
 
-Where no point is equally near to two centres, the Hessian is diagonal, 2 n_j for each coordinate of centre j with
-its n_j points. Newton's step is therefore gradient / diagonal = C_j - mean of the points of j: one round of Lloyd's
-algorithm. Since the Hessian is diagonal, its product with ones is its diagonal.
+Where no point is equally near to two centres, with n_j the number of points P_i nearest to centre C_j::
+
+    L = sum_j sum_i |C_j - P_i|^2,    dL/dC_j = 2 (n_j C_j - sum_i P_i),    H = diag(2 n_j)
+
+The Newton step is gradient / diagonal = C_j - mean of the points of j: one iteration of Lloyd's algorithm. The product
+of a diagonal Hessian with a vector of ones is its diagonal.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
 from autodiff_compare.vocabulary import Operator
 
 _DIMENSIONS = 8
-#: Points this much nearer to one centre than to any other stay so under float32's rounding.
+#: Least gap between the two smallest squared distances of a point; float32's rounding does not close it.
 _CLEAR = 1e-3
 
 
 def _squared_distances(C: Any, P: Any, xp: Any) -> Any:
-    """(k, n) by the expanded square, which needs no array of k n d entries."""
+    """Return squared distances (k, n) as |C|^2 - 2 C.P + |P|^2, which needs no array of k n d entries."""
     return (
         xp.sum(C * C, axis=1, keepdims=True)
         - 2 * xp.matmul(C, xp.matrix_transpose(P))
@@ -40,7 +43,7 @@ def _newton_step(C: Any, P: Any, *, xp: Any, derivative: Callable[..., Any]) -> 
 
 
 def _assigned(C: Array, P: Array) -> tuple[Array, Array]:
-    """The centre of each point, (n,), and how many points each centre has, (k, 1)."""
+    """Return the centre of each point, (n,), and the number of points of each centre, (k, 1)."""
     nearest = np.argmin(_squared_distances(C, P, np), axis=0)
     return nearest, np.bincount(nearest, minlength=C.shape[0])[:, None].astype(C.dtype)
 
@@ -64,14 +67,14 @@ def _centre_minus_mean(C: Array, P: Array) -> Array:
 
 
 def _sums(nearest: Array, P: Array, k: int) -> Array:
-    """The sum of the points of each centre, (k, d)."""
+    """Return the sum of the points of each centre, (k, d)."""
     sums = np.zeros((k, P.shape[1]), P.dtype)
     np.add.at(sums, nearest, P)
     return sums
 
 
 def _inputs(rng: np.random.Generator, n: int) -> Inputs:
-    """n points in the unit cube, none between two centres; the centres are the last k = n / 100 (10 at least)."""
+    """Draw n points in the unit cube, none near a tie; the last k = max(10, n / 100) of them are the centres."""
     points = rng.random((n, _DIMENSIONS))
     k = max(10, n // 100)
     centres = points[-k:]
@@ -82,7 +85,7 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
 
 
 def _gap(C: Array, P: Array) -> Array:
-    """How much further than the nearest centre the next one is, squared, (n,)."""
+    """Return the gap between the two smallest squared distances of each point, (n,)."""
     nearest, next_one = np.partition(_squared_distances(C, P, np), 1, axis=0)[:2]
     return np.asarray(next_one - nearest)
 

@@ -1,4 +1,9 @@
-"""Linear least squares: a polynomial with 128 coefficients fitted to the sign function."""
+"""Linear least squares: a polynomial with 128 coefficients fitted to the sign function.
+
+With the Vandermonde matrix ``V_ij = t_i^j``::
+
+    L = |V x - s|^2 / 2,    gradient V^T (V x - s),    Hessian V^T V
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ def _loss(x: Any, t: Any, s: Any, *, xp: Any) -> Any:
 
 
 def _vandermonde(x: Array, t: Array) -> Array:
-    """t_i^j by repeated products, in the dtype of ``t``."""
+    """Return V, by repeated products in the dtype of ``t``."""
     columns = [np.ones_like(t)]
     for _ in range(x.shape[0] - 1):
         columns.append(columns[-1] * t)
@@ -35,7 +40,7 @@ def _gradient(x: Array, t: Array, s: Array) -> Array:
     return np.asarray(V.T @ (V @ x - s))
 
 
-def _hessian(x: Array, t: Array, s: Array) -> Array:  # noqa: ARG001 - the function is quadratic
+def _hessian(x: Array, t: Array, s: Array) -> Array:  # noqa: ARG001 - constant in x
     V = _vandermonde(x, t)
     return np.asarray(V.T @ V)
 

@@ -1,4 +1,8 @@
-"""The logarithm of a sum of exponentials, shifted by the largest; its gradient is the softmax."""
+"""The logarithm of a sum of exponentials.
+
+With the softmax ``p_i = exp(x_i) / sum exp(x)``, the gradient is p and the Hessian is ``diag(p) - p p^T``.
+Arguments are shifted by the largest, so that no exponential overflows.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ def _softmax(x: Array) -> Array:
 
 
 def _hvp(x: Array, t: Array) -> Array:
-    """(diag p - p p^T) t."""
+    """Return ``(diag(p) - p p^T) t``."""
     p = _softmax(x)
     return np.asarray(p * (t - np.sum(p * t)))
 

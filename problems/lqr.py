@@ -1,14 +1,15 @@
-"""Linear-quadratic control: the cost of the best control of a linear system, by the Riccati recursion.
+"""Linear-quadratic control: the optimal cost of a linear system, by the Riccati recursion.
 
-The state moves by ``x' = A x + B u``; a step costs ``|C x|^2 + r_t |u|^2`` and the end ``|C x|^2``. Backwards from
-``P = C'C`` each step makes::
+The state changes by ``x' = A x + B u``. A step costs ``|C x|^2 + r_t |u|^2``, the final state ``|C x|^2``. The
+recursion starts with ``P = C'C`` at the end, and goes back a step by::
 
     K = (r I + B'P B)^-1 B'P A        P' = C'C + A'P (A - B K)
 
-and the best cost from x0 is ``x0' P x0``. It is differentiated by A, B and C through the recursion.
+The optimal cost from x0 is ``J = x0' P x0``, differentiated with respect to A, B and C through the recursion.
 
-The closed form needs no recursion to be differentiated: the control is optimal, so that its own change does not
-matter (envelope theorem). Along the optimal path, with ``s_t = P_t x_t`` and the control ``u_t = -K_t x_t``::
+The closed form does not differentiate the recursion. The control is optimal, so its change has no effect on the cost to
+first order (envelope theorem), and only the explicit dependence counts. Along the optimal path, with the control
+``u_t = -K_t x_t`` and the costate ``s_t = P_t x_t``, half the derivative of the remaining cost by the state::
 
     dJ/dA = 2 sum s_{t+1} x_t'    dJ/dB = 2 sum s_{t+1} u_t'    dJ/dC = 2 C sum x_t x_t'
 """
@@ -41,13 +42,13 @@ def _best_cost(A: Any, B: Any, C: Any, x: Any, prices: Any, *, scan: Callable[..
 
 
 def _backwards(A: Array, B: Array, C: Array, prices: Array) -> tuple[list[Array], list[Array]]:
-    """P and K of every time from the first on; P has one more."""
+    """Return P and K of every step in order of time; P has one more."""
     Ps, Ks = [C.T @ C], []
     for price in prices[::-1]:
         BP = B.T @ Ps[-1]
         K = solve(price * np.eye(B.shape[1], dtype=B.dtype) + BP @ B, BP @ A)
         Ks.append(K)
-        # The cost of the closed loop, which is positive whatever K: another way to the same P.
+        # Joseph's form, the cost of the closed loop: equal to P' above, and positive definite under rounding of K.
         closed = A - B @ K
         Ps.append(C.T @ C + price * K.T @ K + closed.T @ Ps[-1] @ closed)
     return Ps[::-1], Ks[::-1]
@@ -72,7 +73,7 @@ def _gradient(A: Array, B: Array, C: Array, x: Array, prices: Array) -> tuple[Ar
 
 
 def _inputs(rng: np.random.Generator, horizon: int) -> Inputs:
-    """A system that dies out slowly without control, for any horizon."""
+    """Draw a system whose uncontrolled state decays slowly, for any horizon."""
     A = np.linalg.qr(rng.standard_normal((_STATES, _STATES)))[0] * rng.uniform(0.8, 0.95)
     B = rng.standard_normal((_STATES, _CONTROLS)) / 4
     C = rng.standard_normal((_OUTPUTS, _STATES))
@@ -81,8 +82,8 @@ def _inputs(rng: np.random.Generator, horizon: int) -> Inputs:
 
 PROBLEM = Problem(
     name="lqr",
-    title="cost of the best linear-quadratic control, by a Riccati recursion through the backend's scan",
-    source="the Riccati recursion in discrete time (Anderson and Moore 1990, section 2.4); sizes: its steps",
+    title="optimal cost of linear-quadratic control, by a Riccati recursion through the backend's scan",
+    source="the Riccati recursion in discrete time (Anderson and Moore 1990, section 2.4); sizes: steps",
     sizes={"small": 5, "medium": 100, "large": 1000},
     inputs=_inputs,
     objective=_best_cost,

@@ -1,7 +1,7 @@
-"""A diagonal LSTM that predicts a text, character by character, as ADBench and GradBench ask for it.
+"""A diagonal LSTM that predicts a text character by character, as in ADBench and GradBench.
 
-A character is b numbers. Each layer has weights and biases of four gates of b, and a state (h, c); its input x is the
-hidden state of the layer below it, of the lowest one the character times ``extra[0]``. Entry by entry::
+A character has b numbers. Each layer has weights and biases of four gates of width b, and a state (h, c). Its input x
+is the hidden state of the layer below; for the lowest layer it is the character times ``extra[0]``. Elementwise::
 
     forget = sigmoid(x wf + bf)     ingate = sigmoid(h wi + bi)
     outgate = sigmoid(x wo + bo)    change = tanh(h wc + bc)
@@ -10,8 +10,19 @@ hidden state of the layer below it, of the lowest one the character times ``extr
 With ``y = h' extra[1] + extra[2]`` of the highest layer the prediction is ``y - log(2 + sum exp y)``, and the loss is
 ``-sum_t s_{t+1} . prediction_t / ((c - 1) b)`` over the c characters s.
 
-The recurrence is written once and runs through the `scan` of each backend. ``lstm_unrolled`` is the same function with
-the loop in Python, which a framework that traces sees as one long program.
+The recurrence is written once and loops by the `scan` of each backend. ``lstm_unrolled`` is the same function with a
+Python loop, which a tracing framework sees as one long program.
+
+The closed form is back-propagation through time. Given the derivatives dh', dc' of the loss by the new state, with
+``z`` the argument of a gate::
+
+    dc'      += dh' outgate (1 - tanh(c')^2)
+    dforget   = dc' c,    dingate = dc' change,    dchange = dc' ingate,    doutgate = dh' tanh(c')
+    dz        = dgate gate (1 - gate) for a sigmoid,    dgate (1 - gate^2) for tanh
+    dweight   = dz input,    dbias = dz,    dinput = dz weight,    dc = dc' forget
+
+The loss has by y, with S the sum of the numbers of the character s to predict, the derivative
+``(S exp y / (2 + sum exp y) - s) / ((c - 1) b)``.
 """
 
 from __future__ import annotations
@@ -27,14 +38,14 @@ from autodiff_compare.problems.base.complex_step import hessian_products
 from autodiff_compare.problems.base.instances import lstm as instance
 from autodiff_compare.vocabulary import Operator
 
-#: Number of characters, which is the size -> layers; a character has 14 bits.
+#: Size, the number of characters -> layers; a character has 14 bits.
 _LAYERS = {10: 2, 1024: 2, 4096: 4}
 _BITS = 14
 
 
 def _loss(main: Any, extra: Any, state: Any, text: Any, *, scan: Callable[..., Any], xp: Any) -> Any:
     layers, b = state.shape[0] // 2, state.shape[1]
-    # sigmoid(z) = (1 + tanh(z / 2)) / 2 overflows nowhere, and one tanh serves all four gates.
+    # sigmoid(z) = (1 + tanh(z / 2)) / 2 never overflows, and one tanh computes all four gates.
     part = xp.asarray([[0.5], [0.5], [0.5], [1.0]], dtype=main.dtype)
     rest = 1.0 - part
     rows = xp.unstack(xp.reshape(xp.reshape(main, (-1, 4, b)) * part, (-1, 4 * b)))
@@ -69,7 +80,7 @@ def _unrolled(main: Any, extra: Any, state: Any, text: Any, *, xp: Any) -> Any:
 
 
 def _gradient(main: Array, extra: Array, state: Array, text: Array) -> tuple[Array, Array]:
-    """Back through time, by hand."""
+    """Return the gradient by back-propagation through time."""
     layers, b = state.shape[0] // 2, state.shape[1]
     parameters = main.reshape(layers, 2, 4, b)
     rounds, carry = [], state.reshape(layers, 2, b)
@@ -91,7 +102,7 @@ def _gradient(main: Array, extra: Array, state: Array, text: Array) -> tuple[Arr
 
 
 class _Kept:
-    """What one layer's step leaves for the way back."""
+    """The intermediate values of one layer's step that its backward step needs."""
 
     def __init__(self, weights: Array, biases: Array, x: Array, before: Array) -> None:
         h, self.c_before = before
@@ -112,7 +123,10 @@ def _forward(parameters: Array, carry: Array, x: Array) -> tuple[list[_Kept], Ar
 
 
 def _backward(kept: _Kept, parameters: Array, dx: Array, dcarry: Array, dparameters: Array) -> tuple[Array, Array]:
-    """Slopes of the layer's input and of its state before, from those of its hidden state and of its state after."""
+    """Return the derivatives by a layer's input and old state, from those by its hidden state and new state.
+
+    The derivatives by the parameters are added to ``dparameters`` in place.
+    """
     dh, dc = dx + dcarry[0], dcarry[1]
     forget, ingate, outgate, change = kept.gates
     lifted = np.tanh(kept.c)
@@ -125,7 +139,7 @@ def _backward(kept: _Kept, parameters: Array, dx: Array, dcarry: Array, dparamet
 
 
 def _inputs(rng: np.random.Generator, n: int) -> Inputs:
-    """Weights and state uniform, as in the public instances; random bits for characters."""
+    """Draw uniform weights and state, as in the public instances, and characters of random bits."""
     layers = _LAYERS[n]
     main, extra = rng.random((2 * layers, 4 * _BITS)), rng.random((3, _BITS))
     state, text = rng.random((2 * layers, _BITS)), rng.integers(0, 2, (n, _BITS)).astype(np.float64)
@@ -141,12 +155,12 @@ _SOURCE = "ADBench (Srajer et al. 2018) and GradBench; sizes: characters of 14 b
 PROBLEMS = (
     Problem(
         name="lstm",
-        title="diagonal LSTM on a text: cross-entropy",
-        source=f"{_SOURCE}; by the loop of each framework",
+        title="cross-entropy of a diagonal LSTM on a text",
+        source=f"{_SOURCE}; the loop is the backend's scan",
         sizes=dict(zip(("small", "medium", "large"), _LAYERS, strict=True)),
         inputs=_inputs,
         objective=_loss,
-        # Without a Hessian, which has the square of 266 to 490 parameters.
+        # No Hessian, of 266^2 to 490^2 entries.
         operators=SCALAR - {Operator.HESSIAN},
         reference={Operator.GRADIENT: _gradient, Operator.HVP: hessian_products(_gradient, 2)},
         suites=frozenset({"adbench", "gradbench"}),
@@ -155,8 +169,8 @@ PROBLEMS = (
     ),
     Problem(
         name="lstm_unrolled",
-        title="the same LSTM, its loop unrolled in Python",
-        source=f"{_SOURCE}; beside lstm, what a loop costs to prepare when it is unrolled",
+        title="cross-entropy of a diagonal LSTM on a text, unrolled in Python",
+        source=f"{_SOURCE}; compared with lstm: the cost of tracing an unrolled loop",
         sizes={"small": 10},
         inputs=_inputs,
         objective=_unrolled,

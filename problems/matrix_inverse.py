@@ -1,4 +1,10 @@
-"""Find Y with X Y = I by descent: the sum of absolute residuals, and the sum of squared ones."""
+"""The inverse of a matrix by descent: Y with X Y = I, from absolute or from squared residuals.
+
+With the residual ``R = X Y - I``::
+
+    sum |R|:    gradient X^T sign(R), with a kink wherever an entry of R is 0
+    sum R^2:    gradient 2 X^T R, Hessian H_ijkl = 2 (X^T X)_ik [j = l]
+"""
 
 from __future__ import annotations
 
@@ -23,7 +29,7 @@ def _squared(Y: Any, X: Any, target: Any, *, xp: Any) -> Any:
 
 
 def _absolute_gradient(Y: Array, X: Array, target: Array) -> Array:
-    # Where a residual is exactly 0 the subgradient sign(0) = 0 is taken; any value in [-1, 1] is one.
+    # Where a residual is exactly 0 the subgradient sign(0) = 0 is taken; any value in [-1, 1] is a subgradient.
     return np.asarray(X.T @ np.sign(X @ Y - target))
 
 
@@ -31,8 +37,7 @@ def _squared_gradient(Y: Array, X: Array, target: Array) -> Array:
     return np.asarray(2 * (X.T @ (X @ Y - target)))
 
 
-def _squared_hessian(Y: Array, X: Array, target: Array) -> Array:  # noqa: ARG001 - it is constant in Y
-    """``H[i, j, k, l] = 2 (X^T X)[i, k] delta[j, l]``."""
+def _squared_hessian(Y: Array, X: Array, target: Array) -> Array:  # noqa: ARG001 - constant in Y
     n = Y.shape[1]
     return np.asarray(np.multiply.outer(2 * (X.T @ X), np.eye(n, dtype=X.dtype)).transpose(0, 2, 1, 3))
 
@@ -56,7 +61,7 @@ def _stream(seed: int) -> np.random.RandomState:
     return _drawn(seed)[1]
 
 
-# The step size starts at 0.01; only the rate of the optimizer is used with an adaptive descent.
+# An adaptive descent uses only the learning rate of the optimizer, as its first step size.
 _descent = partial(Descent, optimizer=Optimizer("sgd", learning_rate=0.01), start=_start, max_iterations=1_000_000)
 
 PROBLEMS = (
@@ -75,7 +80,7 @@ PROBLEMS = (
         descent={
             "fresh": _descent(stop_loss=1e-3, stop_when="after", adaptive=Adaptive(_stream, gradient="fresh")),
             "stale": _descent(stop_loss=1e-3, stop_when="after", adaptive=Adaptive(_stream, gradient="stale")),
-            # Without restarts it stalls at E = 2.78, long before this bound.
+            # Without restarts the descent stalls at E = 2.78, long before this bound.
             "no_restarts": _descent(
                 stop_loss=1e-3, stop_when="after", max_iterations=1000, adaptive=Adaptive(_stream, max_restarts=0)
             ),

@@ -1,16 +1,19 @@
-r"""A linear chain of differential equations, integrated by the classic Runge-Kutta method, as a recurrence.
+"""A linear chain of ordinary differential equations, integrated by the classic Runge-Kutta method.
 
-``y_0' = x_0``, ``y_i' = x_i y_{i-1}``, ``y(0) = 0``, from 0 to 2 in s steps of fourth order; the value is the last of
-the n components. ``ode`` goes through the `scan` of each backend, ``ode_unrolled`` is the same step in a Python
-loop, which a framework that traces sees as one program of s steps.
+The chain is ``y_0' = x_0``, ``y_i' = x_i y_{i-1}`` with ``y(0) = 0``, integrated from 0 to 2 in s steps of fourth
+order. The value is the last of the n components. ``ode`` loops by the `scan` of each backend. ``ode_unrolled`` has
+the same steps in a Python loop, which a tracing framework sees as one program of s steps.
 
-The closed form
----------------
-A step multiplies ``(1, y)`` by ``P(h N)`` with ``P(z) = 1 + z + z^2/2 + z^3/6 + z^4/24`` and N the matrix that has
-``x_i`` below its diagonal. A power ``N^k`` moves k places down and multiplies the x on the way, so that after all steps
-``y_{n-1} = c x_0 ... x_{n-1}`` with c the coefficient of ``z^n`` in the product of ``P(h_k z)`` over the steps: the
-gradient is ``y/x_j``, the Hessian ``y/(x_i x_j)`` off its diagonal and zero on it. One step moves information by four
-components at most: for ``n > 4 s`` everything is zero and proves nothing.
+For the closed form, let N be the matrix with ``x_i`` below its diagonal. A step multiplies the vector ``(1, y)`` by::
+
+    P(h N),    P(z) = 1 + z + z^2/2 + z^3/6 + z^4/24
+
+The power ``N^k`` moves an entry k places down and multiplies it by the x that it passes. So after all steps::
+
+    y_{n-1} = c x_0 x_1 ... x_{n-1},    c = coefficient of z^n in the product of P(h_k z) over the steps
+
+The gradient is ``y/x_j``; the Hessian is ``y/(x_i x_j)`` off its diagonal and zero on it. A step carries information at
+most four components down: for ``n > 4 s`` value and derivatives are zero, and prove nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from autodiff_compare.vocabulary import Operator
 
 
 def _step(y: Any, h: Any, x: Any, xp: Any) -> Any:
-    """One step of the classic Runge-Kutta method of fourth order."""
+    """Return y after a step of the classic Runge-Kutta method of fourth order."""
 
     def slope(y: Any) -> Any:
         return x * xp.concat([xp.ones_like(y[:1]), y[:-1]])
@@ -51,7 +54,7 @@ def _unrolled(x: Any, steps: Any, *, xp: Any) -> Any:
 
 
 def _coefficient(n: int, steps: Array) -> Any:
-    """Of ``z^n`` in the product of the ``P(h z)``."""
+    """Return the coefficient of ``z^n`` in the product of ``P(h z)`` over the steps."""
     c = np.zeros(n + 1, steps.dtype)
     c[0] = 1
     for h in steps:
@@ -66,7 +69,8 @@ def _value(x: Array, steps: Array) -> Array:
 
 
 def _gradient(x: Array, steps: Array) -> Array:
-    others = np.stack([np.prod(np.delete(x, j)) for j in range(x.size)])  # right also where an x is zero
+    # Not y / x_j, which is nan where an x is zero.
+    others = np.stack([np.prod(np.delete(x, j)) for j in range(x.size)])
     return np.asarray(_coefficient(x.size, steps) * others)
 
 
@@ -79,11 +83,11 @@ def _hessian(x: Array, steps: Array) -> Array:
 
 
 def _inputs(rng: np.random.Generator, s: int) -> Inputs:
-    """``n = 8 log10 s`` components: the value is about ``(2/e)^n / n!``, which leaves float32 at n = 30."""
+    """Draw n = 8 log10 s components: the value is about ``(2/e)^n / n!``, below float32's range at n = 30."""
     return Inputs((rng.random(round(8 * math.log10(s))),), (np.full(s, 2.0 / s),))
 
 
-#: XLA takes 2.5, 7 and 29 s of processor time to compile the gradient of so many steps unrolled, and 113 s for 60.
+#: XLA takes 2.5, 7 and 29 s of processor time to compile the gradient of these unrolled steps, and 113 s for 60.
 _UNROLLED = {"small": 10, "medium": 20, "large": 40}
 
 
@@ -107,10 +111,10 @@ def _problem(
 PROBLEMS = (
     _problem(
         "ode",
-        "a chain of differential equations by Runge-Kutta, through the backend's scan",
+        "chain of differential equations by Runge-Kutta, through the backend's scan",
         _last,
         ("scan",),
         {"small": 10, "medium": 100, "large": 1000},
     ),
-    _problem("ode_unrolled", "the same chain, its loop unrolled in Python", _unrolled, (), _UNROLLED),
+    _problem("ode_unrolled", "chain of differential equations, unrolled in Python", _unrolled, (), _UNROLLED),
 )

@@ -1,12 +1,20 @@
-"""A charged particle steered into the origin: a descent over the end of a path that is itself made of derivatives.
+"""A charged particle steered into the origin: derivatives of a path that is computed from derivatives.
 
-It starts at (0, 8) with velocity (0.75, 0) in the potential ``p(x) = sum 1/|x - c|`` of charges at (10, 10 - w) and
-(10, 0), and moves by Euler's method while it is above the axis: ``x' = x + dt v``, ``v' = v - dt grad p(x)``. From the
-last point above it goes straight on to the axis, at ``x_hit``. The energy is ``E(w) = x_hit^2``.
+The particle starts at (0, 8) with velocity (0.75, 0). Charges at ``c_1 = (10, 10 - w)`` and ``c_2 = (10, 0)`` have the
+potential ``p(x) = sum_k 1/|x - c_k|``. While the particle is above the axis it moves by Euler's method::
 
-``particle_energy`` is E, whose own derivatives go through the gradient of the potential. ``particle_rr`` and the
-others are the w at which the descent of E ends, the derivative of E taken in the first, that of the potential
-in the second mode (r reverse, f forward); from w = 0 with dt = 0.1 they end at .2071918746486116.
+    x' = x + dt v,    v' = v - dt grad p(x),    grad p(x) = -sum_k (x - c_k) / |x - c_k|^3
+
+From the last point above the axis it moves straight on, and meets the axis after the time ``-x_1/v_1`` at ``x_hit``.
+The energy is ``E(w) = x_hit^2``.
+
+``particle_energy`` is E; its derivatives pass through the gradient of the potential. ``particle_rr`` and its siblings
+are the w at which the descent of E stops. Their first letter is the mode of the derivative of E, their second that
+of the potential (r reverse, f forward). From w = 0 with dt = 0.1 they stop at .2071918746486116.
+
+The closed form carries the tangent d/dw of x and v along the path. Along a tangent dr of ``r = x - c``::
+
+    d(r/|r|^3) = dr/|r|^3 - 3 (r.dr) r/|r|^5
 """
 
 from __future__ import annotations
@@ -22,12 +30,12 @@ from autodiff_compare.problems.base.gradient_descent import argmin, argmin_by_ha
 from autodiff_compare.vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}
-#: Steps in ten units of time, which is the size -> rounds of the descent.
+#: Size, the number of Euler steps in ten units of time -> rounds of the descent.
 _ROUNDS = {4: 3, 100: 200, 400: 200}
-#: The particle surely arrives within so many times ten units: it takes 35 units for w = 0.
+#: Upper bound on the arrival time, in ten units: the particle takes 35 units for w = 0.
 _LONGEST = 6
-#: What the path's rounding leaves of the end, in units of the last place: its coordinates are near 10, and ``x_hit``,
-#: of which E is the square and the descent seeks the zero, is their small difference after 14 to 350 steps.
+#: In units of eps: x_hit, the root that the descent seeks, is a small difference of coordinates near 10 after 14 to 350
+#: steps, whose rounding remains in it.
 _TOLERANCE = 1e3
 
 
@@ -76,7 +84,7 @@ def _minimiser(
 
 
 def _by_hand(w: Array, *, resolution: int, **_: Any) -> tuple[Array, Array]:
-    """E and dE/dw, with the gradient of the potential and the tangent of every step written out."""
+    """Return E and dE/dw, with the gradient of the potential and the tangent of each step written by hand."""
     dt = np.asarray(10, w.dtype) / resolution
     charges = [(np.stack([0 * w + 10, 10 - w]), np.stack([0 * w, 0 * w - 1])), (np.stack([0 * w + 10, 0 * w]), 0 * w)]
     x, v = np.stack([0 * w, 0 * w + 8]), np.stack([0 * w + 0.75, 0 * w])
@@ -126,12 +134,12 @@ def _problem(pair: str) -> Problem:
 PROBLEMS = (
     Problem(
         name="particle_energy",
-        title="energy of a particle whose path is made of gradients of a potential",
+        title="energy of a particle that moves by gradients of a potential",
         source=_SOURCE,
         sizes=dict(zip(("small", "medium", "large"), _ROUNDS, strict=True)),
         inputs=lambda rng, n: Inputs((rng.uniform(-0.1, 0.1, ()),), (), {"inner": "reverse", "resolution": n}),
         objective=_energy,
-        # Second derivatives of the gradients within would be third ones: nothing but an engine could confirm them.
+        # Second derivatives of E need third derivatives of the potential, which only an engine could confirm.
         operators=SCALAR - {Operator.HVP, Operator.HESSIAN},
         reference={
             Operator.VALUE: lambda w, **static: _by_hand(w, **static)[0],

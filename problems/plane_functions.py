@@ -1,6 +1,6 @@
-"""Test functions of two variables, summed over n points: from Beale's to the egg holder.
+"""Test functions of optimisation in two variables, summed over n points.
 
-Digits of minimisers that have no closed form are those of Newton's method in sixty digits.
+Minimisers without a closed form were computed by Newton's method in sixty digits.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _bukin6(x: Any, y: Any, xp: Any) -> Any:
 
 
 def _cross_in_tray(x: Any, y: Any, xp: Any) -> Any:
-    # -0.0001 (|sin x sin y exp(a)| + 1)^0.1 with exp(a) taken out of the power: e^100 is infinite in float32.
+    # -0.0001 (|sin x sin y exp(a)| + 1)^0.1, with exp(a) factored out of the power: e^100 is infinite in float32.
     a = xp.abs(100 - xp.sqrt(x**2 + y**2) / math.pi)
     return -0.0001 * xp.exp(a / 10) * (xp.abs(xp.sin(x) * xp.sin(y)) + xp.exp(-a)) ** 0.1
 
@@ -79,24 +79,24 @@ def _schaffer4(x: Any, y: Any, xp: Any) -> Any:
     return 0.5 + (xp.cos(xp.sin(xp.abs(x**2 - y**2))) ** 2 - 0.5) / (1 + 0.001 * (x**2 + y**2)) ** 2
 
 
-def _clear_of_the_ridge(x: Array, y: Array) -> Array:
+def _away_from_ridge(x: Array, y: Array) -> Array:
     return np.asarray((np.abs(y - 0.01 * x**2) > 0.1) & (np.abs(x + 10) > 0.1))
 
 
-def _clear_of_the_cross(x: Array, y: Array) -> Array:
+def _away_from_cross(x: Array, y: Array) -> Array:
     return np.asarray((np.abs(np.sin(x)) > 0.1) & (np.abs(np.sin(y)) > 0.1))
 
 
-def _clear_of_the_eggs(x: Array, y: Array) -> Array:
+def _away_from_eggholder_kinks(x: Array, y: Array) -> Array:
     return np.asarray((np.abs(x / 2 + y + 47) > 5) & (np.abs(x - y - 47) > 5))
 
 
-def _clear_of_the_table(x: Array, y: Array) -> Array:
+def _away_from_holder_table_kinks(x: Array, y: Array) -> Array:
     r = np.hypot(x, y)
     return np.asarray((np.abs(np.sin(x)) > 0.1) & (np.abs(np.cos(y)) > 0.1) & (np.abs(r - math.pi) > 0.1) & (r > 0.1))
 
 
-def _clear_of_the_diagonals(x: Array, y: Array) -> Array:
+def _away_from_diagonals(x: Array, y: Array) -> Array:
     return np.asarray(np.abs(x**2 - y**2) > 0.1)
 
 
@@ -137,17 +137,17 @@ FUNCTIONS = (
         _bohachevsky,
         (-100, 100),
         (0, 0),
-        # Further out the waves are lost in float32's rounding of pi x.
+        # Farther out, the cosines are lost in float32's rounding of pi x.
         drawn=(-10, 10),
     ),
     OptimisationFunction(
         "easom",
-        "-cos x cos y exp(-(x - pi)^2 - (y - pi)^2): a needle in a plain",
+        "-cos x cos y exp(-(x - pi)^2 - (y - pi)^2): a narrow well in a plain",
         _easom,
         (-100, 100),
         (math.pi, math.pi),
         -1.0,
-        # In most of the box it is less than the smallest number.
+        # In most of the domain the function underflows.
         drawn=(1, 5),
     ),
     OptimisationFunction(
@@ -173,26 +173,26 @@ FUNCTIONS = (
         ((-15, -3), (-5, 3)),
         (-10, 1),
         smooth=False,
-        clear=_clear_of_the_ridge,
+        clear=_away_from_ridge,
     ),
     OptimisationFunction(
         "cross_in_tray",
         "-0.0001 (|sin x sin y exp|100 - r / pi|| + 1)^0.1",
         _cross_in_tray,
         (-10, 10),
-        # On the diagonal 2 cot x = sqrt(2) / pi.
+        # On the diagonal x = y, a stationary point has 2 cot x = sqrt(2) / pi.
         _with_all_signs(math.atan(math.sqrt(2) * math.pi), math.atan(math.sqrt(2) * math.pi)),
         -2.0626118708227368778,
-        clear=_clear_of_the_cross,
+        clear=_away_from_cross,
     ),
     OptimisationFunction(
         "eggholder",
-        "-(y + 47) sin sqrt|x / 2 + y + 47| - x sin sqrt|x - y - 47|: least on the edge",
+        "-(y + 47) sin sqrt|x / 2 + y + 47| - x sin sqrt|x - y - 47|: minimum on the boundary",
         _eggholder,
         (-512, 512),
         (512, 404.23180511375781093),
         -959.64066272085080283,
-        clear=_clear_of_the_eggs,
+        clear=_away_from_eggholder_kinks,
     ),
     OptimisationFunction(
         "holder_table",
@@ -201,7 +201,7 @@ FUNCTIONS = (
         (-10, 10),
         _with_all_signs(8.0550234757365634198, 9.6645900192412728900),
         -19.208502567886731832,
-        clear=_clear_of_the_table,
+        clear=_away_from_holder_table_kinks,
     ),
     OptimisationFunction(
         "schaffer2",
@@ -219,7 +219,7 @@ FUNCTIONS = (
         [(0, s * 1.2531318314637332016) for s in (1, -1)] + [(s * 1.2531318314637332016, 0) for s in (1, -1)],
         0.29257863203598054901,
         drawn=(-5, 5),
-        clear=_clear_of_the_diagonals,
+        clear=_away_from_diagonals,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The pose of a robot arm and its Jacobian: pose(theta + d) ~ pose(theta) + J d."""
+"""Forward kinematics of robot arms: the pose in the joint angles, and its Jacobian."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ def _planar(theta: Any, lengths: Any, *, xp: Any) -> Any:
 
 
 def _planar_jacobian(theta: Array, lengths: Array) -> Array:
-    """Column j turns all links from j outwards about joint j."""
+    """Return the Jacobian: joint j rotates the links i >= j, whose angles all contain theta_j.
+
+    With ``phi_i = theta_0 + ... + theta_i``, ``dx/dtheta_j = -sum_{i>=j} l_i sin phi_i``, dy/dtheta_j is the same sum
+    of ``l_i cos phi_i``, and the orientation, the sum of all angles, has derivative 1.
+    """
     angles = np.cumsum(theta)
     x, y = lengths * np.cos(angles), lengths * np.sin(angles)
     outwards = [np.cumsum(part[::-1])[::-1] for part in (-y, x)]
@@ -24,12 +28,12 @@ def _planar_jacobian(theta: Array, lengths: Array) -> Array:
 
 
 def _planar_inputs(rng: np.random.Generator, n: int) -> Inputs:
-    # The three links of the study, (1, 0.7, 0.4), repeated for longer arms.
+    # The three link lengths of the study, repeated for longer arms.
     return Inputs((rng.uniform(-np.pi / 2, np.pi / 2, n),), (np.resize([1.0, 0.7, 0.4], n),))
 
 
-# The UR5's Denavit-Hartenberg parameters; its twists are multiples of a right angle, written by their exact
-# cosines and sines: alpha = (pi/2, 0, 0, pi/2, -pi/2, 0).
+# Denavit-Hartenberg parameters of the UR5. The twists alpha = (pi/2, 0, 0, pi/2, -pi/2, 0) are given by their exact
+# cosines and sines.
 _UR5_A = np.array([0.0, -0.425, -0.39225, 0.0, 0.0, 0.0])
 _UR5_D = np.array([0.089159, 0.0, 0.0, 0.10915, 0.09465, 0.0823])
 _UR5_COS = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0])
@@ -37,9 +41,9 @@ _UR5_SIN = np.array([1.0, 0.0, 0.0, 1.0, -1.0, 0.0])
 
 
 def _links() -> tuple[Array, Array, Array]:
-    """(C, S, K), each (6, 4, 4), such that joint i is the frame ``cos(theta_i) C_i + sin(theta_i) S_i + K_i``.
+    """Return (C, S, K), each (6, 4, 4), such that joint i has the frame ``cos(theta_i) C_i + sin(theta_i) S_i + K_i``.
 
-    That is Rot_z(theta) Trans_z(d) Trans_x(a) Rot_x(alpha), which is linear in the cosine and sine of theta.
+    The frame is Rot_z(theta) Trans_z(d) Trans_x(a) Rot_x(alpha), which is linear in the cosine and sine of theta.
     """
     C, S, K = np.zeros((3, 6, 4, 4))
     C[:, 0, 0], C[:, 1, 1], C[:, 1, 2], C[:, 0, 3] = 1, _UR5_COS, -_UR5_SIN, _UR5_A
@@ -51,7 +55,7 @@ def _links() -> tuple[Array, Array, Array]:
 def _ur5(theta: Any, C: Any, S: Any, K: Any, *, xp: Any) -> Any:
     turn = xp.reshape(theta, (6, 1, 1))
     links = xp.cos(turn) * C + xp.sin(turn) * S + K
-    # In pairs: (01)(23)(45) takes three products where one after the other takes five.
+    # By pairs, (01)(23)(45): three matrix products instead of five.
     pairs = xp.matmul(links[0::2, :, :], links[1::2, :, :])
     T = xp.matmul(xp.matmul(pairs[0, :, :], pairs[1, :, :]), pairs[2, :, :])
     roll, pitch, yaw = xp.atan2(T[2, 1], T[2, 2]), xp.asin(-T[2, 0]), xp.atan2(T[1, 0], T[0, 0])
@@ -59,11 +63,16 @@ def _ur5(theta: Any, C: Any, S: Any, K: Any, *, xp: Any) -> Any:
 
 
 def _ur5_jacobian(theta: Array, C: Array, S: Array, K: Array) -> Array:
-    """Joint j turns everything beyond it about its axis z_j through p_j: the hand moves by z_j x (p - p_j).
+    """Return the geometric Jacobian, with angular velocities converted to rates of roll, pitch and yaw.
 
-    With R = Rot_z(yaw) Rot_y(pitch) Rot_x(roll) the angles follow from the angular velocity w by
-    ``roll' = u / cos(pitch)``, ``pitch' = cos(yaw) w_y - sin(yaw) w_x``, ``yaw' = w_z + u tan(pitch)``
-    where ``u = cos(yaw) w_x + sin(yaw) w_y``.
+    Joint j rotates the links beyond it about the axis z_j through p_j. The end effector at p moves with the velocity
+    ``z_j x (p - p_j)`` and turns with the angular velocity ``w = z_j``. For R = Rot_z(yaw) Rot_y(pitch) Rot_x(roll)::
+
+        w = (0, 0, yaw') + Rot_z(yaw) (0, pitch', 0) + Rot_z(yaw) Rot_y(pitch) (roll', 0, 0)
+
+    Solved for the rates, with ``u = cos(yaw) w_x + sin(yaw) w_y``::
+
+        roll' = u / cos(pitch),    pitch' = cos(yaw) w_y - sin(yaw) w_x,    yaw' = w_z + u tan(pitch)
     """
     turn = theta[:, None, None]
     frames = [np.eye(4, dtype=theta.dtype)]
@@ -80,7 +89,7 @@ def _ur5_jacobian(theta: Array, C: Array, S: Array, K: Array) -> Array:
 
 
 def _ur5_inputs(rng: np.random.Generator, n: int) -> Inputs:
-    """Joint angles with the pitch well away from gimbal lock, and roll and yaw away from the cut at +-pi."""
+    """Draw joint angles with the pitch away from gimbal lock, and roll and yaw away from the branch cut at +-pi."""
     links = _links()
     while True:
         theta = rng.uniform(-np.pi, np.pi, n)

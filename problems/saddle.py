@@ -1,12 +1,11 @@
-"""A saddle by a descent within a descent: min over p, max over q of ``|p|^2 - |q|^2``.
+"""A saddle point by nested descents: min over p, max over q of ``|p|^2 - |q|^2``.
 
-The outer descent differentiates a cost that is itself the end of a descent: derivatives are nested, and each of the
-two may be taken in reverse or in forward mode. ``saddle_rf`` is the outer in reverse, the inner in forward mode.
-The value is the two points (p, q) that are found; in the plane, from (1, 1), every coordinate of both is
-8.246324826140356e-06.
+The outer descent differentiates a cost that contains the result of the inner descent. Derivatives are nested, and each
+of the two may be taken in reverse or in forward mode: ``saddle_rf`` is the outer in reverse, the inner in forward mode.
+The value is the pair of points (p, q). In the plane, from (1, 1), every coordinate of both is 8.246324826140356e-06.
 
-The closed form: where q ends does not depend on p, so that the cost of p is ``|p|^2`` less a constant, and both
-points are where the descent of ``|x|^2`` alone ends.
+The closed form: the q at which the inner descent stops does not depend on p. The cost of p is therefore ``|p|^2``
+minus a constant, and both points are that at which the descent of ``|x|^2`` stops.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from autodiff_compare.problems.base.gradient_descent import argmin, argmin_by_ha
 from autodiff_compare.vocabulary import Operator
 
 _MODES = {"r": "reverse", "f": "forward"}
-#: Most rounds of each descent, which is the size -> dimensions of p and of q.
+#: Size, the largest number of rounds of each descent -> dimensions of p and of q.
 _DIMENSIONS = {6: 2, 200: 2, 400: 5}
 
 
@@ -50,8 +49,7 @@ def _points(
 
 
 def _closed_form(start: Array, *, rounds: int, **_: str) -> Array:
-    """Twice the end of the descent of ``|x|^2``, whose gradient is 2 x."""
-
+    """Return the point at which the descent of ``|x|^2`` stops, for p and for q."""
     x = argmin_by_hand(start, lambda x: (np.sum(x * x), 2 * x), rounds)
     return np.stack([x, x])
 
@@ -61,9 +59,9 @@ def _problem(pair: str) -> Problem:
     modes = {"outer": outer, "inner": inner}
     return Problem(
         name=f"saddle_{pair}",
-        title=f"saddle of |p|^2 - |q|^2 by descents: outer gradient in {outer}, inner in {inner} mode",
-        source="Pearlmutter and Siskind 2008, GradBench evaluation saddle; sizes: most rounds of each descent, in 2, 2"
-        " and 5 dimensions",
+        title=f"saddle point of |p|^2 - |q|^2 by descents: outer gradient in {outer}, inner in {inner} mode",
+        source="Pearlmutter and Siskind 2008, GradBench evaluation saddle; sizes: rounds of each descent at most, in 2,"
+        " 2 and 5 dimensions",
         sizes=dict(zip(("small", "medium", "large"), _DIMENSIONS, strict=True)),
         inputs=lambda rng, n: Inputs((rng.uniform(0.9, 1.1, _DIMENSIONS[n]),), (), {**modes, "rounds": n}),
         objective=_points,

@@ -1,6 +1,6 @@
-"""Test functions of n variables, or of three to six: from Rosenbrock's valley to Shekel's foxholes.
+"""Test functions of optimisation in n variables, some of them in three to six only.
 
-Digits of minimisers that have no closed form are those of Newton's method in forty digits or more.
+Minimisers without a closed form were computed by Newton's method in forty digits or more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MORE = "More, Garbow and Hillstrom, Testing Unconstrained Optimization Software
 
 
 def _indices(x: Any, xp: Any, start: int = 1) -> Any:
-    """start, start + 1, ... up to n, in the dtype of ``x``."""
+    """Return start, start + 1, ..., n in the dtype of ``x``."""
     return xp.arange(start, x.shape[0] + 1, dtype=x.dtype)
 
 
@@ -121,7 +121,7 @@ _SHEKEL = (
     np.array([[4, 1, 8, 6, 3, 2, 5, 8, 6, 7], [4, 1, 8, 6, 7, 9, 3, 1, 2, 3.6]] * 2).T,
 )
 
-# Its terms do not mix: coordinate i minimises -sin(x) sin^20(i x^2 / pi).
+# The function is separable: coordinate i minimises -sin(x) sin^20(i x^2 / pi). Pairs of minimiser and minimum.
 _MICHALEWICZ = (
     (2.2029055201726093461, -0.80130341009855253271),
     (math.pi / 2, -1.0),
@@ -138,7 +138,7 @@ _MICHALEWICZ = (
 
 def _dixon_price_minimisers(d: int) -> Array:
     x = 2.0 ** (2.0 ** (1 - np.arange(1, d + 1)) - 1)
-    # The sign of the last coordinate is free, and of no other: 2 x_i^2 = x_{i-1}.
+    # All terms vanish: x_1 = 1 and 2 x_i^2 = x_{i-1}. Only the last coordinate may have either sign.
     return np.stack([x, np.where(np.arange(d) == d - 1, -x, x)])
 
 
@@ -172,7 +172,7 @@ FUNCTIONS = (
         _griewank,
         (-600, 600),
         np.zeros,
-        # Beyond a hundred dimensions the product of cosines is less than the smallest number.
+        # Beyond a hundred dimensions the product of cosines underflows.
         drawn=(-50, 50),
         sizes={"small": 4, "medium": 20, "large": 100},
     ),
@@ -195,7 +195,7 @@ FUNCTIONS = (
         (0, math.pi),
         lambda d: [x for x, _ in _MICHALEWICZ[:d]],
         lambda d: math.fsum(f for _, f in _MICHALEWICZ[:d]),
-        # The twentieth power of a sine of up to 10 pi takes hundreds of times the rounding of its argument.
+        # The twentieth power of a sine of up to 10 pi amplifies the rounding of its argument some hundred times.
         tolerance=1000.0,
         sizes={"small": 2, "medium": 5, "large": 10},
     ),

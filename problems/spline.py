@@ -1,4 +1,17 @@
-"""A natural cubic spline fitted to data: the sum of squared residuals, by the values at the knots."""
+"""A natural cubic spline fitted to data: the sum of squared residuals, in the values at the knots.
+
+On an interval of length h with values y0, y1 and second derivatives m0, m1 at its ends, at the fraction f::
+
+    s = (1-f) y0 + f y1 + h^2/6 ((1-f)^3 - (1-f)) m0 + h^2/6 (f^3 - f) m1
+
+Continuity of s' at an inner knot, with the intervals h0 and h1 on its two sides, gives a row of ``A m = B y``::
+
+    h0/6 m0 + (h0 + h1)/3 m1 + h1/6 m2 = (y2 - y1)/h1 - (y1 - y0)/h0
+
+A natural spline has m = 0 at both ends. The spline is linear in the values, s = W y, so with the data z::
+
+    L = |W y - z|^2,    gradient 2 W^T (W y - z),    Hessian 2 W^T W
+"""
 
 from __future__ import annotations
 
@@ -11,9 +24,6 @@ from autodiff_compare.problems.base.elimination import solve
 from autodiff_compare.vocabulary import Operator
 
 
-# On an interval of length h, at its fraction f, with values y0, y1 and second derivatives m0, m1 at its ends:
-# s = (1-f) y0 + f y1 + h^2/6 ((1-f)^3 - (1-f)) m0 + h^2/6 (f^3 - f) m1. That s' is continuous is a tridiagonal
-# system for the m inside, A m = B y; at both ends of a natural spline m = 0.
 def _misfit(
     y: Any, A: Any, B: Any, interval: Any, left: Any, right: Any, left_m: Any, right_m: Any, z: Any, *, xp: Any
 ) -> Any:
@@ -25,7 +35,7 @@ def _misfit(
 
 
 def _design(y: Array, A: Array, B: Array, interval: Array, *weights: Array) -> Array:
-    """W with s = W y, (points, knots)."""
+    """Return W, (points, knots)."""
     left, right, left_m, right_m = (w[:, None] for w in weights)
     values = np.eye(y.size, dtype=y.dtype)
     curves = np.pad(solve(A, B), ((1, 1), (0, 0)))
@@ -52,7 +62,7 @@ def _hessian(y: Array, *data: Array) -> Array:
 
 
 def _inputs(rng: np.random.Generator, n: int) -> Inputs:
-    """n knots at uneven places, ten points for each; data of a noisy sine."""
+    """Draw n knots with uneven spacing, and ten points of a noisy sine for each."""
     h = rng.uniform(0.5, 1.5, n - 1)
     knots = np.concatenate([[0.0], np.cumsum(h)])
     points = np.sort(rng.uniform(0.0, knots[-1], 10 * n))
@@ -64,7 +74,7 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
 
 
 def _system(h: Array) -> tuple[Array, Array]:
-    """A (n-2, n-2) and B (n-2, n): h0/6 m0 + (h0+h1)/3 m1 + h1/6 m2 = (y2 - y1)/h1 - (y1 - y0)/h0."""
+    """Return the tridiagonal A (n-2, n-2) and B (n-2, n) for interval lengths h (n-1,)."""
     before, after, inside = h[:-1], h[1:], np.arange(h.size - 1)
     A = np.diag((before + after) / 3) + np.diag(after[:-1] / 6, 1) + np.diag(before[1:] / 6, -1)
     B = np.zeros((inside.size, h.size + 1))
@@ -74,8 +84,8 @@ def _system(h: Array) -> tuple[Array, Array]:
 
 PROBLEM = Problem(
     name="spline",
-    title="natural cubic spline through n values fitted to 10 n points, by the values",
-    source="de Boor, A Practical Guide to Splines, chapter IV; linear in the values, so gradient 2 W^T (W y - z)",
+    title="natural cubic spline through n values fitted to 10 n points, in the values",
+    source="de Boor, A Practical Guide to Splines, chapter IV; linear in the values, gradient 2 W^T (W y - z)",
     sizes={"small": 6, "medium": 50, "large": 300},
     inputs=_inputs,
     objective=_misfit,

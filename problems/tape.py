@@ -1,11 +1,11 @@
-"""Variables and derivatives: what a tape is asked to do, value by value.
+"""Recordings (tapes): questions about variables and gradients, and two elementwise polynomials.
 
-`QUESTIONS` are put to every backend in its own idiom (`Backend.idioms`): source text that sets ``answer`` to a
-number, an array, a (nested) list of these, or ``None`` where the framework keeps no gradient. It runs in the names of
-`Backend.idiom_scope`, in float64 or the framework's own default precision. An exception is the answer ``"error"``.
+Each backend answers the `QUESTIONS` in its own idiom (`Backend.idioms`): source text that sets ``answer`` to a number,
+an array, a (nested) list of these, or ``None`` if the framework keeps no gradient. The text runs with the names of
+`Backend.idiom_scope`, in float64 or the framework's default precision. An exception is the answer ``"error"``.
 
-Frameworks legitimately differ in what they do where mathematics is silent. Such an answer is not ``expected``
-but stands in ``conventions`` under the words that say what the framework does, and the table shows both.
+Where mathematics prescribes nothing, frameworks legitimately differ. Such an answer is not ``expected``; it is in
+``conventions`` with a description of the framework's behaviour, and the table shows both.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ QUESTIONS = (
     Question("gradient", f"dy/dx of {_POLYNOMIAL} at x = 5", 8.0),
     Question(
         "intermediate_dropped",
-        "z = 2x, y = x^2 - z + 1 at x = 5: after the gradient with respect to x was taken the ordinary way, "
-        "the gradient of y with respect to z",
+        "z = 2x, y = x^2 - z + 1 at x = 5: the gradient of y with respect to z, after the gradient with respect to x "
+        "was computed in the usual way",
         "none",
-        conventions={"the tape is spent after one question": "error"},
+        conventions={"the tape is freed after one gradient": "error"},
     ),
     Question(
         "intermediate_retained",
-        "z = 2x, y = x^2 - z + 1 at x = 5: dy/dz, asked for beforehand",
+        "z = 2x, y = x^2 - z + 1 at x = 5: dy/dz, requested before the backward pass",
         -1.0,
     ),
     Question(
@@ -58,21 +58,21 @@ QUESTIONS = (
     Question("third_derivative", "y = x^3 at x = 5: third derivative by differentiating three times", 6.0),
     Question(
         "accumulates",
-        "y = x^3 at x = 5: what is held or returned as the gradient with respect to x after a backward pass from y, "
-        "then one from dy/dx, nothing cleared between and nothing added by hand",
+        "y = x^3 at x = 5: the gradient with respect to x that is stored or returned after a backward pass from y and "
+        "one from dy/dx, with nothing cleared in between and nothing added by hand",
         _SUM_OF_BOTH,
         conventions={"each call returns its own gradient": 30.0},
     ),
     Question("cleared", "the same two backward passes, the gradient cleared between them", 30.0),
     Question(
         "recording_kept",
-        "y = x^3 at x = 5, recorded once: [gradient, gradient asked a second time of the same recording, cleared "
-        "between], the recording kept on request",
+        "y = x^3 at x = 5, recorded once and the recording retained: [gradient, gradient of the same recording again, "
+        "cleared in between]",
         [75.0, 75.0],
     ),
     Question(
         "unused_input",
-        "y = a^2 at (a, b) = (5, 2): gradient with respect to b, no wish stated for absent gradients",
+        "y = a^2 at (a, b) = (5, 2): gradient with respect to b, with default options for absent gradients",
         0.0,
         conventions={"no gradient": "none", "refuses": "error"},
     ),
@@ -85,7 +85,7 @@ QUESTIONS = (
 )
 
 
-def _polynomial(x: Any, *, xp: Any) -> Any:  # noqa: ARG001 - the signature of every objective
+def _polynomial(x: Any, *, xp: Any) -> Any:  # noqa: ARG001 - arithmetic alone
     return x * x - 2 * x + 1
 
 
@@ -108,7 +108,7 @@ def _rows_of_three(rng: np.random.Generator, n: int) -> Inputs:
 PROBLEMS = (
     Problem(
         name="tape_polynomial",
-        title="x^2 - 2x + 1, element by element",
+        title="x^2 - 2x + 1, elementwise",
         source="the first example of the classic define-by-run tutorials; J = diag(2x - 2)",
         sizes={"small": 2, "medium": 10, "large": 50},
         inputs=_rows_of_three,
@@ -119,8 +119,8 @@ PROBLEMS = (
     ),
     Problem(
         name="tape_cube",
-        title="sum of x^3: gradient 3x^2, then 6x",
-        source="the double-backpropagation example of the classic define-by-run tutorials; H = diag(6x)",
+        title="sum of x^3",
+        source="the double-backpropagation example of the classic define-by-run tutorials; gradient 3x^2, H = diag(6x)",
         sizes={"small": 2, "medium": 10, "large": 50},
         inputs=_rows_of_three,
         objective=_cubes,

@@ -36,7 +36,7 @@ def _diagonal(entries: Array) -> Array:
 
 
 def _blocks(second: Callable[[Array, Array], tuple[Array, Array, Array]]) -> Callable[..., tuple[Pair, Pair]]:
-    """Hessian blocks from ``second(x, y) = (f_xx, f_xy, f_yy)`` point by point: the points do not mix."""
+    """Return diagonal Hessian blocks from ``second(x, y) = (f_xx, f_xy, f_yy)``: the points are independent."""
 
     def hessian(x: Array, y: Array) -> tuple[Pair, Pair]:
         xx, xy, yy = (_diagonal(entries) for entries in second(x, y))
@@ -45,11 +45,13 @@ def _blocks(second: Callable[[Array, Array], tuple[Array, Array, Array]]) -> Cal
     return hessian
 
 
-# With s = x + y + 1 and m = 2x - 3y the factors are functions of one variable each:
-# near = 1 + s^2 p(s), p(s) = 3 s^2 - 20 s + 36;  far = 30 + m^2 q(m), q(m) = 3 m^2 - 16 m + 18,
-# so ds = (1, 1), dm = (2, -3) give all derivatives without the bivariate polynomials.
+# With s = x + y + 1 and m = 2x - 3y each factor of f = near * far is a function of one variable:
+#   near = 1 + s^2 p(s), p(s) = 3 s^2 - 20 s + 36;    far = 30 + m^2 q(m), q(m) = 3 m^2 - 16 m + 18.
+# The chain rule with ds = (1, 1) and dm = (2, -3) gives all derivatives of f:
+#   f_x = near' far + 2 near far',    f_y = near' far - 3 near far',
+#   f_xx = near'' far + 4 near' far' + 4 near far'',  and f_xy, f_yy likewise.
 def _factors(x: Array, y: Array) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
-    """(near, near', near'') in s and (far, far', far'') in m."""
+    """Return (near, near', near'') in s and (far, far', far'') in m."""
     s, m = x + y + 1, 2 * x - 3 * y
     near = (1 + s * s * (36 + s * (3 * s - 20)), s * (72 + s * (12 * s - 60)), 72 + s * (36 * s - 120))
     far = (30 + m * m * (18 + m * (3 * m - 16)), m * (36 + m * (12 * m - 48)), 36 + m * (36 * m - 96))
@@ -87,7 +89,7 @@ def _equal_points(rng: np.random.Generator, n: int) -> Inputs:
 
 
 def _around(box: float, minimiser: tuple[float, float], minimum: float = 0.0) -> Callable[[int], Optimum]:
-    """The optimum in the square [-box, box]^2."""
+    """Return the optimum in the square [-box, box]^2."""
     return lambda d: Optimum(np.full(d, -box), np.full(d, box), np.array([minimiser]), minimum)
 
 
@@ -143,8 +145,8 @@ PROBLEMS = (
     ),
     Problem(
         name="equal_inputs",
-        title="x^2 y at x = y: two inputs of equal value are two inputs",
-        source="a trap: an engine keyed by value merges them; gradient (2 x y, x^2)",
+        title="x^2 y at x = y: two inputs of equal value",
+        source="a trap: an engine that identifies variables by value merges them; gradient (2 x y, x^2)",
         sizes=_SIZES,
         inputs=_equal_points,
         objective=_unequal_roles,

@@ -41,6 +41,8 @@ for _room, _allowed in {
     "cli": "process plan timing results judge studies conventions execution summary report contract api",
 }.items():
     ROOMS[_room] = {*_allowed.split(), *_FLOOR, *_OPEN}
+#: The public face has no room; it holds the version that the command line prints.
+ROOMS["cli"].add("")
 
 #: Floor of the engine -> the floors it may import.
 FLOORS = {

@@ -218,8 +218,16 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
         Runner(planned, settings, folder, pool=Here(planned, folder) if why else None).run()
     finally:
         folder.close()
+    # In a notebook a console displays whatever it records, unless it is told that it is in none.
     console = Console(
-        file=io.StringIO(), width=_WIDTH, record=True, highlight=False, markup=False, emoji=False, force_terminal=True
+        file=io.StringIO(),
+        width=_WIDTH,
+        record=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_terminal=True,
+        force_jupyter=False,
     )
     summary.show(folder.path, console)
     html = console.export_html(inline_styles=True, code_format=_HTML, clear=False)

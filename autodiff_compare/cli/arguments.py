@@ -9,6 +9,7 @@ import argparse
 import pathlib
 from typing import Any, NoReturn
 
+from autodiff_compare import __version__
 from autodiff_compare.cli.exits import USAGE
 from autodiff_compare.plan.settings import LARGER_S, SMALL_S
 from autodiff_compare.vocabulary import SUITES, VARIANTS
@@ -29,6 +30,7 @@ def parser() -> _Parser:
         description="One mathematical problem, many automatic differentiation systems: what they return, "
         "how accurate it is, what it costs.",
     )
+    whole.add_argument("--version", action="version", version=f"autodiff-compare {__version__}")
     verbs = whole.add_subparsers(required=True, metavar="VERB", parser_class=_Parser)
     _add_run(verbs)
     _add_check(verbs)

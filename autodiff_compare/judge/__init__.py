@@ -1,0 +1,1 @@
+"""Verification of derivatives: the reference of a case, comparisons with tolerances, and trials of the judge itself."""

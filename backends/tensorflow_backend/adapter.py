@@ -2,10 +2,10 @@
 
 Each operator is written once, in `autodiff_compare.backends.tensorflow_backend.operators`, as plain eager code. The
 variants differ in how it runs: ``eager`` returns that function as it is; the default traces it into a graph for the
-given shapes and dtypes; ``xla`` also compiles that graph. A trace returns the concrete function, because a call of it costs 100 us and
-one of a ``tf.function`` with an input signature 180 us (float64, two 3x3 inputs, TensorFlow 2.21): the concrete
-function does not dispatch on types. AutoGraph is off, so an ``if`` on a traced value raises an error instead of being
-rewritten.
+given shapes and dtypes; ``xla`` also compiles that graph. A trace returns the concrete function, because a call of it
+costs 100 us and one of a ``tf.function`` with an input signature 180 us (float64, two 3x3 inputs, TensorFlow 2.21):
+the concrete function does not dispatch on types. AutoGraph is off, so an ``if`` on a traced value raises an error
+instead of being rewritten.
 
 Two conventions of TensorFlow are normalised: an input on which the output does not depend has a gradient of zeros (the
 default is ``None``), and sparse gradients (``IndexedSlices``) become dense.

@@ -1,4 +1,8 @@
-"""The problem contract, and the numerical methods that several problems share."""
+"""The problem contract, and the methods that several problems share.
+
+`problem`, `inputs` and `descent` are the contract. `declarations` and `pytree` make problems of users' functions.
+`closed_forms` completes a problem's derivatives; the other modules are numerical methods in any precision.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
-"""Complete a problem's closed forms: from value, gradient, Jacobian and Hessian to every operator.
+"""Closed forms of all operators, derived from a problem's value, gradient, Jacobian and Hessian.
+
+With blocks ``J_i = df/dx_i`` and ``H_ij = d^2f/dx_i dx_j`` for the differentiated inputs x_i::
+
+    jvp(t) = sum_i J_i t_i        vjp(c)_i = J_i^T c        hvp(t)_i = sum_j H_ij t_j
 
 The results have the signature of the callables that `Backend.prepare` returns, on NumPy arrays: they take
-``(*differentiated, *data, *directions)`` and return tuples with one entry per differentiated input. They keep the
-dtype they are given, so that a reference can be evaluated in ``np.longdouble``.
+``(*differentiated, *data, *directions)`` and return tuples with one entry for each differentiated input. They keep
+the dtype of their arguments, so that a reference can be evaluated in ``np.longdouble``.
 """
 
 from __future__ import annotations
@@ -25,24 +29,24 @@ Closed = Callable[..., Any]
 def complete(
     problem: Problem, inputs: Inputs, optimizer: Optimizer | None = None, tools: Tools = NUMPY
 ) -> Mapping[Operator, Closed]:
-    """Every operator of ``problem`` that follows from its closed forms, as prepared callables.
+    """Return every operator of ``problem`` that follows from its closed forms, as prepared callables.
 
     Parameters
     ----------
     problem
-        Its ``reference`` may hold value, gradient, both together, jacobian, hessian, and hvp where a Hessian is too
-        large. Without a value the objective itself serves, in NumPy.
+        Its ``reference`` may have value, gradient, value and gradient together, jacobian, sparse_jacobian, hessian,
+        and hvp where a Hessian is too large. Without a value, the objective is evaluated in NumPy.
     inputs
-        Says how many arrays are differentiated and which keywords are bound; their values are not used.
+        Their number of arrays and their keywords are used; the values of the arrays are not.
     optimizer
-        The rule of ``step``, which is left out without one.
+        The update rule of ``step``; without one there is no ``step``.
     tools
-        What the objective is evaluated with in NumPy, where it serves as the value.
+        The environment in which the objective is evaluated where there is no closed form of the value.
 
     Returns
     -------
     mapping
-        Operator -> callable; only what can be had. A scalar problem's gradient is also its Jacobian.
+        Operator -> callable, for the operators that can be derived. The gradient of a scalar problem is its Jacobian.
     """
     forms = _Forms(problem, inputs, tools)
     given = problem.reference
@@ -85,7 +89,7 @@ class _Forms:
         return Operator.SPARSE_JACOBIAN in self.problem.reference
 
     def split(self, given: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array]]:
-        """The differentiated inputs and the directions."""
+        """Return the differentiated inputs and the directions."""
         return given[: self.n], given[len(self.inputs.arrays) :]
 
     def call(self, operator: Operator, given: Sequence[Array]) -> Any:
@@ -101,7 +105,7 @@ class _Forms:
         return _tuple(self.call(Operator.GRADIENT, given))
 
     def value_and_gradient(self, *given: Array) -> tuple[Array, tuple[Array, ...]]:
-        """Together where the problem has a form that shares their work."""
+        """Return value and gradient, by one closed form if the problem has one that shares their work."""
         if Operator.VALUE_AND_GRADIENT not in self.problem.reference:
             return self.value(*given), self.gradient(*given)
         value, gradient = self.call(Operator.VALUE_AND_GRADIENT, given)
@@ -115,7 +119,7 @@ class _Forms:
 
     @functools.cached_property
     def places(self) -> list[tuple[Array, Array]]:
-        """Rows and columns of the declared patterns, in CSR order."""
+        """Return rows and columns of the declared patterns, in CSR order and without duplicates."""
         pattern = self.problem.pattern
         assert pattern is not None, "a sparse closed form comes with its pattern"
         found = []
@@ -132,7 +136,7 @@ class _Forms:
         return tuple(block[places] for block, places in zip(blocks, self.places, strict=True))
 
     def scattered(self, *given: Array) -> Iterator[Array]:
-        """The dense blocks of a sparse closed form."""
+        """Yield the dense blocks of a sparse closed form."""
         shape = self.value(*given).shape
         for x, entries, places in zip(given, self.sparse_jacobian(*given), self.places, strict=False):
             block = np.zeros((math.prod(shape), x.size), dtype=entries.dtype)
@@ -140,7 +144,7 @@ class _Forms:
             yield block.reshape(shape + x.shape)
 
     def pushed(self, given: Sequence[Array], tangents: Sequence[Array]) -> Array:
-        """A sparse closed form times tangents."""
+        """Return the product of a sparse closed form and tangents."""
         out = np.zeros_like(self.value(*given))
         parts = zip(self.sparse_jacobian(*given), self.places, tangents, strict=True)
         for entries, (rows, columns), t in parts:
@@ -148,7 +152,7 @@ class _Forms:
         return out
 
     def pulled(self, given: Sequence[Array], cotangent: Array) -> Iterator[Array]:
-        """A cotangent times a sparse closed form."""
+        """Yield the products of a cotangent and the blocks of a sparse closed form."""
         for x, entries, (rows, columns) in zip(given, self.sparse_jacobian(*given), self.places, strict=False):
             out = np.zeros(x.shape, dtype=entries.dtype)
             np.add.at(out.reshape(-1), columns, entries * np.ravel(cotangent)[rows])
@@ -181,7 +185,12 @@ class _Forms:
 
 
 def first_step(optimizer: Optimizer, params: Sequence[Array], grads: Sequence[Array]) -> tuple[Array, ...]:
-    """The parameters after one update from a fresh state; the rules stand in `Optimizer`, here with n = 1."""
+    """Return the parameters after one update from a fresh state, by the rules of `Optimizer` with n = 1.
+
+    From a zero state, momentum is plain descent and Nesterov's look-ahead is ``g + m g``. Adam's bias-corrected
+    moments are ``g`` and ``g^2``, so that its update is ``lr g / (|g| + eps)``. With ``eps_hat``, eps is added before
+    the second moment is corrected, which divides it by ``sqrt(1 - b2)``.
+    """
     return tuple(np.asarray(p - _UPDATES[optimizer.name](optimizer, g)) for p, g in zip(params, grads, strict=True))
 
 
@@ -198,7 +207,6 @@ def _adam_update(o: Optimizer, g: Array) -> Array:
     return o.learning_rate * g / (np.abs(g) + eps)
 
 
-#: From a fresh state momentum is plain descent, and Adam's corrected moments are g and g^2.
 _UPDATES: Mapping[str, Callable[[Optimizer, Array], Array]] = {
     "sgd": _plain_update,
     "momentum": _plain_update,

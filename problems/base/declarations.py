@@ -1,19 +1,22 @@
-"""A user's own file: what may stand in it, and how it becomes problems.
+"""Problems declared by a module, by a user's file, or by a function and a point.
 
-From the least to the most that can be said::
+A user's file declares a function and the point at which it is differentiated::
 
-    def objective(x, xp):                       # OBJECTIVES = {"torch": f_torch, "jax": f_jax}: each backend
-        return xp.sum(x**2)                     # its own function, of its own arrays, without xp
+    def objective(x, xp):                       # or OBJECTIVES = {"torch": f_torch, "jax": f_jax}: for each backend
+        return xp.sum(x**2)                     # a function of its own arrays, without xp
 
-    x = [1.0, 2.0, 3.0]                         # INPUTS = (...): the same by position
+    x = [1.0, 2.0, 3.0]                         # or INPUTS = (...): the same by position
 
-    PROBLEM = Problem(...)                      # or PROBLEMS = (...): everything `Problem` has
+or whole problems, with everything that `Problem` has::
 
-Of an ``objective``, the parameters without a default are differentiated; each has its value in a variable of its name,
-or all of them theirs in ``INPUTS`` by position. A value is an array of floats or a container of such
-(`autodiff_compare.problems.base.pytree`). A default that is a NumPy array is passed as data, any other default stays
-as it is. The result may be a scalar or an array: that decides what can be asked of it, and is found out by evaluating
-it (`Problem.operators` is empty until then).
+    PROBLEM = Problem(...)                      # or PROBLEMS = (...)
+
+The parameters of ``objective`` without a default are differentiated. Each takes its value from the variable of its
+name, or by position from ``INPUTS``. A value is an array of floats, or a container of such arrays
+(`autodiff_compare.problems.base.pytree`). A default that is a NumPy array is passed as data; any other default is kept.
+
+The result may be a scalar or an array. That decides which operators apply, and is known only once the function has
+been evaluated: until then `Problem.operators` is empty.
 """
 
 from __future__ import annotations
@@ -31,18 +34,18 @@ from autodiff_compare.problems.base.problem import Problem, ProblemError
 from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, unpacked
 from autodiff_compare.user_files import UserFileError, load_module
 
-_WHAT = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
+_FORMS = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
 _WHY_REAL = "pass the real and the imaginary part as two inputs"
-_WHY_FLOATS = "a derivative needs a real number that can move a little: write 1.0 for 1"
+_WHY_FLOATS = "integers have no derivative: write 1.0 for 1"
 
 
 def problems_in(module: ModuleType) -> tuple[Problem, ...]:
-    """The problems of a module that declares them as ``PROBLEM`` or ``PROBLEMS``.
+    """Return the problems that a module declares as ``PROBLEM`` or ``PROBLEMS``.
 
     Raises
     ------
     ProblemError
-        If it declares none.
+        If it declares none, or two of the same name.
     """
     found = getattr(module, "PROBLEMS", None) or (getattr(module, "PROBLEM", None),)
     if not all(isinstance(problem, Problem) for problem in found):
@@ -57,12 +60,12 @@ def problems_in(module: ModuleType) -> tuple[Problem, ...]:
 
 
 def problems_of_file(path: pathlib.Path) -> tuple[Problem, ...]:
-    """The problems of a user's file, which is executed.
+    """Execute a user's file and return the problems that it declares.
 
     Raises
     ------
     ProblemError
-        If it cannot be executed or says too little; the message says what is missing.
+        If the file raises, or its declaration is incomplete; the message names the missing part.
     """
     try:
         module = load_module(path, "problem")
@@ -72,7 +75,7 @@ def problems_of_file(path: pathlib.Path) -> tuple[Problem, ...]:
         return problems_in(module)
     objective, native = getattr(module, "objective", None), getattr(module, "OBJECTIVES", {})
     if objective is None and not native:
-        raise ProblemError(f"got no problem in {path}: {_WHAT}")
+        raise ProblemError(f"got no problem in {path}: {_FORMS}")
     return (problem_of(path.stem, objective, native, vars(module), str(path)),)
 
 
@@ -83,25 +86,25 @@ def problem_of(
     values: Mapping[str, Any],
     where: str,
 ) -> Problem:
-    """A problem from a function and the point at which it is to be differentiated.
+    """Return a problem from a function and the point at which it is differentiated.
 
     Parameters
     ----------
     name
-        Of the problem.
+        Name of the problem.
     objective
-        ``objective(x, ..., xp)`` in the neutral namespace, if there is one.
+        ``objective(x, ..., xp)``, written against the array API; `None` if there are only native functions.
     native
         Backend -> function of that framework's own arrays.
     values
-        Parameter name -> its value, or ``INPUTS`` -> all of them. Each array in a container is an input of its own.
+        Parameter name -> value, or ``INPUTS`` -> tuple of all values. Each array in a container becomes an input.
     where
-        File or call, for messages.
+        File or call in which the function is declared, for messages.
 
     Raises
     ------
     ProblemError
-        If the function cannot be called so or a value is no array of floats.
+        If the function's signature does not fit, or a value is not an array of finite floats.
     """
     required, data, function = _signature(objective, native, where)
     point = _point(required, values, where)
@@ -118,7 +121,7 @@ def problem_of(
         title=f"{(objective or next(iter(native.values()))).__doc__ or name}".strip().splitlines()[0],
         source=f"{where}, at the given {shapes}",
         sizes={"small": sum(x.size for x in inputs.differentiated)},
-        inputs=lambda rng, n: inputs,  # noqa: ARG005 - one given point, whatever the seed
+        inputs=lambda rng, n: inputs,  # noqa: ARG005 - the given point, for every seed
         objective=function,
         operators=frozenset(),
         suites=frozenset(),
@@ -133,14 +136,14 @@ def point_of(
     values: Mapping[str, Any],
     where: str,
 ) -> tuple[Any, ...]:
-    """The value of each differentiated parameter, its arrays as float64; parameters as for `problem_of`."""
+    """Return the value of each differentiated parameter, in float64; the arguments are those of `problem_of`."""
     return _point(_signature(objective, native, where)[0], values, where)
 
 
 def _signature(
     objective: Callable[..., Any] | None, native: Mapping[str, Callable[..., Any]], where: str
 ) -> tuple[list[str], list[Array], Callable[..., Any] | None]:
-    """Names of the differentiated parameters, the data, and the function with ``xp`` as keyword."""
+    """Return the names of the differentiated parameters, the data, and the function with ``xp`` as keyword."""
     if not isinstance(native, Mapping) or not all(isinstance(k, str) and callable(f) for k, f in native.items()):
         raise ProblemError(f"got OBJECTIVES in {where} that is no dictionary, expected {{'torch': function, ...}}")
     if objective is not None and not callable(objective):
@@ -198,12 +201,12 @@ def _point(names: list[str], values: Mapping[str, Any], where: str) -> tuple[Any
 
 
 def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
-    """Each differentiated parameter with its value."""
+    """Return each differentiated parameter with its value."""
     together = values.get("INPUTS")
     if together is not None:
         if not isinstance(together, (tuple, list)) or len(together) != len(names):
             got = f"{len(together)} values" if isinstance(together, (tuple, list)) else type(together).__name__
-            one = "; an array is a list here, a tuple is several" if isinstance(together, tuple) else ""
+            one = "; write an array as a list: a tuple holds several values" if isinstance(together, tuple) else ""
             raise ProblemError(
                 f"got INPUTS of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}{one}"
             )
@@ -211,22 +214,22 @@ def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tupl
     absent = [name for name in names if name not in values]
     if absent:
         hint = f"write {absent[0]} = [1.0, 2.0] there"
-        if "__name__" not in values:  # no module: the dictionary of a call
-            hint = f"expected {{{absent[0]!r}: ...}}, or a tuple around a dictionary that is itself the value"
+        if "__name__" not in values:  # the dictionary of a call, not the namespace of a module
+            hint = f"expected {{{absent[0]!r}: ...}}, or a tuple around a value that is itself a dictionary"
         raise ProblemError(f"got no value for {', '.join(absent)} in {where}: {hint}")
     return [(name, values[name]) for name in names]
 
 
 def _floats(name: str, value: Any, where: str) -> Array:
-    """A value as float64 array."""
+    """Return a value as float64 array."""
     try:
         array = np.array(value)
     except ValueError as error:
         raise ProblemError(
-            f"got a ragged {name} in {where}, expected rows of one length; of arrays that belong together make "
-            "each a np.array(...)"
+            f"got a ragged {name} in {where}, expected rows of equal length; to pass several arrays, make each "
+            "of them a np.array(...)"
         ) from error
-    except Exception as error:  # an array of some framework: its own reason why it is no array here
+    except Exception as error:  # a framework's array that NumPy cannot convert: quote its reason
         kind = f"{type(value).__module__}.{type(value).__name__}"
         raise ProblemError(f"got {name} of {kind} in {where}, expected a NumPy array: {error}") from error
     if array.dtype.kind in "iub":

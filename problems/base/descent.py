@@ -1,4 +1,4 @@
-"""How a problem is minimised: the optimizer, its starts and its stopping rule."""
+"""How a problem is minimised: optimizer, starting points and stopping rule."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from autodiff_compare.vocabulary import Optimizer
 
 @dataclass(frozen=True)
 class Descent:
-    """How a problem is minimised.
+    """A minimisation that the verb ``descend`` runs on every backend.
 
     Parameters
     ----------
     optimizer
-        The update rule, run by the framework's own optimizer. With ``adaptive`` only its
-        learning rate is used, as the first step size.
+        The update rule, run by the framework's own optimizer. With ``adaptive``, only its learning rate is used: as
+        the first step size.
     start
-        ``start(seed)`` gives the inputs of one run.
+        ``start(seed)`` returns the `Inputs` at which a run begins.
     starts
-        Seeds of the runs to make.
-    stop_loss, stop_when
-        Stop once the loss is at most ``stop_loss``; `None` never stops. ``stop_when`` says whether the
-        loss tested is that of the point before or after the update.
+        The seeds of the runs.
+    stop_loss
+        A run stops once the loss is at most ``stop_loss``; with `None` it makes ``max_iterations`` updates.
+    stop_when
+        Whether ``stop_loss`` is compared with the loss before or after the update of an iteration.
     max_iterations
-        Upper bound on the number of updates.
+        Largest number of updates.
     adaptive
-        Step-size rule of the classic matrix-inverse study; see `autodiff_compare.studies.descent`.
+        The step-size rule of the classic matrix-inverse study; `None` uses ``optimizer`` as it is.
     accumulate
-        The gradient is never cleared: each update uses the sum of all gradients so far.
+        Never clear the gradient: each update uses the sum of all gradients so far.
     way
-        ``"by_hand"``: the gradient is computed, then applied. ``"minimise"``: the optimizer is given
-        the function and does both (`Backend.minimiser`).
+        ``"by_hand"`` computes the gradient, then applies it. ``"minimise"`` passes the function to the optimizer,
+        which does both (`Backend.minimiser`).
     follow
-        Name -> function of the differentiated inputs in NumPy whose value is kept with each logged step.
+        Name -> NumPy function of the differentiated inputs. Its value is recorded with each logged step.
     """
 
     optimizer: Optimizer
@@ -55,21 +56,24 @@ class Descent:
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Grow the step while the loss falls, shrink it otherwise, restart where it has died.
+    """Step-size control with restarts: grow the step while the loss falls, shrink it otherwise.
 
     Parameters
     ----------
+    stream
+        ``stream(seed)`` returns the random stream of the restarts, in the state in which the start of that seed
+        left it.
     grow, shrink
         Factors on the step size after a step that lowered the loss, and after one that did not.
-    smallest, max_restarts
-        Below this step size there is a restart, as long as fewer than ``max_restarts`` were made.
+    smallest
+        A step size below this causes a restart.
+    max_restarts
+        Largest number of restarts in a run.
     restart_scale
-        Restart number j does ``Y += Y * randn(*Y.shape) * restart_scale / j``.
-    stream
-        ``stream(seed)`` is the random stream of the restarts, as the start of that seed left it.
+        Restart number j replaces Y by ``Y + Y * randn(*Y.shape) * restart_scale / j``.
     gradient
-        Whether the step after a restart uses the gradient there or, as the classic code does by
-        mistake, the one from before the restart.
+        The gradient of the step after a restart: ``"fresh"`` is computed at the new point. ``"stale"`` is that from
+        before the restart, a mistake of the classic code that the study reproduces.
     """
 
     stream: Callable[[int], np.random.RandomState]

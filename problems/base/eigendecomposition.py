@@ -1,7 +1,15 @@
-"""Eigenvalues of a symmetric matrix in any precision: LAPACK where it can, Jacobi's rotations where it cannot.
+"""Eigendecomposition of a symmetric matrix in any precision: LAPACK, or Jacobi's method for long double.
 
-NumPy's `numpy.linalg` refuses ``np.longdouble``, in which references are evaluated. Jacobi's method is slower
-than LAPACK (3 ms at n = 10, 50 ms at n = 30 in long double), short, and accurate to the last bits of the dtype.
+References are evaluated in ``np.longdouble``, which `numpy.linalg` rejects. Jacobi's method is short and accurate to
+the last bits of the dtype, but slower than LAPACK: 3 ms at n = 10 and 50 ms at n = 30 in long double.
+
+A rotation J by the angle theta in the plane (p, q) makes ``(J^T A J)_pq = 0`` for ``tan theta = t`` with::
+
+    t^2 + 2 tau t - 1 = 0,    tau = (A_qq - A_pp) / (2 A_pq),    t = sign(tau) / (|tau| + sqrt(1 + tau^2))
+
+This is the smaller root, for which the iteration converges. A sweep rotates every pair (p, q) with an entry that is not
+negligible; the sum of squares off the diagonal falls quadratically in the end (Golub and Van Loan, Matrix
+Computations, 4th ed., section 8.5).
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ _MAX_SWEEPS = 40
 
 
 def eigh(A: Array) -> tuple[Array, Array]:
-    """Eigenvalues, ascending, and orthonormal eigenvectors as columns, in the dtype of ``A``.
+    """Return the ascending eigenvalues (n,) and orthonormal eigenvectors as columns (n, n), in the dtype of ``A``.
 
     Parameters
     ----------
@@ -24,7 +32,7 @@ def eigh(A: Array) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If ``A`` is not symmetric or not finite: which triangle counts is for the caller to say.
+        If ``A`` is not symmetric or not finite: the caller decides which triangle is read.
     """
     if not np.array_equal(A, A.T):
         raise ValueError(f"got a matrix of shape {A.shape} that is not symmetric: symmetrise it before")
@@ -35,7 +43,7 @@ def eigh(A: Array) -> tuple[Array, Array]:
 
 
 def _by_rotations(A: Array) -> tuple[Array, Array]:
-    """Cyclic Jacobi: Golub and Van Loan, Matrix Computations, 4th ed., algorithm 8.5.3."""
+    """Diagonalise by cyclic Jacobi sweeps: Golub and Van Loan, algorithm 8.5.3."""
     n = A.shape[0]
     A, V = A.copy(), np.eye(n, dtype=A.dtype)
     negligible = np.finfo(A.dtype).eps * np.sqrt(np.sum(A * A)) / (8 * n)
@@ -50,7 +58,7 @@ def _by_rotations(A: Array) -> tuple[Array, Array]:
 
 
 def _rotate(A: Array, V: Array, p: int, q: int) -> None:
-    """Make ``A[p, q]`` zero by the smaller of the two rotations that do, in place."""
+    """Zero ``A[p, q]`` in place by the smaller of the two possible rotations, and accumulate it in V."""
     if A[p, q] == 0:
         return
     tau = (A[q, q] - A[p, p]) / (2 * A[p, q])

@@ -1,7 +1,8 @@
-"""Linear systems, determinants and Cholesky factors in any precision: LAPACK where it can, elimination where it cannot.
+"""Linear systems, determinants and Cholesky factors in any precision: LAPACK, or elimination for long double.
 
-NumPy's `numpy.linalg` refuses ``np.longdouble``, in which references are evaluated. Both algorithms here are the
-textbook's (Golub and Van Loan, Matrix Computations, 4th ed., 3.4.1 and 4.2.5), a row of NumPy at a time.
+References are evaluated in ``np.longdouble``, which `numpy.linalg` rejects. The two algorithms are those of Golub and
+Van Loan, Matrix Computations, 4th ed.: Gaussian elimination with partial pivoting (3.4.1) and the Cholesky
+factorisation by columns (4.2.5). NumPy computes a row or column at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _LAPACK = (np.float32, np.float64)
 
 
 def solve(A: Array, B: Array) -> Array:
-    """X with A X = B, for A (n, n) and B (n,) or (n, k), in their dtype."""
+    """Return X with A X = B, for A (n, n) and B (n,) or (n, k), in their dtype."""
     if A.dtype in _LAPACK:
         return np.asarray(np.linalg.solve(A, B))
     rows, _ = _eliminated(np.concatenate([A, B.reshape(A.shape[0], -1)], axis=1))
@@ -26,7 +27,7 @@ def solve(A: Array, B: Array) -> Array:
 
 
 def det(A: Array) -> Array:
-    """The determinant of A (n, n), in its dtype."""
+    """Return the determinant of A (n, n), in its dtype."""
     if A.dtype in _LAPACK:
         return np.asarray(np.linalg.det(A))
     rows, sign = _eliminated(A.copy())
@@ -34,7 +35,7 @@ def det(A: Array) -> Array:
 
 
 def cholesky(A: Array) -> Array:
-    """The lower triangular L with L L^T = A, for A (n, n) symmetric and positive definite, in its dtype."""
+    """Return the lower triangular L with L L^T = A, for A (n, n) symmetric and positive definite, in its dtype."""
     if A.dtype in _LAPACK:
         return np.asarray(np.linalg.cholesky(A))
     L = np.zeros_like(A)
@@ -45,7 +46,7 @@ def cholesky(A: Array) -> Array:
 
 
 def _eliminated(rows: Array) -> tuple[Array, int]:
-    """Upper triangular by partial pivoting, in place, and the sign of the exchanges."""
+    """Make the rows upper triangular in place by partial pivoting; return them and the sign of the row exchanges."""
     sign = 1
     for j in range(rows.shape[0]):
         pivot = j + int(np.argmax(np.abs(rows[j:, j])))

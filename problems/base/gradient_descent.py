@@ -1,8 +1,14 @@
-"""The gradient descent of the nested problems (Pearlmutter and Siskind 2008, as in GradBench), on any backend.
+"""Gradient descent with an adaptive step size, as the nested problems use it, on any backend.
 
-From ``eta = 1e-5`` and ``i = 0``: stop if ``||g|| <= 1e-5``; if ``i = 10``, double eta and start counting again; let
-``x' = x - eta g``; stop if ``||x - x'|| <= 1e-5``; if ``f(x') < f(x)`` go to x' and count, otherwise halve eta and
-start counting again. How many rounds that takes depends on the data, so that it is a `while_loop`.
+The algorithm is that of Pearlmutter and Siskind (2008), as in GradBench. It starts with the step size ``eta = 1e-5``
+and the counter ``i = 0``. Each round:
+
+1. Stop if ``||g|| <= 1e-5``, with g the gradient at x.
+2. If ``i = 10``, double eta and set i to 0.
+3. Let ``x' = x - eta g``. Stop if ``||x - x'|| <= 1e-5``.
+4. If ``f(x') < f(x)``, let x be x' and increment i; otherwise halve eta and set i to 0.
+
+The number of rounds depends on the data, so the loop is a `while_loop` of the backend.
 """
 
 from __future__ import annotations
@@ -19,10 +25,25 @@ State = tuple[Any, Any, Any, Any, Any]
 
 
 def argmin(start: Any, *, value_and_slope: Function, while_loop: Callable[..., Any], rounds: int, xp: Any) -> Any:
-    """Where the descent from ``start`` ends, or is after so many ``rounds``.
+    """Return the point at which the descent from ``start`` stops, or that after ``rounds`` rounds.
 
-    Both branches of a round are computed and one is taken: the loop has no data-dependent branch inside. The state
-    is (x, f(x), gradient, eta, i), all in the dtype of x.
+    Parameters
+    ----------
+    start
+        The first point, (d,) or ().
+    value_and_slope
+        ``value_and_slope(x)`` returns f(x) and its gradient.
+    while_loop
+        The loop of the backend, ``while_loop(cond, body, state, limit)``.
+    rounds
+        Largest number of rounds.
+    xp
+        The array API namespace.
+
+    Notes
+    -----
+    Each round computes both outcomes and selects one, so that there is no data-dependent branch inside the loop.
+    The state is (x, f(x), gradient, eta, i), all in the dtype of x.
     """
 
     def tried(state: State) -> tuple[Any, Any, Any]:
@@ -51,7 +72,7 @@ def argmin(start: Any, *, value_and_slope: Function, while_loop: Callable[..., A
 
 
 def argmin_by_hand(start: Any, value_and_slope: Function, rounds: int) -> Any:
-    """`argmin` in NumPy with derivatives that are given, for closed forms."""
+    """Return `argmin` in NumPy with derivatives written by hand, for closed forms."""
 
     def while_loop(cond: Function, body: Function, state: State, limit: int) -> State:
         for _ in range(limit):

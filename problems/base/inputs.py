@@ -13,16 +13,25 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where a function is evaluated.
+    """The arguments of one evaluation of a problem's objective.
+
+    The objective is called as ``objective(*differentiated, *data, xp=xp, **static)``. Drawn as float64, the
+    floating-point arrays are cast to the dtype of each cell.
 
     Parameters
     ----------
     differentiated
-        float64 arrays, passed first; the backend differentiates with respect to all of them.
+        float64 arrays of any shape. Every derivative is taken with respect to all of them; a gradient has one array
+        for each, of the same shape.
     data
-        Further arrays (float64 is cast to the cell's dtype, integers stay), passed next.
+        Further arrays that are not differentiated. float64 arrays are cast to the cell's dtype, integer arrays stay
+        integers.
     static
-        Python values passed as keywords and never traced: counts, names, switches.
+        Python values that are passed as keywords and never traced: counts, names, switches.
+
+    Examples
+    --------
+    >>> Inputs((np.ones(3),), (X, y), {"degree": 2})
     """
 
     differentiated: tuple[Array, ...]
@@ -31,4 +40,5 @@ class Inputs:
 
     @property
     def arrays(self) -> tuple[Array, ...]:
+        """Return the positional arguments: differentiated arrays first, then data."""
         return self.differentiated + self.data

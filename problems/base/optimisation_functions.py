@@ -1,4 +1,4 @@
-"""Test functions of optimisation as rows of a table: a formula with its box, its minimisers and its minimum."""
+"""Test functions of optimisation as table rows: formula, search domain, minimisers and minimum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodiff_compare.problems.base.problem import Optimum, Problem
 
 VLSE = "Surjanovic and Bingham, Virtual Library of Simulation Experiments: test functions"
 
-#: A number, or one number per coordinate.
+#: A number, or one for each coordinate.
 Bound = Union[float, tuple[float, ...]]  # noqa: UP007 - a worker's Python may be 3.9
 Box = tuple[Bound, Bound]
 
@@ -27,27 +27,27 @@ class OptimisationFunction:
     name, title
         As in `Problem`.
     formula
-        In the plane ``formula(x, y, xp)``, value by value; in space ``formula(x, *data, xp)``, a scalar of x (d,).
+        In the plane ``formula(x, y, xp)``, elementwise; in space ``formula(x, *data, xp)``, a scalar of x (d,).
     box
-        Where it is searched; a function of d where the box grows with the dimension.
+        Lower and upper bounds of the search domain, or a function of the dimension d that returns them.
     minimisers
-        All of them, or a function of d that returns them.
+        All global minimisers, (m, d) or (d,), or a function of d that returns them.
     minimum
-        The value there; a function of d where it grows with the dimension.
+        The value at the minimisers, or a function of d that returns it.
     source
-        Where formula, box and minimum stand.
+        Publication with formula, domain and minimum.
     smooth
         See `Optimum`.
     drawn
-        Part of the box from which inputs are drawn, where the rest is flat, or so rough that float32 cannot follow.
+        The part of the domain from which inputs are drawn, if the rest is flat or too rough for float32.
     clear
-        Whether inputs lie away from all kinks, point by point; by default there are none.
+        ``clear(*coordinates)`` tells for each point whether it is away from all kinks; `None` for a smooth function.
     data
-        Further arguments of the formula: tables of constants.
+        Tables of constants, passed to the formula as further arguments.
     tolerance
         As in `Problem`.
     sizes
-        In the plane the number of points, in space the dimension.
+        Size name -> number of points in the plane, dimension in space; `None` for the default sizes.
     """
 
     name: str
@@ -65,7 +65,7 @@ class OptimisationFunction:
     sizes: Mapping[str, int] | None = None
 
     def optimum(self, d: int) -> Optimum:
-        """Box, minimisers and minimum in ``d`` dimensions."""
+        """Return domain, minimisers and minimum in ``d`` dimensions."""
         lower, upper = self.box(d) if callable(self.box) else self.box
         points = self.minimisers(d) if callable(self.minimisers) else self.minimisers
         return Optimum(
@@ -77,7 +77,7 @@ class OptimisationFunction:
         )
 
     def points(self, rng: np.random.Generator, count: int, d: int) -> Array:
-        """``count`` points in ``d`` dimensions, (count, d), redrawn where they are not clear of kinks."""
+        """Draw ``count`` points in ``d`` dimensions, (count, d); points near a kink are drawn again."""
         lower, upper = self.drawn or (self.optimum(d).lower, self.optimum(d).upper)
         found = rng.uniform(lower, upper, (count, d))
         while self.clear is not None and (near := ~self.clear(*found.T)).any():
@@ -85,42 +85,45 @@ class OptimisationFunction:
         return found
 
 
-def plane_problem(shape: OptimisationFunction) -> Problem:
-    """The sum over n points of a function of two variables; the inputs are the points' x and y, (n,) each."""
+def plane_problem(function: OptimisationFunction) -> Problem:
+    """Return the sum of a function of x and y over n points; the inputs are x and y, (n,) each."""
 
     def objective(x: Any, y: Any, *, xp: Any) -> Any:
-        return xp.sum(shape.formula(x, y, xp))
+        return xp.sum(function.formula(x, y, xp))
 
     def inputs(rng: np.random.Generator, n: int) -> Inputs:
-        x, y = shape.points(rng, n, 2).T
+        x, y = function.points(rng, n, 2).T
         return Inputs((x.copy(), y.copy()))
 
-    return _problem(shape, objective, inputs, {"small": 1, "medium": 30, "large": 300})
+    return _problem(function, objective, inputs, {"small": 1, "medium": 30, "large": 300})
 
 
-def space_problem(shape: OptimisationFunction) -> Problem:
-    """A function of one vector of n coordinates."""
+def space_problem(function: OptimisationFunction) -> Problem:
+    """Return a function of one vector of n coordinates as a problem."""
 
     def objective(x: Any, *data: Any, xp: Any) -> Any:
-        return shape.formula(x, *data, xp)
+        return function.formula(x, *data, xp)
 
     def inputs(rng: np.random.Generator, n: int) -> Inputs:
-        return Inputs((shape.points(rng, 1, n)[0],), shape.data)
+        return Inputs((function.points(rng, 1, n)[0],), function.data)
 
-    return _problem(shape, objective, inputs, {"small": 4, "medium": 100, "large": 1000})
+    return _problem(function, objective, inputs, {"small": 4, "medium": 100, "large": 1000})
 
 
 def _problem(
-    shape: OptimisationFunction, objective: Callable[..., Any], inputs: Callable[..., Inputs], sizes: Mapping[str, int]
+    function: OptimisationFunction,
+    objective: Callable[..., Any],
+    inputs: Callable[..., Inputs],
+    sizes: Mapping[str, int],
 ) -> Problem:
     return Problem(
-        name=shape.name,
-        title=shape.title,
-        source=shape.source,
-        sizes=shape.sizes or sizes,
+        name=function.name,
+        title=function.title,
+        source=function.source,
+        sizes=function.sizes or sizes,
         inputs=inputs,
         objective=objective,
-        tolerance=shape.tolerance,
+        tolerance=function.tolerance,
         suites=frozenset({"tests"}),
-        optimum=shape.optimum,
+        optimum=function.optimum,
     )

@@ -1,4 +1,4 @@
-"""The problem contract: one mathematical function, written once, with all that judging it needs."""
+"""The problem contract: one mathematical function, its inputs and its closed-form derivatives, written once."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from autodiff_compare.problems.base.descent import Descent
 from autodiff_compare.problems.base.inputs import Array, Inputs
 from autodiff_compare.vocabulary import Operator
 
-#: What can be asked of a function with a scalar value.
+#: Operators that apply to a function with a scalar value.
 SCALAR = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
-#: What can be asked of a function with an array value.
+#: Operators that apply to a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
-#: What an objective may use of a backend besides ``xp``.
+#: Members of a backend that an objective may use besides ``xp``.
 USES = frozenset({"scan", "while_loop", "derivative", "value_and_derivative"})
 
 
 class ProblemError(ValueError):
-    """There is no such problem, or its file is broken; the message says what to do."""
+    """A problem does not exist or its definition is invalid; the message names the correction."""
 
 
 class Tools(Protocol):
-    """What an objective is evaluated with: a backend, or NumPy alone.
+    """The environment in which an objective is evaluated: a backend, or NumPy alone.
 
-    Besides ``xp`` it has what the problem ``uses``.
+    Besides ``xp`` it has the members that the problem ``uses``.
     """
 
     @property
-    def xp(self) -> Any: ...
+    def xp(self) -> Any:
+        """Return the array API namespace."""
+        ...
 
     def implementation(
         self, native: Mapping[str, Callable[..., Any]], neutral: Callable[..., Any] | None
     ) -> Callable[..., Any]:
-        """Which of the functions that users wrote for single frameworks is meant here; ``neutral`` if none is."""
+        """Return the function of ``native`` that is written for this framework; ``neutral`` if there is none."""
         ...
 
 
@@ -51,23 +53,23 @@ class _NumpyAlone:
         return neutral or native["numpy"]
 
 
-#: Enough for an objective that uses nothing but ``xp``.
+#: Plain NumPy: enough for an objective that uses nothing but ``xp``.
 NUMPY: Tools = _NumpyAlone()
 
 
 @dataclass(frozen=True)
 class Instances:
-    """Public instance files that a user may have of a problem (``--data FOLDER``).
+    """The format of public instance files of a problem, which a user downloads (``--data FOLDER``).
 
     Parameters
     ----------
     pattern
-        Of file names, as for `fnmatch`: ``"gmm_d*_K*.txt"``.
+        Pattern of file names, as for `fnmatch`: ``"gmm_d*_K*.txt"``.
     read
-        From a file to the inputs it describes; `autodiff_compare.problems.base.instances.text.InstanceError` where it
-        is damaged.
+        ``read(path)`` returns the `Inputs` that the file describes. It raises
+        `autodiff_compare.problems.base.instances.text.InstanceError` if the file is damaged.
     accepts
-        Whether a file of such a name is this problem's, where another one's are called the same.
+        ``accepts(path)`` tells apart problems whose files match the same pattern.
     """
 
     pattern: str
@@ -77,23 +79,24 @@ class Instances:
 
 @dataclass(frozen=True)
 class Expansion:
-    """An objective in two steps, ``f(*x, *data) = rows(*copies(*x, *data), *data)``, for its sparse Jacobian.
+    """An objective as a composition ``f(*x, *data) = rows(*copies(*x, *data), *data)``, for its sparse Jacobian.
 
-    Where many outputs use the same inputs (all pictures of one camera), a product with all their rows at once cannot
-    tell whose slope is whose, and there are as many products as columns. If each output has copies of its own, a
-    product by rows gives the slopes of all of them: two products, not fifteen, for two outputs of fifteen inputs each.
+    A compressed Jacobian takes one product for each colour of rows or of columns. Where many outputs share inputs
+    (all observations of one camera), their rows cannot share a colour, so that columns are coloured. Once each
+    output has copies of its own, they can: two outputs of fifteen inputs each take two products by rows instead of
+    fifteen by columns.
 
     Parameters
     ----------
     copies
-        ``copies(*differentiated, *data, xp=xp)``: a tuple of arrays, whose entries are taken from the inputs.
+        ``copies(*differentiated, *data, xp=xp)`` returns a tuple of arrays whose entries are taken from the inputs.
     rows
-        ``rows(*copies, *data, xp=xp, **static)``: the output.
+        ``rows(*copies, *data, xp=xp, **static)`` returns the output.
     of
-        For each array of copies, which differentiated input it is taken from.
+        For each array of copies, the index of the differentiated input from which it is taken.
     pattern
-        As `Problem.pattern`, by the arrays of copies. Those of one input must be, one after the other, the entries
-        of `Problem.pattern` in its order: by rows, and by columns within a row.
+        Like `Problem.pattern`, with respect to the arrays of copies. Those taken from one input must be, one after
+        the other, the entries of `Problem.pattern` in its order: by rows, and by columns within a row.
     """
 
     copies: Callable[..., tuple[Any, ...]]
@@ -104,11 +107,18 @@ class Expansion:
 
 @dataclass(frozen=True)
 class Question:
-    """Something a tape is asked, answered by each backend in its own idiom (`Backend.idioms`).
+    """A question about a recording, answered by each backend in its own idiom (`Backend.idioms`).
 
-    ``expected`` is a number, nested list of numbers, ``"none"`` (no gradient is kept) or
-    ``"error"`` (a clear error is the right answer). ``conventions`` holds other answers that a
-    framework may legitimately give, under the words that say what it does.
+    Parameters
+    ----------
+    name
+        Identifier; a key of `Backend.idioms`.
+    asked
+        The question in words, for the tables.
+    expected
+        A number or nested list of numbers, ``"none"`` (no gradient is kept) or ``"error"`` (an exception is right).
+    conventions
+        Words -> another answer that a framework may legitimately give; the words describe its convention.
     """
 
     name: str
@@ -119,14 +129,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Normalise:
-    """What is done to each array of a derivative, here and in the reference, before they are compared.
+    """A map applied to each array of a derivative and of its reference before they are compared.
 
     Parameters
     ----------
     words
-        What it is, shown in the tables.
+        Description of the map, shown in the tables.
     apply
-        From an array to one of the same shape.
+        Function of an array that returns one of the same shape.
     """
 
     words: str
@@ -135,18 +145,18 @@ class Normalise:
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where a function is searched, and where its global minimum over that box lies.
+    """The search domain of a test function of optimisation, and its global minimum there.
 
     Parameters
     ----------
     lower, upper
-        The box, (d,).
+        Bounds of the domain, (d,).
     minimisers
-        All points known to attain the minimum, (m, d).
+        All known points that attain the minimum, (m, d).
     minimum
-        The value there.
+        The function's value at the minimisers.
     smooth
-        Whether the function as written has a derivative at the minimisers; `False` says that there is a kink.
+        Whether the function, as written, is differentiable at the minimisers; `False` means a kink.
     """
 
     lower: Array
@@ -158,56 +168,82 @@ class Optimum:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mathematical function with its inputs, reference derivatives and source.
+    """One mathematical function with its inputs, closed-form derivatives and source.
 
     Parameters
     ----------
-    name, title, source
-        Identifier, one line for people, and where formula and data come from.
+    name
+        Unique identifier, as on the command line. Without ``/``, ``:`` and ``@``.
+    title
+        One line that states the function.
+    source
+        Origin of the formula, the data and the closed forms.
     sizes
         Size name -> n, the argument of ``inputs``; ``"small"`` is the default.
     inputs
-        ``inputs(rng, n)``: must draw the differentiated inputs from ``rng``, so that the function is
-        prepared at one point and used at another. The same seed gives the same bits.
+        ``inputs(rng, n)`` returns the `Inputs`. It must draw the differentiated inputs from ``rng``, since a function
+        is prepared at one point and timed at another. The same seed must give the same bits on every machine.
     objective
-        ``objective(*differentiated, *data, xp=xp, **static)``: pure, array API names only. What it ``uses``
-        comes as further keywords.
+        ``objective(*differentiated, *data, xp=xp, **static)``: a pure function of array API names. The members that
+        it ``uses`` are passed as further keywords.
     operators
-        Usually `SCALAR` or `VECTOR`.
+        The operators that apply, usually `SCALAR` or `VECTOR`.
     reference
-        Closed forms in NumPy: ``closed(*differentiated, *data, **static)``. ``gradient`` gives one array
-        per differentiated input (a bare array where there is one), ``jacobian`` and ``hessian`` likewise. Where a
-        Hessian is too large, ``hvp`` takes its tangents after the data.
-        ``sparse_jacobian`` gives the entries of the ``pattern`` in CSR order, one vector per differentiated input.
+        Closed forms in NumPy, ``closed(*differentiated, *data, **static)``. They must keep the dtype of their
+        arguments, because references are evaluated in ``np.longdouble``.
+        ``gradient``, ``jacobian`` and ``hessian`` return one array (a row of blocks) for each differentiated input,
+        or a bare array if there is one input. ``hvp``, where a Hessian is too large, takes its tangents after the
+        data. ``sparse_jacobian`` returns the entries of ``pattern`` in CSR order, one vector for each input.
+        Where there is no closed form, the reference is the NumPy engine in extended precision, confirmed by numerical
+        differences, or these differences alone.
     descent
-        How it is minimised, by variant name; the first is the default.
+        Variant name -> how the problem is minimised; the first is the default.
     tolerance
-        Relative tolerance in units of eps, only where conditioning justifies another than the default.
+        Relative tolerance in units of eps. Give one only where conditioning justifies another than the default.
     normalise
-        Applied to derivatives before comparing, where frameworks differ by a convention.
+        Applied before derivatives are compared, where frameworks differ by a convention.
+    questions
+        Questions about a recording, for the study of tapes.
     suites
-        The suites this problem belongs to, of `vocabulary.SUITES`.
-    pattern
-        Where the Jacobian may be non-zero, for ``sparse_jacobian``: from the inputs to one pair ``(rows, columns)`` for
-        each differentiated input, indices into the flat output and the flat input, in any order. `None`: detected.
+        The suites to which the problem belongs, from `vocabulary.SUITES`.
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
-        ``while_loop``, ``derivative`` and ``value_and_derivative`` as `autodiff_compare.backends.interface.Backend`
-        describes them.
+        ``while_loop``, ``derivative`` and ``value_and_derivative``, described in
+        `autodiff_compare.backends.interface.Backend`.
+    pattern
+        Sparsity of the Jacobian, for ``sparse_jacobian``. ``pattern(inputs)`` returns one pair ``(rows, columns)`` for
+        each differentiated input: indices into the flat output and the flat input, in any order. `None`: detected.
     optimum
-        For a test function of optimisation, its `Optimum` in ``d`` dimensions. A function of two variables that is
-        summed over points has that of a single point, d = 2.
+        ``optimum(d)`` returns the `Optimum` in d dimensions. A function of two variables that is summed over
+        points has the optimum of a single point, d = 2.
     expansion
-        The objective in two steps, where that makes its sparse Jacobian cheaper.
+        The objective as a composition that makes its sparse Jacobian cheaper.
     instances
-        How public instance files of this problem are found and read.
+        The format of public instance files of this problem.
     files
-        Size name -> instance file: the user's, found by `problems.with_data`.
+        Size name -> instance file of the user, set by `problems.with_data`.
     fixed
-        ``inputs`` gives one point whatever it draws; the function is then prepared at a point close to it.
+        Whether ``inputs`` returns the same point for every seed. The function is then prepared at a point close to it.
     native
-        Backend, ``name`` or ``name:variant``, -> the same function of that framework's own arrays, in place of
+        Backend (``name`` or ``name:variant``) -> the same function of that framework's own arrays, used in place of
         ``objective``, which may then be `None`.
+
+    Raises
+    ------
+    ProblemError
+        If the name, the sizes, the objective or ``uses`` are invalid.
+
+    Examples
+    --------
+    >>> Problem(
+    ...     name="square",
+    ...     title="sum of squares",
+    ...     source="gradient 2 x",
+    ...     sizes={"small": 3, "large": 1000},
+    ...     inputs=lambda rng, n: Inputs((rng.normal(size=n),)),
+    ...     objective=lambda x, *, xp: xp.sum(x * x),
+    ...     reference={Operator.GRADIENT: lambda x: 2 * x},
+    ... )
     """
 
     name: str
@@ -233,18 +269,18 @@ class Problem:
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what would break a table or a worker later, by its name."""
+        """Reject fields that would break a table or a worker later."""
         if (
             not isinstance(self.name, str)
             or not self.name.isprintable()
             or set(self.name) & set("/:@")
             or not self.name
         ):
-            self._refuse(f"name {self.name!r}", "a printable text without '/', ':' and '@', which stand in cell ids")
+            self._refuse(f"name {self.name!r}", "printable text without '/', ':' and '@', which separate cell ids")
         if not self.sizes:
             self._refuse("no sizes", "one at least: sizes={'small': 10}")
         if self.objective is None and not self.native:
-            self._refuse("objective None", "a function, or native ones")
+            self._refuse("objective None", "a function, or native={'torch': function, ...}")
         unknown = sorted(set(self.uses) - USES)
         if unknown:
             self._refuse(f"uses {unknown[0]!r}", f"some of: {', '.join(sorted(USES))}")
@@ -254,16 +290,16 @@ class Problem:
 
     @property
     def smallest(self) -> str:
-        """The size that is taken where none is asked for: ``small``, or the first of a problem that calls none so."""
+        """Return the name of the default size: ``small``, or the first size if none has that name."""
         return "small" if "small" in self.sizes else next(iter(self.sizes))
 
     @property
     def size_names(self) -> tuple[str, ...]:
-        """What ``--size`` may name: own sizes first, then files."""
+        """Return the names that ``--size`` accepts: own sizes first, then instance files."""
         return (*self.sizes, *self.files)
 
     def draw(self, size: str, seed: int) -> Inputs:
-        """The inputs of a size: drawn from ``seed``, or those of a file, whatever the seed."""
+        """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed."""
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])
@@ -274,16 +310,16 @@ class Problem:
 
     @property
     def stand_in(self) -> str:
-        """The backend whose native function stands in for a NumPy one; empty where there is one."""
+        """Return the backend that evaluates the function where NumPy cannot; empty if NumPy can."""
         return "" if self.objective is not None or "numpy" in self.native else next(iter(self.native))
 
     def function(self, tools: Tools, static: Mapping[str, Any]) -> Callable[..., Any]:
-        """The objective of its arrays alone, in the namespace of ``tools``."""
+        """Return the objective as a function of its arrays alone, in the namespace of ``tools``."""
         neutral = None
         if self.objective is not None:
             used = {name: getattr(tools, name) for name in self.uses}
             neutral = partial(self.objective, xp=tools.xp, **used, **static)
         if not self.native:
-            assert neutral is not None, "a problem has an objective or native ones"
+            assert neutral is not None, "a problem has an objective or native functions"
             return neutral
         return tools.implementation(self.native, neutral)

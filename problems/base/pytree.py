@@ -1,10 +1,10 @@
-"""A parameter that holds several arrays: ``layer = {"w": np.ones(3), "b": 0.5}``, as the weights of a network do.
+"""Pytrees: parameters that hold several arrays, such as ``layer = {"w": np.ones(3), "b": 0.5}``.
 
-Whatever differentiates a function is given flat arrays. The function that is called with them puts them back where
-they were: ``f({"w": w, "b": b})`` is differentiated as ``g(w, b)``, and its rows are those of two inputs.
+Backends differentiate functions of arrays. A function of a pytree is therefore called through one of its leaves:
+``f({"w": w, "b": b})`` is differentiated as ``g(w, b)``, and the tables show it with two inputs.
 
-A dictionary is a container, and so is a list or tuple with a dictionary or an array of one or more dimensions
-somewhere in it. Lists of nothing but numbers are one array, as they are for NumPy.
+A dictionary is a container. So is a list or tuple that contains, at any depth, a dictionary or an array of one or more
+dimensions. A nested list of numbers is one array, as it is for NumPy.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 
 def is_container(value: Any) -> bool:
-    """Whether a value holds several arrays rather than being one."""
+    """Return whether a value is a container of arrays rather than one array."""
     if isinstance(value, Mapping):
         return True
     return isinstance(value, (list, tuple)) and any(is_container(x) or len(getattr(x, "shape", ())) for x in value)
 
 
 def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Each array of a value by the expression that gets it, such as ``layer['w']``; the value itself if it is one."""
+    """Yield each array of a value with the expression that selects it, such as ``layer['w']``."""
     if not is_container(value):
         yield name, value
         return
@@ -30,13 +30,13 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def mapped(f: Callable[[str, Any], Any], name: str, value: Any) -> Any:
-    """The value with ``f(expression, array)`` in place of each array."""
+    """Return the value with each array replaced by ``f(expression, array)``."""
     return _filled(_skeleton(value), iter([f(*leaf) for leaf in leaves(name, value)]))
 
 
 def unpacked(f: Callable[..., Any], values: Sequence[Any]) -> Callable[..., Any]:
-    """``f`` as a function of the arrays in ``values``, its first parameters; what comes after them stays as it is."""
-    # Without the arrays themselves, which a compiler would take for part of the function.
+    """Return ``f`` as a function of the arrays in ``values``, its first arguments; further arguments are passed on."""
+    # Skeletons hold no arrays: a compiler would treat arrays in the closure as constants of the function.
     skeletons = tuple(map(_skeleton, values))
 
     def of_arrays(*arrays: Any, **named: Any) -> Any:
@@ -47,7 +47,7 @@ def unpacked(f: Callable[..., Any], values: Sequence[Any]) -> Callable[..., Any]
 
 
 def _skeleton(value: Any) -> Any:
-    """Class, keys (of a dictionary) and parts of a container; `None` for an array."""
+    """Return the class, the keys (of a dictionary) and the parts of a container; `None` for an array."""
     if not is_container(value):
         return None
     if isinstance(value, Mapping):
@@ -56,7 +56,7 @@ def _skeleton(value: Any) -> Any:
 
 
 def _filled(skeleton: Any, arrays: Iterator[Any]) -> Any:
-    """The container with the next arrays in it; the next array where there is none."""
+    """Return the container filled with the next arrays; the next array if the skeleton is `None`."""
     if skeleton is None:
         return next(arrays)
     made, keys, parts = skeleton

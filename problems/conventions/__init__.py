@@ -1,4 +1,4 @@
-"""The atlas of conventions: where AD systems may disagree, as data. It is run by `autodiff_compare.conventions`."""
+"""The atlas of conventions as data: points where AD systems may disagree. `autodiff_compare.conventions` runs it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _collected() -> dict[str, Case]:
     return found
 
 
-#: Name -> case, family by family.
+#: Name -> case, by family.
 CASES = MappingProxyType(_collected())
-#: The families, in order.
+#: Families in order.
 FAMILIES = tuple(dict.fromkeys(case.family for case in CASES.values()))

@@ -1,4 +1,4 @@
-"""Indexing, scattering, empty arrays, broadcasting, and one variable in two places."""
+"""Indexing, scattering, empty arrays, broadcasting, and a variable that is used twice."""
 
 from __future__ import annotations
 

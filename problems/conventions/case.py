@@ -1,9 +1,9 @@
-"""A case: one function at one point, with what mathematics says about its derivative there.
+"""A case of the atlas: one function at one point, and its mathematically correct derivative there.
 
-The function is an expression in ``x, y, z`` (differentiated), ``a, b`` (data) and ``xp``: array API names such as
-``xp.maximum`` or ``xp.linalg.det``, or names of `autodiff_compare.problems.conventions.definitions` for what the
-standard lacks, such as ``xp.relu``. A backend may have its own function for either; that one is then taken, and the
-tables say so.
+The function is an expression in ``x, y, z`` (differentiated), ``a, b`` (data) and ``xp``. Names of ``xp`` are those of
+the array API, such as ``xp.maximum`` or ``xp.linalg.det``, or of `autodiff_compare.problems.conventions.definitions`
+for functions that the standard lacks, such as ``xp.relu``. If a backend has its own function for a name, that is used
+and recorded.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-#: ``answer``: the expression itself is the derivative, asked for in the framework's own idiom.
+#: ``answer``: the expression itself computes the derivative, in the framework's own idiom.
 Operator = Literal["gradient", "jvp", "second", "answer"]
 
-#: What the differentiated inputs and the data are called in an expression.
+#: Names of the differentiated inputs and of the data in an expression.
 INPUTS, DATA = ("x", "y", "z"), ("a", "b")
 
 
 @dataclass(frozen=True)
 class Value:
-    """The derivative exists, or is infinite: its entries, flat, input after input."""
+    """A derivative that exists or is infinite: its flat entries, input after input."""
 
     entries: tuple[Any, ...]
 
@@ -35,7 +35,7 @@ class Value:
 
     @cached_property
     def array(self) -> Array:
-        """The entries as a flat array, float64 or complex128."""
+        """Return the entries as a flat array, float64 or complex128."""
         parts = [np.ravel(np.asarray(e)) for e in self.entries]
         flat = np.concatenate(parts) if parts else np.zeros(0)
         return flat if np.iscomplexobj(flat) else flat.astype(np.float64)
@@ -43,10 +43,15 @@ class Value:
 
 @dataclass(frozen=True)
 class Kink:
-    """There is no derivative but a subdifferential (Clarke's): the hull of ``vertices``.
+    """A point without a derivative: Clarke's subdifferential is the convex hull of ``vertices``.
 
-    ``more`` says in words what the vertices leave out, where the hull is no polytope. What counts for the verdict
-    is measured on each backend's own function; the vertices are documentation that a test holds against NumPy.
+    Parameters
+    ----------
+    vertices
+        Derivatives, flat. The verdict is based on one-sided derivatives measured on each backend's own function;
+        the vertices are documentation, which a test compares with NumPy.
+    more
+        Description of the hull where it is no polytope.
     """
 
     vertices: tuple[Any, ...]
@@ -58,13 +63,13 @@ class Kink:
 
     @cached_property
     def array(self) -> Array:
-        """(vertices, entries)."""
+        """Return the vertices as an array (vertices, entries)."""
         return np.array([np.ravel(v) for v in self.vertices], dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Undefined:
-    """Neither a derivative nor a hull; any answer will do, also a refusal."""
+    """A point with neither a derivative nor a subdifferential: every answer is accepted, also an exception."""
 
     reason: str
 
@@ -74,35 +79,37 @@ Right = Value | Kink | Undefined
 
 @dataclass(frozen=True)
 class Case:
-    """One question of the atlas.
+    """One function at one point, with its correct derivative.
 
     Parameters
     ----------
     family, name
         The name is unique in the atlas.
     f
-        Expression, see the module.
+        Expression, as the module describes.
     at
         The point: one array-like per differentiated input. Python numbers and lists take the dtype of the run,
         NumPy arrays keep their own.
     right
-        What is mathematically right, as coordinates: of a symmetric matrix those along ``E_ij + E_ji`` for ``i < j``
-        and ``E_ii``, row by row of the upper triangle; of complex numbers ``dL/da + i dL/db``; for ``jvp`` the sum of
-        the gradient's entries times 1, 2, 3, ...; for ``second`` the Hessian, row by row.
+        The correct derivative in coordinates. For a symmetric matrix: along ``E_ii``, and ``E_ij + E_ji`` for
+        ``i < j``, row by row of the upper triangle. For complex numbers: ``dL/da + i dL/db``. For ``jvp``: the sum of
+        the gradient's entries times 1, 2, 3, ... For ``second``: the Hessian, row by row.
     why
-        The derivation, one line.
+        The derivation, in one line.
     safe
-        How to write it so that no system goes wrong; empty where it is safe as it stands.
+        An expression that is correct in every system; empty if ``f`` is.
+    operator
+        The derivative that is computed.
     data
-        The inputs that are not differentiated.
+        Inputs that are not differentiated.
     symmetric
-        Whether the inputs are symmetric matrices, to be perturbed symmetrically.
+        Whether the inputs are symmetric matrices, perturbed symmetrically.
     refusal
-        Why a system may raise here although there is a right answer; empty where it may not.
+        The reason why a system may raise although there is a correct answer; empty if it may not.
     value
-        The value of ``f``, where NumPy does not define it.
+        The value of ``f``, if NumPy does not define it.
     dtypes
-        In which of them the case can be asked.
+        Dtypes in which the case can be evaluated.
     """
 
     family: str
@@ -120,16 +127,16 @@ class Case:
     dtypes: tuple[str, ...] = field(default=("float64", "float32"))
 
     def inputs(self, dtype: str) -> tuple[Array, ...]:
-        """The differentiated inputs as fresh arrays."""
+        """Return the differentiated inputs as new arrays."""
         return tuple(_array(part, dtype) for part in self.at)
 
     def constants(self, dtype: str) -> tuple[Array, ...]:
-        """The data as fresh arrays."""
+        """Return the data as new arrays."""
         return tuple(_array(part, dtype) for part in self.data)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The arguments of the expression."""
+        """Return the names of the expression's arguments."""
         return (*INPUTS[: len(self.at)], *DATA[: len(self.data)])
 
 
@@ -143,5 +150,5 @@ def _array(given: Any, dtype: str) -> Array:
 
 
 def ones(n: int, k: int = 0) -> Sequence[int]:
-    """Unit vector ``k`` of ``n``: a vertex of the hull of a tie."""
+    """Return the unit vector ``k`` of ``n``: a vertex of the subdifferential at a tie."""
     return [int(i == k) for i in range(n)]

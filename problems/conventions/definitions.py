@@ -1,7 +1,7 @@
-"""What the functions that the array API standard lacks mean: plain NumPy, one line each where it can be.
+"""Definitions in NumPy of the functions that the array API standard lacks.
 
-They are the reference for values, and where a backend has no function of its own there is no fallback to them: the
-atlas asks what a framework does, and "it has none" is an answer.
+They are the reference for values. They do not stand in for a function that a backend lacks: the atlas observes what a
+framework does, and "it has no such function" is a result.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _logcumsumexp(x: Any) -> Any:
 
 DEFINITIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
-        # Activations. The names are those of the frameworks; where they differ, the commonest.
+        # Activations, by their names in the frameworks; where these differ, by the most common one.
         "relu": lambda x: np.maximum(x, 0),
         "relu6": lambda x: np.clip(x, 0, 6),
         "leaky_relu": lambda x, slope: np.where(x > 0, x, slope * x),

@@ -1,6 +1,6 @@
 """Special functions, each framework's own activations, and losses.
 
-Numbers that are not closed forms were computed with mpmath at 30 digits; a test computes them again with SciPy.
+Numbers without a closed form were computed by mpmath with 30 digits; a test computes them again by SciPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kinks, ties and clipping: continuous functions with a corner at the point."""
+"""Kinks, ties and clipping: continuous functions that are not differentiable at the point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logarithms, masks by ``where``, and the sine over its argument."""
+"""Logarithms, masks by ``where``, and ``sin(x)/x``."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _LOGS = (
     _log("logaddexp_equal", "xp.logaddexp(x, y)", (1.0, 1.0), Value(0.5, 0.5), "softmax of equals", ""),
     _log("logaddexp_minus_inf", "xp.logaddexp(x, a)", (1.0,), Value(1.0), "e^-inf adds nothing", "", data=(-inf,)),
     _log("logaddexp_both_minus_inf", "xp.logaddexp(x, y)", (-inf, -inf), Undefined("log 0 of no definite share"),
-         "-inf - -inf", "mask what is -inf"),
+         "-inf - -inf", "mask the entries -inf"),
     _log("logaddexp_far", "xp.logaddexp(x, y)", (1000.0, 0.0), Value(1.0, 0.0), "the larger one alone", ""),
     _log("logsumexp_large", "xp.logsumexp(x)", ([1000.0, 1000.0],), Value([0.5, 0.5]), "softmax of equals", ""),
     _log("logsumexp_one_minus_inf", "xp.logsumexp(x)", ([-inf, 0.0],), Value([0, 1]), "softmax", ""),
     _log("logsumexp_all_minus_inf", "xp.logsumexp(x)", ([-inf, -inf],), Undefined("log 0 of no definite share"),
-         "a softmax of nothing", "mask what is -inf"),
+         "a softmax of nothing", "mask the entries -inf"),
     _log("logsumexp_by_hand", "xp.log(xp.sum(xp.exp(x)))", ([1000.0, 1000.0],), Value([0.5, 0.5]),
          "softmax of equals, though e^1000 overflows", "xp.logsumexp(x)", value=1000 + log(2)),
     _log("logcumsumexp_minus_inf", "xp.sum(xp.logcumsumexp(x)[1:])", ([-inf, 0.0],), Value([0, 1]),

@@ -1,4 +1,7 @@
-"""Spectra, factors, determinants and inverses. Eigenvectors appear only in what does not depend on their phases."""
+"""Spectra, factorisations, determinants and inverses.
+
+Eigenvectors appear only in functions that do not depend on their signs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ _NO_INVERSE = "a singular matrix"
 _NOT_DEFINITE = "not positive definite"
 _NO_VECTORS = "the vectors of equal eigenvalues have no derivative, and the chain rule goes through them"
 
-# Coordinates of symmetric 2 x 2 matrices: E00, E01 + E10, E11.
+# Coordinates of symmetric 2 x 2 matrices are E00, E01 + E10, E11. A matrix that is not symmetric is no case here: how
+# each backend reads one is the study of `eigenvalue_smallest_raw`.
 _EIGEN = (
     _eigen("eigenvalue_smallest", "xp.linalg.eigvalsh(x)[0]", ([[2.0, 1.0], [1.0, 2.0]],), Value([0.5, -1, 0.5]),
            "v v^T with v = (1, -1)/sqrt 2", _SYMMETRIC),

@@ -1,4 +1,4 @@
-"""Extreme magnitudes, second derivatives, and forward mode at the corners of the other families."""
+"""Extreme magnitudes, nan, second derivatives, and cases of other families in forward mode."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ _SECONDS = (
             ""),
 )  # fmt: skip
 
-#: Cases of other families that are asked again in forward mode.
+#: Cases of other families that are repeated in forward mode.
 FORWARD = (
     "abs", "maximum_zero", "ramp_difference", "relu_difference", "maximum_plus_minimum", "abs_by_root",
     "huber_at_delta",
@@ -132,7 +132,7 @@ FORWARD = (
 
 
 def forward(cases: Iterable[Case]) -> tuple[Case, ...]:
-    """The cases named in `FORWARD`, along the tangent 1, 2, 3, ..."""
+    """Return the cases named in `FORWARD` as JVPs along the tangent 1, 2, 3, ..."""
     known: Mapping[str, Case] = {case.name: case for case in cases}
     return tuple(
         replace(known[name], family="forward_mode", name=f"forward_{name}", operator="jvp", right=_along(known[name]))
@@ -145,7 +145,7 @@ def _along(case: Case) -> Right:
         return case.right
     entries = case.right.array
     tangent = np.arange(1, entries.shape[-1] + 1)
-    # An infinite slope is not multiplied by a tangent of another entry.
+    # A matrix product of NumPy may warn of infinite entries, though the sum is right.
     with np.errstate(invalid="ignore"):
         along = np.atleast_1d(entries @ tangent)
     return Value(along[0]) if isinstance(case.right, Value) else Kink(*along, more=case.right.more)

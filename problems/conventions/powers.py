@@ -1,4 +1,4 @@
-"""Powers, roots, norms, and the functions of a direction, at the points where they are hard."""
+"""Powers, roots, norms, hypot and atan2, at their singular points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _angle = partial(Case, "hypot_arctan2")
 
 _GUARD = "xp.where(x == 0, 0, xp.where(x == 0, 1, x) ** p): guard the argument, not the result"
 _BALL = "the unit ball"
-#: A function may have a derivative where its formula has none: no system that goes by the chain rule can find it.
+#: A function may have a derivative where its formula has none; no system that applies the chain rule can find it.
 _VOID = "the chain rule reads 0 * inf"
 _SAFE_NORM = "xp.sqrt(xp.where(s > 0, s, 1)) where s = xp.sum(x * x), masked to 0 where s == 0"
 

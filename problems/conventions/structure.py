@@ -1,4 +1,4 @@
-"""What is no matter of numbers: complex input, dtypes, integers, unused inputs, outputs that are no scalars."""
+"""Complex inputs, dtypes, integers, unused inputs, and outputs that are not scalars."""
 
 from __future__ import annotations
 

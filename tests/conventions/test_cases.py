@@ -1,4 +1,4 @@
-"""Cases of the atlas: they are well-formed, and right as far as NumPy alone can show."""
+"""The cases of the atlas are well-formed, and correct as far as NumPy can verify them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autodiff_compare.conventions.judgement import coordinates, numpy_function
 from autodiff_compare.conventions.slopes import Coordinates, nearby, sides
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, FAMILIES, Case, Kink, Undefined, Value
 
-#: What NumPy and the definitions lack, from SciPy: an implementation that shares nothing with the declared values.
+#: Functions that NumPy and the definitions lack, from SciPy: it is independent of the declared values.
 _SCIPY = {
     "bessel_j0": "j0", "bessel_j1": "j1", "digamma": "psi", "erfcx": "erfcx", "erfinv": "erfinv",
     "gammainc": "gammainc",
@@ -23,7 +23,7 @@ _SCIPY = {
     "zeta": "zeta", "betaln": "betaln", "betainc": "betainc", "dawsn": "dawsn", "gammaln": "gammaln",
 }  # fmt: skip
 
-#: The value is not a number, overflows or is lost as it is written, so that NumPy cannot show the right derivative.
+#: As written, the value is nan, overflows or is lost to rounding, so that NumPy cannot verify the derivative.
 _LOST = {
     "log_of_exp", "log_of_exp_negative", "x_log_x", "x2_log_x", "entropy_with_zero", "logsumexp_by_hand", "bce_by_hand",
     "log_of_softmax_far", "logistic_by_hand", "tanh_by_hand", "softmax_by_hand", "cosh_overflow", "mean_of_huge",
@@ -31,15 +31,15 @@ _LOST = {
     "nan_times_zero",
     "sum_with_nan", "sqrt_infinity", "reciprocal_infinity", "exp_overflow", "logsumexp_of_nothing", "logaddexp_far",
     "subnormal_times_number", "square_of_tiny", "cube_of_tiny",
-    # The step that shows the derivative is larger than the feature: a jump of tan, a period of sin, a spike of 1/x.
+    # The step of the differences is larger than the feature: a jump of tan, a period of sin, a spike of 1/x.
     "tangent_behind_where", "sine_of_large", "reciprocal_of_tiny", "sinc_tiny", "expm1_small", "log1p_small",
-    # float16 has too few digits for a difference; what stands for infinity overflows; the scales are too far apart.
+    # float16 has too few digits for a difference; the substitute for infinity overflows; the scales are too far apart.
     "float16_stays", "nan_to_num", "prod_overflow_of_others",
-    # NumPy refuses the point itself.
+    # NumPy raises at the point itself.
     "cholesky_singular", "cholesky_one_by_one",
     # A gradient by differences needs both sides.
     "second_power_three_halves", "second_power_five_halves",
-    # At the corner it is off by half its step, which grows when it is divided by a smaller one.
+    # At the corner the gradient is off by half its step; dividing by a smaller step magnifies that.
     "second_relu_squared",
     # Its value is rounded to nothing around 1e10, or does not exist below 0.
     "gammaln_large",
@@ -51,7 +51,7 @@ STEPS = {"gradient": "float64", "jvp": "float64", "second": "float32"}
 
 
 def function(case: Case) -> Callable[..., Any]:
-    """Return the case's function on plain NumPy, with SciPy for the special functions."""
+    """Return the case's function in NumPy, with SciPy for special functions."""
     names = {n.attr for n in ast.walk(ast.parse(case.f, mode="eval")) if isinstance(n, ast.Attribute)}
     lacking = names & set(_SCIPY) - set(DEFINITIONS)
     if not lacking and "polygamma_1" not in names:
@@ -66,7 +66,7 @@ def function(case: Case) -> Callable[..., Any]:
 
 
 def displaced(case: Case, f: Callable[..., Any]) -> tuple[Coordinates, Callable[[Any], Any]]:
-    """Return a case's coordinates and its function of a displacement (for second derivatives, its gradient)."""
+    """Return the coordinates of a case, and its function of a displacement (for second derivatives, its gradient)."""
     at = Coordinates.of(case.inputs("float64"), symmetric=case.symmetric)
     data = case.constants("float64")
 
@@ -85,7 +85,7 @@ def displaced(case: Case, f: Callable[..., Any]) -> tuple[Coordinates, Callable[
 
 
 def along(case: Case, array: Any) -> Any:
-    """Return the JVP along 1, 2, 3, ..."""
+    """Return the derivative of a case along 1, 2, 3, ... if it is a JVP."""
     return np.atleast_1d(array @ np.arange(1, array.shape[-1] + 1)) if case.operator == "jvp" else array
 
 
@@ -97,7 +97,7 @@ def asked(kind: type) -> list[Any]:
     ]
 
 
-def test_there_are_enough_of_them() -> None:
+def test_the_atlas_has_enough_cases_and_families() -> None:
     assert len(CASES) >= 300
     assert len(FAMILIES) >= 25
     assert all(sum(case.family == family for case in CASES.values()) >= 5 for family in FAMILIES)
@@ -117,8 +117,8 @@ def test_a_case_is_well_formed(case: Case) -> None:
         assert case.right.more or len(case.right.vertices) > 1, "a hull of one point is a value"
 
 
-def test_names_that_a_case_uses_are_known_somewhere() -> None:
-    """Names are of the array API, definitions or idioms; a misspelt one would be 'not available' everywhere."""
+def test_every_name_that_a_case_uses_exists() -> None:
+    """Names are of the array API, definitions or idioms; a misspelt one would be 'not available' in every backend."""
     idioms = {"raw_gradient", "stop_gradient", "polygamma_1"}
     for case in CASES.values():
         for node in ast.walk(ast.parse(case.f, mode="eval")):
@@ -128,8 +128,8 @@ def test_names_that_a_case_uses_are_known_somewhere() -> None:
 
 
 @pytest.mark.parametrize("case", asked(Value))
-def test_the_right_value_is_what_numpy_shows(case: Case) -> None:
-    """Compare with one-sided differences of the plain function, on the sides where it is defined."""
+def test_the_declared_derivative_agrees_with_differences_in_numpy(case: Case) -> None:
+    """Compare with one-sided differences, on each side on which the function is defined."""
     at, f = displaced(case, function(case))
     if not at.places:
         assert case.right.array.size == 0  # type: ignore[union-attr]
@@ -148,12 +148,12 @@ def test_the_right_value_is_what_numpy_shows(case: Case) -> None:
                 continue
             shown += 1
             assert got == wanted if np.isinf(wanted) else abs(got - wanted) <= coarse * finite + 3 * bar
-    assert shown, "NumPy shows nothing here: name the case in _LOST, with its reason"
+    assert shown, "NumPy cannot verify this case: name it in _LOST, with its reason"
 
 
 @pytest.mark.parametrize("case", asked(Kink))
-def test_the_declared_hull_is_what_numpy_shows(case: Case) -> None:
-    """Every declared corner is in the measured hull, and every measured gradient in the declared one."""
+def test_the_declared_subdifferential_agrees_with_gradients_in_numpy(case: Case) -> None:
+    """Every declared vertex is in the measured hull, and every measured gradient in the declared one."""
     at, f = displaced(case, function(case))
     with np.errstate(all="ignore"):
         if len(at.places) == 1:
@@ -166,7 +166,7 @@ def test_the_declared_hull_is_what_numpy_shows(case: Case) -> None:
     declared = case.right.array  # type: ignore[union-attr]
     allowed = 2e-3 if case.operator == "second" else 1e-4
     size = np.abs(declared[np.isfinite(declared)]).max(initial=1.0)
-    # Corners of a round hull are met only where one of the directions of approach points at them.
+    # Vertices of a round hull are approached only where a direction of approach points at them.
     loose = 0.05 if case.right.more else 0.0  # type: ignore[union-attr]
     for corner in declared:
         assert hull.distance(points, corner) <= (allowed + loose) * size
@@ -175,11 +175,11 @@ def test_the_declared_hull_is_what_numpy_shows(case: Case) -> None:
             assert hull.distance(declared, point) <= allowed * size
 
 
-def test_what_numpy_cannot_show_is_in_the_atlas() -> None:
+def test_the_exceptions_are_cases_of_the_atlas() -> None:
     assert set(CASES) >= _LOST
 
 
-def test_what_is_undefined_says_why() -> None:
+def test_undefined_cases_have_a_reason() -> None:
     assert all(case.right.reason for case in CASES.values() if isinstance(case.right, Undefined))
 
 

@@ -1,52 +1,58 @@
-"""Notebooks as documents: their code cells run one after another, as a kernel would, and their outputs written anew."""
+"""Notebooks as documents: run from top to bottom in a real kernel, their outputs compared or made anew."""
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import io
 import json
-import linecache
+import os
 import pathlib
+import subprocess
+import sys
+import tempfile
 from typing import Any
 
+ROOT = pathlib.Path(__file__).parents[2]
+_RUN = """
+import sys, nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], as_version=4)
+nbclient.NotebookClient(notebook, kernel_name="python3", record_timing=False, timeout=300).execute()
+nbformat.write(notebook, sys.stdout)
+"""
 
-def code_cells(path: pathlib.Path) -> list[str]:
-    """The source of each code cell."""
-    return ["".join(cell["source"]) for cell in _read(path)["cells"] if cell["cell_type"] == "code"]
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """Return a notebook as it is stored."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
-def run(path: pathlib.Path) -> list[str]:
-    """What each code cell prints, the value of its last expression included."""
-    scope: dict[str, Any] = {"__name__": "__main__"}
-    return [_run_cell(source, f"<cell {k} of {path.name}>", scope) for k, source in enumerate(code_cells(path))]
+def run(path: pathlib.Path, python: pathlib.Path | str = sys.executable, **settings: str) -> dict[str, Any]:
+    """Run a notebook in a kernel under ``python``, in the notebook's folder; return it with its new outputs.
+
+    The kernel sees none of this process's settings for Python and Jupyter, and those in ``settings``.
+    """
+    kept = {name: v for name, v in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER", "IPYTHON"))}
+    with tempfile.TemporaryDirectory() as folder:
+        apart = {"IPYTHONDIR": folder, "JUPYTER_CONFIG_DIR": folder, "JUPYTER_DATA_DIR": folder}
+        command = [str(python), "-c", _RUN, str(path)]
+        done = subprocess.run(
+            command, cwd=path.parent, env=kept | apart | settings, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    notebook: dict[str, Any] = json.loads(done.stdout)
+    return notebook
+
+
+def outputs(notebook: dict[str, Any]) -> list[str]:
+    """Return what each code cell shows as text, the value of its last expression included."""
+    return [
+        "\n".join("".join(shown.get("text") or shown["data"]["text/plain"]).rstrip() for shown in cell["outputs"])
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+    ]
 
 
 def remake(path: pathlib.Path) -> None:
-    """Write the notebook with the outputs of its cells made anew."""
-    whole, outputs = _read(path), iter(run(path))
-    for cell in whole["cells"]:
-        if cell["cell_type"] == "code":
-            text = next(outputs)
-            cell["outputs"] = (
-                [{"name": "stdout", "output_type": "stream", "text": text.splitlines(True)}] if text else []
-            )
-    path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _run_cell(source: str, name: str, scope: dict[str, Any]) -> str:
-    # A kernel keeps the text of its cells where inspect and linecache find it.
-    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
-    tree = ast.parse(source, name)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(tree, name, "exec"), scope)
-        if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), name, "eval"), scope)
-            if value is not None:
-                print(value)
-    return out.getvalue()
-
-
-def _read(path: pathlib.Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Write the notebook with the outputs of its cells made anew, by the package of this clone."""
+    # The kernel adds the version of its Python to the metadata: the stored ones are kept.
+    notebook = run(path, PYTHONPATH=str(ROOT)) | {"metadata": read(path)["metadata"]}
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

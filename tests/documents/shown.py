@@ -17,8 +17,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.documents import notebooks, rooms
+
 ROOT = pathlib.Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+NOTEBOOKS = tuple(sorted((ROOT / "docs").glob("*.ipynb")))
 
 _BLOCK = re.compile(
     r"(<!-- remade (?P<how>by|but not compared): (?P<command>.*?) -->\n```text\n)(?P<shown>.*?)(?=^```)", re.M | re.S
@@ -83,8 +87,11 @@ def main() -> None:
     from autodiff_compare.results.tables import schema_markdown
 
     (ROOT / "results" / "README.md").write_text(schema_markdown(), encoding="utf-8")
+    rooms.main()
     for document in DOCUMENTS:
         remake(document)
+    for notebook in NOTEBOOKS:
+        notebooks.remake(notebook)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bundle adjustment: the formula observation by observation, rotations through zero, patterns, and its files."""
+"""Bundle adjustment: the formula for each observation, rotations near zero, sparsity patterns, and files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def drawn(size: str = "small", seed: int = 0) -> Inputs:
 
 
 def turned(r: Any, y: Any) -> Any:
-    """Rodrigues' formula with the unit axis, as in textbooks; not for r = 0."""
+    """Return Rodrigues' formula with the unit axis, as in textbooks; undefined at r = 0."""
     angle = math.hypot(*r)
     k = r / angle
     return y * math.cos(angle) + np.cross(k, y) * math.sin(angle) + k * (k @ y) * (1 - math.cos(angle))
 
 
-def test_the_errors_are_those_of_the_formula_one_observation_at_a_time() -> None:
+def test_the_errors_equal_the_formula_for_each_observation() -> None:
     inputs = drawn()
     cameras, points, weights, features, camera_of, point_of = inputs.arrays
     assert camera_of[:5].tolist() == [0, 1, 2, 0, 1]
@@ -45,7 +45,7 @@ def test_the_errors_are_those_of_the_formula_one_observation_at_a_time() -> None
     for i in range(p):
         r, C, f, u, k = np.split(cameras[camera_of[i]], [3, 6, 7, 9])
         Z = turned(r, points[point_of[i]] - C)
-        assert Z[2] > 2  # before the camera
+        assert Z[2] > 2  # in front of the camera
         at = Z[:2] / Z[2]
         s = at @ at
         error = weights[i] * (f * (1 + k[0] * s + k[1] * s * s) * at + u - features[i])
@@ -54,13 +54,13 @@ def test_the_errors_are_those_of_the_formula_one_observation_at_a_time() -> None
 
 
 def at_angles(dtype: str) -> Inputs:
-    """Cameras with no rotation, with tiny ones, and on both sides of where the series ends."""
+    """Return cameras with zero and tiny rotations, and with rotations on both sides of the end of the series."""
     inputs = drawn()
     cameras = inputs.differentiated[0].copy()
     axes = np.array([[0.0, 0.0, 0.0], [1e-9, -2e-9, 1e-9], [0.6, -0.48, 0.64]])
     axes[2] *= math.sqrt(NEAR) * (1 + 1e-3)
     cameras[:, :3] = axes
-    # The centres are those of other rotations: two units further away all points are before the cameras still.
+    # The centres fit other rotations: two units farther away, all points are still in front of the cameras.
     cameras[:, 3:6] = [0.1, -0.2, -6.0]
     arrays = (cameras, *inputs.arrays[1:])
     rounded = [a.astype(dtype).astype(float) if a.dtype.kind == "f" else a for a in arrays]
@@ -69,7 +69,7 @@ def at_angles(dtype: str) -> Inputs:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("spec", BACKENDS)
-def test_derivatives_are_right_where_a_camera_is_not_rotated(spec: str, dtype: str) -> None:
+def test_derivatives_are_correct_at_and_near_zero_rotation(spec: str, dtype: str) -> None:
     backend, inputs = opened(spec), at_angles(dtype)
     args = [backend.to_var(a.astype(dtype) if a.dtype.kind == "f" else a) for a in inputs.arrays]
     f = Objective(PROBLEM.function(backend, {}), patterns=sparsity.patterns(PROBLEM, inputs))
@@ -81,7 +81,7 @@ def test_derivatives_are_right_where_a_camera_is_not_rotated(spec: str, dtype: s
         assert np.linalg.norm(got - want) <= 20 * np.finfo(dtype).eps * np.linalg.norm(want)
 
 
-def test_at_no_rotation_the_derivative_is_the_cross_product() -> None:
+def test_the_derivative_at_zero_rotation_is_the_cross_product() -> None:
     # Z = Y + r x Y to first order, so that dZ/dr = -[Y]x; with f = 1, no distortion, weight 1, Y = (0, 0, 1):
     # e = (Z_x, Z_y) / Z_z - m, de/dr = ((0, 1, 0), (-1, 0, 0)).
     camera = np.array([[0.0] * 6 + [1.0] + [0.0] * 4])
@@ -100,7 +100,7 @@ def test_the_coefficients_of_a_rotation(angle: float) -> None:
 
 
 @pytest.mark.parametrize("size", ["medium", "large"])
-def test_there_are_fifteen_products_whatever_the_size(size: str) -> None:
+def test_every_size_takes_fifteen_products(size: str) -> None:
     inputs = drawn(size)
     patterns = sparsity.patterns(PROBLEM, inputs)
     p = PROBLEM.sizes[size]
@@ -119,7 +119,7 @@ def test_the_closed_form_agrees_with_the_engine_and_has_no_further_entries() -> 
         np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
 
 
-# The format of facts and ADBench's reader: counts, then one camera, point, weight and feature, all others being copies.
+# The format of ADBench's reader: counts, then one camera, point, weight and feature; all others are copies.
 FILE = ["3 4 5", "0.1 0.2 0.3 1 2 3 400 5 6 0.01 0.02", "7 8 9", "0.5", "10 11", ""]
 
 
@@ -129,7 +129,7 @@ def written(folder: pathlib.Path, lines: list[str]) -> pathlib.Path:
     return path
 
 
-def test_a_file_becomes_copies_of_one_of_each(tmp_path: pathlib.Path) -> None:
+def test_a_file_gives_copies_of_one_camera_point_weight_and_feature(tmp_path: pathlib.Path) -> None:
     assert PROBLEM.instances is not None
     inputs = PROBLEM.instances.read(written(tmp_path, FILE))
     assert [a.shape for a in inputs.arrays] == [(3, 11), (4, 3), (5,), (5, 2), (5,), (5,)]
@@ -143,7 +143,7 @@ def test_a_file_becomes_copies_of_one_of_each(tmp_path: pathlib.Path) -> None:
     [
         (0, "3 4", "line 1: got 2 fields, expected 3: the counts n m p"),
         (0, "3 0 5", "line 1: got '0', expected a whole number from 1"),
-        (0, "10000000 10000000 10000000", "line 1: got counts that make 170000000 entries"),
+        (0, "10000000 10000000 10000000", "line 1: got counts that imply 170000000 entries"),
         (0, "3 4 100000001", "line 1: got '100000001', expected a whole number from 1 to 100000000"),
         (1, "1 2 3", "line 2: got 3 fields, expected 11: the camera"),
         (2, "7 8 x", "line 3: got 'x', expected a finite number: the point"),

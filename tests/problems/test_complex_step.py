@@ -1,4 +1,4 @@
-"""Products with a Hessian by a complex step on a gradient in closed form."""
+"""Hessian-vector products by a complex step on a closed-form gradient."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autodiff_compare.vocabulary import Operator
 
 
 @pytest.mark.parametrize("name", ["gmm", "lstm"])
-def test_hessian_products_are_slopes_of_the_gradient(name: str) -> None:
+def test_hessian_vector_products_agree_with_differences_of_the_gradient(name: str) -> None:
     problem = problems.available()[name]
     inputs, rng = problem.draw("small", 4), np.random.default_rng(5)
     args = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in inputs.arrays]

@@ -1,4 +1,4 @@
-"""Sparse Jacobians of functions in two steps: by copies of the inputs, the same entries from fewer products."""
+"""Sparse Jacobians by copies of the inputs: the same entries from fewer products."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def entries(spec: str, inputs: Inputs, dtype: str = "float64", **changes: Any) -
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spec", BACKENDS)
-def test_the_entries_are_those_of_the_closed_form(spec: str, dtype: str) -> None:
+def test_the_entries_equal_the_closed_form(spec: str, dtype: str) -> None:
     inputs = BA.draw("small", 3)
     found = entries(spec, inputs, dtype)
     for got, expected in zip(found, complete(BA, inputs)[SPARSE](*inputs.arrays), strict=True):
         assert got.dtype == dtype
         scale = np.abs(expected).max()
-        # Right backends are within 20 roundings of the largest entry here.
+        # Correct backends are within 20 roundings of the largest entry here.
         np.testing.assert_allclose(got, expected, rtol=0, atol=100 * np.finfo(dtype).eps * scale)
 
 
 @pytest.mark.parametrize(("size", "without"), [("small", 14), ("medium", 15)])  # 14: three cameras, seven views each
-def test_two_products_by_rows_take_the_place_of_many(size: str, without: int) -> None:
+def test_two_products_by_rows_replace_many_by_columns(size: str, without: int) -> None:
     inputs = BA.draw(size, 0)
     wide = sparsity.expanded(BA, opened("numpy"), inputs)
     assert wide is not None
@@ -54,6 +54,6 @@ def test_two_products_by_rows_take_the_place_of_many(size: str, without: int) ->
 
 
 @pytest.mark.parametrize("of", [(0, 1, 2, 0), (0, 1, 1, 2), (0, 1, 0, 0)])
-def test_copies_of_other_inputs_than_said_are_refused(of: tuple[int, ...]) -> None:
+def test_copies_of_other_inputs_than_declared_are_rejected(of: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="got copies with other entries than the pattern"):
         entries("numpy", BA.draw("small", 0), of=of)

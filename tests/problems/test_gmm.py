@@ -1,4 +1,4 @@
-"""Gaussian mixtures: the objective against the formula written out, at every shape and in both signs."""
+"""Gaussian mixtures: objective and gradient against an elementwise formula, for several shapes and both signs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = ("gmm", "gmm_adbench")
 
 
 def by_loops(inputs: Inputs) -> float:
-    """The formula of ADBench (Srajer et al. 2018, section 4.1), entry by entry; (2 pi)^(-d/2) det(Q) exp(...)."""
+    """Return ADBench's formula (Srajer et al. 2018, section 4.1) by loops; (2 pi)^(-d/2) det(Q) exp(...)."""
     (alphas, means, factors), points, (gamma, m) = inputs.differentiated, inputs.data[0], _prior(inputs)
     d = means.shape[1]
     weights = [math.exp(a) / math.fsum(map(math.exp, alphas)) for a in alphas]
@@ -43,7 +43,7 @@ def _prior(inputs: Inputs) -> tuple[float, int]:
 
 
 def _triangle(row: np.ndarray, d: int) -> list[list[float]]:
-    """exp(q) on the diagonal, the rest below it, one column after the other."""
+    """Return the factor: exp(q) on the diagonal, the other entries below it, column by column."""
     Q, rest = [[0.0] * d for _ in range(d)], iter(row[d:])
     for j in range(d):
         Q[j][j] = math.exp(row[j])
@@ -53,12 +53,15 @@ def _triangle(row: np.ndarray, d: int) -> list[list[float]]:
 
 
 def _log_gamma(d: int, a: float) -> float:
-    """By the recurrence Gamma_d(a) = pi^((d-1)/2) Gamma(a) Gamma_{d-1}(a - 1/2) (Muirhead 1982, section 2.1)."""
+    """Return log Gamma_d.
+
+    Gamma_d(a) = pi^((d-1)/2) Gamma(a) Gamma_{d-1}(a - 1/2) (Muirhead 1982, section 2.1).
+    """
     return math.lgamma(a) + ((d - 1) / 2 * math.log(math.pi) + _log_gamma(d - 1, a - 0.5) if d > 1 else 0.0)
 
 
 def drawn(name: str, d: int, k: int, n: int, gamma: float = 1.0, m: int = 0) -> Inputs:
-    """As the problem draws them, in a shape and with a prior of our own."""
+    """Draw inputs as the problem does, with another shape and prior."""
     found = problems.available()[name].draw("small", 0)
     rng = np.random.default_rng(d + 10 * k)
     arrays = (rng.normal(size=k), rng.random((k, d)), rng.normal(size=(k, d * (d + 1) // 2)) / 2)
@@ -77,7 +80,7 @@ def _places(d: int) -> list[int]:
     ("d", "k", "n", "gamma", "m"),
     [(2, 5, 30, 1.0, 0), (1, 3, 4, 1.0, 0), (4, 1, 5, 1.0, 0), (5, 2, 1, 0.7, 0), (3, 4, 6, 1.3, 2)],
 )
-def test_the_objective_is_the_formula_written_out(name: str, d: int, k: int, n: int, gamma: float, m: int) -> None:
+def test_the_objective_equals_the_formula_by_loops(name: str, d: int, k: int, n: int, gamma: float, m: int) -> None:
     problem, inputs = problems.available()[name], drawn(name, d, k, n, gamma, m)
     found = problem.objective(*inputs.arrays, xp=np, **inputs.static)
     assert found.shape == ()
@@ -86,7 +89,9 @@ def test_the_objective_is_the_formula_written_out(name: str, d: int, k: int, n: 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("d", "k", "n", "gamma", "m"), [(1, 3, 4, 1.0, 0), (4, 1, 5, 1.0, 0), (3, 4, 6, 1.3, 2)])
-def test_the_gradient_is_the_slope_in_every_entry(name: str, d: int, k: int, n: int, gamma: float, m: int) -> None:
+def test_the_gradient_agrees_with_differences_in_every_entry(
+    name: str, d: int, k: int, n: int, gamma: float, m: int
+) -> None:
     problem, inputs = problems.available()[name], drawn(name, d, k, n, gamma, m)
     gradients = problem.reference[Operator.GRADIENT](*inputs.arrays, **inputs.static)
     wide = [x.astype(np.longdouble) for x in inputs.differentiated]

@@ -1,4 +1,4 @@
-"""Hand tracking: the model bone by bone, its Jacobian on every backend, the rotation's convention, and the files."""
+"""Hand tracking: the model bone by bone, its Jacobian on every backend, the convention of rotations, and the files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from autodiff_compare.vocabulary import DTYPES, Operator, Status
 from tests.conftest import opened
 
 NAMES = ("hand", "hand_complicated")
-#: The columns of the pose beside the bones: bone b takes column 3 + b; columns 8, 12, 16, 20 belong to no angle.
+#: Columns of the pose: bone b has column 3 + b; columns 8, 12, 16, 20 have no angle.
 TREE = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19, 0)
 
 
@@ -31,7 +31,7 @@ def drawn(name: str, size: str = "small", seed: int = 0) -> Inputs:
 
 
 def pose(theta: Any) -> Any:
-    """The pose (25, 3) of the facts: rotation, scale, translation, then the angles of each bone about x, z and y."""
+    """Return ADBench's pose (25, 3): rotation, scale, translation, then the angles of each bone about x, z and y."""
     columns, parameter, column = np.zeros((25, 3)), 6, 5
     columns[:3] = theta[:3], np.ones(3), theta[3:6]
     for _ in range(5):
@@ -47,7 +47,7 @@ def pose(theta: Any) -> Any:
 
 
 def euler(about_x: float, about_z: float, about_y: float) -> Any:
-    """R_z R_y R_x."""
+    """Return R_z R_y R_x."""
     (cx, cy, cz), (sx, sy, sz) = (f([about_x, about_y, about_z]) for f in (np.cos, np.sin))
     Rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     Ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -56,7 +56,7 @@ def euler(about_x: float, about_z: float, about_y: float) -> Any:
 
 
 def skinned(theta: Any, model: instance.Model) -> Any:
-    """The vertices, bone by bone in the order of the file."""
+    """Return the vertices, computed bone by bone in the order of the file."""
     columns, absolutes = pose(theta), []
     homogeneous = np.concatenate([model.positions, np.ones((len(model.positions), 1))], axis=1)
     out = np.zeros((len(homogeneous), 3))
@@ -75,7 +75,7 @@ def skinned(theta: Any, model: instance.Model) -> Any:
 
 
 def written(folder: pathlib.Path, complicated: bool) -> pathlib.Path:
-    """A model of 22 bones and 30 vertices and an instance of 4 points, in ADBench's format."""
+    """Write a model of 22 bones and 30 vertices and an instance of 4 points, in ADBench's format."""
     rng = np.random.default_rng(5)
     model = folder / "simple_small" / "model"
     model.mkdir(parents=True)
@@ -103,7 +103,7 @@ def written(folder: pathlib.Path, complicated: bool) -> pathlib.Path:
 
 
 @pytest.mark.parametrize("complicated", [False, True])
-def test_an_instance_is_read_and_is_the_model_bone_by_bone(tmp_path: pathlib.Path, complicated: bool) -> None:
+def test_an_instance_file_gives_the_model_computed_bone_by_bone(tmp_path: pathlib.Path, complicated: bool) -> None:
     path, problem = written(tmp_path, complicated), available()[NAMES[complicated]]
     assert problem.instances is not None
     inputs = problem.instances.read(path)
@@ -122,7 +122,7 @@ def test_an_instance_is_read_and_is_the_model_bone_by_bone(tmp_path: pathlib.Pat
     np.testing.assert_allclose(errors, found.points - on_hand, rtol=0, atol=1e-12)
 
 
-def test_each_kind_of_instance_is_found_by_its_own_problem(tmp_path: pathlib.Path) -> None:
+def test_simple_and_complicated_instances_belong_to_their_own_problem(tmp_path: pathlib.Path) -> None:
     written(tmp_path / "a", complicated=False)
     written(tmp_path / "b", complicated=True)
     found = [with_data(available()[name], tmp_path).files for name in NAMES]
@@ -165,10 +165,10 @@ def test_a_damaged_file_names_its_line(tmp_path: pathlib.Path, file: str, line: 
         instance.read(path, complicated=False)
 
 
-def test_a_missing_model_says_where_it_was_looked_for(tmp_path: pathlib.Path) -> None:
+def test_a_missing_model_names_the_folders_that_were_searched(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "hand1_t26_c4.txt"
     path.write_text("4 26\n")
-    with pytest.raises(InstanceError, match="got no model of the hand, expected its folder as one of"):
+    with pytest.raises(InstanceError, match=r"got no hand model, expected a folder .*model or "):
         instance.read(path, complicated=False)
 
 
@@ -186,9 +186,9 @@ def judge_of(name: str, operator: Operator, dtype: str) -> judge.Judge:
 @pytest.mark.parametrize(
     ("name", "operator"), [("hand", Operator.JACOBIAN), ("hand_complicated", Operator.SPARSE_JACOBIAN)]
 )
-# The backends themselves are judged in test_crosschecks.
+# test_crosschecks judges the backends themselves.
 @pytest.mark.parametrize("spec", ["numpy:compiled", "autograd"])
-def test_the_jacobian_is_that_of_the_chain_by_hand(spec: str, name: str, operator: Operator, dtype: str) -> None:
+def test_the_jacobian_equals_the_closed_form(spec: str, name: str, operator: Operator, dtype: str) -> None:
     backend, case = opened(spec), case_of(name, operator, dtype, 0)
     patterns = case.patterns if operator == Operator.SPARSE_JACOBIAN else ()
 
@@ -213,7 +213,7 @@ def test_the_complicated_jacobian_takes_28_products() -> None:
 
 @pytest.mark.parametrize("spec", ["numpy", "torch", "jax"])
 @pytest.mark.parametrize(("size", "turns"), [(0.0, False), (0.99e-4, False), (1.01e-4, True)])
-def test_under_a_tenth_of_a_milliradian_the_hand_is_not_rotated(size: float, turns: bool, spec: str) -> None:
+def test_a_global_rotation_below_a_tenth_of_a_milliradian_is_the_identity(size: float, turns: bool, spec: str) -> None:
     # ADBench's convention: the identity where |r| < 1e-4, so that its derivative is zero there.
     backend, inputs = opened(spec), drawn("hand")
     theta = inputs.differentiated[0].copy()
@@ -233,8 +233,8 @@ def test_rotation_buffers_keep_float32() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_moves_the_drawn_hand(name: str) -> None:
-    # With few points some finger may not be touched; at medium size each is.
+def test_every_parameter_has_an_effect(name: str) -> None:
+    # With few points some finger may have none; at medium size each has.
     inputs = drawn(name, "medium")
     problem = available()[name]
     theta, *rest = inputs.arrays

@@ -1,4 +1,4 @@
-"""Instance files of a user: read to the bit, refused with file and line where damaged, found below a folder."""
+"""A user's instance files are read exactly, rejected with file and line if damaged, and found below a folder."""
 
 from __future__ import annotations
 
@@ -78,20 +78,20 @@ FORMATS = (
     Format("ba", "ba1_n2_m3_p4.txt", BA, bundle_adjustment.read),
 )
 every_format = pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
-#: The folder of a test's own file may be used by all its examples: each writes the file anew.
+#: All examples of a test may share its folder, since each writes the file again.
 anew = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def written(path: pathlib.Path, *rows: Any) -> pathlib.Path:
-    """Rows of numbers as text that gives back every bit."""
+    """Format rows of numbers as text that preserves every bit."""
     path.write_text("\n".join(" ".join(repr(x) for x in np.atleast_1d(row).tolist()) for row in rows))
     return path
 
 
-def test_what_a_mixture_file_says(tmp_path: pathlib.Path) -> None:
-    # With the mark that some editors put ahead of a text.
+def test_the_fields_of_a_mixture_file(tmp_path: pathlib.Path) -> None:
+    # With the byte order mark that some editors write.
     (tmp_path / "gmm_d2_K3.txt").write_text(GMM, encoding="utf-8-sig")
     found = gmm.read(tmp_path / "gmm_d2_K3.txt")
     np.testing.assert_array_equal(found.alphas, [0.5, -1.25, 0])
@@ -101,7 +101,7 @@ def test_what_a_mixture_file_says(tmp_path: pathlib.Path) -> None:
     assert (found.gamma, found.m) == (1.0, 0)
 
 
-def test_what_a_text_file_says(tmp_path: pathlib.Path) -> None:
+def test_the_fields_of_an_lstm_file(tmp_path: pathlib.Path) -> None:
     (tmp_path / "lstm_l1_c3.txt").write_text(LSTM.replace("\n", "\r\n"))
     found = lstm.read(tmp_path / "lstm_l1_c3.txt")
     assert [a.shape for a in (found.main, found.extra, found.state, found.text)] == [(2, 8), (3, 2), (2, 2), (3, 2)]
@@ -111,7 +111,7 @@ def test_what_a_text_file_says(tmp_path: pathlib.Path) -> None:
 
 @given(data=st.data(), d=st.integers(1, 3), k=st.integers(1, 3), n=st.integers(1, 3))
 @anew
-def test_a_mixture_is_read_to_the_bit(data: st.DataObject, d: int, k: int, n: int, tmp_path: pathlib.Path) -> None:
+def test_a_mixture_file_is_read_exactly(data: st.DataObject, d: int, k: int, n: int, tmp_path: pathlib.Path) -> None:
     shapes = [(k,), (k, d), (k, d * (d + 1) // 2), (n, d)]
     alphas, means, factors, points = (data.draw(arrays(np.float64, shape, elements=FINITE)) for shape in shapes)
     gamma, m = data.draw(st.floats(0, allow_infinity=False, exclude_min=True)), data.draw(st.integers(0, 5))
@@ -127,7 +127,7 @@ def test_a_mixture_is_read_to_the_bit(data: st.DataObject, d: int, k: int, n: in
 
 @given(data=st.data(), layers=st.integers(1, 2), c=st.integers(2, 4), b=st.integers(1, 3))
 @anew
-def test_a_text_is_read_to_the_bit(data: st.DataObject, layers: int, c: int, b: int, tmp_path: pathlib.Path) -> None:
+def test_an_lstm_file_is_read_exactly(data: st.DataObject, layers: int, c: int, b: int, tmp_path: pathlib.Path) -> None:
     shapes = [(2 * layers, 4 * b), (3, b), (2 * layers, b), (c, b)]
     parts = [data.draw(arrays(np.float64, shape, elements=FINITE)) for shape in shapes]
     found = lstm.read(
@@ -165,7 +165,7 @@ def refused(form: Format, path: pathlib.Path) -> str:
     ],
     ids=lambda x: repr(x)[:24],
 )
-def test_damage_is_told_with_its_line(form: Format, line: int, now: str, words: str, tmp_path: pathlib.Path) -> None:
+def test_an_error_names_the_damaged_line(form: Format, line: int, now: str, words: str, tmp_path: pathlib.Path) -> None:
     lines = form.text.rstrip().splitlines()
     lines[line if line < 0 else line - 1] = now
     path = tmp_path / form.file
@@ -177,7 +177,7 @@ def test_damage_is_told_with_its_line(form: Format, line: int, now: str, words: 
 
 
 @every_format
-def test_a_file_that_ends_too_soon_or_too_late(form: Format, tmp_path: pathlib.Path) -> None:
+def test_missing_and_surplus_lines_are_rejected(form: Format, tmp_path: pathlib.Path) -> None:
     path, lines = tmp_path / form.file, form.text.rstrip().splitlines()
     path.write_text("\n".join(lines[:-1]))
     assert f", line {len(lines) - 1}: got the end of the file, expected " in refused(form, path)
@@ -190,9 +190,7 @@ def test_a_file_that_ends_too_soon_or_too_late(form: Format, tmp_path: pathlib.P
 @every_format
 @given(data=st.data())
 @anew
-def test_whatever_happens_to_a_file_it_is_read_or_refused(
-    form: Format, data: st.DataObject, tmp_path: pathlib.Path
-) -> None:
+def test_a_mutated_file_is_read_or_rejected(form: Format, data: st.DataObject, tmp_path: pathlib.Path) -> None:
     tokens = form.text.split(" ")
     kind = data.draw(st.sampled_from(["cut", "replace", "drop", "insert", "garbage"]))
     k = data.draw(st.integers(0, len(tokens) - 1))
@@ -231,7 +229,7 @@ def read_or_refused(form: Format, path: pathlib.Path) -> tuple[Any, str]:
 @example(field="1e5")
 @example(field="infinity")
 @anew
-def test_numbers_are_those_that_every_language_reads(field: str, tmp_path: pathlib.Path) -> None:
+def test_a_number_is_finite_and_has_no_underscores(field: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "empty").touch()
     text = Text(tmp_path / "empty")
     try:
@@ -244,16 +242,16 @@ def test_numbers_are_those_that_every_language_reads(field: str, tmp_path: pathl
 
 
 @pytest.mark.parametrize("what", ["missing.txt", "folder.txt"])
-def test_what_is_no_ordinary_file_is_refused(what: str, tmp_path: pathlib.Path) -> None:
+def test_only_ordinary_files_are_read(what: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "folder.txt").mkdir()
     with pytest.raises(InstanceError, match="got no file, expected an ordinary file"):
         Text(tmp_path / what)
 
 
-def test_counts_that_fit_no_machine_are_refused(tmp_path: pathlib.Path) -> None:
+def test_counts_beyond_the_memory_of_a_machine_are_rejected(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "gmm.txt"
     path.write_text("1000 1000 1000\n")
-    with pytest.raises(InstanceError, match=r"line 1: got counts that make 1000000000 entries, expected at most"):
+    with pytest.raises(InstanceError, match=r"line 1: got counts that imply 1000000000 entries, expected at most"):
         gmm.read(path)
     with pytest.raises(InstanceError, match="expected at most 10"):
         bounded(Text(path), 11, 10)
@@ -271,7 +269,7 @@ def sizes_in(root: pathlib.Path) -> dict[str, str]:
     return {name: str(path.relative_to(root.resolve())) for name, path in found.items()}
 
 
-def test_files_are_called_by_their_stems_and_by_their_folders_where_these_are_the_same(tmp_path: pathlib.Path) -> None:
+def test_sizes_are_named_by_stems_and_by_folders_where_stems_are_equal(tmp_path: pathlib.Path) -> None:
     place(
         tmp_path, "gmm/1k/gmm_d2_K5.txt", "gmm/1k/gmm_d10_K25.txt", "gmm/10k/gmm_d10_K25.txt", "hand/hand1_t26_c100.txt"
     )
@@ -285,7 +283,7 @@ def test_files_are_called_by_their_stems_and_by_their_folders_where_these_are_th
     }
 
 
-def test_links_lead_nowhere_outside_the_folder(tmp_path: pathlib.Path) -> None:
+def test_links_out_of_the_folder_are_ignored(tmp_path: pathlib.Path) -> None:
     place(tmp_path, "theirs/gmm_d2_K5.txt", "mine/gmm_d1_K1.txt")
     (tmp_path / "mine" / "gmm_d9_K9.txt").symlink_to(tmp_path / "theirs" / "gmm_d2_K5.txt")
     (tmp_path / "mine" / "all").symlink_to(tmp_path / "theirs")
@@ -294,7 +292,7 @@ def test_links_lead_nowhere_outside_the_folder(tmp_path: pathlib.Path) -> None:
     assert list(sizes_in(tmp_path / "mine")) == ["gmm_d1_K1", "gmm_d8_K8"]
 
 
-def test_a_disk_is_no_folder_of_instances(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_too_many_entries_is_rejected(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place(tmp_path, "a/gmm_d1_K1.txt", "b/gmm_d1_K2.txt")
     monkeypatch.setattr(folder, "_MOST_ENTRIES", 3)
     with pytest.raises(problems.ProblemError, match="got more than 3 entries"):
@@ -322,7 +320,7 @@ def test_a_plan_names_the_files_it_reads(tmp_path: pathlib.Path) -> None:
         (["sphere"], ["*"], "for sphere, expected "),
     ],
 )
-def test_a_plan_refuses_what_cannot_be_read(
+def test_a_plan_rejects_files_that_cannot_be_read(
     names: list[str], sizes: list[str], words: str, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "gmm_d2_K3.txt").write_text(GMM.replace("-1.25", "-1.25x"))
@@ -344,9 +342,7 @@ def test_a_case_is_the_file_and_is_prepared_close_to_it(tmp_path: pathlib.Path) 
     assert not np.array_equal(case.directions[0], other.directions[0])
 
 
-def test_instances_are_run_in_workers_and_gone_on_with(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_instances_run_in_workers_and_are_resumed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     for form in FORMATS:
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / form.file).write_text(form.text)

@@ -1,4 +1,4 @@
-"""The LSTM: the objective against the formula written out, in every shape and in both forms of its loop."""
+"""The LSTM: objective and gradient against a formula by loops, for several shapes and both forms of the loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def drawn(layers: int, characters: int, b: int) -> tuple[np.ndarray, ...]:
 
 
 def by_loops(main: Any, extra: Any, state: Any, text: Any) -> float:
-    """ADBench's formulas (Srajer et al. 2018, section 4.4), number by number."""
+    """Return ADBench's formulas (Srajer et al. 2018, section 4.4), evaluated number by number."""
     b, layers = len(extra[0]), len(state) // 2
     hidden, cell = [list(state[2 * i]) for i in range(layers)], [list(state[2 * i + 1]) for i in range(layers)]
 
@@ -51,7 +51,7 @@ def by_loops(main: Any, extra: Any, state: Any, text: Any) -> float:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("problem", [LOOP, UNROLLED], ids=lambda p: p.name)
-def test_the_objective_is_the_formula_written_out(problem: problems.Problem, shape: tuple[int, int, int]) -> None:
+def test_the_objective_equals_the_formula_by_loops(problem: problems.Problem, shape: tuple[int, int, int]) -> None:
     arrays = drawn(*shape)
     found = problem.function(PLAIN, {})(*arrays)
     assert found.shape == ()
@@ -59,7 +59,7 @@ def test_the_objective_is_the_formula_written_out(problem: problems.Problem, sha
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_gradient_is_the_slope_in_every_entry(shape: tuple[int, int, int]) -> None:
+def test_the_gradient_agrees_with_differences_in_every_entry(shape: tuple[int, int, int]) -> None:
     main, extra, *data = (a.astype(np.longdouble) for a in drawn(*shape))
     f, h = LOOP.function(PLAIN, {}), np.longdouble(1e-4)
     for x, gradient in zip((main, extra), LOOP.reference[Operator.GRADIENT](main, extra, *data), strict=True):
@@ -75,9 +75,9 @@ def test_the_gradient_is_the_slope_in_every_entry(shape: tuple[int, int, int]) -
             assert float(gradient[index]) == pytest.approx(float(slope), rel=1e-11, abs=1e-14)
 
 
-def test_saturated_gates_overflow_nowhere() -> None:
+def test_saturated_gates_do_not_overflow() -> None:
     main, extra, state, text = drawn(2, 4, 3)
-    # With arguments of -1e4 a sigmoid written as 1 / (1 + exp(-z)) has an infinite denominator, and nan for a slope.
+    # With arguments of -1e4 a sigmoid written as 1 / (1 + exp(-z)) has an infinite denominator and the derivative nan.
     assert np.isfinite(LOOP.function(PLAIN, {})(main * 1e4, extra, state, text))
 
 

@@ -1,4 +1,4 @@
-"""The models and the evaluations of GradBench: what each is supposed to be, by another road than its own formulas."""
+"""Models and evaluations of GradBench, verified by other formulas than those of the problem."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def value(name: str, *arrays: Any) -> Any:
 
 
 def prepared(name: str, spec: str, operator: Operator, arrays: Any, directions: Any = ()) -> Any:
-    """An operator by the first input on a backend, from NumPy to NumPy."""
+    """Evaluate an operator with respect to the first input on a backend, from NumPy to NumPy."""
     backend = opened(spec)
     f = Objective(problem_of(name).function(backend, {}))
     run = backend.prepare(
@@ -73,13 +73,13 @@ def test_least_squares_against_a_loop() -> None:
     assert value("llsq", x, t, s) == pytest.approx(loop, rel=1e-13)
 
 
-def test_log_sum_exp_is_shifted() -> None:
+def test_log_sum_exp_does_not_overflow() -> None:
     # 1000 + log(1 + e^-1): exp(1000) alone is infinite.
     assert value("lse", np.array([1000.0, 999.0])) == pytest.approx(1000 + math.log1p(math.exp(-1)), rel=1e-15)
 
 
 def leibniz(A: Any) -> float:
-    """The determinant as the sum over permutations."""
+    """Return the determinant as Leibniz's sum over permutations."""
     n = len(A)
     inversions = {p: sum(p[i] > p[j] for i in range(n) for j in range(i + 1, n)) for p in permutations(range(n))}
     return sum((-1) ** k * math.prod(A[i][p[i]] for i in range(n)) for p, k in inversions.items())
@@ -92,7 +92,7 @@ def test_determinants_are_leibniz_sums(name: str, n: int) -> None:
     assert value(name, A) == pytest.approx(leibniz(A.tolist()), rel=1e-11)
 
 
-def test_recursive_minors_need_no_pivot() -> None:
+def test_recursive_minors_differentiate_a_singular_matrix() -> None:
     # The gradient of a singular matrix is its matrix of cofactors; det(A) A^-T would divide by zero.
     A = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 1.0]])
     gradient = prepared("det", "numpy", Operator.GRADIENT, [A + 1])(A)
@@ -100,7 +100,7 @@ def test_recursive_minors_need_no_pivot() -> None:
 
 
 @on_every_backend
-def test_newtons_step_of_kmeans_is_the_centre_minus_the_mean_of_its_points(spec: str) -> None:
+def test_the_newton_step_of_kmeans_is_the_centre_minus_the_mean_of_its_points(spec: str) -> None:
     C, P = drawn("kmeans", seed=5).arrays
     ones = np.ones_like(C)
     gradient = prepared("kmeans", spec, Operator.GRADIENT, [C[::-1].copy(), P])(C, P)
@@ -141,14 +141,14 @@ def test_logistic_regression_of_a_far_point_does_not_overflow() -> None:
     assert value("logistic_regression", *far) == 1e4
 
 
-def test_a_network_without_weights_guesses() -> None:
+def test_a_network_with_zero_weights_predicts_uniform_classes() -> None:
     W, b, V, c, X, labels = drawn("neural_network").arrays
     assert value("neural_network", W, b, 0 * V, 0 * c, X, labels) == pytest.approx(math.log(3), rel=1e-15)
     assert {*labels.ravel()} == {0.0, 1.0}
     np.testing.assert_array_equal(labels.sum(axis=1), 1)
 
 
-def test_a_high_temperature_guesses_and_a_low_one_decides() -> None:
+def test_a_high_temperature_predicts_uniform_classes_and_a_low_one_the_largest_score() -> None:
     Z, _, labels = drawn("softmax_temperature").arrays
     assert value("softmax_temperature", Z, np.array(1e9), labels) == pytest.approx(math.log(5), rel=1e-8)
     gaps = Z.max(axis=1) - (Z * labels).sum(axis=1)
@@ -156,7 +156,7 @@ def test_a_high_temperature_guesses_and_a_low_one_decides() -> None:
 
 
 def rotation() -> Any:
-    """A rotation of space, from the quaternion (1, 2, 3, 4) / sqrt 30."""
+    """Return the rotation matrix of the quaternion (1, 2, 3, 4) / sqrt 30."""
     w, x, y, z = np.array([1, 2, 3, 4]) / math.sqrt(30)
     return np.array(
         [
@@ -167,7 +167,7 @@ def rotation() -> Any:
     )
 
 
-def test_rubber_at_rest_has_neither_energy_nor_force_however_it_is_turned() -> None:
+def test_rubber_at_rest_has_neither_energy_nor_force_after_any_rotation() -> None:
     x, *mesh = drawn("neo_hookean", size="medium").arrays
     rest = np.round(x * 6) / 6
     turned = rest @ rotation().T + 5
@@ -186,7 +186,7 @@ def test_the_mesh_fills_the_cube() -> None:
 
 
 @pytest.mark.parametrize("stretch", [0.8, 1.0, 1.5])
-def test_rubber_stretched_evenly(stretch: float) -> None:
+def test_the_energy_of_rubber_under_uniform_stretch(stretch: float) -> None:
     # F = s I in all tetrahedra: psi = 3/2 mu (s^2 - 1) - 3 mu log s + 9/2 lambda log^2 s, over a volume of one.
     x, *mesh = drawn("neo_hookean").arrays
     expected = 1.5 * (stretch**2 - 1) - 3 * math.log(stretch) + 18 * math.log(stretch) ** 2
@@ -194,13 +194,13 @@ def test_rubber_stretched_evenly(stretch: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_tetrahedron_is_turned_over(seed: int) -> None:
+def test_no_tetrahedron_is_inverted(seed: int) -> None:
     x, corners, inverse, _ = drawn("neo_hookean", seed, "medium").arrays
     places = x[corners]
     assert np.linalg.det(inverse @ (places[:, 1:] - places[:, :1])).min() > 0.1
 
 
-def test_a_rod_that_cools_as_it_was_seen_to_has_no_misfit() -> None:
+def test_the_misfit_of_exact_measurements_is_zero() -> None:
     theta, u0, seen = drawn("heat_inverse").arrays
     k, u, rows = np.exp(theta), u0, []
     # (I + r K) with K the matrix of conductances between neighbours, both ends held at zero.
@@ -218,7 +218,7 @@ def test_the_explicit_steps_are_stable() -> None:
     assert 0 < u < 500 * 63 / 2
 
 
-def test_a_gaussian_process_is_a_normal_distribution() -> None:
+def test_the_likelihood_of_a_gaussian_process_is_a_normal_density() -> None:
     stats = pytest.importorskip("scipy.stats")
     lengths, height, noise, X, y = drawn("gaussian_process").arrays
     r2 = (((X[:, None] - X[None]) / np.exp(lengths)) ** 2).sum(axis=2)
@@ -228,12 +228,12 @@ def test_a_gaussian_process_is_a_normal_distribution() -> None:
 
 
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
-def test_the_spline_is_that_of_scipy(size: str) -> None:
+def test_the_spline_equals_that_of_scipy(size: str) -> None:
     interpolate = pytest.importorskip("scipy.interpolate")
     problem, rng = problem_of("spline"), np.random.default_rng(7)
     n = problem.sizes[size]
     inputs = problem.inputs(rng, n)
-    # The same draws again give the knots and the points, which the problem keeps to itself.
+    # The same draws again give the knots and the points, which are not among the inputs.
     rng = np.random.default_rng(7)
     knots = np.concatenate([[0.0], np.cumsum(rng.uniform(0.5, 1.5, n - 1))])
     points = np.sort(rng.uniform(0.0, knots[-1], 10 * n))
@@ -242,7 +242,7 @@ def test_the_spline_is_that_of_scipy(size: str) -> None:
     assert value("spline", y, *system, z) == pytest.approx(((spline(points) - z) ** 2).sum(), rel=1e-12)
 
 
-def test_a_spline_through_a_line_is_the_line() -> None:
+def test_a_spline_through_points_of_a_line_is_the_line() -> None:
     (*system, z) = drawn("spline").data
     constant = np.full(6, 3.0)
     assert value("spline", constant, *system, 0 * z + 3) == pytest.approx(0, abs=1e-26)

@@ -1,4 +1,4 @@
-"""Test functions of optimisation: their published minima, on every backend."""
+"""Test functions of optimisation attain their published minima, on every backend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def drawn(name: str) -> Inputs:
 
 
 def dimension(problem: Problem) -> int:
-    """Two in the plane, where there is one input a coordinate; else the length of the only input."""
+    """Return the dimension: 2 in the plane, where each coordinate is an input; else the length of the input."""
     inputs = drawn(problem.name).differentiated
     return len(inputs) if len(inputs) > 1 else inputs[0].size
 
@@ -37,7 +37,7 @@ def optimum_of(problem: Problem) -> Optimum:
 
 
 def arrays_at(problem: Problem, points: Any) -> tuple[Any, ...]:
-    """The arguments of the objective at points (m, d): all at once in the plane, one in space."""
+    """Return the arguments of the objective at points (m, d): all points at once in the plane, one in space."""
     given = drawn(problem.name)
     if len(given.differentiated) > 1:
         return (*np.ascontiguousarray(points.T), *given.data)
@@ -65,12 +65,12 @@ def test_the_minimum_is_attained_at_every_minimiser(problem: Problem) -> None:
     for point in optimum.minimisers:
         assert point.shape == (dimension(problem),)
         assert np.all((optimum.lower <= point) & (point <= optimum.upper))
-        # To rounding of the terms that cancel there, which are as large as the function elsewhere.
+        # Up to rounding of the terms that cancel there, which are as large as the function elsewhere.
         assert abs(value(problem, point) - optimum.minimum) <= 4e-15 * max(typical, abs(optimum.minimum))
 
 
 @every_function
-def test_nothing_in_the_box_lies_below_the_minimum(problem: Problem) -> None:
+def test_no_value_in_the_domain_is_below_the_minimum(problem: Problem) -> None:
     optimum, rng = optimum_of(problem), np.random.default_rng(1)
     spread = rng.uniform(optimum.lower, optimum.upper, (1000, dimension(problem)))
     near = optimum.minimisers[0] + 0.01 * rng.normal(size=spread.shape)
@@ -82,7 +82,7 @@ def test_nothing_in_the_box_lies_below_the_minimum(problem: Problem) -> None:
 @every_function
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
-def test_inputs_are_drawn_in_the_box(problem: Problem, seed: int, size: str) -> None:
+def test_inputs_are_in_the_domain(problem: Problem, seed: int, size: str) -> None:
     if size in problem.sizes:
         inputs = problem.inputs(np.random.default_rng(seed), problem.sizes[size]).differentiated
         points = np.stack(inputs, axis=1) if len(inputs) > 1 else inputs[0][None, :]
@@ -119,15 +119,15 @@ def test_the_gradient_vanishes_at_every_minimiser(name: str, spec: str) -> None:
     for points in [optimum.minimisers] if in_plane else optimum.minimisers[:, None, :]:
         gradient = gradient_at(name, spec, arrays_at(problem, points))
         gradient = gradient.T if in_plane else gradient
-        # On the edge of the box only what points inwards counts: a step against the gradient, put back into the box.
+        # On the boundary only the inward part of a step counts: a step against the gradient, projected onto the domain.
         step = np.clip(points - gradient, optimum.lower, optimum.upper) - points
-        # A rounding of the minimiser changes the gradient by as much as its curvature says.
+        # Rounding of the minimiser changes the gradient in proportion to the curvature.
         assert np.linalg.norm(step) <= 1e-13 * curvature(name) * max(1.0, np.linalg.norm(points)), gradient
 
 
 @functools.cache
 def curvature(name: str) -> float:
-    """Norm of the Hessian at a minimiser, by central differences of our engine's gradient."""
+    """Return the norm of the Hessian at a minimiser, by central differences of the NumPy engine's gradient."""
     problem, h = problems.available()[name], 1e-4
     point = optimum_of(problem).minimisers[0]
     columns = []
@@ -148,6 +148,6 @@ def test_at_a_kink_the_function_rises_in_every_direction(name: str) -> None:
         direction = rng.normal(size=point.size)
         direction /= np.linalg.norm(direction)
         slopes = [(value(problem, point + h * direction) - optimum.minimum) / h for h in (1e-5, 1e-6, 1e-7)]
-        # A smooth minimum would have slopes that fall with h.
+        # At a smooth minimum the slopes would fall with h.
         assert min(slopes) > 5e-3
         assert slopes[-1] > 0.9 * slopes[0]

@@ -1,4 +1,4 @@
-"""Every problem: it runs under the array API standard, and its closed forms agree with numerical differences."""
+"""Every problem runs under the array API standard, and its closed forms agree with numerical differences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ every_closed_form = pytest.mark.parametrize("problem", CLOSED, ids=lambda p: p.n
 
 
 class Strict(Plain):
-    """What the array API standard has, and loops."""
+    """The array API standard, and the loops of a backend."""
 
     xp = array_api_strict
 
@@ -41,7 +41,7 @@ def drawn(problem: Problem, seed: int = 0) -> Inputs:
 
 
 def slope(f: Any, inputs: Inputs, tangents: list[Any], h: float = 1e-3) -> Any:
-    """Central differences of order six along ``tangents``, in long double."""
+    """Return central differences of order six along ``tangents``, in long double."""
 
     def at(k: int) -> Any:
         moved = [x.astype(np.longdouble) + k * h * t for x, t in zip(inputs.differentiated, tangents, strict=True)]
@@ -51,7 +51,7 @@ def slope(f: Any, inputs: Inputs, tangents: list[Any], h: float = 1e-3) -> Any:
 
 
 def value(problem: Problem, inputs: Inputs, *arrays: Any) -> Any:
-    """The objective in long double; by its closed form where NumPy's linear algebra has no long double."""
+    """Return the objective in long double, by its closed form where NumPy's linear algebra has no long double."""
     try:
         return problem.function(PLAIN, inputs.static)(*arrays)
     except TypeError:
@@ -59,7 +59,7 @@ def value(problem: Problem, inputs: Inputs, *arrays: Any) -> Any:
 
 
 def products(problem: Problem, inputs: Inputs) -> Any:
-    """All closed forms, with the products that a problem does not ask of backends."""
+    """Return all closed forms, also of products that are not among the problem's operators."""
     return complete(replace(problem, operators=problem.operators | {Operator.JVP, Operator.HVP}), inputs, tools=PLAIN)
 
 
@@ -67,7 +67,7 @@ def relative(a: Any, b: Any) -> float:
     return float(np.linalg.norm(np.ravel(a - b).astype(float)) / np.linalg.norm(np.ravel(b).astype(float)))
 
 
-# No system that differentiates is of the standard.
+# Problems that differentiate inside their objective need more than the standard.
 @pytest.mark.parametrize(
     "problem", [p for p in PROBLEMS if not {"derivative", "value_and_derivative"} & {*p.uses}], ids=lambda p: p.name
 )
@@ -111,7 +111,7 @@ def test_inputs_follow_the_seed(problem: Problem) -> None:
 
 @every_closed_form
 def test_no_reference_is_zero_everywhere_at_any_size(problem: Problem) -> None:
-    # A judge relative to the norm of the reference could not fail a backend that returns zeros.
+    # The judge compares relative to the norm of the reference, and could not fail a backend that returns zeros.
     for n in problem.sizes.values():
         inputs = problem.inputs(np.random.default_rng(0), n)
         forms = complete(problem, inputs, tools=PLAIN)
@@ -121,9 +121,9 @@ def test_no_reference_is_zero_everywhere_at_any_size(problem: Problem) -> None:
 
 
 def test_inputs_have_the_same_bits_in_every_process() -> None:
-    # Another number of threads, because LAPACK and BLAS may round differently with it.
+    # With another number of threads, since LAPACK and BLAS may round differently then.
     script = (
-        "import hashlib, numpy as np, problems;"
+        "import hashlib, numpy as np; from autodiff_compare import problems;"
         "draw = lambda p, n: b''.join(a.tobytes() for a in p.inputs(np.random.default_rng(5), n).arrays);"
         "all = [draw(p, n) for p in problems.available().values() for n in p.sizes.values()];"
         "starts = [b''.join(a.tobytes() for a in d.start(s).arrays)"
@@ -196,7 +196,7 @@ ARM = [[0.3, -0.5, 0.8], [1.0, 0.7, 0.4]]
         ),
     ],
 )
-def test_goldens(name: str, point: Any, operator: str, expected: Any) -> None:
+def test_values_of_the_classic_study(name: str, point: Any, operator: str, expected: Any) -> None:
     n = 2 if len(point) == 2 and name != "planar_arm" else 1
     arrays = tuple(map(np.array, point))
     inputs = Inputs(arrays[:n], arrays[n:])
@@ -212,8 +212,8 @@ def test_the_planar_arm_is_singular_when_it_is_stretched() -> None:
     assert abs(np.linalg.det(jacobian(np.array([0.3, 0.0, 0.8]), lengths))) < 1e-15
 
 
-def test_the_ur5_with_its_joints_at_zero() -> None:
-    # Stretched along -x: x = a2 + a3, y = -(d4 + d6), z = d1 - d5, the tool turned by a right angle about x.
+def test_the_pose_of_the_ur5_with_all_joints_at_zero() -> None:
+    # Stretched along -x: x = a2 + a3, y = -(d4 + d6), z = d1 - d5, the tool rotated by a right angle about x.
     arm = available()["ur5_arm"]
     links = drawn(arm).data
     pose = arm.objective(np.zeros(6), *links, xp=np)
@@ -242,7 +242,7 @@ def test_the_ur5_frames_are_those_of_denavit_and_hartenberg() -> None:
     np.testing.assert_allclose(turned, T[:3, :3], rtol=0, atol=1e-14)
 
 
-def test_the_ur5_is_singular_with_a_stretched_elbow_or_a_straight_wrist() -> None:
+def test_the_ur5_is_singular_with_a_stretched_elbow_or_an_aligned_wrist() -> None:
     inputs = drawn(available()["ur5_arm"])
     jacobian = available()["ur5_arm"].reference[Operator.JACOBIAN]
     theta = inputs.differentiated[0]
@@ -253,7 +253,7 @@ def test_the_ur5_is_singular_with_a_stretched_elbow_or_a_straight_wrist() -> Non
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_ur5_is_drawn_away_from_gimbal_lock_and_from_the_cut_of_the_angles(seed: int) -> None:
+def test_inputs_of_the_ur5_are_away_from_gimbal_lock_and_from_the_branch_cut(seed: int) -> None:
     inputs = drawn(available()["ur5_arm"], seed)
     roll, pitch, yaw = available()["ur5_arm"].objective(*inputs.arrays, xp=np)[3:]
     assert abs(pitch) < 1.1
@@ -272,5 +272,5 @@ def test_the_optimum_of_the_cubic_fit() -> None:
     assert fit.objective(theta, x, y, xp=np) == pytest.approx(8.817165410007025, rel=1e-13)
     curvatures = np.linalg.eigvalsh(fit.reference[Operator.HESSIAN](theta, x, y))
     np.testing.assert_allclose(curvatures, [1727.5, 2065.98, 80355.8, 562121.9], rtol=1e-4)
-    # The largest stable rate: 2 / the largest curvature.
+    # The largest stable learning rate: 2 / the largest curvature.
     assert 2 / curvatures[-1] == pytest.approx(3.557946898346627e-06, rel=1e-10)

@@ -52,7 +52,7 @@ def test_settings_of_the_caller_go_before_ours(value: str, monkeypatch: pytest.M
 @linux
 def test_what_is_stated_is_what_tensorflow_chooses_on_this_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    code = "import backends; b = backends.load('tensorflow'); b.open(); print(b.switches()['onednn'])"
+    code = "from autodiff_compare import backends; b = backends.load('tensorflow'); b.open(); print(b.switches()['onednn'])"
     root = pathlib.Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [onednn_stated()]

@@ -1,4 +1,4 @@
-"""Eigenvalues: references in long double, the classic numbers, Adam's counts, and who reads which triangle."""
+"""Eigenvalues: references in long double, the classic numbers, Adam's counts, and conventions for full matrices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EQUAL, DISTINCT = (PROBLEMS[f"eigenvalue_targeting_{name}"] for name in ("equal"
         pytest.param(list(np.linspace(-3.0, 2.0, 12)), id="twelve"),
     ],
 )
-def test_rotations_diagonalise_in_long_double(spectrum: list[float]) -> None:
+def test_jacobis_method_diagonalises_in_long_double(spectrum: list[float]) -> None:
     n, wide = len(spectrum), np.finfo(np.longdouble).eps
     u = np.random.default_rng(n).normal(size=n).astype(np.longdouble)
     Q = np.eye(n, dtype=np.longdouble) - 2 * np.outer(u, u) / np.sum(u * u)
@@ -45,7 +45,7 @@ def test_rotations_diagonalise_in_long_double(spectrum: list[float]) -> None:
     np.testing.assert_allclose(A @ V, V * values, rtol=0, atol=float(8 * n * wide * size))
 
 
-def test_a_matrix_that_is_not_symmetric_is_refused() -> None:
+def test_a_matrix_that_is_not_symmetric_is_rejected() -> None:
     with pytest.raises(ValueError, match="not symmetric: symmetrise it"):
         eigh(PRINTED)
 
@@ -71,8 +71,8 @@ def _inputs(A: Any) -> Any:
     return type(EQUAL.descent["by_hand"].start(0))((A,))
 
 
-# What each framework did when the classic study was measured (facts on conventions: torch 2.13, TensorFlow 2.21,
-# JAX 0.10.2); ours reads what `numpy.linalg.eigvalsh` reads. A release that changes it should be noticed here.
+# The conventions of torch 2.13, TensorFlow 2.21 and JAX 0.10.2, with which the classic study was measured; the NumPy
+# engine reads the same triangle as `numpy.linalg.eigvalsh`. This test notices a release that changes its convention.
 @pytest.mark.parametrize(
     ("spec", "reads", "returns"),
     [
@@ -113,7 +113,7 @@ LOSS = 3.889713023221865
 GRADIENT = [-1.7578282400000003, -0.2287772, -1.9910054200000005, 0.88798332, 3.3645124, 2.19007824]
 
 
-def test_the_printed_start_of_eigenvalue_targeting() -> None:
+def test_loss_and_gradient_at_the_printed_start() -> None:
     start = EQUAL.descent["by_hand"].start(0)
     forms = complete(EQUAL, start)
     r = np.array(R)
@@ -127,8 +127,8 @@ def test_the_printed_start_of_eigenvalue_targeting() -> None:
 
 
 @pytest.mark.parametrize("spec", ["numpy", "torch", "tensorflow", "jax"])
-def test_equal_eigenvalues_leave_a_loss_on_eigenvalues_its_gradient(spec: str) -> None:
-    # L = |A - I|_F^2 is smooth where A = 2 I, though no single eigenvalue is; a loss on eigenvectors would be nan.
+def test_a_loss_on_eigenvalues_is_differentiable_at_equal_eigenvalues(spec: str) -> None:
+    # L = |A - I|_F^2 is smooth at A = 2 I, though no single eigenvalue is; a loss on eigenvectors would give nan.
     backend = opened(spec)
     data = [backend.to_var(a) for a in EQUAL.descent["by_hand"].start(0).data]
     gradient = backend.grad(lambda r: EQUAL.objective(r, *data, xp=backend.xp))
@@ -137,7 +137,7 @@ def test_equal_eigenvalues_leave_a_loss_on_eigenvalues_its_gradient(spec: str) -
 
 
 def adam(name: str, descent: str, seed: int) -> tuple[int, np.ndarray]:
-    """Updates made by the rule in `Optimizer` with eps_hat, on the closed forms, and the last eigenvalues."""
+    """Run Adam (`Optimizer` with eps_hat) on the closed forms; return the updates made and the last eigenvalues."""
     problem = PROBLEMS[name]
     rule, start = problem.descent[descent], problem.descent[descent].start(seed)
     forms, o = complete(problem, start), rule.optimizer
@@ -162,11 +162,11 @@ def test_updates_until_three_eigenvalues_are_1(seed: int, updates: int) -> None:
     np.testing.assert_allclose(values, 1.0, atol=1e-4)
 
 
-def test_a_distinct_target_is_reached_and_a_descending_one_goes_to_its_mean() -> None:
+def test_eigenvalues_reach_an_ascending_target_and_the_mean_of_a_descending_one() -> None:
     n, values = adam(DISTINCT.name, "by_hand", 0)
     assert n < DISTINCT.descent["by_hand"].max_iterations
     np.testing.assert_allclose(values, [0.5, 1.0, 2.0], atol=1e-4)
     n, values = adam(DISTINCT.name, "descending", 0)
     assert n == DISTINCT.descent["descending"].max_iterations
-    # Least squares under the constraint that they ascend: the mean of (2, 1, 0.5); Adam's last steps are 1e-3 long.
+    # Least squares with ascending eigenvalues: the mean of (2, 1, 0.5). Adam's last steps have the length 1e-3.
     np.testing.assert_allclose(values, 3.5 / 3, atol=3e-3)

@@ -1,7 +1,7 @@
-"""Bundle adjustment in ADBench's format.
+"""Bundle-adjustment instances in ADBench's format.
 
-``n m p``, then one line each: a camera of 11 numbers, a point of 3, a weight, a feature of 2. All cameras, points,
-weights and features are copies of these.
+The first line is ``n m p``. Four lines follow: a camera of 11 numbers, a point of 3, a weight, a feature of 2. All n
+cameras, m points, p weights and p features are copies of these.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Scene:
 
 
 def read(path: pathlib.Path) -> Scene:
-    """One instance.
+    """Read one instance.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The instance files in a user's folder, wherever below it they lie, and the sizes they are called by."""
+"""Instance files in a user's folder, at any depth, as sizes of a problem."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from dataclasses import replace
 
 from autodiff_compare.problems.base.problem import Problem, ProblemError
 
-#: More entries than this are not a folder of instances but, say, a whole disk.
+#: A folder with more entries is not one of instances but, for example, a whole disk.
 _MOST_ENTRIES = 100_000
-#: A size stands in commands, tables and cell ids.
+#: Characters of a size name, which appears in commands, tables and cell ids.
 _NAME = re.compile(r"[\w.+-]+", re.ASCII)
 
 
 def with_data(problem: Problem, folder: pathlib.Path) -> Problem:
-    """The problem with a further size for each of its instance files in a folder; as it is where it has no format.
+    """Return the problem with a further size for each of its instance files in a folder.
+
+    A size is named after its file, with the enclosing folders where several files have the same name. A problem
+    without an instance format is returned unchanged.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def with_data(problem: Problem, folder: pathlib.Path) -> Problem:
 
 
 def _files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Ordinary files below a folder, in order; not what a link brings in from elsewhere."""
+    """Yield the ordinary files below a folder in order; links to files outside it are ignored."""
     top, seen = folder.resolve(), 0
     for place, folders, names in os.walk(top):
         folders.sort()
@@ -51,7 +54,7 @@ def _files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _named(paths: list[pathlib.Path]) -> dict[str, pathlib.Path]:
-    """Each file by its stem; where several share it, with as many of the folders around it as tell them apart."""
+    """Return each file by its stem, preceded by as many enclosing folders as make the names unique."""
     same: dict[str, list[pathlib.Path]] = defaultdict(list)
     for path in paths:
         same[path.stem].append(path)

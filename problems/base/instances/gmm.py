@@ -1,7 +1,8 @@
-"""Gaussian mixtures in ADBench's format.
+"""Gaussian-mixture instances in ADBench's format.
 
-``d k n``, then k lines with a weight each, k with d means, k with the d logarithms and the d (d - 1) / 2 further
-entries of a precision factor, n with a point of d numbers, and ``gamma m``.
+The first line is ``d k n``. Then come k lines with a weight each, k lines with the d entries of a mean, and k lines
+with the d logarithms and d (d - 1) / 2 further entries of a precision factor. n lines with a point of d numbers
+follow, and ``gamma m``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Mixture:
 
 
 def read(path: pathlib.Path) -> Mixture:
-    """One instance.
+    """Read one instance.
 
     Raises
     ------

@@ -1,10 +1,12 @@
-"""Hand tracking in ADBench's format: an instance, and the folder ``model`` with the hand it is about.
+"""Hand-tracking instances in ADBench's format: an instance file, and a folder ``model`` with the hand model.
 
-An instance is ``N 26``, then N lines ``correspondence x y z`` (of a vertex, or of a triangle where a point lies in
-one), for the latter N lines ``u0 u1``, then the 26 parameters, a line each. The model is ``bones.txt``
-(``name:parent`` and two 4 x 4 matrices by rows: relative to the parent, and the inverse of the absolute one),
-``vertices.txt`` (position, five numbers that nobody needs, the number of bones and for each ``bone:weight``) and
-``triangles.txt`` (``a:b:c``).
+An instance begins with ``N 26``. Then come N lines ``correspondence x y z``, where the correspondence is a vertex in
+simple instances and a triangle in complicated ones; for the latter, N lines ``u0 u1``; then the 26 parameters, one a
+line.
+
+The model has three files. ``bones.txt`` has a line ``name:parent`` and two 4 x 4 matrices by rows for each bone: the
+transformation relative to its parent, and the inverse of the absolute one. ``vertices.txt`` has the position of a
+vertex, five unused numbers, its number of bones and ``bone:weight`` for each. ``triangles.txt`` has lines ``a:b:c``.
 """
 
 from __future__ import annotations
@@ -21,15 +23,28 @@ from autodiff_compare.problems.base.instances.text import InstanceError, Text, b
 Array = NDArray[Any]
 
 PARAMETERS = 26
-#: Ahead of the bones of a vertex: its position and five numbers more, then how many they are.
+#: Fields of a vertex before its bones: its position, five unused numbers, the number of bones.
 _AHEAD = 9
 
 
 @dataclass(frozen=True)
 class Model:
-    """B bones with parents (-1: none; always before their children), V vertices, triangles of three of them.
+    """A hand model of B bones, V vertices and T triangles of vertices.
 
-    ``base`` and ``inverse`` are (B, 4, 4), ``positions`` (V, 3), ``weights`` (V, B), ``triangles`` (T, 3).
+    Parameters
+    ----------
+    parents
+        Parent of each bone, -1 for the root; parents precede their children.
+    base
+        Transformation of each bone relative to its parent at rest, (B, 4, 4).
+    inverse
+        Inverse of each bone's absolute transformation at rest, (B, 4, 4).
+    positions
+        Vertices at rest, (V, 3).
+    weights
+        Weight of each bone in the motion of each vertex, (V, B).
+    triangles
+        Vertices of each triangle, (T, 3).
     """
 
     parents: tuple[int, ...]
@@ -42,7 +57,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Instance:
-    """Parameters (26,), points (N, 3), the vertex or triangle of each, and (N, 2) barycentric coordinates, or none."""
+    """Parameters (26,), points (N, 3), their vertices or triangles (N,), and barycentric coordinates (N, 2) or None."""
 
     theta: Array
     points: Array
@@ -51,7 +66,7 @@ class Instance:
 
 
 def read(path: pathlib.Path, *, complicated: bool) -> tuple[Model, Instance]:
-    """One instance and its model, which stands beside it or beside the simple instances of the same size.
+    """Read one instance and its model, whose folder is next to it or next to the simple instances of the same size.
 
     Raises
     ------
@@ -77,9 +92,9 @@ def read(path: pathlib.Path, *, complicated: bool) -> tuple[Model, Instance]:
 
 
 def is_complicated(path: pathlib.Path) -> bool:
-    """Whether the points of an instance lie in triangles: the line after them has two numbers.
+    """Return whether the points of an instance lie in triangles: the line after the points then has two numbers.
 
-    A file that is too damaged to tell counts as one that does not.
+    The answer is `False` for a file that is too damaged to be read.
     """
     try:
         text = Text(path)
@@ -92,7 +107,7 @@ def is_complicated(path: pathlib.Path) -> bool:
 
 
 def read_model(folder: pathlib.Path) -> Model:
-    """The three files of a model.
+    """Read the three files of a model.
 
     Raises
     ------
@@ -109,7 +124,7 @@ def read_model(folder: pathlib.Path) -> Model:
 
 
 def _some(path: pathlib.Path, what: str) -> Text:
-    """The file, which must not be empty: nothing could be counted by what it holds."""
+    """Return the text of a file, which must not be empty: the number of bones or vertices is that of its lines."""
     text = Text(path)
     if not text.more():
         text.fail("the end of the file", what)
@@ -122,8 +137,8 @@ def _bones(text: Text) -> tuple[tuple[int, ...], Array, Array]:
     while text.more():
         what = "name:parent:base:inverse of a bone"
         _, parent, *numbers = text.fields(what, width=34, separator=":")
-        # The first has none; a parent that came before rules out circles.
-        parents.append(text.count(parent, "a bone that came before", -1 if not parents else 0, len(parents) - 1))
+        # Only the first bone has no parent. Parents precede their children, so there is no cycle.
+        parents.append(text.count(parent, "an earlier bone", -1 if not parents else 0, len(parents) - 1))
         matrices.append([text.number(field, what) for field in numbers])
     both = np.array(matrices).reshape(-1, 2, 4, 4)
     return tuple(parents), both[:, 0], both[:, 1]
@@ -153,5 +168,5 @@ def _model_folder(path: pathlib.Path) -> pathlib.Path:
     for place in places:
         if place.is_dir():
             return place
-    looked = ", ".join(map(str, dict.fromkeys(places)))
-    raise InstanceError(f"{path}: got no model of the hand, expected its folder as one of {looked}")
+    looked = " or ".join(map(str, dict.fromkeys(places)))
+    raise InstanceError(f"{path}: got no hand model, expected a folder {looked}")

@@ -1,8 +1,11 @@
-"""Character sequences and the weights of an LSTM in ADBench's format.
+"""LSTM instances in ADBench's format: a character sequence and the parameters of a network.
 
-``l c b``, then 2 l lines of 4 b main parameters (the weights and the biases of each layer), 3 of b further ones
-(factors of the input and of the output, offsets of the output), 2 l of b for the state (hidden and cell of each
-layer), and c characters of b numbers each.
+The first line is ``l c b``: layers, characters, and numbers in a character. Then come:
+
+- 2 l lines of 4 b main parameters, the weights and the biases of each layer;
+- 3 lines of b extra parameters: factors of the input and of the output, offsets of the output;
+- 2 l lines of b numbers for the state, hidden and cell of each layer;
+- c lines with a character of b numbers each.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ class Sequence:
 
 
 def read(path: pathlib.Path) -> Sequence:
-    """One instance.
+    """Read one instance.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""A text file of numbers, read line by line, with the file and the line in every complaint.
+"""Text files of numbers, read line by line; every error names the file and the line.
 
-Files are a user's own and may be damaged or hostile: nothing here trusts a count before the lines that it
-promises have been seen, and all that is wrong with a file ends in `InstanceError`.
+A user's file may be damaged or hostile. No memory is allocated by a count in the file before as many lines have been
+read, and every defect of a file raises `InstanceError`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autodiff_compare.problems.base.problem import ProblemError
 
 #: The largest public instance has 70 MB.
 MOST_BYTES = 2**28
-#: Above this a count is taken for damage; the largest public one is 4 456 117.
+#: Largest plausible count; the largest public one is 4 456 117.
 MOST = 10**7
 
 
@@ -28,7 +28,7 @@ class InstanceError(ProblemError):
 
 
 class Text:
-    """The lines of a file, in order; blank ones are skipped.
+    """Read the lines of a file in order, without blank ones.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Text:
     Raises
     ------
     InstanceError
-        If it is none, or cannot be read.
+        If it is not an ordinary file, is too large or cannot be read.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -47,48 +47,48 @@ class Text:
         self._lines = io.BytesIO(_contents(path))
 
     def fail(self, got: str, expected: str) -> NoReturn:
-        """Raise for the line last read."""
+        """Raise an error for the line last read."""
         where = f", line {self.line}" if self.line else ""
         raise InstanceError(f"{self.path}{where}: got {got}, expected {expected}")
 
     def fields(self, what: str, *, width: int | None = None, separator: str | None = None) -> list[str]:
-        """The fields of the next line that is not blank, which must hold ``what``.
+        """Return the fields of the next line that is not blank.
 
         Parameters
         ----------
         what
-            In words, for the error: ``"row 3 of 5 of the means"``.
+            The expected content in words, for the error: ``"row 3 of 5 of the means"``.
         width
-            How many there must be; by default any number.
+            The required number of fields; `None` for any.
         separator
-            Between the fields; by default any white space.
+            Text between fields; `None` for white space.
         """
         found = self._next()
         if not found:
             self.fail("the end of the file", what)
-        # Nothing in these files needs more than ASCII; a stray byte shows up as a field that is no number.
+        # The formats are ASCII. Any other byte becomes a field that is not a number.
         fields = [field.strip() for field in found.decode("ascii", "replace").split(separator)]
         if width is not None and len(fields) != width:
             self.fail(f"{len(fields)} field{'s' * (len(fields) != 1)}", f"{width}: {what}")
         return fields
 
     def counts(self, names: str, *, smallest: int = 1, largest: int = MOST) -> tuple[int, ...]:
-        """A line of whole numbers, one for each of the ``names``, as in ``"d k n"``."""
+        """Read a line of whole numbers, one for each of the ``names``, such as ``"d k n"``."""
         wanted = names.split()
         found = self.fields(f"the counts {names}", width=len(wanted))
         return tuple(self.count(f, n, smallest, largest) for f, n in zip(found, wanted, strict=True))
 
     def numbers(self, what: str, width: int) -> list[float]:
-        """A line of exactly ``width`` finite numbers, which are ``what`` in words."""
+        """Read a line of exactly ``width`` finite numbers; ``what`` describes them."""
         return [self.number(field, what) for field in self.fields(what, width=width)]
 
     def table(self, what: str, rows: int, width: int) -> NDArray[np.float64]:
-        """``rows`` lines of ``width`` finite numbers each, shape (rows, width)."""
+        """Read ``rows`` lines of ``width`` finite numbers each, shape (rows, width)."""
         found = [self.numbers(f"row {i} of {rows} of {what}", width) for i in range(1, rows + 1)]
         return np.array(found, dtype=np.float64).reshape(rows, width)
 
     def number(self, field: str, what: str) -> float:
-        """One finite number."""
+        """Return a field as a finite number."""
         try:
             value = float(field) if "_" not in field else math.nan
         except ValueError:
@@ -98,7 +98,7 @@ class Text:
         return value
 
     def count(self, field: str, what: str, smallest: int = 0, largest: int = MOST) -> int:
-        """One whole number from ``smallest`` to ``largest``."""
+        """Return a field as a whole number from ``smallest`` to ``largest``."""
         digits = field.removeprefix("-")
         value = int(field) if digits.isascii() and digits.isdigit() and len(field) < 20 else None
         if value is None or not smallest <= value <= largest:
@@ -106,12 +106,12 @@ class Text:
         return value
 
     def end(self) -> None:
-        """Complain about anything but blank lines after what was read."""
+        """Reject further lines that are not blank."""
         if self._next():
             self.fail("a further line", "the end of the file")
 
     def more(self) -> bool:
-        """Whether there is another line that is not blank."""
+        """Return whether there is another line that is not blank."""
         here, line = self._lines.tell(), self.line
         found = bool(self._next())
         self._lines.seek(here)
@@ -127,9 +127,9 @@ class Text:
 
 
 def bounded(text: Text, entries: int, most: int = 2**27) -> None:
-    """Complain where counts promise more array entries than fit a machine (2**27: a gigabyte)."""
+    """Reject counts that imply more than ``most`` array entries (2**27: a gigabyte)."""
     if entries > most:
-        text.fail(f"counts that make {entries} entries", f"at most {most}")
+        text.fail(f"counts that imply {entries} entries", f"at most {most}")
 
 
 def _contents(path: pathlib.Path) -> bytes:
@@ -145,7 +145,7 @@ def _contents(path: pathlib.Path) -> bytes:
         fail(error.strerror or str(error), "a file that can be read")
     if len(contents) > MOST_BYTES:
         fail(f"more than {MOST_BYTES} bytes", "a smaller file")
-    return contents.removeprefix(codecs.BOM_UTF8)  # some editors put it ahead of every text
+    return contents.removeprefix(codecs.BOM_UTF8)  # some editors write it at the beginning
 
 
 def _quoted(field: Any) -> str:

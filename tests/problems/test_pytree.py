@@ -1,4 +1,4 @@
-"""Containers of arrays: what is one, what its arrays are called, and the function that takes these instead of it."""
+"""Pytrees: which values are containers, the names of their leaves, and functions of the leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONES = np.ones((2, 2))
         (np.float64(1.0), ["p"]),
         ([np.float64(1.0), np.array(2.0)], ["p"]),  # numbers, as arrays of no dimension
         (ONES, ["p"]),
-        ([ONES, ONES], ["p[0]", "p[1]"]),  # of equal shapes or not: the kind of a value is not up to its sizes
+        ([ONES, ONES], ["p[0]", "p[1]"]),  # a container for equal and unequal shapes alike
         ((ONES, 1.0), ["p[0]", "p[1]"]),
         ({"w": [1.0, 2.0], "b": 0.5}, ["p['w']", "p['b']"]),
         ([{"w": 1.0}, {"w": 2.0}], ["p[0]['w']", "p[1]['w']"]),
@@ -37,7 +37,7 @@ ONES = np.ones((2, 2))
     ],
     ids=repr,
 )
-def test_the_arrays_of_a_container_and_the_way_back(value: Any, names: list[str]) -> None:
+def test_leaves_are_named_and_the_container_is_restored(value: Any, names: list[str]) -> None:
     found = dict(leaves("p", value))
     assert list(found) == names
     assert is_container(value) is (names != ["p"])
@@ -50,8 +50,8 @@ def test_the_arrays_of_a_container_and_the_way_back(value: Any, names: list[str]
     assert [name for name, _ in leaves("p", mapped(lambda _, x: np.asarray(x), "p", value))] == names
 
 
-def test_the_function_of_arrays_holds_none_of_them() -> None:
-    """A compiler would take them for part of the function."""
+def test_the_function_of_leaves_has_no_arrays_in_its_closure() -> None:
+    """A compiler would treat them as constants of the function."""
     cells = unpacked(print, [{"w": ONES, "b": [ONES]}]).__closure__
     assert cells is not None
     assert "array" not in repr([cell.cell_contents for cell in cells])

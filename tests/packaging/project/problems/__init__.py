@@ -1,0 +1,4 @@
+"""The project's own problems."""
+
+OWNER = "project"
+SCALE = 3.0

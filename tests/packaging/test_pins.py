@@ -1,0 +1,65 @@
+"""The versions that go together: ``constraints.txt`` pins every distribution that the extras install."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import tomllib
+from collections.abc import Iterable
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.packaging.builds import ROOT
+
+#: Libraries of GPUs, which torch requires on some platforms only.
+_GPU = ("nvidia-", "cuda-", "triton")
+PINS = {
+    canonicalize_name(name): version
+    for name, _, version in (line.partition("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+    if version
+}
+
+
+def required(wanted: Iterable[Requirement]) -> set[str]:
+    """Return the names of all distributions that the requirements lead to, as those installed here declare them."""
+    todo, seen = list(wanted), set()
+    while todo:
+        one = todo.pop()
+        name = canonicalize_name(one.name)
+        if (name, str(one.extras)) in seen or name == "autodiff-compare" or name.startswith(_GPU):
+            continue
+        seen.add((name, str(one.extras)))
+        for line in importlib.metadata.requires(name) or ():
+            further = Requirement(line)
+            if further.marker is None or any(further.marker.evaluate({"extra": e}) for e in one.extras or {""}):
+                todo.append(further)
+    return {name for name, _ in seen}
+
+
+def installed(name: str) -> bool:
+    """Return whether a distribution is installed here."""
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def test_the_pins_cover_what_the_extras_install() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [
+        Requirement(text) for text in (*project["dependencies"], *(t for extra in extras.values() for t in extra))
+    ]
+    absent = [one.name for one in wanted if one.name != "autodiff-compare" and not installed(one.name)]
+    if absent:
+        pytest.skip(f"not installed, so what they require is unknown: {', '.join(absent)}")
+    assert required(wanted) - set(PINS) == set()
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml", "MANIFEST.in", "Makefile"])
+def test_no_registry_and_no_path_of_a_machine_is_named(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert not re.findall(r"https?://|file:|^--|@ |/(?:home|root|opt|tmp|work)/", text, re.M)
