@@ -146,38 +146,42 @@ def descend(
         )
     rule = problem.descent[descent]
     _refuse_contradictions(rule)
-    run = _Run(backend, problem, rule, rounded(rule.start(start), dtype), dtype)
+    run = _Run(backend, problem, descent, start, dtype, rounded(rule.start(start), dtype))
     log = _Log(run)
-    loop = _prepared_loop(run, start, rule.max_iterations if max_iterations is None else max_iterations, log)
+    loop = _prepared_loop(run, rule.max_iterations if max_iterations is None else max_iterations, log)
     begun = time.perf_counter()
     end = loop()
-    seconds = time.perf_counter() - begun
-    converged = rule.stop_loss is not None and end.tested <= rule.stop_loss
+    return _trace(run, log, end, time.perf_counter() - begun)
+
+
+def _trace(run: _Run, log: _Log, end: _End, seconds: float) -> Trace:
+    stop = run.rule.stop_loss
+    converged = stop is not None and end.tested <= stop
     return Trace(
-        problem=problem.name,
-        descent=descent,
-        backend=backend.spec,
-        dtype=dtype,
-        start=start,
+        problem=run.problem.name,
+        descent=run.descent,
+        backend=run.backend.spec,
+        dtype=run.dtype,
+        start=run.start,
         iterations=end.iterations,
         restarts=end.restarts,
         evaluations=end.evaluations,
         converged=converged,
         final_loss=end.loss,
         seconds=seconds,
-        message="" if converged else _reason(end, rule.stop_loss),
+        message="" if converged else _reason(end, stop),
         steps=tuple(log.steps),
-        first_point=tuple(cast(a, dtype) for a in run.inputs.differentiated),
+        first_point=tuple(cast(a, run.dtype) for a in run.inputs.differentiated),
         last_point=tuple(run.numpy(end.params)),
-        data=tuple(cast(a, dtype) for a in run.inputs.data),
+        data=tuple(cast(a, run.dtype) for a in run.inputs.data),
     )
 
 
-def _prepared_loop(run: _Run, start: int, limit: int, log: _Log) -> Callable[[], _End]:
+def _prepared_loop(run: _Run, limit: int, log: _Log) -> Callable[[], _End]:
     """Prepare the functions of a descent, and return its loop: preparation is not timed."""
     adaptive = run.rule.adaptive
     if adaptive is not None:
-        return partial(_adapt, run, run.value_and_gradient(), adaptive, adaptive.stream(start), limit, log)
+        return partial(_adapt, run, run.value_and_gradient(), adaptive, adaptive.stream(run.start), limit, log)
     evaluate = _minimiser(run) if run.rule.way == "minimise" else _by_hand(run)
     return partial(_optimise, run, evaluate, limit, log)
 
@@ -201,9 +205,14 @@ class _Run:
 
     backend: Backend
     problem: Problem
-    rule: Descent
-    inputs: Inputs
+    descent: str
+    start: int
     dtype: str
+    inputs: Inputs
+
+    @property
+    def rule(self) -> Descent:
+        return self.problem.descent[self.descent]
 
     def vars(self, arrays: Sequence[Array]) -> list[Any]:
         return [self.backend.to_var(cast(array, self.dtype)) for array in arrays]
@@ -300,13 +309,13 @@ def _minimiser(run: _Run) -> Callable[[Vars], _Evaluated]:
 
 def _optimise(run: _Run, evaluate: Callable[[Vars], _Evaluated], limit: int, log: _Log) -> _End:
     """Update by an optimizer until the stop rule is met, the loss is not finite or the limit is reached."""
-    rate = run.rule.optimizer.learning_rate
+    rate, after = run.rule.optimizer.learning_rate, run.rule.stop_when == "after"
     stop = -math.inf if run.rule.stop_loss is None else run.rule.stop_loss
     params: Vars = run.vars(run.inputs.differentiated)
     tested, n = math.inf, 0
     while True:
         loss, grads, update = evaluate(params)
-        if run.rule.stop_when == "after":
+        if after:
             tested = loss
         ended = n >= limit or tested <= stop or not math.isfinite(loss)
         if ended or n >= log.due:

@@ -181,11 +181,7 @@ def canvas(
     FigureCanvasAgg(figure)
     _write_head(figure, title, about)
     if entries:
-        figure.legend(
-            list(entries.values()), list(entries), loc="upper left", ncols=legend_columns, borderaxespad=0,
-            bbox_to_anchor=(0.1 / width, 1 - head / height), handlelength=2.0, columnspacing=1.0, handletextpad=0.5,
-            labelspacing=0.25, borderpad=0,
-        )  # fmt: skip
+        _add_legend(figure, entries, legend_columns, head)
     axes: list[Axes] = []
     for r in range(rows):
         low = height - top - sum(tall[: r + 1]) - r * gap[1]
@@ -193,6 +189,16 @@ def canvas(
             box = ((left + c * (panel[0] + gap[0])) / width, low / height, panel[0] / width, tall[r] / height)
             axes.append(figure.add_axes(box, sharex=axes[c] if share_x and r else None))
     return figure, axes
+
+
+def _add_legend(figure: Figure, entries: Mapping[str, Line2D], columns: int, below: float) -> None:
+    """Add a legend with its top ``below`` inches under the top of the figure."""
+    width, height = figure.get_size_inches()
+    figure.legend(
+        list(entries.values()), list(entries), loc="upper left", ncols=columns, borderaxespad=0,
+        bbox_to_anchor=(0.1 / width, 1 - below / height), handlelength=2.0, columnspacing=1.0, handletextpad=0.5,
+        labelspacing=0.25, borderpad=0,
+    )  # fmt: skip
 
 
 def _write_head(figure: Figure, title: str, about: str) -> None:
@@ -312,16 +318,23 @@ def dots(
     else:
         log_axis(ax.xaxis, spread, words, most=6)
     _show_zero(ax, floor, zeros)
-    places = {name: k for k, name in enumerate(rows)}
-    shifts = np.linspace(-0.22, 0.22, len(series)) if len(series) > 1 else [0.0]
-    for (name, found), shift in zip(series.items(), shifts, strict=True):
-        points = [(floor if v == 0 else v, places[r] + shift) for r, v in found.items() if v == 0 or positive([v])]
-        ax.plot([p[0] for p in points], [p[1] for p in points], **styles[name].points(alpha=0.95))
+    _draw_markers(ax, rows, series, styles, floor)
     if line:
         _draw_line(ax, *line)
     name_rows(ax, rows)
     ax.set_xlabel(xlabel)
     return figure
+
+
+def _draw_markers(
+    ax: Axes, rows: Sequence[str], series: Mapping[str, Mapping[str, float]], styles: LineStyles, floor: float
+) -> None:
+    """Draw the markers of each row, those of the backends one below the other, zeros at ``floor``."""
+    places = {name: k for k, name in enumerate(rows)}
+    shifts = np.linspace(-0.22, 0.22, len(series)) if len(series) > 1 else [0.0]
+    for (name, found), shift in zip(series.items(), shifts, strict=True):
+        points = [(floor if v == 0 else v, places[r] + shift) for r, v in found.items() if v == 0 or positive([v])]
+        ax.plot([p[0] for p in points], [p[1] for p in points], **styles[name].points(alpha=0.95))
 
 
 def left_of(rows: Sequence[str], least: float = _LEFT) -> float:
