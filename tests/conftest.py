@@ -10,10 +10,25 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from autodiff_compare import backends
+from tests.selection import thorough
 
 # How long an example takes, or making one, says something about the machine and its load, and nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ``make test`` leaves out: see `tests.selection`."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0].removeprefix("tests/"), []).append(item)
+    given = {
+        function: [getattr(getattr(item, "callspec", None), "params", None) for item in found]
+        for function, found in tests.items()
+    }
+    for function, index in thorough(given):
+        tests[function][index].add_marker(pytest.mark.thorough)
 
 
 @functools.cache

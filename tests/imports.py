@@ -6,6 +6,7 @@ Every import counts: those inside functions and those for type checking too.
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import pathlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -90,29 +91,10 @@ def between(edges: Mapping[str, Iterable[str]], places: Mapping[str, N]) -> dict
     return found
 
 
-def circles(edges: Mapping[N, Iterable[N]]) -> list[set[N]]:
-    """Return the sets of nodes that reach each other (Tarjan 1972): empty if the imports run one way only."""
-    order: dict[N, int] = {}
-    low: dict[N, int] = {}
-    stack: list[N] = []
-    found: list[set[N]] = []
-
-    def visit(node: N) -> None:
-        order[node] = low[node] = len(order)
-        stack.append(node)
-        for other in edges.get(node, ()):
-            if other not in order:
-                visit(other)
-                low[node] = min(low[node], low[other])
-            elif other in stack:
-                low[node] = min(low[node], order[other])
-        if low[node] == order[node]:
-            start = stack.index(node)
-            if len(stack) - start > 1:
-                found.append(set(stack[start:]))
-            del stack[start:]
-
-    for node in edges:
-        if node not in order:
-            visit(node)
-    return found
+def circle(edges: Mapping[N, Iterable[N]]) -> list[N]:
+    """Return nodes that reach each other in a circle, the first again at the end: empty if the edges run one way."""
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []

@@ -23,6 +23,7 @@ FOLDER = pathlib.Path(engine.__file__).parent
         ".array.special",
         ".compiler",
         ".compiler.compiled",
+        ".core.tracing",
         ".rules.where",
         ".tools.graph_svg",
         ".tools.graph_text",

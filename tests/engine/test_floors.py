@@ -1,74 +1,33 @@
-"""The engine's floors: imports run downwards only, no files import each other in a circle, and folders stay small."""
+"""What the engine imports, and when; its floors and circles are in ``tests/test_architecture.py``."""
 
 from __future__ import annotations
 
-import ast
-import pathlib
-from collections.abc import Iterator
-from graphlib import TopologicalSorter
+import subprocess
+import sys
 
-import pytest
+from tests.imports import ROOT, imports, modules
 
-from autodiff_compare.backends import numpy_autodiff as engine
-
-FOLDER = pathlib.Path(engine.__file__).parent
-#: The floor of each folder; folders of one floor do not import each other.
-FLOORS = {"core": 0, "transforms": 1, "rules": 2, "compiler": 2, "array": 3, "tools": 4}
-FILES = sorted(FOLDER.rglob("*.py"))
-
-
-def _name(path: pathlib.Path) -> str:
-    return ".".join(path.relative_to(FOLDER).with_suffix("").parts).removesuffix("__init__").rstrip(".")
-
-
-NAMES = {_name(path) for path in FILES}
-
-
-def _imports(path: pathlib.Path) -> Iterator[str]:
-    """Yield the engine's modules that a file imports anywhere in it; "" stands for the engine itself."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            inside = f"{name}.".removeprefix(f"{engine.__name__}.").rstrip(".")
-            if inside == name:
-                continue
-            yield inside if inside in NAMES else inside.rpartition(".")[0]
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if path.parent != FOLDER], ids=_name)
-def test_imports_run_downwards(path: pathlib.Path) -> None:
-    own = path.relative_to(FOLDER).parts[0]
-    for module in _imports(path):
-        other = module.partition(".")[0]
-        assert other == own or FLOORS.get(other, 5) < FLOORS[own], (
-            f"{_name(path)} imports {module or 'the engine itself'}"
-        )
-
-
-def test_files_do_not_import_each_other_in_a_circle() -> None:
-    TopologicalSorter({_name(path): set(_imports(path)) for path in FILES}).prepare()
+ENGINE = "autodiff_compare.backends.numpy_autodiff"
 
 
 def test_imports_stand_at_the_top_of_a_file() -> None:
-    for path in FILES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for function in ast.walk(tree):
-            if isinstance(function, (ast.FunctionDef, ast.Lambda)):
-                inside = [n.module for n in ast.walk(function) if isinstance(n, ast.ImportFrom)]
-                assert not [m for m in inside if m and m.startswith(engine.__name__)], _name(path)
+    late = {
+        (name.removeprefix(f"{ENGINE}."), module.removeprefix(f"{ENGINE}."))
+        for name, path in modules().items()
+        if name.startswith(ENGINE)
+        for module, top in imports(path)
+        if not top and module.startswith(ENGINE)
+    }
+    # The namespace loads all lazy modules of NumPy, so it is imported on first use.
+    assert late == {("array.protocols", "array.namespace")}
 
 
-@pytest.mark.parametrize("folder", sorted(FLOORS))
-def test_a_folder_holds_at_most_fourteen_files(folder: str) -> None:
-    if folder != "rules":
-        assert len(list((FOLDER / folder).glob("*.py"))) <= 14
+def test_importing_the_engine_loads_no_large_lazy_module() -> None:
+    code = f"import sys, numpy; before = set(sys.modules); import {ENGINE}; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not set(done.stdout.split()) & {"numpy.f2py", "numpy.ma", "numpy.polynomial", "numpy.random", "scipy"}
 
 
-def test_every_folder_has_a_floor() -> None:
-    assert {path.parent.name for path in FOLDER.glob("*/__init__.py")} == set(FLOORS)
-    assert [path.name for path in FOLDER.glob("*.py")] == ["__init__.py"]
+def test_the_engine_holds_nothing_beside_its_floors() -> None:
+    beside = [name for name in modules() if name.startswith(f"{ENGINE}.") and name.count(".") == ENGINE.count(".") + 1]
+    assert all(modules()[name].name == "__init__.py" for name in beside)

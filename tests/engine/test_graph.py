@@ -101,7 +101,7 @@ def test_a_function_without_a_rule_raises_and_names_it(f: Any, named: str) -> No
 
 
 def test_assignment_and_out_are_refused() -> None:
-    with pytest.raises(TypeError, match="rewrite recorded history"):
+    with pytest.raises(TypeError, match="overwrite a recorded value"):
         grad(lambda x: x.__setitem__(0, 1.0))(np.ones(2))
     with pytest.raises(TypeError, match="out="):
         grad(lambda x: np.sum(np.multiply(x, 2.0, out=np.ones(2))))(np.ones(2))

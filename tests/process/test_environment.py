@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -52,7 +53,12 @@ def test_settings_of_the_caller_go_before_ours(value: str, monkeypatch: pytest.M
 @linux
 def test_what_is_stated_is_what_tensorflow_chooses_on_this_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    code = "from autodiff_compare import backends; b = backends.load('tensorflow'); b.open(); print(b.switches()['onednn'])"
+    code = """
+from autodiff_compare import backends
+backend = backends.load("tensorflow")
+backend.open()
+print(backend.switches()["onednn"])
+"""
     root = pathlib.Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [onednn_stated()]
@@ -77,28 +83,29 @@ def test_the_memory_of_a_call_is_measured_with_and_without_a_counter(
         monkeypatch.delenv(name, raising=False)
         if short in given:
             monkeypatch.setenv(name, given[short])
-    opened, found = product_of(tmp_path)
-    assert opened["switches"] == {"onednn": onednn or onednn_stated()}
-    assert found["memory_method"] == method
     # One product of 500 x 500 numbers of 8 bytes. TensorFlow's allocators count the block they hand out, which may be
     # a free one of up to twice the size: a larger one is split.
     least = 2_000_000 - (counting_error() if method == HIGH_WATER_MARK else 0)
-    assert least <= found["peak_bytes"] < 4_000_000
+    for spec, opened, found in products(tmp_path):
+        assert opened["switches"] == {"onednn": onednn or onednn_stated()}
+        assert found["memory_method"] == method
+        assert least <= found["peak_bytes"] < 4_000_000, spec
 
 
-def product_of(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a worker of TensorFlow says when it is opened, and of the product of two large matrices."""
+def products(folder: pathlib.Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield what a worker says of each variant of TensorFlow, and of the product of two large matrices by it."""
     source = folder / "product.py"
     source.write_text(
         "import numpy as np\nx = np.ones((500, 500))\ndef objective(x, xp):\n    return xp.matmul(x, x)\n"
     )
     client = WorkerClient("tensorflow", 1)
     try:
-        opened = client.request("open", 300.0)
-        found = client.request(
-            "cell", 300.0, source=str(source), problem="product", size="small", dtype="float64", operator="value",
-            seed=0, memory=True,
-        )  # fmt: skip
-        return opened, found
+        for spec in ("tensorflow", "tensorflow:eager", "tensorflow:xla"):
+            opened = client.request("open", 300.0, spec)
+            found = client.request(
+                "cell", 300.0, spec, source=str(source), problem="product", size="small", dtype="float64",
+                operator="value", seed=0, memory=True,
+            )  # fmt: skip
+            yield spec, opened, found
     finally:
         client.close()

@@ -1,1 +1,1 @@
-"""The array that NumPy code sees: operators, methods, NumPy's protocols, and the array API namespace."""
+"""The array that NumPy code sees: a node with operators and methods, NumPy's protocols, and the array API namespace."""

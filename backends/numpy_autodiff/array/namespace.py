@@ -1,7 +1,8 @@
-"""``xp``: the array API namespace (2024.12) over arrays and variables alike.
+"""``xp``: the array API namespace (2024.12) for arrays and variables alike.
 
-NumPy's functions already take variables and conform to the standard; what is here goes straight to a rule where there
-is a variable, and to NumPy where there is none, and fills what NumPy does not dispatch (``asarray``, ``astype``).
+NumPy's functions conform to the standard and already take variables. Those of this namespace call the rule directly
+where an argument is a variable, and NumPy where none is, which saves NumPy's dispatch. Added are functions that NumPy
+does not dispatch (``asarray``, ``astype``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.shapes import astype as _ast
 
 
 def _direct(function: Any, handler: Any) -> Callable[..., Any]:
-    """``handler`` if the first argument is a variable, else NumPy's own (which finds the others)."""
+    """Return a function that calls ``handler`` for a variable as first argument, and else NumPy's dispatch."""
     if isinstance(handler, Primitive):
         return _either(function, handler)
 
@@ -29,12 +30,12 @@ def _direct(function: Any, handler: Any) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     call.__name__ = function.__name__
-    call.__doc__ = f"As `numpy.{function.__name__}`."
+    call.__doc__ = f"Compute `numpy.{function.__name__}`."
     return call
 
 
 def _either(function: Any, primitive: Primitive) -> Callable[..., Any]:
-    """As `_direct`, also where an array comes first: NumPy's way to the second argument costs 0.6 us."""
+    """Do the same for an array before a variable too, for which NumPy's dispatch costs 0.6 us."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if args and (
@@ -45,12 +46,12 @@ def _either(function: Any, primitive: Primitive) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     call.__name__ = function.__name__
-    call.__doc__ = f"As `numpy.{function.__name__}`."
+    call.__doc__ = f"Compute `numpy.{function.__name__}`."
     return call
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
-    """As `numpy.asarray`; variables pass through, nested lists of them are stacked."""
+    """Compute `numpy.asarray`; variables pass through, nested lists of them are stacked."""
     if isinstance(obj, Node):
         return obj if dtype is None else _astype_variable(obj, dtype)
     if isinstance(obj, (list, tuple)) and _holds_variable(obj):
@@ -64,20 +65,20 @@ def _holds_variable(obj: Any) -> bool:
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    """As `numpy.astype`."""
+    """Compute `numpy.astype`."""
     return (
         _astype_variable(x, dtype) if isinstance(x, Node) else np.astype(np.asarray(x), dtype, copy=copy, device=device)
     )
 
 
 def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """As in the standard; `numpy.sort` knows no ``descending``."""
+    """Compute as in the standard; `numpy.sort` has no ``descending``."""
     found = np.sort(x, axis=axis, stable=stable)
     return np.flip(found, axis=axis) if descending else found
 
 
 def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """As in the standard: with ``descending`` and ``stable``, equal entries keep their order."""
+    """Compute as in the standard: with ``descending`` and ``stable``, equal entries keep their order."""
     if not descending:
         return np.argsort(x, axis=axis, stable=stable)
     backwards = np.argsort(np.flip(x, axis=axis), axis=axis, stable=stable)
@@ -85,7 +86,7 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
 
 
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
-    """As in the standard, where `None` is no end."""
+    """Compute as in the standard: ``None`` adds nothing at that end."""
     ends = {name: end for name, end in (("prepend", prepend), ("append", append)) if end is not None}
     return np.diff(x, n=n, axis=axis, **ends)
 

@@ -1,4 +1,4 @@
-"""What makes a variable look like a NumPy array: shape, methods, and the protocols by which NumPy finds its rules."""
+"""The members of a NumPy array on a node: shape, methods, and the protocols by which NumPy finds the rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.array.namespace import xp
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS, UFUNC_METHODS, UFUNCS, elementwise, shapes
@@ -16,7 +15,7 @@ _SEQUENCE = (list, tuple)
 
 
 def operand(x: Any) -> Any:
-    """A list or tuple as the array that it is to NumPy."""
+    """Return a list or tuple as the array that NumPy makes of it."""
     return np.asarray(x) if isinstance(x, _SEQUENCE) else x
 
 
@@ -27,7 +26,7 @@ def _method(function: Any) -> Any:
         return handler(self, *args, **kwargs)
 
     method.__name__ = function.__name__
-    method.__doc__ = f"As `numpy.{function.__name__}`."
+    method.__doc__ = f"Compute `numpy.{function.__name__}`."
     return method
 
 
@@ -35,14 +34,14 @@ def _refused(what: str) -> Callable[..., NoReturn]:
     def refuse(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError(
             f"got {what} of a traced value of shape {self.shape}, which would drop its derivative: "
-            "use the NumPy function of the same name, .value for the number alone, or stop_gradient"
+            "use the NumPy function of the same name, .value for its value alone, or stop_gradient"
         )
 
     return refuse
 
 
 class ArrayMembers(Node):
-    """The members of an array; `Variable` adds arithmetic and is the only kind."""
+    """A node with the members of an array; `Variable` adds arithmetic and is its only subclass."""
 
     __slots__ = ()
 
@@ -97,28 +96,28 @@ class ArrayMembers(Node):
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
-            f"got an assignment to x[{index!r}] of a variable, which would rewrite recorded history: "
+            f"got an assignment to x[{index!r}] of a variable, which would overwrite a recorded value: "
             "build the array with np.where, np.concatenate or np.stack"
         )
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """As `numpy.ndarray.astype`; a cast to integer or bool is a constant."""
+        """Compute `numpy.ndarray.astype`; a cast to integer or bool is a constant."""
         return shapes.astype(self, dtype, copy=copy)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
-        """As `numpy.ndarray.reshape`."""
+        """Compute `numpy.ndarray.reshape`."""
         return HANDLERS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
 
     def transpose(self, *axes: Any) -> Any:
-        """As `numpy.ndarray.transpose`."""
+        """Compute `numpy.ndarray.transpose`."""
         return apply(shapes.TRANSPOSE, (self, axes[0] if len(axes) == 1 else axes or None))
 
     def flatten(self, order: str = "C") -> Any:
-        """As `numpy.ndarray.flatten`."""
+        """Compute `numpy.ndarray.flatten`."""
         return HANDLERS[np.ravel](self, order=order)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
-        """As `numpy.ndarray.compress`."""
+        """Compute `numpy.ndarray.compress`."""
         return HANDLERS[np.compress](condition, self, axis)
 
     # Leaving the graph ------------------------------------------------------------------------
@@ -131,7 +130,7 @@ class ArrayMembers(Node):
     item = _refused("item()")
     tolist = _refused("tolist()")
 
-    # How NumPy finds the rules ----------------------------------------------------------------
+    # NumPy's dispatch protocols ---------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if not kwargs and method == "__call__" and len(inputs) <= 2:
@@ -152,6 +151,9 @@ class ArrayMembers(Node):
         return handler(*args, **kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
+        # Inside, because building the namespace loads all lazy modules of NumPy: 0.12 s of CPU.
+        from autodiff_compare.backends.numpy_autodiff.array.namespace import xp
+
         return xp
 
 

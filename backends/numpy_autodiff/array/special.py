@@ -1,7 +1,7 @@
-"""The functions of `scipy.special` that have derivative rules, on arrays and variables alike.
+"""The functions of `scipy.special` that have derivative rules, for arrays and variables alike.
 
-Its ufuncs take variables by themselves (``scipy.special.erf(x)``). This namespace adds those that are no ufuncs
-(``polygamma``, and without SciPy ``logsumexp``, ``softmax``, ``log_softmax``), and names all of them:
+The ufuncs of SciPy take variables by themselves (``scipy.special.erf(x)``). This namespace names all functions with
+rules, and adds those that are not ufuncs: ``polygamma``, and without SciPy ``logsumexp``, ``softmax``, ``log_softmax``.
 
 >>> import numpy as np
 >>> from autodiff_compare.backends.numpy_autodiff import grad, special
@@ -29,7 +29,7 @@ _ALIASES = {"digamma": "psi", "jn": "jv"}
 
 
 def polygamma(n: Any, x: Any) -> Any:
-    """As `scipy.special.polygamma`, differentiable in ``x``."""
+    """Compute `scipy.special.polygamma`, differentiable in ``x``."""
     return POLYGAMMA(n, x)
 
 

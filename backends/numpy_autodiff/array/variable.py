@@ -1,9 +1,8 @@
-"""`Variable`: a value that remembers how it was made, with the operators and methods of a NumPy array.
+"""`Variable`: a node of a trace with the operators and methods of a NumPy array.
 
-Arithmetic between variables of one trace, or of a variable with a Python number, is most of what a scalar
-program does, and the only code here that is written for speed: it fills in a node by hand (`apply` does the same for
-every primitive), and its sweeps are in `autodiff_compare.backends.numpy_autodiff.rules.arithmetic`. All else goes
-through `apply`.
+Arithmetic between variables of one trace, or of a variable with a Python number, is most of what a scalar program does.
+It is the only code here that is written for speed: it records without `apply`, and its backward sweeps are in
+`autodiff_compare.backends.numpy_autodiff.rules.arithmetic`. All else goes through `apply`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _divide, _power, _negative = elementwise.DIVIDE, elementwise.POWER, elementwise.
 
 
 def _binary(primitive: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
-    """The operator and its reflection."""
+    """Return the operator of a primitive and its reflection."""
 
     def operator(self: Any, other: Any) -> Any:
         return apply(primitive, (self, operand(other)))
@@ -40,7 +39,7 @@ def _binary(primitive: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, A
 
 
 def _binary_of(function: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
-    """The same of a function that is no primitive."""
+    """Return the operator of a function that is not a primitive, and its reflection."""
     return (lambda self, other: function(self, operand(other))), (lambda self, other: function(operand(other), self))
 
 
@@ -50,18 +49,18 @@ class Variable(ArrayMembers):
     Parameters
     ----------
     value
-        A float or complex number, an array or a nested list of them. It is copied: a variable never aliases its
-        source, and 0-d arrays become NumPy scalars.
+        A float or complex number, an array or a nested list of them. It is copied, so that a variable never shares
+        memory with its source. A 0-d array becomes a NumPy scalar.
     dtype
-        Cast to this; by default the dtype is kept.
+        The dtype of the copy; by default that of the value.
 
     Attributes
     ----------
     value : ndarray or NumPy scalar
-        The number without its history; an array is read-only. A variable made by ``Variable(...)`` can be assigned
-        a new one: ``x.value = x.value - 0.1 * x.grad``.
+        The value without its history; an array is read-only. A variable made by ``Variable(...)`` can be assigned a
+        new value: ``x.value = x.value - 0.1 * x.grad``.
     grad : ndarray, Variable or None
-        What `backward` has gathered; see `autodiff_compare.backends.numpy_autodiff.transforms.backward`.
+        The gradient that `backward` has added up; see `autodiff_compare.backends.numpy_autodiff.transforms.backward`.
 
     Raises
     ------
@@ -104,8 +103,8 @@ class Variable(ArrayMembers):
 
     # Arithmetic -------------------------------------------------------------------------------
     #
-    # Addition, subtraction and multiplication repeat the body of `record`. A call of it would cost 35 ns of the 290 ns
-    # of such an operation, a constructor with arguments 95 ns (Python 3.11): 6 % of a long chain of numbers.
+    # Addition, subtraction, multiplication and small powers repeat the body of `record`. A call of it would cost 35 ns
+    # of the 290 ns of such an operation, a constructor with arguments 95 ns (Python 3.11): 6 % of a chain of numbers.
 
     def __add__(self, other: Any) -> Any:
         cls = other.__class__
@@ -224,8 +223,14 @@ class Variable(ArrayMembers):
         if other.__class__ is int and 2 <= other <= 4:
             value = self.primal
             square = value * value
-            power = square if other == 2 else square * value if other == 3 else square * square
-            return record(power, self.tape, fast.POWER, (self, other))
+            out = Recorded()
+            out.primal = square if other == 2 else square * value if other == 3 else square * square
+            out.tape = trace = self.tape
+            out.call = fast.POWER
+            out.args = (self, other)
+            out.flow = None
+            trace.record(out)
+            return out
         if other.__class__ is float and other in _WHOLE:
             return self.__pow__(int(other))
         return apply(_power, (self, operand(other)))
@@ -293,21 +298,21 @@ class Variable(ArrayMembers):
         backward.backward(self, cotangent, retain_graph=retain_graph, create_graph=create_graph)
 
     def retain_grad(self) -> None:
-        """Let `backward` keep ``.grad`` here although this is an intermediate value."""
+        """Let `backward` keep ``.grad`` of this variable, although it is an intermediate value."""
         self._retained = True
 
     def zero_grad(self) -> None:
-        """Forget ``.grad``."""
+        """Reset ``.grad`` to None."""
         self._grad = None
 
     def detach(self) -> Any:
-        """The value as a new variable without history."""
+        """Return the value as a new variable without history."""
         return Variable(self.primal)
 
 
 @final
 class Recorded(Variable):
-    """A variable that a recording makes: without a constructor of its own it is made in half the time."""
+    """The class of recorded variables. Without a constructor of its own it is made in half the time."""
 
     __slots__ = ()
 
@@ -315,4 +320,5 @@ class Recorded(Variable):
     __init__ = object.__init__
 
 
+# The core makes its nodes of this class; it cannot import it.
 Node.result = Recorded

@@ -1,11 +1,11 @@
 """The compiled mode: a function and its derivatives traced once, rewritten, and emitted as straight-line NumPy code.
 
-Its rooms: `graph` captures the operations, `rewrite` simplifies them, `emit` writes the function (with `blocks` for
-long vectors and `source` for single statements; `scalars` for single numbers), `compiled` is the object a user calls.
-The gradient of ``f(x) = sum(sin(x))``:
+`graph` captures the operations, `rewrite` simplifies them, `emit` writes the function (with `blocks` for long vectors
+and `source` for single statements; `scalars` for single numbers), and `compiled` is the object that the user calls. For
+the gradient of ``f(x) = sum(sin(x))``:
 
     capture     v0 = sin(x);  v1 = sum(v0);  v2 = cos(x);  v3 = ones * v2
-    rewrite     ones * v2 is v2; the value is not asked for, so v0 and v1 are dead
+    rewrite     ones * v2 is v2; the value is not an output, so v0 and v1 are dead
     emit        def gradient(x0): ... v0 = cos(x0); return v0
 
 >>> import numpy as np

@@ -1,13 +1,13 @@
 """Cache-blocked loops over long elementwise chains.
 
 A chain of ten operations on a million numbers reads and writes main memory ten times. Done block by block, with a
-few buffers that stay in cache, it reads the arguments and writes the results once. What may go into a loop over
-vectors of one length: elementwise operations, sums and dot products of whole vectors (added up block by block), and
-additions into a slice of a longer vector.
+few buffers that stay in cache, it reads the arguments and writes the results once. A loop over vectors of one length
+may hold elementwise operations, sums and dot products of whole vectors (added up block by block), and additions into a
+slice of a longer vector.
 
-The order of operations is by *stages*: what is outside at stage s, then the loops of stage s, then stage s + 1. An
-operation stands in the first stage where its arguments exist; the sum of a loop exists one stage after the loop. A
-guard keeps its place: nothing that came after it moves in front of it.
+The order of operations is by *stages*: the operations of stage s outside of loops, then the loops of stage s, then
+stage s + 1. An operation is put into the first stage where its arguments exist; the sum of a loop exists one stage
+after the loop. A guard keeps its place: no operation that came after it is moved before it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text
 
-#: Entries from which on vectors leave the cache of a core, and entries of a block: a buffer is 64 KB in float64.
+#: The length from which on vectors exceed the cache of a core, and the length of a block: 64 KB in float64.
 SHORTEST = 32_768
 BLOCK = 8_192
 _LOOP_TOTALS = frozenset({"sum", "dot"})
@@ -36,7 +36,7 @@ class Loop:
 
 
 def loop_length(op: Op) -> int:
-    """The length of the loop that an operation may be part of, else 0."""
+    """Return the length of the loop that an operation may be part of, else 0."""
     if op.dtype is None or op.kwargs.get("axis") is not None:
         return 0
     if op.name == "scatter":
@@ -54,7 +54,7 @@ def loop_length(op: Op) -> int:
 
 
 def _scatter_length(op: Op) -> int:
-    """That of its parts, if all are equally long slices of a vector."""
+    """Return the length of the parts, if all are equally long slices of a vector, else 0."""
     parts = {a.shape if isinstance(a, Op) else np.shape(a) for a in op.args}
     (shape,) = parts if len(parts) == 1 else ((),)
     simple = all(isinstance(i, slice) and i.step in (None, 1) for i in op.kwargs["indices"])
@@ -62,7 +62,7 @@ def _scatter_length(op: Op) -> int:
 
 
 def schedule(graph: Graph) -> list[Op | Loop]:
-    """The operations in an order that lets loops be as long as possible."""
+    """Order the operations so that loops are as long as possible."""
     stage: dict[Op, int] = dict.fromkeys(graph.inputs, 0)
     later: set[Op] = set()
     outside: dict[int, list[Op]] = {}
@@ -90,7 +90,7 @@ def schedule(graph: Graph) -> list[Op | Loop]:
 
 
 def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Iterable[Op]) -> None:
-    """The lines of one loop; afterwards ``names`` has those of its results that are ``needed`` outside."""
+    """Write the lines of one loop, and add those of its results to ``names`` that are ``needed`` outside."""
     kept = {op for op in loop.ops if op in set(needed)}
     local: dict[Any, str] = {}
     rows: dict[Any, int] = {}
@@ -140,7 +140,7 @@ def _dtype(source: Source, op: Op) -> str:
 
 
 def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, str], body: list[str]) -> str:
-    """An argument within a block; slices of vectors are taken once a block."""
+    """Return an argument within a block; slices of vectors are taken once a block."""
     if isinstance(a, Op):
         if a in local or not a.shape:
             return local.get(a, names[a])
@@ -158,7 +158,7 @@ def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, s
 def _scatter(
     source: Source, op: Op, args: list[str], name: str, places: tuple[list[str], list[str], list[str]], length: int
 ) -> None:
-    """Add the parts where they belong. Zeros are written a block ahead, while it is in cache."""
+    """Add the parts at their places. Zeros are written one block ahead, while that is in cache."""
     before, body, after = places
     starts = [index.indices(op.shape[0])[0] for index in op.kwargs["indices"]]
     ahead = max(starts)
@@ -176,7 +176,7 @@ def _shifted(start: int) -> str:
 
 
 def _frame(source: Source, n: int, rows: Mapping[Any, int]) -> list[str]:
-    """The head of the loop: buffers, and a last block that may be shorter."""
+    """Return the head of the loop: buffers, and a last block that may be shorter."""
     lines, last = [], []
     for dtype, count in rows.items():
         buffers = ", ".join(f"b{dtype.num}_{k}" for k in range(count)) + ("," if count == 1 else "")

@@ -1,4 +1,4 @@
-"""`compile`: a transformed function as generated code, one specialisation for each form of its arguments."""
+"""`compile`: generated code for a transformed function, with one specialisation for each form of its arguments."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 ALL_REWRITES: dict[str, str] = REWRITES | {
     "reuse": "write into arrays that are not needed any more",
-    "blocks": "long vectors block by block, in cache",
-    "scalars": "single float64 numbers as Python floats",
+    "blocks": "compute long vectors block by block, in cache",
+    "scalars": "compute single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
 _OTHER = object()
@@ -44,8 +44,8 @@ class Compiled:
     Attributes
     ----------
     traces : int
-        How often the function has been captured: once for each form of the arguments (containers, shapes, dtypes,
-        values of integers, booleans and other Python constants), and again where a derivative rule takes another way.
+        The number of captures: one for each form of the arguments (containers, shapes, dtypes, values of integers,
+        booleans and other Python constants), and one more where a derivative rule takes another branch.
     """
 
     def __init__(self, f: Function, operator: str, argnums: int | tuple[int, ...], rewrites: frozenset[str]) -> None:
@@ -56,12 +56,12 @@ class Compiled:
         self._lock = threading.Lock()
         self._made: dict[Any, list[_Specialisation]] = {}
         self.traces = 0
-        #: The fastest way in: the first specialisation itself where all arguments are arrays, else the search.
+        #: The function that calls enter: the first specialisation if all arguments are arrays, else the search.
         self.entry: Function = self._search
         self._arity = -1
 
     def __call__(self, *args: Any) -> Any:
-        """As the eager operator."""
+        """Compute as the eager operator does."""
         return self.entry(*args) if len(args) == self._arity else self._search(*args)
 
     @property
@@ -70,7 +70,7 @@ class Compiled:
         return "\n\n".join(s.text for found in self._made.values() for s in found)
 
     def transformed(self, *given: Any) -> Any:
-        """The same by the eager transforms."""
+        """Compute the same by the eager transforms."""
         return _OPERATORS[self._operator](self._f, self._argnums, given)
 
     def _search(self, *args: Any) -> Any:
@@ -125,7 +125,7 @@ class _Specialisation:
         self._classes = [(type(x), getattr(x, "dtype", None)) for x in inputs]
 
     def run(self, leaves: Sequence[Any]) -> Any:
-        """The results, or ``_OTHER`` where a guard fails."""
+        """Return the results, or ``_OTHER`` if a guard fails."""
         inputs = [x for x in leaves if is_input(x)]
         given = [
             x if type(x) is cls and x.dtype is dtype else _converted(x, cls, dtype)
@@ -135,7 +135,7 @@ class _Specialisation:
 
 
 def _past_constants(function: Function, leaves: Sequence[Any], search: Function) -> Function:
-    """A way in that compares the arguments which are compiled in, and passes on the others."""
+    """Return a function that compares the arguments which are compiled in, and passes on the others."""
     varying = [i for i, x in enumerate(leaves) if is_input(x)]
     fixed = [(i, x.copy() if isinstance(x, np.ndarray) else x) for i, x in enumerate(leaves) if not is_input(x)]
 
@@ -158,27 +158,27 @@ def _same(x: Any, y: Any) -> bool:
 
 
 def _converted(x: Any, cls: type, dtype: Any) -> Any:
-    """The same number or array in the class, and with the dtype object, that the code was made for."""
+    """Return the same number or array in the class, and with the dtype object, that the code was made for."""
     if cls is float:
         return float(x)
     return np.asarray(x).view(dtype)[... if cls is np.ndarray else ()]
 
 
 def compile_source(text: str, filename: str) -> Any:
-    """Code whose lines show in tracebacks."""
+    """Compile code whose lines show in tracebacks."""
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     return builtins.compile(text, filename, "exec")
 
 
 def _canonical(x: Any) -> Any:
-    """A Python float or complex number as a NumPy scalar; subclasses of arrays as arrays."""
+    """Return a Python float or complex number as a NumPy scalar, a subclass of arrays as an array."""
     if x.__class__ in (float, complex):
         return np.asarray(x)[()]
     return np.asarray(x) if isinstance(x, np.ndarray) and x.__class__ is not np.ndarray else x
 
 
 def _form(tree: Any) -> Any:
-    """What containers the arguments are."""
+    """Return a key for the containers of the arguments."""
     if isinstance(tree, dict):
         return dict, tuple((k, _form(v)) for k, v in tree.items())
     if isinstance(tree, (tuple, list)):
@@ -211,7 +211,7 @@ def compile(
     ----------
     f
         A function of arrays, numbers and containers of them. It is called only to be traced: side effects, random
-        numbers, `numpy.errstate` and what it reads from outside are compiled in as they were.
+        numbers, `numpy.errstate` and values from outside the function are compiled in as they were.
     examples
         Arguments (and directions, see below) of the shapes and dtypes to trace now. With none, the first call traces.
         Their floating and complex numbers vary from call to call; integers, booleans and all else are
@@ -222,7 +222,7 @@ def compile(
         ``value``, ``gradient``, ``value_and_gradient``; ``jvp`` and ``hvp``, which take one tangent for each
         of ``argnums`` after the arguments; ``vjp``, which takes one cotangent; ``jacobian`` and ``hessian``.
     rewrites
-        Which of `ALL_REWRITES` to make.
+        The names of `ALL_REWRITES` to apply.
 
     Returns
     -------
@@ -261,7 +261,7 @@ def _positions(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _chosen(f: Function, argnums: int | tuple[int, ...], args: Sequence[Any]) -> tuple[Function, list[Any]]:
-    """``f`` of the differentiated arguments alone, and their values."""
+    """Return ``f`` as a function of the differentiated arguments alone, and their values."""
     where = _positions(argnums)
 
     def partial(*values: Any) -> Any:

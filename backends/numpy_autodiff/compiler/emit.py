@@ -3,8 +3,8 @@
 The function checks that its arguments have the classes, shapes and dtypes it was made for, computes, and returns. Where
 a check or a guard fails it returns ``again(...)`` with its arguments.
 
-Memory: an elementwise result goes, by ``out=``, into an array of this call that is not needed any more. Nothing
-is kept between calls, so that threads do not meet; what is returned shares memory with no argument and no constant.
+Memory: an elementwise result is written, by ``out=``, into an array of this call that is not needed any more. No array
+is kept between calls, so threads may run it at once. The results share no memory with arguments or constants.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from autodiff_compare.backends.numpy_autodiff.compiler.blocks import Loop, emit_
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, header, statement
 
-#: Below this many bytes a fresh array costs no more than finding one to reuse.
+#: Bytes below which a fresh array costs no more than finding one to reuse.
 _WORTH_REUSING = 4096
-#: Their results share memory with nothing, as those of ufuncs.
+#: Functions whose results share no memory with their arguments, as those of ufuncs.
 _FRESH = frozenset(
     {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
 )
 
 
 def emit(graph: Graph, name: str, leaves: Sequence[Any], rewrites: frozenset[str]) -> Source:
-    """Source of a function of the input leaves; its names need ``again`` besides.
+    """Write a function of the input leaves; its scope must define ``again`` besides.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def _flat(order: Sequence[Op | Loop]) -> list[Op]:
 def _body(
     source: Source, graph: Graph, order: Sequence[Op | Loop], names: dict[Op, str], rewrites: frozenset[str]
 ) -> Memory:
-    """The statements, in order."""
+    """Write the statements, in order."""
     loops = any(isinstance(item, Loop) for item in order)
     memory = Memory(graph, "reuse" in rewrites and not loops)
     called = f"again({', '.join(names[x] for x in graph.inputs)})"
@@ -84,7 +84,7 @@ def _ops(values: Sequence[Any]) -> set[Op]:
 
 
 def _quiet(source: Source) -> None:
-    """A rule's way around a zero divides by it where `where` drops the quotient: without a warning."""
+    """Silence division: where a rule avoids a zero, it divides by it and `where` drops the quotient."""
     start = 3 if source.lines[1].startswith("    if ") else 1
     with_ = f"    with {source.name(np.errstate, 'errstate')}(divide='ignore', invalid='ignore'):"
     source.lines[start:] = [with_, *(f"    {line}" for line in source.lines[start:])]
@@ -97,7 +97,7 @@ def _result(source: Source, x: Any, names: dict[Op, str], copied: bool) -> str:
 
 
 class Memory:
-    """Which array each result lives in, and until when it is needed."""
+    """The arrays that results live in, and when each of them is needed last."""
 
     def __init__(self, graph: Graph, reuse: bool) -> None:
         self._reuse = reuse
@@ -120,7 +120,7 @@ class Memory:
                 self._dying.setdefault(i, []).append(home)
 
     def place(self, i: int, op: Op) -> Op | None:
-        """The earlier result whose array ``op``, the i-th operation, may overwrite."""
+        """Return the earlier result whose array ``op``, the i-th operation, may overwrite."""
         free = self._dying.get(i, ())
         for home in free:
             if home is not op:
@@ -133,7 +133,7 @@ class Memory:
         return found.pop() if found else None
 
     def copied(self, k: int) -> bool:
-        """Whether output ``k`` must be copied to share memory with no argument, constant or other output."""
+        """Return whether output ``k`` must be copied, lest it share memory with an argument, constant or output."""
         x = self._outputs[k]
         if not isinstance(x, Op) or x.scalar:
             return False
@@ -143,5 +143,5 @@ class Memory:
 
 
 def fresh(op: Op) -> bool:
-    """Whether the result is an array of its own: no view of an argument."""
+    """Return whether the result is a new array, not a view of an argument."""
     return isinstance(op.function, np.ufunc) or op.name in _FRESH

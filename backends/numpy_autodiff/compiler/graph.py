@@ -1,11 +1,11 @@
 """Capture: one run of a transformed function, forward and backward, as one list of operations.
 
-The arguments are lifted onto a symbolic trace *below* the transform: what the transform's own sweeps compute, they
-compute with nodes of that trace, so it ends up holding the derivative as well, in order of computation.
+The arguments are lifted onto a symbolic trace *below* the transform. The sweeps of the transform compute with nodes of
+that trace, so that it records the derivative as well, in order of computation.
 
-A derivative rule may look at values (``over`` asks whether a divisor has a zero). Such a branch goes the way of the
-example and leaves an operation ``guard`` in the graph: where it would go the other way at run time, the function
-is captured again. A branch in the user's code raises.
+A derivative rule may branch on values (``over`` tests whether a divisor has a zero). Such a branch goes the way of the
+example and leaves an operation ``guard`` in the graph. Where the branch would go the other way at run time, the
+function is captured again. A branch in the user's code raises.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, c
 
 #: The engine's own package, under whatever name it is imported.
 _OWN = __name__.removesuffix("compiler.graph")
-#: Functions whose result has a shape that depends on values; the "where" of one argument is told by its arity.
+#: Functions whose result has a shape that depends on values. So has "where" of one argument, which its arity tells.
 _SHAPE_BY_VALUE = frozenset({"nonzero", "argwhere", "flatnonzero", "unique", "intersect1d"})
 
 
@@ -39,9 +39,9 @@ class Op:
     Attributes
     ----------
     shape, dtype
-        Of the result; ``dtype`` is None for a Python number, and for several outputs.
+        Shape and dtype of the result; ``dtype`` is None for a Python number, and for several outputs.
     scalar
-        The result is a NumPy scalar or a Python number, not an array.
+        Whether the result is a NumPy scalar or a Python number, not an array.
     """
 
     __slots__ = ("args", "dtype", "function", "kwargs", "name", "scalar", "shape")
@@ -58,7 +58,7 @@ class Op:
         self.scalar: bool = like.scalar if isinstance(like, Op) else not isinstance(like, np.ndarray)
 
     def with_args(self, args: Sequence[Any]) -> Op:
-        """The same operation of other arguments."""
+        """Return the same operation with other arguments."""
         return Op(self.name, self.function, args, self.kwargs, self)
 
     @property
@@ -89,7 +89,7 @@ def _truth(x: Any) -> bool:
 
 
 class _Capture(Trace):
-    """A symbolic trace that lets the engine's own code branch, and remembers which way."""
+    """A symbolic trace that lets the engine's own code branch, and records which way."""
 
     __slots__ = ("guards",)
 
@@ -119,12 +119,12 @@ class _Capture(Trace):
 
 
 def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> Graph:
-    """The graph of ``f(*rebuild(leaves))``, in which floating leaves are inputs and all others are constants.
+    """Return the graph of ``f(*rebuild(leaves))``. Floating and complex leaves are inputs, all others constants.
 
     Raises
     ------
     CompileError
-        Where the graph would depend on values.
+        If the graph would depend on values.
     """
     trace = _Capture()
     given = [lift(x, trace) if is_input(x) else x for x in leaves]
@@ -137,7 +137,7 @@ def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> G
             raise CompileError("got an index computed from traced values: use np.where, or do not compile") from error
         raise
     except TypeError as error:
-        # A refusal of the engine (float(x), an index, np.asarray), not a mistake of the user.
+        # Raised by the engine for float(x), an index or np.asarray, not by a mistake in the user's code.
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         if frames[-1].f_globals.get("__name__", "").startswith(_OWN):
             raise CompileError(str(error)) from error
@@ -155,7 +155,7 @@ def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> G
 
 
 def is_input(x: Any) -> bool:
-    """Whether a leaf varies from call to call: floating and complex numbers do, all else is compiled in."""
+    """Return whether a leaf varies from call to call. Floating and complex numbers do; all else is compiled in."""
     return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
 
 
@@ -179,7 +179,7 @@ def _operations(trace: _Capture, known: dict[int, Op]) -> list[Op]:
 
 
 def _name(primitive: Primitive) -> str:
-    """The name that rewrites go by; a rule of the user's own does not pass for one of ours by its name."""
+    """Return the name that rewrites go by. That of a custom rule gets a suffix, lest it be taken for a built-in one."""
     function = primitive.function
     ours = isinstance(function, np.ufunc) or f"{function.__module__}.".startswith((_OWN, "numpy."))
     return primitive.name if ours else f"{primitive.name}_"
@@ -191,7 +191,7 @@ def _argument(x: Any, trace: Trace, known: dict[int, Op]) -> Any:
             raise CompileError("got a variable from outside in a compiled function: pass it as an argument")
         return known[id(x)]
     if isinstance(x, np.ndarray):
-        # The caller may change its array later; what is compiled in must not follow, nor keep a large base alive.
+        # The caller may change its array later. The constant must not follow, nor keep a large base alive.
         return x if x.strides == (0,) * x.ndim else x.copy()
     return x
 
@@ -205,4 +205,4 @@ def _check(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     if any(
         isinstance(x, Node) for x in flatten([list(kwargs.values()), [a for a in args if not isinstance(a, Op)]])[0]
     ):
-        raise CompileError(f"got a traced value inside an argument of {name}: it cannot be compiled")
+        raise CompileError(f"got a traced value inside an argument of {name}, expected constants: do not compile")

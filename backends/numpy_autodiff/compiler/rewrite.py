@@ -1,4 +1,4 @@
-"""Rewrites of a graph that keep what it computes, nan, inf and -0.0 included.
+"""Rewrites of a graph that keep its results, nan, inf and -0.0 included.
 
 Exact to the bit: folding of constants, common subexpressions, identities (``1 x = x``, ``x / 1 = x``, ``-(-x) = x``,
 ``x + (-y) = x - y``), dead operations. Equal within rounding: an integer power as products, a sum of products as a dot
@@ -19,14 +19,14 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
 
-#: What `optimize` can do, in words; `emit` adds its own.
+#: The rewrites of `optimize`, described; `compiled.ALL_REWRITES` adds those of emission.
 REWRITES = {
-    "fold": "compute once what does not depend on an argument",
+    "fold": "compute constant expressions once",
     "cse": "compute equal expressions once",
     "identities": "x * 1, x / 1, -(-x), x + (-y), reshape to the same shape",
     "powers": "x ** n as products",
     "dot": "sum(a * b) as a dot product",
-    "dead": "leave out what no result needs",
+    "dead": "leave out operations that no result needs",
 }
 _LARGEST_POWER = 16
 _LONGEST_ONES = 8192
@@ -36,7 +36,7 @@ _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
 
 
 def optimize(graph: Graph, rewrites: frozenset[str]) -> Graph:
-    """The graph after the named rewrites."""
+    """Return the graph after the named rewrites."""
     graph = _forward(graph, rewrites)
     if "dot" in rewrites:
         graph = _dots(graph)
@@ -52,7 +52,7 @@ def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
     ops: list[Op] = []
 
     def place(op: Op) -> Any:
-        """``op``, or what it is equal to."""
+        """Return the result that stands for ``op``: an earlier equal one, a constant, or ``op`` after it is added."""
         if "fold" in rewrites and (folded := _folded(op)) is not None:
             return folded[0]
         if "identities" in rewrites:
@@ -82,7 +82,7 @@ def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
 
 
 def _folded(op: Op) -> tuple[Any] | None:
-    """The value of an operation that needs no argument's value, in a tuple."""
+    """Return the value of a constant operation, in a tuple; None if it depends on an argument."""
     if op.name in _LIKE and op.args and isinstance(op.args[0], Op):
         like = op.args[0]
         return (op.function(np.broadcast_to(np.zeros((), like.dtype), like.shape), *op.args[1:], **op.kwargs)[...],)
@@ -93,7 +93,7 @@ def _folded(op: Op) -> tuple[Any] | None:
 
 
 def _plain_constants(op: Op) -> Op:
-    """A constant array of one repeated value as a Python number, where shape and dtype come from the other operand."""
+    """Replace a constant array of one repeated value by a Python number, if the other operand has shape and dtype."""
     if op.name not in _BROADCASTS or op.dtype is None or op.dtype.kind != "f" or op.kwargs:
         return op
     args = list(op.args)
@@ -124,7 +124,7 @@ def _plain(x: Any, dtype: Any) -> Any:
 
 
 def _identity(op: Op) -> Any:
-    """An older result that ``op`` equals, a simpler operation, or ``op`` itself."""
+    """Return an older result that ``op`` equals, a simpler operation, or ``op`` itself."""
     rule = _IDENTITIES.get(op.name)
     return op if rule is None or (op.kwargs and op.name not in ("sum", "scatter")) else rule(op)
 
@@ -140,7 +140,7 @@ def _is_one(x: Any) -> bool:
 def _multiply(op: Op) -> Any:
     x, y = op.args
     if _negated(x) or _negated(y):
-        # Outwards, where a sum takes it in: rounding is symmetric.
+        # Move the sign outwards, where a sum absorbs it: rounding is symmetric, so this is exact.
         plain = op.with_args([x.args[0], y] if _negated(x) else [x, y.args[0]])
         return Op("negative", np.negative, (plain,), {}, op)
     if y.__class__ is float and y == -1.0 and _same_form(x, op):
@@ -177,14 +177,14 @@ def _subtract(op: Op) -> Any:
 
 
 def _sum(op: Op) -> Any:
-    """Over every axis by name is over all."""
+    """Drop an axis argument that names every axis."""
     x, axis = op.args[0], op.kwargs.get("axis")
     everything = isinstance(axis, tuple) and isinstance(x, Op) and len(set(axis)) == len(x.shape)
     return Op(op.name, op.function, op.args, {}, op) if everything and op.scalar else op
 
 
 def _scatter(op: Op) -> Any:
-    """Parts that go to the same slice are added first: to the bit where nothing else goes there, else rounding."""
+    """Add parts of the same slice first: exact to the bit if no other part overlaps it, else within rounding."""
     indices, parts = op.kwargs["indices"], list(op.args)
     for i, a in enumerate(indices):
         for j in range(i + 1, len(indices)):
@@ -223,7 +223,7 @@ _IDENTITIES: dict[str, Callable[[Op], Any]] = {
 
 
 def _small_power(op: Op) -> int:
-    """The exponent of an integer power that is worth unrolling, else 0."""
+    """Return the exponent of an integer power that is worth unrolling, else 0."""
     if op.name != "power" or not _same_form(op.args[0], op) or op.dtype.kind not in "fc":
         return 0
     n = op.args[1]
@@ -233,7 +233,7 @@ def _small_power(op: Op) -> int:
 
 
 def _product(x: Op, n: int, like: Op, place: Callable[[Op], Any]) -> Any:
-    """``x^n`` by squaring: no factor is larger than the result, so nothing overflows that would not anyway."""
+    """Compute ``x^n`` by squaring. No factor is larger than the result, so none overflows before it does."""
     if n == 1:
         return x
     half = _product(x, n // 2, like, place)
@@ -249,7 +249,7 @@ def _key(op: Op) -> Any:
 
 
 def _frozen(x: Any) -> Any:
-    """A key that is equal only for what computes the same: 1 and 1.0, 0.0 and -0.0 differ."""
+    """Return a key that is equal only for equal computations: 1 and 1.0, 0.0 and -0.0 differ."""
     if x.__class__ is Op:
         return id(x)
     if x.__class__ is float:
@@ -267,7 +267,7 @@ def _frozen(x: Any) -> Any:
 
 def _dots(graph: Graph) -> Graph:
     new: dict[Op, Op] = {}
-    # A sum that is only asked whether it is finite may overflow; vdot does not warn of that.
+    # A sum that is only tested for being finite may overflow; vdot does not warn of that.
     asked = {a for op in graph.ops if op.name == "isfinite" for a in op.inputs}
     for op in graph.ops:
         if _sums_products(op):
@@ -288,7 +288,7 @@ def _dots(graph: Graph) -> Graph:
 
 
 def _sums_products(op: Op) -> bool:
-    """Whether this is the sum of all entries of a product."""
+    """Return whether this is the sum of all entries of a product."""
     x = op.args[0] if op.name == "sum" and op.scalar else None
     if not isinstance(x, Op) or x.name != "multiply" or op.kwargs.get("axis") is not None:
         return False
@@ -297,7 +297,7 @@ def _sums_products(op: Op) -> bool:
 
 
 def _sums_a_short_vector(op: Op) -> bool:
-    """Whether a product with ones, which BLAS adds up in a quarter of the time, is as exact within rounding."""
+    """Return whether to sum by a dot product with ones, which BLAS does in a quarter of the time within rounding."""
     x = op.args[0] if op.name == "sum" and op.scalar and not op.kwargs else None
     return isinstance(x, Op) and x.dtype == np.float64 and len(x.shape) == 1 and 16 <= x.size <= _LONGEST_ONES
 
@@ -314,7 +314,7 @@ def _array_like(a: Any, x: Op) -> bool:
 
 
 def _negate_constants(graph: Graph) -> None:
-    """``-(x c)`` as ``x (-c)`` where the product is needed for nothing else."""
+    """Write ``-(x c)`` as ``x (-c)`` if the product has no other use."""
     uses = Counter(a for op in graph.ops for a in op.inputs)
     uses.update(x for x in graph.outputs if isinstance(x, Op))
     for op in graph.ops:
@@ -327,7 +327,7 @@ def _negate_constants(graph: Graph) -> None:
 
 
 def _alive(graph: Graph) -> Graph:
-    """What the results need, and the guards with what they look at."""
+    """Keep the operations that results or guards depend on."""
     needed = {x for x in graph.outputs if isinstance(x, Op)}
     kept: list[Op] = []
     for op in reversed(graph.ops):

@@ -1,7 +1,7 @@
 """Emission for graphs of single float64 numbers: Python floats, an order of magnitude faster than NumPy scalars.
 
-An array of one entry counts as its entry. Python raises where NumPy gives inf or nan (``1 / 0``, ``log(0)``,
-``exp(1000)``): the function then returns ``again(...)``, and the next specialisation is made of NumPy operations.
+An array of one entry is computed as its entry. Python raises where NumPy gives inf or nan (``1 / 0``, ``log(0)``,
+``exp(1000)``). The function then returns ``again(...)``, and the next specialisation is made of NumPy operations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.compiler.source import INFIX, Source, header
 
-#: Of one entry, these change nothing.
+#: Functions that do not change the value of a single entry.
 _TRIVIAL = frozenset({"reshape", "broadcast_to", "transpose"})
 _SUMS = frozenset({"sum", "mean"})
 _MATH = {
@@ -33,13 +33,13 @@ _MATH = {
     "log1p": "log1p",
     "expm1": "expm1",
 }
-#: Characters of an expression that is still put into another.
+#: Characters up to which an expression is put into another.
 _LONGEST = 90
 _RAISES = "(ZeroDivisionError, OverflowError, ValueError)"
 
 
 def emit(graph: Graph, name: str, leaves: Sequence[Any]) -> Source | None:
-    """Source of a function on Python floats, or None where the graph needs arrays."""
+    """Write a function on Python floats; None if the graph needs arrays."""
     if not graph.inputs or not all(map(_single, graph.inputs)) or not all(map(_possible, graph.ops)):
         return None
     if not all(_single(x) if isinstance(x, Op) else _number(x) is not None for x in graph.outputs):
@@ -68,7 +68,7 @@ def _single(op: Op) -> bool:
 
 
 def _number(x: Any) -> float | None:
-    """A constant as a Python float."""
+    """Return a finite constant as a Python float, else None."""
     if x.__class__ in (int, float) or (
         isinstance(x, (np.ndarray, np.generic)) and x.size == 1 and x.dtype.kind in "fi"
     ):
@@ -101,7 +101,7 @@ def _body(graph: Graph, source: Source, names: dict[Op, str], inputs: list[str])
             continue
         text = _expression(source, op, args)
         if uses[op] == 1 and len(text) < _LONGEST:
-            # A value that is used once needs no name: the interpreter stores and loads it for nothing.
+            # A value that is used once needs no name, which would cost a store and a load.
             names[op] = f"({text})"
             continue
         names[op] = f"v{i}"
@@ -117,7 +117,7 @@ def _expression(source: Source, op: Op, args: list[str]) -> str:
     if op.name in INFIX:
         return f"{args[0]} {INFIX[op.name]} {args[1]}"
     if op.name in _SUMS:
-        # NumPy's sums begin with 0.0: that of -0.0 is 0.0.
+        # NumPy's sums begin with 0.0, so the sum of -0.0 is 0.0.
         return f"{args[0]} + 0.0"
     if op.name in _MATH:
         return f"{source.name(getattr(math, _MATH[op.name]), _MATH[op.name])}({args[0]})"

@@ -1,4 +1,4 @@
-"""How operations are written: names, literals, checks and statements of the generated source."""
+"""The generated source: its names, literals, checks and statements."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ INFIX = {
     "equal": "==",
     "not_equal": "!=",
 }
-#: One object each: a bound method is a new one at every look.
+#: One object each, because every access makes a new bound method.
 ADD_REDUCE, _ADD_AT = np.add.reduce, np.add.at
 
 
 @dataclass
 class Source:
-    """Lines of a function in the making, with the objects its names stand for."""
+    """The lines of a function that is being written, and the objects that its global names refer to."""
 
     names: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def name(self, thing: Any, wanted: str) -> str:
-        """A global name for ``thing``."""
+        """Return a global name for ``thing``, the wanted one if it is free."""
         if self.names.get(wanted) is thing:
             return wanted
         name, k = wanted, 0
@@ -47,12 +47,12 @@ class Source:
         return name
 
     def function(self, f: Callable[..., Any], name: str) -> str:
-        """A global name for a function: a ufunc's own, else that of its primitive."""
+        """Return a global name for a function: a ufunc's own, else that of its primitive."""
         clean = "".join(c if c.isalnum() else "_" for c in (f.__name__ if isinstance(f, np.ufunc) else name))
         return self.name(f, clean if clean.isidentifier() else "function")
 
     def literal(self, x: Any) -> str:
-        """``x`` as Python source, by name where it has none."""
+        """Return ``x`` as Python source, or a global name for it."""
         if x is None or x is Ellipsis or x.__class__ in (bool, int, str):
             return repr(x)
         if x.__class__ is float:
@@ -64,13 +64,13 @@ class Source:
         return self.name(x, f"c{len(self.names)}")
 
     def arranged(self, graph: Graph, results: Sequence[str]) -> str:
-        """The results in their containers."""
+        """Return the expression that puts the results into their containers."""
         marks = [object() for _ in results]
         text = _tuples(graph.rebuild(list(marks)), {id(m): r for m, r in zip(marks, results, strict=True)})
         return text or f"{self.name(graph.rebuild, 'arrange')}([{', '.join(results)}])"
 
     def index(self, x: Any) -> str:
-        """What stands between the brackets."""
+        """Return the source of an index, without brackets."""
         parts = x if isinstance(x, tuple) and x else (x,)
         if not is_basic(x) or x == ():
             return self.literal(x)
@@ -93,7 +93,7 @@ def _tuples(form: Any, texts: dict[int, str]) -> str:
 
 
 def header(source: Source, name: str, inputs: Sequence[str], leaves: Sequence[Any]) -> None:
-    """The ``def`` line and the checks of the arguments."""
+    """Write the ``def`` line and the checks of the arguments."""
     called = f"again({', '.join(inputs)})"
     source.lines.append(f"def {name}({', '.join([*inputs, '*', 'again=again'])}):")
     tests = []
@@ -108,7 +108,7 @@ def header(source: Source, name: str, inputs: Sequence[str], leaves: Sequence[An
 
 
 def statement(source: Source, op: Op, names: dict[Op, str], out: str | None) -> list[str]:
-    """``names[op] = ...``."""
+    """Return the lines that compute an operation; ``out`` is an array to write into."""
     args = [names[a] if isinstance(a, Op) else source.literal(a) for a in op.args]
     target = names[op]
     if op.name == "scatter":
@@ -132,7 +132,7 @@ def _expression(source: Source, op: Op, args: list[str], out: str | None) -> str
 
 
 def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
-    """Zeros, to which the parts are added where they belong."""
+    """Return lines that make zeros and add the parts at their places."""
     kwargs = op.kwargs
     dtype = source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
     if _starts_with_a_slice(op):
@@ -147,7 +147,7 @@ def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
 
 
 def _starts_with_a_slice(op: Op) -> bool:
-    """Whether the first part fills most of a vector, so that writing it saves writing zeros."""
+    """Return whether the first part fills most of a vector, so that writing it first saves writing zeros."""
     index, part = op.kwargs["indices"][0], op.args[0]
     plain = isinstance(index, slice) and index.step in (None, 1) and all(map(is_basic, op.kwargs["indices"]))
     alike = isinstance(part, Op) and len(part.shape) == 1 and part.dtype == op.dtype
@@ -158,7 +158,7 @@ def _scatter_slices(source: Source, op: Op, args: list[str], target: str, dtype:
     (n,), indices = op.shape, op.kwargs["indices"]
     start, stop, _ = indices[0].indices(n)
     lines = [f"{target} = {source.function(np.empty, 'empty')}({n}, {dtype})"]
-    # Added to 0.0, as to zeros: -0.0 becomes 0.0.
+    # As if added to zeros: -0.0 becomes 0.0.
     lines.append(f"{source.function(np.add, 'add')}({args[0]}, 0.0, {target}[{start}:{stop}])")
     lines += [f"{target}[:{start}] = 0.0"] if start else []
     lines += [f"{target}[{stop}:] = 0.0"] if stop < n else []
@@ -192,7 +192,7 @@ def _dot(source: Source, op: Op, args: list[str]) -> str | None:
 
 
 def _mean(source: Source, op: Op, args: list[str]) -> str | None:
-    """What `numpy.mean` does for these, without its thousand tests."""
+    """Write the mean of all float entries without the overhead of `numpy.mean`."""
     x = op.args[0]
     if not isinstance(x, Op) or x.scalar or op.kwargs or len(args) > 1 or op.dtype not in (np.float32, np.float64):
         return None
@@ -215,5 +215,5 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
 
 
 def elementwise_text(source: Source, op: Op, args: Sequence[str], out: str) -> str:
-    """A ufunc that writes into ``out``."""
+    """Return a call of a ufunc that writes into ``out``."""
     return f"{source.function(op.function, op.name)}({', '.join([*args, out])})"

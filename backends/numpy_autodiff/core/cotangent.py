@@ -1,4 +1,12 @@
-"""Cotangents: how a sweep adds them up, written out or not."""
+"""Accumulation of cotangents in the ``flow`` of nodes.
+
+A node that is used k times gets k cotangents, and its own is their sum. Three forms of a cotangent keep that cheap:
+
+- an array or NumPy scalar in the shape of the value;
+- a Python float, a *uniform* cotangent: the same number for every entry, as the gradient of a sum is. It is written
+  out only when an array is needed, so the gradient of ``sum(100 * t**2)`` is one array operation;
+- a `Scatter`: zero but for some entries, as the gradient of ``x[i]`` is.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +24,19 @@ _float64 = np.float64
 _DOUBLE = np.dtype(float)
 
 
-def give(parent: Any, d: Any, ans: Any) -> None:
-    """Add a cotangent to the ``flow`` of ``parent``.
+def add_cotangent(parent: Any, d: Any, ans: Any) -> None:
+    """Add a cotangent to the ``flow`` of ``parent``, in the shape and dtype of its value.
 
     Parameters
     ----------
     d
-        Of the shape of ``parent``, or of ``ans``, to which that was broadcast. A Python float is a *uniform*
-        cotangent, the same for every entry of ``ans``: what a sum sends back, not yet written out.
+        Shaped like the value of ``parent``, or like ``ans``, to which that value was broadcast. A Python float is the
+        same number for every entry of ``ans``.
     """
     x = parent.primal
     if d.__class__ is float:
         if x.shape != ans.shape:
-            # Summed over the copies that broadcasting made.
+            # Sum over the copies that broadcasting made: the same number, times how many there are.
             d = d * (math.prod(ans.shape) / math.prod(x.shape)) if x.size else 0.0
         if x.__class__ is not _float64 and not x.shape:
             d = x.dtype.type(d)
@@ -41,7 +49,7 @@ def give(parent: Any, d: Any, ans: Any) -> None:
     if h is None:
         parent.flow = d
     elif h.__class__ is _ndarray and d.__class__ is _ndarray and getrefcount(h) == _OWNED and h.base is None:
-        # No one else can see h: the sum may overwrite it.
+        # Nothing else refers to h, so the sum may overwrite it.
         h += d
     elif d.__class__ is Scatter and h.__class__ is not Scatter:
         parent.flow = d + h
@@ -50,23 +58,38 @@ def give(parent: Any, d: Any, ans: Any) -> None:
 
 
 def _references() -> int:
-    """What `getrefcount` says in `give` of an array that only a ``flow`` holds: found out by the same steps."""
+    """Return the `getrefcount` that `add_cotangent` sees of an array which only a ``flow`` refers to.
+
+    It depends on the version of Python, so it is found out by the same steps.
+    """
     parent = [np.zeros(1)]
     h = parent[0]
     return getrefcount(h)
 
 
+_OWNED = _references()
+
+
 def dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """``pull`` for a uniform cotangent too."""
+    """Wrap ``pull`` so that a uniform cotangent is written out before it sees it."""
     return lambda node, g: pull(node, spread(g, node.primal) if g.__class__ is float else g)
 
 
 @final
 class Scatter:
-    """A cotangent that is zero but for some entries, kept as a list until it is needed.
+    """A cotangent that is zero but for some entries, kept as a list of indices and parts until it is needed.
 
-    Indexing an array in a loop of n would otherwise add n arrays of zeros: time quadratic in n. Adding another
-    scatter extends this one in place: only the ``flow`` of one node holds it.
+    Indexing an array in a loop of n would otherwise add n arrays of zeros, in time quadratic in n. Adding another
+    scatter extends this one in place, since only the ``flow`` of one node refers to it.
+
+    Parameters
+    ----------
+    scatter
+        The function ``scatter(*parts, indices=, shape=, dtype=)`` that writes the array out.
+    like
+        The array that was indexed.
+    index, part
+        Where the first entries are, and their cotangents.
     """
 
     __slots__ = ("dtype", "indices", "parts", "scatter", "shape")
@@ -91,16 +114,16 @@ class Scatter:
     def __sub__(self, other: Any) -> Any:
         return self.dense() - other
 
-    # NumPy would otherwise take it for an array of objects.
+    # Without this, NumPy takes a scatter for an array of objects.
     __array_ufunc__ = None
 
     def dense(self) -> Any:
-        """As an array."""
+        """Write out the array."""
         return self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
 
 
 def is_basic(index: Any) -> bool:
-    """Whether an index selects each entry at most once, without arrays."""
+    """Return whether an index selects each entry at most once and holds no array."""
     if index.__class__ is int or index.__class__ is slice:
         return True
     parts = index if isinstance(index, tuple) else (index,)
@@ -108,6 +131,3 @@ def is_basic(index: Any) -> bool:
         p is None or p is Ellipsis or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool))
         for p in parts
     )
-
-
-_OWNED = _references()

@@ -1,4 +1,8 @@
-"""Forward mode: the sweep that moves tangents from inputs to outputs."""
+"""Forward mode: the sweep that moves tangents from inputs to outputs.
+
+For ``y = f_n(...f_1(x))`` with Jacobians ``J_k`` the tangent of y is ``J_n ... J_1 t``, computed from the right. A call
+with several traced arguments has the sum of the tangents along each, since its derivative is linear in them.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
 
 
 def push_forward(nodes: Iterable[Node]) -> None:
-    """Move the tangents in ``flow`` from the inputs to the outputs, leaving them in every node."""
+    """Move the tangents in ``flow`` from the inputs to the outputs; they stay in the ``flow`` of every node."""
     for node in nodes:
         (node.call.push or _push)(node)
 
 
 def streaming_trace() -> Trace:
-    """A trace that pushes tangents forward while it records, and keeps no node."""
+    """Make a trace that pushes tangents forward while it records, and keeps no node."""
     trace = Trace()
     trace.record = _push_now
     return trace
@@ -32,11 +36,12 @@ def _push_now(node: Node) -> None:
 
 
 def is_streaming(trace: Trace) -> bool:
-    """Whether tangents are pushed while recording, so that nothing is known of how a value came about."""
+    """Return whether a trace pushes tangents while it records, so that it keeps no graph to look into."""
     return trace.record is _push_now
 
 
 def _push(node: Any) -> None:
+    """Set the tangent of a node from those of its arguments, by one JVP rule after the other."""
     call, args, ans = node.call, node.args, node.primal
     where = call.where
     values = values_of(node, where)
@@ -47,15 +52,15 @@ def _push(node: Any) -> None:
             continue
         d = jvp_rule(call.primitive, i)(t, ans, *values, **call.kwargs)
         if d is not None:
-            d = _spread(d, ans)
+            d = _fit(d, ans)
             total = d if total is None else _add(total, d)
     node.flow = total
 
 
-def _spread(t: Any, ans: Any) -> Any:
+def _fit(t: Any, ans: Any) -> Any:
     """Bring a tangent (of each output) to the shape and dtype of the result."""
     if isinstance(ans, tuple):
-        return [None if part is None else _spread(part, a) for part, a in zip(t, ans, strict=True)]
+        return [None if part is None else _fit(part, a) for part, a in zip(t, ans, strict=True)]
     if t.shape != ans.shape:
         t = np.broadcast_to(t, ans.shape)
     return t if t.dtype == ans.dtype else cast(t, ans.dtype)
@@ -68,14 +73,12 @@ def _add(a: Any, b: Any) -> Any:
 
 
 def jvp_rule(primitive: Primitive, i: int) -> Rule:
-    """The JVP rule of argument ``i``, transposed from the VJP where none was given."""
+    """Return the JVP rule of argument ``i``, transposed from its VJP where none was given."""
     return primitive.jvp(i) or _transposed(primitive.vjp(i))
 
 
-def _transposed(rule: Rule) -> Rule:
-    """The transpose of a linear rule: a VJP's is the JVP, and the other way round."""
+def _transposed(vjp: Rule) -> Rule:
+    def jvp(t: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
+        return transpose(lambda g: vjp(g, ans, *args, **kwargs), ans, t)
 
-    def transposed(t: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
-        return transpose(lambda g: rule(g, ans, *args, **kwargs), ans, t)
-
-    return transposed
+    return jvp

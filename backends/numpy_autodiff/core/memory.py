@@ -1,4 +1,4 @@
-"""Keeping freed memory: what decides the speed of gradients on arrays of 10 KB to 30 MB."""
+"""Reuse of freed memory, which decides the speed of gradients on arrays of 10 KB to 30 MB."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def keep_freed_memory() -> None:
     """Let the C library keep freed arrays of up to 31 MiB for reuse, for the rest of this process.
 
     A backward sweep frees its arrays all at once. The GNU allocator then returns them to the system, and the next
-    forward pass has every page faulted in again: 220 faults and 350 of 430 us for Rosenbrock's function on
-    10 000 numbers. That allocator learns: once it has freed one large block, it keeps blocks up to that size
+    forward pass takes a page fault for every page: 220 faults and 350 of 430 us for Rosenbrock's function on
+    10 000 numbers. That allocator adapts: once it has freed one large block, it keeps blocks up to that size
     (mallopt(3), ``M_MMAP_THRESHOLD``, dynamic adjustment). The block freed here is never touched and costs nothing.
-    Elsewhere this does nothing. It is a setting of the process, so a program, not a library, decides to call it.
+    Other allocators ignore it. It is a setting of the whole process, so a program should call it, not a library.
     """
     np.empty(_BYTES, np.int8)

@@ -1,15 +1,16 @@
-"""Arrays that a recording needs and that others can write to.
+"""Ownership of recorded arrays: no array that a recording needs can change unnoticed.
 
-A recorded product keeps its factors, to be looked at in the backward sweep. What the engine computed nobody else can
-reach: `Variable.value` is a read-only view. The arrays of others are
+A recorded product keeps its factors for the backward sweep. Arrays that the engine computed are safe: nobody else can
+reach them, since `Variable.value` is a read-only view. Arrays that the caller owns are
 
-- *held* by `grad` and the other transforms that record and sweep in one call: read-only until the call returns, so
-  that a write in between raises;
+- *held* by `grad` and the other transforms that record and sweep in one call: they are read-only until the call
+  returns, so that a write in between raises;
 - *copied* where a recording outlives its call (`vjp`, `linearize`, the backward style).
 
-Only what a rule looks at: adding an array is not keeping it. What is held is an array and the memory it is a view of.
-Another view of that memory, made before, is still writable, and a write through it goes unnoticed; one made later is
-read-only. Where such a view is itself an operand it is copied, for it could not be released before the memory is.
+This concerns only arrays whose values a rule reads; an array that is merely added is not kept. To hold an array is to
+hold the memory that it is a view of as well. A view of that memory which was made before is still writable, and a write
+through it is not noticed; a view made later is read-only. Such an earlier view is copied where it is itself an operand,
+because it could not be released before the memory is.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ ADVICE = (
 
 
 def keep(held: list[Any], array: Any) -> Any:
-    """What to record for an array of someone else: the array, which is then held, or a copy."""
+    """Return the array to record in place of the caller's ``array``: itself, now held, or a copy."""
     base = array.base
     if base is None:
         if array.flags.writeable:
             _hold(held, array)
         return array
     if not isinstance(base, _ndarray) or isinstance(base.base, _ndarray):
-        # Memory of a file or of another library: it might not be made writable again.
+        # Memory of a file or of another library: it might not be possible to make it writable again.
         return array.copy() if array.flags.writeable else array
     if array.flags.writeable:
         if not base.flags.writeable:
@@ -52,22 +53,22 @@ def _hold(held: list[Any], array: Any) -> None:
 
 
 def keep_all(held: list[Any], args: Sequence[Any]) -> tuple[Any, ...]:
-    """`keep` of the arrays among arguments, those in indices included."""
-    return tuple([keep(held, a) if isinstance(a, _ndarray) else _within(held, a) for a in args])
+    """Return the arguments with `keep` applied to every array, including those in indices."""
+    return tuple([keep(held, a) if isinstance(a, _ndarray) else _keep_index(held, a) for a in args])
 
 
-def _within(held: list[Any], a: Any) -> Any:
+def _keep_index(held: list[Any], a: Any) -> Any:
     return keep_all(held, a) if a.__class__ is tuple else list(a) if a.__class__ is list else a
 
 
 def release(held: list[Any]) -> None:
-    """Give back what is held: memory before its views."""
+    """Make the held arrays writable again: memory before the views of it."""
     while held:
         held.pop().setflags(True)
 
 
 def own(held: list[Any], nodes: Sequence[Any]) -> None:
-    """Let the nodes have copies of what is held, one of each array, and give the arrays back."""
+    """Replace the held arrays in the nodes' arguments by copies, one of each array, and release them."""
     if held:
         copies: dict[int, Any] = {id(a): None for a in held}
         for node in nodes:
@@ -88,9 +89,9 @@ def _copy(a: Any, copies: dict[int, Any]) -> Any:
 
 
 def copied(args: Sequence[Any]) -> tuple[Any, ...]:
-    """The arguments, with copies of arrays, those in indices included."""
-    return tuple([a.copy() if isinstance(a, _ndarray) else _copied_within(a) for a in args])
+    """Return the arguments with copies of all arrays, including those in indices."""
+    return tuple([a.copy() if isinstance(a, _ndarray) else _copied_index(a) for a in args])
 
 
-def _copied_within(a: Any) -> Any:
+def _copied_index(a: Any) -> Any:
     return copied(a) if a.__class__ is tuple else list(a) if a.__class__ is list else a

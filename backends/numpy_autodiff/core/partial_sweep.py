@@ -1,4 +1,8 @@
-"""A sweep between two values, inside another sweep: how a rule finds out what a function did with its result."""
+"""A backward sweep between two nodes, apart from any other: it shows a rule the derivative of a later function.
+
+The rules of eigenvalues need it: where eigenvalues are equal, their second derivative depends on the Hessian of the
+function that is applied to them (see `autodiff_compare.backends.numpy_autodiff.rules.spectrum`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, argument
 
 
 def pull_between(leaf: Node, root: Node, cotangent: Any) -> Any:
-    """The cotangent of ``leaf`` from that of ``root``, apart from any sweep that is under way.
+    """Return the cotangent of ``leaf`` that comes from ``cotangent`` at ``root``.
+
+    A sweep that is under way is not disturbed: every ``flow`` is as before afterwards.
 
     Returns
     -------
@@ -43,13 +49,14 @@ def pull_between(leaf: Node, root: Node, cotangent: Any) -> Any:
 
 
 def _same_value(node: Node, leaf: Node) -> bool:
+    """Return whether two nodes are one, or pick the same output of the same call."""
     if node is leaf or not node.call.primitive is leaf.call.primitive is PICK:
         return node is leaf
     return node.args[0] is leaf.args[0] and node.args[1] == leaf.args[1]
 
 
 def _ancestors(root: Node, leaf: Node) -> list[Node]:
-    """What ``root`` is made of and itself, arguments before results, no further than ``leaf``."""
+    """Return ``root`` and its ancestors as far as ``leaf``, arguments before results."""
     return arguments_first(
         root, lambda node: () if _same_value(node, leaf) else [node.args[i] for i in node.call.where]
     )

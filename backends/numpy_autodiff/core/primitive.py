@@ -1,13 +1,14 @@
-"""Primitives: the functions that derivative rules exist for, as data.
+"""Primitives: functions with derivative rules, as data, and `apply`, which computes and records a call of one.
 
-A `Primitive` is a NumPy function with one VJP and one JVP per argument. The names in a rule are fixed:
+A `Primitive` is a NumPy function with one VJP and one JVP rule per argument. The names in a rule are fixed:
 
-    vjp(g, ans, *args, **kwargs)    cotangent of that argument, from the cotangent ``g`` of the result
-    jvp(t, ans, *args, **kwargs)    tangent of the result, from the tangent ``t`` of that argument
+    vjp(g, ans, *args, **kwargs)    the cotangent of that argument, from the cotangent ``g`` of the result
+    jvp(t, ans, *args, **kwargs)    the tangent of the result, from the tangent ``t`` of that argument
 
-Rules are plain NumPy code: at first order they see arrays, when derivatives are nested they see variables.
-After a VJP its result is fitted to the argument (summed over broadcast axes, real part for a real argument, cast to
-its dtype), after a JVP to the result; a rule need not care. ``None`` stands for zero.
+For ``ans = x * y`` the VJP of x is ``g * y`` and its JVP ``t * y``. Rules are plain NumPy code: at first order they are
+called with arrays, inside another derivative with nodes. ``None`` stands for zero. A rule need not care for shapes and
+dtypes: the result of a VJP is brought to those of the argument (summed over broadcast axes, real part for a real
+argument, cast), and the result of a JVP to those of ``ans``.
 
 Complex numbers
 ---------------
@@ -24,7 +25,7 @@ from typing import Any, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import dense_only, give
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent, dense_only
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all
 from autodiff_compare.backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
 
@@ -40,23 +41,24 @@ class Primitive:
     Parameters
     ----------
     name
-        As people write it; shown in graphs, counts and errors.
+        The name shown in graphs, counts and errors.
     function
         Called with plain arrays only. Several outputs are a tuple, or a named tuple.
     vjps, jvps
-        One rule per argument, None where that argument is never differentiated. A rule of several outputs gets
-        and gives a sequence with None for zero. With ``variadic`` a single rule ``rule(i, g, ans, *args)``.
-        Where ``jvps`` is not given, the JVP is had by transposing the VJP.
+        One rule per argument, None for an argument that is never differentiated. For several outputs the cotangent that
+        a rule takes, and the tangent that it returns, is a sequence with None for zero. With ``variadic`` a single rule
+        ``rule(i, g, ans, *args)``. A JVP that is not given is transposed from the VJP.
     constant
         The result is locally constant in every argument: it is computed and not recorded.
     variadic
-        Any number of array arguments, with one rule for all of them.
+        The function takes any number of array arguments, with one rule for all of them.
     pull, push
-        In place of rules, what a `Call` does in a sweep: where all arguments are best treated together.
+        Replacements of the rules in a sweep, ``pull(node, g)`` and ``push(node)``, for functions whose arguments are
+        best treated together (see `Call`).
     pointwise
-        Every entry of the result depends on one entry of each argument: the VJPs take a number for ``g``.
+        Every entry of the result depends on one entry of each argument. The VJPs then accept a Python float for ``g``.
     keeps
-        Rules look at the values of the arguments, so that nobody may change those before the sweep.
+        The rules read the values of the arguments, so these must not change before the sweep.
     """
 
     __slots__ = (
@@ -106,7 +108,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def call(self, where: tuple[int, ...], kwargs: Mapping[str, Any] | None = None) -> Call:
-        """The call with traced arguments at the positions ``where``."""
+        """Return the `Call` with traced arguments at the positions ``where``; without keywords there is one of each."""
         if kwargs:
             return Call(self, where, kwargs, pull=self.pull, push=self.push)
         found = self._calls.get(where)
@@ -115,11 +117,11 @@ class Primitive:
         return found
 
     def specialise(self, where: tuple[int, ...], pull: Callable[[Any, Any], None]) -> None:
-        """Sweep calls without keywords, with traced arguments at ``where``, by ``pull``: the same in less time."""
+        """Replace the VJP rules by a faster ``pull`` in calls without keywords, with traced arguments at ``where``."""
         self._calls[where] = Call(self, where, pull=pull)
 
     def vjp(self, i: int) -> Rule:
-        """The VJP rule of argument ``i``.
+        """Return the VJP rule of argument ``i``.
 
         Raises
         ------
@@ -139,7 +141,7 @@ class Primitive:
         return found
 
     def jvp(self, i: int) -> Rule | None:
-        """The JVP rule of argument ``i``; None where it is the transpose of the VJP."""
+        """Return the JVP rule of argument ``i``; None where it has to be transposed from the VJP."""
         if self.jvps is None:
             return None
         if self.variadic:
@@ -153,8 +155,8 @@ class Primitive:
 class Call:
     """A primitive with the positions of its traced arguments and its keywords.
 
-    ``pull(node, g)`` adds to the ``flow`` of the node's arguments; ``push(node)`` sets its own. Both follow
-    from the rules; the arithmetic of scalars has its own, which do the same in less time.
+    ``pull(node, g)`` adds to the ``flow`` of the node's arguments, ``push(node)`` sets the node's own. By default both
+    call the primitive's rules (``push`` is then None). Arithmetic has faster ones.
     """
 
     __slots__ = ("_vjps", "kwargs", "primitive", "pull", "push", "where")
@@ -177,13 +179,14 @@ class Call:
 
     @property
     def vjps(self) -> list[tuple[int, Rule]]:
-        """The position and the rule of each traced argument."""
+        """The position and the VJP rule of each traced argument."""
         if not self._vjps:
             self._vjps = [(i, self.primitive.vjp(i)) for i in self.where]
         return self._vjps
 
 
 def values_of(node: Any, where: tuple[int, ...]) -> list[Any]:
+    """Return the arguments of a node with values in place of the nodes of its own trace."""
     values = list(node.args)
     for i in where:
         values[i] = values[i].primal
@@ -191,7 +194,7 @@ def values_of(node: Any, where: tuple[int, ...]) -> list[Any]:
 
 
 def generic_pull(node: Any, g: Any) -> None:
-    """What a `Call` does backward unless it has its own way: one VJP rule after the other."""
+    """Send a cotangent to the arguments of a node, by one VJP rule after the other."""
     call, args, ans = node.call, node.args, node.primal
     kwargs = call.kwargs
     values = values_of(node, call.where)
@@ -202,7 +205,7 @@ def generic_pull(node: Any, g: Any) -> None:
     for i, rule in call._vjps or call.vjps:
         d = rule(g, ans, *values, **kwargs) if kwargs else rule(g, ans, *values)
         if d is not None:
-            give(args[i], d, ans)
+            add_cotangent(args[i], d, ans)
 
 
 def _alike(ans: Any, values: Sequence[Any], where: Sequence[int]) -> bool:
@@ -252,7 +255,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
 
 
 def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
-    """The same of one argument without keywords, which most functions are."""
+    """Do the same for one argument without keywords, the most frequent case."""
     value = owner.primal
     out = apply(primitive, (value,)) if isinstance(value, Node) else primitive.function(value)
     top = owner.tape
@@ -286,7 +289,7 @@ _PICK = Call(PICK, (0,), pull=_pull_pick, push=_push_pick)
 
 
 def _components(node: Node) -> Any:
-    """One node for each floating output of a call with several; the others are constants."""
+    """Return one node for each floating output of a call with several; the others are constants."""
     symbolic = node.tape.symbolic
     parts = [
         pick(node, i) if is_inexact(part) or (symbolic and hasattr(part, "dtype")) else part
@@ -296,7 +299,7 @@ def _components(node: Node) -> Any:
 
 
 def pick(node: Node, index: int) -> Node:
-    """One output of a call with several."""
+    """Record one output of a call with several."""
     return record(node.primal[index], node.tape, _PICK, (node, index))
 
 
@@ -308,7 +311,7 @@ INPUT = Call(Primitive("input", _identity), ())
 
 
 def lift(value: Any, trace: Trace) -> Any:
-    """An input variable of ``trace``."""
+    """Make an input node of ``trace``."""
     node = Node.result()
     node.primal = value
     node.tape = trace

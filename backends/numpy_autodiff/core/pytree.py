@@ -1,4 +1,4 @@
-"""Nested containers: tuples, lists, dicts and named tuples of arrays, taken apart and put together."""
+"""Pytrees: nested tuples, lists, dicts and named tuples of arrays, flattened to a list of leaves and rebuilt."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ Rebuild = Callable[[list[Any]], Any]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
-    """The leaves in order (dicts by insertion), and the function that makes the same container of other leaves."""
+    """Return the leaves in order and a function that builds the same container of other leaves.
+
+    Dicts are read in insertion order. Anything but a tuple, list, dict or named tuple is a leaf.
+    """
     if isinstance(tree, dict):
-        return _several(list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True)))
+        return _flatten_children(list(tree.values()), lambda parts: dict(zip(tree, parts, strict=True)))
     if isinstance(tree, tuple) and hasattr(tree, "_make"):
-        return _several(list(tree), tree._make)
+        return _flatten_children(list(tree), tree._make)
     if isinstance(tree, (tuple, list)):
-        return _several(list(tree), type(tree))
+        return _flatten_children(list(tree), type(tree))
     return [tree], lambda leaves: leaves[0]
 
 
-def _several(children: list[Any], make: Callable[[list[Any]], Any]) -> tuple[list[Any], Rebuild]:
+def _flatten_children(children: list[Any], make: Callable[[list[Any]], Any]) -> tuple[list[Any], Rebuild]:
     flat = [flatten(child) for child in children]
     counts = [len(leaves) for leaves, _ in flat]
 
@@ -31,9 +34,3 @@ def _several(children: list[Any], make: Callable[[list[Any]], Any]) -> tuple[lis
         return make(parts)
 
     return [leaf for leaves, _ in flat for leaf in leaves], rebuild
-
-
-def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The same container with ``function`` of every leaf."""
-    leaves, rebuild = flatten(tree)
-    return rebuild([function(leaf) for leaf in leaves])

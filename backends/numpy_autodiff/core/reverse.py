@@ -1,4 +1,7 @@
-"""Reverse mode: the sweep that moves cotangents from outputs to inputs."""
+"""Reverse mode: the sweep that moves cotangents from outputs to inputs.
+
+For ``y = f_n(...f_1(x))`` with Jacobians ``J_k`` the cotangent of x is ``J_1^T ... J_n^T g``, computed from the right.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 
 
 def pull_back(nodes: Sequence[Node]) -> None:
-    """Move the cotangents in ``flow`` from the outputs to the inputs.
+    """Move the cotangents in ``flow`` from the outputs to the inputs, keeping the graph.
 
     Parameters
     ----------
     nodes
-        In order of computation. If this raises, their ``flow`` is cleared.
+        The nodes in order of computation. If a rule raises, their ``flow`` is cleared.
     """
     try:
         for node in reversed(nodes):
@@ -33,7 +36,7 @@ def pull_back(nodes: Sequence[Node]) -> None:
 
 
 def consume_back(nodes: list[Node]) -> None:
-    """As `pull_back`, for the last time: nodes and the arrays they hold are freed on the way."""
+    """Move the cotangents as `pull_back` does, and free each node and its arrays as soon as the sweep has passed it."""
     pop = nodes.pop
     while nodes:
         node = pop()
@@ -42,18 +45,18 @@ def consume_back(nodes: list[Node]) -> None:
             if g.__class__ is Scatter:
                 g = g.dense()
             node.call.pull(node, g)
-        # The output holds its arguments, these theirs, and so on: the memory is wanted now.
+        # The output refers to its arguments, these to theirs, and so on, but their memory is wanted now.
         node.args = ()
 
 
 def clear(nodes: Iterable[Node]) -> None:
-    """Forget what a sweep left in ``flow``."""
+    """Drop the cotangents or tangents that a sweep left in ``flow``."""
     for node in nodes:
         node.flow = None
 
 
 def take_flow(node: Node) -> Any:
-    """The cotangent or tangent gathered in a node, which is then empty again."""
+    """Return the cotangent or tangent gathered in a node, written out, and clear it."""
     g = node.flow
     node.flow = None
     return g.dense() if g.__class__ is Scatter else spread(g, node.primal) if g.__class__ is float else g

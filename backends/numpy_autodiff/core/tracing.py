@@ -1,31 +1,56 @@
-"""Recording: how a function on arrays becomes a graph, and how derivatives flow through it.
+"""Tracing: how a function of arrays becomes a graph, and how graphs nest.
 
-A `Node` is a value that remembers how it was made: the `Call` (which primitive, which of its arguments
-are traced) and the arguments. Making a node also hands it to its `Trace`, so that a finished trace
-holds its nodes in the order in which they were computed. That order is all a sweep needs:
+A `Node` is a value together with the call that made it. A `Trace` is one recording: the list of its nodes, in the order
+in which they were computed. That order is all a sweep needs, so no sweep is recursive and depth is bounded by memory
+alone:
 
-- **backward** (`pull_back`): walk the nodes in reverse; each takes the cotangent that has gathered in its
-  ``flow`` and adds to the ``flow`` of its arguments, by its primitive's VJP rules;
-- **forward** (`push_forward`): walk them as recorded; each takes the tangents in the ``flow`` of its
-  arguments and puts its own into ``flow``, by the JVP rules. A trace made with `streaming_trace`
-  does this while it records and keeps no graph.
+- **backward** (`reverse`): walk the nodes in reverse. Each takes the cotangent that has gathered in its ``flow`` and
+  adds to the ``flow`` of its arguments, by its primitive's VJP rules;
+- **forward** (`forward`): walk them as recorded. Each takes the tangents in the ``flow`` of its arguments and puts its
+  own into its ``flow``, by the JVP rules.
 
-Neither sweep calls itself, so depth is bounded by memory alone.
+Nesting, by example
+-------------------
+A derivative inside a derivative needs no second mechanism, only one rule and one fact. The rule: an operation belongs
+to the trace of the highest *level* among its arguments, and a trace that began later has a higher level. The fact:
+the *value* of a node may itself be a node of a lower level.
 
-Nesting
--------
-A derivative inside a derivative needs no second mechanism. Every trace has a level, higher the later it
-began, and the *value* of a node may itself be a node of a lower level. An operation belongs to the highest
-level among its arguments; it takes their values and computes with those, which records on the next lower
-level, and so on down to NumPy. Sweeps compute with values too, so an inner sweep is recorded by the outer
-trace like anything else. With ``d/dx (x * d/dy (x * y))`` at ``x = 3``, ``y = 2``:
+Take ``d/dx [x * d/dy (x * y)]`` at ``x = 3``, ``y = 2``. The inner derivative is ``x``, so the whole is
+``d/dx x^2 = 6``. One primitive is enough, with its two VJP rules:
 
-    level 1   x1 = Node(3.0)
-    level 2   y2 = Node(2.0);  x1 * y2 has level 2 and value  x1 * 2.0, a node of level 1
-              backward at level 2: the slope of x1 * y2 is the value of x1's place there, which is x1
-    level 1   x1 * x1, whose slope is 2 x1 = 6.0
+>>> import numpy as np
+>>> from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, lift
+>>> from autodiff_compare.backends.numpy_autodiff.core.reverse import pull_back
+>>> multiply = Primitive(
+...     "multiply", np.multiply, (lambda g, ans, x, y: multiply(g, y), lambda g, ans, x, y: multiply(x, g))
+... )
+>>> outer, inner = Trace(), Trace()
+>>> x, y = lift(np.float64(3.0), outer), lift(np.float64(2.0), inner)
 
-The inner sweep returned ``x1`` and not ``3.0``: nothing was lost, and the levels never mix.
+The product of the two belongs to ``inner``, for which ``x`` is a constant. Its value is the product of the values,
+``x * 2.0``. That again has a traced argument, so it is recorded by ``outer``, and its value is the plain number 6:
+
+>>> z = multiply(x, y)
+>>> z.tape is inner, z.primal.tape is outer, float(z.primal.primal)
+(True, True, 6.0)
+
+The inner sweep calls the rule of ``y`` with the values of this level: ``x``, which is still a node, and the
+cotangent 1. What the rule computes is therefore recorded by ``outer`` too:
+
+>>> z.flow = np.float64(1.0)
+>>> pull_back(inner.nodes)
+>>> slope = y.flow
+>>> slope.tape is outer, float(slope.primal)
+(True, 3.0)
+
+The inner derivative came out as a node that knows how it depends on ``x``, not as the number 3. So the outer sweep is
+like any other, and the levels never mix:
+
+>>> w = multiply(x, slope)
+>>> w.flow = np.float64(1.0)
+>>> pull_back(outer.nodes)
+>>> float(x.flow)
+6.0
 """
 
 from __future__ import annotations
@@ -42,7 +67,13 @@ class TraceError(RuntimeError):
 
 
 def ended(node: Node) -> NoReturn:
-    """What recording on a closed trace does."""
+    """Refuse to record on a closed trace.
+
+    Raises
+    ------
+    TraceError
+        Always.
+    """
     raise TraceError(
         f"got a traced value in {node.call.primitive.name} after the function it belongs to has returned, "
         "expected it to be used inside only: return it from the function (or with has_aux=True)"
@@ -50,27 +81,27 @@ def ended(node: Node) -> NoReturn:
 
 
 class Trace:
-    """One recording, from the wrapping of the inputs to the return of the function.
+    """One recording, from the lifting of the inputs to the return of the function.
 
     Parameters
     ----------
     symbolic
-        Record also what has no derivative (comparisons, ``argmax``, ``floor``): a compiler replays the nodes at
-        other values, a derivative does not.
+        Record also functions without a derivative (comparisons, ``argmax``, ``floor``). A compiler needs them, because
+        it replays the nodes at other values; a derivative does not.
 
     Attributes
     ----------
     level : int
         Later traces have higher levels.
     nodes : list of Node
-        What was recorded, in order; inputs are not among them.
+        The recorded nodes, in order of computation; inputs are not among them.
     record : callable
         Called with every new node.
     held : list of ndarray, or None
-        The arrays of others that nodes refer to (`autodiff_compare.backends.numpy_autodiff.core.ownership`); None
-        where nothing is held.
+        The caller's arrays that nodes refer to (see `autodiff_compare.backends.numpy_autodiff.core.ownership`); None
+        to hold nothing.
     kept : ndarray or None
-        The last of them, so that one that is used again and again is not looked at again.
+        The array that was held last, so that one which is used again and again is examined once.
     """
 
     __slots__ = ("held", "kept", "level", "nodes", "record", "symbolic")
@@ -84,12 +115,12 @@ class Trace:
         self.record: Callable[[Any], None] = self.nodes.append
 
     def decide(self, node: Node) -> bool:  # noqa: ARG002
-        """Which way a branch on ``node`` goes in a symbolic trace.
+        """Return which way a branch on ``node`` goes in a symbolic trace.
 
         Raises
         ------
         TypeError
-            A replay at other values would go the same way. A compiler that guards a rule's branch answers instead.
+            By default: a replay at other values would go the same way. A compiler that guards the branch overrides it.
         """
         raise TypeError(
             "got the truth of a traced value while compiling, which would fix one side of the branch for all inputs: "
@@ -97,27 +128,29 @@ class Trace:
         )
 
     def close(self) -> None:
-        """Any later operation on a node of this trace raises `TraceError`."""
+        """End the recording: any later operation on one of its nodes raises `TraceError`."""
         self.record = ended
 
 
 class Node:
-    """A value with the call that made it; `array.variable.Variable` adds the operators.
+    """A value with the call that made it. Subclasses add the operators and methods of an array.
 
     Attributes
     ----------
     primal : ndarray, NumPy scalar or Node
         The value: a node of a lower level where derivatives are nested; a tuple for a call with several outputs.
     tape : Trace
+        The trace that recorded the node.
     call : Call
-        The primitive and the positions of its traced arguments.
+        The primitive, the positions of its traced arguments, and its keywords.
     args : tuple
         The arguments as given: nodes of this trace at the traced positions, constants elsewhere.
     flow : array or None
-        Cotangent or tangent during a sweep; None otherwise. A cotangent may be a Python float, which stands for
-        an array of it, or a `Scatter`.
+        The cotangent or tangent during a sweep; None otherwise. A cotangent may also be a Python float, for an array
+        filled with it, or a `Scatter`.
     made : int
-        In the backward style, when: an input assigned a new value later than a result has lost what the result needs.
+        In the backward style, the time of the node. An input that was assigned a value later than a result was made has
+        lost the value which that result needs.
     """
 
     __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "made", "primal", "tape")
@@ -129,9 +162,9 @@ class Node:
     flow: Any
     _grad: Any
     _retained: bool
-    #: The class of recorded nodes, made without arguments: the face of the array that NumPy code sees.
-    result: ClassVar[type]
     made: int
+    #: The class of new nodes, made without arguments. The array class sets it, so that the core need not know it.
+    result: ClassVar[type]
 
 
 Node.result = Node
@@ -153,7 +186,7 @@ FIRST, _SECOND, _BOTH = (0,), (1,), (0, 1)
 
 
 def topmost(args: Sequence[Any]) -> tuple[int, ...]:
-    """The positions of the nodes of the highest level."""
+    """Return the positions of the nodes of the highest level, or no position where no argument is a node."""
     if len(args) == 2:
         x, y = args
         if not isinstance(y, Node):
@@ -169,26 +202,26 @@ def topmost(args: Sequence[Any]) -> tuple[int, ...]:
 
 
 def is_inexact(x: Any) -> bool:
-    """Whether ``x`` is of a floating or complex dtype, so that it can have a derivative."""
+    """Return whether ``x`` is of a floating or complex dtype, so that it can have a derivative."""
     return getattr(x, "dtype", None) is not None and x.dtype.kind in "fc"
 
 
 def constant(x: Any) -> Any:
-    """The plain NumPy value under all levels of tracing."""
+    """Return the plain NumPy value under all levels of tracing."""
     while isinstance(x, Node):
         x = x.primal
     return x
 
 
 def primal(x: Any) -> Any:
-    """``x`` under all levels that differentiate: plain, or a node of a symbolic trace, to be computed again."""
+    """Return the value under all levels that differentiate: plain, or a node of a symbolic trace."""
     while isinstance(x, Node) and not x.tape.symbolic:
         x = x.primal
     return x
 
 
 def arguments_first(root: Node, arguments: Callable[[Node], Iterable[Node]]) -> list[Node]:
-    """What is reached from ``root`` by ``arguments``, and itself, each after its arguments; without recursion."""
+    """Return ``root`` and all nodes that ``arguments`` reaches from it, each after its arguments, without recursion."""
     order: list[Node] = []
     seen: set[int] = set()
     stack = [(root, False)]

@@ -1,4 +1,8 @@
-"""The transpose of a linear function: what turns a VJP rule into a JVP rule."""
+"""The transpose of a linear function: how a VJP rule becomes a JVP rule, and a JVP rule a VJP rule.
+
+A backward sweep through a linear function ``L`` computes ``L^T g``, whatever the input is. A VJP rule is linear in its
+cotangent and computes ``g -> J^T g``, so that a sweep through the *rule* computes ``t -> J t``: the JVP.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,15 @@ def transpose(linear: Callable[[Any], Any], like: Any, t: Any) -> Any:
     Parameters
     ----------
     linear
-        Takes something like ``like`` (an array, or a tuple of arrays), returns one array or None.
+        A linear function of something like ``like``. It returns one array, or None for zero.
+    like
+        An array or a tuple of arrays.
     t
-        Shaped like what ``linear`` returns.
+        An array shaped like the result of ``linear``.
+
+    Returns
+    -------
+    An array shaped like ``like``; for a tuple, a list with None for zero.
     """
     trace = Trace()
     several = isinstance(like, tuple)

@@ -1,16 +1,16 @@
 """The derivative rules, by family, and the table that finds the rule of a NumPy function.
 
-How a rule is added
--------------------
+How to add a rule
+-----------------
 1. In the module of its family, make a `Primitive`: the NumPy function, a VJP and a JVP per argument, with the
    names and the transposition convention of `autodiff_compare.backends.numpy_autodiff.core.primitive`. The builders in
    `autodiff_compare.backends.numpy_autodiff.rules.builders` shorten the common kinds (elementwise, linear). Rules are
-   NumPy code. What they are given may be variables, so they use functions that have rules themselves; that is what
-   makes derivatives of any order. A JVP left out is transposed from the VJP.
-2. Enter it in the family's table under the NumPy function it stands for: ``UFUNCS`` for a ufunc, ``HANDLERS``
-   for any other. A handler takes the arguments of that function and may be a primitive, or a plain function
-   that calls others (``np.var`` by means and products). Arguments it does not take raise `TypeError`, which is right:
-   nothing is ignored silently.
+   NumPy code. Their arguments may be variables, so they use functions that have rules themselves, which gives
+   derivatives of any order. A JVP that is left out is transposed from the VJP.
+2. Enter it in the family's table under the NumPy function that it replaces: ``UFUNCS`` for a ufunc, ``HANDLERS`` for
+   any other. A handler takes the arguments of that function. It is a primitive, or a plain function that calls others
+   (``np.var`` by means and products). It raises `TypeError` for arguments that it does not take, so that none is
+   ignored silently.
 3. Add a row to the table in ``tests/engine/rules.py``: the function and arguments. The tests check VJP against
    JVP and both against differences, to second order, in each dtype.
 
@@ -50,15 +50,15 @@ _FAMILIES: tuple[Any, ...] = (
     *(linalg, norms, eigen, decompositions, fft, order, statistics, polynomials, special, constants),
 )
 
-#: NumPy function -> what replaces it for variables.
+#: NumPy function -> its replacement for variables.
 HANDLERS: dict[Any, Any] = {f: h for family in _FAMILIES for f, h in getattr(family, "HANDLERS", {}).items()}
-#: NumPy ufunc -> what replaces a call of it.
+#: NumPy ufunc -> the replacement of its calls.
 UFUNCS: dict[Any, Any] = {f: h for family in _FAMILIES for f, h in getattr(family, "UFUNCS", {}).items()}
 # `Variable`'s methods and the namespace look up either kind by the NumPy function.
 HANDLERS |= UFUNCS
 
 
-#: ufunc -> what its ``reduce`` and ``accumulate`` are.
+#: ufunc -> the replacements of its ``reduce`` and ``accumulate``.
 _REDUCE: dict[Any, Any] = reductions.REDUCE | special.REDUCE
 _ACCUMULATE: dict[Any, Any] = reductions.ACCUMULATE | order.ACCUMULATE
 
@@ -71,7 +71,7 @@ def _no_rule(name: str) -> NoReturn:
 
 
 def _only(kwargs: dict[str, Any], ufunc: Any, allowed: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Keywords, refused unless a rule knows them: ``out=`` would overwrite recorded arrays."""
+    """Return the keywords that a rule takes. Others are rejected: ``out=`` would overwrite recorded arrays."""
     for key, value in kwargs.items():
         if key not in allowed and value is not None:
             raise TypeError(

@@ -1,4 +1,4 @@
-"""How rules are written shortly: builders for the kinds of function that have a common form of rule."""
+"""Builders of primitives for the kinds of function whose rules have a common form, and functions used by rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, R
 
 
 def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "") -> Primitive:
-    """A holomorphic elementwise function: ``slope(ans, *args)`` is its derivative in each argument."""
+    """Make the primitive of a holomorphic elementwise function with the slope ``slope(ans, *args)`` per argument."""
     rules = [_scaled(slope) for slope in slopes]
     return Primitive(name or function.__name__, function, rules, rules, pointwise=True)
 
@@ -21,12 +21,12 @@ def _scaled(slope: Callable[..., Any]) -> Rule:
 
 
 def both(function: Callable[..., Any], *rules: Rule, name: str = "", keeps: bool = True) -> Primitive:
-    """An elementwise function whose VJP and JVP are the same formula, as for every diagonal Jacobian."""
+    """Make the primitive of an elementwise function; VJP and JVP are one formula, since the Jacobian is diagonal."""
     return Primitive(name or function.__name__, function, rules, rules, pointwise=True, keeps=keeps)
 
 
 def linear(name: str, function: Callable[..., Any], vjp: Rule) -> Primitive:
-    """A function linear in its first argument: its JVP is itself."""
+    """Make the primitive of a function linear in its first argument: its JVP is the function itself."""
 
     def jvp(t: Any, _ans: Any, _x: Any, *args: Any, **kwargs: Any) -> Any:
         return primitive(t, *args, **kwargs)
@@ -36,33 +36,33 @@ def linear(name: str, function: Callable[..., Any], vjp: Rule) -> Primitive:
 
 
 def over(g: Any, d: Any) -> Any:
-    """``g / d`` with 0/0 = 0: no cotangent flows where none came in, however steep the slope.
+    """Return ``g / d`` with 0/0 = 0: no cotangent goes out where none came in, however steep the slope.
 
-    This is what keeps ``where(x > 0, sqrt(x), 0)`` free of nan at 0.
+    It keeps ``where(x > 0, sqrt(x), 0)`` free of nan at 0.
     """
     if np.count_nonzero(d) == (d.size if d.__class__ is np.ndarray else np.size(d)):
         return g / d
     d = d if hasattr(d, "dtype") else np.float64(d)
     unused = np.logical_and(np.equal(g, 0), np.equal(d, 0))
-    # A slope that is infinite here says so by its value; often it is a branch that `where` discards.
+    # An infinite slope shows in the result, so it needs no warning; often it is a branch that `where` discards.
     with np.errstate(divide="ignore", invalid="ignore"):
         return g / np.where(unused, d.dtype.type(1), d)
 
 
 def as_array(x: Any) -> Any:
-    """Numbers and nested lists are arrays to NumPy, and so to its rules."""
+    """Return numbers and nested lists as arrays, as NumPy takes them."""
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """``axis`` as a tuple of non-negative numbers; None is every axis."""
+    """Return ``axis`` as a tuple of non-negative numbers; None is every axis."""
     if axis is None:
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def expand(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """Put back, with length 1, the axes that a reduction of ``x`` has removed."""
+    """Restore the axes that a reduction of ``x`` has removed, with length 1."""
     if keepdims or axis is None or (not g.shape and not x.shape):
         return g
     kept = axes_of(axis, len(x.shape))

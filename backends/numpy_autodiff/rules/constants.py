@@ -1,6 +1,6 @@
-"""Functions that are locally constant, or give integers and booleans: computed on the values, never recorded.
+"""Functions that are locally constant, or return integers and booleans: computed on the values, never recorded.
 
-A symbolic trace does record them: what a compiler replays at other values must compare again.
+A symbolic trace does record them, because a compiler replays comparisons at other values.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CONSTANT: dict[Any, Primitive] = {f: Primitive(f.__name__, f, constant=True) for
 
 
 def _static(function: Any) -> Any:
-    """What depends on shape and dtype alone needs no recording, not even for a compiler."""
+    """Make the handler of a function of shapes and dtypes, which need no recording, not even for a compiler."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return function(*map(constant, args), **kwargs)
@@ -51,7 +51,7 @@ def _static(function: Any) -> Any:
 
 
 def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """The shape comes from ``a``, the derivative from the fill value."""
+    """Compute `numpy.full_like`: the shape is that of ``a``, the derivative that of the fill value."""
     return np.broadcast_to(np.asarray(fill_value, dtype or a.dtype), a.shape)
 
 

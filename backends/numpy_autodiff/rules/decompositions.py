@@ -5,16 +5,14 @@ Conventions
 - cholesky, eigh and eigvalsh read one triangle, as NumPy does, and are differentiated as functions of the Hermitian
   part ``(a + a^H) / 2``: the gradient is Hermitian, whichever triangle is read.
 - Eigenvalues and singular values alone never divide by gaps: they stay finite where values are equal.
-- Second derivatives of what depends on singular values alone, where some are equal or zero, are those of the
-  eigenvalues of ``[[0, A], [A^H, 0]]``, which are the singular values with both signs, and zeros.
+- Second derivatives of functions of the singular values alone, where some of those are equal or zero, are computed by
+  the eigenvalues of ``[[0, A], [A^H, 0]]``, which are the singular values with both signs, and zeros.
 - Vectors are unique only up to phases (and rotations among equal values). Functions that do not depend on that choice
-  have right derivatives; at equal values the vectors have none, and a cotangent that asks for it becomes inf or nan.
-- Of each pair of phases the one that rotates least is taken: ``diag(V^H dV)`` is 0 for eigh, and for svd on the right.
+  have right derivatives. At equal values the vectors have no derivative: a cotangent that needs it becomes inf or nan.
+- Of all phases those that rotate least are taken: ``diag(V^H dV)`` is 0 for eigh, and for svd on the right.
 
-VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
-transposes of `autodiff_compare.backends.numpy_autodiff.core.primitive`. With ``P`` the projected change (``U^H dA V``
-and the like) and ``F_ij = 1 / (w_j - w_i)`` off the diagonal, every rule is ``F o P`` between bases (Giles 2008;
-Townsend 2016).
+VJPs are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
+transposes of `autodiff_compare.backends.numpy_autodiff.core.primitive`. The derivation stands above each rule.
 """
 
 from __future__ import annotations
@@ -39,6 +37,15 @@ from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
 from autodiff_compare.backends.numpy_autodiff.rules.spectrum import differentiated
 
 # --- svd
+#
+# Differentiate A = U S V^H and project: P = U^H dA V. With the skew-Hermitian K = U^H dU and L = V^H dV
+#     P = K S + dS - S L,    P^H = dS - S K + L S.
+# The diagonal is dS = Re diag P. Off the diagonal, with s_j for the column and s_i for the row,
+#     (P + P^H)_ij = (s_j - s_i) (K + L)_ij,    (P - P^H)_ij = (s_j + s_i) (K - L)_ij,
+# which give K and L as half the sum and half the difference of two quotients. The usual form of K,
+# (P s_j + s_i P^H) / (s_j^2 - s_i^2), is the same, but here only one quotient is steep where values are close. For
+# complex matrices K has i Im P_ii / s_i on its diagonal, by the phases that leave the diagonal of L at 0. Outside of
+# their spans the vectors change by (1 - U U^H) dA V S^-1 and (1 - V V^H) dA^H U S^-1 (Townsend 2016).
 
 
 def _svd(a: Any, full: bool) -> Any:
@@ -46,7 +53,7 @@ def _svd(a: Any, full: bool) -> Any:
 
 
 def _parts(ans: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """``U1, S, V1`` and the complements ``U2, V2``, empty unless the matrices are full."""
+    """Return ``U1, S, V1`` and the complements ``U2, V2``, empty unless the matrices are full."""
     (u, s, vh), k = ans, ans[1].shape[-1]
     v = adjoint(vh)
     return u[..., :k], s, v[..., :k], u[..., k:], v[..., k:]
@@ -57,7 +64,7 @@ def _sums(s: Any) -> Any:
 
 
 def _side_jvp(moved: Any, basis: Any, rest: Any, turned: Any) -> Any:
-    """The change of one full basis: within its span by ``turned``, and out of it by ``moved = dA V / S``."""
+    """Return the change of one basis: within its span by ``turned``, and out of it by ``moved = dA V / S``."""
     if rest.shape[-1]:
         out = adjoint(rest) @ moved
         return np.concatenate((basis @ turned + rest @ out, -(basis @ adjoint(out))), axis=-1)
@@ -67,7 +74,7 @@ def _side_jvp(moved: Any, basis: Any, rest: Any, turned: Any) -> Any:
 
 
 def _special(s: Any) -> bool:
-    """Whether singular values are equal within rounding, or zero; a compiler guards the answer."""
+    """Return whether singular values are equal within rounding, or zero; a compiler guards the answer."""
     s = primal(s)
     least = s[..., 1:] if s.shape[-1] == 0 else np.concatenate((s[..., 1:], 0 * s[..., :1]), axis=-1)
     limit = 2 * s.shape[-1] * float(np.finfo(s.dtype).eps) * s[..., :1]
@@ -75,7 +82,7 @@ def _special(s: Any) -> bool:
 
 
 def _embedded(a: Any) -> Any:
-    """``[[0, A], [A^H, 0]]``."""
+    """Return ``[[0, A], [A^H, 0]]``."""
     (m, n), batch, dtype = a.shape[-2:], a.shape[:-2], constant(a).dtype
     top = np.concatenate((np.zeros((*batch, m, m), dtype), a), axis=-1)
     bottom = np.concatenate((adjoint(a), np.zeros((*batch, n, n), dtype)), axis=-1)
@@ -83,12 +90,12 @@ def _embedded(a: Any) -> Any:
 
 
 def _both_ends(w: Any, k: int) -> Any:
-    """The k largest of sorted numbers that come with both signs, each as half its distance to the other."""
+    """Return the k largest of sorted numbers that have both signs, each as half the distance to its negative."""
     return 0.5 * (w[..., ::-1][..., :k] - w[..., :k])
 
 
 def _values_moved(s: Any, p: Any, t: Any, a: Any) -> Any:
-    """``ds``; where singular values are equal or zero, in order, as they part along ``t``."""
+    """Return ``ds``; where singular values are equal or zero, their sorted directional derivatives along ``t``."""
     if differentiated(s) or not _special(s):
         return np.real(diagonal_of(p))
     w, v = EMBEDDED_EIGH(_embedded(a), a.shape[-2])
@@ -96,10 +103,6 @@ def _values_moved(s: Any, p: Any, t: Any, a: Any) -> Any:
 
 
 def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
-    """``U^H dU = ((P + P^H) / (s_j - s_i) + (P - P^H) / (s_j + s_i)) / 2`` off the diagonal, for V the difference.
-
-    That is ``(P s_j + s_i P^H) / (s_j^2 - s_i^2)`` in parts, of which only one is steep where values are close.
-    """
     del full
     u, s, v, u2, v2 = _parts(ans)
     p = adjoint(u) @ t @ v
@@ -117,7 +120,7 @@ def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
 
 
 def _split(g: Any, basis: Any, rest: Any) -> tuple[Any, Any]:
-    """Of one side's cotangent: its part within the span, and the part out of it (None where the basis is full)."""
+    """Split one basis' cotangent into its part within the span and its part outside (None if the basis is full)."""
     k = basis.shape[-1]
     first, within = g[..., :k], adjoint(basis) @ g[..., :k]
     if rest.shape[-1]:
@@ -126,7 +129,7 @@ def _split(g: Any, basis: Any, rest: Any) -> tuple[Any, Any]:
 
 
 def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
-    """The transpose of the JVP (Townsend 2016; complex phases as Wan and Zhang 2019)."""
+    """Return the adjoint of the JVP (Townsend 2016; complex phases as Wan and Zhang 2019)."""
     del a, full
     u, s, v, u2, v2 = _parts(ans)
     gu, gs, gvh = g
@@ -149,7 +152,7 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
         steep, mild = steep + within, mild - within
         if out is not None:
             outside = outside + u @ adjoint(over_or_nan(out, np.broadcast_to(column, out.shape)))
-    # Not made skew before the division: at equal values that would hide that a limit is missing behind 0/0 = 0.
+    # Not made skew-Hermitian before the division, which at equal values would turn a missing limit into 0/0 = 0.
     with np.errstate(invalid="ignore"):
         steep = over_gaps(steep, s)
         mild = over_or_nan(off_diagonal(mild - adjoint(mild)), _sums(s))
@@ -160,7 +163,7 @@ SVD: Primitive = Primitive("svd", _svd, (conjugated(_svd_vjp),), (_svd_jvp,))
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """As `numpy.linalg.svd`; ``hermitian`` promises something of the input and does not change the derivative."""
+    """Compute `numpy.linalg.svd`; ``hermitian`` does not change the derivative."""
     del hermitian
     u, s, vh = SVD(a, full_matrices if compute_uv else False)
     if _maybe_differentiated(a) and _special(s):
@@ -172,29 +175,33 @@ _Result: Any = type(np.linalg.svd(np.eye(1)))
 
 
 def _maybe_differentiated(a: Any) -> bool:
-    """Whether second derivatives may be asked for: always, in the backward style, where one cannot know."""
+    """Return whether second derivatives may follow. In the backward style they always may."""
     return isinstance(a, Node) and (a.tape.level == 0 or differentiated(a.primal))
 
 
 # --- cholesky
+#
+# Differentiate A = L L^H and multiply from both sides: with M = L^-1 dL
+#     L^-1 dA L^-H = M + M^H.
+# M is lower triangular with a real diagonal, so it is Phi(L^-1 dA L^-H), where Phi takes the lower triangle with half
+# the diagonal. Hence dL = L Phi(L^-1 dA L^-H), and the adjoint is gA = L^-H Phi(L^H gL) L^-1 (Murray 2016, 6 and 9).
 
 
 def _half_lower(x: Any) -> Any:
-    """The lower triangle with half the diagonal, which is real for a Hermitian matrix."""
+    """Return the lower triangle with half the diagonal."""
     return np.tril(x) - 0.5 * on_diagonal(diagonal_of(x))
 
 
 def _cholesky_jvp(t: Any, ans: Any, a: Any) -> Any:
-    """``dL = L Phi(L^-1 dA L^-H)`` (Murray 2016, 6)."""
     del a
     inverse = np.linalg.inv(ans)
     return ans @ _half_lower(inverse @ hermitian(t) @ adjoint(inverse))
 
 
 def _cholesky_vjp(g: Any, ans: Any, a: Any) -> Any:
-    """``L^-H Phi(L^H G) L^-1``, Hermitian part (Murray 2016, 9)."""
+    """Return the Hermitian part of ``L^-H Phi(L^H G) L^-1``."""
     del a
-    # One inverse takes a third of the time of two general solves; NumPy has no triangular ones.
+    # One inverse takes a third of the time of two general solves; NumPy has no triangular solves.
     inverse = np.linalg.inv(ans)
     return hermitian(adjoint(inverse) @ _half_lower(adjoint(ans) @ g) @ inverse)
 
@@ -203,11 +210,18 @@ CHOLESKY: Primitive = Primitive("cholesky", np.linalg.cholesky, (conjugated(_cho
 
 
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    """As `numpy.linalg.cholesky`: of the upper triangle, the adjoint of the lower factor of the adjoint."""
+    """Compute `numpy.linalg.cholesky`: for the upper triangle, the adjoint of the lower factor of the adjoint."""
     return adjoint(CHOLESKY(adjoint(a))) if upper else CHOLESKY(a)
 
 
 # --- qr
+#
+# Differentiate A = Q R: dA = dQ R + Q dR. With C = Q^H dA R^-1 and W = Q^H dQ
+#     C = W + dR R^-1.
+# W is skew-Hermitian, dR R^-1 upper triangular with a real diagonal. So W has the strictly lower triangle of C, minus
+# the adjoint of that above, and i Im diag C. Then dR = (C - W) R, and dQ = Q W + (1 - Q Q^H) dA R^-1.
+# The adjoint is (gQ + Q copyltu(M)) R^-H with M = R gR^H - gQ^H Q, where copyltu mirrors the lower triangle (Walter and
+# Lehmann 2018).
 
 
 def _qr(a: Any, mode: Any) -> Any:
@@ -215,14 +229,14 @@ def _qr(a: Any, mode: Any) -> Any:
 
 
 def _skew(c: Any) -> Any:
-    """The ``Q^H dQ`` that leaves ``Q^H dA R^-1 - Q^H dQ`` upper triangular with a real diagonal."""
+    """Return W, which leaves C - W upper triangular with a real diagonal."""
     low = np.tril(c, -1)
     found = low - adjoint(low)
     return found + on_diagonal(1j * np.imag(diagonal_of(c))) if c.dtype.kind == "c" else found
 
 
 def _over_r(x: Any, r: Any) -> Any:
-    """``x R^-1``."""
+    """Return ``x R^-1``."""
     return np.swapaxes(np.linalg.solve(np.swapaxes(r, -1, -2), np.swapaxes(x, -1, -2)), -1, -2)
 
 
@@ -242,7 +256,7 @@ def _qr_jvp(t: Any, ans: Any, a: Any, mode: str) -> Any:
 
 
 def _qr_vjp(g: Any, ans: Any, a: Any, mode: str) -> Any:
-    """``(gQ + Q sym(M)) R^-H``, ``M = R gR^H - gQ^H Q``, sym mirroring the lower triangle (Walter, Lehmann 2018)."""
+    """Return ``(gQ + Q copyltu(M)) R^-H``."""
     n = a.shape[-1]
     (gq, gr), q, r = g, ans[0][..., :n], ans[1][..., :n, :]
     rest = ans[0][..., n:]
@@ -264,14 +278,14 @@ QR: Primitive = Primitive("qr", _qr, (conjugated(_qr_vjp),), (_qr_jvp,))
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """As `numpy.linalg.qr` for modes 'reduced', 'complete' and 'r', at full rank."""
+    """Compute `numpy.linalg.qr` for modes 'reduced', 'complete' and 'r', at full rank."""
     if mode not in ("reduced", "complete", "r"):
         raise NotImplementedError(f"got mode={mode!r} in qr of a variable, expected 'reduced', 'complete' or 'r'")
     m, n = a.shape[-2:]
     if m >= n:
         found = QR(a, "complete" if mode == "complete" else "reduced")
     else:
-        # Of a wide matrix Q comes from the leading square block alone, and R from Q^H a.
+        # For a wide matrix Q depends on the leading square block alone, and R is Q^H a.
         found = QR(a[..., :m], "reduced")
         right = adjoint(found[0]) @ a[..., m:]
         found = found._make((found[0], np.concatenate((found[1], right), axis=-1)))

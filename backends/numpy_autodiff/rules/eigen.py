@@ -1,9 +1,19 @@
 """Eigenvalues and eigenvectors.
 
-VJPs here are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
-transposes of `autodiff_compare.backends.numpy_autodiff.core.primitive`. With ``P = V^H dA V``, and ``F_ij = 1 / (w_j -
-w_i)`` off the diagonal, ``dw = diag P`` and ``dV = V (F o P)`` (Giles 2008). Where eigenvalues are equal, second
-derivatives of what depends on them alone are had without F: see
+eigh. Differentiate ``A V = V diag(w)``, write ``dV = V K`` and multiply by ``V^H``. With ``P = V^H dA V``
+
+    P + diag(w) K = K diag(w) + diag(dw).
+
+``V^H V = 1`` makes K skew-Hermitian. The diagonal is ``dw = diag P``. Off it ``P_ij = K_ij (w_j - w_i)``, so that
+``K = F o P`` with ``F_ij = 1 / (w_j - w_i)`` (Giles 2008, 3.1). The phases are chosen so that the diagonal of K is 0.
+The adjoint of this map is ``gA = V (diag gw + F o (V^H gV)) V^H``, of which the Hermitian part is taken.
+
+eig. The same with ``P = V^-1 dA V``, for the columns of V up to their lengths. A column that keeps the length 1 has
+``v Re(v^H dv)`` subtracted from its change.
+
+VJPs are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
+transposes of `autodiff_compare.backends.numpy_autodiff.core.primitive`. Where eigenvalues are equal, second
+derivatives of functions of the eigenvalues alone are computed without F: see
 `autodiff_compare.backends.numpy_autodiff.rules.spectrum`.
 """
 
@@ -31,13 +41,13 @@ from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPEC
 
 
 def moved(w: Any, p: Any) -> Any:
-    """``dw``: the diagonal of P, and in a block of equal eigenvalues those of that block of P."""
+    """Return ``dw``: the diagonal of P, and in a block of equal eigenvalues the eigenvalues of that block of P."""
     alike = blocks(w, symmetric=True)
     if alike is None:
         return np.real(diagonal_of(p))
     n = p.shape[-1]
     flat = np.reshape(p, (-1, n, n))
-    # Eigenvalues are sorted, so that those of a block are neighbours.
+    # Eigenvalues are sorted, so those of a block are neighbours.
     steps = np.reshape(alike[..., np.arange(n - 1), np.arange(1, n)], (-1, n - 1))
     rows = []
     for k, row in enumerate(steps):
@@ -47,7 +57,7 @@ def moved(w: Any, p: Any) -> Any:
 
 
 def _eigh_vjp(g: Any, ans: Any, a: Any, *_: Any) -> Any:
-    """``V (diag gw + F o (V^H gV)) V^H``, Hermitian part (Giles 2008, 3.1)."""
+    """Return the Hermitian part of ``V (diag gw + F o (V^H gV)) V^H``."""
     (w, v), (gw, gv) = ans, g
     if gv is None:
         if differentiated(v) and blocks(w, symmetric=True) is not None:
@@ -65,7 +75,7 @@ def _push_eigh(node: Any) -> None:
     w, v = node.primal
     turned = differentiated(v) and blocks(w, symmetric=True) is not None
     dw = turn(node, _TURNED_EIGH, symmetric=True) if turned else None
-    w, v = node.primal  # by now perhaps in another basis
+    w, v = node.primal  # `turn` may have changed the basis
     inner = adjoint(v) @ hermitian(t) @ v
     node.flow = [dw if turned else moved(w, inner), v @ over_gaps(inner, w)]
 
@@ -74,7 +84,11 @@ EIGH: Primitive = Primitive("eigh", np.linalg.eigh, (conjugated(_eigh_vjp),), pu
 
 
 def _embedded_eigh(a: Any, rows: int) -> Any:
-    """Of ``[[0, B], [B^H, 0]]`` by ``B = U S V^H``: columns ``(u, -v)``, what is left of U and V, and ``(u, v)``."""
+    """Decompose ``[[0, B], [B^H, 0]]`` by ``B = U S V^H``.
+
+    From ``B v = s u`` and ``B^H u = s v`` it follows that ``(u, v) / sqrt(2)`` is an eigenvector of s, and
+    ``(u, -v) / sqrt(2)`` of -s. The columns that U and V have beyond those belong to the eigenvalue 0.
+    """
     u, s, vh = np.linalg.svd(a[..., :rows, rows:])
     v, k, n = adjoint(vh), s.shape[-1], a.shape[-1]
     root, columns = np.sqrt(s.dtype.type(0.5)), np.zeros(a.shape, a.dtype)
@@ -87,7 +101,7 @@ def _embedded_eigh(a: Any, rows: int) -> Any:
     return np.concatenate((-s, np.zeros((*s.shape[:-1], n - 2 * k), s.dtype), s[..., ::-1]), axis=-1), columns
 
 
-#: `EIGH` of ``[[0, B], [B^H, 0]]``, B of so many rows: the vectors of w and -w have the same halves.
+#: `EIGH` of ``[[0, B], [B^H, 0]]`` with the number of rows of B: the vectors of w and -w have the same halves.
 EMBEDDED_EIGH: Primitive = Primitive("embedded_eigh", _embedded_eigh, (conjugated(_eigh_vjp),), push=_push_eigh)
 
 
@@ -102,7 +116,7 @@ def _turned_eigh_jvp(t: Any, ans: Any, *_: Any) -> Any:
     return np.real(diagonal_of(inner)), v @ over_gaps(inner, w)
 
 
-#: `EIGH` of a matrix in a basis of its eigenvectors that is given.
+#: `EIGH` of a matrix in a given basis of its eigenvectors.
 _TURNED_EIGH: Primitive = Primitive("turned_eigh", _given, (conjugated(_eigh_vjp),), (_turned_eigh_jvp,))
 
 
@@ -110,7 +124,7 @@ _TURNED_EIGH: Primitive = Primitive("turned_eigh", _given, (conjugated(_eigh_vjp
 
 
 def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any) -> Any:
-    """``V^-H (diag gw + (V^H gV - V^H V diag Re(V^H gV)) / conj(w_j - w_i)) V^H`` for columns of length 1."""
+    """Return ``V^-H (diag gw + (V^H gV - V^H V diag Re(V^H gV)) / conj(w_j - w_i)) V^H``, for columns of length 1."""
     (w, v), (gw, gv) = ans, g
     vh = adjoint(v)
     if gv is None and differentiated(v) and blocks(w, symmetric=False) is not None:
@@ -125,6 +139,7 @@ def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any) -> Any:
 
 
 def _eig_vectors(w: Any, v: Any, inner: Any) -> Any:
+    """Return ``V (F o P)`` less, of each column, its change of length."""
     moved = v @ over_gaps(inner, w)
     length = np.real(np.sum(np.conj(v) * moved, axis=-2))
     return moved - v * length[..., None, :]
@@ -139,7 +154,7 @@ def _push_eig(node: Any) -> None:
     alike = blocks(w, symmetric=False)
     turned = alike is not None and differentiated(v)
     dw = turn(node, _TURNED_EIG, symmetric=False) if turned else None
-    w, v = node.primal  # by now perhaps in another basis
+    w, v = node.primal  # `turn` may have changed the basis
     inner = np.linalg.solve(v, t @ v)
     if not turned:
         dw = diagonal_of(inner) if alike is None else PARTED(primal(inner), alike)
@@ -155,7 +170,7 @@ def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
     return diagonal_of(inner), _eig_vectors(w, v, inner)
 
 
-#: `EIG` of a matrix in a basis of its eigenvectors that is given.
+#: `EIG` of a matrix in a given basis of its eigenvectors.
 _TURNED_EIG: Primitive = Primitive("turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,))
 
 

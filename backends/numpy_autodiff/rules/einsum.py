@@ -1,8 +1,14 @@
-"""`numpy.einsum` and what is one sum of products: kron, cross, convolve.
+"""`numpy.einsum` and other sums of products: kron, cross, convolve.
 
-The VJP of an einsum is an einsum: the operand's subscripts become the output, ``g`` takes its place. Two cases need
-more than that. A subscript that only this operand has was summed: the cotangent is spread along it. A subscript that
-the operand has twice took its diagonal: the cotangent is put back on it.
+An einsum ``y_o = sum x^1_(s1) x^2_(s2) ...`` is linear in each operand, so its JVP is the einsum with t in place of
+that operand. The VJP of ``x^i`` is ``sum g_o prod_(k != i) x^k``, over the subscripts that ``x^i`` does not have. That
+is an einsum too, with the operand's subscripts as output and ``g`` in its place: ``ij,jk->ik`` becomes ``ik,jk->ij``.
+Two cases need more. A subscript that only this operand has was summed over: the cotangent is repeated along it. A
+subscript that the operand has twice took a diagonal: the cotangent is put back on that diagonal.
+
+A convolution ``y_k = sum_j a_(k-j) v_j`` is the product of v with the matrix of shifted copies of a, an index and a
+matrix product. Their rules give its cotangents: of v ``sum_k g_k a_(k-j)``, of a ``sum_k g_k v_(k-i)``, which are
+correlations.
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ def _widest(s: str, mine: str, found: Any, lengths: dict[str, int]) -> int:
 
 
 def _on_diagonals(found: Any, mine: str, term: str, lengths: dict[str, int]) -> Any:
-    """Give a repeated subscript its further axes back, one diagonal after the other."""
+    """Give a repeated subscript its further axes back, by one diagonal after the other."""
     for s in [s for k, s in enumerate(term) if s in term[:k]]:
         axis, n = mine.index(s), lengths[s]
         moved = np.moveaxis(found, axis, -1)
@@ -68,14 +74,14 @@ EINSUM: Primitive = Primitive("einsum", _einsum, (_einsum_vjp,), (_einsum_jvp,),
 
 
 def einsum(*given: Any, optimize: Any = False) -> Any:
-    """As `numpy.einsum`: every legal form, subscripts as text or as lists, with ellipsis and implicit output."""
+    """Compute `numpy.einsum`: every legal form, subscripts as text or as lists, with ellipsis and implicit output."""
     del optimize
     subscripts, operands = (given[0], list(given[1:])) if isinstance(given[0], str) else _spelled(given)
     return EINSUM(*operands, subscripts=_explicit(subscripts.replace(" ", ""), [len(np.shape(x)) for x in operands]))
 
 
 def _spelled(given: Sequence[Any]) -> tuple[str, list[Any]]:
-    """The subscripts of the form ``einsum(x, [0, 1], y, [1, 2], [0, 2])`` as text."""
+    """Return the subscripts of the form ``einsum(x, [0, 1], y, [1, 2], [0, 2])`` as text, and the operands."""
 
     def text(sublist: Sequence[Any]) -> str:
         return "".join("..." if s is Ellipsis else _LETTERS[s] for s in sublist)
@@ -105,7 +111,7 @@ def _explicit(subscripts: str, ndims: list[int]) -> str:
 
 
 def kron(a: Any, b: Any) -> Any:
-    """As `numpy.kron`."""
+    """Compute `numpy.kron`."""
     n = max(len(np.shape(a)), len(np.shape(b)))
     a, b = (np.reshape(x, (1,) * (n - len(np.shape(x))) + np.shape(x)) for x in (a, b))
     left = np.reshape(a, tuple(m for k in a.shape for m in (k, 1)))
@@ -114,7 +120,7 @@ def kron(a: Any, b: Any) -> Any:
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """As `numpy.cross`, for vectors of three."""
+    """Compute `numpy.cross`, for vectors of three."""
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = as_array(a), as_array(b)
@@ -127,7 +133,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """As `numpy.convolve`, by a table of shifted copies."""
+    """Compute `numpy.convolve`, by a matrix of shifted copies."""
     a, v = as_array(a), as_array(v)
     if len(a.shape) != 1 or len(v.shape) != 1 or not a.size or not v.size:
         raise ValueError(f"got shapes {a.shape} and {v.shape}, expected two vectors that are not empty")
@@ -146,7 +152,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """As `numpy.correlate`: a convolution with the reversed and conjugated second argument."""
+    """Compute `numpy.correlate`: a convolution with the reversed and conjugated second argument."""
     a, v = as_array(a), as_array(v)
     if v.size > a.size:
         return np.conj(np.flip(correlate(v, a, mode)))

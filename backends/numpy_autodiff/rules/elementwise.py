@@ -1,4 +1,4 @@
-"""Elementwise functions: one slope per argument.
+"""Elementwise functions: the Jacobian is diagonal, so that VJP and JVP multiply by the slope.
 
 Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on
 at its bounds; x**0 has slope 0 everywhere; hypot and arctan2 have slope 0 at the origin.
@@ -54,7 +54,7 @@ def _power(x: Any, y: Any) -> Any:
 
 
 def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
-    """``y x^(y-1)``, which is 0 for y = 0 even at x = 0; the negative powers as quotients, for `over`."""
+    """Multiply by ``y x^(y-1)``, 0 for y = 0 even at x = 0. Negative powers are quotients by `over`."""
     if y.__class__ is int or y.__class__ is float:
         if y == 0:
             return g * np.zeros_like(x)
@@ -69,7 +69,7 @@ def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
 
 
 def _power_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """``x^y log x``, whose limit at x = 0, y > 0 is 0."""
+    """Multiply by ``x^y log x``, whose limit at x = 0, y > 0 is 0."""
     zero = np.equal(x, 0)
     if np.any(zero):
         x = np.where(zero, 1, x) + 0.0 * np.real(y)
@@ -81,7 +81,7 @@ FLOAT_POWER: Primitive = both(np.float_power, _power_x, _power_y)
 
 
 def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
-    """``g x / |x|``, conjugated: the transpose; 0 at 0."""
+    """Transpose ``d|x| = Re(conj(x) dx) / |x|``; 0 at 0."""
     return g * over(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
 
 
@@ -97,7 +97,7 @@ CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
 
 
 def _tie(wins: Any, x: Any, y: Any) -> Any:
-    """1 where this argument is chosen, 1/2 at a tie."""
+    """Return 1 where this argument is chosen, 1/2 at a tie."""
     tied = np.equal(x, y)
     if not np.any(tied):
         return wins
@@ -128,7 +128,7 @@ def _arctan2_x(g: Any, _ans: Any, y: Any, x: Any) -> Any:
 
 
 def _arcsinh(g: Any, _ans: Any, x: Any) -> Any:
-    """``g / sqrt(x^2 + 1)``; for real numbers without squaring, which overflows."""
+    """Divide by ``sqrt(x^2 + 1)``; for real numbers without squaring, which overflows."""
     return g / (np.sqrt(x * x + 1) if x.dtype.kind == "c" else np.hypot(x, 1.0))
 
 
@@ -137,20 +137,21 @@ def _root(g: Any, ans: Any, _x: Any) -> Any:
 
 
 def _inverse(factor: float = 1.0) -> Any:
-    """The rule of ``factor log x``."""
+    """Make the rule of ``factor log x``."""
     return lambda g, ans, x: over(g, x) * factor if factor != 1.0 else over(g, x)
 
 
 def _sigmoid(x: Any, y: Any, base_log: float = 1.0) -> Any:
-    """``e^x / (e^x + e^y)`` without overflow, also for equal infinities."""
+    """Return ``e^x / (e^x + e^y)`` without overflow, also for equal infinities."""
     infinite = np.logical_and(np.equal(x, y), np.isinf(x))
     return 0.5 + 0.5 * np.tanh((0.5 * base_log) * np.where(infinite, 0.0, x - y))
 
 
 def _sinc_derivative(x: Any, n: int) -> Any:
-    """The n-th derivative of sin(u)/u at u = pi x, times pi^n.
+    """Return the n-th derivative in x of sin(u)/u at u = pi x.
 
-    From ``u S = sin u`` differentiated n times, ``u S_n + n S_(n-1) = sin^(n) u``; where that cancels, the series
+    With ``S_n`` the n-th derivative in u, ``u S = sin u`` differentiated n times is ``u S_n + n S_(n-1) = sin^(n) u``.
+    Where that cancels, the series is used:
     ``S_n = sum_j (-1)^j (2j)! / ((2j-n)! (2j+1)!) u^(2j-n)``.
     """
     if n == 0:
@@ -180,7 +181,7 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 
 def _inside(x: Any, low: Any, high: Any) -> Any:
-    """Bounds included, unless they are equal: then the result is a constant."""
+    """Return where x is within the bounds, which are included unless they are equal: then the result is constant."""
     above = True if low is None else np.greater_equal(x, low)
     inside = np.logical_and(above, True if high is None else np.less_equal(x, high))
     return inside if low is None or high is None else np.logical_and(inside, np.less(low, high))
@@ -205,7 +206,7 @@ REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.fl
 
 
 def _frexp_vjp(g: Any, ans: Any, _x: Any) -> Any:
-    """``x = mantissa 2^exponent``, where the exponent is locally constant."""
+    """Transpose ``x = mantissa 2^exponent``, where the exponent is locally constant."""
     return None if g[0] is None else np.ldexp(g[0], -primal(ans[1]))
 
 
@@ -278,19 +279,19 @@ UFUNCS: dict[Any, Any] = {
 
 
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
-    """As `numpy.where`; with one argument the indices, which are constants."""
+    """Compute `numpy.where`; with one argument the indices, which are constants."""
     if x is None and y is None:
         return WHICH(primal(condition))
     return WHERE(primal(condition), x, y)
 
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """As `numpy.clip`."""
+    """Compute `numpy.clip`."""
     return CLIP(a, min if a_min is None else a_min, max if a_max is None else a_max)
 
 
 def angle(z: Any, deg: bool = False) -> Any:
-    """As `numpy.angle`."""
+    """Compute `numpy.angle`."""
     found = np.arctan2(np.imag(z), np.real(z))
     return found * (180 / math.pi) if deg else found
 

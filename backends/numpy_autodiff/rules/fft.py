@@ -1,15 +1,18 @@
-"""Discrete Fourier transforms: linear, so that a JVP is the transform itself.
+"""Discrete Fourier transforms: linear, so the JVP is the transform itself.
 
-The matrix of a DFT is symmetric: ``y_k = s sum_j w^(jk) x_j`` is the same sum read in j or in k. Its transpose is
-therefore the transform again, of the cotangent, and what `n` cropped is filled with zeros, what it filled is cropped.
+The matrix of ``y_k = s sum_j w^(jk) x_j`` is symmetric in j and k. The transpose is therefore the same transform of the
+cotangent. An axis that ``n`` cropped is filled with zeros, and one that it filled is cropped.
 
-The real transforms keep half of a Hermitian spectrum. With ``c_k = 1`` for k = 0 and, if n is even, for k = n/2, and
-``c_k = 2`` elsewhere (entries that stand for two):
+The real transforms keep half of a Hermitian spectrum. Let ``c_k`` be the number of entries that entry k stands for: 1
+for k = 0 and, if n is even, for k = n/2, and 2 elsewhere. Then
 
     rfft:   vjp(g) = irfft(conj(g) / c)      scaled as rfft is
     irfft:  vjp(g) = c conj(rfft(g))         scaled as irfft is
 
-The several-axis transforms apply the single ones in turn, as NumPy does.
+The cotangent of a real ``x_j`` is ``Re s sum_k w^(jk) g_k`` over the kept half. Up to scale ``irfft(h)_j`` is
+``sum_k c_k Re(h_k w^(-jk))``, which is that sum for ``h = conj(g) / c``. The rule of irfft follows likewise.
+
+Transforms over several axes apply the single ones in turn, as NumPy does.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.rules.builders import linear
 
-#: The norm that gives the inverse transform the scale of this one.
+#: The norm by which the inverse transform has the scale of this one.
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
@@ -37,7 +40,7 @@ def _along(x: Any, part: Any, axis: int) -> Any:
 
 
 def _to_length(g: Any, m: int, axis: int) -> Any:
-    """The transpose of cropping or filling an axis of length ``m``."""
+    """Apply the transpose of cropping or filling an axis of length ``m``."""
     n = g.shape[axis]
     if n == m:
         return g
@@ -49,7 +52,7 @@ def _to_length(g: Any, m: int, axis: int) -> Any:
 
 
 def _copies(like: Any, n: int, axis: int) -> Any:
-    """``c``: how many entries of the full spectrum each kept one stands for."""
+    """Return ``c``, the number of entries of the full spectrum that each kept one stands for."""
     count = np.full(n // 2 + 1, 2, like.real.dtype)
     count[0] = 1
     if n % 2 == 0:
@@ -104,7 +107,7 @@ def _refuse(out: Any) -> None:
 
 
 def _one(primitive: Primitive, length: Callable[[int], int] = lambda m: m) -> Any:
-    """A transform along one axis; ``length`` gives the default n."""
+    """Make a transform along one axis; ``length`` gives the default n."""
 
     def transform(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
         _refuse(out)
@@ -121,19 +124,19 @@ fft, ifft, rfft, irfft = _one(FFT), _one(IFFT), _one(RFFT), _one(IRFFT, _doubled
 
 
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
-    """As `numpy.fft.hfft`."""
+    """Compute `numpy.fft.hfft`."""
     _refuse(out)
     return irfft(np.conj(a), n, axis, _swap(norm))
 
 
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
-    """As `numpy.fft.ihfft`."""
+    """Compute `numpy.fft.ihfft`."""
     _refuse(out)
     return np.conj(rfft(a, n, axis, _swap(norm)))
 
 
 def _lengths(a: Any, s: Sequence[int] | None, axes: Sequence[int] | None) -> tuple[list[int | None], list[int]]:
-    """One (length or default) and one axis for each transform."""
+    """Return a length (None by default) and an axis for each single transform."""
     if axes is None:
         axes = range(-len(a.shape if s is None else s), 0)
     axes = list(axes)
@@ -141,12 +144,12 @@ def _lengths(a: Any, s: Sequence[int] | None, axes: Sequence[int] | None) -> tup
         return [None] * len(axes), axes
     if len(s) != len(axes):
         raise ValueError(f"got {len(s)} lengths for {len(axes)} axes, expected as many")
-    # -1 asks for the whole axis, as it is: in irfftn too, whose default would be twice as long.
+    # -1 is the length of the axis, in irfftn too, whose default would be twice as long.
     return [a.shape[axis] if n == -1 else n for n, axis in zip(s, axes, strict=True)], axes
 
 
 def _several(whole: Any, last: Any, last_first: bool = True) -> Any:
-    """``last`` along the last axis and ``whole`` along the others, before or after."""
+    """Make a transform by ``last`` along the last axis, and ``whole`` along the others before or after that."""
 
     def transform(a: Any, s: Any = None, axes: Any = None, norm: str | None = None, out: Any = None) -> Any:
         _refuse(out)
@@ -166,12 +169,12 @@ rfftn, irfftn = _several(fft, rfft), _several(ifft, irfft, last_first=False)
 
 
 def _plane(transform: Any) -> Any:
-    """The form for two axes."""
+    """Make the form for two axes."""
     return lambda a, s=None, axes=(-2, -1), norm=None, out=None: transform(a, s, axes, norm, out)
 
 
 def _shift(sign: int) -> Any:
-    """Move the zero frequency to the middle (1) or back (-1)."""
+    """Make the function that moves the zero frequency to the middle (1) or back (-1)."""
 
     def shift(x: Any, axes: Any = None) -> Any:
         chosen = range(len(x.shape)) if axes is None else [axes] if isinstance(axes, int) else list(axes)

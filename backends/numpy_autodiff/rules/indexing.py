@@ -1,4 +1,4 @@
-"""Indexing, selection and sorting: the VJP puts each cotangent back where its entry came from; repeated indices add."""
+"""Indexing, selection and sorting: the VJP adds each cotangent to the entry that its value was taken from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, give
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
-from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
+from autodiff_compare.backends.numpy_autodiff.rules.scatter import write_out
 
 
 def _getitem(x: Any, index: Any) -> Any:
@@ -24,22 +24,22 @@ def _pull_getitem(node: Any, g: Any) -> None:
         h.indices.append(index)
         h.parts.append(g)
     else:
-        give(x, Scatter(SCATTER, x.primal, index, g), node.primal)
+        add_cotangent(x, Scatter(write_out, x.primal, index, g), node.primal)
 
 
-GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(SCATTER, x, index, g))
+GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(write_out, x, index, g))
 
 GETITEM.specialise((0,), _pull_getitem)
 GETITEM_CALL = GETITEM.call((0,))
 
 
 def getitem(x: Any, index: Any) -> Any:
-    """``x[index]``, basic or advanced; a list is an index array."""
+    """Return ``x[index]``, basic or advanced; a list is an index array."""
     return apply(GETITEM, (x, np.asarray(index) if isinstance(index, list) and index else index))
 
 
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    """As `numpy.take`."""
+    """Compute `numpy.take`."""
     indices = np.asarray(indices)
     if axis is None:
         a, axis = np.ravel(a), 0
@@ -50,7 +50,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    """As `numpy.take_along_axis`."""
+    """Compute `numpy.take_along_axis`."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis %= len(arr.shape)
@@ -62,7 +62,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 def sort(a: Any, axis: int | None = -1, *, stable: bool | None = None, kind: str | None = None) -> Any:
-    """As `numpy.sort`; equal entries keep their order, which settles who gets which slope."""
+    """Compute `numpy.sort`; equal entries keep their order, which decides which slope each has."""
     del stable, kind
     if axis is None:
         a, axis = np.ravel(a), 0
@@ -70,19 +70,19 @@ def sort(a: Any, axis: int | None = -1, *, stable: bool | None = None, kind: str
 
 
 def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
-    """As `numpy.partition`."""
+    """Compute `numpy.partition`."""
     if axis is None:
         a, axis = np.ravel(a), 0
     return take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
 
 
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    """As `numpy.compress`."""
+    """Compute `numpy.compress`."""
     return np.take(a, np.flatnonzero(np.asarray(condition) if isinstance(condition, list) else condition), axis=axis)
 
 
 def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
-    """As `numpy.choose`: entry by entry one of several arrays; their numbers are constants."""
+    """Compute `numpy.choose`: each entry is taken from one of several arrays; the choice is constant."""
     parts = list(choices)
     a, kind, of = np.asarray(constant(a)), np.result_type(*parts), cast("Any", np.choose)
     shape = np.broadcast_shapes(a.shape, *map(np.shape, parts))
@@ -92,7 +92,7 @@ def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """As `numpy.trim_zeros`."""
+    """Compute `numpy.trim_zeros`."""
     axes = axes_of(axis, len(filt.shape))
     index: list[Any] = [slice(None)] * len(filt.shape)
     for axis, filled in enumerate(np.nonzero(filt)):
@@ -104,7 +104,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 
 
 def sort_complex(a: Any) -> Any:
-    """As `numpy.sort_complex`: by real part, then by imaginary part; the result is complex."""
+    """Compute `numpy.sort_complex`: by real part, then by imaginary part; the result is complex."""
     found = sort(a)
     return found if found.dtype.kind == "c" else found.astype(np.result_type(found.dtype, np.complex64))
 

@@ -1,4 +1,4 @@
-"""Joining and splitting."""
+"""Joining and splitting of arrays: the VJP of a join takes the cotangent of each part, that of a split joins."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def _concatenate(*arrays: Any, axis: int = 0) -> Any:
 
 
 def _span(i: int, arrays: Sequence[Any], axis: int) -> tuple[Any, ...]:
-    """The index of array ``i`` within the joined one."""
+    """Return the index of array ``i`` within the joined array."""
     axis %= len(arrays[0].shape)
     start = sum(np.shape(a)[axis] for a in arrays[:i])
     return (slice(None),) * axis + (slice(start, start + np.shape(arrays[i])[axis]),)
 
 
 def _concatenate_vjp(i: int, g: Any, _ans: Any, *arrays: Any, axis: int = 0) -> Any:
-    if axis == 0:  # as `_span` has it, which takes 1.5 us more
+    if axis == 0:  # the same as by `_span`, in 1.5 us less
         start = sum(map(len, arrays[:i]))
         return g[start : start + len(arrays[i])]
     return g[_span(i, arrays, axis)]
@@ -42,7 +42,7 @@ def _stack(*arrays: Any, axis: int = 0) -> Any:
         return np.stack(arrays, axis=axis)
     try:
         return np.array(arrays)  # the same in a quarter to a half of the time
-    except ValueError:  # the shapes differ, which `numpy.stack` says in words
+    except ValueError:  # the shapes differ: `numpy.stack` raises with a message
         return np.stack(arrays)
 
 
@@ -58,7 +58,7 @@ STACK: Primitive = Primitive("stack", _stack, (_stack_vjp,), (_stack_jvp,), vari
 
 
 def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None) -> Any:
-    """As `numpy.concatenate`."""
+    """Compute `numpy.concatenate`."""
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
     joined = CONCATENATE(*arrays, axis=axis)
@@ -66,19 +66,19 @@ def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = 
 
 
 def stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None) -> Any:
-    """As `numpy.stack`."""
+    """Compute `numpy.stack`."""
     joined = STACK(*arrays, axis=axis)
     return joined if dtype is None else joined.astype(dtype)
 
 
 def hstack(tup: Sequence[Any]) -> Any:
-    """As `numpy.hstack`."""
+    """Compute `numpy.hstack`."""
     arrays = [np.atleast_1d(a) for a in tup]
     return CONCATENATE(*arrays, axis=0 if len(arrays[0].shape) == 1 else 1)
 
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """As `numpy.array_split`."""
+    """Compute `numpy.array_split`."""
     numbers = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
     return [
         ary[(slice(None),) * (axis % len(ary.shape)) + (slice(n[0], n[-1] + 1) if len(n) else slice(0, 0),)]
@@ -87,18 +87,18 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """As `numpy.split`."""
+    """Compute `numpy.split`."""
     np.split(np.empty(ary.shape[axis], bool), indices_or_sections)
     return array_split(ary, indices_or_sections, axis)
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    """As `numpy.unstack`."""
+    """Compute `numpy.unstack`."""
     return tuple(np.moveaxis(x, axis, 0) if axis else x)
 
 
 def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any, ...]:
-    """As `numpy.meshgrid`."""
+    """Compute `numpy.meshgrid`."""
     n = len(xi)
     grids = [np.reshape(x, (1,) * i + (-1,) + (1,) * (n - 1 - i)) for i, x in enumerate(xi)]
     if indexing == "xy" and n > 1:
@@ -107,7 +107,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """As `numpy.insert`, by a table of where each entry comes from."""
+    """Compute `numpy.insert`, by a table of the sources of the entries."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis %= len(arr.shape)
@@ -115,7 +115,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     values = as_array(values)
     values = np.reshape(values, (1,) * (len(arr.shape) - len(values.shape)) + values.shape)
     if np.ndim(obj) == 0 and not isinstance(obj, slice):
-        # NumPy's: a single place takes the first axis of the values as the one inserted along.
+        # As in NumPy, a single place inserts along the first axis of the values.
         values = np.moveaxis(values, 0, axis)
         obj = [obj] * values.shape[axis]
     count = np.insert(np.arange(n), obj, -1).size - n
@@ -125,20 +125,20 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 
 
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
-    """As `numpy.delete`."""
+    """Compute `numpy.delete`."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
     return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
 
 
 def block(arrays: Any) -> Any:
-    """As `numpy.block`: the innermost lists are joined along the last axis, those around them along the one before."""
+    """Compute `numpy.block`: join the innermost lists along the last axis, those around them along the one before."""
     depth, ndim = _nesting(arrays)
     return _joined(arrays, depth, max(depth, ndim))
 
 
 def _nesting(x: Any) -> tuple[int, int]:
-    """How deep the lists are, and the most axes of an array in them."""
+    """Return how deep the lists are nested, and the largest number of axes of an array in them."""
     if not isinstance(x, list):
         return 0, np.ndim(x)
     depths, ndims = zip(*map(_nesting, x), strict=True)
@@ -158,7 +158,7 @@ def _split_along(axis: int) -> Any:
 
 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """As `numpy.ediff1d`."""
+    """Compute `numpy.ediff1d`."""
     parts = [to_begin, np.diff(np.ravel(ary)), to_end]
     return np.concatenate([np.ravel(as_array(part)) for part in parts if part is not None]).astype(ary.dtype)
 

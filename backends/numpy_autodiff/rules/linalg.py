@@ -1,8 +1,11 @@
 """Linear systems, inverses, determinants and products of matrices.
 
-Conventions: det has its derivative everywhere, at singular matrices by the adjugate; pinv and lstsq are differentiated
-at constant rank; slogdet has no finite slope at a singular matrix. Cotangents are those of
+Conventions: det has a derivative everywhere, at singular matrices by the adjugate; pinv and lstsq are differentiated at
+constant rank; slogdet has no finite slope at a singular matrix. Cotangents are those of
 `autodiff_compare.backends.numpy_autodiff.core.primitive`: transposes, without conjugates.
+
+Most rules follow from the product rule and one identity (Giles 2008, An extended collection of matrix derivative
+results). A term ``dY = L dA R`` has the transpose ``L^T G R^T``, because ``sum(G * (L dA R)) = tr(G^T L dA R)``.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ def _t(x: Any) -> Any:
 
 
 def adjoint(x: Any) -> Any:
-    """The conjugate transpose."""
+    """Return the conjugate transpose."""
     return np.conj(_t(x)) if x.dtype.kind == "c" else _t(x)
 
 
+# From A A^-1 = 1: dA A^-1 + A d(A^-1) = 0, so d(A^-1) = -A^-1 dA A^-1. The transpose is -A^-T G A^-T.
 INV: Primitive = Primitive(
     "inv",
     np.linalg.inv,
@@ -35,13 +39,16 @@ INV: Primitive = Primitive(
 )
 
 
+# From A x = b: dA x + A dx = db, so dx = A^-1 (db - dA x). The transposes are A^-T g for b, and -(A^-T g) x^T for A.
+
+
 def _solve_vjp_a(g: Any, ans: Any, a: Any, b: Any) -> Any:
     w = _solve_columns(_t(a), g, b)
     return -w[..., None] * ans[..., None, :] if len(b.shape) == 1 else -(w @ _t(ans))
 
 
 def _solve_columns(a: Any, g: Any, b: Any) -> Any:
-    """Solve for what is shaped like the result: with a batch of ``a``, one vector ``b`` gave a batch of vectors."""
+    """Solve for columns shaped like the result. With a batch of ``a``, one vector ``b`` gave a batch of vectors."""
     return SOLVE(a, g[..., None])[..., 0] if len(b.shape) == 1 and len(g.shape) > 1 else SOLVE(a, g)
 
 
@@ -58,8 +65,13 @@ SOLVE: Primitive = Primitive(
 )
 
 
+# Jacobi's formula: d det A = tr(adj(A) dA) = sum(C * dA), where C = adj(A)^T are the cofactors. For a regular matrix
+# C = det(A) A^-T. In general adj(X Y) = adj(Y) adj(X), and adj(U) = det(U) U^H for a unitary U, so that A = U S V^H has
+# C = det(U) det(V^H) conj(U) diag(c) V^T, where c_i is the product of all singular values but s_i.
+
+
 def _adjugate_transposed(a: Any) -> Any:
-    """The cofactors by ``A = U S V^H``: ``det(U V^H) conj(U) diag(prod of the other s) V^T``."""
+    """Compute the cofactors by the singular value decomposition."""
     u, s, vh = np.linalg.svd(a)
     others = np.where(np.eye(s.shape[-1], dtype=bool), s.dtype.type(1), s[..., None, :])
     turn = np.linalg.det(u) * np.linalg.det(vh)
@@ -67,7 +79,7 @@ def _adjugate_transposed(a: Any) -> Any:
 
 
 def _minors(a: Any) -> Any:
-    """The cofactors one by one, as determinants: slow, and differentiable to any order."""
+    """Compute the cofactors one by one, as determinants: slow, and differentiable to any order."""
     n = a.shape[-1]
     if n == 1:
         return np.ones_like(a)
@@ -92,7 +104,7 @@ COFACTORS: Primitive = Primitive("cofactors", _adjugate_transposed, (_cofactors_
 
 
 def _cofactors(ans: Any, a: Any) -> Any:
-    """``d det / d a``: det times the transposed inverse, or the cofactors where that is singular."""
+    """Return ``d det / d a``: det times the transposed inverse, or the cofactors of a singular matrix."""
     if np.all(np.not_equal(ans, 0)):
         return ans[..., None, None] * _t(np.linalg.inv(a)) if len(a.shape) > 2 else ans * _t(np.linalg.inv(a))
     return COFACTORS(a)
@@ -115,7 +127,11 @@ def _regular(ans: Any) -> Any:
 
 
 def _slogdet_vjp(g: Any, ans: Any, a: Any) -> Any:
-    """``d log|det| = Re tr(A^-1 dA)``, ``d sign = sign i Im tr(A^-1 dA)``, which is 0 for a real matrix."""
+    """Transpose ``d log|det| = Re tr(A^-1 dA)`` and ``d sign = sign i Im tr(A^-1 dA)``.
+
+    They are the real and the imaginary part of Jacobi's formula for ``det = sign exp(log|det|)``. The sign of a real
+    matrix is constant.
+    """
     g_sign, g_log = g
     total: Any = None
     if g_log is not None:
@@ -127,7 +143,7 @@ def _slogdet_vjp(g: Any, ans: Any, a: Any) -> Any:
         return None
     if _regular(ans):
         return total[..., None, None] * _t(np.linalg.inv(a))
-    # Infinite where a cofactor is not zero.
+    # The slope is infinite where a cofactor is not zero.
     return over(total[..., None, None] * COFACTORS(a), np.broadcast_to(DET(a)[..., None, None], a.shape))
 
 
@@ -151,14 +167,14 @@ def _identity_minus(product: Any) -> Any:
 
 
 def _pinv_jvp(t: Any, ans: Any, a: Any, cut: Any) -> Any:
-    """``dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P`` (Golub and Pereyra 1973, 4.12)."""
+    """Compute ``dP = -P dA P + P P^H dA^H (1 - A P) + (1 - P A) dA^H P^H P`` (Golub and Pereyra 1973, 4.12)."""
     del cut
     p, q, th = ans, adjoint(ans), adjoint(t)
     return p @ (q @ th) @ _identity_minus(a @ p) + _identity_minus(p @ a) @ (th @ q) @ p - p @ t @ p
 
 
 def _pinv_vjp(g: Any, ans: Any, a: Any, cut: Any) -> Any:
-    """The transpose of the JVP."""
+    """Transpose the JVP, term by term."""
     del cut
     g = np.conj(g)
     p, q, gh = ans, adjoint(ans), adjoint(g)
@@ -170,9 +186,14 @@ PINV: Primitive = Primitive("pinv", _pinv, (_pinv_vjp,), (_pinv_jvp,))
 
 
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    """As `numpy.linalg.pinv`; its derivative holds at constant rank."""
+    """Compute `numpy.linalg.pinv`; its derivative holds at constant rank."""
     cut = {"rcond": rcond} if rcond is not None else {} if rtol is None else {"rtol": rtol}
     return PINV(a, {**cut, "hermitian": hermitian})
+
+
+# The solution is x = P b with P = pinv(A), so dx = P db + dP b. In dP b, by the formula of `_pinv_jvp`,
+# (1 - A P) b = b - A x is the residual and P b = x:
+#     dP b = -P dA x + P P^H dA^H (b - A x) + (1 - P A) dA^H P^H x.
 
 
 def _lstsq(a: Any, b: Any, rcond: Any) -> Any:
@@ -208,7 +229,7 @@ LSTSQ: Primitive = Primitive(
 
 
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
-    """As `numpy.linalg.lstsq`: (solution, residuals, rank, singular values); the rank is constant."""
+    """Compute `numpy.linalg.lstsq`: (solution, residuals, rank, singular values); the rank is constant."""
     _, empty, rank, _ = np.linalg.lstsq(constant(a), constant(b), rcond)
     a, b = as_array(a), as_array(b)
     x = LSTSQ(a, b, rcond)
@@ -219,7 +240,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 
 def matrix_power(a: Any, n: int) -> Any:
-    """As `numpy.linalg.matrix_power`, by repeated squaring."""
+    """Compute `numpy.linalg.matrix_power`, by repeated squaring."""
     if a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"got shape {a.shape}, expected square matrices")
     if n == 0:
@@ -236,7 +257,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
 
 def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
-    """Where to part each run of a chain of matrices for the fewest multiplications (Cormen et al., 15.2)."""
+    """Find where to split each run of a chain of matrices for the fewest multiplications (Cormen et al., 15.2)."""
     n = len(sizes) - 1
     cost = {(i, i): 0 for i in range(n)}
     split = {}
@@ -250,7 +271,7 @@ def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
 
 
 def multi_dot(arrays: Any) -> Any:
-    """As `numpy.linalg.multi_dot`: in the order with the fewest multiplications."""
+    """Compute `numpy.linalg.multi_dot`: in the order with the fewest multiplications."""
     parts = [as_array(part) for part in arrays]
     if len(parts) < 2:
         raise ValueError(f"got {len(parts)} arrays, expected at least two")
@@ -268,7 +289,7 @@ def multi_dot(arrays: Any) -> Any:
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
-    """As `numpy.linalg.tensorsolve`."""
+    """Compute `numpy.linalg.tensorsolve`."""
     a, b = as_array(a), as_array(b)
     if axes is not None:
         moved = [k % len(a.shape) for k in axes]
@@ -279,7 +300,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 
 def tensorinv(a: Any, ind: int = 2) -> Any:
-    """As `numpy.linalg.tensorinv`."""
+    """Compute `numpy.linalg.tensorinv`."""
     if ind <= 0:
         raise ValueError(f"got ind={ind}, expected a positive number of axes")
     rows, columns = a.shape[:ind], a.shape[ind:]

@@ -1,4 +1,4 @@
-"""Parts of matrices and how rules of the literature become ours: what the rules of decompositions are written with."""
+"""Parts of matrices, for the rules of decompositions, and the change of inner product between conventions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 
 
 def conjugated(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule in the inner product ``Re tr(G^H dA)`` as a transpose."""
+    """Turn a VJP in the inner product ``Re tr(G^H dA)``, as in the literature, into a transpose.
+
+    A transpose has ``Re tr(G^T dA)``, so both its cotangents are the conjugates of those of the literature.
+    """
 
     def conj(g: Any) -> Any:
         return np.conj(g) if g is not None and g.dtype.kind == "c" else g
@@ -39,21 +42,21 @@ def off_diagonal(x: Any) -> Any:
 
 
 def gaps(w: Any) -> Any:
-    """``w_j - w_i``, with ones on the diagonal."""
+    """Return ``w_j - w_i``, with ones on the diagonal."""
     return w[..., None, :] - w[..., :, None] + eye_like(w)
 
 
 def over_gaps(x: Any, w: Any) -> Any:
-    """``x_ij / (w_j - w_i)`` off the diagonal; see `over_or_nan`."""
+    """Return ``x_ij / (w_j - w_i)`` off the diagonal, 0 on it; see `over_or_nan`."""
     return over_or_nan(off_diagonal(x), gaps(w))
 
 
 def over_or_nan(x: Any, d: Any) -> Any:
-    """``x / d``; where d is 0 there is no such derivative, and it is nan, but 0 where nobody asks for it."""
+    """Return ``x / d``. Where d is 0 there is no derivative: nan, but 0 where x is 0, so that no cotangent needs it."""
     if np.count_nonzero(d) == d.size:
         return x / d
     zero = np.equal(d, 0)
-    # A factor, so that nan goes where x goes in derivatives too.
+    # nan is a factor, so that it spreads as x does in derivatives too.
     return np.where(zero, np.where(np.equal(x, 0), 0, np.nan), 1 / np.where(zero, 1, d)) * x
 
 

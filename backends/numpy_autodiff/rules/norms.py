@@ -1,8 +1,14 @@
-"""Norms of vectors and matrices, every order.
+"""Norms of vectors and matrices, of every order.
+
+For ``n = (sum_i |x_i|^p)^(1/p)``
+
+    dn = n^(1-p) sum_i |x_i|^(p-1) d|x_i|,    d|x| = Re(conj(sign x) dx),
+
+so that the slope in ``x_i`` is ``(|x_i| / n)^(p-1) conj(sign x_i)``, for p = 2 ``conj(x_i) / n``.
 
 Conventions: a norm has slope 0 at zero; max and min over entries (orders inf and -inf) share the slope evenly
-among ties; entries that are zero have slope 0 in every order (for order 1 a member of the subdifferential); order 0
-counts, and is constant.
+among ties; entries that are zero have slope 0 in every order (for order 1 a subgradient); order 0 counts, and is
+constant.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ def _norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> A
         found = np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
         if _kept_its_powers(found, ord):
             return found
-        # Powers of the entries have overflowed, or vanished, or all are zero: a norm scales with its argument.
+        # Powers of the entries have overflowed, or vanished, or all are zero. Scale: |c x| = |c| |x|.
         top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
         usual = np.logical_or(np.equal(top, 0), np.logical_not(np.isfinite(top)))
         top = np.where(usual, top.dtype.type(1), top)
@@ -29,7 +35,7 @@ def _norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> A
         return found * np.reshape(top, found.shape)
 
 
-#: Between these a sum of squares has neither overflowed nor lost a digit to underflow.
+#: Bounds of a norm between which its squares have neither overflowed nor lost a digit to underflow, by dtype.
 _SAFE = {k: (np.sqrt(np.finfo(k).tiny) / np.finfo(k).eps, np.sqrt(np.finfo(k).max)) for k in "efdg"}
 
 
@@ -43,7 +49,7 @@ def _kept_its_powers(found: Any, ord: float) -> bool:
 
 
 def _unit(ans: Any, x: Any, axis: Any, keepdims: bool, ord: float = 2) -> Any:
-    """``d |x|_p / d x = (|x| / |x|_p)^(p-1) conj(sign x)``: ratios, so that no power overflows."""
+    """Return the slope ``(|x| / n)^(p-1) conj(sign x)``: a power of ratios, which cannot overflow."""
     whole = np.broadcast_to(expand(ans, x, axis, keepdims), x.shape)
     if ord == 2:
         return over(np.conj(x), whole)
@@ -71,7 +77,7 @@ NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,))
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """As `numpy.linalg.vector_norm`."""
+    """Compute `numpy.linalg.vector_norm`."""
     axis = tuple(axis) if isinstance(axis, list) else axis
     if ord == 2:
         return NORM(x, axis=axis, keepdims=keepdims)
@@ -90,7 +96,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """As `numpy.linalg.norm`."""
+    """Compute `numpy.linalg.norm`."""
     ndim = len(x.shape)
     if ord is None:
         return NORM(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
@@ -125,7 +131,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
 
 
 def cond(x: Any, p: Any = None) -> Any:
-    """As `numpy.linalg.cond`."""
+    """Compute `numpy.linalg.cond`."""
     if p in (None, 2, -2):
         s = np.linalg.svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

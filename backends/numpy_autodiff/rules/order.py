@@ -1,8 +1,11 @@
 """Order statistics: quantiles, running and nan-ignoring extremes, sets of distinct values.
 
-Conventions: an order statistic shares its slope evenly among the entries equal to it, as max does; a running maximum
-or minimum, and a set, give it to the first of equal entries. A quantile is piecewise linear in its probability too
-where its method is (at a knot the slope to the right), else constant in it.
+A sorted array is a permutation of x, constant nearby unless entries are equal. So the cotangent of an order statistic
+goes to the entry that it is taken from.
+
+Conventions: an order statistic shares its slope evenly among the entries equal to it, as max does. A running maximum or
+minimum, and a set of distinct values, give it to the first of equal entries. A quantile is piecewise linear in its
+probability where its method is (at a knot it has the slope to the right), else constant in it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.indexing import take_along_a
 
 
 def _average_ties(g: Any, ordered: Any) -> Any:
-    """Each entry of ``g`` as the mean over the run of equal entries of ``ordered`` (last axis) it stands in."""
+    """Replace each entry of ``g`` by its mean over the run of equal entries of ``ordered``, along the last axis."""
     new = np.ones(ordered.shape, bool)
     new[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
     if new.all():
@@ -33,7 +36,7 @@ def _average_again(g: Any, _ans: Any, _x: Any, ordered: Any) -> Any:
     return AVERAGE_TIES(g, ordered)
 
 
-#: Linear and symmetric in its first argument, so its own VJP and JVP.
+#: Averaging over ties is linear and symmetric in its first argument, so that it is its own VJP and JVP.
 AVERAGE_TIES: Primitive = Primitive("average_ties", _average_ties, (_average_again, None), (_average_again, None))
 
 
@@ -45,12 +48,12 @@ def _shared(g: Any, _ans: Any, x: Any) -> Any:
     return AVERAGE_TIES(g, primal(x))
 
 
-#: Sorted entries as they are; their slopes are shared by equals.
+#: The identity on sorted entries, whose slopes equal entries share.
 SHARED: Primitive = Primitive("share_ties", _itself, (_shared,), (_shared,))
 
 
 def _rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
-    """``a`` with the reduced axes as one, last; the shape of the others, and theirs with the reduced kept as 1."""
+    """Join the reduced axes into one, the last. Return also the shape of the others, and that with keepdims."""
     ndim = len(a.shape)
     axes = axes_of(tuple(axis) if isinstance(axis, list) else axis, ndim)
     rest = [i for i in range(ndim) if i not in axes]
@@ -71,11 +74,11 @@ _CONTINUOUS = {
 
 
 def _index(n: Any, q: Any, method: str) -> Any:
-    """Where in ``n`` sorted entries the quantile lies, as a number between two indices; ``q`` is a vector."""
+    """Return the fractional index of the quantile in ``n`` sorted entries; ``q`` is a vector."""
     if method in _CONTINUOUS:
         alpha, beta = _CONTINUOUS[method]
         return np.clip(n * q + alpha + q * (1 - alpha - beta) - 1, 0, np.maximum(n - 1, 0))
-    # The other methods choose an index or the middle of two: what they make of the indices themselves.
+    # The other methods choose an index or the middle of two. Applied to the indices, they return that index.
     q = constant(q)
     of: Any = np.quantile
     found = np.zeros(np.broadcast_shapes(np.shape(n), q.shape))
@@ -85,7 +88,7 @@ def _index(n: Any, q: Any, method: str) -> Any:
 
 
 def _between(ordered: Any, at: Any) -> Any:
-    """The entries of sorted rows at fractional indices ``at`` (along the last axis), linear in between."""
+    """Interpolate sorted rows linearly at fractional indices ``at`` (along the last axis)."""
     low = np.floor(constant(at)).astype(int)
     high = np.minimum(low + 1, ordered.shape[-1] - 1)
     shape = (*ordered.shape[:-1], low.shape[-1])
@@ -99,7 +102,7 @@ def _between(ordered: Any, at: Any) -> Any:
 
 
 def _statistic(a: Any, axis: Any, keepdims: bool, index: Any, shape: tuple[int, ...], ignore_nan: bool) -> Any:
-    """Order statistics at ``index(n)``, a vector of fractional indices into n entries, in the shape ``shape``."""
+    """Compute order statistics at ``index(n)``, a vector of fractional indices into n entries, in ``shape``."""
     rows, lead, kept = _rows(a, axis)
     tail = kept if keepdims else lead
     size = rows.shape[-1]
@@ -154,7 +157,7 @@ def _median(ignore_nan: bool) -> Any:
 
 
 def _running(ufunc: Any) -> Any:
-    """`numpy.maximum.accumulate` and its like: entries taken where the running extreme is first reached."""
+    """Make `numpy.maximum.accumulate` or its like: entries are taken where the running extreme is first reached."""
 
     def positions(x: Any, axis: int) -> Any:
         top = ufunc.accumulate(x, axis=axis)
@@ -172,7 +175,7 @@ def _running(ufunc: Any) -> Any:
 
 ACCUMULATE = {f: _running(f) for f in (np.maximum, np.minimum, np.fmax, np.fmin)}
 
-#: Their results have shapes that depend on values: a compiler refuses them by these names.
+#: Functions whose results have shapes that depend on values; a compiler refuses them by these names.
 _UNIQUE = Primitive("unique", np.unique, constant=True)
 _COMMON = Primitive("intersect1d", np.intersect1d, constant=True)
 
@@ -187,7 +190,7 @@ def unique(
     equal_nan: bool = True,
     sorted: bool = True,
 ) -> Any:
-    """As `numpy.unique`, sorted: each value is the first of its equals."""
+    """Compute `numpy.unique`, sorted: each value is the first of its equals."""
     del sorted
     found = _UNIQUE(primal(ar), True, return_inverse, return_counts, axis=axis, equal_nan=equal_nan)
     index = found[1]
@@ -197,26 +200,26 @@ def unique(
 
 
 def _unique_like(function: Any) -> Any:
-    """`numpy.unique_all` and its like: named tuples, of which the values are differentiable."""
+    """Make `numpy.unique_all` or its like, a named tuple of which the values are differentiable."""
     primitive = Primitive("unique", function, constant=True)
     return lambda x: primitive(primal(x))._replace(values=unique(x, equal_nan=False))
 
 
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
-    """As `numpy.intersect1d`; the values are those of the first array."""
+    """Compute `numpy.intersect1d`; the values are those of the first array."""
     _, first, second = _COMMON(primal(ar1), primal(ar2), assume_unique, True)
     values = np.ravel(ar1)[first]
     return (values, first, second) if return_indices else values
 
 
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    """As `numpy.setdiff1d`."""
+    """Compute `numpy.setdiff1d`."""
     values = np.ravel(ar1) if assume_unique else unique(ar1)
     return values[np.isin(constant(values), constant(ar2), invert=True)]
 
 
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    """As `numpy.setxor1d`."""
+    """Compute `numpy.setxor1d`."""
     del assume_unique
     joined = unique(np.concatenate((np.ravel(ar1), np.ravel(ar2))))
     return joined[np.logical_xor(*(np.isin(constant(joined), constant(part)) for part in (ar1, ar2)))]

@@ -1,8 +1,8 @@
-"""Functions made of pieces: each entry of the result comes from one of several formulas, by where its argument lies.
+"""Piecewise functions: each entry of the result is computed by one of several formulas, by the place of its argument.
 
 Conventions: at a knot `numpy.interp` has the slope to the right of it, at the last knot that to the left, outside the
 knots 0; `numpy.nan_to_num` has slope 0 where it replaces. `numpy.piecewise` evaluates each function on its own entries
-only, so that what it would be elsewhere (infinite, say) cannot reach the gradient.
+only, so that its values elsewhere (infinite, say) cannot reach the gradient.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:
-    """As `numpy.interp`, differentiable in the points, the knots and the values there."""
+    """Compute `numpy.interp`, differentiable in the points, the knots and the values there."""
     x, xp, fp = (a if isinstance(a, Node) else np.asarray(a, dtype=_at_least_float(a)) for a in (x, xp, fp))
     if period is not None:
         x, xp, fp = _unrolled(x, xp, fp, abs(period))
@@ -39,7 +39,7 @@ def _at_least_float(a: Any) -> Any:
 
 
 def _unrolled(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any]:
-    """One period of sorted knots, with the neighbour on either side."""
+    """Return the points and one period of sorted knots, with the neighbour on either side."""
     x, xp = np.remainder(x, period), np.remainder(xp, period)
     order = np.argsort(xp)
     xp, fp = xp[order], fp[order]
@@ -48,7 +48,7 @@ def _unrolled(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any]:
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """As `numpy.select`: of several true conditions the first one holds."""
+    """Compute `numpy.select`: of several true conditions the first one applies."""
     if len(condlist) != len(choicelist):
         raise ValueError(f"got {len(condlist)} conditions and {len(choicelist)} choices, expected as many of each")
     found = default
@@ -58,14 +58,14 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
-    """As `numpy.piecewise`: of several true conditions the last one holds."""
+    """Compute `numpy.piecewise`: of several true conditions the last one applies."""
     single = isinstance(condlist, Node) or np.isscalar(condlist)
     if not single and x.shape:
         single = not isinstance(condlist[0], (list, np.ndarray, Node))
     conditions = [condlist] if single else list(condlist)
     functions, given = list(funclist), len(conditions)
     if len(functions) == len(conditions) + 1:
-        # Without the default, its condition is that no other holds; with it first, all others override it.
+        # The default comes first, under a condition that always holds: all others override it.
         functions = [functions[-1], *functions[:-1]]
         conditions = [np.ones(x.shape, bool), *conditions]
     if len(functions) != len(conditions):
@@ -88,7 +88,7 @@ def _piece(function: Any, x: Any, args: Any, kw: Any) -> Any:
 
 
 def _chosen(x: Any, conditions: Any, functions: Any, args: Any, kw: Any) -> Any:
-    """While compiling, the conditions are to be computed again: every function everywhere, then a choice."""
+    """Compute every function everywhere, then choose: a compiled function evaluates its conditions anew."""
     found = np.zeros(x.shape, x.dtype)
     for condition, function in zip(conditions, functions, strict=True):
         found = np.where(condition, _piece(function, x, args, kw), found)
@@ -103,7 +103,7 @@ REPLACED: Primitive = Primitive("nan_to_num", _replaced, constant=True)
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """As `numpy.nan_to_num`; the result is always new."""
+    """Compute `numpy.nan_to_num`; the result is always new."""
     del copy
     if x.dtype.kind == "c":
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))]
@@ -112,7 +112,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    """As `numpy.gradient`, differentiable in the values and in the spacing."""
+    """Compute `numpy.gradient`, differentiable in the values and in the spacing."""
     f = f if isinstance(f, Node) else np.asarray(f, dtype=_at_least_float(f))
     axes = tuple(range(len(f.shape))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     spacing = [1.0] * len(axes) if not varargs else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
@@ -125,7 +125,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 
 def _slope(f: Any, h: Any, edge_order: int) -> Any:
-    """Along the first axis: parabolas through three points inside, one-sided at the ends."""
+    """Differentiate along the first axis: by parabolas through three points inside, one-sided at the ends."""
     n = f.shape[0]
     if n < edge_order + 1:
         raise ValueError(f"got {n} entries along an axis, expected at least {edge_order + 1} for this edge_order")
@@ -141,7 +141,7 @@ def _slope(f: Any, h: Any, edge_order: int) -> Any:
     middle = (rise[:-1] * right + rise[1:] * left) / (left + right)
     first, last = rise[:1], rise[-1:]
     if edge_order == 2:
-        # The slope of the same parabola at its end, where the difference quotients change at a constant rate.
+        # The slope of the same parabola at its end: its difference quotients change at a constant rate.
         first = first + (first - rise[1:2]) * steps[:1] / (steps[:1] + steps[1:2])
         last = last + (last - rise[-2:-1]) * steps[-1:] / (steps[-1:] + steps[-2:-1])
     return np.concatenate((first, middle, last), axis=0)

@@ -12,7 +12,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
 def polyval(p: Any, x: Any) -> Any:
-    """As `numpy.polyval`, by Horner's rule."""
+    """Compute `numpy.polyval`, by Horner's rule."""
     p, x = as_array(p), as_array(x)
     found = x * 0
     for i in range(p.shape[0]):
@@ -21,7 +21,7 @@ def polyval(p: Any, x: Any) -> Any:
 
 
 def _filled(p: Any, n: int) -> Any:
-    """With zeros in front, ``n`` coefficients."""
+    """Return ``n`` coefficients, with zeros in front."""
     return np.concatenate((np.zeros(n - p.shape[0], p.dtype), p)) if n > p.shape[0] else p
 
 
@@ -35,12 +35,12 @@ def _sum(sign: int) -> Any:
 
 
 def polymul(a1: Any, a2: Any) -> Any:
-    """As `numpy.polymul`."""
+    """Compute `numpy.polymul`."""
     return np.convolve(as_array(a1), as_array(a2))
 
 
 def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
-    """As `numpy.polydiv`: quotient and remainder, whose leading coefficients near zero are left out."""
+    """Compute `numpy.polydiv`: the quotient and the remainder without leading coefficients near zero."""
     u, v = np.atleast_1d(as_array(u)) + 0.0, np.atleast_1d(as_array(v)) + 0.0
     m, n = u.shape[0], v.shape[0]
     quotient, rest = [], u
@@ -56,7 +56,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
 
 
 def polyder(p: Any, m: int = 1) -> Any:
-    """As `numpy.polyder`."""
+    """Compute `numpy.polyder`."""
     if m < 0:
         raise ValueError(f"got a derivative of order {m}, expected 0 or more: see polyint")
     for _ in range(m):
@@ -65,7 +65,7 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """As `numpy.polyint`."""
+    """Compute `numpy.polyint`."""
     if m < 0:
         raise ValueError(f"got an integral of order {m}, expected 0 or more: see polyder")
     p = as_array(p)
@@ -76,7 +76,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 def poly(seq_of_zeros: Any) -> Any:
-    """As `numpy.poly`: the coefficients by the roots, or the characteristic polynomial of a matrix."""
+    """Compute `numpy.poly`: the coefficients for given roots, or the characteristic polynomial of a matrix."""
     roots = np.atleast_1d(as_array(seq_of_zeros))
     if len(roots.shape) == 2:
         roots = np.linalg.eigvals(roots)
@@ -91,7 +91,7 @@ def poly(seq_of_zeros: Any) -> Any:
 
 
 def roots(p: Any) -> Any:
-    """As `numpy.roots`: the eigenvalues of the companion matrix."""
+    """Compute `numpy.roots`: the eigenvalues of the companion matrix."""
     filled = np.flatnonzero(constant(p))
     if not len(filled):
         return np.array([])
@@ -106,7 +106,7 @@ def roots(p: Any) -> Any:
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """As `numpy.vander`."""
+    """Compute `numpy.vander`."""
     n = x.shape[0] if N is None else N
     x = x.astype(np.promote_types(x.dtype, int))
     columns = [x * 0 + 1]
@@ -116,7 +116,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 
 def polyfit(x: Any, y: Any, deg: int, rcond: float | None = None, *, w: Any = None) -> Any:
-    """As `numpy.polyfit`: the coefficients, without ``full`` and ``cov``."""
+    """Compute `numpy.polyfit`: the coefficients, without ``full`` and ``cov``."""
     x, y = as_array(x) + 0.0, as_array(y) + 0.0
     if not isinstance(deg, int):
         raise NotImplementedError(f"got deg={deg!r} in polyfit of a variable, expected an integer")
@@ -157,7 +157,7 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """As `numpy.linspace`, differentiable in both ends."""
+    """Compute `numpy.linspace`, differentiable in both ends."""
     start, stop = _ends(start, stop, dtype)
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
     t = _steps(num, endpoint).reshape((num, *(1,) * len(shape)))
@@ -168,7 +168,7 @@ def linspace(
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """As `numpy.logspace`, differentiable in both ends and the base."""
+    """Compute `numpy.logspace`, differentiable in both ends and the base."""
     exponents = linspace(start, stop, num, endpoint, axis=axis)
     base = np.expand_dims(base, axis) if np.ndim(base) else base
     found = np.power(base, exponents)
@@ -176,7 +176,7 @@ def logspace(
 
 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    """As `numpy.geomspace`, differentiable in both ends."""
+    """Compute `numpy.geomspace`, differentiable in both ends."""
     start, stop = _ends(start, stop, dtype)
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
     t = _steps(num, endpoint).reshape((num, *(1,) * len(shape)))
@@ -184,7 +184,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 
 
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """As `numpy.apply_along_axis`: a function of vectors, of every vector along an axis."""
+    """Compute `numpy.apply_along_axis`: apply a function of vectors to every vector along an axis."""
     axis %= len(arr.shape)
     moved = np.moveaxis(arr, axis, -1)
     lead: Sequence[int] = moved.shape[:-1]
@@ -196,7 +196,7 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
 
 
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
-    """As `numpy.apply_over_axes`: a reduction of one axis after the other, which are kept."""
+    """Compute `numpy.apply_over_axes`: reduce one axis after the other, and keep them."""
     n = len(a.shape)
     for axis in [axes] if np.ndim(axes) == 0 else list(axes):
         found = func(a, axis)

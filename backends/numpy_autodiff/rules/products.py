@@ -1,4 +1,7 @@
-"""Sums of products."""
+"""Products of matrices and tensors.
+
+For ``Y = A B`` the product rule ``dY = dA B + A dB`` has the transposes ``G B^T`` for A and ``A^T G`` for B.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
@@ -17,7 +20,7 @@ def _t(x: Any) -> Any:
 
 
 def _product(a: Any, b: Any) -> Any:
-    """``a @ b`` for matrices; the method is twice as fast as the operator on small ones."""
+    """Compute ``a @ b`` of matrices; the method is twice as fast as the operator on small ones."""
     return a.dot(b) if a.__class__ is b.__class__ is np.ndarray else np.matmul(a, b)
 
 
@@ -56,17 +59,17 @@ MATMUL: Primitive = Primitive(
 
 
 def _pull_matmul(node: Any, g: Any) -> None:
-    """Both arguments of a product of matrices at once."""
+    """Send the cotangent of a product to both arguments at once."""
     x, y = node.args
     a, b = x.primal, y.primal
     if g.__class__ is float:
         g = spread(g, node.primal)
     if len(a.shape) == 2 == len(b.shape):
-        give(x, _product(g, b.T), a)
-        give(y, _product(a.T, g), b)
+        add_cotangent(x, _product(g, b.T), a)
+        add_cotangent(y, _product(a.T, g), b)
     else:
-        give(x, _matmul_x(g, None, a, b), a)
-        give(y, _matmul_y(g, None, a, b), b)
+        add_cotangent(x, _matmul_x(g, None, a, b), a)
+        add_cotangent(y, _matmul_y(g, None, a, b), b)
 
 
 MATMUL.specialise((0, 1), _pull_matmul)
@@ -74,7 +77,7 @@ MATMUL_CALL = MATMUL.call((0, 1))
 
 
 def dot(a: Any, b: Any) -> Any:
-    """As `numpy.dot`."""
+    """Compute `numpy.dot`."""
     a, b = as_array(a), as_array(b)
     if not a.shape or not b.shape:
         return np.multiply(a, b)
@@ -84,7 +87,7 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """As `numpy.tensordot`, by one matrix product."""
+    """Compute `numpy.tensordot`, by one matrix product."""
     a, b = as_array(a), as_array(b)
     if isinstance(axes, int):
         first, second = list(range(len(a.shape) - axes, len(a.shape))), list(range(axes))
@@ -104,19 +107,19 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 def outer(a: Any, b: Any) -> Any:
-    """As `numpy.outer`."""
+    """Compute `numpy.outer`."""
     return np.ravel(a)[:, None] * np.ravel(b)[None, :]
 
 
 def inner(a: Any, b: Any) -> Any:
-    """As `numpy.inner`."""
+    """Compute `numpy.inner`."""
     if not np.shape(a) or not np.shape(b):
         return np.multiply(a, b)
     return tensordot(a, b, axes=((-1,), (-1,)))
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """As `numpy.vecdot`: the first argument is conjugated."""
+    """Compute `numpy.vecdot`: the first argument is conjugated."""
     return np.sum(np.conj(x1) * x2, axis=axis)
 
 

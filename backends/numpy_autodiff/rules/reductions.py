@@ -1,6 +1,17 @@
 """Reductions and scans.
 
-Conventions: the slope of max and min is shared evenly among ties; prod and cumprod are right with any number of zeros.
+    sum        dy = sum_i dx_i: the cotangent of y is that of every entry
+    max        dy = dx_i at the maximum, shared evenly among ties; min likewise
+    prod       dy = sum_i dx_i prod_(j != i) x_j, which is y / x_i unless an entry is zero
+    cumsum     y_k = sum_(j <= k) x_j: the cotangent of x_i is the reversed cumulative sum sum_(k >= i) g_k
+    cumprod    y_k = prod_(j <= k) x_j: dy_k / dx_i = y_k / x_i for k >= i, so that the cotangent of x_i is
+               sum_(k >= i) g_k y_k / x_i; where an entry is zero, by products that leave each factor out
+    var        y = sum_i |x_i - m|^2 / (n - ddof) with the mean m: dy = 2 Re sum_i conj(x_i - m) dx_i / (n - ddof),
+               for m drops out, since sum_i (x_i - m) = 0
+    std        the norm of x - m divided by sqrt(n - ddof). The slope of the norm is 0 where all entries are equal; the
+               slope of the square root of the variance would be 0/0
+
+prod and cumprod are right with any number of zeros, to any order.
 """
 
 from __future__ import annotations
@@ -10,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
 
@@ -26,12 +37,12 @@ def _sum_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False
     return _stretched(expand(g, x, axis, keepdims), x.shape)
 
 
-#: Up to so many entries a copy costs less than the view does, and than what then reads it entry by entry.
+#: Entries up to which a copy costs less than a broadcast view and the slower reading of it.
 _WORTH_COPYING = 8192
 
 
 def _stretched(g: Any, shape: tuple[int, ...]) -> Any:
-    """``g`` repeated along its axes of length 1."""
+    """Repeat ``g`` along its axes of length 1."""
     if g.__class__ is not np.ndarray or math.prod(shape) > _WORTH_COPYING:
         return np.broadcast_to(g, shape)
     out = np.empty(shape, g.dtype)
@@ -40,11 +51,11 @@ def _stretched(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _pull_sum(node: Any, g: Any) -> None:
-    """A sum over everything sends one number back, which stays one until an array is needed."""
+    """Send one number back from a sum over everything; it is written out only when an array is needed."""
     x = node.args[0]
     value = x.primal
     number = g.__class__ is float or (g.__class__ is np.float64 and value.shape)
-    give(x, float(g) if number else _sum_vjp(g, None, value), value)
+    add_cotangent(x, float(g) if number else _sum_vjp(g, None, value), value)
 
 
 SUM: Primitive = linear("sum", _sum, _sum_vjp)
@@ -71,7 +82,7 @@ def _pull_mean(node: Any, g: Any) -> None:
     x = node.args[0]
     value = x.primal
     number = g.__class__ is float or (g.__class__ is np.float64 and value.shape)
-    give(x, float(g) / (value.size or 1) if number else _mean_vjp(g, None, value), value)
+    add_cotangent(x, float(g) / (value.size or 1) if number else _mean_vjp(g, None, value), value)
 
 
 MEAN: Primitive = linear("mean", _mean, _mean_vjp)
@@ -79,11 +90,11 @@ MEAN.specialise((0,), _pull_mean)
 
 
 def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """The weights of the entries in their maximum: 1 over the number of ties."""
+    """Return the weights of the entries in their maximum: 1 over the number of ties."""
     hit = np.equal(x, expand(ans, x, axis, keepdims))
     weights = hit.astype(x.dtype)
     if hit.__class__ is np.ndarray and np.count_nonzero(hit) == ans.size and not np.isnan(ans).any():
-        # One each: where nan, which equals nothing, has none, another could have two.
+        # One each. The check for nan is needed: nan equals nothing and has none, while another could have two.
         return weights
     return weights / np.sum(weights, axis=axis, keepdims=True)
 
@@ -102,7 +113,7 @@ def _extreme(name: str, reduction: Any) -> Primitive:
 
 
 MAX, MIN = _extreme("max", np.maximum.reduce), _extreme("min", np.minimum.reduce)
-#: nan equals nothing and so has no share.
+#: nan equals nothing, so it has no share.
 NANMAX, NANMIN = _extreme("nanmax", np.nanmax), _extreme("nanmin", np.nanmin)
 
 
@@ -111,12 +122,12 @@ def _prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _leave_one_out(x: Any) -> Any:
-    """``y[..., i, j] = x[..., j]``, but 1 where i = j: its products over j leave factor i out."""
+    """Return ``y[..., i, j] = x[..., j]``, but 1 where i = j: its products over j leave factor i out."""
     return np.where(np.eye(x.shape[-1], dtype=bool), x.dtype.type(1), x[..., None, :])
 
 
 def _others(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """The product of all other entries, by division where no entry is zero, else by leaving each out."""
+    """Return the product of all other entries: by division if no entry is zero, else by leaving each out."""
     if np.count_nonzero(x) == np.size(x):
         return expand(ans, x, axis, keepdims) / x
     axes = axes_of(axis, len(x.shape))
@@ -148,7 +159,7 @@ CUMSUM: Primitive = linear(
 
 
 def _partial(x: Any) -> Any:
-    """``d cumprod[..., k] / d x[..., i]`` at ``[..., i, k]``; a table, needed only where there are zeros."""
+    """Return the table of ``d cumprod[..., k] / d x[..., i]`` at ``[..., i, k]``, which only zeros require."""
     return np.triu(np.cumprod(_leave_one_out(x), axis=-1))
 
 
@@ -170,7 +181,7 @@ CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axi
 
 
 def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
-    """A reduction whose masked entries are ``fill`` (or ``initial``) and whose ``initial`` is joined by ``combine``."""
+    """Make a reduction. Masked entries become ``fill`` (or ``initial``); ``combine`` adds ``initial``."""
 
     def reduction(
         a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
@@ -190,12 +201,12 @@ def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
 
 
 def _weights(a: Any, where: Any) -> Any:
-    """Which entries of ``a`` count, in its shape."""
+    """Return which entries of ``a`` count, in its shape."""
     return np.broadcast_to(where, np.broadcast_shapes(np.shape(where), a.shape))
 
 
 def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
-    """As `numpy.mean`."""
+    """Compute `numpy.mean`."""
     if where is not True:
         counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype)
         return sum_(a, axis, dtype, keepdims=keepdims, where=where) / counted
@@ -214,7 +225,7 @@ def _scan(primitive: Primitive) -> Any:
 
 
 def _cumulative(primitive: Primitive, first: float) -> Any:
-    """The array API's scan: optionally with the empty sum or product in front."""
+    """Make the array API's scan, with the empty sum or product in front if asked for."""
 
     def scan(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
         x = x if dtype is None else x.astype(dtype)
@@ -232,7 +243,7 @@ def _cumulative(primitive: Primitive, first: float) -> Any:
 
 
 def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
-    """The differences from the mean, 0 where masked, and how many count."""
+    """Return the differences from the mean, 0 where masked, and the number of entries that count."""
     if where is True:
         return a - MEAN(a, axis=axis, keepdims=True), _count(a, axis)
     counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(a.real.dtype)
@@ -241,7 +252,7 @@ def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
 
 
 def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any:
-    """Degrees of freedom, in the shape of the reduced result."""
+    """Return the degrees of freedom, in the shape of the reduced result."""
     free = counted - (ddof if correction is None else correction)
     return np.reshape(free, like.shape) if np.shape(free) else free
 
@@ -255,7 +266,7 @@ def var(
     keepdims: bool = False,
     where: Any = True,
 ) -> Any:
-    """As `numpy.var`."""
+    """Compute `numpy.var`."""
     centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
     total = SUM(square, axis=axis, keepdims=keepdims)
@@ -271,14 +282,14 @@ def std(
     keepdims: bool = False,
     where: Any = True,
 ) -> Any:
-    """As `numpy.std`; its slope at equal entries is 0."""
+    """Compute `numpy.std`; its slope at equal entries is 0."""
     centred, counted = _centred(a, axis, where)
     length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
     return length / _free(counted, ddof, correction, length) ** 0.5
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
-    """As `numpy.average`, with weights shaped like ``a`` or, along one axis, a vector of its length."""
+    """Compute `numpy.average`, with weights shaped like ``a`` or, along one axis, a vector of its length."""
     if weights is None:
         return np.mean(a, axis=axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a):
@@ -315,6 +326,6 @@ HANDLERS: dict[Any, Any] = {
         MAX(a, axis=axis, keepdims=keepdims) - MIN(a, axis=axis, keepdims=keepdims)
     ),
 }
-#: ufunc -> what its ``reduce`` and ``accumulate`` are.
+#: ufunc -> replacement of its ``reduce`` and of its ``accumulate``.
 REDUCE = {np.add: SUM, np.multiply: PROD, np.maximum: MAX, np.minimum: MIN, np.fmax: NANMAX, np.fmin: NANMIN}
 ACCUMULATE = {np.add: CUMSUM, np.multiply: CUMPROD}

@@ -1,4 +1,4 @@
-"""Functions that move entries without changing them: each is linear, its VJP moves them back."""
+"""Functions that move entries without changing them: each is linear, and its VJP moves cotangents back."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _diagonal_vjp(g: Any, _ans: Any, x: Any, offset: int = 0, axis1: int = 0, ax
 
 
 def _embed(g: Any, *, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
-    """Zeros of ``shape`` with ``g`` on a diagonal."""
+    """Return zeros of ``shape`` with ``g`` on a diagonal."""
     out = np.zeros(shape, g.dtype)
     moved = np.moveaxis(out, (axis1, axis2), (-2, -1))
     rows = np.arange(g.shape[-1]) + max(0, -offset)
@@ -69,13 +69,13 @@ EMBED: Primitive = linear(
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:  # noqa: ARG001
-    """As `numpy.astype`; the result is a constant where the new dtype has no derivative."""
+    """Compute `numpy.astype`; a cast to integer or bool is a constant."""
     dtype = np.dtype(dtype)
     return ASTYPE(x, dtype) if dtype.kind in "fc" else CAST(primal(x), dtype)
 
 
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:  # noqa: ARG001
-    """As `numpy.reshape`, in C or Fortran order."""
+    """Compute `numpy.reshape`, in C or Fortran order."""
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if order == "F":
         return TRANSPOSE(RESHAPE(TRANSPOSE(a), shape[::-1]))
@@ -83,24 +83,24 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None
 
 
 def ravel(a: Any, order: str = "C") -> Any:
-    """As `numpy.ravel`."""
+    """Compute `numpy.ravel`."""
     return reshape(a, (-1,), order)
 
 
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
-    """As `numpy.transpose`."""
+    """Compute `numpy.transpose`."""
     return TRANSPOSE(a) if axes is None else TRANSPOSE(a, tuple(axes))
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    """As `numpy.swapaxes`."""
+    """Compute `numpy.swapaxes`."""
     order = list(range(len(a.shape)))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return TRANSPOSE(a, tuple(order))
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    """As `numpy.moveaxis`."""
+    """Compute `numpy.moveaxis`."""
     n = len(a.shape)
     sources = [s % n for s in np.atleast_1d(source)]
     order = [i for i in range(n) if i not in sources]
@@ -110,28 +110,28 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 
 def squeeze(a: Any, axis: Any = None) -> Any:
-    """As `numpy.squeeze`."""
+    """Compute `numpy.squeeze`."""
     return RESHAPE(a, np.squeeze(np.empty(a.shape, bool), axis).shape)
 
 
 def expand_dims(a: Any, axis: Any = 0) -> Any:
-    """As `numpy.expand_dims`."""
+    """Compute `numpy.expand_dims`."""
     return RESHAPE(a, np.expand_dims(np.empty(a.shape, bool), axis).shape)
 
 
 def broadcast_to(array: Any, shape: Any) -> Any:
-    """As `numpy.broadcast_to`."""
+    """Compute `numpy.broadcast_to`."""
     return BROADCAST(array, (shape,) if isinstance(shape, int) else tuple(shape))
 
 
 def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
-    """As `numpy.broadcast_arrays`."""
+    """Compute `numpy.broadcast_arrays`."""
     shape = np.broadcast_shapes(*[np.shape(a) for a in arrays])
     return tuple(broadcast_to(a, shape) for a in arrays)
 
 
 def diag(v: Any, k: int = 0) -> Any:
-    """As `numpy.diag`."""
+    """Compute `numpy.diag`."""
     if len(v.shape) == 2:
         return DIAGONAL(v, k)
     n = v.shape[0] + abs(k)
@@ -139,24 +139,24 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
-    """As `numpy.trace`."""
+    """Compute `numpy.trace`."""
     return np.sum(DIAGONAL(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """As `numpy.repeat`, by taking each index again."""
+    """Compute `numpy.repeat`, by taking each index again."""
     if axis is None:
         a, axis = ravel(a), 0
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis=axis)
 
 
 def tile(a: Any, reps: Any) -> Any:
-    """As `numpy.tile`, by taking the entries of a tiled table of their numbers."""
+    """Compute `numpy.tile`, by taking the entries of a tiled table of their numbers."""
     return ravel(a)[np.tile(np.arange(a.size).reshape(a.shape), reps)]
 
 
 def atleast(n: int) -> Any:
-    """`numpy.atleast_1d`, ``_2d`` or ``_3d``."""
+    """Make `numpy.atleast_1d`, ``_2d`` or ``_3d``."""
     plain = (np.atleast_1d, np.atleast_2d, np.atleast_3d)[n - 1]
 
     def at_least(*arrays: Any) -> Any:
@@ -167,14 +167,14 @@ def atleast(n: int) -> Any:
 
 
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """As `numpy.rot90`."""
+    """Compute `numpy.rot90`."""
     first, second = axes
     turned = {0: lambda: m, 1: lambda: swapaxes(FLIP(m, second), first, second), 2: lambda: FLIP(m, (first, second))}
     return turned.get(k % 4, lambda: FLIP(swapaxes(m, first, second), second))()
 
 
 def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: float = 0) -> Any:
-    """As `numpy.pad`, for one constant and for the modes that copy entries (edge, wrap, reflect, symmetric)."""
+    """Compute `numpy.pad`, for one constant and for the modes that copy entries (edge, wrap, reflect, symmetric)."""
     if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
         raise NotImplementedError(f"got mode {mode!r}, expected constant, edge, wrap, reflect or symmetric")
     numbers = np.arange(array.size).reshape(array.shape)
@@ -185,7 +185,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """As `numpy.diff`."""
+    """Compute `numpy.diff`."""
     axis %= len(a.shape)
     ends = [None if end is None else _end(end, a, axis) for end in (prepend, append)]
     if any(end is not None for end in ends):
@@ -197,21 +197,21 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 def _end(end: Any, a: Any, axis: int) -> Any:
-    """A number stands for one entry along ``axis``."""
+    """Return a number as one entry along ``axis``."""
     if len(np.shape(end)):
         return end
     return np.broadcast_to(end, (*a.shape[:axis], 1, *a.shape[axis + 1 :]))
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """As `numpy.rollaxis`."""
+    """Compute `numpy.rollaxis`."""
     n = len(a.shape)
     axis, start = axis % n, start + n if start < 0 else start
     return moveaxis(a, axis, start - 1 if axis < start else start)
 
 
 def resize(a: Any, new_shape: Any) -> Any:
-    """As `numpy.resize`: the entries over and over again."""
+    """Compute `numpy.resize`: the entries are repeated."""
     new_shape = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
     if not a.size:
         return np.zeros(new_shape, a.dtype)
@@ -219,7 +219,7 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 
 def real_if_close(a: Any, tol: float = 100) -> Any:
-    """As `numpy.real_if_close`: a choice made by the values and not differentiated."""
+    """Compute `numpy.real_if_close`: the choice depends on the values and is not differentiated."""
     if a.dtype.kind != "c":
         return a
     tol = tol * float(np.finfo(a.dtype).eps) if tol > 1 else tol

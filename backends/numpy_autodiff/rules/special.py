@@ -1,8 +1,8 @@
 """Special functions: the ufuncs of `scipy.special`, and logsumexp, softmax and log_softmax in plain NumPy.
 
-SciPy is optional and is never imported here: whoever has one of its functions has imported it, and
-`autodiff_compare.backends.numpy_autodiff.array.special` imports it on first use. So the rules stand under the
-functions' names.
+SciPy is optional. A program that calls one of its ufuncs has imported it, and
+`autodiff_compare.backends.numpy_autodiff.array.special` imports it on first use. Therefore the rules are listed by the
+functions' names. Their formulas are those of the Digital Library of Mathematical Functions (DLMF), chapters 5 to 10.
 
 Conventions: a product with an exact zero is zero (``xlogy(0, y)`` has slope ``log y`` in x and 0 in y, also at y = 0);
 entr has slope +inf at 0 and 0 below; equal infinities share the slope of logsumexp evenly.
@@ -29,12 +29,12 @@ _ROOT_2_PI = math.sqrt(2 * math.pi)
 
 @functools.cache
 def primitive(name: str) -> Primitive:
-    """The primitive of the SciPy ufunc ``name``."""
+    """Return the primitive of the SciPy ufunc ``name``."""
     return Primitive(name, getattr(importlib.import_module("scipy.special"), name), RULES[name], RULES[name])
 
 
 def handler(ufunc: Any) -> Primitive | None:
-    """The primitive of a ufunc of `scipy.special`, or None where it has no rule here."""
+    """Return the primitive of a ufunc of `scipy.special`, or None if it has no rule."""
     return _named().get(ufunc) if "scipy.special" in sys.modules else None
 
 
@@ -49,17 +49,17 @@ def _f(name: str, *args: Any) -> Any:
 
 
 def _slope(slope: Callable[..., Any]) -> Rule:
-    """The rule, in both modes, of an argument in which the slope is ``slope(ans, *args)``."""
+    """Make the rule, for both modes, of an argument in which the slope is ``slope(ans, *args)``."""
     return lambda g, ans, *args: g * slope(ans, *args)
 
 
 def _exp_term(*parts: Any) -> Any:
-    """``exp`` of a sum: densities, without overflow on the way."""
+    """Return ``exp`` of a sum, for densities: no factor overflows on its own."""
     return np.exp(functools.reduce(np.add, parts))
 
 
 def _erfcx_slope(ans: Any, x: Any) -> Any:
-    """``2 x erfcx(x) - 2/sqrt(pi)``; far out that cancels: there the asymptotic series (DLMF 7.12.1)."""
+    """Return ``2 x erfcx(x) - 2/sqrt(pi)``. For large x that cancels, and the series DLMF 7.12.1 is used."""
     far = np.greater(x, 10)
     near = 2 * x * ans - 2 / _ROOT_PI
     if not np.any(far):
@@ -78,13 +78,13 @@ def _entr(g: Any, _ans: Any, x: Any) -> Any:
 
 
 def _ratio(x: Any, y: Any) -> Any:
-    """``x / y``, and 1 where both are zero."""
+    """Return ``x / y``, and 1 where both are zero."""
     none = np.logical_and(np.equal(x, 0), np.equal(y, 0))
     return np.where(none, 1, over(x, np.where(none, 1, y)))
 
 
 def _bessel(name: str, below: int, above: int) -> tuple[Rule | None, ...]:
-    """``(below f_(v-1) + above f_(v+1)) / 2``, in the argument; there is no rule in the order."""
+    """Make the rule of the argument, ``(below f_(v-1) + above f_(v+1)) / 2``; there is no rule of the order."""
     return None, _slope(lambda ans, v, x: 0.5 * (below * _f(name, v - 1, x) + above * _f(name, v + 1, x)))
 
 
@@ -122,7 +122,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "ndtri": (_slope(lambda ans, x: _ROOT_2_PI * np.exp(0.5 * ans * ans)),),
     # exp(-x^2/2 - ans) would cancel far to the left.
     "log_ndtr": (_slope(lambda ans, x: (2 / _ROOT_2_PI) / _f("erfcx", -x / math.sqrt(2))),),
-    # Bessel functions. Differences of neighbours, which need no division by x at 0.
+    # Bessel functions, by differences of neighbouring orders, which need no division by x at 0 (DLMF 10.6, 10.29).
     "j0": (_slope(lambda ans, x: -_f("j1", x)),),
     "j1": (_slope(lambda ans, x: 0.5 * (_f("j0", x) - _f("jv", 2, x))),),
     "jv": _bessel("jv", 1, -1),
@@ -180,7 +180,7 @@ POLYGAMMA: Primitive = Primitive("polygamma", _polygamma, _POLYGAMMA_RULES, _POL
 
 
 def _weights(x: Any, axis: Any) -> Any:
-    """``exp(x) / sum exp(x)``; equal infinities share evenly."""
+    """Return ``exp(x) / sum exp(x)``; equal infinities share evenly."""
     if not np.size(x):
         return np.zeros_like(x)
     top = np.max(x, axis=axis, keepdims=True)
@@ -190,7 +190,7 @@ def _weights(x: Any, axis: Any) -> Any:
 
 
 def _weights_rule(g: Any, ans: Any, _x: Any, axis: Any) -> Any:
-    """``diag(w) - w w^T``, which is symmetric: the same for VJP and JVP."""
+    """Apply the Jacobian ``diag(w) - w w^T``, which is symmetric: one rule for VJP and JVP."""
     return ans * (g - np.sum(g * ans, axis=axis, keepdims=True))
 
 
@@ -198,15 +198,17 @@ WEIGHTS: Primitive = Primitive("softmax", _weights, (_weights_rule,), (_weights_
 
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any, Any]:
-    """The maximum (0 if infinite), ``x`` minus it, and log of the sum of exp of that, where all digits of small
-    terms count: one maximum is the 1 of log1p."""
+    """Return the maximum (0 if infinite), ``x`` minus it, and the log of the sum of exp of that.
+
+    All digits of small terms count: one maximum is the 1 of log1p.
+    """
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, x.dtype.type(0))
     moved = x - shift
     ties = np.equal(x, top)
     rest = np.sum(np.exp(np.where(ties, x.dtype.type(-np.inf), moved)), axis=axis, keepdims=True)
     count = np.sum(ties, axis=axis, keepdims=True, dtype=x.dtype) - 1
-    # Of infinities (and of nothing) the maximum itself is the answer.
+    # For infinities (and for no entries) the result is the maximum itself.
     return shift, moved, np.where(np.equal(shift, top), np.log1p(rest + np.maximum(count, 0)), top)
 
 
@@ -246,7 +248,7 @@ def _array(x: Any) -> Any:
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
-    """As `scipy.special.logsumexp`: ``log(sum(b exp(a)))`` without overflow; `b` may be differentiated too."""
+    """Compute `scipy.special.logsumexp`: ``log(sum(b exp(a)))`` without overflow; ``b`` may be differentiated too."""
     a = _array(a)
     if b is None and not return_sign:
         return LOGSUMEXP(a, axis, keepdims)
@@ -263,12 +265,12 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
 
 
 def softmax(x: Any, axis: Any = None) -> Any:
-    """As `scipy.special.softmax`, but equal infinities share evenly."""
+    """Compute `scipy.special.softmax`, but equal infinities share evenly."""
     return WEIGHTS(_array(x), axis)
 
 
 def log_softmax(x: Any, axis: Any = None) -> Any:
-    """As `scipy.special.log_softmax`."""
+    """Compute `scipy.special.log_softmax`."""
     return LOG_SOFTMAX(_array(x), axis)
 
 
@@ -285,5 +287,5 @@ def _logsumexp_of(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
 
 
 HANDLERS: dict[Any, Any] = {np.i0: lambda x: primitive("i0")(x)}
-#: ufunc -> what its ``reduce`` is.
+#: ufunc -> replacement of its ``reduce``.
 REDUCE = {np.logaddexp: _logsumexp_of, np.logaddexp2: _logsumexp2, np.hypot: _hypotenuse}

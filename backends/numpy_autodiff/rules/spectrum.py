@@ -5,18 +5,19 @@ Let ``A = V diag(w) L`` with ``L = V^-1``, and let f depend on w alone. Its grad
 
     dB = V (D o P + diag(dg)) L,    D_ij = (g_i - g_j) / (w_i - w_j) for i != j,
 
-and among equal eigenvalues D is 0/0. Its limit exists where f is symmetric in them: with the Hessian H of f in w it
-is ``a = H_ii - H_ij``, one number for each block of equal values, so that the block of dB is ``a P + c I``. No rule is
-shown H, but it can be found out:
+and among equal eigenvalues D is 0/0. Its limit exists where f is symmetric in them. With the Hessian H of f in w,
+``g_i - g_j = (H_ii - H_ij) (w_i - w_j) + ...`` near ``w_i = w_j``, so that the limit is ``a = H_ii - H_ij``. By
+symmetry it is one number for each block of equal values, and the block of dB is ``a P + c I``. A rule does not know H,
+but there are two ways to a:
 
 - where the graph is kept, by a sweep of its own from g to w (`pull_between`) with weights that add to 0 in each block;
-- where tangents are pushed while recording, from what they do: within a block ``dg_i = a dw_i + c``.
+- where tangents are pushed while recording, from those of g and w: within a block ``dg_i = a dw_i + c``.
 
 `SPECTRUM` is B as a function of A and g. A derivative that begins forward needs no D at all: `DIRECTION`, the
-tangents of w, is taken in the basis of each block that the first direction asked for makes diagonal, and `TURNED` lets
-all that follows use that basis too. Singular values are done as eigenvalues (`decompositions.svd`).
+tangents of w, is computed in the basis of each block that makes P diagonal for the first direction, and `turn` puts the
+decomposition itself into that basis. Singular values are treated as eigenvalues (`decompositions.svd`).
 
-Where f is not symmetric in equal values it has no second derivative; what comes out takes blocks as if it were.
+A function that is not symmetric in equal values has no second derivative there. It is treated as if it were symmetric.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.forward import is_streaming
 from autodiff_compare.backends.numpy_autodiff.core.partial_sweep import pull_between
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
@@ -40,12 +41,12 @@ from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     transposed,
 )
 
-#: Roundings within which eigenvalues of a matrix of one row are equal; those of a general matrix carry more.
+#: Rounding errors within which eigenvalues are equal, per row of the matrix; those of a general matrix have more.
 _HERMITIAN, _GENERAL = 1, 100
 
 
 def blocks(w: Any, symmetric: bool) -> Any:
-    """Whether i and j are equal within rounding, for each matrix, as booleans; None where all of all are distinct."""
+    """Return whether eigenvalues i and j are equal within rounding, per matrix; None if all are distinct."""
     w = primal(w)
     if not w.size:
         return None
@@ -56,7 +57,7 @@ def blocks(w: Any, symmetric: bool) -> Any:
     if np.count_nonzero(close) == w.size:
         return None
     seen = constant(close)
-    # What follows holds for this pattern: a compiler guards it by this question.
+    # The rest holds for this pattern only: by this comparison a compiler guards it.
     if not np.all(np.equal(close, seen)):
         raise AssertionError
     n = w.shape[-1]
@@ -64,7 +65,7 @@ def blocks(w: Any, symmetric: bool) -> Any:
 
 
 def differentiated(x: Any) -> bool:
-    """Whether a transform further out differentiates what is computed with ``x``."""
+    """Return whether a transform further out differentiates results that are computed with ``x``."""
     return primal(x) is not x
 
 
@@ -77,7 +78,7 @@ def _part(t: Any, symmetric: bool) -> Any:
 
 
 def _quotients(w: Any, g: Any, alike: Any) -> Any:
-    """D, with 0 where eigenvalues are equal."""
+    """Return D, with 0 where eigenvalues are equal."""
     rise, run = (x[..., :, None] - x[..., None, :] for x in (g, w))
     return np.where(alike, 0, rise / np.where(alike, 1, run))
 
@@ -87,7 +88,7 @@ def _value(x: Any) -> Any:
 
 
 def _mean(alike: Any, x: Any) -> Any:
-    """The mean over the block of each entry."""
+    """Return the mean over the block of each entry."""
     return np.sum(alike * x[..., None, :], axis=-1) / np.sum(alike, axis=-1)
 
 
@@ -100,13 +101,13 @@ def _spectrum(a: Any, w: Any, v: Any, g: Any, symmetric: bool) -> Any:
 
 
 def _slopes(node: Any, alike: Any) -> Any:
-    """``a`` for each entry, by a sweep from g to w."""
+    """Return ``a`` for each entry, by a sweep from g to w."""
     _, w, _, g, _ = node.args
     like = _value(w)
     if not (isinstance(g, Node) and isinstance(w, Node)):
         return np.zeros_like(like)
-    # The last minus the first of each block. Those are w and -w where singular values vanish; between them may be zeros
-    # that belong to no singular value, of which the function knows nothing.
+    # The last minus the first of each block. Those are w and -w where singular values vanish. Between them may be zeros
+    # that belong to no singular value, so that the function does not depend on them.
     place, count = np.sum(np.tril(alike), axis=-1), np.sum(alike, axis=-1)
     weights = (np.equal(place, count).astype(int) - np.equal(place, 1)).astype(like.dtype)
     back = pull_between(w, g, weights)
@@ -116,13 +117,13 @@ def _slopes(node: Any, alike: Any) -> Any:
 
 
 def _read_slopes(dw: Any, dg: Any, p: Any, alike: Any) -> Any:
-    """``a`` for each entry, from the tangents of w and g."""
+    """Return ``a`` for each entry, from the tangents of w and g, by least squares over the block."""
     spread = dw - _mean(alike, dw)
     square = _mean(alike, np.real(np.conj(spread) * spread))
     off = np.where(alike, off_diagonal(p), 0)
     turning = _mean(alike, np.sum(np.real(np.conj(off) * off), axis=-1))
     found = over(_mean(alike, np.conj(spread) * dg), square)
-    # A nilpotent direction leaves eigenvalues where they are and shows nothing.
+    # A nilpotent direction does not move the eigenvalues, so it does not determine a.
     eps = float(np.finfo(off.dtype).eps)
     rounding = (p.shape[-1] * eps) ** 2 * np.sum(np.real(np.conj(p) * p), axis=(-2, -1))[..., None]
     hidden = np.logical_and(np.less(square, eps * turning), np.greater(turning, rounding))
@@ -150,7 +151,7 @@ def _alike(w: Any, symmetric: bool) -> Any:
 
 
 def _pull_spectrum(node: Any, cotangent: Any) -> None:
-    """The transpose, where the tangents of equal eigenvalues are the diagonal of P."""
+    """Transpose dB, where the tangents of equal eigenvalues are the diagonal of P."""
     args, symmetric = node.args, node.args[4]
     _, w, v, g = map(_value, args[:4])
     left = _left(v, symmetric)
@@ -161,10 +162,10 @@ def _pull_spectrum(node: Any, cotangent: Any) -> None:
     found = {0: _part(back, symmetric), 3: np.real(diagonal_of(m)) if symmetric else diagonal_of(m)}
     for i in node.call.where:
         if i in found:
-            give(args[i], found[i], found[i])
+            add_cotangent(args[i], found[i], found[i])
 
 
-#: ``V diag(g) V^-1`` as a function of ``a`` and ``g``; ``w`` and ``v`` belong to ``a``: their changes come with its.
+#: ``V diag(g) V^-1`` as a function of ``a`` and ``g``; the changes of ``w`` and ``v`` follow from that of ``a``.
 SPECTRUM: Primitive = Primitive("spectrum", _spectrum, pull=_pull_spectrum, push=_push_spectrum)
 
 
@@ -172,9 +173,9 @@ SPECTRUM: Primitive = Primitive("spectrum", _spectrum, pull=_pull_spectrum, push
 
 
 def frame(p: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None:
-    """What makes the blocks of P diagonal, and their eigenvalues, block by block; constants to every transform.
+    """Return a basis in which the blocks of P are diagonal, and their eigenvalues: constants to every transform.
 
-    None where a real general matrix has complex ones, or is being compiled.
+    None where a block of a real general matrix has complex eigenvalues, or where it is being compiled.
     """
     p = primal(p)
     first = np.argmax(alike, axis=-1)
@@ -189,8 +190,8 @@ def frame(p: Any, alike: Any, symmetric: bool) -> tuple[Any, Any] | None:
     moved, turn = np.linalg.eig(inside)
     if moved.dtype != p.dtype:
         return None
-    # Eigenvalues of one block are neighbours in this order (that of conjugates is not left to rounding), and so are the
-    # places of each block in that.
+    # The shifts make eigenvalues of one block neighbours in this order, as are the places of each block in ``places``.
+    # The small imaginary part keeps rounding from deciding the order of conjugates.
     order, places = (
         np.argsort(np.real(moved) + 0.3 * np.imag(moved), axis=-1),
         np.argsort(first, axis=-1, kind="stable"),
@@ -207,7 +208,7 @@ def _parted(p: Any, alike: Any) -> Any:
     return diagonal_of(p).copy() if found is None else found[1]
 
 
-#: How equal eigenvalues of a general matrix move along P: as those of their block of P, where these are of its kind.
+#: The tangents of equal eigenvalues of a general matrix: the eigenvalues of their block of P, if of the same dtype.
 PARTED: Primitive = Primitive("parted", _parted, constant=True)
 
 
@@ -218,13 +219,13 @@ def _direction(a: Any, t: Any, w: Any, v: Any, symmetric: bool, known: bool) -> 
 
 
 def _direction_vjp_a(g: Any, _ans: Any, _a: Any, t: Any, w: Any, v: Any, symmetric: bool, known: bool) -> Any:
-    """``V (D o P) V^-1`` with D of ``g``; P is diagonal within a block, if it is known to be."""
+    """Return ``V (D o P) V^-1`` with D of ``g``. ``known`` says that P is diagonal within each block."""
     left = _left(v, symmetric)
     p = left @ _part(t, symmetric) @ v
     alike = _alike(w, symmetric)
     inner = _quotients(w, g, alike) * p
     if not known:
-        # A factor of g, so that its transpose is nan too.
+        # nan is a factor of g, so that the transpose is nan too.
         turning = np.logical_and(alike, np.not_equal(off_diagonal(primal(p)), 0))
         inner = inner + np.where(turning, np.nan, 0) * g[..., None]
     return _part(transposed(v @ inner @ left), symmetric)
@@ -235,17 +236,17 @@ def _direction_vjp_t(g: Any, _ans: Any, _a: Any, _t: Any, _w: Any, v: Any, symme
     return _part(transposed((v * g[..., None, :]) @ _left(v, symmetric)), symmetric)
 
 
-#: The diagonal of ``V^-1 t V``: the tangents of w along ``t``.
+#: The diagonal of ``V^-1 t V``, which are the tangents of w along ``t``.
 DIRECTION: Primitive = Primitive("direction", _direction, (_direction_vjp_a, _direction_vjp_t))
 
 
 def turn(node: Any, turned: Primitive, symmetric: bool) -> Any:
-    """The tangents of equal eigenvalues where they are differentiated further; ``node`` is put into their basis.
+    """Return tangents of equal eigenvalues that can be differentiated further, and put ``node`` into their basis.
 
     Parameters
     ----------
     turned
-        ``(a, w, v)``: the decomposition of ``a`` in a given basis.
+        The primitive ``(a, w, v) -> (w, v)``, the decomposition of ``a`` in a given basis.
     """
     a, t = node.args[0].primal, node.args[0].flow
     w, v = map(_value, node.primal)

@@ -1,4 +1,4 @@
-"""Statistics made of sums and products: covariances, what ignores nan, integrals and weighted counts."""
+"""Statistics made of sums and products: covariances, statistics that ignore nan, integrals and weighted counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _there(a: Any) -> Any:
 
 
 def _without_nan(reduction: Any) -> Any:
-    """A reduction over the entries that are not nan."""
+    """Make a reduction over the entries that are not nan."""
 
     def ignoring(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
         return reduction(a, axis, dtype, keepdims=keepdims, where=np.logical_and(_there(a), where))
@@ -27,7 +27,7 @@ def _without_nan(reduction: Any) -> Any:
 
 
 def _spread_without_nan(statistic: Any) -> Any:
-    """`numpy.nanvar` and `numpy.nanstd`."""
+    """Make `numpy.nanvar` or `numpy.nanstd`."""
 
     def ignoring(a: Any, axis: Any = None, **options: Any) -> Any:
         where = np.logical_and(_there(a), options.pop("where", True))
@@ -51,7 +51,7 @@ def cov(
     *,
     dtype: Any = None,
 ) -> Any:
-    """As `numpy.cov`; the weights are constants."""
+    """Compute `numpy.cov`; the weights are constants."""
     x = _variables(m, rowvar, dtype)
     if y is not None:
         x = np.concatenate((x, _variables(y, rowvar, dtype)), axis=0)
@@ -70,7 +70,7 @@ def cov(
 
 
 def _variables(m: Any, rowvar: bool, dtype: Any) -> Any:
-    """A variable a row, in double precision or more."""
+    """Return the data with one variable per row, in double precision or more."""
     m = as_array(m)
     if len(m.shape) > 2:
         raise ValueError(f"got shape {m.shape}, expected at most two axes")
@@ -80,7 +80,7 @@ def _variables(m: Any, rowvar: bool, dtype: Any) -> Any:
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
-    """As `numpy.corrcoef`, but not clipped to [-1, 1], where rounding alone would lead outside."""
+    """Compute `numpy.corrcoef`, but not clipped to [-1, 1], which only rounding exceeds."""
     c = cov(x, y, rowvar, dtype=dtype)
     if not c.shape:
         return c / c
@@ -89,7 +89,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    """As `numpy.trapezoid`, differentiable in the points too."""
+    """Compute `numpy.trapezoid`, differentiable in the points too."""
     y = np.moveaxis(as_array(y), axis, -1)
     if x is not None:
         x = as_array(x)
@@ -98,7 +98,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
-    """As `numpy.bincount`, differentiable in the weights."""
+    """Compute `numpy.bincount`, differentiable in the weights."""
     # A copy: the caller may change its array before the sweep.
     x = np.array(constant(x))
     if weights is None:
@@ -110,7 +110,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
-    """As `numpy.unwrap`: what is added is constant."""
+    """Compute `numpy.unwrap`: the added multiples of the period are constant."""
     return p + (np.unwrap(STOP(p), discont, axis, period=period) - STOP(p))
 
 

@@ -1,7 +1,8 @@
-"""Branches that a mask discards: what is not selected sends no cotangent back, whatever its slope is there.
+"""The backward sweep of ``where``: entries that it discards send no cotangent back, whatever their slope is.
 
-``where(x > 0, sqrt(x), 0)`` at -1 selects 0, yet the square root is evaluated too. It is nan there, its slope as well,
-and the cotangent 0 that ``where`` sends to it comes out of ``0 * nan`` as nan, added to whatever is right:
+``where(x > 0, sqrt(x), 0)`` at -1 selects 0, yet the square root is evaluated too. It is nan there, as is its slope.
+The cotangent 0 that ``where`` sends to it becomes ``0 * nan = nan``, which spoils the sum of cotangents in x. Users of
+other systems write a second ``where`` inside for that (the double-where trick). Here the inner one is not needed:
 
     >>> import numpy as np
     >>> from autodiff_compare.backends.numpy_autodiff import grad
@@ -10,9 +11,9 @@ and the cotangent 0 that ``where`` sends to it comes out of ``0 * nan`` as nan, 
     ...     print(grad(f)(1000.0))
     0.0
 
-So ``where`` looks, on the way back, whether an operand holds something that is not finite where it is not selected.
-If so, every elementwise call that the operand came from is swept strictly from then on: an entry whose cotangent is
-zero gives zeros. The graph is in reverse order, so none of them has been swept before. Everything else pays nothing.
+On the way back, ``where`` tests whether an operand is not finite in an entry that is not selected. If so, every
+elementwise call that the operand depends on is swept strictly: an entry whose cotangent is zero sends back zeros. The
+sweep runs in reverse order, so none of those calls has been swept before. Other graphs are swept as usual, at no cost.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import give
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Call, generic_pull
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 
@@ -40,9 +41,9 @@ def pull_where(node: Any, g: Any) -> None:
 
 
 def _total(x: Any) -> Any:
-    """Finite only if every entry is: in one pass, where looking at each entry takes two and a temporary.
+    """Return a number that is finite only if every entry is, in one pass over the array.
 
-    A dot product, for that warns of nothing, as the function itself may not.
+    Testing each entry takes two passes and a temporary. A dot product does not warn of overflow, as a sum does.
     """
     if not x.shape:
         return x
@@ -53,7 +54,7 @@ def _total(x: Any) -> Any:
 
 
 def _make_strict(root: Any) -> None:
-    """Every elementwise call behind ``root``, without recursion."""
+    """Sweep every elementwise call that ``root`` depends on strictly; without recursion."""
     seen, waiting = set(), [root]
     while waiting:
         node = waiting.pop()
@@ -67,7 +68,7 @@ def _make_strict(root: Any) -> None:
 
 
 def _pull_strictly(node: Any, g: Any) -> None:
-    """As `generic_pull`; where no cotangent comes in none goes out."""
+    """Send a cotangent back as `generic_pull` does, and zeros in entries where it is zero."""
     call, args, ans = node.call, node.args, node.primal
     values = [value.primal if i in call.where else value for i, value in enumerate(args)]
     if g.__class__ is float:
@@ -76,4 +77,4 @@ def _pull_strictly(node: Any, g: Any) -> None:
     for i, rule in call.vjps:
         d = rule(g, ans, *values, **call.kwargs)
         if d is not None:
-            give(args[i], np.where(dead, 0, d), ans)
+            add_cotangent(args[i], np.where(dead, 0, d), ans)

@@ -2,11 +2,11 @@
 
 Command: ``python -m autodiff_compare.backends.numpy_autodiff.tools.benchmark``.
 
-Each workload is a function, its value and gradient by hand, and a target for the ratio of the two times. The engine,
-the hand and the function alone take turns within one run, so that what else the machine does falls on all of them;
-the table gives the ratio of the minima, and the median of the ratios of all rounds. The ratio of the function alone is
-a floor: no sweep makes the forward pass cheaper. Set ``OMP_NUM_THREADS=1`` for one thread. Nothing here passes or
-fails by time; before anything is timed, the gradients are compared, and a difference raises.
+Each workload is a function, a hand-written value and gradient, and a target for the ratio of the two times. The engine,
+the hand-written gradient and the function alone are timed in turns within one run, so that other load on the machine
+falls on all of them. The table has the ratio of the minima, and the median of the ratios of all rounds. The ratio of
+the function alone is a lower bound: no sweep makes the forward pass cheaper. Set ``OMP_NUM_THREADS=1`` for one thread.
+Nothing passes or fails by time. Gradients are compared before they are timed, and a difference raises.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from autodiff_compare.backends.numpy_autodiff.transforms.gradient import value_a
 
 @dataclass(frozen=True)
 class Workload:
-    """A function, its value and gradient by hand, and what they are called with.
+    """A function, its hand-written value and gradient, and their arguments.
 
     Attributes
     ----------
     by_hand
         ``(value, gradient)``; a tuple of gradients for several ``argnums``.
     operations
-        Where the cost is counted in microseconds per recorded operation instead of against ``by_hand``.
+        The number of recorded operations, if the cost is given per operation; 0 to give it relative to ``by_hand``.
     """
 
     name: str
@@ -101,8 +101,8 @@ def _scalar_chain(y: Any) -> Any:
 
 
 def workloads() -> list[Workload]:
-    """All of them, with inputs from one seed."""
-    # The engine needs no other package; its benchmark has the gradients by hand from the project's suite ``engine``.
+    """Return all workloads, with inputs from one seed."""
+    # The engine itself imports no other package of the project; the hand-written gradients are in its suite ``engine``.
     hand: Any = importlib.import_module("autodiff_compare.problems.engine_suite")
     rng = np.random.default_rng(0)
 
@@ -133,7 +133,7 @@ def workloads() -> list[Workload]:
 
 
 def check(work: Workload) -> None:
-    """Raise `AssertionError` unless engine and hand agree."""
+    """Raise `AssertionError` unless the engine and the hand-written gradient agree."""
     value, gradient = value_and_grad(work.function, work.argnums)(*work.args)
     expected, by_hand = work.by_hand(*work.args)
     np.testing.assert_allclose(value, expected, rtol=1e-11)
@@ -144,7 +144,7 @@ def check(work: Workload) -> None:
 
 
 def measure(work: Workload, seconds: float = 1.0) -> tuple[list[float], ...]:
-    """Seconds per call of the engine, by hand, and of the function alone, in turns."""
+    """Return seconds per call of the engine, by hand, and of the function alone, timed in turns."""
     calls = (value_and_grad(work.function, work.argnums), work.by_hand, work.function)
     counts = [_calls_in(f, work.args, 2e-3) for f in calls]
     times: tuple[list[float], ...] = ([], [], [])
@@ -168,7 +168,7 @@ def _calls_in(f: Callable[..., Any], args: tuple[Any, ...], seconds: float) -> i
 
 
 def row(work: Workload) -> str:
-    """One line of the table, in Markdown."""
+    """Return one line of the table, in Markdown."""
     check(work)
     engine, hand, alone = measure(work)
     times = f"{1e6 * min(engine):.1f} | {1e6 * min(hand):.1f}"
@@ -185,7 +185,7 @@ def _fewest(f: Callable[[], Any], times: int = 7) -> float:
 
 
 def _steps(n: int) -> Callable[[Any], Any]:
-    """A function of n operations, no two of them alike."""
+    """Return a function of n operations, no two of them alike."""
 
     def f(y: Any) -> Any:
         for k in range(n // 2):
@@ -195,8 +195,8 @@ def _steps(n: int) -> Callable[[Any], Any]:
     return f
 
 
-def besides() -> list[str]:
-    """What else is promised, a line each: compile times, memory of a recording, and the length of long sweeps."""
+def other_figures() -> list[str]:
+    """Return one line per figure: compile times, memory of a recording, and how the time of long sweeps grows."""
     lines = []
     for n, most in ((100, 5), (2000, 100)):
         took = _fewest(partial(compile, _steps(n), np.ones(10)))
@@ -234,7 +234,7 @@ def _wide(y: Any, n: int) -> Any:
 
 
 def main(names: Sequence[str]) -> None:
-    """Print the rows whose name contains one of ``names`` (all without any)."""
+    """Print the rows whose name contains one of ``names``; without names, all rows and the other figures."""
     keep_freed_memory()
     print("| workload | engine, us | by hand, us | function alone | ratio of minima | median ratio | target |")
     print("|---|---|---|---|---|---|---|")
@@ -242,7 +242,7 @@ def main(names: Sequence[str]) -> None:
         if not names or any(name in work.name for name in names):
             print(row(work), flush=True)
     if not names:
-        print("", *besides(), sep="\n- ")
+        print("", *other_figures(), sep="\n- ")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A directed graph as SVG: rows by depth, boxes with text, curves between them. It needs nothing but Python.
+"""The graph of a function as SVG: rows by depth, boxes with text, curves between them. No other package draws it.
 
 Every node stands one row below the lowest of its arguments. Within a row nodes are sorted by the mean place of their
 arguments (the barycentre heuristic of Sugiyama, Tagawa and Toda 1981), which keeps most curves from crossing.
@@ -26,10 +26,10 @@ _STYLE = (
 
 
 def graph_svg(f: Callable[..., Any], *args: Any) -> str:
-    """The graph of ``f(*args)`` as an SVG drawing, to be written to a file or shown in a notebook.
+    """Return the graph of ``f(*args)`` as an SVG drawing, to be written to a file or shown in a notebook.
 
-    One box for each input and each recorded operation, with its name, its constants, and the dtype and shape of the
-    result; results are framed. Arguments stand above what is made of them.
+    Each input and each recorded operation is a box with its name, its constants, and the dtype and shape of its result.
+    Arguments stand above their results; outputs of the function have a thick frame.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def graph_svg(f: Callable[..., Any], *args: Any) -> str:
 
 
 def _call(node: Node, names: dict[int, str]) -> str:
-    """An operation, with its constants where it has some; the curves say the rest."""
+    """Return the name of an operation and its constants; the curves show its other arguments."""
     traced = node.call.where
     given = ["." if i in traced else _shortened(_constant(a, names)) for i, a in enumerate(node.args)]
     given += [f"{k}={_shortened(repr(v))}" for k, v in node.call.kwargs.items()]
@@ -77,7 +77,7 @@ def _shortened(text: str) -> str:
 
 @dataclass(frozen=True)
 class Box:
-    """A node: its lines of text, the names of its arguments, and ``input``, ``output`` or nothing."""
+    """A box: its lines of text, the names of its arguments, and its kind, ``input``, ``output`` or empty."""
 
     lines: tuple[str, ...]
     arguments: tuple[str, ...] = ()
@@ -93,14 +93,14 @@ class Box:
 
 
 def _svg(boxes: Mapping[str, Box], title: str) -> str:
-    """The drawing of a graph whose boxes come after their arguments.
+    """Draw a graph.
 
     Parameters
     ----------
     boxes
-        Name -> box, in an order of computation.
+        Name -> box, arguments before results.
     title
-        What is shown, for readers who cannot see it.
+        Description for screen readers.
     """
     rows = _rows(boxes)
     centres, width, height = _places(boxes, rows)
@@ -112,7 +112,7 @@ def _svg(boxes: Mapping[str, Box], title: str) -> str:
 
 
 def _rows(boxes: Mapping[str, Box]) -> list[list[str]]:
-    """The names by depth, in each row from left to right."""
+    """Return the names by depth, in each row from left to right."""
     depth: dict[str, int] = {}
     rows: list[list[str]] = []
     for name, box in boxes.items():
@@ -132,7 +132,7 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 
 def _places(boxes: Mapping[str, Box], rows: list[list[str]]) -> tuple[dict[str, tuple[float, float]], float, float]:
-    """The centre of each box, and the size of the whole."""
+    """Return the centre of each box, and the width and height of the drawing."""
     widths = [sum(boxes[n].width for n in row) + _GAP * (len(row) - 1) for row in rows]
     whole = max(widths, default=0.0)
     centres = {}
@@ -148,7 +148,7 @@ def _places(boxes: Mapping[str, Box], rows: list[list[str]]) -> tuple[dict[str, 
 
 
 def _curve(start: tuple[float, float], above: Box, end: tuple[float, float], below: Box) -> str:
-    """From the lower edge of one box to the upper edge of another, leaving and arriving upright."""
+    """Draw a curve from the lower edge of one box to the upper edge of another, vertical at both ends."""
     (x, y), (u, v) = (start[0], start[1] + above.height / 2), (end[0], end[1] - below.height / 2)
     half = (y + v) / 2
     return f'<path d="M{x:.1f} {y:.1f}C{x:.1f} {half:.1f} {u:.1f} {half:.1f} {u:.1f} {v:.1f}"/>'

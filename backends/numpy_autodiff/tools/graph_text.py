@@ -1,4 +1,4 @@
-"""The graph of a function, to be looked at: as text, as DOT, as SVG, and as counts of calls."""
+"""The graph of a function as text, in the DOT language, and as counts of calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from autodiff_compare.backends.numpy_autodiff.transforms.recording import Record
 
 
 def recorded(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[dict[int, str], list[Node], Recording]:
-    """Names of the nodes by identity: inputs x0, x1 and results v0, v1, in order."""
-    r = Recording(Trace())
-    r.call(f, r.lift(args, range(len(args))))
+    """Record ``f(*args)`` and name its nodes by identity: inputs x0, x1, ..., results v0, v1, ... in order."""
+    r = Recording(Trace(), args, range(len(args))).call(f)
     names = {id(node): f"x{i}" for i, node in enumerate(r.inputs)}
     names |= {id(node): f"v{i}" for i, node in enumerate(r.tape.nodes)}
     return names, r.tape.nodes, r
@@ -44,7 +43,7 @@ def _lines(f: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[str]:
 
 
 def graph_text(f: Callable[..., Any], *args: Any) -> str:
-    """One line per recorded operation of ``f(*args)``, with dtype and shape.
+    """Return one line per recorded operation of ``f(*args)``, with dtype and shape.
 
     Examples
     --------
@@ -61,7 +60,7 @@ def graph_text(f: Callable[..., Any], *args: Any) -> str:
 
 
 def graph_dot(f: Callable[..., Any], *args: Any) -> str:
-    """The graph of ``f(*args)`` in the DOT language; ``dot -Tsvg`` draws it."""
+    """Return the graph of ``f(*args)`` in the DOT language; ``dot -Tsvg`` draws it."""
     names, nodes, r = recorded(f, args)
     lines = ["digraph {", "  rankdir=LR;", "  node [shape=box];"]
     lines += [f'  {names[id(n)]} [label="{names[id(n)]}\\n{form(n)}", shape=ellipse];' for n in r.inputs]
@@ -73,6 +72,6 @@ def graph_dot(f: Callable[..., Any], *args: Any) -> str:
 
 
 def primitive_counts(f: Callable[..., Any], *args: Any) -> dict[str, int]:
-    """How often each primitive is recorded in ``f(*args)``, most frequent first."""
+    """Count the recorded calls of each primitive in ``f(*args)``, most frequent first."""
     _, nodes, _ = recorded(f, args)
     return dict(Counter(node.call.primitive.name for node in nodes).most_common())

@@ -1,6 +1,6 @@
-"""Update rules as pure functions on lists of arrays; the formulas stand in each docstring.
+"""Optimizers as pure functions of lists of arrays, with parameters p, gradients g and learning rate lr.
 
-Each takes ``(params, grads, state, **hyper-parameters)`` and returns new parameters and the new state; ``state`` is
+Each takes ``(params, grads, state, **hyperparameters)`` and returns the new parameters and the new state; ``state`` is
 None at first. Parameters keep their dtype.
 """
 
@@ -16,14 +16,14 @@ Arrays = Sequence[Any]
 
 
 def sgd(params: Arrays, grads: Arrays, state: None = None, *, learning_rate: float) -> tuple[tuple[Any, ...], None]:
-    """``p - lr g``."""
+    """Take a step of gradient descent: ``p - lr g``."""
     return tuple(p - learning_rate * g for p, g in zip(params, grads, strict=True)), state
 
 
 def momentum(
     params: Arrays, grads: Arrays, state: Arrays | None = None, *, learning_rate: float, momentum: float = 0.9
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """``v = momentum v + g``; ``p - lr v``."""
+    """Take a step with momentum (Polyak 1964): ``v = momentum v + g``, then ``p - lr v``."""
     velocity = _velocity(grads, state, momentum)
     return tuple(p - learning_rate * v for p, v in zip(params, velocity, strict=True)), velocity
 
@@ -31,7 +31,7 @@ def momentum(
 def nesterov(
     params: Arrays, grads: Arrays, state: Arrays | None = None, *, learning_rate: float, momentum: float = 0.9
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """``v = momentum v + g``; ``p - lr (g + momentum v)``."""
+    """Take a step of Nesterov (1983), as in PyTorch: ``v = momentum v + g``, then ``p - lr (g + momentum v)``."""
     velocity = _velocity(grads, state, momentum)
     new = (p - learning_rate * (g + momentum * v) for p, g, v in zip(params, grads, velocity, strict=True))
     return tuple(new), velocity
@@ -44,7 +44,7 @@ def _velocity(grads: Arrays, state: Arrays | None, momentum: float) -> tuple[Any
 
 
 class AdamState(NamedTuple):
-    """Update count, first and second moments."""
+    """The number of updates, and the first and second moments of the gradients."""
 
     updates: int
     first: tuple[Any, ...]
@@ -62,7 +62,7 @@ def adam(
     eps: float = 1e-8,
     eps_hat: bool = False,
 ) -> tuple[tuple[Any, ...], AdamState]:
-    """Adam (Kingma and Ba 2015, algorithm 1).
+    """Take a step of Adam (Kingma and Ba 2015, algorithm 1).
 
     ``m = b1 m + (1-b1) g``; ``v = b2 v + (1-b2) g^2``; ``p - lr m' / (sqrt(v') + eps)`` with
     ``m' = m/(1-b1^n)``, ``v' = v/(1-b2^n)``. With ``eps_hat`` (section 2 there, and Keras)

@@ -1,9 +1,9 @@
-"""The style of the classic tutorials: variables that are made once, ``backward()`` and ``.grad``.
+"""The backward style: variables that are made once, ``backward()`` and ``.grad``, as in PyTorch.
 
-Variables made by ``Variable(x)`` share one trace, of level 0 and without a list of nodes: the graph lives as long as
-someone holds its end, and `backward` finds it by following the arguments. ``create_graph`` lifts that graph one level
-(each node becomes the value of a node above it) and sweeps there, so that the sweep itself is recorded below:
-the same nesting as everywhere.
+Variables made by ``Variable(x)`` share one trace, of level 0 and without a list of nodes. The graph lives as long as
+something refers to its end, and `backward` finds it by following the arguments. ``create_graph`` lifts that graph by
+one level (each node becomes the value of a node above it) and sweeps there. The sweep itself is then recorded below, by
+the nesting that `autodiff_compare.backends.numpy_autodiff.core.tracing` explains.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", d
 _lock = threading.RLock()
 
 
-#: Orders operations and assignments of values.
+#: Numbers operations and assignments of values in time.
 _clock = itertools.count(1)
 
 
 def now() -> int:
-    """A time later than any before."""
+    """Return a time later than any before."""
     return next(_clock)
 
 
-#: What nobody can write to.
+#: Classes of arguments that cannot be written to.
 _FIXED = frozenset({float, int, complex, slice, np.float64})
 
 
@@ -61,7 +61,7 @@ EAGER.record = _record
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """Operations on variables inside give new variables without history."""
+    """Record nothing: operations on variables return new variables without history."""
     token = _recording.set(False)
     try:
         yield
@@ -70,7 +70,7 @@ def no_grad() -> Iterator[None]:
 
 
 def leaf_value(value: Any, dtype: Any) -> Any:
-    """A copy of what a new variable is made of."""
+    """Return a copy of the value of a new variable."""
     if isinstance(value, Node):
         raise TypeError("got a variable, expected an array: use it as it is, or .detach() for one without history")
     return differentiable(np.array(value, dtype=dtype), "value")
@@ -84,7 +84,7 @@ def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: boo
     cotangent
         Shaped like ``root``; may be left out for a scalar.
     retain_graph
-        Keep the graph for another call; else a second call raises.
+        Keep the graph for another call. Otherwise a second call raises.
     create_graph
         Make the gradients themselves differentiable; implies ``retain_graph``.
 
@@ -124,7 +124,7 @@ def _freed(*_: Any) -> None:
 
 
 def _history(root: Node) -> list[Node]:
-    """The ancestors of ``root`` and itself, arguments before results."""
+    """Return ``root`` and its ancestors, arguments before results."""
     return arguments_first(root, _arguments)
 
 
@@ -145,7 +145,7 @@ def _check_times(node: Node) -> None:
 
 
 def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
-    """Each node with one a level above it, whose value it is."""
+    """Pair each node with a new one a level above it, whose value it is."""
     trace = Trace()
     above: dict[int, Node] = {}
     for node in order:
@@ -161,7 +161,7 @@ def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
 
 
 def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
-    """Sweep the second of each pair; gradients are kept in the first."""
+    """Sweep the second nodes of the pairs and gather the gradients in the first."""
     pairs[-1][1].flow = cotangent
     try:
         for keeper, node in reversed(pairs):

@@ -1,4 +1,4 @@
-"""Rules of one's own, and recomputing instead of storing."""
+"""Custom derivative rules, checkpoints that recompute instead of storing, and constants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 def custom_rule(
     *, vjp: Sequence[Rule | None] | None = None, jvp: Sequence[Rule | None] | None = None
 ) -> Callable[[Callable[..., Any]], Primitive]:
-    """Decorate a function of arrays with derivative rules of your own.
+    """Decorate a function of arrays with custom derivative rules.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def custom_rule(
 
 
 def _backward(rule: Rule | None, i: int) -> Rule | None:
-    """The VJP of argument ``i`` from its JVP."""
+    """Return the VJP rule of argument ``i``, transposed from its JVP rule."""
     if rule is None:
         return None
     return lambda g, ans, *args, **kwargs: transpose(lambda t: rule(t, ans, *args, **kwargs), args[i], g)
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """``f``, of which only the arguments are kept: the backward sweep computes it again.
+    """Return ``f`` as one call that keeps only its arguments: the backward sweep computes it again.
 
     Raises
     ------
@@ -75,7 +75,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         form: list[Any] = []
 
         def flat(*leaves: Any) -> Any:
-            out, form[:] = (found := flatten(f(*rebuild(list(leaves)))))[0], [found[1]]
+            out, rebuild_output = flatten(f(*rebuild(list(leaves))))
+            form[:] = [rebuild_output]
             return out[0] if len(out) == 1 else tuple(out)
 
         primitive = Primitive(f"checkpoint({f.__name__})", _closed(flat), pull=_pull(flat), push=_push(flat))
@@ -96,6 +97,7 @@ def _closed(flat: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_traced(flat: Callable[..., Any], node: Any) -> tuple[Callable[..., Any], list[Any]]:
+    """Return the function of the traced arguments alone, and their values."""
     where = node.call.where
 
     def partial(*traced: Any) -> Any:
@@ -135,6 +137,6 @@ def _push(flat: Callable[..., Any]) -> Callable[[Any], None]:
 
 
 def stop_gradient(x: Any) -> Any:
-    """``x`` as a constant, at every level of nesting."""
+    """Return ``x`` as a constant at every level of nesting."""
     leaves, rebuild = flatten(x)
     return rebuild([primal(leaf) for leaf in leaves])

@@ -1,9 +1,4 @@
-"""Gradients of scalar functions, in reverse mode.
-
-``argnums`` is the position of the differentiated argument (default 0) or a tuple of positions; an argument may be an
-array, a number, or nested tuples, lists and dicts of them. With ``has_aux`` the function returns
-``(output, aux)`` and ``aux`` is handed through. Gradients of complex arguments are ``dL/da + i dL/db``.
-"""
+"""Gradients of scalar functions, in reverse mode: record once, then sweep back once, whatever the number of inputs."""
 
 from __future__ import annotations
 
@@ -26,7 +21,7 @@ def positions(argnums: Argnums) -> tuple[int, ...]:
 
 
 def _scalar_output(r: Recording) -> Any:
-    """The one real scalar that a gradient can be taken of."""
+    """Return the output, if it is one real scalar."""
     leaf = r.outputs[0] if len(r.outputs) == 1 else None
     if isinstance(leaf, Node) and leaf.primal.__class__ is np.float64:
         return leaf
@@ -39,14 +34,17 @@ def _scalar_output(r: Recording) -> Any:
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """``(f(x), gradient)``, or ``((f(x), aux), gradient)``.
+    """Return a function of the same arguments that gives ``(f(x), gradient)``.
+
+    The gradient is a container like the differentiated argument, or a tuple of such for several ``argnums``. With
+    ``has_aux`` the result is ``((f(x), aux), gradient)``.
 
     Raises
     ------
     ValueError
-        If the output is not a scalar.
+        When called, if the output is not a scalar.
     TypeError
-        If a differentiated argument is not floating or complex, or the output is complex.
+        When called, if a differentiated argument is not floating or complex, or the output is complex.
     """
     where = positions(argnums)
 
@@ -55,8 +53,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         try:
             trace = Trace()
             trace.held = held
-            r = Recording(trace)
-            r.call(f, r.lift(args, where), kwargs, has_aux)
+            r = Recording(trace, args, where).call(f, kwargs, has_aux)
             leaf = value = _scalar_output(r)
             if isinstance(leaf, Node) and leaf.tape is trace:
                 value = leaf.primal
@@ -74,7 +71,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
 
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The gradient of a scalar function; with ``has_aux``, ``(gradient, aux)``. See `value_and_grad`."""
+    """Return a function that gives the gradient of ``f``, or ``(gradient, aux)``; see `value_and_grad`."""
     both = value_and_grad(f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:

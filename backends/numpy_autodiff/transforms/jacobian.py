@@ -1,4 +1,8 @@
-"""Jacobians, Hessians and Hessian-vector products, composed of sweeps in either mode."""
+"""Jacobians, Hessians and Hessian-vector products, composed of sweeps in either mode.
+
+A backward sweep from the i-th unit cotangent gives row i of the Jacobian, a forward sweep from the j-th unit tangent
+gives column j. The Hessian is the Jacobian of the gradient, by columns: forward over reverse.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,13 @@ from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Function:
-    """Arrays of ``output.shape + input.shape``.
+    """Return a function that gives the Jacobian, of shape ``output.shape + input.shape``, for one array as output.
 
     Parameters
     ----------
     mode
-        ``"reverse"`` (one sweep per output), ``"forward"`` (one per input), or None for the fewer sweeps.
+        ``"reverse"`` (one sweep per entry of the output), ``"forward"`` (one per entry of the input), or None for
+        whichever needs fewer sweeps.
     """
     if mode not in (None, "reverse", "forward"):
         raise ValueError(f"got mode {mode!r}, expected 'reverse', 'forward' or None")
@@ -85,14 +90,14 @@ def _by_columns(f: Function, args: Sequence[Any], inputs: list[Any]) -> list[Any
 
 
 def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, ...]:
-    """The Hessian of a scalar function times a direction, one part per argument: forward over reverse."""
+    """Return the Hessian of a scalar function times a direction, one part per argument: forward over reverse."""
     gradient = grad(f, tuple(range(len(args))))
     found: tuple[Any, ...] = jvp(gradient, args, tangents)[1]
     return found
 
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
-    """Second derivatives of a scalar function: a nested tuple of blocks for a tuple of ``argnums``."""
+    """Return a function that gives the Hessian; for a tuple of ``argnums``, a nested tuple of blocks."""
     where = positions(argnums)
 
     def table(*args: Any) -> Any:

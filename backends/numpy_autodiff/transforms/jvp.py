@@ -17,17 +17,26 @@ from autodiff_compare.backends.numpy_autodiff.transforms.recording import Record
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
-    """``(f(*args), tangent of the output)``, in one pass that keeps no graph."""
+    """Return ``(f(*args), tangent)``, or ``(f(*args), tangent, aux)``, in one pass that keeps no graph.
+
+    The tangents are shaped like the arguments, the tangent like the output.
+
+    Raises
+    ------
+    ValueError
+        If a tangent is not shaped like its argument.
+    TypeError
+        If an argument is not floating or complex.
+    """
     leaves = [differentiable(leaf) for leaf in flatten(tuple(args))[0]]
     parts = flatten(tuple(tangents))[0]
     if len(parts) != len(leaves):
         raise ValueError(f"got {len(parts)} tangents, expected {len(leaves)}: pass one per argument, shaped like it")
     pushed = [direction(t, x, "tangent") for t, x in zip(parts, leaves, strict=True)]
-    r = Recording(streaming_trace())
-    given = r.lift(args, range(len(args)))
+    r = Recording(streaming_trace(), args, range(len(args)))
     for node, t in zip(r.inputs, pushed, strict=True):
         node.flow = t
-    r.call(f, given, None, has_aux)
+    r.call(f, None, has_aux)
     out = r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
     return (r.output_value(), out, r.aux) if has_aux else (r.output_value(), out)
 
@@ -40,7 +49,10 @@ def _tangent(r: Recording, leaf: Any) -> Any:
 
 
 def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
-    """``(f(*args), pushforward)``: the tangent of the output for any tangents, without computing ``f`` again."""
+    """Return ``(f(*args), pushforward)``.
+
+    ``pushforward(*tangents)`` returns the tangent of the output without computing ``f`` again.
+    """
     r = record(f, args)
     lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""One function call under a trace: inputs wrapped, outputs collected; what every transform begins with."""
+"""The recording of one function call: inputs lifted to nodes, the call run under a trace, outputs collected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _float64, _ndarray = np.float64, np.ndarray
 
 
 def differentiable(x: Any, what: str = "argument") -> Any:
-    """``x`` as an array or NumPy scalar (or a variable as it is).
+    """Return ``x`` as an array or NumPy scalar; a node is returned as it is.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def differentiable(x: Any, what: str = "argument") -> Any:
 
 
 def direction(leaf: Any, like: Any, what: str) -> Any:
-    """A tangent or cotangent of the right shape, in the dtype of what it belongs to."""
+    """Return a tangent or cotangent in the dtype of ``like``, whose shape it must have."""
     leaf = leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]
     if leaf.shape != like.shape:
         raise ValueError(
@@ -56,13 +56,15 @@ _ALONE: tuple[int, Rebuild] = (1, _first)
 
 
 class Recording:
-    """The graph of one call of a function: `lift` its differentiated arguments, then `call` it with them.
+    """The graph of one call of a function: made of its arguments, filled by `call`.
 
     Parameters
     ----------
     trace
         An open trace. Arrays that are held until the sweep is over are gathered in ``trace.held``, if that is a list;
         the caller releases them.
+    args, argnums
+        The arguments of the function, and the positions of those to differentiate.
     outlives
         The recording is used after the call, so that arrays which others can write to are copied instead of held.
 
@@ -74,49 +76,47 @@ class Recording:
         The leaves of the output: nodes, or constants.
     aux
         Auxiliary output, as plain values of the level below.
+    rebuild_inputs, rebuild_output
+        The number of leaves of each differentiated argument with the function that rebuilds its container, and the
+        function that rebuilds that of the output.
     bare
         No differentiated argument is a container.
     """
 
-    __slots__ = ("aux", "bare", "inputs", "outlives", "outputs", "rebuild_inputs", "rebuild_output", "tape", "values")
+    __slots__ = (
+        *("_given", "aux", "bare", "inputs", "outlives", "outputs"),
+        *("rebuild_inputs", "rebuild_output", "tape", "values"),
+    )
 
-    def __init__(self, trace: Trace, outlives: bool = False) -> None:
+    def __init__(self, trace: Trace, args: Sequence[Any], argnums: Sequence[int], outlives: bool = False) -> None:
         self.tape = trace
         self.outlives = outlives
         if outlives:
             trace.held = []
-        self.inputs: list[Any] = []
-        self.values: list[Any] = []
-        self.rebuild_inputs: list[tuple[int, Rebuild]] = []
-        self.bare = True
-        self.aux: Any = None
-        self.outputs: list[Any]
-        self.rebuild_output: Rebuild
-
-    def lift(self, args: Sequence[Any], argnums: Sequence[int]) -> list[Any]:
-        """Return the arguments with input nodes in place of the arrays and numbers at the positions ``argnums``."""
+        held = trace.held
         given = list(args)
-        tape = self.tape
+        inputs: list[Any] = []
+        values: list[Any] = []
+        rebuild: list[tuple[int, Rebuild]] = []
+        self._given, self.inputs, self.values, self.rebuild_inputs = given, inputs, values, rebuild
+        self.bare = True
         for i in argnums:
             value = given[i]
             cls = value.__class__
             if cls is float:
                 value = _float64(value)
             elif cls is _ndarray and value.dtype.kind in "fc":
-                value = self._protected(value) if value.shape else value[()]
+                if not value.shape:
+                    value = value[()]
+                elif held is not None:
+                    value = value.copy() if outlives else keep(held, value)
             elif cls is not _float64:
                 given[i] = self._lift_tree(value)
                 continue
-            node = given[i] = lift(value, tape)
-            self.inputs.append(node)
-            self.values.append(value)
-            self.rebuild_inputs.append(_ALONE)
-        return given
-
-    def _protected(self, array: Any) -> Any:
-        """Return an input array as it is recorded: itself, held, or a copy."""
-        held = self.tape.held
-        return array if held is None else array.copy() if self.outlives else keep(held, array)
+            node = given[i] = lift(value, trace)
+            inputs.append(node)
+            values.append(value)
+            rebuild.append(_ALONE)
 
     def _lift_tree(self, tree: Any) -> Any:
         """Return a container of inputs with nodes for its leaves."""
@@ -132,15 +132,10 @@ class Recording:
         self.rebuild_inputs.append((len(leaves), rebuild))
         return rebuild(nodes)
 
-    def call(
-        self,
-        f: Callable[..., Any],
-        given: Sequence[Any],
-        kwargs: Mapping[str, Any] | None = None,
-        has_aux: bool = False,
-    ) -> Recording:
-        """Record ``f(*given, **kwargs)`` and close the trace; with ``has_aux`` it returns ``(output, aux)``."""
+    def call(self, f: Callable[..., Any], kwargs: Mapping[str, Any] | None = None, has_aux: bool = False) -> Recording:
+        """Record ``f`` of the arguments and close the trace; with ``has_aux`` it returns ``(output, aux)``."""
         tape = self.tape
+        given, self._given = self._given, []
         try:
             out = f(*given, **kwargs) if kwargs else f(*given)
         except ValueError as error:
@@ -151,30 +146,35 @@ class Recording:
             tape.record = ended
             if self.outlives and tape.held:
                 own(tape.held, tape.nodes)
+        self.aux = None
         if has_aux:
             out, aux = out
             leaves, rebuild = flatten(aux)
             plain = [self.value(leaf) for leaf in leaves]
             self.aux = rebuild(list(copied(plain)) if self.outlives else plain)
+        self.outputs: list[Any]
+        self.rebuild_output: Rebuild
         self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
         return self
 
     def value(self, x: Any) -> Any:
-        """``x`` without this trace."""
+        """Return ``x``, or its value if it is a node of this trace."""
         return x.primal if isinstance(x, Node) and x.tape is self.tape else x
 
     def output_value(self) -> Any:
+        """Return the output with values in place of nodes."""
         return self.rebuild_output([self.value(leaf) for leaf in self.outputs])
 
     def copied_output(self) -> Any:
-        """The output, of which no array is one that a later sweep looks at."""
+        """Return the output as copies, so that the caller cannot change an array which a later sweep reads."""
         return self.rebuild_output(list(copied([self.value(leaf) for leaf in self.outputs])))
 
     def traced(self, leaf: Any) -> bool:
+        """Return whether an output depends on the inputs."""
         return isinstance(leaf, Node) and leaf.tape is self.tape
 
     def input_trees(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
-        """One container per differentiated argument."""
+        """Return one container of the given leaves per differentiated argument."""
         if self.bare:
             return tuple(leaves)
         trees, start = [], 0
@@ -184,7 +184,10 @@ class Recording:
         return tuple(trees)
 
     def gradients(self, taken: Sequence[Any] = ()) -> list[Any]:
-        """Collect the cotangents of the inputs, conjugated for the caller, and no two of them one array."""
+        """Collect the cotangents of the inputs, conjugated for the caller.
+
+        No two of them share memory, nor does one with the arrays of ``taken``.
+        """
         seen = {id(t) for t in taken} if taken else set()
         found: list[Any] = []
         for node, value in zip(self.inputs, self.values):  # noqa: B905 - made together; the check takes time
@@ -208,7 +211,7 @@ class Recording:
 
 
 def _fitted(g: Any, value: Any) -> Any:
-    """A cotangent in the shape and dtype of ``value``; where there is none, zeros."""
+    """Return a cotangent in the shape and dtype of ``value``; without one, zeros."""
     if g is None:
         plain = constant(value)
         return np.zeros_like(plain) if plain.shape else plain.dtype.type(0)
@@ -220,5 +223,4 @@ def _fitted(g: Any, value: Any) -> Any:
 
 def record(f: Callable[..., Any], args: Sequence[Any], has_aux: bool = False) -> Recording:
     """Record ``f`` differentiated in all of its arguments, for any number of sweeps after the call."""
-    r = Recording(Trace(), outlives=True)
-    return r.call(f, r.lift(args, range(len(args))), None, has_aux)
+    return Recording(Trace(), args, range(len(args)), outlives=True).call(f, None, has_aux)

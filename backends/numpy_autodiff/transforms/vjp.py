@@ -15,9 +15,17 @@ from autodiff_compare.backends.numpy_autodiff.transforms.recording import direct
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """``(f(*args), pullback)``: ``pullback(cotangent)`` gives a tuple, one cotangent per argument.
+    """Return ``(f(*args), pullback)``, or ``(f(*args), pullback, aux)``.
 
-    The cotangent is shaped like the output. The pullback may be called any number of times, by any thread.
+    ``pullback(cotangent)`` returns a tuple of one cotangent per argument; ``cotangent`` is shaped like the output.
+    The pullback may be called any number of times, by any thread.
+
+    Raises
+    ------
+    ValueError
+        By ``pullback``, if the cotangent is not shaped like the output.
+    TypeError
+        If an argument is not floating or complex.
     """
     r = record(f, args, has_aux)
     lock = threading.Lock()
