@@ -29,8 +29,8 @@ from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import read_all
 from autodiff_compare.summary import summary
-from autodiff_compare.summary.advice import words
 from autodiff_compare.summary.recommendation import recommendation
+from autodiff_compare.summary.recommendation_text import paragraphs
 from autodiff_compare.summary.terminal import WIDTH
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
         ValueError
             If ``calls`` is not a whole number from 1.
         """
-        return "\n".join(words(recommendation(self, None, _whole("calls", calls, 1), operator)))
+        return "\n".join(paragraphs(recommendation(self, None, _whole("calls", calls, 1), operator)))
 
     def __repr__(self) -> str:
         return self._text

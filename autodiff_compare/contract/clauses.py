@@ -1,8 +1,10 @@
-"""The contract of `autodiff_compare.backends.interface` as clauses, each tried on one opened backend.
+"""Clauses of the contract of `autodiff_compare.backends.interface`, each with a test for an opened backend.
 
-These are the clauses about the interface that a person uses. The operators that ``prepare`` builds are tried by a
-run of the functions of `autodiff_compare.contract.functions`, judged as any other run: see
+These clauses cover the methods of `Backend` that a user calls. The operators of ``prepare`` are tested by a run of the
+functions in `autodiff_compare.contract.functions`, judged as any other run: see
 `autodiff_compare.cli.verbs.conformance`.
+
+Every expected number is a closed form, which stands beside the call.
 """
 
 from __future__ import annotations
@@ -14,48 +16,30 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends import Unsupported
+from autodiff_compare.contract.array_api import LINALG, NAMES
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
 
-#: Functions of the array API standard 2024.12 that objectives are written with.
-NAMES = (
-    "abs", "acos", "acosh", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "asarray", "asin",
-    "asinh", "astype", "atan", "atan2", "atanh", "broadcast_arrays", "broadcast_to", "ceil", "clip", "concat",
-    "conj", "copysign", "cos", "cosh", "count_nonzero", "cumulative_prod", "cumulative_sum", "diff", "divide",
-    "empty_like", "equal", "exp", "expand_dims", "expm1", "eye", "flip", "floor", "floor_divide", "full",
-    "full_like", "greater", "greater_equal", "hypot", "imag", "isfinite", "isinf", "isnan", "less", "less_equal",
-    "linspace", "log", "log10", "log1p", "log2", "logaddexp", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "meshgrid", "min", "minimum",
-    "moveaxis", "multiply", "negative", "not_equal", "ones", "ones_like", "permute_dims", "positive", "pow",
-    "prod", "real", "reciprocal", "remainder", "repeat", "reshape", "roll", "round", "searchsorted", "sign",
-    "signbit", "sin", "sinh", "sort", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "take",
-    "take_along_axis", "tan", "tanh", "tensordot", "tile", "tril", "triu", "trunc", "unstack", "var", "vecdot",
-    "where", "zeros", "zeros_like",
-)  # fmt: skip
-LINALG = (
-    "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matrix_norm", "matrix_power", "outer",
-    "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "trace", "vector_norm",
-)  # fmt: skip
-
 
 class Broken(Exception):  # noqa: N818 - the clause is, nothing failed
-    """A backend does not keep a clause; the message says what it did instead."""
+    """A backend breaks a clause; the message says what was got and what was expected."""
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One sentence of the contract.
+    """One clause of the contract.
 
     Parameters
     ----------
     name
-        In a few words.
+        The clause in a few words.
     remedy
-        What to do where it is not kept.
+        Instruction for the author of a backend that breaks it.
     try_on
-        Tries it on an opened backend; returns a remark, raises `Broken` or, where the backend may, `Unsupported`.
+        Test for an opened backend: returns a remark or `None`, raises `Broken`, or `Unsupported` if the backend lacks
+        the feature.
     optional
-        Whether a backend may have no such thing and say so by `Unsupported`.
+        Whether a backend may lack the feature.
     """
 
     name: str
@@ -65,19 +49,19 @@ class Clause:
 
 
 def try_clause(backend: Any, number: int) -> dict[str, Any]:
-    """Try the clause of that number on a backend: see `found`."""
-    return found(backend, CLAUSES[number])
+    """Try the clause with that index on a backend, see `outcome`."""
+    return outcome(backend, CLAUSES[number])
 
 
-def found(backend: Any, clause: Clause) -> dict[str, Any]:
-    """``kept`` (true, false, or none where the backend offers no such thing) and ``words``."""
+def outcome(backend: Any, clause: Clause) -> dict[str, Any]:
+    """Return ``kept`` (True, False, or `None` if the backend lacks an optional feature) and ``words``."""
     try:
         return {"kept": True, "words": clause.try_on(backend) or ""}
     except Broken as error:
         return {"kept": False, "words": str(error)}
     except Unsupported as error:
         return {"kept": None if clause.optional else False, "words": f"unsupported: {error}"}
-    except Exception as error:  # a backend of somebody else's: whatever it raises, the clause is not kept
+    except Exception as error:  # a backend under development may raise anything: the clause is broken
         return {"kept": False, "words": f"{type(error).__name__}: {str(error).strip() or 'no message'}"}
 
 
@@ -87,7 +71,7 @@ def _close(got: Any, expected: Any, what: str, dtype: str = "float64") -> None:
         raise Broken(f"got shape {found.shape} for {what}, expected {wanted.shape}")
     if found.dtype != dtype:
         raise Broken(f"got {found.dtype} for {what}, expected {dtype}")
-    # A result that is right to rounding; numerical differences in the dtype are not.
+    # 200 eps allows for rounding, but not for finite differences, whose error is about sqrt(eps).
     if not np.allclose(found, wanted, rtol=200 * np.finfo(dtype).eps, atol=200 * np.finfo(dtype).eps):
         off = float(np.max(np.abs(found - wanted)))
         raise Broken(f"got {_short(found)} for {what}, expected {_short(wanted)}: off by {off:.1g}")
@@ -104,14 +88,14 @@ def _attributes(b: Any) -> None:
         raise Broken(f"got native {b.native!r}, expected a frozenset of Operator")
     if "" not in b.variants or not all(isinstance(k, str) and isinstance(v, str) for k, v in b.variants.items()):
         raise Broken(
-            f"got variants {dict(b.variants)!r}, expected '' and each other one with a line that says what it is"
+            f"got variants {dict(b.variants)!r}, expected a dict with '' and a line of description for each variant"
         )
     if not set(b.modes) <= SECOND_ORDER or not {*b.modes.values(), *b.orders} <= set(ORDERS):
-        raise Broken(f"got modes {dict(b.modes)!r} and orders {set(b.orders)!r}, expected of {', '.join(ORDERS)}")
+        raise Broken(f"got modes {dict(b.modes)!r} and orders {set(b.orders)!r}, expected some of {', '.join(ORDERS)}")
     if not isinstance(b.requires, tuple):
-        raise Broken(f"got requires {b.requires!r}, expected a tuple of distributions")
+        raise Broken(f"got requires {b.requires!r}, expected a tuple of distribution names")
     if set(b.versions()) < set(b.requires):
-        raise Broken(f"got versions of {sorted(b.versions())}, expected those of {sorted(b.requires)}")
+        raise Broken(f"got versions of {sorted(b.versions())}, expected versions of {sorted(b.requires)}")
 
 
 def _unknown_variant(b: Any) -> None:
@@ -132,6 +116,7 @@ def _namespace(b: Any) -> str:
     return f"{len(NAMES) + len(LINALG) - len(absent)} of {len(NAMES) + len(LINALG)}; without {shown}"
 
 
+#: 0-d, with a zero, with negative strides, empty, transposed.
 _ARRAYS: tuple[Array, ...] = (
     np.array(1.5),
     np.array([1.0, -2.0, 0.0]),
@@ -189,10 +174,11 @@ def _block(b: Any) -> None:
     var = b.to_var(np.array([1.0]))
     for out in (var, (var, (var, var))):
         if b.block(out) is not out and not isinstance(b.block(out), type(out)):
-            raise Broken(f"got {type(b.block(out)).__name__} from block, expected what it was given")
+            raise Broken(f"got {type(b.block(out)).__name__} from block, expected its argument")
 
 
 def _cubes(b: Any) -> Callable[..., Any]:
+    """Return sum(x^3 y): its gradient is 3 x^2 y by x and x^3 by y, its Hessian by x is diag(6 x y)."""
     return lambda x, y: b.xp.sum(x * x * x * y)
 
 
@@ -219,7 +205,7 @@ def _nested(b: Any) -> str | None:
 
 
 def _prepared_elsewhere(b: Any) -> None:
-    """Prepared at one point, with one set of data and directions, and used at another."""
+    """Prepare at one point with one set of data and directions, and call at another."""
     xs = [np.array([1.0, 2.0]), np.array([-3.0, 0.5])]
     ys = [np.array([4.0, -1.0]), np.array([0.25, 2.0])]
     for operator in sorted(b.native & {Operator.VALUE, Operator.GRADIENT, Operator.JVP, Operator.VJP}):
@@ -248,13 +234,13 @@ def _not_scalar(b: Any) -> None:
     x = b.to_var(np.array([1.0, 2.0]))
     try:
         got = b.prepare(Operator.GRADIENT, lambda x: x * x, [x])(x)
-    except Exception:  # which exception is the framework's own affair
+    except Exception:  # each framework raises its own exception
         return
-    raise Broken(f"got {_short(b.to_numpy(got[0]))} for the gradient of a vector, expected an error that says so")
+    raise Broken(f"got {_short(b.to_numpy(got[0]))} for the gradient of a vector function, expected an exception")
 
 
-def _says_unsupported(b: Any) -> str:
-    """An operator that cannot be had is refused with its reason, when it is prepared."""
+def _unsupported(b: Any) -> str:
+    """Prepare every operator: one that the backend lacks must raise Unsupported with a reason."""
     refused, x = [], b.to_var(np.array([1.0, 2.0]))
     for operator in (o for o in Operator if o not in (Operator.STEP, Operator.SPARSE_JACOBIAN)):
         ways = {Operator.JVP: [x], Operator.HVP: [x], Operator.VJP: [b.to_var(np.array(1.0))]}.get(operator, [])
@@ -267,7 +253,7 @@ def _says_unsupported(b: Any) -> str:
             refused.append(str(operator))
         except NotImplementedError as error:
             raise Broken(f"got NotImplementedError for {operator}, expected Unsupported(reason): {error}") from None
-    return f"refused: {', '.join(refused)}" if refused else "it has them all"
+    return f"missing: {', '.join(refused)}" if refused else "no operator is missing"
 
 
 def _orders(b: Any) -> str:
@@ -325,7 +311,7 @@ _RULES: Mapping[str, Optimizer] = {
 
 
 def _updates(rule: Optimizer, p: Array, gradients: Sequence[Array]) -> Iterator[Array]:
-    """The formulas of `vocabulary.Optimizer`."""
+    """Yield the parameters after each update, by the formulas of `vocabulary.Optimizer`."""
     v, m, s = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
     for n, g in enumerate(gradients, 1):
         if rule.name == "adam":
@@ -351,7 +337,7 @@ def _step(b: Any) -> None:
 
 
 CLAUSES: tuple[Clause, ...] = (
-    Clause("its attributes are what the contract says", "see the class attributes of Backend", _attributes),
+    Clause("the attributes have the values of the contract", "see the class attributes of Backend", _attributes),
     Clause("an unknown variant is a ValueError", "leave __init__ to Backend", _unknown_variant),
     Clause("names of the array API standard", "", _namespace),
     Clause(
@@ -363,7 +349,7 @@ CLAUSES: tuple[Clause, ...] = (
     Clause("to_var takes a dtype", "cast to dtype= where it is given", _dtype_given),
     Clause("to_var copies", "copy the array, as np.array(array) does and np.asarray does not", _no_alias),
     Clause("to_numpy copies", "return np.array(...) of the variable", _no_view),
-    Clause("block returns what it is given", "wait until it is computed, then return it", _block),
+    Clause("block returns its argument", "wait until it is computed, then return it", _block),
     Clause(
         "grad of a scalar function",
         "one array for an integer argnums, a tuple for a sequence, in the inputs' dtype",
@@ -374,7 +360,7 @@ CLAUSES: tuple[Clause, ...] = (
         "grad can be differentiated again", "return a differentiable function, or set nestable = False", _nested, True
     ),
     Clause(
-        "what is prepared at one point is right at another",
+        "a function prepared at one point is right at another",
         "args of prepare give shapes and dtypes only: take the values from the call",
         _prepared_elsewhere,
         True,
@@ -383,7 +369,7 @@ CLAUSES: tuple[Clause, ...] = (
         "the gradient of a vector is an error", "raise ValueError unless the output has the shape ()", _not_scalar, True
     ),
     Clause(
-        "what it cannot do is Unsupported, with a reason", "raise Unsupported('why') when preparing", _says_unsupported
+        "a missing operator raises Unsupported with a reason", "raise Unsupported('why') when preparing", _unsupported
     ),
     Clause("each order of modes in orders", "heed order_of(operator) in _native, or leave orders empty", _orders, True),
     Clause("scan", "return python_scan(self.xp, f, init, xs), or the framework's own loop", _scan, True),
@@ -397,5 +383,5 @@ CLAUSES: tuple[Clause, ...] = (
         _derivative("forward"),
         True,
     ),
-    Clause("step: sgd, momentum, nesterov and adam", "the formulas stand in vocabulary.Optimizer", _step, True),
+    Clause("step: sgd, momentum, nesterov and adam", "the formulas are in vocabulary.Optimizer", _step, True),
 )

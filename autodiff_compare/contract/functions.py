@@ -1,4 +1,4 @@
-"""Functions that the operators of a backend are tried on: small, and each with a way of its own to go wrong."""
+"""Small functions on which the operators of a backend are tested, each with a different source of errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _labelled(rng: np.random.Generator, n: int) -> Inputs:
 
 
 def _away(rng: np.random.Generator, shape: Any) -> Array:
-    """Not close to zero, where ``abs`` and ``where`` have a kink."""
+    """Draw numbers that are not close to zero, where ``abs`` and ``where`` have a kink."""
     return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], size=shape))
 
 
@@ -72,7 +72,7 @@ PROBLEMS = (
     _problem(
         "unused",
         "an input that the value does not depend on",
-        lambda x, y, xp: xp.sum(x * x),  # noqa: ARG005 - the point of it
+        lambda x, y, xp: xp.sum(x * x),  # noqa: ARG005 - y is unused on purpose
         lambda rng, n: (rng.normal(size=n), rng.normal(size=2)),
     ),
     _problem(

@@ -1,8 +1,23 @@
-"""What an observation comes to: a class, and the numbers that it rests on.
+"""Classification of an observation, with the numbers it rests on.
 
-The forward value comes first: where it is not the right one, the derivative can only be held against the backend's
-own function. At a kink the question is membership in the hull of one-sided derivatives, which are measured on that
-backend's own function too, so that no other backend takes part in the verdict: a majority is no referee.
+The rules, in this order:
+
+1. No function or no derivative rule: ``not_available``. Another exception: ``error`` if the case allows it, else
+   ``defect``.
+2. Nothing is right in this case: ``undefined``.
+3. The answer has another shape or dtype than its input: ``defect``.
+4. The forward value is wrong: ``value_differs`` if the derivative fits the backend's own function or cannot be judged,
+   else ``defect``.
+5. The derivative exists: ``agree`` within the tolerance, else ``defect``.
+6. A kink: ``convention`` if the answer lies in the convex hull of the one-sided derivatives, else ``defect``. For a
+   function of one variable the hull is the interval ``[min(D-, D+), max(D-, D+)]``, in general it is Clarke's
+   subdifferential (`autodiff_compare.conventions.slopes`).
+
+One-sided derivatives are measured on the backend's own function, so no other backend takes part in the verdict: a
+majority of backends can be wrong.
+
+Tolerances. Atlas cases ask which derivative a backend returns, not how accurate it is, so half of the digits decide:
+``sqrt(eps)`` times the size of the derivative, plus three error bars of the measurement.
 """
 
 from __future__ import annotations
@@ -25,41 +40,41 @@ from autodiff_compare.problems.conventions import CASES, DEFINITIONS, Case, Kink
 
 
 class Class(enum.StrEnum):
-    """How a backend's answer to a case is classed."""
+    """Class of a backend's answer to a case."""
 
-    #: The derivative exists, and this is it.
+    #: The derivative exists, and the answer is equal to it.
     AGREE = "agree"
-    #: There is none, but the answer is in the hull of the one-sided derivatives.
+    #: The derivative does not exist, and the answer is in the hull of the one-sided derivatives.
     CONVENTION = "convention"
-    #: The function's value is another one; its derivative fits that other function, or cannot be judged.
+    #: The function's value differs; the derivative fits the backend's own function, or cannot be judged.
     VALUE = "value_differs"
-    #: Outside the hull; nan or another number where the derivative exists; a refusal where there is none to excuse.
+    #: Outside the hull; nan or another number where the derivative exists; an exception that nothing excuses.
     DEFECT = "defect"
-    #: Nothing is right here.
+    #: No answer is right in this case.
     UNDEFINED = "undefined"
-    #: It raises, and may.
+    #: The backend raises an exception, which the case allows.
     ERROR = "error"
-    #: The backend has no such function, or no rule for it.
+    #: The backend has no such function, or no derivative rule for it.
     NOT_AVAILABLE = "not_available"
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A class with its evidence.
+    """Class of an answer with its evidence.
 
     Parameters
     ----------
     classed
         The class.
     value_expected, value_agrees
-        What the function's value should be (nan where nobody says), and whether it is.
+        Right value of the function (nan if unknown), and whether the backend's value agrees with it.
     low, high
-        Per entry of the derivative: the range of the hull, measured; the left and right derivative where one variable
-        is moved, the gradients nearby where several are.
+        Per entry of the derivative: the measured range of the hull, from the left and right derivative where one
+        variable is moved, from gradients nearby where several are.
     distance
-        How far the answer is from what is right, or from the hull; nan where that is no question.
+        Distance of the answer from the right derivative or from the hull; nan where neither applies.
     tolerance
-        Largest distance that counts as none.
+        Largest distance that counts as zero.
     reason
         In words, where the class alone does not say it.
     """
@@ -75,12 +90,11 @@ class Judgement:
 
 
 def judge(case: Case, seen: Observation, dtype: str) -> Judgement:
-    """Class what one backend answered."""
+    """Classify the observation of one backend in a case, by the rules above."""
     expected = expected_value(case.name, dtype)
     agrees = _same_value(case, seen, expected, dtype)
     points, bar = _points(case, seen)
     low, high = _range(points, seen.obtained.size)
-    # Half the digits: how exact a derivative is, is not the question of the atlas.
     half = float(np.sqrt(np.finfo(dtype).eps))
 
     def classed(as_what: Class, reason: str = "", distance: float = np.nan, tolerance: float = np.nan) -> Judgement:
@@ -91,32 +105,31 @@ def judge(case: Case, seen: Observation, dtype: str) -> Judgement:
         return classed(Class.NOT_AVAILABLE)
     if seen.status == "raised":
         excused = isinstance(case.right, Undefined) or bool(case.refusal)
-        return (
-            classed(Class.ERROR, case.refusal) if excused else classed(Class.DEFECT, "raises where there is an answer")
-        )
+        reason = case.refusal if excused else "raises an exception where a right answer exists"
+        return classed(Class.ERROR if excused else Class.DEFECT, reason)
     if isinstance(case.right, Undefined):
         return classed(Class.UNDEFINED, case.right.reason)
     if seen.remark:
         return classed(Class.DEFECT, seen.remark)
     if not agrees:
         far, tolerance = hull.distance(points, seen.obtained), _tolerance(points, bar, half)
-        inside_or_unknown = far <= tolerance or not _known(points)
-        reason = "fits its own function" if far <= tolerance else "not that of its own function"
-        return classed(
-            Class.VALUE if inside_or_unknown else Class.DEFECT, reason if _known(points) else "", far, tolerance
-        )
+        if not _known(points):
+            return classed(Class.VALUE, "", far, tolerance)
+        if far <= tolerance:
+            return classed(Class.VALUE, "the derivative fits the backend's own function", far, tolerance)
+        return classed(Class.DEFECT, "the derivative does not fit the backend's own function", far, tolerance)
     if isinstance(case.right, Value):
         far, tolerance = _error(case, seen.obtained, half, dtype)
         return classed(Class.AGREE if far <= tolerance else Class.DEFECT, "", far, tolerance)
     if not _known(points):
-        return classed(Class.UNDEFINED, "its one-sided derivatives cannot be measured")
+        return classed(Class.UNDEFINED, "the one-sided derivatives cannot be measured")
     far, tolerance = hull.distance(points, seen.obtained), _tolerance(points, bar, half)
     return classed(Class.CONVENTION if far <= tolerance else Class.DEFECT, "", far, tolerance)
 
 
 @functools.lru_cache(maxsize=2048)
 def expected_value(name: str, dtype: str) -> float | None:
-    """The value of a case by NumPy and the definitions; `None` where they have none, or where it is not asked for."""
+    """Return the value of a case by NumPy and the definitions; `None` if there is none or the case asks for none."""
     case = CASES[name]
     if case.value is not None:
         return float(case.value)
@@ -126,18 +139,18 @@ def expected_value(name: str, dtype: str) -> float | None:
         warnings.simplefilter("ignore")
         try:
             found = numpy_function(case)(*case.inputs(dtype), *case.constants(dtype))
-        except Exception:  # it has no value there (an index, an inverse), or NumPy no such function
+        except Exception:  # no value at this point (an index, a singular inverse), or no such function in NumPy
             return None
     return float(np.real(found)) if np.ndim(found) == 0 else None
 
 
 def numpy_function(case: Case) -> Any:
-    """The case's function on plain NumPy."""
+    """Return the function of a case on plain NumPy."""
     return eval(f"lambda {', '.join(case.names)}: {case.f}", {"xp": _PLAIN})
 
 
 def _names(expressions: Iterable[str]) -> set[str]:
-    """The first part of every ``xp.name``."""
+    """Return the first part of every ``xp.name``."""
     return {
         node.attr
         for text in expressions
@@ -147,7 +160,7 @@ def _names(expressions: Iterable[str]) -> set[str]:
 
 
 def _plain() -> SimpleNamespace:
-    """The names that cases use, from NumPy and the definitions."""
+    """Return a namespace with the names that cases use, from NumPy and the definitions."""
     used = _names(case.f for case in CASES.values())
     found: dict[str, Any] = {name: getattr(np, name) for name in used if hasattr(np, name)}
     found |= DEFINITIONS
@@ -159,6 +172,7 @@ _PLAIN = _plain()
 
 
 def _same_value(case: Case, seen: Observation, expected: float | None, dtype: str) -> bool:
+    """Compare the backend's value with the expected one, to half of the digits of the coarsest input."""
     if not seen.value.size or expected is None:
         return True
     value = float(seen.value[0])
@@ -179,7 +193,7 @@ def _coarsest(case: Case, dtype: str) -> Any:
 
 
 def _points(case: Case, seen: Observation) -> tuple[Array, float]:
-    """Corners of the hull, measured, ``(points, entries)``, and the widest error bar."""
+    """Return the measured corners of the hull, (points, entries), and the widest error bar."""
     if seen.hull.size:
         points, bars = seen.hull, seen.hull_bar
         if case.operator == "jvp":
@@ -191,13 +205,9 @@ def _points(case: Case, seen: Observation) -> tuple[Array, float]:
     if case.operator == "jvp" and points.size:
         points = _along(points, np.arange(1, points.shape[1] + 1))
     if len(points) and points.shape[1] > 1:
-        # Each entry may come from its own side: the corners of a box.
-        points = np.stack([_least(points, np.fmin), _least(points, np.fmax)])
+        # Each entry may come from its own side: opposite corners of the box of the entries' ranges.
+        points = np.stack([np.fmin(*points), np.fmax(*points)])
     return points, bar
-
-
-def _least(points: Array, choose: Any) -> Array:
-    return np.asarray(choose(points[0], points[1]))
 
 
 def _along(points: Array, tangent: Array) -> Array:
@@ -222,7 +232,7 @@ def _tolerance(points: Array, bar: float, half: float) -> float:
 
 
 def _error(case: Case, got: Array, half: float, dtype: str) -> tuple[float, float]:
-    """Largest difference to the right derivative, and its tolerance."""
+    """Return the largest difference to the right derivative, and its tolerance."""
     assert isinstance(case.right, Value)
     right = coordinates(case.right, case, dtype)
     if got.shape != right.shape:
@@ -230,13 +240,13 @@ def _error(case: Case, got: Array, half: float, dtype: str) -> tuple[float, floa
     size = float(np.abs(right[np.isfinite(right)]).max(initial=0.0))
     half = max(half, float(np.sqrt(np.finfo(_coarsest(case, dtype)).eps)))
     with np.errstate(invalid="ignore"):
-        # inf - inf is nan: equal infinities are no difference.
+        # inf - inf is nan, but equal infinities do not differ.
         far = np.where(got == right, 0.0, np.abs(got - right))
     return float(np.max(np.where(np.isnan(far), np.inf, far), initial=0.0)), half * (size or 1.0)
 
 
 def coordinates(right: Value | Kink, case: Case, dtype: str) -> Array:
-    """The right entries as the coordinates of `autodiff_compare.conventions.slopes`: two for each complex entry."""
+    """Return the right derivative in the coordinates of `slopes`: two for each complex entry."""
     array = right.array
     if isinstance(right, Value) and case.operator == "gradient" and any(np.iscomplexobj(x) for x in case.inputs(dtype)):
         return np.ravel(np.stack([np.real(array), np.imag(array)], axis=-1))

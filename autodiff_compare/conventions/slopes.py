@@ -1,13 +1,24 @@
-"""The one-sided derivatives of a backend's own function, measured with steps that fall to zero.
+"""Measure one-sided derivatives of a backend's own function, by difference quotients with steps that fall to zero.
 
-Everything is done in coordinates: an input array has one direction per entry, a complex one two (``dL/da`` and
-``dL/db``), a symmetric matrix one per entry of its upper triangle, along ``E_ij + E_ji``, since its entries cannot be
-moved alone. A gradient ``g`` has the coordinates ``Re <B_k, g>``.
+Coordinates. An input array has one direction B_k per entry; a complex array has two (``dL/da`` and ``dL/db``); a
+symmetric matrix has one per entry of its upper triangle, along ``E_ij + E_ji``, since its entries cannot be moved
+alone. A gradient ``g`` has the coordinates ``Re <B_k, g>``.
 
-A quotient ``D(h)`` is followed through steps that fall by a constant ratio. It may converge (extrapolated once, with
-the distance to its neighbour and the rounding ``eps |f| / h`` as its bar), grow without bound (then the slope is
-infinite), or not be a number (outside the domain). For more than one coordinate the subdifferential is the hull of
-the gradients nearby (Clarke 1983, theorem 2.5.1), which are central differences at points that come nearer.
+One-sided derivatives. Where f has a derivative D from one side, the quotient is
+
+    D(h) = (f(x + h) - f(x)) / h = D + c h + O(h^2).
+
+The steps fall by a constant ratio r. One step of Richardson's extrapolation removes the linear term:
+``D(h/r) + (D(h/r) - D(h)) / (r - 1) = D + O(h^2)``. The error bar of a value is its distance to the one before,
+plus the rounding ``eps |f| / h``; of all plain and extrapolated values the one with the smallest bar counts.
+
+Infinite derivatives. The quotients of ``sqrt(h)`` grow by ``sqrt(r)`` a step, those of ``h log h`` by the constant
+``log r``: their increments do not shrink. The increments of a quotient that converges shrink by 1/r a step. A quotient
+that is not a number means a step out of the domain.
+
+Several coordinates. The subdifferential is the convex hull of the limits of gradients nearby (Clarke 1983,
+*Optimization and Nonsmooth Analysis*, theorem 2.5.1). These are central differences at points that approach x from
+several directions.
 """
 
 from __future__ import annotations
@@ -20,29 +31,29 @@ import numpy as np
 
 from autodiff_compare.problems import Array
 
-#: Flat displacement in coordinates -> the function there, as a flat float64 array.
+#: Flat displacement in coordinates -> the function value there, flat float64.
 Function = Callable[[Array], Array]
 
-#: Steps per dtype: largest, ratio, number; the last is still far above the rounding of the quotient.
+#: Steps per dtype: largest, ratio, number. Rounding of the quotient is still small at the last step.
 _STEPS = {"float64": (2.0**-8, 8.0, 5), "float32": (2.0**-4, 4.0, 5)}
-#: Distances from the point of the gradients nearby, by the same steps; differences there are this much shorter.
+#: Gradients nearby are taken at the first 3 of these distances; their difference steps are shorter by 2^-4.
 _NEARBY, _SHORTER = 3, 2.0**-4
-#: Increments of a quotient that do not even shrink by this are those of one that grows without bound.
+#: A quotient grows without bound if each increment keeps 90 % of the one before; a convergent one keeps 1/r ...
 _GROWS = 0.9
-#: And in all, as it would with the logarithm of the step.
+#: ... and if the last quotient is 1.3 times the first: log h grows no faster over these steps.
 _GROWN = 1.3
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """The directions in which the inputs of a case are moved.
+    """Directions in which the inputs of a case are moved.
 
     Parameters
     ----------
     inputs
         The point.
     places
-        Per coordinate: which input, and the direction, shaped like it.
+        Per coordinate: index of its input, and the direction, shaped like that input.
     scales
         Per coordinate: the unit of a step, a power of two near the largest entry of its input.
     """
@@ -53,7 +64,7 @@ class Coordinates:
 
     @classmethod
     def of(cls, inputs: Sequence[Array], *, symmetric: bool) -> Coordinates:
-        """The coordinates at a point."""
+        """Return the coordinates at a point."""
         places, scales = [], []
         for k, x in enumerate(inputs):
             for direction in _directions(x, symmetric):
@@ -62,7 +73,7 @@ class Coordinates:
         return cls(tuple(inputs), tuple(places), np.array(scales))
 
     def moved(self, by: Array) -> tuple[Array, ...]:
-        """The inputs after a displacement of each coordinate."""
+        """Return the inputs after a displacement of each coordinate."""
         out = [x.copy() for x in self.inputs]
         for (k, direction), step in zip(self.places, by, strict=True):
             if step:
@@ -70,18 +81,18 @@ class Coordinates:
         return tuple(out)
 
     def tangents(self) -> tuple[Array, ...]:
-        """The direction 1, 2, 3, ... along the coordinates, shaped like the inputs."""
+        """Return the direction 1, 2, 3, ... along the coordinates, shaped like the inputs."""
         out = [np.zeros_like(x) for x in self.inputs]
         for number, (k, direction) in enumerate(self.places, 1):
             out[k] = out[k] + np.asarray(number * direction).astype(out[k].dtype)
         return tuple(out)
 
     def read(self, gradients: Sequence[Array]) -> Array:
-        """The coordinates of gradients that are shaped like the inputs."""
+        """Return the coordinates of gradients that are shaped like the inputs."""
         found = []
         for k, direction in self.places:
             g = gradients[k]
-            # Entry by entry, so that an infinite entry meets no zero of the direction.
+            # Zeros of the direction are left out: an infinite entry times zero is nan.
             parts = np.real(np.conj(direction[direction != 0]) * g[direction != 0])
             found.append(float(np.sum(parts)))
         return np.array(found)
@@ -89,7 +100,7 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Sides:
-    """Left and right derivatives along each coordinate, ``(outputs, coordinates)``, with the wider of their bars."""
+    """Left and right derivatives along each coordinate, (outputs, coordinates), with the wider of their error bars."""
 
     left: Array
     right: Array
@@ -97,7 +108,7 @@ class Sides:
 
 
 def sides(f: Function, at: Coordinates, dtype: str) -> Sides:
-    """The one-sided derivatives at the point itself."""
+    """Measure the one-sided derivatives at the point itself."""
     n, steps = len(at.places), _steps(dtype)
     here = f(np.zeros(n))
     found = np.full((2, here.size, n), np.nan)
@@ -116,7 +127,13 @@ def sides(f: Function, at: Coordinates, dtype: str) -> Sides:
 
 
 def nearby(f: Function, at: Coordinates, dtype: str) -> tuple[Array, Array]:
-    """Limits of gradients from several directions, ``(directions, outputs * coordinates)``, and their bars."""
+    """Measure the limits of gradients from several directions.
+
+    Returns
+    -------
+    limits, bars
+        (directions, outputs * coordinates) each.
+    """
     n, steps = len(at.places), _steps(dtype)
     found, bars = [], []
     for direction in _approaches(n):
@@ -135,7 +152,7 @@ def nearby(f: Function, at: Coordinates, dtype: str) -> tuple[Array, Array]:
 
 
 def _gradient(f: Function, at: Coordinates, base: Array, step: float, dtype: str) -> tuple[Array, Array]:
-    """Central differences around a displaced point, flat, and their rounding."""
+    """Return central differences at a displaced point, flat, and their rounding errors."""
     columns, roundings = [], []
     for k in range(len(at.places)):
         h = step * at.scales[k]
@@ -148,12 +165,13 @@ def _gradient(f: Function, at: Coordinates, base: Array, step: float, dtype: str
 
 
 def limit(quotients: Array, rounding: Array, ratio: float) -> tuple[float, float]:
-    """What quotients at steps falling by ``ratio`` tend to, and its error bar.
+    """Extrapolate quotients at steps that fall by ``ratio`` to the step 0.
 
     Returns
     -------
     value, bar
-        ``(+-inf, 0)`` where they grow without bound; ``(nan, 0)`` where the last ones are not numbers.
+        The limit and its error bar; ``(+-inf, 0)`` if the quotients grow without bound, ``(nan, 0)`` if the last one
+        is nan.
     """
     if not np.isfinite(quotients[-1]):
         infinite = np.isinf(quotients[-1]) and quotients[-2] == quotients[-1]
@@ -175,7 +193,7 @@ def limit(quotients: Array, rounding: Array, ratio: float) -> tuple[float, float
 
 
 def _rounding(a: Array, b: Array, change: Array, dtype: str) -> Array:
-    """What rounding of two values, and of the places where they are taken, does to their difference."""
+    """Bound the rounding error of the difference of two values, with that of the points where they are taken."""
     return np.asarray(4 * _eps(dtype) * (np.abs(a) + np.abs(b) + np.abs(change)))
 
 
@@ -201,10 +219,10 @@ def _unit(x: Array) -> float:
 
 
 def _approaches(n: int) -> Array:
-    """Directions to come from: along each coordinate, and from all around, the same in every process."""
+    """Return directions of approach: along each coordinate, and 6 n random ones, the same in every process."""
     axes = np.concatenate([np.eye(n), -np.eye(n)])
     around = np.random.default_rng(0).normal(size=(6 * n, n))
-    # Multiples of 2^-10, so that a displacement by a power of two of them is exact.
+    # Multiples of 2^-10: a displacement by a power of two along them is exact.
     return np.concatenate([axes, np.round(around / np.abs(around).max(axis=1, keepdims=True) * 2**10) / 2**10])
 
 

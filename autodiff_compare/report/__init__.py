@@ -1,7 +1,7 @@
-"""The report of a run: one page that needs no other file, its figures, and a summary in Markdown.
+"""The report of a run: one self-contained HTML page, its figures, and a summary in Markdown.
 
-Made from the CSV files alone, so that a run from another machine renders too. Two renderings of one run are the same
-bytes: there is no time of day in them and no name that is drawn by chance. Texts from the tables are text wherever they
-come to stand: the page is rendered with autoescape and carries a policy that allows no source but itself, figures
-parse no formulas, and no file is named after what a table says without being reduced to letters and digits.
+It is made from the CSV files alone, so a run from another machine can be rendered too. Rendering a run twice gives the
+same bytes: no time of day and no random name is in the files. Texts of the tables are never markup: the page is
+rendered with autoescape and a content security policy that allows no source but itself, figures parse no formulas, and
+file names are reduced to letters and digits.
 """

@@ -1,4 +1,4 @@
-"""What stands in the report of one run, and in which order."""
+"""Contents of the report of one run: its sections in order, and the full tables."""
 
 from __future__ import annotations
 
@@ -12,48 +12,51 @@ from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.grids import Data, Grid, words
 from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.record import Record
-from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.report.sections import (
     conventions,
     costs,
     graph,
     overview,
-    poses,
     profile,
     questions,
+    robot_arms,
     rounds,
     studies,
 )
+from autodiff_compare.results import formatting
 from autodiff_compare.results.tables import Run, column_types
 from autodiff_compare.summary import summary
 
-#: More rows than this are left in their file: they would make the page slow to open.
+#: Most rows of a full table; further rows are only in the CSV file, since they would make the page slow to open.
 _MOST_ROWS = 50_000
-#: Tables of raw rows -> how many digits of their numbers are kept, and the columns that are left in the file.
+#: Tables of raw rows -> digits of their numbers on the page, and columns that are only in the CSV file.
 _RAW: Mapping[str, tuple[int, tuple[str, ...]]] = {"samples": (6, ()), "steps": (6, ("extra",))}
-#: Columns of `Record.cells` that come first in the full table of cells.
+#: First columns of the full table of cells; the others follow in the order of the file.
 _CELL_COLUMNS = (
     "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s", "ci_high_s",
     "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
 )  # fmt: skip
-#: Said by other columns; the others follow in the order of the file.
+#: Columns left out of it, since other columns have the same information.
 _HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error"})
 
 
 def page(record: Record) -> Page:
-    """The report of one run."""
-    looks = style.looks(record.specs)
+    """Return the page of one run."""
+    styles = style.backend_styles(record.specs)
     parts = [
-        Section("failures", "What failed", parts=_failures(record)),
-        Section("overview", "Overview", parts=_overview(record, looks)),
-        Section("studies", "The studies", parts=tuple(_studies(record, looks))),
+        Section("failures", "Failures", parts=_failures(record)),
+        Section("overview", "Overview", parts=_overview(record, styles)),
+        Section("studies", "Studies", parts=tuple(_studies(record, styles))),
         *conventions.sections(record),
-        Section("problems", "Problem by problem", parts=tuple(_problems(record, looks))),
+        Section("problems", "Each problem", parts=tuple(_problems(record, styles))),
         Section(
-            "together", "All problems together", parts=(*costs.comparisons(record, looks), *overview.pairs(record))
+            "together",
+            "All problems",
+            parts=(*costs.comparisons(record, styles), *overview.pairs(record)),
         ),
-        Section("rounds", "Rounds and flags", parts=(*rounds.pictures(record, looks), overview.flags(record))),
-        Section("what", "What was run, where", parts=(*what([record]), overview.imports(record))),
+        Section("rounds", "Rounds and flags", parts=(*rounds.pictures(record, styles), overview.flags(record))),
+        Section("what", "Run and machine", parts=(*provenance([record]), overview.imports(record))),
         Section("tables", "Full tables", parts=tuple(full(record))),
     ]
     kept = [section for section in map(_kept, parts) if section.parts]
@@ -62,13 +65,13 @@ def page(record: Record) -> Page:
 
 
 def found(record: Record) -> str:
-    """What was found, in a sentence."""
+    """Return the result of the run in a sentence."""
     words = summary.found({**record.tables, "cells": record.cells})
     return f"{words[0].upper()}{words[1:]}"
 
 
 def _kept(section: Section) -> Section:
-    """Without the tables that have no rows."""
+    """Return the section without its empty tables."""
     return Section(section.name, section.title, section.lead, tuple(p for p in section.parts if p))
 
 
@@ -81,27 +84,27 @@ def _failures(record: Record) -> tuple[Any, ...]:
     return ("Every descent ran.",) if len(record.tables["descents"]) else ()
 
 
-def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:
+def _overview(record: Record, styles: LineStyles) -> tuple[Any, ...]:
     folded = [
-        Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.everything(record)
+        Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.all_operators(record)
     ]
-    return (*overview.overviews(record), overview.kinks(record), *folded, *profile.pictures(record, looks))
+    return (*overview.overviews(record), overview.kinks(record), *folded, *profile.pictures(record, styles))
 
 
-def _studies(record: Record, looks: Looks) -> Iterator[Section | Grid]:
+def _studies(record: Record, styles: LineStyles) -> Iterator[Section | Grid]:
     yield overview.descents(record)
-    yield from studies.sections(record, looks)
-    yield from poses.sections(record)
+    yield from studies.sections(record, styles)
+    yield from robot_arms.sections(record)
     yield from questions.sections(record)
     yield from graph.sections(record)
 
 
-def _problems(record: Record, looks: Looks) -> Iterator[Section]:
+def _problems(record: Record, styles: LineStyles) -> Iterator[Section]:
     for k, (problem, cells) in enumerate(record.cells.groupby("problem", sort=False), 1):
-        yield Section(f"problem-{k}", str(problem), parts=tuple(_problem(f"p{k}", str(problem), cells, looks)))
+        yield Section(f"problem-{k}", str(problem), parts=tuple(_problem(f"p{k}", str(problem), cells, styles)))
 
 
-def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iterator[Picture | Grid]:
+def _problem(name: str, problem: str, cells: pd.DataFrame, styles: LineStyles) -> Iterator[Picture | Grid]:
     several = cells["dtype"].nunique() > 1
     for dtype in cells["dtype"].unique():
         group = cells[(cells["dtype"] == dtype) & cells["leading"]]
@@ -109,15 +112,15 @@ def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iter
         size = f", {largest['size'].iloc[0]}" if group["size"].nunique() > 1 else ""
         what = f"{problem} {operator}" + (f" {dtype}" if several else "")
         slug = wording.slug(name, problem, str(dtype))
-        picture = costs.break_even(f"{slug}-calls", f"{what}{size}", largest, looks)
+        picture = costs.break_even(f"{slug}-calls", f"{what}{size}", largest, styles)
         if picture:
             yield picture
-        yield from costs.scaling(slug, what, group, looks)
+        yield from costs.scaling(slug, what, group, styles)
     yield overview.details(cells, name, f"All {wording.plural(len(cells), 'cell')} of {problem}")
 
 
-def what(records: Sequence[Record]) -> Iterator[Grid]:
-    """The runs themselves: command, machine, versions; one column each."""
+def provenance(records: Sequence[Record]) -> Iterator[Grid]:
+    """Yield the table of command, machine and versions, with a column for each run."""
     facts = {
         name.removesuffix("_bytes").replace("_", " "): [_fact(r, name) for r in records] for name in column_types(Run)
     }
@@ -126,14 +129,14 @@ def what(records: Sequence[Record]) -> Iterator[Grid]:
     versions = list(dict.fromkeys(n for r in records for n in r.versions))
     facts |= {wording.clean(n): [wording.clean(r.versions.get(n, "absent")) for r in records] for n in versions}
     rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())
-    title = "The run" if len(records) == 1 else "The runs"
-    yield Grid("run", title, ("what", *(r.name for r in records)), rows)
+    title = "Command, machine and versions"
+    yield Grid("run", title, ("property", *(r.name for r in records)), rows)
 
 
 def _fact(record: Record, name: str) -> str:
     value = getattr(record.run, name)
     if name == "memory_bytes" and value is not None:
-        return wording.size(float(value))
+        return formatting.size(float(value))
     return "unknown" if value is None or value == "" else str(value)
 
 
@@ -141,13 +144,15 @@ def _fact(record: Record, name: str) -> str:
 
 
 def full(record: Record) -> Iterator[Data]:
-    """Every table of the run; of those of raw rows what a reader looks for."""
-    yield data("cells", cell_table(record), "One row a cell, with its timing and its largest error.", "cells.csv")
+    """Yield every table of the run; those of raw rows are abridged."""
+    yield data(
+        "cells", cell_table(record), "One row for each cell, with its timing and its largest error.", "cells.csv"
+    )
     for name, frame in record.tables.items():
         if len(frame) and name not in {"runs", "cells", *_RAW}:
             yield data(name, frame, file=f"{name}.csv")
     if len(record.rounds):
-        yield data("rounds", record.rounds, "The median of each steady round, made from samples.csv.")
+        yield data("rounds", record.rounds, "The median of each steady round, computed from samples.csv.")
     for name, (digits, left) in _RAW.items():
         frame = record.tables[name]
         if len(frame):
@@ -161,18 +166,18 @@ def _rounded(frame: pd.DataFrame, digits: int) -> pd.DataFrame:
 
 
 def _abridged(name: str, digits: int, left: Sequence[str]) -> str:
-    without = f" and the column {wording.listed(left)}" if left else ""
+    without = f" and the column {formatting.listed(left)}" if left else ""
     return f"Rounded to {digits} digits; {name}.csv has all of them{without}."
 
 
 def cell_table(record: Record) -> pd.DataFrame:
-    """The cells with what is known about each."""
+    """Return the cells with their timings and errors."""
     rest = [c for c in record.cells.columns if c not in {*_CELL_COLUMNS, *_HIDDEN}]
     return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend"})
 
 
 def data(name: str, frame: pd.DataFrame, note: str = "", file: str = "") -> Data:
-    """A frame as a full table of the page."""
+    """Convert a frame to a full table of the page."""
     numeric = [kind.kind in "fi" for kind in frame.dtypes]
     if len(frame) > _MOST_ROWS:
         cut = f"The first {wording.count(_MOST_ROWS)} of {wording.count(len(frame))} rows, to keep the page small."
@@ -183,7 +188,7 @@ def data(name: str, frame: pd.DataFrame, note: str = "", file: str = "") -> Data
 
 
 def _values(column: pd.Series) -> list[Any]:
-    """Plain values: what is missing as `None`, infinities as words."""
+    """Return the values of a column for JSON: missing values as `None`, infinities as text."""
     if column.dtype.kind == "f":
         return [None if math.isnan(v) else str(v) if math.isinf(v) else v for v in column.tolist()]
     return [None if v is pd.NA else v for v in column.tolist()]

@@ -10,12 +10,12 @@ from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.wording import markdown as escaped
 from autodiff_compare.report.sections import conventions, overview
 
-#: Longer messages are cut here; the CSV files have them whole.
+#: Longer messages are cut; the CSV files have them in full.
 _LONGEST = 300
 
 
 def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
-    """Each run: what was found, what failed, the overview; then the tables that put runs side by side."""
+    """Return the Markdown of each run (result, provenance, failures, overview), then of the tables in ``grids``."""
     parts: list[str] = []
     for record in records:
         run = record.run
@@ -42,7 +42,7 @@ def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
 
 
 def table(grid: Grid) -> list[str]:
-    """Lines of a table, none for one without rows."""
+    """Return the lines of a table; none if it has no rows."""
     if not grid:
         return []
     marks = ["---:" if k in grid.numeric else "---" for k in range(len(grid.columns))]

@@ -1,4 +1,4 @@
-"""Several runs side by side: two machines, two versions, two states of the code."""
+"""Report of several runs side by side, for two machines, two versions or two states of the code."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.record import Record, timed
-from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.report.sections import overview, profile
+from autodiff_compare.results import formatting
 from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.summary.summary import sentence
 from autodiff_compare.vocabulary import Status
 
-#: What two runs are compared in, besides the versions of their packages.
+#: Fields of ``runs.csv`` in which runs are compared, besides the versions of their packages.
 _FIELDS = (*MACHINE, "threads", "seed", "code")
 
 
 def page(records: Sequence[Record]) -> Page:
-    """The report of several runs."""
-    looks = style.looks(s for r in records for s in r.specs)
+    """Return the page of several runs."""
+    styles = style.backend_styles(s for r in records for s in r.specs)
     sections = [
-        Section("failures", "What failed", parts=tuple(_failures(records))),
-        Section("differences", "How the runs differ", parts=tuple(_differences(records))),
-        Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, looks))),
-        Section("profiles", "Performance profiles", parts=tuple(_profiles(records, looks))),
-        Section("what", "What was run, where", parts=tuple(contents.what(records))),
+        Section("failures", "Failures", parts=tuple(_failures(records))),
+        Section("differences", "Differences of the runs", parts=tuple(_differences(records))),
+        Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, styles))),
+        Section("profiles", "Performance profiles", parts=tuple(_profiles(records, styles))),
+        Section("what", "Runs and machines", parts=tuple(contents.provenance(records))),
         Section("tables", "Full tables", parts=(_all_cells(records),)),
     ]
     found = " ".join(
@@ -47,7 +48,7 @@ def page(records: Sequence[Record]) -> Page:
 
 
 def folder_name(records: Sequence[Record]) -> str:
-    """Of the runs' folders; a digest where that is too long for a file system."""
+    """Return the name of the report's folder: the names of the runs, or a digest if that is too long for a file."""
     name = "_and_".join(re.sub(r"[^A-Za-z0-9_-]+", "-", r.name).strip("-") for r in records)
     return name if len(name) <= 120 else f"{len(records)}_runs_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
@@ -58,14 +59,14 @@ def _failures(records: Sequence[Record]) -> list[Any]:
         grid = overview.failures(r)
         title = f"{r.name}: {grid.title[0].lower()}{grid.title[1:]}"
         if grid:
-            parts.append(Grid(f"{grid.name}-{k}", title, grid.columns, grid.rows, grid.numeric))
+            parts.append(Grid(f"{grid.name}-{k}", title, grid.columns, grid.rows, grid.numeric, grid.note))
         else:
             parts.append(f"{r.name}: nothing failed.")
     return parts
 
 
 def _differences(records: Sequence[Record]) -> list[str]:
-    """In words, against the first run."""
+    """Return the differences of each run from the first one, in words."""
     found = []
     for other in records[1:]:
         words_ = "; ".join(differences(records[0].run, other.run, _FIELDS))
@@ -75,15 +76,15 @@ def _differences(records: Sequence[Record]) -> list[str]:
 
 
 def beside(records: Sequence[Record]) -> list[Grid]:
-    """For each dtype the leading operators that two runs or more have: time, error, and the ratio to the first run."""
+    """Return for each dtype the leading operators that two or more runs have: time, error, ratio to the first run."""
     cells = pd.concat([r.cells.assign(place=k) for k, r in enumerate(records)], ignore_index=True)
     shared = cells[cells["leading"] & cells.duplicated("cell_id", keep=False)]
     numbers = [f"{r.name} / {records[0].name}" for r in records[1:]]
     columns = ("problem", "backend", *(r.name for r in records), *numbers)
     numeric = frozenset(range(2, len(columns)))
     note = (
-        "The time of one steady call with its error. Ratio: to the first run; 'differs' where the 95 % intervals of "
-        "the two do not touch. Runs share no rounds, so that is no proof: compare.py diff is stricter."
+        "Time of one steady call, with the error below. Ratio: relative to the first run; 'differs' if the 95 % "
+        "intervals do not overlap. Different runs share no rounds, so this is no proof: compare.py diff is stricter."
     )
     found = []
     for dtype in shared["dtype"].unique():
@@ -108,39 +109,41 @@ def _time(row: dict[Any, Any] | None) -> Cell:
     plain = overview.cell(row)
     if row["status"] != Status.OK or math.isnan(row["median_s"]):
         return plain
-    error = "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
+    error = "at a kink" if row["kink"] else f"error {formatting.eps(row['error_eps'])}"
     return Cell(wording.seconds(row["median_s"]), (error,), row["median_s"], plain.kind, plain.hint)
 
 
 def _ratio(first: dict[Any, Any] | None, row: dict[Any, Any] | None) -> Cell:
-    """The time over that of the first run, where both have one."""
+    """Return the time relative to that of the first run, if both have one."""
     if first is None or row is None or not (first["status"] == row["status"] == Status.OK and first["median_s"] > 0):
         return figure(math.nan, "-")
     ratio = row["median_s"] / first["median_s"]
     apart = first["ci_high_s"] < row["ci_low_s"] or row["ci_high_s"] < first["ci_low_s"]
-    return figure(ratio, wording.ratio(ratio), small=("differs",) if apart else ())
+    return figure(ratio, formatting.ratio(ratio), small=("differs",) if apart else ())
 
 
 def _only(records: Sequence[Record]) -> list[str]:
-    """What only one of the runs has."""
+    """Return the cells that only one of the runs has, in words."""
     found = []
     for r in records:
         others = {c for other in records if other is not r for c in other.cells["cell_id"]}
         own = r.cells[~r.cells["cell_id"].isin(others)]
         if len(own):
-            found.append(f"Only in {r.name}: {wording.plural(len(own), 'cell')} of {wording.listed(own['problem'])}.")
+            found.append(
+                f"Only in {r.name}: {wording.plural(len(own), 'cell')} of {formatting.listed(own['problem'])}."
+            )
     return found
 
 
-def _changes(records: Sequence[Record], looks: Looks) -> list[Picture]:
-    """For each later run the ratio of every common cell's time to that of the first run."""
+def _changes(records: Sequence[Record], styles: LineStyles) -> list[Picture]:
+    """Return a figure for each later run: the time of every common cell relative to the first run."""
     found = []
     for k, other in enumerate(records[1:], 1):
         common = _common(records[0], other)
         if len(common):
-            title = f"Times of {wording.label(other.name)} over {wording.label(records[0].name)}"
+            title = f"Times of {wording.label(other.name)} relative to {wording.label(records[0].name)}"
             sentence_ = _change_words(common, records[0], other)
-            found.append(Picture(f"change-{k}", title, sentence_, partial(_draw_changes, title, common, looks)))
+            found.append(Picture(f"change-{k}", title, sentence_, partial(_draw_changes, title, common, styles)))
     return found
 
 
@@ -153,43 +156,40 @@ def _common(a: Record, b: Record) -> pd.DataFrame:
 def _change_words(common: pd.DataFrame, a: Record, b: Record) -> str:
     middle = common["ratio"].median()
     per = common.groupby("spec", sort=False)["ratio"].median()
-    words_ = wording.listed(f"{spec} {wording.ratio(value)}" for spec, value in per.items())
+    words_ = formatting.listed(f"{spec} {formatting.ratio(value)}" for spec, value in per.items())
     return (
-        f"Over {wording.plural(len(common), 'common cell')}, {b.name} takes {wording.ratio(middle)} the time of "
-        f"{a.name} in the median; by backend: {words_}. Dots: all operators and sizes of a problem; right of 1 is "
-        "slower."
+        f"Over {wording.plural(len(common), 'common cell')}, {b.name} takes {formatting.ratio(middle)} the time of "
+        f"{a.name} in the median; by backend: {words_}. Each dot is one operator and size of a problem; right of 1, "
+        f"{b.name} is slower."
     )
 
 
-def _draw_changes(title: str, common: pd.DataFrame, looks: Looks) -> Figure:
+def _draw_changes(title: str, common: pd.DataFrame, styles: LineStyles) -> Figure:
     rows = list(dict.fromkeys(common["problem"]))
     specs = list(dict.fromkeys(common["spec"]))
-    widest = max(len(wording.label(r)) for r in rows)
     drawn, (ax,) = style.canvas(
         title,
-        {s: looks[s] for s in specs},
+        {s: styles[s] for s in specs},
         panel=(3.9, max(0.3 * len(rows), 0.8)),
-        left=max(0.78, 0.25 + 0.078 * widest),
+        left=style.left_of(rows, 0.78),
     )
     place = {name: k for k, name in enumerate(rows)}
     for k, spec in enumerate(specs):
         part = common[common["spec"] == spec]
         shift = (k - (len(specs) - 1) / 2) * 0.6 / max(len(specs), 1)
-        ax.plot(part["ratio"], part["problem"].map(place) + shift, **looks[spec].points(markersize=4, alpha=0.8))
-    style.log_axis(ax.xaxis, [*common["ratio"], 1.0], wording.ratio)
+        ax.plot(part["ratio"], part["problem"].map(place) + shift, **styles[spec].points(markersize=4, alpha=0.8))
+    style.log_axis(ax.xaxis, [*common["ratio"], 1.0], formatting.ratio)
     ax.axvline(1.0, color=style.SOFT, lw=1, zorder=1)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_yticks(range(len(rows)), [wording.label(r) for r in rows])
-    ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("time over that in the first run")
+    style.name_rows(ax, rows)
+    ax.set_xlabel("time relative to the first run")
     return drawn
 
 
-def _profiles(records: Sequence[Record], looks: Looks) -> list[Picture]:
+def _profiles(records: Sequence[Record], styles: LineStyles) -> list[Picture]:
     return [
         Picture(picture.name, picture.title, f"{r.name}: {picture.sentence}", picture.draw)
         for k, r in enumerate(records)
-        for picture in profile.pictures(r, looks, f"run {k + 1}")
+        for picture in profile.pictures(r, styles, f"run {k + 1}")
     ]
 
 

@@ -10,12 +10,19 @@ from autodiff_compare.report.page import page, record
 
 
 def write(folders: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
-    """Write ``report.html``, ``figures/`` and ``summary.md`` into a run's folder; of several, into one under ``out``.
+    """Write ``report.html``, ``figures/`` and ``summary.md``.
+
+    Parameters
+    ----------
+    folders
+        Folders of the runs. The report of a single run is written into its folder.
+    out
+        Folder in which the report of several runs gets a new folder.
 
     Returns
     -------
     pathlib.Path
-        Of the page.
+        Path of the page.
 
     Raises
     ------

@@ -1,20 +1,26 @@
-"""Descents: a problem is minimised by one backend from one start, and what happened on the way is kept.
+"""Descents: one backend minimises a problem from one start, and the steps are recorded in a trace.
 
-Three kinds, all told apart by the data in `problems.Descent`:
+This is the engine of three studies: the matrix inverse, eigenvalue targeting and the cubic fit. `problems.Descent`
+chooses one of three kinds:
 
 - *by hand*: value and gradient through `Backend.prepare`, the update through `Backend.step`, the framework's own
   optimizer. With ``accumulate`` the update gets the sum of all gradients so far.
-- *minimise*: `Backend.minimiser` is given the function and does both.
-- *adaptive*: plain steps ``p - alpha g`` in the framework's own array arithmetic, with alpha growing while the loss
-  falls. Where alpha has died there is a restart, made in NumPy in the dtype of the run.
+- *minimise*: `Backend.minimiser` gets the function, differentiates and updates.
+- *adaptive*: plain steps ``p - alpha g`` in the framework's own array arithmetic. After each update alpha is multiplied
+  by ``grow`` if the loss has fallen, else by ``shrink``. Once alpha is below ``smallest``, the point is perturbed (a
+  restart): ``Y <- Y + Y * randn * scale / number``, in NumPy, in the dtype of the run.
 
-Every point is evaluated once: a run of n updates calls value-and-gradient n + 1 times, and once more for each restart
-that asks for the gradient at the new point.
+Every point is evaluated once: n updates call value-and-gradient n + 1 times, and once more for each restart with a
+``fresh`` gradient, which is evaluated at the new point.
 
-How the adaptive rule counts, by a small example: at update n the loss falls from 5.85 to 5.70, so alpha grows from 0.01
-to 0.012 and row n + 1 of the log holds (5.70, 0.012), the step size of the *next* update. A restart changes the
-point but not the loss that the next one is compared with: that stays the loss from before the restart, for a
-``stale`` and for a ``fresh`` gradient alike. The counts of the classic study depend on it.
+Example of the adaptive rule: at update n the loss falls from 5.85 to 5.70, so alpha grows from 0.01 to 0.012. Row n + 1
+of the log holds (5.70, 0.012), the step size of the *next* update. A restart changes the point but not the loss that
+the next one is compared with: that remains the loss from before the restart, for a ``stale`` and for a ``fresh``
+gradient alike. The update counts of the classic study depend on it.
+
+The expected numbers are in ``tests/studies/test_descent.py``. In float64 from start 0 the absolute matrix inverse takes
+56 141 updates and 415 restarts (``stale``) or 42 336 and 318 (``fresh``), the squared one 490 and none; eigenvalue
+targeting by Adam takes 2172, 3123, 3056 and 2944 updates from starts 0 to 3.
 """
 
 from __future__ import annotations
@@ -36,28 +42,28 @@ from autodiff_compare.vocabulary import Operator
 
 Vars = Sequence[Any]
 
-#: Every iteration up to here is kept; afterwards one as soon as the count has grown by this factor.
+#: Every iteration up to 1000 is kept; after that, the next one kept is 1 % later.
 KEEP_ALL, KEEP_GROWTH = 1000, 1.01
 
 
 class DescentError(ValueError):
-    """A descent contradicts itself; the message says what to change."""
+    """A descent that does not exist or contradicts itself; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One iteration that was kept.
+    """One recorded iteration.
 
     Parameters
     ----------
     iteration
         Number of updates made before.
     loss
-        At this point; at a restart that from before it, since the next update is compared with that one.
+        Loss at this point; at a restart the loss from before it, since the next update is compared with that.
     step_size, gradient_norm
-        Of the next update; the norm is nan where the framework keeps its gradient to itself (``minimise``).
+        Those of the next update; the norm is nan if the framework does not return its gradient (``minimise``).
     extra
-        What `Descent.follow` asks for, by name, and ``restart`` with its number.
+        Quantities of `Descent.follow` by name; at a restart also ``restart``, its number.
     """
 
     iteration: int
@@ -69,7 +75,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trace:
-    """A finished descent.
+    """The record of a finished descent.
 
     Parameters
     ----------
@@ -78,15 +84,15 @@ class Trace:
     iterations, restarts, evaluations
         Updates made, restarts among them, calls of value-and-gradient (of the minimiser with ``minimise``).
     converged
-        Whether the stop rule was met; False where there is none.
+        Whether the stop rule was met; False without a stop rule.
     final_loss
-        At the last point.
+        Loss at the last point.
     seconds
         From the first evaluation to the last, logging included, preparation excluded.
     message
-        Why it ended, where it did not converge.
+        Why the descent ended, if it did not converge.
     steps
-        Those kept: all of the first `KEEP_ALL`, every restart, the last, and a thinning sequence of the others.
+        Recorded steps: the first `KEEP_ALL`, every restart, the last, and ever fewer of the others.
     first_point, last_point, data
         NumPy arrays in the dtype of the run.
     """
@@ -112,7 +118,7 @@ class Trace:
 def descend(
     backend: Backend, problem: Problem, descent: str, start: int, dtype: str, max_iterations: int | None = None
 ) -> Trace:
-    """Minimise ``problem`` on an opened backend.
+    """Minimise ``problem`` on an opened backend and return the trace.
 
     Parameters
     ----------
@@ -123,12 +129,12 @@ def descend(
     dtype
         ``"float64"`` or ``"float32"``: of the start, the data and every update.
     max_iterations
-        At most so many updates, in place of the descent's own bound.
+        Most updates, in place of the descent's own bound.
 
     Raises
     ------
     DescentError
-        If there is no such descent, or it asks for what does not go together.
+        If the problem has no such descent, or its options contradict each other.
     Unsupported
         If the backend has no gradient of this function or no optimizer.
     """
@@ -138,40 +144,48 @@ def descend(
         )
     rule = problem.descent[descent]
     _refuse_contradictions(rule)
-    run = _Run(backend, problem, rule, rounded(rule.start(start), dtype), dtype)
-    limit = rule.max_iterations if max_iterations is None else max_iterations
+    run = _Run(backend, problem, descent, start, dtype, rounded(rule.start(start), dtype))
     log = _Log(run)
-    if rule.adaptive is None:
-        prepared: Any = _minimiser(run) if rule.way == "minimise" else _by_hand(run)
-        walk: Callable[[], _End] = partial(_optimise, run, prepared, limit, log)
-    else:
-        walk = partial(_adapt, run, run.value_and_gradient(), rule.adaptive, rule.adaptive.stream(start), limit, log)
+    loop = _prepared_loop(run, rule.max_iterations if max_iterations is None else max_iterations, log)
     begun = time.perf_counter()
-    end = walk()
-    seconds = time.perf_counter() - begun
-    converged = rule.stop_loss is not None and end.tested <= rule.stop_loss
+    end = loop()
+    return _trace(run, log, end, time.perf_counter() - begun)
+
+
+def _trace(run: _Run, log: _Log, end: _End, seconds: float) -> Trace:
+    stop = run.rule.stop_loss
+    converged = stop is not None and end.tested <= stop
     return Trace(
-        problem=problem.name,
-        descent=descent,
-        backend=backend.spec,
-        dtype=dtype,
-        start=start,
+        problem=run.problem.name,
+        descent=run.descent,
+        backend=run.backend.spec,
+        dtype=run.dtype,
+        start=run.start,
         iterations=end.iterations,
         restarts=end.restarts,
         evaluations=end.evaluations,
         converged=converged,
         final_loss=end.loss,
         seconds=seconds,
-        message="" if converged else _why(end, rule.stop_loss),
+        message="" if converged else _reason(end, stop),
         steps=tuple(log.steps),
-        first_point=tuple(cast(a, dtype) for a in run.inputs.differentiated),
+        first_point=tuple(cast(a, run.dtype) for a in run.inputs.differentiated),
         last_point=tuple(run.numpy(end.params)),
-        data=tuple(cast(a, dtype) for a in run.inputs.data),
+        data=tuple(cast(a, run.dtype) for a in run.inputs.data),
     )
 
 
+def _prepared_loop(run: _Run, limit: int, log: _Log) -> Callable[[], _End]:
+    """Prepare the functions of a descent, and return its loop: preparation is not timed."""
+    adaptive = run.rule.adaptive
+    if adaptive is not None:
+        return partial(_adapt, run, run.value_and_gradient(), adaptive, adaptive.stream(run.start), limit, log)
+    evaluate = _minimiser(run) if run.rule.way == "minimise" else _by_hand(run)
+    return partial(_optimise, run, evaluate, limit, log)
+
+
 def revived(found: Mapping[str, Any]) -> Trace:
-    """The trace in the dictionary that `dataclasses.asdict` made of it, here or in another process."""
+    """Return the trace from the dictionary that `dataclasses.asdict` made of it, here or in another process."""
     points = {name: tuple(found[name]) for name in ("first_point", "last_point", "data")}
     return Trace(**{**found, **points, "steps": tuple(Step(**step) for step in found["steps"])})
 
@@ -180,18 +194,23 @@ def _refuse_contradictions(rule: Descent) -> None:
     if rule.way == "minimise" and (rule.accumulate or rule.adaptive):
         raise DescentError("got way='minimise' with accumulate or adaptive, expected way='by_hand': it has no gradient")
     if rule.accumulate and rule.adaptive:
-        raise DescentError("got accumulate with adaptive, expected one of them: the adaptive rule adds nothing up")
+        raise DescentError("got accumulate with adaptive, expected one of them: the adaptive rule sums no gradients")
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What is fixed during a descent."""
+    """Constants of a descent."""
 
     backend: Backend
     problem: Problem
-    rule: Descent
-    inputs: Inputs
+    descent: str
+    start: int
     dtype: str
+    inputs: Inputs
+
+    @property
+    def rule(self) -> Descent:
+        return self.problem.descent[self.descent]
 
     def vars(self, arrays: Sequence[Array]) -> list[Any]:
         return [self.backend.to_var(cast(array, self.dtype)) for array in arrays]
@@ -212,7 +231,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _End:
-    """How a descent ended; ``tested`` is the loss that the stop rule saw last."""
+    """State at the end of a descent; ``tested`` is the loss that the stop rule tested last."""
 
     params: Vars
     loss: float
@@ -224,14 +243,14 @@ class _End:
 
 @dataclass
 class _Log:
-    """Keeps steps; ``due`` is the next iteration to keep."""
+    """Recorded steps; ``due`` is the next iteration to record."""
 
     run: _Run
     steps: list[Step] = field(default_factory=list)
     due: int = 0
 
     def keep(self, n: int, loss: float, step_size: float, grads: Vars | None, params: Vars, **extra: Any) -> None:
-        """``grads`` may be unknown."""
+        """Record a step; ``grads`` is `None` if the framework does not return its gradient."""
         if self.run.rule.follow:
             point = self.run.numpy(params)
             extra |= {name: np.asarray(f(*point)).tolist() for name, f in self.run.rule.follow.items()}
@@ -244,12 +263,12 @@ def _norm(arrays: Sequence[Array]) -> float:
     return math.sqrt(sum(float(np.vdot(wide, wide)) for wide in (a.astype(np.float64) for a in arrays)))
 
 
-#: The loss at a point, the gradient if it is known, and what makes the update.
+#: The loss at a point, the gradient if it is known, and a function that makes the update.
 _Evaluated = tuple[float, Optional[Vars], Callable[[], Vars]]  # noqa: UP045 - a worker's Python may be 3.9
 
 
 def _by_hand(run: _Run) -> Callable[[Vars], _Evaluated]:
-    """Evaluate, then apply; the optimizer's state and the summed gradients live in here."""
+    """Return a function that evaluates and then updates; it holds the optimizer's state and the summed gradients."""
     both, data = run.value_and_gradient(), run.vars(run.inputs.data)
     backend, rule = run.backend, run.rule
     state: Any = None
@@ -273,7 +292,7 @@ def _by_hand(run: _Run) -> Callable[[Vars], _Evaluated]:
 
 
 def _minimiser(run: _Run) -> Callable[[Vars], _Evaluated]:
-    """The framework evaluates and applies at once; an update that turns out not to be wanted is dropped."""
+    """Return a function that lets the framework evaluate and update at once; an unwanted update is dropped."""
     data, argnums = run.vars(run.inputs.data), range(len(run.inputs.differentiated))
     minimise = run.backend.minimiser(run.rule.optimizer, run.objective, run.vars(run.inputs.arrays), argnums)
     state: Any = None
@@ -287,14 +306,14 @@ def _minimiser(run: _Run) -> Callable[[Vars], _Evaluated]:
 
 
 def _optimise(run: _Run, evaluate: Callable[[Vars], _Evaluated], limit: int, log: _Log) -> _End:
-    """Updates by an optimizer until the stop rule is met, the loss is not finite or the limit is reached."""
-    rate = run.rule.optimizer.learning_rate
+    """Update by an optimizer until the stop rule is met, the loss is not finite or the limit is reached."""
+    rate, after = run.rule.optimizer.learning_rate, run.rule.stop_when == "after"
     stop = -math.inf if run.rule.stop_loss is None else run.rule.stop_loss
     params: Vars = run.vars(run.inputs.differentiated)
     tested, n = math.inf, 0
     while True:
         loss, grads, update = evaluate(params)
-        if run.rule.stop_when == "after":
+        if after:
             tested = loss
         ended = n >= limit or tested <= stop or not math.isfinite(loss)
         if ended or n >= log.due:
@@ -313,7 +332,10 @@ def _adapt(
     limit: int,
     log: _Log,
 ) -> _End:
-    """The step-size rule of the classic study. The loop is lean: a run makes up to a million updates of 3x3 numbers."""
+    """Update by the step-size rule of the classic study.
+
+    The loop avoids all overhead that it can: a run makes up to a million updates of 3x3 matrices.
+    """
     data = run.vars(run.inputs.data)
     stop = -math.inf if run.rule.stop_loss is None else run.rule.stop_loss
     after, smallest, grow, shrink = run.rule.stop_when == "after", rule.smallest, rule.grow, rule.shrink
@@ -323,7 +345,7 @@ def _adapt(
     loss = float(value)
     inf, single = math.inf, len(params) == 1
     tested = loss if after else inf
-    # Written so that a loss that is nan or infinite ends the loop.
+    # Comparisons with nan are false, so a loss that is nan ends the loop, as an infinite one does.
     while n < limit and tested > stop and -inf < loss < inf:
         if alpha < smallest and restarts < rule.max_restarts:
             restarts += 1
@@ -333,7 +355,7 @@ def _adapt(
             log.keep(n, loss, alpha, grads, params, restart=restarts)
         elif n >= log.due:
             log.keep(n, loss, alpha, grads, params)
-        # Nearly every descent moves one array; written out, that saves a third of what this loop costs by itself.
+        # Nearly every descent has one array; this special case saves a third of the loop's own cost.
         if single:
             params = (params[0] - alpha * grads[0],)
         else:
@@ -347,13 +369,14 @@ def _adapt(
 
 
 def _restarted(run: _Run, params: Vars, rule: Adaptive, stream: np.random.RandomState, number: int) -> Vars:
-    """``Y += Y * randn * scale / number``, drawn in float64 and applied in the dtype of the run."""
+    """Return ``Y + Y * randn * scale / number``, drawn in float64 and applied in the dtype of the run."""
     point = run.numpy(params)
     moved = (y + y * cast(np.asarray(stream.randn(*y.shape)), run.dtype) * rule.restart_scale / number for y in point)
     return run.vars([np.asarray(y) for y in moved])
 
 
-def _why(end: _End, stop: float | None) -> str:
+def _reason(end: _End, stop: float | None) -> str:
+    """Return why a descent ended without meeting its stop rule."""
     if not math.isfinite(end.loss):
         return f"the loss is {end.loss} after {end.iterations} updates: take a smaller learning rate"
     if stop is None:

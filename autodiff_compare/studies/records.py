@@ -1,4 +1,4 @@
-"""One descent by a worker, and its rows."""
+"""Rows of a descent: run it in a worker, write its rows, read its trace back from them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from autodiff_compare.results.tables import DescentRow, StepRow
 from autodiff_compare.studies.descent import Step, Trace, revived
 from autodiff_compare.vocabulary import Operator, Status
 
-#: A descent within a comparison ends here at the latest; the verb ``descend`` goes all the way.
+#: Most updates of a descent within a comparison; the verb ``descend`` has no such limit.
 BRIEF = 3000
-#: A point with more entries than this is left out of the tables.
+#: Points with more entries than this are left out of the tables.
 _LARGEST_POINT = 1000
 
 
-class Asks(Protocol):
-    """Whatever passes a request on to the worker of a backend: the pool of a run."""
+class Requester(Protocol):
+    """Sender of requests to the worker of a backend; the pool of a run is one."""
 
     def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
 class Key:
-    """Which descent of a problem: its name, the dtype, the seed of its start, the backend."""
+    """Key of a descent within its problem: its name, the dtype, the seed of its start, the backend."""
 
     descent: str
     dtype: str
@@ -40,14 +40,24 @@ class Key:
 
     @property
     def piece(self) -> str:
-        """Its name in the log of a run."""
+        """Return the descent's name in the log of a run."""
         return f"{self.descent}/{self.dtype}/{self.start}/{self.spec}"
 
 
-def one(
-    pool: Asks, problem: str, source: str, key: Key, timeout_s: float, iterations: int | None
+def run_descent(
+    pool: Requester, problem: str, source: str, key: Key, timeout_s: float, iterations: int | None
 ) -> tuple[DescentRow, Trace | None]:
-    """Descend in the backend's worker, for at most ``iterations`` updates; a failure is a row without a trace."""
+    """Run one descent in the backend's worker, and return its row and trace; a failure has no trace.
+
+    Parameters
+    ----------
+    source
+        Argument of `problems.load` that gives the problem: its name or the file that defines it.
+    timeout_s
+        In seconds; a descent that takes longer fails with the status ``timeout``.
+    iterations
+        Most updates; `None` for the descent's own bound.
+    """
     cell_id = "/".join((problem, key.descent, key.dtype, Operator.STEP, key.spec))
     try:
         found = pool.request(
@@ -63,11 +73,15 @@ def one(
         )
     except WorkerError as error:
         return _failed(cell_id, key.start, error), None
-    # A worker does not know under which label its interpreter stands in the tables.
+    # A worker does not know the label of its interpreter, which is part of the backend's name in the tables.
     trace = replace(revived(found), backend=key.spec)
-    row = DescentRow(
+    return _ended(cell_id, trace), trace
+
+
+def _ended(cell_id: str, trace: Trace) -> DescentRow:
+    return DescentRow(
         cell_id=cell_id,
-        start=key.start,
+        start=trace.start,
         status=Status.OK,
         iterations=trace.iterations,
         restarts=trace.restarts,
@@ -79,7 +93,6 @@ def one(
         last_point=_point(trace.last_point),
         message=trace.message,
     )
-    return row, trace
 
 
 def _failed(cell_id: str, start: int, error: WorkerError) -> DescentRow:
@@ -90,8 +103,8 @@ def _failed(cell_id: str, start: int, error: WorkerError) -> DescentRow:
     )  # fmt: skip
 
 
-def steps(row: DescentRow, trace: Trace | None) -> list[StepRow]:
-    """The rows of ``steps.csv``, none without a trace."""
+def step_rows(row: DescentRow, trace: Trace | None) -> list[StepRow]:
+    """Return the rows of ``steps.csv``; none without a trace."""
     return [
         StepRow(row.cell_id, row.start, s.iteration, s.loss, s.step_size, s.gradient_norm, _json(s.extra))
         for s in (trace.steps if trace else ())
@@ -105,20 +118,20 @@ def _point(arrays: Sequence[Array]) -> str:
 
 
 def _json(value: Any) -> str:
-    """Strict JSON; nan and infinities as text."""
-    return json.dumps(_finite(value), allow_nan=False)
+    """Serialise to strict JSON, with nan and infinities as text."""
+    return json.dumps(_encoded(value), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def _encoded(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
+        return {key: _encoded(part) for key, part in value.items()}
+    return [_encoded(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-def kept(problem: Problem, row: DescentRow, steps: Sequence[StepRow]) -> Trace | None:
-    """The trace of a descent that ran, from its rows; what these leave out of large points is nan.
+def trace_from_rows(problem: Problem, row: DescentRow, steps: Sequence[StepRow]) -> Trace | None:
+    """Rebuild the trace of a descent from its rows; `None` if it failed. Points too large for the tables are nan.
 
     Raises
     ------
@@ -144,7 +157,7 @@ def kept(problem: Problem, row: DescentRow, steps: Sequence[StepRow]) -> Trace |
         seconds=row.seconds,
         message=row.message,
         steps=tuple(
-            Step(s.iteration, s.loss, s.step_size, s.gradient_norm, _revived(json.loads(s.extra))) for s in steps
+            Step(s.iteration, s.loss, s.step_size, s.gradient_norm, _decoded(json.loads(s.extra))) for s in steps
         ),
         first_point=first,
         last_point=_read_point(row.last_point, first),
@@ -155,30 +168,24 @@ def kept(problem: Problem, row: DescentRow, steps: Sequence[StepRow]) -> Trace |
 def _read_point(text: str, like: Sequence[Array]) -> tuple[Array, ...]:
     if not text:
         return tuple(np.full_like(array, np.nan) for array in like)
-    parts = _revived(json.loads(text))
+    parts = _decoded(json.loads(text))
     return tuple(np.asarray(part, a.dtype).reshape(a.shape) for part, a in zip(parts, like, strict=True))
 
 
-def _revived(value: Any) -> Any:
-    """What `_finite` was given."""
+def _decoded(value: Any) -> Any:
+    """Invert `_encoded`."""
     if isinstance(value, str):
         return float(value)
     if isinstance(value, dict):
-        return {key: _revived(part) for key, part in value.items()}
-    return [_revived(part) for part in value] if isinstance(value, list) else value
+        return {key: _decoded(part) for key, part in value.items()}
+    return [_decoded(part) for part in value] if isinstance(value, list) else value
 
 
 def first_descent(
-    pool: Asks, problem: Problem, source: str, dtype: str, spec: str, timeout_s: float
+    pool: Requester, problem: Problem, source: str, dtype: str, spec: str, timeout_s: float
 ) -> dict[str, list[Any]]:
-    """The rows, by table, of the problem's first descent from its first start, for at most `BRIEF` updates."""
+    """Run the problem's first descent from its first start, for at most `BRIEF` updates; return its rows by table."""
     name, descent = next(iter(problem.descent.items()))
-    row, trace = one(
-        pool,
-        problem.name,
-        source,
-        Key(name, dtype, descent.starts[0], spec),
-        timeout_s,
-        min(BRIEF, descent.max_iterations),
-    )
-    return {"descents": [row], "steps": list(steps(row, trace))}
+    key = Key(name, dtype, descent.starts[0], spec)
+    row, trace = run_descent(pool, problem.name, source, key, timeout_s, min(BRIEF, descent.max_iterations))
+    return {"descents": [row], "steps": step_rows(row, trace)}

@@ -1,7 +1,15 @@
-"""What people want to see of a descent: plain rows, made from finished traces.
+"""Tables of the descent studies, made from finished traces.
 
-`sheets` gives the tables of one problem: first the overview and the way down, which every descent has, then
-what the problem's own study asks for, found by its name in `STUDIES`.
+`descent_tables` returns the tables of one problem: first the overview and the convergence, which every descent has,
+then those of the problem's own study, which `STUDIES` finds by its name:
+
+- ``matrix_inverse_absolute``, ``matrix_inverse_squared``: the matrices before and after, and their distance to
+  `numpy.linalg.inv`.
+- ``cubic_fit``: the coefficients beside `numpy.polyfit` and the Maclaurin cubic, and the convergence rate by the
+  curvature.
+- all others: the quantities that the descent follows, such as eigenvalues.
+
+The expected numbers of these studies are in ``tests/studies/test_studies.py`` and ``tests/studies/test_descent.py``.
 """
 
 from __future__ import annotations
@@ -15,22 +23,23 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.problems import Array, Problem
+from autodiff_compare.results import formatting
 from autodiff_compare.studies.descent import Step, Trace
 
-#: Rows of a table that shows the way down.
+#: Steps of a descent in the table of its convergence.
 _SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A table for people.
+class StudyTable:
+    """A table of a study, for the terminal and the report.
 
     Parameters
     ----------
     title, columns, rows
-        A cell is text, an integer, a float, `None` (unknown) or a one-dimensional array, shown as one row of a matrix.
+        A cell is text, an integer, a float, `None` (unknown) or a one-dimensional array (one row of a matrix).
     note
-        Lines below it.
+        Lines below the table.
     """
 
     title: str
@@ -39,34 +48,35 @@ class Sheet:
     note: str = ""
 
 
-def sheets(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:
-    """All tables of one problem's traces, of which there must be one or more."""
-    return [overview(traces), *way_down(traces), *STUDIES.get(problem.name, followed)(problem, traces)]
+def descent_tables(problem: Problem, traces: Sequence[Trace]) -> list[StudyTable]:
+    """Return all tables of the traces of one problem; at least one trace is needed."""
+    return [overview(traces), *convergence(traces), *STUDIES.get(problem.name, followed)(problem, traces)]
 
 
 # ---- every descent
 
 
-def overview(traces: Sequence[Trace]) -> Sheet:
-    """One row for each descent, dtype and start; the backends' seconds beside each other."""
+def overview(traces: Sequence[Trace]) -> StudyTable:
+    """Return one row for each descent, dtype and start, with one column of times for each backend."""
     specs = list(dict.fromkeys(t.backend for t in traces))
     rows = []
     for (descent, dtype, start), group in _grouped(traces, "descent", "dtype", "start").items():
         by_spec = {t.backend: t for t in group}
-        times = (_seconds(by_spec[s].seconds) if s in by_spec else "-" for s in specs)
+        times = (formatting.seconds(by_spec[s].seconds) if s in by_spec else "-" for s in specs)
         name = descent if dtype == "float64" else f"{descent} {dtype}"
         losses = _span([t.final_loss for t in group])
         rows.append((name, start, _span([t.iterations for t in group]), losses, *times))
     columns = ("descent", "start", "updates", "last loss", *specs)
-    return Sheet(f"Descents of {traces[0].problem}: updates, loss, time", columns, tuple(rows), _remarks(traces))
+    title = f"Descents of {traces[0].problem}: updates, last loss, time on each backend"
+    return StudyTable(title, columns, tuple(rows), _remarks(traces))
 
 
-def way_down(traces: Sequence[Trace]) -> list[Sheet]:
-    """For each descent the first trace: a few of its steps, evenly spaced on a log scale of iterations."""
-    return [_path(group[0]) for group in _grouped(traces, "descent").values()]
+def convergence(traces: Sequence[Trace]) -> list[StudyTable]:
+    """Return for each descent a few steps of its first trace, evenly spaced on a log scale of iterations."""
+    return [_convergence(group[0]) for group in _grouped(traces, "descent").values()]
 
 
-def _path(trace: Trace) -> Sheet:
+def _convergence(trace: Trace) -> StudyTable:
     last = max(trace.iterations, 1)
     wanted = np.unique(np.rint(np.geomspace(1, last + 1, _SHOWN)).astype(int) - 1)
     kept = [s.iteration for s in trace.steps]
@@ -78,17 +88,16 @@ def _path(trace: Trace) -> Sheet:
     if trace.restarts:
         columns += ("restarts so far",)
         rows = [(*row, _restarts(trace.steps, s.iteration)) for row, s in zip(rows, chosen, strict=True)]
-    return Sheet(
-        f"The way down: {trace.descent}, start {trace.start}, {trace.backend} {trace.dtype}", columns, tuple(rows)
-    )
+    title = f"Convergence: {trace.descent}, start {trace.start}, {trace.backend} {trace.dtype}"
+    return StudyTable(title, columns, tuple(rows))
 
 
-def followed(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:  # noqa: ARG001 - the shape of a study
-    """What a descent follows besides the loss, at its first and last iteration, where that is up to six numbers."""
+def followed(problem: Problem, traces: Sequence[Trace]) -> list[StudyTable]:  # noqa: ARG001 - signature of `STUDIES`
+    """Return each followed quantity of up to six numbers (`Descent.follow`) at the first and last iteration."""
     chosen = [t for t in traces if t.backend == traces[0].backend and t.dtype == traces[0].dtype]
     names = dict.fromkeys(n for t in chosen for n, v in t.steps[0].extra.items() if n != "restart" and np.size(v) <= 6)
     return [
-        Sheet(
+        StudyTable(
             f"{name.capitalize()} at the first and the last iteration ({traces[0].backend})",
             ("descent", "start", "iteration", name),
             tuple(
@@ -105,25 +114,31 @@ def followed(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:  # noqa:
 # ---- the matrix inverse
 
 
-def matrix_inverse(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:  # noqa: ARG001 - the shape of a study
-    """X, Y0, X Y0, Y, X Y and inv(X) side by side; how near each descent came; the time of `numpy.linalg.inv`."""
-    return [*matrices(traces[0]), nearness(traces, inverse_seconds(traces[0].data[0]))]
+def matrix_inverse(problem: Problem, traces: Sequence[Trace]) -> list[StudyTable]:  # noqa: ARG001 - see `STUDIES`
+    """Return the matrices before and after the descent, its error, and its time relative to `numpy.linalg.inv`."""
+    return [*matrices(traces[0]), inverse_errors(traces, inverse_seconds(traces[0].data[0]))]
 
 
-def matrices(t: Trace) -> list[Sheet]:
-    """X, Y0 and X Y0; Y, X Y and inv(X)."""
+def matrices(t: Trace) -> list[StudyTable]:
+    """Return the matrices X, Y0, X Y0 before the descent, and Y, X Y, inv(X) after it."""
     (X, _), (Y0,), (Y,) = t.data, t.first_point, t.last_point
     before = {"X": X, "Y0": Y0, "X Y0": X @ Y0}
     after = {"Y": Y, "X Y": X @ Y, "inv(X)": np.linalg.inv(X)}
     head = f"{t.descent}, start {t.start}, {t.backend} {t.dtype}"
     return [
-        Sheet(f"Before the descent: {head}", tuple(before), tuple(zip(*before.values(), strict=True))),
-        Sheet(f"After it, beside the inverse: {head}", tuple(after), tuple(zip(*after.values(), strict=True))),
+        StudyTable(f"Before the descent: {head}", tuple(before), tuple(zip(*before.values(), strict=True))),
+        StudyTable(f"After the descent: {head}", tuple(after), tuple(zip(*after.values(), strict=True))),
     ]
 
 
-def nearness(traces: Sequence[Trace], inverse_s: float | None = None) -> Sheet:
-    """How near each descent came; its time over ``inverse_s``, that of `numpy.linalg.inv`, where given."""
+def inverse_errors(traces: Sequence[Trace], inverse_s: float | None = None) -> StudyTable:
+    """Return the errors of each descent's inverse, and its time relative to ``inverse_s`` if that is given.
+
+    Parameters
+    ----------
+    inverse_s
+        Seconds of one `numpy.linalg.inv`, see `inverse_seconds`.
+    """
     rows: list[tuple[Any, ...]] = []
     for t in traces:
         (X, target), (Y,) = (tuple(a.astype(np.float64) for a in part) for part in (t.data, t.last_point))
@@ -131,15 +146,15 @@ def nearness(traces: Sequence[Trace], inverse_s: float | None = None) -> Sheet:
         row = (t.descent, t.start, float(np.linalg.cond(X)), t.backend, float(residual), float(distance))
         rows.append(row if inverse_s is None else (*row, f"{t.seconds / inverse_s:,.0f}x"))
     columns = ("descent", "start", "cond(X)", "backend", "|X Y - I|", "|Y - inv(X)|")
-    title = "How near: the largest entries"
+    title = "Error of the inverse: largest entry of each difference"
     if inverse_s is None:
-        return Sheet(title, columns, tuple(rows))
-    note = f"numpy.linalg.inv takes {_seconds(inverse_s)} here"
-    return Sheet(f"{title}, and the time over that of numpy.linalg.inv", (*columns, "time"), tuple(rows), note)
+        return StudyTable(title, columns, tuple(rows))
+    note = f"time: relative to numpy.linalg.inv, which takes {formatting.seconds(inverse_s)} here"
+    return StudyTable(title, (*columns, "time"), tuple(rows), note)
 
 
 def inverse_seconds(X: Array, calls: int = 200) -> float:
-    """Seconds of one `numpy.linalg.inv` of ``X``: the fastest of three means over ``calls``."""
+    """Measure the seconds of one `numpy.linalg.inv` of ``X``: the fastest of three means over ``calls``."""
 
     def mean() -> float:
         begun = time.perf_counter()
@@ -155,11 +170,32 @@ def inverse_seconds(X: Array, calls: int = 200) -> float:
 
 @dataclass(frozen=True)
 class Fit:
-    """The linear least-squares problem behind a cubic fit of ``y`` over ``x``, in float64.
+    """The linear least-squares problem of a cubic fit of ``y`` over ``x``, in float64, with its convergence rate.
 
-    ``optimum`` is that of `numpy.polyfit`, highest power first; ``curvature`` the eigenvalues of the Hessian
-    ``2 V^T V``, ascending; ``axes`` its eigenvectors as columns. Gradient descent is stable below the
-    learning rate ``2 / max(curvature)``.
+    With the Vandermonde matrix V the loss is ``|V theta - y|^2``, its Hessian ``H = 2 V^T V``. At the optimum theta*
+    the gradient is zero, so the gradient elsewhere is ``H (theta - theta*)``, and an update by gradient descent is
+
+        theta - theta*  <-  (I - rate H) (theta - theta*).
+
+    Along an eigenvector of H with eigenvalue l, the component c of ``theta - theta*`` is multiplied by ``1 - rate l``.
+    After n updates the excess of the loss, ``(theta - theta*)^T H (theta - theta*) / 2``, is therefore
+
+        sum over k of  l_k c_k^2 (1 - rate l_k)^(2 n) / 2.
+
+    It falls exactly if ``|1 - rate l| < 1`` for every eigenvalue, that is for ``rate < 2 / max(l)``.
+
+    Parameters
+    ----------
+    V
+        (points, 4), highest power first.
+    y
+        (points,).
+    optimum
+        (4,), by `numpy.polyfit`.
+    least
+        Loss at the optimum.
+    curvature, axes
+        Eigenvalues of H, (4,) ascending, and its eigenvectors as columns.
     """
 
     V: Array
@@ -178,20 +214,23 @@ class Fit:
 
     @property
     def stable_rate(self) -> float:
+        """Return the learning rate from which on gradient descent diverges."""
         return float(2 / self.curvature[-1])
 
     def loss(self, theta: Array) -> float:
+        """Return the loss at ``theta``, (4,)."""
         return float(np.sum((self.V @ theta - self.y) ** 2))
 
     def excess_after(self, start: Array, rate: float, updates: int) -> float:
-        """Loss above the optimum after n updates: ``sum_k c_k^2 l_k (1 - rate l_k)^(2 n) / 2`` along the axes."""
+        """Return the loss above the least one after n updates from ``start``, by the formula above."""
         c = self.axes.T @ (start - self.optimum)
         return float(np.sum(c**2 * self.curvature / 2 * (1 - rate * self.curvature) ** (2 * updates)))
 
     def updates_until(self, start: Array, rate: float, part: float) -> int | None:
-        """Updates until the loss is within ``part`` of the least one; `None` where it diverges. The excess falls."""
+        """Return the updates until the loss is within ``part`` of the least one; `None` if the descent diverges."""
         if rate >= self.stable_rate:
             return None
+        # The excess falls with every update, so bisection finds the first count below the bound.
         high = 1
         while self.excess_after(start, rate, high) > part * self.least:
             high *= 2
@@ -206,25 +245,25 @@ class Fit:
 MACLAURIN = np.array([-1 / 6, 0.0, 1.0, 0.0])
 
 
-def cubic_fit(problem: Problem, traces: Sequence[Trace]) -> list[Sheet]:
-    """End points beside polyfit and the Maclaurin cubic, how far off they are, and what the curvature allows."""
+def cubic_fit(problem: Problem, traces: Sequence[Trace]) -> list[StudyTable]:
+    """Return the end points beside polyfit and the Maclaurin cubic, their distances, and the convergence rates."""
     fit = Fit.of(*traces[0].data)
-    points = {"polyfit: the optimum": fit.optimum, "Maclaurin: x - x^3/6": MACLAURIN, **_ends(traces)}
+    points = {"polyfit: the optimum": fit.optimum, "Maclaurin: x - x^3/6": MACLAURIN, **_end_points(traces)}
     rows = tuple((name, *map(float, theta)) for name, theta in points.items())
     off = []
     for name, theta in points.items():
         above = fit.loss(theta) - fit.least
         off.append((name, float(np.linalg.norm(theta - fit.optimum)), fit.loss(theta), above, 100 * above / fit.least))
     return [
-        Sheet("Coefficients of a x^3 + b x^2 + c x + d", ("point", "a", "b", "c", "d"), rows),
-        Sheet("How far from the optimum", ("point", "distance", "loss", "loss above it", "in %"), tuple(off)),
+        StudyTable("Coefficients of a x^3 + b x^2 + c x + d", ("point", "a", "b", "c", "d"), rows),
+        StudyTable("Distance from the optimum", ("point", "distance", "loss", "excess loss", "in %"), tuple(off)),
         _rates(problem, fit, traces),
-        _swings(traces),
+        _oscillations(traces),
     ]
 
 
-def _ends(traces: Sequence[Trace]) -> dict[str, Array]:
-    """Where each descent ended; backends that agree to nine decimals share a line."""
+def _end_points(traces: Sequence[Trace]) -> dict[str, Array]:
+    """Return the end point of each descent; backends that agree to nine decimals share a row."""
     ends = {}
     for (descent, start), group in _grouped(traces, "descent", "start").items():
         alike: dict[bytes, list[Trace]] = {}
@@ -237,7 +276,7 @@ def _ends(traces: Sequence[Trace]) -> dict[str, Array]:
     return ends
 
 
-def _rates(problem: Problem, fit: Fit, traces: Sequence[Trace]) -> Sheet:
+def _rates(problem: Problem, fit: Fit, traces: Sequence[Trace]) -> StudyTable:
     plain = [t for t in traces if not problem.descent[t.descent].accumulate]
     rows = []
     for (descent, start), group in _grouped(plain, "descent", "start").items():
@@ -246,40 +285,40 @@ def _rates(problem: Problem, fit: Fit, traces: Sequence[Trace]) -> Sheet:
         rows.append((descent, start, rate, group[0].iterations, "never" if needed is None else needed))
     columns = ("descent", "start", "learning rate", "updates made", "needed to be within 1 %")
     curvature = ", ".join(f"{v:.6g}" for v in fit.curvature)
-    note = f"Hessian eigenvalues {curvature}: stable below a learning rate of {fit.stable_rate:.4g}"
-    return Sheet("What the curvature allows", columns, tuple(rows), note)
+    note = f"Hessian eigenvalues {curvature}: gradient descent is stable below a learning rate of {fit.stable_rate:.4g}"
+    return StudyTable("Convergence rate by the curvature", columns, tuple(rows), note)
 
 
-def _swings(traces: Sequence[Trace]) -> Sheet:
+def _oscillations(traces: Sequence[Trace]) -> StudyTable:
     rows = []
     for (descent, start), group in _grouped(traces, "descent", "start").items():
         losses = np.array([s.loss for s in group[0].steps])
         turns = int(np.sum(np.diff(np.sign(np.diff(losses[:100]))) != 0))
         rows.append((descent, start, losses[0], float(losses.min()), float(losses.max()), losses[-1], turns))
     columns = ("descent", "start", "first", "least", "largest", "last", "turns")
-    note = "turns: between falling and rising, in the first 100 steps"
-    return Sheet(f"The loss on its way ({traces[0].backend})", columns, tuple(rows), note)
+    note = "turns: changes between a falling and a rising loss in the first 100 steps"
+    return StudyTable(f"Oscillation of the loss ({traces[0].backend})", columns, tuple(rows), note)
 
 
 # ---- the smallest eigenvalue of a matrix that is not symmetric
 
 
-def conventions(found: Mapping[str, Mapping[str, Any]]) -> Sheet:
-    """From the fields of each backend's `autodiff_compare.studies.eigenvalues.Convention`."""
+def conventions(found: Mapping[str, Mapping[str, Any]]) -> StudyTable:
+    """Return the table from the fields of each backend's `autodiff_compare.studies.eigenvalues.Convention`."""
     rows = tuple(
         (spec, c["reads"], c["returns"], c["value"], c["value_beside_gradient"], f"{c['error']:.0e}")
         for spec, c in found.items()
     )
     columns = ("backend", "reads", "returns a gradient", "value", "with gradient", "error")
     note = "error: of (G + G^T)/2 against v v^T of the matrix that was read; values first, then symmetrised gradients"
-    return Sheet("The smallest eigenvalue of the printed matrix, which is not symmetric", columns, rows, note)
+    return StudyTable("The smallest eigenvalue of the printed matrix, which is not symmetric", columns, rows, note)
 
 
-# ---- small parts
+# ---- parts of the tables
 
 
-#: Problem -> what its study shows besides.
-STUDIES: Mapping[str, Callable[[Problem, Sequence[Trace]], list[Sheet]]] = {
+#: Problem -> the function that makes the tables of its own study.
+STUDIES: Mapping[str, Callable[[Problem, Sequence[Trace]], list[StudyTable]]] = {
     "matrix_inverse_absolute": matrix_inverse,
     "matrix_inverse_squared": matrix_inverse,
     "cubic_fit": cubic_fit,
@@ -298,13 +337,13 @@ def _restarts(steps: Sequence[Step], iteration: int) -> int:
 
 
 def _span(values: Sequence[float]) -> str:
-    """One number where all agree to three digits, else the least and the largest."""
+    """Return one number if all agree to three digits, else the smallest and the largest."""
     texts = list(dict.fromkeys(f"{v:d}" if isinstance(v, int) else f"{v:.3g}" for v in sorted(values)))
     return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
 
 
 def _remarks(traces: Sequence[Trace]) -> str:
-    """The restarts of each start; for each descent that did not reach its stop rule its first reason."""
+    """Return the restarts of each start, and why descents did not meet their stop rule (first reason of each)."""
     restarts = [
         f"{descent}, start {start}: {_span([t.restarts for t in group])} restarts"
         for (descent, start), group in _grouped(traces, "descent", "start").items()
@@ -315,8 +354,3 @@ def _remarks(traces: Sequence[Trace]) -> str:
         if not t.converged:
             reasons.setdefault(t.descent, f"{t.descent}: {t.message}")
     return "\n".join([*restarts, *reasons.values()])
-
-
-def _seconds(value: float) -> str:
-    scale, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if value >= s), (1e-6, "us"))
-    return f"{value / scale:.3g} {unit}"

@@ -1,6 +1,9 @@
-"""Put the questions of ``problems/tape.py`` to a backend, in its own idiom, and compare the answers.
+"""The tape study: ask each backend the questions of ``problems/tape.py`` in its own idiom, and compare the answers.
 
-The idiom is source text that sets ``answer``; it is run as it stands, so that the table shows what was run.
+A question is about the interface of an AD system, for instance whether it raises an error for a vector output without a
+cotangent. A backend's idiom for it is source text that sets ``answer``. It runs unchanged, so the table shows exactly
+what was run. The expected answers stand beside the questions (``Question.expected``); the tests are in
+``tests/studies/test_tape.py``.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ import numpy as np
 from autodiff_compare.backends import Backend
 from autodiff_compare.problems import Problem, Question
 
-#: What an idiom raises when it is misspelt: never the framework's answer.
+#: Exceptions of a misspelt idiom; they are never the framework's answer.
 _DEFECTS = (SyntaxError, NameError, ImportError, AttributeError)
 
-#: An idiom may use its framework's default precision: float32, a few roundings of the power rule.
+#: An idiom may use its framework's default dtype: a few roundings of the power rule in float32.
 _RELATIVE_TOLERANCE = 1e-6
 
 
@@ -29,19 +32,21 @@ class Answer:
 
     Parameters
     ----------
-    backend, question, asked
-        Who was asked, and what.
+    backend
+        Backend that was asked, ``name[:variant]``.
+    question, asked
+        Name of the question, and its text.
     expected, obtained
         JSON: a number, nested lists, ``"none"`` (no gradient), ``"error"``; ``obtained`` can also be
         ``"not_asked"`` (the adapter has no idiom for it) or ``"broken_idiom"`` (a misspelt idiom, see ``message``).
     equal
-        Whether ``obtained`` is ``expected``, to 1e-6 of its largest entry, with the same shape.
+        Whether ``obtained`` equals ``expected`` within 1e-6 of its largest entry, with the same shape.
     convention
-        Where it is not: what the framework legitimately does instead; empty if nothing excuses it.
+        If not equal: the legitimate behaviour of the framework instead; empty if there is none.
     message
-        The exception or warning with which the framework answered.
+        Exception or warning of the framework.
     spelled
-        The source text that was run.
+        Source text that was run.
     """
 
     backend: str
@@ -56,7 +61,7 @@ class Answer:
 
 
 def ask(backend: Backend, question: Question) -> Answer:
-    """Run the idiom of an opened backend for one question; never raises what the idiom raises."""
+    """Run the idiom of an opened backend for one question; its exceptions are recorded, not raised."""
     spelled = textwrap.dedent(backend.idioms.get(question.name, "")).strip()
     obtained, message = _run(backend, spelled)
     equal = _same(obtained, question.expected)
@@ -75,31 +80,31 @@ def ask(backend: Backend, question: Question) -> Answer:
 
 
 def ask_all(backend: Backend, problem: Problem) -> list[Answer]:
-    """The answers of one backend; none if it has no idioms at all (it is not a system a person writes code for)."""
+    """Return the answers of one backend; none for a backend without idioms, such as ``manual``."""
     return [ask(backend, question) for question in problem.questions] if backend.idioms else []
 
 
 def _run(backend: Backend, source: str) -> tuple[Any, str]:
-    """The plain answer and what the framework said along with it."""
+    """Return the answer as plain lists, and the exception or warnings of the framework."""
     if not source:
         return "not_asked", f"{backend.name} has no idiom for this question"
     names: dict[str, Any] = dict(backend.idiom_scope())
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             exec(compile(source, f"<idiom of {backend.name}>", "exec"), names)
             if "answer" not in names:
-                return "broken_idiom", "it sets no name `answer`"
+                return "broken_idiom", "the idiom does not set the name `answer`"
             answer = _plain(backend, names["answer"])
         except _DEFECTS as defect:
             return "broken_idiom", _one_line(defect)
         except Exception as error:
             return "error", _one_line(error)
-    return answer, "; ".join(dict.fromkeys(_one_line(w.message) for w in said))
+    return answer, "; ".join(dict.fromkeys(_one_line(w.message) for w in warned))
 
 
 def _plain(backend: Backend, answer: Any) -> Any:
-    """Nested lists of floats, ``"none"`` for `None`."""
+    """Convert an answer to nested lists of floats, and `None` to ``"none"``."""
     if answer is None:
         return "none"
     if isinstance(answer, str):
@@ -111,16 +116,16 @@ def _plain(backend: Backend, answer: Any) -> Any:
 
 
 def _same(obtained: Any, expected: Any) -> bool:
-    """Equal words, or numbers of equal shape within rounding; NaN equals nothing."""
-    if _wordy(obtained) or _wordy(expected):
+    """Return whether words are equal, or numbers have equal shapes and agree within rounding; nan equals nothing."""
+    if _has_words(obtained) or _has_words(expected):
         return bool(obtained == expected)
     a, b = np.asarray(obtained, dtype=float), np.asarray(expected, dtype=float)
     return a.shape == b.shape and bool(np.all(np.abs(a - b) <= _RELATIVE_TOLERANCE * np.max(np.abs(b), initial=0.0)))
 
 
-def _wordy(answer: Any) -> bool:
-    """Whether an answer holds a word anywhere."""
-    return any(map(_wordy, answer)) if isinstance(answer, list) else isinstance(answer, str)
+def _has_words(answer: Any) -> bool:
+    """Return whether an answer has a word at any depth."""
+    return any(map(_has_words, answer)) if isinstance(answer, list) else isinstance(answer, str)
 
 
 def _one_line(error: object) -> str:

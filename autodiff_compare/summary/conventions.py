@@ -1,4 +1,4 @@
-"""The atlas in the terminal: counts by family and backend, the defects, and one case in full."""
+"""The atlas of conventions in the terminal: counts by family and backend, defects, one case in full."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from rich.console import Console
 from rich.text import Text
 
 from autodiff_compare.conventions.judgement import Class
+from autodiff_compare.results.formatting import plural
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.vocabulary import join_spec, split_spec
 
-#: How a class is abbreviated in a count, and in words.
+#: Class -> its letter in a count, and its meaning.
 LETTERS = {
-    Class.AGREE: ("a", "agree"),
-    Class.CONVENTION: ("c", "convention: one of several right answers"),
-    Class.VALUE: ("v", "value differs: another function, or overflow on the way"),
-    Class.DEFECT: ("D", "defect: outside the hull, nan, or an error without need"),
-    Class.UNDEFINED: ("u", "undefined: nothing is right here"),
-    Class.ERROR: ("e", "error: it raises, and may"),
-    Class.NOT_AVAILABLE: ("-", "not available: no such function or rule"),
+    Class.AGREE: ("a", "agree: the derivative exists, and the answer is equal to it"),
+    Class.CONVENTION: ("c", "convention: no derivative exists, the answer is between the one-sided derivatives"),
+    Class.VALUE: ("v", "value differs: the function has another value, by its definition or by an overflow"),
+    Class.DEFECT: ("D", "defect: a wrong derivative, nan, or an exception where a right answer exists"),
+    Class.UNDEFINED: ("u", "undefined: no answer is right"),
+    Class.ERROR: ("e", "error: the backend raises an exception, which the case allows"),
+    Class.NOT_AVAILABLE: ("-", "not available: no such function or no derivative rule"),
 }
-#: Heads of the columns where the words are too long for one.
+#: Letter -> heading of its column, where the words are too long.
 _HEADS = {"c": "conv.", "v": "value", "u": "undef.", "-": "n/a"}
-#: Backends side by side in one table, and the widest answer in a list.
-_ABREAST, _ANSWER = 4, 40
+#: Backends in one table, and the longest answer in a list.
+_BACKENDS, _ANSWER = 4, 40
 
 
 def spec_of(row: ConventionRow) -> str:
-    """``name[:variant]``."""
+    """Return the backend of a row, ``name[:variant]``."""
     return join_spec(row.backend, row.variant)
 
 
 def order(specs: Sequence[str]) -> list[str]:
-    """Defaults first, then variants, each in the order of the backends that people know."""
+    """Sort backends: defaults before variants, the well-known four before others."""
     known = ("numpy", "torch", "tensorflow", "jax")
     return sorted(
         specs, key=lambda s: (":" in s, known.index(split_spec(s)[0]) if split_spec(s)[0] in known else len(known), s)
@@ -46,20 +47,28 @@ def order(specs: Sequence[str]) -> list[str]:
 
 
 def overview(rows: Sequence[ConventionRow], out: Console) -> None:
-    """Counts, then conventions that differ, then defects, then a sentence."""
+    """Print counts, conventions that differ, defects, and the result in a sentence, for each dtype."""
+    _legend(out)
     for dtype in dict.fromkeys(row.dtype for row in rows):
         here = [row for row in rows if row.dtype == dtype]
         specs = order(list(dict.fromkeys(map(spec_of, here))))
-        for start in range(0, len(specs), _ABREAST):
-            _families(here, specs[start : start + _ABREAST], dtype, out)
+        for start in range(0, len(specs), _BACKENDS):
+            _families(here, specs[start : start + _BACKENDS], dtype, out)
         _totals(here, specs, out)
-        _listed(here, Class.CONVENTION, f"Conventions that differ ({dtype}), with the hull", out)
-        _listed(here, Class.DEFECT, f"Defects ({dtype}), with what is right", out)
+        _listed(here, Class.CONVENTION, f"Conventions that differ ({dtype}); in brackets: the right interval", out)
+        _listed(here, Class.DEFECT, f"Defects ({dtype}); in brackets: the right answer", out)
         out.print(sentence(here, specs))
 
 
+def _legend(out: Console) -> None:
+    out.print("Classes of answers", style="bold")
+    for letter, meaning in LETTERS.values():
+        _wrapped(out, f"  {letter}  {meaning}", 5)
+    out.print()
+
+
 def _families(rows: Sequence[ConventionRow], specs: Sequence[str], dtype: str, out: Console) -> None:
-    table = plain_table(f"Cases that do not simply agree ({dtype}; the letters: below)")
+    table = plain_table(f"Answers that do not agree, by family and class ({dtype})")
     table.add_column("family", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True, min_width=2)
     for spec in specs:
@@ -72,7 +81,7 @@ def _families(rows: Sequence[ConventionRow], specs: Sequence[str], dtype: str, o
 
 
 def _exceptions(rows: Sequence[ConventionRow], spec: str) -> Text:
-    """Counts of every class but `agree`; a point where all agree."""
+    """Return the counts of every class but `agree`; a dot if all agree."""
     found = Counter(row.classed for row in rows if spec_of(row) == spec)
     text = Text()
     for classed, (letter, _) in LETTERS.items():
@@ -83,7 +92,7 @@ def _exceptions(rows: Sequence[ConventionRow], spec: str) -> Text:
 
 
 def _totals(rows: Sequence[ConventionRow], specs: Sequence[str], out: Console) -> None:
-    table = plain_table("All cases")
+    table = plain_table("Number of answers by class")
     table.add_column("backend", no_wrap=True)
     for letter, words in LETTERS.values():
         table.add_column(f"{letter} {_HEADS.get(letter, words.partition(':')[0])}", justify="right")
@@ -91,14 +100,11 @@ def _totals(rows: Sequence[ConventionRow], specs: Sequence[str], out: Console) -
         found = Counter(row.classed for row in rows if spec_of(row) == spec)
         table.add_row(spec, *(str(found[classed]) for classed in LETTERS))
     out.print(table)
-    for letter, words in LETTERS.values():
-        if ":" in words:
-            _wrapped(out, f"  {letter}  {words}", 5)
     out.print()
 
 
 def _listed(rows: Sequence[ConventionRow], classed: Class, title: str, out: Console) -> None:
-    """A line per case, wrapped: who answered what; of the conventions only those where backends differ."""
+    """Print each case of a class with its answers; of the conventions, only the cases where backends differ."""
     lines = []
     asked = dict.fromkeys(map(spec_of, rows))
     for case in dict.fromkeys(row.case for row in rows):
@@ -122,7 +128,7 @@ def _wrapped(out: Console, text: str, indent: int) -> None:
 
 
 def _short(specs: Sequence[str], asked: Sequence[str]) -> str:
-    """``jax`` for all ways of JAX that were asked; else one by one."""
+    """Return the backends as a list, with ``jax`` for all variants of JAX if all gave the answer."""
     ways: dict[str, list[str]] = {}
     for spec in order(specs):
         ways.setdefault(split_spec(spec)[0], []).append(spec)
@@ -131,7 +137,7 @@ def _short(specs: Sequence[str], asked: Sequence[str]) -> str:
 
 
 def answer(row: ConventionRow) -> str:
-    """A backend's answer in a few characters."""
+    """Return a backend's answer in at most 40 characters."""
     if row.obtained == "[]" and row.message:
         return _cut(row.message.partition("; ")[2].partition(": ")[0] or row.message, _ANSWER)
     words = _cut(_vector(json.loads(row.obtained)), _ANSWER)
@@ -141,7 +147,7 @@ def answer(row: ConventionRow) -> str:
 
 
 def expected(row: ConventionRow) -> str:
-    """What is right, in a few characters."""
+    """Return the right answer in at most 40 characters."""
     if row.right.startswith("undefined"):
         return "-"
     if row.right.startswith("kink"):
@@ -160,12 +166,12 @@ def _vector(entries: Any) -> str:
 
 
 def _nested(entries: Any) -> str:
-    """An array as people write it."""
+    """Return an array as nested lists."""
     return f"[{', '.join(map(_nested, entries))}]" if isinstance(entries, list) else _number(entries)
 
 
 def _number(value: Any) -> str:
-    """Four digits; what is left of a zero is a zero."""
+    """Return a number with four digits; rounding errors of a zero are a zero."""
     number = complex(value)
     if number.imag:
         return f"{number:.4g}"
@@ -178,7 +184,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def sentence(rows: Sequence[ConventionRow], specs: Sequence[str]) -> str:
-    """What was found, in words."""
+    """Return the result in a sentence: cases, conventions that differ, defects of each backend."""
     cases = dict.fromkeys(row.case for row in rows)
     families = len(dict.fromkeys(row.family for row in rows))
     defects = [f"{sum(r.classed == Class.DEFECT and spec_of(r) == s for r in rows)} on {s}" for s in specs]
@@ -186,21 +192,16 @@ def sentence(rows: Sequence[ConventionRow], specs: Sequence[str]) -> str:
         len({answer(r) for r in rows if r.case == case and r.classed == Class.CONVENTION}) > 1 for case in cases
     )
     return (
-        f"{_plural(len(cases), 'case')} in {_plural(families, 'family')} on {_plural(len(specs), 'backend')}. "
+        f"{plural(len(cases), 'case')} in {plural(families, 'family', 'families')} on {plural(len(specs), 'backend')}. "
         f"Conventions differ in {differ}. "
         f"Defects: {', '.join(defects)}."
     )
 
 
-def _plural(n: int, word: str) -> str:
-    many = f"{word.removesuffix('y')}ies" if word.endswith("y") else f"{word}s"
-    return f"{n} {word if n == 1 else many}"
-
-
 def explain(rows: Sequence[ConventionRow], out: Console) -> None:
-    """One case in full: the derivation, each backend's answer with its evidence, the safe way to write it."""
+    """Print one case in full: its derivation, the safe way to write it, each backend's answer with its evidence."""
     if not rows:
-        out.print("This case is not asked in that dtype.")
+        out.print("The atlas does not have this case in that dtype.")
         return
     first = rows[0]
     _field(out, "case", f"{first.case} ({first.family})")
@@ -216,7 +217,7 @@ def explain(rows: Sequence[ConventionRow], out: Console) -> None:
     _field(out, "right", _right(first))
     _field(out, "because", first.derivation)
     defect = any(row.classed == Class.DEFECT for row in rows)
-    _field(out, "write", first.safe or ("no other way is known: mind the defects" if defect else "it as it stands"))
+    _field(out, "write", first.safe or ("no safe way is known" if defect else "the function as it is"))
     for row in rows:
         out.print()
         _answered(row, out)
@@ -225,11 +226,11 @@ def explain(rows: Sequence[ConventionRow], out: Console) -> None:
 def _right(row: ConventionRow) -> str:
     words = row.right.partition(": ")[2]
     if row.right.startswith("undefined"):
-        return f"nothing: {words}"
+        return f"no answer: {words}"
     given = json.loads(row.expected)
     if row.right.startswith("kink"):
         corners = ", ".join(f"({_vector(v)})" if isinstance(v, list) else _number(v) for v in given)
-        return f"any of the hull of {corners}{'; ' + words if words else ''}"
+        return f"any point in the convex hull of {corners}{'; ' + words if words else ''}"
     return _vector(given)
 
 
@@ -238,7 +239,7 @@ def _answered(row: ConventionRow, out: Console) -> None:
     if row.obtained != "[]":
         _field(out, "  derivative", _vector(json.loads(row.obtained)))
     if row.spelled:
-        _field(out, "  spelled", row.spelled)
+        _field(out, "  source", row.spelled)
     if row.value == row.value or not row.value_agrees:
         wanted = "" if row.value_agrees else f", expected {_number(row.value_expected)}"
         _field(out, "  value", f"{_number(row.value)}{wanted}")
@@ -247,13 +248,15 @@ def _answered(row: ConventionRow, out: Console) -> None:
         _field(out, "  from the right", _vector(json.loads(row.right_side)))
     if row.right.startswith("kink") and row.hull != "[]":
         _field(out, "  hull", f"{_ranges(json.loads(row.hull))}; {_off(row)}")
-    for name, words in (("  normalised", row.normalisation), ("  said", row.message)):
+    for name, words in (("  normalised", row.normalisation), ("  message", row.message)):
         if words:
             _field(out, name, words)
 
 
 def _off(row: ConventionRow) -> str:
-    return f"off by {row.distance:.1g}, allowed {row.tolerance:.1g}" if row.distance > 0 else "inside"
+    if not row.distance > 0:
+        return "the answer is inside"
+    return f"the answer is {row.distance:.1g} outside, allowed is {row.tolerance:.1g}"
 
 
 def _field(out: Console, name: str, words: str) -> None:

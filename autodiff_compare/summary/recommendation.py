@@ -1,12 +1,11 @@
-"""Which backend and variant for one function, given how many evaluations are planned: derived from tables alone.
+"""Recommendation of a backend for one function and a planned number of calls, from the tables of a run alone.
 
-A backend costs ``once + (calls - 1) * steady``: what it takes until the first result is there (preparing and the first
-call), and each call after that. Which is cheapest depends on the number of calls.
+A backend takes ``once + (calls - 1) * steady`` seconds: the preparation with the first call, then each later call. The
+cheapest backend depends on the number of calls.
 
-How sure the answer is follows from what is known of the two parts. The times of a call are compared by the 99 %
-interval of their per-round ratio (`autodiff_compare.timing.statistics`). What is paid once was measured once or a few
-times, and is trusted to a factor of two: an answer that this factor could turn over is said to be open. Importing a
-framework is not counted.
+The certainty follows from what is known of the two parts. Times of a steady call are compared by the 99 % interval of
+their per-round ratio (`autodiff_compare.timing.statistics`). The first call was measured once or a few times and is
+trusted to a factor of 2: a choice that this factor could reverse is called open. Importing a framework is not counted.
 """
 
 from __future__ import annotations
@@ -18,57 +17,58 @@ from typing import Any
 
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, order_statistic_interval
 from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_spec
 
-#: Seconds of a whole job below which nobody notices a difference.
+#: Differences of a whole job below this many seconds do not matter.
 UNNOTICED_S = 0.1
-#: What was measured once is trusted to this factor.
+#: The time of the first call, measured once, is trusted to this factor.
 ONCE_FACTOR = 2.0
-#: A number of calls that no job makes.
+#: Largest number of calls that is considered.
 _MOST_CALLS = 10**15
 
 
 class RecommendError(ValueError):
-    """There is nothing to recommend from; the message says what to do."""
+    """A run from which nothing can be recommended; the message says what to do."""
 
 
-class NothingRight(RecommendError):  # noqa: N818 - nothing failed: the answer is that there is none
-    """Of the backends that were asked none is right and timed; the message says what became of each.
+class NothingRight(RecommendError):  # noqa: N818 - the run did not fail: no backend can be recommended
+    """No backend is right and timed; the message gives the reason for each.
 
     Parameters
     ----------
     cells
-        Their rows.
+        Rows of the backends' cells.
     """
 
     def __init__(self, cells: Sequence[CellRow]) -> None:
         why = "".join(f"\n  {_spec(c)}: {' '.join(_reason(c).split())[:200]}" for c in cells)
         super().__init__(f"got no backend that is right and timed, expected one:{why}")
-        #: Whether some backend gave a wrong result, as opposed to none.
+        #: Whether any backend gave a wrong result; else none gave a result.
         self.wrong = any(c.status == Status.WRONG for c in cells)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is known of one right backend.
+    """Costs of one backend whose results are right.
 
     Parameters
     ----------
     spec
         ``name[@label][:variant]``.
     once_s
-        Preparing and the first call.
+        Seconds of preparation and first call.
     steady_s, low_s, high_s
-        A call after that: median over rounds, and its 95 % interval.
+        Seconds of each later call: median over rounds, and its 95 % interval.
     rounds
         Seconds per call of each round.
     error
-        The largest relative error; ``nan`` if none is known.
+        Largest relative error; nan if unknown.
     peak_bytes
         Growth of peak memory in one call, or `None`.
     flags
-        What its timings are to be read with care for.
+        Flags of its timings.
     """
 
     spec: str
@@ -82,30 +82,30 @@ class Candidate:
     flags: tuple[str, ...]
 
     def total(self, calls: int) -> float:
-        """Seconds for so many calls."""
+        """Return the seconds for ``calls`` calls."""
         return self.once_s + (calls - 1) * self.steady_s
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which candidate for a number of calls, and what speaks for it.
+    """Candidates for a planned number of calls, ranked, with the certainty of the ranking.
 
     Parameters
     ----------
     title
-        What was asked.
+        Problem, size, dtype and operator.
     calls
-        Evaluations planned.
+        Calls planned.
     ranked
         Candidates by total time, the cheapest first.
     equals
-        Those that cannot be told from the cheapest, or not by as much as anybody would notice.
+        Candidates whose difference to the cheapest is not proved or does not matter.
     open_to
-        Those that would be cheaper if what was measured once were off by `ONCE_FACTOR`.
+        Candidates that would be cheaper if times of first calls were off by `ONCE_FACTOR`.
     ranges
         ``(first number of calls, candidate)``: the cheapest from there on.
     left_out
-        Backend -> why it is no candidate.
+        Backend -> reason why it is no candidate.
     """
 
     title: str
@@ -122,7 +122,7 @@ class Recommendation:
 
 
 def leading(operators: Iterable[str]) -> Operator:
-    """What one mostly wants of a function: its gradient, else its Jacobian."""
+    """Return the operator that a user most likely wants: the gradient, else the Jacobian, else the first."""
     has, order = set(operators), (Operator.GRADIENT, Operator.JACOBIAN, *Operator)
     return Operator(next(o for o in order if o in has))
 
@@ -130,34 +130,28 @@ def leading(operators: Iterable[str]) -> Operator:
 def recommendation(
     tables: Mapping[str, Any], problem: str | None, calls: int, operator: str | None = None, size: str | None = None
 ) -> Recommendation:
-    """What to take, from the tables of a run.
+    """Return the recommendation from the tables of a run.
 
     Parameters
     ----------
     tables
-        As `autodiff_compare.results.tables.read_all` gives them.
+        As returned by `autodiff_compare.results.tables.read_all`.
     problem, operator, size
-        Which cells; where not given, those of the run if it has but one such. A path stands for the problem in it.
+        Cells to compare; `None` if the run has only one problem or size, or for the leading operator. The path of a
+        file stands for the problem in it.
     calls
-        Evaluations planned, from 1.
+        Calls planned, at least 1.
 
     Raises
     ------
     RecommendError
-        If the run has no such cells, with the choices, or none of them is right and timed (`NothingRight`).
+        If the run has no such cells (with the choices), or none of them is right and timed (`NothingRight`).
     """
     every = rows_from(tables["cells"], CellRow)
     if not every:
         raise RecommendError("got a run without cells, expected one of compare.py run")
     cells = _chosen_cells(every, problem, operator, size)
-    ids = {cell.cell_id for cell in cells}
-    rounds = rounds_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids)
-    timed = {(t.cell_id, t.phase): t for t in rows_from(tables["timings"], TimingRow) if t.cell_id in ids}
-    errors: dict[str, float] = {}
-    for check in rows_from(tables["checks"], CheckRow):
-        if check.cell_id in ids and not math.isnan(check.norm_rel_error):
-            errors[check.cell_id] = max(errors.get(check.cell_id, 0.0), check.norm_rel_error)
-    found = [c for c in (_candidate(cell, timed, rounds, errors) for cell in cells) if c is not None]
+    found = _candidates(tables, cells)
     if not found:
         raise NothingRight(cells)
     names = {c.spec for c in found}
@@ -169,10 +163,22 @@ def recommendation(
     return Recommendation(_title(cells[0]), calls, ranked, equals, open_to, _ranges(found), left_out)
 
 
+def _candidates(tables: Mapping[str, Any], cells: Sequence[CellRow]) -> list[Candidate]:
+    """Return the cells that are right and timed, as candidates."""
+    ids = {cell.cell_id for cell in cells}
+    rounds = rounds_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids)
+    timed = {(t.cell_id, t.phase): t for t in rows_from(tables["timings"], TimingRow) if t.cell_id in ids}
+    errors: dict[str, float] = {}
+    for check in rows_from(tables["checks"], CheckRow):
+        if check.cell_id in ids and not math.isnan(check.norm_rel_error):
+            errors[check.cell_id] = max(errors.get(check.cell_id, 0.0), check.norm_rel_error)
+    return [c for c in (_candidate(cell, timed, rounds, errors) for cell in cells) if c is not None]
+
+
 def _chosen_cells(
     cells: Sequence[CellRow], problem: str | None, operator: str | None, size: str | None
 ) -> list[CellRow]:
-    """The cells of one group."""
+    """Return the cells of one group: of one problem, size, dtype and operator."""
     if problem is not None and problem.endswith(".py"):
         problem = problem.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
     wanted = {"problem": problem, "size": size}
@@ -230,7 +236,7 @@ def _title(cell: CellRow) -> str:
 
 
 def _equal(best: Candidate, other: Candidate, calls: int) -> bool:
-    """Whether nobody would notice the difference, or whether the clock cannot tell it."""
+    """Return whether the difference is too small to matter, or not proved by the rounds."""
     gap = other.total(calls) - best.total(calls)
     if gap < max(UNNOTICED_S, MATTERS * best.total(calls)):
         return True
@@ -239,13 +245,13 @@ def _equal(best: Candidate, other: Candidate, calls: int) -> bool:
 
 
 def _surely_cheaper(best: Candidate, other: Candidate, calls: int) -> bool:
-    """Whether it stays so if what is paid once is off by a factor, and the calls differ as little as they may."""
+    """Return whether ``best`` stays cheaper if first calls are off by `ONCE_FACTOR` and later calls differ least."""
     worst = ONCE_FACTOR * best.once_s + (calls - 1) * best.steady_s
     return worst < other.once_s / ONCE_FACTOR + (calls - 1) * best.steady_s * _least_ratio(other, best)
 
 
 def _least_ratio(a: Candidate, b: Candidate) -> float:
-    """The least that a call of ``a`` costs in calls of ``b``, 99 % sure; nan with too few rounds side by side."""
+    """Return the lower end of the 99 % interval of the time of ``a`` relative to ``b``; nan with too few rounds."""
     if len(a.rounds) != len(b.rounds) or len(a.rounds) < ENOUGH_ROUNDS:
         return math.nan
     ratios = [math.log(x / y) for x, y in zip(a.rounds, b.rounds, strict=True)]
@@ -253,19 +259,7 @@ def _least_ratio(a: Candidate, b: Candidate) -> float:
 
 
 def _ranges(found: Sequence[Candidate]) -> tuple[tuple[int, Candidate], ...]:
-    """The lower envelope of the totals: from how many calls on which one is the cheapest."""
-    ranges = [(1, min(found, key=lambda c: (c.total(1), c.steady_s)))]
-    while True:
-        at, now = ranges[-1]
-        turns = [(turn, c) for c in found if (turn := _overtakes(c, now, at)) is not None]
-        if not turns:
-            return tuple(ranges)
-        ranges.append(min(turns, key=lambda pair: (pair[0], pair[1].steady_s)))
-
-
-def _overtakes(c: Candidate, now: Candidate, at: int) -> int | None:
-    """The first number of calls after ``at`` from which ``c`` is cheaper than ``now``; `None` if it never is."""
-    if not c.steady_s < now.steady_s:
-        return None
-    calls = math.floor((c.once_s - now.once_s) / (now.steady_s - c.steady_s)) + 2
-    return max(calls, at + 1) if calls < _MOST_CALLS else None
+    """Return (number of calls, candidate that is cheapest from there on), from 1 call upwards."""
+    by_spec = {c.spec: c for c in found}
+    lines = {c.spec: Line(c.once_s, c.steady_s) for c in found}
+    return tuple((n, by_spec[spec]) for n, spec in cheapest(lines, _MOST_CALLS))

@@ -1,65 +1,80 @@
-"""The summary: what a person reads in the terminal after a run, made from the CSV files alone."""
+"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags."""
 
 from __future__ import annotations
 
 import math
 import pathlib
-import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autodiff_compare.results.ratios import in_words, ratios
+from autodiff_compare.results import ratios
+from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
-from autodiff_compare.results.timings import Group
-from autodiff_compare.summary.conventions import overview
-from autodiff_compare.summary.terminal import WIDTH, plain_table, seconds
+from autodiff_compare.results.timings import Group as CellGroup
+from autodiff_compare.summary import conventions
+from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
-#: Flag -> what it means for a reader.
+#: Flag -> its meaning for a reader.
 FLAGS = {
     "noisy": "noisy: the middle half of the rounds spreads over more than 10 % of the median",
-    "contended": "contended: over 5 % of the time spent waiting for a processor in over a quarter of the rounds; "
-    "other load on this machine",
-    "drift": "drift: faster or slower from round to round",
+    "contended": "contended: in over a quarter of the rounds, over 5 % of the time passed waiting for a CPU; other "
+    "programs were running",
+    "drift": "drift: the time rises or falls from round to round",
     "retraced": "retraced: the function was traced again while it was timed",
-    "threads": "threads: more were busy than --threads says",
-    "cut": "cut: fewer rounds than asked for, the --budget was spent",
+    "threads": "threads: more threads were busy than --threads allows",
+    "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
-#: Columns that a name may take before it is broken after an underscore.
-_NAME = 34
-#: With more operators and problems than this, the overview keeps to the operator that stands for a problem.
+#: Status of a cell without a right result -> its meaning, and what a user can do.
+REMEDIES = {
+    "wrong": "wrong: the result differs from its reference. compare.py check PROBLEM -b BACKEND -o OPERATOR shows "
+    "every error.",
+    "error": "error: the backend raised the exception shown.",
+    "timeout": "timeout: no answer in time. Give it more with --timeout, or take a smaller --size.",
+    "crash": "crash: the worker process died. Run the function alone in this framework to find the cause.",
+    "out_of_memory": "out of memory: take a smaller --size.",
+    "unsupported": "unsupported: the backend does not have the operator or function.",
+    "not_installed": "not installed: install the packages named, or leave the backend out.",
+}
+#: Words of the first table, defined where a reader first meets them.
+_READING = (
+    "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
+    "dtype, operator and backend."
+)
+#: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
-#: Columns that the questions to a tape take with what is expected, and that an answer takes at least.
+#: Columns of the questions with their expected answers, and least columns of an answer.
 _ASKED, _ANSWER = 36, 11
 
 
 def show(folder: pathlib.Path, console: Console) -> None:
-    """Print the tables of a run, at most 80 columns wide, and one sentence that says what was found."""
+    """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
     tables = read_all(folder)
     for table in _shown(tables):
         console.print(table)
         console.print()
     if len(tables["conventions"]):
-        overview(rows_from(tables["conventions"], ConventionRow), console)
+        conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
     if len(tables["cells"]) or not len(tables["conventions"]):
         console.print(found(tables))
 
 
-def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
-    """Times, failures, descents, questions, and what to read with care: those that the run has."""
+def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
+    """Yield the tables for what the run has: times, failures, kinks, descents, questions, flags."""
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
         yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype))
-    by_hand = ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
-    if by_hand:
-        yield from _by_hand(by_hand)
+    relative = ratios.ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
+    if relative:
+        yield from _relative_times(relative)
     failures = cells[cells["status"] != "ok"]
     if len(failures):
         yield _failures(failures)
@@ -71,11 +86,11 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[Table]:
     if len(tables["questions"]):
         yield from _questions(tables["questions"])
     if cells["flags"].any():
-        yield _care(cells)
+        yield _flagged(cells)
 
 
 def found(tables: Mapping[str, pd.DataFrame]) -> str:
-    """What a run found, in words, whatever it was a run of."""
+    """Return the result of a run in one sentence, whether it has cells, descents or cases of the atlas."""
     descents, answers = tables["descents"], tables["conventions"]
     if len(tables["cells"]):
         return sentence(tables["cells"], tables["checks"], tables["timings"])
@@ -88,11 +103,11 @@ def found(tables: Mapping[str, pd.DataFrame]) -> str:
         ]
     if len(answers):
         parts += [f"{answers['case'].nunique()} cases of the atlas, {len(answers)} answers"]
-    return ("; ".join(parts) or "a run of nothing") + "."
+    return ("; ".join(parts) or "this run has no results") + "."
 
 
 def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -> str:
-    """What was found, in words."""
+    """Return the result of a run with cells in one sentence: agreement, failures, kinks, fastest backends."""
     counts = cells["status"].value_counts()
     ok, total = int(counts.get("ok", 0)), len(cells)
     right = checks[checks["cell_id"].isin(cells.loc[cells["status"] == "ok", "cell_id"])]
@@ -114,98 +129,68 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
 
 
 def effort(measured_s: float, wall_s: float) -> str:
-    """How long a run took and how much of that the clock was running."""
+    """Return the duration of a run and the share of it that was timed."""
     return f"{wall_s:.0f} s, {measured_s / wall_s:.0%} of it inside timed calls"
 
 
-def _beside(
-    title: str,
-    names: Sequence[str],
-    columns: Mapping[str, Sequence[Text | str]],
-    *,
-    second: Mapping[str, Sequence[str]] | None = None,
-    last: Callable[[Sequence[str]], Mapping[str, Sequence[str]]] | None = None,
-) -> Iterator[Table]:
-    """Problems by backends: as few tables as fit into 80 columns without a name or a number being broken.
-
-    ``second`` stands beside the names in every table; ``last`` makes what stands at the right of some backends.
-    """
-    shown = [_broken(name) for name in names]
-    around = {**(second or {}), **(last([]) if last else {})}
-    taken = _wide("problem", shown) + sum(_wide(name, cells) for name, cells in around.items())
-    for group in _abreast(
-        {spec: _wide(spec.replace(":", "\n:"), cells) for spec, cells in columns.items()}, WIDTH - taken
-    ):
-        right = {**(second or {}), **{spec: columns[spec] for spec in group}, **(last(group) if last else {})}
-        table = plain_table(title)
-        table.add_column("problem", no_wrap=True)
-        for name in right:
-            table.add_column(name.replace(":", "\n:"), justify="right", no_wrap=True)
-        for k, name in enumerate(shown):
-            table.add_row(name, *(cells[k] for cells in right.values()))
-        yield table
-
-
-def _wide(head: str, cells: Sequence[Text | str]) -> int:
-    """Columns that one of these takes, with the gap to the next."""
-    lines = [line for text in (head, *map(str, cells)) for line in text.split("\n")]
-    return max(map(len, lines)) + 1
-
-
-def _abreast(widths: Mapping[str, int], room: int) -> list[list[str]]:
-    """The names in as few groups as fit into the room, about as many in each."""
-    names = list(widths)
-    for parts in range(1, len(names) + 1):
-        each = math.ceil(len(names) / parts)
-        groups = [names[k : k + each] for k in range(0, len(names), each)]
-        if all(sum(widths[name] for name in group) <= room for group in groups):
-            return groups
-    return [[name] for name in names]
-
-
-def _broken(name: str) -> str:
-    """A name that is longer than its column, in lines that end with an underscore or at a space."""
-    lines = [""]
-    for part in re.findall(r"[^_ ]*[_ ]*", name):
-        if len(lines[-1]) + len(part.rstrip()) > _NAME and lines[-1]:
-            lines.append("  ")
-        lines[-1] += part
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[Table]:
-    """Problem and operator by backend: steady time; ``~`` where not proved slower than the fastest."""
+def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:
+    """Yield tables of problem and operator by backend: the time of a steady call; below them, how to read them."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
-    errors = checks.groupby("cell_id")["norm_rel_error"].max()
     cells = cells.assign(spec=_specs(cells))
-    bent = set(checks.loc[checks["verdict"] == "subgradient", "cell_id"])
-    names, by_spec, at_kink = [], [], []
-    columns: dict[str, list[Text | str]] = {str(spec): [] for spec in cells["spec"].unique()}
     asked = _asked(cells)
+    rows = [
+        cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
+        for problem, size, operator in asked
+    ]
+    what, names = _row_names(asked)
+    title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
+    columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
+    *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
+    yield from tables
+    marks = "* fastest; ~ not proved slower; " if len(steady) else ""
+    yield Group(last, Text(f"{marks}{_READING}", style="dim"))
+
+
+def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
+    """Return what the rows have in common, for the title, and the name of each row."""
     operators = {operator for *_, operator in asked}
-    one, usual = asked[0][2] if len(operators) == 1 else "", operators <= {*_LEADING}
-    for problem, size, operator in asked:
-        rows = cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
-        shown = dict(zip(rows["spec"], (_cell(row, steady) for row in rows.itertuples()), strict=True))
-        for spec, column in columns.items():
-            column.append(shown.get(spec, Text("")))
-        at_kink.append(bool(rows["cell_id"].isin(bent).any()))
-        by_spec.append(dict(zip(rows["spec"], errors.reindex(rows["cell_id"]), strict=True)))
-        mark = "" if operator in (one, "gradient") else " J" if usual and operator == "jacobian" else f" {operator}"
-        names.append(problem + mark + ("" if size == "small" else f" ({size})"))
+    if len(operators) == 1:
+        what, marks = f"{asked[0][2]} call", {asked[0][2]: ""}
+    elif operators <= {*_LEADING}:
+        what, marks = "gradient (Jacobian: J) call", {"gradient": "", "jacobian": " J"}
+    else:
+        what, marks = "call (gradient unless named)", {"gradient": ""}
+    return what, [
+        problem + marks.get(operator, f" {operator}") + ("" if size == "small" else f" ({size})")
+        for problem, size, operator in asked
+    ]
 
-    def worst(specs: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        found = [pd.Series([row[s] for s in specs or row if s in row], dtype="float64").max() for row in by_spec]
-        return {"error": [f"{error:.0e}" if error == error else "kink" if kink else "-"
-                          for error, kink in zip(found, at_kink, strict=True)]}  # fmt: skip
 
-    what = f"{one} call" if one else "gradient (Jacobian: J) call" if usual else "call (gradient unless named)"
-    title = f"One {what}, {dtype}" + (": * fastest, ~ not proved slower" if len(steady) else "")
-    return _beside(title, names, columns, last=worst)
+def _times(spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame) -> list[Text | str]:
+    """Return the column of one backend: its last cell in each row, empty where it has none."""
+    found: list[Text | str] = []
+    for row in rows:
+        own = list(row[row["spec"] == spec].itertuples())
+        found.append(_cell(own[-1], steady) if own else Text(""))
+    return found
+
+
+def _largest_errors(
+    rows: Sequence[pd.DataFrame], checks: pd.DataFrame, specs: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    """Return the column of the largest error of each row over ``specs``, over all backends if there are none."""
+    errors = checks.groupby("cell_id")["norm_rel_error"].max()
+    at_kink = set(checks.loc[checks["verdict"] == "subgradient", "cell_id"])
+    found = []
+    for row in rows:
+        chosen = row[row["spec"].isin(specs)] if specs else row
+        error = errors.reindex(chosen["cell_id"]).max()
+        found.append(f"{error:.0e}" if error == error else "kink" if row["cell_id"].isin(at_kink).any() else "-")
+    return {"error": found}
 
 
 def _asked(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """(problem, size, operator) of each row; where they would be many, a problem has its leading operator only."""
+    """Return (problem, size, operator) of each row; if they are many, only the leading operator of each problem."""
     every = list(dict.fromkeys(zip(cells["problem"], cells["size"], cells["operator"], strict=True)))
     if len(every) <= _MOST_ROWS:
         return every
@@ -216,6 +201,7 @@ def _asked(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _cell(row: object, steady: pd.DataFrame) -> Text:
+    """Return the time of a cell with its mark, or its status if it was not timed."""
     status, cell_id = row.status, row.cell_id  # type: ignore[attr-defined]
     if status != "ok" or cell_id not in steady.index:
         return Text(status.replace("_", " "), style=_STYLES.get(status, "red"))
@@ -228,8 +214,8 @@ def _specs(cells: pd.DataFrame) -> list[str]:
     return list(map(join_spec, cells["backend"], cells["variant"]))
 
 
-def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Iterator[Table]:
-    """Each group, with the time of each backend over that of the closed form."""
+def _relative_times(found: Mapping[CellGroup, Mapping[str, float]]) -> Iterator[Table]:
+    """Yield tables of each group with the time of each backend relative to the hand-written baseline."""
     operators = {operator for *_, operator in found}
     usual = operators if len(operators) == 1 else {"gradient"}
     names = []
@@ -237,14 +223,20 @@ def _by_hand(found: Mapping[Group, Mapping[str, float]]) -> Iterator[Table]:
         marks = [m for m, known in ((operator, usual), (size, {"small"}), (dtype, {"float64"})) if m not in known]
         names.append(problem + (f" ({', '.join(marks)})" if marks else ""))
     specs = dict.fromkeys(spec for row in found.values() for spec in row)
-    columns = {spec: [in_words(row[spec]) if spec in row else "" for row in found.values()] for spec in specs}
+    columns = {spec: [ratios.in_words(row[spec]) if spec in row else "" for row in found.values()] for spec in specs}
     what = "" if "gradient" in usual else f" of {usual.pop()}"
-    return _beside(f"Time{what} over what is written by hand in NumPy (manual = 1)", names, columns)
+    return split_tables(f"Time{what} relative to the hand-written NumPy derivative (manual = 1)", names, columns)
 
 
-def _failures(failures: pd.DataFrame) -> Table:
-    """One row per distinct failure: backend, status, how many cells, which operators, why."""
-    table = plain_table("What is not ok")
+def remedies(statuses: Iterable[str]) -> list[str]:
+    """Return the meaning of each status among ``statuses``, and what a user can do about it."""
+    had = set(statuses)
+    return [words for status, words in REMEDIES.items() if status in had]
+
+
+def _failures(failures: pd.DataFrame) -> RenderableType:
+    """Return one row per distinct failure (problem, backend, operators, reason), and below them what to do."""
+    table = plain_table("Cells without a right result")
     for name in ("problem", "backend", "operators", "why"):
         table.add_column(name, overflow="fold")
     keys = ["problem", "backend", "variant", "status", "message"]
@@ -253,11 +245,11 @@ def _failures(failures: pd.DataFrame) -> Table:
         spec = join_spec(backend, variant)
         operators = ", ".join(dict.fromkeys(group["operator"]))
         table.add_row(problem, spec, operators, because(status, message))
-    return table
+    return Group(table, *(Text(words, style="dim") for words in remedies(failures["status"])))
 
 
 def _descents(descents: pd.DataFrame) -> Iterator[Table]:
-    """Updates until the stop rule, over all backends, and how long they took on each."""
+    """Yield tables of the updates of each descent and their time on each backend."""
     parts = descents["cell_id"].str.split("/", n=4, expand=True)
     frame = pd.concat([descents, parts.set_axis(["problem", "descent", "dtype", "_", "spec"], axis=1)], axis=1)
     specs = list(dict.fromkeys(frame["spec"]))
@@ -270,13 +262,13 @@ def _descents(descents: pd.DataFrame) -> Iterator[Table]:
         updates.append(_updates(group))
         rows = {row["spec"]: row for row in group.to_dict("records")}
         for spec, column in columns.items():
-            column.append(_descended(rows.get(spec)))
-    title = "Descents: updates and their time (+ not at its goal yet: descend goes on)"
-    return _beside(title, names, columns, second={"updates": updates})
+            column.append(_descent_time(rows.get(spec)))
+    title = "Descents: updates and time (+ stop rule not met: compare.py descend goes on)"
+    return split_tables(title, names, columns, second={"updates": updates})
 
 
 def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """What was asked at a kink, and who answered what there: problem and operator, backends, answer."""
+    """Return the distinct answers at kinks: problem and operator, backends that gave the answer, answer."""
     notes = checks[checks["verdict"] == "subgradient"].drop_duplicates("cell_id").set_index("cell_id")["note"]
     there = cells[cells["cell_id"].isin(notes.index) & (cells["status"] == "ok")]
     found: dict[tuple[str, str], list[str]] = {}
@@ -290,8 +282,8 @@ def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str
 
 
 def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
-    """Each answer at a kink, with who gave it."""
-    table = plain_table("At a kink: no derivative, and any value between the one-sided ones is right")
+    """Return one row per answer at a kink, with the backends that gave it."""
+    table = plain_table("At a kink: any value between the one-sided derivatives is right")
     for name in ("problem", "backends", "answer"):
         table.add_column(name, overflow="fold")
     for row in found:
@@ -300,21 +292,21 @@ def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
 
 
 def _updates(group: pd.DataFrame) -> str:
-    """How many, of the backends that ran it: one number where they agree."""
+    """Return the number of updates over the backends that ran the descent: one number, or a range."""
     ran = group[group["status"] == "ok"]
     counts = sorted(set(ran["iterations"].dropna()))
     goal = "" if ran["converged"].all() else "+"
     return "-".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])) + goal if counts else "-"
 
 
-def _descended(row: dict[Hashable, Any] | None) -> str:
+def _descent_time(row: dict[Hashable, Any] | None) -> str:
     if row is None:
         return ""
     return seconds(float(row["seconds"])) if row["status"] == "ok" else str(row["status"]).replace("_", " ")
 
 
-def _care(cells: pd.DataFrame) -> Table:
-    """Each flag in words, with how many timings of which backends have it."""
+def _flagged(cells: pd.DataFrame) -> Table:
+    """Return one row per flag: its meaning, the number of cells that have it, their backends."""
     table = plain_table("Timings to read with care")
     for name in ("why", "cells", "backends"):
         table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
@@ -327,10 +319,10 @@ def _care(cells: pd.DataFrame) -> Table:
 
 
 def _questions(questions: pd.DataFrame) -> Iterator[Table]:
-    """Asked, expected, and each backend's answer: ``=``, or what it does instead."""
+    """Yield tables of the questions of the tape study: expected, and each backend's answer (``=`` if equal)."""
     specs = list(dict.fromkeys(questions["backend"]))
-    for group in _abreast(dict.fromkeys(specs, _ANSWER), WIDTH - _ASKED):
-        table = plain_table("Questions to a tape (= as expected)")
+    for group in side_by_side(dict.fromkeys(specs, _ANSWER), WIDTH - _ASKED):
+        table = plain_table("Tape study: answers of each backend (= the expected answer)")
         table.add_column("question", no_wrap=True)
         table.add_column("expected", overflow="fold", max_width=13)
         for spec in group:

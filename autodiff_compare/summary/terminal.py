@@ -1,27 +1,30 @@
-"""Tables and numbers for a terminal of 80 columns."""
+"""Tables for a terminal of 80 columns."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from autodiff_compare.studies.tables import Sheet
+from autodiff_compare.studies.tables import StudyTable
 
 #: Columns that every table, sentence and message fits.
 WIDTH = 80
-#: Four decimals suit the rows of a matrix with entries in between.
+#: Columns that a name may take before it is broken after an underscore.
+_NAME = 34
+#: The entries of a matrix row are printed with four decimals if the largest lies between these.
 _SMALL, _LARGE = 1e-3, 1e4
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
 def plain_table(title: str, *, header: bool = True) -> Table:
-    """A table without frames, which cost a quarter of 80 columns."""
+    """Return an empty table without frames: frames would take a quarter of 80 columns."""
     return Table(
         title=title,
         title_justify="left",
@@ -34,31 +37,26 @@ def plain_table(title: str, *, header: bool = True) -> Table:
     )
 
 
-def seconds(value: float) -> str:
-    """A duration with three digits and its unit: ``1.25 ms``."""
-    if math.isnan(value):
-        return "-"
-    scale, unit = next(((s, u) for s, u in _UNITS if value >= s), _UNITS[-1])
-    return f"{value / scale:.3g} {unit}"
+# ---- tables of the studies
 
 
-def show(found: Sequence[Sheet], console: Console) -> None:
-    """Print sheets one below the other, each note under its table."""
-    for sheet in found:
-        console.print(sheet.title, style="bold", markup=False)
-        console.print(_table(sheet))
-        if sheet.note:
-            console.print(sheet.note, style="dim", markup=False)
+def show(found: Sequence[StudyTable], console: Console) -> None:
+    """Print tables one below the other, each with its note."""
+    for table in found:
+        console.print(table.title, style="bold", markup=False)
+        console.print(_framed(table))
+        if table.note:
+            console.print(table.note, style="dim", markup=False)
         console.print()
 
 
-def _table(sheet: Sheet) -> Table:
-    numeric = [all(not isinstance(row[k], str) for row in sheet.rows) for k in range(len(sheet.columns))]
+def _framed(given: StudyTable) -> Table:
+    numeric = [all(not isinstance(row[k], str) for row in given.rows) for k in range(len(given.columns))]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
-    rows = [[text(cell) for cell in row] for row in sheet.rows]
-    for k, name in enumerate(sheet.columns):
+    rows = [[text(cell) for cell in row] for row in given.rows]
+    for k, name in enumerate(given.columns):
         longest = max((len(word) for row in rows for word in row[k].split()), default=1)
-        # No narrower than its longest word, so that nothing is broken in the middle.
+        # At least as wide as the longest word: rich would break it in the middle.
         table.add_column(name, justify="right" if numeric[k] else "left", overflow="fold", min_width=min(longest, 20))
     for row in rows:
         table.add_row(*row)
@@ -66,7 +64,7 @@ def _table(sheet: Sheet) -> Table:
 
 
 def text(cell: Any) -> str:
-    """A cell in words: integers in full, floats to six digits, one row of a matrix to four places."""
+    """Return a cell as text: integers in full, floats with six digits, a matrix row with four decimals."""
     if cell is None:
         return ""
     if isinstance(cell, np.ndarray):
@@ -75,3 +73,74 @@ def text(cell: Any) -> str:
     if isinstance(cell, (float, np.floating)):
         return f"{cell:.6g}"
     return str(cell)
+
+
+# ---- problems by backends, split into tables that fit
+
+
+def split_tables(
+    title: str,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[Text | str]],
+    *,
+    second: Mapping[str, Sequence[str]] | None = None,
+    last: Callable[[Sequence[str]], Mapping[str, Sequence[str]]] | None = None,
+) -> Iterator[Table]:
+    """Yield as few tables of problems by backends as fit into 80 columns without breaking a name or number.
+
+    Parameters
+    ----------
+    names
+        First column: one name per row.
+    columns
+        Backend -> its cells, one per row.
+    second
+        A column that every table repeats beside the names.
+    last
+        Makes the rightmost column of a table from the backends in it; from no backends: of all, for its width.
+    """
+    shown = [_broken(name) for name in names]
+    around = {**(second or {}), **(last([]) if last else {})}
+    taken = _wide("problem", shown) + sum(_wide(name, cells) for name, cells in around.items())
+    widths = {spec: _wide(_head(spec), cells) for spec, cells in columns.items()}
+    for group in side_by_side(widths, WIDTH - taken):
+        right = {**(second or {}), **{spec: columns[spec] for spec in group}, **(last(group) if last else {})}
+        table = plain_table(title)
+        table.add_column("problem", no_wrap=True)
+        for name in right:
+            table.add_column(_head(name), justify="right", no_wrap=True)
+        for k, name in enumerate(shown):
+            table.add_row(name, *(cells[k] for cells in right.values()))
+        yield table
+
+
+def side_by_side(widths: Mapping[str, int], room: int) -> list[list[str]]:
+    """Split names into as few groups as fit into ``room`` columns, with about as many names in each."""
+    names = list(widths)
+    for parts in range(1, len(names) + 1):
+        each = math.ceil(len(names) / parts)
+        groups = [names[k : k + each] for k in range(0, len(names), each)]
+        if all(sum(widths[name] for name in group) <= room for group in groups):
+            return groups
+    return [[name] for name in names]
+
+
+def _head(spec: str) -> str:
+    """Return the heading of a backend's column, with the variant on a second line."""
+    return spec.replace(":", "\n:")
+
+
+def _wide(head: str, cells: Sequence[Text | str]) -> int:
+    """Return the width of a column with the gap to the next."""
+    lines = [line for text in (head, *map(str, cells)) for line in text.split("\n")]
+    return max(map(len, lines)) + 1
+
+
+def _broken(name: str) -> str:
+    """Break a name that is longer than its column into lines that end with an underscore or at a space."""
+    lines = [""]
+    for part in re.findall(r"[^_ ]*[_ ]*", name):
+        if len(lines[-1]) + len(part.rstrip()) > _NAME and lines[-1]:
+            lines.append("  ")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)

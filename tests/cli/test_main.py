@@ -94,7 +94,7 @@ def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
 def test_the_exit_code_says_what_happened(fault: str, code: int, tmp_path: pathlib.Path) -> None:
     done = cli("run", QUADRATIC, "-b", f"{FAULTY}:{fault}", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path))
     assert done.returncode == code
-    assert "What is not ok" in done.stdout
+    assert "Cells without a right result" in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

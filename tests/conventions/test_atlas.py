@@ -1,4 +1,4 @@
-"""The atlas live: our engine, a few families on every framework, and the verb from the command line to the tables."""
+"""The atlas run live: all cases on the NumPy engine, a few families on each framework, and the verb with its tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_our_engine_has_no_defect(spec: str) -> None:
 
 
 def test_both_ways_of_our_engine_answer_alike() -> None:
-    """What cannot be compiled is not available there; nothing else differs."""
+    """A case that cannot be compiled is not available; all other cases are answered alike."""
     pairs = {name: (classed("numpy", name)[0], classed("numpy:compiled", name)[0]) for name in CASES}
     assert {name: pair for name, pair in pairs.items() if len({*pair}) > 1 and pair[1] != Class.NOT_AVAILABLE} == {}
 

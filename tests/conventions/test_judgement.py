@@ -1,4 +1,4 @@
-"""The judge of the atlas on made-up answers: slopes, hulls and classes."""
+"""Slopes, hulls and classes of the atlas on constructed answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_limit_of_quotients(f: Callable[[Any], Any], expected: float) -> Non
 
 
 def test_noise_is_no_growth() -> None:
-    """Rounding grows as h falls; within its own bound it is not taken for a slope without bound."""
+    """Rounding grows as h falls; within its bound it is not mistaken for an infinite slope."""
     noise = 1e-16 * np.array([1.0, -1.0, 1.0, -1.0, 1.0]) / STEPS
     value, bar = limit(2.0 + noise, np.abs(noise) * 4, 8.0)
     assert abs(value - 2.0) <= 3 * bar

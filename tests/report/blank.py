@@ -1,4 +1,4 @@
-"""Blank rows of any table, so that a test names only the fields that it is about."""
+"""Blank rows of any table: a test names only the fields that it uses."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ _BLANK: dict[Any, Any] = {str: "", int: 0, float: math.nan, bool: False, int | N
 
 
 def blank(table: type[Row], **fields: Any) -> Row:
-    """A row of ``table`` with these fields and nothing in the others."""
+    """Return a row of ``table`` with these fields; all others are blank."""
     return table(**{name: _BLANK[kind] for name, kind in tables.column_types(table).items()} | fields)

@@ -1,8 +1,8 @@
-"""A run that nobody ran: tables written by the tables' own writer, small, the same each time, with every kind of row.
+"""A constructed run: small tables with every kind of row, written by the package's own writer, always the same.
 
-Times follow a rule, so that tests know what the report must say of them: the function takes 1 us an input on backend
-``a`` and 4 us on ``b``, whatever its size, a derivative three times as long; the first call takes 10 us on ``a``, 1 ms
-on ``b``. Backend ``c`` fails. A word passed as ``name`` is put into every text that comes from outside.
+Times follow a rule, so that tests know the right report: the function takes 1 us per input on backend ``a`` and 4 us on
+``b`` for any size, a derivative three times as long; the first call takes 10 us on ``a`` and 1 ms on ``b``. Backend
+``c`` fails. The text ``name`` is put into every text that comes from outside.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _EMPTY: dict[Any, Any] = {str: "", int: 0, float: math.nan, bool: False}
 
 
 def row(table: type[Any], **given: Any) -> Any:
-    """A row with what is given; the rest is empty, whatever columns the schema has."""
+    """Return a row with the given fields; all other columns of the schema are empty."""
     kinds = tables.column_types(table)
     return table(**{name: _EMPTY.get(kind) for name, kind in kinds.items()} | given)
 
@@ -52,7 +52,7 @@ def made(
     problems: Sequence[str] = PROBLEMS,
     studied: bool = True,
 ) -> pathlib.Path:
-    """Write the run's folder under ``out``, with descents that ran if ``studied``; times are ``slow`` times as long."""
+    """Write the run's folder under ``out``, with finished descents if ``studied``; ``slow`` multiplies all times."""
     cells = [*_cells(run_id, name, problems)]
     samples = [*_samples(cells, slow)]
     descents = [*_descents()] if studied else []
@@ -72,7 +72,7 @@ def made(
 
 
 def written(folder: pathlib.Path, rows: dict[str, Sequence[Any]]) -> pathlib.Path:
-    """Write tables; those that are not given are empty."""
+    """Write all tables; those that are not given are empty."""
     folder.mkdir(parents=True)
     for table, kind in tables.TABLES.items():
         tables.write(folder / f"{table}.csv", kind, rows.get(table, ()))
@@ -112,7 +112,7 @@ def _cell(run_id: str, problem: str, size: str, n: int, operator: str, backend: 
 
 
 def _seconds(cell: CellRow) -> tuple[float, float]:
-    """Of the first call and of any other one."""
+    """Return the seconds of the first call and of each later call."""
     scale = 1.0 if cell.operator == "value" else 3.0
     return (10e-6, 1e-6 * scale * (cell.n_inputs or 1)) if cell.backend == "a" else (1e-3, 4e-6 * scale)
 
@@ -154,7 +154,7 @@ def _pairs(name: str) -> Iterator[PairRow]:
 
 @functools.cache
 def _descents() -> tuple[tuple[DescentRow, tuple[StepRow, ...]], ...]:
-    """From the starts of the problems to where they would end, along a made-up way."""
+    """Return descents from the starts of the problems to their known ends, along constructed steps."""
     inverse = available()["matrix_inverse_squared"].descent["fresh"].start(0)
     X, Y0 = inverse.data[0], inverse.differentiated[0]
     cubic = available()["cubic_fit"].descent["cleared"].start(0).differentiated[0]
@@ -203,7 +203,7 @@ def _questions(name: str) -> Iterator[QuestionRow]:
 
 
 def _conventions(name: str) -> Iterator[ConventionRow]:
-    """One case in which b is wrong, one in which both are right."""
+    """Yield one case in which b is wrong, and one in which both are right."""
     for case, classes in (("abs_zero", ("convention", "defect")), ("cube", ("agree", "agree"))):
         for backend, classed in zip(("a", "b"), classes, strict=True):
             yield row(

@@ -1,4 +1,4 @@
-"""The page in a real browser: sorting, filtering, paging and the theme, by a script appended to a copy of it."""
+"""The page in a real browser: a script in a copy of the page tests sorting, filtering, paging and the theme."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ document.body.append(probe);
 
 
 def browser() -> str:
-    """A browser, or a skip with its reason."""
+    """Return the path of a browser, or skip the test with the reason."""
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser: looked for {', '.join(_BROWSERS)}")
@@ -83,7 +83,7 @@ def browser() -> str:
 
 
 def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[str, Any]:
-    """What the script finds in a copy of the page."""
+    """Return what the script finds in a copy of the page."""
     copy = folder / "probe.html"
     text = page.read_text(encoding="utf-8")
     watch = "<script>window.alert = () => { window.alerted = 1; };</script>"
@@ -112,7 +112,7 @@ def found(page: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def test_the_theme_goes_round(found: dict[str, Any]) -> None:
     themes, words, papers = zip(*found["themes"], strict=True)
     assert themes == ("system", "light", "dark", "system")
-    assert words[:3] == ("Theme: as the system", "Theme: light", "Theme: dark")
+    assert words[:3] == ("Theme: auto", "Theme: light", "Theme: dark")
     assert papers[1] == "rgb(255, 255, 255)"
     assert papers[2] == "rgb(20, 23, 27)"
 
@@ -130,9 +130,9 @@ def test_full_tables_have_pages_and_a_filter(found: dict[str, Any]) -> None:
     # 24 right cells with three checks each.
     assert found["pages"] == [["1 to 50 of 72", 50], ["51 to 72 of 72", 22]]
     state, rows = found["filtered"]
-    assert state == ["1 to 8 of 8 (72 in all)", 8]
+    assert state == ["1 to 8 of 8 (72 in total)", 8]
     assert all("planar_arm" in r and "numerical" in r for r in rows)
-    assert found["none"] == ["0 to 0 of 0 (72 in all)", 0]
+    assert found["none"] == ["0 to 0 of 0 (72 in total)", 0]
 
 
 def test_what_is_unknown_comes_last_in_both_directions(found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The report: what it says of a run whose times are known; that it is one safe file, the same bytes each time."""
+"""The report: right statements on a run with known times, one safe file, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ from autodiff_compare.report.page.grids import Grid, packed
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
-from autodiff_compare.report.sections.costs import Line
 from autodiff_compare.report.write import write
-from autodiff_compare.results import tables
+from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.rows import CellRow, SampleRow, StepRow
 from autodiff_compare.results.tables import rows_from
 from autodiff_compare.results.timings import timings
@@ -46,7 +45,7 @@ _VOID = {"meta", "br", "wbr", "input", "link", "img", "hr", "path", "use", "rect
 
 
 class Page(html.parser.HTMLParser):
-    """Elements, attributes, ids and texts of a page; complains about what is not closed."""
+    """Elements, attributes and texts of a page; asserts that every element is closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -78,7 +77,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A run with its report."""
+    """Return a run with its report."""
     made_run = made(tmp_path_factory.mktemp("runs"))
     write([made_run], made_run.parent)
     return made_run
@@ -169,7 +168,7 @@ def contents_of(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def test_bytes_do_not_change(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """Nor in another process, folder, language, hash seed or with a user's own settings of matplotlib."""
+    """Nor in another process, folder, language, hash seed, or with a user's settings of matplotlib."""
     again = tmp_path / folder.name
     shutil.copytree(folder, again, ignore=shutil.ignore_patterns("figures", "report.html", "summary.md"))
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\nsvg.fonttype: path\nfont.size: 20\n")
@@ -209,7 +208,7 @@ def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path:
 
 def test_failures_come_first_and_in_words(read: Record, page: Page) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", (read.folder / "report.html").read_text(encoding="utf-8"))
-    assert headings[0] == "What failed"
+    assert headings[0] == "Failures"
     found = texts(overview.failures(read))
     assert [r[:3] for r in found] == [
         ["c", "wrong", "the sky is falling"],
@@ -237,7 +236,7 @@ def test_the_overview_gives_ratio_time_and_error(read: Record) -> None:
     ("changes", "text"),
     [
         ({"versus_fastest": "~", "ratio_to_fastest": 1.03}, "~ 1.03x"),
-        ({"versus_fastest": "", "ratio_to_fastest": 1.5}, "1.5x (too few rounds to tell)"),
+        ({"versus_fastest": "", "ratio_to_fastest": 1.5}, "1.5x (too few rounds to compare)"),
         ({"versus_fastest": "1.48x [1.42, 1.55]", "ratio_to_fastest": 1.5}, "1.48x"),
         ({"versus_fastest": "fastest", "ratio_to_fastest": 1.0}, "fastest"),
         ({"median_s": math.nan}, "ok"),
@@ -261,7 +260,7 @@ def test_errors_are_those_against_the_best_reference(read: Record) -> None:
 
 def test_conventions_are_counted_and_defects_told(read: Record) -> None:
     (section,) = conventions.sections(read)
-    assert section.lead == "2 cases of 1 family on 2 backends; defects: a 0 and b 1."
+    assert section.lead == "2 cases of 1 family on 2 backends. Defects: a 0 and b 1."
     counts, defects, atlas = section.parts
     assert [r[1:] for r in texts(counts)] == [["1", "1"], ["1", "0"], ["0", "1"]]
     assert [r[:4] + r[5:] for r in texts(defects)] == [["abs_zero", "b", "[[-1.0], [1.0]]", "[2.0]", "sqrt(x * x)"]]
@@ -272,7 +271,7 @@ def test_conventions_are_counted_and_defects_told(read: Record) -> None:
 def test_flags_are_said_in_words(read: Record) -> None:
     found = texts(overview.flags(read))
     assert [r[0] for r in found] == ["noisy", "drift"]
-    assert found[1][1:] == ["faster or slower from round to round", "6 of 36", "b (6)"]
+    assert found[1][1:] == ["the time rises or falls from round to round", "6 of 36", "b (6)"]
 
 
 def test_the_summary_can_be_pasted(folder: pathlib.Path) -> None:
@@ -366,31 +365,9 @@ def test_thinned_samples_give_the_same_timings() -> None:
 # ---- the mathematics of the figures
 
 
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ({"a": Line(1.0, 1.0)}, [(1, "a")]),
-        # 1 + (n - 1) against 5 + (n - 1)/2: equal at n = 9.
-        ({"a": Line(1.0, 1.0), "b": Line(5.0, 0.5)}, [(1, "a"), (10, "b")]),
-        ({"a": Line(1.0, 1.0), "b": Line(5.0, 2.0)}, [(1, "a")]),
-        # b overtakes a after 9 calls, c after 19, but b stays cheaper than c until 29.
-        ({"a": Line(1, 1.0), "b": Line(5, 0.5), "c": Line(19 - 18 * 0.25, 0.25)}, [(1, "a"), (10, "b"), (40, "c")]),
-        ({"a": Line(1.0, 1.0), "b": Line(1.0, 0.5)}, [(1, "b")]),
-        ({"a": Line(0.0, 1.0), "b": Line(1e30, 0.5)}, [(1, "a")]),
-    ],
-    ids=["one", "two", "never", "three", "same start", "beyond counting"],
-)
-def test_break_even(lines: dict[str, Line], expected: list[tuple[int, str]]) -> None:
-    found = costs.cheapest(lines)
-    assert found == expected
-    for (n, later), (_, earlier) in zip(found[1:], found, strict=False):
-        assert lines[later].total(n) < lines[earlier].total(n)
-        assert lines[later].total(n - 1) >= lines[earlier].total(n - 1)
-
-
 def test_the_break_even_of_the_made_run(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & (read.cells["operator"] == "gradient")]
-    picture = costs.break_even("p", "goldstein_price", costs.largest_size(group), style.looks(read.specs))
+    picture = costs.break_even("p", "goldstein_price", costs.largest_size(group), style.backend_styles(read.specs))
     assert picture is not None
     # 10 us + 96 (n-1) us against 1 ms + 12 (n-1) us: 990/84 = 11.8, so from 13 calls on; the median is 0.1 % higher.
     assert picture.sentence.startswith("a is cheapest up to 12 calls, b from 13 on")
@@ -405,7 +382,7 @@ def test_the_exponent_of_a_power_law(power: float) -> None:
 
 def test_growth_is_told_for_each_backend(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & read.cells["leading"]]
-    found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.looks(read.specs))}
+    found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.backend_styles(read.specs))}
     assert found["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00")
     assert set(found) == {"p-median", "p-ratio", "p-peak", "p-error"}
 
@@ -418,12 +395,12 @@ def test_the_profile_counts_failures_as_never(read: Record) -> None:
     at = np.array([0.5, 1.0, 2.0, 7.9, 8.1])
     assert profile.profile([round(r, 6) for r in found["b"]], at).tolist() == [0.0, 0.5, 1.0, 1.0, 1.0]
     assert profile.profile(found["c"], at).tolist() == [0.0] * 5
-    (picture,) = profile.pictures(read, style.looks(read.specs))
-    assert picture.sentence.endswith("No right result: c 12.")
+    (picture,) = profile.pictures(read, style.backend_styles(read.specs))
+    assert picture.sentence.endswith("Groups without a right result: c 12.")
 
 
 def test_descents_that_part_are_told(read: Record) -> None:
-    from autodiff_compare.report.sections.traces import traces
+    from autodiff_compare.report.page.descent_traces import traces
 
     first, second = traces(read)["cubic_fit"]
     assert descents.parting(first, second) == math.inf
@@ -434,7 +411,7 @@ def test_descents_that_part_are_told(read: Record) -> None:
 
 
 def test_another_problem_of_a_known_name_is_not_taken_for_it(tmp_path: pathlib.Path) -> None:
-    from autodiff_compare.report.sections.traces import known, traces
+    from autodiff_compare.report.page.descent_traces import known, traces
 
     made_run = made(tmp_path)
     path = made_run / "descents.csv"
@@ -529,7 +506,7 @@ def test_a_run_without_cells_has_a_page(tmp_path: pathlib.Path) -> None:
     runs = [row(record.Run, schema_version=1, versions="{}")]
     made_run = written(tmp_path / "r", {"runs": runs})
     text = write([made_run], tmp_path).read_text(encoding="utf-8")
-    assert "A run of nothing." in text
+    assert "This run has no results." in text
     assert "Nothing failed" not in text
 
 
@@ -585,14 +562,14 @@ def test_names_of_folders_stay_short(read: Record) -> None:
         (wording.seconds(99.96e-6), "100 µs"),
         (wording.seconds(0.99999), "1 s"),
         (wording.seconds(math.nan), "-"),
-        (wording.size(1536), "1.5 KiB"),
-        (wording.size(0), "0 B"),
-        (wording.eps(0.0), "exact"),
-        (wording.eps(0.314), "0.31 eps"),
-        (wording.number(1e-8), "1e-8"),
-        (wording.number(10_000), "10000"),
+        (formatting.size(1536), "1.5 KiB"),
+        (formatting.size(0), "0 B"),
+        (formatting.eps(0.0), "exact"),
+        (formatting.eps(0.314), "0.31 eps"),
+        (formatting.number(1e-8), "1e-8"),
+        (formatting.number(10_000), "10000"),
         (wording.count(12_345), "12\u202f345"),
-        (wording.listed(["a", "b", "a", "c"]), "a, b and c"),
+        (formatting.listed(["a", "b", "a", "c"]), "a, b and c"),
         (wording.slug("../X y", "é"), "x-y"),
         (wording.label("ab" * 30, 10), "abababa..."),
         (wording.markdown("a|b_c\n<d>"), "a\\|b\\_c \\<d\\>"),

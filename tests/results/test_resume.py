@@ -116,7 +116,7 @@ def descended(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 def matrices(study: str) -> str:
     """Return the part of a study's output that holds no times: the descent and the matrices."""
-    return study[study.index("The way down") : study.index("How near")]
+    return study[study.index("Convergence") : study.index("Error of the inverse")]
 
 
 @pytest.mark.parametrize("lines", [1, 3, 4, 100])

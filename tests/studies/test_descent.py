@@ -1,7 +1,7 @@
-"""Descents: the classic counts and end points on every backend, the rules of stopping and keeping.
+"""Descents: counts and end points of the classic studies on every backend, stop rules, recorded steps.
 
-Goldens come from the classic studies, measured there with NumPy in float64; where a number was worked out for this
-test, the test does it itself in plain NumPy.
+The expected numbers come from the classic studies, measured there with NumPy in float64. A test that needs another
+number computes it itself in plain NumPy.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def test_without_clearing_gradients_the_loss_swings(spec: str) -> None:
 
 
 def parabola(**rule: Any) -> Problem:
-    """(x - 3)^2 from x = 0 with lr 0.25: the distance halves, the loss is 9 / 4^n."""
+    """Return (x - 3)^2 from x = 0 with learning rate 0.25: each update halves the distance, the loss is 9 / 4^n."""
     settings: dict[str, Any] = {
         "optimizer": Optimizer("sgd", 0.25),
         "start": lambda _: Inputs((np.zeros(()),)),

@@ -1,6 +1,6 @@
-"""What people see of a descent: the rows of each study, and the verb ``descend`` from the command line to the tables.
+"""Tables of each study, and the verb ``descend`` from the command line to the CSV files.
 
-Traces come from the ``manual`` backend, or are made up where a study needs an end point that is known.
+Traces come from the ``manual`` backend, or are constructed where a study needs a known end point.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autodiff_compare.results.tables import DescentRow, StepRow, read
 from autodiff_compare.studies import robot_arm, tables
 from autodiff_compare.studies.descent import Step, Trace, descend, revived
 from autodiff_compare.studies.eigenvalues import convention
-from autodiff_compare.studies.tables import Fit, Sheet
+from autodiff_compare.studies.tables import Fit, StudyTable
 from autodiff_compare.summary.terminal import text
 from tests.conftest import opened
 
@@ -42,7 +42,7 @@ def restarted() -> Trace:
 
 @functools.cache
 def fitted(backend: str = "made", end: tuple[float, ...] = (-0.09, 0.0, 0.85, 0.0), descent: str = "cleared") -> Trace:
-    """A cubic fit that ended at ``end``."""
+    """Return the trace of a cubic fit that ended at ``end``."""
     inputs = PROBLEMS["cubic_fit"].descent[descent].start(0)
     steps = tuple(Step(k, float(loss), 1e-6, 1.0, {"theta": [0.0] * 4}) for k, loss in enumerate((9, 12, 10, 11)))
     first, last = inputs.differentiated, (np.array(end),)
@@ -51,8 +51,8 @@ def fitted(backend: str = "made", end: tuple[float, ...] = (-0.09, 0.0, 0.85, 0.
     )
 
 
-def by_title(sheets: list[Sheet], beginning: str) -> Sheet:
-    (found,) = (s for s in sheets if s.title.startswith(beginning))
+def by_title(found_tables: list[StudyTable], beginning: str) -> StudyTable:
+    (found,) = (t for t in found_tables if t.title.startswith(beginning))
     assert all(len(row) == len(found.columns) for row in found.rows)
     return found
 
@@ -78,8 +78,8 @@ def test_the_overview_has_a_row_for_each_start_and_a_time_for_each_backend() -> 
     assert tables.overview([restarted()]).note == (f"fresh, start 0: {restarts} restarts\nfresh: {restarted().message}")
 
 
-def test_the_way_down_goes_from_the_first_to_the_last_iteration_and_counts_restarts() -> None:
-    (found,) = tables.way_down([restarted()])
+def test_the_convergence_table_goes_from_the_first_to_the_last_iteration_and_counts_restarts() -> None:
+    (found,) = tables.convergence([restarted()])
     iterations = [row[0] for row in found.rows]
     assert iterations == sorted(set(iterations))
     assert (iterations[0], iterations[-1]) == (0, 3000)
@@ -91,7 +91,7 @@ def test_the_way_down_goes_from_the_first_to_the_last_iteration_and_counts_resta
 
 def test_a_gradient_that_nobody_saw_has_no_column() -> None:
     hidden = replace(squared(), steps=tuple(replace(s, gradient_norm=math.nan) for s in squared().steps))
-    assert tables.way_down([hidden])[0].columns == ("iteration", "loss", "step size")
+    assert tables.convergence([hidden])[0].columns == ("iteration", "loss", "step size")
 
 
 def test_what_is_followed_is_shown_at_both_ends() -> None:
@@ -105,8 +105,8 @@ def test_what_is_followed_is_shown_at_both_ends() -> None:
 
 def test_a_descent_without_updates_can_be_shown() -> None:
     none = descend(opened("manual"), PROBLEMS["matrix_inverse_squared"], "fresh", 0, "float64", 0)
-    assert len(tables.way_down([none])[0].rows) == 1
-    assert tables.sheets(PROBLEMS["matrix_inverse_squared"], [none])
+    assert len(tables.convergence([none])[0].rows) == 1
+    assert tables.descent_tables(PROBLEMS["matrix_inverse_squared"], [none])
 
 
 def test_a_trace_survives_the_way_between_processes() -> None:
@@ -121,7 +121,7 @@ def test_a_trace_survives_the_way_between_processes() -> None:
 
 
 def test_the_inverse_stands_beside_the_descent() -> None:
-    found = tables.sheets(PROBLEMS["matrix_inverse_squared"], [squared()])
+    found = tables.descent_tables(PROBLEMS["matrix_inverse_squared"], [squared()])
     before, after = by_title(found, "Before"), by_title(found, "After")
     X, Y0, product = (np.array(part) for part in zip(*before.rows, strict=True))
     Y, near, inverse = (np.array(part) for part in zip(*after.rows, strict=True))
@@ -130,7 +130,7 @@ def test_the_inverse_stands_beside_the_descent() -> None:
     np.testing.assert_allclose(product, X @ Y0)
     np.testing.assert_allclose(inverse @ X, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(near, np.eye(3), atol=1e-3)  # the squared residuals add up to less than 1e-7
-    row = by_title(found, "How near").rows[0]
+    row = by_title(found, "Error of the inverse").rows[0]
     assert row[:4] == ("fresh", 0, pytest.approx(11.989380288142536), "manual")  # the classic condition number
     assert row[4:6] == (np.abs(X @ Y - np.eye(3)).max(), np.abs(Y - inverse).max())
 
@@ -179,15 +179,15 @@ def test_the_end_points_stand_beside_polyfit_and_maclaurin() -> None:
         "cleared, c",
         "accumulated, a",
     ]
-    off = {row[0]: row[1:] for row in by_title(found, "How far").rows}
+    off = {row[0]: row[1:] for row in by_title(found, "Distance from the optimum").rows}
     assert off["cleared, 2 backends"] == (0, fit().least, 0, 0)
     # At zero the loss is the sum of sin^2: 1999 / 2 on this grid, since its two ends are both zeros.
     assert off["cleared, c"][1] == pytest.approx(999.5)
     assert off["Maclaurin: x - x^3/6"][0] == pytest.approx(
         math.hypot(1 / 6 - 0.0933303890405988, 1 - 0.8567408430737848)
     )
-    assert by_title(found, "What the curvature").rows == (("cleared", 0, 1e-6, 3, 2218),)
-    assert by_title(found, "The loss").rows[0][2:] == (9, 9, 12, 11, 2)
+    assert by_title(found, "Convergence rate").rows == (("cleared", 0, 1e-6, 3, 2218),)
+    assert by_title(found, "Oscillation of the loss").rows[0][2:] == (9, 9, 12, 11, 2)
 
 
 # ---- the arms
@@ -200,12 +200,12 @@ def test_rows_and_columns_give_one_jacobian(spec: str, problem: str, size: int) 
     study, singular = (
         robot_arm.jacobians(opened(spec), PROBLEMS[problem], "float64", t) for t in (pose.theta, pose.singular)
     )
-    found = robot_arm.sheets(PROBLEMS[problem], {spec: (study, singular)})
+    found = robot_arm.arm_tables(PROBLEMS[problem], {spec: (study, singular)})
     assert study.rows.shape == (size, size)
-    np.testing.assert_allclose(by_title(found, "Reverse rows").rows[0][1:], 0, atol=1e-12)
-    slope = by_title(found, "Error of the prediction").rows[-1][1]
+    np.testing.assert_allclose(by_title(found, "Largest difference").rows[0][1:], 0, atol=1e-12)
+    slope = by_title(found, "Error of the linear prediction").rows[-1][1]
     assert slope == pytest.approx(2, abs=0.01)
-    (_, _, _, condition, least), (_, _, _, _, least_singular) = by_title(found, "How far").rows
+    (_, _, _, condition, least), (_, _, _, _, least_singular) = by_title(found, "Singularity").rows
     assert condition < 100
     assert least > 0.1
     assert least_singular < 1e-12
@@ -226,9 +226,9 @@ def test_a_wrong_jacobian_shows_in_every_table_of_the_arm() -> None:
     pose = robot_arm.POSES["planar_arm"]
     right = robot_arm.jacobians(opened("numpy"), PROBLEMS["planar_arm"], "float64", pose.theta)
     wrong = replace(right, rows=right.rows + 1e-3 * np.eye(3))
-    found = robot_arm.sheets(PROBLEMS["planar_arm"], {"x": (wrong, wrong)})
-    assert by_title(found, "Reverse rows").rows[0][1] == pytest.approx(1e-3)
-    assert by_title(found, "Error of the prediction").rows[-1][1] < 1.5  # an error of first order dominates
+    found = robot_arm.arm_tables(PROBLEMS["planar_arm"], {"x": (wrong, wrong)})
+    assert by_title(found, "Largest difference").rows[0][1] == pytest.approx(1e-3)
+    assert by_title(found, "Error of the linear prediction").rows[-1][1] < 1.5  # an error of first order dominates
 
 
 # ---- the eigenvalue read raw
@@ -272,7 +272,7 @@ def test_descend_writes_its_tables_and_prints_its_study(tmp_path: Path, capsys: 
     )
     assert code == 0
     assert max(map(len, out.splitlines()[:-1])) <= 80  # the last line is a path
-    assert "After it, beside the inverse: fresh, start 0, manual float64" in out
+    assert "After the descent: fresh, start 0, manual float64" in out
     assert "matrix_inverse_squared/fresh/float64/step/manual start 1:" in err
     (folder,) = tmp_path.iterdir()
     ends, steps = read(folder / "descents.csv", DescentRow), read(folder / "steps.csv", StepRow)
@@ -297,7 +297,7 @@ def test_descend_says_what_did_not_run(tmp_path: Path, capsys: pytest.CaptureFix
 def test_descend_shows_an_arm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = descends(capsys, "planar_arm", "-b", "manual", "--out", tmp_path)
     assert code == 0
-    assert "Reverse rows against forward columns" in out
+    assert "Largest difference of an entry of J" in out
 
 
 #: (x - 3)^2 + (y + 1)^2 from (0, 0) with rate 1/4: each update halves the distance, and the loss is 10 / 4^n.

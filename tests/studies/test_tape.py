@@ -1,4 +1,4 @@
-"""The questions to a tape: what they ask, and that the comparison of answers cannot be fooled."""
+"""The tape study: its questions, and the comparison of answers, which wrong answers must not pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autodiff_compare.studies.tape import Answer, ask, ask_all
 
 
 class Idiomatic:
-    """As much of a backend as a question needs; its arrays are plain lists in a box."""
+    """The part of a backend that a question needs; its arrays are lists in a box."""
 
     name = spec = "idiomatic"
 

@@ -1,4 +1,4 @@
-"""The recommendation, on tables made by hand: each expected number is worked out beside them."""
+"""The recommendation on constructed tables; each expected number is derived beside its case."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.results import tables
 from autodiff_compare.results.tables import CellRow, CheckRow, Run, SampleRow
 from autodiff_compare.results.timings import timings
-from autodiff_compare.summary.advice import words
 from autodiff_compare.summary.recommendation import Recommendation, RecommendError, recommendation
+from autodiff_compare.summary.recommendation_text import paragraphs
 from autodiff_compare.vocabulary import Phase
 from tests.report.blank import blank
 
 ROOT = pathlib.Path(__file__).parents[2]
-#: Per-round scatter of a quiet machine, the same for all: ratios of two backends are exact.
+#: Scatter of the rounds on a quiet machine, the same for all backends: their ratios are exact.
 QUIET = (1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.005)
 
 
 def run(folder: pathlib.Path, *backends: dict[str, Any]) -> dict[str, Any]:
-    """The tables of a run: each backend with ``spec``, ``once`` and ``steady`` seconds, and what else is given."""
+    """Write and read the tables of a run with a cell for each backend: ``spec``, seconds ``once`` and ``steady``."""
     cells, checks, samples = [], [], []
     for b in backends:
         name, _, variant = b["spec"].partition(":")
@@ -57,7 +57,7 @@ TRACED = {"spec": "jax", "once": 0.5, "steady": 10e-6}
 
 
 def said(found: Recommendation) -> str:
-    return " ".join(words(found))
+    return " ".join(paragraphs(found))
 
 
 @pytest.mark.parametrize(

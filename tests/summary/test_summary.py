@@ -1,4 +1,4 @@
-"""The summary in a terminal of 80 columns, also with more backends than stand side by side there."""
+"""The summary in a terminal of 80 columns, with as many backends as fit and with more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shown(folder: pathlib.Path) -> list[str]:
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
-#: The longest name of a problem of ours, and one that no table could hold beside a backend.
+#: The longest name of a problem in this package, and one that no table can hold beside a backend.
 LONG = "eigenvalue_targeting_distinct"
 ENDLESS = "_".join(["somebody", "named", "this", "function", "with", "the", "greatest", "care"])
 
@@ -43,7 +43,7 @@ def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: i
     run(tmp_path, *({"problem": problem, **cell} for cell in given))
     lines = shown(tmp_path)
     assert max(map(len, lines)) <= 80
-    heads = [k for k, line in enumerate(lines) if line.startswith("One gradient")]
+    heads = [k for k, line in enumerate(lines) if line.startswith("Time of one gradient")]
     assert len(heads) == parts, "as few tables as will do"
     rows = [line.split() for line in lines if line.startswith(f"{problem} ")]
     assert [f"{20 + 10 * k}" for k in range(count)] == [word for row in rows for word in row if word.isdigit()]
@@ -61,12 +61,17 @@ def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Pa
 @pytest.mark.parametrize(
     ("problems", "operators", "title", "rows"),
     [
-        (1, ("hvp",), "One hvp call", ["p0"]),
-        (2, ("gradient",), "One gradient call", ["p0", "p1"]),
-        (1, ("gradient", "jacobian"), "One gradient (Jacobian: J) call", ["p0", "p0 J"]),
-        (2, ("gradient", "hvp"), "One call (gradient unless named)", ["p0", "p0 hvp", "p1", "p1 hvp"]),
-        (1, ("jacobian", "vjp", "gradient"), "One call (gradient unless named)", ["p0 jacobian", "p0 vjp", "p0"]),
-        (9, ("value", "jacobian"), "One jacobian call", [f"p{k}" for k in range(9)]),
+        (1, ("hvp",), "Time of one hvp call", ["p0"]),
+        (2, ("gradient",), "Time of one gradient call", ["p0", "p1"]),
+        (1, ("gradient", "jacobian"), "Time of one gradient (Jacobian: J) call", ["p0", "p0 J"]),
+        (2, ("gradient", "hvp"), "Time of one call (gradient unless named)", ["p0", "p0 hvp", "p1", "p1 hvp"]),
+        (
+            1,
+            ("jacobian", "vjp", "gradient"),
+            "Time of one call (gradient unless named)",
+            ["p0 jacobian", "p0 vjp", "p0"],
+        ),
+        (9, ("value", "jacobian"), "Time of one jacobian call", [f"p{k}" for k in range(9)]),
     ],
 )
 def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(
@@ -80,7 +85,7 @@ def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(
 
 
 def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
-    """What is shown of descents: problem and descent, start, backend, status, updates, whether at the goal."""
+    """Return the lines shown for descents: problem and descent, start, backend, status, updates, stop rule met."""
     rows = [
         blank(DescentRow, cell_id=f"{way}/float64/step/{spec}", start=start, status=status, iterations=n,
               converged=goal, seconds=0.5)
@@ -112,7 +117,7 @@ def test_every_descent_and_start_has_a_row_and_updates_are_said_once() -> None:
 
 
 def test_a_kink_is_told_with_who_answers_what() -> None:
-    """All are right, and yet a program that is ported from one to the other changes its behaviour."""
+    """All answers are right, but a program that is ported between the backends changes its behaviour."""
     ends = ("one-sided derivatives -1 and 1", "one-sided derivatives 0 and 2")
     given = (("p", "numpy", f"got 0, {ends[0]}"), ("p", "torch", f"got 0, {ends[0]}"),
              ("p", "jax", f"got 1, {ends[0]}"), ("q", "numpy", f"got 1, {ends[1]}"), ("q", "jax", ""))  # fmt: skip

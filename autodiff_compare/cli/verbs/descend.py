@@ -27,7 +27,7 @@ from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import DescentRow, TableError
 from autodiff_compare.studies import robot_arm, tables
 from autodiff_compare.studies.descent import Trace
-from autodiff_compare.studies.records import Key, kept, one, steps
+from autodiff_compare.studies.records import Key, run_descent, step_rows, trace_from_rows
 from autodiff_compare.summary.terminal import show
 from autodiff_compare.vocabulary import BROKEN, Status
 
@@ -116,7 +116,7 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
     finally:
         # After an interruption the finished descents are still shown.
         if traces:
-            show(tables.sheets(problem, traces), out)
+            show(tables.descent_tables(problem, traces), out)
     if not traces:
         out.print(f"No descent of {problem.name} ran: descents.csv holds the reasons.", soft_wrap=True)
     return statuses
@@ -132,11 +132,11 @@ def _descents(
         if folder.settled(done=piece) and key in known:
             yield known[key]
             continue
-        row, trace = one(
+        row, trace = run_descent(
             pool, problem.name, work.plan.sources[problem.name], key, work.settings.deadline_s(), work.iterations
         )
         # A broken descent is not marked as done: the cause may be temporary, so --resume runs it again.
-        folder.add({"descents": [row], "steps": steps(row, trace)}, done="" if row.status in BROKEN else piece)
+        folder.add({"descents": [row], "steps": step_rows(row, trace)}, done="" if row.status in BROKEN else piece)
         _tell(row)
         yield row, trace
 
@@ -160,7 +160,7 @@ def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Tr
         try:
             name, descent, dtype, _, spec = row.cell_id.rsplit("/", 4)
             if name == problem.name:
-                trace = kept(problem, row, by_descent[row.cell_id, row.start])
+                trace = trace_from_rows(problem, row, by_descent[row.cell_id, row.start])
                 found[Key(descent, dtype, row.start, spec)] = row, trace
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise TableError(
@@ -205,7 +205,9 @@ def _arm(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:
         )
         statuses |= new
         if answers:
-            show(robot_arm.sheets(problem, {spec: _pair(answer["results"]) for spec, answer in answers.items()}), out)
+            show(
+                robot_arm.arm_tables(problem, {spec: _pair(answer["results"]) for spec, answer in answers.items()}), out
+            )
     return statuses
 
 

@@ -40,7 +40,7 @@ from rich.console import Console
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.scope import Axes, Scope
-from autodiff_compare.results import tables
+from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.provenance import MACHINE, differences, printable
 from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow, TableError
@@ -203,7 +203,7 @@ def _timed(cell_id: str, before: Sequence[float], after: Sequence[float], thresh
     if kind is None:
         return None
     ratio = middle_b / middle_a
-    words = f"{terminal.seconds(middle_a)} -> {terminal.seconds(middle_b)}, {ratio:.3g}x [{low_b / high_a:.3g}, "
+    words = f"{formatting.seconds(middle_a)} -> {formatting.seconds(middle_b)}, {ratio:.3g}x [{low_b / high_a:.3g}, "
     return Change(kind, cell_id, f"{words}{high_b / low_a:.3g}]", ratio)
 
 

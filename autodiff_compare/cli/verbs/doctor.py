@@ -21,6 +21,7 @@ from autodiff_compare.cli.console import console, usage
 from autodiff_compare.process import environment
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.process.environment import THREADS_TOLERANCE
+from autodiff_compare.results import formatting
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import clock as measure
 from autodiff_compare.timing.clock import CONTENDED
@@ -99,7 +100,7 @@ def clock() -> Iterator[Finding]:
     yield Finding(
         "clock",
         "timer",
-        f"resolution {terminal.seconds(resolution)}, one reading takes {terminal.seconds(cost)}",
+        f"resolution {formatting.seconds(resolution)}, one reading takes {formatting.seconds(cost)}",
         "the timer is coarse: do not trust times under a millisecond" if coarse else "",
     )
 

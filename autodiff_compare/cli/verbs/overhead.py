@@ -15,6 +15,7 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.process.client import WorkerClient, WorkerError
+from autodiff_compare.results import formatting
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.overhead import TASKS
 from autodiff_compare.timing.statistics import order_statistic_interval
@@ -149,7 +150,7 @@ def _table(spec: str, rows: Sequence[Overhead]) -> Table:
         (low, high), (least, most) = row.ratio_between, map(_us, row.more_between_s)
         table.add_row(
             TASKS[row.task].title,
-            terminal.seconds(row.by_hand_s),
+            formatting.seconds(row.by_hand_s),
             f"{row.ratio:.3f} [{low:.3f}, {high:.3f}]",
             f"{_us(row.more_s)} [{least}, {most}]",
             row.verdict,

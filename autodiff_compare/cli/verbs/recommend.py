@@ -18,7 +18,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import ProblemError
 from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import TableError, read_all
-from autodiff_compare.summary import advice
+from autodiff_compare.summary import recommendation_text
 from autodiff_compare.summary.recommendation import NothingRight, RecommendError, leading, recommendation
 
 
@@ -38,7 +38,7 @@ def recommend(options: argparse.Namespace) -> int:
         return usage(str(error))
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    advice.show(found, console())
+    recommendation_text.show(found, console())
     print(f"tables: {folder}")
     return exits.OK
 

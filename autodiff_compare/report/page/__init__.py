@@ -1,1 +1,1 @@
-"""What a page is made of: the record of a run, tables, figures with one look, numbers in words, and the page itself."""
+"""Parts of a page: the record of a run, tables, the style of figures, text, and the page that is rendered from them."""

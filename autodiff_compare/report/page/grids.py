@@ -1,4 +1,4 @@
-"""Tables of the page: rows of cells that know their text, how they sort and what to say besides."""
+"""Tables of the page: grids of formatted cells, and full tables that a script shows page by page."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from autodiff_compare.report.page import wording
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell.
+    """One cell of a grid.
 
     Parameters
     ----------
     text, small
-        What is read, and lines below it in smaller type.
+        The text, and lines below it in smaller type.
     key
-        What the column is sorted by; the text where `None`.
+        Sort key; the text if `None`.
     kind
-        A class of the style sheet: ``ok wrong bad dim fastest``, or nothing.
+        Class of the style sheet: ``ok wrong bad dim fastest``, or empty.
     hint
-        Shown when pointed at.
+        Text shown on hovering.
     share
-        Length of a bar below the text, from 0 to 1; none where `None`.
+        Length of a bar below the text, from 0 to 1; no bar if `None`.
     code, long
-        Whether the text is source code; whether it is sentences, which need room.
+        Whether the text is source code, and whether it consists of sentences, which need a wide column.
     """
 
     text: str
@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def sort_key(self) -> str:
-        """As text: numbers by repr, what is not finite last."""
+        """Return the sort key as text: numbers by repr, nan and infinities last."""
         key = self.text if self.key is None else self.key
         if isinstance(key, str):
             return key
@@ -51,16 +51,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table with a caption.
+    """A table with a caption; it is false if it has no rows.
 
     Parameters
     ----------
-    columns
-        Names; ``numeric`` holds the positions that are numbers, aligned and sorted as such.
+    name
+        Unique on the page: part of the table's id.
+    columns, numeric
+        Names of the columns, and positions of those that hold numbers.
+    note
+        Paragraph below the table.
     heads
-        How many columns at the left name the row.
+        Number of columns at the left that name the row.
     matrix
-        Whether it is a matrix of numbers, which is not to be sorted.
+        Whether it is a matrix of numbers, which cannot be sorted.
+    fold
+        Whether the table is folded until a reader opens it.
     """
 
     name: str
@@ -79,14 +85,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Data:
-    """A full table, shown page by page by a script, sortable and filterable.
+    """A full table, which a script shows page by page, sortable and filterable.
 
     Parameters
     ----------
     rows
         Texts, numbers, booleans and `None`.
+    note
+        Paragraph above the table.
     file
-        The file beside the page that has these rows; none where empty.
+        CSV file beside the page that has these rows; empty if there is none.
     """
 
     name: str
@@ -99,19 +107,20 @@ class Data:
 
     @property
     def json(self) -> str:
-        """For a script element, column by column."""
+        """Return the table as JSON for a script element, column by column."""
         columns = [packed([row[k] for row in self.rows]) for k in range(len(self.columns))]
         given = {"names": self.columns, "numeric": self.numeric, "count": len(self.rows), "columns": columns}
         return wording.inline_json(given)
 
 
 def packed(values: Sequence[Any]) -> Any:
-    """A column as a list; as ``{words, runs}`` where it repeats itself.
+    """Return a column as a list, or run-length encoded as ``{words, runs}`` if that is shorter.
 
-    ``runs`` alternates between positions in ``words`` and how often that one follows. Most columns of a run's tables
-    are names that repeat for thousands of rows; this makes the page a third smaller.
+    ``runs`` alternates between a position in ``words`` and its number of repetitions: ``[a, a, b]`` is
+    ``{words: [a, b], runs: [0, 2, 1, 1]}``. Most columns of a run are names that repeat for thousands of rows; the
+    encoding makes the page a third smaller.
     """
-    # 1, 1.0 and True are equal, and so are 0.0 and -0.0.
+    # Keys by type and repr: 1, 1.0 and True compare equal, and so do 0.0 and -0.0.
     keys = [(type(value), repr(value)) for value in values]
     place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
     runs = [(place[key], sum(1 for _ in group)) for key, group in itertools.groupby(keys)]
@@ -122,12 +131,12 @@ def packed(values: Sequence[Any]) -> Any:
 
 
 def words(text: str, kind: str = "", **more: Any) -> Cell:
-    """A cell of text."""
+    """Return a cell of text."""
     return Cell(text, kind=kind, **more)
 
 
 def figure(value: float, text: str, **more: Any) -> Cell:
-    """A cell of a number."""
+    """Return a cell of a number, sorted by its value; nan and infinities are greyed and last."""
     return Cell(
         text, key=value if math.isfinite(value) else math.inf, kind="" if math.isfinite(value) else "dim", **more
     )

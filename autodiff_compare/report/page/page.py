@@ -1,4 +1,4 @@
-"""The page: sections with tables and figures, rendered into one file that needs no other."""
+"""The HTML page: sections with tables and figures, rendered into one self-contained file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with a heading of its own.
+    """A part of the page with a heading.
 
     Parameters
     ----------
     name
-        Of its anchor.
+        Id of its anchor.
     lead
-        A paragraph below the heading.
+        Paragraph below the heading.
     parts
         Tables, pictures, full tables, sections and paragraphs (text), in order.
     """
@@ -41,16 +41,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that is rendered.
+    """Contents of a page.
 
     Parameters
     ----------
     title, found
-        The heading, and what was found in one sentence.
+        Heading, and the result in one sentence.
     faults, gaps
-        Short statements about what is wrong, none where all is well; and about what was not there.
+        Counts of failures, and of cells that were not run, as short texts.
     judged
-        Whether anything could have failed.
+        Whether the run has cells or descents, so that their success is worth stating.
     """
 
     title: str
@@ -62,9 +62,9 @@ class Page:
 
 
 def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
-    """Draw the figures into ``folder/figures`` and write ``folder/report.html``; returns its path.
+    """Draw the figures into ``folder/figures``, write ``folder/report.html`` and return its path.
 
-    Figures of an earlier page there that this one does not have are removed; other files are left alone.
+    Figures that only an earlier page in the folder had are removed; other files are left alone.
     """
     figures, path = folder / "figures", folder / "report.html"
     figures.mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
     def drawn(picture: Picture) -> tuple[Markup, float]:
         drawing = style.save(picture, figures)
         names.update(f"{picture.name}.{ending}" for ending in ("svg", "png"))
-        # Texts of the tables in it were escaped by matplotlib's XML writer.
+        # Matplotlib's XML writer has escaped the texts of the tables in it.
         return Markup(drawing.svg), drawing.width
 
     environment = jinja2.Environment(
@@ -101,7 +101,7 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
 
 
 def _figures(path: pathlib.Path) -> set[str]:
-    """The files that a page, if there is one, says are its figures."""
+    """Return the names of the figure files that an existing page links to; none without a page."""
     try:
         text = read_bytes(path, LARGEST_TABLE).decode("utf-8", "replace")
     except TableError:
@@ -110,7 +110,7 @@ def _figures(path: pathlib.Path) -> set[str]:
 
 
 def _breakable(text: str) -> Markup:
-    """Escaped, and may be broken after an underscore."""
+    """Escape text and allow line breaks after underscores."""
     return Markup(escape(text).replace("_", Markup("_<wbr>")))
 
 

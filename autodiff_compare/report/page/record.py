@@ -1,4 +1,4 @@
-"""What a report knows of a run: its tables, and one frame with everything about each cell side by side."""
+"""Record of a run for the report: its tables, and one frame that joins cells, timings and errors."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
 from autodiff_compare.vocabulary import DTYPES, Phase, Status, join_spec
 
-#: Trusted most first; what is not listed comes last.
+#: References from the most trusted on; others come last.
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
-#: Of a problem's operators the one that stands for it.
+#: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run that was read.
+    """Tables of a run, read and joined.
 
     Parameters
     ----------
     name
-        Of its folder, unique among the runs of a report.
+        Name of its folder, unique among the runs of a report.
     run
         Its row in ``runs.csv``.
     versions
         Distribution -> version.
     tables
-        As they were read, with texts that can be printed.
+        Tables as read, with unprintable characters escaped.
     cells
-        ``cells.csv`` with, for each cell: ``spec`` (``backend[:variant]``), ``n`` and ``axis`` (its size as a number,
-        and what that is), ``leading`` (whether its operator stands for the problem), ``error_eps`` and ``reference``
-        (the largest error of its checks against the best reference, in eps), ``kink`` (whether it was asked where
-        there is no derivative, and its answer is between the one-sided ones), the columns of the steady phase in
-        ``timings.csv``, and ``setup_s`` (preparation and first call).
+        ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
+        number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
+        and ``reference`` (the largest error against the best reference, in eps); ``kink`` (whether the point is a kink
+        and the answer is between the one-sided derivatives); the columns of the steady phase in ``timings.csv``;
+        ``setup_s`` (preparation and first call).
     rounds
         One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.
     specs
@@ -60,7 +60,7 @@ class Record:
 
 
 def read(folder: pathlib.Path) -> Record:
-    """Read a run's folder.
+    """Read the tables of a run's folder and join them.
 
     Raises
     ------
@@ -81,20 +81,20 @@ def read(folder: pathlib.Path) -> Record:
 
 
 def leading(operators: pd.Series) -> str:
-    """The operator that stands for a problem."""
+    """Return the leading operator of a problem: gradient or Jacobian if it has one."""
     have = list(operators)
     return next((o for o in _LEADING if o in have), have[0] if have else "")
 
 
 def timed(cells: pd.DataFrame) -> pd.DataFrame:
-    """The right cells whose time is a number that a log axis has."""
+    """Return the right cells whose time a log axis can show."""
     measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
     right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
     return right
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
-    """The row with the largest known value of a column; the last one where there are several or none is known."""
+    """Return the row with the largest known value of a column; the last such row, or the last one if none is known."""
     return dict(frame.sort_values(column, kind="stable", na_position="first").to_dict("records")[-1])
 
 
@@ -127,7 +127,7 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _errors(checks: pd.DataFrame) -> pd.DataFrame:
-    """For each cell the largest relative error against the best reference that it was compared with."""
+    """Return for each cell the largest relative error against the best reference that it was compared with."""
     rows = checks[checks["norm_rel_error"].notna()].copy()
     rank = {name: k for k, name in enumerate(_REFERENCES)}
     rows["rank"] = rows["reference"].str.split(r"[ :(]", n=1, regex=True).str[0].map(rank).fillna(len(rank))
@@ -137,7 +137,7 @@ def _errors(checks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sized(cells: pd.DataFrame) -> pd.DataFrame:
-    """Sizes as numbers: the number of inputs where it tells them apart, else what the problem calls its size."""
+    """Add sizes as numbers: the number of inputs if sizes differ in it, else the problem's own size."""
     cells["n"], cells["axis"] = np.nan, ""
     for problem, group in cells.groupby("problem", sort=False):
         names = list(dict.fromkeys(group["size"]))

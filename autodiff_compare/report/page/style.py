@@ -1,8 +1,9 @@
-"""How figures look: one palette, one canvas, and files whose bytes depend on the data alone.
+"""Style of the figures: palette, canvas, axes, and files whose bytes depend only on the data.
 
-The colours are Okabe and Ito's (2008), told apart with any kind of colour blindness; a backend has a marker and a
-line style as well, so that nothing is told by colour alone. A figure is drawn once and saved three times: as PNG and
-SVG beside the page, and as SVG within it, where ink, grid and paper follow the theme of the page.
+The colours are those of Okabe and Ito (2008), which remain distinct with any kind of colour blindness. Each backend
+also has a marker and each variant a line style, so colour alone carries no information. A figure is drawn once and
+saved three times: as PNG and SVG beside the page, and as SVG inside it, where ink, grid and paper follow the theme of
+the page.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from autodiff_compare.report.page import wording
+from autodiff_compare.results import formatting
 from autodiff_compare.vocabulary import split_spec
 
 INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
@@ -36,7 +38,7 @@ BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
 _KNOWN = {"numpy": (BLUE, "o"), "torch": (VERMILLION, "s"), "tensorflow": (ORANGE, "^"), "jax": (GREEN, "D")}
 _OTHERS = ((PURPLE, "v"), (SKY, "P"), (GREY, "X"), (BLUE, "*"), (VERMILLION, "<"), (GREEN, ">"), (ORANGE, "h"))
 _LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
-#: In the page these colours become variables of its theme.
+#: In the page these colours are replaced by variables of its theme.
 _THEMED = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--grid)", PAPER: "var(--paper)", BLUE: "var(--blue)"}
 
 _SETTINGS: Any = {
@@ -54,42 +56,48 @@ _TITLE, _LEGEND_ROW, _BELOW, _LEFT, _RIGHT, _GAP = 0.34, 0.185, 0.52, 0.86, 0.2,
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a backend is drawn."""
+class LineStyle:
+    """Colour, marker and line of a backend in figures.
+
+    Parameters
+    ----------
+    size
+        Marker size in points. Markers drawn later are smaller, so that coinciding ones remain visible.
+    width
+        Line width in points; derived from the marker's size if `None`.
+    """
 
     colour: str
     marker: str
     line: Any
-    #: Of the marker: those drawn later are smaller, so that what coincides is seen to.
     size: float = 5.0
-    #: Of the line; from the marker's size where `None`.
     width: float | None = None
 
     def points(self, **changes: Any) -> dict[str, Any]:
-        """Arguments for markers without a line."""
+        """Return matplotlib arguments for markers without a line."""
         return {"color": self.colour, "marker": self.marker, "markersize": self.size, "linestyle": "none", **changes}
 
     def lines(self, **changes: Any) -> dict[str, Any]:
-        """Arguments for a line with markers."""
+        """Return matplotlib arguments for a line with markers."""
         given = {"color": self.colour, "marker": self.marker, "markersize": self.size, "linestyle": self.line}
         return {**given, "linewidth": self.width or 0.8 + self.size / 5, **changes}
 
 
-Looks = Mapping[str, Look]
+LineStyles = Mapping[str, LineStyle]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to be drawn.
+    """A figure with its texts, drawn on demand.
 
     Parameters
     ----------
     name
-        Of its files, without an ending.
+        Name of its files, without extension.
     title, sentence
-        What it is, and what it shows in these data.
+        Subject of the figure, and what these data show.
     draw
-        Makes it; called within `drawing`.
+        Function that draws it; called within `drawing`.
     """
 
     name: str
@@ -98,9 +106,9 @@ class Picture:
     draw: Callable[[], Figure]
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each ``backend[:variant]``: colour and marker by backend, line style by variant."""
-    found: dict[str, Look] = {}
+def backend_styles(names: Iterable[str]) -> dict[str, LineStyle]:
+    """Return the style of each ``backend[:variant]``: colour and marker by backend, line style by variant."""
+    found: dict[str, LineStyle] = {}
     variants: dict[str, int] = {}
     others = iter(range(10**6))
     bases: dict[str, tuple[str, str]] = dict(_KNOWN)
@@ -109,30 +117,30 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
         if base not in bases:
             bases[base] = _OTHERS[next(others) % len(_OTHERS)]
         k = variants[base] = variants.get(base, -1) + 1
-        found[name] = Look(*bases[base], _LINES[k % len(_LINES)], 7.5 - 1.2 * (len(found) % 4))
+        found[name] = LineStyle(*bases[base], _LINES[k % len(_LINES)], 7.5 - 1.2 * (len(found) % 4))
     return found
 
 
-def bands(given: Looks) -> dict[str, Look]:
-    """Without markers, each line thinner than the one before, so that lines that coincide are all seen."""
+def bands(given: LineStyles) -> dict[str, LineStyle]:
+    """Return styles without markers, each line thinner than the one before, so that coinciding lines are all seen."""
     return {
         name: replace(look, marker="none", width=(4.6, 3.2, 2.0, 1.0)[k % 4])
         for k, (name, look) in enumerate(given.items())
     }
 
 
-def palette(names: Iterable[str]) -> dict[str, Look]:
-    """Looks for what is no backend."""
+def palette(names: Iterable[str]) -> dict[str, LineStyle]:
+    """Return styles for series that are not backends, such as starts or pairs."""
     colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
     return {
-        name: Look(colours[k % 7], "os^DvPX<>"[k % 9], _LINES[k % 4], 7.5 - 1.1 * (k % 4))
+        name: LineStyle(colours[k % 7], "os^DvPX<>"[k % 9], _LINES[k % 4], 7.5 - 1.1 * (k % 4))
         for k, name in enumerate(dict.fromkeys(names))
     }
 
 
 def canvas(
     title: str,
-    legend: Looks | None = None,
+    legend: LineStyles | None = None,
     *,
     about: str = "",
     panels: tuple[int, int] = (1, 1),
@@ -144,14 +152,26 @@ def canvas(
     share_x: bool = False,
     room: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a title and what it is about, a legend, and panels of a size in inches, row by row.
+    """Return an empty figure and its panels, row by row.
 
-    ``room`` is left above the panels, for titles of their own or a note.
+    Parameters
+    ----------
+    title, about
+        Bold first line, and a second line in grey.
+    legend, handles
+        Legend entries: styles by name, and finished handles by name.
+    panels
+        Rows and columns of panels.
+    panel, left, gap, heights, room
+        Inches: size of a panel, margin at the left, gaps between columns and rows, heights of the rows instead of that
+        of ``panel``, additional room above the panels for their titles or a note.
+    share_x
+        Whether the panels of a column share their x axis.
     """
     rows, columns = panels
     tall = list(heights or [panel[1]] * rows)
     width = left + columns * panel[0] + (columns - 1) * gap[0] + _RIGHT
-    entries = {wording.label(name, 24): Line2D([], [], **look.lines()) for name, look in (legend or {}).items()}
+    entries = {wording.label(name, 24): Line2D([], [], **given.lines()) for name, given in (legend or {}).items()}
     entries |= dict(handles or {})
     legend_columns = _legend_columns(entries, width)
     legend_rows = math.ceil(len(entries) / legend_columns) if entries else 0
@@ -160,17 +180,9 @@ def canvas(
     height = top + sum(tall) + (rows - 1) * gap[1] + _BELOW
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    fits = int((width - 0.2) / 0.082)
-    figure.text(0.1 / width, 1 - 0.1 / height, wording.label(title, fits), va="top", weight="bold", size=10.5)
-    if about:
-        fits = int((width - 0.2) / 0.072)
-        figure.text(0.1 / width, 1 - 0.32 / height, wording.label(about, fits), va="top", size=9, color=SOFT)
+    _write_head(figure, title, about)
     if entries:
-        figure.legend(
-            list(entries.values()), list(entries), loc="upper left", ncols=legend_columns, borderaxespad=0,
-            bbox_to_anchor=(0.1 / width, 1 - head / height), handlelength=2.0, columnspacing=1.0, handletextpad=0.5,
-            labelspacing=0.25, borderpad=0,
-        )  # fmt: skip
+        _add_legend(figure, entries, legend_columns, head)
     axes: list[Axes] = []
     for r in range(rows):
         low = height - top - sum(tall[: r + 1]) - r * gap[1]
@@ -180,8 +192,28 @@ def canvas(
     return figure, axes
 
 
+def _add_legend(figure: Figure, entries: Mapping[str, Line2D], columns: int, below: float) -> None:
+    """Add a legend with its top ``below`` inches under the top of the figure."""
+    width, height = figure.get_size_inches()
+    figure.legend(
+        list(entries.values()), list(entries), loc="upper left", ncols=columns, borderaxespad=0,
+        bbox_to_anchor=(0.1 / width, 1 - below / height), handlelength=2.0, columnspacing=1.0, handletextpad=0.5,
+        labelspacing=0.25, borderpad=0,
+    )  # fmt: skip
+
+
+def _write_head(figure: Figure, title: str, about: str) -> None:
+    """Write the title and the line below it, cut to the width: a letter is 0.082 and 0.072 inches wide there."""
+    width, height = figure.get_size_inches()
+    fits = int((width - 0.2) / 0.082)
+    figure.text(0.1 / width, 1 - 0.1 / height, wording.label(title, fits), va="top", weight="bold", size=10.5)
+    if about:
+        fits = int((width - 0.2) / 0.072)
+        figure.text(0.1 / width, 1 - 0.32 / height, wording.label(about, fits), va="top", size=9, color=SOFT)
+
+
 def _legend_columns(entries: Mapping[str, Any], width: float) -> int:
-    """As many as fit: a letter is about 0.075 inches wide at this size, a handle with its gaps 0.5."""
+    """Return as many columns as fit: a letter is about 0.075 inches wide at this size, a handle with its gaps 0.5."""
     lengths = [0.5 + 0.075 * len(name) for name in entries]
     for columns in range(len(lengths), 1, -1):
         # A legend is filled column by column, each as wide as its longest entry.
@@ -194,7 +226,7 @@ def _legend_columns(entries: Mapping[str, Any], width: float) -> int:
 
 
 def log_axis(axis: Axis, values: Iterable[float], words: Callable[[float], str], *, most: int = 7) -> None:
-    """Log scale over the positive finite values, with ticks at whole powers of ten, each in words."""
+    """Set a log scale over the positive finite values, with ticks at powers of ten formatted by ``words``."""
     kept = positive(values)
     low, high = (min(kept), max(kept)) if kept else (1.0, 10.0)
     first, last = math.log10(low), math.log10(high)
@@ -215,19 +247,19 @@ def log_axis(axis: Axis, values: Iterable[float], words: Callable[[float], str],
 
 
 def byte_axis(axis: Axis, values: Iterable[float]) -> None:
-    """As `log_axis`, with ticks at powers of two."""
-    log_axis(axis, values, wording.size)
+    """Set a log scale for bytes, with ticks at powers of two."""
+    log_axis(axis, values, formatting.size)
     low, high = axis.get_view_interval()
     first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
     step = next((s for s in (1, 2, 5, 10, 20) if (last - first) / s <= 5.5), 40)
     shown = [2.0**k for k in range(first, last + 1) if k % step == 0]
     axis.set_major_locator(FixedLocator(shown))
-    axis.set_ticklabels([wording.size(t) for t in shown])
+    axis.set_ticklabels([formatting.size(t) for t in shown])
 
 
 def _scale(axis: Axis, low: float, high: float) -> None:
     axes, is_x = axis.axes, axis.axis_name == "x"  # type: ignore[attr-defined]
-    # Else the change of scale would look at all values, of which some cannot be shown.
+    # Autoscaling would use all values, and a log scale cannot show some of them.
     axes.set_autoscale_on(False)
     if is_x:
         axes.set_xscale("log")
@@ -238,9 +270,9 @@ def _scale(axis: Axis, low: float, high: float) -> None:
 
 
 def size_axis(axis: Axis, values: Iterable[float]) -> None:
-    """Log scale with a tick at each size that was run, where those are few."""
+    """Set a log scale with a tick at each size that was run, if these are few."""
     kept = sorted(set(positive(values)))
-    log_axis(axis, kept, wording.number)
+    log_axis(axis, kept, formatting.number)
     gaps = [math.log10(b / a) for a, b in itertools.pairwise(kept)]
     if len(kept) <= 6 and min(gaps, default=1.0) > 0.08 * (math.log10(kept[-1] / kept[0]) or 1.0):
         axis.set_major_locator(FixedLocator(kept))
@@ -248,7 +280,7 @@ def size_axis(axis: Axis, values: Iterable[float]) -> None:
 
 
 def positive(values: Iterable[float]) -> list[float]:
-    """Those that a log axis can show."""
+    """Return the values that a log axis can show."""
     return [float(v) for v in values if v is not None and 0 < v < math.inf]
 
 
@@ -256,49 +288,81 @@ def dots(
     title: str,
     rows: Sequence[str],
     series: Mapping[str, Mapping[str, float]],
-    styles: Looks,
+    styles: LineStyles,
     xlabel: str,
     words: Callable[[float], str],
     *,
     about: str = "",
     line: tuple[float, str] | None = None,
 ) -> Figure:
-    """A dot plot on a log axis: a row for each name, a marker for each backend; values of 0 stand at the left edge."""
+    """Draw a dot plot on a log axis: a row for each name, a marker for each backend; zeros are at the left edge.
+
+    Parameters
+    ----------
+    series
+        Backend -> row -> value.
+    words
+        Format of the ticks.
+    line
+        Value of a dashed vertical line, and its text.
+    """
     values = positive(v for found in series.values() for v in found.values())
     zeros = any(v == 0 for found in series.values() for v in found.values())
     floor = min(values, default=1.0) / (2.5 if zeros else 1)
-    widest = max((len(wording.label(r)) for r in rows), default=1)
     figure, (ax,) = canvas(
         title, {name: styles[name] for name in series}, panel=(3.9, max(0.26 * len(rows), 0.8)),
-        left=max(_LEFT, 0.25 + 0.078 * widest), about=about, room=0.14 if line else 0.0,
+        left=left_of(rows), about=about, room=0.14 if line else 0.0,
     )  # fmt: skip
     spread = [*values, *([floor] if zeros else [])]
-    if words is wording.size:
+    if words is formatting.size:
         byte_axis(ax.xaxis, spread)
     else:
         log_axis(ax.xaxis, spread, words, most=6)
     _show_zero(ax, floor, zeros)
+    _draw_markers(ax, rows, series, styles, floor)
+    if line:
+        _draw_line(ax, *line)
+    name_rows(ax, rows)
+    ax.set_xlabel(xlabel)
+    return figure
+
+
+def _draw_markers(
+    ax: Axes, rows: Sequence[str], series: Mapping[str, Mapping[str, float]], styles: LineStyles, floor: float
+) -> None:
+    """Draw the markers of each row, those of the backends one below the other, zeros at ``floor``."""
     places = {name: k for k, name in enumerate(rows)}
     shifts = np.linspace(-0.22, 0.22, len(series)) if len(series) > 1 else [0.0]
     for (name, found), shift in zip(series.items(), shifts, strict=True):
         points = [(floor if v == 0 else v, places[r] + shift) for r, v in found.items() if v == 0 or positive([v])]
         ax.plot([p[0] for p in points], [p[1] for p in points], **styles[name].points(alpha=0.95))
-    low, high = ax.get_xlim()
-    if line and low < line[0] < high:
-        ax.axvline(line[0], color=SOFT, lw=1, ls=(0, (4, 2)), zorder=1)
-        right = ax.transLimits.transform((math.log10(line[0]), 0))[0] < 0.75
-        ax.annotate(line[1], (line[0], 1), xycoords=("data", "axes fraction"), ha="left" if right else "right",
-                    va="bottom", size=8, xytext=(2 if right else -2, 1), textcoords="offset points",
-                    color=SOFT)  # fmt: skip
+
+
+def left_of(rows: Sequence[str], least: float = _LEFT) -> float:
+    """Return the inches that the names of rows need at the left of a panel."""
+    return max(least, 0.25 + 0.078 * max((len(wording.label(r)) for r in rows), default=1))
+
+
+def name_rows(ax: Axes, rows: Sequence[str]) -> None:
+    """Write the names of rows at the left of a panel, the first at the top."""
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_yticks(range(len(rows)), [wording.label(r) for r in rows])
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(xlabel)
-    return figure
+
+
+def _draw_line(ax: Axes, at: float, text: str) -> None:
+    """Draw a dashed vertical line with a text at its top, if it is within the axis."""
+    low, high = ax.get_xlim()
+    if not low < at < high:
+        return
+    ax.axvline(at, color=SOFT, lw=1, ls=(0, (4, 2)), zorder=1)
+    right = ax.transLimits.transform((math.log10(at), 0))[0] < 0.75
+    ax.annotate(text, (at, 1), xycoords=("data", "axes fraction"), ha="left" if right else "right", va="bottom", size=8,
+                xytext=(2 if right else -2, 1), textcoords="offset points", color=SOFT)  # fmt: skip
 
 
 def _show_zero(ax: Axes, floor: float, zeros: bool) -> None:
-    """A tick for exact zeros, left of all others."""
+    """Add a tick for exact zeros, left of all others."""
     if not zeros:
         return
     locator = ax.xaxis.get_major_locator()
@@ -313,7 +377,7 @@ def _show_zero(ax: Axes, floor: float, zeros: bool) -> None:
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Our settings and nobody else's: a user's own would change the bytes."""
+    """Use the settings of the report alone: settings of the user would change the bytes."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)
@@ -322,26 +386,26 @@ def drawing() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure within the page: SVG in the colours of its theme, and its width in pixels of the page."""
+    """A figure inside the page: its SVG, and its width in pixels of the page."""
 
     svg: str
     width: float
 
 
 def save(picture: Picture, folder: pathlib.Path) -> Drawing:
-    """Write ``<name>.svg`` and ``<name>.png``; returns the drawing for the page."""
+    """Write ``<name>.svg`` and ``<name>.png``, and return the drawing for the page."""
     figure, drawn = picture.draw(), io.BytesIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": picture.title})
     figure.savefig(folder / f"{picture.name}.png", dpi=144, metadata={"Software": None, "Title": picture.title})
-    # Where the font is missing, one as wide: what was laid out here must fit there.
+    # Verdana is as wide as DejaVu Sans, so the layout also fits where that font is missing.
     svg = drawn.getvalue().decode("utf-8").replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     (folder / f"{picture.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
-    # A pixel of a page is a 96th of an inch.
+    # A CSS pixel is 1/96 inch.
     return _inline(svg, picture.name, round(float(figure.get_figwidth()) * 96))
 
 
 def _inline(svg: str, name: str, width: float) -> Drawing:
-    """Without prolog and metadata, with names that no other figure has, as wide as it is and no wider than the page."""
+    """Return the SVG for the page: without prolog and metadata, with ids that no other figure has, themed."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
     body = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', body)

@@ -1,1 +1,1 @@
-"""The sections of a report: each makes tables and figures from the records of one run."""
+"""Sections of a report: each module makes tables and figures from the record of one run."""

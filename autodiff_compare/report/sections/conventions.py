@@ -1,4 +1,4 @@
-"""The atlas of conventions: where systems disagree, who is outside what is right, and every case with a filter."""
+"""Section of the atlas of conventions: answers by class, defects with a remedy, and every case."""
 
 from __future__ import annotations
 
@@ -11,23 +11,13 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Data, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
-from autodiff_compare.summary.conventions import order
+from autodiff_compare.results import formatting
+from autodiff_compare.summary.conventions import LETTERS, order
 from autodiff_compare.vocabulary import join_spec
-
-#: Class -> its words; the order of the counts.
-_CLASSES = {
-    "agree": "agrees",
-    "convention": "convention: one of several right answers",
-    "value_differs": "value differs: another function, or overflow on the way",
-    "defect": "defect: outside what is right, or nan or an error without need",
-    "undefined": "undefined: nothing is right here",
-    "error": "raises, and may",
-    "not_available": "not available: no such function or rule",
-}
 
 
 def sections(record: Record) -> Iterator[Section]:
-    """One, if the run has answers."""
+    """Yield the section, if the run has answers."""
     frame = _answers(record)
     if frame.empty:
         return
@@ -36,29 +26,30 @@ def sections(record: Record) -> Iterator[Section]:
     per = defects["spec"].value_counts()
     lead = (
         f"{wording.plural(cases, 'case')} of {wording.plural(frame['family'].nunique(), 'family', 'families')} on "
-        f"{wording.plural(len(specs), 'backend')}; defects: "
-        f"{wording.listed((f'{s} {per.get(s, 0)}' for s in specs), 20)}."
+        f"{wording.plural(len(specs), 'backend')}. Defects: "
+        f"{formatting.listed((f'{s} {per.get(s, 0)}' for s in specs), 20)}."
     )
     parts = (counts(record), _defects(defects), _atlas(frame, specs))
-    yield Section("conventions", "Where systems disagree", lead, tuple(part for part in parts if part))
+    yield Section("conventions", "Conventions: where systems disagree", lead, tuple(part for part in parts if part))
 
 
 def _answers(record: Record) -> pd.DataFrame:
-    """The table, case by case, with ``spec`` (``backend[:variant]``)."""
+    """Return the table case by case, with the column ``spec`` (``backend[:variant]``)."""
     frame = record.tables["conventions"]
     specs = list(map(join_spec, frame["backend"], frame["variant"]))
-    order = {case: k for k, case in enumerate(frame["case"].unique())}
-    return frame.assign(spec=specs, place=frame["case"].map(order)).sort_values("place", kind="stable")
+    places = {case: k for k, case in enumerate(frame["case"].unique())}
+    return frame.assign(spec=specs, place=frame["case"].map(places)).sort_values("place", kind="stable")
 
 
 def counts(record: Record) -> Grid:
-    """Class by backend."""
+    """Return the number of answers by class and backend."""
     frame = _answers(record)
     specs = order(list(dict.fromkeys(frame["spec"])))
     found = frame.groupby(["classed", "spec"], sort=False).size()
-    classes = [*(c for c in _CLASSES if c in set(frame["classed"])), *sorted(set(frame["classed"]) - set(_CLASSES))]
+    known = {str(classed): meaning for classed, (_, meaning) in LETTERS.items()}
+    classes = [*(c for c in known if c in set(frame["classed"])), *sorted(set(frame["classed"]) - set(known))]
     rows = [
-        (words(_CLASSES.get(c, c)), *(figure(n, str(n)) for n in (int(found.get((c, s), 0)) for s in specs)))
+        (words(known.get(c, c)), *(figure(n, str(n)) for n in (int(found.get((c, s), 0)) for s in specs)))
         for c in classes
     ]
     numeric = frozenset(range(1, len(specs) + 1))
@@ -66,28 +57,28 @@ def counts(record: Record) -> Grid:
 
 
 def _defects(defects: pd.DataFrame) -> Grid:
-    """Each defect with the reason and what to write instead; backends that fail alike share a row."""
+    """Return each defect with its reason and remedy; backends with the same answer share a row."""
     rows = []
     keys = ["case", "operator", "dtype", "obtained", "message"]
     for (case, operator, dtype, obtained, message), group in defects.groupby(keys, sort=False):
         row = group.to_dict("records")[0]
         rows.append((
-            words(str(case), small=(f"{row['family']}, {operator}, {dtype}",)), words(wording.listed(group["spec"])),
+            words(str(case), small=(f"{row['family']}, {operator}, {dtype}",)), words(formatting.listed(group["spec"])),
             Cell(_plain(row["expected"]), code=True), Cell(_plain(obtained) or "nothing", code=True, kind="bad"),
-            words(str(message) or "outside what is right", long=True),
-            words(str(row["safe"]) or "no other way is known", long=True),
+            words(str(message) or "the answer is outside the right values", long=True),
+            words(str(row["safe"]) or "no remedy is known", long=True),
         ))  # fmt: skip
     columns = ("case", "backends", "right", "obtained", "why", "write instead")
-    return Grid("convention-defects", "Defects, and what to write instead", columns, tuple(rows))
+    return Grid("convention-defects", "Defects and their remedies", columns, tuple(rows))
 
 
 def _plain(numbers: Any) -> str:
-    """Lists of a table without the quotes around what is not finite; nothing for an empty one."""
+    """Return a list of a table without the quotes around nan and infinities; an empty text for an empty list."""
     return "" if numbers == "[]" else str(numbers).replace('"', "")
 
 
 def _atlas(frame: pd.DataFrame, specs: Sequence[str]) -> Data:
-    """One row a case: what is right, and each backend's class and answer."""
+    """Return one row for each case: the right answer, and each backend's class and answer."""
     rows = []
     keys = ["family", "case", "operator", "dtype"]
     for key, group in frame.groupby(keys, sort=False):
@@ -101,7 +92,9 @@ def _atlas(frame: pd.DataFrame, specs: Sequence[str]) -> Data:
             (family, case, _plain(first["expected"]), *answers, first["function"], first["right"], operator, dtype)
         )
     columns = ("family", "case", "expected", *specs, "function", "right", "operator", "dtype")
-    note = "Filter by any words, for instance: torch kinks; defect. compare.py conventions --explain CASE derives one."
-    return Data(
-        "atlas", f"Every case ({wording.plural(len(rows), 'row')})", columns, [False] * len(columns), rows, note
+    note = (
+        "Filter by any words, for instance 'torch kinks' or 'defect'. compare.py conventions --explain CASE derives "
+        "the right answer of a case."
     )
+    title = f"All cases ({wording.plural(len(rows), 'row')})"
+    return Data("atlas", title, columns, [False] * len(columns), rows, note)

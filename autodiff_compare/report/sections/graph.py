@@ -1,8 +1,9 @@
-"""The recorded graph of Goldstein-Price, as our engine sees it: what a reverse sweep runs backwards through.
+"""Figure of a recorded graph: the operations that the NumPy engine records for Goldstein-Price.
 
-Results flow down. Each box is one recorded operation; inputs and constants stand in it, results of other operations
-come in as lines. The drawing is Reingold and Tilford's (1981): each operation above what uses it, as narrow as it goes
-without two boxes touching.
+Results flow down, a reverse sweep runs from the bottom to the top. Each box is one recorded operation. Inputs and
+constants are written in the box, results of other operations are lines. The layout follows Reingold and Tilford (1981,
+*Tidier drawings of trees*, IEEE Trans. Software Eng. 7, 223-228): each operation is above the operations that use it,
+centred over its own arguments, and parts are moved as close together as they fit without two boxes touching.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from autodiff_compare.report.page.style import Picture
 
 _PROBLEM = "goldstein_price"
 _LINE = re.compile(r"^(\w+): .*? = (\w+)\((.*)\)$")
-#: How an operation is written between or around its arguments.
+#: Operation -> its notation with signs.
 _SIGNS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "power": "{}^{}"}
-#: Inches: a box, and the distance of two rows.
+#: Inches: width of a box, distance of two rows.
 _WIDE, _ROW = 0.86, 0.42
 
 
@@ -36,18 +37,18 @@ Places = dict[str, tuple[float, int]]
 
 @dataclass(frozen=True)
 class Node:
-    """One recorded operation: its text, and the names of the operations whose results it uses."""
+    """One recorded operation: its text, and the names of the operations that compute its arguments."""
 
     text: str
     uses: tuple[str, ...]
 
 
 def sections(record: Record) -> Iterator[Section]:
-    """The graph, if the run has the problem."""
+    """Yield the section with the graph, if the run has the problem."""
     problem = problems.available().get(_PROBLEM)
     if problem is None or problem.objective is None or _PROBLEM not in set(record.cells["problem"]):
         return
-    # Loaded only here: no other page needs the engine.
+    # Imported here: pages of runs without the problem do not need the engine.
     from autodiff_compare.backends import numpy_autodiff
 
     engine = backends.load("numpy")
@@ -59,15 +60,15 @@ def sections(record: Record) -> Iterator[Section]:
     sums = ", ".join(f"{name} is used {n} times" for name, n in sorted(used.items()))
     depth = max(_depths(nodes).values()) + 1
     sentence = (
-        f"{len(nodes)} operations in {depth} levels, recorded in one call of the problem. {sums}: as many cotangents "
-        "are added up for it in one sweep from the bottom to the top."
+        f"One call of the problem records {len(nodes)} operations in {depth} levels. {sums}; a reverse sweep, from the "
+        "bottom to the top, adds up as many cotangents for each input."
     )
-    picture = Picture("graph-goldstein-price", "A recorded graph: Goldstein-Price", sentence, partial(_draw, nodes))
-    yield Section("study-graph", "What a tape records", "", (picture,))
+    picture = Picture("graph-goldstein-price", "Recorded graph: Goldstein-Price", sentence, partial(_draw, nodes))
+    yield Section("study-graph", "Recorded graph", "", (picture,))
 
 
 def parsed(text: str) -> dict[str, Node]:
-    """The operations in ``graph_text``, by name, in order."""
+    """Parse the text of a graph into its operations, by name, in order."""
     found: dict[str, Node] = {}
     for line in text.splitlines():
         match = _LINE.match(line)
@@ -83,7 +84,7 @@ def parsed(text: str) -> dict[str, Node]:
 
 
 def _depths(nodes: Mapping[str, Node]) -> dict[str, int]:
-    """Levels above the result: the longest way down to it."""
+    """Return the level of each operation: the length of the longest path from it to the result."""
     depth = dict.fromkeys(nodes, 0)
     for name in reversed(list(nodes)):
         for used in nodes[name].uses:
@@ -92,12 +93,12 @@ def _depths(nodes: Mapping[str, Node]) -> dict[str, int]:
 
 
 def placed(nodes: Mapping[str, Node]) -> Places:
-    """Column and level of each operation; two on one level are at least 1 apart."""
+    """Return the column and level of each operation; two on one level are at least 1 apart."""
     depth = _depths(nodes)
     places: Places = {}
 
     def lay(name: str) -> Places:
-        """The part above and including ``name``, with ``name`` at column 0."""
+        """Place ``name`` at column 0, with the operations above it that have no place yet."""
         parts: list[Places] = []
         for used in nodes[name].uses:
             if used not in places and not any(used in part for part in parts):
@@ -115,7 +116,7 @@ def placed(nodes: Mapping[str, Node]) -> Places:
 def _beside(
     parts: Sequence[Mapping[str, tuple[float, int]]], new: dict[str, tuple[float, int]]
 ) -> dict[str, tuple[float, int]]:
-    """The new part moved right until no level of it touches the others."""
+    """Move the new part to the right until none of its levels touches the other parts."""
     ends: dict[int, float] = {}
     for part in parts:
         for x, y in part.values():
@@ -129,7 +130,7 @@ def _draw(nodes: Mapping[str, Node]) -> Figure:
     columns = [x for x, _ in places.values()]
     low, high, deep = min(columns), max(columns), max(y for _, y in places.values())
     figure, (ax,) = style.canvas(
-        "A recorded graph", about="Goldstein-Price, NumPy engine; a, b: results of the operations above, left to right",
+        "Recorded graph", about="Goldstein-Price, NumPy engine; a, b: results of the operations above, left to right",
         panel=(max((high - low + 1) * _WIDE, 4.0), (deep + 1) * _ROW), left=0.12,
     )  # fmt: skip
     for name, node in nodes.items():

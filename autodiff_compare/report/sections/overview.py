@@ -1,4 +1,4 @@
-"""What is read first: what failed, what to read with care, who is fastest and how right everybody is."""
+"""The first tables of the page: failures, flags, times and errors of all cells, answers at kinks, descents."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pandas as pd
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
+from autodiff_compare.results import formatting
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.vocabulary import Phase, Status
 
-#: Words for each status.
+#: Status -> its words, if they are not the status itself.
 _STATUS = {"not_installed": "not installed", "out_of_memory": "out of memory"}
 _ENDED = {
     "wrong": "wrong", "error": "ended in an error", "timeout": "timed out", "crash": "crashed",
@@ -26,12 +27,13 @@ _KINDS = {"ok": "", "unsupported": "dim", "not_installed": "dim"}
 
 
 def failures(record: Record) -> Grid:
-    """One row for each distinct failure of cells and descents: who, where, why."""
+    """Return one row for each distinct failure of cells and descents: backend, status, reason, place."""
     cells, descents = record.cells, record.tables["descents"]
     rows = [*_failed_cells(cells[cells["status"] != Status.OK]), *_failed_descents(descents)]
     return Grid(
-        "failures-table", "What failed, and why", ("backend", "status", "why", "problem", "what", "cells"), tuple(rows),
-        numeric=frozenset({5}),
+        "failures-table", "Failures and missing results, with the reason",
+        ("backend", "status", "why", "problem", "what", "cells"), tuple(rows), numeric=frozenset({5}),
+        note=" ".join(summary.remedies([*cells["status"], *descents["status"]])),
     )  # fmt: skip
 
 
@@ -44,8 +46,8 @@ def _failed_cells(failed: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
             words(str(spec)),
             words(_STATUS.get(str(status), str(status)), kind=_KINDS.get(str(status), "bad")),
             words(str(message), long=True),
-            words(wording.listed(group["problem"])),
-            words(f"{wording.listed(group['operator'])}; {wording.listed(group['dtype'])}"),
+            words(formatting.listed(group["problem"])),
+            words(f"{formatting.listed(group['operator'])}; {formatting.listed(group['dtype'])}"),
             figure(len(group), wording.count(len(group))),
         )
 
@@ -63,21 +65,21 @@ def _failed_descents(descents: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
 
 
 def flags(record: Record) -> Grid:
-    """Each flag in words, with the cells that have it."""
+    """Return one row for each flag: its meaning, the number of cells that have it, their backends."""
     cells, rows = record.cells, []
     sets = cells["flags"].str.split()
     for flag, meaning in FLAGS.items():
         having = cells[[flag in found for found in sets]]
         if len(having):
             share = f"{len(having)} of {len(cells)}"
-            who = wording.listed(f"{spec} ({n})" for spec, n in having["spec"].value_counts(sort=True).items())
+            who = formatting.listed(f"{spec} ({n})" for spec, n in having["spec"].value_counts(sort=True).items())
             rows.append((words(flag), words(meaning.partition(": ")[2]), figure(len(having), share), words(who)))
-    return Grid("flags", "Timings to read with care", ("flag", "what it means", "cells", "backends"), tuple(rows),
+    return Grid("flags", "Timings to read with care", ("flag", "meaning", "cells", "backends"), tuple(rows),
                 numeric=frozenset({2}))  # fmt: skip
 
 
 def overviews(record: Record) -> list[Grid]:
-    """For each dtype the leading operators; problem by backend."""
+    """Return for each dtype a table of problem by backend, with the leading operator of each problem."""
     cells = record.cells
     return [
         _overview(
@@ -88,14 +90,17 @@ def overviews(record: Record) -> list[Grid]:
 
 
 def kinks(record: Record) -> Grid:
-    """Who answered what where there is no derivative."""
+    """Return the answers at points without a derivative, with the backends that gave them."""
     rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
-    note = "No derivative exists there: any value between the one-sided ones is right, and systems choose differently."
-    return Grid("kinks", "At a kink", ("what", "backends", "answer"), rows, note=note)
+    note = (
+        "A kink has no derivative. Any value between the one-sided derivatives is right, and systems choose "
+        "differently."
+    )
+    return Grid("kinks", "Answers at kinks", ("what", "backends", "answer"), rows, note=note)
 
 
-def everything(record: Record) -> list[Grid]:
-    """The same for every operator."""
+def all_operators(record: Record) -> list[Grid]:
+    """Return for each dtype a table of problem and operator by backend, if there are several operators."""
     cells = record.cells
     return [
         _overview(record, cells[cells["dtype"] == dtype], f"operators-{dtype}", f"Every operator, {dtype}")
@@ -105,8 +110,8 @@ def everything(record: Record) -> list[Grid]:
 
 
 def _title(cells: pd.DataFrame, dtype: Any) -> str:
-    names = wording.listed(cells.loc[(cells["dtype"] == dtype) & cells["leading"], "operator"])
-    return f"One call of each problem ({names}), {dtype}"
+    names = formatting.listed(cells.loc[(cells["dtype"] == dtype) & cells["leading"], "operator"])
+    return f"Time and error of one call ({names}), {dtype}"
 
 
 def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Grid:
@@ -127,18 +132,29 @@ def _where(group: pd.DataFrame, size: Any, operator: Any) -> str:
 
 
 def _reading(cells: pd.DataFrame) -> str:
-    how = "Error: the largest against the best reference, in eps of the dtype (1 eps is one rounding)."
+    how = (
+        "A cell is one problem, size, dtype, operator and backend. Its error is the largest one against its best "
+        "reference, in units of eps, the machine epsilon of the dtype (one rounding)."
+    )
     if not cells["median_s"].notna().any():
         return f"This run was checked, not timed. {how}"
     return (
-        "Factor: how many times slower than the fastest of the row, with the 99 % interval of the paired rounds; "
-        "~ where no difference is proved; the time of one steady call below. " + how
+        "In each cell: time relative to the fastest of the row (~ if no difference is proved), its 99 % interval over "
+        f"paired rounds, time of one steady call, error, flags. {how}"
     )
 
 
 def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
-    """Ratio, time and error of a cell; a failure in words."""
-    status, error = str(row["status"]), "at a kink" if row["kink"] else f"error {wording.eps(row['error_eps'])}"
+    """Return the ratio, time and error of a cell; for a failure its status.
+
+    Parameters
+    ----------
+    row
+        Row of `Record.cells`.
+    longest
+        Largest ratio of the table, for the length of the bar; no bar without it.
+    """
+    status, error = str(row["status"]), "at a kink" if row["kink"] else f"error {formatting.eps(row['error_eps'])}"
     if status != Status.OK:
         known = not math.isnan(row["error_eps"])
         kind, hint = _KINDS.get(status, "bad"), str(row["message"])
@@ -154,13 +170,13 @@ def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
 
 
 def versus(row: dict[Any, Any]) -> tuple[str, str]:
-    """The ratio to the fastest in words, and its kind."""
-    verdict, times = str(row["versus_fastest"]), wording.ratio(row["ratio_to_fastest"])
+    """Return the ratio to the fastest in words, and its style class."""
+    verdict, times = str(row["versus_fastest"]), formatting.ratio(row["ratio_to_fastest"])
     if verdict == "fastest":
         return "fastest", "fastest"
     if verdict == "~":
         return f"~ {times}", ""
-    return (verdict, "") if verdict else (f"{times} (too few rounds to tell)", "dim")
+    return (verdict, "") if verdict else (f"{times} (too few rounds to compare)", "dim")
 
 
 def _interval(row: dict[Any, Any]) -> str:
@@ -171,14 +187,14 @@ def _interval(row: dict[Any, Any]) -> str:
 
 
 def _share(value: float, longest: float) -> float | None:
-    """The bar's length, on a log scale up to the largest ratio of the table."""
+    """Return the length of the bar, on a log scale up to the largest ratio of the table."""
     if not (value >= 1 and 1 < longest < math.inf):
         return None
     return round(math.log(value) / math.log(longest), 3)
 
 
 def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
-    """Everything about the cells of one problem."""
+    """Return a table with all numbers of the cells of one problem."""
     rows = []
     for row in cells.to_dict("records"):
         ok = row["status"] == Status.OK
@@ -190,13 +206,13 @@ def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
             else words(status, kind=_KINDS.get(row["status"], "bad"), key=math.inf, hint=str(row["message"])),
             figure(row["ratio_to_fastest"], versus(row)[0] if not math.isnan(row["ratio_to_fastest"]) else "-"),
             figure(row["setup_s"], wording.seconds(row["setup_s"])),
-            figure(row["ratio_to_value"], wording.ratio(row["ratio_to_value"])),
+            figure(row["ratio_to_value"], formatting.ratio(row["ratio_to_value"])),
             figure(*_memory(row), hint=str(row["memory_method"])),
-            figure(row["error_eps"], wording.eps(row["error_eps"]), hint=str(row["reference"])),
+            figure(row["error_eps"], formatting.eps(row["error_eps"]), hint=str(row["reference"])),
         ))  # fmt: skip
     columns = (
-        "operator", "size", "backend", "how", "one call", "to the fastest", "first call, with preparation",
-        "in calls of the function", "memory", "error",
+        "operator", "size", "backend", "how", "one call", "relative to fastest", "first call, with preparation",
+        "relative to the function", "memory", "error",
     )  # fmt: skip
     return Grid(name, title, columns, tuple(rows), numeric=frozenset({4, 5, 6, 7, 8, 9}), heads=3, fold=True)
 
@@ -204,36 +220,37 @@ def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
 def _memory(row: dict[Any, Any]) -> tuple[float, str]:
     if row["peak_rss_bytes"] is pd.NA or row["peak_rss_bytes"] is None:
         return math.nan, "-"
-    return float(row["peak_rss_bytes"]), wording.size(float(row["peak_rss_bytes"]))
+    return float(row["peak_rss_bytes"]), formatting.size(float(row["peak_rss_bytes"]))
 
 
 def imports(record: Record) -> Grid:
-    """What each backend costs before its first cell."""
+    """Return the time to import each backend."""
     timings = record.tables["timings"]
     found = timings[timings["phase"] == Phase.IMPORT]
     rows = [
         (words(spec), figure(time, wording.seconds(time)))
         for spec, time in zip(found["cell_id"], found["median_s"], strict=True)
     ]
-    return Grid("imports", "Import, once in each process", ("backend", "time"), tuple(rows), numeric=frozenset({1}))
+    title = "Time to import a backend, once in each process"
+    return Grid("imports", title, ("backend", "time"), tuple(rows), numeric=frozenset({1}))
 
 
 def descents(record: Record) -> Grid:
-    """How each descent ended."""
+    """Return one row for each descent: updates, restarts, loss, time, and how it ended."""
     rows = []
     for row in record.tables["descents"].to_dict("records"):
         head, _, spec = str(row["cell_id"]).rpartition("/")
         problem, descent, dtype = (*head.split("/"), "", "")[:3]
         status = _STATUS.get(str(row["status"]), str(row["status"]))
-        ended = "at its goal" if row["converged"] else str(row["message"]) or "not at its goal"
+        ended = "stop rule met" if row["converged"] else str(row["message"]) or "stop rule not met"
         ok, loss, time = row["status"] == Status.OK, float(row["final_loss"]), float(row["seconds"])
         rows.append((
             words(problem), words(f"{descent} {dtype}"), figure(float(row["start"]), str(row["start"])), words(spec),
-            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, wording.number(loss)),
+            _whole(row["iterations"]), _whole(row["restarts"]), figure(loss, formatting.number(loss) if ok else "-"),
             figure(time, wording.seconds(time)),
             words(ended if ok else f"{status}: {row['message']}", kind="" if ok else "bad"),
         ))  # fmt: skip
-    columns = ("problem", "descent", "start", "backend", "updates", "restarts", "last loss", "time", "how it ended")
+    columns = ("problem", "descent", "start", "backend", "updates", "restarts", "last loss", "time", "end")
     return Grid("descents", "Descents", columns, tuple(rows), numeric=frozenset({2, 4, 5, 6, 7}), heads=4)
 
 
@@ -242,15 +259,16 @@ def _whole(value: Any) -> Cell:
 
 
 def pairs(record: Record) -> list[Grid]:
-    """For each dtype the largest difference between each two backends, over all problems and operators."""
+    """Return for each dtype the largest difference of each pair of backends, over all problems and operators."""
     frame, found = record.tables["pairs"], []
     for dtype in frame["dtype"].unique():
         rows = frame[frame["dtype"] == dtype]
         specs = [s for s in record.specs if s in {*rows["backend_a"], *rows["backend_b"]}]
         grid = tuple((words(a), *(_pair(rows, a, b) for b in specs)) for a in specs)
-        title = f"Largest difference between each two backends, {dtype}"
+        title = f"Largest difference of each pair of backends, {dtype}"
         note = (
-            "In eps of the norm; below it, where. Derivatives that frameworks define differently are normalised first."
+            "In eps of the norm, with the place of the difference below. Derivatives that frameworks define "
+            "differently are normalised first."
         )
         found.append(
             Grid(f"pairs-{dtype}", title, ("backend", *specs), grid, frozenset(range(1, len(specs) + 1)), note)
@@ -263,18 +281,18 @@ def _pair(rows: pd.DataFrame, a: str, b: str) -> Cell:
         return Cell("itself", key=-1.0, kind="dim")
     either = rows[rows["backend_a"].isin([a, b]) & rows["backend_b"].isin([a, b])]
     if either.empty:
-        return Cell("-", key=math.inf, kind="dim", hint="never both there")
+        return Cell("-", key=math.inf, kind="dim", hint="no cell has results of both")
     unknown = either[either["difference_in_eps"].isna()]
     row = largest(either if unknown.empty else unknown, "difference_in_eps")
     where = f"{row['problem']} {row['operator']}"
     if len(unknown):
         return Cell(row["note"] or "not a number", (where,), math.inf, "bad")
     furthest = float(row["difference_in_eps"])
-    return Cell(wording.eps(furthest), (where if furthest > 0 else f"in all {len(either)}",), furthest)
+    return Cell(formatting.eps(furthest), (where if furthest > 0 else f"in all {len(either)}",), furthest)
 
 
 def faults(record: Record) -> Sequence[str]:
-    """Short statements about what is wrong, for the top of the page; what a backend does not have is no fault."""
+    """Return counts of failures for the top of the page; unsupported operators and missing packages are no failures."""
     counts = record.cells["status"].value_counts()
     found = [f"{wording.plural(int(n), 'cell')} {_ENDED[s]}" for s, n in counts.items() if s in _ENDED]
     broken = record.tables["descents"]
@@ -283,6 +301,6 @@ def faults(record: Record) -> Sequence[str]:
 
 
 def gaps(record: Record) -> Sequence[str]:
-    """What was not there to fail."""
+    """Return counts of cells that were not run: unsupported, or package not installed."""
     counts = record.cells["status"].value_counts()
     return [f"{wording.plural(int(n), 'cell')} {_STATUS.get(str(s), str(s))}" for s, n in counts.items() if s in _GAPS]

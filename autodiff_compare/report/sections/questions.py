@@ -1,4 +1,4 @@
-"""What a tape was asked: expected, and each backend's answer with the source that was run."""
+"""Section of the tape study: questions, expected answers, and each backend's answer with the source that was run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autodiff_compare.report.page.record import Record
 
 
 def sections(record: Record) -> Iterator[Section]:
-    """The answers, and how each was spelled, if the run has questions."""
+    """Yield the section with the answers and their source texts, if the run has questions."""
     frame = record.tables["questions"]
     if frame.empty:
         return
@@ -20,8 +20,8 @@ def sections(record: Record) -> Iterator[Section]:
     groups = [(str(name), group.to_dict("records")) for name, group in frame.groupby("question", sort=False)]
     equal, excused = int(frame["equal"].sum()), int((~frame["equal"] & (frame["convention"] != "")).sum())
     lead = (
-        f"{equal} of {len(frame)} answers are as expected, {excused} follow another convention of their framework, "
-        f"{len(frame) - equal - excused} are neither."
+        f"{equal} of {len(frame)} answers are as expected, {excused} follow a documented convention of their "
+        f"framework, {len(frame) - equal - excused} do neither."
     )
     answers, spelled = [], []
     for name, rows in groups:
@@ -32,10 +32,10 @@ def sections(record: Record) -> Iterator[Section]:
         )
         spelled.append((words(name), *(_spelled(by_spec.get(spec)) for spec in specs)))
     yield Section(
-        "study-tape", "Questions to a tape", lead,
+        "study-tape", "Tape study: questions to each system", lead,
         (
-            Grid("questions", "Asked, expected, obtained", ("asked", "expected", *specs), tuple(answers)),
-            Grid("spelled", "How each backend was asked", ("question", *specs), tuple(spelled), fold=True),
+            Grid("questions", "Answers of each backend", ("question", "expected", *specs), tuple(answers)),
+            Grid("spelled", "Source text that each backend ran", ("question", *specs), tuple(spelled), fold=True),
         ),
     )  # fmt: skip
 

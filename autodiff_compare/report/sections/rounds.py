@@ -1,4 +1,4 @@
-"""The rounds in time order: a machine that slows down or is disturbed shows as a line that leaves 1."""
+"""Figure of the rounds in time order: if the machine slows down or is disturbed, the lines leave 1."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.report.page.record import Record, largest
-from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.report.page.style import LineStyles, Picture
+from autodiff_compare.results import formatting
 
-#: Beyond these factors of a cell's median a round stands at the edge.
+#: Range of the axis, relative to a cell's median; rounds beyond it are drawn at the edge.
 _LOW, _HIGH = 0.5, 2.0
 
 
-def pictures(record: Record, looks: Looks) -> Iterator[Picture]:
-    """One panel a backend: every cell's rounds over its median, and the median of all cells; the cells that drift."""
+def pictures(record: Record, styles: LineStyles) -> Iterator[Picture]:
+    """Yield figures with a panel for each backend: rounds of every cell relative to its median, and their median."""
     rounds = relative(record)
     if rounds.empty or rounds["round"].nunique() < 2:
         return
@@ -30,11 +31,11 @@ def pictures(record: Record, looks: Looks) -> Iterator[Picture]:
         part = specs[k : k + 8]
         shown = rounds[rounds["spec"].isin(part)]
         name = "rounds" + (f"-{k // 8 + 1}" if k else "")
-        yield Picture(name, title, _sentence(shown, record.cells), partial(_draw, title, shown, part, looks))
+        yield Picture(name, title, _sentence(shown, record.cells), partial(_draw, title, shown, part, styles))
 
 
 def relative(record: Record) -> pd.DataFrame:
-    """``cell_id``, ``spec``, ``round``, ``drift`` (flagged) and ``relative``: its time over the median of the cell."""
+    """Return ``cell_id``, ``spec``, ``round``, ``drift`` (flagged), ``relative`` (time / median of the cell)."""
     cells = record.cells[["cell_id", "spec", "flags"]]
     found = record.rounds.merge(cells, on="cell_id", how="inner")
     found = found[np.isfinite(found["seconds"]) & (found["seconds"] > 0)].copy()
@@ -48,16 +49,16 @@ def _sentence(shown: pd.DataFrame, cells: pd.DataFrame) -> str:
     middle = shown.groupby(["spec", "round"])["relative"].median().reset_index()
     worst = largest(middle.assign(off=(middle["relative"] - 1).abs()), "off")
     words = (
-        f"The typical cell stays within {worst['off']:.1%} of its median; furthest off is round {worst['round']} of "
-        f"{worst['spec']} ({worst['relative'] - 1:+.1%})."
+        f"The typical cell stays within {worst['off']:.1%} of its median. The largest deviation is in round "
+        f"{worst['round']} of {worst['spec']} ({worst['relative'] - 1:+.1%})."
     )
     drifting = cells.loc[[("drift" in f.split()) for f in cells["flags"]], "cell_id"]
     if len(drifting):
-        return f"{words} Flagged as drifting, in strong lines: {wording.listed(drifting, 4)}."
+        return f"{words} Cells flagged as drifting (dark lines): {formatting.listed(drifting, 4)}."
     return f"{words} No cell is flagged as drifting."
 
 
-def _draw(title: str, shown: pd.DataFrame, specs: list[str], looks: Looks) -> Figure:
+def _draw(title: str, shown: pd.DataFrame, specs: list[str], styles: LineStyles) -> Figure:
     columns = min(len(specs), 2)
     rows = -(-len(specs) // columns)
     figure, axes = style.canvas(title, panels=(rows, columns), panel=(3.4, 1.6), left=0.72, gap=(0.62, 0.72), room=0.16)
@@ -70,7 +71,7 @@ def _draw(title: str, shown: pd.DataFrame, specs: list[str], looks: Looks) -> Fi
             lines = [np.column_stack([g["round"], g["relative"].clip(_LOW, _HIGH)]) for _, g in groups]
             ax.add_collection(LineCollection(lines, colors=colour, linewidths=width, alpha=alpha))
         middle = part.groupby("round")["relative"].median().clip(_LOW, _HIGH)
-        ax.plot(middle.index, middle, **looks[spec].lines(linewidth=2.2, markersize=4))
+        ax.plot(middle.index, middle, **styles[spec].lines(linewidth=2.2, markersize=4))
         ax.set_title(f"{wording.label(spec)}: {part['cell_id'].nunique()} cells", loc="left", pad=3)
         ax.set_yscale("log")
         ax.set_ylim(_LOW * 0.97, _HIGH * 1.03)
@@ -85,5 +86,5 @@ def _draw(title: str, shown: pd.DataFrame, specs: list[str], looks: Looks) -> Fi
         if k >= len(specs) - columns:
             ax.set_xlabel("round")
         if k % columns == 0:
-            ax.set_ylabel("time over median")
+            ax.set_ylabel("time / median")
     return figure

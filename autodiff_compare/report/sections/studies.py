@@ -1,4 +1,4 @@
-"""The studies' own pictures, for the descents that a run has."""
+"""Sections of the descent studies: figures and tables for the descents that a run has."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from matplotlib.patches import Rectangle
 from autodiff_compare import problems
 from autodiff_compare.problems import Array
 from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.descent_traces import grid, known, numbers, traces
 from autodiff_compare.report.page.grids import Grid
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
-from autodiff_compare.report.page.style import Looks, Picture
+from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.report.sections import descents
-from autodiff_compare.report.sections.traces import grid, known, numbers, traces
+from autodiff_compare.results import formatting
 from autodiff_compare.studies import tables
 from autodiff_compare.studies.descent import Trace
 
-#: Traces of eigenvalues in one figure.
+#: Starts in one figure of followed quantities.
 _PANELS = 4
 
 
-def sections(record: Record, looks: Looks) -> Iterator[Section]:
-    """One for each problem that was minimised."""
+def sections(record: Record, backend_styles: LineStyles) -> Iterator[Section]:
+    """Yield one section for each problem that was minimised."""
     for k, (problem, found) in enumerate(traces(record).items(), 1):
         name = f"descent-{k}"
-        parts: list[Any] = [*descents.pictures(f"d{k}-{problem}", found, looks)]
+        parts: list[Any] = [*descents.pictures(f"d{k}-{problem}", found, backend_styles)]
         own = known(problem, found)
         parts += _followed(f"d{k}", found)
         if own is not None and problem in STUDIES:
             parts += STUDIES[problem](f"d{k}", found)
-        sheets = tables.way_down(found)
-        parts += [grid(f"{name}-way-{i}", sheet, fold=True) for i, sheet in enumerate(sheets)]
+        parts += [grid(f"{name}-way-{i}", table, fold=True) for i, table in enumerate(tables.convergence(found))]
         yield Section(name, problem, parts=tuple(parts))
 
 
-# ---- eigenvalues, or whatever was followed with up to six numbers
+# ---- followed quantities of up to six numbers, such as eigenvalues
 
 
 def _followed(name: str, found: Sequence[Trace]) -> Iterator[Picture]:
-    """For each descent on the first backend: what was followed on the way, in a panel for each start."""
+    """Yield for each descent on the first backend its followed quantities, with a panel for each start."""
     groups: dict[tuple[str, str], list[Trace]] = {}
     for t in found:
         if t.backend == found[0].backend:
@@ -60,13 +60,13 @@ def _followed(name: str, found: Sequence[Trace]) -> Iterator[Picture]:
                 target = _target(group[0], what)
                 about = f"{group[0].problem}, {descent}, {dtype}, {group[0].backend}"
                 yield Picture(
-                    wording.slug(name, descent, dtype, what), f"{what.capitalize()} on the way: {about}",
+                    wording.slug(name, descent, dtype, what), f"{what.capitalize()} during the descent: {about}",
                     _followed_words(what, rows, target), partial(_draw_followed, what, about, rows, target),
                 )  # fmt: skip
 
 
 def _target(trace: Trace, what: str) -> Array:
-    """Of the eigenvalues, where the problem is known; else none."""
+    """Return the target of the eigenvalues if the problem is known; else an empty array."""
     aims = what == "eigenvalues" and trace.data and trace.data[0].ndim == 1
     return np.asarray(trace.data[0], dtype=np.float64) if aims else np.empty(0)
 
@@ -79,38 +79,35 @@ def _followed_words(what: str, rows: Mapping[int, tuple[Array, Array]], target: 
         aim = ", ".join(f"{v:g}" for v in target)
         words += f", all {what} end within {off:.1e} of the target ({aim}; dashed)"
         if off > 1e-3:
-            words += ", which they do not reach"
+            words += ": they do not reach it"
         return f"{words}."
     ends = "; ".join(", ".join(f"{v:.4g}" for v in r[-1]) for _, r in list(rows.values())[:_PANELS])
     return f"{words}, {what} ends at {ends}."
+
+
+_COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
+_LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), "-", (0, (4, 1.5)))
 
 
 def _draw_followed(what: str, about: str, rows: Mapping[int, tuple[Array, Array]], target: Array) -> Figure:
     shown = dict(list(rows.items())[:_PANELS])
     columns = min(len(shown), 2)
     count = next(iter(shown.values()))[1].shape[1]
-    colours = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
-    lines = ["-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), "-", (0, (4, 1.5))]
-    handles = {f"{what} {k}": Line2D([], [], color=colours[k], ls=lines[k]) for k in range(count)}
+    handles = {f"{what} {k}": Line2D([], [], color=_COLOURS[k], ls=_LINES[k]) for k in range(count)}
     if target.size:
         handles["target"] = Line2D([], [], color=style.SOFT, ls=(0, (6, 3)), lw=1)
     figure, axes = style.canvas(
-        f"{what.capitalize()} on the way", about=about, handles=handles, panels=(-(-len(shown) // columns), columns),
+        f"{what.capitalize()} during the descent", about=about, handles=handles,
+        panels=(-(-len(shown) // columns), columns),
         panel=(3.3, 1.9), gap=(0.45, 0.72), left=0.72, room=0.16,
     )  # fmt: skip
     low = min(float(r.min()) for _, r in shown.values())
     high = max(float(r.max()) for _, r in shown.values())
     pad = 0.06 * (high - low) or 0.5
     for k, (ax, (start, (n, r))) in enumerate(zip(axes, shown.items(), strict=False)):
-        for value in target:
-            ax.axhline(value, color=style.SOFT, ls=(0, (6, 3)), lw=1, zorder=1)
-        for i in range(count):
-            at, y = _even(n, r[:, i])
-            ax.plot(at, y, color=colours[i], ls=lines[i])
+        _draw_start(ax, n, r, target)
         ax.set_title(f"start {start}", loc="left", pad=3)
         ax.set_ylim(low - pad, high + pad)
-        ax.set_xlim(0, n[-1])
-        ax.locator_params(axis="x", nbins=5)
         if k >= len(shown) - columns:
             ax.set_xlabel("iteration")
         if k % columns == 0:
@@ -120,8 +117,19 @@ def _draw_followed(what: str, about: str, rows: Mapping[int, tuple[Array, Array]
     return figure
 
 
+def _draw_start(ax: Axes, n: Array, values: Array, target: Array) -> None:
+    """Draw the numbers of one start against the iterations ``n``, and their target as dashed lines."""
+    for value in target:
+        ax.axhline(value, color=style.SOFT, ls=(0, (6, 3)), lw=1, zorder=1)
+    for i in range(values.shape[1]):
+        at, y = _even(n, values[:, i])
+        ax.plot(at, y, color=_COLOURS[i], ls=_LINES[i])
+    ax.set_xlim(0, n[-1])
+    ax.locator_params(axis="x", nbins=5)
+
+
 def _even(n: Array, y: Array, most: int = 300) -> tuple[Array, Array]:
-    """At most so many points, evenly spaced."""
+    """Select at most ``most`` points, evenly spaced."""
     chosen = np.unique(np.searchsorted(n, np.linspace(n[0], n[-1], most)).clip(0, len(n) - 1))
     return n[chosen], y[chosen]
 
@@ -130,14 +138,14 @@ def _even(n: Array, y: Array, most: int = 300) -> tuple[Array, Array]:
 
 
 def _inverse(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
-    """Before and after, as a picture and as numbers; how near each descent came."""
+    """Yield the matrices before and after the descent, as figure and tables, and the errors of each descent."""
     trace = found[0]
     (X, target), (Y0,), (Y,) = trace.data, trace.first_point, trace.last_point
     before, after = (float(np.sum(np.abs(X @ A - target))) for A in (Y0, Y))
     about = f"{trace.problem}, {trace.descent}, start {trace.start}, {trace.backend}"
     sentence = (
-        f"The residual, the sum of |X Y - I|, falls from {before:.3g} before to {after:.3g} after the descent; the "
-        f"entries of Y are within {float(np.max(np.abs(Y - np.linalg.inv(X)))):.2g} of those of inv(X)."
+        f"The descent lowers the residual, the sum of |X Y - I|, from {before:.3g} to {after:.3g}. The entries of Y "
+        f"are within {float(np.max(np.abs(Y - np.linalg.inv(X)))):.2g} of those of inv(X)."
     )
     panels = {
         "X": X,
@@ -147,15 +155,17 @@ def _inverse(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
         "Y after": Y,
         "X Y after": X @ Y,
     }
-    yield Picture(f"{name}-matrices", f"Before and after: {about}", sentence, partial(_draw_matrices, about, panels))
-    for k, sheet in enumerate([*tables.matrices(trace), tables.nearness(found)]):
-        yield grid(f"{name}-matrices-{k}", sheet)
+    title = f"Matrices before and after the descent: {about}"
+    yield Picture(f"{name}-matrices", title, sentence, partial(_draw_matrices, about, panels))
+    for k, table in enumerate([*tables.matrices(trace), tables.inverse_errors(found)]):
+        yield grid(f"{name}-matrices-{k}", table)
 
 
 def _draw_matrices(about: str, panels: Mapping[str, Array]) -> Figure:
     figure, axes = style.canvas(
-        "Before and after", about=about, panels=(2, 3), panel=(1.95, 1.45), left=0.25, gap=(0.3, 0.45), room=0.16
-    )
+        "Matrices before and after the descent", about=about, panels=(2, 3), panel=(1.95, 1.45), left=0.25,
+        gap=(0.3, 0.45), room=0.16,
+    )  # fmt: skip
     for ax, (title, matrix) in zip(axes, panels.items(), strict=True):
         _draw_matrix(ax, matrix)
         ax.set_title(title, loc="left", pad=4)
@@ -163,7 +173,7 @@ def _draw_matrices(about: str, panels: Mapping[str, Array]) -> Figure:
 
 
 def _draw_matrix(ax: Axes, matrix: Array) -> None:
-    """Entries as numbers on shades of blue (positive) and vermillion (negative)."""
+    """Draw the entries as numbers on shades of blue (positive) and vermillion (negative)."""
     largest = float(np.max(np.abs(matrix))) or 1.0
     rows, columns = matrix.shape
     for (i, j), value in np.ndenumerate(matrix.astype(np.float64)):
@@ -183,22 +193,22 @@ def _draw_matrix(ax: Axes, matrix: Array) -> None:
 
 
 def _cubic(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
-    """The fit with its residual, the loss above the optimum, and the tables of the study."""
+    """Yield the fit with its residual, the excess loss, and the tables of the study."""
     fit = tables.Fit.of(*found[0].data)
     trace = next((t for t in found if t.descent == "cleared"), found[0])
     theta = trace.last_point[0].astype(np.float64)
     above = 100 * (fit.loss(theta) / fit.least - 1)
     largest, ends = (float(np.max(np.abs(fit.V @ point - fit.y))) for point in (theta, tables.MACLAURIN))
     sentence = (
-        f"After {wording.plural(trace.iterations, 'update')} ({trace.backend}) the fit is within {largest:.3f} of "
-        f"the sine everywhere and its loss {above:.2f} % above the least; the Maclaurin cubic, right at 0, is "
-        f"{ends:.2f} off at the ends, with {fit.loss(tables.MACLAURIN) / fit.least:.0f} times the least loss."
+        f"After {wording.plural(trace.iterations, 'update')} ({trace.backend}) the fit is within {largest:.3f} of the "
+        f"sine everywhere, and its loss is {above:.2f} % above the least loss. The Maclaurin cubic is exact at 0 but "
+        f"{ends:.2f} off at the ends; it has {fit.loss(tables.MACLAURIN) / fit.least:.0f} times the least loss."
     )
     about = f"{trace.problem}, {trace.descent}, {trace.backend}"
     yield Picture(f"{name}-fit", f"The fit: {about}", sentence, partial(_draw_fit, about, fit, theta))
     yield from _excess(name, fit, found)
-    for k, sheet in enumerate(tables.cubic_fit(problems.available()["cubic_fit"], found)):
-        yield grid(f"{name}-cubic-{k}", sheet)
+    for k, table in enumerate(tables.cubic_fit(problems.available()["cubic_fit"], found)):
+        yield grid(f"{name}-cubic-{k}", table)
 
 
 def _draw_fit(about: str, fit: tables.Fit, theta: Array) -> Figure:
@@ -234,23 +244,24 @@ def _draw_fit(about: str, fit: tables.Fit, theta: Array) -> Figure:
 
 
 def _excess(name: str, fit: tables.Fit, found: Sequence[Trace]) -> Iterator[Picture]:
-    """The loss above the least one, of each descent on the first backend that made it."""
+    """Yield the excess of the loss over the least one, for each descent on the first backend that made it."""
     first = {t.descent: t for t in reversed(found) if t.dtype == found[0].dtype}
     chosen = dict(reversed(first.items()))
     ends = [
-        f"{d} ends {wording.number(t.final_loss - fit.least)} above it after {wording.plural(t.iterations, 'update')}"
-        for d, t in chosen.items()
+        f"{formatting.number(t.final_loss - fit.least)} above it with {descent} after "
+        f"{wording.plural(t.iterations, 'update')}"
+        for descent, t in chosen.items()
     ]
-    sentence = f"The least loss is {fit.least:.6g}; {'; '.join(ends)}. Within the dashed line: 1 % of the least loss."
+    sentence = f"The least loss is {fit.least:.6g}; {'; '.join(ends)}. Dashed: 1 % of the least loss."
     styles = style.palette(chosen)
     yield Picture(
-        f"{name}-excess", "Loss above the optimum: cubic_fit", sentence, partial(_draw_excess, fit, chosen, styles)
+        f"{name}-excess", "Excess of the loss: cubic_fit", sentence, partial(_draw_excess, fit, chosen, styles)
     )
 
 
-def _draw_excess(fit: tables.Fit, chosen: Mapping[str, Trace], styles: Looks) -> Figure:
-    backends = wording.listed(t.backend for t in chosen.values())
-    figure, (ax,) = style.canvas("Loss above the optimum", styles, about=f"cubic_fit, {backends}")
+def _draw_excess(fit: tables.Fit, chosen: Mapping[str, Trace], styles: LineStyles) -> Figure:
+    backends = formatting.listed(t.backend for t in chosen.values())
+    figure, (ax,) = style.canvas("Excess of the loss", styles, about=f"cubic_fit, {backends}")
     values: list[float] = [0.01 * fit.least]
     for descent, t in chosen.items():
         excess = np.array([s.loss - fit.least for s in t.steps])
@@ -258,14 +269,14 @@ def _draw_excess(fit: tables.Fit, chosen: Mapping[str, Trace], styles: Looks) ->
         values += [float(v) for v in y if math.isfinite(v)]
         ax.plot(n + 1, y, **styles[descent].lines(markevery=60))
     ax.axhline(0.01 * fit.least, color=style.SOFT, ls=(0, (6, 3)), lw=1)
-    style.log_axis(ax.xaxis, [1, max(t.iterations for t in chosen.values()) + 1], wording.number)
-    style.log_axis(ax.yaxis, values, wording.number)
+    style.log_axis(ax.xaxis, [1, max(t.iterations for t in chosen.values()) + 1], formatting.number)
+    style.log_axis(ax.yaxis, values, formatting.number)
     ax.set_xlabel("iteration (from 1)")
-    ax.set_ylabel("loss above the least one")
+    ax.set_ylabel("loss - least loss")
     return figure
 
 
-#: Problem -> its own pictures and tables.
+#: Problem -> function that makes the figures and tables of its own study.
 STUDIES: Mapping[str, Callable[[str, Sequence[Trace]], Iterator[Picture | Grid]]] = {
     "matrix_inverse_absolute": _inverse,
     "matrix_inverse_squared": _inverse,

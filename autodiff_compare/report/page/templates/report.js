@@ -1,10 +1,10 @@
 "use strict";
 (function () {
-  // Rows of a full table at a time: fewer where they fill a small screen many times over.
+  // Rows of a full table shown at a time; fewer on a small screen.
   const PAGE = matchMedia("(max-width: 40rem)").matches ? 15 : 50;
   const root = document.documentElement;
 
-  // ---- theme: as the system, light, dark
+  // ---- theme: auto (that of the system), light, dark
 
   const THEMES = ["system", "light", "dark"];
   const button = document.getElementById("theme");
@@ -13,9 +13,9 @@
   }
   function setTheme(theme) {
     if (theme === "system") root.removeAttribute("data-theme"); else root.dataset.theme = theme;
-    button.textContent = "Theme: " + (theme === "system" ? "as the system" : theme);
+    button.textContent = "Theme: " + (theme === "system" ? "auto" : theme);
     button.dataset.theme = theme;
-    try { localStorage.setItem("theme", theme); } catch (e) { /* a file may have no storage */ }
+    try { localStorage.setItem("theme", theme); } catch (e) { /* a page opened from a file may have no storage */ }
   }
   button.hidden = false;
   button.addEventListener("click", function () {
@@ -30,7 +30,7 @@
     return function (a, b) {
       if (!numeric) return collator.compare(a, b);
       const x = parseFloat(a), y = parseFloat(b);
-      // What is no number comes last, upwards and downwards alike.
+      // Texts that are not numbers come last in both directions.
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
       return x === y ? 0 : x < y ? -1 : 1;
     };
@@ -109,8 +109,8 @@
     let rows = transposed(data), shown = rows, page = 0;
     const tools = make("div", { class: "tools" });
     const filter = make("input", {
-      type: "search", placeholder: "filter: words that a row must have", "aria-label": "Filter " + title });
-    const back = make("button", { type: "button" }, "Back");
+      type: "search", placeholder: "filter rows by words", "aria-label": "Filter " + title });
+    const back = make("button", { type: "button" }, "Previous");
     const next = make("button", { type: "button" }, "Next");
     const state = make("output", { "aria-live": "polite" });
     tools.append(filter, back, next, state);
@@ -149,7 +149,7 @@
       next.disabled = page === pages - 1;
       const first = shown.length ? page * PAGE + 1 : 0;
       state.textContent = first + " to " + Math.min((page + 1) * PAGE, shown.length) + " of " + shown.length +
-        (shown.length < rows.length ? " (" + rows.length + " in all)" : "");
+        (shown.length < rows.length ? " (" + rows.length + " in total)" : "");
     }
     function select() {
       const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -167,7 +167,7 @@
     show();
   });
 
-  // ---- only what scrolls is a stop for the keyboard
+  // ---- keyboard focus stops only at elements that scroll
 
   function stops() {
     document.querySelectorAll(".scroll, .drawing.wide").forEach(function (scroll) {

@@ -1,7 +1,8 @@
-"""The descents of a run as traces again, made from ``descents.csv`` and ``steps.csv``, for the studies to show.
+"""Traces of a run's descents, rebuilt from ``descents.csv`` and ``steps.csv`` for the figures of the studies.
 
-What a descent's problem had for data is in no table. It is taken from the problem of that name that comes with this
-program, but only if its start is to the last bit the one that was recorded: else the name means another problem.
+The tables may come from another machine, so malformed entries are dropped, not raised. The data of a problem is in no
+table. It is taken from the problem of that name in this package, but only if its start agrees with the recorded one to
+the last bit: otherwise the name belongs to another problem.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ import pandas as pd
 from autodiff_compare import problems
 from autodiff_compare.plan.cases import cast, rounded
 from autodiff_compare.problems import Array, Problem
-from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record
+from autodiff_compare.results import formatting
 from autodiff_compare.studies.descent import Step, Trace
-from autodiff_compare.studies.tables import Sheet
+from autodiff_compare.studies.tables import StudyTable
 from autodiff_compare.vocabulary import DTYPES, Status
 
 
 def traces(record: Record) -> dict[str, list[Trace]]:
-    """Problem -> its descents that ran, in the order of the table."""
+    """Return problem -> traces of its descents that ran, in the order of the table."""
     steps = record.tables["steps"]
     by_key = dict(list(steps.groupby(["cell_id", "start"], sort=False)))
     found: dict[str, list[Trace]] = {}
@@ -39,7 +40,7 @@ def traces(record: Record) -> dict[str, list[Trace]]:
 
 
 def known(problem: str, found: Sequence[Trace]) -> Problem | None:
-    """The problem of that name, if all these are descents of it that have their data."""
+    """Return the problem of that name in this package if all traces are its descents, with their data."""
     same = all(t.data and t.last_point for t in found)
     return problems.available().get(problem) if same else None
 
@@ -71,7 +72,7 @@ def _extra(text: str) -> Mapping[str, Any]:
 
 
 def _json(text: str) -> Any:
-    """What is no JSON is nothing: a table from elsewhere may hold anything."""
+    """Parse JSON; `None` if the text is malformed."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -87,6 +88,7 @@ def _point(text: str, dtype: str) -> tuple[Array, ...]:
 
 
 def _data(problem: str, descent: str, dtype: str, start: int, first: Sequence[Array]) -> tuple[Array, ...]:
+    """Return the data of the problem in this package; empty if its start is not the recorded one."""
     own = problems.available().get(problem)
     if own is None or descent not in own.descent or not 0 <= start < 2**32:
         return ()
@@ -98,7 +100,13 @@ def _data(problem: str, descent: str, dtype: str, start: int, first: Sequence[Ar
 
 
 def numbers(trace: Trace, name: str) -> tuple[Array, Array]:
-    """Iterations and rows of what was followed by that name, if it is a row of finite numbers a step; else empty."""
+    """Return the iterations and the values of a followed quantity.
+
+    Returns
+    -------
+    iterations, values
+        (steps,) and (steps, numbers); both empty unless every step has as many finite numbers.
+    """
     kept = [(s.iteration, s.extra[name]) for s in trace.steps if name in s.extra]
     try:
         rows = np.asarray([row for _, row in kept], dtype=np.float64)
@@ -108,18 +116,18 @@ def numbers(trace: Trace, name: str) -> tuple[Array, Array]:
     return (np.asarray([n for n, _ in kept]), rows) if good else (np.empty(0), np.empty((0, 0)))
 
 
-# ---- sheets of the studies as tables of the page
+# ---- tables of the studies as tables of the page
 
 
-def grid(name: str, sheet: Sheet, *, fold: bool = False) -> Grid:
-    """A table of a study; a row of a matrix is shown as such."""
-    rows = tuple(tuple(_cell(value) for value in row) for row in sheet.rows)
-    kinds = [[row[k] for row in sheet.rows] for k in range(len(sheet.columns))]
+def grid(name: str, given: StudyTable, *, fold: bool = False) -> Grid:
+    """Convert a table of a study to a table of the page."""
+    rows = tuple(tuple(_cell(value) for value in row) for row in given.rows)
+    kinds = [[row[k] for row in given.rows] for k in range(len(given.columns))]
     numeric = frozenset(
         k for k, cells in enumerate(kinds) if all(isinstance(c, (int, float)) or c is None for c in cells)
     )
     matrix = all(isinstance(c, np.ndarray) for cells in kinds for c in cells)
-    return Grid(name, sheet.title, sheet.columns, rows, numeric, sheet.note, 0 if matrix else 1, matrix, fold)
+    return Grid(name, given.title, given.columns, rows, numeric, given.note, 0 if matrix else 1, matrix, fold)
 
 
 def _cell(value: Any) -> Cell:
@@ -127,4 +135,6 @@ def _cell(value: Any) -> Cell:
         return words("-", "dim")
     if isinstance(value, np.ndarray):
         return Cell("  ".join(f"{v:8.4f}" if 1e-3 <= abs(v) < 1e4 or v == 0 else f"{v:8.1e}" for v in value), code=True)
-    return figure(float(value), wording.number(float(value))) if isinstance(value, (int, float)) else words(str(value))
+    return (
+        figure(float(value), formatting.number(float(value))) if isinstance(value, (int, float)) else words(str(value))
+    )

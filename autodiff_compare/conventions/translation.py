@@ -1,4 +1,4 @@
-"""A case in the words of one backend: its own functions where it has some, else those of its namespace."""
+"""Translation of a case into a backend's own functions: its idioms where it has some, else its array namespace."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from autodiff_compare.problems.conventions import Case
 
 
 @dataclass(frozen=True)
-class Spelled:
-    """The source text of a case for one backend, and the function that it is."""
+class Translation:
+    """The source text of a case for one backend, and the compiled function."""
 
     source: str
     function: Callable[..., Any]
 
 
-def spelled(backend: Backend, case: Case) -> Spelled:
-    """Write a case for an opened backend.
+def translated(backend: Backend, case: Case) -> Translation:
+    """Translate a case for an opened backend.
+
+    Example: ``xp.det(A)`` becomes ``torch.linalg.det(A)`` where the backend's table of idioms has an entry for ``det``,
+    and stays as it is where the backend's namespace has the function.
 
     Raises
     ------
     Unsupported
-        If a function is neither in the backend's table of spellings nor in its namespace.
+        If a function is neither in the backend's table of idioms nor in its namespace.
     """
     prelude, table = backends.function_idioms(backend.name)
     scope: dict[str, Any] = {**backend.idiom_scope(), "xp": backend.xp}
     exec(prelude, scope)
-    names = _Names(backend, table)
+    names = _Translator(backend, table)
     tree = names.visit(ast.parse(f"lambda {', '.join(case.names)}: {case.f}", mode="eval"))
     for definition in names.definitions:
         exec(definition, scope)
-    # A namespace that the framework itself has under a name is shown under it.
+    # If the framework's own module is the namespace, the source shows the module's name instead of xp.
     alias = next((name for name, held in scope.items() if held is backend.xp and name != "xp"), "xp")
     source = "\n".join([*names.definitions, ast.unparse(tree.body.body)])
     function = eval(compile(ast.fix_missing_locations(tree), f"<case {case.name}>", "eval"), scope)
-    return Spelled(source.replace("xp.", f"{alias}."), function)
+    return Translation(source.replace("xp.", f"{alias}."), function)
 
 
-class _Names(ast.NodeTransformer):
-    """Puts the backend's own expressions in the place of ``xp.name``."""
+class _Translator(ast.NodeTransformer):
+    """Replace each ``xp.name`` by the backend's idiom for it; collect the function definitions that idioms need."""
 
     def __init__(self, backend: Backend, table: Mapping[str, str]) -> None:
         self.backend, self.table = backend, table
@@ -55,7 +58,7 @@ class _Names(ast.NodeTransformer):
             return self.generic_visit(node)
         own = self.table.get(name)
         if own is None:
-            self._in_namespace(name)
+            self._require_in_namespace(name)
             return node
         if "\n" not in own:
             return ast.parse(own, mode="eval").body
@@ -63,7 +66,7 @@ class _Names(ast.NodeTransformer):
             self.definitions.append(own.strip())
         return ast.Name(name, ast.Load())
 
-    def _in_namespace(self, name: str) -> None:
+    def _require_in_namespace(self, name: str) -> None:
         found: Any = self.backend.xp
         for part in name.split("."):
             found = getattr(found, part, None)
@@ -72,7 +75,7 @@ class _Names(ast.NodeTransformer):
 
 
 def _dotted(node: ast.expr) -> str | None:
-    """``linalg.det`` of ``xp.linalg.det``; `None` of anything else."""
+    """Return ``linalg.det`` for the node of ``xp.linalg.det``; `None` for any other node."""
     if not isinstance(node, ast.Attribute):
         return None
     if isinstance(node.value, ast.Name):
