@@ -98,7 +98,7 @@ class Pool:
 
     def _open(self, spec: str) -> None:
         """Start the worker of a backend if necessary, and import the framework in it."""
-        self._refuse_if_hopeless(spec)
+        self._check_available(spec)
         name = self._process(spec)
         if name not in self._clients:
             interpreter = self._interpreters.get(spec)
@@ -125,8 +125,8 @@ class Pool:
         self._starts[spec] += 1
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, self._starts[spec] - 1, 0, 1, opened["seconds"])]})
 
-    def _refuse_if_hopeless(self, spec: str) -> None:
-        """Raise `WorkerError`, now and for all later requests, for a backend without its packages or given up."""
+    def _check_available(self, spec: str) -> None:
+        """Raise `WorkerError`, now and at all later requests, if packages are missing or the backend was given up."""
         adapter, interpreter = backends.load(self._adapters[spec]), self._interpreters.get(spec)
         absent = interpreter.missing(adapter.requires) if interpreter else backends.missing(adapter)
         if absent:
