@@ -38,7 +38,7 @@ import numpy as np
 
 from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
 from autodiff_compare.process import protocol
-from autodiff_compare.process.environment import active_threads, effective_threads, limit_affinity
+from autodiff_compare.process.environment import active_threads, effective_threads, hide_clone, limit_affinity
 from autodiff_compare.process.isolation import die_with_parent, private_pipes
 from autodiff_compare.timing import clock
 from autodiff_compare.vocabulary import Operator, Status
@@ -375,6 +375,7 @@ def main() -> None:
     die_with_parent()
     requests, responses = private_pipes()
     limit_affinity(threads)
+    hide_clone()
     serve(requests, responses)
 
 

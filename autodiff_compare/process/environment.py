@@ -98,6 +98,16 @@ def onednn_stated() -> str:
     return "on" if worker_environment(1)["TF_ENABLE_ONEDNN_OPTS"].lower() in ("1", "true") else "off"
 
 
+def hide_clone() -> None:
+    """Take the folder of a clone off ``sys.path``; the package itself must be imported already.
+
+    A clone holds ``backends``, ``problems`` and ``compare.py`` beside the package. The folder comes first on the path
+    and would hide packages of these names that a user's file imports.
+    """
+    if (PACKAGE / "backends").is_symlink():
+        sys.path[:] = [entry for entry in sys.path if pathlib.Path(entry).resolve() != ROOT]
+
+
 def limit_affinity(threads: int) -> None:
     """Bind this process to ``threads`` processors; do nothing where the system cannot."""
     if hasattr(os, "sched_setaffinity"):

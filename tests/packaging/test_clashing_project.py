@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import pytest
 
@@ -32,6 +33,11 @@ def test_the_command_runs(installed: pathlib.Path, project: pathlib.Path, proble
     command = installed.parent / "autodiff-compare"
     done = builds.printed(command, "check", problem, "-b", "numpy", "-o", "gradient", cwd=project)
     assert "1 of 1 cells agree" in " ".join(done.split())
+
+
+def test_the_command_of_a_clone_runs(project: pathlib.Path) -> None:
+    command = (sys.executable, str(builds.ROOT / "compare.py"), "check", "./scaled.py", "-b", "numpy", "-o", "gradient")
+    assert "1 of 1 cells agree" in " ".join(builds.printed(*command, cwd=project).split())
 
 
 def test_a_script_runs(installed: pathlib.Path, project: pathlib.Path) -> None:
