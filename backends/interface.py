@@ -47,8 +47,7 @@ one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
 3. Implement the abstract methods. Raise `Unsupported` with a reason wherever the system lacks a capability.
 4. Run ``compare.py conformance NAME`` or ``compare.py conformance ./my_backend.py``: it tries every clause of this
    contract and tells how to repair a broken one.
-
-A backend that needs more than one file is a folder ``backends/<name>_backend/`` whose ``adapter.py`` holds the class.
+5. A backend that needs more than one file is a folder ``backends/<name>_backend/``; its ``adapter.py`` holds the class.
 """
 
 from __future__ import annotations
@@ -341,25 +340,16 @@ class Backend(abc.ABC):
         return update
 
     def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Return by how many bytes the allocated memory grows during one call, at its peak, by ``memory_counter``.
-
-        `None` where the counter is not available: the resident memory of the process is measured then.
-        """
+        """Return the peak growth of allocated bytes in one call by ``memory_counter``; `None` without a counter."""
         del call
         return None
 
     def traces(self) -> int:
-        """Return a number that grows whenever the framework traces or compiles; 0 if it never does or has no count.
-
-        The harness compares it before and after timed calls in order to flag a cell that was traced again in between.
-        """
+        """Return a number that grows with each trace or compilation; 0 if none is counted."""
         return 0
 
     def switches(self) -> Mapping[str, str]:
-        """Return how the framework runs in this process where that changes its results; after `open`.
-
-        Names are columns of ``runs.csv``, values single words: ``{"onednn": "on"}`` of TensorFlow.
-        """
+        """Return settings that change results, column of ``runs.csv`` -> word: ``{"onednn": "on"}``; after `open`."""
         return {}
 
     def idiom_scope(self) -> Mapping[str, Any]:

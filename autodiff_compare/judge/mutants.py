@@ -64,7 +64,7 @@ class Trial:
 
     @property
     def passed(self) -> bool:
-        """Whether every mutant that is not equivalent was rejected; for `RIGHT`, whether it was accepted."""
+        """Return whether every mutant that is not equivalent was rejected; for `RIGHT`, whether it was accepted."""
         return self.rejected == (0 if self.mutation == RIGHT else self.tried - self.equivalent)
 
 

@@ -284,7 +284,7 @@ class Probe:
 
     @functools.cached_property
     def projects(self) -> bool:
-        """Whether the normalisation P is an orthogonal projection: ``P^T = P`` and ``P P = P`` on random vectors."""
+        """Return whether the normalisation P is an orthogonal projection: ``P^T = P = P P`` on random vectors."""
         if self.case.problem.normalise is None:
             return True
         a, b = np.random.default_rng(0).normal(size=(2, 1, self.x.size))

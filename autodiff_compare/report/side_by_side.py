@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from autodiff_compare.report import contents
-from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page import dot_plot, style, wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.record import Record, timed
@@ -171,7 +171,7 @@ def _draw_changes(title: str, common: pd.DataFrame, styles: LineStyles) -> Figur
         title,
         {s: styles[s] for s in specs},
         panel=(3.9, max(0.3 * len(rows), 0.8)),
-        left=style.left_of(rows, 0.78),
+        left=dot_plot.left_of(rows, 0.78),
     )
     place = {name: k for k, name in enumerate(rows)}
     for k, spec in enumerate(specs):
@@ -180,7 +180,7 @@ def _draw_changes(title: str, common: pd.DataFrame, styles: LineStyles) -> Figur
         ax.plot(part["ratio"], part["problem"].map(place) + shift, **styles[spec].points(markersize=4, alpha=0.8))
     style.log_axis(ax.xaxis, [*common["ratio"], 1.0], formatting.ratio)
     ax.axvline(1.0, color=style.SOFT, lw=1, zorder=1)
-    style.name_rows(ax, rows)
+    dot_plot.name_rows(ax, rows)
     ax.set_xlabel("time relative to the first run")
     return drawn
 

@@ -38,7 +38,7 @@ class Task:
 
     @functools.cached_property
     def differentiates_all(self) -> bool:
-        """Whether all arguments are differentiated, in their order."""
+        """Return whether all arguments are differentiated, in their order."""
         return self.argnums == tuple(range(self.n))
 
     def record(self, args: Sequence[Var]) -> tuple[Var, list[Var]]:

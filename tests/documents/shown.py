@@ -49,7 +49,7 @@ class Shown:
     compared: bool = True
 
     def made(self) -> str:
-        """What the command prints now."""
+        """Return what the command prints now."""
         words, last = self.command.removesuffix(_LAST), self.command.endswith(_LAST)
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, str(ROOT / "compare.py"), *shlex.split(words.removeprefix("compare.py"))]

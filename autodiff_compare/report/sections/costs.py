@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page import dot_plot, style, wording
 from autodiff_compare.report.page.record import Record, largest, timed
 from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.results import formatting
@@ -252,7 +252,7 @@ def _dot_picture(
     about: str,
 ) -> Picture:
     rows = list(dict.fromkeys(p for found in series.values() for p in found))
-    draw = partial(style.dots, title, rows, series, styles, xlabel, words, line=line, about=about)
+    draw = partial(dot_plot.dots, title, rows, series, styles, xlabel, words, line=line, about=about)
     return Picture(name, f"{title}: {about}", sentence, draw)
 
 
