@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that ``make test`` leaves out: see `tests.selection`."""
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
-        tests.setdefault(item.nodeid.partition("[")[0].removeprefix("tests/"), []).append(item)
+        file = item.nodeid.partition("::")[0].removeprefix("tests/")
+        tests.setdefault(f"{file}::{getattr(item, 'originalname', item.name)}", []).append(item)
     given = {
         function: [getattr(getattr(item, "callspec", None), "params", None) for item in found]
         for function, found in tests.items()

@@ -1,0 +1,51 @@
+"""The selection of ``make test``: what it covers, and that the names of tests that it leaves out exist."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+
+from autodiff_compare.vocabulary import DTYPES, Operator
+from tests.crosschecks.test_crosschecks import cells
+from tests.imports import ROOT
+from tests.selection import THOROUGH, covering, features, thorough
+
+
+def test_every_operator_backend_and_dtype_of_the_cross_checks_is_kept() -> None:
+    sets = [dict(zip(("problem", "operator", "spec", "dtype"), cell.values, strict=True)) for cell in cells()]
+    left_out = {index for _, index in thorough({"crosschecks": sets})}
+    kept = [given for index, given in enumerate(sets) if index not in left_out]
+    for names in (("operator", "spec", "dtype"), ("problem",)):
+        assert {tuple(g[n] for n in names) for g in kept} == {tuple(g[n] for n in names) for g in sets}
+    assert {g["operator"] for g in kept} == set(Operator)
+    assert {g["dtype"] for g in kept} == set(DTYPES)
+    assert len(kept) < len(sets) / 10
+
+
+def test_a_short_table_is_kept_whole() -> None:
+    assert list(thorough({"f": [{"n": 1}] * 24})) == []
+    assert list(thorough({"f": [{"n": 1}] * 25})) == [("f", i) for i in range(1, 25)]
+
+
+@pytest.mark.parametrize(
+    ("sets", "kept"),
+    [([], set()), ([{1}, {1}, {2}], {0, 2}), ([{1, 2}, {1}, {2}, {3}], {0, 3}), ([set(), {1}], {1})],
+)
+def test_a_covering_keeps_the_first_set_with_a_new_feature(sets: list[set[int]], kept: set[int]) -> None:
+    assert covering(sets) == kept
+
+
+def test_objects_are_told_apart_by_identity() -> None:
+    a: list[Any] = []
+    b: list[Any] = []
+    assert len(set(features({"row": a})) | set(features({"row": b}))) == 3
+    assert len(set(features({"row": a})) | set(features({"row": a}))) == 2
+
+
+@pytest.mark.parametrize("name", THOROUGH)
+def test_a_test_that_is_left_out_exists(name: str) -> None:
+    file, _, function = name.partition("::")
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    assert not function or function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
