@@ -6,6 +6,7 @@ Every import counts: those inside functions and those for type checking too.
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import os
 import pathlib
@@ -18,6 +19,7 @@ PACKAGE = "autodiff_compare"
 N = TypeVar("N", bound=Hashable)
 
 
+@functools.cache
 def modules() -> dict[str, pathlib.Path]:
     """Return the modules of the package by name, with their files; the links to the two open rooms are followed."""
     found = {}
