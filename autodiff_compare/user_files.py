@@ -25,6 +25,8 @@ Kind = Literal["problem", "backend"]
 
 #: The module of a user's file is named ``user_<kind>_<file name>``.
 _PREFIXES = ("user_problem_", "user_backend_")
+#: Names under which this project was imported before version 0.2, and which are now within ``autodiff_compare``.
+_FORMER_NAMES = frozenset({"backends", "problems", "vocabulary"})
 
 
 class UserFileError(ValueError):
@@ -57,8 +59,15 @@ def load_module(path: pathlib.Path, kind: Kind) -> ModuleType:
         with _own_folder_first(path.resolve().parent):
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise UserFileError(f"cannot load {kind} file {path}: {type(error).__name__}: {error}") from error
+        advice = _advice(error)
+        raise UserFileError(f"cannot load {kind} file {path}: {type(error).__name__}: {error}{advice}") from error
     return module
+
+
+def _advice(error: BaseException) -> str:
+    """Return the new name of a package of this project that a user's file imports by its name before version 0.2."""
+    former = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return f": import autodiff_compare.{former} instead" if former in _FORMER_NAMES else ""
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ VARIANTS = {
 
 
 class How(Word):
-    """Whether an operator is the framework's own, or built by the adapter from the framework's other operators."""
+    """How a backend has an operator: natively, from its framework, or derived from its native operators."""
 
     NATIVE = "native"
     DERIVED = "derived"

@@ -74,7 +74,7 @@ def baseline_names() -> tuple[str, ...]:
 def baseline(name: str) -> Mapping[str, Callable[..., Any]]:
     """Return task -> derivative as a user writes it in this framework, without our interface.
 
-    Imports the framework at once. The tasks are those of ``compare.py tax``.
+    Imports the framework at once. The tasks are those of ``compare.py overhead``.
     """
     found: Mapping[str, Callable[..., Any]] = importlib.import_module(f"{__package__}.baselines.{name}").DERIVATIVES
     return found

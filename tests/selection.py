@@ -20,26 +20,40 @@ _COMBINED = (("operator",), ("spec", "backend", "name"), ("dtype",))
 #: Test function, ``file::function``, or file, below ``tests/`` -> why ``make test`` leaves it out.
 THOROUGH: Mapping[str, str] = {
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
+    "backends/test_nested.py::test_torch_compiles_reverse_within_reverse": "compiles C++",
     "backends/test_orders.py::test_an_order_keeps_float32": "traces nested derivatives of every order once more",
+    "backends/test_orders.py::test_every_order_gives_the_same_second_derivatives": (
+        "traces every order; the cross-checks have the default"
+    ),
     "backends/test_sparse.py::test_the_entries_are_those_of_the_dense_jacobian": "computes dense Jacobians besides",
+    "backends/test_tensorflow_backend.py::test_operators_through_a_scan": "traces every operator through a loop",
     "backends/test_torch_backend.py::test_every_operator_compiles_to_one_graph": "compiles C++ for every operator",
     "backends/test_torch_backend.py::test_one_process_compiles_more_functions_than_dynamo_keeps_for_a_code_object": (
         "compiles C++ for nine functions"
     ),
-    "backends/test_tensorflow_backend.py::test_operators_through_a_scan": "traces every operator through a loop",
+    "cli/test_diff.py::test_a_run_equals_itself_and_the_next_run_is_comparable": "two whole runs",
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"
     ),
+    "cli/test_main.py::test_a_broken_problem_file_is_one_clear_line": "a process for each of five files",
     "cli/test_main.py::test_a_mistake_is_one_clear_line_and_exit_code_2": "a process for each of 23 mistakes",
+    "cli/test_main.py::test_an_interrupted_run_keeps_what_was_finished": "two interrupted runs",
     "cli/test_terminal.py::test_csv_has_the_same_fields": "a whole comparison",
     "contract/test_conformance.py::test_a_careless_backend_breaks_the_clause_that_it_should": "a run for each clause",
+    "contract/test_conformance.py::test_a_right_backend_keeps_every_clause": "every clause on a real backend",
     "conventions/test_atlas.py::test_our_engine_has_no_defect": "the whole atlas of 713 cases",
     "documents/test_documents.py::test_shown_output_is_what_the_command_prints": "runs every command of the documents",
     "documents/test_readme.py": "runs every example",
     "engine/test_compiler.py::test_every_problem_through_the_adapter": "compiles every problem",
+    "engine/test_graph.py::test_a_deep_chain_needs_no_recursion": "a chain of a hundred thousand steps",
     "execution/test_faults.py": "a run with a broken worker for each fault",
+    "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
+    "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",
+    "packaging/test_clashing_project.py::test_pytest_runs_without_the_fixture": (
+        "the fixture's test runs pytest there too"
+    ),
     "packaging/test_distributions.py::test_an_editable_installation_takes_the_code_of_the_clone": "one more build",
     "packaging/test_distributions.py::test_the_source_distribution_gives_the_same_wheel": "two more builds",
     "packaging/test_public_face.py::test_mypy_sees_the_types_of_the_installed_package": "mypy from an empty cache",
@@ -58,15 +72,17 @@ THOROUGH: Mapping[str, str] = {
     "report/test_browser.py": "starts a browser for each test",
     "report/test_report.py::test_bytes_do_not_change": "draws every figure again",
     "report/test_report.py::test_bytes_of_two_runs_do_not_change": "draws every figure of two runs again",
+    "report/test_report.py::test_every_figure_says_in_a_sentence_what_it_shows": "draws every figure again",
     "report/test_report.py::test_figures_of_an_earlier_rendering_are_removed_and_no_other_file": (
         "draws every figure twice"
     ),
-    "report/test_report.py::test_every_figure_says_in_a_sentence_what_it_shows": "draws every figure again",
     "report/test_report.py::test_odd_numbers_are_drawn_or_left_out": "draws the figures of six runs",
     "results/test_resume.py": "two whole runs for each way of being interrupted",
     "studies/test_descent.py::test_adam_takes_the_classic_counts": "thousands of updates on every backend",
     "studies/test_descent.py::test_adam_takes_the_same_count_minimising_and_in_float32": "the same once more",
     "studies/test_descent.py::test_the_absolute_descent_takes_the_classic_counts": "tens of thousands of updates",
+    "studies/test_descent.py::test_the_cubic_fit_ends_at_the_classic_point": "thousands of updates on every backend",
+    "studies/test_descent.py::test_without_clearing_gradients_the_loss_swings": "thousands of updates on every backend",
     "timing/test_trials.py::test_both_sides_compute_the_same": "compiles every baseline of every framework",
 }
 

@@ -308,7 +308,7 @@ def _add_conventions(verbs: Any) -> None:
     add_dtypes(conventions)
     add_out(conventions)
     conventions.add_argument(
-        "--explain", metavar="CASE", help="print one case in full: derivation, answers, safe spelling"
+        "--explain", metavar="CASE", help="print one case in full: derivation, answers, and a safe way to write it"
     )
     add_output(conventions)
     conventions.set_defaults(verb="autodiff_compare.cli.verbs.conventions:conventions")

@@ -51,3 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"autodiff-compare: {error}", file=sys.stderr)
         return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,8 +12,8 @@ and answers one line with one line (`autodiff_compare.process.protocol`). The re
 
 Traps that shape this module (those of the process are in `autodiff_compare.process.isolation`):
 
-- *Late imports.* A library counts the processors when it is imported. The process is bound to its processors first, so
-  adapters and problems are imported inside functions.
+- *Late imports.* A framework counts the processors when it is imported. `main` binds the process to its processors
+  first; an adapter imports its framework when it is opened, and a problem's file is loaded when it is asked for.
 - *gc.freeze.* A framework leaves up to a million objects. A collection before each visit would examine them all: 56 ms
   a visit with torch imported, 12 ms without. Frozen objects are skipped.
 - *Counting calls.* The objective's Python calls are counted by a profiler in an untimed evaluation. A counting wrapper

@@ -1,1 +1,1 @@
-"""Worker processes: how they are started, isolated, asked and ended, under this Python or another."""
+"""Worker processes: how they are started, isolated, sent requests and ended, under this Python or another."""

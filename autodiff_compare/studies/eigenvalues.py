@@ -49,7 +49,7 @@ _OTHER = "none of the known"
 
 @dataclass(frozen=True)
 class Convention:
-    """What one backend makes of the smallest eigenvalue of a matrix that is not symmetric.
+    """The convention of one backend for the smallest eigenvalue of a matrix that is not symmetric.
 
     Parameters
     ----------

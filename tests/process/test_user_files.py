@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -10,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from autodiff_compare.user_files import Kind, UserFileError, load_module
+from tests.imports import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +73,19 @@ def test_a_file_that_raises_is_named_with_its_reason(
 def test_a_file_that_does_not_exist_is_named() -> None:
     with pytest.raises(UserFileError, match=r"got backend file 'no/such.py', expected an existing .py file"):
         load_module(pathlib.Path("no/such.py"), "backend")
+
+
+@pytest.mark.parametrize("text", ["from problems import Problem", "import backends.interface", "import vocabulary"])
+def test_a_former_name_is_told_with_the_new_one(text: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "old.py").write_text(text)
+    code = f"""
+import pathlib, sys
+from autodiff_compare.user_files import UserFileError, load_module
+sys.path[:] = [entry for entry in sys.path if pathlib.Path(entry).resolve() != pathlib.Path.cwd()]
+try:
+    load_module(pathlib.Path({str(tmp_path / "old.py")!r}), "problem")
+except UserFileError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"import autodiff_compare.{text.split()[1].partition('.')[0]} instead" in done.stdout
