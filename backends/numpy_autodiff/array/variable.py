@@ -8,7 +8,7 @@ It is the only code here that is written for speed: it records without `apply`, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from autodiff_compare.backends.numpy_autodiff.array.protocols import ArrayMember
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, record
-from autodiff_compare.backends.numpy_autodiff.rules import CONSTANT, UFUNCS, elementwise, indexing, products
+from autodiff_compare.backends.numpy_autodiff.rules import CONSTANT, HANDLERS, UFUNCS, elementwise, indexing, products
 from autodiff_compare.backends.numpy_autodiff.rules import arithmetic as fast
 from autodiff_compare.backends.numpy_autodiff.transforms import backward
 
@@ -100,6 +100,26 @@ class Variable(ArrayMembers):
         if new.shape != self.shape:
             raise ValueError(f"got a value of shape {new.shape}, expected {self.shape}: make a new variable")
         self.primal, self.made = new, backward.now()
+
+    # Copies -----------------------------------------------------------------------------------
+
+    def __copy__(self) -> Any:
+        """Return a copy that keeps the derivative.
+
+        The result of an operation never changes, so it is its own copy. A variable made by ``Variable(...)`` can be
+        assigned a new value, so its copy is the result of an operation.
+        """
+        assignable = self.call is INPUT and self.tape is backward.EAGER
+        return HANDLERS[np.copy](self) if assignable else self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.__copy__()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            f"got a pickle of a variable of shape {self.shape}, which would drop its derivative: "
+            "pickle x.value and make a variable of it again, or pass the variable itself (within one process)"
+        )
 
     # Arithmetic -------------------------------------------------------------------------------
     #
@@ -319,6 +339,9 @@ class Recorded(Variable):
     __new__ = object.__new__
     __init__ = object.__init__
 
+
+# Errors of Python and of other packages name the class of a variable as the user knows it.
+Recorded.__name__ = Recorded.__qualname__ = Variable.__name__
 
 # The core makes its nodes of this class; it cannot import it.
 Node.result = Recorded
