@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -232,3 +233,97 @@ def test_assigning_a_value() -> None:
     single = Variable(np.float32(1))
     single.value = 2.0
     assert single.value.dtype == np.float32
+
+
+#: name, how to take a part of a (4, 3) array that leaves its row 3 out, worth the same as a (3,) array.
+PARTS: list[tuple[str, Callable[[Any], Any]]] = [
+    ("row", lambda m: m[1]),
+    ("rows", lambda m: m[:3]),
+    ("column of a part", lambda m: m[:3, 1]),
+    ("every second entry", lambda m: m.reshape(-1)[:9:3]),
+    ("backwards", lambda m: m[2::-1, 0]),
+    ("broadcast row", lambda m: np.broadcast_to(m[0], (5, 3))),
+    ("window", lambda m: np.lib.stride_tricks.sliding_window_view(m[0], 1)[:, 0]),
+    ("view of a view", lambda m: m[:3][1:][0]),
+    ("other dtype", lambda m: m[0].view(np.int64)),
+    ("read-only", lambda m: np.broadcast_to(m[2], (3,))),
+]
+EVERY_PART = pytest.mark.parametrize("part", [p[1] for p in PARTS], ids=[p[0] for p in PARTS])
+
+
+@EVERY_PART
+@pytest.mark.parametrize("owner", [np.copy, lambda m: m.reshape(2, 6).reshape(4, 3)], ids=["memory", "view"])
+def test_what_is_beside_a_used_part_stays_writable(part: Any, owner: Any) -> None:
+    m = owner(np.arange(1.0, 13.0).reshape(4, 3))
+    expected = grad(lambda x: np.sum(x * part(m.copy())))(X)
+
+    def f(x: Any) -> Any:
+        y = x * part(m)
+        assert m.flags.writeable
+        writer = threading.Thread(target=lambda: m[3].fill(7.0))
+        writer.start()
+        writer.join()
+        m[3] += 1.0
+        # The part itself is recorded as it was.
+        m[...] = 0.0
+        return np.sum(y)
+
+    np.testing.assert_array_equal(grad(f)(X), expected)
+    assert m.flags.writeable
+
+
+def test_a_part_as_the_differentiated_argument() -> None:
+    m = np.arange(1.0, 13.0).reshape(4, 3)
+
+    def f(x: Any) -> Any:
+        y = x * x
+        m[...] = 0.0
+        return np.sum(y)
+
+    np.testing.assert_array_equal(grad(f)(m[1]), [8.0, 10.0, 12.0])
+
+
+@pytest.mark.parametrize("whole", [lambda m: m.T, lambda m: m[::-1, ::-1], lambda m: m.ravel(), lambda m: m[:]])
+def test_a_view_of_all_of_it_is_not_copied(whole: Any) -> None:
+    """A transpose of the data costs no memory; a write raises as before."""
+    m = np.ones((3, 3))
+    used: list[Any] = []
+
+    def f(x: Any) -> Any:
+        y = np.sum(x * whole(m))
+        used.append(m.flags.writeable)
+        m[0] = 2.0
+        return y
+
+    with pytest.raises(ValueError, match="read-only"):
+        grad(f)(np.ones(m.size if whole(m).ndim == 1 else (3, 3)))
+    assert used == [False]
+    assert m.flags.writeable
+
+
+def test_a_copy_of_a_broadcast_row_is_a_row() -> None:
+    m = np.ones((4, 3))
+    row = np.broadcast_to(m[1], (1000, 3))
+    _, pullback = vjp(lambda x: x * row, np.ones((1000, 3)))
+    m[1] = 5.0
+    np.testing.assert_array_equal(pullback(np.ones((1000, 3)))[0], 1.0)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        lambda m: np.broadcast_to(m, (5, 4, 3)),
+        lambda m: np.lib.stride_tricks.sliding_window_view(m, 2, axis=0),
+        lambda m: np.lib.stride_tricks.as_strided(m, (12,), (8,)),
+        lambda m: m.T,
+    ],
+)
+def test_a_view_of_all_of_it_outlives_a_write(whole: Any) -> None:
+    m = np.arange(1.0, 13.0).reshape(4, 3).copy()
+    expected = whole(m).copy()
+    x = np.ones(expected.shape)
+    _, pullback = vjp(lambda x: x * whole(m), x)
+    _, push = linearize(lambda x: x * whole(m), x)
+    m[...] = 0.0
+    np.testing.assert_array_equal(pullback(x)[0], expected)
+    np.testing.assert_array_equal(push(x), expected)

@@ -7,10 +7,10 @@ reach them, since `Variable.value` is a read-only view. Arrays that the caller o
   returns, so that a write in between raises;
 - *copied* where a recording outlives its call (`vjp`, `linearize`, the backward style).
 
-This concerns only arrays whose values a rule reads; an array that is merely added is not kept. To hold an array is to
-hold the memory that it is a view of as well. A view of that memory which was made before is still writable, and a write
-through it is not noticed; a view made later is read-only. Such an earlier view is copied where it is itself an operand,
-because it could not be released before the memory is.
+This concerns only arrays whose values a rule reads; an array that is merely added is not kept. A view is held together
+with the memory that it is a view of if it covers all of it, as a transpose does. A view of a part, such as a row, is
+copied: what is beside it stays writable, also for other threads. A view of a held array which was made before is still
+writable, and a write through it is not noticed; a view made later is read-only.
 """
 
 from __future__ import annotations
@@ -30,21 +30,55 @@ ADVICE = (
 
 def keep(held: list[Any], array: Any) -> Any:
     """Return the array to record in place of the caller's ``array``: itself, now held, or a copy."""
-    base = array.base
-    if base is None:
-        if array.flags.writeable:
+    writeable = array.flags.writeable
+    if array.base is None:
+        if writeable:
             _hold(held, array)
         return array
-    if not isinstance(base, _ndarray) or isinstance(base.base, _ndarray):
+    base = _memory(array)
+    if not isinstance(base, _ndarray) or base.base is not None:
         # Memory of a file or of another library: it might not be possible to make it writable again.
-        return array.copy() if array.flags.writeable else array
-    if array.flags.writeable:
-        if not base.flags.writeable:
-            return array.copy()
+        return copy_of(array) if _is_writeable(array) else array
+    if not _covers(array, base) or (writeable and not (base is array.base and base.flags.writeable)):
+        return copy_of(array)
+    if writeable:
         _hold(held, array)
     if base.flags.writeable:
         _hold(held, base)
     return array
+
+
+def _memory(array: Any) -> Any:
+    """Return what an array is a view of; `numpy.lib.stride_tricks` puts an object of its own between the two."""
+    base = array.base
+    return base if base is None or isinstance(base, _ndarray) else getattr(base, "base", base)
+
+
+def _is_writeable(array: Any) -> bool:
+    """Return whether an array, or one that it is a view of, can be written to."""
+    while isinstance(array, _ndarray):
+        if array.flags.writeable:
+            return True
+        array = _memory(array)
+    return False
+
+
+def _covers(array: Any, base: Any) -> bool:
+    """Return whether a view reaches from the first byte of its memory to the last, without a gap."""
+    if array.nbytes < base.nbytes:
+        return False
+    if array.flags.forc:
+        return True
+    reach = sum([abs(step) * (n - 1) for step, n in zip(array.strides, array.shape, strict=True)])
+    return bool(reach + array.itemsize >= base.nbytes)
+
+
+def copy_of(array: Any) -> Any:
+    """Return a copy in the same layout; axes along which an array is broadcast stay so."""
+    if 0 not in array.strides:
+        return array.copy("K")
+    once = array[tuple([slice(0, 1) if step == 0 else slice(None) for step in array.strides])]
+    return np.broadcast_to(once.copy("K"), array.shape)
 
 
 def _hold(held: list[Any], array: Any) -> None:
@@ -82,9 +116,12 @@ def _with_copies(args: tuple[Any, ...], copies: dict[int, Any]) -> tuple[Any, ..
 
 def _copy(a: Any, copies: dict[int, Any]) -> Any:
     if id(a) not in copies:
-        return a
+        if not isinstance(a, _ndarray) or id(_memory(a)) not in copies:
+            return a
+        # A read-only view of a held array.
+        return copy_of(a)
     if copies[id(a)] is None:
-        copies[id(a)] = a.copy()
+        copies[id(a)] = copy_of(a)
     return copies[id(a)]
 
 
