@@ -132,6 +132,9 @@ class ArrayMembers(Node):
 
     # NumPy's dispatch protocols ---------------------------------------------------------------
 
+    #: Above that of a pandas DataFrame, 4000: ``series * x`` asks ``x`` first.
+    __pandas_priority__ = 5000
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if not kwargs and method == "__call__" and len(inputs) <= 2:
             first, last = inputs[0], inputs[-1]

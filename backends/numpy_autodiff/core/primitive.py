@@ -26,6 +26,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent, dense_only
+from autodiff_compare.backends.numpy_autodiff.core.operands import PLAIN, plain
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all
 from autodiff_compare.backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
 
@@ -59,11 +60,14 @@ class Primitive:
         Every entry of the result depends on one entry of each argument. The VJPs then accept a Python float for ``g``.
     keeps
         The rules read the values of the arguments, so these must not change before the sweep.
+    entry
+        What a call does in place of `apply`: ``entry(primitive, args, kwargs)``.
     """
 
     __slots__ = (
         "_calls",
         "constant",
+        "entry",
         "function",
         "jvps",
         "keeps",
@@ -88,6 +92,7 @@ class Primitive:
         push: Callable[[Any], None] | None = None,
         pointwise: bool = False,
         keeps: bool = True,
+        entry: Callable[[Primitive, Sequence[Any], Mapping[str, Any]], Any] | None = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -99,10 +104,11 @@ class Primitive:
         self.push = push
         self.pointwise = pointwise
         self.keeps = keeps
+        self.entry = entry
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return apply(self, args, kwargs)
+        return apply(self, args, kwargs) if self.entry is None else self.entry(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -236,11 +242,18 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
             return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
         owner = args[where[0]]
         values = list(args)
-        nested = len(where) < len(args)
         for i in where:
-            value = values[i] = args[i].primal
-            if isinstance(value, Node):
-                nested = True
+            values[i] = args[i].primal
+        nested = foreign = False
+        for value in values:
+            if value.__class__ not in PLAIN:
+                if isinstance(value, Node):
+                    nested = True
+                else:
+                    foreign = True
+        if foreign and primitive.entry is None:
+            args = [plain(a, f"in {primitive.name} of a variable") for a in args]
+            values = [a.primal if i in where else a for i, a in enumerate(args)]
     if nested:
         out = apply(primitive, values, kwargs)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast, fit, spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter
+from autodiff_compare.backends.numpy_autodiff.core.operands import plain
 from autodiff_compare.backends.numpy_autodiff.core.ownership import ADVICE, copied, keep, keep_all, own
 from autodiff_compare.backends.numpy_autodiff.core.primitive import lift
 from autodiff_compare.backends.numpy_autodiff.core.pytree import Rebuild, flatten
@@ -24,11 +25,11 @@ def differentiable(x: Any, what: str = "argument") -> Any:
     Raises
     ------
     TypeError
-        If it is not of a floating or complex dtype.
+        If it is not of a floating or complex dtype, or has labels or a mask, which would be lost.
     """
     if x.__class__ is _float64 or isinstance(x, Node):
         return x
-    array = np.asarray(x)
+    array = np.asarray(plain(x, f"as a differentiated {what}"))
     if array.dtype.kind not in "fc":
         raise TypeError(
             f"got a differentiated {what} of dtype {array.dtype}, expected floating or complex numbers: integers and "
