@@ -18,6 +18,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, 
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.transforms.arguments import placed, positions
 from autodiff_compare.backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
 from autodiff_compare.backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
 from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
@@ -234,7 +235,7 @@ def compile(
     CompileError
         If the function branches on a traced value, or a shape depends on one.
     ValueError
-        If there is no such operator or rewrite.
+        If there is no such operator or rewrite, or ``argnums`` names an argument twice.
 
     Examples
     --------
@@ -250,7 +251,8 @@ def compile(
         raise ValueError(f"got operator {operator!r}, expected one of: {', '.join(_OPERATORS)}")
     if unknown := set(rewrites) - set(ALL_REWRITES):
         raise ValueError(f"got rewrites {sorted(unknown)}, expected some of: {', '.join(ALL_REWRITES)}")
-    made = Compiled(f, operator, argnums if isinstance(argnums, int) else tuple(argnums), frozenset(rewrites))
+    where, alone = positions(argnums)
+    made = Compiled(f, operator, where[0] if alone else where, frozenset(rewrites))
     if examples:
         made(*examples)
     return made
@@ -262,7 +264,7 @@ def _positions(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
 
 def _chosen(f: Function, argnums: int | tuple[int, ...], args: Sequence[Any]) -> tuple[Function, list[Any]]:
     """Return ``f`` as a function of the differentiated arguments alone, and their values."""
-    where = _positions(argnums)
+    where, args, _ = placed(f, _positions(argnums), args, {})
 
     def partial(*values: Any) -> Any:
         given = list(args)

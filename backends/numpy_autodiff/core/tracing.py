@@ -76,7 +76,8 @@ def ended(node: Node) -> NoReturn:
     """
     raise TraceError(
         f"got a traced value in {node.call.primitive.name} after the function it belongs to has returned, "
-        "expected it to be used inside only: return it from the function (or with has_aux=True)"
+        "expected it to be used inside only: return it from the function (or with has_aux=True), and pass it to a "
+        "function with a custom rule as an argument"
     )
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Union
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.ownership import release
 from autodiff_compare.backends.numpy_autodiff.core.reverse import consume_back
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.transforms.arguments import Argnums, placed, positions
 from autodiff_compare.backends.numpy_autodiff.transforms.recording import Recording
 
 Function = Callable[..., Any]
-Argnums = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
-
-
-def positions(argnums: Argnums) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
 
 def _scalar_output(r: Recording) -> Any:
@@ -28,7 +24,7 @@ def _scalar_output(r: Recording) -> Any:
     shape: Any = np.shape(constant(r.value(leaf))) if leaf is not None else f"a container of {len(r.outputs)}"
     if leaf is None or shape != ():
         raise ValueError(f"got an output of shape {shape}, expected a scalar: use jacobian or vjp, or sum it")
-    if getattr(leaf, "dtype", np.dtype(float)).kind == "c":
+    if constant(r.value(leaf)).__class__ is complex or getattr(leaf, "dtype", np.dtype(float)).kind == "c":
         raise TypeError("got a complex output, expected a real one: take np.real or np.abs, or use vjp")
     return leaf
 
@@ -42,18 +38,25 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     Raises
     ------
     ValueError
-        When called, if the output is not a scalar.
+        If ``argnums`` names an argument twice. When called, if the output is not a scalar or an argument is missing.
     TypeError
-        When called, if a differentiated argument is not floating or complex, or the output is complex.
+        When called, if a differentiated argument is not floating or complex, or the output is complex or no number.
     """
-    where = positions(argnums)
+    where, alone = positions(argnums)
+    last = max(where, default=-1)
+    from_end = min(where, default=0) < 0
 
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         held: list[Any] = []
+        at: Any = where
+        given: Any = args
+        named: Any = kwargs
+        if last >= len(args) or from_end:
+            at, given, named = placed(f, where, args, kwargs)
         try:
             trace = Trace()
             trace.held = held
-            r = Recording(trace, args, where).call(f, kwargs, has_aux)
+            r = Recording(trace, given, at).call(f, named, has_aux)
             leaf = value = _scalar_output(r)
             if isinstance(leaf, Node) and leaf.tape is trace:
                 value = leaf.primal
@@ -64,7 +67,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         finally:
             if held:
                 release(held)
-        gradient = found[0] if isinstance(argnums, int) else found
+        gradient = found[0] if alone else found
         return ((value, r.aux) if has_aux else value), gradient
 
     return both

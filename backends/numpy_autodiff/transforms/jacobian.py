@@ -2,19 +2,36 @@
 
 A backward sweep from the i-th unit cotangent gives row i of the Jacobian, a forward sweep from the j-th unit tangent
 gives column j. The Hessian is the Jacobian of the gradient, by columns: forward over reverse.
+
+Complex numbers
+---------------
+A table of complex numbers ``J`` can express the derivative in these cases, and means the same in both modes:
+
+- real input: ``dy = J dx``. A pushforward gives column ``J t``. A pullback gives ``Re(J^H g)``, so that the cotangents
+  ``1`` and ``i`` give the real and the imaginary part of a row.
+- complex input, real output: ``dy = Re(J dz)``, so that ``J = dy/da - i dy/db``. A pullback gives ``conj(J)``. The
+  tangents ``1`` and ``i`` give ``dy/da`` and ``dy/db``.
+- complex input, complex output: ``dy = J dz`` if the function is holomorphic. Otherwise ``dy`` along ``i t`` is not
+  ``i`` times ``dy`` along ``t``, no table has that property, and one more pair of sweeps shows it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
-from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Argnums, Function, grad, positions
+from autodiff_compare.backends.numpy_autodiff.transforms.arguments import (
+    Argnums,
+    check_arguments,
+    placed,
+    positions,
+)
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Function, grad
 from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp, linearize
 from autodiff_compare.backends.numpy_autodiff.transforms.recording import differentiable
 from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
@@ -23,74 +40,152 @@ from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Function:
     """Return a function that gives the Jacobian, of shape ``output.shape + input.shape``, for one array as output.
 
+    The Jacobian is complex if the input or the output is.
+
     Parameters
     ----------
     mode
         ``"reverse"`` (one sweep per entry of the output), ``"forward"`` (one per entry of the input), or None for
         whichever needs fewer sweeps.
+
+    Raises
+    ------
+    ValueError
+        If ``argnums`` names an argument twice, or there is no such mode.
+    TypeError
+        When called, if the output is not one array, or a function of complex numbers is not holomorphic.
     """
     if mode not in (None, "reverse", "forward"):
         raise ValueError(f"got mode {mode!r}, expected 'reverse', 'forward' or None")
-    where = positions(argnums)
+    where, alone = positions(argnums)
 
-    def table(*args: Any) -> Any:
-        def partial(*chosen: Any) -> Any:
-            given = list(args)
-            for i, x in zip(where, chosen, strict=True):
-                given[i] = x
-            return f(*given)
-
-        chosen = [args[i] for i in where]
+    def table(*args: Any, **kwargs: Any) -> Any:
+        partial, chosen = _chosen(f, where, args, kwargs)
         inputs, rebuild = flatten(tuple(chosen))
         inputs = [differentiable(x) for x in inputs]
-        blocks = _jacobian_blocks(partial, chosen, inputs, mode)
-        out = rebuild(blocks)
-        return out[0] if isinstance(argnums, int) else out
+        out = rebuild(_jacobian_blocks(partial, chosen, inputs, mode))
+        return out[0] if alone else out
 
     return table
 
 
+def _chosen(f: Function, where: tuple[int, ...], args: Any, kwargs: Any) -> tuple[Function, list[Any]]:
+    """Return ``f`` as a function of the differentiated arguments alone, and their values."""
+    at, args, kwargs = placed(f, where, args, kwargs)
+
+    def partial(*chosen: Any) -> Any:
+        given = list(args)
+        for i, x in zip(at, chosen, strict=True):
+            given[i] = x
+        return f(*given, **kwargs)
+
+    return partial, [args[i] for i in at]
+
+
 def _units(x: Any) -> Any:
-    plain = constant(x)
+    plain = np.asarray(constant(x))
     return np.eye(plain.size, dtype=plain.dtype).reshape(plain.size, *plain.shape)
 
 
+def _is_complex(x: Any) -> bool:
+    return bool(np.asarray(constant(x)).dtype.kind == "c")
+
+
 def _jacobian_blocks(f: Function, args: Sequence[Any], inputs: list[Any], mode: str | None) -> list[Any]:
-    columns = sum(math.prod(x.shape) for x in inputs)
     if mode == "forward":
         return _by_columns(f, args, inputs)
     out, pullback = vjp(f, *args)
-    if isinstance(out, (tuple, list, dict)):
-        raise TypeError(f"got an output of type {type(out).__name__}, expected one array: stack or concatenate it")
-    rows = math.prod(np.shape(out))
+    _check_one_array(out)
+    rows = math.prod(np.shape(out)) * (1 + (_is_complex(out) and not all(map(_is_complex, inputs))))
+    columns = sum(math.prod(x.shape) * (1 + (_is_complex(x) and not _is_complex(out))) for x in inputs)
     if mode is None and columns < rows:
         return _by_columns(f, args, inputs)
-    found = [flatten(pullback(unit))[0] for unit in _units(np.asarray(constant(out)))]
-    shape = np.shape(out)
-    if not found:
-        return [np.zeros(shape + x.shape, x.dtype) for x in inputs]
-    # A row of the matrix is the transpose, not the conjugate transpose, of a pullback.
-    return [
-        np.reshape(np.stack([np.conj(row[k]) if x.dtype.kind == "c" else row[k] for row in found]), shape + x.shape)
-        for k, x in enumerate(inputs)
-    ]
+    return _by_rows(out, pullback, inputs)
+
+
+def _check_one_array(out: Any) -> None:
+    if isinstance(out, (tuple, list, dict)):
+        raise TypeError(f"got an output of type {type(out).__name__}, expected one array: stack or concatenate it")
+
+
+def _by_rows(out: Any, pullback: Callable[[Any], Any], inputs: list[Any]) -> list[Any]:
+    units, shape = _units(out), np.shape(out)
+    several = _is_complex(out)
+    found = [flatten(pullback(unit))[0] for unit in units]
+    if several and not all(map(_is_complex, inputs)):
+        imaginary = [flatten(pullback(1j * unit))[0] for unit in units]
+    blocks = []
+    for k, x in enumerate(inputs):
+        # A row of the matrix is the transpose, not the conjugate transpose, of a pullback.
+        if _is_complex(x):
+            rows = [np.conj(row[k]) for row in found]
+        elif several:
+            rows = [row[k] + 1j * other[k] for row, other in zip(found, imaginary, strict=True)]
+        else:
+            rows = [row[k] for row in found]
+        empty = np.zeros(shape + x.shape, np.result_type(x.dtype, out.dtype if several else x.dtype))
+        blocks.append(np.reshape(np.stack(rows), shape + x.shape) if rows else empty)
+    if several and any(map(_is_complex, inputs)):
+        _check_holomorphic(lambda i: flatten(pullback(i * _direction(out)))[0], inputs)
+    return blocks
 
 
 def _by_columns(f: Function, args: Sequence[Any], inputs: list[Any]) -> list[Any]:
     out, push = linearize(f, *args)
+    _check_one_array(out)
     _, rebuild = flatten(tuple(args))
-    zeros = [np.zeros(x.shape, x.dtype) for x in inputs]
+    zeros = [np.zeros(x.shape, constant(x).dtype) for x in inputs]
+
+    def along(k: int, tangent: Any) -> Any:
+        return push(*rebuild([*zeros[:k], tangent, *zeros[k + 1 :]]))
+
     blocks = []
     for k, x in enumerate(inputs):
-        columns = [push(*rebuild([*zeros[:k], unit, *zeros[k + 1 :]])) for unit in _units(x)]
+        columns = [along(k, unit) for unit in _units(x)]
+        if _is_complex(x) and _is_complex(out):
+            _check_holomorphic(lambda i, k=k, x=x: [along(k, i * _direction(x))], [x])  # type: ignore[misc]
+        elif _is_complex(x):
+            columns = [t - 1j * along(k, 1j * unit) for t, unit in zip(columns, _units(x), strict=True)]
         shape = np.shape(out) + x.shape
-        dtype = constant(x).dtype
-        blocks.append(np.reshape(np.stack(columns, axis=-1), shape) if columns else np.zeros(shape, dtype))
+        empty = np.zeros(shape, np.result_type(constant(x).dtype, np.asarray(constant(out)).dtype))
+        blocks.append(np.reshape(np.stack(columns, axis=-1), shape) if columns else empty)
     return blocks
 
 
+def _direction(x: Any) -> Any:
+    """Return a complex direction shaped like ``x`` that has no symmetry by which derivatives could cancel."""
+    k = np.arange(1.0, math.prod(np.shape(x)) + 1.0).reshape(np.shape(x))
+    return (np.cos(k) + 1j * np.sin(2 * k)).astype(constant(x).dtype)[()]
+
+
+def _check_holomorphic(along: Callable[[complex], list[Any]], inputs: list[Any]) -> None:
+    """Reject a derivative that is linear in real factors only.
+
+    Parameters
+    ----------
+    along
+        The derivative along a fixed direction times a complex factor, one part for each input.
+    """
+    for part, turned, x in zip(along(1), along(1j), inputs, strict=True):
+        if not _is_complex(x):
+            continue
+        a, b = np.asarray(constant(part)), np.asarray(constant(turned))
+        size = max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0))
+        # The cube root of eps is far above rounding and far below a derivative that is not complex linear.
+        if np.max(np.abs(b - 1j * a), initial=0.0) > np.finfo(a.dtype).eps ** (1 / 3) * size:
+            raise TypeError(
+                "got a function of complex arguments that is not holomorphic, whose derivative no complex matrix "
+                "expresses: differentiate real and imaginary parts, or use jvp (for a Hessian hvp) along t and 1j * t"
+            )
+
+
 def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the Hessian of a scalar function times a direction, one part per argument: forward over reverse."""
+    """Return the Hessian of a scalar function times a direction, one part per argument: forward over reverse.
+
+    ``args`` and ``tangents`` are tuples with one entry per argument of ``f``: ``hvp(f, (x,), (v,))``.
+    """
+    check_arguments(args, "arguments", "hvp")
+    check_arguments(tangents, "tangents", "hvp")
     gradient = grad(f, tuple(range(len(args))))
     found: tuple[Any, ...] = jvp(gradient, args, tangents)[1]
     return found
@@ -98,20 +193,13 @@ def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
     """Return a function that gives the Hessian; for a tuple of ``argnums``, a nested tuple of blocks."""
-    where = positions(argnums)
+    where, alone = positions(argnums)
 
-    def table(*args: Any) -> Any:
-        def gradient(*chosen: Any) -> Any:
-            given = list(args)
-            for i, x in zip(where, chosen, strict=True):
-                given[i] = x
-            return grad(f, where)(*given)
-
-        chosen = [args[i] for i in where]
-        rows = []
-        for k in range(len(where)):
-            parts = _by_columns(lambda *xs, k=k: gradient(*xs)[k], chosen, [differentiable(x) for x in chosen])
-            rows.append(tuple(parts))
-        return rows[0][0] if isinstance(argnums, int) else tuple(rows)
+    def table(*args: Any, **kwargs: Any) -> Any:
+        partial, chosen = _chosen(f, where, args, kwargs)
+        gradient = grad(partial, tuple(range(len(where))))
+        inputs = [differentiable(x) for x in chosen]
+        rows = [tuple(_by_columns(lambda *xs, k=k: gradient(*xs)[k], chosen, inputs)) for k in range(len(where))]
+        return rows[0][0] if alone else tuple(rows)
 
     return table

@@ -11,7 +11,8 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.forward import push_forward, streaming_trace
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.reverse import clear
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, TraceError, constant
+from autodiff_compare.backends.numpy_autodiff.transforms.arguments import check_arguments
 from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Function
 from autodiff_compare.backends.numpy_autodiff.transforms.recording import Recording, differentiable, direction, record
 
@@ -26,8 +27,10 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     ValueError
         If a tangent is not shaped like its argument.
     TypeError
-        If an argument is not floating or complex.
+        If an argument is not floating or complex, or the arguments or tangents are not in a tuple.
     """
+    check_arguments(args, "arguments", "jvp")
+    check_arguments(tangents, "tangents", "jvp")
     leaves = [differentiable(leaf) for leaf in flatten(tuple(args))[0]]
     parts = flatten(tuple(tangents))[0]
     if len(parts) != len(leaves):
@@ -43,7 +46,13 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
 
 def _tangent(r: Recording, leaf: Any) -> Any:
     if r.traced(leaf) and leaf.flow is not None:
-        return leaf.flow
+        flow = leaf.flow
+        if isinstance(flow, Node) and flow.tape is r.tape:
+            raise TraceError(
+                "got a derivative rule that uses a traced value from outside, expected its arguments only: "
+                "pass it to the function as an argument"
+            )
+        return flow
     zero = np.zeros_like(np.asarray(constant(r.value(leaf))))
     return zero if zero.shape else zero[()]
 
@@ -58,6 +67,8 @@ def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
 
     def pushforward(*tangents: Any) -> Any:
         given = flatten(tuple(tangents))[0]
+        if len(given) != len(r.inputs):
+            raise ValueError(f"got {len(given)} tangents, expected {len(r.inputs)}: pass one per argument")
         with lock:
             for node, t in zip(r.inputs, given, strict=True):
                 node.flow = direction(t, node.primal, "tangent")

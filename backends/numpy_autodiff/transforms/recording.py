@@ -39,14 +39,51 @@ def differentiable(x: Any, what: str = "argument") -> Any:
 
 
 def direction(leaf: Any, like: Any, what: str) -> Any:
-    """Return a tangent or cotangent in the dtype of ``like``, whose shape it must have."""
+    """Return a tangent or cotangent in the dtype of ``like``, whose shape it must have.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    TypeError
+        If it is complex where ``like`` is real: its imaginary part would be lost.
+    """
     leaf = leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]
     if leaf.shape != like.shape:
         raise ValueError(
             f"got a {what} of shape {leaf.shape}, expected {like.shape}: "
             "tangents are shaped like the arguments, cotangents like the output"
         )
+    if leaf.dtype.kind == "c" and like.dtype.kind != "c":
+        raise TypeError(
+            f"got a complex {what} for real numbers of dtype {like.dtype}, expected a real one: "
+            "take np.real and np.imag of it, and use one at a time"
+        )
     return cast(leaf, like.dtype)
+
+
+def _check_output(leaf: Any, trace: Trace) -> None:
+    """Reject an output whose derivative would be lost.
+
+    Raises
+    ------
+    TraceError
+        If it is a node of an inner trace. Taken for a constant, it would lose what it depends on.
+    TypeError
+        If it holds no numbers, such as the None of a forgotten return.
+    """
+    if isinstance(leaf, Node):
+        if leaf.tape is not trace and (leaf.tape.record is ended or leaf.tape.level > trace.level):
+            ended(leaf)
+        return
+    array = np.asarray(leaf)
+    if array.dtype.kind not in "biufc":
+        what = "None" if leaf is None else f"an output of type {type(leaf).__name__}"
+        what += " of objects" if isinstance(leaf, _ndarray) and array.dtype.kind == "O" else ""
+        raise TypeError(
+            f"got {what} from the differentiated function, expected arrays and numbers, or tuples, lists and dicts of "
+            "them: return the value to differentiate, and other results with has_aux=True"
+        )
 
 
 def _first(leaves: list[Any]) -> Any:
@@ -149,13 +186,25 @@ class Recording:
                 own(tape.held, tape.nodes)
         self.aux = None
         if has_aux:
+            if not isinstance(out, (tuple, list)) or len(out) != 2:
+                raise TypeError(
+                    f"got an output of type {type(out).__name__} with has_aux=True, expected a pair: "
+                    "return (output, aux)"
+                )
             out, aux = out
             leaves, rebuild = flatten(aux)
             plain = [self.value(leaf) for leaf in leaves]
             self.aux = rebuild(list(copied(plain)) if self.outlives else plain)
         self.outputs: list[Any]
         self.rebuild_output: Rebuild
-        self.outputs, self.rebuild_output = ([out], _first) if isinstance(out, Node) else flatten(out)
+        if isinstance(out, Node):
+            self.outputs, self.rebuild_output = [out], _first
+            if out.tape is not tape:
+                _check_output(out, tape)
+            return self
+        self.outputs, self.rebuild_output = flatten(out)
+        for leaf in self.outputs:
+            _check_output(leaf, tape)
         return self
 
     def value(self, x: Any) -> Any:
