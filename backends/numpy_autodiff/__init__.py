@@ -19,11 +19,12 @@ from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Trace, TraceError
 from autodiff_compare.backends.numpy_autodiff.tools.graph_svg import graph_svg
 from autodiff_compare.backends.numpy_autodiff.tools.graph_text import graph_dot, graph_text, primitive_counts
-from autodiff_compare.backends.numpy_autodiff.transforms.backward import no_grad
-from autodiff_compare.backends.numpy_autodiff.transforms.custom import checkpoint, custom_rule, stop_gradient
+from autodiff_compare.backends.numpy_autodiff.transforms.checkpoint import checkpoint
+from autodiff_compare.backends.numpy_autodiff.transforms.custom import custom_rule, stop_gradient
 from autodiff_compare.backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
 from autodiff_compare.backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
 from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp, linearize
+from autodiff_compare.backends.numpy_autodiff.transforms.no_grad import no_grad
 from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 __all__ = [

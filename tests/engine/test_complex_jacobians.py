@@ -159,6 +159,7 @@ def test_hessians_of_complex_arguments() -> None:
         lambda: vjp(np.sin, X)[1](1j * X),
         lambda: linearize(np.sin, X)[1](1j * X),
         lambda: hvp(lambda x: np.sum(x**3), (X,), (X + 0j,)),
+        lambda: np.sin(Variable(X)).backward(1j * X),
     ],
 )
 def test_a_complex_direction_of_real_numbers_is_refused(call: Callable[[], Any]) -> None:

@@ -28,6 +28,11 @@ def transpose(linear: Callable[[Any], Any], like: Any, t: Any) -> Any:
     t
         An array shaped like the result of ``linear``.
 
+    Raises
+    ------
+    TypeError
+        If the function does not depend on its argument, but is not zero.
+
     Returns
     -------
     An array shaped like ``like``; for a tuple, a list with None for zero.
@@ -40,6 +45,12 @@ def transpose(linear: Callable[[Any], Any], like: Any, t: Any) -> Any:
     if isinstance(out, Node) and out.tape is trace:
         out.flow = t
         consume_back(trace.nodes)
+    elif out is not None and np.any(np.abs(constant(out)) > 0):
+        # Of zeros, a linear function is zero.
+        raise TypeError(
+            "got a derivative rule that does not depend on its cotangent or tangent, expected a function that is "
+            "linear in it: multiply by it, or give both vjp= and jvp="
+        )
     found = [take_flow(node) for node in inputs]
     if several:
         return found

@@ -8,24 +8,21 @@ the nesting that `autodiff_compare.backends.numpy_autodiff.core.tracing` explain
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import itertools
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast, fit, spread
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit, spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter
 from autodiff_compare.backends.numpy_autodiff.core.ownership import copied
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, Call, Primitive, lift, pick
 from autodiff_compare.backends.numpy_autodiff.core.reverse import clear
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, arguments_first, constant
-from autodiff_compare.backends.numpy_autodiff.transforms.recording import differentiable
+from autodiff_compare.backends.numpy_autodiff.transforms.no_grad import is_recording
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import differentiable, direction
 
-_recording: contextvars.ContextVar[bool] = contextvars.ContextVar("recording", default=True)
 _lock = threading.RLock()
 
 
@@ -44,7 +41,7 @@ _FIXED = frozenset({float, int, complex, slice, np.float64})
 
 def _record(node: Node) -> None:
     node.made = next(_clock)
-    if not _recording.get():
+    if not is_recording():
         node.call = INPUT
         node.args = ()
     elif len(node.args) > len(node.call.where) and node.call.primitive.keeps:
@@ -57,16 +54,6 @@ def _record(node: Node) -> None:
 EAGER = Trace()
 EAGER.level = 0
 EAGER.record = _record
-
-
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing: operations on variables return new variables without history."""
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
 
 
 def leaf_value(value: Any, dtype: Any) -> Any:
@@ -92,6 +79,8 @@ def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: boo
     ------
     ValueError
         If ``root`` is not a scalar and there is no cotangent, or the shapes differ.
+    TypeError
+        If the cotangent is complex and ``root`` is real.
     RuntimeError
         If ``root`` belongs to a transform, its graph has been freed, or a variable has been assigned a new value
         since it was used.
@@ -102,11 +91,7 @@ def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: boo
         if root.shape != ():
             raise ValueError(f"got no cotangent for an output of shape {root.shape}: pass one of that shape, or sum it")
         cotangent = root.dtype.type(1)
-    if not isinstance(cotangent, Node):
-        cotangent = np.asarray(cotangent)[()]
-    if cotangent.shape != root.shape:
-        raise ValueError(f"got a cotangent of shape {cotangent.shape}, expected {root.shape}: shape it like the output")
-    cotangent = cast(cotangent, root.dtype)
+    cotangent = direction(cotangent, root, "cotangent")
     with _lock:
         order = _history(root)
         if create_graph:

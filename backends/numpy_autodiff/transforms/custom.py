@@ -1,25 +1,31 @@
-"""Custom derivative rules, checkpoints that recompute instead of storing, and constants."""
+"""Custom derivative rules, and constants.
+
+The function and the rules are the user's, so that nothing is taken for granted here: Python numbers become NumPy's,
+arrays of the recording are passed as read-only views, and a value that would lose its derivative is refused.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule, apply
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, TraceError, primal
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, TraceError, is_inexact, primal
 from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
-from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
-from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 
 def custom_rule(
     *, vjp: Sequence[Rule | None] | None = None, jvp: Sequence[Rule | None] | None = None
 ) -> Callable[[Callable[..., Any]], Primitive]:
-    """Decorate a function of arrays with custom derivative rules.
+    """Decorate a function of arrays or numbers with custom derivative rules.
+
+    The function gets plain values, and returns an array, a number, or a tuple of them. Integers among several outputs
+    are constants. Everything it differentiates is an argument: a traced value that it takes from outside is refused.
 
     Parameters
     ----------
@@ -31,10 +37,13 @@ def custom_rule(
     Raises
     ------
     TypeError
-        If neither is given.
+        If neither is given. When called, if an argument is a container of traced values, or the output is no number.
+    TraceError
+        When called, if the output depends on a traced value that is not an argument.
 
     Examples
     --------
+    >>> import math
     >>> import numpy as np
     >>> from autodiff_compare.backends.numpy_autodiff import custom_rule, grad
     >>> @custom_rule(vjp=(lambda g, ans, x: np.clip(g, -1, 1),))
@@ -42,13 +51,20 @@ def custom_rule(
     ...     return x
     >>> float(grad(lambda x: 5 * clip_gradient(x))(2.0))
     1.0
+    >>> sine = custom_rule(vjp=(lambda g, ans, x: g * np.cos(x),))(math.sin)
+    >>> float(grad(sine)(0.0))
+    1.0
     """
     if vjp is None and jvp is None:
         raise TypeError("got no rule, expected vjp=(...) or jvp=(...): one rule per argument")
 
     def decorate(function: Callable[..., Any]) -> Primitive:
-        rules = vjp if vjp is not None else [_backward(rule, i) for i, rule in enumerate(jvp or ())]
-        return Primitive(function.__name__, function, rules, jvp)
+        name = getattr(function, "__name__", type(function).__name__)
+        jvps = None if jvp is None else [_guarded(rule) for rule in jvp]
+        vjps = (
+            [_guarded(rule) for rule in vjp] if vjp is not None else [_backward(r, i) for i, r in enumerate(jvps or ())]
+        )
+        return Primitive(name, _traced(function, name), vjps, jvps, entry=functools.partial(_enter, function))
 
     return decorate
 
@@ -57,86 +73,151 @@ def _backward(rule: Rule | None, i: int) -> Rule | None:
     """Return the VJP rule of argument ``i``, transposed from its JVP rule."""
     if rule is None:
         return None
-    return lambda g, ans, *args, **kwargs: transpose(lambda t: rule(t, ans, *args, **kwargs), args[i], g)
+
+    def vjp(g: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(ans, tuple):
+            return transpose(lambda t: rule(t, ans, *args, **kwargs), args[i], g)
+        # The transpose of t -> (J_1 t, ..., J_n t) is the sum of those of its parts.
+        parts = [
+            transpose(lambda t, k=k: rule(t, ans, *args, **kwargs)[k], args[i], part)  # type: ignore[misc]
+            for k, part in enumerate(g)
+            if part is not None
+        ]
+        return sum(parts[1:], parts[0]) if parts else None
+
+    return vjp
 
 
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``f`` as one call that keeps only its arguments: the backward sweep computes it again.
-
-    Raises
-    ------
-    TraceError
-        When called, if ``f`` uses traced values other than its arguments.
-    """
-
-    @functools.wraps(f)
-    def checkpointed(*args: Any) -> Any:
-        leaves, rebuild = flatten(args)
-        form: list[Any] = []
-
-        def flat(*leaves: Any) -> Any:
-            out, rebuild_output = flatten(f(*rebuild(list(leaves))))
-            form[:] = [rebuild_output]
-            return out[0] if len(out) == 1 else tuple(out)
-
-        primitive = Primitive(f"checkpoint({f.__name__})", _closed(flat), pull=_pull(flat), push=_push(flat))
-        out = primitive(*leaves)
-        return form[0](list(out) if isinstance(out, tuple) else [out])
-
-    return checkpointed
+# Calls --------------------------------------------------------------------------------------------
 
 
-def _closed(flat: Callable[..., Any]) -> Callable[..., Any]:
-    def values(*leaves: Any) -> Any:
-        out = flat(*leaves)
-        if any(isinstance(part, Node) for part in (out if isinstance(out, tuple) else (out,))):
-            raise TraceError("got a traced value from outside in a checkpoint, expected arguments only: pass it as one")
-        return out
-
-    return values
-
-
-def _of_traced(flat: Callable[..., Any], node: Any) -> tuple[Callable[..., Any], list[Any]]:
-    """Return the function of the traced arguments alone, and their values."""
-    where = node.call.where
-
-    def partial(*traced: Any) -> Any:
-        args = list(node.args)
-        for i, x in zip(where, traced, strict=True):
-            args[i] = x
-        return flat(*args)
-
-    return partial, [node.args[i].primal for i in where]
-
-
-def _pull(flat: Callable[..., Any]) -> Callable[[Any, Any], None]:
-    def pull(node: Any, g: Any) -> None:
-        partial, values = _of_traced(flat, node)
-        if isinstance(node.primal, tuple):
-            g = tuple(
-                np.zeros_like(a) if part is None else np.conj(part) for part, a in zip(g, node.primal, strict=True)
+def _enter(function: Callable[..., Any], primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call the function itself where no argument is traced, else the primitive."""
+    if kwargs and any(map(_holds_traced, kwargs.values())):
+        args, kwargs = _by_position(function, primitive.name, args, kwargs)
+    traced = False
+    for i, a in enumerate(args):
+        if isinstance(a, Node):
+            traced = True
+        elif _holds_traced(a):
+            raise TypeError(
+                f"got traced values within argument {i} of {primitive.name} (a {type(a).__name__}), which has a "
+                "derivative rule per argument: pass each of them as an argument of its own"
             )
-        else:
-            g = np.conj(g)
-        for i, d in zip(node.call.where, vjp(partial, *values)[1](g), strict=True):
-            parent = node.args[i]
-            d = np.conj(d)
-            parent.flow = d if parent.flow is None else parent.flow + d
-
-    return pull
+    return apply(primitive, args, kwargs) if traced else function(*args, **kwargs)
 
 
-def _push(flat: Callable[..., Any]) -> Callable[[Any], None]:
-    def push(node: Any) -> None:
-        partial, values = _of_traced(flat, node)
-        flows = [node.args[i].flow for i in node.call.where]
-        tangents = [np.zeros_like(x) if t is None else t for t, x in zip(flows, values, strict=True)]
-        node.flow = jvp(partial, values, tangents)[1]
+def _holds_traced(x: Any) -> bool:
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind == "O" and any(isinstance(part, Node) for part in x.flat)
+    return isinstance(x, Node) or (isinstance(x, (tuple, list, dict)) and any(map(_holds_traced, flatten(x)[0])))
 
-    return push
+
+def _by_position(
+    function: Callable[..., Any], name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Move traced keyword arguments to their positions, where the rules are."""
+    rest = kwargs
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        args, rest = bound.args, bound.kwargs
+    except (TypeError, ValueError):
+        pass
+    for key, value in rest.items():
+        if _holds_traced(value):
+            raise TypeError(f"got a traced value as {key}= of {name}, expected it by position: rules go by position")
+    return args, rest
+
+
+# What is the user's -------------------------------------------------------------------------------
+
+
+def read_only(x: Any) -> Any:
+    """Return an array as a read-only view, and a tuple or list with such parts; a write would change the recording."""
+    if isinstance(x, np.ndarray):
+        view = x.view()
+        view.setflags(False)
+        return view
+    if isinstance(x, tuple):
+        return type(x)._make(map(read_only, x)) if hasattr(x, "_make") else tuple(map(read_only, x))
+    return list(map(read_only, x)) if x.__class__ is list else x
+
+
+def _traced(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return the function for calls with traced arguments, of which it gets the values."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return _output(function(*map(read_only, args), **kwargs), args, name)
+
+    call.__name__ = name
+    # The compiler takes a function of this package for one of its own.
+    call.__module__ = getattr(function, "__module__", None) or "builtins"
+    return call
+
+
+def _output(out: Any, args: Sequence[Any], name: str) -> Any:
+    """Return an output with Python numbers as NumPy's, in the precision of the arguments.
+
+    A Python number that is the only output is a real number whatever its class: ``return 0`` is a branch of a ramp.
+    """
+    if not isinstance(out, tuple):
+        if isinstance(out, int) and not isinstance(out, bool):
+            out = float(out)
+        found = _part(out, args, name)
+        if not is_inexact(found):
+            _refuse(out, name)
+        return found
+    parts = [_part(part, args, name) for part in out]
+    if not any(map(is_inexact, parts)):
+        _refuse(out, name)
+    return type(out)._make(parts) if hasattr(out, "_make") else tuple(parts)
+
+
+def _part(part: Any, args: Sequence[Any], name: str) -> Any:
+    if isinstance(part, Node):
+        raise TraceError(
+            f"got a traced value from outside in {name}, whose rules are for its arguments only: pass it as an "
+            "argument, or use stop_gradient of it"
+        )
+    if isinstance(part, np.ndarray):
+        if part.dtype.kind == "O":
+            _refuse(part, name)
+        return part if part.shape else part[()]
+    if part.__class__ in (float, complex):
+        return np.result_type(*[a for a in args if is_inexact(a)], part).type(part)
+    if part is not None and not isinstance(part, (np.generic, int, str)):
+        _refuse(part, name)
+    return part
+
+
+def _refuse(out: Any, name: str) -> NoReturn:
+    what = f"dtype {out.dtype}" if hasattr(out, "dtype") else f"type {type(out).__name__}"
+    raise TypeError(
+        f"got an output of {what} from {name}, expected floating or complex numbers: return an array, a number or a "
+        "tuple of them (.astype(float) for integers)"
+    )
+
+
+def _guarded(rule: Rule | None) -> Rule | None:
+    """Return a rule that cannot write into the recording, and may return Python numbers."""
+    if rule is None:
+        return None
+
+    def call(g: Any, ans: Any, *args: Any, **kwargs: Any) -> Any:
+        found = rule(read_only(g), read_only(ans), *map(read_only, args), **kwargs)
+        if isinstance(found, (tuple, list)) and isinstance(ans, tuple):
+            return [_array(part) for part in found]
+        return _array(found)
+
+    return call
+
+
+def _array(x: Any) -> Any:
+    return x if x is None or hasattr(x, "dtype") else np.asarray(x)[()]
 
 
 def stop_gradient(x: Any) -> Any:
-    """Return ``x`` as a constant at every level of nesting."""
+    """Return ``x`` as a constant at every level of nesting; arrays of a recording are read-only views."""
     leaves, rebuild = flatten(x)
-    return rebuild([primal(leaf) for leaf in leaves])
+    return rebuild([read_only(primal(leaf)) if isinstance(leaf, Node) else leaf for leaf in leaves])
