@@ -139,6 +139,13 @@ def test_a_scalar_loss_must_be_real_in_every_transform() -> None:
                 transform(f)(2.0)
         with pytest.raises(TypeError, match="complex output"):
             hvp(f, (2.0,), (1.0,))
+    y = Variable(2.0) * 1j
+    with pytest.raises(TypeError, match="complex output"):
+        y.backward()
+    x = Variable(2.0)
+    # Re(conj(g) 1j) for the cotangent g = 1j.
+    (x * 1j).backward(1j)
+    assert x.grad == 1.0
 
 
 def test_hessians_of_complex_arguments() -> None:

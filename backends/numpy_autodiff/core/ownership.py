@@ -30,8 +30,11 @@ ADVICE = (
 
 def keep(held: list[Any], array: Any) -> Any:
     """Return the array to record in place of the caller's ``array``: itself, now held, or a copy."""
+    base = array.base
+    if base.__class__ is _ndarray and array.nbytes < base.nbytes:
+        return copy_of(array)
     writeable = array.flags.writeable
-    if array.base is None:
+    if base is None:
         if writeable:
             _hold(held, array)
         return array

@@ -24,6 +24,8 @@ def positions(argnums: Argnums) -> tuple[tuple[int, ...], bool]:
     ValueError
         If a position occurs twice: the cotangent of an argument could not be told apart from that of its double.
     """
+    if argnums.__class__ is int:
+        return (argnums,), True  # type: ignore[return-value]
     alone = not isinstance(argnums, (tuple, list, range, np.ndarray))
     given: Any = (argnums,) if alone else argnums
     for i in given:

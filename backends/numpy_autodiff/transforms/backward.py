@@ -80,7 +80,7 @@ def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: boo
     ValueError
         If ``root`` is not a scalar and there is no cotangent, or the shapes differ.
     TypeError
-        If the cotangent is complex and ``root`` is real.
+        If ``root`` is complex and there is no cotangent, or the cotangent is complex and ``root`` is real.
     RuntimeError
         If ``root`` belongs to a transform, its graph has been freed, or a variable has been assigned a new value
         since it was used.
@@ -90,6 +90,8 @@ def backward(root: Any, cotangent: Any, *, retain_graph: bool, create_graph: boo
     if cotangent is None:
         if root.shape != ():
             raise ValueError(f"got no cotangent for an output of shape {root.shape}: pass one of that shape, or sum it")
+        if root.dtype.kind == "c":
+            raise TypeError("got no cotangent for a complex output: take np.real or np.abs of it, or pass a cotangent")
         cotangent = root.dtype.type(1)
     cotangent = direction(cotangent, root, "cotangent")
     with _lock:

@@ -43,8 +43,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         When called, if a differentiated argument is not floating or complex, or the output is complex or no number.
     """
     where, alone = positions(argnums)
-    last = max(where, default=-1)
-    from_end = min(where, default=0) < 0
+    in_order = sorted(where)
+    from_end, last = (in_order[0] < 0, in_order[-1]) if in_order else (False, -1)
 
     def both(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         held: list[Any] = []

@@ -88,7 +88,8 @@ def _units(x: Any) -> Any:
 
 
 def _is_complex(x: Any) -> bool:
-    return bool(np.asarray(constant(x)).dtype.kind == "c")
+    dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+    return bool(dtype.kind == "c")
 
 
 def _jacobian_blocks(f: Function, args: Sequence[Any], inputs: list[Any], mode: str | None) -> list[Any]:
@@ -96,11 +97,16 @@ def _jacobian_blocks(f: Function, args: Sequence[Any], inputs: list[Any], mode: 
         return _by_columns(f, args, inputs)
     out, pullback = vjp(f, *args)
     _check_one_array(out)
-    rows = math.prod(np.shape(out)) * (1 + (_is_complex(out) and not all(map(_is_complex, inputs))))
-    columns = sum(math.prod(x.shape) * (1 + (_is_complex(x) and not _is_complex(out))) for x in inputs)
+    complex_inputs = [_is_complex(x) for x in inputs]
+    rows = math.prod(np.shape(out))
+    columns = sum([math.prod(x.shape) for x in inputs])
+    if _is_complex(out):
+        rows *= 1 if all(complex_inputs) else 2
+    elif any(complex_inputs):
+        columns += sum([math.prod(x.shape) for x, double in zip(inputs, complex_inputs, strict=True) if double])
     if mode is None and columns < rows:
         return _by_columns(f, args, inputs)
-    return _by_rows(out, pullback, inputs)
+    return _by_rows(out, pullback, inputs, complex_inputs)
 
 
 def _check_one_array(out: Any) -> None:
@@ -108,25 +114,22 @@ def _check_one_array(out: Any) -> None:
         raise TypeError(f"got an output of type {type(out).__name__}, expected one array: stack or concatenate it")
 
 
-def _by_rows(out: Any, pullback: Callable[[Any], Any], inputs: list[Any]) -> list[Any]:
-    units, shape = _units(out), np.shape(out)
-    several = _is_complex(out)
+def _by_rows(out: Any, pullback: Callable[[Any], Any], inputs: list[Any], complex_inputs: list[bool]) -> list[Any]:
+    units, shape, several = _units(out), np.shape(out), _is_complex(out)
     found = [flatten(pullback(unit))[0] for unit in units]
-    if several and not all(map(_is_complex, inputs)):
-        imaginary = [flatten(pullback(1j * unit))[0] for unit in units]
+    imaginary = [flatten(pullback(1j * unit))[0] for unit in units] if several and not all(complex_inputs) else found
     blocks = []
-    for k, x in enumerate(inputs):
+    for k, (x, is_complex) in enumerate(zip(inputs, complex_inputs, strict=True)):
         # A row of the matrix is the transpose, not the conjugate transpose, of a pullback.
-        if _is_complex(x):
+        if is_complex:
             rows = [np.conj(row[k]) for row in found]
         elif several:
             rows = [row[k] + 1j * other[k] for row, other in zip(found, imaginary, strict=True)]
         else:
             rows = [row[k] for row in found]
-        empty = np.zeros(shape + x.shape, np.result_type(x.dtype, out.dtype if several else x.dtype))
-        blocks.append(np.reshape(np.stack(rows), shape + x.shape) if rows else empty)
-    if several and any(map(_is_complex, inputs)):
-        _check_holomorphic(lambda i: flatten(pullback(i * _direction(out)))[0], inputs)
+        blocks.append(_joined(rows, 0, shape + x.shape, out, x))
+    if several and any(complex_inputs):
+        _check_holomorphic(lambda factor: flatten(pullback(factor * _direction(out)))[0], inputs)
     return blocks
 
 
@@ -143,13 +146,18 @@ def _by_columns(f: Function, args: Sequence[Any], inputs: list[Any]) -> list[Any
     for k, x in enumerate(inputs):
         columns = [along(k, unit) for unit in _units(x)]
         if _is_complex(x) and _is_complex(out):
-            _check_holomorphic(lambda i, k=k, x=x: [along(k, i * _direction(x))], [x])  # type: ignore[misc]
+            _check_holomorphic(lambda factor, k=k, x=x: [along(k, factor * _direction(x))], [x])  # type: ignore[misc]
         elif _is_complex(x):
             columns = [t - 1j * along(k, 1j * unit) for t, unit in zip(columns, _units(x), strict=True)]
-        shape = np.shape(out) + x.shape
-        empty = np.zeros(shape, np.result_type(constant(x).dtype, np.asarray(constant(out)).dtype))
-        blocks.append(np.reshape(np.stack(columns, axis=-1), shape) if columns else empty)
+        blocks.append(_joined(columns, -1, np.shape(out) + x.shape, out, x))
     return blocks
+
+
+def _joined(parts: list[Any], axis: int, shape: tuple[int, ...], out: Any, x: Any) -> Any:
+    """Return the rows or columns of one block as an array; without any, an empty one."""
+    if parts:
+        return np.reshape(np.stack(parts, axis=axis), shape)
+    return np.zeros(shape, np.result_type(constant(x).dtype, np.asarray(constant(out)).dtype))
 
 
 def _direction(x: Any) -> Any:
