@@ -193,8 +193,8 @@ class Recording:
                 )
             out, aux = out
             leaves, rebuild = flatten(aux)
-            plain = [self.value(leaf) for leaf in leaves]
-            self.aux = rebuild(list(copied(plain)) if self.outlives else plain)
+            values = [self.value(leaf) for leaf in leaves]
+            self.aux = rebuild(list(copied(values)) if self.outlives else values)
         self.outputs: list[Any]
         self.rebuild_output: Rebuild
         if isinstance(out, Node):
