@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions
 import pathlib
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 from autodiff_compare.backends.numpy_autodiff import Variable, compile, grad, jvp, value_and_grad, vjp
 
@@ -146,6 +148,19 @@ def test_a_product_of_matrices_is_no_elementwise_product() -> None:
     for operation in (lambda x: x * m, lambda x: m * x, lambda x: x @ m):
         with pytest.raises(TypeError, match="matrix"):
             grad(lambda x, operation=operation: np.sum(operation(x)))(X)
+
+
+@pytest.mark.parametrize("operation", [lambda x, a: x @ a, lambda x, a: x * a, lambda x, a: a @ x, lambda x, a: a * x])
+def test_sparse_matrices_are_refused(operation: Callable[[Any, Any], Any]) -> None:
+    for a in (scipy.sparse.csr_array(np.eye(3)), scipy.sparse.csr_matrix(np.eye(3))):
+        with pytest.raises(TypeError, match=r"of a variable.* pass .toarray|would drop its derivative"):
+            grad(lambda x, a=a: np.sum(operation(x, a)))(X)
+
+
+def test_fractions_are_numbers() -> None:
+    half = fractions.Fraction(1, 2)
+    for x in (2.0, X):
+        np.testing.assert_array_equal(grad(lambda x: np.sum(half * x + x / half - x**half))(x), 2.5 - 0.5 / np.sqrt(x))
 
 
 def test_differentiated_arguments() -> None:

@@ -7,6 +7,7 @@ takes numbers and arrays only. What can become one without a loss is converted.
 
 from __future__ import annotations
 
+import numbers
 from types import EllipsisType, NoneType
 from typing import Any, NoReturn
 
@@ -40,7 +41,12 @@ def plain(x: Any, place: str) -> Any:
     cls = x.__class__
     if cls in PLAIN or isinstance(x, (Node, np.generic)):
         return x
+    if isinstance(x, numbers.Real):
+        # NumPy takes a fraction for an object.
+        return x if isinstance(x, (int, float)) else float(x)
     if isinstance(x, type) or not hasattr(x, "__array__"):
+        if hasattr(x, "shape") and hasattr(x, "dtype") and not isinstance(x, type):
+            _refuse(x, place, "it has an arithmetic of its own", ".toarray() of it")
         return x
     for base in cls.__mro__:
         package = base.__module__.partition(".")[0]

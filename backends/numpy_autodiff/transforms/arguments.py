@@ -25,7 +25,7 @@ def positions(argnums: Argnums) -> tuple[tuple[int, ...], bool]:
         If a position occurs twice: the cotangent of an argument could not be told apart from that of its double.
     """
     if argnums.__class__ is int:
-        return (argnums,), True  # type: ignore[return-value]
+        return (argnums,), True
     alone = not isinstance(argnums, (tuple, list, range, np.ndarray))
     given: Any = (argnums,) if alone else argnums
     for i in given:
