@@ -85,7 +85,7 @@ def _by_position(
     return given, rest
 
 
-def check_arguments(args: Any, what: str, transform: str) -> None:
+def check_arguments(args: Any, transform: str) -> None:
     """Reject one array where a tuple with one entry per argument is expected.
 
     Raises
@@ -96,6 +96,6 @@ def check_arguments(args: Any, what: str, transform: str) -> None:
     if not isinstance(args, (tuple, list)):
         kind = "a variable" if isinstance(args, Node) else f"an argument of type {type(args).__name__}"
         raise TypeError(
-            f"got {kind} as the {what} of {transform}, expected a tuple with one entry per argument: "
+            f"got {kind} as the arguments of {transform}, expected a tuple with one entry per argument: "
             f"{transform}(f, (x,), (tangent,))"
         )

@@ -137,7 +137,7 @@ def read_only(x: Any) -> Any:
     """Return an array as a read-only view, and a tuple or list with such parts; a write would change the recording."""
     if isinstance(x, np.ndarray):
         view = x.view()
-        view.setflags(False)
+        view.setflags(write=False)
         return view
     if isinstance(x, tuple):
         return type(x)._make(map(read_only, x)) if hasattr(x, "_make") else tuple(map(read_only, x))

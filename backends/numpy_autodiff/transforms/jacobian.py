@@ -192,8 +192,7 @@ def hvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 
     ``args`` and ``tangents`` are tuples with one entry per argument of ``f``: ``hvp(f, (x,), (v,))``.
     """
-    check_arguments(args, "arguments", "hvp")
-    check_arguments(tangents, "tangents", "hvp")
+    check_arguments(args, "hvp")
     gradient = grad(f, tuple(range(len(args))))
     found: tuple[Any, ...] = jvp(gradient, args, tangents)[1]
     return found

@@ -27,10 +27,9 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     ValueError
         If a tangent is not shaped like its argument.
     TypeError
-        If an argument is not floating or complex, or the arguments or tangents are not in a tuple.
+        If an argument is not floating or complex, or the arguments are not in a tuple.
     """
-    check_arguments(args, "arguments", "jvp")
-    check_arguments(tangents, "tangents", "jvp")
+    check_arguments(args, "jvp")
     leaves = [differentiable(leaf) for leaf in flatten(tuple(args))[0]]
     parts = flatten(tuple(tangents))[0]
     if len(parts) != len(leaves):
