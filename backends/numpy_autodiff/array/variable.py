@@ -94,7 +94,7 @@ class Variable(ArrayMembers):
         if self.call is not INPUT or self.tape is not backward.EAGER:
             raise TypeError(
                 "got a new value for the result of an operation, expected a variable made by Variable(...): "
-                "assign to that, or make a new variable"
+                "assign to that, make a new variable, or copy one inside no_grad()"
             )
         new = backward.leaf_value(value, self.dtype)
         if new.shape != self.shape:

@@ -18,7 +18,8 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Return ``(f(*args), pullback)``, or ``(f(*args), pullback, aux)``.
 
     ``pullback(cotangent)`` returns a tuple of one cotangent per argument; ``cotangent`` is shaped like the output.
-    The pullback may be called any number of times, by any thread.
+    It is the adjoint of `jvp` in the real inner product ``Re sum(conj(u) * v)``: for a real argument and a complex
+    output the real part of ``J^H cotangent``. The pullback may be called any number of times, by any thread.
 
     Raises
     ------
