@@ -63,6 +63,7 @@ def test_python_numbers_in_and_out(f: Callable[[Any], Any], value: float, slope:
     assert jvp(f, (0.5,), (2.0,)) == pytest.approx((value, 2 * slope), rel=1e-15)
     assert grad(grad(f))(0.5) == pytest.approx(curvature, rel=1e-15)
     assert hessian(f)(0.5) == pytest.approx(curvature, rel=1e-15)
+    assert compile(f, 0.3)(0.5) == pytest.approx((value, slope), rel=1e-15)
     x = Variable(0.5)
     f(x).backward()
     assert x.grad == pytest.approx(slope, rel=1e-15)
