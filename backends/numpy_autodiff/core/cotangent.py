@@ -5,7 +5,7 @@ A node that is used k times gets k cotangents, and its own is their sum. Three f
 - an array or NumPy scalar in the shape of the value;
 - a Python float, a *uniform* cotangent: the same number for every entry, as the gradient of a sum is. It is written
   out only when an array is needed, so the gradient of ``sum(100 * t**2)`` is one array operation;
-- a `Scatter`: zero but for some entries, as the gradient of ``x[i]`` is.
+- a `Scatter`: parts at some places, as the gradient of ``x[i]`` has, and one of the other forms beside them.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def add_cotangent(parent: Any, d: Any, ans: Any) -> None:
     elif h.__class__ is _ndarray and d.__class__ is _ndarray and getrefcount(h) == _OWNED and h.base is None:
         # Nothing else refers to h, so the sum may overwrite it.
         h += d
-    elif d.__class__ is Scatter and h.__class__ is not Scatter:
-        parent.flow = d + h
+    elif d.__class__ is Scatter:
+        # Not ``h + d``, by which an array would add up the scatter entry by entry.
+        parent.flow = h + d if h.__class__ is Scatter else d + h
     else:
         parent.flow = h + d
 
@@ -77,10 +78,11 @@ def dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
 
 @final
 class Scatter:
-    """A cotangent that is zero but for some entries, kept as a list of indices and parts until it is needed.
+    """A cotangent given by parts and their places, written out when it is needed.
 
     Indexing an array in a loop of n would otherwise add n arrays of zeros, in time quadratic in n. Adding another
-    scatter extends this one in place, since only the ``flow`` of one node refers to it.
+    scatter extends this one in place, since only the ``flow`` of one node refers to it. Any other cotangent is kept
+    beside the parts, so that an array that is indexed n times and used as a whole besides is still written out once.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ class Scatter:
         Where the first entries are, and their cotangents.
     """
 
-    __slots__ = ("dtype", "indices", "parts", "scatter", "shape")
+    __slots__ = ("dtype", "indices", "parts", "rest", "scatter", "shape")
 
     def __init__(self, scatter: Callable[..., Any], like: Any, index: Any, part: Any) -> None:
         self.scatter = scatter
@@ -100,26 +102,29 @@ class Scatter:
         self.dtype = like.dtype
         self.indices = [index]
         self.parts = [part]
+        self.rest: Any = None
 
     def __add__(self, other: Any) -> Any:
         if other.__class__ is Scatter:
             self.indices += other.indices
             self.parts += other.parts
-            return self
-        return self.dense() + other
+            other = other.rest
+        if other is not None:
+            self.rest = other if self.rest is None else self.rest + other
+        return self
 
-    def __radd__(self, other: Any) -> Any:
-        return other + self.dense()
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return self.dense() - other
+        return self + -other
 
     # Without this, NumPy takes a scatter for an array of objects.
     __array_ufunc__ = None
 
     def dense(self) -> Any:
         """Write out the array."""
-        return self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+        parts = self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+        return parts if self.rest is None else parts + self.rest
 
 
 def is_basic(index: Any) -> bool:

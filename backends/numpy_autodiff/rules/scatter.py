@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent, is_basic
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 
 
@@ -37,12 +37,19 @@ def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype:
     return out
 
 
-def _scatter_vjp(i: int, g: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **_like: Any) -> Any:
-    return g[indices[i]]
+def _pull(node: Any, g: Any) -> None:
+    args, indices = node.args, node.call.kwargs["indices"]
+    for i in node.call.where:
+        add_cotangent(args[i], g[indices[i]], args[i].primal)
 
 
-def _scatter_jvp(i: int, t: Any, _ans: Any, *_parts: Any, indices: Sequence[Any], **like: Any) -> Any:
-    return SCATTER(t, indices=[indices[i]], **like)
+def _push(node: Any) -> None:
+    """Scatter the tangents of all parts at once: one after the other would each fill the whole array."""
+    args, kwargs = node.args, node.call.kwargs
+    moved = [(args[i].flow, kwargs["indices"][i]) for i in node.call.where if args[i].flow is not None]
+    if moved:
+        tangents, indices = zip(*moved, strict=True)
+        node.flow = write_out(*tangents, **{**kwargs, "indices": indices})
 
 
 #: Classes of parts that are certainly not nodes.
@@ -56,4 +63,4 @@ def write_out(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype
     return SCATTER(*parts, indices=indices, shape=shape, dtype=dtype)
 
 
-SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True)
+SCATTER = Primitive("scatter", _scatter, pull=_pull, push=_push, keeps=False)
