@@ -12,7 +12,7 @@ after the loop. A guard keeps its place: no operation that came after it is move
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,9 +89,9 @@ def schedule(graph: Graph) -> list[Op | Loop]:
     return order
 
 
-def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Iterable[Op]) -> None:
+def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Set[Op]) -> None:
     """Write the lines of one loop, and add those of its results to ``names`` that are ``needed`` outside."""
-    kept = {op for op in loop.ops if op in set(needed)}
+    kept = {op for op in loop.ops if op in needed}
     local: dict[Any, str] = {}
     rows: dict[Any, int] = {}
     before: list[str] = []
