@@ -57,7 +57,9 @@ def _scatter_length(op: Op) -> int:
     """Return the length of the parts, if all are equally long slices of a vector, else 0."""
     parts = {a.shape if isinstance(a, Op) else np.shape(a) for a in op.args}
     (shape,) = parts if len(parts) == 1 else ((),)
-    simple = all(isinstance(i, slice) and i.step in (None, 1) for i in op.kwargs["indices"])
+    simple = "views" not in op.kwargs and all(
+        isinstance(i, slice) and i.step in (None, 1) for i in op.kwargs["indices"]
+    )
     return shape[0] if simple and len(op.shape) == 1 == len(shape) and shape[0] >= SHORTEST else 0
 
 

@@ -183,6 +183,8 @@ def _sum(op: Op) -> Any:
 
 def _joined(op: Op, place: Callable[[Op], Any]) -> Op:
     """Add parts of the same slice first: exact to the bit if no other part overlaps it, else within rounding."""
+    if "views" in op.kwargs:
+        return op
     kept: dict[Any, int] = {}
     indices: list[Any] = []
     parts: list[Any] = []

@@ -118,7 +118,7 @@ def statement(source: Source, op: Op, names: dict[Op, str], out: str | None) -> 
     """Return the lines that compute an operation; ``out`` is an array to write into."""
     args = [names[a] if isinstance(a, Op) else source.literal(a) for a in op.args]
     target = names[op]
-    if op.name == "scatter":
+    if op.name == "scatter" and "views" not in op.kwargs:
         return _scatter(source, op, args, target)
     return [f"{target} = {_expression(source, op, args, out)}"]
 

@@ -84,17 +84,22 @@ class Scatter:
     scatter extends this one in place, since only the ``flow`` of one node refers to it. Any other cotangent is kept
     beside the parts, so that an array that is indexed n times and used as a whole besides is still written out once.
 
+    The cotangent of a view, as of the row in ``x[i][j]``, may be a scatter itself. It is kept as a part, whose index is
+    then the step that leads to the view: a primitive with its arguments. So the row is not written out either.
+
     Parameters
     ----------
     scatter
-        The function ``scatter(*parts, indices=, shape=, dtype=)`` that writes the array out.
+        The function ``scatter(*parts, indices=, shape=, dtype=)`` that writes the array out. With views it also takes
+        ``views``, the steps to each with the number of the view that the step begins from, and ``places``, the number
+        of the view that each index is meant for. The whole array is view 0.
     like
         The array that was indexed.
     index, part
         Where the first entries are, and their cotangents.
     """
 
-    __slots__ = ("dtype", "indices", "parts", "rest", "scatter", "shape")
+    __slots__ = ("dtype", "indices", "nested", "parts", "rest", "scatter", "shape")
 
     def __init__(self, scatter: Callable[..., Any], like: Any, index: Any, part: Any) -> None:
         self.scatter = scatter
@@ -103,11 +108,13 @@ class Scatter:
         self.indices = [index]
         self.parts = [part]
         self.rest: Any = None
+        self.nested = part.__class__ is Scatter
 
     def __add__(self, other: Any) -> Any:
         if other.__class__ is Scatter:
             self.indices += other.indices
             self.parts += other.parts
+            self.nested = self.nested or other.nested
             other = other.rest
         if other is not None:
             self.rest = other if self.rest is None else self.rest + other
@@ -123,8 +130,33 @@ class Scatter:
 
     def dense(self) -> Any:
         """Write out the array."""
-        parts = self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+        if self.nested:
+            parts = self._through_views()
+        else:
+            parts = self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
         return parts if self.rest is None else parts + self.rest
+
+    def _through_views(self) -> Any:
+        """Write out parts within views, without recursion, since a view of a view may be as deep as a loop is long."""
+        parts, indices, places, views = [], [], [], []
+        waiting = [(self, 0)]
+        while waiting:
+            scatter, place = waiting.pop()
+            for index, part in zip(scatter.indices, scatter.parts, strict=True):
+                if part.__class__ is Scatter:
+                    views.append((place, index))
+                    waiting.append((part, len(views)))
+                else:
+                    parts.append(part)
+                    indices.append(index)
+                    places.append(place)
+            if place and scatter.rest is not None:
+                parts.append(scatter.rest)
+                indices.append(Ellipsis)
+                places.append(place)
+        return self.scatter(
+            *parts, indices=indices, shape=self.shape, dtype=self.dtype, views=tuple(views), places=places
+        )
 
 
 def is_basic(index: Any) -> bool:

@@ -36,22 +36,22 @@ def _convolve(a: Any, v: Any, mode: str) -> Any:
     return np.convolve(a, v, mode)
 
 
-def _filled(g: Any, n: int, m: int) -> Any:
+def _filled(g: Any, m: int) -> Any:
     """Return a cotangent of the mode "same" with zeros for the entries of the full convolution that it drops."""
     before = np.zeros((m - 1) // 2, g.dtype)
     return np.concatenate((before, g, np.zeros(m - 1 - len(before), g.dtype))) if m > 1 else g
 
 
-def _longer_vjp(g: Any, _ans: Any, a: Any, v: Any, mode: str) -> Any:
+def _longer_vjp(g: Any, _ans: Any, _a: Any, v: Any, mode: str) -> Any:
     if mode == "valid":
         return CONVOLVE(*_by_length(g, np.flip(v)), "full")
-    return CONVOLVE(g if mode == "full" else _filled(g, a.size, v.size), np.flip(v), "valid")
+    return CONVOLVE(g if mode == "full" else _filled(g, v.size), np.flip(v), "valid")
 
 
 def _shorter_vjp(g: Any, _ans: Any, a: Any, v: Any, mode: str) -> Any:
     if mode == "valid":
         return CONVOLVE(np.flip(a), g, "valid")
-    return CONVOLVE(g if mode == "full" else _filled(g, a.size, v.size), np.flip(a), "valid")
+    return CONVOLVE(g if mode == "full" else _filled(g, v.size), np.flip(a), "valid")
 
 
 def _longer_jvp(t: Any, _ans: Any, _a: Any, v: Any, mode: str) -> Any:

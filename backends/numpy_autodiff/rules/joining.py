@@ -1,7 +1,7 @@
 """Joining and splitting of arrays: the VJP of a join takes the cotangent of each part, that of a split joins.
 
-A join is swept once for all of its parts. One rule per part would read the list of n parts n times, and in forward mode
-join n lists of which all but one are zeros.
+A join has a rule for one part, and a sweep for all of them, in either direction. By the rule, n parts would read the
+list of n parts n times, and in forward mode join n lists of which all but one are zeros.
 """
 
 from __future__ import annotations
@@ -18,6 +18,21 @@ from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 def _concatenate(*arrays: Any, axis: int = 0) -> Any:
     return np.concatenate(arrays, axis=axis)
+
+
+def _others(i: int, t: Any, ans: Any, arrays: Sequence[Any]) -> list[Any]:
+    """Return the tangent of part ``i`` among zeros."""
+    return [t if j == i else np.zeros(np.shape(a), ans.dtype) for j, a in enumerate(arrays)]
+
+
+def _concatenate_vjp(i: int, g: Any, _ans: Any, *arrays: Any, axis: int = 0) -> Any:
+    axis %= len(g.shape)
+    start = sum(np.shape(a)[axis] for a in arrays[:i])
+    return g[(*(slice(None),) * axis, slice(start, start + np.shape(arrays[i])[axis]))]
+
+
+def _concatenate_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
+    return CONCATENATE(*_others(i, t, ans, arrays), axis=axis)
 
 
 def _pull_concatenate(node: Any, g: Any) -> None:
@@ -46,7 +61,14 @@ def _push_concatenate(node: Any) -> None:
 
 
 CONCATENATE: Primitive = Primitive(
-    "concatenate", _concatenate, pull=_pull_concatenate, push=_push_concatenate, keeps=False
+    "concatenate",
+    _concatenate,
+    (_concatenate_vjp,),
+    (_concatenate_jvp,),
+    variadic=True,
+    pull=_pull_concatenate,
+    push_all=_push_concatenate,
+    keeps=False,
 )
 
 
@@ -59,11 +81,18 @@ def _stack(*arrays: Any, axis: int = 0) -> Any:
         return np.stack(arrays)
 
 
+def _stack_vjp(i: int, g: Any, _ans: Any, *_arrays: Any, axis: int = 0) -> Any:
+    return g[(slice(None),) * (axis % len(g.shape)) + (i,)] if axis else g[i]
+
+
+def _stack_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
+    return STACK(*_others(i, t, ans, arrays), axis=axis)
+
+
 def _pull_stack(node: Any, g: Any) -> None:
     args, axis = node.args, node.call.kwargs["axis"]
-    lead = (slice(None),) * (axis % len(g.shape))
     for i in node.call.where:
-        add_cotangent(args[i], g[(*lead, i)] if lead else g[i], args[i].primal)
+        add_cotangent(args[i], _stack_vjp(i, g, None, axis=axis), args[i].primal)
 
 
 def _push_stack(node: Any) -> None:
@@ -71,7 +100,16 @@ def _push_stack(node: Any) -> None:
         node.flow = STACK(*tangents, **node.call.kwargs)
 
 
-STACK: Primitive = Primitive("stack", _stack, pull=_pull_stack, push=_push_stack, keeps=False)
+STACK: Primitive = Primitive(
+    "stack",
+    _stack,
+    (_stack_vjp,),
+    (_stack_jvp,),
+    variadic=True,
+    pull=_pull_stack,
+    push_all=_push_stack,
+    keeps=False,
+)
 
 
 def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None) -> Any:
