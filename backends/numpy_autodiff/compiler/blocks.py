@@ -12,7 +12,7 @@ after the loop. A guard keeps its place: no operation that came after it is move
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +57,9 @@ def _scatter_length(op: Op) -> int:
     """Return the length of the parts, if all are equally long slices of a vector, else 0."""
     parts = {a.shape if isinstance(a, Op) else np.shape(a) for a in op.args}
     (shape,) = parts if len(parts) == 1 else ((),)
-    simple = all(isinstance(i, slice) and i.step in (None, 1) for i in op.kwargs["indices"])
+    simple = "views" not in op.kwargs and all(
+        isinstance(i, slice) and i.step in (None, 1) for i in op.kwargs["indices"]
+    )
     return shape[0] if simple and len(op.shape) == 1 == len(shape) and shape[0] >= SHORTEST else 0
 
 
@@ -89,9 +91,9 @@ def schedule(graph: Graph) -> list[Op | Loop]:
     return order
 
 
-def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Iterable[Op]) -> None:
+def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Set[Op]) -> None:
     """Write the lines of one loop, and add those of its results to ``names`` that are ``needed`` outside."""
-    kept = {op for op in loop.ops if op in set(needed)}
+    kept = {op for op in loop.ops if op in needed}
     local: dict[Any, str] = {}
     rows: dict[Any, int] = {}
     before: list[str] = []

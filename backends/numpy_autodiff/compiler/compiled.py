@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import hashlib
 import linecache
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -30,6 +33,8 @@ ALL_REWRITES: dict[str, str] = REWRITES | {
     "scalars": "compute single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
+#: Forms of arguments that one compiled function keeps code for, besides the first.
+MOST_FORMS = 128
 _OTHER = object()
 Function = Callable[..., Any]
 
@@ -47,6 +52,11 @@ class Compiled:
     traces : int
         The number of captures: one for each form of the arguments (containers, shapes, dtypes, values of integers,
         booleans and other Python constants), and one more where a derivative rule takes another branch.
+
+    Notes
+    -----
+    The code of the first form is kept, and that of the `MOST_FORMS` others that were used last. A form that was dropped
+    is traced again. Arguments are not kept, except constants, which are part of the code.
     """
 
     def __init__(self, f: Function, operator: str, argnums: int | tuple[int, ...], rewrites: frozenset[str]) -> None:
@@ -55,7 +65,8 @@ class Compiled:
         self._argnums = argnums
         self._rewrites = rewrites
         self._lock = threading.Lock()
-        self._made: dict[Any, list[_Specialisation]] = {}
+        self._made: OrderedDict[Any, list[_Specialisation]] = OrderedDict()
+        self._first: Any = None
         self.traces = 0
         #: The function that calls enter: the first specialisation if all arguments are arrays, else the search.
         self.entry: Function = self._search
@@ -84,6 +95,8 @@ class Compiled:
         tried = 0
         while True:
             found = self._made.get(key, ())
+            with contextlib.suppress(KeyError):
+                self._made.move_to_end(key)
             for made in found[tried:]:
                 out = made.run(leaves)
                 if out is not _OTHER:
@@ -106,6 +119,10 @@ class Compiled:
         self.traces += 1
         made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
         self._made[key] = [*self._made.get(key, ()), made]
+        if self.traces == 1:
+            self._first = key
+        elif len(self._made) > MOST_FORMS + 1:
+            del self._made[next(other for other in self._made if other != self._first)]
         if self.traces == 1 and not any(isinstance(a, (tuple, list, dict)) for a in args):
             plain = all(map(is_input, leaves))
             self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
@@ -122,7 +139,8 @@ class _Specialisation:
         exec(compile_source(self.text, filename), scope)
         weakref.finalize(self, linecache.cache.pop, filename, None)
         name = self.text[4 : self.text.index("(")]
-        self.function: Function = scope[name]
+        # Without its name in its own scope there is no circle, so that code which is dropped is freed at once.
+        self.function: Function = scope.pop(name)
         self._classes = [(type(x), getattr(x, "dtype", None)) for x in inputs]
 
     def run(self, leaves: Sequence[Any]) -> Any:
@@ -191,12 +209,29 @@ def _leaf_key(x: Any) -> Any:
     if is_input(x):
         return x.shape, x.dtype
     if isinstance(x, np.ndarray):
-        return x.shape, x.dtype, x.tobytes()
+        if x.dtype.hasobject:
+            return x.shape, x.dtype, tuple(map(_leaf_key, x.ravel().tolist()))
+        # A digest, because a key with the bytes would be as large as the array.
+        return x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=32).digest()
     try:
         hash(x)
     except TypeError:
-        return type(x), id(x)
+        return type(x), _Identity(x)
     return type(x), x
+
+
+@final
+class _Identity:
+    """A key for one object. It keeps the object alive, so that no later one is taken for it."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __hash__(self) -> int:
+        return id(self._thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other._thing is self._thing
 
 
 def compile(
@@ -228,7 +263,8 @@ def compile(
     Returns
     -------
     Compiled
-        Called with arguments like the examples. An integer ``argnums`` gives one derivative, a sequence a tuple.
+        Called with arguments like the examples. An integer ``argnums`` gives one derivative, a sequence a tuple. It
+        keeps code for its first form of arguments and for the 128 others that were used last.
 
     Raises
     ------

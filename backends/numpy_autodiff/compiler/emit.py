@@ -23,6 +23,7 @@ _WORTH_REUSING = 4096
 #: Functions whose results share no memory with their arguments, as those of ufuncs.
 _FRESH = frozenset(
     {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
+    | {"convolve", "cumsum", "cumprod", "roll"}
 )
 
 
@@ -47,7 +48,7 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], rewrites: frozenset[str
             source.lines.append(f"    {x} = {source.name(np.float64, 'float64')}({x})")
     order = schedule(graph) if "blocks" in rewrites else list(graph.ops)
     memory = _body(source, Graph(graph.inputs, _flat(order), graph.outputs, graph.rebuild), order, names, rewrites)
-    results = [_result(source, x, names, memory.copied(k)) for k, x in enumerate(graph.outputs)]
+    results = [_result(source, *pair, names) for pair in zip(graph.outputs, memory.copied(), strict=True)]
     source.lines.append(f"    return {source.arranged(graph, results)}")
     if any(op.name == "guard" and not op.kwargs["way"] and op.args[0].name == "equal" for op in graph.ops):
         _quiet(source)
@@ -63,12 +64,12 @@ def _body(
 ) -> Memory:
     """Write the statements, in order."""
     loops = any(isinstance(item, Loop) for item in order)
+    needed = _between(order) | {x for x in graph.outputs if isinstance(x, Op)} if loops else set()
     memory = Memory(graph, "reuse" in rewrites and not loops)
     called = f"again({', '.join(names[x] for x in graph.inputs)})"
     for i, item in enumerate(order):
         if isinstance(item, Loop):
-            rest = [op for other in order if other is not item for op in _flat([other])]
-            emit_loop(source, item, names, i, {a for op in rest for a in op.inputs} | _ops(graph.outputs))
+            emit_loop(source, item, names, i, needed)
         elif item.name == "guard":
             test = f"if {'not ' if item.kwargs['way'] else ''}{names[item.args[0]]}:"
             source.lines += [f"    {test}", f"        return {called}"]
@@ -79,8 +80,10 @@ def _body(
     return memory
 
 
-def _ops(values: Sequence[Any]) -> set[Op]:
-    return {x for x in values if isinstance(x, Op)}
+def _between(order: Sequence[Op | Loop]) -> set[Op]:
+    """Return the operations whose results are used outside of the loop that they are part of."""
+    place = {op: i for i, item in enumerate(order) for op in _flat([item])}
+    return {a for op, i in place.items() for a in op.inputs if place.get(a) != i}
 
 
 def _quiet(source: Source) -> None:
@@ -90,7 +93,7 @@ def _quiet(source: Source) -> None:
     source.lines[start:] = [with_, *(f"    {line}" for line in source.lines[start:])]
 
 
-def _result(source: Source, x: Any, names: dict[Op, str], copied: bool) -> str:
+def _result(source: Source, x: Any, copied: bool, names: dict[Op, str]) -> str:
     if isinstance(x, Op):
         return f"{names[x]}.copy()" if copied else names[x]
     return source.literal(x) + (".copy()" if isinstance(x, np.ndarray) else "")
@@ -107,8 +110,9 @@ class Memory:
         self._last: dict[Op, int] = {}
         self._free: dict[Any, list[Op]] = {}
         for i, op in enumerate(graph.ops):
-            below = frozenset(h for a in op.inputs for h in self._homes[a])
-            self._homes[op] = frozenset({op}) if fresh(op) else below | {op}
+            below = _union([self._homes[a] for a in op.inputs])
+            # The arrays that a chain of views refers to are the same set, which need not be copied for each view.
+            self._homes[op] = frozenset({op}) if fresh(op) or not below else below
             for home in below | self._homes[op]:
                 self._last[home] = i
         for x in graph.outputs:
@@ -132,16 +136,23 @@ class Memory:
         found = self._free.get((op.shape, op.dtype))
         return found.pop() if found else None
 
-    def copied(self, k: int) -> bool:
-        """Return whether output ``k`` must be copied, lest it share memory with an argument, constant or output."""
-        x = self._outputs[k]
-        if not isinstance(x, Op) or x.scalar:
-            return False
-        earlier = [y for y in self._outputs[:k] if isinstance(y, Op)]
-        mine = self._homes[x]
-        return not fresh(x) or bool(mine & self._inputs) or any(mine & self._homes[y] for y in earlier)
+    def copied(self) -> list[bool]:
+        """Return which outputs must be copied, lest they share memory with an argument, constant or earlier output."""
+        found = []
+        taken = set(self._inputs)
+        for x in self._outputs:
+            mine = self._homes[x] if isinstance(x, Op) else frozenset()
+            found.append(isinstance(x, Op) and not x.scalar and (not fresh(x) or not taken.isdisjoint(mine)))
+            taken |= mine
+        return found
+
+
+def _union(sets: Sequence[frozenset[Op]]) -> frozenset[Op]:
+    first = sets[0] if sets else frozenset()
+    return first if all(s is first or s <= first for s in sets) else first.union(*sets[1:])
 
 
 def fresh(op: Op) -> bool:
     """Return whether the result is a new array, not a view of an argument."""
-    return isinstance(op.function, np.ufunc) or op.name in _FRESH
+    several = op.name == "einsum" and len(op.args) > 1
+    return isinstance(op.function, np.ufunc) or op.name in _FRESH or several

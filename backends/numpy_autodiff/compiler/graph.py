@@ -144,7 +144,7 @@ def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> G
         raise
     finally:
         trace.close()
-    known: dict[int, Op] = {}
+    known: dict[int, Any] = {}
     inputs = []
     for x, node in zip(leaves, given, strict=True):
         if node is not x:
@@ -159,7 +159,7 @@ def is_input(x: Any) -> bool:
     return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
 
 
-def _operations(trace: _Capture, known: dict[int, Op]) -> list[Op]:
+def _operations(trace: _Capture, known: dict[int, Any]) -> list[Op]:
     ops: list[Op] = []
     guards = iter([*trace.guards, (len(trace.nodes) + 1, None, True)])
     at, asked, way = next(guards)
@@ -185,14 +185,18 @@ def _name(primitive: Primitive) -> str:
     return primitive.name if ours else f"{primitive.name}_"
 
 
-def _argument(x: Any, trace: Trace, known: dict[int, Op]) -> Any:
+def _argument(x: Any, trace: Trace, known: dict[int, Any]) -> Any:
+    """Return the operation of a node, or a constant; ``known`` has those of earlier nodes, and copies of constants."""
     if isinstance(x, Node):
         if x.tape is not trace:
             raise CompileError("got a variable from outside in a compiled function: pass it as an argument")
         return known[id(x)]
     if isinstance(x, np.ndarray):
-        # The caller may change its array later. The constant must not follow, nor keep a large base alive.
-        return x if x.strides == (0,) * x.ndim else x.copy()
+        # The caller may change its array later. The constant must not follow, nor keep a large base alive. A loop that
+        # uses one array n times needs one copy: the nodes keep the array alive, so its id is not given to another.
+        if id(x) not in known:
+            known[id(x)] = x if x.strides == (0,) * x.ndim else x.copy()
+        return known[id(x)]
     return x
 
 

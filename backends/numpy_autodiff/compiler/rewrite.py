@@ -8,7 +8,6 @@ product. Not made, because they are wrong for some input: ``0 x = 0`` (inf), ``x
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import LONGEST, ones
 
 #: The rewrites of `optimize`, described; `compiled.ALL_REWRITES` adds those of emission.
 REWRITES = {
@@ -29,7 +28,6 @@ REWRITES = {
     "dead": "leave out operations that no result needs",
 }
 _LARGEST_POWER = 16
-_LONGEST_ONES = 8192
 _LIKE = frozenset({"zeros_like", "ones_like"})
 _COMMUTES = frozenset({"add", "multiply"})
 _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
@@ -56,7 +54,7 @@ def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
         if "fold" in rewrites and (folded := _folded(op)) is not None:
             return folded[0]
         if "identities" in rewrites:
-            op = _plain_constants(op)
+            op = _joined(op, place) if op.name == "scatter" else _plain_constants(op)
             same = _identity(op)
             if same is not op:
                 if not isinstance(same, Op) or same in placed:
@@ -126,7 +124,7 @@ def _plain(x: Any, dtype: Any) -> Any:
 def _identity(op: Op) -> Any:
     """Return an older result that ``op`` equals, a simpler operation, or ``op`` itself."""
     rule = _IDENTITIES.get(op.name)
-    return op if rule is None or (op.kwargs and op.name not in ("sum", "scatter")) else rule(op)
+    return op if rule is None or (op.kwargs and op.name != "sum") else rule(op)
 
 
 def _same_form(x: Any, op: Op) -> bool:
@@ -183,17 +181,24 @@ def _sum(op: Op) -> Any:
     return Op(op.name, op.function, op.args, {}, op) if everything and op.scalar else op
 
 
-def _scatter(op: Op) -> Any:
+def _joined(op: Op, place: Callable[[Op], Any]) -> Op:
     """Add parts of the same slice first: exact to the bit if no other part overlaps it, else within rounding."""
-    indices, parts = op.kwargs["indices"], list(op.args)
-    for i, a in enumerate(indices):
-        for j in range(i + 1, len(indices)):
-            alike = is_basic(a) and a.__class__ is slice and a == indices[j] and _same_form(parts[i], parts[j])
-            if alike and isinstance(parts[j], Op):
-                both = Op("add", np.add, (parts[i], parts[j]), {}, parts[i])
-                kwargs = {**op.kwargs, "indices": [*indices[:j], *indices[j + 1 :]]}
-                return Op(op.name, op.function, [*parts[:i], both, *parts[i + 1 : j], *parts[j + 1 :]], kwargs, op)
-    return op
+    if "views" in op.kwargs:
+        return op
+    kept: dict[Any, int] = {}
+    indices: list[Any] = []
+    parts: list[Any] = []
+    for index, part in zip(op.kwargs["indices"], op.args, strict=True):
+        key = (index.start, index.stop, index.step) if index.__class__ is slice and isinstance(part, Op) else None
+        i = None if key is None else kept.setdefault(key, len(parts))
+        if i is not None and i < len(parts) and _same_form(part, parts[i]):
+            parts[i] = place(Op("add", np.add, (parts[i], part), {}, part))
+        else:
+            indices.append(index)
+            parts.append(part)
+    if len(parts) == len(op.args):
+        return op
+    return Op(op.name, op.function, parts, {**op.kwargs, "indices": indices}, op)
 
 
 def _unchanged(op: Op) -> Any:
@@ -214,7 +219,6 @@ _IDENTITIES: dict[str, Callable[[Op], Any]] = {
     "add": _add,
     "subtract": _subtract,
     "sum": _sum,
-    "scatter": _scatter,
     "reshape": _unchanged,
     "broadcast_to": _unchanged,
     "astype": _unchanged,
@@ -274,7 +278,7 @@ def _dots(graph: Graph) -> Graph:
             a, b = op.args[0].args
             new[op] = Op("dot", np.dot if len(a.shape) == 1 and op not in asked else np.vdot, (a, b), {}, op)
         elif _sums_a_short_vector(op):
-            new[op] = Op("dot", np.dot, (op.args[0], _ones(op.args[0].size)), {}, op)
+            new[op] = Op("dot", np.dot, (op.args[0], ones(op.args[0].size)), {}, op)
     ops = []
     for op in graph.ops:
         op = new.get(op, op)
@@ -299,14 +303,7 @@ def _sums_products(op: Op) -> bool:
 def _sums_a_short_vector(op: Op) -> bool:
     """Return whether to sum by a dot product with ones, which BLAS does in a quarter of the time within rounding."""
     x = op.args[0] if op.name == "sum" and op.scalar and not op.kwargs else None
-    return isinstance(x, Op) and x.dtype == np.float64 and len(x.shape) == 1 and 16 <= x.size <= _LONGEST_ONES
-
-
-@functools.cache
-def _ones(n: int) -> Any:
-    ones = np.ones(n)
-    ones.flags.writeable = False
-    return ones
+    return isinstance(x, Op) and x.dtype == np.float64 and len(x.shape) == 1 and 16 <= x.size <= LONGEST
 
 
 def _array_like(a: Any, x: Op) -> bool:

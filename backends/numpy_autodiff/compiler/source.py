@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,15 +36,21 @@ class Source:
 
     names: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    #: Object and wanted name -> its name; and how many objects have wanted the same one.
+    _given: dict[tuple[int, str], str] = field(default_factory=dict)
+    _wanted: Counter[str] = field(default_factory=Counter)
 
     def name(self, thing: Any, wanted: str) -> str:
         """Return a global name for ``thing``, the wanted one if it is free."""
-        if self.names.get(wanted) is thing:
-            return wanted
-        name, k = wanted, 0
-        while name in self.names or keyword.iskeyword(name):
-            name, k = f"{wanted}{k}", k + 1
-        self.names[name] = thing
+        key = (id(thing), wanted)
+        name = self._given.get(key)
+        if name is None:
+            name = wanted
+            while name in self.names or keyword.iskeyword(name):
+                name = f"{wanted}{self._wanted[wanted]}"
+                self._wanted[wanted] += 1
+            self.names[name] = thing
+            self._given[key] = name
         return name
 
     def function(self, f: Callable[..., Any], name: str) -> str:
@@ -111,7 +118,7 @@ def statement(source: Source, op: Op, names: dict[Op, str], out: str | None) -> 
     """Return the lines that compute an operation; ``out`` is an array to write into."""
     args = [names[a] if isinstance(a, Op) else source.literal(a) for a in op.args]
     target = names[op]
-    if op.name == "scatter":
+    if op.name == "scatter" and "views" not in op.kwargs:
         return _scatter(source, op, args, target)
     return [f"{target} = {_expression(source, op, args, out)}"]
 

@@ -5,7 +5,7 @@ A node that is used k times gets k cotangents, and its own is their sum. Three f
 - an array or NumPy scalar in the shape of the value;
 - a Python float, a *uniform* cotangent: the same number for every entry, as the gradient of a sum is. It is written
   out only when an array is needed, so the gradient of ``sum(100 * t**2)`` is one array operation;
-- a `Scatter`: zero but for some entries, as the gradient of ``x[i]`` is.
+- a `Scatter`: parts at some places, as the gradient of ``x[i]`` has, and one of the other forms beside them.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def add_cotangent(parent: Any, d: Any, ans: Any) -> None:
     elif h.__class__ is _ndarray and d.__class__ is _ndarray and getrefcount(h) == _OWNED and h.base is None:
         # Nothing else refers to h, so the sum may overwrite it.
         h += d
-    elif d.__class__ is Scatter and h.__class__ is not Scatter:
-        parent.flow = d + h
+    elif d.__class__ is Scatter:
+        # Not ``h + d``, by which an array would add up the scatter entry by entry.
+        parent.flow = h + d if h.__class__ is Scatter else d + h
     else:
         parent.flow = h + d
 
@@ -77,22 +78,28 @@ def dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
 
 @final
 class Scatter:
-    """A cotangent that is zero but for some entries, kept as a list of indices and parts until it is needed.
+    """A cotangent given by parts and their places, written out when it is needed.
 
     Indexing an array in a loop of n would otherwise add n arrays of zeros, in time quadratic in n. Adding another
-    scatter extends this one in place, since only the ``flow`` of one node refers to it.
+    scatter extends this one in place, since only the ``flow`` of one node refers to it. Any other cotangent is kept
+    beside the parts, so that an array that is indexed n times and used as a whole besides is still written out once.
+
+    The cotangent of a view, as of the row in ``x[i][j]``, may be a scatter itself. It is kept as a part, whose index is
+    then the step that leads to the view: a primitive with its arguments. So the row is not written out either.
 
     Parameters
     ----------
     scatter
-        The function ``scatter(*parts, indices=, shape=, dtype=)`` that writes the array out.
+        The function ``scatter(*parts, indices=, shape=, dtype=)`` that writes the array out. With views it also takes
+        ``views``, the steps to each with the number of the view that the step begins from, and ``places``, the number
+        of the view that each index is meant for. The whole array is view 0.
     like
         The array that was indexed.
     index, part
         Where the first entries are, and their cotangents.
     """
 
-    __slots__ = ("dtype", "indices", "parts", "scatter", "shape")
+    __slots__ = ("dtype", "indices", "nested", "parts", "rest", "scatter", "shape")
 
     def __init__(self, scatter: Callable[..., Any], like: Any, index: Any, part: Any) -> None:
         self.scatter = scatter
@@ -100,26 +107,56 @@ class Scatter:
         self.dtype = like.dtype
         self.indices = [index]
         self.parts = [part]
+        self.rest: Any = None
+        self.nested = part.__class__ is Scatter
 
     def __add__(self, other: Any) -> Any:
         if other.__class__ is Scatter:
             self.indices += other.indices
             self.parts += other.parts
-            return self
-        return self.dense() + other
+            self.nested = self.nested or other.nested
+            other = other.rest
+        if other is not None:
+            self.rest = other if self.rest is None else self.rest + other
+        return self
 
-    def __radd__(self, other: Any) -> Any:
-        return other + self.dense()
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return self.dense() - other
+        return self + -other
 
     # Without this, NumPy takes a scatter for an array of objects.
     __array_ufunc__ = None
 
     def dense(self) -> Any:
         """Write out the array."""
-        return self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+        if self.nested:
+            parts = self._through_views()
+        else:
+            parts = self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
+        return parts if self.rest is None else parts + self.rest
+
+    def _through_views(self) -> Any:
+        """Write out parts within views, without recursion, since a view of a view may be as deep as a loop is long."""
+        parts, indices, places, views = [], [], [], []
+        waiting = [(self, 0)]
+        while waiting:
+            scatter, place = waiting.pop()
+            for index, part in zip(scatter.indices, scatter.parts, strict=True):
+                if part.__class__ is Scatter:
+                    views.append((place, index))
+                    waiting.append((part, len(views)))
+                else:
+                    parts.append(part)
+                    indices.append(index)
+                    places.append(place)
+            if place and scatter.rest is not None:
+                parts.append(scatter.rest)
+                indices.append(Ellipsis)
+                places.append(place)
+        return self.scatter(
+            *parts, indices=indices, shape=self.shape, dtype=self.dtype, views=tuple(views), places=places
+        )
 
 
 def is_basic(index: Any) -> bool:

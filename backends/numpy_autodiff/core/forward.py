@@ -43,6 +43,9 @@ def is_streaming(trace: Trace) -> bool:
 def _push(node: Any) -> None:
     """Set the tangent of a node from those of its arguments, by one JVP rule after the other."""
     call, args, ans = node.call, node.args, node.primal
+    if call.primitive.push_all is not None:
+        call.primitive.push_all(node)
+        return
     where = call.where
     values = values_of(node, where)
     total = None

@@ -56,6 +56,8 @@ class Primitive:
     pull, push
         Replacements of the rules in a sweep, ``pull(node, g)`` and ``push(node)``, for functions whose arguments are
         best treated together (see `Call`).
+    push_all
+        ``push_all(node)`` does for all arguments of a variadic function what the JVP rule does for one after the other.
     pointwise
         Every entry of the result depends on one entry of each argument. The VJPs then accept a Python float for ``g``.
     keeps
@@ -75,6 +77,7 @@ class Primitive:
         "pointwise",
         "pull",
         "push",
+        "push_all",
         "variadic",
         "vjps",
     )
@@ -90,6 +93,7 @@ class Primitive:
         variadic: bool = False,
         pull: Callable[[Any, Any], None] | None = None,
         push: Callable[[Any], None] | None = None,
+        push_all: Callable[[Any], None] | None = None,
         pointwise: bool = False,
         keeps: bool = True,
         entry: Callable[[Primitive, Sequence[Any], Mapping[str, Any]], Any] | None = None,
@@ -102,6 +106,7 @@ class Primitive:
         self.variadic = variadic
         self.pull = None if pull is None else dense_only(pull)
         self.push = push
+        self.push_all = push_all
         self.pointwise = pointwise
         self.keeps = keeps
         self.entry = entry
@@ -122,9 +127,12 @@ class Primitive:
             found = self._calls[where] = Call(self, where, pull=self.pull, push=self.push)
         return found
 
-    def specialise(self, where: tuple[int, ...], pull: Callable[[Any, Any], None]) -> None:
-        """Replace the VJP rules by a faster ``pull`` in calls without keywords, with traced arguments at ``where``."""
-        self._calls[where] = Call(self, where, pull=pull)
+    def specialise(self, where: tuple[int, ...], pull: Callable[[Any, Any], None], *, view: bool = False) -> None:
+        """Replace the VJP rules by a faster ``pull`` in calls without keywords, with traced arguments at ``where``.
+
+        With ``view`` it takes a `Scatter` as it is, not written out.
+        """
+        self._calls[where] = Call(self, where, pull=pull, view=view)
 
     def vjp(self, i: int) -> Rule:
         """Return the VJP rule of argument ``i``.
@@ -165,7 +173,7 @@ class Call:
     call the primitive's rules (``push`` is then None). Arithmetic has faster ones.
     """
 
-    __slots__ = ("_vjps", "kwargs", "primitive", "pull", "push", "where")
+    __slots__ = ("_vjps", "kwargs", "primitive", "pull", "push", "view", "where")
 
     def __init__(
         self,
@@ -175,8 +183,10 @@ class Call:
         *,
         pull: Callable[[Any, Any], None] | None = None,
         push: Callable[[Any], None] | None = None,
+        view: bool = False,
     ) -> None:
         self.primitive = primitive
+        self.view = view
         self.where = where
         self.kwargs: Mapping[str, Any] = kwargs or {}
         self.pull: Callable[[Any, Any], None] = pull or generic_pull

@@ -27,7 +27,7 @@ def pull_back(nodes: Sequence[Node]) -> None:
             if g is None:
                 continue
             node.flow = None
-            if g.__class__ is Scatter:
+            if g.__class__ is Scatter and not node.call.view:
                 g = g.dense()
             node.call.pull(node, g)
     except BaseException:
@@ -42,7 +42,7 @@ def consume_back(nodes: list[Node]) -> None:
         node = pop()
         g = node.flow
         if g is not None:
-            if g.__class__ is Scatter:
+            if g.__class__ is Scatter and not node.call.view:
                 g = g.dense()
             node.call.pull(node, g)
         # The output refers to its arguments, these to theirs, and so on, but their memory is wanted now.

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from autodiff_compare.backends.numpy_autodiff.rules import (
     constants,
+    convolution,
     decompositions,
     eigen,
     einsum,
@@ -46,7 +47,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.constants import CONSTANT
 __all__ = ["CONSTANT", "HANDLERS", "UFUNCS", "UFUNC_METHODS"]
 
 _FAMILIES: tuple[Any, ...] = (
-    *(elementwise, piecewise, reductions, shapes, indexing, joining, products, einsum),
+    *(elementwise, piecewise, reductions, shapes, indexing, joining, products, einsum, convolution),
     *(linalg, norms, eigen, decompositions, fft, order, statistics, polynomials, special, constants),
 )
 

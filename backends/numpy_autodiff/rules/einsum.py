@@ -1,14 +1,10 @@
-"""`numpy.einsum` and other sums of products: kron, cross, convolve.
+"""`numpy.einsum` and other sums of products: kron, cross.
 
 An einsum ``y_o = sum x^1_(s1) x^2_(s2) ...`` is linear in each operand, so its JVP is the einsum with t in place of
 that operand. The VJP of ``x^i`` is ``sum g_o prod_(k != i) x^k``, over the subscripts that ``x^i`` does not have. That
 is an einsum too, with the operand's subscripts as output and ``g`` in its place: ``ij,jk->ik`` becomes ``ik,jk->ij``.
 Two cases need more. A subscript that only this operand has was summed over: the cotangent is repeated along it. A
 subscript that the operand has twice took a diagonal: the cotangent is put back on that diagonal.
-
-A convolution ``y_k = sum_j a_(k-j) v_j`` is the product of v with the matrix of shifted copies of a, an index and a
-matrix product. Their rules give its cotangents: of v ``sum_k g_k a_(k-j)``, of a ``sum_k g_k v_(k-i)``, which are
-correlations.
 """
 
 from __future__ import annotations
@@ -132,38 +128,9 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return np.moveaxis(found, -1, axisc)
 
 
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """Compute `numpy.convolve`, by a matrix of shifted copies."""
-    a, v = as_array(a), as_array(v)
-    if len(a.shape) != 1 or len(v.shape) != 1 or not a.size or not v.size:
-        raise ValueError(f"got shapes {a.shape} and {v.shape}, expected two vectors that are not empty")
-    if v.size > a.size:
-        a, v = v, a
-    n, m = a.size, v.size
-    padded = np.concatenate((np.zeros(m - 1, a.dtype), a, np.zeros(m - 1, a.dtype)))
-    rows = np.arange(n + m - 1)[:, None] + np.arange(m)[::-1]
-    full = np.matmul(padded[rows], v)
-    if mode == "full":
-        return full
-    if mode not in ("same", "valid"):
-        raise ValueError(f"got mode {mode!r}, expected 'full', 'same' or 'valid'")
-    start, length = ((m - 1) // 2, n) if mode == "same" else (m - 1, n - m + 1)
-    return full[start : start + length]
-
-
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """Compute `numpy.correlate`: a convolution with the reversed and conjugated second argument."""
-    a, v = as_array(a), as_array(v)
-    if v.size > a.size:
-        return np.conj(np.flip(correlate(v, a, mode)))
-    return convolve(a, np.conj(np.flip(v)), mode)
-
-
 HANDLERS: dict[Any, Any] = {
     np.einsum: einsum,
     np.kron: kron,
     np.cross: cross,
     np.linalg.cross: lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis),
-    np.convolve: convolve,
-    np.correlate: correlate,
 }

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent, is_basic
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
-from autodiff_compare.backends.numpy_autodiff.rules.scatter import write_out
+from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view, write_out
 
 
 def _getitem(x: Any, index: Any) -> Any:
@@ -20,6 +20,11 @@ def _getitem(x: Any, index: Any) -> Any:
 def _pull_getitem(node: Any, g: Any) -> None:
     x, index = node.args
     h = x.flow
+    if g.__class__ is Scatter:
+        if is_basic(index):
+            pull_view(node, g)
+            return
+        g = g.dense()
     if h.__class__ is Scatter:
         h.indices.append(index)
         h.parts.append(g)
@@ -29,7 +34,7 @@ def _pull_getitem(node: Any, g: Any) -> None:
 
 GETITEM: Primitive = linear("getitem", _getitem, lambda g, ans, x, index: Scatter(write_out, x, index, g))
 
-GETITEM.specialise((0,), _pull_getitem)
+GETITEM.specialise((0,), _pull_getitem, view=True)
 GETITEM_CALL = GETITEM.call((0,))
 
 

@@ -1,4 +1,8 @@
-"""Joining and splitting of arrays: the VJP of a join takes the cotangent of each part, that of a split joins."""
+"""Joining and splitting of arrays: the VJP of a join takes the cotangent of each part, that of a split joins.
+
+A join has a rule for one part, and a sweep for all of them, in either direction. By the rule, n parts would read the
+list of n parts n times, and in forward mode join n lists of which all but one are zeros.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
@@ -15,26 +20,56 @@ def _concatenate(*arrays: Any, axis: int = 0) -> Any:
     return np.concatenate(arrays, axis=axis)
 
 
-def _span(i: int, arrays: Sequence[Any], axis: int) -> tuple[Any, ...]:
-    """Return the index of array ``i`` within the joined array."""
-    axis %= len(arrays[0].shape)
-    start = sum(np.shape(a)[axis] for a in arrays[:i])
-    return (slice(None),) * axis + (slice(start, start + np.shape(arrays[i])[axis]),)
+def _others(i: int, t: Any, ans: Any, arrays: Sequence[Any]) -> list[Any]:
+    """Return the tangent of part ``i`` among zeros."""
+    return [t if j == i else np.zeros(np.shape(a), ans.dtype) for j, a in enumerate(arrays)]
 
 
 def _concatenate_vjp(i: int, g: Any, _ans: Any, *arrays: Any, axis: int = 0) -> Any:
-    if axis == 0:  # the same as by `_span`, in 1.5 us less
-        start = sum(map(len, arrays[:i]))
-        return g[start : start + len(arrays[i])]
-    return g[_span(i, arrays, axis)]
+    axis %= len(g.shape)
+    start = sum(np.shape(a)[axis] for a in arrays[:i])
+    return g[(*(slice(None),) * axis, slice(start, start + np.shape(arrays[i])[axis]))]
 
 
 def _concatenate_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
-    parts = [t if j == i else np.zeros(np.shape(a), ans.dtype) for j, a in enumerate(arrays)]
-    return CONCATENATE(*parts, axis=axis)
+    return CONCATENATE(*_others(i, t, ans, arrays), axis=axis)
 
 
-CONCATENATE: Primitive = Primitive("concatenate", _concatenate, (_concatenate_vjp,), (_concatenate_jvp,), variadic=True)
+def _pull_concatenate(node: Any, g: Any) -> None:
+    args, axis = node.args, node.call.kwargs["axis"] % len(g.shape)
+    lead = (slice(None),) * axis
+    traced = set(node.call.where)
+    start = 0
+    for i, x in enumerate(args):
+        stop = start + np.shape(x)[axis]
+        if i in traced:
+            span = slice(start, stop)
+            add_cotangent(x, g[(*lead, span)] if lead else g[span], x.primal)
+        start = stop
+
+
+def _tangents(node: Any) -> list[Any]:
+    """Return the tangent of each part, zeros where it has none; nothing if no part has any."""
+    args, dtype = node.args, node.primal.dtype
+    moved = {i: args[i].flow for i in node.call.where if args[i].flow is not None}
+    return [moved[i] if i in moved else np.zeros(np.shape(x), dtype) for i, x in enumerate(args)] if moved else []
+
+
+def _push_concatenate(node: Any) -> None:
+    if tangents := _tangents(node):
+        node.flow = CONCATENATE(*tangents, **node.call.kwargs)
+
+
+CONCATENATE: Primitive = Primitive(
+    "concatenate",
+    _concatenate,
+    (_concatenate_vjp,),
+    (_concatenate_jvp,),
+    variadic=True,
+    pull=_pull_concatenate,
+    push_all=_push_concatenate,
+    keeps=False,
+)
 
 
 def _stack(*arrays: Any, axis: int = 0) -> Any:
@@ -51,10 +86,30 @@ def _stack_vjp(i: int, g: Any, _ans: Any, *_arrays: Any, axis: int = 0) -> Any:
 
 
 def _stack_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
-    return STACK(*[t if j == i else np.zeros(np.shape(a), ans.dtype) for j, a in enumerate(arrays)], axis=axis)
+    return STACK(*_others(i, t, ans, arrays), axis=axis)
 
 
-STACK: Primitive = Primitive("stack", _stack, (_stack_vjp,), (_stack_jvp,), variadic=True)
+def _pull_stack(node: Any, g: Any) -> None:
+    args, axis = node.args, node.call.kwargs["axis"]
+    for i in node.call.where:
+        add_cotangent(args[i], _stack_vjp(i, g, None, axis=axis), args[i].primal)
+
+
+def _push_stack(node: Any) -> None:
+    if tangents := _tangents(node):
+        node.flow = STACK(*tangents, **node.call.kwargs)
+
+
+STACK: Primitive = Primitive(
+    "stack",
+    _stack,
+    (_stack_vjp,),
+    (_stack_jvp,),
+    variadic=True,
+    pull=_pull_stack,
+    push_all=_push_stack,
+    keeps=False,
+)
 
 
 def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None) -> Any:

@@ -11,6 +11,7 @@ from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import linear
+from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view
 
 
 def _transposed_back(g: Any, _ans: Any, x: Any, axes: Any = None) -> Any:
@@ -29,6 +30,9 @@ FLIP: Primitive = linear("flip", np.flip, lambda g, ans, x, axis=None: FLIP(g, a
 ROLL: Primitive = linear("roll", np.roll, lambda g, ans, x, shift, axis=None: ROLL(g, _opposite(shift), axis))
 TRIL: Primitive = linear("tril", np.tril, lambda g, ans, x, k=0: TRIL(g, k))
 TRIU: Primitive = linear("triu", np.triu, lambda g, ans, x, k=0: TRIU(g, k))
+
+for _view in (RESHAPE, TRANSPOSE, FLIP):
+    _view.specialise((0,), pull_view, view=True)
 
 
 def _opposite(shift: Any) -> Any:

@@ -156,9 +156,10 @@ def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
             if g is None:
                 continue
             node.flow = None
-            if g.__class__ is Scatter:
+            wanted = keeper.call is INPUT or getattr(keeper, "_retained", False)
+            if g.__class__ is Scatter and (wanted or not node.call.view):
                 g = g.dense()
-            if keeper.call is INPUT or getattr(keeper, "_retained", False):
+            if wanted:
                 _accumulate(keeper, g)
             if node.call is not INPUT:
                 node.call.pull(node, g)
