@@ -14,6 +14,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import both, elementwise, over
+from autodiff_compare.backends.numpy_autodiff.rules.logistic import BEYOND, SECH2, SHARE, SHARE2, WITHIN
 from autodiff_compare.backends.numpy_autodiff.rules.where import pull_where
 
 
@@ -53,16 +54,27 @@ def _power(x: Any, y: Any) -> Any:
     return _integer_power(x, y) if y.__class__ is int and 2 <= y <= 4 else np.power(x, y)
 
 
-def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
-    """Multiply by ``y x^(y-1)``, 0 for y = 0 even at x = 0. Negative powers are quotients by `over`."""
+def _power_x(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """Multiply by ``y x^(y-1)``, 0 for y = 0 even at x = 0. Negative powers are quotients.
+
+    Where y - 1 is rounded, x^(y-1) is off by that error times log x, 170 units for x = 1e200 and y = -0.1. There, and
+    for negative numbers y, for which x^(1-y) may overflow, it is ``x^y / x``.
+    """
     if y.__class__ is int or y.__class__ is float:
         if y == 0:
             return g * np.zeros_like(x)
-        return g * (y * x ** (y - 1)) if y >= 1 else y * over(g, x ** (1 - y))
+        if y >= 1:
+            return g * (y * x ** (y - 1))
+        if (y < 0 or 1 - (1 - y) != y) and np.count_nonzero(x) == np.size(x):
+            return g * (y * ans / x)
+        return y * over(g, x ** (1 - y))
     zero = np.equal(y, 0)
     below = np.where(zero, 0, y - 1)
     steep = np.less(np.real(y), 1)
     if not np.any(np.logical_and(steep, np.equal(x, 0))):
+        rounded = np.logical_and(np.not_equal(below + 1, y), np.not_equal(x, 0))
+        if np.any(rounded):
+            return g * np.where(zero, 0, np.where(rounded, y * ans / x, y * x**below))
         return g * np.where(zero, 0, y * x**below)
     unused = np.logical_and(np.equal(x, 0), np.logical_or(zero, np.equal(g, 0)))
     return g * np.where(zero, 0, y * np.where(unused, 1, x) ** below)
@@ -141,12 +153,6 @@ def _inverse(factor: float = 1.0) -> Any:
     return lambda g, ans, x: over(g, x) * factor if factor != 1.0 else over(g, x)
 
 
-def _sigmoid(x: Any, y: Any, base_log: float = 1.0) -> Any:
-    """Return ``e^x / (e^x + e^y)`` without overflow, also for equal infinities."""
-    infinite = np.logical_and(np.equal(x, y), np.isinf(x))
-    return 0.5 + 0.5 * np.tanh((0.5 * base_log) * np.where(infinite, 0.0, x - y))
-
-
 def _sinc_derivative(x: Any, n: int) -> Any:
     """Return the n-th derivative in x of sin(u)/u at u = pi x.
 
@@ -156,7 +162,8 @@ def _sinc_derivative(x: Any, n: int) -> Any:
     """
     if n == 0:
         return np.sinc(x)
-    x = np.asarray(x)
+    given = np.asarray(x)
+    x = given.astype(np.result_type(given, np.float64))
     u = np.pi * x
     near = np.abs(u) < n + 2
     small, large = np.where(near, u, 0), np.where(near, 1, u)
@@ -167,10 +174,15 @@ def _sinc_derivative(x: Any, n: int) -> Any:
         * small ** (2 * j - n)
         for j in range((n + 1) // 2, (n + 1) // 2 + 20 + 2 * n)
     )
-    far = np.sin(large) / large
+    # The phase is reduced before it is multiplied by pi: x - whole is exact.
+    whole = np.rint(x)
+    sign, turn = np.where(np.remainder(whole, 2), -1, 1), x - whole
+    # cos(pi t) = sin(pi (1/2 - |t|)) is exact at its zero, t = 1/2.
+    sine, cosine = sign * np.sin(np.pi * turn), sign * np.sin(np.pi * (0.5 - np.abs(turn)))
+    far = sine / large
     for k in range(1, n + 1):
-        far = (np.sin(large + k * np.pi / 2) - k * far) / large
-    return (np.pi**n * np.where(near, series, far)).astype(x.dtype)[()]
+        far = ((sine, cosine, -sine, -cosine)[k % 4] - k * far) / large
+    return (np.pi**n * np.where(near, series, far)).astype(given.dtype)[()]
 
 
 SINC: Primitive = both(_sinc_derivative, lambda g, ans, x, n: g * SINC(x, n + 1), name="sinc")
@@ -243,15 +255,15 @@ UFUNCS: dict[Any, Any] = {
     np.sin: elementwise(np.sin, lambda ans, x: np.cos(x)),
     np.cos: elementwise(np.cos, lambda ans, x: -np.sin(x)),
     np.tan: elementwise(np.tan, lambda ans, x: 1 + ans * ans),
-    np.arcsin: both(np.arcsin, lambda g, ans, x: over(g, np.sqrt((1 - x) * (1 + x)))),
-    np.arccos: both(np.arccos, lambda g, ans, x: -over(g, np.sqrt((1 - x) * (1 + x)))),
-    np.arctan: both(np.arctan, lambda g, ans, x: g / (1 + x * x)),
+    np.arcsin: both(np.arcsin, lambda g, ans, x: over(g, np.sqrt(WITHIN(x)))),
+    np.arccos: both(np.arccos, lambda g, ans, x: -over(g, np.sqrt(WITHIN(x)))),
+    np.arctan: both(np.arctan, lambda g, ans, x: g / BEYOND(x)),
     np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x)),
     np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x)),
-    np.tanh: elementwise(np.tanh, lambda ans, x: 1 - ans * ans),
+    np.tanh: elementwise(np.tanh, lambda ans, x: SECH2(x)),
     np.arcsinh: both(np.arcsinh, _arcsinh),
     np.arccosh: both(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1))),
-    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, (1 - x) * (1 + x))),
+    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, WITHIN(x))),
     np.hypot: both(
         np.hypot, lambda g, ans, x, y: _hypot_slope(g, ans, x), lambda g, ans, x, y: _hypot_slope(g, ans, y)
     ),
@@ -260,12 +272,8 @@ UFUNCS: dict[Any, Any] = {
     np.minimum: _choice(np.minimum, np.less),
     np.fmax: _choice(np.fmax, lambda x, y: np.logical_or(np.greater(x, y), np.isnan(y))),
     np.fmin: _choice(np.fmin, lambda x, y: np.logical_or(np.less(x, y), np.isnan(y))),
-    np.logaddexp: elementwise(np.logaddexp, lambda ans, x, y: _sigmoid(x, y), lambda ans, x, y: _sigmoid(y, x)),
-    np.logaddexp2: elementwise(
-        np.logaddexp2,
-        lambda ans, x, y: _sigmoid(x, y, math.log(2)),
-        lambda ans, x, y: _sigmoid(y, x, math.log(2)),
-    ),
+    np.logaddexp: elementwise(np.logaddexp, lambda ans, x, y: SHARE(x, y), lambda ans, x, y: SHARE(y, x)),
+    np.logaddexp2: elementwise(np.logaddexp2, lambda ans, x, y: SHARE2(x, y), lambda ans, x, y: SHARE2(y, x)),
     np.nextafter: both(np.nextafter, _same, lambda g, ans, x, y: None),
     np.ldexp: both(np.ldexp, lambda g, ans, x, n: np.ldexp(g, n)),
     np.frexp: Primitive("frexp", np.frexp, (_frexp_vjp,), (_frexp_jvp,)),
