@@ -1,7 +1,7 @@
 """Elementwise functions: the Jacobian is diagonal, so that VJP and JVP multiply by the slope.
 
 Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on
-at its bounds; x**0 has slope 0 everywhere; hypot and arctan2 have slope 0 at the origin.
+at its bounds, unless these are equal or crossed: then the result is the upper one; x**0 has slope 0 everywhere; hypot and arctan2 have slope 0 at the origin.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import both, elementwise, over
+from autodiff_compare.backends.numpy_autodiff.rules.constants import CONSTANT
 from autodiff_compare.backends.numpy_autodiff.rules.logistic import BEYOND, SECH2, SHARE, SHARE2, WITHIN
 from autodiff_compare.backends.numpy_autodiff.rules.where import pull_where
 
@@ -108,6 +109,23 @@ IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lamb
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
 
 
+def _sign_vjp(g: Any, ans: Any, x: Any) -> Any:
+    """Transpose ``d(z/|z|) = (dz - s Re(conj(s) dz)) / |z|`` with ``s = z/|z|``; 0 at 0."""
+    return over(g - np.conj(ans) * np.real(g * ans), np.abs(x))
+
+
+def _sign_jvp(t: Any, ans: Any, x: Any) -> Any:
+    return over(t - ans * np.real(np.conj(ans) * t), np.abs(x))
+
+
+PHASE: Primitive = Primitive("sign", np.sign, (_sign_vjp,), (_sign_jvp,), pointwise=True)
+
+
+def sign(x: Any) -> Any:
+    """Compute `numpy.sign`: constant for a real number, ``z/|z|`` for a complex one."""
+    return PHASE(x) if x.dtype.kind == "c" else CONSTANT[np.sign](x)
+
+
 def _tie(wins: Any, x: Any, y: Any) -> Any:
     """Return 1 where this argument is chosen, 1/2 at a tie."""
     tied = np.equal(x, y)
@@ -192,18 +210,33 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
     return np.clip(x, low, high)
 
 
+def _ordered(low: Any, high: Any) -> Any:
+    """Return where the lower bound is below the upper one; elsewhere the result is the upper one, whatever x is."""
+    return True if low is None or high is None else np.less(low, high)
+
+
 def _inside(x: Any, low: Any, high: Any) -> Any:
-    """Return where x is within the bounds, which are included unless they are equal: then the result is constant."""
+    """Return where x is within the bounds, which are included."""
     above = True if low is None else np.greater_equal(x, low)
     inside = np.logical_and(above, True if high is None else np.less_equal(x, high))
-    return inside if low is None or high is None else np.logical_and(inside, np.less(low, high))
+    return inside if low is None or high is None else np.logical_and(inside, _ordered(low, high))
+
+
+def _below(x: Any, low: Any, high: Any) -> Any:
+    return np.logical_and(np.less(x, low), _ordered(low, high))
+
+
+def _above(x: Any, low: Any, high: Any) -> Any:
+    """Return where the upper bound is the result: above it, and everywhere if the lower one is not below it."""
+    above = np.greater(x, high)
+    return above if low is None else np.logical_or(above, np.greater_equal(low, high))
 
 
 CLIP: Primitive = both(
     _clip,
     lambda g, ans, x, low, high: np.where(_inside(x, low, high), g, 0),
-    lambda g, ans, x, low, high: np.where(np.less(x, low), g, 0),
-    lambda g, ans, x, low, high: np.where(np.greater(x, high), g, 0),
+    lambda g, ans, x, low, high: np.where(_below(x, low, high), g, 0),
+    lambda g, ans, x, low, high: np.where(_above(x, low, high), g, 0),
     name="clip",
 )
 WHERE: Primitive = Primitive(
@@ -236,6 +269,7 @@ UFUNCS: dict[Any, Any] = {
     np.negative: NEGATIVE,
     np.positive: both(np.positive, _same),
     np.absolute: ABSOLUTE,
+    np.sign: sign,
     np.fabs: FABS,
     np.conjugate: CONJ,
     np.remainder: REMAINDER,

@@ -267,7 +267,8 @@ def _weights(x: Any, axis: Any) -> Any:
     ties = np.equal(x, top)
     lifted = np.exp(np.where(ties, 0, below))
     lifted = lifted + lifted * np.where(ties, 0, error)
-    return (lifted / np.sum(lifted, axis=axis, keepdims=True)).astype(lifted.dtype)[()]
+    lifted = lifted.astype(np.result_type(lifted, np.float32))
+    return (lifted / np.sum(lifted, axis=axis, keepdims=True)).astype(x.dtype)[()]
 
 
 def _heavy(w: Any, axis: Any) -> tuple[Any, Any]:
@@ -299,10 +300,12 @@ def _shifted(x: Any, axis: Any) -> tuple[Any, Any, Any]:
     shift = np.where(np.isfinite(top), top, x.dtype.type(0))
     moved = x - shift
     ties = np.equal(x, top)
-    rest = np.sum(np.exp(np.where(ties, x.dtype.type(-np.inf), moved)), axis=axis, keepdims=True)
-    count = np.sum(ties, axis=axis, keepdims=True, dtype=x.dtype) - 1
+    rest = np.exp(np.where(ties, x.dtype.type(-np.inf), moved)).astype(np.result_type(x, np.float32))
+    rest = np.sum(rest, axis=axis, keepdims=True)
+    count = np.sum(ties, axis=axis, keepdims=True, dtype=float) - 1
     # For infinities (and for no entries) the result is the maximum itself.
-    return shift, moved, np.where(np.equal(shift, top), np.log1p(rest + np.maximum(count, 0)), top)
+    total = np.log1p(rest + np.maximum(count, 0)).astype(x.dtype)
+    return shift, moved, np.where(np.equal(shift, top), total, top)
 
 
 def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
