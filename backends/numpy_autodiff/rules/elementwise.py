@@ -109,13 +109,18 @@ IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lamb
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
 
 
+def _per_modulus(g: Any, x: Any) -> Any:
+    origin = np.equal(x, 0)
+    return np.where(origin, 0, g / np.where(origin, 1, np.abs(x)))
+
+
 def _sign_vjp(g: Any, ans: Any, x: Any) -> Any:
     """Transpose ``d(z/|z|) = (dz - s Re(conj(s) dz)) / |z|`` with ``s = z/|z|``; 0 at 0."""
-    return over(g - np.conj(ans) * np.real(g * ans), np.abs(x))
+    return _per_modulus(g - np.conj(ans) * np.real(g * ans), x)
 
 
 def _sign_jvp(t: Any, ans: Any, x: Any) -> Any:
-    return over(t - ans * np.real(np.conj(ans) * t), np.abs(x))
+    return _per_modulus(t - ans * np.real(np.conj(ans) * t), x)
 
 
 PHASE: Primitive = Primitive("sign", np.sign, (_sign_vjp,), (_sign_jvp,), pointwise=True)
@@ -247,6 +252,10 @@ WHERE: Primitive = Primitive(
     pull=pull_where,
 )
 WHICH: Primitive = Primitive("where", np.where, constant=True)
+#: Constant in x; at x = 0 it is its second argument.
+HEAVISIDE: Primitive = both(np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: np.where(np.equal(x, 0), g, 0))
+#: The quotient of the value that NumPy returns: x / y may be rounded to the next integer, as 1 / 0.1 is.
+FMOD: Primitive = both(np.fmod, _same, lambda g, ans, x, y: -g * np.rint((x - ans) / y))
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))
 
 
@@ -274,7 +283,8 @@ UFUNCS: dict[Any, Any] = {
     np.conjugate: CONJ,
     np.remainder: REMAINDER,
     np.divmod: lambda x, y: (np.floor_divide(x, y), REMAINDER(x, y)),
-    np.fmod: both(np.fmod, _same, lambda g, ans, x, y: -g * np.trunc(x / y)),
+    np.fmod: FMOD,
+    np.heaviside: HEAVISIDE,
     np.square: elementwise(np.square, lambda ans, x: 2 * x),
     np.sqrt: both(np.sqrt, _root),
     np.cbrt: both(np.cbrt, lambda g, ans, x: over(g, ans * ans) / 3),
