@@ -95,7 +95,13 @@ def _possible(op: Op) -> bool:
         return False
     if op.name in ("guard", "count_nonzero", "equal"):
         return all(math.prod(a.shape) == 1 for a in op.inputs)
-    known = op.name in INFIX or op.name in _MATH or op.name in _SLOPES or op.name in _TRIVIAL | _SUMS or op.name in ("negative", "absolute")
+    known = (
+        op.name in INFIX
+        or op.name in _MATH
+        or op.name in _SLOPES
+        or op.name in _TRIVIAL | _SUMS
+        or op.name in ("negative", "absolute")
+    )
     return known and _single(op) and all(map(_single, op.inputs))
 
 

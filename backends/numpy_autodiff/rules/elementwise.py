@@ -1,7 +1,8 @@
 """Elementwise functions: the Jacobian is diagonal, so that VJP and JVP multiply by the slope.
 
-Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on
-at its bounds, unless these are equal or crossed: then the result is the upper one; x**0 has slope 0 everywhere; hypot and arctan2 have slope 0 at the origin.
+Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on at
+its bounds, but if these are equal or crossed the result is the upper one; x**0 has slope 0 everywhere; hypot and arctan2
+have slope 0 at the origin.
 """
 
 from __future__ import annotations
@@ -253,7 +254,9 @@ WHERE: Primitive = Primitive(
 )
 WHICH: Primitive = Primitive("where", np.where, constant=True)
 #: Constant in x; at x = 0 it is its second argument.
-HEAVISIDE: Primitive = both(np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: np.where(np.equal(x, 0), g, 0))
+HEAVISIDE: Primitive = both(
+    np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: np.where(np.equal(x, 0), g, 0)
+)
 #: The quotient of the value that NumPy returns: x / y may be rounded to the next integer, as 1 / 0.1 is.
 FMOD: Primitive = both(np.fmod, _same, lambda g, ans, x, y: -g * np.rint((x - ans) / y))
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))

@@ -4,10 +4,10 @@
 ``s^2 = t^2 = 0``. Without a, b it is the product of all entries but the i-th, the slope of prod. Its derivative in x
 along a is ``EXCLUSIVE(x, a)``, and so on to any order; all of them are symmetric, so VJP and JVP are one rule.
 
-It is computed on a tree: products of pairs, of pairs of pairs, ... upwards; then, from the root down, what lies outside
-a pair times its left half is what lies outside its right half. No factor is divided by, so zeros do no harm; mantissas
-and exponents are kept apart, so nothing over- or underflows on the way. Time and memory are O(n). Where no entry is zero
-and no partial product can leave the range, the first order is the quotient ``prod(x) / x_i``.
+It is computed on a tree. Upwards it holds products of pairs, of pairs of pairs, and so on. From the root down, the
+product of what lies outside a pair, times its left half, is that of what lies outside its right half. Nothing is
+divided, so zeros do no harm. Mantissas and exponents are kept apart, so nothing over- or underflows on the way. Time and
+memory are O(n). Where no entry is zero and no product of some can leave the range, the first order is ``prod(x) / x_i``.
 
 ``RECURRENCE(x, b)`` is y with ``y_k = b_k + x_k y_(k-1)``. For cumprod, ``dy_k = dx_k y_(k-1) + x_k dy_(k-1)``.
 """

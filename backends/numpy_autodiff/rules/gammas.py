@@ -73,7 +73,9 @@ def _gamma_density_x(g: Any, ans: Any, a: Any, x: Any) -> Any:
 
 
 #: ``x^(a-1) e^-x / Gamma(a)``, the derivative of `scipy.special.gammainc` in x.
-GAMMA_DENSITY: Primitive = Primitive("gamma_density", _gamma_density, (None, _gamma_density_x), (None, _gamma_density_x))
+GAMMA_DENSITY: Primitive = Primitive(
+    "gamma_density", _gamma_density, (None, _gamma_density_x), (None, _gamma_density_x)
+)
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
@@ -140,8 +142,9 @@ def cotangent(x: Any) -> Any:
 def polygamma(n: Any, x: Any) -> Any:
     """Compute `scipy.special.polygamma` in double precision; for negative x by reflection.
 
-    The sum that SciPy forms there has as many terms as x has units. Differentiating ``psi(1-x) - psi(x) = pi cot(pi x)``
-    n times: ``psi_n(x) = (-1)^n psi_n(1-x) - pi^(n+1) P_n(cot(pi x))`` with ``P_0 = c`` and ``P_(n+1) = -(1 + c^2) P_n'``.
+    The sum that SciPy forms there has as many terms as x has units. ``psi(1-x) - psi(x) = pi cot(pi x)``,
+    differentiated n times, is ``psi_n(x) = (-1)^n psi_n(1-x) - pi^(n+1) P_n(cot(pi x))`` with the polynomials
+    ``P_0 = c`` and ``P_(n+1) = -(1 + c^2) P_n'``.
     """
     x = np.asarray(x)
     wide = x.astype(float)

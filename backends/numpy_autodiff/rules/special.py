@@ -1,11 +1,11 @@
-"""Special functions: the ufuncs of `scipy.special`, and logsumexp, softmax and log_softmax in plain NumPy.
+"""Special functions: the ufuncs of `scipy.special`.
 
 SciPy is optional. A program that calls one of its ufuncs has imported it, and
 `autodiff_compare.backends.numpy_autodiff.array.special` imports it on first use. Therefore the rules are listed by the
 functions' names. Their formulas are those of the Digital Library of Mathematical Functions (DLMF), chapters 5 to 10.
 
 Conventions: a product with an exact zero is zero (``xlogy(0, y)`` has slope ``log y`` in x and 0 in y, also at y = 0);
-entr has slope +inf at 0 and 0 below; equal infinities share the slope of logsumexp evenly.
+entr has slope +inf at 0 and 0 below.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
-from autodiff_compare.backends.numpy_autodiff.rules.builders import expand, over
-from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
+from autodiff_compare.backends.numpy_autodiff.rules.builders import over
 from autodiff_compare.backends.numpy_autodiff.rules.fractions import (
     bessel_i_defect,
     bessel_k_excess,
@@ -36,7 +35,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.gammas import (
     polygamma,
 )
 from autodiff_compare.backends.numpy_autodiff.rules.gauss import GAUSS
-from autodiff_compare.backends.numpy_autodiff.rules.logistic import SECH2, exact_difference
+from autodiff_compare.backends.numpy_autodiff.rules.logistic import SECH2
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -58,7 +57,9 @@ def _in_double(name: str, rule: Rule) -> Rule:
 
     def applied(g: Any, ans: Any, *args: Any) -> Any:
         if ans.dtype.char in "fF":
-            args = tuple(a.astype(np.result_type(a, float)) if getattr(a, "dtype", None) is not None else a for a in args)
+            args = tuple(
+                a.astype(np.result_type(a, float)) if getattr(a, "dtype", None) is not None else a for a in args
+            )
             ans = primitive(name)(*args)
         return rule(g, ans, *args)
 
@@ -127,7 +128,7 @@ def _ndtri_slope(ans: Any, x: Any) -> Any:
     return -2 * math.sqrt(2) * _erfcinv_slope(ans / -math.sqrt(2), 2 * x)
 
 
-def _log_ndtr_slope(ans: Any, x: Any) -> Any:
+def _log_ndtr_slope(_ans: Any, x: Any) -> Any:
     """Return the normal density over ``ndtr``; to the left, where both vanish, by ``erfcx``."""
     right = np.greater(x, 0)
     above = GAUSS(np.where(right, x, 0.0), 0.5) / _ROOT_2_PI / _f("ndtr", np.where(right, x, 0.0))
@@ -135,21 +136,20 @@ def _log_ndtr_slope(ans: Any, x: Any) -> Any:
 
 
 def _scaled_i_slope(v: Any, ans: Any, x: Any) -> Any:
-    """Return ``ive'(v, x) = ive (v/x -+ defect)``; at 0, and for negative orders, by neighbouring orders."""
-    odd = np.logical_or(np.equal(x, 0), np.less(v, 0))
-    if np.any(odd):
-        near = 0.5 * (_f("ive", v - 1, x) + _f("ive", v + 1, x)) - np.sign(x) * ans
-    else:
-        near = 0.0
-    x, order = np.where(odd, 1.0, x), np.where(odd, 0.0, v)
-    return np.where(odd, near, ans * (order / x - np.sign(x) * bessel_i_defect(order, np.abs(x))))
+    """Return ``ive'(v, x) = ive (v/x -+ defect)``; near 0, and for negative orders, by neighbouring orders."""
+    near = np.logical_or(np.less(np.abs(x), 1), np.less(v, 0))
+    inner, order = np.where(near, x, 0.5), np.where(near, 0.0, v)
+    by_orders = 0.5 * (_f("ive", v - 1, inner) + _f("ive", v + 1, inner)) - np.sign(inner) * _f("ive", v, inner)
+    outer = np.where(near, 1.0, x)
+    return np.where(near, by_orders, ans * (order / outer - np.sign(outer) * bessel_i_defect(order, np.abs(outer))))
 
 
 def _scaled_k_slope(v: Any, ans: Any, x: Any) -> Any:
     """Return ``kve'(v, x)``, which is ``-kve`` times the excess; for small x by neighbouring orders."""
     far = np.greater(x, 1)
-    near = ans - 0.5 * (_f("kve", v - 1, x) + _f("kve", v + 1, x))
-    return np.where(far, -ans * bessel_k_excess(v, np.where(far, x, 1.0)), near)
+    inner = np.where(far, 1.0, x)
+    by_orders = _f("kve", v, inner) - 0.5 * (_f("kve", v - 1, inner) + _f("kve", v + 1, inner))
+    return np.where(far, -ans * bessel_k_excess(v, np.where(far, x, 1.0)), by_orders)
 
 
 def _exp_over(x: Any) -> Any:
@@ -257,142 +257,4 @@ _POLYGAMMA_RULES: tuple[Rule | None, ...] = (None, _slope(lambda ans, n, x: POLY
 POLYGAMMA: Primitive = Primitive("polygamma", polygamma, _POLYGAMMA_RULES, _POLYGAMMA_RULES)
 
 
-def _weights(x: Any, axis: Any) -> Any:
-    """Return ``exp(x) / sum exp(x)``; equal infinities share evenly."""
-    if not np.size(x):
-        return np.zeros_like(x)
-    x = np.asarray(x)
-    top = np.max(x, axis=axis, keepdims=True)
-    below, error = exact_difference(x, np.where(np.equal(x, top), 0, top))
-    ties = np.equal(x, top)
-    lifted = np.exp(np.where(ties, 0, below))
-    lifted = lifted + lifted * np.where(ties, 0, error)
-    lifted = lifted.astype(np.result_type(lifted, np.float32))
-    return (lifted / np.sum(lifted, axis=axis, keepdims=True)).astype(x.dtype)[()]
-
-
-def _heavy(w: Any, axis: Any) -> tuple[Any, Any]:
-    """Return where a weight is above one half, which is one place at most, and ``1 - w``, there as sum of the others."""
-    heavy = np.greater(w, 0.5)
-    return heavy, np.where(heavy, np.sum(np.where(heavy, 0, w), axis=axis, keepdims=True), 1 - w)
-
-
-def _weights_rule(g: Any, ans: Any, _x: Any, axis: Any) -> Any:
-    """Apply the Jacobian ``diag(w) - w w^T``, which is symmetric: one rule for VJP and JVP.
-
-    ``w_i (g_i - sum_j g_j w_j)`` does not change if a number is subtracted from g. With that of the heavy weight, its own
-    entry needs no ``1 - w``, which would cancel.
-    """
-    heavy, _ = _heavy(ans, axis)
-    g = g - np.sum(np.where(heavy, g, 0), axis=axis, keepdims=True)
-    return ans * (g - np.sum(np.where(heavy, 0, g * ans), axis=axis, keepdims=True))
-
-
-WEIGHTS: Primitive = Primitive("softmax", _weights, (_weights_rule,), (_weights_rule,))
-
-
-def _shifted(x: Any, axis: Any) -> tuple[Any, Any, Any]:
-    """Return the maximum (0 if infinite), ``x`` minus it, and the log of the sum of exp of that.
-
-    All digits of small terms count: one maximum is the 1 of log1p.
-    """
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    shift = np.where(np.isfinite(top), top, x.dtype.type(0))
-    moved = x - shift
-    ties = np.equal(x, top)
-    rest = np.exp(np.where(ties, x.dtype.type(-np.inf), moved)).astype(np.result_type(x, np.float32))
-    rest = np.sum(rest, axis=axis, keepdims=True)
-    count = np.sum(ties, axis=axis, keepdims=True, dtype=float) - 1
-    # For infinities (and for no entries) the result is the maximum itself.
-    total = np.log1p(rest + np.maximum(count, 0)).astype(x.dtype)
-    return shift, moved, np.where(np.equal(shift, top), total, top)
-
-
-def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
-    shift, _, total = _shifted(x, axis)
-    found = shift + total
-    return found if keepdims else np.squeeze(found, axis=axis)[()]
-
-
-def _log_softmax(x: Any, axis: Any) -> Any:
-    _, moved, total = _shifted(x, axis)
-    with np.errstate(invalid="ignore"):
-        return (moved - total)[()]
-
-
-def _log_softmax_vjp(g: Any, _ans: Any, x: Any, axis: Any) -> Any:
-    """Return ``g_i - w_i sum_j g_j = g_i (1 - w_i) - w_i sum_(j != i) g_j``, the latter for the heavy weight."""
-    w = WEIGHTS(x, axis)
-    heavy, rest = _heavy(w, axis)
-    others = np.sum(np.where(heavy, 0, g), axis=axis, keepdims=True)
-    return np.where(heavy, g * rest - w * others, g - w * np.sum(g, axis=axis, keepdims=True))
-
-
-def _log_softmax_jvp(t: Any, _ans: Any, x: Any, axis: Any) -> Any:
-    """Return ``t_i - sum_j w_j t_j``, with the t of the heavy weight subtracted from all."""
-    w = WEIGHTS(x, axis)
-    heavy, _ = _heavy(w, axis)
-    t = t - np.sum(np.where(heavy, t, 0), axis=axis, keepdims=True)
-    return t - np.sum(np.where(heavy, 0, t * w), axis=axis, keepdims=True)
-
-
-LOG_SOFTMAX: Primitive = Primitive("log_softmax", _log_softmax, (_log_softmax_vjp,), (_log_softmax_jvp,))
-
-
-def _logsumexp_vjp(g: Any, _ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return expand(g, x, axis, keepdims) * WEIGHTS(x, axis)
-
-
-def _logsumexp_jvp(t: Any, _ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return np.sum(t * WEIGHTS(x, axis), axis=axis, keepdims=keepdims)
-
-
-LOGSUMEXP: Primitive = Primitive("logsumexp", _logsumexp, (_logsumexp_vjp,), (_logsumexp_jvp,))
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "dtype") and x.dtype.kind in "fc" else np.asarray(x, float)
-
-
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
-    """Compute `scipy.special.logsumexp`: ``log(sum(b exp(a)))`` without overflow; ``b`` may be differentiated too."""
-    a = _array(a)
-    if b is None and not return_sign:
-        return LOGSUMEXP(a, axis, keepdims)
-    b = np.ones_like(a) if b is None else _array(b)
-    # Any constant shift gives the same result and derivatives; this one keeps exp from overflowing.
-    top = np.max(np.where(np.equal(STOP(b), 0), -np.inf, STOP(a)), axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0).astype(a.dtype)
-    total = np.sum(b * np.exp(a - top), axis=axis, keepdims=True)
-    found = np.log(np.abs(total) if return_sign else total) + top
-    sign = np.sign(total)
-    if not keepdims:
-        found, sign = np.squeeze(found, axis=axis), np.squeeze(sign, axis=axis)
-    return (found, sign) if return_sign else found
-
-
-def softmax(x: Any, axis: Any = None) -> Any:
-    """Compute `scipy.special.softmax`, but equal infinities share evenly."""
-    return WEIGHTS(_array(x), axis)
-
-
-def log_softmax(x: Any, axis: Any = None) -> Any:
-    """Compute `scipy.special.log_softmax`."""
-    return LOG_SOFTMAX(_array(x), axis)
-
-
-def _hypotenuse(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims)
-
-
-def _logsumexp2(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    return LOGSUMEXP(_array(x) * math.log(2), axis, keepdims) / math.log(2)
-
-
-def _logsumexp_of(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    return LOGSUMEXP(_array(x), axis, keepdims)
-
-
 HANDLERS: dict[Any, Any] = {np.i0: lambda x: primitive("i0")(x)}
-#: ufunc -> replacement of its ``reduce``.
-REDUCE = {np.logaddexp: _logsumexp_of, np.logaddexp2: _logsumexp2, np.hypot: _hypotenuse}

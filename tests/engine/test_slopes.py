@@ -1,0 +1,78 @@
+"""Slopes in the tails: within 10 units of rounding of the true slope, from 1e-300 to 1e300, in both modes and dtypes.
+
+Where a row has a larger limit, SciPy's own value is no better there, as measured; its reason stands in the row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath as m
+import numpy as np
+import pytest
+
+from autodiff_compare.backends.numpy_autodiff import grad, jvp
+from tests.engine.slopes import ELEMENTARY, PAIRS, Row, exact, exact_second
+from tests.engine.slopes_bessel import BESSEL
+from tests.engine.slopes_special import ERROR_FUNCTIONS, GAMMAS
+
+ROWS = [*ELEMENTARY, *PAIRS, *ERROR_FUNCTIONS, *BESSEL, *GAMMAS]
+
+
+def representable(row: Row, i: int, dtype: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return the arguments where value and slope are in the range of ``dtype``, the slopes, and their scales."""
+    info = np.finfo(dtype)
+    slope = row.slopes[i]
+    assert slope is not None
+    kept: list[tuple[Any, ...]] = []
+    arguments = row.arguments(dtype)
+    with np.errstate(all="ignore"):
+        values = row.function(*arguments)
+    for value, *xs in zip(values, *arguments, strict=True):
+        numbers = [float(x) for x in xs]
+        if np.isfinite(value) and abs(true := exact(slope, *numbers)) < float(info.max) / 2:
+            kept.append((*xs, true, max(abs(true), exact(row.scale, *numbers) if row.scale else 0)))
+    *columns, slopes, scales = zip(*kept, strict=True)
+    return [np.array(c, dtype) for c in columns], list(slopes), list(scales)
+
+
+def errors(got: Any, slopes: list[Any], scales: list[Any], dtype: Any) -> list[float]:
+    """Return the errors in units of eps, with the spacing of subnormal numbers as the smallest unit."""
+    eps, least = float(np.finfo(dtype).eps), float(np.finfo(dtype).tiny)
+    return [float(abs(m.mpf(float(g)) - s) / (eps * c + least)) for g, s, c in zip(got, slopes, scales, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_has_the_digits_of_the_true_slope(row: Row, dtype: Any) -> None:
+    for i in (i for i, slope in enumerate(row.slopes) if slope):
+        args, slopes, scales = representable(row, i, dtype)
+        assert slopes
+        ones = [np.ones_like(x) if k == i else np.zeros_like(x) for k, x in enumerate(args)]
+        by_mode = {
+            "reverse": grad(lambda *xs: np.sum(row.function(*xs)), i)(*args),
+            "forward": jvp(row.function, args, ones)[1],
+        }
+        for mode, got in by_mode.items():
+            for error, *xs in zip(errors(got, slopes, scales, dtype), *args, strict=True):
+                assert error <= row.limit, (mode, i, xs, row.reason)
+
+
+def curvature(row: Row, i: int, args: list[Any]) -> Any:
+    return grad(lambda *xs: np.sum(grad(lambda *ys: np.sum(row.function(*ys)), i)(*xs)), i)(*args)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.second], ids=lambda row: row.name)
+def test_it_has_most_digits_of_the_second_derivative(row: Row) -> None:
+    """Between 1e-30 and 1e30; beyond it need only be a number."""
+    for i in (i for i, slope in enumerate(row.slopes) if slope):
+        slope = row.slopes[i]
+        assert slope is not None
+        args, _, _ = representable(row, i, np.float64)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            got = curvature(row, i, args)
+        for found, *xs in zip(got, *(a.tolist() for a in args), strict=True):
+            if all(not x or 1e-30 < abs(x) < 1e30 for x in xs):
+                true = exact_second(slope, i, row.digits, *xs)
+                (error,) = errors([found], [true], [abs(true)], float) if abs(true) < 1e308 else (0.0,)
+                assert error <= (row.second or 0), (i, xs)
