@@ -1,8 +1,8 @@
 """Elementwise functions: the Jacobian is diagonal, so that VJP and JVP multiply by the slope.
 
 Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on at
-its bounds, but if these are equal or crossed the result is the upper one; x**0 has slope 0 everywhere; hypot and arctan2
-have slope 0 at the origin.
+its bounds, but if these are equal or crossed the result is the upper one; x**0 has slope 0 everywhere; hypot and
+arctan2 have slope 0 at the origin.
 """
 
 from __future__ import annotations

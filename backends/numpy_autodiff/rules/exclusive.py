@@ -6,8 +6,9 @@ along a is ``EXCLUSIVE(x, a)``, and so on to any order; all of them are symmetri
 
 It is computed on a tree. Upwards it holds products of pairs, of pairs of pairs, and so on. From the root down, the
 product of what lies outside a pair, times its left half, is that of what lies outside its right half. Nothing is
-divided, so zeros do no harm. Mantissas and exponents are kept apart, so nothing over- or underflows on the way. Time and
-memory are O(n). Where no entry is zero and no product of some can leave the range, the first order is ``prod(x) / x_i``.
+divided, so zeros do no harm. Mantissas and exponents are kept apart, so nothing over- or underflows on the way. Time
+and memory are O(n). Where no entry is zero and no product of some can leave the range, the first order is the quotient
+``prod(x) / x_i``.
 
 ``RECURRENCE(x, b)`` is y with ``y_k = b_k + x_k y_(k-1)``. For cumprod, ``dy_k = dx_k y_(k-1) + x_k dy_(k-1)``.
 """
