@@ -100,7 +100,7 @@ def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
 
 
 def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
-    return over(np.real(np.conj(x) * t), ans) if x.dtype.kind == "c" else t * np.sign(x)
+    return np.real(over(np.conj(x), ans) * t) if x.dtype.kind == "c" else t * np.sign(x)
 
 
 ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (absolute_vjp,), (_absolute_jvp,), pointwise=True)
