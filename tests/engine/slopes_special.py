@@ -9,6 +9,7 @@ import mpmath as m
 import numpy as np
 import scipy.special as scipy_special
 
+from autodiff_compare.backends.numpy_autodiff import special as engine_special
 from tests.engine.slopes import LINE, POSITIVE, UNIT, Row, Slope, below_one, logistic, sech2, single, within
 
 
@@ -84,6 +85,7 @@ ERROR_FUNCTIONS = [
 ]
 
 _ROUND = (*(x for x in LINE if 1e-3 < abs(x) < 30 and x != int(x)), *single(1.4616, -0.51, -3.3, -10.1, -25.7))
+_PLAIN = single(1e-30, 1e-4, 0.3, 1.0, 2.5, 10.0, 40.0, 1e4, 1e10)
 _BETAS = tuple(
     (a, b) for a in (1e-30, 1e-10, 0.3, 1.0, 5.5, 40.0, 1e5, 1e10, 1e30) for b in (1e-10, 0.7, 1.0, 12.0, 1e10)
 )
@@ -110,7 +112,26 @@ def _beta_density(a: float, b: float) -> Slope:
     return density
 
 
+_RATIOS = (
+    *((x, y) for x in (1e-200, 0.3, 2.0, 1e200) for y in (1e-200, 0.7, 2.5, 1e200)),
+    *((1.0, 1 + 2.0**-40), (1 - 2.0**-30, 1.0), (1e100, 1.4e100), (3.0, 3.0)),
+)
+_BASES = ((0.0, 2.0), (1e-200, 1e-200), (1e200, 1e-80), (3.0, 1 + 2.0**-40), (-2.0, 0.7), (1e-10, 1e200))
+
+ENTROPIES = [
+    Row("rel_entr", special("rel_entr"), (lambda x, y: m.log(x / y) + 1, lambda x, y: -x / y), _RATIOS),
+    Row("kl_div", special("kl_div"), (lambda x, y: m.log(x / y), lambda x, y: 1 - x / y), _RATIOS),
+    Row("xlogy", special("xlogy"), (lambda x, y: m.log(y), lambda x, y: x / y), _BASES),
+    Row("xlog1py", special("xlog1py"), (lambda x, y: m.log1p(y), lambda x, y: x / (1 + y)), _BASES),
+]
+
 GAMMAS = [
+    *(
+        Row(f"polygamma {n}", lambda x, n=n: engine_special.polygamma(n, x), (lambda x, n=n: m.psi(n + 1, x),), _PLAIN)
+        for n in (0, 1, 2)
+    ),
+    Row("zeta", lambda x: engine_special.zeta(2.5, x), (lambda x: -2.5 * m.zeta(3.5, x),), _PLAIN),
+    Row("gammaincc", of(2.5, name="gammaincc"), (lambda x: -_density(2.5)(x),), within(1e-100, 600, POSITIVE)),
     Row("gamma", special("gamma"), (lambda x: m.gamma(x) * m.psi(0, x),), (*_ROUND, 1e-100, 1e-10, 40.0, 100.0, 170.0)),
     Row("gammaln", special("gammaln"), (lambda x: m.psi(0, x),), (*POSITIVE, *_ROUND)),
     Row("loggamma", special("loggamma"), (lambda x: m.psi(0, x),), POSITIVE),

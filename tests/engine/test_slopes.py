@@ -14,9 +14,9 @@ import pytest
 from autodiff_compare.backends.numpy_autodiff import grad, jvp
 from tests.engine.slopes import ELEMENTARY, PAIRS, Row, exact, exact_second
 from tests.engine.slopes_bessel import BESSEL
-from tests.engine.slopes_special import ERROR_FUNCTIONS, GAMMAS
+from tests.engine.slopes_special import ENTROPIES, ERROR_FUNCTIONS, GAMMAS
 
-ROWS = [*ELEMENTARY, *PAIRS, *ERROR_FUNCTIONS, *BESSEL, *GAMMAS]
+ROWS = [*ELEMENTARY, *PAIRS, *ERROR_FUNCTIONS, *BESSEL, *GAMMAS, *ENTROPIES]
 
 
 def representable(row: Row, i: int, dtype: Any) -> tuple[list[Any], list[Any], list[Any]]:

@@ -170,6 +170,28 @@ def _ratio(x: Any, y: Any) -> Any:
     return np.where(none, 1, over(x, np.where(none, 1, y)))
 
 
+def _relative_excess(x: Any, y: Any) -> Any:
+    """Return ``1 - x / y``, and 0 where both are zero."""
+    none = np.logical_and(np.equal(x, 0), np.equal(y, 0))
+    return np.where(none, 0, over(y - x, _or_one(np.logical_not(none), y)))
+
+
+def _log_ratio(g: Any, x: Any, y: Any) -> Any:
+    """Return ``g log(x / y)``, 0 for g = 0: near 1 by the exact x - y; where x/y leaves its range, by parts."""
+    positive = np.logical_and(np.greater(x, 0), np.greater(y, 0))
+    near = np.logical_and(positive, np.less_equal(np.abs(x - y), 0.5 * y))
+    far = np.logical_and(positive, np.greater(np.abs(np.log(_or_one(positive, x)) - np.log(_or_one(positive, y))), 690))
+    apart = np.logical_or(near, far)
+    plain = _f("xlogy", g, _ratio(np.where(apart, 1, x), np.where(apart, 1, y)))
+    by_difference = g * np.log1p(np.where(near, x - y, 0) / _or_one(near, y))
+    by_parts = g * (np.log(_or_one(far, x)) - np.log(_or_one(far, y)))
+    return np.where(near, by_difference, np.where(far, by_parts, plain))
+
+
+def _or_one(condition: Any, x: Any) -> Any:
+    return np.where(condition, x, 1)
+
+
 def _bessel(name: str, below: int, above: int) -> tuple[Rule | None, ...]:
     """Make the rule of the argument, ``(below f_(v-1) + above f_(v+1)) / 2``; there is no rule of the order."""
     return None, _slope(lambda ans, v, x: 0.5 * (below * _f(name, v - 1, x) + above * _f(name, v + 1, x)))
@@ -238,12 +260,12 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "xlog1py": (lambda g, ans, x, y: _f("xlog1py", g, y), lambda g, ans, x, y: over(g * x, 1 + y)),
     "entr": (_entr,),
     "rel_entr": (
-        lambda g, ans, x, y: _f("xlogy", g, _ratio(x, y)) + g,
+        lambda g, ans, x, y: _log_ratio(g, x, y) + g,
         lambda g, ans, x, y: -g * _ratio(x, y),
     ),
     "kl_div": (
-        lambda g, ans, x, y: _f("xlogy", g, _ratio(x, y)),
-        lambda g, ans, x, y: g * (1 - _ratio(x, y)),
+        lambda g, ans, x, y: _log_ratio(g, x, y),
+        lambda g, ans, x, y: g * _relative_excess(x, y),
     ),
     # Others.
     "exp10": (_slope(lambda ans, x: math.log(10) * ans),),
