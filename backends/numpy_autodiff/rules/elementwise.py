@@ -112,7 +112,7 @@ CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
 
 def _per_modulus(g: Any, x: Any) -> Any:
     origin = np.equal(x, 0)
-    return np.where(origin, 0, g / np.where(origin, 1, np.abs(x)))
+    return g / np.where(origin, 1, np.abs(x)) * np.logical_not(origin)
 
 
 def _sign_vjp(g: Any, ans: Any, x: Any) -> Any:
@@ -255,7 +255,7 @@ WHERE: Primitive = Primitive(
 WHICH: Primitive = Primitive("where", np.where, constant=True)
 #: Constant in x; at x = 0 it is its second argument.
 HEAVISIDE: Primitive = both(
-    np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: np.where(np.equal(x, 0), g, 0)
+    np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: g * np.equal(x, 0)
 )
 #: The quotient of the value that NumPy returns: x / y may be rounded to the next integer, as 1 / 0.1 is.
 FMOD: Primitive = both(np.fmod, _same, lambda g, ans, x, y: -g * np.rint((x - ans) / y))

@@ -76,9 +76,9 @@ def _count(x: Any, axis: Any) -> float:
 
 
 def _per(total: Any, count: Any) -> Any:
-    """Divide by a count or by degrees of freedom, an array of float64 or a number, and keep the dtype."""
+    """Divide by a count or by degrees of freedom, Python's or NumPy's, and keep the dtype."""
     dtype = total.dtype
-    if dtype.itemsize > 2 and not np.shape(count):
+    if dtype.itemsize > 2 and count.__class__ in (int, float):
         return total / count
     wide = total.astype(np.result_type(dtype, np.float32)) if dtype.itemsize == 2 else total
     return (wide / count).astype(dtype)
