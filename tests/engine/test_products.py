@@ -82,13 +82,16 @@ def test_every_axis_and_number_of_zeros(axis: Any, zeros: int, kind: str) -> Non
 @pytest.mark.parametrize("x", [[2.0, 0.0, 3.0, 4.0], [0.0, 0.0, 3.0, 4.0], [1.5, -2.0, 0.5, 3.0]])
 def test_third_and_fourth_derivatives(x: list[float]) -> None:
     """Of x0 x1 x2 x3, the third in 0, 1, 2 is x3 and the fourth in all is 1."""
-    third = jacobian(hessian(np.prod))(np.array(x))
-    assert third[0, 1, 2] == pytest.approx(x[3])
-    assert third[3, 1, 2] == pytest.approx(x[0])
-    assert not third[0, 0].any()
-    fourth = jacobian(jacobian(hessian(np.prod)))(np.array(x))
-    assert fourth[0, 1, 2, 3] == pytest.approx(1.0)
-    assert fourth[3, 1, 0, 2] == pytest.approx(1.0)
+    point, units = np.array(x), np.eye(4)
+    third = jvp(hessian(np.prod), (point,), (units[1],))[1]
+    assert third[0, 2] == pytest.approx(x[3])
+    assert third[3, 2] == pytest.approx(x[0])
+    assert not third[1].any()
+    along = lambda x: jvp(grad(np.prod), (x,), (units[0],))[1]  # noqa: E731 - used in the next line
+    fourth = jvp(lambda x: jvp(along, (x,), (units[1],))[1], (point,), (units[2],))[1]
+    np.testing.assert_allclose(fourth, units[3], rtol=1e-15)
+    backward = grad(lambda x: jvp(along, (x,), (units[1],))[1][2])(point)
+    np.testing.assert_allclose(backward, units[3], rtol=1e-15)
 
 
 #: Entries, and the gradient of the last partial product and of the sum of all.

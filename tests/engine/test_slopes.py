@@ -14,7 +14,7 @@ import pytest
 from autodiff_compare.backends.numpy_autodiff import grad, jvp
 from tests.engine.slopes import ELEMENTARY, PAIRS, Row, exact, exact_second
 from tests.engine.slopes_bessel import BESSEL
-from tests.engine.slopes_special import ENTROPIES, ERROR_FUNCTIONS, GAMMAS
+from tests.engine.slopes_special import ENTROPIES, ERROR_FUNCTIONS, GAMMAS, of, special
 
 ROWS = [*ELEMENTARY, *PAIRS, *ERROR_FUNCTIONS, *BESSEL, *GAMMAS, *ENTROPIES]
 
@@ -76,3 +76,31 @@ def test_it_has_most_digits_of_the_second_derivative(row: Row) -> None:
                 true = exact_second(slope, i, row.digits, *xs)
                 (error,) = errors([found], [true], [abs(true)], float) if abs(true) < 1e308 else (0.0,)
                 assert error <= (row.second or 0), (i, xs)
+
+
+_INFINITE = [
+    *((f.__name__, f, sign) for f in (np.tanh, np.arctan) for sign in (1, -1)),
+    ("exp", np.exp, -1),
+    *(
+        (name, special(name), sign)
+        for name in ("erf", "erfc", "dawsn", "expit", "ndtr", "i0e", "i1e")
+        for sign in (1, -1)
+    ),
+    *((name, special(name), 1) for name in ("log_expit", "log_ndtr", "k0e", "k1e", "exp1")),
+    *((f"gammainc {a}", of(a, name="gammainc"), 1) for a in (0.5, 2.5, 40.0)),
+    ("logaddexp", lambda x: np.logaddexp(x, 0), -1),
+    ("power", lambda x: x**-0.3, 1),
+]
+
+
+@pytest.mark.parametrize("x", [np.inf, 1e308, 1e250, np.float32(np.inf), np.float32(3e38)], ids=repr)
+@pytest.mark.parametrize(("f", "sign"), [row[1:] for row in _INFINITE], ids=[f"{r[0]} {r[2]}" for r in _INFINITE])
+def test_it_vanishes_at_infinity_without_a_warning(f: Any, sign: int, x: Any) -> None:
+    assert abs(grad(f)(sign * x)) < 1e-38
+    assert abs(jvp(f, (sign * x,), (type(x)(1),))[1]) < 1e-38
+
+
+@pytest.mark.parametrize("x", [1e308, 1e250, np.float32(3e38)], ids=repr)
+def test_a_soft_maximum_passes_its_slope_on_far_out(x: Any) -> None:
+    assert grad(lambda x: np.logaddexp(x, 0))(x) == 1
+    assert grad(special("log_expit"))(-x) == 1

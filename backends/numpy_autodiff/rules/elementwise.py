@@ -254,9 +254,7 @@ WHERE: Primitive = Primitive(
 )
 WHICH: Primitive = Primitive("where", np.where, constant=True)
 #: Constant in x; at x = 0 it is its second argument.
-HEAVISIDE: Primitive = both(
-    np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: g * np.equal(x, 0)
-)
+HEAVISIDE: Primitive = both(np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: g * np.equal(x, 0))
 #: The quotient of the value that NumPy returns: x / y may be rounded to the next integer, as 1 / 0.1 is.
 FMOD: Primitive = both(np.fmod, _same, lambda g, ans, x, y: -g * np.rint((x - ans) / y))
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))

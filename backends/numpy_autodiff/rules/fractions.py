@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+#: From here on the leading term of every expansion is exact to rounding, and twice the argument does not overflow.
+_DISTANT = 1e20
 _ROOT_PI = float(np.sqrt(np.pi))
 
 
@@ -22,12 +24,14 @@ def bessel_i_defect(v: Any, x: Any) -> Any:
     ``D = 2v + 2 - (2v+3) x / (2v+3 + 2x - (2v+5) x / (2v+4 + 2x - ...))``, so that the defect is ``D / (x + D)``.
     For large x, D tends to v + 1/2.
     """
+    far = np.greater(x, _DISTANT)
+    distant, x = np.where(far, x, 1.0), np.where(far, 1.0, x)
     steps = 80
     rest = (2 * v + steps + 2) + 2 * x
     for k in range(steps, 1, -1):
         rest = (2 * v + k + 1) + 2 * x - (2 * v + 2 * k + 1) * (x / rest)
     d = 2 * v + 2 - (2 * v + 3) * (x / rest)
-    return d / (x + d)
+    return np.where(far, (v + 0.5) / distant, d / (x + d))
 
 
 def bessel_k_excess(v: Any, x: Any) -> Any:
@@ -36,11 +40,13 @@ def bessel_k_excess(v: Any, x: Any) -> Any:
     Here z is Temme's fraction ``1 / (b_1 - a_1 / (b_2 - a_2 / ...))`` with ``b_n = 2 (n + x)`` and
     ``a_n = (n + 1/2)^2 - v^2`` (J. Comput. Phys. 19, 1975).
     """
+    far = np.greater(x, _DISTANT)
+    distant, x = np.where(far, x, 1.0), np.where(far, 1.0, x)
     steps = 80
     rest = 2 * (steps + x)
     for n in range(steps - 1, 0, -1):
         rest = 2 * (n + x) - ((n + 0.5) ** 2 - v * v) / rest
-    return (0.5 + (v * v - 0.25) / rest) / x
+    return np.where(far, 0.5 / distant, (0.5 + (v * v - 0.25) / rest) / x)
 
 
 def dawson_slope(x: Any) -> Any:
@@ -49,7 +55,7 @@ def dawson_slope(x: Any) -> Any:
     ``D = x / (1 + y - E)`` with ``y = 2 x^2`` and ``E = 2y / (3 + y - 4y / (5 + y - 6y / ...))`` (McCabe, Math. Comp.
     28, 1974), so that the slope is ``(1 - E) / (1 + y - E)``. It tends to ``-1 / y``.
     """
-    far = np.greater(np.abs(x), 1e8)
+    far = np.greater(np.abs(x), _DISTANT)
     near = np.where(far, 1.0, x)
     y = 2 * near * near
     steps = 60

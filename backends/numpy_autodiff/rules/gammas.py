@@ -19,6 +19,7 @@ from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 
 #: Below it, powers and the gamma function itself are exact enough; from it on, eight terms of Stirling's series are.
 _LARGE = 10.0
+_VANISHED = 1e4
 #: B_(2k) / (2k (2k - 1)), the coefficients of Stirling's series in 1/a^(2k-1) (DLMF 5.11.1).
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
 #: B_(2k) / (2k), those of the digamma function in 1/a^(2k) (DLMF 5.11.2).
@@ -63,7 +64,9 @@ def _gamma_density(a: Any, x: Any) -> Any:
         plain = _power_below(x, a) * half * _scipy("rgamma")(a) * half
         large = np.maximum(a, _LARGE)
         central = np.sqrt(large / (2 * np.pi)) * _stirling_factor(large) * np.exp(-_deviance(large, x)) / x
-        return np.where((a < _LARGE) | (x == 0), plain, central)[()]
+        # Beyond, exp(-x) is 0, and the power may be infinite.
+        zero = (x > _VANISHED) & ((a < _LARGE) | np.isinf(x))
+        return np.where(zero, 0, np.where((a < _LARGE) | (x == 0), plain, central))[()]
 
 
 def _gamma_density_x(g: Any, ans: Any, a: Any, x: Any) -> Any:

@@ -35,7 +35,9 @@ def exact_difference(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _sech2(x: Any) -> Any:
-    e = np.exp(-2 * (np.where(np.real(x) < 0, -x, x) if np.iscomplexobj(x) else np.abs(x)))
+    e = np.exp(-(np.where(np.real(x) < 0, -x, x) if np.iscomplexobj(x) else np.abs(x)))
+    # Squared, for twice the argument may overflow.
+    e = e * e
     return 4 * e / ((1 + e) * (1 + e))
 
 
