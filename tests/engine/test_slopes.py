@@ -100,6 +100,27 @@ def test_it_vanishes_at_infinity_without_a_warning(f: Any, sign: int, x: Any) ->
     assert abs(jvp(f, (sign * x,), (type(x)(1),))[1]) < 1e-38
 
 
+@pytest.mark.parametrize(
+    ("name", "x", "sign"),
+    [("erfinv", 1, 1), ("erfinv", -1, 1), ("erfcinv", 0, -1), ("erfcinv", 2, -1), ("ndtri", 0, 1), ("ndtri", 1, 1)],
+)
+def test_it_is_infinite_at_the_ends_of_an_interval(name: str, x: float, sign: int) -> None:
+    for point in (np.float64(x), np.float32(x)):
+        assert grad(special(name))(point) == sign * np.inf
+        assert jvp(special(name), (point,), (type(point)(1),))[1] == sign * np.inf
+
+
+@pytest.mark.parametrize("y", [0.1, -0.1, -2, np.full(3, 0.1), np.array([0.1, -0.1, 2.1])], ids=str)
+def test_a_power_beside_a_zero_keeps_its_digits(y: Any) -> None:
+    """y x^(y - 1): where y - 1 is rounded, the power of it is not the right one."""
+    x = np.array([0.0, 1e200, 1e-100])
+    with np.errstate(divide="ignore"):
+        found = grad(lambda x: np.sum((x**y)[1:]))(x)
+    exponents = np.broadcast_to(y, 3).tolist()
+    true = [exact(lambda x, y: y * x ** (y - 1), x[k], exponents[k]) for k in (1, 2)]
+    assert max(errors(found[1:], true, [abs(t) for t in true], float)) < 10
+
+
 @pytest.mark.parametrize("x", [1e308, 1e250, np.float32(3e38)], ids=repr)
 def test_a_soft_maximum_passes_its_slope_on_far_out(x: Any) -> None:
     assert grad(lambda x: np.logaddexp(x, 0))(x) == 1

@@ -67,19 +67,22 @@ def _power_x(g: Any, ans: Any, x: Any, y: Any) -> Any:
             return g * np.zeros_like(x)
         if y >= 1:
             return g * (y * x ** (y - 1))
-        if (y < 0 or 1 - (1 - y) != y) and np.count_nonzero(x) == np.size(x):
+        if y > 0 and 1 - (1 - y) == y:
+            return y * over(g, x ** (1 - y))
+        if np.count_nonzero(x) == np.size(x):
             return g * (y * ans / x)
-        return y * over(g, x ** (1 - y))
-    zero = np.equal(y, 0)
-    below = np.where(zero, 0, y - 1)
-    steep = np.less(np.real(y), 1)
-    if not np.any(np.logical_and(steep, np.equal(x, 0))):
-        rounded = np.logical_and(np.not_equal(below + 1, y), np.not_equal(x, 0))
-        if np.any(rounded):
-            return g * np.where(zero, 0, np.where(rounded, y * ans / x, y * x**below))
-        return g * np.where(zero, 0, y * x**below)
-    unused = np.logical_and(np.equal(x, 0), np.logical_or(zero, np.equal(g, 0)))
-    return g * np.where(zero, 0, y * np.where(unused, 1, x) ** below)
+        origin = np.equal(x, 0)
+        smooth = g * (y * np.where(origin, 1, ans) / np.where(origin, 1, x))
+        return np.where(origin, y * over(g, np.where(origin, x, 1) ** (1 - y)), smooth)
+    zero, origin = np.equal(y, 0), np.equal(x, 0)
+    below, base = np.where(zero, 0, y - 1), x
+    if np.any(np.logical_and(np.less(np.real(y), 1), origin)):
+        base = np.where(np.logical_and(origin, np.logical_or(zero, np.equal(g, 0))), 1, x)
+    found = y * base**below
+    rounded = np.logical_and(np.not_equal(below + 1, y), np.not_equal(x, 0))
+    if np.any(rounded):
+        found = np.where(rounded, y * np.where(rounded, ans, 1) / np.where(rounded, x, 1), found)
+    return g * np.where(zero, 0, found)
 
 
 def _power_y(g: Any, ans: Any, x: Any, y: Any) -> Any:

@@ -103,8 +103,9 @@ def _digamma(x: Any) -> Any:
 
 
 def _inverse_gauss(x: Any, ans: Any) -> Any:
-    """Return ``exp(z^2)`` for z >= 0 with ``erfc(z) = x``, which is ``erfcx(z) / x``: z^2 would magnify its error."""
-    return _f("erfcx", ans) / x
+    """Return ``exp(z^2)`` for z >= 0 with ``erfc(z) = x`` as ``erfcx(z) / x``: z^2 would magnify the error of z."""
+    end = np.equal(x, 0)
+    return np.where(end, np.inf, _f("erfcx", np.where(end, 0.0, ans)) / np.where(end, 1.0, x))
 
 
 def _erfinv_slope(ans: Any, x: Any) -> Any:
