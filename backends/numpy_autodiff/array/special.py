@@ -13,14 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff_compare.backends.numpy_autodiff.rules.special import (
-    POLYGAMMA,
-    RULES,
-    log_softmax,
-    logsumexp,
-    primitive,
-    softmax,
-)
+from autodiff_compare.backends.numpy_autodiff.rules.softmax import log_softmax, logsumexp, softmax
+from autodiff_compare.backends.numpy_autodiff.rules.special import POLYGAMMA, RULES, primitive
 
 __all__ = ["log_softmax", "logsumexp", "polygamma", "softmax"]
 

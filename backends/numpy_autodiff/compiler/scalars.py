@@ -33,6 +33,19 @@ _MATH = {
     "log1p": "log1p",
     "expm1": "expm1",
 }
+
+
+def _sech2(x: float) -> float:
+    e = math.exp(-2.0 * abs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
+def _beyond(x: float) -> float:
+    return 1.0 + x * x
+
+
+#: The slopes of tanh and of arctan, which are functions of the engine's own.
+_SLOPES = {"sech2": _sech2, "beyond": _beyond}
 #: Characters up to which an expression is put into another.
 _LONGEST = 90
 _RAISES = "(ZeroDivisionError, OverflowError, ValueError)"
@@ -82,7 +95,13 @@ def _possible(op: Op) -> bool:
         return False
     if op.name in ("guard", "count_nonzero", "equal"):
         return all(math.prod(a.shape) == 1 for a in op.inputs)
-    known = op.name in INFIX or op.name in _MATH or op.name in _TRIVIAL | _SUMS or op.name in ("negative", "absolute")
+    known = (
+        op.name in INFIX
+        or op.name in _MATH
+        or op.name in _SLOPES
+        or op.name in _TRIVIAL | _SUMS
+        or op.name in ("negative", "absolute")
+    )
     return known and _single(op) and all(map(_single, op.inputs))
 
 
@@ -121,6 +140,8 @@ def _expression(source: Source, op: Op, args: list[str]) -> str:
         return f"{args[0]} + 0.0"
     if op.name in _MATH:
         return f"{source.name(getattr(math, _MATH[op.name]), _MATH[op.name])}({args[0]})"
+    if op.name in _SLOPES:
+        return f"{source.name(_SLOPES[op.name], op.name)}({args[0]})"
     return {"negative": f"-{args[0]}", "absolute": f"abs({args[0]})", "count_nonzero": f"({args[0]} != 0.0)"}[op.name]
 
 

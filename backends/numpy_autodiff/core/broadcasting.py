@@ -36,7 +36,8 @@ def fit(g: Any, x: Any) -> Any:
 
 def _sum_over(g: Any, axis: Any, keepdims: bool) -> Any:
     if g.__class__ is _ndarray:
-        return _sum(g, axis, None, None, keepdims)
+        # NumPy adds half precision up in single precision along contiguous axes only.
+        return _sum(g, axis, np.float32 if g.dtype == np.float16 else None, None, keepdims)
     return np.sum(g, axis=axis, keepdims=keepdims)
 
 

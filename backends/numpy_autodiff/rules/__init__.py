@@ -39,6 +39,7 @@ from autodiff_compare.backends.numpy_autodiff.rules import (
     products,
     reductions,
     shapes,
+    softmax,
     special,
     statistics,
 )
@@ -60,7 +61,7 @@ HANDLERS |= UFUNCS
 
 
 #: ufunc -> the replacements of its ``reduce`` and ``accumulate``.
-_REDUCE: dict[Any, Any] = reductions.REDUCE | special.REDUCE
+_REDUCE: dict[Any, Any] = reductions.REDUCE | softmax.REDUCE
 _ACCUMULATE: dict[Any, Any] = reductions.ACCUMULATE | order.ACCUMULATE
 
 

@@ -57,7 +57,8 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 REDUCE: Primitive = Primitive("reduce", lambda x, ufunc, **kwargs: ufunc.reduce(x, **kwargs), constant=True)
 STOP: Primitive = Primitive("stop_gradient", lambda x: x, constant=True)
-UFUNCS: dict[Any, Any] = {f: CONSTANT[f] for f in _UFUNCS}
+#: The sign of a complex number is not constant, nor is the value that `numpy.heaviside` has at 0: see `elementwise`.
+UFUNCS: dict[Any, Any] = {f: CONSTANT[f] for f in _UFUNCS if f not in (np.sign, np.heaviside)}
 HANDLERS: dict[Any, Any] = (
     {f: CONSTANT[f] for f in _FUNCTIONS} | {f: _static(f) for f in _STATIC} | {np.full_like: _full_like}
 )

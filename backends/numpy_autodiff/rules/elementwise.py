@@ -1,7 +1,8 @@
 """Elementwise functions: the Jacobian is diagonal, so that VJP and JVP multiply by the slope.
 
-Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on
-at its bounds; x**0 has slope 0 everywhere; hypot and arctan2 have slope 0 at the origin.
+Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on at
+its bounds, but if these are equal or crossed the result is the upper one; x**0 has slope 0 everywhere; hypot and
+arctan2 have slope 0 at the origin.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import both, elementwise, over
+from autodiff_compare.backends.numpy_autodiff.rules.constants import CONSTANT
+from autodiff_compare.backends.numpy_autodiff.rules.logistic import BEYOND, SECH2, SHARE, SHARE2, WITHIN
 from autodiff_compare.backends.numpy_autodiff.rules.where import pull_where
 
 
@@ -53,19 +56,33 @@ def _power(x: Any, y: Any) -> Any:
     return _integer_power(x, y) if y.__class__ is int and 2 <= y <= 4 else np.power(x, y)
 
 
-def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
-    """Multiply by ``y x^(y-1)``, 0 for y = 0 even at x = 0. Negative powers are quotients by `over`."""
+def _power_x(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """Multiply by ``y x^(y-1)``, 0 for y = 0 even at x = 0. Negative powers are quotients.
+
+    Where y - 1 is rounded, x^(y-1) is off by that error times log x, 170 units for x = 1e200 and y = -0.1. There, and
+    for negative numbers y, for which x^(1-y) may overflow, it is ``x^y / x``.
+    """
     if y.__class__ is int or y.__class__ is float:
         if y == 0:
             return g * np.zeros_like(x)
-        return g * (y * x ** (y - 1)) if y >= 1 else y * over(g, x ** (1 - y))
-    zero = np.equal(y, 0)
-    below = np.where(zero, 0, y - 1)
-    steep = np.less(np.real(y), 1)
-    if not np.any(np.logical_and(steep, np.equal(x, 0))):
-        return g * np.where(zero, 0, y * x**below)
-    unused = np.logical_and(np.equal(x, 0), np.logical_or(zero, np.equal(g, 0)))
-    return g * np.where(zero, 0, y * np.where(unused, 1, x) ** below)
+        if y >= 1:
+            return g * (y * x ** (y - 1))
+        if y > 0 and 1 - (1 - y) == y:
+            return y * over(g, x ** (1 - y))
+        if np.count_nonzero(x) == np.size(x):
+            return g * (y * ans / x)
+        origin = np.equal(x, 0)
+        smooth = g * (y * np.where(origin, 1, ans) / np.where(origin, 1, x))
+        return np.where(origin, y * over(g, np.where(origin, x, 1) ** (1 - y)), smooth)
+    zero, origin = np.equal(y, 0), np.equal(x, 0)
+    below, base = np.where(zero, 0, y - 1), x
+    if np.any(np.logical_and(np.less(np.real(y), 1), origin)):
+        base = np.where(np.logical_and(origin, np.logical_or(zero, np.equal(g, 0))), 1, x)
+    found = y * base**below
+    rounded = np.logical_and(np.not_equal(below + 1, y), np.not_equal(x, 0))
+    if np.any(rounded):
+        found = np.where(rounded, y * np.where(rounded, ans, 1) / np.where(rounded, x, 1), found)
+    return g * np.where(zero, 0, found)
 
 
 def _power_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
@@ -86,7 +103,7 @@ def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
 
 
 def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
-    return over(np.real(np.conj(x) * t), ans) if x.dtype.kind == "c" else t * np.sign(x)
+    return np.real(over(np.conj(x), ans) * t) if x.dtype.kind == "c" else t * np.sign(x)
 
 
 ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (absolute_vjp,), (_absolute_jvp,), pointwise=True)
@@ -94,6 +111,28 @@ FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
 IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lambda t, ans, x: np.imag(t),))
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
+
+
+def _per_modulus(g: Any, x: Any) -> Any:
+    origin = np.equal(x, 0)
+    return g / np.where(origin, 1, np.abs(x)) * np.logical_not(origin)
+
+
+def _sign_vjp(g: Any, ans: Any, x: Any) -> Any:
+    """Transpose ``d(z/|z|) = (dz - s Re(conj(s) dz)) / |z|`` with ``s = z/|z|``; 0 at 0."""
+    return _per_modulus(g - np.conj(ans) * np.real(g * ans), x)
+
+
+def _sign_jvp(t: Any, ans: Any, x: Any) -> Any:
+    return _per_modulus(t - ans * np.real(np.conj(ans) * t), x)
+
+
+PHASE: Primitive = Primitive("sign", np.sign, (_sign_vjp,), (_sign_jvp,), pointwise=True)
+
+
+def sign(x: Any) -> Any:
+    """Compute `numpy.sign`: constant for a real number, ``z/|z|`` for a complex one."""
+    return PHASE(x) if x.dtype.kind == "c" else CONSTANT[np.sign](x)
 
 
 def _tie(wins: Any, x: Any, y: Any) -> Any:
@@ -141,12 +180,6 @@ def _inverse(factor: float = 1.0) -> Any:
     return lambda g, ans, x: over(g, x) * factor if factor != 1.0 else over(g, x)
 
 
-def _sigmoid(x: Any, y: Any, base_log: float = 1.0) -> Any:
-    """Return ``e^x / (e^x + e^y)`` without overflow, also for equal infinities."""
-    infinite = np.logical_and(np.equal(x, y), np.isinf(x))
-    return 0.5 + 0.5 * np.tanh((0.5 * base_log) * np.where(infinite, 0.0, x - y))
-
-
 def _sinc_derivative(x: Any, n: int) -> Any:
     """Return the n-th derivative in x of sin(u)/u at u = pi x.
 
@@ -156,7 +189,8 @@ def _sinc_derivative(x: Any, n: int) -> Any:
     """
     if n == 0:
         return np.sinc(x)
-    x = np.asarray(x)
+    given = np.asarray(x)
+    x = given.astype(np.result_type(given, np.float64))
     u = np.pi * x
     near = np.abs(u) < n + 2
     small, large = np.where(near, u, 0), np.where(near, 1, u)
@@ -167,10 +201,15 @@ def _sinc_derivative(x: Any, n: int) -> Any:
         * small ** (2 * j - n)
         for j in range((n + 1) // 2, (n + 1) // 2 + 20 + 2 * n)
     )
-    far = np.sin(large) / large
+    # The phase is reduced before it is multiplied by pi: x - whole is exact.
+    whole = np.rint(x)
+    sign, turn = np.where(np.remainder(whole, 2), -1, 1), x - whole
+    # cos(pi t) = sin(pi (1/2 - |t|)) is exact at its zero, t = 1/2.
+    sine, cosine = sign * np.sin(np.pi * turn), sign * np.sin(np.pi * (0.5 - np.abs(turn)))
+    far = sine / large
     for k in range(1, n + 1):
-        far = (np.sin(large + k * np.pi / 2) - k * far) / large
-    return (np.pi**n * np.where(near, series, far)).astype(x.dtype)[()]
+        far = ((sine, cosine, -sine, -cosine)[k % 4] - k * far) / large
+    return (np.pi**n * np.where(near, series, far)).astype(given.dtype)[()]
 
 
 SINC: Primitive = both(_sinc_derivative, lambda g, ans, x, n: g * SINC(x, n + 1), name="sinc")
@@ -180,18 +219,33 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
     return np.clip(x, low, high)
 
 
+def _ordered(low: Any, high: Any) -> Any:
+    """Return where the lower bound is below the upper one; elsewhere the result is the upper one, whatever x is."""
+    return True if low is None or high is None else np.less(low, high)
+
+
 def _inside(x: Any, low: Any, high: Any) -> Any:
-    """Return where x is within the bounds, which are included unless they are equal: then the result is constant."""
+    """Return where x is within the bounds, which are included."""
     above = True if low is None else np.greater_equal(x, low)
     inside = np.logical_and(above, True if high is None else np.less_equal(x, high))
-    return inside if low is None or high is None else np.logical_and(inside, np.less(low, high))
+    return inside if low is None or high is None else np.logical_and(inside, _ordered(low, high))
+
+
+def _below(x: Any, low: Any, high: Any) -> Any:
+    return np.logical_and(np.less(x, low), _ordered(low, high))
+
+
+def _above(x: Any, low: Any, high: Any) -> Any:
+    """Return where the upper bound is the result: above it, and everywhere if the lower one is not below it."""
+    above = np.greater(x, high)
+    return above if low is None else np.logical_or(above, np.greater_equal(low, high))
 
 
 CLIP: Primitive = both(
     _clip,
     lambda g, ans, x, low, high: np.where(_inside(x, low, high), g, 0),
-    lambda g, ans, x, low, high: np.where(np.less(x, low), g, 0),
-    lambda g, ans, x, low, high: np.where(np.greater(x, high), g, 0),
+    lambda g, ans, x, low, high: np.where(_below(x, low, high), g, 0),
+    lambda g, ans, x, low, high: np.where(_above(x, low, high), g, 0),
     name="clip",
 )
 WHERE: Primitive = Primitive(
@@ -202,6 +256,10 @@ WHERE: Primitive = Primitive(
     pull=pull_where,
 )
 WHICH: Primitive = Primitive("where", np.where, constant=True)
+#: Constant in x; at x = 0 it is its second argument.
+HEAVISIDE: Primitive = both(np.heaviside, lambda g, ans, x, y: None, lambda g, ans, x, y: g * np.equal(x, 0))
+#: The quotient of the value that NumPy returns: x / y may be rounded to the next integer, as 1 / 0.1 is.
+FMOD: Primitive = both(np.fmod, _same, lambda g, ans, x, y: -g * np.rint((x - ans) / y))
 REMAINDER: Primitive = both(np.remainder, _same, lambda g, ans, x, y: -g * np.floor_divide(x, y))
 
 
@@ -224,11 +282,13 @@ UFUNCS: dict[Any, Any] = {
     np.negative: NEGATIVE,
     np.positive: both(np.positive, _same),
     np.absolute: ABSOLUTE,
+    np.sign: sign,
     np.fabs: FABS,
     np.conjugate: CONJ,
     np.remainder: REMAINDER,
     np.divmod: lambda x, y: (np.floor_divide(x, y), REMAINDER(x, y)),
-    np.fmod: both(np.fmod, _same, lambda g, ans, x, y: -g * np.trunc(x / y)),
+    np.fmod: FMOD,
+    np.heaviside: HEAVISIDE,
     np.square: elementwise(np.square, lambda ans, x: 2 * x),
     np.sqrt: both(np.sqrt, _root),
     np.cbrt: both(np.cbrt, lambda g, ans, x: over(g, ans * ans) / 3),
@@ -243,15 +303,15 @@ UFUNCS: dict[Any, Any] = {
     np.sin: elementwise(np.sin, lambda ans, x: np.cos(x)),
     np.cos: elementwise(np.cos, lambda ans, x: -np.sin(x)),
     np.tan: elementwise(np.tan, lambda ans, x: 1 + ans * ans),
-    np.arcsin: both(np.arcsin, lambda g, ans, x: over(g, np.sqrt((1 - x) * (1 + x)))),
-    np.arccos: both(np.arccos, lambda g, ans, x: -over(g, np.sqrt((1 - x) * (1 + x)))),
-    np.arctan: both(np.arctan, lambda g, ans, x: g / (1 + x * x)),
+    np.arcsin: both(np.arcsin, lambda g, ans, x: over(g, np.sqrt(WITHIN(x)))),
+    np.arccos: both(np.arccos, lambda g, ans, x: -over(g, np.sqrt(WITHIN(x)))),
+    np.arctan: both(np.arctan, lambda g, ans, x: g / BEYOND(x)),
     np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x)),
     np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x)),
-    np.tanh: elementwise(np.tanh, lambda ans, x: 1 - ans * ans),
+    np.tanh: elementwise(np.tanh, lambda ans, x: SECH2(x)),
     np.arcsinh: both(np.arcsinh, _arcsinh),
     np.arccosh: both(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1))),
-    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, (1 - x) * (1 + x))),
+    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, WITHIN(x))),
     np.hypot: both(
         np.hypot, lambda g, ans, x, y: _hypot_slope(g, ans, x), lambda g, ans, x, y: _hypot_slope(g, ans, y)
     ),
@@ -260,12 +320,8 @@ UFUNCS: dict[Any, Any] = {
     np.minimum: _choice(np.minimum, np.less),
     np.fmax: _choice(np.fmax, lambda x, y: np.logical_or(np.greater(x, y), np.isnan(y))),
     np.fmin: _choice(np.fmin, lambda x, y: np.logical_or(np.less(x, y), np.isnan(y))),
-    np.logaddexp: elementwise(np.logaddexp, lambda ans, x, y: _sigmoid(x, y), lambda ans, x, y: _sigmoid(y, x)),
-    np.logaddexp2: elementwise(
-        np.logaddexp2,
-        lambda ans, x, y: _sigmoid(x, y, math.log(2)),
-        lambda ans, x, y: _sigmoid(y, x, math.log(2)),
-    ),
+    np.logaddexp: elementwise(np.logaddexp, lambda ans, x, y: SHARE(x, y), lambda ans, x, y: SHARE(y, x)),
+    np.logaddexp2: elementwise(np.logaddexp2, lambda ans, x, y: SHARE2(x, y), lambda ans, x, y: SHARE2(y, x)),
     np.nextafter: both(np.nextafter, _same, lambda g, ans, x, y: None),
     np.ldexp: both(np.ldexp, lambda g, ans, x, n: np.ldexp(g, n)),
     np.frexp: Primitive("frexp", np.frexp, (_frexp_vjp,), (_frexp_jvp,)),

@@ -28,8 +28,9 @@ def _average_ties(g: Any, ordered: Any) -> Any:
         return g
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, new.size))
-    means = np.add.reduceat(g.ravel(), starts) / lengths.astype(g.real.dtype)
-    return np.repeat(means, lengths).reshape(g.shape)
+    # Lengths and sums in double precision: half precision ends at 65504.
+    means = np.add.reduceat(g.ravel().astype(np.result_type(g, float)), starts) / lengths
+    return np.repeat(means.astype(g.dtype), lengths).reshape(g.shape)
 
 
 def _average_again(g: Any, _ans: Any, _x: Any, ordered: Any) -> Any:

@@ -2,16 +2,17 @@
 
     sum        dy = sum_i dx_i: the cotangent of y is that of every entry
     max        dy = dx_i at the maximum, shared evenly among ties; min likewise
-    prod       dy = sum_i dx_i prod_(j != i) x_j, which is y / x_i unless an entry is zero
+    prod       dy = sum_i dx_i prod_(j != i) x_j
     cumsum     y_k = sum_(j <= k) x_j: the cotangent of x_i is the reversed cumulative sum sum_(k >= i) g_k
-    cumprod    y_k = prod_(j <= k) x_j: dy_k / dx_i = y_k / x_i for k >= i, so that the cotangent of x_i is
-               sum_(k >= i) g_k y_k / x_i; where an entry is zero, by products that leave each factor out
+    cumprod    y_k = x_k y_(k-1): dy_k = dx_k y_(k-1) + x_k dy_(k-1), a linear recurrence; the cotangent of x_k is
+               y_(k-1) s_k with the transposed recurrence s_k = g_k + x_(k+1) s_(k+1)
     var        y = sum_i |x_i - m|^2 / (n - ddof) with the mean m: dy = 2 Re sum_i conj(x_i - m) dx_i / (n - ddof),
                for m drops out, since sum_i (x_i - m) = 0
     std        the norm of x - m divided by sqrt(n - ddof). The slope of the norm is 0 where all entries are equal; the
                slope of the square root of the variance would be 0/0
 
-prod and cumprod are right with any number of zeros, to any order.
+prod and cumprod are right with any number of zeros, to any order. A count divides in single precision at least, because
+half precision ends at 65504.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
+from autodiff_compare.backends.numpy_autodiff.rules.exclusive import EXCLUSIVE, RECURRENCE, backwards, delayed
 
 _add: Any = np.add
 _multiply: Any = np.multiply
@@ -73,9 +75,18 @@ def _count(x: Any, axis: Any) -> float:
     return count
 
 
+def _per(total: Any, count: Any) -> Any:
+    """Divide by a count or by degrees of freedom, Python's or NumPy's, and keep the dtype."""
+    dtype = total.dtype
+    if dtype.itemsize > 2 and count.__class__ in (int, float):
+        return total / count
+    wide = total.astype(np.result_type(dtype, np.float32)) if dtype.itemsize == 2 else total
+    return (wide / count).astype(dtype)
+
+
 def _mean_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     count = _count(x, axis)
-    return _stretched(expand(g / count if count else g, x, axis, keepdims), x.shape)
+    return _stretched(expand(_per(g, count) if count else g, x, axis, keepdims), x.shape)
 
 
 def _pull_mean(node: Any, g: Any) -> None:
@@ -96,7 +107,7 @@ def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     if hit.__class__ is np.ndarray and np.count_nonzero(hit) == ans.size and not np.isnan(ans).any():
         # One each. The check for nan is needed: nan equals nothing and has none, while another could have two.
         return weights
-    return weights / np.sum(weights, axis=axis, keepdims=True)
+    return weights * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)
 
 
 def _extreme(name: str, reduction: Any) -> Primitive:
@@ -121,29 +132,12 @@ def _prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _multiply.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _leave_one_out(x: Any) -> Any:
-    """Return ``y[..., i, j] = x[..., j]``, but 1 where i = j: its products over j leave factor i out."""
-    return np.where(np.eye(x.shape[-1], dtype=bool), x.dtype.type(1), x[..., None, :])
+def _prod_vjp(g: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return expand(g, x, axis, keepdims) * EXCLUSIVE(x, axis=axis)
 
 
-def _others(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """Return the product of all other entries: by division if no entry is zero, else by leaving each out."""
-    if np.count_nonzero(x) == np.size(x):
-        return expand(ans, x, axis, keepdims) / x
-    axes = axes_of(axis, len(x.shape))
-    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
-    moved = np.transpose(x, rest + axes)
-    rows = np.reshape(moved, tuple(x.shape[i] for i in rest) + (int(_count(x, axis)),))
-    product = np.reshape(np.prod(_leave_one_out(rows), axis=-1), moved.shape)
-    return np.transpose(product, tuple(np.argsort(rest + axes)))
-
-
-def _prod_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return expand(g, x, axis, keepdims) * _others(ans, x, axis, keepdims)
-
-
-def _prod_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.sum(t * _others(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
+def _prod_jvp(t: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.sum(t * EXCLUSIVE(x, axis=axis), axis=axis, keepdims=keepdims)
 
 
 PROD: Primitive = Primitive("prod", _prod, (_prod_vjp,), (_prod_jvp,))
@@ -158,23 +152,14 @@ CUMSUM: Primitive = linear(
 )
 
 
-def _partial(x: Any) -> Any:
-    """Return the table of ``d cumprod[..., k] / d x[..., i]`` at ``[..., i, k]``, which only zeros require."""
-    return np.triu(np.cumprod(_leave_one_out(x), axis=-1))
-
-
 def _cumprod_vjp(g: Any, ans: Any, x: Any, axis: int) -> Any:
-    if np.count_nonzero(x) == np.size(x):
-        return _flip_sum(g * ans, axis) / x
-    g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
-    return np.moveaxis(np.sum(g[..., None, :] * _partial(x), axis=-1), -1, axis)
+    g, ans, x = (np.moveaxis(v, axis, -1) for v in (g, ans, x))
+    return np.moveaxis(backwards(x, g) * delayed(ans, 1.0), -1, axis)
 
 
 def _cumprod_jvp(t: Any, ans: Any, x: Any, axis: int) -> Any:
-    if np.count_nonzero(x) == np.size(x):
-        return ans * np.cumsum(t / x, axis=axis)
-    t, x = np.moveaxis(t, axis, -1), np.moveaxis(x, axis, -1)
-    return np.moveaxis(np.sum(t[..., :, None] * _partial(x), axis=-2), -1, axis)
+    t, ans, x = (np.moveaxis(v, axis, -1) for v in (t, ans, x))
+    return np.moveaxis(RECURRENCE(x, t * delayed(ans, 1.0)), -1, axis)
 
 
 CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,))
@@ -208,8 +193,11 @@ def _weights(a: Any, where: Any) -> Any:
 def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
     """Compute `numpy.mean`."""
     if where is not True:
-        counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype)
-        return sum_(a, axis, dtype, keepdims=keepdims, where=where) / counted
+        counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(float)
+        if dtype is None and a.dtype == np.float16:
+            # NumPy adds half precision up in single precision.
+            return (sum_(a, axis, np.float32, keepdims=keepdims, where=where) / counted).astype(a.dtype)
+        return _per(sum_(a, axis, dtype, keepdims=keepdims, where=where), counted)
     if axis is None and dtype is None and not keepdims:
         return apply(MEAN, (a,))
     axis = tuple(axis) if isinstance(axis, list) else axis
@@ -246,7 +234,7 @@ def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
     """Return the differences from the mean, 0 where masked, and the number of entries that count."""
     if where is True:
         return a - MEAN(a, axis=axis, keepdims=True), _count(a, axis)
-    counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(a.real.dtype)
+    counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(float)
     centred = np.where(where, a - mean(a, axis, keepdims=True, where=where), 0)
     return centred, counted
 
@@ -270,7 +258,7 @@ def var(
     centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
     total = SUM(square, axis=axis, keepdims=keepdims)
-    return total / _free(counted, ddof, correction, total)
+    return _per(total, _free(counted, ddof, correction, total))
 
 
 def std(
@@ -285,7 +273,7 @@ def std(
     """Compute `numpy.std`; its slope at equal entries is 0."""
     centred, counted = _centred(a, axis, where)
     length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
-    return length / _free(counted, ddof, correction, length) ** 0.5
+    return _per(length, _free(counted, ddof, correction, length) ** 0.5)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:

@@ -189,7 +189,11 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Compute `numpy.diff`."""
+    """Compute `numpy.diff`; of order 0 it is the array itself, without what is prepended or appended."""
+    if n < 0:
+        raise ValueError(f"got a difference of order {n}, expected 0 or more")
+    if not n:
+        return a
     axis %= len(a.shape)
     ends = [None if end is None else _end(end, a, axis) for end in (prepend, append)]
     if any(end is not None for end in ends):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
 from autodiff_compare.backends.numpy_autodiff.rules.reductions import mean, prod, std, sum_, var
@@ -51,22 +52,50 @@ def cov(
     *,
     dtype: Any = None,
 ) -> Any:
-    """Compute `numpy.cov`; the weights are constants."""
+    """Compute `numpy.cov`, differentiable in ``aweights`` too; ``fweights`` are counts, and constants."""
     x = _variables(m, rowvar, dtype)
     if y is not None:
         x = np.concatenate((x, _variables(y, rowvar, dtype)), axis=0)
-    weights = [np.asarray(constant(w), float) for w in (fweights, aweights) if w is not None]
-    weight = np.prod(weights, axis=0) if weights else None
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError(f"got ddof={ddof}, expected an integer")
     ddof = (0 if bias else 1) if ddof is None else ddof
-    total = float(x.shape[1]) if weight is None else float(np.sum(weight))
-    if weight is None or aweights is None or not ddof:
-        free = total - ddof
-    else:
-        free = total - ddof * float(np.sum(weight * np.asarray(constant(aweights)))) / total
+    counts, shares = _frequencies(fweights, x.shape[1]), _importances(aweights, x.shape[1])
+    weight = counts if shares is None else shares if counts is None else counts * shares
+    total = float(x.shape[1]) if weight is None else np.sum(weight)
+    free = total - ddof if shares is None or not ddof else total - ddof * np.sum(weight * shares) / total
+    if constant(free) <= 0:
+        warnings.warn("got no degrees of freedom left (see ddof), expected more entries", RuntimeWarning, stacklevel=2)
+        free = 0.0
     centre = np.sum(x if weight is None else x * weight, axis=1, keepdims=True) / total
     centred = x - centre
     other = np.conj(centred if weight is None else centred * weight).T
-    return np.squeeze((centred @ other) / max(free, 0.0))
+    return np.squeeze((centred @ other) / free)
+
+
+def _frequencies(weights: Any, n: int) -> Any:
+    if weights is None:
+        return None
+    if isinstance(weights, Node):
+        raise TypeError("got a variable as fweights, expected integer counts: they have no derivative; see aweights")
+    counts = np.asarray(weights, float)
+    if np.any(counts != np.around(counts)):
+        raise TypeError("got fweights that are not integers, expected counts: see aweights")
+    return _checked(counts, n, "fweights")
+
+
+def _importances(weights: Any, n: int) -> Any:
+    if weights is None:
+        return None
+    weights = as_array(weights)
+    return _checked(weights if weights.dtype.kind == "f" else weights.astype(float), n, "aweights")
+
+
+def _checked(weights: Any, n: int, name: str) -> Any:
+    if weights.shape != (n,):
+        raise ValueError(f"got {name} of shape {weights.shape}, expected ({n},): one for each observation")
+    if np.any(constant(weights) < 0):
+        raise ValueError(f"got negative {name}, expected none below 0")
+    return weights
 
 
 def _variables(m: Any, rowvar: bool, dtype: Any) -> Any:

@@ -1,0 +1,76 @@
+"""Slopes of hyperbolic tangents, of log-sum-exp and of inverse trigonometric functions that keep their digits.
+
+``1 - tanh(x)^2`` and ``(1 + tanh((x - y)/2)) / 2`` are differences of nearly equal numbers far out: at 20 nothing is
+left of the slope 1.7e-17. Each function here is a primitive of its own, with the slope in closed form, so that second
+derivatives do not cancel either:
+
+    SECH2(x)        tanh' = 4 e / (1 + e)^2 with e = exp(-2|x|);     SECH2' = -2 tanh SECH2
+    SHARE(x, y)     e^x / (e^x + e^y) = 1 / (1 + e^(y-x));           SHARE' = +-SHARE(x, y) SHARE(y, x)
+    SHARE2(x, y)    the same for powers of 2;                        SHARE2' = the same times log 2
+    WITHIN(x)       (1 - x)(1 + x);                                  WITHIN' = -2 x
+    BEYOND(x)       1 + x^2, infinite where it overflows;            BEYOND' = 2 x
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.rules.builders import elementwise
+
+
+def exact_difference(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return ``d = x - y`` as rounded, and the error ``(x - y) - d``, which is a floating-point number too.
+
+    Knuth, The Art of Computer Programming 2, 4.2.2. An error of half a unit in ``d = 700`` is 256 units in ``exp(d)``.
+    """
+    with np.errstate(invalid="ignore"):
+        d = np.subtract(x, y)
+        back = x - d
+        error = (x - (d + back)) + (back - y)
+    return d, np.where(np.isfinite(error), error, 0)
+
+
+def _sech2(x: Any) -> Any:
+    e = np.exp(-(np.where(np.real(x) < 0, -x, x) if np.iscomplexobj(x) else np.abs(x)))
+    # Squared, for twice the argument may overflow.
+    e = e * e
+    return 4 * e / ((1 + e) * (1 + e))
+
+
+def _share(power: Any, log_base: float) -> Any:
+    """Make the function of x and y; equal infinities share evenly."""
+
+    def share(x: Any, y: Any) -> Any:
+        d, error = exact_difference(x, y)
+        d = np.where(np.equal(x, y), 0, d).astype(d.dtype)
+        small = power(-np.abs(d))
+        small = small - small * (np.sign(d) * error * log_base).astype(d.dtype)
+        return (np.where(d < 0, small, 1) / (1 + small)).astype(d.dtype)[()]
+
+    return share
+
+
+def _beyond(x: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return 1 + x * x
+
+
+SECH2: Primitive = elementwise(_sech2, lambda ans, x: -2 * np.tanh(x) * ans, name="sech2")
+SHARE: Primitive = elementwise(
+    _share(np.exp, 1.0),
+    lambda ans, x, y: ans * SHARE(y, x),
+    lambda ans, x, y: -ans * SHARE(y, x),
+    name="share",
+)
+SHARE2: Primitive = elementwise(
+    _share(np.exp2, math.log(2)),
+    lambda ans, x, y: math.log(2) * ans * SHARE2(y, x),
+    lambda ans, x, y: -math.log(2) * ans * SHARE2(y, x),
+    name="share2",
+)
+WITHIN: Primitive = elementwise(lambda x: (1 - x) * (1 + x), lambda ans, x: -2 * x, name="within")
+BEYOND: Primitive = elementwise(_beyond, lambda ans, x: 2 * x, name="beyond")
