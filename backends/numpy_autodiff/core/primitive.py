@@ -59,10 +59,24 @@ class Primitive:
         Every entry of the result depends on one entry of each argument. The VJPs then accept a Python float for ``g``.
     keeps
         The rules read the values of the arguments, so these must not change before the sweep.
+    steep
+        ``steep(node, *args, **kwargs)`` returns whether some slope is not finite. This and the next three are read by
+        `autodiff_compare.backends.numpy_autodiff.core.reach`, which states the rule for zero times infinity.
+    selects
+        Which entries of an argument have a part in which of the result: ``"moves"`` or ``"selects"`` if the rules tell
+        it, applied to ones (no entry of the Jacobian is negative; with ``"moves"`` every entry of the result depends on
+        one), or a function ``selects(i, where, *args)`` that returns a mask. By default an elementwise function has
+        each entry depend on the same one, any other function on all of them.
+    undo
+        ``undo(node, inner)`` returns a primitive, arguments and keywords that compute ``node`` from the arguments of
+        ``inner``, a call of this primitive; None if there is no such.
+    aware
+        The VJP rules take the masks of the outputs, ``reached=``, where the call is steep.
     """
 
     __slots__ = (
         "_calls",
+        "aware",
         "constant",
         "function",
         "jvps",
@@ -71,6 +85,9 @@ class Primitive:
         "pointwise",
         "pull",
         "push",
+        "selects",
+        "steep",
+        "undo",
         "variadic",
         "vjps",
     )
@@ -88,6 +105,10 @@ class Primitive:
         push: Callable[[Any], None] | None = None,
         pointwise: bool = False,
         keeps: bool = True,
+        steep: Callable[..., Any] | None = None,
+        selects: Any = None,
+        undo: Callable[[Any, Any], Any] | None = None,
+        aware: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -99,6 +120,10 @@ class Primitive:
         self.push = push
         self.pointwise = pointwise
         self.keeps = keeps
+        self.steep = steep
+        self.selects = selects
+        self.undo = undo
+        self.aware = aware
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -251,6 +276,8 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     if top.held is not None and len(where) < len(args) and primitive.keeps:
         args = keep_all(top.held, args)
     node = record(out, top, primitive.call(where, kwargs), tuple(args))
+    if primitive.steep is not None:
+        top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
@@ -262,6 +289,8 @@ def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
     if primitive.constant and not top.symbolic:
         return out
     node = record(out, top, primitive.call(FIRST), (owner,))
+    if primitive.steep is not None:
+        top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 

@@ -102,9 +102,13 @@ class Trace:
         to hold nothing.
     kept : ndarray or None
         The array that was held last, so that one which is used again and again is examined once.
+    watched : list of Node, or an empty deque
+        The calls that can be steep (see `autodiff_compare.backends.numpy_autodiff.core.reach`), if they are gathered.
+    masked : bool
+        Tangents that are pushed while recording are accompanied by masks from here on.
     """
 
-    __slots__ = ("held", "kept", "level", "nodes", "record", "symbolic")
+    __slots__ = ("held", "kept", "level", "masked", "nodes", "record", "symbolic", "watched")
 
     def __init__(self, symbolic: bool = False) -> None:
         self.level = next(_levels)
@@ -112,6 +116,8 @@ class Trace:
         self.held: list[Any] | None = None
         self.kept: Any = None
         self.nodes: list[Node] = []
+        self.watched: Any = []
+        self.masked = False
         self.record: Callable[[Any], None] = self.nodes.append
 
     def decide(self, node: Node) -> bool:  # noqa: ARG002
@@ -148,12 +154,14 @@ class Node:
     flow : array or None
         The cotangent or tangent during a sweep; None otherwise. A cotangent may also be a Python float, for an array
         filled with it, or a `Scatter`.
+    reached : bool or ndarray
+        The mask of the tangent, where the trace is masked.
     made : int
         In the backward style, the time of the node. An input that was assigned a value later than a result was made has
         lost the value which that result needs.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "made", "primal", "tape")
+    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "made", "primal", "reached", "tape")
 
     primal: Any
     tape: Trace
@@ -162,6 +170,7 @@ class Node:
     flow: Any
     _grad: Any
     _retained: bool
+    reached: Any
     made: int
     #: The class of new nodes, made without arguments. The array class sets it, so that the core need not know it.
     result: ClassVar[type]

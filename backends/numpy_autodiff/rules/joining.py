@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
@@ -34,7 +35,9 @@ def _concatenate_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> A
     return CONCATENATE(*parts, axis=axis)
 
 
-CONCATENATE: Primitive = Primitive("concatenate", _concatenate, (_concatenate_vjp,), (_concatenate_jvp,), variadic=True)
+CONCATENATE: Primitive = Primitive(
+    "concatenate", _concatenate, (_concatenate_vjp,), (_concatenate_jvp,), variadic=True, selects=SELECTS
+)
 
 
 def _stack(*arrays: Any, axis: int = 0) -> Any:
@@ -54,7 +57,7 @@ def _stack_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
     return STACK(*[t if j == i else np.zeros(np.shape(a), ans.dtype) for j, a in enumerate(arrays)], axis=axis)
 
 
-STACK: Primitive = Primitive("stack", _stack, (_stack_vjp,), (_stack_jvp,), variadic=True)
+STACK: Primitive = Primitive("stack", _stack, (_stack_vjp,), (_stack_jvp,), variadic=True, selects=SELECTS)
 
 
 def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None) -> Any:

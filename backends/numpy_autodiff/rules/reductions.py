@@ -23,7 +23,9 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
+from autodiff_compare.backends.numpy_autodiff.rules.norms import NORM
 
 _add: Any = np.add
 _multiply: Any = np.multiply
@@ -109,7 +111,7 @@ def _extreme(name: str, reduction: Any) -> Primitive:
     def jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return np.sum(t * _share(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
 
-    return Primitive(name, function, (vjp,), (jvp,))
+    return Primitive(name, function, (vjp,), (jvp,), selects=SELECTS)
 
 
 MAX, MIN = _extreme("max", np.maximum.reduce), _extreme("min", np.minimum.reduce)
@@ -284,8 +286,11 @@ def std(
 ) -> Any:
     """Compute `numpy.std`; its slope at equal entries is 0."""
     centred, counted = _centred(a, axis, where)
-    length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
-    return length / _free(counted, ddof, correction, length) ** 0.5
+    free = counted - (ddof if correction is None else correction)
+    if np.shape(free) and not keepdims:
+        free = np.squeeze(free, axis=axes_of(axis, len(centred.shape)))
+    # One call, so that the square of it is known to be smooth where all entries are equal.
+    return NORM(centred, free**0.5, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 
 
 def _scatter(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
@@ -56,4 +57,4 @@ def write_out(*parts: Any, indices: Sequence[Any], shape: tuple[int, ...], dtype
     return SCATTER(*parts, indices=indices, shape=shape, dtype=dtype)
 
 
-SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True)
+SCATTER = Primitive("scatter", _scatter, (_scatter_vjp,), (_scatter_jvp,), variadic=True, selects=SELECTS)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
-from autodiff_compare.backends.numpy_autodiff.rules.builders import expand, over
+from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, expand, over
 from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
 
 _ROOT_PI = math.sqrt(math.pi)
@@ -151,8 +151,8 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "log_expit": (_slope(lambda ans, x: _f("expit", -x)),),
     "logit": (lambda g, ans, x: over(g, x * (1 - x)),),
     # Entropies.
-    "xlogy": (lambda g, ans, x, y: _f("xlogy", g, y), lambda g, ans, x, y: over(g * x, y)),
-    "xlog1py": (lambda g, ans, x, y: _f("xlog1py", g, y), lambda g, ans, x, y: over(g * x, 1 + y)),
+    "xlogy": (lambda g, ans, x, y: _f("xlogy", g, y), lambda g, ans, x, y: g * UNIT(x, y)),
+    "xlog1py": (lambda g, ans, x, y: _f("xlog1py", g, y), lambda g, ans, x, y: g * UNIT(x, 1 + y)),
     "entr": (_entr,),
     "rel_entr": (
         lambda g, ans, x, y: _f("xlogy", g, _ratio(x, y)) + g,

@@ -12,8 +12,8 @@ from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, R
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, TraceError, primal
 from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
-from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
-from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import pushed
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import recorded
 
 
 def custom_rule(
@@ -79,11 +79,18 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             form[:] = [rebuild_output]
             return out[0] if len(out) == 1 else tuple(out)
 
-        primitive = Primitive(f"checkpoint({f.__name__})", _closed(flat), pull=_pull(flat), push=_push(flat))
+        primitive = Primitive(
+            f"checkpoint({f.__name__})", _closed(flat), pull=_pull(flat), push=_push(flat), steep=_perhaps
+        )
         out = primitive(*leaves)
         return form[0](list(out) if isinstance(out, tuple) else [out])
 
     return checkpointed
+
+
+def _perhaps(*_: Any) -> bool:
+    """Return True: what is behind a checkpoint may be steep."""
+    return True
 
 
 def _closed(flat: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,7 +125,9 @@ def _pull(flat: Callable[..., Any]) -> Callable[[Any, Any], None]:
             )
         else:
             g = np.conj(g)
-        for i, d in zip(node.call.where, vjp(partial, *values)[1](g), strict=True):
+        reached = getattr(node, "reached", True)
+        masks = reached if isinstance(reached, list) else [reached] * (len(g) if isinstance(g, tuple) else 1)
+        for i, d in zip(node.call.where, recorded(partial, values)[1](g, masks), strict=True):
             parent = node.args[i]
             d = np.conj(d)
             parent.flow = d if parent.flow is None else parent.flow + d
@@ -131,7 +140,11 @@ def _push(flat: Callable[..., Any]) -> Callable[[Any], None]:
         partial, values = _of_traced(flat, node)
         flows = [node.args[i].flow for i in node.call.where]
         tangents = [np.zeros_like(x) if t is None else t for t, x in zip(flows, values, strict=True)]
-        node.flow = jvp(partial, values, tangents)[1]
+        masks = [
+            t is not None and getattr(node.args[i], "reached", True)
+            for i, t in zip(node.call.where, flows, strict=True)
+        ]
+        node.flow = pushed(partial, values, tangents, masks)[1]
 
     return push
 
