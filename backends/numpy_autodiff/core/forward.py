@@ -14,7 +14,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule, values_of
-from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES, carried, chosen, either, is_steep, undone
+from autodiff_compare.backends.numpy_autodiff.core.reach import PLAIN, carried, chosen, either, is_steep, undone
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace
 from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
 
@@ -45,7 +45,7 @@ def streaming_trace() -> Trace:
 def _push_now(node: Node) -> None:
     """Push one node. Masks begin where a selection discards entries, or where a call is steep."""
     primitive, tape = node.call.primitive, node.tape
-    if tape.masked or primitive.selects not in (None, MOVES):
+    if tape.masked or primitive.selects not in PLAIN:
         push_masked(node)
     else:
         (node.call.push or _push)(node)
@@ -95,7 +95,7 @@ def push_masked(node: Any) -> None:
     try:
         call, ans = node.call, node.primal
         values = values_of(node, call.where)
-        careful = call.primitive.steep is not None or call.primitive.selects not in (None, MOVES)
+        careful = call.primitive.steep is not None or call.primitive.selects not in PLAIN
         for i in call.where:
             t, mask = node.args[i].flow, carried(node, i, _mask(node.args[i]))
             d = None if mask is False else jvp_rule(call.primitive, i)(t, ans, *values, **call.kwargs)

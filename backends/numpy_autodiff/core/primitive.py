@@ -63,10 +63,11 @@ class Primitive:
         ``steep(node, *args, **kwargs)`` returns whether some slope is not finite. This and the next three are read by
         `autodiff_compare.backends.numpy_autodiff.core.reach`, which states the rule for zero times infinity.
     selects
-        Which entries of an argument have a part in which of the result: ``"moves"`` or ``"selects"`` if the rules tell
-        it, applied to ones (no entry of the Jacobian is negative; with ``"moves"`` every entry of the result depends on
-        one), or a function ``selects(i, where, *args)`` that returns a mask. By default an elementwise function has
-        each entry depend on the same one, any other function on all of them.
+        Which entries of an argument have a part in which of the result. ``"moves"``, ``"selects"``, ``"spreads"``: the
+        rules tell it, applied to ones, because no entry of the Jacobian is negative. With ``"selects"`` there may be
+        entries of the result that depend on none; with ``"spreads"`` the arguments are replaced by ones as well.
+        ``"entries"``: each entry depends on the same entry of each argument, which is the default of an elementwise
+        function. Or a function ``selects(i, where, *args)`` that returns a mask. By default all depend on all.
     undo
         ``undo(node, inner)`` returns a primitive, arguments and keywords that compute ``node`` from the arguments of
         ``inner``, a call of this primitive; None if there is no such.

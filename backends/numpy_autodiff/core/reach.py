@@ -10,9 +10,9 @@ an index, ``maximum``, ``clip`` or a constant factor 0 discards has no part in t
 - what a *reached* entry contributes is the chain rule's product in floating-point arithmetic: 0 times infinity is nan.
 
 Proof. Hold the selections as they are at the point. (Where two of them meet, that is the convention: the branch that
-was taken is differentiated.) An entry that is not reached is no argument of the function that remains, so the derivative in
-it is exactly 0. For a reached entry the product stands for the limit of ``a(h) b(h)`` with ``a -> 0`` and ``b ->
-infinity``, which can be anything: at 0 the cotangent of the root is 0 in ``sqrt(x)**2``, ``sqrt(x)**4`` and
+was taken is differentiated.) An entry that is not reached is no argument of the function that remains, so that the
+derivative in it is exactly 0. For a reached entry the product stands for the limit of ``a(h) b(h)`` with ``a -> 0`` and
+``b -> infinity``, which can be anything: at 0 the cotangent of the root is 0 in ``sqrt(x)**2``, ``sqrt(x)**4`` and
 ``cbrt(x)**2``, whose slopes are 1, 0 and infinite. No rule that sees one function at a time can know it. So the answer
 is nan, unless the pair of functions is known together: `undone` takes ``sqrt(x)**2`` for x, and the square of a norm
 for a sum of squares.
@@ -49,7 +49,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import PICK, Call, values_of
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal, topmost
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, is_inexact, primal, topmost
 
 
 def steep(nodes: Iterable[Node]) -> bool:
@@ -64,8 +64,13 @@ def is_steep(node: Node) -> bool:
     return test is not None and bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
 
 
-#: Values of `Primitive.selects`: the result has every entry of its arguments, or leaves some out.
-MOVES, SELECTS = "moves", "selects"
+#: Values of `Primitive.selects`. The result has every entry of its arguments, or leaves some out, which the rules tell
+#: applied to ones; or the rules tell it if the arguments are ones too.
+MOVES, SELECTS, SPREADS = "moves", "selects", "spreads"
+#: Each entry of the result depends on one entry of each argument.
+ENTRIES = "entries"
+#: Those with which every entry of the result depends on one of each argument.
+PLAIN = (None, MOVES, SPREADS, ENTRIES)
 
 # --- Masks
 
@@ -127,8 +132,10 @@ def _weights(mask: Any, like: Any) -> Any:
 def _by_rule(rule: Callable[..., Any], mask: Any, like: Any, node: Node) -> Any:
     """Return the entries that a rule makes of those in the mask; its Jacobian has no negative entry."""
     call = node.call
-    values = [primal(x) for x in values_of(node, call.where)]
-    found = rule(_weights(mask, primal(like)), primal(node.primal), *values, **call.kwargs)
+    values, ans = [primal(x) for x in values_of(node, call.where)], primal(node.primal)
+    if call.primitive.selects == SPREADS:
+        values, ans = [_weights(True, x) if is_inexact(x) else x for x in values], _weights(True, ans)
+    found = rule(_weights(mask, primal(like)), ans, *values, **call.kwargs)
     if found is None:
         return False
     return _plain(np.not_equal(found.dense() if found.__class__ is Scatter else found, 0))
@@ -159,9 +166,9 @@ def _sources(node: Node, mask: Any) -> list[Any]:
     if callable(selects):
         values = [primal(x) for x in values_of(node, call.where)]
         return [both(mask, selects(i, call.where, *values)) for i in call.where]
-    if selects:
+    if selects and selects != ENTRIES:
         return [_by_rule(primitive.vjp(i), mask, node.primal, node) for i in call.where]
-    if primitive.pointwise:
+    if primitive.pointwise or selects:
         return [mask] * len(call.where)
     return [_whole(mask, node.args[i].primal.shape) for i in call.where]
 
@@ -242,16 +249,16 @@ def carried(node: Node, i: int, mask: Any) -> Any:
     """Return the mask of the result, in its shape, that comes from the mask of argument ``i``."""
     primitive, ans = node.call.primitive, node.primal
     selects = primitive.selects
-    if mask is False or (mask is True and (selects is None or selects == MOVES)):
+    if mask is False or (mask is True and (selects in PLAIN)):
         return mask
     if callable(selects):
         mask = both(mask, selects(i, node.call.where, *map(primal, values_of(node, node.call.where))))
-    elif selects:
+    elif selects and selects != ENTRIES:
         jvp = primitive.jvp(i)
         if jvp is None:
             return True
         mask = _by_rule(jvp, mask, node.args[i].primal, node)
-    elif not primitive.pointwise:
+    elif not (primitive.pointwise or selects):
         return _whole(mask, ans.shape) if not isinstance(ans, tuple) else _whole(mask, ()) is not False
     return mask if mask is True or mask is False or mask.shape == ans.shape else np.broadcast_to(mask, ans.shape)
 

@@ -16,7 +16,7 @@ from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
 from autodiff_compare.backends.numpy_autodiff.rules import limits
 from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, both, elementwise, has_zero, over
-from autodiff_compare.backends.numpy_autodiff.rules.where import hides_infinity
+from autodiff_compare.backends.numpy_autodiff.rules.where import hides_infinity, not_finite
 
 
 def _negated(g: Any, *_: Any) -> Any:
@@ -83,14 +83,28 @@ def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
         return np.where(zero, 0, g * (y * x**below))
 
 
+def _times_log(a: Any, x: Any) -> Any:
+    return np.where(np.equal(a, 0), 0, a * np.log(x))[()]
+
+
+#: ``a log x``, 0 where a is: not so its slopes, so that the second derivative of ``x**y`` at x = 0 is infinite or nan.
+TIMES_LOG: Primitive = both(
+    _times_log,
+    lambda g, ans, a, x: g * np.log(x),
+    lambda g, ans, a, x: over(g * a, x),
+    name="times_log",
+    steep=lambda node, a, x: has_zero(x),
+)
+
+
 def _power_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """Multiply by ``x^y log x``, whose limit at x = 0 is 0 for y > 0."""
+    """Multiply by ``x^y log x``, whose limit at x = 0 is 0 for y > 0, with its slopes for y > 1."""
     zero = np.equal(x, 0)
     if not np.any(zero):
         return g * ans * np.log(x)
-    vanishes = np.logical_and(zero, np.greater(np.real(y), 0))
+    smooth = np.logical_and(zero, np.greater(np.real(y), 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(vanishes, 0, g * ans * np.log(np.where(vanishes, 1, x)))
+        return np.where(smooth, 0, g * TIMES_LOG(ans, np.where(smooth, 1, x)))
 
 
 def _power_is_steep(_node: Any, x: Any, y: Any) -> bool:
@@ -127,7 +141,16 @@ ABSOLUTE: Primitive = Primitive(
     steep=_absolute_is_steep,
     undo=limits.undo_length,
 )
-FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
+FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x), steep=_absolute_is_steep, undo=limits.undo_length)
+SIGN: Primitive = both(np.sign, lambda g, ans, x: None)
+FIXED_SIGN: Primitive = Primitive("sign", np.sign, constant=True)
+
+
+def sign(x: Any) -> Any:
+    """Compute `numpy.sign`, a constant away from 0; at 0 it is 0, unlike on either side, and so no constant factor."""
+    return SIGN(x) if has_zero(primal(x)) else FIXED_SIGN(x)
+
+
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
 IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lambda t, ans, x: np.imag(t),))
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
@@ -176,6 +199,10 @@ def _root(g: Any, ans: Any, _x: Any) -> Any:
 
 def _at_zero(_node: Any, x: Any) -> bool:
     return has_zero(x)
+
+
+def _overflows(node: Any, *_: Any) -> bool:
+    return not_finite(primal(node.primal))
 
 
 def _at_ones(_node: Any, x: Any) -> bool:
@@ -279,6 +306,7 @@ UFUNCS: dict[Any, Any] = {
     np.positive: both(np.positive, _same),
     np.absolute: ABSOLUTE,
     np.fabs: FABS,
+    np.sign: sign,
     np.conjugate: CONJ,
     np.remainder: REMAINDER,
     np.divmod: lambda x, y: (np.floor_divide(x, y), REMAINDER(x, y)),
@@ -289,9 +317,9 @@ UFUNCS: dict[Any, Any] = {
     np.reciprocal: both(
         np.reciprocal, lambda g, ans, x: -over(over(g, x), x), steep=_at_zero, undo=limits.undo_by("reciprocal")
     ),
-    np.exp: elementwise(np.exp, lambda ans, x: ans),
-    np.exp2: elementwise(np.exp2, lambda ans, x: ans * math.log(2)),
-    np.expm1: elementwise(np.expm1, lambda ans, x: np.exp(x)),
+    np.exp: elementwise(np.exp, lambda ans, x: ans, steep=_overflows),
+    np.exp2: elementwise(np.exp2, lambda ans, x: ans * math.log(2), steep=_overflows),
+    np.expm1: elementwise(np.expm1, lambda ans, x: np.exp(x), steep=_overflows),
     np.log: both(np.log, _inverse(), steep=_at_zero, undo=limits.undo_by("exp")),
     np.log2: both(np.log2, _inverse(1 / math.log(2)), steep=_at_zero, undo=limits.undo_by("exp2")),
     np.log10: both(np.log10, _inverse(1 / math.log(10)), steep=_at_zero, undo=limits.undo_by("exp10")),
@@ -314,8 +342,8 @@ UFUNCS: dict[Any, Any] = {
         undo=limits.undo_by("cos"),
     ),
     np.arctan: both(np.arctan, lambda g, ans, x: g / (1 + x * x)),
-    np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x)),
-    np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x)),
+    np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x), steep=_overflows),
+    np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x), steep=_overflows),
     np.tanh: elementwise(np.tanh, lambda ans, x: 1 - ans * ans),
     np.arcsinh: both(np.arcsinh, _arcsinh),
     np.arccosh: both(

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules.builders import expand
 
@@ -160,7 +161,7 @@ HYPOT: Primitive = Primitive(
     (_hypot_rule, lambda t, ans, x, y, p: _hypot_rule(t, ans, y, x, p)),
     pointwise=True,
 )
-LENGTH: Primitive = Primitive("power_of_norm", _never, (_length_vjp,), (_length_jvp,))
+LENGTH: Primitive = Primitive("power_of_norm", _never, (_length_vjp,), (_length_jvp,), selects=SPREADS)
 
 
 def _smooth(node: Any, inner: Any) -> float | None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, expand, has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.limits import undo_norm
@@ -91,7 +92,7 @@ def _at_tip(node: Any, *_: Any, **__: Any) -> bool:
     return has_zero(primal(node.primal))
 
 
-NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,), steep=_at_tip, undo=undo_norm)
+NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,), selects=SPREADS, steep=_at_tip, undo=undo_norm)
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:

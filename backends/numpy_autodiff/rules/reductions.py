@@ -23,7 +23,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
-from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS, SPREADS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
 from autodiff_compare.backends.numpy_autodiff.rules.norms import NORM
 
@@ -109,7 +109,9 @@ def _extreme(name: str, reduction: Any) -> Primitive:
         return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
 
     def jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(t * _share(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
+        share = _share(ans, x, axis, keepdims)
+        # A tangent of another entry may be infinite.
+        return np.sum(np.where(np.equal(share, 0), 0, t) * share, axis=axis, keepdims=keepdims)
 
     return Primitive(name, function, (vjp,), (jvp,), selects=SELECTS)
 
@@ -148,7 +150,7 @@ def _prod_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False
     return np.sum(t * _others(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
 
 
-PROD: Primitive = Primitive("prod", _prod, (_prod_vjp,), (_prod_jvp,))
+PROD: Primitive = Primitive("prod", _prod, (_prod_vjp,), (_prod_jvp,), selects=SPREADS)
 
 
 def _flip_sum(g: Any, axis: int) -> Any:
@@ -179,7 +181,9 @@ def _cumprod_jvp(t: Any, ans: Any, x: Any, axis: int) -> Any:
     return np.moveaxis(np.sum(t[..., :, None] * _partial(x), axis=-2), -1, axis)
 
 
-CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,))
+CUMPROD: Primitive = Primitive(
+    "cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,), selects=SPREADS
+)
 
 
 def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:

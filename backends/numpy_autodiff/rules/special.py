@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
-from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, expand, over
+from autodiff_compare.backends.numpy_autodiff.core.reach import ENTRIES
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, expand, has_zero, over
 from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
+from autodiff_compare.backends.numpy_autodiff.rules.where import not_finite
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -30,7 +33,13 @@ _ROOT_2_PI = math.sqrt(2 * math.pi)
 @functools.cache
 def primitive(name: str) -> Primitive:
     """Return the primitive of the SciPy ufunc ``name``."""
-    return Primitive(name, getattr(importlib.import_module("scipy.special"), name), RULES[name], RULES[name])
+    function = getattr(importlib.import_module("scipy.special"), name)
+    return Primitive(name, function, RULES[name], RULES[name], selects=ENTRIES, steep=_is_steep)
+
+
+def _is_steep(node: Any, *args: Any) -> bool:
+    """Return whether a slope may be infinite: at a pole, and at 0 as of entropies."""
+    return not_finite(primal(node.primal)) or any(has_zero(args[i]) for i in node.call.where)
 
 
 def handler(ufunc: Any) -> Primitive | None:

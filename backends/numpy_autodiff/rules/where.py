@@ -1,9 +1,9 @@
 """When ``where`` hides what is not finite.
 
-``where(x < 10, exp(x), x)`` at 1000 selects x, yet the exponential is evaluated too. It is infinite, as is its slope. Its
-cotangent 0 would become ``0 * inf = nan`` and spoil the sum of cotangents in x. Users of other systems write a second
-``where`` inside for that (the double-where trick). Here it is not needed: such a ``where`` counts as steep, so that the
-sweep follows the rule of `autodiff_compare.backends.numpy_autodiff.core.reach`.
+``where(x < 10, exp(x), x)`` at 1000 selects x, yet the exponential is evaluated too. It is infinite, as is its slope.
+Its cotangent 0 would become ``0 * inf = nan`` and spoil the sum of cotangents in x. Users of other systems write a
+second ``where`` inside for that (the double-where trick). Here it is not needed: such a ``where`` counts as steep, so
+that the sweep follows the rule of `autodiff_compare.backends.numpy_autodiff.core.reach`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ def hides_infinity(node: Any, condition: Any, x: Any, y: Any) -> bool:
             if np.any(np.logical_not(np.logical_or(np.isfinite(value), taken))):
                 return True
     return False
+
+
+def not_finite(x: Any) -> bool:
+    """Return whether an entry is infinite or nan; a compiler guards the answer."""
+    return not np.isfinite(_total(x)) and not np.all(np.isfinite(x))
 
 
 def _total(x: Any) -> Any:
