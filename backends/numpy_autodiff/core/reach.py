@@ -122,6 +122,10 @@ def _whole(mask: Any, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(found, shape) if isinstance(found, Node) else bool(found)
 
 
+def _shaped(mask: Any, shape: tuple[int, ...]) -> Any:
+    return mask if mask is True or mask is False or mask.shape == shape else np.broadcast_to(mask, shape)
+
+
 def _weights(mask: Any, like: Any) -> Any:
     """Return a mask as numbers in the shape and dtype of ``like``."""
     one = like.dtype.type(1)
@@ -148,7 +152,7 @@ def _reduced(mask: Any, shape: tuple[int, ...]) -> Any:
     extra = len(mask.shape) - len(shape)
     if extra > 0:
         mask = np.any(mask, axis=tuple(range(extra)))
-    axes = tuple([i for i, n in enumerate(shape) if n == 1 and mask.shape[i] != 1])
+    axes = tuple([i for i, n in enumerate(shape) if n == 1 and mask.shape[i] != 1]) if extra >= 0 else ()
     return np.any(mask, axis=axes, keepdims=True) if axes else np.broadcast_to(mask, shape)
 
 
@@ -165,7 +169,7 @@ def _sources(node: Node, mask: Any) -> list[Any]:
         return [False] * len(call.where)
     if callable(selects):
         values = [primal(x) for x in values_of(node, call.where)]
-        return [both(mask, selects(i, call.where, *values)) for i in call.where]
+        return [_shaped(both(mask, selects(i, call.where, *values)), node.primal.shape) for i in call.where]
     if selects and selects != ENTRIES:
         return [_by_rule(primitive.vjp(i), mask, node.primal, node) for i in call.where]
     if primitive.pointwise or selects:
@@ -260,7 +264,7 @@ def carried(node: Node, i: int, mask: Any) -> Any:
         mask = _by_rule(jvp, mask, node.args[i].primal, node)
     elif not (primitive.pointwise or selects):
         return _whole(mask, ans.shape) if not isinstance(ans, tuple) else _whole(mask, ()) is not False
-    return mask if mask is True or mask is False or mask.shape == ans.shape else np.broadcast_to(mask, ans.shape)
+    return _shaped(mask, ans.shape)
 
 
 # --- Functions that undo each other

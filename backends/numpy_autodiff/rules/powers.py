@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules import limits
-from autodiff_compare.backends.numpy_autodiff.rules.builders import both, has_zero, over
+from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, both, has_zero, over
 
 
 def _integer_power(x: Any, n: int) -> Any:
@@ -32,11 +33,14 @@ def _power_x(g: Any, _ans: Any, x: Any, y: Any) -> Any:
             return None
         return g * (y * x ** (y - 1)) if y >= 1 else y * over(g, x ** (1 - y))
     zero = np.equal(y, 0)
+    if isinstance(y, Node) and not y.tape.symbolic:
+        # The second derivative in x and y is x^(y-1) (1 + y log x), also at y = 0.
+        zero = np.logical_and(zero, np.equal(x, 0))
     below = np.where(zero, 0, y - 1)
     if not np.any(np.logical_and(np.less(np.real(y), 1), np.equal(x, 0))):
         return g * np.where(zero, 0, y * x**below)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(zero, 0, g * (y * x**below))
+        return np.where(zero, g * UNIT(y, x), g * (y * x**below))
 
 
 def _times_log(a: Any, x: Any) -> Any:
