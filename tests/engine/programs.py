@@ -23,17 +23,17 @@ def _number(rng: np.random.Generator) -> float:
 
 
 def _unary(function: Callable[[Array], Array]) -> Maker:
-    return lambda rng: lambda a, b: function(a)  # noqa: ARG005
+    return lambda rng: lambda a, b: function(a)
 
 
 def _binary(function: Callable[[Array, Array], Array]) -> Maker:
-    return lambda rng: function  # noqa: ARG005
+    return lambda rng: function
 
 
 def _with_number(function: Callable[[Array, float], Array]) -> Maker:
     def make(rng: np.random.Generator) -> Step:
         k = _number(rng)
-        return lambda a, b: function(a, k)  # noqa: ARG005
+        return lambda a, b: function(a, k)
 
     return make
 
@@ -41,7 +41,7 @@ def _with_number(function: Callable[[Array, float], Array]) -> Maker:
 def _power(exponents: tuple[float, ...]) -> Maker:
     def make(rng: np.random.Generator) -> Step:
         p = exponents[rng.integers(len(exponents))]
-        return lambda a, b: a**p  # noqa: ARG005
+        return lambda a, b: a**p
 
     return make
 
@@ -49,7 +49,7 @@ def _power(exponents: tuple[float, ...]) -> Maker:
 def _along_an_axis(function: Callable[..., Array]) -> Maker:
     def make(rng: np.random.Generator) -> Step:
         axis = [None, 0, -1][rng.integers(3)]
-        return lambda a, b: function(a, axis=axis if np.ndim(a) else None)  # noqa: ARG005
+        return lambda a, b: function(a, axis=axis if np.ndim(a) else None)
 
     return make
 
@@ -59,7 +59,7 @@ def _constant(function: Callable[[Array, Array], Array]) -> Maker:
 
     def make(rng: np.random.Generator) -> Step:
         c = rng.choice([0.0, 1.0, -2.0, 0.5], 3)
-        return lambda a, b: function(a, c.astype(a.dtype))  # noqa: ARG005
+        return lambda a, b: function(a, c.astype(a.dtype))
 
     return make
 
@@ -104,7 +104,7 @@ HOLOMORPHIC: dict[str, Maker] = {
     "einsum": _binary(lambda a, b: np.einsum("i,j->ij", np.ravel(a)[:2], np.ravel(b)[:3])),
     "constant factor": _constant(lambda a, c: a * c),
     "by mask": _masked(np.where),
-    "drop by mask": _masked(lambda mask, a, b: np.where(mask, a, 0.0)),  # noqa: ARG005
+    "drop by mask": _masked(lambda mask, a, b: np.where(mask, a, 0.0)),
 }
 SMOOTH: dict[str, Maker] = HOLOMORPHIC | {
     "tanh": _unary(np.tanh),
@@ -189,7 +189,9 @@ class Program:
         return found
 
 
-def program(rng: np.random.Generator, table: dict[str, Maker], inputs: list[Array], longest: int, chain: bool) -> Program:
+def program(
+    rng: np.random.Generator, table: dict[str, Maker], inputs: list[Array], longest: int, chain: bool
+) -> Program:
     """Draw a program that NumPy can compute at the inputs, with finite values; of moderate size, unless a chain."""
     made = Program(last=1 if chain else int(rng.integers(1, 3)))
     values, names = list(inputs), list(table)

@@ -5,9 +5,9 @@ alone. Three things are judged:
 
 - *agreement*: reverse and forward mode, both nestings and the compiled mode give the same wherever they are finite;
 - *references*: at regular points, the numerical differences of the judge, which share no code with the engine;
-- *limits*: at awkward points (0, -0, ties, the ends of domains), the limit of the gradient. If the gradient tends to one
-  limit from every direction in which it exists, and the function is continuous, that limit is the derivative, by the
-  mean value theorem. The answer there must be it, or nan. The gradient nearby is that of a regular point.
+- *limits*: at awkward points (0, -0, ties, the ends of domains), the limit of the gradient. If the gradient tends to
+  one limit from every direction in which it exists, and the function is continuous, that limit is the derivative, by
+  the mean value theorem. The answer there must be it, or nan. The gradient nearby is that of a regular point.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def modes(f: Program, xs: list[Array], ts: list[Array], tolerance: float) -> Com
     """Compare the first derivatives of all modes."""
     every = tuple(range(len(xs)))
     gradient = grad(f, every)(*xs)
-    if any(np.asarray(g).dtype != np.asarray(x).dtype or np.shape(g) != np.shape(x) for g, x in zip(gradient, xs, strict=True)):
+    if any(
+        np.asarray(g).dtype != np.asarray(x).dtype or np.shape(g) != np.shape(x)
+        for g, x in zip(gradient, xs, strict=True)
+    ):
         yield f"gradient of dtype or shape {[(np.asarray(g).dtype, np.shape(g)) for g in gradient]}"
     tolerance *= size([g[np.isfinite(g)] for g in map(np.atleast_1d, gradient)])
     pullback = vjp(f, *xs)[1]
@@ -179,7 +182,9 @@ def limits(f: Program, xs: list[Array], rng: np.random.Generator) -> Complaints:
         return
     if differ(map(_finite, gradient), expected, 1e-3 * size(expected)):
         yield f"gradient {gradient}, nearby {expected}"
-    if any("where" in name or name.split("(")[0] in KINKED for name in f.names) or any(np.any(np.isnan(g)) for g in gradient):
+    if any("where" in name or name.split("(")[0] in KINKED for name in f.names) or any(
+        np.any(np.isnan(g)) for g in gradient
+    ):
         # At a kink the second derivative is that of the convention.
         return
     ts = like(rng, xs)
