@@ -14,7 +14,15 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule, values_of
-from autodiff_compare.backends.numpy_autodiff.core.reach import PLAIN, carried, chosen, either, is_steep, undone
+from autodiff_compare.backends.numpy_autodiff.core.reach import (
+    carried,
+    chosen,
+    either,
+    is_steep,
+    known,
+    pending,
+    undone,
+)
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace
 from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
 
@@ -43,17 +51,30 @@ def streaming_trace() -> Trace:
 
 
 def _push_now(node: Node) -> None:
-    """Push one node. Masks begin where a selection discards entries, or where a call is steep."""
+    """Push one node of a trace that keeps no graph."""
     primitive, tape = node.call.primitive, node.tape
-    if tape.masked or primitive.selects not in PLAIN:
+    if tape.masked:
         push_masked(node)
+    elif tape.partial or primitive.discards or primitive.steep is not None:
+        _push_watched(node)
     else:
         (node.call.push or _push)(node)
-    if primitive.undo is not None and is_steep(node):
-        # The next call may undo this one, and is then differentiated in the arguments.
-        tape.masked = True
-    else:
+    if not tape.masked or primitive.undo is None or not is_steep(node):
+        # Else the next call may undo this one, and is then differentiated in the arguments.
         node.args = ()
+
+
+def _push_watched(node: Node) -> None:
+    """Push one node, and remember what it discards. From a steep call on, masks are pushed."""
+    primitive = node.call.primitive
+    if primitive.steep is not None and not primitive.discards and is_steep(node):
+        node.tape.masked = True
+        push_masked(node)
+        return
+    (node.call.push or _push)(node)
+    node.reached = pending(node, [_mask(node.args[i]) for i in node.call.where])
+    if node.reached is not True:
+        node.tape.partial = True
 
 
 def is_streaming(trace: Trace) -> bool:
@@ -80,7 +101,7 @@ def _push(node: Any) -> None:
 
 def push_masked(node: Any) -> None:
     """Set the tangent of a node and its mask: the entries that a tangent reaches (see `reach`)."""
-    masks = [_mask(node.args[i]) for i in node.call.where]
+    masks = [known(_mask(node.args[i])) for i in node.call.where]
     if all(mask is False for mask in masks):
         node.flow, node.reached = None, False
         return
@@ -95,9 +116,9 @@ def push_masked(node: Any) -> None:
     try:
         call, ans = node.call, node.primal
         values = values_of(node, call.where)
-        careful = call.primitive.steep is not None or call.primitive.selects not in PLAIN
+        careful = call.primitive.steep is not None or call.primitive.discards
         for i in call.where:
-            t, mask = node.args[i].flow, carried(node, i, _mask(node.args[i]))
+            t, mask = node.args[i].flow, carried(node, i, known(_mask(node.args[i])))
             d = None if mask is False else jvp_rule(call.primitive, i)(t, ans, *values, **call.kwargs)
             if d is not None:
                 d = _fit(d, ans)
@@ -107,8 +128,6 @@ def push_masked(node: Any) -> None:
     finally:
         node.call, node.args = given
     node.flow, node.reached = total, reached
-    if reached is not True:
-        node.tape.masked = True
 
 
 def _mask(node: Any) -> Any:

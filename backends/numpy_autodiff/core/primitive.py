@@ -79,6 +79,7 @@ class Primitive:
         "_calls",
         "aware",
         "constant",
+        "discards",
         "function",
         "jvps",
         "keeps",
@@ -123,6 +124,8 @@ class Primitive:
         self.keeps = keeps
         self.steep = steep
         self.selects = selects
+        #: Whether an entry of the result may depend on none of an argument.
+        self.discards = selects == "selects" or callable(selects)
         self.undo = undo
         self.aware = aware
         self._calls: dict[tuple[int, ...], Call] = {}

@@ -64,13 +64,8 @@ def is_steep(node: Node) -> bool:
     return test is not None and bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
 
 
-#: Values of `Primitive.selects`. The result has every entry of its arguments, or leaves some out, which the rules tell
-#: applied to ones; or the rules tell it if the arguments are ones too.
-MOVES, SELECTS, SPREADS = "moves", "selects", "spreads"
-#: Each entry of the result depends on one entry of each argument.
-ENTRIES = "entries"
-#: Those with which every entry of the result depends on one of each argument.
-PLAIN = (None, MOVES, SPREADS, ENTRIES)
+#: Values of `Primitive.selects`, explained there.
+MOVES, SELECTS, SPREADS, ENTRIES = "moves", "selects", "spreads", "entries"
 
 # --- Masks
 
@@ -253,7 +248,7 @@ def carried(node: Node, i: int, mask: Any) -> Any:
     """Return the mask of the result, in its shape, that comes from the mask of argument ``i``."""
     primitive, ans = node.call.primitive, node.primal
     selects = primitive.selects
-    if mask is False or (mask is True and (selects in PLAIN)):
+    if mask is False or (mask is True and not primitive.discards):
         return mask
     if callable(selects):
         mask = both(mask, selects(i, node.call.where, *map(primal, values_of(node, node.call.where))))
@@ -265,6 +260,54 @@ def carried(node: Node, i: int, mask: Any) -> Any:
     elif not (primitive.pointwise or selects):
         return _whole(mask, ans.shape) if not isinstance(ans, tuple) else _whole(mask, ()) is not False
     return _shaped(mask, ans.shape)
+
+
+def known(mask: Any) -> Any:
+    """Return a mask that was pending."""
+    return mask() if callable(mask) else mask
+
+
+def pending(node: Node, masks: Sequence[Any]) -> Any:
+    """Return the mask of a result, or a function that returns it, without work unless it is asked for.
+
+    A trace that keeps no graph cannot look back from a steep call. So what a call discards is remembered, as far as
+    elementwise functions carry it. It keeps the arguments of that one call, and takes them for reached: a mask that is
+    too large gives nan where 0 is right, never a wrong number.
+    """
+    call = node.call
+    primitive = call.primitive
+    if primitive.discards:
+        if callable(primitive.selects):
+            own = _shaped(primitive.selects(call.where[0], call.where, *node.args), node.primal.shape)
+            return own if own is not True else _combined(node, masks)
+        ans, values = primal(node.primal), [primal(x) for x in values_of(node, call.where)]
+        return lambda: _kept(call, ans, values)
+    if primitive.pointwise or primitive.selects == ENTRIES:
+        return _combined(node, masks)
+    if primitive.selects == MOVES and (mask := masks[0]) is not True:
+        return carried(node, call.where[0], known(mask))
+    return True
+
+
+def _combined(node: Node, masks: Sequence[Any]) -> Any:
+    """Return the mask of an elementwise function if that of one argument is as good; an argument is not broadcast."""
+    where = [i for i, mask in zip(node.call.where, masks, strict=True) if mask is not False]
+    if not where:
+        return False
+    first = masks[node.call.where.index(where[0])]
+    if first is True or any(masks[node.call.where.index(i)] is not first for i in where):
+        return True
+    return first if all(node.args[i].primal.shape == node.primal.shape for i in where) else True
+
+
+def _kept(call: Call, ans: Any, values: Sequence[Any]) -> Any:
+    """Return the entries of a result that depend on a traced argument."""
+    found: Any = False
+    for i in call.where:
+        jvp = call.primitive.jvp(i)
+        t = None if jvp is None else jvp(_weights(True, values[i]), ans, *values, **call.kwargs)
+        found = either(found, True if t is None else _shaped(_plain(np.not_equal(t, 0)), ans.shape))
+    return found
 
 
 # --- Functions that undo each other

@@ -106,9 +106,11 @@ class Trace:
         The calls that can be steep (see `autodiff_compare.backends.numpy_autodiff.core.reach`), if they are gathered.
     masked : bool
         Tangents that are pushed while recording are accompanied by masks from here on.
+    partial : bool
+        A call has discarded entries, of which a mask will tell if it is asked for.
     """
 
-    __slots__ = ("held", "kept", "level", "masked", "nodes", "record", "symbolic", "watched")
+    __slots__ = ("held", "kept", "level", "masked", "nodes", "partial", "record", "symbolic", "watched")
 
     def __init__(self, symbolic: bool = False) -> None:
         self.level = next(_levels)
@@ -118,6 +120,7 @@ class Trace:
         self.nodes: list[Node] = []
         self.watched: Any = []
         self.masked = False
+        self.partial = False
         self.record: Callable[[Any], None] = self.nodes.append
 
     def decide(self, node: Node) -> bool:  # noqa: ARG002
@@ -154,8 +157,8 @@ class Node:
     flow : array or None
         The cotangent or tangent during a sweep; None otherwise. A cotangent may also be a Python float, for an array
         filled with it, or a `Scatter`.
-    reached : bool or ndarray
-        The mask of the tangent, where the trace is masked.
+    reached : bool, ndarray or callable
+        The mask of the tangent, where the trace is masked, or a function that returns it.
     made : int
         In the backward style, the time of the node. An input that was assigned a value later than a result was made has
         lost the value which that result needs.

@@ -45,10 +45,10 @@ def over(g: Any, d: Any) -> Any:
 
     Whether that counts is decided by the sweep (see `autodiff_compare.backends.numpy_autodiff.core.reach`).
     """
-    if not has_zero(d):
-        return g / d
+    if not hasattr(d, "dtype"):
+        d = d or np.float64(d)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return g / (d if hasattr(d, "dtype") else np.float64(d))
+        return g / d
 
 
 def _ratio(x: Any, n: Any) -> Any:

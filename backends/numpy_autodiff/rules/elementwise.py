@@ -37,6 +37,8 @@ def _not_times_zero(i: int, where: tuple[int, ...], *factors: Any) -> Any:
     if len(where) == 2:
         return True
     other = factors[1 - i]
+    if other.__class__ is float or other.__class__ is int:
+        return bool(other)
     if isinstance(other, Node) and not other.tape.symbolic:
         return True
     return np.not_equal(other, 0) if has_zero(other) else True
@@ -50,10 +52,8 @@ def _divide_x(g: Any, _ans: Any, _x: Any, y: Any) -> Any:
     return over(g, y)
 
 
-def _divide_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    if np.count_nonzero(y) == np.size(y):
-        return -g * ans / y
-    return -over(over(g * x, y), y)
+def _divide_y(g: Any, ans: Any, _x: Any, y: Any) -> Any:
+    return over(-g * ans, y)
 
 
 DIVIDE: Primitive = both(
