@@ -56,10 +56,11 @@ FIRST: list[tuple[str, Callable[[Any], Any], Any, Any]] = [
     ("cos(arccos x)", lambda x: np.cos(np.arccos(x)), -1.0, 1.0),
     ("cosh(arccosh x)", lambda x: np.cosh(np.arccosh(x)), 1.0, 1.0),
     ("tanh(arctanh x)", lambda x: np.tanh(np.arctanh(x)), 1.0, 1.0),
-    # The limits are 1, infinite, 0, -1, 0 with a sign, 1, -inf, infinite and 0.
+    ("x sqrt(x)", lambda x: x * np.sqrt(x), 0.0, 0.0),
+    ("x^-0.5 x", lambda x: x**-0.5 * x, 0.0, inf),
+    # The limits are 1, infinite, (0, -1), 0, 0, infinite, (1, 0), 1 and the unit of an entry, in this order.
     ("cbrt(x^3)", lambda x: np.cbrt(x**3), 0.0, nan),
     ("cbrt(x)^2", lambda x: np.cbrt(x) ** 2, 0.0, nan),
-    ("x sqrt(x)", lambda x: x * np.sqrt(x), 0.0, nan),
     ("arctan(x/y)", lambda x: np.arctan(x[0] / x[1]), [1.0, 0.0], [nan, nan]),
     ("sqrt(x^4)", lambda x: np.sqrt(x**4), 0.0, nan),
     ("exp(2 log x)", lambda x: np.exp(2 * np.log(x)), 0.0, nan),

@@ -228,13 +228,13 @@ def _complaints(kind: str, f: Program, xs: list[Array], rng: np.random.Generator
         return
     tolerance = {"single": 2e-4, "awkward": 1e-8}.get(kind, 1e-9)
     yield from modes(f, xs, ts, tolerance, turn)
-    if kind == "regular" and turn % 5 == 0:
+    if kind == "regular" and turn % 8 == 0:
         yield from reference(f, xs, ts)
-    if kind == "awkward" and turn % 3 == 0:
+    if kind == "awkward" and turn % 4 == 0:
         yield from limits(f, xs, rng)
-    if kind != "single" and turn % 6 == 1:
+    if kind != "single" and turn % 8 == 1:
         yield from nestings(f, xs, ts, 1e-6)
-    if kind in ("regular", "awkward") and turn % 40 == 3:
+    if kind in ("regular", "awkward") and turn % 64 == 3:
         yield from compiled(f, xs, ts, moved(xs, ts, 0.125), 1e-6)
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
 from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
 
+_float64 = np.float64
+_NUMBERS = frozenset({int, float, _float64})
+
 
 def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "", **more: Any) -> Primitive:
     """Make the primitive of a holomorphic elementwise function with the slope ``slope(ans, *args)`` per argument."""
@@ -37,7 +40,9 @@ def linear(name: str, function: Callable[..., Any], vjp: Rule, selects: Any = MO
 
 def has_zero(d: Any) -> bool:
     """Return whether an entry is zero; a compiler guards the answer."""
-    return np.count_nonzero(d) != (d.size if d.__class__ is np.ndarray else np.size(d))
+    if d.__class__ is _float64:
+        return bool(d == 0)
+    return bool(np.count_nonzero(d) != (d.size if d.__class__ is np.ndarray else np.size(d)))
 
 
 def over(g: Any, d: Any) -> Any:
@@ -45,10 +50,10 @@ def over(g: Any, d: Any) -> Any:
 
     Whether that counts is decided by the sweep (see `autodiff_compare.backends.numpy_autodiff.core.reach`).
     """
-    if not hasattr(d, "dtype"):
-        d = d or np.float64(d)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    if d.__class__ in _NUMBERS and d != 0:
         return g / d
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return g / (d if hasattr(d, "dtype") else np.asarray(d)[()])
 
 
 def _ratio(x: Any, n: Any) -> Any:

@@ -4,7 +4,8 @@
 `autodiff_compare.backends.numpy_autodiff.core.reach`). As a function of x it is x. The functions here find, for a call
 whose argument is steep, a primitive of the argument's argument that is the same function:
 
-    sqrt(x)**p = x**(p/2)              cbrt(x)**p = x**(p/3), p a multiple of 3
+    sqrt(x)**p = x**(p/2)              x sqrt(x) = x**1.5
+    cbrt(x)**p = x**(p/3)              for p a multiple of 3
     (x**c)**p  = x**(c p)              unless c is whole and p is not: then it is a power of |x|
     (a / x), then b / that = b x / a   exp(log x) = x, sin(arcsin x) = x, ...
     |x|**p, p at least 2, is smooth    for norms, hypot, std and the modulus
@@ -72,8 +73,18 @@ SCALED: Primitive = Primitive(
 )
 
 
+def _times_its_argument(node: Any, inner: Any) -> bool:
+    """Return whether ``node`` is the product of ``inner`` and the argument of ``inner``."""
+    if node.call.primitive.name != "multiply":
+        return False
+    x, y = node.args
+    return (x is inner and y is inner.args[0]) or (y is inner and x is inner.args[0])
+
+
 def undo_sqrt(node: Any, inner: Any) -> Found | None:
-    """Find ``sqrt(x)**p = x**(p/2)``."""
+    """Find ``sqrt(x)**p = x**(p/2)`` and ``x sqrt(x) = x**1.5``."""
+    if _times_its_argument(node, inner):
+        return _power(inner.args[0], 1.5)
     p = exponent(node, inner)
     return None if p is None else _power(inner.args[0], p / 2)
 
@@ -85,9 +96,13 @@ def undo_cbrt(node: Any, inner: Any) -> Found | None:
 
 
 def undo_power(node: Any, inner: Any) -> Found | None:
-    """Find ``(x**c)**p = x**(c p)``."""
+    """Find ``(x**c)**p = x**(c p)`` and ``x x**c = x**(c+1)``."""
     p, c = exponent(node, inner), inner.args[1]
-    if p is None or not isinstance(c, (int, float, np.integer, np.floating)):
+    if not isinstance(c, (int, float, np.integer, np.floating)):
+        return None
+    if _times_its_argument(node, inner):
+        return _power(inner.args[0], float(c) + 1)
+    if p is None:
         return None
     return None if float(c).is_integer() and not p.is_integer() else _power(inner.args[0], p * float(c))
 

@@ -33,7 +33,8 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     r, sweep = recorded(f, args, has_aux)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        return sweep(cotangent, None)
+        found: tuple[Any, ...] = sweep(cotangent, None)
+        return found
 
     return (r.copied_output(), pullback, r.aux) if has_aux else (r.copied_output(), pullback)
 
