@@ -230,7 +230,9 @@ def _masked(call: Call, masks: Sequence[Any], mask: Any) -> Call:
         if g.__class__ is float:
             g = spread(g, ans)
         for (i, rule), part in zip(call.vjps, masks, strict=True):
-            d = None if part is False else rule(g, ans, *values, **kwargs)
+            # What the mask leaves out may be anything.
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                d = None if part is False else rule(g, ans, *values, **kwargs)
             if d is not None:
                 add_cotangent(args[i], d if part is True or d.__class__ is Scatter else chosen(part, d), ans)
 

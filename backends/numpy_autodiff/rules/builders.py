@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
 from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 
 _float64 = np.float64
 _NUMBERS = frozenset({int, float, _float64})
@@ -52,8 +53,24 @@ def over(g: Any, d: Any) -> Any:
     """
     if d.__class__ in _NUMBERS and d != 0:
         return g / d
+    if isinstance(d, Node) or isinstance(g, Node):
+        return QUOTIENT(g, d) if has_zero(d) else g / d
+    return _quotient(g, d)
+
+
+def _quotient(g: Any, d: Any) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
         return g / (d if hasattr(d, "dtype") else np.asarray(d)[()])
+
+
+#: The quotient of `over`, which compiled code computes without a warning too.
+QUOTIENT: Primitive = both(
+    _quotient,
+    lambda g, ans, x, d: over(g, d),
+    lambda g, ans, x, d: over(-g * ans, d),
+    name="quotient",
+    steep=lambda node, x, d: has_zero(d),
+)
 
 
 def _ratio(x: Any, n: Any) -> Any:
