@@ -47,6 +47,7 @@ THOROUGH: Mapping[str, str] = {
     "engine/test_compiler.py::test_every_problem_through_the_adapter": "compiles every problem",
     "engine/test_graph.py::test_a_deep_chain_needs_no_recursion": "a chain of a hundred thousand steps",
     "engine/test_slopes.py::test_it_has_most_digits_of_the_second_derivative": "hundreds of digits for every function",
+    "engine/test_programs.py::test_many_programs": "20 000 random programs",
     "execution/test_faults.py": "a run with a broken worker for each fault",
     "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",

@@ -83,7 +83,7 @@ POINTS: list[tuple[str, Callable[..., Any], Any, Any]] = [
     ("hypot at the origin", lambda x: np.hypot(x[0], x[1]), [0.0, 0.0], [0.0, 0.0]),
     ("hypot, tiny", lambda x: np.hypot(x[0], x[1]), [3e-200, 4e-200], [0.6, 0.8]),
     ("hypot, huge", lambda x: np.hypot(x[0], x[1]), [3e200, 4e200], [0.6, 0.8]),
-    ("arctan2 at the origin", lambda x: np.arctan2(x[0], x[1]), [0.0, 0.0], [0.0, 0.0]),
+    ("arctan2 at the origin: it jumps", lambda x: np.arctan2(x[0], x[1]), [0.0, 0.0], [np.nan, np.nan]),
     ("arctan2, tiny", lambda x: 1e-200 * np.arctan2(x[0], x[1]), [3e-200, 4e-200], [0.16, -0.12]),
     ("arctan2, huge", lambda x: 1e200 * np.arctan2(x[0], x[1]), [3e200, 4e200], [0.16, -0.12]),
     ("logaddexp of equal infinities", lambda x: np.logaddexp(x, -np.inf) + 0 * x, 1.0, 1.0),
@@ -112,7 +112,7 @@ def test_forward_mode_agrees(f: Callable[..., Any], x: Any, expected: Any) -> No
     t = np.random.default_rng(0).uniform(0.5, 1.5, x.shape).astype(x.dtype)
     with ignored():
         found = jvp(f, (x,), (t,))[1]
-    assert found == pytest.approx(np.sum(np.real(t * np.conj(expected))), rel=1e-13)
+    assert found == pytest.approx(np.sum(np.real(t * np.conj(expected))), rel=1e-13, nan_ok=True)
 
 
 SECOND = [

@@ -1,86 +1,261 @@
-"""Random programs: values used again and again, broadcast, summed and indexed, against forward mode.
+"""Properties of random programs: every mode gives one derivative, and it is the right one or, at a steep point, nan.
 
-The forward sweep shares nothing with the hand-written backward sweeps, which pass cotangents on, keep them as one
-number and add to them in place; a mistake in who owns what shows where a value is used often.
+Programs are made from seeds (see `tests.engine.programs`). A failure names its seed; ``complaints(seed)`` repeats it
+alone. Three things are judged:
+
+- *agreement*: reverse and forward mode, both nestings and the compiled mode give the same wherever they are finite;
+- *references*: at regular points, the numerical differences of the judge, which share no code with the engine;
+- *limits*: at awkward points (0, -0, ties, the ends of domains), the limit of the gradient. If the gradient tends to
+  one limit from every direction in which it exists, and the function is continuous, that limit is the derivative, by
+  the mean value theorem. The answer there must be it, or nan. The gradient nearby is that of a regular point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autodiff_compare.backends.numpy_autodiff import grad, hvp, jvp, vjp
+from autodiff_compare.backends.numpy_autodiff import CompileError, compile, grad, hvp, jacobian, jvp, vjp
+from autodiff_compare.judge import differences
+from autodiff_compare.vocabulary import Verdict
+from tests.engine.programs import HOLOMORPHIC, KINKED, SMOOTH, STEEP, UNARY, Array, Program, program
 
-C = np.random.default_rng(0).normal(size=(3, 4))
-#: What a step may do with two values and a number; shapes are (3, 4), (4,), (3, 1) and ().
-STEPS: list[Callable[[Any, Any, float], Any]] = [
-    lambda a, b, k: a + b,
-    lambda a, b, k: a - b,
-    lambda a, b, k: a * b,
-    lambda a, b, k: a * a,
-    lambda a, b, k: a * k,
-    lambda a, b, k: a / 3,
-    lambda a, b, k: k - a,
-    lambda a, b, k: -a,
-    lambda a, b, k: np.tanh(a) ** 2,
-    lambda a, b, k: np.tanh(a) ** 3,
-    lambda a, b, k: a * C,
-    lambda a, b, k: C - a,
-    lambda a, b, k: np.mean(a) * b,
-    lambda a, b, k: abs(a - k),
-    lambda a, b, k: np.maximum(a, k),
-    lambda a, b, k: np.sum((a * C)[1:], axis=0),
-    lambda a, b, k: (a + C)[:, 1:2],
-    lambda a, b, k: np.sum(a * C, axis=0) + (C.T @ (C + b))[0],
-]
+SHAPES = ((3,), (), (2, 3))
+#: Programs of one test of ``make test-all``; 40 of them are 20 000 programs.
+BLOCK = 500
+Complaints = Iterator[str]
 
 
-def program(rng: np.random.Generator) -> Callable[..., Any]:
-    """A scalar function of a matrix, a row and a number."""
-    length = int(rng.integers(3, 14))
-    steps = [
-        (STEPS[rng.integers(len(STEPS))], int(rng.integers(99)), int(rng.integers(99)), float(rng.normal()))
-        for _ in range(length)
-    ]
-
-    def run(x: Any, y: Any, s: Any) -> Any:
-        values = [x, y, s]
-        for step, i, j, k in steps:
-            made = step(values[i % len(values)], values[j % len(values)], k)
-            values.append(np.tanh(made) if i % 3 else made)
-        return sum(0.5 * np.sum(v) for v in values[3:])
-
-    return run
+def inner(a: Any, b: Any) -> Any:
+    return sum(np.sum(np.real(np.conj(x) * y)) for x, y in zip(a, b, strict=True))
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_a_program(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    f = program(rng)
-    args = (rng.normal(size=(3, 4)), rng.normal(size=4), np.float64(rng.normal()))
-    before = [np.copy(a) for a in args]
-    tangents = (rng.normal(size=(3, 4)), rng.normal(size=4), np.float64(rng.normal()))
-    every = (0, 1, 2)
+def size(parts: Any) -> float:
+    return 1.0 + float(sum(np.sum(np.abs(p)) for p in parts))
 
-    def along(gradient: Any) -> Any:
-        return sum(np.sum(g * t) for g, t in zip(gradient, tangents, strict=True))
 
-    gradient = grad(f, every)(*args)
-    scale = 1 + sum(np.sum(np.abs(g * t)) for g, t in zip(gradient, tangents, strict=True))
-    assert along(gradient) == pytest.approx(jvp(f, args, tangents)[1], rel=0, abs=1e-12 * scale)
-    pullback = vjp(f, *args)[1]
-    for g, first, again in zip(gradient, pullback(1.0), pullback(1.0), strict=True):
-        np.testing.assert_array_equal(first, again)
-        np.testing.assert_allclose(first, g, rtol=1e-12, atol=1e-12 * scale)
-    expected = hvp(f, args, tangents)
-    for found in (
-        grad(lambda *xs: along(grad(f, every)(*xs)), every)(*args),
-        grad(lambda *xs: jvp(f, xs, tangents)[1], every)(*args),
+def differ(a: Any, b: Any, tolerance: float) -> bool:
+    """Return whether two results differ where both are finite, or one is infinite where the other is finite."""
+    for x, y in zip(a, b, strict=True):
+        known = ~(np.isnan(x) | np.isnan(y))
+        with np.errstate(invalid="ignore"):
+            near = (np.asarray(x) == y) | (np.abs(np.asarray(x) - y) <= tolerance)
+        if np.any(known & ~near):
+            return True
+    return False
+
+
+def points(rng: np.random.Generator, draw: Callable[[tuple[int, ...]], Array]) -> list[Array]:
+    """Draw inputs of which at least one has entries."""
+    count = int(rng.integers(1, 3))
+    return [np.asarray(draw(SHAPES[rng.integers(3)]))[()] for _ in range(count)]
+
+
+def like(rng: np.random.Generator, xs: list[Array]) -> list[Array]:
+    """Draw directions without zeros."""
+    found = []
+    for x in xs:
+        t = rng.uniform(0.5, 1.5, np.shape(x)) * rng.choice([-1.0, 1.0], np.shape(x))
+        t = t + 1j * rng.uniform(0.5, 1.5, np.shape(x)) if np.iscomplexobj(x) else t
+        found.append(np.asarray(t).astype(np.asarray(x).dtype)[()])
+    return found
+
+
+def modes(f: Program, xs: list[Array], ts: list[Array], tolerance: float, turn: int) -> Complaints:
+    """Compare the first derivatives of the modes; of every second program also those that take longer."""
+    every = tuple(range(len(xs)))
+    gradient = grad(f, every)(*xs)
+    if any(
+        np.asarray(g).dtype != np.asarray(x).dtype or np.shape(g) != np.shape(x)
+        for g, x in zip(gradient, xs, strict=True)
     ):
-        for a, b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * (1 + np.max(np.abs(b))))
-    for a, b in zip(args, before, strict=True):
-        np.testing.assert_array_equal(a, b)
+        yield f"gradient of dtype or shape {[(np.asarray(g).dtype, np.shape(g)) for g in gradient]}"
+    tolerance *= size([g[np.isfinite(g)] for g in map(np.atleast_1d, gradient)])
+    tangent = jvp(f, xs, ts)[1]
+    if differ([tangent], [inner(gradient, ts)], tolerance):
+        yield f"jvp {tangent} along {ts}, gradient {gradient}"
+    if turn % 2 or any(map(np.iscomplexobj, xs)):
+        return
+    pullback = vjp(f, *xs)[1]
+    if differ(pullback(np.asarray(1.0, f(*xs).dtype)), gradient, tolerance):
+        yield f"vjp differs from grad {gradient}"
+    columns = jacobian(f, every, mode="forward")(*xs)
+    if differ(columns, gradient, tolerance):
+        yield f"columns {columns}, gradient {gradient}"
+
+
+def nestings(f: Program, xs: list[Array], ts: list[Array], tolerance: float) -> Complaints:
+    """Compare the second derivatives of all nestings."""
+    every = tuple(range(len(xs)))
+    found = {
+        "forward over reverse": hvp(f, xs, ts),
+        "reverse over reverse": grad(lambda *ys: inner(grad(f, every)(*ys), ts), every)(*xs),
+        "reverse over forward": grad(lambda *ys: jvp(f, ys, ts)[1], every)(*xs),
+    }
+    first = found["forward over reverse"]
+    tolerance *= size([g[np.isfinite(g)] for g in map(np.atleast_1d, first)])
+    for name, other in found.items():
+        if differ(first, other, tolerance):
+            yield f"{name} {other}, forward over reverse {first}"
+    twice = jvp(lambda *ys: jvp(f, ys, ts)[1], xs, ts)[1]
+    if differ([twice], [inner(first, ts)], tolerance * 10):
+        yield f"forward over forward {twice}, forward over reverse {inner(first, ts)}"
+
+
+def compiled(f: Program, xs: list[Array], ts: list[Array], elsewhere: list[Array], tolerance: float) -> Complaints:
+    """Compare what is compiled at one point and called at another with what is not compiled."""
+    every = tuple(range(len(xs)))
+    try:
+        made = compile(f, *elsewhere, argnums=every, operator="gradient")
+    except CompileError:
+        return
+    gradient = grad(f, every)(*xs)
+    tolerance *= size([g[np.isfinite(g)] for g in map(np.atleast_1d, gradient)])
+    if differ(made(*xs), gradient, tolerance):
+        yield f"compiled {made(*xs)}, gradient {gradient}"
+    second = compile(f, *elsewhere, *ts, argnums=every, operator="hvp")(*xs, *ts)
+    expected = hvp(f, xs, ts)
+    if differ(second, expected, tolerance * size([g[np.isfinite(g)] for g in map(np.atleast_1d, expected)])):
+        yield f"compiled hvp {second}, hvp {expected}"
+
+
+def reference(f: Program, xs: list[Array], ts: list[Array]) -> Complaints:
+    """Compare the directional derivative with numerical differences."""
+    sizes = [np.size(x) for x in xs]
+
+    def flat(v: Array) -> Array:
+        parts = np.split(v, np.cumsum(sizes)[:-1])
+        return np.atleast_1d(f(*(p.reshape(np.shape(x))[()] for p, x in zip(parts, xs, strict=True))))
+
+    x, u = (np.concatenate([np.ravel(p) for p in parts]) for parts in (xs, ts))
+    estimate = differences.first(flat, x, 0.25 * u, np.ones((1, 1)))
+    found = 0.25 * inner(grad(f, tuple(range(len(xs))))(*xs), ts)
+    error = abs(float(estimate.derivative[0]) - found)
+    if estimate.verdicts[0] == Verdict.PASS and error > estimate.bar[0] + 1e-9 * (1 + abs(found)):
+        yield f"{found} along {u}, by differences {estimate.derivative[0]} with the bar {estimate.bar[0]}"
+
+
+def moved(xs: list[Array], ds: list[Array], h: float) -> list[Array]:
+    return [x + h * d for x, d in zip(xs, ds, strict=True)]
+
+
+def limit(of: Callable[..., Any], f: Program, xs: list[Array], rng: np.random.Generator) -> list[Array] | None:
+    """Return the limit of a function at a point, or None unless it is the same from every direction where it exists."""
+    value, found = f(*xs), []
+    for ds in _both_ways(rng, xs):
+        jump = abs(f(*moved(xs, ds, 1e-7)) - value)
+        if jump > 1e-3 * (1 + abs(value)):
+            return None
+        if np.isnan(jump):
+            continue
+        near, far = of(*moved(xs, ds, 1e-9)), of(*moved(xs, ds, 1e-7))
+        if all(np.all(np.isfinite(p)) for p in (*near, *far)):
+            if differ(near, far, 1e-4 * size(near)):
+                return None
+            found.append(near)
+    if len(found) < 2 or any(differ(found[0], other, 1e-4 * size(found[0])) for other in found[1:]):
+        return None
+    return [np.asarray(p) for p in found[0]]
+
+
+def _both_ways(rng: np.random.Generator, xs: list[Array]) -> Iterator[list[Array]]:
+    """Yield directions and their negatives, the first with all entries positive, which moves ties together."""
+    for positive in (True, False):
+        ds = like(rng, xs)
+        ds = [np.abs(d) for d in ds] if positive else ds
+        yield from (ds, [-d for d in ds])
+
+
+def _finite(x: Array) -> Array:
+    """Return an array with nan for infinite entries, which are no finite answer either."""
+    return np.where(np.isfinite(x), x, np.nan)
+
+
+def limits(f: Program, xs: list[Array], rng: np.random.Generator) -> Complaints:
+    """Compare the gradient at an awkward point with its limit there, and its derivative likewise."""
+    every = tuple(range(len(xs)))
+    gradient = grad(f, every)(*xs)
+    expected = limit(grad(f, every), f, xs, rng)
+    if expected is None:
+        return
+    if differ(map(_finite, gradient), expected, 1e-3 * size(expected)):
+        yield f"gradient {gradient}, nearby {expected}"
+    if any("where" in name or name.split("(")[0] in KINKED for name in f.names) or any(
+        np.any(np.isnan(g)) for g in gradient
+    ):
+        # At a kink the second derivative is that of the convention.
+        return
+    ts = like(rng, xs)
+    expected = limit(lambda *ys: hvp(f, ys, ts), f, xs, rng)
+    found = hvp(f, xs, ts)
+    if expected is not None and differ(map(_finite, found), expected, 1e-2 * size(expected)):
+        yield f"hvp {found} along {ts}, nearby {expected}"
+
+
+AWKWARD = (0.0, 0.0, -0.0, 1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
+EXTREME = (1e300, 1e-300, -1e200, 1e-160, 1e150, 5e-324, 0.0, 1.0, -1.0)
+
+
+def complaints(seed: int) -> list[str]:
+    """Return what is wrong with the derivatives of the program of a seed."""
+    rng = np.random.default_rng(seed)
+    kind = ("regular", "awkward", "awkward", "single", "complex", "extreme")[seed % 6]
+    table, draw = SMOOTH | KINKED | STEEP, lambda shape: rng.normal(size=shape)
+    if kind == "complex":
+        table, draw = HOLOMORPHIC, lambda shape: rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    elif kind == "awkward":
+        draw = lambda shape: rng.choice(AWKWARD, shape)  # noqa: E731
+    elif kind == "extreme":
+        table, draw = UNARY, lambda shape: rng.choice(EXTREME, shape)
+    with np.errstate(all="ignore"):
+        xs = points(rng, draw)
+        f = program(rng, table, xs, 4 if kind in ("awkward", "extreme") else 10, chain=kind == "extreme")
+        if not f.steps:
+            return []
+        found = [f"{kind} {' '.join(f.names)} at {xs}: {text}" for text in _complaints(kind, f, xs, rng, seed // 6)]
+    return [f"seed {seed}: {text}" for text in found]
+
+
+def _complaints(kind: str, f: Program, xs: list[Array], rng: np.random.Generator, turn: int) -> Complaints:
+    ts = like(rng, xs)
+    if kind == "single":
+        xs, ts = ([np.asarray(x, np.float32)[()] for x in parts] for parts in (xs, ts))
+    if kind == "extreme":
+        yield from _extreme(f, xs, ts)
+        return
+    tolerance = {"single": 2e-4, "awkward": 1e-8}.get(kind, 1e-9)
+    yield from modes(f, xs, ts, tolerance, turn)
+    if kind == "regular" and turn % 8 == 0:
+        yield from reference(f, xs, ts)
+    if kind == "awkward" and turn % 4 == 0:
+        yield from limits(f, xs, rng)
+    if kind != "single" and turn % 8 == 1:
+        yield from nestings(f, xs, ts, 1e-6)
+    if kind in ("regular", "awkward") and turn % 64 == 3:
+        yield from compiled(f, xs, ts, moved(xs, ts, 0.125), 1e-6)
+
+
+def _extreme(f: Program, xs: list[Array], ts: list[Array]) -> Complaints:
+    """Compare modes of a chain where nothing overflows and nothing vanishes on the way."""
+    with np.errstate(over="raise", under="raise", divide="ignore", invalid="ignore"):
+        try:
+            yield from modes(f, xs, ts, 1e-9, 0)
+        except FloatingPointError:
+            return
+
+
+def all_complaints(seeds: range) -> str:
+    return "\n".join(text for seed in seeds for text in complaints(seed))
+
+
+def test_some_programs() -> None:
+    assert all_complaints(range(400)) == ""
+
+
+@pytest.mark.parametrize("block", range(40))
+def test_many_programs(block: int) -> None:
+    """20 000 programs."""
+    assert all_complaints(range(400 + BLOCK * block, 400 + BLOCK * (block + 1))) == ""

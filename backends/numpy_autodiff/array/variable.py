@@ -16,14 +16,22 @@ from autodiff_compare.backends.numpy_autodiff.array.protocols import ArrayMember
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, record
-from autodiff_compare.backends.numpy_autodiff.rules import CONSTANT, HANDLERS, UFUNCS, elementwise, indexing, products
+from autodiff_compare.backends.numpy_autodiff.rules import (
+    CONSTANT,
+    HANDLERS,
+    UFUNCS,
+    elementwise,
+    indexing,
+    powers,
+    products,
+)
 from autodiff_compare.backends.numpy_autodiff.rules import arithmetic as fast
 from autodiff_compare.backends.numpy_autodiff.transforms import backward
 
 _WHOLE = (2.0, 3.0, 4.0)
 _ndarray = np.ndarray
 _add, _subtract, _multiply = elementwise.ADD, elementwise.SUBTRACT, elementwise.MULTIPLY
-_divide, _power, _negative = elementwise.DIVIDE, elementwise.POWER, elementwise.NEGATIVE
+_divide, _power, _negative = elementwise.DIVIDE, powers.POWER, elementwise.NEGATIVE
 
 
 def _binary(primitive: Any) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:

@@ -19,14 +19,15 @@ _sum: Any = np.add.reduce
 def fit(g: Any, x: Any) -> Any:
     """Bring a cotangent to the shape and dtype of ``x``: sum over broadcast axes, then cast.
 
-    A cotangent with fewer entries than ``x`` is broadcast to its shape.
+    A cotangent with fewer axes or entries than ``x`` is broadcast to its shape.
     """
     shape = x.shape
     if g.shape != shape:
         extra = len(g.shape) - len(shape)
         if extra > 0:
             g = _sum_over(g, None if not shape else tuple(range(extra)), False)
-        axes = tuple([i for i, n in enumerate(shape) if n == 1 and i < len(g.shape) and g.shape[i] != 1])
+        # Axes are counted from the last: a cotangent with fewer of them has none to sum over.
+        axes = tuple([i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1]) if extra >= 0 else ()
         if axes:
             g = _sum_over(g, axes, True)
         if g.shape != shape:

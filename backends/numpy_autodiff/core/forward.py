@@ -6,6 +6,7 @@ with several traced arguments has the sum of the tangents along each, since its 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,26 +14,67 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule, values_of
+from autodiff_compare.backends.numpy_autodiff.core.reach import (
+    carried,
+    chosen,
+    either,
+    is_steep,
+    known,
+    pending,
+    undone,
+)
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace
 from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
 
 
-def push_forward(nodes: Iterable[Node]) -> None:
-    """Move the tangents in ``flow`` from the inputs to the outputs; they stay in the ``flow`` of every node."""
+def push_forward(nodes: Iterable[Node], masked: bool = False) -> None:
+    """Move the tangents in ``flow`` from the inputs to the outputs; they stay in the ``flow`` of every node.
+
+    Parameters
+    ----------
+    masked
+        Move masks along, because a call is steep. Those of the inputs are in their ``reached``.
+    """
     for node in nodes:
-        (node.call.push or _push)(node)
+        if masked:
+            push_masked(node)
+        else:
+            (node.call.push or _push)(node)
 
 
 def streaming_trace() -> Trace:
     """Make a trace that pushes tangents forward while it records, and keeps no node."""
     trace = Trace()
     trace.record = _push_now
+    trace.watched = deque(maxlen=0)
     return trace
 
 
 def _push_now(node: Node) -> None:
+    """Push one node of a trace that keeps no graph."""
+    primitive, tape = node.call.primitive, node.tape
+    if tape.masked:
+        push_masked(node)
+    elif tape.partial or primitive.discards or primitive.steep is not None:
+        _push_watched(node)
+    else:
+        (node.call.push or _push)(node)
+    if not tape.masked or primitive.undo is None or not is_steep(node):
+        # Else the next call may undo this one, and is then differentiated in the arguments.
+        node.args = ()
+
+
+def _push_watched(node: Node) -> None:
+    """Push one node, and remember what it discards. From a steep call on, masks are pushed."""
+    primitive = node.call.primitive
+    if primitive.steep is not None and not primitive.discards and is_steep(node):
+        node.tape.masked = True
+        push_masked(node)
+        return
     (node.call.push or _push)(node)
-    node.args = ()
+    node.reached = pending(node, [_mask(node.args[i]) for i in node.call.where])
+    if node.reached is not True:
+        node.tape.partial = True
 
 
 def is_streaming(trace: Trace) -> bool:
@@ -58,6 +100,41 @@ def _push(node: Any) -> None:
             d = _fit(d, ans)
             total = d if total is None else _add(total, d)
     node.flow = total
+
+
+def push_masked(node: Any) -> None:
+    """Set the tangent of a node and its mask: the entries that a tangent reaches (see `reach`)."""
+    masks = [known(_mask(node.args[i])) for i in node.call.where]
+    if all(mask is False for mask in masks):
+        node.flow, node.reached = None, False
+        return
+    if node.call.push is not None:
+        node.call.push(node)
+        node.reached = True
+        return
+    given = node.call, node.args
+    node.call, node.args = undone(node)
+    reached: Any = False
+    total = None
+    try:
+        call, ans = node.call, node.primal
+        values = values_of(node, call.where)
+        careful = call.primitive.steep is not None or call.primitive.discards
+        for i in call.where:
+            t, mask = node.args[i].flow, carried(node, i, known(_mask(node.args[i])))
+            d = None if mask is False else jvp_rule(call.primitive, i)(t, ans, *values, **call.kwargs)
+            if d is not None:
+                d = _fit(d, ans)
+                d = chosen(mask, d) if careful and mask is not True else d
+                total = d if total is None else _add(total, d)
+                reached = either(reached, mask)
+    finally:
+        node.call, node.args = given
+    node.flow, node.reached = total, reached
+
+
+def _mask(node: Any) -> Any:
+    return False if node.flow is None else getattr(node, "reached", True)
 
 
 def _fit(t: Any, ans: Any) -> Any:

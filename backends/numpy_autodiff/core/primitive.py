@@ -64,11 +64,27 @@ class Primitive:
         The rules read the values of the arguments, so these must not change before the sweep.
     entry
         What a call does in place of `apply`: ``entry(primitive, args, kwargs)``.
+    steep
+        ``steep(node, *args, **kwargs)`` returns whether some slope is not finite. This and the next three are read by
+        `autodiff_compare.backends.numpy_autodiff.core.reach`, which states the rule for zero times infinity.
+    selects
+        Which entries of an argument have a part in which of the result. ``"moves"``, ``"selects"``, ``"spreads"``: the
+        rules tell it, applied to ones, because no entry of the Jacobian is negative. With ``"selects"`` there may be
+        entries of the result that depend on none; with ``"spreads"`` the arguments are replaced by ones as well.
+        ``"entries"``: each entry depends on the same entry of each argument, which is the default of an elementwise
+        function. Or a function ``selects(i, where, *args)`` that returns a mask. By default all depend on all.
+    undo
+        ``undo(node, inner)`` returns a primitive, arguments and keywords that compute ``node`` from the arguments of
+        ``inner``, a call of this primitive; None if there is no such.
+    aware
+        The VJP rules take the masks of the outputs, ``reached=``, where the call is steep.
     """
 
     __slots__ = (
         "_calls",
+        "aware",
         "constant",
+        "discards",
         "entry",
         "function",
         "jvps",
@@ -78,6 +94,9 @@ class Primitive:
         "pull",
         "push",
         "push_all",
+        "selects",
+        "steep",
+        "undo",
         "variadic",
         "vjps",
     )
@@ -97,6 +116,10 @@ class Primitive:
         pointwise: bool = False,
         keeps: bool = True,
         entry: Callable[[Primitive, Sequence[Any], Mapping[str, Any]], Any] | None = None,
+        steep: Callable[..., Any] | None = None,
+        selects: Any = None,
+        undo: Callable[[Any, Any], Any] | None = None,
+        aware: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -110,6 +133,12 @@ class Primitive:
         self.pointwise = pointwise
         self.keeps = keeps
         self.entry = entry
+        self.steep = steep
+        self.selects = selects
+        #: Whether an entry of the result may depend on none of an argument.
+        self.discards = selects == "selects" or callable(selects)
+        self.undo = undo
+        self.aware = aware
         self._calls: dict[tuple[int, ...], Call] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -274,6 +303,8 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     if top.held is not None and len(where) < len(args) and primitive.keeps:
         args = keep_all(top.held, args)
     node = record(out, top, primitive.call(where, kwargs), tuple(args))
+    if primitive.steep is not None:
+        top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
@@ -285,6 +316,8 @@ def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
     if primitive.constant and not top.symbolic:
         return out
     node = record(out, top, primitive.call(FIRST), (owner,))
+    if primitive.steep is not None:
+        top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 

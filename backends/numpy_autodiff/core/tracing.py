@@ -103,9 +103,15 @@ class Trace:
         to hold nothing.
     kept : ndarray or None
         The array that was held last, so that one which is used again and again is examined once.
+    watched : list of Node, or an empty deque
+        The calls that can be steep (see `autodiff_compare.backends.numpy_autodiff.core.reach`), if they are gathered.
+    masked : bool
+        Tangents that are pushed while recording are accompanied by masks from here on.
+    partial : bool
+        A call has discarded entries, of which a mask will tell if it is asked for.
     """
 
-    __slots__ = ("held", "kept", "level", "nodes", "record", "symbolic")
+    __slots__ = ("held", "kept", "level", "masked", "nodes", "partial", "record", "symbolic", "watched")
 
     def __init__(self, symbolic: bool = False) -> None:
         self.level = next(_levels)
@@ -113,6 +119,9 @@ class Trace:
         self.held: list[Any] | None = None
         self.kept: Any = None
         self.nodes: list[Node] = []
+        self.watched: Any = []
+        self.masked = False
+        self.partial = False
         self.record: Callable[[Any], None] = self.nodes.append
 
     def decide(self, node: Node) -> bool:  # noqa: ARG002
@@ -149,12 +158,14 @@ class Node:
     flow : array or None
         The cotangent or tangent during a sweep; None otherwise. A cotangent may also be a Python float, for an array
         filled with it, or a `Scatter`.
+    reached : bool, ndarray or callable
+        The mask of the tangent, where the trace is masked, or a function that returns it.
     made : int
         In the backward style, the time of the node. An input that was assigned a value later than a result was made has
         lost the value which that result needs.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "made", "primal", "tape")
+    __slots__ = ("__weakref__", "_grad", "_retained", "args", "call", "flow", "made", "primal", "reached", "tape")
 
     primal: Any
     tape: Trace
@@ -163,6 +174,7 @@ class Node:
     flow: Any
     _grad: Any
     _retained: bool
+    reached: Any
     made: int
     #: The class of new nodes, made without arguments. The array class sets it, so that the core need not know it.
     result: ClassVar[type]

@@ -16,6 +16,7 @@ from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread, t
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Call, generic_pull
 from autodiff_compare.backends.numpy_autodiff.rules import elementwise as rules
+from autodiff_compare.backends.numpy_autodiff.rules import powers
 
 _float64 = np.float64
 _ndarray = np.ndarray
@@ -249,7 +250,7 @@ SHIFT_BACK = Call(rules.SUBTRACT, (0,), pull=_pull_shift)
 FROM = Call(rules.SUBTRACT, (1,), pull=_pull_from)
 NEGATIVE = Call(rules.NEGATIVE, (0,), pull=_pull_negative)
 SCALE = Call(rules.MULTIPLY, (0,), pull=_pull_scale)
-POWER = Call(rules.POWER, (0,), pull=_pull_power)
+POWER = Call(powers.POWER, (0,), pull=_pull_power)
 ADD_ARRAY = Call(rules.ADD, (0,), pull=_pull_left)
 SUBTRACT_ARRAY = Call(rules.SUBTRACT, (0,), pull=_pull_left)
 MULTIPLY_ARRAY = Call(rules.MULTIPLY, (0,), pull=_pull_left_factor)

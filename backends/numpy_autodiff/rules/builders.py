@@ -8,45 +8,88 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+
+_float64 = np.float64
+_NUMBERS = frozenset({int, float, _float64})
 
 
-def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "") -> Primitive:
+def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "", **more: Any) -> Primitive:
     """Make the primitive of a holomorphic elementwise function with the slope ``slope(ans, *args)`` per argument."""
-    rules = [_scaled(slope) for slope in slopes]
-    return Primitive(name or function.__name__, function, rules, rules, pointwise=True)
+    return both(function, *map(_scaled, slopes), name=name, **more)
 
 
 def _scaled(slope: Callable[..., Any]) -> Rule:
     return lambda g, ans, *args: g * slope(ans, *args)
 
 
-def both(function: Callable[..., Any], *rules: Rule, name: str = "", keeps: bool = True) -> Primitive:
+def both(function: Callable[..., Any], *rules: Rule, name: str = "", **more: Any) -> Primitive:
     """Make the primitive of an elementwise function; VJP and JVP are one formula, since the Jacobian is diagonal."""
-    return Primitive(name or function.__name__, function, rules, rules, pointwise=True, keeps=keeps)
+    return Primitive(name or function.__name__, function, rules, rules, pointwise=True, **more)
 
 
-def linear(name: str, function: Callable[..., Any], vjp: Rule) -> Primitive:
+def linear(name: str, function: Callable[..., Any], vjp: Rule, selects: Any = MOVES) -> Primitive:
     """Make the primitive of a function linear in its first argument: its JVP is the function itself."""
 
     def jvp(t: Any, _ans: Any, _x: Any, *args: Any, **kwargs: Any) -> Any:
         return primitive(t, *args, **kwargs)
 
-    primitive = Primitive(name, function, (vjp,), (jvp,))
+    primitive = Primitive(name, function, (vjp,), (jvp,), selects=selects)
     return primitive
 
 
-def over(g: Any, d: Any) -> Any:
-    """Return ``g / d`` with 0/0 = 0: no cotangent goes out where none came in, however steep the slope.
+def has_zero(d: Any) -> bool:
+    """Return whether an entry is zero; a compiler guards the answer."""
+    if d.__class__ is _float64:
+        return bool(d == 0)
+    return bool(np.count_nonzero(d) != (d.size if d.__class__ is np.ndarray else np.size(d)))
 
-    It keeps ``where(x > 0, sqrt(x), 0)`` free of nan at 0.
+
+def over(g: Any, d: Any) -> Any:
+    """Return ``g / d`` without a warning: an infinite slope shows in the result, and 0/0 is nan.
+
+    Whether that counts is decided by the sweep (see `autodiff_compare.backends.numpy_autodiff.core.reach`).
     """
-    if np.count_nonzero(d) == (d.size if d.__class__ is np.ndarray else np.size(d)):
+    if d.__class__ in _NUMBERS and d != 0:
         return g / d
-    d = d if hasattr(d, "dtype") else np.float64(d)
-    unused = np.logical_and(np.equal(g, 0), np.equal(d, 0))
-    # An infinite slope shows in the result, so it needs no warning; often it is a branch that `where` discards.
+    if isinstance(d, Node) or isinstance(g, Node):
+        return QUOTIENT(g, d) if has_zero(d) else g / d
+    return _quotient(g, d)
+
+
+def _quotient(g: Any, d: Any) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return g / np.where(unused, d.dtype.type(1), d)
+        return g / (d if hasattr(d, "dtype") else np.asarray(d)[()])
+
+
+#: The quotient of `over`, which compiled code computes without a warning too.
+QUOTIENT: Primitive = both(
+    _quotient,
+    lambda g, ans, x, d: over(g, d),
+    lambda g, ans, x, d: over(-g * ans, d),
+    name="quotient",
+    steep=lambda node, x, d: has_zero(d),
+)
+
+
+def _ratio(x: Any, n: Any) -> Any:
+    if not has_zero(n):
+        return x / n
+    neither = np.logical_and(np.equal(x, 0), np.equal(n, 0))
+    with np.errstate(divide="ignore"):
+        return x / np.where(neither, n.dtype.type(1), n)
+
+
+#: ``x / n``, but 0 where both are zero, as the slope of a norm at its tip is by convention. It jumps there, so that its
+#: own slopes are infinite: what is multiplied by it has no second derivative unless another way is known (`undo`).
+UNIT: Primitive = both(
+    _ratio,
+    lambda g, ans, x, n: over(g, n),
+    lambda g, ans, x, n: over(-g * ans, n),
+    name="unit",
+    steep=lambda node, x, n: has_zero(n),
+)
 
 
 def as_array(x: Any) -> Any:

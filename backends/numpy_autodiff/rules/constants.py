@@ -15,7 +15,7 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
 _UFUNCS: tuple[Any, ...] = (
     (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
     + (np.logical_and, np.logical_or, np.logical_not, np.logical_xor)
-    + (np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.heaviside)
+    + (np.isnan, np.isinf, np.isfinite, np.signbit, np.heaviside)
     + (np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing)
 )
 _FUNCTIONS: tuple[Any, ...] = (

@@ -23,11 +23,15 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.eigen import EMBEDDED_EIGH, moved
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
+    columns,
     conjugated,
     diagonal_of,
+    eye_like,
+    gaps,
     hermitian,
     off_diagonal,
     on_diagonal,
@@ -59,8 +63,9 @@ def _parts(ans: Any) -> tuple[Any, Any, Any, Any, Any]:
     return u[..., :k], s, v[..., :k], u[..., k:], v[..., k:]
 
 
-def _sums(s: Any) -> Any:
-    return s[..., None, :] + s[..., :, None]
+def _off_sums(s: Any) -> Any:
+    """Return ``s_j + s_i``, with ones added on the diagonal."""
+    return s[..., None, :] + s[..., :, None] + eye_like(s)
 
 
 def _side_jvp(moved: Any, basis: Any, rest: Any, turned: Any) -> Any:
@@ -109,7 +114,7 @@ def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
     column = s[..., None, :]
     with np.errstate(invalid="ignore", over="ignore"):
         steep = over_gaps(p + adjoint(p), s)
-        mild = over_or_nan(off_diagonal(p - adjoint(p)), _sums(s))
+        mild = over_or_nan(off_diagonal(p - adjoint(p)), _off_sums(s))
         du, dv = 0.5 * (steep + mild), 0.5 * (steep - mild)
         if p.dtype.kind == "c":
             du = du + on_diagonal(1j * over_or_nan(np.imag(diagonal_of(p)), s))
@@ -117,6 +122,14 @@ def _svd_jvp(t: Any, ans: Any, a: Any, full: bool) -> Any:
         back = adjoint(t) @ u
         right = _side_jvp(over_or_nan(back, np.broadcast_to(column, back.shape)), v, v2, dv)
     return left, _values_moved(s, p, t, a), adjoint(right)
+
+
+def _needed(mask: Any, k: int) -> Any:
+    """Return which of the first k columns of a basis are needed: all, if one of its complement is."""
+    found = columns(mask)
+    if found is True or found is False or found.shape[-1] == k:
+        return found
+    return np.logical_or(found[..., :k], np.any(found[..., k:], axis=-1, keepdims=True))
 
 
 def _split(g: Any, basis: Any, rest: Any) -> tuple[Any, Any]:
@@ -128,7 +141,7 @@ def _split(g: Any, basis: Any, rest: Any) -> tuple[Any, Any]:
     return within, first - basis @ within if k < basis.shape[-2] else None
 
 
-def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
+def _svd_vjp(g: Any, ans: Any, a: Any, full: bool, reached: Any = (True, True, True)) -> Any:
     """Return the adjoint of the JVP (Townsend 2016; complex phases as Wan and Zhang 2019)."""
     del a, full
     u, s, v, u2, v2 = _parts(ans)
@@ -136,6 +149,8 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
     vh, column = adjoint(v), s[..., None, :]
     if gu is None and gvh is None:
         return (u * gs[..., None, :]) @ vh
+    left, right = _needed(reached[0], s.shape[-1]), _needed(_turned_mask(reached[2]), s.shape[-1])
+    either = np.logical_or(left, right)
     inner = 0.0 if gs is None else on_diagonal(gs)
     steep: Any = 0.0
     mild: Any = 0.0
@@ -144,22 +159,37 @@ def _svd_vjp(g: Any, ans: Any, a: Any, full: bool) -> Any:
         within, out = _split(gu, u, u2)
         steep, mild = within, within
         if within.dtype.kind == "c":
-            inner = inner + on_diagonal(1j * over_or_nan(np.imag(diagonal_of(within)), s))
+            inner = inner + on_diagonal(1j * over_or_nan(np.imag(diagonal_of(within)), s, _row(left)))
         if out is not None:
-            outside = over_or_nan(out, np.broadcast_to(column, out.shape)) @ vh
+            outside = over_or_nan(out, np.broadcast_to(column, out.shape), left) @ vh
     if gvh is not None:
         within, out = _split(adjoint(gvh), v, v2)
         steep, mild = steep + within, mild - within
         if out is not None:
-            outside = outside + u @ adjoint(over_or_nan(out, np.broadcast_to(column, out.shape)))
+            outside = outside + u @ adjoint(over_or_nan(out, np.broadcast_to(column, out.shape), right))
     # Not made skew-Hermitian before the division, which at equal values would turn a missing limit into 0/0 = 0.
     with np.errstate(invalid="ignore"):
-        steep = over_gaps(steep, s)
-        mild = over_or_nan(off_diagonal(mild - adjoint(mild)), _sums(s))
+        steep = over_gaps(steep, s, either)
+        pairs = np.logical_or(either, np.swapaxes(either, -1, -2)) if np.ndim(either) else either
+        mild = over_or_nan(off_diagonal(mild - adjoint(mild)), _off_sums(s), pairs)
         return u @ (inner + 0.5 * (steep + adjoint(steep) + mild)) @ vh + outside
 
 
-SVD: Primitive = Primitive("svd", _svd, (conjugated(_svd_vjp),), (_svd_jvp,))
+def _turned_mask(mask: Any) -> Any:
+    return mask if mask is True or mask is False else np.swapaxes(mask, -1, -2)
+
+
+def _row(mask: Any) -> Any:
+    return mask if mask is True or mask is False else mask[..., 0, :]
+
+
+def _is_special(node: Any, *_: Any, **__: Any) -> bool:
+    """Return whether singular values are equal or zero."""
+    s = primal(node.primal[1])
+    return has_zero(s) or has_zero(gaps(s))
+
+
+SVD: Primitive = Primitive("svd", _svd, (conjugated(_svd_vjp),), (_svd_jvp,), steep=_is_special, aware=True)
 
 
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:

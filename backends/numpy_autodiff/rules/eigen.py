@@ -26,10 +26,13 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
+    columns,
     conjugated,
     diagonal_of,
+    gaps,
     hermitian,
     on_diagonal,
     over_gaps,
@@ -56,14 +59,14 @@ def moved(w: Any, p: Any) -> Any:
     return np.reshape(np.stack(rows), w.shape)
 
 
-def _eigh_vjp(g: Any, ans: Any, a: Any, *_: Any) -> Any:
+def _eigh_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) -> Any:
     """Return the Hermitian part of ``V (diag gw + F o (V^H gV)) V^H``."""
     (w, v), (gw, gv) = ans, g
     if gv is None:
         if differentiated(v) and blocks(w, symmetric=True) is not None:
             return SPECTRUM(a, w, v, gw, True)
         return hermitian((v * gw[..., None, :]) @ adjoint(v))
-    inner = over_gaps(adjoint(v) @ gv, w)
+    inner = over_gaps(adjoint(v) @ gv, w, columns(reached[1]))
     return hermitian(v @ (inner if gw is None else inner + on_diagonal(gw)) @ adjoint(v))
 
 
@@ -80,7 +83,13 @@ def _push_eigh(node: Any) -> None:
     node.flow = [dw if turned else moved(w, inner), v @ over_gaps(inner, w)]
 
 
-EIGH: Primitive = Primitive("eigh", np.linalg.eigh, (conjugated(_eigh_vjp),), push=_push_eigh)
+def _has_equal(node: Any, *_: Any) -> bool:
+    return has_zero(gaps(primal(node.primal[0])))
+
+
+EIGH: Primitive = Primitive(
+    "eigh", np.linalg.eigh, (conjugated(_eigh_vjp),), push=_push_eigh, steep=_has_equal, aware=True
+)
 
 
 def _embedded_eigh(a: Any, rows: int) -> Any:
@@ -102,7 +111,9 @@ def _embedded_eigh(a: Any, rows: int) -> Any:
 
 
 #: `EIGH` of ``[[0, B], [B^H, 0]]`` with the number of rows of B: the vectors of w and -w have the same halves.
-EMBEDDED_EIGH: Primitive = Primitive("embedded_eigh", _embedded_eigh, (conjugated(_eigh_vjp),), push=_push_eigh)
+EMBEDDED_EIGH: Primitive = Primitive(
+    "embedded_eigh", _embedded_eigh, (conjugated(_eigh_vjp),), push=_push_eigh, steep=_has_equal, aware=True
+)
 
 
 def _given(a: Any, w: Any, v: Any) -> Any:
@@ -117,13 +128,15 @@ def _turned_eigh_jvp(t: Any, ans: Any, *_: Any) -> Any:
 
 
 #: `EIGH` of a matrix in a given basis of its eigenvectors.
-_TURNED_EIGH: Primitive = Primitive("turned_eigh", _given, (conjugated(_eigh_vjp),), (_turned_eigh_jvp,))
+_TURNED_EIGH: Primitive = Primitive(
+    "turned_eigh", _given, (conjugated(_eigh_vjp),), (_turned_eigh_jvp,), steep=_has_equal, aware=True
+)
 
 
 # --- eig
 
 
-def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any) -> Any:
+def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) -> Any:
     """Return ``V^-H (diag gw + (V^H gV - V^H V diag Re(V^H gV)) / conj(w_j - w_i)) V^H``, for columns of length 1."""
     (w, v), (gw, gv) = ans, g
     vh = adjoint(v)
@@ -133,7 +146,7 @@ def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any) -> Any:
     if gv is not None:
         turned = vh @ gv
         turned = turned - (vh @ v) * np.real(diagonal_of(turned))[..., None, :]
-        turned = over_gaps(turned, np.conj(w))
+        turned = over_gaps(turned, np.conj(w), columns(reached[1]))
         inner = turned if inner is None else inner + turned
     return np.linalg.solve(vh, inner @ vh)
 
@@ -161,7 +174,7 @@ def _push_eig(node: Any) -> None:
     node.flow = [dw, _eig_vectors(w, v, inner)]
 
 
-EIG: Primitive = Primitive("eig", np.linalg.eig, (conjugated(_eig_vjp),), push=_push_eig)
+EIG: Primitive = Primitive("eig", np.linalg.eig, (conjugated(_eig_vjp),), push=_push_eig, steep=_has_equal, aware=True)
 
 
 def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
@@ -171,7 +184,9 @@ def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
 
 
 #: `EIG` of a matrix in a given basis of its eigenvectors.
-_TURNED_EIG: Primitive = Primitive("turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,))
+_TURNED_EIG: Primitive = Primitive(
+    "turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,), steep=_has_equal, aware=True
+)
 
 
 HANDLERS: dict[Any, Any] = {

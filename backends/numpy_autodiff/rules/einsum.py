@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 from autodiff_compare.backends.numpy_autodiff.rules.shapes import EMBED
 
@@ -66,7 +67,7 @@ def _einsum_jvp(i: int, t: Any, _ans: Any, *operands: Any, subscripts: str) -> A
     return EINSUM(*operands[:i], t, *operands[i + 1 :], subscripts=subscripts)
 
 
-EINSUM: Primitive = Primitive("einsum", _einsum, (_einsum_vjp,), (_einsum_jvp,), variadic=True)
+EINSUM: Primitive = Primitive("einsum", _einsum, (_einsum_vjp,), (_einsum_jvp,), variadic=True, selects=SPREADS)
 
 
 def einsum(*given: Any, optimize: Any = False) -> Any:

@@ -1,8 +1,8 @@
 """Elementwise functions: the Jacobian is diagonal, so that VJP and JVP multiply by the slope.
 
 Conventions at kinks: |x| has slope 0 at 0; maximum and minimum halve the slope at a tie; clip passes the slope on at
-its bounds, but if these are equal or crossed the result is the upper one; x**0 has slope 0 everywhere; hypot and
-arctan2 have slope 0 at the origin.
+its bounds, but if these are equal or crossed the result is the upper one; x**0 has slope 0 everywhere; hypot has slope
+0 at the origin.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import both, elementwise, over
-from autodiff_compare.backends.numpy_autodiff.rules.constants import CONSTANT
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
+from autodiff_compare.backends.numpy_autodiff.rules import limits
+from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, both, elementwise, has_zero, over
 from autodiff_compare.backends.numpy_autodiff.rules.logistic import BEYOND, SECH2, SHARE, SHARE2, WITHIN
-from autodiff_compare.backends.numpy_autodiff.rules.where import pull_where
+from autodiff_compare.backends.numpy_autodiff.rules.powers import FLOAT_POWER, POWER
+from autodiff_compare.backends.numpy_autodiff.rules.where import hides_infinity, not_finite
 
 
 def _negated(g: Any, *_: Any) -> Any:
@@ -30,7 +32,21 @@ def _same(g: Any, *_: Any) -> Any:
 
 ADD: Primitive = both(np.add, _same, _same, keeps=False)
 SUBTRACT: Primitive = both(np.subtract, _same, _negated, keeps=False)
-MULTIPLY: Primitive = both(np.multiply, lambda g, ans, x, y: g * y, lambda g, ans, x, y: g * x)
+
+
+def _not_times_zero(i: int, where: tuple[int, ...], *factors: Any) -> Any:
+    """Return where the other factor is no constant zero, by which the product is constant."""
+    if len(where) == 2:
+        return True
+    other = factors[1 - i]
+    if other.__class__ is float or other.__class__ is int:
+        return bool(other)
+    if isinstance(other, Node) and not other.tape.symbolic:
+        return True
+    return np.not_equal(other, 0) if has_zero(other) else True
+
+
+MULTIPLY: Primitive = both(np.multiply, lambda g, ans, x, y: g * y, lambda g, ans, x, y: g * x, selects=_not_times_zero)
 NEGATIVE: Primitive = both(np.negative, _negated)
 
 
@@ -38,76 +54,39 @@ def _divide_x(g: Any, _ans: Any, _x: Any, y: Any) -> Any:
     return over(g, y)
 
 
-def _divide_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    if np.count_nonzero(y) == np.size(y):
-        return -g * ans / y
-    return -over(over(g * x, y), y)
+def _divide_y(g: Any, ans: Any, _x: Any, y: Any) -> Any:
+    return over(-g * ans, y)
 
 
-DIVIDE: Primitive = both(np.divide, _divide_x, _divide_y)
-
-
-def _integer_power(x: Any, n: int) -> Any:
-    square = x * x
-    return square if n == 2 else square * x if n == 3 else square * square
-
-
-def _power(x: Any, y: Any) -> Any:
-    return _integer_power(x, y) if y.__class__ is int and 2 <= y <= 4 else np.power(x, y)
-
-
-def _power_x(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """Multiply by ``y x^(y-1)``, 0 for y = 0 even at x = 0. Negative powers are quotients.
-
-    Where y - 1 is rounded, x^(y-1) is off by that error times log x, 170 units for x = 1e200 and y = -0.1. There, and
-    for negative numbers y, for which x^(1-y) may overflow, it is ``x^y / x``.
-    """
-    if y.__class__ is int or y.__class__ is float:
-        if y == 0:
-            return g * np.zeros_like(x)
-        if y >= 1:
-            return g * (y * x ** (y - 1))
-        if y > 0 and 1 - (1 - y) == y:
-            return y * over(g, x ** (1 - y))
-        if np.count_nonzero(x) == np.size(x):
-            return g * (y * ans / x)
-        origin = np.equal(x, 0)
-        smooth = g * (y * np.where(origin, 1, ans) / np.where(origin, 1, x))
-        return np.where(origin, y * over(g, np.where(origin, x, 1) ** (1 - y)), smooth)
-    zero, origin = np.equal(y, 0), np.equal(x, 0)
-    below, base = np.where(zero, 0, y - 1), x
-    if np.any(np.logical_and(np.less(np.real(y), 1), origin)):
-        base = np.where(np.logical_and(origin, np.logical_or(zero, np.equal(g, 0))), 1, x)
-    found = y * base**below
-    rounded = np.logical_and(np.not_equal(below + 1, y), np.not_equal(x, 0))
-    if np.any(rounded):
-        found = np.where(rounded, y * np.where(rounded, ans, 1) / np.where(rounded, x, 1), found)
-    return g * np.where(zero, 0, found)
-
-
-def _power_y(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """Multiply by ``x^y log x``, whose limit at x = 0, y > 0 is 0."""
-    zero = np.equal(x, 0)
-    if np.any(zero):
-        x = np.where(zero, 1, x) + 0.0 * np.real(y)
-    return g * ans * np.log(x)
-
-
-POWER: Primitive = both(_power, _power_x, _power_y, name="power")
-FLOAT_POWER: Primitive = both(np.float_power, _power_x, _power_y)
+DIVIDE: Primitive = both(
+    np.divide, _divide_x, _divide_y, steep=lambda node, x, y: has_zero(y), undo=limits.undo_quotient
+)
 
 
 def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
     """Transpose ``d|x| = Re(conj(x) dx) / |x|``; 0 at 0."""
-    return g * over(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
+    return g * UNIT(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
 
 
 def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
-    return np.real(over(np.conj(x), ans) * t) if x.dtype.kind == "c" else t * np.sign(x)
+    return np.real(UNIT(np.conj(x), ans) * t) if x.dtype.kind == "c" else t * np.sign(x)
 
 
-ABSOLUTE: Primitive = Primitive("absolute", np.absolute, (absolute_vjp,), (_absolute_jvp,), pointwise=True)
-FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x))
+def _absolute_is_steep(node: Any, x: Any) -> bool:
+    """Return whether the second derivative is asked at a kink; the first is 0 there."""
+    return (x.dtype.kind == "c" or isinstance(node.primal, Node)) and has_zero(x)
+
+
+ABSOLUTE: Primitive = Primitive(
+    "absolute",
+    np.absolute,
+    (absolute_vjp,),
+    (_absolute_jvp,),
+    pointwise=True,
+    steep=_absolute_is_steep,
+    undo=limits.undo_length,
+)
+FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x), steep=_absolute_is_steep, undo=limits.undo_length)
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
 IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lambda t, ans, x: np.imag(t),))
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
@@ -130,9 +109,18 @@ def _sign_jvp(t: Any, ans: Any, x: Any) -> Any:
 PHASE: Primitive = Primitive("sign", np.sign, (_sign_vjp,), (_sign_jvp,), pointwise=True)
 
 
+SIGN: Primitive = both(np.sign, lambda g, ans, x: None)
+FIXED_SIGN: Primitive = Primitive("sign", np.sign, constant=True)
+
+
 def sign(x: Any) -> Any:
-    """Compute `numpy.sign`: constant for a real number, ``z/|z|`` for a complex one."""
-    return PHASE(x) if x.dtype.kind == "c" else CONSTANT[np.sign](x)
+    """Compute `numpy.sign`: ``z/|z|`` for a complex number, and a constant for a real one away from 0.
+
+    At 0 it is 0, unlike on either side, and so no constant factor.
+    """
+    if x.dtype.kind == "c":
+        return PHASE(x)
+    return SIGN(x) if has_zero(primal(x)) else FIXED_SIGN(x)
 
 
 def _tie(wins: Any, x: Any, y: Any) -> Any:
@@ -149,11 +137,12 @@ def _choice(function: Any, first_wins: Any) -> Primitive:
         function,
         lambda g, ans, x, y: g * _tie(first_wins(x, y), primal(x), primal(y)),
         lambda g, ans, x, y: g * _tie(np.logical_not(first_wins(x, y)), primal(x), primal(y)),
+        selects=SELECTS,
     )
 
 
 def _hypot_slope(g: Any, ans: Any, x: Any) -> Any:
-    return g * over(x, ans)
+    return g * UNIT(x, ans)
 
 
 def _arctan2_y(g: Any, _ans: Any, y: Any, x: Any) -> Any:
@@ -173,6 +162,22 @@ def _arcsinh(g: Any, _ans: Any, x: Any) -> Any:
 
 def _root(g: Any, ans: Any, _x: Any) -> Any:
     return 0.5 * over(g, ans)
+
+
+def _at_zero(_node: Any, x: Any) -> bool:
+    return has_zero(x)
+
+
+def _overflows(node: Any, *_: Any) -> bool:
+    return not_finite(primal(node.primal))
+
+
+def _at_ones(_node: Any, x: Any) -> bool:
+    return has_zero((1 - x) * (1 + x))
+
+
+def _at_origin(_node: Any, x: Any, y: Any) -> bool:
+    return has_zero(np.hypot(x, y))
 
 
 def _inverse(factor: float = 1.0) -> Any:
@@ -247,13 +252,17 @@ CLIP: Primitive = both(
     lambda g, ans, x, low, high: np.where(_below(x, low, high), g, 0),
     lambda g, ans, x, low, high: np.where(_above(x, low, high), g, 0),
     name="clip",
+    selects=SELECTS,
 )
+
+
 WHERE: Primitive = Primitive(
     "where",
     np.where,
     (None, lambda g, ans, c, x, y: np.where(c, g, 0), lambda g, ans, c, x, y: np.where(c, 0, g)),
     (None, lambda t, ans, c, x, y: np.where(c, t, 0), lambda t, ans, c, x, y: np.where(c, 0, t)),
-    pull=pull_where,
+    steep=hides_infinity,
+    selects=SELECTS,
 )
 WHICH: Primitive = Primitive("where", np.where, constant=True)
 #: Constant in x; at x = 0 it is its second argument.
@@ -290,32 +299,57 @@ UFUNCS: dict[Any, Any] = {
     np.fmod: FMOD,
     np.heaviside: HEAVISIDE,
     np.square: elementwise(np.square, lambda ans, x: 2 * x),
-    np.sqrt: both(np.sqrt, _root),
-    np.cbrt: both(np.cbrt, lambda g, ans, x: over(g, ans * ans) / 3),
-    np.reciprocal: both(np.reciprocal, lambda g, ans, x: -over(over(g, x), x)),
-    np.exp: elementwise(np.exp, lambda ans, x: ans),
-    np.exp2: elementwise(np.exp2, lambda ans, x: ans * math.log(2)),
-    np.expm1: elementwise(np.expm1, lambda ans, x: np.exp(x)),
-    np.log: both(np.log, _inverse()),
-    np.log2: both(np.log2, _inverse(1 / math.log(2))),
-    np.log10: both(np.log10, _inverse(1 / math.log(10))),
-    np.log1p: both(np.log1p, lambda g, ans, x: over(g, 1 + x)),
+    np.sqrt: both(np.sqrt, _root, steep=_at_zero, undo=limits.undo_sqrt),
+    np.cbrt: both(np.cbrt, lambda g, ans, x: over(g, ans * ans) / 3, steep=_at_zero, undo=limits.undo_cbrt),
+    np.reciprocal: both(
+        np.reciprocal, lambda g, ans, x: -over(over(g, x), x), steep=_at_zero, undo=limits.undo_by("reciprocal")
+    ),
+    np.exp: elementwise(np.exp, lambda ans, x: ans, steep=_overflows),
+    np.exp2: elementwise(np.exp2, lambda ans, x: ans * math.log(2), steep=_overflows),
+    np.expm1: elementwise(np.expm1, lambda ans, x: np.exp(x), steep=_overflows),
+    np.log: both(np.log, _inverse(), steep=_at_zero, undo=limits.undo_by("exp")),
+    np.log2: both(np.log2, _inverse(1 / math.log(2)), steep=_at_zero, undo=limits.undo_by("exp2")),
+    np.log10: both(np.log10, _inverse(1 / math.log(10)), steep=_at_zero, undo=limits.undo_by("exp10")),
+    np.log1p: both(
+        np.log1p, lambda g, ans, x: over(g, 1 + x), steep=lambda node, x: has_zero(1 + x), undo=limits.undo_by("expm1")
+    ),
     np.sin: elementwise(np.sin, lambda ans, x: np.cos(x)),
     np.cos: elementwise(np.cos, lambda ans, x: -np.sin(x)),
     np.tan: elementwise(np.tan, lambda ans, x: 1 + ans * ans),
-    np.arcsin: both(np.arcsin, lambda g, ans, x: over(g, np.sqrt(WITHIN(x)))),
-    np.arccos: both(np.arccos, lambda g, ans, x: -over(g, np.sqrt(WITHIN(x)))),
+    np.arcsin: both(
+        np.arcsin,
+        lambda g, ans, x: over(g, np.sqrt(WITHIN(x))),
+        steep=_at_ones,
+        undo=limits.undo_by("sin"),
+    ),
+    np.arccos: both(
+        np.arccos,
+        lambda g, ans, x: -over(g, np.sqrt(WITHIN(x))),
+        steep=_at_ones,
+        undo=limits.undo_by("cos"),
+    ),
     np.arctan: both(np.arctan, lambda g, ans, x: g / BEYOND(x)),
-    np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x)),
-    np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x)),
+    np.sinh: elementwise(np.sinh, lambda ans, x: np.cosh(x), steep=_overflows),
+    np.cosh: elementwise(np.cosh, lambda ans, x: np.sinh(x), steep=_overflows),
     np.tanh: elementwise(np.tanh, lambda ans, x: SECH2(x)),
     np.arcsinh: both(np.arcsinh, _arcsinh),
-    np.arccosh: both(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1))),
-    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, WITHIN(x))),
-    np.hypot: both(
-        np.hypot, lambda g, ans, x, y: _hypot_slope(g, ans, x), lambda g, ans, x, y: _hypot_slope(g, ans, y)
+    np.arccosh: both(
+        np.arccosh,
+        lambda g, ans, x: over(g, np.sqrt(x - 1) * np.sqrt(x + 1)),
+        steep=_at_ones,
+        undo=limits.undo_by("cosh"),
     ),
-    np.arctan2: both(np.arctan2, _arctan2_y, _arctan2_x),
+    np.arctanh: both(
+        np.arctanh, lambda g, ans, x: over(g, (1 - x) * (1 + x)), steep=_at_ones, undo=limits.undo_by("tanh")
+    ),
+    np.hypot: both(
+        np.hypot,
+        lambda g, ans, x, y: _hypot_slope(g, ans, x),
+        lambda g, ans, x, y: _hypot_slope(g, ans, y),
+        steep=_at_origin,
+        undo=limits.undo_hypot,
+    ),
+    np.arctan2: both(np.arctan2, _arctan2_y, _arctan2_x, steep=_at_origin),
     np.maximum: _choice(np.maximum, np.greater),
     np.minimum: _choice(np.minimum, np.less),
     np.fmax: _choice(np.fmax, lambda x, y: np.logical_or(np.greater(x, y), np.isnan(y))),

@@ -95,10 +95,10 @@ def _irfft_vjp(g: Any, _ans: Any, x: Any, n: int, axis: int, norm: Any) -> Any:
     return _to_length(_copies(half, n, axis) * half, x.shape[axis], axis)
 
 
-FFT: Primitive = linear("fft", _fft, _symmetric(np.fft.fft))
-IFFT: Primitive = linear("ifft", _ifft, _symmetric(np.fft.ifft))
-RFFT: Primitive = linear("rfft", _rfft, _rfft_vjp)
-IRFFT: Primitive = linear("irfft", _irfft, _irfft_vjp)
+FFT: Primitive = linear("fft", _fft, _symmetric(np.fft.fft), selects=None)
+IFFT: Primitive = linear("ifft", _ifft, _symmetric(np.fft.ifft), selects=None)
+RFFT: Primitive = linear("rfft", _rfft, _rfft_vjp, selects=None)
+IRFFT: Primitive = linear("irfft", _irfft, _irfft_vjp, selects=None)
 
 
 def _refuse(out: Any) -> None:

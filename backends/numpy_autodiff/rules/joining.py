@@ -13,6 +13,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
@@ -69,6 +70,7 @@ CONCATENATE: Primitive = Primitive(
     pull=_pull_concatenate,
     push_all=_push_concatenate,
     keeps=False,
+    selects=SELECTS,
 )
 
 
@@ -109,6 +111,7 @@ STACK: Primitive = Primitive(
     pull=_pull_stack,
     push_all=_push_stack,
     keeps=False,
+    selects=SELECTS,
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, over
 from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
 from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
@@ -155,7 +155,13 @@ def _slogdet_jvp(t: Any, ans: Any, a: Any) -> Any:
     return (np.real(trace * -1j) * ans[0] * 1j if a.dtype.kind == "c" else None), np.real(trace)
 
 
-SLOGDET: Primitive = Primitive("slogdet", np.linalg.slogdet, (_slogdet_vjp,), (_slogdet_jvp,))
+SLOGDET: Primitive = Primitive(
+    "slogdet",
+    np.linalg.slogdet,
+    (_slogdet_vjp,),
+    (_slogdet_jvp,),
+    steep=lambda node, a: not _regular([primal(part) for part in node.primal]),
+)
 
 
 def _pinv(a: Any, cut: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.backends.numpy_autodiff.rules.builders import has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 
 
@@ -46,18 +47,26 @@ def gaps(w: Any) -> Any:
     return w[..., None, :] - w[..., :, None] + eye_like(w)
 
 
-def over_gaps(x: Any, w: Any) -> Any:
+def over_gaps(x: Any, w: Any, needed: Any = True) -> Any:
     """Return ``x_ij / (w_j - w_i)`` off the diagonal, 0 on it; see `over_or_nan`."""
-    return over_or_nan(off_diagonal(x), gaps(w))
+    return over_or_nan(off_diagonal(x), gaps(w), needed)
 
 
-def over_or_nan(x: Any, d: Any) -> Any:
-    """Return ``x / d``. Where d is 0 there is no derivative: nan, but 0 where x is 0, so that no cotangent needs it."""
-    if np.count_nonzero(d) == d.size:
+def over_or_nan(x: Any, d: Any, needed: Any = True) -> Any:
+    """Return ``x / d``. Where d is 0 there is no derivative: nan, but 0 where it is not ``needed``.
+
+    That is where no cotangent reaches a vector (see `autodiff_compare.backends.numpy_autodiff.core.reach`).
+    """
+    if not has_zero(d):
         return x / d
     zero = np.equal(d, 0)
     # nan is a factor, so that it spreads as x does in derivatives too.
-    return np.where(zero, np.where(np.equal(x, 0), 0, np.nan), 1 / np.where(zero, 1, d)) * x
+    return np.where(zero, np.where(needed, np.nan, 0), 1 / np.where(zero, 1, d)) * x
+
+
+def columns(mask: Any) -> Any:
+    """Return which columns of a matrix have an entry in the mask, as one row."""
+    return mask if mask is True or mask is False else np.any(mask, axis=-2, keepdims=True)
 
 
 def hermitian(x: Any) -> Any:

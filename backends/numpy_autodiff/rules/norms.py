@@ -19,10 +19,18 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.rules.builders import expand, over
+from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, expand, has_zero
+from autodiff_compare.backends.numpy_autodiff.rules.limits import undo_norm
 
 
-def _norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+def _norm(x: Any, scale: Any = 1.0, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    found = _length(x, axis, keepdims, ord)
+    return found if scale.__class__ is float and scale == 1 else found / scale
+
+
+def _length(x: Any, axis: Any, keepdims: bool, ord: float) -> Any:
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         found = np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
         if _kept_its_powers(found, ord):
@@ -52,28 +60,39 @@ def _unit(ans: Any, x: Any, axis: Any, keepdims: bool, ord: float = 2) -> Any:
     """Return the slope ``(|x| / n)^(p-1) conj(sign x)``: a power of ratios, which cannot overflow."""
     whole = np.broadcast_to(expand(ans, x, axis, keepdims), x.shape)
     if ord == 2:
-        return over(np.conj(x), whole)
+        return UNIT(np.conj(x), whole)
     size = np.abs(x)
-    sign = over(np.conj(x), size) if x.dtype.kind == "c" else np.sign(x)
+    sign = UNIT(np.conj(x), size) if x.dtype.kind == "c" else np.sign(x)
     if ord > 1:
-        return sign * over(size, whole) ** (ord - 1)
+        return sign * UNIT(size, whole) ** (ord - 1)
     # 0 ** negative would be 1 / 0 where the sign is 0.
-    return over(sign, over(size, whole) ** (1 - ord))
+    return UNIT(sign, UNIT(size, whole) ** (1 - ord))
 
 
-def _norm_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
-    if ord == 2 and np.count_nonzero(ans) == np.size(ans):
-        return expand(g / ans, x, axis, keepdims) * np.conj(x)
-    return expand(g, x, axis, keepdims) * _unit(ans, x, axis, keepdims, ord)
+# A norm divided by a constant ``scale`` has the slope ``conj(x) / (ans scale^2)``. Only the standard deviation has one.
 
 
-def _norm_jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
-    if ord == 2 and np.count_nonzero(ans) == np.size(ans):
-        return np.real(np.sum(t * np.conj(x), axis=axis, keepdims=keepdims)) / ans
-    return np.real(np.sum(t * _unit(ans, x, axis, keepdims, ord), axis=axis, keepdims=keepdims))
+def _norm_vjp(
+    g: Any, ans: Any, x: Any, scale: Any = 1.0, axis: Any = None, keepdims: bool = False, ord: float = 2
+) -> Any:
+    if ord == 2 and not has_zero(ans):
+        return expand(g / (ans * scale**2), x, axis, keepdims) * np.conj(x)
+    return expand(g / scale, x, axis, keepdims) * _unit(ans * scale, x, axis, keepdims, ord)
 
 
-NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,))
+def _norm_jvp(
+    t: Any, ans: Any, x: Any, scale: Any = 1.0, axis: Any = None, keepdims: bool = False, ord: float = 2
+) -> Any:
+    if ord == 2 and not has_zero(ans):
+        return np.real(np.sum(t * np.conj(x), axis=axis, keepdims=keepdims)) / (ans * scale**2)
+    return np.real(np.sum(t * _unit(ans * scale, x, axis, keepdims, ord), axis=axis, keepdims=keepdims)) / scale
+
+
+def _at_tip(node: Any, *_: Any, **__: Any) -> bool:
+    return has_zero(primal(node.primal))
+
+
+NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,), selects=SPREADS, steep=_at_tip, undo=undo_norm)
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
@@ -55,6 +56,7 @@ MATMUL: Primitive = Primitive(
     _matmul,
     (_matmul_x, _matmul_y),
     (lambda t, ans, x, y: MATMUL(t, y), lambda t, ans, x, y: MATMUL(x, t)),
+    selects=SPREADS,
 )
 
 

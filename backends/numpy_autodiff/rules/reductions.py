@@ -24,8 +24,10 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS, SPREADS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
 from autodiff_compare.backends.numpy_autodiff.rules.exclusive import EXCLUSIVE, RECURRENCE, backwards, delayed
+from autodiff_compare.backends.numpy_autodiff.rules.norms import NORM
 
 _add: Any = np.add
 _multiply: Any = np.multiply
@@ -118,9 +120,11 @@ def _extreme(name: str, reduction: Any) -> Primitive:
         return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
 
     def jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(t * _share(ans, x, axis, keepdims), axis=axis, keepdims=keepdims)
+        share = _share(ans, x, axis, keepdims)
+        # A tangent of another entry may be infinite.
+        return np.sum(np.where(np.equal(share, 0), 0, t) * share, axis=axis, keepdims=keepdims)
 
-    return Primitive(name, function, (vjp,), (jvp,))
+    return Primitive(name, function, (vjp,), (jvp,), selects=SELECTS)
 
 
 MAX, MIN = _extreme("max", np.maximum.reduce), _extreme("min", np.minimum.reduce)
@@ -140,7 +144,7 @@ def _prod_jvp(t: Any, _ans: Any, x: Any, axis: Any = None, keepdims: bool = Fals
     return np.sum(t * EXCLUSIVE(x, axis=axis), axis=axis, keepdims=keepdims)
 
 
-PROD: Primitive = Primitive("prod", _prod, (_prod_vjp,), (_prod_jvp,))
+PROD: Primitive = Primitive("prod", _prod, (_prod_vjp,), (_prod_jvp,), selects=SPREADS)
 
 
 def _flip_sum(g: Any, axis: int) -> Any:
@@ -162,7 +166,9 @@ def _cumprod_jvp(t: Any, ans: Any, x: Any, axis: int) -> Any:
     return np.moveaxis(RECURRENCE(x, t * delayed(ans, 1.0)), -1, axis)
 
 
-CUMPROD: Primitive = Primitive("cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,))
+CUMPROD: Primitive = Primitive(
+    "cumprod", lambda x, axis: np.cumprod(x, axis=axis), (_cumprod_vjp,), (_cumprod_jvp,), selects=SPREADS
+)
 
 
 def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
@@ -272,8 +278,11 @@ def std(
 ) -> Any:
     """Compute `numpy.std`; its slope at equal entries is 0."""
     centred, counted = _centred(a, axis, where)
-    length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
-    return _per(length, _free(counted, ddof, correction, length) ** 0.5)
+    free = counted - (ddof if correction is None else correction)
+    if np.shape(free) and not keepdims:
+        free = np.squeeze(free, axis=axes_of(axis, len(centred.shape)))
+    # One call, so that the square of it is known to be smooth where all entries are equal.
+    return NORM(centred, free**0.5, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent, is_basic
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, generic_pull
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 
 
 def _scatter(
@@ -119,4 +120,6 @@ def write_out(*parts: Any, **kwargs: Any) -> Any:
     return SCATTER(*parts, **kwargs)
 
 
-SCATTER = Primitive("scatter", _scatter, (_vjp,), (_jvp,), variadic=True, pull=_pull, push_all=_push_all, keeps=False)
+SCATTER = Primitive(
+    "scatter", _scatter, (_vjp,), (_jvp,), variadic=True, pull=_pull, push_all=_push_all, keeps=False, selects=SELECTS
+)

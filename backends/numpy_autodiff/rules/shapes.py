@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import linear
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view
@@ -28,8 +29,8 @@ TRANSPOSE: Primitive = linear("transpose", np.transpose, _transposed_back)
 BROADCAST: Primitive = linear("broadcast_to", np.broadcast_to, lambda g, ans, x, shape: fit(g, x))
 FLIP: Primitive = linear("flip", np.flip, lambda g, ans, x, axis=None: FLIP(g, axis))
 ROLL: Primitive = linear("roll", np.roll, lambda g, ans, x, shift, axis=None: ROLL(g, _opposite(shift), axis))
-TRIL: Primitive = linear("tril", np.tril, lambda g, ans, x, k=0: TRIL(g, k))
-TRIU: Primitive = linear("triu", np.triu, lambda g, ans, x, k=0: TRIU(g, k))
+TRIL: Primitive = linear("tril", np.tril, lambda g, ans, x, k=0: TRIL(g, k), SELECTS)
+TRIU: Primitive = linear("triu", np.triu, lambda g, ans, x, k=0: TRIU(g, k), SELECTS)
 
 for _view in (RESHAPE, TRANSPOSE, FLIP):
     _view.specialise((0,), pull_view, view=True)
@@ -69,6 +70,7 @@ EMBED: Primitive = linear(
     "embed_diagonal",
     _embed,
     lambda g, ans, x, *, shape, offset, axis1, axis2: DIAGONAL(g, offset, axis1, axis2),
+    SELECTS,
 )
 
 

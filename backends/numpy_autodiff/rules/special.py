@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
-from autodiff_compare.backends.numpy_autodiff.rules.builders import over
+from autodiff_compare.backends.numpy_autodiff.core.reach import ENTRIES
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
+from autodiff_compare.backends.numpy_autodiff.rules.builders import UNIT, has_zero, over
 from autodiff_compare.backends.numpy_autodiff.rules.fractions import (
     bessel_i_defect,
     bessel_k_excess,
@@ -36,6 +38,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.gammas import (
 )
 from autodiff_compare.backends.numpy_autodiff.rules.gauss import GAUSS
 from autodiff_compare.backends.numpy_autodiff.rules.logistic import SECH2
+from autodiff_compare.backends.numpy_autodiff.rules.where import not_finite
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
@@ -45,7 +48,8 @@ _ROOT_2_PI = math.sqrt(2 * math.pi)
 def primitive(name: str) -> Primitive:
     """Return the primitive of the SciPy ufunc ``name``."""
     rules = RULES[name] if name in _OWN_PRECISION else [r and _in_double(name, r) for r in RULES[name]]
-    return Primitive(name, getattr(importlib.import_module("scipy.special"), name), rules, rules)
+    function = getattr(importlib.import_module("scipy.special"), name)
+    return Primitive(name, function, rules, rules, selects=ENTRIES, steep=_is_steep)
 
 
 #: Functions whose rules lose nothing in single precision.
@@ -64,6 +68,11 @@ def _in_double(name: str, rule: Rule) -> Rule:
         return rule(g, ans, *args)
 
     return applied
+
+
+def _is_steep(node: Any, *args: Any) -> bool:
+    """Return whether a slope may be infinite: at a pole, and at 0 as of entropies."""
+    return not_finite(primal(node.primal)) or any(has_zero(args[i]) for i in node.call.where)
 
 
 def handler(ufunc: Any) -> Primitive | None:
@@ -257,8 +266,8 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "log_expit": (_slope(lambda ans, x: _f("expit", -x)),),
     "logit": (lambda g, ans, x: over(g, x * (1 - x)),),
     # Entropies.
-    "xlogy": (lambda g, ans, x, y: _f("xlogy", g, y), lambda g, ans, x, y: over(g * x, y)),
-    "xlog1py": (lambda g, ans, x, y: _f("xlog1py", g, y), lambda g, ans, x, y: over(g * x, 1 + y)),
+    "xlogy": (lambda g, ans, x, y: _f("xlogy", g, y), lambda g, ans, x, y: g * UNIT(x, y)),
+    "xlog1py": (lambda g, ans, x, y: _f("xlog1py", g, y), lambda g, ans, x, y: g * UNIT(x, 1 + y)),
     "entr": (_entr,),
     "rel_entr": (
         lambda g, ans, x, y: _log_ratio(g, x, y) + g,

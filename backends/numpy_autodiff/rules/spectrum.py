@@ -31,7 +31,6 @@ from autodiff_compare.backends.numpy_autodiff.core.forward import is_streaming
 from autodiff_compare.backends.numpy_autodiff.core.partial_sweep import pull_between
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import over
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     diagonal_of,
@@ -87,6 +86,12 @@ def _value(x: Any) -> Any:
     return x.primal if isinstance(x, Node) else x
 
 
+def _over(x: Any, d: Any) -> Any:
+    """Return ``x / d``, and 0 where d is 0: there the block has nothing to divide."""
+    zero = np.equal(d, 0)
+    return np.where(zero, 0, x / np.where(zero, 1, d))
+
+
 def _mean(alike: Any, x: Any) -> Any:
     """Return the mean over the block of each entry."""
     return np.sum(alike * x[..., None, :], axis=-1) / np.sum(alike, axis=-1)
@@ -113,7 +118,7 @@ def _slopes(node: Any, alike: Any) -> Any:
     back = pull_between(w, g, weights)
     if back is None:
         return np.zeros_like(weights)
-    return over(_mean(alike, weights * back), _mean(alike, weights * weights))
+    return _over(_mean(alike, weights * back), _mean(alike, weights * weights))
 
 
 def _read_slopes(dw: Any, dg: Any, p: Any, alike: Any) -> Any:
@@ -122,7 +127,7 @@ def _read_slopes(dw: Any, dg: Any, p: Any, alike: Any) -> Any:
     square = _mean(alike, np.real(np.conj(spread) * spread))
     off = np.where(alike, off_diagonal(p), 0)
     turning = _mean(alike, np.sum(np.real(np.conj(off) * off), axis=-1))
-    found = over(_mean(alike, np.conj(spread) * dg), square)
+    found = _over(_mean(alike, np.conj(spread) * dg), square)
     # A nilpotent direction does not move the eigenvalues, so it does not determine a.
     eps = float(np.finfo(off.dtype).eps)
     rounding = (p.shape[-1] * eps) ** 2 * np.sum(np.real(np.conj(p) * p), axis=(-2, -1))[..., None]

@@ -8,8 +8,10 @@ the nesting that `autodiff_compare.backends.numpy_autodiff.core.tracing` explain
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit, spre
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter
 from autodiff_compare.backends.numpy_autodiff.core.ownership import copied
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, Call, Primitive, lift, pick
+from autodiff_compare.backends.numpy_autodiff.core.reach import of_seed, protected, steep
 from autodiff_compare.backends.numpy_autodiff.core.reverse import clear
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, arguments_first, constant
 from autodiff_compare.backends.numpy_autodiff.transforms.no_grad import is_recording
@@ -54,6 +57,7 @@ def _record(node: Node) -> None:
 EAGER = Trace()
 EAGER.level = 0
 EAGER.record = _record
+EAGER.watched = deque(maxlen=0)
 
 
 def leaf_value(value: Any, dtype: Any) -> Any:
@@ -149,6 +153,12 @@ def _lifted(order: list[Node]) -> list[tuple[Node, Node]]:
 
 def _sweep(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
     """Sweep the second nodes of the pairs and gather the gradients in the first."""
+    nodes = [node for _, node in pairs]
+    with protected(nodes, [(nodes[-1], of_seed(cotangent))]) if steep(nodes) else contextlib.nullcontext():
+        _pull(pairs, cotangent)
+
+
+def _pull(pairs: list[tuple[Node, Node]], cotangent: Any) -> None:
     pairs[-1][1].flow = cotangent
     try:
         for keeper, node in reversed(pairs):

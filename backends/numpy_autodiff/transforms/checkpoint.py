@@ -18,8 +18,8 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, lift
 from autodiff_compare.backends.numpy_autodiff.core.pytree import Rebuild, flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, TraceError, constant, primal
-from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
-from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import pushed
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import recorded
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,10 +40,15 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if not where or any(isinstance(primal(leaves[i]), Node) for i in where):
             return f(*args, **kwargs)
         run = _Run(f, leaves, rebuild, where)
-        primitive = Primitive(f"checkpoint({run.name})", run.first, pull=run.pull, push=run.push)
+        primitive = Primitive(f"checkpoint({run.name})", run.first, pull=run.pull, push=run.push, steep=_perhaps)
         return run.rebuild_output(primitive(*[leaves[i] for i in run.arrays]))
 
     return checkpointed
+
+
+def _perhaps(*_: Any) -> bool:
+    """Return True: what is behind a checkpoint may be steep."""
+    return True
 
 
 @final
@@ -118,7 +123,9 @@ class _Run:
     def pull(self, node: Any, g: Any) -> None:
         partial, values = self._of_traced(node)
         g = tuple(np.zeros_like(a) if part is None else np.conj(part) for part, a in zip(g, node.primal, strict=True))
-        for i, d in zip(node.call.where, vjp(partial, *values)[1](g), strict=True):
+        reached = getattr(node, "reached", True)
+        masks = reached if isinstance(reached, list) else [reached] * len(g)
+        for i, d in zip(node.call.where, recorded(partial, values)[1](g, masks), strict=True):
             parent = node.args[i]
             d = np.conj(d)
             parent.flow = d if parent.flow is None else parent.flow + d
@@ -127,7 +134,11 @@ class _Run:
         partial, values = self._of_traced(node)
         flows = [node.args[i].flow for i in node.call.where]
         tangents = [np.zeros_like(x) if t is None else t for t, x in zip(flows, values, strict=True)]
-        node.flow = jvp(partial, values, tangents)[1]
+        masks = [
+            t is not None and getattr(node.args[i], "reached", True)
+            for i, t in zip(node.call.where, flows, strict=True)
+        ]
+        node.flow = pushed(partial, values, tangents, masks)[1]
 
     def _of_traced(self, node: Any) -> tuple[Callable[..., Any], list[Any]]:
         """Return the function of the traced arguments alone, and their values."""

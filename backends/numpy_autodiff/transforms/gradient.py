@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.ownership import release
+from autodiff_compare.backends.numpy_autodiff.core.reach import protect, steep
 from autodiff_compare.backends.numpy_autodiff.core.reverse import consume_back
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
 from autodiff_compare.backends.numpy_autodiff.transforms.arguments import Argnums, placed, positions
@@ -60,6 +61,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
             leaf = value = _scalar_output(r)
             if isinstance(leaf, Node) and leaf.tape is trace:
                 value = leaf.primal
+                if trace.watched and steep(trace.watched):
+                    protect(trace.nodes, [(leaf, True)])
                 leaf.flow = 1.0 if value.__class__ is np.float64 else constant(value).dtype.type(1)
                 consume_back(trace.nodes)
             leaves = r.gradients()

@@ -10,6 +10,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.forward import push_forward, streaming_trace
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.reach import of_seed, steep
 from autodiff_compare.backends.numpy_autodiff.core.reverse import clear
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, TraceError, constant
 from autodiff_compare.backends.numpy_autodiff.transforms.arguments import check_arguments
@@ -30,14 +31,26 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
         If an argument is not floating or complex, or the arguments are not in a tuple.
     """
     check_arguments(args, "jvp")
+    return pushed(f, args, tangents, None, has_aux)
+
+
+def pushed(
+    f: Function, args: Sequence[Any], tangents: Sequence[Any], masks: Sequence[Any] | None, has_aux: bool = False
+) -> tuple[Any, ...]:
+    """Compute `jvp`.
+
+    The masks tell which entries of each argument are reached, None for those whose tangent is not zero (see
+    `autodiff_compare.backends.numpy_autodiff.core.reach`).
+    """
     leaves = [differentiable(leaf) for leaf in flatten(tuple(args))[0]]
     parts = flatten(tuple(tangents))[0]
     if len(parts) != len(leaves):
         raise ValueError(f"got {len(parts)} tangents, expected {len(leaves)}: pass one per argument, shaped like it")
-    pushed = [direction(t, x, "tangent") for t, x in zip(parts, leaves, strict=True)]
+    given = [direction(t, x, "tangent") for t, x in zip(parts, leaves, strict=True)]
     r = Recording(streaming_trace(), args, range(len(args)))
-    for node, t in zip(r.inputs, pushed, strict=True):
-        node.flow = t
+    for node, t, mask in zip(r.inputs, given, map(of_seed, given) if masks is None else masks, strict=True):
+        node.flow, node.reached = t, mask
+        r.tape.masked |= mask is not True
     r.call(f, None, has_aux)
     out = r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
     return (r.output_value(), out, r.aux) if has_aux else (r.output_value(), out)
@@ -63,6 +76,7 @@ def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
     """
     r = record(f, args)
     lock = threading.Lock()
+    dangerous = bool(r.tape.watched) and steep(r.tape.watched)
 
     def pushforward(*tangents: Any) -> Any:
         given = flatten(tuple(tangents))[0]
@@ -71,8 +85,9 @@ def linearize(f: Function, *args: Any) -> tuple[Any, Function]:
         with lock:
             for node, t in zip(r.inputs, given, strict=True):
                 node.flow = direction(t, node.primal, "tangent")
+                node.reached = of_seed(node.flow) if dangerous else True
             try:
-                push_forward(r.tape.nodes)
+                push_forward(r.tape.nodes, dangerous)
                 return r.rebuild_output([_tangent(r, leaf) for leaf in r.outputs])
             finally:
                 clear(r.tape.nodes)

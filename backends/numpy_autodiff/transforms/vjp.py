@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.reach import of_seed, protected, steep
 from autodiff_compare.backends.numpy_autodiff.core.reverse import pull_back
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
 from autodiff_compare.backends.numpy_autodiff.transforms.gradient import Function
-from autodiff_compare.backends.numpy_autodiff.transforms.recording import direction, record
+from autodiff_compare.backends.numpy_autodiff.transforms.recording import Recording, direction, record
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -28,16 +31,33 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     TypeError
         If an argument is not floating or complex.
     """
+    r, sweep = recorded(f, args, has_aux)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = sweep(cotangent, None)
+        return found
+
+    return (r.copied_output(), pullback, r.aux) if has_aux else (r.copied_output(), pullback)
+
+
+def recorded(f: Function, args: Sequence[Any], has_aux: bool = False) -> tuple[Recording, Function]:
+    """Return the recording of ``f(*args)``, and ``sweep(cotangent, masks)``.
+
+    The masks tell which entries of each output are reached (see `autodiff_compare.backends.numpy_autodiff.core.reach`);
+    None for those whose cotangent is not zero.
+    """
     r = record(f, args, has_aux)
     lock = threading.Lock()
     like = [constant(r.value(leaf)) for leaf in r.outputs]
+    dangerous = bool(r.tape.watched) and steep(r.tape.watched)
 
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
+    def sweep(cotangent: Any, masks: Sequence[Any] | None) -> tuple[Any, ...]:
         given, _ = flatten(cotangent)
         if len(given) != len(like):
             raise ValueError(f"got {len(given)} cotangents, expected {len(like)}: pass a container like the output")
         given = [direction(g, np.asarray(x), "cotangent") for g, x in zip(given, like, strict=True)]
-        with lock:
+        reached = map(of_seed, given) if masks is None else masks
+        with lock, protected(r.tape.nodes, zip(r.outputs, reached, strict=True)) if dangerous else nullcontext():
             for leaf, g in zip(r.outputs, given, strict=True):
                 if r.traced(leaf):
                     g = np.conj(g) if g.dtype.kind == "c" else _as_flow(g, leaf.primal)
@@ -45,7 +65,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
             pull_back(r.tape.nodes)
             return r.input_trees(r.gradients(given))
 
-    return (r.copied_output(), pullback, r.aux) if has_aux else (r.copied_output(), pullback)
+    return r, sweep
 
 
 def _as_flow(g: Any, x: Any) -> Any:
