@@ -234,6 +234,21 @@ def test_an_entry_that_no_seed_reaches_is_zero() -> None:
     assert np.array_equal(value, [0.0, 2.0])
 
 
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (np.median, [0.0, 0.25, 0.0]),
+        # The quantile 3/4 of three is the mean of the two largest: 1/8 and 1/12.
+        (lambda x: np.quantile(x, 0.75), [0.0, 1 / 8, 1 / 12]),
+        (lambda x: np.sort(x)[2], [0.0, 0.0, 1 / 6]),
+    ],
+)
+def test_order_statistics_leave_a_steep_entry_out(f: Callable[[Any], Any], expected: Any) -> None:
+    for mode in ("reverse", "forward"):
+        found = jacobian(lambda x: f(np.sqrt(x)), mode=mode)(np.array([0.0, 4.0, 9.0]))
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
 def test_a_seed_that_is_differentiated_is_not_taken_for_zero() -> None:
     # The derivative along t is t / (2 sqrt x), of which the slope in t is 1/4 at x = 4, also at t = 0.
     assert grad(lambda t: jvp(np.sqrt, (4.0,), (t,))[1])(0.0) == 0.25

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of
 from autodiff_compare.backends.numpy_autodiff.rules.indexing import take_along_axis
@@ -38,7 +39,9 @@ def _average_again(g: Any, _ans: Any, _x: Any, ordered: Any) -> Any:
 
 
 #: Averaging over ties is linear and symmetric in its first argument, so that it is its own VJP and JVP.
-AVERAGE_TIES: Primitive = Primitive("average_ties", _average_ties, (_average_again, None), (_average_again, None))
+AVERAGE_TIES: Primitive = Primitive(
+    "average_ties", _average_ties, (_average_again, None), (_average_again, None), selects=MOVES
+)
 
 
 def _itself(x: Any) -> Any:
@@ -50,7 +53,7 @@ def _shared(g: Any, _ans: Any, x: Any) -> Any:
 
 
 #: The identity on sorted entries, whose slopes equal entries share.
-SHARED: Primitive = Primitive("share_ties", _itself, (_shared,), (_shared,))
+SHARED: Primitive = Primitive("share_ties", _itself, (_shared,), (_shared,), selects=MOVES)
 
 
 def _rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
