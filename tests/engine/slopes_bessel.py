@@ -72,7 +72,14 @@ def _y_slope(v: Any) -> Slope:
     return (lambda x: -m.bessely(1, x)) if not v else _neighbours(m.bessely, v, 1, -1)
 
 
+_PHASE = "the phase of SciPy's J and Y is off by up to x units"
+
 BESSEL = [
+    *(
+        Row(f"{name} at {x:g}", special(name), (slope,), (x,), scale=_wave, limit=x, reason=_PHASE, second=None)
+        for name, slope in (("j0", _j_slope(0)), ("j1", _j_slope(1)), ("y0", _y_slope(0)), ("y1", _y_slope(1)))
+        for x in (1e3, 1e5, 1e8)
+    ),
     Row(
         "j0",
         special("j0"),

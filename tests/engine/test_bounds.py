@@ -241,6 +241,18 @@ def test_cov_is_numpys_and_refuses_what_has_no_derivative() -> None:
             grad(lambda x, o=options: np.sum(np.cov(x, **o)))(DATA)
 
 
+@pytest.mark.parametrize("statistic", [np.var, np.std, np.nanvar])
+@pytest.mark.parametrize(
+    "options", [{"ddof": 3}, {"ddof": 5}, {"correction": 4}, {"ddof": 4, "where": np.ones(3, bool)}]
+)
+@pytest.mark.filterwarnings("ignore:Degrees of freedom:RuntimeWarning")
+def test_a_variance_without_degrees_of_freedom_is_not_negative(statistic: Any, options: dict[str, Any]) -> None:
+    x = np.array([1.0, 2.0, 4.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = jvp(lambda x: statistic(x, **options), (x,), (x,))[0]
+        np.testing.assert_array_equal(np.isfinite(value), np.isfinite(statistic(x, **options)))
+
+
 def test_the_curvature_of_a_share_of_equals() -> None:
     # p (1 - p) with p = 1/2, and 4.248e-18 far out, where p is 1 in double precision.
     found = hessian(lambda v: np.logaddexp(v[0], v[1]))(np.array([0.0, 0.0]))

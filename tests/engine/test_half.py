@@ -90,6 +90,28 @@ def test_the_cotangent_of_a_broadcast_number_is_summed_in_single_precision() -> 
         np.testing.assert_allclose(found, 2.0 / max(found.size, 1), rtol=2e-3)
 
 
+PLACES = np.arange(MANY) % 2
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "index": lambda s: s[PLACES],
+    "take": lambda s: np.take(s, PLACES),
+    "take_along_axis": lambda s: np.take_along_axis(s, PLACES, 0),
+    "repeat": lambda s: np.repeat(s, MANY // 2),
+    "tile": lambda s: np.tile(s, MANY // 2),
+    "resize": lambda s: np.resize(s, MANY),
+    "pad": lambda s: np.pad(s, (0, MANY - 2), mode="wrap"),
+    "broadcast_to": lambda s: np.broadcast_to(s, (MANY // 2, 2)),
+    "outer": lambda s: np.outer(np.ones(MANY // 2, s.dtype), s),
+    "stack": lambda s: np.stack([s[0], s[1]])[PLACES],
+}
+
+
+@pytest.mark.parametrize("copies", COPIES.values(), ids=COPIES)
+def test_the_cotangents_of_copies_are_summed_in_single_precision(copies: Callable[[Any], Any]) -> None:
+    found = grad(lambda s: np.mean(copies(s)))(np.ones(2, np.float16))
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, 0.5, rtol=2e-3)
+
+
 def test_saturated_functions_keep_their_slope_in_half_precision() -> None:
     # sech^2(3) = 9.866e-3; 1 - tanh(3)^2 in half precision has 1 digit.
     assert grad(np.tanh)(np.float16(3)) == pytest.approx(9.866e-3, rel=3e-3)

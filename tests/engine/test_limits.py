@@ -28,6 +28,7 @@ EYE = np.eye(2, dtype=bool)
 AT, QUARTER = [0.0, 4.0], [0.0, 0.25]
 MOVED = [[0.0, 0.0, 0.5], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0]]
 ROOT = checkpoint(lambda x: np.sqrt(x))
+CUBE_ROOT = checkpoint(lambda x: np.cbrt(x))
 ROWS = [0.0, 1.0, 4.0, 4.0]
 
 
@@ -66,7 +67,7 @@ FIRST: list[tuple[str, Callable[[Any], Any], Any, Any]] = [
     ("exp(2 log x)", lambda x: np.exp(2 * np.log(x)), 0.0, nan),
     ("sqrt(|x|), with the sign of x", lambda x: np.sign(x) * np.sqrt(np.abs(x)), 0.0, nan),
     ("r cos(angle)", lambda x: np.hypot(x[0], x[1]) * np.cos(np.arctan2(x[1], x[0])), [0.0, 0.0], [nan, nan]),
-    ("checkpoint", lambda x: ROOT(x) ** 2, 0.0, nan),
+    ("checkpoint", lambda x: CUBE_ROOT(x) ** 2, 0.0, nan),
     ("an entry of U S V^H", _rebuilt, np.zeros((2, 2)), np.full((2, 2), nan)),
     ("x^x: -inf", lambda x: x**x, 0.0, -inf),
     ("x^y: infinite, and 0^y", lambda x: np.power(x[0], x[1]), [0.0, 0.5], [inf, 0.0]),

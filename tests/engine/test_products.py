@@ -180,6 +180,19 @@ def test_the_tree_does_a_number_of_steps_that_grows_with_the_logarithm(monkeypat
         assert sum(lengths) < 4 * n
 
 
+@pytest.mark.parametrize("x", [3.0, 0.0])
+@pytest.mark.parametrize("axis", [None, 0, -1, ()])
+def test_a_number_is_its_own_product(x: float, axis: Any) -> None:
+    f = lambda x: np.prod(x * np.float64(2), axis=axis)  # noqa: E731 - bound by the parameters
+    assert (grad(f)(x), jvp(f, (x,), (1.0,))[1]) == (2.0, 2.0)
+    assert grad(grad(f))(x) == 0.0
+
+
+def test_no_axis_multiplies_nothing() -> None:
+    x = np.array([[2.0, 0.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.prod(x, axis=()) * x))(x), 2 * x)
+
+
 def test_nothing_and_infinity() -> None:
     assert grad(np.prod)(np.zeros(0)).shape == (0,)
     assert grad(lambda x: np.sum(np.cumprod(x)))(np.zeros(0)).shape == (0,)

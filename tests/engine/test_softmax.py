@@ -8,7 +8,7 @@ import mpmath as m
 import numpy as np
 import pytest
 
-from autodiff_compare.backends.numpy_autodiff import grad, hessian, jacobian, special
+from autodiff_compare.backends.numpy_autodiff import grad, hessian, jacobian, jvp, special
 
 #: Vectors with a weight close to 1, ties, differences that are rounded, and numbers far from 0.
 VECTORS = [
@@ -27,8 +27,8 @@ EVERY = pytest.mark.parametrize("x", VECTORS, ids=str)
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 
-def weights(x: Any) -> list[Any]:
-    terms = [m.exp(m.mpf(float(v))) for v in x]
+def weights(x: Any, base: Any = m.e) -> list[Any]:
+    terms = [m.power(base, m.mpf(float(v))) for v in x]
     return [t / m.fsum(terms) for t in terms]
 
 
@@ -46,6 +46,18 @@ def test_weights(x: list[float], dtype: Any) -> None:
     close(grad(special.logsumexp)(a), exact, dtype)
     close(grad(np.logaddexp.reduce)(a), exact, dtype)
     close(special.softmax(a), exact, dtype)
+
+
+@EVERY
+@DTYPES
+def test_weights_of_powers_of_two(x: list[float], dtype: Any) -> None:
+    a = np.array(x, dtype)
+    with m.workdps(700):
+        exact = weights(a, 2)
+        curvature = [[m.log(2) * exact[0] * ((k == 0) - w) for k, w in enumerate(exact)]]
+    assert float(np.logaddexp2.reduce(a)) == pytest.approx(jvp(np.logaddexp2.reduce, (a,), (a,))[0], rel=1e-6)
+    close(grad(np.logaddexp2.reduce)(a), exact, dtype)
+    close(grad(lambda x: grad(np.logaddexp2.reduce)(x)[0])(a), curvature[0], dtype)
 
 
 @EVERY

@@ -173,7 +173,7 @@ def _overflows(node: Any, *_: Any) -> bool:
 
 
 def _at_ones(_node: Any, x: Any) -> bool:
-    return has_zero((1 - x) * (1 + x))
+    return has_zero(1 - x) or has_zero(1 + x)
 
 
 def _at_origin(_node: Any, x: Any, y: Any) -> bool:

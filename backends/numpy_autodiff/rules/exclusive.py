@@ -113,7 +113,8 @@ def _within_range(x: Any, axes: Any) -> bool:
 
 def _exclusive(x: Any, *directions: Any, axis: Any = None) -> Any:
     x = np.asarray(x)
-    axes = axes_of(axis, x.ndim)
+    # NumPy takes axis 0 of a number.
+    axes = axes_of(axis, x.ndim) if x.ndim else ()
     if not directions and _within_range(x, axes):
         return np.multiply.reduce(x, axis=axes, keepdims=True) / x
     jet = [_scaled(_rows(x, axes, 1.0))]

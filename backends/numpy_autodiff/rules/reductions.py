@@ -246,9 +246,9 @@ def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
 
 
 def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any:
-    """Return the degrees of freedom, in the shape of the reduced result."""
+    """Return the degrees of freedom, 0 if fewer than none are left, in the shape of the reduced result."""
     free = counted - (ddof if correction is None else correction)
-    return np.reshape(free, like.shape) if np.shape(free) else free
+    return np.reshape(np.maximum(free, 0), like.shape) if np.shape(free) else max(free, 0.0)
 
 
 def var(

@@ -16,17 +16,20 @@ from autodiff_compare.backends.numpy_autodiff.rules.builders import expand
 from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
 from autodiff_compare.backends.numpy_autodiff.rules.logistic import exact_difference
 
+#: The logarithm of 2, the other base in which sums of powers are taken.
+_LOG_2 = math.log(2)
 
-def _weights(x: Any, axis: Any) -> Any:
-    """Return ``exp(x) / sum exp(x)``; equal infinities share evenly."""
+
+def _weights(x: Any, axis: Any, log_base: float = 1.0) -> Any:
+    """Return ``exp(x) / sum exp(x)``, or the same of powers of 2; equal infinities share evenly."""
     if not np.size(x):
         return np.zeros_like(x)
     x = np.asarray(x)
     top = np.max(x, axis=axis, keepdims=True)
     below, error = exact_difference(x, np.where(np.equal(x, top), 0, top))
     ties = np.equal(x, top)
-    lifted = np.exp(np.where(ties, 0, below))
-    lifted = lifted + lifted * np.where(ties, 0, error)
+    lifted = (np.exp if log_base == 1.0 else np.exp2)(np.where(ties, 0, below))
+    lifted = lifted + lifted * np.where(ties, 0, error * log_base)
     lifted = lifted.astype(np.result_type(lifted, np.float32))
     return (lifted / np.sum(lifted, axis=axis, keepdims=True)).astype(x.dtype)[()]
 
@@ -37,7 +40,7 @@ def _heavy(w: Any, axis: Any) -> tuple[Any, Any]:
     return heavy, np.where(heavy, np.sum(np.where(heavy, 0, w), axis=axis, keepdims=True), 1 - w)
 
 
-def _weights_rule(g: Any, ans: Any, _x: Any, axis: Any) -> Any:
+def _weights_rule(g: Any, ans: Any, _x: Any, axis: Any, log_base: float = 1.0) -> Any:
     """Apply the Jacobian ``diag(w) - w w^T``, which is symmetric: one rule for VJP and JVP.
 
     ``w_i (g_i - sum_j g_j w_j)`` does not change if a number is subtracted from g. With that of the heavy weight,
@@ -45,13 +48,14 @@ def _weights_rule(g: Any, ans: Any, _x: Any, axis: Any) -> Any:
     """
     heavy, _ = _heavy(ans, axis)
     g = g - np.sum(np.where(heavy, g, 0), axis=axis, keepdims=True)
-    return ans * (g - np.sum(np.where(heavy, 0, g * ans), axis=axis, keepdims=True))
+    found = ans * (g - np.sum(np.where(heavy, 0, g * ans), axis=axis, keepdims=True))
+    return found if log_base == 1.0 else found * log_base
 
 
 WEIGHTS: Primitive = Primitive("softmax", _weights, (_weights_rule,), (_weights_rule,))
 
 
-def _shifted(x: Any, axis: Any) -> tuple[Any, Any, Any]:
+def _shifted(x: Any, axis: Any, log_base: float = 1.0) -> tuple[Any, Any, Any]:
     """Return the maximum (0 if infinite), ``x`` minus it, and the log of the sum of exp of that.
 
     All digits of small terms count: one maximum is the 1 of log1p.
@@ -60,16 +64,16 @@ def _shifted(x: Any, axis: Any) -> tuple[Any, Any, Any]:
     shift = np.where(np.isfinite(top), top, x.dtype.type(0))
     moved = x - shift
     ties = np.equal(x, top)
-    rest = np.exp(np.where(ties, x.dtype.type(-np.inf), moved)).astype(np.result_type(x, np.float32))
-    rest = np.sum(rest, axis=axis, keepdims=True)
+    rest = (np.exp if log_base == 1.0 else np.exp2)(np.where(ties, x.dtype.type(-np.inf), moved))
+    rest = np.sum(rest.astype(np.result_type(x, np.float32)), axis=axis, keepdims=True)
     count = np.sum(ties, axis=axis, keepdims=True, dtype=float) - 1
     # For infinities (and for no entries) the result is the maximum itself.
-    total = np.log1p(rest + np.maximum(count, 0)).astype(x.dtype)
+    total = (np.log1p(rest + np.maximum(count, 0)) / log_base).astype(x.dtype)
     return shift, moved, np.where(np.equal(shift, top), total, top)
 
 
-def _logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
-    shift, _, total = _shifted(x, axis)
+def _logsumexp(x: Any, axis: Any, keepdims: bool, log_base: float = 1.0) -> Any:
+    shift, _, total = _shifted(x, axis, log_base)
     found = shift + total
     return found if keepdims else np.squeeze(found, axis=axis)[()]
 
@@ -99,12 +103,12 @@ def _log_softmax_jvp(t: Any, _ans: Any, x: Any, axis: Any) -> Any:
 LOG_SOFTMAX: Primitive = Primitive("log_softmax", _log_softmax, (_log_softmax_vjp,), (_log_softmax_jvp,))
 
 
-def _logsumexp_vjp(g: Any, _ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return expand(g, x, axis, keepdims) * WEIGHTS(x, axis)
+def _logsumexp_vjp(g: Any, _ans: Any, x: Any, axis: Any, keepdims: bool, *log_base: float) -> Any:
+    return expand(g, x, axis, keepdims) * WEIGHTS(x, axis, *log_base)
 
 
-def _logsumexp_jvp(t: Any, _ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return np.sum(t * WEIGHTS(x, axis), axis=axis, keepdims=keepdims)
+def _logsumexp_jvp(t: Any, _ans: Any, x: Any, axis: Any, keepdims: bool, *log_base: float) -> Any:
+    return np.sum(t * WEIGHTS(x, axis, *log_base), axis=axis, keepdims=keepdims)
 
 
 LOGSUMEXP: Primitive = Primitive("logsumexp", _logsumexp, (_logsumexp_vjp,), (_logsumexp_jvp,))
@@ -146,7 +150,7 @@ def _hypotenuse(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
 
 
 def _logsumexp2(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    return LOGSUMEXP(_array(x) * math.log(2), axis, keepdims) / math.log(2)
+    return LOGSUMEXP(_array(x), axis, keepdims, _LOG_2)
 
 
 def _logsumexp_of(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
