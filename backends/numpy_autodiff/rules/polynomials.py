@@ -43,11 +43,12 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """Compute `numpy.polydiv`: the quotient and the remainder without leading coefficients near zero."""
     u, v = np.atleast_1d(as_array(u)) + 0.0, np.atleast_1d(as_array(v)) + 0.0
     m, n = u.shape[0], v.shape[0]
-    quotient, rest = [], u
-    for _ in range(max(m - n + 1, 0)):
+    # Only n coefficients change in a step, so the others are taken in when it comes to them.
+    quotient, rest = [], u[:n]
+    for k in range(n, max(m, n - 1) + 1):
         factor = rest[0] / v[0]
         quotient.append(factor)
-        rest = np.concatenate((rest[1:n] - factor * v[1:], rest[n:]))
+        rest = np.concatenate((rest[1:] - factor * v[1:], u[k : k + 1]))
     rest = np.concatenate((np.zeros(1, rest.dtype), rest)) if not rest.shape[0] else rest
     first = 0
     while first < rest.shape[0] - 1 and np.allclose(constant(rest)[first], 0, rtol=1e-14):

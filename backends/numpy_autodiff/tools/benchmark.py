@@ -29,7 +29,9 @@ from autodiff_compare.backends.numpy_autodiff.compiler import compile
 from autodiff_compare.backends.numpy_autodiff.core.memory import keep_freed_memory
 from autodiff_compare.backends.numpy_autodiff.core.primitive import lift
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Trace
-from autodiff_compare.backends.numpy_autodiff.transforms.gradient import value_and_grad
+from autodiff_compare.backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
+from autodiff_compare.backends.numpy_autodiff.transforms.jacobian import hvp
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,55 @@ def other_figures() -> list[str]:
         gc.disable()
         lines[-1] += f"{_growth(f):.1f} without the cyclic garbage collector (linear: 10)"
         gc.enable()
+    return lines + doubled()
+
+
+def doubled() -> list[str]:
+    """Return one line per loop: how many times as long each derivative takes for twice the length."""
+    modes = {
+        "gradient": grad,
+        "jvp": lambda f: lambda x: jvp(f, (x,), (x,)),
+        "hvp": lambda f: lambda x: hvp(f, (x,), (x,)),
+    }
+    lines = []
+    for name, (f, n) in _LOOPS.items():
+        x = np.linspace(0.5, 1.5, 2 * n)
+        gc.disable()
+        ratios = [f"{mode} {_doubling(made(f), x):.1f}" for mode, made in modes.items()]
+        gc.enable()
+        lines.append(f"{name}, {2 * n} instead of {n}: {', '.join(ratios)} times as long (linear: 2, at most 2.3)")
     return lines
+
+
+def _doubling(derivative: Callable[[Any], Any], x: Any) -> float:
+    """Return the median of five ratios of the processor time for ``x`` to that for its first half."""
+    half = x[: len(x) // 2]
+    derivative(half)
+    ratios = []
+    for _ in range(5):
+        start = time.process_time()
+        derivative(half)
+        middle = time.process_time()
+        derivative(x)
+        ratios.append((time.process_time() - middle) / (middle - start))
+    return statistics.median(ratios)
+
+
+def _squares(x: Any) -> Any:
+    total = x[0] * x[0]
+    for i in range(1, len(x)):
+        total = total + x[i] * x[i]
+    return total
+
+
+#: Loops and long sums, each with a length.
+_LOOPS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "stacking entries": (lambda x: np.sum(np.stack([x[i] for i in range(len(x))]) ** 3), 500),
+    "joining slices": (lambda x: np.sum(np.concatenate([2 * x[i : i + 1] for i in range(len(x))]) ** 3), 500),
+    "adding squares of entries": (_squares, 500),
+    "taking entries of rows": (lambda x: sum(np.reshape(x, (2, -1))[i % 2][i // 2] ** 2 for i in range(len(x))), 500),
+    "convolving with 200 numbers": (lambda x: np.sum(np.convolve(x, x[:200]) ** 2), 20_000),
+}
 
 
 def _growth(f: Callable[..., Any]) -> float:
