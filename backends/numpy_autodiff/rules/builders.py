@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 
 
 def elementwise(function: Callable[..., Any], *slopes: Callable[..., Any], name: str = "") -> Primitive:
@@ -50,13 +51,23 @@ def over(g: Any, d: Any) -> Any:
 
 
 def as_array(x: Any) -> Any:
-    """Return numbers and nested lists as arrays, as NumPy takes them."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
+    """Return numbers and nested lists as arrays, as NumPy takes them; lists with variables in them are stacked."""
+    if hasattr(x, "dtype"):
+        return x
+    if holds_variable(x):
+        return np.stack([as_array(part) for part in x])
+    return np.asarray(x)
+
+
+def holds_variable(x: Any) -> bool:
+    """Return whether ``x`` is a list or tuple with a variable in it, at any depth."""
+    return isinstance(x, (list, tuple)) and any(isinstance(part, Node) or holds_variable(part) for part in x)
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return ``axis`` as a tuple of non-negative numbers; None is every axis."""
-    if axis is None:
+    if axis is None or not ndim:
+        # NumPy takes a number for a vector of one entry: axis 0 of it.
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 

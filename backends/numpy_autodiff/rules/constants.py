@@ -11,6 +11,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 _UFUNCS: tuple[Any, ...] = (
     (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
@@ -20,7 +21,7 @@ _UFUNCS: tuple[Any, ...] = (
 )
 _FUNCTIONS: tuple[Any, ...] = (
     (np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted)
-    + (np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.lexsort, np.argpartition)
+    + (np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.argpartition)
     + (np.around, np.nanargmax, np.nanargmin, np.array_equiv)
     + (np.zeros_like, np.ones_like, np.empty_like, np.iscomplex, np.isreal)
     + (np.linalg.matrix_rank, np.isin, np.digitize, np.isposinf, np.isneginf)
@@ -50,14 +51,25 @@ def _static(function: Any) -> Any:
     return call
 
 
-def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
     """Compute `numpy.full_like`: the shape is that of ``a``, the derivative that of the fill value."""
-    return np.broadcast_to(np.asarray(fill_value, dtype or a.dtype), a.shape)
+    filled = np.broadcast_to(as_array(fill_value), np.shape(a) if shape is None else shape)
+    return filled.astype(dtype or as_array(a).dtype)
+
+
+_LEXSORT: Primitive = Primitive("lexsort", lambda *keys, axis: np.lexsort(keys, axis), constant=True)
+
+
+def _lexsort(keys: Any, axis: int = -1) -> Any:
+    """Compute `numpy.lexsort`; the keys are a list of arrays, or the rows of one."""
+    return _LEXSORT(*(as_array(key) for key in keys), axis=axis)
 
 
 REDUCE: Primitive = Primitive("reduce", lambda x, ufunc, **kwargs: ufunc.reduce(x, **kwargs), constant=True)
 STOP: Primitive = Primitive("stop_gradient", lambda x: x, constant=True)
 UFUNCS: dict[Any, Any] = {f: CONSTANT[f] for f in _UFUNCS}
 HANDLERS: dict[Any, Any] = (
-    {f: CONSTANT[f] for f in _FUNCTIONS} | {f: _static(f) for f in _STATIC} | {np.full_like: _full_like}
+    {f: CONSTANT[f] for f in _FUNCTIONS}
+    | {f: _static(f) for f in _STATIC}
+    | {np.full_like: _full_like, np.lexsort: _lexsort}
 )

@@ -83,7 +83,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
 
 def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
     """Compute `numpy.choose`: each entry is taken from one of several arrays; the choice is constant."""
-    parts = list(choices)
+    parts = [part if isinstance(part, (int, float, complex)) else as_array(part) for part in choices]
     a, kind, of = np.asarray(constant(a)), np.result_type(*parts), cast("Any", np.choose)
     shape = np.broadcast_shapes(a.shape, *map(np.shape, parts))
     numbers = of(a, list(np.arange(len(parts))), mode=mode)

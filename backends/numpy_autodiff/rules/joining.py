@@ -57,24 +57,48 @@ def _stack_jvp(i: int, t: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
 STACK: Primitive = Primitive("stack", _stack, (_stack_vjp,), (_stack_jvp,), variadic=True)
 
 
-def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None) -> Any:
+def _parts(arrays: Sequence[Any]) -> Sequence[Any]:
+    """Return the arrays to join; lists among them become arrays."""
+    return [as_array(a) for a in arrays] if any(a.__class__ in (list, tuple) for a in arrays) else arrays
+
+
+def _cast(joined: Any, dtype: Any, casting: Any) -> Any:
+    if dtype is None:
+        return joined
+    if not np.can_cast(joined.dtype, dtype, casting):
+        raise TypeError(f"got a join of {joined.dtype} as {np.dtype(dtype)}, expected a cast that {casting!r} allows")
+    return joined.astype(dtype)
+
+
+def concatenate(
+    arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
     """Compute `numpy.concatenate`."""
+    arrays = _parts(arrays)
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
-    joined = CONCATENATE(*arrays, axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    return _cast(CONCATENATE(*arrays, axis=axis), dtype, casting)
 
 
-def stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None) -> Any:
+def stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Compute `numpy.stack`."""
-    joined = STACK(*arrays, axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    return _cast(STACK(*_parts(arrays), axis=axis), dtype, casting)
 
 
-def hstack(tup: Sequence[Any]) -> Any:
+def hstack(tup: Sequence[Any], *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Compute `numpy.hstack`."""
-    arrays = [np.atleast_1d(a) for a in tup]
-    return CONCATENATE(*arrays, axis=0 if len(arrays[0].shape) == 1 else 1)
+    arrays = [np.atleast_1d(a) for a in _parts(tup)]
+    return _cast(CONCATENATE(*arrays, axis=0 if len(arrays[0].shape) == 1 else 1), dtype, casting)
+
+
+def vstack(tup: Sequence[Any], *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Compute `numpy.vstack`."""
+    return _cast(CONCATENATE(*[np.atleast_2d(a) for a in _parts(tup)], axis=0), dtype, casting)
+
+
+def column_stack(tup: Sequence[Any]) -> Any:
+    """Compute `numpy.column_stack`: vectors are columns."""
+    return CONCATENATE(*[a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in _parts(tup)], axis=1)
 
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -167,10 +191,10 @@ HANDLERS: dict[Any, Any] = {
     np.concatenate: concatenate,
     np.stack: stack,
     np.hstack: hstack,
-    np.vstack: lambda tup: CONCATENATE(*[np.atleast_2d(a) for a in tup], axis=0),
-    np.dstack: lambda tup: CONCATENATE(*[np.atleast_3d(a) for a in tup], axis=2),
-    np.column_stack: lambda tup: CONCATENATE(*[a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1),
-    np.append: lambda arr, values, axis=None: concatenate((arr, values), axis=axis),
+    np.vstack: vstack,
+    np.dstack: lambda tup: CONCATENATE(*[np.atleast_3d(a) for a in _parts(tup)], axis=2),
+    np.column_stack: column_stack,
+    np.append: lambda arr, values, axis=None: concatenate((arr, values), axis),
     np.split: split,
     np.hsplit: lambda ary, sections: split(ary, sections, 0 if len(ary.shape) == 1 else 1),
     np.vsplit: _split_along(0),

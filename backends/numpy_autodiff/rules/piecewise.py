@@ -14,12 +14,13 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:
     """Compute `numpy.interp`, differentiable in the points, the knots and the values there."""
-    x, xp, fp = (a if isinstance(a, Node) else np.asarray(a, dtype=_at_least_float(a)) for a in (x, xp, fp))
+    x, xp, fp = map(_at_least_float, (x, xp, fp))
     if period is not None:
         x, xp, fp = _unrolled(x, xp, fp, abs(period))
     last = len(xp) - 1
@@ -35,7 +36,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 
 def _at_least_float(a: Any) -> Any:
-    return np.result_type(a, np.float64) if np.asarray(a).dtype.kind in "iub" else None
+    """Return numbers and lists as an array of floating or complex numbers."""
+    a = as_array(a)
+    return a.astype(float) if a.dtype.kind in "iub" else a
 
 
 def _unrolled(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any]:
@@ -113,7 +116,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Compute `numpy.gradient`, differentiable in the values and in the spacing."""
-    f = f if isinstance(f, Node) else np.asarray(f, dtype=_at_least_float(f))
+    f = _at_least_float(f)
     axes = tuple(range(len(f.shape))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     spacing = [1.0] * len(axes) if not varargs else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
     if len(spacing) != len(axes):

@@ -208,8 +208,9 @@ def _weights(a: Any, where: Any) -> Any:
 def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
     """Compute `numpy.mean`."""
     if where is not True:
+        a = a if dtype is None else a.astype(dtype)
         counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype)
-        return sum_(a, axis, dtype, keepdims=keepdims, where=where) / counted
+        return sum_(a, axis, keepdims=keepdims, where=where) / counted
     if axis is None and dtype is None and not keepdims:
         return apply(MEAN, (a,))
     axis = tuple(axis) if isinstance(axis, list) else axis
@@ -260,6 +261,7 @@ def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any
 def var(
     a: Any,
     axis: Any = None,
+    dtype: Any = None,
     *,
     ddof: float = 0,
     correction: float | None = None,
@@ -267,6 +269,7 @@ def var(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.var`."""
+    a = a if dtype is None else a.astype(dtype)
     centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
     total = SUM(square, axis=axis, keepdims=keepdims)
@@ -276,6 +279,7 @@ def var(
 def std(
     a: Any,
     axis: Any = None,
+    dtype: Any = None,
     *,
     ddof: float = 0,
     correction: float | None = None,
@@ -283,6 +287,7 @@ def std(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.std`; its slope at equal entries is 0."""
+    a = a if dtype is None else a.astype(dtype)
     centred, counted = _centred(a, axis, where)
     length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
     return length / _free(counted, ddof, correction, length) ** 0.5
@@ -326,6 +331,13 @@ HANDLERS: dict[Any, Any] = {
         MAX(a, axis=axis, keepdims=keepdims) - MIN(a, axis=axis, keepdims=keepdims)
     ),
 }
-#: ufunc -> replacement of its ``reduce`` and of its ``accumulate``.
-REDUCE = {np.add: SUM, np.multiply: PROD, np.maximum: MAX, np.minimum: MIN, np.fmax: NANMAX, np.fmin: NANMIN}
+#: ufunc -> the function that its ``reduce`` is, and the replacement of its ``accumulate``.
+WHOLE: dict[Any, Any] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.fmax: np.nanmax,
+    np.fmin: np.nanmin,
+}
 ACCUMULATE = {np.add: CUMSUM, np.multiply: CUMPROD}

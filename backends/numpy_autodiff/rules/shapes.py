@@ -99,6 +99,13 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return TRANSPOSE(a, tuple(order))
 
 
+def matrix_transpose(x: Any) -> Any:
+    """Compute `numpy.matrix_transpose`."""
+    if len(x.shape) < 2:
+        raise ValueError(f"got shape {x.shape}, expected at least two axes: a matrix or a batch of matrices")
+    return swapaxes(x, -1, -2)
+
+
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Compute `numpy.moveaxis`."""
     n = len(a.shape)
@@ -230,7 +237,7 @@ HANDLERS: dict[Any, Any] = {
     np.reshape: reshape,
     np.ravel: ravel,
     np.transpose: transpose,
-    np.matrix_transpose: lambda x: swapaxes(x, -1, -2),
+    np.matrix_transpose: matrix_transpose,
     np.swapaxes: swapaxes,
     np.moveaxis: moveaxis,
     np.squeeze: squeeze,

@@ -29,9 +29,18 @@ def _without_nan(reduction: Any) -> Any:
 def _spread_without_nan(statistic: Any) -> Any:
     """Make `numpy.nanvar` or `numpy.nanstd`."""
 
-    def ignoring(a: Any, axis: Any = None, **options: Any) -> Any:
-        where = np.logical_and(_there(a), options.pop("where", True))
-        return statistic(a, axis, where=where, **options)
+    def ignoring(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        *,
+        ddof: float = 0,
+        correction: float | None = None,
+        keepdims: bool = False,
+        where: Any = True,
+    ) -> Any:
+        there = np.logical_and(_there(a), where)
+        return statistic(a, axis, dtype, ddof=ddof, correction=correction, keepdims=keepdims, where=there)
 
     return ignoring
 
