@@ -14,8 +14,8 @@ from tests.engine.rules import COMPLEX_ROWS, Row
 
 #: Functions of `numpy`, `numpy.linalg` and `numpy.fft` without an entry in the table of rules, by reason.
 WITHOUT: dict[str, str] = {
-    "of integers, booleans or dates": "bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not "
-    "bitwise_or bitwise_right_shift bitwise_xor invert left_shift right_shift gcd lcm packbits unpackbits "
+    "of integers, booleans or dates": "bitwise_count "
+    "gcd lcm packbits unpackbits "
     "busday_count busday_offset is_busday isnat datetime_as_string datetime_data",
     "makes an array of shapes and numbers alone": "arange empty zeros ones full eye identity tri indices diag_indices "
     "tril_indices triu_indices mask_indices fromfunction broadcast_shapes bartlett blackman hamming hanning kaiser",

@@ -30,7 +30,7 @@ def _direct(function: Any, handler: Any) -> Callable[..., Any]:
             if len(args) == 1 and not kwargs:
                 return handler(args[0])
             return functions.call(function, handler, args, kwargs)
-        if any(map(holds_variable, args)) or any(map(holds_variable, kwargs.values())):
+        if any(map(_traced, args)) or any(map(_traced, kwargs.values())):
             return functions.call(function, handler, args, kwargs)
         return function(*args, **kwargs)
 
@@ -56,6 +56,10 @@ def _either(function: Any, handler: Any) -> Callable[..., Any]:
     call.__name__ = function.__name__
     call.__doc__ = f"Compute `numpy.{function.__name__}`."
     return call
+
+
+def _traced(x: Any) -> bool:
+    return isinstance(x, Node) or holds_variable(x)
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:

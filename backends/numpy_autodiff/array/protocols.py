@@ -9,7 +9,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.array import functions, ufuncs
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS, UFUNCS, elementwise, shapes
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
@@ -59,12 +59,30 @@ def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
 
 def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
     """Reject the conversion to an array, which NumPy asks each entry of a list for, and other libraries ask for."""
+    if isinstance(primal(self), Node) and self.dtype.kind not in "fc":
+        raise TypeError(
+            f"got a computed {self.dtype} of shape {self.shape} where NumPy makes an array of it while compiling, "
+            "as in a[i] of a plain array or in np.repeat: use np.take_along_axis(a, i, axis) or np.where, or do not compile"
+        )
     raise TypeError(
         f"got a traced value of shape {self.shape} where NumPy or another library makes an array copy of it: "
         "np.asarray(x), np.array([x, y]), np.r_, np.full, a list of variables as in np.sum([x, y]), a function that "
         "takes no variables (np.random, SciPy). The copy would drop its derivative: join variables with np.stack or "
         "np.concatenate, write the function with NumPy's, or take .value for its value alone"
     )
+
+
+def _index_refused(self: Any) -> NoReturn:
+    if isinstance(primal(self), Node):
+        raise TypeError(
+            "got a Python integer made of a computed value while compiling (a bound of a slice, a length, range, a[i] "
+            "of a plain array), which would drop its derivative or fix a shape: use np.where or np.take_along_axis, "
+            "pass it as an integer argument, or do not compile"
+        )
+    _INDEX(self)
+
+
+_INDEX = _refused("an integer index", "x.astype(int)")
 
 
 def _written(name: str, instead: str) -> Callable[..., NoReturn]:
@@ -223,7 +241,7 @@ class ArrayMembers(Node):
 
     __float__ = _refused("float(), which functions of math call too,", "the NumPy function (np.sin for math.sin)")
     __int__ = _refused("int()", "np.trunc")
-    __index__ = _refused("an integer index", "x.astype(int)")
+    __index__ = _index_refused
     __trunc__ = _refused("math.trunc()", "np.trunc")
     __floor__ = _refused("math.floor()", "np.floor")
     __ceil__ = _refused("math.ceil()", "np.ceil")
@@ -249,7 +267,7 @@ class ArrayMembers(Node):
             raise AttributeError(
                 f"got x.{name} of a variable, which has no such member as its value is recorded: use x.value.{name}"
             )
-        raise AttributeError(f"got x.{name} of a variable, expected a member that an array has")
+        raise AttributeError(f"got x.{name} of a variable, expected a member of an array")
 
     # NumPy's dispatch protocols ---------------------------------------------------------------
 

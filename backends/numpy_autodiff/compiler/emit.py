@@ -22,7 +22,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, hea
 _WORTH_REUSING = 4096
 #: Functions whose results share no memory with their arguments, as those of ufuncs.
 _FRESH = frozenset(
-    {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
+    {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal", "spread"}
 )
 
 

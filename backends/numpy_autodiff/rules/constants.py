@@ -18,6 +18,8 @@ _UFUNCS: tuple[Any, ...] = (
     + (np.logical_and, np.logical_or, np.logical_not, np.logical_xor)
     + (np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.heaviside)
     + (np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing)
+    # Of comparisons and of computed indices, which a symbolic trace records.
+    + (np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift)
 )
 _FUNCTIONS: tuple[Any, ...] = (
     (np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted)

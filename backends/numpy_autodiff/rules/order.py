@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of
 from autodiff_compare.backends.numpy_autodiff.rules.indexing import take_along_axis
 
@@ -79,6 +79,8 @@ def _index(n: Any, q: Any, method: str) -> Any:
         alpha, beta = _CONTINUOUS[method]
         return np.clip(n * q + alpha + q * (1 - alpha - beta) - 1, 0, np.maximum(n - 1, 0))
     # The other methods choose an index or the middle of two. Applied to the indices, they return that index.
+    if isinstance(primal(q), Node):
+        raise TypeError(f"got a traced probability with method={method!r}, which chooses an index: pass a constant")
     q = constant(q)
     of: Any = np.quantile
     found = np.zeros(np.broadcast_shapes(np.shape(n), q.shape))
@@ -89,14 +91,14 @@ def _index(n: Any, q: Any, method: str) -> Any:
 
 def _between(ordered: Any, at: Any) -> Any:
     """Interpolate sorted rows linearly at fractional indices ``at`` (along the last axis)."""
-    low = np.floor(constant(at)).astype(int)
+    low = np.floor(primal(at)).astype(int)
     high = np.minimum(low + 1, ordered.shape[-1] - 1)
     shape = (*ordered.shape[:-1], low.shape[-1])
     below, above = (take_along_axis(ordered, np.broadcast_to(i, shape), -1) for i in (low, high))
     weight = at - low
     weight = weight.astype(ordered.dtype) if ordered.dtype.kind == "f" else weight
     # Equal infinities have no difference.
-    same = np.logical_or(np.equal(below, above), np.equal(constant(weight), 0) & (low == high))
+    same = np.logical_or(np.equal(below, above), np.equal(primal(weight), 0) & (low == high))
     with np.errstate(invalid="ignore"):
         return np.where(same, below, below + (above - below) * weight)
 
@@ -106,7 +108,7 @@ def _statistic(a: Any, axis: Any, keepdims: bool, index: Any, shape: tuple[int, 
     rows, lead, kept = _rows(a, axis)
     tail = kept if keepdims else lead
     size = rows.shape[-1]
-    missing = np.isnan(constant(rows)) if rows.dtype.kind in "fc" else np.zeros(rows.shape, bool)
+    missing = np.isnan(primal(rows)) if rows.dtype.kind in "fc" else np.zeros(rows.shape, bool)
     if not size:
         return np.full((*shape, *tail), np.nan, rows.dtype)
     ordered = SHARED(np.sort(rows, axis=-1))
@@ -215,14 +217,14 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Compute `numpy.setdiff1d`."""
     values = np.ravel(ar1) if assume_unique else unique(ar1)
-    return values[np.isin(constant(values), constant(ar2), invert=True)]
+    return values[np.isin(primal(values), primal(ar2), invert=True)]
 
 
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Compute `numpy.setxor1d`."""
     del assume_unique
     joined = unique(np.concatenate((np.ravel(ar1), np.ravel(ar2))))
-    return joined[np.logical_xor(*(np.isin(constant(joined), constant(part)) for part in (ar1, ar2)))]
+    return joined[np.logical_xor(*(np.isin(primal(joined), primal(part)) for part in (ar1, ar2)))]
 
 
 median, nanmedian = _median(False), _median(True)

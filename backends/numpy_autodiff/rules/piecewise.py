@@ -15,6 +15,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.rules.indexing import getitem
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
 
@@ -27,8 +28,10 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     below, above = np.less(x, xp[0]), np.greater(x, xp[-1])
     if last:
         i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
-        width = xp[i + 1] - xp[i]
-        inside = (fp[i + 1] - fp[i]) / np.where(np.equal(width, 0), 1, width) * (x - xp[i]) + fp[i]
+        # By `getitem`, because the places are traced in a compiler, where the knots may be plain arrays.
+        (start, stop), (low, high) = ((getitem(a, i), getitem(a, i + 1)) for a in (xp, fp))
+        width = stop - start
+        inside = (high - low) / np.where(np.equal(width, 0), 1, width) * (x - start) + low
     else:
         inside = fp[0] + 0 * x
     left, right = fp[0] if left is None else left, fp[-1] if right is None else right
@@ -45,7 +48,7 @@ def _unrolled(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any]:
     """Return the points and one period of sorted knots, with the neighbour on either side."""
     x, xp = np.remainder(x, period), np.remainder(xp, period)
     order = np.argsort(xp)
-    xp, fp = xp[order], fp[order]
+    xp, fp = getitem(xp, order), getitem(fp, order)
     knots = np.concatenate((xp[-1:] - period, xp, xp[:1] + period))
     return x, knots, np.concatenate((fp[-1:], fp, fp[:1]))
 

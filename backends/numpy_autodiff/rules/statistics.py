@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
-from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
+from autodiff_compare.backends.numpy_autodiff.rules.indexing import COMPUTED, SPREAD
 from autodiff_compare.backends.numpy_autodiff.rules.reductions import mean, prod, std, sum_, var
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
@@ -108,6 +109,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """Compute `numpy.bincount`, differentiable in the weights."""
+    if isinstance(primal(x), Node):
+        return _bincount_traced(primal(x), weights, minlength)
     # A copy: the caller may change its array before the sweep.
     x = np.array(constant(x))
     if weights is None:
@@ -118,9 +121,25 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     return SCATTER(as_array(weights).astype(float), indices=[x], shape=(size,), dtype=np.dtype(float))
 
 
+def _bincount_traced(x: Any, weights: Any, minlength: int) -> Any:
+    """Count the bins that a compiler computes anew; their number must not depend on them."""
+    if not minlength or np.any(np.greater_equal(x, minlength)):
+        raise TypeError("got traced bins, so that the length depends on values: pass minlength= above all of them")
+    kind = np.dtype(int if weights is None else float)
+    parts = np.ones(x.shape, kind) if weights is None else as_array(weights).astype(kind)
+    return SPREAD(parts, x, form=(COMPUTED,), shape=(minlength,), dtype=kind)
+
+
 def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
     """Compute `numpy.unwrap`: the added multiples of the period are constant."""
-    return p + (np.unwrap(STOP(p), discont, axis, period=period) - STOP(p))
+    return p + _TURNS(primal(p), discont, axis, period)
+
+
+def _turns(p: Any, discont: float | None, axis: int, period: float) -> Any:
+    return np.unwrap(p, discont, axis, period=period) - p
+
+
+_TURNS = Primitive("turns", _turns, constant=True)
 
 
 HANDLERS: dict[Any, Any] = {
