@@ -192,7 +192,13 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Compute `numpy.diff`."""
+    """Compute `numpy.diff`; of order 0 it is the array itself, without its ends."""
+    if n == 0:
+        return a
+    if n < 0:
+        raise ValueError(f"got n={n}, expected an order of 0 or more")
+    if not a.shape:
+        raise ValueError("got a number, expected an array with at least one axis")
     axis %= len(a.shape)
     ends = [None if end is None else _end(end, a, axis) for end in (prepend, append)]
     if any(end is not None for end in ends):
