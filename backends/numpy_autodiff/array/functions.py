@@ -187,7 +187,7 @@ def call(function: Any, handler: Any, args: Sequence[Any], kwargs: Mapping[str, 
     found = form(function)
     if len(args) <= found.positional and (not kwargs or kwargs.keys() <= found.keywords):
         for a in args:
-            if a.__class__ is list and not found.lists and holds_variable(a):
+            if (a.__class__ is list or a.__class__ is tuple) and not found.lists and holds_variable(a):
                 break
         else:
             if not kwargs or not any(map(_converted, kwargs.values())):
@@ -197,7 +197,7 @@ def call(function: Any, handler: Any, args: Sequence[Any], kwargs: Mapping[str, 
 
 def _converted(value: Any) -> bool:
     """Return whether a keyword cannot be passed on as it stands."""
-    return value is np._NoValue or isinstance(value, Node) or (value.__class__ is list and holds_variable(value))
+    return value is np._NoValue or isinstance(value, Node) or holds_variable(value)
 
 
 #: Functions that write into an argument.

@@ -81,12 +81,13 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 
 def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Compute as in the standard; `numpy.sort` has no ``descending``."""
-    found = np.sort(x, axis=axis, stable=stable)
+    found = np.sort(as_array(x), axis=axis, stable=stable)
     return np.flip(found, axis=axis) if descending else found
 
 
 def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Compute as in the standard: with ``descending`` and ``stable``, equal entries keep their order."""
+    x = as_array(x)
     if not descending:
         return np.argsort(x, axis=axis, stable=stable)
     backwards = np.argsort(np.flip(x, axis=axis), axis=axis, stable=stable)
@@ -96,7 +97,7 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     """Compute as in the standard: ``None`` adds nothing at that end."""
     ends = {name: end for name, end in (("prepend", prepend), ("append", append)) if end is not None}
-    return np.diff(x, n=n, axis=axis, **ends)
+    return np.diff(as_array(x), n=n, axis=axis, **ends)
 
 
 def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:

@@ -62,7 +62,7 @@ def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
     if isinstance(primal(self), Node) and self.dtype.kind not in "fc":
         raise TypeError(
             f"got a computed {self.dtype} of shape {self.shape} where NumPy makes an array of it while compiling, "
-            "as in a[i] of a plain array or np.repeat: use np.take_along_axis(a, i, axis) or np.where, or do not compile"
+            "as in a[i] of a plain array or np.repeat: use np.take_along_axis(a, i, axis), np.where, or do not compile"
         )
     raise TypeError(
         f"got a traced value of shape {self.shape} where NumPy or another library makes an array copy of it: "

@@ -76,7 +76,8 @@ EINSUM: Primitive = Primitive("einsum", _einsum, (_einsum_vjp,), (_einsum_jvp,),
 def einsum(*given: Any, optimize: Any = False) -> Any:
     """Compute `numpy.einsum`: every legal form, subscripts as text or as lists, with ellipsis and implicit output."""
     del optimize
-    subscripts, operands = (given[0], list(given[1:])) if isinstance(given[0], str) else _spelled(given)
+    subscripts, operands = (given[0], given[1:]) if isinstance(given[0], str) else _spelled(given)
+    operands = [as_array(x) for x in operands]
     return EINSUM(*operands, subscripts=_explicit(subscripts.replace(" ", ""), [len(np.shape(x)) for x in operands]))
 
 
