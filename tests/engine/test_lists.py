@@ -101,7 +101,7 @@ def test_a_list_with_variables_is_an_array(f: Callable[[Any], Any]) -> None:
     ("f", "says"),
     [
         (lambda x: np.concatenate([x, [[x[0]]]]), "dimension|shape|axes"),
-        (lambda x: np.dot(x, [[x[0]], [x[1], 1.0]]), "same shape"),
+        (lambda x: np.dot(x, [[x[0]], [x[1], 1.0]]), "inhomogeneous shape"),
         (lambda x: x * [[x[0]], [x[1], 1.0]], "same shape"),
         (lambda x: xp.asarray([[x[0]], [x[1], 1.0]]), "same shape"),
     ],

@@ -19,7 +19,8 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable
 
@@ -193,6 +194,28 @@ def call(function: Any, handler: Any, args: Sequence[Any], kwargs: Mapping[str, 
             if not kwargs or not any(map(_converted, kwargs.values())):
                 return handler(*args, **kwargs)
     return found.call(args, kwargs)
+
+
+#: Errors by which a rule may fail on arguments that NumPy's function rejects in its own words.
+MISTAKES = (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError)
+
+
+def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NoReturn:
+    """Raise NumPy's own error for the same arguments, if it has one, in place of one from within a rule.
+
+    Raises
+    ------
+    Exception
+        Always: ``error`` where it is a message of ours, or where NumPy takes the arguments.
+    """
+    if not str(error).startswith("got "):
+        leaves, rebuild = flatten([list(args), dict(kwargs)])
+        plain, named = rebuild([constant(leaf) for leaf in leaves])
+        try:
+            function(*plain, **named)
+        except Exception as own:
+            raise own from None
+    raise error
 
 
 def _converted(value: Any) -> bool:

@@ -40,7 +40,10 @@ def _method(function: Any) -> Any:
     handler = HANDLERS[function]
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return functions.call(function, handler, (self, *args), kwargs) if args or kwargs else handler(self)
+        try:
+            return functions.call(function, handler, (self, *args), kwargs) if args or kwargs else handler(self)
+        except functions.MISTAKES as error:
+            functions.explain(error, function, (self, *args), kwargs)
 
     method.__name__ = function.__name__
     method.__doc__ = f"Compute `numpy.{function.__name__}`."
@@ -283,9 +286,12 @@ class ArrayMembers(Node):
         handler = HANDLERS.get(function)
         if handler is None:
             functions.without_rule(function)
-        if len(args) == 1 and not kwargs and isinstance(args[0], Node):
-            return handler(args[0])
-        return functions.call(function, handler, args, kwargs)
+        try:
+            if len(args) == 1 and not kwargs and isinstance(args[0], Node):
+                return handler(args[0])
+            return functions.call(function, handler, args, kwargs)
+        except functions.MISTAKES as error:
+            functions.explain(error, function, args, kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         # Inside, because building the namespace loads all lazy modules of NumPy: 0.12 s of CPU.

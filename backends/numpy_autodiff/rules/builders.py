@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
@@ -65,11 +66,17 @@ def holds_variable(x: Any) -> bool:
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return ``axis`` as a tuple of non-negative numbers; None is every axis."""
+    """Return ``axis`` as a tuple of non-negative numbers; None is every axis.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        If there is no such axis.
+    """
     if axis is None or not ndim:
         # NumPy takes a number for a vector of one entry: axis 0 of it.
         return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return tuple([normalize_axis_index(a, ndim) for a in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 def expand(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:

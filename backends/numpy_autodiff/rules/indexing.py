@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
@@ -97,19 +98,21 @@ def _by_computed(x: Any, index: tuple[Any, ...]) -> Any:
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     """Compute `numpy.take`."""
     a, indices = as_array(a), as_array(indices)
-    if axis is None:
-        a, axis = np.ravel(a), 0
+    if axis is None or not a.shape:
+        # A number is a vector of one entry.
+        a, axis = np.ravel(a), normalize_axis_index(axis or 0, 1)
+    axis = normalize_axis_index(axis, len(a.shape))
     n = a.shape[axis]
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
-    return getitem(a, (slice(None),) * (axis % len(a.shape)) + (indices,))
+    return getitem(a, (slice(None),) * axis + (indices,))
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     """Compute `numpy.take_along_axis`."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= len(arr.shape)
+    axis = normalize_axis_index(axis, len(arr.shape))
     shape = [1] * len(arr.shape)
     index = []
     for i, n in enumerate(arr.shape):
@@ -134,6 +137,8 @@ def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
 
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     """Compute `numpy.compress`."""
+    if np.ndim(condition) != 1:
+        raise ValueError(f"got a condition of shape {np.shape(condition)}, expected a vector")
     return np.take(a, np.flatnonzero(np.asarray(condition) if isinstance(condition, list) else condition), axis=axis)
 
 
@@ -150,7 +155,9 @@ def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Compute `numpy.trim_zeros`."""
+    """Compute `numpy.trim_zeros`; a number has no axis to trim."""
+    if not filt.shape:
+        return filt
     axes = axes_of(axis, len(filt.shape))
     index: list[Any] = [slice(None)] * len(filt.shape)
     for axis, filled in enumerate(np.nonzero(filt)):

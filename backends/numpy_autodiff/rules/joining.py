@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
@@ -103,11 +104,9 @@ def column_stack(tup: Sequence[Any]) -> Any:
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Compute `numpy.array_split`."""
+    axis = normalize_axis_index(axis, len(ary.shape))
     numbers = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
-    return [
-        ary[(slice(None),) * (axis % len(ary.shape)) + (slice(n[0], n[-1] + 1) if len(n) else slice(0, 0),)]
-        for n in numbers
-    ]
+    return [ary[(slice(None),) * axis + (slice(n[0], n[-1] + 1) if len(n) else slice(0, 0),)] for n in numbers]
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -134,7 +133,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """Compute `numpy.insert`, by a table of the sources of the entries."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= len(arr.shape)
+    axis = normalize_axis_index(axis, len(arr.shape))
     n = arr.shape[axis]
     values = as_array(values)
     values = np.reshape(values, (1,) * (len(arr.shape) - len(values.shape)) + values.shape)

@@ -55,6 +55,8 @@ SHARED: Primitive = Primitive("share_ties", _itself, (_shared,), (_shared,))
 def _rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
     """Join the reduced axes into one, the last. Return also the shape of the others, and that with keepdims."""
     ndim = len(a.shape)
+    if not ndim and axis is not None and axis != ():
+        raise np.exceptions.AxisError(axis if isinstance(axis, int) else axis[0], 0)
     axes = axes_of(tuple(axis) if isinstance(axis, list) else axis, ndim)
     rest = [i for i in range(ndim) if i not in axes]
     lead = tuple(a.shape[i] for i in rest)

@@ -220,7 +220,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
 def _scan(primitive: Primitive) -> Any:
     def scan(a: Any, axis: Any = None, dtype: Any = None) -> Any:
         a = a if dtype is None else a.astype(dtype)
-        return primitive(np.ravel(a), 0) if axis is None else primitive(a, axis)
+        return primitive(np.ravel(a), axis or 0) if axis is None or not a.shape else primitive(a, axis)
 
     return scan
 
@@ -230,6 +230,7 @@ def _cumulative(primitive: Primitive, first: float) -> Any:
 
     def scan(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
         x = x if dtype is None else x.astype(dtype)
+        x = np.atleast_1d(x)
         axis = 0 if axis is None and len(x.shape) == 1 else axis
         if axis is None:
             raise ValueError(f"got axis=None for an array of shape {x.shape}, expected an axis")
@@ -247,6 +248,7 @@ def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
     """Return the differences from the mean, 0 where masked, and the number of entries that count."""
     if where is True:
         return a - MEAN(a, axis=axis, keepdims=True), _count(a, axis)
+    axis = axis if a.shape else None
     counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(a.real.dtype)
     centred = np.where(where, a - mean(a, axis, keepdims=True, where=where), 0)
     return centred, counted
