@@ -46,6 +46,7 @@ THOROUGH: Mapping[str, str] = {
     "documents/test_readme.py": "runs every example",
     "engine/test_compiled_problems.py::test_every_problem_through_the_adapter": "compiles every problem",
     "engine/test_opinfo.py": "hundreds of operators, each on many samples of PyTorch",
+    "engine/test_compiled_rules.py": "compiles every rule twice",
     "engine/test_graph.py::test_a_deep_chain_needs_no_recursion": "a chain of a hundred thousand steps",
     "execution/test_faults.py": "a run with a broken worker for each fault",
     "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",

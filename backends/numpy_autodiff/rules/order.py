@@ -91,10 +91,11 @@ def _index(n: Any, q: Any, method: str) -> Any:
     return found
 
 
-def _between(ordered: Any, at: Any) -> Any:
-    """Interpolate sorted rows linearly at fractional indices ``at`` (along the last axis)."""
+def _between(ordered: Any, at: Any, n: Any) -> Any:
+    """Interpolate the first n entries of sorted rows linearly at fractional indices ``at``, along the last axis."""
     low = np.floor(primal(at)).astype(int)
-    high = np.minimum(low + 1, ordered.shape[-1] - 1)
+    # Beyond the first n entries stand those that are not counted, which are nan.
+    high = np.minimum(low + 1, np.maximum(n - 1, 0))
     shape = (*ordered.shape[:-1], low.shape[-1])
     below, above = (take_along_axis(ordered, np.broadcast_to(i, shape), -1) for i in (low, high))
     weight = at - low
@@ -120,7 +121,7 @@ def _statistic(a: Any, axis: Any, keepdims: bool, index: Any, shape: tuple[int, 
     else:
         n = np.asarray(size)
         none = np.any(missing, axis=-1, keepdims=True)
-    found = _between(ordered, index(n))
+    found = _between(ordered, index(n), n)
     if np.any(none):
         found = np.where(none, found.dtype.type(np.nan), found)
     return np.reshape(np.moveaxis(found, -1, 0), (*shape, *tail))

@@ -113,7 +113,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Compute `numpy.vander`."""
     n = x.shape[0] if N is None else N
     x = x.astype(np.promote_types(x.dtype, int))
-    columns = [x * 0 + 1]
+    columns: list[Any] = [np.ones(x.shape, x.dtype)]
     for _ in range(1, n):
         columns.append(columns[-1] * x)
     return np.stack((columns if increasing else columns[::-1])[:n] or [x[:0]], axis=-1) if n else x[:, None][:, :0]
