@@ -194,12 +194,3 @@ def _assert_slope(f: Callable[[Any], Any], x: Any) -> None:
     h = 1e-2 if f(x).dtype == np.float32 else 1e-6
     differences = np.sum((f(x + h * t).astype(float) - f(x - h * t).astype(float)) / (2 * h))
     assert exact == pytest.approx(differences, rel=2e-4 if f(x).dtype == np.float32 else 1e-6, abs=1e-4)
-
-
-@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
-@pytest.mark.parametrize("make", [lambda: np.ma.array([1.0, 2.0], mask=[1, 0]), lambda: np.matrix([[1.0, 2.0]])])  # type: ignore[no-untyped-call]
-@pytest.mark.parametrize("f", [lambda m, x: m * x, lambda m, x: x * m, lambda m, x: x + m, lambda m, x: np.add(x, m)])
-def test_a_masked_array_or_a_matrix_is_no_operand(f: Callable[..., Any], make: Callable[[], Any]) -> None:
-    """A mask would be dropped, and ``*`` of a matrix is the matrix product."""
-    with pytest.raises(TypeError, match=r"drop its derivative|whose operators differ"):
-        grad(lambda x: np.sum(f(make(), x)))(np.ones(2))

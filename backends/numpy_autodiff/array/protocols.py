@@ -17,23 +17,8 @@ _SEQUENCE = (list, tuple)
 
 
 def operand(x: Any) -> Any:
-    """Return a list or tuple as the array that NumPy makes of it, and a subclass of arrays as an array.
-
-    Raises
-    ------
-    TypeError
-        If the subclass gives the operators another meaning: a matrix product, or a mask.
-    """
-    if isinstance(x, _SEQUENCE):
-        return as_array(x)
-    if isinstance(x, np.ndarray) and x.__class__ is not np.ndarray:
-        if x.__class__.__name__ in ("matrix", "MaskedArray"):
-            raise TypeError(
-                f"got a {x.__class__.__name__} as an operand of a variable, whose operators differ from those of an "
-                "array: use np.asarray(m) with @ for a product, or np.where for a mask"
-            )
-        return x.view(np.ndarray)
-    return x
+    """Return a list or tuple as the array that NumPy makes of it."""
+    return as_array(x) if isinstance(x, _SEQUENCE) else x
 
 
 def _method(function: Any) -> Any:
@@ -98,10 +83,6 @@ def _written(name: str, instead: str) -> Callable[..., NoReturn]:
 _WHOLE = _refused("round() to a Python integer", "np.round(x)")
 
 
-#: Classes of operands that need no conversion; that of recorded variables is added where it is made.
-USUAL: set[type] = {np.ndarray, float, int, np.float64}
-
-
 class ArrayMembers(Node):
     """A node with the members of an array; `Variable` adds arithmetic and is its only subclass."""
 
@@ -144,7 +125,7 @@ class ArrayMembers(Node):
     @property
     def flags(self) -> Any:
         view = np.asarray(constant(self)).view()
-        view.setflags(False)
+        view.flags.writeable = False
         return view.flags
 
     @property
@@ -278,7 +259,7 @@ class ArrayMembers(Node):
         if not kwargs and method == "__call__" and len(inputs) <= 2:
             first, last = inputs[0], inputs[-1]
             handler = UFUNCS.get(ufunc)
-            if handler is not None and first.__class__ in USUAL and last.__class__ in USUAL:
+            if handler is not None and not (isinstance(first, _SEQUENCE) or isinstance(last, _SEQUENCE)):
                 return apply(handler, inputs) if handler.__class__ is Primitive else handler(*inputs)
         return ufuncs.METHODS[method](ufunc, *map(operand, inputs), **kwargs)
 

@@ -12,7 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.array.protocols import USUAL, ArrayMembers, operand
+from autodiff_compare.backends.numpy_autodiff.array.protocols import ArrayMembers, operand
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal, record
@@ -329,8 +329,8 @@ class Recorded(Variable):
     __init__ = object.__init__
 
 
-USUAL.update((Variable, Recorded))
-# Python's own messages show this name.
-Recorded.__name__ = Recorded.__qualname__ = "Variable"
+# Errors of Python and of other packages name the class of a variable as the user knows it.
+Recorded.__name__ = Recorded.__qualname__ = Variable.__name__
+
 # The core makes its nodes of this class; it cannot import it.
 Node.result = Recorded

@@ -146,7 +146,7 @@ def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Compute `numpy.convolve`, by a matrix of shifted copies."""
-    a, v = np.atleast_1d(as_array(a)), np.atleast_1d(as_array(v))
+    a, v = as_array(a), as_array(v)
     if len(a.shape) != 1 or len(v.shape) != 1 or not a.size or not v.size:
         raise ValueError(f"got shapes {a.shape} and {v.shape}, expected two vectors that are not empty")
     if v.size > a.size:
