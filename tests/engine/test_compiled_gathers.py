@@ -40,6 +40,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "ellipsis": lambda x: _weighted(np.outer(x, x)[..., np.argmax(x)]),
     "new axis": lambda x: _weighted(np.outer(x, x)[None, np.argmax(x)]),
     "pairs": lambda x: _weighted(np.outer(x, x)[np.arange(4), np.argmax(np.outer(x, x), axis=1)]),
+    "computed and listed": lambda x: np.outer(x, x)[np.argmax(x), [0, 0, 2]] @ np.array([1.0, 2.0, 3.0]) * x[1],
+    "computed and masked": lambda x: _weighted(np.outer(x, x)[np.argmax(x), np.array([True, False, True, False])]),
     "argsort": lambda x: _weighted(x[np.argsort(x)] ** 2),
     "lexsort": lambda x: _weighted(x[np.lexsort((x,))] ** 2),
     "lexsort by two keys": lambda x: _weighted(x[np.lexsort((x, np.floor(x)))] ** 2),
@@ -170,3 +172,30 @@ def test_an_index_of_floats_is_refused_as_in_numpy() -> None:
     for make in (grad, lambda f: compile(f, EXAMPLE)):
         with pytest.raises(IndexError, match="integers"):
             make(lambda x: np.sum(x[x]))(EXAMPLE)
+
+
+def test_an_array_of_indices_is_copied() -> None:
+    places = np.array([0, 1])
+    made = compile(lambda x: np.sum(np.outer(x, x)[np.argmax(x), places]), EXAMPLE, operator="value")
+    expected = made(EXAMPLE)
+    places[:] = 3
+    assert made(EXAMPLE) == expected == pytest.approx(2.2 * (1.7 - 0.4), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "place", "error", "says"),
+    [
+        (lambda x: np.sum(np.choose(x.astype(int), [x, 2 * x])), -1.0, ValueError, "got a choice outside 0 to 1"),
+        (lambda x: np.sum(np.choose(x.astype(int), [x, 2 * x])), 2.0, ValueError, "got a choice outside 0 to 1"),
+        (lambda x: np.sum(np.bincount(x.astype(int), x, minlength=3)), -1.0, ValueError, "negative"),
+        (lambda x: np.sum(np.take(x, x.astype(int))), 7.0, IndexError, "out of bounds"),
+    ],
+)
+def test_a_place_that_is_not_there_is_an_error_as_in_numpy(
+    f: Any, place: float, error: type[Exception], says: str
+) -> None:
+    """The example is in order, the point is not: a negative place must not be taken from the end."""
+    made = compile(f, np.array([0.5, 1.2, 0.1]))
+    for call in (f, grad(f), made):
+        with pytest.raises(error, match=f"{says}|invalid entry in choice array"):
+            call(np.array([0.5, 1.2, place]))

@@ -85,12 +85,14 @@ def getitem(x: Any, index: Any) -> Any:
 
 def _by_computed(x: Any, index: tuple[Any, ...]) -> Any:
     """Index with parts that are variables: integers, which only a symbolic trace records."""
-    form = tuple(COMPUTED if isinstance(p, Node) else p for p in index)
-    parts = [primal(p) for p in index if isinstance(p, Node)]
+    # Arrays are arguments too, which a compiler copies, lest the caller change them.
+    arrays = [isinstance(p, (Node, np.ndarray, list)) for p in index]
+    form = tuple(COMPUTED if is_array else p for p, is_array in zip(index, arrays, strict=True))
+    parts = [primal(as_array(p)) for p, is_array in zip(index, arrays, strict=True) if is_array]
     for part in parts:
-        if part.dtype.kind == "b":
+        if isinstance(part, Node) and part.dtype.kind == "b":
             raise TypeError("got an index by a traced mask, whose shape depends on values: use np.where")
-        if part.dtype.kind not in "iu":
+        if part.dtype.kind not in "biu":
             raise IndexError(f"got an index of dtype {part.dtype}, expected integers: use x.astype(int)")
     return GATHER(x, *parts, form=form)
 
@@ -147,8 +149,8 @@ def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
     parts = [part if isinstance(part, (int, float, complex)) else as_array(part) for part in choices]
     a, kind, n = as_array(primal(a)), np.result_type(*parts), len(parts)
     shape = np.broadcast_shapes(a.shape, *map(np.shape, parts))
-    if not isinstance(a, Node) and mode == "raise" and a.size and not 0 <= a.min() <= a.max() < n:
-        raise ValueError(f"got choices {a.min()} to {a.max()}, expected 0 to {n - 1}: see mode=")
+    if mode == "raise" and np.any(np.logical_or(np.less(a, 0), np.greater_equal(a, n))):
+        raise ValueError(f"got a choice outside 0 to {n - 1}, the numbers of the arrays to choose from: see mode=")
     numbers = a if mode == "raise" else np.clip(a, 0, n - 1) if mode == "clip" else a % n
     table = np.stack([np.broadcast_to(as_array(part).astype(kind), shape) for part in parts])
     return getitem(table, (np.broadcast_to(numbers, shape), *np.indices(shape, sparse=True)))

@@ -125,6 +125,10 @@ def _bincount_traced(x: Any, weights: Any, minlength: int) -> Any:
     """Count the bins that a compiler computes anew; their number must not depend on them."""
     if not minlength or np.any(np.greater_equal(x, minlength)):
         raise TypeError("got traced bins, so that the length depends on values: pass minlength= above all of them")
+    if np.any(np.less(x, 0)):
+        raise ValueError("got a negative bin, expected numbers of bins from 0")
+    if weights is not None and np.shape(weights) != x.shape:
+        raise ValueError(f"got weights of shape {np.shape(weights)}, expected {x.shape}: one for each entry")
     kind = np.dtype(int if weights is None else float)
     parts = np.ones(x.shape, kind) if weights is None else as_array(weights).astype(kind)
     return SPREAD(parts, x, form=(COMPUTED,), shape=(minlength,), dtype=kind)
