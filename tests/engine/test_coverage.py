@@ -70,7 +70,7 @@ def test_a_variable_has_the_members_of_an_array() -> None:
     absent = {name for names in ABSENT.values() for name in names.split()}
     members = {name for name in dir(np.ndarray) if not name.startswith("_")}
     assert not members - absent - set(dir(Variable))
-    assert not (absent & set(dir(Variable)))
+    assert not any(hasattr(Variable(1.0), name) for name in absent)
 
 
 #: Methods of a variable of shape (2, 3), and the function of the same meaning.

@@ -126,7 +126,7 @@ def test_nothing_writes_into_a_variable(name: str) -> None:
     [
         ("ctypes", "use x.value.ctypes"),
         ("data", "use x.value.data"),
-        ("softmax", "expected a member of an array"),
+        ("softmax", "'Variable' object has no attribute 'softmax'"),
     ],
 )
 def test_a_member_that_is_missing_is_named(name: str, says: str) -> None:

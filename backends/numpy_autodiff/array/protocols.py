@@ -80,6 +80,17 @@ def _written(name: str, instead: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+def _absent(name: str) -> property:
+    """Make a member that an array has and a variable has not, for `hasattr` too."""
+
+    def missing(_self: Any) -> NoReturn:
+        raise AttributeError(
+            f"got x.{name} of a variable, whose recorded value must not be reached: use x.value.{name}"
+        )
+
+    return property(missing)
+
+
 _WHOLE = _refused("round() to a Python integer", "np.round(x)")
 
 
@@ -246,12 +257,8 @@ class ArrayMembers(Node):
     setflags = _written("setflags", "a copy of x.value")
     byteswap = _written("byteswap", "x.value.byteswap()")
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if hasattr(np.ndarray, name):
-            raise AttributeError(
-                f"got x.{name} of a variable, which has no such member as its value is recorded: use x.value.{name}"
-            )
-        raise AttributeError(f"got x.{name} of a variable, expected a member of an array")
+    # Properties and not a `__getattr__`, which would be asked for every slot that a node has not filled.
+    data, ctypes, getfield = map(_absent, ("data", "ctypes", "getfield"))
 
     # NumPy's dispatch protocols ---------------------------------------------------------------
 
