@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends.numpy_autodiff import Variable, grad
-from autodiff_compare.backends.numpy_autodiff.array.functions import spelled
+from autodiff_compare.backends.numpy_autodiff.array.functions import Form, spelled
 from autodiff_compare.backends.numpy_autodiff.rules import ACCUMULATE, HANDLERS, REDUCE, UFUNCS
 from tests.engine.numpy_arguments import (
     APART,
     FORM,
+    MATRIX,
     SQUARE,
     VALUES,
     VECTOR,
@@ -22,6 +23,7 @@ from tests.engine.numpy_arguments import (
     base,
     itself,
     outcome,
+    plain,
     traced,
 )
 
@@ -221,3 +223,30 @@ def test_a_number_or_an_axis_that_is_not_there_has_the_value_or_the_error_of_num
         return
     assert isinstance(found, type(expected)) or isinstance(expected, type(found)), found
     assert str(found).startswith("got ") or str(found) == str(expected), found
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs"),
+    [
+        (np.concatenate, ([VECTOR, VECTOR],), {"axis": 0}),
+        (np.where, (VECTOR > 0, VECTOR, 0.0), {}),
+        (np.dot, (MATRIX, SQUARE), {}),
+        (np.argsort, (VECTOR,), {"kind": "stable"}),
+        (np.sum, (MATRIX,), {"axis": 1}),
+    ],
+    ids=lambda v: spelled(v) if callable(v) else "",
+)
+def test_a_function_without_a_signature_has_that_of_its_rule(
+    function: Any, args: Any, kwargs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the functions of older versions of NumPy, where 2.1 is the oldest."""
+    signature = inspect.signature
+
+    def none(f: Any) -> Any:
+        if f is function:
+            raise ValueError("no signature found")
+        return signature(f)
+
+    monkeypatch.setattr(inspect, "signature", none)
+    found = plain(Form(function).call(traced(args), kwargs))
+    assert_same(found, function(*args, **kwargs))

@@ -81,7 +81,7 @@ class Form:
 
     def __init__(self, function: Any) -> None:
         self.function = function
-        self._numpy = inspect.signature(function)
+        self._numpy = _signature(function)
         theirs = list(self._numpy.parameters.values())
         found = _parameters(HANDLERS[function], theirs)
         ours = theirs if found is None else found
@@ -141,6 +141,18 @@ class Form:
         # NumPy's own function gets values; those by position are left to the primitive, which records them.
         alone = self._everything and all(p.name != name for p in self._leading)
         taken[ours] = primal(value) if alone else value
+
+
+def _signature(function: Any) -> inspect.Signature:
+    """Return NumPy's signature, or that of the rule: in older versions of NumPy functions in C have none."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        handler = HANDLERS[function]
+        return _ANY if isinstance(handler, Primitive) else inspect.signature(handler)
+
+
+_ANY = inspect.Signature([inspect.Parameter("args", _VARIADIC), inspect.Parameter("kwargs", _REST)])
 
 
 def _parameters(handler: Any, theirs: Sequence[inspect.Parameter]) -> list[inspect.Parameter] | None:
