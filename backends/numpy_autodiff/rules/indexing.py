@@ -90,7 +90,7 @@ def _by_computed(x: Any, index: tuple[Any, ...]) -> Any:
     form = tuple(COMPUTED if is_array else p for p, is_array in zip(index, arrays, strict=True))
     parts = [primal(as_array(p)) for p, is_array in zip(index, arrays, strict=True) if is_array]
     for part in parts:
-        if isinstance(part, Node) and part.dtype.kind == "b":
+        if part.dtype.kind == "b" and isinstance(part, Node):
             raise TypeError("got an index by a traced mask, whose shape depends on values: use np.where")
         if part.dtype.kind not in "biu":
             raise IndexError(f"got an index of dtype {part.dtype}, expected integers: use x.astype(int)")
