@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.backends.numpy_autodiff import grad, jvp, vjp
+from autodiff_compare.backends.numpy_autodiff import grad, jvp, special, vjp
 from tests.engine.rules import COMPLEX_ROWS, Row
 from tests.engine.test_rules import close, difference
 
@@ -85,3 +85,11 @@ def test_complex64_is_kept(row: Row) -> None:
     else:
         # NumPy itself goes to double here, for constants of the row in double.
         assert value.dtype == np.asarray(row.function(*args)).dtype
+
+
+def test_logsumexp_of_complex_numbers_has_the_principal_imaginary_part() -> None:
+    """As `numpy.log` of the sum itself, which is small enough here."""
+    z = np.array([1 - 8.9j, 0.2 - 8j])
+    assert special.logsumexp(z) == pytest.approx(np.log(np.sum(np.exp(z))), rel=1e-14)
+    found = grad(lambda z: np.real(special.logsumexp(z)))(z)
+    np.testing.assert_allclose(found, np.conj(np.exp(z) / np.sum(np.exp(z))), rtol=1e-13)

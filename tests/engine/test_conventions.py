@@ -24,6 +24,8 @@ POINTS: list[tuple[str, Callable[..., Any], Any, Any]] = [
     ("median between", np.median, [2.0, 2.0, 3.0, 3.0], [0.25, 0.25, 0.25, 0.25]),
     ("quantile 1 is max", lambda x: np.quantile(x, 1.0), [1.0, 2.0, 2.0], [0.0, 0.5, 0.5]),
     ("median of infinities", np.median, [np.inf, np.inf, 1.0], [0.5, 0.5, 0.0]),
+    ("nanmedian of one", lambda x: np.nanmedian(x), [np.nan, 3.0, np.nan], [0.0, 1.0, 0.0]),
+    ("nanquantile of one", lambda x: np.nanquantile(x, 0.3), [np.nan, np.nan, 3.0], [0.0, 0.0, 1.0]),
     ("nanmedian", np.nanmedian, [np.nan, 3.0, 1.0], [0.0, 0.5, 0.5]),
     ("nanmax, tie", np.nanmax, [np.nan, 2.0, 2.0, -np.inf], [0.0, 0.5, 0.5, 0.0]),
     ("running maximum: the first", lambda x: np.sum(np.maximum.accumulate(x)), [1.0, 2.0, 2.0], [1.0, 2.0, 0.0]),
@@ -175,3 +177,14 @@ def test_looking_behind_where_warns_of_nothing(x: float, size: int) -> None:
     expected = np.where((signs > 0) & np.isfinite(x), 1e-308, 0.0)
     np.testing.assert_array_equal(grad(f)(x * signs), expected)
     np.testing.assert_array_equal(compile(f, signs, operator="gradient")(x * signs), expected)
+
+
+@pytest.mark.parametrize("method", ["linear", "weibull", "hazen", "lower"])
+def test_a_quantile_of_the_one_entry_that_is_there_is_that_entry(method: str) -> None:
+    x = np.array([[np.nan, np.nan, 2.0], [1.0, np.nan, 3.0]])
+    seen: list[Any] = []
+    grad(lambda x: seen.append(np.nanquantile(x, [0.0, 0.4, 1.0], axis=1, method=method)) or np.sum(seen[-1]))(x)  # type: ignore[func-returns-value]
+    # One rounding of the interpolation, which NumPy does in another order.
+    np.testing.assert_allclose(
+        seen[-1].value, np.nanquantile(x, [0.0, 0.4, 1.0], axis=1, method=method), rtol=1e-15, atol=0
+    )

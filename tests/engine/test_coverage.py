@@ -14,8 +14,8 @@ from tests.engine.rules import COMPLEX_ROWS, Row
 
 #: Functions of `numpy`, `numpy.linalg` and `numpy.fft` without an entry in the table of rules, by reason.
 WITHOUT: dict[str, str] = {
-    "of integers, booleans or dates": "bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not "
-    "bitwise_or bitwise_right_shift bitwise_xor invert left_shift right_shift gcd lcm packbits unpackbits "
+    "of integers, booleans or dates": "bitwise_count "
+    "gcd lcm packbits unpackbits "
     "busday_count busday_offset is_busday isnat datetime_as_string datetime_data",
     "makes an array of shapes and numbers alone": "arange empty zeros ones full eye identity tri indices diag_indices "
     "tril_indices triu_indices mask_indices fromfunction broadcast_shapes bartlett blackman hamming hanning kaiser",
@@ -62,10 +62,7 @@ def test_the_list_holds_nothing_that_has_a_rule() -> None:
 
 #: Members of an array that a variable has not, by reason.
 ABSENT: dict[str, str] = {
-    "writes into the array": "fill itemset partition put setfield setflags resize byteswap",
-    "memory, not values": "base ctypes data flags itemsize nbytes strides flat view getfield tobytes tofile dump dumps "
-    "to_device",
-    "of subclasses and other libraries": "newbyteorder",
+    "memory, not values": "ctypes data getfield",
 }
 
 
@@ -73,7 +70,7 @@ def test_a_variable_has_the_members_of_an_array() -> None:
     absent = {name for names in ABSENT.values() for name in names.split()}
     members = {name for name in dir(np.ndarray) if not name.startswith("_")}
     assert not members - absent - set(dir(Variable))
-    assert not (absent & set(dir(Variable)))
+    assert not any(hasattr(Variable(1.0), name) for name in absent)
 
 
 #: Methods of a variable of shape (2, 3), and the function of the same meaning.

@@ -13,20 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.array import functions
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable
 from autodiff_compare.backends.numpy_autodiff.rules.shapes import astype as _astype_variable
 
 
 def _direct(function: Any, handler: Any) -> Callable[..., Any]:
-    """Return a function that calls ``handler`` for a variable as first argument, and else NumPy's dispatch."""
-    if isinstance(handler, Primitive):
+    """Return a function that calls ``handler`` where an argument is a variable or a list with one, and else NumPy."""
+    if isinstance(function, np.ufunc):
         return _either(function, handler)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if args and isinstance(args[0], Node):
-            return handler(*args, **kwargs)
+            if len(args) == 1 and not kwargs:
+                return handler(args[0])
+            return functions.call(function, handler, args, kwargs)
+        if any(map(_traced, args)) or any(map(_traced, kwargs.values())):
+            return functions.call(function, handler, args, kwargs)
         return function(*args, **kwargs)
 
     call.__name__ = function.__name__
@@ -34,34 +39,37 @@ def _direct(function: Any, handler: Any) -> Callable[..., Any]:
     return call
 
 
-def _either(function: Any, primitive: Primitive) -> Callable[..., Any]:
-    """Do the same for an array before a variable too, for which NumPy's dispatch costs 0.6 us."""
+def _either(function: Any, handler: Any) -> Callable[..., Any]:
+    """Do the same for a ufunc, and for an array before a variable, for which NumPy's dispatch costs 0.6 us."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if args and (
-            isinstance(args[0], Node)
-            or (len(args) == 2 and args[0].__class__ is np.ndarray and isinstance(args[1], Node) and not kwargs)
-        ):
-            return primitive(*args, **kwargs)
+        if args and not kwargs and len(args) <= 2:
+            first, last = args[0], args[-1]
+            if isinstance(first, Node):
+                return handler(*args) if last.__class__ is not list else handler(first, as_array(last))
+            if first.__class__ is np.ndarray and isinstance(last, Node):
+                return handler(*args)
+        if any(map(holds_variable, args)):
+            args = tuple([as_array(a) if holds_variable(a) else a for a in args])
         return function(*args, **kwargs)
 
     call.__name__ = function.__name__
     call.__doc__ = f"Compute `numpy.{function.__name__}`."
     return call
+
+
+def _traced(x: Any) -> bool:
+    return isinstance(x, Node) or holds_variable(x)
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
     """Compute `numpy.asarray`; variables pass through, nested lists of them are stacked."""
     if isinstance(obj, Node):
         return obj if dtype is None else _astype_variable(obj, dtype)
-    if isinstance(obj, (list, tuple)) and _holds_variable(obj):
-        found = np.stack([asarray(part) for part in obj])
+    if holds_variable(obj):
+        found = as_array(obj)
         return found if dtype is None else _astype_variable(found, dtype)
     return np.asarray(obj, dtype=dtype, device=device, copy=copy)
-
-
-def _holds_variable(obj: Any) -> bool:
-    return isinstance(obj, Node) or (isinstance(obj, (list, tuple)) and any(map(_holds_variable, obj)))
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
@@ -73,12 +81,13 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 
 def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Compute as in the standard; `numpy.sort` has no ``descending``."""
-    found = np.sort(x, axis=axis, stable=stable)
+    found = np.sort(as_array(x), axis=axis, stable=stable)
     return np.flip(found, axis=axis) if descending else found
 
 
 def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Compute as in the standard: with ``descending`` and ``stable``, equal entries keep their order."""
+    x = as_array(x)
     if not descending:
         return np.argsort(x, axis=axis, stable=stable)
     backwards = np.argsort(np.flip(x, axis=axis), axis=axis, stable=stable)
@@ -88,7 +97,7 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
 def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     """Compute as in the standard: ``None`` adds nothing at that end."""
     ends = {name: end for name, end in (("prepend", prepend), ("append", append)) if end is not None}
-    return np.diff(x, n=n, axis=axis, **ends)
+    return np.diff(as_array(x), n=n, axis=axis, **ends)
 
 
 def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:

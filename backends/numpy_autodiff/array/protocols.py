@@ -7,37 +7,91 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autodiff_compare.backends.numpy_autodiff.array import functions, ufuncs
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
-from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS, UFUNC_METHODS, UFUNCS, elementwise, shapes
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
+from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS, UFUNCS, elementwise, shapes
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 _SEQUENCE = (list, tuple)
 
 
 def operand(x: Any) -> Any:
     """Return a list or tuple as the array that NumPy makes of it."""
-    return np.asarray(x) if isinstance(x, _SEQUENCE) else x
+    return as_array(x) if isinstance(x, _SEQUENCE) else x
 
 
 def _method(function: Any) -> Any:
     handler = HANDLERS[function]
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return handler(self, *args, **kwargs)
+        try:
+            return functions.call(function, handler, (self, *args), kwargs) if args or kwargs else handler(self)
+        except functions.MISTAKES as error:
+            functions.explain(error, function, (self, *args), kwargs)
 
     method.__name__ = function.__name__
     method.__doc__ = f"Compute `numpy.{function.__name__}`."
     return method
 
 
-def _refused(what: str) -> Callable[..., NoReturn]:
+def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
     def refuse(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError(
             f"got {what} of a traced value of shape {self.shape}, which would drop its derivative: "
-            "use the NumPy function of the same name, .value for its value alone, or stop_gradient"
+            f"use {instead}, .value for its value alone, or stop_gradient"
         )
 
     return refuse
+
+
+def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
+    """Reject the conversion to an array, which NumPy asks each entry of a list for, and other libraries ask for."""
+    if isinstance(primal(self), Node) and self.dtype.kind not in "fc":
+        raise TypeError(
+            f"got a computed {self.dtype} of shape {self.shape} where NumPy makes an array of it while compiling, "
+            "as in a[i] of a plain array or np.repeat: use np.take_along_axis(a, i, axis), np.where, or do not compile"
+        )
+    raise TypeError(
+        f"got a traced value of shape {self.shape} where NumPy or another library makes an array copy of it: "
+        "np.asarray(x), np.array([x, y]), np.r_, np.full, a list of variables as in np.sum([x, y]), a function that "
+        "takes no variables (np.random, SciPy). The copy would drop its derivative: join variables with np.stack or "
+        "np.concatenate, write the function with NumPy's, or take .value for its value alone"
+    )
+
+
+def _index_refused(self: Any) -> NoReturn:
+    if isinstance(primal(self), Node):
+        raise TypeError(
+            "got a Python integer made of a computed value while compiling (a bound of a slice, a length, range, a[i] "
+            "of a plain array), which would drop its derivative or fix a shape: use np.where or np.take_along_axis, "
+            "pass it as an integer argument, or do not compile"
+        )
+    _INDEX(self)
+
+
+_INDEX = _refused("an integer index", "x.astype(int)")
+
+
+def _written(name: str, instead: str) -> Callable[..., NoReturn]:
+    def refuse(_self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError(f"got x.{name}() of a variable, which writes into its recorded value: use {instead}")
+
+    return refuse
+
+
+def _absent(name: str) -> property:
+    """Make a member that an array has and a variable has not, for `hasattr` too."""
+
+    def missing(_self: Any) -> NoReturn:
+        raise AttributeError(
+            f"got x.{name} of a variable, whose recorded value must not be reached: use x.value.{name}"
+        )
+
+    return property(missing)
+
+
+_WHOLE = _refused("round() to a Python integer", "np.round(x)")
 
 
 class ArrayMembers(Node):
@@ -66,8 +120,43 @@ class ArrayMembers(Node):
         return self.primal.dtype
 
     @property
+    def itemsize(self) -> int:
+        size: int = self.dtype.itemsize
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        strides: tuple[int, ...] = constant(self).strides
+        return strides
+
+    @property
+    def flags(self) -> Any:
+        view = np.asarray(constant(self)).view()
+        view.flags.writeable = False
+        return view.flags
+
+    @property
+    def base(self) -> None:
+        return None
+
+    @property
+    def flat(self) -> Any:
+        """The entries in C order, as one vector: it can be indexed, iterated and measured, but not written to."""
+        return HANDLERS[np.ravel](self)
+
+    @property
     def device(self) -> str:
         return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        """Return the variable itself, which is in the memory of the CPU."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(f"got device={device!r}, stream={stream!r}, expected 'cpu' and None")
+        return self
 
     @property
     def T(self) -> Any:  # noqa: N802 - NumPy's name
@@ -100,13 +189,24 @@ class ArrayMembers(Node):
             "build the array with np.where, np.concatenate or np.stack"
         )
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         """Compute `numpy.ndarray.astype`; a cast to integer or bool is a constant."""
+        del order, subok
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"got a cast of {self.dtype} to {np.dtype(dtype)}, expected one that {casting!r} allows")
         return shapes.astype(self, dtype, copy=copy)
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        """Return the variable itself; its bytes cannot be read as another dtype."""
+        if (dtype is not None and np.dtype(dtype) != self.dtype) or type is not None:
+            raise TypeError(f"got x.view({dtype!r}) of a variable, expected its own dtype {self.dtype}: use astype")
+        return self
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """Compute `numpy.ndarray.reshape`."""
-        return HANDLERS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+        return HANDLERS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """Compute `numpy.ndarray.transpose`."""
@@ -116,19 +216,49 @@ class ArrayMembers(Node):
         """Compute `numpy.ndarray.flatten`."""
         return HANDLERS[np.ravel](self, order=order)
 
-    def compress(self, condition: Any, axis: int | None = None) -> Any:
+    def compress(self, condition: Any, axis: int | None = None, out: Any = None) -> Any:
         """Compute `numpy.ndarray.compress`."""
-        return HANDLERS[np.compress](condition, self, axis)
+        return functions.call(np.compress, HANDLERS[np.compress], (condition, self), {"axis": axis, "out": out})
+
+    def round(self, decimals: int = 0, out: Any = None) -> Any:
+        """Compute `numpy.round`."""
+        return functions.call(np.round, HANDLERS[np.round], (self,), {"decimals": decimals, "out": out})
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        if ndigits is None or self.shape:
+            _WHOLE(self)
+        return self.round(ndigits)
+
+    def __format__(self, spec: str) -> str:
+        return format(constant(self), spec) if spec else str(self)
 
     # Leaving the graph ------------------------------------------------------------------------
 
-    __float__ = _refused("float()")
-    __int__ = _refused("int()")
-    __index__ = _refused("an integer index")
-    __complex__ = _refused("complex()")
-    __array__ = _refused("an array copy (np.asarray, np.array)")
-    item = _refused("item()")
-    tolist = _refused("tolist()")
+    __float__ = _refused("float(), which functions of math call too,", "the NumPy function (np.sin for math.sin)")
+    __int__ = _refused("int()", "np.trunc")
+    __index__ = _index_refused
+    __trunc__ = _refused("math.trunc()", "np.trunc")
+    __floor__ = _refused("math.floor()", "np.floor")
+    __ceil__ = _refused("math.ceil()", "np.ceil")
+    __complex__ = _refused("complex()", "x.astype(complex)")
+    __array__ = _array_refused
+    item = _refused("item()", "x[i], or np.reshape(x, ()) of a single entry")
+    tolist = _refused("tolist()", "list(x), or the array itself")
+    tobytes = _refused("tobytes()", "the array itself")
+    tofile = _refused("tofile()", "the array itself")
+    dump = _refused("dump()", "the array itself")
+    dumps = _refused("dumps()", "the array itself")
+    sort = _written("sort", "np.sort(x)")
+    partition = _written("partition", "np.partition(x, kth)")
+    fill = _written("fill", "np.full_like(x, value)")
+    put = _written("put", "np.where or np.concatenate")
+    resize = _written("resize", "np.resize(x, shape)")
+    setfield = _written("setfield", "np.where")
+    setflags = _written("setflags", "a copy of x.value")
+    byteswap = _written("byteswap", "x.value.byteswap()")
+
+    # Properties and not a `__getattr__`, which would be asked for every slot that a node has not filled.
+    data, ctypes, getfield = map(_absent, ("data", "ctypes", "getfield"))
 
     # NumPy's dispatch protocols ---------------------------------------------------------------
 
@@ -141,17 +271,18 @@ class ArrayMembers(Node):
             handler = UFUNCS.get(ufunc)
             if handler is not None and not (isinstance(first, _SEQUENCE) or isinstance(last, _SEQUENCE)):
                 return apply(handler, inputs) if handler.__class__ is Primitive else handler(*inputs)
-        return UFUNC_METHODS[method](ufunc, *map(operand, inputs), **kwargs)
+        return ufuncs.METHODS[method](ufunc, *map(operand, inputs), **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         handler = HANDLERS.get(function)
         if handler is None:
-            name = f"{function.__module__}.{function.__name__}"
-            raise NotImplementedError(
-                f"got {name} of a variable, which has no derivative rule: write it with other functions, "
-                "or give it a rule with custom_rule"
-            )
-        return handler(*args, **kwargs)
+            functions.without_rule(function)
+        try:
+            if len(args) == 1 and not kwargs and isinstance(args[0], Node):
+                return handler(args[0])
+            return functions.call(function, handler, args, kwargs)
+        except functions.MISTAKES as error:
+            functions.explain(error, function, args, kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         # Inside, because building the namespace loads all lazy modules of NumPy: 0.12 s of CPU.
@@ -162,8 +293,8 @@ class ArrayMembers(Node):
 
 for _function in (
     *(np.sum, np.prod, np.mean, np.var, np.std, np.max, np.min, np.argmax, np.argmin, np.argsort, np.any, np.all),
-    *(np.cumsum, np.cumprod, np.squeeze, np.swapaxes, np.ravel, np.clip, np.conj, np.round, np.trace, np.diagonal),
-    *(np.dot, np.take, np.repeat, np.copy, np.sort, np.nonzero, np.argpartition, np.searchsorted, np.choose),
+    *(np.cumsum, np.cumprod, np.squeeze, np.swapaxes, np.ravel, np.clip, np.conj, np.trace, np.diagonal),
+    *(np.dot, np.take, np.repeat, np.copy, np.nonzero, np.argpartition, np.searchsorted, np.choose),
 ):
     _name = {"conjugate": "conj"}.get(_function.__name__, {"amax": "max", "amin": "min"}.get(_function.__name__, ""))
     setattr(ArrayMembers, _name or _function.__name__, _method(_function))

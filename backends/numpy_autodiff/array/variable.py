@@ -15,7 +15,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.array.protocols import ArrayMembers, operand
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, apply
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, record
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal, record
 from autodiff_compare.backends.numpy_autodiff.rules import (
     CONSTANT,
     HANDLERS,
@@ -293,7 +293,16 @@ class Variable(ArrayMembers):
     __ge__, _ = _binary(CONSTANT[np.greater_equal])
     __eq__, _ = _binary(CONSTANT[np.equal])
     __ne__, _ = _binary(CONSTANT[np.not_equal])
+    # Of booleans and integers, which are variables only while a compiler traces.
+    __and__, __rand__ = _binary(CONSTANT[np.bitwise_and])
+    __or__, __ror__ = _binary(CONSTANT[np.bitwise_or])
+    __xor__, __rxor__ = _binary(CONSTANT[np.bitwise_xor])
+    __lshift__, __rlshift__ = _binary(CONSTANT[np.left_shift])
+    __rshift__, __rrshift__ = _binary(CONSTANT[np.right_shift])
     del _
+
+    def __invert__(self) -> Any:
+        return apply(CONSTANT[np.invert], (self,))
 
     def __getitem__(self, index: Any) -> Any:
         if index.__class__ is not slice and index.__class__ is not int:
@@ -304,9 +313,9 @@ class Variable(ArrayMembers):
         return f"Variable({self.primal!r})"
 
     def __bool__(self) -> bool:
-        if self.tape.symbolic:
-            return self.tape.decide(self)
-        return bool(self.primal)
+        # Not by way of the values below: a compiler asks which frame branches.
+        x = primal(self)
+        return x.tape.decide(x) if isinstance(x, Node) else bool(x)
 
     # The backward style -----------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ _WORTH_REUSING = 4096
 #: Functions whose results share no memory with their arguments, as those of ufuncs.
 _FRESH = frozenset(
     {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
-    | {"convolve", "cumsum", "cumprod", "roll"}
+    | {"convolve", "spread", "cumsum", "cumprod", "roll"}
 )
 
 

@@ -132,10 +132,6 @@ def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> G
         out = f(*rebuild(given))
     except CompileError:
         raise
-    except NotImplementedError as error:
-        if "np.add.at" in str(error):
-            raise CompileError("got an index computed from traced values: use np.where, or do not compile") from error
-        raise
     except TypeError as error:
         # Raised by the engine for float(x), an index or np.asarray, not by a mistake in the user's code.
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]

@@ -79,7 +79,7 @@ class Source:
     def index(self, x: Any) -> str:
         """Return the source of an index, without brackets."""
         parts = x if isinstance(x, tuple) and x else (x,)
-        if not is_basic(x) or x == ():
+        if not is_basic(x) or (isinstance(x, tuple) and not x):
             return self.literal(x)
         return ", ".join(self._part(p) for p in parts) + ("," if isinstance(x, tuple) and len(parts) == 1 else "")
 

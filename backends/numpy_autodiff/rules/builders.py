@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
 from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
@@ -93,15 +94,31 @@ UNIT: Primitive = both(
 
 
 def as_array(x: Any) -> Any:
-    """Return numbers and nested lists as arrays, as NumPy takes them."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
+    """Return numbers and nested lists as arrays, as NumPy takes them; lists with variables in them are stacked."""
+    if hasattr(x, "dtype"):
+        return x
+    if holds_variable(x):
+        return np.stack([as_array(part) for part in x])
+    return np.asarray(x)
+
+
+def holds_variable(x: Any) -> bool:
+    """Return whether ``x`` is a list or tuple with a variable in it, at any depth."""
+    return isinstance(x, (list, tuple)) and any(isinstance(part, Node) or holds_variable(part) for part in x)
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return ``axis`` as a tuple of non-negative numbers; None is every axis."""
-    if axis is None:
+    """Return ``axis`` as a tuple of non-negative numbers; None is every axis.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        If there is no such axis.
+    """
+    if axis is None or not ndim:
+        # NumPy takes a number for a vector of one entry: axis 0 of it.
         return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return tuple([normalize_axis_index(a, ndim) for a in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 def expand(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:

@@ -73,7 +73,8 @@ EINSUM: Primitive = Primitive("einsum", _einsum, (_einsum_vjp,), (_einsum_jvp,),
 def einsum(*given: Any, optimize: Any = False) -> Any:
     """Compute `numpy.einsum`: every legal form, subscripts as text or as lists, with ellipsis and implicit output."""
     del optimize
-    subscripts, operands = (given[0], list(given[1:])) if isinstance(given[0], str) else _spelled(given)
+    subscripts, operands = (given[0], given[1:]) if isinstance(given[0], str) else _spelled(given)
+    operands = [as_array(x) for x in operands]
     return EINSUM(*operands, subscripts=_explicit(subscripts.replace(" ", ""), [len(np.shape(x)) for x in operands]))
 
 
@@ -117,21 +118,32 @@ def kron(a: Any, b: Any) -> Any:
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """Compute `numpy.cross`, for vectors of three."""
+    """Compute `numpy.cross`; the third entry of a vector of two is zero, and of two such only the third is returned."""
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = as_array(a), as_array(b)
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
-    if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(f"got vectors of length {a.shape[-1]} and {b.shape[-1]}, expected 3")
+    if not {a.shape[-1], b.shape[-1]} <= {2, 3}:
+        raise ValueError(f"got vectors of length {a.shape[-1]} and {b.shape[-1]}, expected 3, or 2")
+    if a.shape[-1] == b.shape[-1] == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a, b = (x if x.shape[-1] == 3 else np.append(x, np.zeros((*x.shape[:-1], 1), x.dtype), axis=-1) for x in (a, b))
     turn, back = [1, 2, 0], [2, 0, 1]
     found = a[..., turn] * b[..., back] - a[..., back] * b[..., turn]
     return np.moveaxis(found, -1, axisc)
+
+
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Compute `numpy.linalg.cross`, of vectors of three alone."""
+    x1, x2 = as_array(x1), as_array(x2)
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError(f"got vectors of length {x1.shape[axis]} and {x2.shape[axis]}, expected 3")
+    return cross(x1, x2, axis=axis)
 
 
 HANDLERS: dict[Any, Any] = {
     np.einsum: einsum,
     np.kron: kron,
     np.cross: cross,
-    np.linalg.cross: lambda x1, x2, /, *, axis=-1: cross(x1, x2, axis=axis),
+    np.linalg.cross: linalg_cross,
 }

@@ -377,6 +377,8 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
 
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """Compute `numpy.clip`."""
+    if (a_min is not None or a_max is not None) and (min is not None or max is not None):
+        raise ValueError("got bounds both as a_min, a_max and as min=, max=, expected one form: pass two bounds")
     return CLIP(a, min if a_min is None else a_min, max if a_max is None else a_max)
 
 

@@ -101,16 +101,10 @@ RFFT: Primitive = linear("rfft", _rfft, _rfft_vjp, selects=None)
 IRFFT: Primitive = linear("irfft", _irfft, _irfft_vjp, selects=None)
 
 
-def _refuse(out: Any) -> None:
-    if out is not None:
-        raise TypeError("got out= in a transform of a variable, expected a call without it: use the returned value")
-
-
 def _one(primitive: Primitive, length: Callable[[int], int] = lambda m: m) -> Any:
     """Make a transform along one axis; ``length`` gives the default n."""
 
-    def transform(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
-        _refuse(out)
+    def transform(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
         return primitive(a, length(a.shape[axis]) if n is None else n, axis, norm)
 
     return transform
@@ -123,15 +117,13 @@ def _doubled(m: int) -> int:
 fft, ifft, rfft, irfft = _one(FFT), _one(IFFT), _one(RFFT), _one(IRFFT, _doubled)
 
 
-def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
+def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """Compute `numpy.fft.hfft`."""
-    _refuse(out)
     return irfft(np.conj(a), n, axis, _swap(norm))
 
 
-def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
+def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """Compute `numpy.fft.ihfft`."""
-    _refuse(out)
     return np.conj(rfft(a, n, axis, _swap(norm)))
 
 
@@ -151,8 +143,7 @@ def _lengths(a: Any, s: Sequence[int] | None, axes: Sequence[int] | None) -> tup
 def _several(whole: Any, last: Any, last_first: bool = True) -> Any:
     """Make a transform by ``last`` along the last axis, and ``whole`` along the others before or after that."""
 
-    def transform(a: Any, s: Any = None, axes: Any = None, norm: str | None = None, out: Any = None) -> Any:
-        _refuse(out)
+    def transform(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Any:
         lengths, axes = _lengths(a, s, axes)
         steps = [(whole, n, axis) for n, axis in zip(lengths[:-1], axes[:-1], strict=True)][::-1]
         if axes:
@@ -170,7 +161,7 @@ rfftn, irfftn = _several(fft, rfft), _several(ifft, irfft, last_first=False)
 
 def _plane(transform: Any) -> Any:
     """Make the form for two axes."""
-    return lambda a, s=None, axes=(-2, -1), norm=None, out=None: transform(a, s, axes, norm, out)
+    return lambda a, s=None, axes=(-2, -1), norm=None: transform(a, s, axes, norm)
 
 
 def _shift(sign: int) -> Any:

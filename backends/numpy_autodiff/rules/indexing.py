@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent, is_basic
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view, write_out
 
@@ -38,32 +40,91 @@ GETITEM.specialise((0,), _pull_getitem, view=True)
 GETITEM_CALL = GETITEM.call((0,))
 
 
+#: Stands for a computed part in the form of an index.
+COMPUTED = object()
+
+
+def _filled(form: tuple[Any, ...], indices: Sequence[Any]) -> tuple[Any, ...]:
+    parts = iter(indices)
+    return tuple([next(parts) if p is COMPUTED else p for p in form])
+
+
+def _gather(x: Any, *indices: Any, form: tuple[Any, ...]) -> Any:
+    return x[_filled(form, indices)]
+
+
+def _spread(g: Any, *indices: Any, form: tuple[Any, ...], shape: tuple[int, ...], dtype: Any) -> Any:
+    out, index = np.zeros(shape, dtype), _filled(form, indices)
+    if any(isinstance(p, np.ndarray) for p in index):
+        np.add.at(out, index, g)
+    else:
+        out[index] += g
+    return out
+
+
+#: Indexing by indices that a compiler records, because it computes them anew at other values, and its transpose.
+GATHER: Primitive = Primitive(
+    "gather",
+    _gather,
+    (lambda g, ans, x, *indices, form: SPREAD(g, *indices, form=form, shape=x.shape, dtype=x.dtype),),
+    (lambda t, ans, x, *indices, form: GATHER(t, *indices, form=form),),
+)
+SPREAD: Primitive = Primitive(
+    "spread",
+    _spread,
+    (lambda g, ans, x, *indices, form, **like: GATHER(g, *indices, form=form),),
+    (lambda t, ans, x, *indices, form, **like: SPREAD(t, *indices, form=form, **like),),
+)
+
+
 def getitem(x: Any, index: Any) -> Any:
     """Return ``x[index]``, basic or advanced; a list is an index array."""
-    return apply(GETITEM, (x, np.asarray(index) if isinstance(index, list) and index else index))
+    if index.__class__ is tuple:
+        for part in index:
+            if isinstance(part, Node):
+                return _by_computed(x, index)
+    elif isinstance(index, Node):
+        return _by_computed(x, (index,))
+    return apply(GETITEM, (x, as_array(index) if isinstance(index, list) and index else index))
+
+
+def _by_computed(x: Any, index: tuple[Any, ...]) -> Any:
+    """Index with parts that are variables: integers, which only a symbolic trace records."""
+    # Arrays are arguments too, which a compiler copies, lest the caller change them.
+    arrays = [isinstance(p, (Node, np.ndarray, list)) for p in index]
+    form = tuple(COMPUTED if is_array else p for p, is_array in zip(index, arrays, strict=True))
+    parts = [primal(as_array(p)) for p, is_array in zip(index, arrays, strict=True) if is_array]
+    for part in parts:
+        if part.dtype.kind == "b" and isinstance(part, Node):
+            raise TypeError("got an index by a traced mask, whose shape depends on values: use np.where")
+        if part.dtype.kind not in "biu":
+            raise IndexError(f"got an index of dtype {part.dtype}, expected integers: use x.astype(int)")
+    return GATHER(x, *parts, form=form)
 
 
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     """Compute `numpy.take`."""
-    indices = np.asarray(indices)
-    if axis is None:
-        a, axis = np.ravel(a), 0
+    a, indices = as_array(a), as_array(indices)
+    if axis is None or not a.shape:
+        # A number is a vector of one entry.
+        a, axis = np.ravel(a), normalize_axis_index(axis or 0, 1)
+    axis = normalize_axis_index(axis, len(a.shape))
     n = a.shape[axis]
     if mode != "raise":
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
-    return GETITEM(a, (slice(None),) * (axis % len(a.shape)) + (indices,))
+    return getitem(a, (slice(None),) * axis + (indices,))
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     """Compute `numpy.take_along_axis`."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= len(arr.shape)
+    axis = normalize_axis_index(axis, len(arr.shape))
     shape = [1] * len(arr.shape)
     index = []
     for i, n in enumerate(arr.shape):
         index.append(indices if i == axis else np.arange(n).reshape((*shape[:i], n, *shape[i + 1 :])))
-    return GETITEM(arr, tuple(index))
+    return getitem(arr, tuple(index))
 
 
 def sort(a: Any, axis: int | None = -1, *, stable: bool | None = None, kind: str | None = None) -> Any:
@@ -83,21 +144,27 @@ def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
 
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     """Compute `numpy.compress`."""
+    if np.ndim(condition) != 1:
+        raise ValueError(f"got a condition of shape {np.shape(condition)}, expected a vector")
     return np.take(a, np.flatnonzero(np.asarray(condition) if isinstance(condition, list) else condition), axis=axis)
 
 
 def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
     """Compute `numpy.choose`: each entry is taken from one of several arrays; the choice is constant."""
-    parts = list(choices)
-    a, kind, of = np.asarray(constant(a)), np.result_type(*parts), cast("Any", np.choose)
+    parts = [part if isinstance(part, (int, float, complex)) else as_array(part) for part in choices]
+    a, kind, n = as_array(primal(a)), np.result_type(*parts), len(parts)
     shape = np.broadcast_shapes(a.shape, *map(np.shape, parts))
-    numbers = of(a, list(np.arange(len(parts))), mode=mode)
+    if mode == "raise" and np.any(np.logical_or(np.less(a, 0), np.greater_equal(a, n))):
+        raise ValueError(f"got a choice outside 0 to {n - 1}, the numbers of the arrays to choose from: see mode=")
+    numbers = a if mode == "raise" else np.clip(a, 0, n - 1) if mode == "clip" else a % n
     table = np.stack([np.broadcast_to(as_array(part).astype(kind), shape) for part in parts])
-    return GETITEM(table, (np.broadcast_to(numbers, shape), *np.indices(shape, sparse=True)))
+    return getitem(table, (np.broadcast_to(numbers, shape), *np.indices(shape, sparse=True)))
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Compute `numpy.trim_zeros`."""
+    """Compute `numpy.trim_zeros`; a number has no axis to trim."""
+    if not filt.shape:
+        return filt
     axes = axes_of(axis, len(filt.shape))
     index: list[Any] = [slice(None)] * len(filt.shape)
     for axis, filled in enumerate(np.nonzero(filt)):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
@@ -115,33 +116,55 @@ STACK: Primitive = Primitive(
 )
 
 
-def concatenate(arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None) -> Any:
+def _parts(arrays: Sequence[Any]) -> Sequence[Any]:
+    """Return the arrays to join; lists among them become arrays."""
+    return [as_array(a) for a in arrays] if any(a.__class__ in (list, tuple) for a in arrays) else arrays
+
+
+def _cast(joined: Any, dtype: Any, casting: Any) -> Any:
+    if dtype is None:
+        return joined
+    if not np.can_cast(joined.dtype, dtype, casting):
+        raise TypeError(f"got a join of {joined.dtype} as {np.dtype(dtype)}, expected a cast that {casting!r} allows")
+    return joined.astype(dtype)
+
+
+def concatenate(
+    arrays: Sequence[Any], /, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
     """Compute `numpy.concatenate`."""
+    arrays = _parts(arrays)
     if axis is None:
         arrays, axis = [np.ravel(a) for a in arrays], 0
-    joined = CONCATENATE(*arrays, axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    return _cast(CONCATENATE(*arrays, axis=axis), dtype, casting)
 
 
-def stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None) -> Any:
+def stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Compute `numpy.stack`."""
-    joined = STACK(*arrays, axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    return _cast(STACK(*_parts(arrays), axis=axis), dtype, casting)
 
 
-def hstack(tup: Sequence[Any]) -> Any:
+def hstack(tup: Sequence[Any], *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Compute `numpy.hstack`."""
-    arrays = [np.atleast_1d(a) for a in tup]
-    return CONCATENATE(*arrays, axis=0 if len(arrays[0].shape) == 1 else 1)
+    arrays = [np.atleast_1d(a) for a in _parts(tup)]
+    return _cast(CONCATENATE(*arrays, axis=0 if len(arrays[0].shape) == 1 else 1), dtype, casting)
+
+
+def vstack(tup: Sequence[Any], *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Compute `numpy.vstack`."""
+    return _cast(CONCATENATE(*[np.atleast_2d(a) for a in _parts(tup)], axis=0), dtype, casting)
+
+
+def column_stack(tup: Sequence[Any]) -> Any:
+    """Compute `numpy.column_stack`: vectors are columns."""
+    return CONCATENATE(*[a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in _parts(tup)], axis=1)
 
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Compute `numpy.array_split`."""
+    axis = normalize_axis_index(axis, len(ary.shape))
     numbers = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
-    return [
-        ary[(slice(None),) * (axis % len(ary.shape)) + (slice(n[0], n[-1] + 1) if len(n) else slice(0, 0),)]
-        for n in numbers
-    ]
+    return [ary[(slice(None),) * axis + (slice(n[0], n[-1] + 1) if len(n) else slice(0, 0),)] for n in numbers]
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -168,7 +191,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """Compute `numpy.insert`, by a table of the sources of the entries."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= len(arr.shape)
+    axis = normalize_axis_index(axis, len(arr.shape))
     n = arr.shape[axis]
     values = as_array(values)
     values = np.reshape(values, (1,) * (len(arr.shape) - len(values.shape)) + values.shape)
@@ -225,10 +248,10 @@ HANDLERS: dict[Any, Any] = {
     np.concatenate: concatenate,
     np.stack: stack,
     np.hstack: hstack,
-    np.vstack: lambda tup: CONCATENATE(*[np.atleast_2d(a) for a in tup], axis=0),
-    np.dstack: lambda tup: CONCATENATE(*[np.atleast_3d(a) for a in tup], axis=2),
-    np.column_stack: lambda tup: CONCATENATE(*[a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1),
-    np.append: lambda arr, values, axis=None: concatenate((arr, values), axis=axis),
+    np.vstack: vstack,
+    np.dstack: lambda tup: CONCATENATE(*[np.atleast_3d(a) for a in _parts(tup)], axis=2),
+    np.column_stack: column_stack,
+    np.append: lambda arr, values, axis=None: concatenate((arr, values), axis),
     np.split: split,
     np.hsplit: lambda ary, sections: split(ary, sections, 0 if len(ary.shape) == 1 else 1),
     np.vsplit: _split_along(0),

@@ -325,7 +325,6 @@ HANDLERS: dict[Any, Any] = {
     np.linalg.multi_dot: multi_dot,
     np.linalg.tensorsolve: tensorsolve,
     np.linalg.tensorinv: tensorinv,
-    np.linalg.cross: lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis),
     np.linalg.trace: lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype),
     np.linalg.diagonal: lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1),
     np.linalg.matrix_transpose: _t,

@@ -16,7 +16,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of
 from autodiff_compare.backends.numpy_autodiff.rules.indexing import take_along_axis
 
@@ -59,6 +59,8 @@ SHARED: Primitive = Primitive("share_ties", _itself, (_shared,), (_shared,), sel
 def _rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
     """Join the reduced axes into one, the last. Return also the shape of the others, and that with keepdims."""
     ndim = len(a.shape)
+    if not ndim and axis is not None and axis != ():
+        raise np.exceptions.AxisError(axis if isinstance(axis, int) else axis[0], 0)
     axes = axes_of(tuple(axis) if isinstance(axis, list) else axis, ndim)
     rest = [i for i in range(ndim) if i not in axes]
     lead = tuple(a.shape[i] for i in rest)
@@ -83,6 +85,8 @@ def _index(n: Any, q: Any, method: str) -> Any:
         alpha, beta = _CONTINUOUS[method]
         return np.clip(n * q + alpha + q * (1 - alpha - beta) - 1, 0, np.maximum(n - 1, 0))
     # The other methods choose an index or the middle of two. Applied to the indices, they return that index.
+    if isinstance(primal(q), Node):
+        raise TypeError(f"got a traced probability with method={method!r}, which chooses an index: pass a constant")
     q = constant(q)
     of: Any = np.quantile
     found = np.zeros(np.broadcast_shapes(np.shape(n), q.shape))
@@ -91,16 +95,17 @@ def _index(n: Any, q: Any, method: str) -> Any:
     return found
 
 
-def _between(ordered: Any, at: Any) -> Any:
-    """Interpolate sorted rows linearly at fractional indices ``at`` (along the last axis)."""
-    low = np.floor(constant(at)).astype(int)
-    high = np.minimum(low + 1, ordered.shape[-1] - 1)
+def _between(ordered: Any, at: Any, n: Any) -> Any:
+    """Interpolate the first n entries of sorted rows linearly at fractional indices ``at``, along the last axis."""
+    low = np.floor(primal(at)).astype(int)
+    # Beyond the first n entries stand those that are not counted, which are nan.
+    high = np.minimum(low + 1, np.maximum(n - 1, 0))
     shape = (*ordered.shape[:-1], low.shape[-1])
     below, above = (take_along_axis(ordered, np.broadcast_to(i, shape), -1) for i in (low, high))
     weight = at - low
     weight = weight.astype(ordered.dtype) if ordered.dtype.kind == "f" else weight
     # Equal infinities have no difference.
-    same = np.logical_or(np.equal(below, above), np.equal(constant(weight), 0) & (low == high))
+    same = np.logical_or(np.equal(below, above), np.equal(primal(weight), 0) & (low == high))
     with np.errstate(invalid="ignore"):
         return np.where(same, below, below + (above - below) * weight)
 
@@ -110,7 +115,7 @@ def _statistic(a: Any, axis: Any, keepdims: bool, index: Any, shape: tuple[int, 
     rows, lead, kept = _rows(a, axis)
     tail = kept if keepdims else lead
     size = rows.shape[-1]
-    missing = np.isnan(constant(rows)) if rows.dtype.kind in "fc" else np.zeros(rows.shape, bool)
+    missing = np.isnan(primal(rows)) if rows.dtype.kind in "fc" else np.zeros(rows.shape, bool)
     if not size:
         return np.full((*shape, *tail), np.nan, rows.dtype)
     ordered = SHARED(np.sort(rows, axis=-1))
@@ -120,7 +125,7 @@ def _statistic(a: Any, axis: Any, keepdims: bool, index: Any, shape: tuple[int, 
     else:
         n = np.asarray(size)
         none = np.any(missing, axis=-1, keepdims=True)
-    found = _between(ordered, index(n))
+    found = _between(ordered, index(n), n)
     if np.any(none):
         found = np.where(none, found.dtype.type(np.nan), found)
     return np.reshape(np.moveaxis(found, -1, 0), (*shape, *tail))
@@ -219,14 +224,14 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Compute `numpy.setdiff1d`."""
     values = np.ravel(ar1) if assume_unique else unique(ar1)
-    return values[np.isin(constant(values), constant(ar2), invert=True)]
+    return values[np.isin(primal(values), primal(ar2), invert=True)]
 
 
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """Compute `numpy.setxor1d`."""
     del assume_unique
     joined = unique(np.concatenate((np.ravel(ar1), np.ravel(ar2))))
-    return joined[np.logical_xor(*(np.isin(constant(joined), constant(part)) for part in (ar1, ar2)))]
+    return joined[np.logical_xor(*(np.isin(primal(joined), primal(part)) for part in (ar1, ar2)))]
 
 
 median, nanmedian = _median(False), _median(True)

@@ -14,20 +14,24 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.rules.indexing import getitem
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None) -> Any:
     """Compute `numpy.interp`, differentiable in the points, the knots and the values there."""
-    x, xp, fp = (a if isinstance(a, Node) else np.asarray(a, dtype=_at_least_float(a)) for a in (x, xp, fp))
+    x, xp, fp = map(_at_least_float, (x, xp, fp))
     if period is not None:
         x, xp, fp = _unrolled(x, xp, fp, abs(period))
     last = len(xp) - 1
     below, above = np.less(x, xp[0]), np.greater(x, xp[-1])
     if last:
         i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
-        width = xp[i + 1] - xp[i]
-        inside = (fp[i + 1] - fp[i]) / np.where(np.equal(width, 0), 1, width) * (x - xp[i]) + fp[i]
+        # By `getitem`, because the places are traced in a compiler, where the knots may be plain arrays.
+        (start, stop), (low, high) = ((getitem(a, i), getitem(a, i + 1)) for a in (xp, fp))
+        width = stop - start
+        inside = (high - low) / np.where(np.equal(width, 0), 1, width) * (x - start) + low
     else:
         inside = fp[0] + 0 * x
     left, right = fp[0] if left is None else left, fp[-1] if right is None else right
@@ -35,14 +39,16 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 
 def _at_least_float(a: Any) -> Any:
-    return np.result_type(a, np.float64) if np.asarray(a).dtype.kind in "iub" else None
+    """Return numbers and lists as an array of floating or complex numbers."""
+    a = as_array(a)
+    return a.astype(float) if a.dtype.kind in "iub" else a
 
 
 def _unrolled(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any]:
     """Return the points and one period of sorted knots, with the neighbour on either side."""
     x, xp = np.remainder(x, period), np.remainder(xp, period)
     order = np.argsort(xp)
-    xp, fp = xp[order], fp[order]
+    xp, fp = getitem(xp, order), getitem(fp, order)
     knots = np.concatenate((xp[-1:] - period, xp, xp[:1] + period))
     return x, knots, np.concatenate((fp[-1:], fp, fp[:1]))
 
@@ -113,7 +119,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Compute `numpy.gradient`, differentiable in the values and in the spacing."""
-    f = f if isinstance(f, Node) else np.asarray(f, dtype=_at_least_float(f))
+    f = _at_least_float(f)
     axes = tuple(range(len(f.shape))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     spacing = [1.0] * len(axes) if not varargs else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
     if len(spacing) != len(axes):

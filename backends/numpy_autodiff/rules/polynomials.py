@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 
@@ -51,7 +51,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         rest = np.concatenate((rest[1:] - factor * v[1:], u[k : k + 1]))
     rest = np.concatenate((np.zeros(1, rest.dtype), rest)) if not rest.shape[0] else rest
     first = 0
-    while first < rest.shape[0] - 1 and np.allclose(constant(rest)[first], 0, rtol=1e-14):
+    while first < rest.shape[0] - 1 and np.allclose(primal(rest)[first], 0, rtol=1e-14):
         first += 1
     return (np.stack(quotient) if quotient else np.zeros(1, u.dtype)), rest[first:]
 
@@ -85,7 +85,7 @@ def poly(seq_of_zeros: Any) -> Any:
     for i in range(roots.shape[0]):
         grown = np.concatenate((found, np.zeros(1, found.dtype)))
         found = grown - roots[i] * np.concatenate((np.zeros(1, found.dtype), found))
-    values = constant(roots)
+    values = primal(roots)
     if values.dtype.kind == "c" and np.all(np.sort(values) == np.sort(np.conj(values))):
         return np.real(found)
     return found
@@ -93,11 +93,15 @@ def poly(seq_of_zeros: Any) -> Any:
 
 def roots(p: Any) -> Any:
     """Compute `numpy.roots`: the eigenvalues of the companion matrix."""
-    filled = np.flatnonzero(constant(p))
-    if not len(filled):
+    first, last = 0, p.shape[0]
+    while first < last and primal(p)[first] == 0:
+        first += 1
+    while first < last and primal(p)[last - 1] == 0:
+        last -= 1
+    if first == last:
         return np.array([])
-    zeros = p.shape[0] - 1 - filled[-1]
-    p = p[int(filled[0]) : int(filled[-1]) + 1]
+    zeros = p.shape[0] - last
+    p = p[first:last]
     n = p.shape[0] - 1
     if not n:
         return np.zeros(zeros, p.dtype)
@@ -110,7 +114,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Compute `numpy.vander`."""
     n = x.shape[0] if N is None else N
     x = x.astype(np.promote_types(x.dtype, int))
-    columns = [x * 0 + 1]
+    columns: list[Any] = [np.ones(x.shape, x.dtype)]
     for _ in range(1, n):
         columns.append(columns[-1] * x)
     return np.stack((columns if increasing else columns[::-1])[:n] or [x[:0]], axis=-1) if n else x[:, None][:, :0]

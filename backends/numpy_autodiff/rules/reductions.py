@@ -199,11 +199,13 @@ def _weights(a: Any, where: Any) -> Any:
 def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
     """Compute `numpy.mean`."""
     if where is not True:
-        counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(float)
-        if dtype is None and a.dtype == np.float16:
+        half = dtype is None and a.dtype == np.float16
+        a = a if dtype is None else a.astype(dtype)
+        counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype if not half else float)
+        if half:
             # NumPy adds half precision up in single precision.
             return (sum_(a, axis, np.float32, keepdims=keepdims, where=where) / counted).astype(a.dtype)
-        return _per(sum_(a, axis, dtype, keepdims=keepdims, where=where), counted)
+        return _per(sum_(a, axis, keepdims=keepdims, where=where), counted)
     if axis is None and dtype is None and not keepdims:
         return apply(MEAN, (a,))
     axis = tuple(axis) if isinstance(axis, list) else axis
@@ -213,7 +215,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
 def _scan(primitive: Primitive) -> Any:
     def scan(a: Any, axis: Any = None, dtype: Any = None) -> Any:
         a = a if dtype is None else a.astype(dtype)
-        return primitive(np.ravel(a), 0) if axis is None else primitive(a, axis)
+        return primitive(np.ravel(a), axis or 0) if axis is None or not a.shape else primitive(a, axis)
 
     return scan
 
@@ -223,6 +225,7 @@ def _cumulative(primitive: Primitive, first: float) -> Any:
 
     def scan(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
         x = x if dtype is None else x.astype(dtype)
+        x = np.atleast_1d(x)
         axis = 0 if axis is None and len(x.shape) == 1 else axis
         if axis is None:
             raise ValueError(f"got axis=None for an array of shape {x.shape}, expected an axis")
@@ -240,7 +243,9 @@ def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
     """Return the differences from the mean, 0 where masked, and the number of entries that count."""
     if where is True:
         return a - MEAN(a, axis=axis, keepdims=True), _count(a, axis)
-    counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(float)
+    axis = axis if a.shape else None
+    wide = a.real.dtype if a.dtype.itemsize > 2 else float
+    counted = np.sum(_weights(a, where), axis=axis, keepdims=True).astype(wide)
     centred = np.where(where, a - mean(a, axis, keepdims=True, where=where), 0)
     return centred, counted
 
@@ -254,6 +259,7 @@ def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any
 def var(
     a: Any,
     axis: Any = None,
+    dtype: Any = None,
     *,
     ddof: float = 0,
     correction: float | None = None,
@@ -261,6 +267,7 @@ def var(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.var`."""
+    a = a if dtype is None else a.astype(dtype)
     centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
     total = SUM(square, axis=axis, keepdims=keepdims)
@@ -270,6 +277,7 @@ def var(
 def std(
     a: Any,
     axis: Any = None,
+    dtype: Any = None,
     *,
     ddof: float = 0,
     correction: float | None = None,
@@ -277,6 +285,7 @@ def std(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.std`; its slope at equal entries is 0."""
+    a = a if dtype is None else a.astype(dtype)
     centred, counted = _centred(a, axis, where)
     free = counted - (ddof if correction is None else correction)
     if np.shape(free) and not keepdims:
@@ -323,6 +332,13 @@ HANDLERS: dict[Any, Any] = {
         MAX(a, axis=axis, keepdims=keepdims) - MIN(a, axis=axis, keepdims=keepdims)
     ),
 }
-#: ufunc -> replacement of its ``reduce`` and of its ``accumulate``.
-REDUCE = {np.add: SUM, np.multiply: PROD, np.maximum: MAX, np.minimum: MIN, np.fmax: NANMAX, np.fmin: NANMIN}
+#: ufunc -> the function that its ``reduce`` is, and the replacement of its ``accumulate``.
+WHOLE: dict[Any, Any] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.fmax: np.nanmax,
+    np.fmin: np.nanmin,
+}
 ACCUMULATE = {np.add: CUMSUM, np.multiply: CUMPROD}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
@@ -105,12 +106,20 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return TRANSPOSE(a, tuple(order))
 
 
+def matrix_transpose(x: Any) -> Any:
+    """Compute `numpy.matrix_transpose`."""
+    if len(x.shape) < 2:
+        raise ValueError(f"got shape {x.shape}, expected at least two axes: a matrix or a batch of matrices")
+    return swapaxes(x, -1, -2)
+
+
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Compute `numpy.moveaxis`."""
     n = len(a.shape)
-    sources = [s % n for s in np.atleast_1d(source)]
+    sources = normalize_axis_tuple(source, n, "source")
+    targets = normalize_axis_tuple(destination, n, "destination")
     order = [i for i in range(n) if i not in sources]
-    for target, origin in sorted(zip([d % n for d in np.atleast_1d(destination)], sources, strict=True)):
+    for target, origin in sorted(zip(targets, sources, strict=True)):
         order.insert(target, origin)
     return TRANSPOSE(a, tuple(order))
 
@@ -151,8 +160,8 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Compute `numpy.repeat`, by taking each index again."""
-    if axis is None:
-        a, axis = ravel(a), 0
+    if axis is None or not a.shape:
+        a, axis = ravel(a), axis or 0
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis=axis)
 
 
@@ -191,12 +200,14 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Compute `numpy.diff`; of order 0 it is the array itself, without what is prepended or appended."""
-    if n < 0:
-        raise ValueError(f"got a difference of order {n}, expected 0 or more")
-    if not n:
+    """Compute `numpy.diff`; of order 0 it is the array itself, without its ends."""
+    if n == 0:
         return a
-    axis %= len(a.shape)
+    if n < 0:
+        raise ValueError(f"got n={n}, expected an order of 0 or more")
+    if not a.shape:
+        raise ValueError("got a number, expected an array with at least one axis")
+    axis = normalize_axis_index(axis, len(a.shape))
     ends = [None if end is None else _end(end, a, axis) for end in (prepend, append)]
     if any(end is not None for end in ends):
         a = np.concatenate([part for part in (ends[0], a, ends[1]) if part is not None], axis=axis)
@@ -216,7 +227,9 @@ def _end(end: Any, a: Any, axis: int) -> Any:
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """Compute `numpy.rollaxis`."""
     n = len(a.shape)
-    axis, start = axis % n, start + n if start < 0 else start
+    axis, start = normalize_axis_index(axis, n), start + n if start < 0 else start
+    if not 0 <= start <= n:
+        raise ValueError(f"got start={start}, expected {-n} to {n}")
     return moveaxis(a, axis, start - 1 if axis < start else start)
 
 
@@ -240,7 +253,7 @@ HANDLERS: dict[Any, Any] = {
     np.reshape: reshape,
     np.ravel: ravel,
     np.transpose: transpose,
-    np.matrix_transpose: lambda x: swapaxes(x, -1, -2),
+    np.matrix_transpose: matrix_transpose,
     np.swapaxes: swapaxes,
     np.moveaxis: moveaxis,
     np.squeeze: squeeze,

@@ -121,11 +121,12 @@ def _array(x: Any) -> Any:
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """Compute `scipy.special.logsumexp`: ``log(sum(b exp(a)))`` without overflow; ``b`` may be differentiated too."""
     a = _array(a)
-    if b is None and not return_sign:
+    if b is None and not return_sign and a.dtype.kind != "c":
         return LOGSUMEXP(a, axis, keepdims)
     b = np.ones_like(a) if b is None else _array(b)
-    # Any constant shift gives the same result and derivatives; this one keeps exp from overflowing.
-    top = np.max(np.where(np.equal(STOP(b), 0), -np.inf, STOP(a)), axis=axis, keepdims=True)
+    # Any constant shift gives the same result and derivatives; this one keeps exp from overflowing. It is real, so that
+    # the imaginary part of the logarithm is the principal one.
+    top = np.max(np.where(np.equal(STOP(b), 0), -np.inf, np.real(STOP(a))), axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0).astype(a.dtype)
     total = np.sum(b * np.exp(a - top), axis=axis, keepdims=True)
     found = np.log(np.abs(total) if return_sign else total) + top

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
-from autodiff_compare.backends.numpy_autodiff.rules.constants import STOP
+from autodiff_compare.backends.numpy_autodiff.rules.indexing import COMPUTED, SPREAD
 from autodiff_compare.backends.numpy_autodiff.rules.reductions import mean, prod, std, sum_, var
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import SCATTER
 
@@ -30,9 +31,18 @@ def _without_nan(reduction: Any) -> Any:
 def _spread_without_nan(statistic: Any) -> Any:
     """Make `numpy.nanvar` or `numpy.nanstd`."""
 
-    def ignoring(a: Any, axis: Any = None, **options: Any) -> Any:
-        where = np.logical_and(_there(a), options.pop("where", True))
-        return statistic(a, axis, where=where, **options)
+    def ignoring(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        *,
+        ddof: float = 0,
+        correction: float | None = None,
+        keepdims: bool = False,
+        where: Any = True,
+    ) -> Any:
+        there = np.logical_and(_there(a), where)
+        return statistic(a, axis, dtype, ddof=ddof, correction=correction, keepdims=keepdims, where=there)
 
     return ignoring
 
@@ -128,6 +138,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """Compute `numpy.bincount`, differentiable in the weights."""
+    if isinstance(primal(x), Node):
+        return _bincount_traced(primal(x), weights, minlength)
     # A copy: the caller may change its array before the sweep.
     x = np.array(constant(x))
     if weights is None:
@@ -138,9 +150,29 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     return SCATTER(as_array(weights).astype(float), indices=[x], shape=(size,), dtype=np.dtype(float))
 
 
+def _bincount_traced(x: Any, weights: Any, minlength: int) -> Any:
+    """Count the bins that a compiler computes anew; their number must not depend on them."""
+    if not minlength or np.any(np.greater_equal(x, minlength)):
+        raise TypeError("got traced bins, so that the length depends on values: pass minlength= above all of them")
+    if np.any(np.less(x, 0)):
+        raise ValueError("got a negative bin, expected numbers of bins from 0")
+    if weights is not None and np.shape(weights) != x.shape:
+        raise ValueError(f"got weights of shape {np.shape(weights)}, expected {x.shape}: one for each entry")
+    kind = np.dtype(int if weights is None else float)
+    parts = np.ones(x.shape, kind) if weights is None else as_array(weights).astype(kind)
+    return SPREAD(parts, x, form=(COMPUTED,), shape=(minlength,), dtype=kind)
+
+
 def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
     """Compute `numpy.unwrap`: the added multiples of the period are constant."""
-    return p + (np.unwrap(STOP(p), discont, axis, period=period) - STOP(p))
+    return p + _TURNS(primal(p), discont, axis, period)
+
+
+def _turns(p: Any, discont: float | None, axis: int, period: float) -> Any:
+    return np.unwrap(p, discont, axis, period=period) - p
+
+
+_TURNS = Primitive("turns", _turns, constant=True)
 
 
 HANDLERS: dict[Any, Any] = {
