@@ -326,7 +326,7 @@ def test_a_mode_or_a_shape_that_numpy_refuses_is_refused() -> None:
 def shares(x: Any) -> Any:
     y = x[0] * np.ones(40_000)
     for i in range(len(x)):
-        y = y * y / np.sum(y * x[i])
+        y = y + y / np.sum(y * y) * x[i]
     return np.sum(y)
 
 

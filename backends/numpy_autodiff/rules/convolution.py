@@ -32,7 +32,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 _NUMBERED = {0: "valid", 1: "same", 2: "full"}
 
 
-def _convolve(a: Any, v: Any, mode: str) -> Any:
+def _convolve(a: Any, v: Any, mode: Any) -> Any:
     return np.convolve(a, v, mode)
 
 
@@ -79,7 +79,7 @@ def _vectors(a: Any, v: Any, fewest: int) -> tuple[Any, Any]:
 
 
 def _named(mode: Any) -> str:
-    name = mode if isinstance(mode, str) else _NUMBERED.get(mode)
+    name = mode if isinstance(mode, str) else _NUMBERED.get(mode, "")
     if name not in _NUMBERED.values():
         raise ValueError(f"got mode {mode!r}, expected 'full', 'same' or 'valid'")
     return name
