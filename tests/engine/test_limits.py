@@ -58,9 +58,10 @@ FIRST: list[tuple[str, Callable[[Any], Any], Any, Any]] = [
     ("tanh(arctanh x)", lambda x: np.tanh(np.arctanh(x)), 1.0, 1.0),
     ("x sqrt(x)", lambda x: x * np.sqrt(x), 0.0, 0.0),
     ("x^-0.5 x", lambda x: x**-0.5 * x, 0.0, inf),
-    # The limits are 1, infinite, (0, -1), 0, 0, infinite, (1, 0), 1 and the unit of an entry, in this order.
+    # The limits are 1, infinite, infinite, (0, -1), 0, 0, infinite, (1, 0), 1 and the unit of an entry, in this order.
     ("cbrt(x^3)", lambda x: np.cbrt(x**3), 0.0, nan),
     ("cbrt(x)^2", lambda x: np.cbrt(x) ** 2, 0.0, nan),
+    ("2 cbrt(x)^2", lambda x: np.sum((np.cbrt(x).reshape(1, 1) @ np.array([[1, -1]])) ** 2), [0.0], [nan]),
     ("arctan(x/y)", lambda x: np.arctan(x[0] / x[1]), [1.0, 0.0], [nan, nan]),
     ("sqrt(x^4)", lambda x: np.sqrt(x**4), 0.0, nan),
     ("exp(2 log x)", lambda x: np.exp(2 * np.log(x)), 0.0, nan),

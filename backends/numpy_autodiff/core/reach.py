@@ -133,7 +133,9 @@ def _by_rule(rule: Callable[..., Any], mask: Any, like: Any, node: Node) -> Any:
     call = node.call
     values, ans = [primal(x) for x in values_of(node, call.where)], primal(node.primal)
     if call.primitive.selects == SPREADS:
-        values, ans = [_weights(True, x) if is_inexact(x) else x for x in values], _weights(True, ans)
+        # An array of integers is an operand too, and its signs could cancel. A number may be an axis.
+        values = [_weights(True, x) if is_inexact(x) or np.shape(x) else x for x in values]
+        ans = _weights(True, ans)
     found = rule(_weights(mask, primal(like)), ans, *values, **call.kwargs)
     if found is None:
         return False
