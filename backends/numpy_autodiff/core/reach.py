@@ -59,9 +59,11 @@ def steep(nodes: Iterable[Node]) -> bool:
 
 def is_steep(node: Node) -> bool:
     """Return whether this call has a slope that is not finite."""
-    call = node.call
+    call, value = node.call, node.primal
     test = call.primitive.steep
-    return test is not None and bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
+    if test is None or (call.primitive.tip and (not isinstance(value, Node) or value.tape.symbolic)):
+        return False
+    return bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
 
 
 #: Values of `Primitive.selects`, explained there.

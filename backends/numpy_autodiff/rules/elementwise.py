@@ -61,6 +61,10 @@ DIVIDE: Primitive = both(
 )
 
 
+def _at_zero(_node: Any, x: Any) -> bool:
+    return has_zero(x)
+
+
 def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
     """Transpose ``d|x| = Re(conj(x) dx) / |x|``; 0 at 0."""
     return g * UNIT(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
@@ -70,21 +74,17 @@ def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
     return np.real(UNIT(np.conj(x), ans) * t) if x.dtype.kind == "c" else t * np.sign(x)
 
 
-def _absolute_is_steep(node: Any, x: Any) -> bool:
-    """Return whether the second derivative is asked at a kink; the first is 0 there."""
-    return (x.dtype.kind == "c" or isinstance(node.primal, Node)) and has_zero(x)
-
-
 ABSOLUTE: Primitive = Primitive(
     "absolute",
     np.absolute,
     (absolute_vjp,),
     (_absolute_jvp,),
     pointwise=True,
-    steep=_absolute_is_steep,
+    steep=_at_zero,
+    tip=True,
     undo=limits.undo_length,
 )
-FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x), steep=_absolute_is_steep, undo=limits.undo_length)
+FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x), steep=_at_zero, tip=True, undo=limits.undo_length)
 SIGN: Primitive = both(np.sign, lambda g, ans, x: None)
 FIXED_SIGN: Primitive = Primitive("sign", np.sign, constant=True)
 
@@ -138,10 +138,6 @@ def _arcsinh(g: Any, _ans: Any, x: Any) -> Any:
 
 def _root(g: Any, ans: Any, _x: Any) -> Any:
     return 0.5 * over(g, ans)
-
-
-def _at_zero(_node: Any, x: Any) -> bool:
-    return has_zero(x)
 
 
 def _overflows(node: Any, *_: Any) -> bool:
@@ -303,6 +299,7 @@ UFUNCS: dict[Any, Any] = {
         lambda g, ans, x, y: _hypot_slope(g, ans, x),
         lambda g, ans, x, y: _hypot_slope(g, ans, y),
         steep=_at_origin,
+        tip=True,
         undo=limits.undo_hypot,
     ),
     np.arctan2: both(np.arctan2, _arctan2_y, _arctan2_x, steep=_at_origin),
