@@ -65,8 +65,10 @@ class Primitive:
     entry
         What a call does in place of `apply`: ``entry(primitive, args, kwargs)``.
     steep
-        ``steep(node, *args, **kwargs)`` returns whether some slope is not finite. This and the next three are read by
+        ``steep(node, *args, **kwargs)`` returns whether some slope is not finite. This and the next four are read by
         `autodiff_compare.backends.numpy_autodiff.core.reach`, which states the rule for zero times infinity.
+    tip
+        Only the second derivative is steep, as at the tip of a norm, whose slope there is 0 by convention.
     selects
         Which entries of an argument have a part in which of the result. ``"moves"``, ``"selects"``, ``"spreads"``: the
         rules tell it, applied to ones, because no entry of the Jacobian is negative. With ``"selects"`` there may be
@@ -96,6 +98,7 @@ class Primitive:
         "push_all",
         "selects",
         "steep",
+        "tip",
         "undo",
         "variadic",
         "vjps",
@@ -117,6 +120,7 @@ class Primitive:
         keeps: bool = True,
         entry: Callable[[Primitive, Sequence[Any], Mapping[str, Any]], Any] | None = None,
         steep: Callable[..., Any] | None = None,
+        tip: bool = False,
         selects: Any = None,
         undo: Callable[[Any, Any], Any] | None = None,
         aware: bool = False,
@@ -134,6 +138,7 @@ class Primitive:
         self.keeps = keeps
         self.entry = entry
         self.steep = steep
+        self.tip = tip
         self.selects = selects
         #: Whether an entry of the result may depend on none of an argument.
         self.discards = selects == "selects" or callable(selects)
@@ -303,7 +308,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     if top.held is not None and len(where) < len(args) and primitive.keeps:
         args = keep_all(top.held, args)
     node = record(out, top, primitive.call(where, kwargs), tuple(args))
-    if primitive.steep is not None:
+    if primitive.steep is not None and (nested or not primitive.tip):
         top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
@@ -316,7 +321,7 @@ def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
     if primitive.constant and not top.symbolic:
         return out
     node = record(out, top, primitive.call(FIRST), (owner,))
-    if primitive.steep is not None:
+    if primitive.steep is not None and not (primitive.tip and value.__class__ is _ndarray):
         top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 

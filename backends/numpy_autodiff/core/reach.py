@@ -59,9 +59,11 @@ def steep(nodes: Iterable[Node]) -> bool:
 
 def is_steep(node: Node) -> bool:
     """Return whether this call has a slope that is not finite."""
-    call = node.call
+    call, value = node.call, node.primal
     test = call.primitive.steep
-    return test is not None and bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
+    if test is None or (call.primitive.tip and (not isinstance(value, Node) or value.tape.symbolic)):
+        return False
+    return bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
 
 
 #: Values of `Primitive.selects`, explained there.
@@ -133,7 +135,9 @@ def _by_rule(rule: Callable[..., Any], mask: Any, like: Any, node: Node) -> Any:
     call = node.call
     values, ans = [primal(x) for x in values_of(node, call.where)], primal(node.primal)
     if call.primitive.selects == SPREADS:
-        values, ans = [_weights(True, x) if is_inexact(x) else x for x in values], _weights(True, ans)
+        # An array of integers is an operand too, and its signs could cancel. A number may be an axis.
+        values = [_weights(True, x) if is_inexact(x) or np.shape(x) else x for x in values]
+        ans = _weights(True, ans)
     found = rule(_weights(mask, primal(like)), ans, *values, **call.kwargs)
     if found is None:
         return False

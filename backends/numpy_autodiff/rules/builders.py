@@ -31,7 +31,10 @@ def both(function: Callable[..., Any], *rules: Rule, name: str = "", **more: Any
 
 
 def linear(name: str, function: Callable[..., Any], vjp: Rule, selects: Any = MOVES) -> Primitive:
-    """Make the primitive of a function linear in its first argument: its JVP is the function itself."""
+    """Make the primitive of a function linear in its first argument: its JVP is the function itself.
+
+    By default it moves and adds entries: none of its matrix is negative (see `Primitive.selects`).
+    """
 
     def jvp(t: Any, _ans: Any, _x: Any, *args: Any, **kwargs: Any) -> Any:
         return primitive(t, *args, **kwargs)

@@ -63,6 +63,10 @@ DIVIDE: Primitive = both(
 )
 
 
+def _at_zero(_node: Any, x: Any) -> bool:
+    return has_zero(x)
+
+
 def absolute_vjp(g: Any, ans: Any, x: Any) -> Any:
     """Transpose ``d|x| = Re(conj(x) dx) / |x|``; 0 at 0."""
     return g * UNIT(np.conj(x), ans) if x.dtype.kind == "c" else g * np.sign(x)
@@ -72,21 +76,17 @@ def _absolute_jvp(t: Any, ans: Any, x: Any) -> Any:
     return np.real(UNIT(np.conj(x), ans) * t) if x.dtype.kind == "c" else t * np.sign(x)
 
 
-def _absolute_is_steep(node: Any, x: Any) -> bool:
-    """Return whether the second derivative is asked at a kink; the first is 0 there."""
-    return (x.dtype.kind == "c" or isinstance(node.primal, Node)) and has_zero(x)
-
-
 ABSOLUTE: Primitive = Primitive(
     "absolute",
     np.absolute,
     (absolute_vjp,),
     (_absolute_jvp,),
     pointwise=True,
-    steep=_absolute_is_steep,
+    steep=_at_zero,
+    tip=True,
     undo=limits.undo_length,
 )
-FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x), steep=_absolute_is_steep, undo=limits.undo_length)
+FABS: Primitive = both(np.fabs, lambda g, ans, x: g * np.sign(x), steep=_at_zero, tip=True, undo=limits.undo_length)
 REAL: Primitive = Primitive("real", np.real, (_same,), (lambda t, ans, x: np.real(t),))
 IMAG: Primitive = Primitive("imag", np.imag, (lambda g, ans, x: g * -1j,), (lambda t, ans, x: np.imag(t),))
 CONJ: Primitive = both(np.conjugate, lambda g, ans, x: np.conj(g), name="conj")
@@ -162,10 +162,6 @@ def _arcsinh(g: Any, _ans: Any, x: Any) -> Any:
 
 def _root(g: Any, ans: Any, _x: Any) -> Any:
     return 0.5 * over(g, ans)
-
-
-def _at_zero(_node: Any, x: Any) -> bool:
-    return has_zero(x)
 
 
 def _overflows(node: Any, *_: Any) -> bool:
@@ -347,6 +343,7 @@ UFUNCS: dict[Any, Any] = {
         lambda g, ans, x, y: _hypot_slope(g, ans, x),
         lambda g, ans, x, y: _hypot_slope(g, ans, y),
         steep=_at_origin,
+        tip=True,
         undo=limits.undo_hypot,
     ),
     np.arctan2: both(np.arctan2, _arctan2_y, _arctan2_x, steep=_at_origin),

@@ -92,7 +92,9 @@ def _at_tip(node: Any, *_: Any, **__: Any) -> bool:
     return has_zero(primal(node.primal))
 
 
-NORM: Primitive = Primitive("norm", _norm, (_norm_vjp,), (_norm_jvp,), selects=SPREADS, steep=_at_tip, undo=undo_norm)
+NORM: Primitive = Primitive(
+    "norm", _norm, (_norm_vjp,), (_norm_jvp,), selects=SPREADS, steep=_at_tip, tip=True, undo=undo_norm
+)
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:

@@ -287,7 +287,7 @@ def std(
     """Compute `numpy.std`; its slope at equal entries is 0."""
     a = a if dtype is None else a.astype(dtype)
     centred, counted = _centred(a, axis, where)
-    free = counted - (ddof if correction is None else correction)
+    free = np.maximum(counted - (ddof if correction is None else correction), 0.0)
     if np.shape(free) and not keepdims:
         free = np.squeeze(free, axis=axes_of(axis, len(centred.shape)))
     # One call, so that the square of it is known to be smooth where all entries are equal.
