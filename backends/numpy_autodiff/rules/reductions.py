@@ -200,6 +200,21 @@ def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
     return reduction
 
 
+def _computed_in(a: Any, dtype: Any) -> Any:
+    """Return ``a`` in the dtype that a statistic is computed in.
+
+    Raises
+    ------
+    TypeError
+        If it is of integers, in which every step of the statistic would be cut.
+    """
+    if dtype is None:
+        return a
+    if np.dtype(dtype).kind not in "fc":
+        raise TypeError(f"got dtype={np.dtype(dtype)} in a statistic of a variable, expected floating or complex")
+    return a.astype(dtype)
+
+
 def _weights(a: Any, where: Any) -> Any:
     """Return which entries of ``a`` count, in its shape."""
     return np.broadcast_to(where, np.broadcast_shapes(np.shape(where), a.shape))
@@ -208,13 +223,13 @@ def _weights(a: Any, where: Any) -> Any:
 def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
     """Compute `numpy.mean`."""
     if where is not True:
-        a = a if dtype is None else a.astype(dtype)
+        a = _computed_in(a, dtype)
         counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype)
         return sum_(a, axis, keepdims=keepdims, where=where) / counted
     if axis is None and dtype is None and not keepdims:
         return apply(MEAN, (a,))
     axis = tuple(axis) if isinstance(axis, list) else axis
-    return MEAN(a if dtype is None else a.astype(dtype), axis=axis, keepdims=keepdims)
+    return MEAN(_computed_in(a, dtype), axis=axis, keepdims=keepdims)
 
 
 def _scan(primitive: Primitive) -> Any:
@@ -271,11 +286,12 @@ def var(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.var`."""
-    a = a if dtype is None else a.astype(dtype)
+    a = _computed_in(a, dtype)
     centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
     total = SUM(square, axis=axis, keepdims=keepdims)
-    return total / _free(counted, ddof, correction, total)
+    found = total / _free(counted, ddof, correction, total)
+    return found if dtype is None else found.astype(dtype)
 
 
 def std(
@@ -289,10 +305,11 @@ def std(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.std`; its slope at equal entries is 0."""
-    a = a if dtype is None else a.astype(dtype)
+    a = _computed_in(a, dtype)
     centred, counted = _centred(a, axis, where)
     length = np.linalg.vector_norm(centred, axis=axis, keepdims=keepdims)
-    return length / _free(counted, ddof, correction, length) ** 0.5
+    found = length / _free(counted, ddof, correction, length) ** 0.5
+    return found if dtype is None else found.astype(dtype)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
