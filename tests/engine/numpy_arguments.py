@@ -226,7 +226,7 @@ def assert_same(found: Any, expected: Any) -> None:
         assert np.asarray(found).dtype == expected.dtype
         np.testing.assert_allclose(found, expected, rtol=1e-6 if expected.dtype == np.float32 else 1e-12, atol=1e-14)
     else:
-        assert found == expected
+        np.testing.assert_equal(found, expected)
 
 
 def itself(x: Any) -> Any:

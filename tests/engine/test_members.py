@@ -194,3 +194,24 @@ def _assert_slope(f: Callable[[Any], Any], x: Any) -> None:
     h = 1e-2 if f(x).dtype == np.float32 else 1e-6
     differences = np.sum((f(x + h * t).astype(float) - f(x - h * t).astype(float)) / (2 * h))
     assert exact == pytest.approx(differences, rel=2e-4 if f(x).dtype == np.float32 else 1e-6, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, order: x.ravel(order),
+        lambda x, order: x.flatten(order),
+        lambda x, order: x.reshape(-1, order=order),
+        lambda x, order: np.reshape(x, (3, 2), order=order),
+    ],
+)
+def test_an_order_is_that_of_numpy_or_refused(f: Callable[[Any, Any], Any]) -> None:
+    """Of orders A and K the result depends on the layout in memory, which a copy of the argument does not keep."""
+    for order in ("C", "F", "c", "f"):
+        np.testing.assert_array_equal(f(Variable(MATRIX), order).value, f(MATRIX, order))
+    for order in ("A", "K"):
+        with pytest.raises(TypeError, match="pass order='C' or order='F'"):
+            f(Variable(MATRIX), order)
+        np.testing.assert_array_equal(Variable(MATRIX[0]).ravel(order).value, MATRIX[0])
+    with pytest.raises(ValueError, match="order"):
+        f(Variable(MATRIX), "Z")

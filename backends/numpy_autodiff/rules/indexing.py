@@ -102,6 +102,13 @@ def _by_computed(x: Any, index: tuple[Any, ...]) -> Any:
     return GATHER(x, *parts, form=form)
 
 
+def _within(indices: Any, n: int, mode: str) -> Any:
+    """Return the indices as ``mode`` brings them into an axis of length n."""
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"got mode={mode!r}, expected 'raise', 'clip' or 'wrap'")
+    return indices if mode == "raise" else np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
+
+
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     """Compute `numpy.take`."""
     a, indices = as_array(a), as_array(indices)
@@ -109,9 +116,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         # A number is a vector of one entry.
         a, axis = np.ravel(a), normalize_axis_index(axis or 0, 1)
     axis = normalize_axis_index(axis, len(a.shape))
-    n = a.shape[axis]
-    if mode != "raise":
-        indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
+    indices = _within(indices, a.shape[axis], mode)
     return getitem(a, (slice(None),) * axis + (indices,))
 
 
@@ -156,7 +161,7 @@ def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
     shape = np.broadcast_shapes(a.shape, *map(np.shape, parts))
     if mode == "raise" and np.any(np.logical_or(np.less(a, 0), np.greater_equal(a, n))):
         raise ValueError(f"got a choice outside 0 to {n - 1}, the numbers of the arrays to choose from: see mode=")
-    numbers = a if mode == "raise" else np.clip(a, 0, n - 1) if mode == "clip" else a % n
+    numbers = _within(a, n, mode)
     table = np.stack([np.broadcast_to(as_array(part).astype(kind), shape) for part in parts])
     return getitem(table, (np.broadcast_to(numbers, shape), *np.indices(shape, sparse=True)))
 

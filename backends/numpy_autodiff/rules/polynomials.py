@@ -166,8 +166,11 @@ def linspace(
     start, stop = _ends(start, stop, dtype)
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
     t = _steps(num, endpoint).reshape((num, *(1,) * len(shape)))
-    found = _placed(start * (1 - t) + stop * t, axis, dtype)
-    return (found, (stop - start) / max(num - 1 if endpoint else num, 1)) if retstep else found
+    found = start * (1 - t) + stop * t
+    # Integers are rounded down, not cut.
+    found = np.floor(found) if dtype is not None and np.dtype(dtype).kind in "iu" else found
+    found, steps = _placed(found, axis, dtype), num - 1 if endpoint else num
+    return (found, (stop - start) / steps if steps > 0 else np.nan) if retstep else found
 
 
 def logspace(

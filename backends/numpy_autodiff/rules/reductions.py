@@ -191,6 +191,21 @@ def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
     return reduction
 
 
+def _computed_in(a: Any, dtype: Any) -> Any:
+    """Return ``a`` in the dtype that a statistic is computed in.
+
+    Raises
+    ------
+    TypeError
+        If it is of integers, in which every step of the statistic would be cut.
+    """
+    if dtype is None:
+        return a
+    if np.dtype(dtype).kind not in "fc":
+        raise TypeError(f"got dtype={np.dtype(dtype)} in a statistic of a variable, expected floating or complex")
+    return a.astype(dtype)
+
+
 def _weights(a: Any, where: Any) -> Any:
     """Return which entries of ``a`` count, in its shape."""
     return np.broadcast_to(where, np.broadcast_shapes(np.shape(where), a.shape))
@@ -200,7 +215,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
     """Compute `numpy.mean`."""
     if where is not True:
         half = dtype is None and a.dtype == np.float16
-        a = a if dtype is None else a.astype(dtype)
+        a = _computed_in(a, dtype)
         counted = np.sum(_weights(a, where), axis=axis, keepdims=keepdims).astype(a.real.dtype if not half else float)
         if half:
             # NumPy adds half precision up in single precision.
@@ -209,7 +224,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
     if axis is None and dtype is None and not keepdims:
         return apply(MEAN, (a,))
     axis = tuple(axis) if isinstance(axis, list) else axis
-    return MEAN(a if dtype is None else a.astype(dtype), axis=axis, keepdims=keepdims)
+    return MEAN(_computed_in(a, dtype), axis=axis, keepdims=keepdims)
 
 
 def _scan(primitive: Primitive) -> Any:
@@ -267,11 +282,12 @@ def var(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.var`."""
-    a = a if dtype is None else a.astype(dtype)
+    a = _computed_in(a, dtype)
     centred, counted = _centred(a, axis, where)
     square = np.real(centred * np.conj(centred)) if a.dtype.kind == "c" else centred * centred
     total = SUM(square, axis=axis, keepdims=keepdims)
-    return _per(total, _free(counted, ddof, correction, total))
+    found = _per(total, _free(counted, ddof, correction, total))
+    return found if dtype is None else found.astype(dtype)
 
 
 def std(
@@ -285,13 +301,14 @@ def std(
     where: Any = True,
 ) -> Any:
     """Compute `numpy.std`; its slope at equal entries is 0."""
-    a = a if dtype is None else a.astype(dtype)
+    a = _computed_in(a, dtype)
     centred, counted = _centred(a, axis, where)
     free = np.maximum(counted - (ddof if correction is None else correction), 0.0)
     if np.shape(free) and not keepdims:
         free = np.squeeze(free, axis=axes_of(axis, len(centred.shape)))
     # One call, so that the square of it is known to be smooth where all entries are equal.
-    return NORM(centred, free**0.5, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
+    found = NORM(centred, free**0.5, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
+    return found if dtype is None else found.astype(dtype)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:

@@ -12,7 +12,7 @@ from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import linear
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, linear
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view
 
 
@@ -38,7 +38,7 @@ for _view in (RESHAPE, TRANSPOSE, FLIP):
 
 
 def _opposite(shift: Any) -> Any:
-    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+    return tuple(-s for s in shift) if isinstance(shift, (tuple, list)) else -shift
 
 
 def _cast(x: Any, dtype: Any) -> Any:
@@ -84,6 +84,14 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Any:  # noqa: ARG001
     """Compute `numpy.reshape`, in C or Fortran order."""
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    order = "C" if order is None else str(order).upper()
+    if order in ("A", "K") and len(a.shape) > 1:
+        raise TypeError(
+            f"got order={order!r} of a variable, which asks for the layout in memory, and a recording does not keep "
+            "that of your arrays: pass order='C' or order='F'"
+        )
+    if order not in ("A", "C", "F", "K"):
+        raise ValueError(f"got order={order!r}, expected 'C' or 'F'")
     if order == "F":
         return TRANSPOSE(RESHAPE(TRANSPOSE(a), shape[::-1]))
     return RESHAPE(a, shape)
@@ -188,15 +196,19 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return turned.get(k % 4, lambda: FLIP(swapaxes(m, first, second), second))()
 
 
-def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: float = 0) -> Any:
-    """Compute `numpy.pad`, for one constant and for the modes that copy entries (edge, wrap, reflect, symmetric)."""
+def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Any:
+    """Compute `numpy.pad`, for constants and for the modes that copy entries (edge, wrap, reflect, symmetric)."""
     if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
         raise NotImplementedError(f"got mode {mode!r}, expected constant, edge, wrap, reflect or symmetric")
     numbers = np.arange(array.size).reshape(array.shape)
     if mode != "constant":
         return ravel(array)[np.pad(numbers, pad_width, mode=mode)]
-    filled = np.concatenate((ravel(array), np.full(1, constant_values, array.dtype)))
-    return filled[np.pad(numbers, pad_width, constant_values=array.size)]
+    # One constant for each end of each axis; their numbers follow those of the entries.
+    ends = (len(array.shape), 2)
+    constants = np.broadcast_to(as_array(constant_values), ends).astype(array.dtype)
+    filled = np.concatenate((ravel(array), ravel(constants)))
+    places = array.size + np.arange(constants.size).reshape(ends)
+    return filled[np.pad(numbers, pad_width, constant_values=places)]
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
