@@ -19,6 +19,7 @@ from autodiff_compare.backends.numpy_autodiff.core.reach import (
     chosen,
     either,
     is_steep,
+    joined,
     known,
     pending,
     undone,
@@ -111,6 +112,10 @@ def push_masked(node: Any) -> None:
     if node.call.push is not None:
         node.call.push(node)
         node.reached = True
+        return
+    if node.call.primitive.push_all is not None and all(mask is True for mask in masks):
+        node.call.primitive.push_all(node)
+        node.reached = joined(node.call, values_of(node, node.call.where))
         return
     given = node.call, node.args
     node.call, node.args = undone(node)

@@ -49,7 +49,7 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import PICK, Call, values_of
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, is_inexact, primal, topmost
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, is_inexact, primal, topmost
 
 
 def steep(nodes: Iterable[Node]) -> bool:
@@ -287,7 +287,8 @@ def pending(node: Node, masks: Sequence[Any]) -> Any:
             own = _shaped(primitive.selects(call.where[0], call.where, *node.args), node.primal.shape)
             return own if own is not True else _combined(node, masks)
         ans, values = primal(node.primal), [primal(x) for x in values_of(node, call.where)]
-        return lambda: _kept(call, ans, values)
+        # Many calls may ask for it, as the entries of one array in a loop do.
+        return functools.cache(lambda: _kept(call, ans, values))
     if primitive.pointwise or primitive.selects == ENTRIES:
         return _combined(node, masks)
     if primitive.selects == MOVES and (mask := masks[0]) is not True:
@@ -306,8 +307,17 @@ def _combined(node: Node, masks: Sequence[Any]) -> Any:
     return first if all(node.args[i].primal.shape == node.primal.shape for i in where) else True
 
 
+def joined(call: Call, values: Sequence[Any]) -> Any:
+    """Return the entries of a join that come from a traced part; part by part, n of them would take n^2 time."""
+    traced = set(call.where)
+    parts = [_weights(True, x) if i in traced else np.zeros(np.shape(x)) for i, x in enumerate(map(constant, values))]
+    return _plain(np.not_equal(call.primitive.function(*parts, **call.kwargs), 0))
+
+
 def _kept(call: Call, ans: Any, values: Sequence[Any]) -> Any:
     """Return the entries of a result that depend on a traced argument."""
+    if call.primitive.push_all is not None:
+        return joined(call, values)
     found: Any = False
     for i in call.where:
         jvp = call.primitive.jvp(i)
