@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK
+from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, USAGE
+from autodiff_compare.cli.options import unset_variables
 
 #: Former name of a verb -> its name. Kept out of the parser, so that neither --help nor a shell's completion offers it.
 _FORMER_NAMES = {"tax": "overhead"}
@@ -31,6 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:])
+    unset = unset_variables(options)
+    if unset:
+        print(
+            f"autodiff-compare: got --env {unset[0]}, which is not set here, expected a variable that is set, or "
+            "NAME=VALUE",
+            file=sys.stderr,
+        )
+        return USAGE
     options.command = shlex.join(["compare.py", *given])
     if options.no_color:
         os.environ["NO_COLOR"] = "1"

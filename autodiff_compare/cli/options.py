@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 
 from autodiff_compare.cli import values
@@ -47,6 +48,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     add_resume(parser)
     add_timeout(parser)
     add_threads(parser)
+    add_environment(parser)
     parser.add_argument(
         "--device", choices=("cpu", "gpu"), default="cpu", help="device to compute on (default: cpu; gpu is untested)"
     )
@@ -112,6 +114,31 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=values.positive_count, default=1, metavar="T", help="threads per worker (default: 1)"
     )
+
+
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """Add the environment variables that workers get; they inherit none that can change a number."""
+    parser.add_argument(
+        "--env",
+        type=values.variable,
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="environment variable to pass on to the workers, such as XLA_FLAGS; may be repeated (default: only paths, "
+        "locale, proxies and devices)",
+    )
+
+
+def environment_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return the variables to pass on to the workers: name -> value; one without a value is the caller's own."""
+    pairs = (text.partition("=") for text in options.env)
+    found = {name: value if equals else os.environ.get(name) for name, equals, value in pairs}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def unset_variables(options: argparse.Namespace) -> list[str]:
+    """Return the names given to ``--env`` without a value that are not set in this process."""
+    return [text for text in getattr(options, "env", ()) if "=" not in text and text not in os.environ]
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:

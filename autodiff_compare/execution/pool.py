@@ -102,7 +102,9 @@ class Pool:
         name = self._process(spec)
         if name not in self._clients:
             interpreter = self._interpreters.get(spec)
-            self._clients[name] = WorkerClient(self._adapters[spec], self.settings.threads, interpreter)
+            self._clients[name] = WorkerClient(
+                self._adapters[spec], self.settings.threads, interpreter, self.settings.environment
+            )
         client = self._clients[name]
         if self.settings.threads > 1:
             self._pause_others(client)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 class Isolate(enum.StrEnum):
@@ -47,6 +48,9 @@ class Settings:
         Whether problems with a descent are also minimised, from their first start.
     device
         Device of the backends: ``cpu`` or ``gpu``.
+    environment
+        Environment variables that the user passes on to workers: name -> value. A worker inherits no others that can
+        change a number.
     """
 
     rounds: int = 8
@@ -58,6 +62,7 @@ class Settings:
     budget_s: float | None = None
     descents: bool = False
     device: str = "cpu"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def deadline_s(self, size: str = "small") -> float:
         """Return the time limit in seconds for a request of a cell of this size."""

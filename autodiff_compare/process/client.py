@@ -67,6 +67,8 @@ class WorkerClient:
         Threads that the worker may use.
     interpreter
         The Python that the worker runs under; by default this one.
+    environment
+        Variables that the user passes on to the worker: name -> value.
 
     Raises
     ------
@@ -74,12 +76,19 @@ class WorkerClient:
         If the system refuses a process, memory or a temporary file.
     """
 
-    def __init__(self, spec: str, threads: int, interpreter: Interpreter | None = None) -> None:
+    def __init__(
+        self,
+        spec: str,
+        threads: int,
+        interpreter: Interpreter | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.spec = spec
         self._launched = contextlib.ExitStack()
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-            self._process = self._start_worker(*self._launched.enter_context(launch(interpreter, threads)))
+            launched = self._launched.enter_context(launch(interpreter, threads, environment))
+            self._process = self._start_worker(*launched)
             self._watchdog = self._start_watchdog()
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error

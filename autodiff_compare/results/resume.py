@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autodiff_compare.process.environment import onednn_stated
+from autodiff_compare.process.variables import onednn_stated
 from autodiff_compare.results.provenance import MACHINE, differences, printable
 from autodiff_compare.results.store import locate, read_log
 from autodiff_compare.results.tables import Run, TableError, resume_command

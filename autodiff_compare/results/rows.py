@@ -3,7 +3,8 @@
 The annotation of a field is the documentation of its column; ``results/README.md`` is generated from it. A unit is part
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
-Schema history: version 1 is the first; version 2 adds ``runs.onednn``.
+Schema history: version 1 is the first; version 2 adds ``runs.onednn``, version 3
+``runs.environment``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Run:
         str,
         "JSON: distribution -> version, for every package that can change a result or a timing; distribution@label for "
         "a package of another Python",
+    ]
+    environment: Annotated[
+        str,
+        "JSON: variable -> value, for the environment variables of the caller that reached workers and can change a "
+        "number: paths of libraries and modules, devices, and those given by --env; empty before version 3",
     ]
 
 
@@ -255,7 +261,9 @@ class ConventionRow:
 
 
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
-ADDED: Mapping[type[Any], Mapping[str, str]] = MappingProxyType({Run: MappingProxyType({"onednn": ""})})
+ADDED: Mapping[type[Any], Mapping[str, str]] = MappingProxyType(
+    {Run: MappingProxyType({"onednn": "", "environment": ""})}
+)
 
 #: Table name -> dataclass of its rows.
 TABLES: dict[str, type[Any]] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.execution.runner import Runner
@@ -61,7 +62,9 @@ def _measured(options: argparse.Namespace) -> Any:
             raise RecommendError(f"got {len(found)} problems in {options.problem}, expected a file with one")
         operator = options.operator or leading(found[0].operators)
         planned = plan_problems(found, sources, replace(query, operators=[operator]))
-    settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
+    settings = Settings(
+        rounds=options.rounds, threads=options.threads, timeout_s=options.timeout, environment=environment_of(options)
+    )
     folder = open_folder(options, planned, settings)
     if isinstance(folder, int):
         return folder
