@@ -8,7 +8,7 @@ import pathlib
 
 from autodiff_compare.cli import values
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
-from autodiff_compare.plan.settings import LARGER_S, SMALL_S
+from autodiff_compare.plan.settings import LARGER_S, OPEN_S, SMALL_S
 from autodiff_compare.vocabulary import SUITES, VARIANTS
 
 #: How the value of an option is shown by ``--help``.
@@ -47,6 +47,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     )
     add_resume(parser)
     add_timeout(parser)
+    add_open_timeout(parser)
     add_threads(parser)
     add_environment(parser)
     parser.add_argument(
@@ -148,6 +149,17 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         type=values.duration,
         metavar="SECONDS",
         help=f"time limit for one cell (default: {SMALL_S:.0f} for size small, {LARGER_S:.0f} for other sizes)",
+    )
+
+
+def add_open_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add the time limit for importing a framework."""
+    parser.add_argument(
+        "--open-timeout",
+        type=values.duration,
+        default=OPEN_S,
+        metavar="SECONDS",
+        help=f"time limit for importing a framework, doubled each time it is exceeded (default: {OPEN_S:.0f})",
     )
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 from autodiff_compare import backends
 from autodiff_compare.plan.plan import Plan
-from autodiff_compare.plan.settings import SMALL_S, Isolate, Settings
+from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
-#: Restarts of a backend's worker after a death; after one more death the backend is given up for this run.
-_RESTARTS = 3
+#: Workers of a backend that may die one after the other, without a result in between; then it is not tried again.
+_DEATHS = 4
+#: Imports of a backend that may exceed their time limit; then it is not tried again.
+_SLOW_IMPORTS = 3
 #: Name of the process that all backends share under ``--isolate none``.
 _SHARED = "all backends"
 
@@ -48,6 +50,8 @@ class Pool:
         self._adapters, self._interpreters = plan.adapters, plan.interpreters
         self._starts = dict.fromkeys(plan.specs, 0)
         self._deaths = dict.fromkeys(plan.specs, 0)
+        self._slow_imports: dict[str, list[float]] = {spec: [] for spec in plan.specs}
+        self._open_timeout_s = settings.open_timeout_s
 
     def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
         """Send a request to the worker of a backend, which is started if there is none.
@@ -63,12 +67,19 @@ class Pool:
         if self.settings.threads > 1:
             self._pause_others(client)
         try:
-            return client.request(verb, deadline_s, self._adapters[spec], **params)
+            found = client.request(verb, deadline_s, self._adapters[spec], **params)
         except WorkerError as error:
-            if error.fatal or error.status == Status.CRASH:
-                self._deaths[spec] += 1
+            if error.fatal:
+                self._count(spec, error)
                 self._drop(self._process(spec))
             raise
+        self._deaths[spec] = 0
+        return found
+
+    def _count(self, spec: str, error: WorkerError) -> None:
+        """Count a worker that died by itself; one that was killed at its deadline counts against its cell alone."""
+        if error.status != Status.TIMEOUT:
+            self._deaths[spec] += 1
 
     def restart(self) -> None:
         """End every worker; the next request starts a fresh one. This does not count as a death."""
@@ -109,17 +120,21 @@ class Pool:
         if self.settings.threads > 1:
             self._pause_others(client)
         try:
-            opened = client.request(
-                "open", max(self.settings.deadline_s(), SMALL_S), self._adapters[spec], device=self.settings.device
-            )
+            opened = client.request("open", self._open_timeout_s, self._adapters[spec], device=self.settings.device)
         except WorkerError as error:
-            if error.fatal:
+            if error.status == Status.TIMEOUT:
+                self._slow_imports[spec].append(self._open_timeout_s)
+                self._open_timeout_s *= 2
+            elif error.fatal:
                 self._deaths[spec] += 1
             else:
                 # A framework that cannot be opened once cannot be opened: later requests get the same error.
                 self._refused[spec] = error
             if error.fatal or name == spec:
                 self._drop(name)
+            if error.status == Status.TIMEOUT:
+                tried = f"{spec} was not imported within {self._slow_imports[spec][-1]:g} s: give --open-timeout"
+                raise WorkerError(Status.TIMEOUT, tried, fatal=True) from error
             raise
         self._opened.add(spec)
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
@@ -128,13 +143,18 @@ class Pool:
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, self._starts[spec] - 1, 0, 1, opened["seconds"])]})
 
     def _check_available(self, spec: str) -> None:
-        """Raise `WorkerError`, now and at all later requests, if packages are missing or the backend was given up."""
+        """Raise `WorkerError`, now and at all later requests, if packages are missing or too many workers died."""
         adapter, interpreter = backends.load(self._adapters[spec]), self._interpreters.get(spec)
         absent = interpreter.missing(adapter.requires) if interpreter else backends.missing(adapter)
         if absent:
             self._refused[spec] = WorkerError(Status.NOT_INSTALLED, f"not installed: {', '.join(absent)}")
-        elif self._deaths[spec] > _RESTARTS:
-            self._refused[spec] = WorkerError(Status.CRASH, f"given up after {self._deaths[spec]} workers died")
+        elif self._deaths[spec] >= _DEATHS:
+            why = f"{self._deaths[spec]} workers of {spec} died one after the other, without a result in between"
+            self._refused[spec] = WorkerError(Status.NOT_RUN, why)
+        elif len(self._slow_imports[spec]) >= _SLOW_IMPORTS:
+            limits = ", ".join(f"{seconds:g}" for seconds in self._slow_imports[spec])
+            why = f"{spec} was not imported within {limits} s: give --open-timeout"
+            self._refused[spec] = WorkerError(Status.NOT_RUN, why)
         if spec in self._refused:
             raise self._refused[spec]
 

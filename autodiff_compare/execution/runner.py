@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ from autodiff_compare.execution.progress import (
     flagged,
     measured,
 )
+from autodiff_compare.execution.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.judge.comparison import too_large
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.pairs import pairwise
@@ -122,11 +123,17 @@ class Runner:
         """Compute and judge the cells of a group."""
         first = cells[0]
         problem, blank = self.problems[first.problem], partial(blank_row, self.folder.run_id, self.settings.threads)
+        limit_s = self.settings.deadline_s(first.size)
         try:
-            case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
+            with time_limit(limit_s):
+                case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
             begun = [Progress(cell, blank(cell, case)) for cell in cells]
             why = too_large(case)
             judge = Judge(case)
+        except TimeLimitExceeded:
+            message = f"in plain NumPy, before any backend: no value within {limit_s:g} s"
+            rows = [replace(blank(cell, None), status=Status.TIMEOUT, message=message) for cell in cells]
+            return Group([Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
         except Exception as error:  # a user's code may raise anything: that costs its own cells only
             message = f"in plain NumPy, before any backend: {type(error).__name__}: {first_line(error)}"
             return Group([Progress(cell, replace(blank(cell, None), message=message)) for cell in cells], [])
@@ -174,6 +181,22 @@ class Runner:
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=first_line(error))
             return
+        try:
+            with time_limit(self.settings.deadline_s(cell.size)):
+                self._judge(p, judge, found)
+        except TimeLimitExceeded:
+            limit = f"within {self.settings.deadline_s(cell.size):g} s"
+            self._unjudged(p, Status.TIMEOUT, f"while being judged, in plain NumPy: no verdict {limit}")
+        except Exception as error:  # a response and a user's code may hold anything: that costs this cell only
+            self._unjudged(p, Status.ERROR, f"while being judged: {type(error).__name__}: {first_line(error)}")
+
+    def _unjudged(self, p: Progress, status: Status, message: str) -> None:
+        p.result, p.checks = (), []
+        p.row = replace(p.row, status=status, message=message[:LONGEST_MESSAGE])
+
+    def _judge(self, p: Progress, judge: Judge, found: Mapping[str, Any]) -> None:
+        """Judge the result in a worker's response, and complete the cell's row."""
+        cell = p.cell
         p.result = tuple(found["result"])
         _keep_phases(0)(p, found)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
@@ -249,9 +272,12 @@ class Runner:
         """
         try:
             keep(p, self.pool.request(p.cell.spec, verb, self.settings.deadline_s(p.cell.size), **params))
-        except WorkerError as error:
-            message = f"while being timed: {first_line(error)}"[:LONGEST_MESSAGE]
-            p.row = replace(p.row, status=error.status, message=message)
+        except (WorkerError, KeyError, TypeError, ValueError, AttributeError) as error:
+            # A response that lacks a field, or holds another type in it, is the worker's failure.
+            told = isinstance(error, WorkerError)
+            status = error.status if told else Status.ERROR
+            words = first_line(error) if told else f"malformed response to {verb!r}: {type(error).__name__}: {error}"
+            p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
             return False
         return True
 

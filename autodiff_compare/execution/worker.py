@@ -264,7 +264,11 @@ class Worker:
         return [self.backend.to_var(cast(array, dtype)) for array in arrays]
 
     def _numpy(self, result: Any) -> list[Any]:
-        return [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
+        found = [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
+        for leaf in found:
+            if leaf.dtype.kind not in "biufc":
+                raise TypeError(f"got a result of dtype {leaf.dtype}, expected numbers")
+        return found
 
     def _unchanged(self, case: Case, args: Sequence[Any]) -> bool:
         """Return whether the arguments still hold the bits that they were given."""

@@ -21,6 +21,8 @@ class Isolate(enum.StrEnum):
 
 #: Default time limits for one cell, in seconds: of size small, which takes about one on every backend; of others.
 SMALL_S, LARGER_S = 60.0, 1800.0
+#: Default time limit for importing a framework, in seconds; it takes up to 20 s on an idle machine.
+OPEN_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Settings:
     timeout_s
         Time limit in seconds for the preparation and first calls of a cell, and for each visit of its rounds;
         `None`: the default for its size (`deadline_s`).
+    open_timeout_s
+        Time limit in seconds for importing a framework. After each import that exceeds it, it is doubled for the next:
+        a machine may be that slow.
     memory
         Whether to measure peak memory, which costs one more call per cell.
     launches
@@ -56,6 +61,7 @@ class Settings:
     rounds: int = 8
     threads: int = 1
     timeout_s: float | None = None
+    open_timeout_s: float = OPEN_S
     memory: bool = True
     launches: int = 1
     isolate: Isolate = Isolate.BACKEND

@@ -91,6 +91,13 @@ def _private(text: bytes) -> Callable[[Any], Any]:
     return write
 
 
+def _fork_and_die(g: Any) -> Any:
+    """Leave a child that holds every pipe of the worker, and die."""
+    if os.fork() == 0:
+        time.sleep(600)
+    return _kill(signal.SIGSEGV)(g)
+
+
 def _after(calls: int, fault: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return the right gradient a given number of times, then apply the fault."""
     left = iter(range(calls))
@@ -145,6 +152,15 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "half_line": _private(b'{"id": 2, "ok"'),
     "half_line_and_exit": lambda g: os._exit(_private(b'{"id": 2, "ok"')(3)),
     "other_reply": _private(b'{"id": 1, "ok": {"result": []}}\n{"id": 4711, "ok": {"result": []}}\n[]\n'),
+    "no_payload": _private(b'{"id": 2}\n'),
+    "payload_of_a_list": _private(b'{"id": 2, "ok": []}\n'),
+    "unknown_status": _private(b'{"id": 2, "status": "fine", "message": "really"}\n'),
+    "empty_payload": _private(b'{"id": 2, "ok": {}}\n'),
+    "nested": _private(b"[" * 60_000 + b"\n"),
+    "texts": lambda g: np.full(g.shape, "steep"),
+    "objects": lambda g: np.full(g.shape, None),
+    "dates": lambda g: np.zeros(g.shape, "M8[s]"),
+    "segfault_with_children": _fork_and_die,
     "segfault_later": _after(20, _kill(signal.SIGSEGV)),
     "sleeps_later": _after(20, lambda g: time.sleep(600)),
     "leaves_children": _children,

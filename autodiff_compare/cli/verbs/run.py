@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
             threads=options.threads,
             device=options.device,
             timeout_s=options.timeout,
+            open_timeout_s=options.open_timeout,
             launches=options.launches,
             isolate=Isolate(options.isolate),
             budget_s=options.budget,
