@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.tables import CellRow
 from autodiff_compare.vocabulary import BROKEN, Status
 
@@ -50,7 +51,7 @@ class Progress:
             self._bar.update(self._task, advance=1, description=f"{row.cell_id} {row.status}"[:_NAME])
             return
         if row.status in BROKEN or row.status == Status.WRONG:
-            print(f"{row.cell_id}: {row.status}: {row.message}", file=sys.stderr)
+            print(printable(f"{row.cell_id}: {row.status}: {row.message}"), file=sys.stderr)
         now = time.monotonic()
         if now - self._said >= _EVERY_S:
             self._said, gone = now, now - self._began

@@ -17,6 +17,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import environment
 from autodiff_compare.process.environment import PACKAGE
 from autodiff_compare.process.variables import influential_variables, recorded_variables
+from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.rows import ADDED
 from autodiff_compare.results.tables import SCHEMA_VERSION, Run, TableError
 from autodiff_compare.vocabulary import split_spec
@@ -70,6 +71,7 @@ def recorded_now(command: str, planned: Plan, settings: Settings, *, in_process:
         rounds=settings.rounds,
         versions=json.dumps({**environment.versions(), **planned.versions}),
         environment=json.dumps(_variables(planned, settings, in_process)),
+        planned_cells=len(planned.cells),
         **environment.machine(),  # type: ignore[arg-type]
     )
 
@@ -126,11 +128,6 @@ def _json_of_texts(text: str, column: str) -> dict[str, str]:
     return found
 
 
-def printable(text: str) -> str:
-    """Return a text from a file in a form that is safe to print: control characters become their escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _short(value: Any) -> str:
-    text = printable(str(value))
+    text = printable(str(value)).replace("\n", "\\n")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

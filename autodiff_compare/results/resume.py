@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from autodiff_compare.process.variables import onednn_stated
-from autodiff_compare.results.provenance import MACHINE, differences, printable
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.results.store import locate, read_log
 from autodiff_compare.results.tables import Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec

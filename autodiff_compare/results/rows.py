@@ -4,7 +4,7 @@ The annotation of a field is the documentation of its column; ``results/README.m
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``, version 3
-``runs.environment``.
+``runs.environment`` and ``runs.planned_cells``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class Run:
         "JSON: variable -> value, for the environment variables of the caller that reached workers and can change a "
         "number: paths of libraries and modules, devices, and those given by --env; empty before version 3",
     ]
+    planned_cells: Annotated[
+        int | None, "number of cells that the run was asked for; fewer rows in cells.csv: it was interrupted"
+    ]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class CellRow:
         "order of modes of hvp and hessian, the outer mode first, such as 'forward over reverse'; empty for other "
         "operators and for a backend that does not report it",
     ]
-    status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory"]
+    status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory not_run"]
     message: Annotated[str, "reason of a status other than ok"]
     value: Annotated[float, "value of the function if it is scalar and was computed, else nan"]
     gradient_norm: Annotated[
@@ -196,7 +199,9 @@ class DescentRow:
 
     cell_id: Annotated[str, "problem/descent/dtype/step/backend[:variant]"]
     start: Annotated[int, "seed of the starting point"]
-    status: Annotated[str, "ok (it ran, converged or not) unsupported not_installed error timeout crash out_of_memory"]
+    status: Annotated[
+        str, "ok (it ran, converged or not) unsupported not_installed error timeout crash out_of_memory not_run"
+    ]
     iterations: Annotated[int | None, "number of updates"]
     restarts: Annotated[int | None, "number of restarts among them"]
     evaluations: Annotated[int | None, "number of evaluations of value and gradient"]

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
-from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
+from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
 from autodiff_compare.results.timings import Group as CellGroup
 from autodiff_compare.summary import conventions
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
@@ -39,6 +39,7 @@ REMEDIES = {
     "every error.",
     "error": "error: the backend raised the exception shown.",
     "timeout": "timeout: no answer in time. Give it more with --timeout, or take a smaller --size.",
+    "not_run": "not run: not tried, for the reason shown; run --resume tries it again.",
     "crash": "crash: the worker process died. Run the function alone in this framework to find the cause.",
     "out_of_memory": "out of memory: take a smaller --size.",
     "unsupported": "unsupported: the backend does not have the operator or function.",
@@ -64,7 +65,7 @@ def show(folder: pathlib.Path, console: Console) -> None:
     if len(tables["conventions"]):
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
     if len(tables["cells"]) or not len(tables["conventions"]):
-        console.print(found(tables))
+        console.print(found(tables, folder))
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
@@ -89,8 +90,24 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
         yield _flagged(cells)
 
 
-def found(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the result of a run in one sentence, whether it has cells, descents or cases of the atlas."""
+def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
+    """Return the result of a run in one sentence, whether it has cells, descents or cases of the atlas.
+
+    The sentence begins with ``interrupted`` and how to go on, if cells are missing.
+    """
+    return f"{_interrupted(tables, folder)}{_result(tables)}"
+
+
+def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
+    """Return how many of the planned cells an interrupted run has, and how to go on; empty for a whole run."""
+    planned = tables["runs"]["planned_cells"].fillna(0).sum()
+    if len(tables["cells"]) >= planned:
+        return ""
+    command = resume_command(str(tables["runs"]["command"].iloc[0]), folder)
+    return f"interrupted: {len(tables['cells'])} of {planned} cells, go on with {command}. Of these "
+
+
+def _result(tables: Mapping[str, pd.DataFrame]) -> str:
     descents, answers = tables["descents"], tables["conventions"]
     if len(tables["cells"]):
         return sentence(tables["cells"], tables["checks"], tables["timings"])

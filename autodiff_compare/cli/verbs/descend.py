@@ -87,7 +87,7 @@ def _work(options: argparse.Namespace) -> _Work:
     if options.descent is not None and options.descent not in names:
         choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
         raise PlanError(f"got descent {options.descent!r}, {choices}")
-    wanted = replace(planned, problems=tuple(able), seed=options.seed[0] if options.seed else planned.seed)
+    wanted = replace(planned, problems=tuple(able), cells=(), seed=options.seed[0] if options.seed else planned.seed)
     settings = Settings(
         rounds=0, threads=options.threads, timeout_s=options.timeout, environment=environment_of(options)
     )

@@ -41,7 +41,7 @@ from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.scope import Axes, Scope
 from autodiff_compare.results import formatting, tables
-from autodiff_compare.results.provenance import MACHINE, differences, printable
+from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow, TableError
 from autodiff_compare.results.timings import rounds_of
@@ -120,9 +120,7 @@ def recorded(folder: pathlib.Path) -> Recorded:
     ends |= {
         f"{row.cell_id} start {row.start}": End(_end(row), row.message, axes=_descent_axes(row)) for row in descents
     }
-    if len(ends) < len(cells) + len(descents):
-        raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
-    return Recorded(runs[0], ends, _steady(samples, folder))
+    return Recorded(runs[0], ends, _steady(samples))
 
 
 def _axes(row: CellRow) -> Axes:
@@ -141,13 +139,8 @@ def _end(row: DescentRow) -> str:
     return "not converged" if row.status == Status.OK and not row.converged else row.status
 
 
-def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, list[float]]:
+def _steady(samples: Sequence[SampleRow]) -> dict[str, list[float]]:
     steady = [row for row in samples if row.phase == Phase.STEADY]
-    for row in steady:
-        if not (0 < row.seconds < math.inf and row.calls > 0):
-            raise TableError(
-                f"got a sample of {row.calls} calls in {row.seconds} s in {folder}, expected positive ones"
-            )
     return {cell_id: rounds for (cell_id, _), rounds in rounds_of(steady).items()}
 
 
@@ -213,7 +206,7 @@ def diff(options: argparse.Namespace) -> int:
         a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
         against = "; ".join(reasons(a, b))
     except TableError as error:
-        return usage(printable(str(error)))
+        return usage(str(error))
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if against:
@@ -239,7 +232,7 @@ def show(found: Sequence[Change], out: Console) -> None:
         table.add_column(overflow="fold", ratio=1)
         table.add_column(overflow="fold", ratio=1)
         for change in rows[:_SHOWN]:
-            table.add_row(printable(change.cell_id), printable(change.words))
+            table.add_row(change.cell_id, change.words)
         if len(rows) > _SHOWN:
             table.add_row(f"... and {len(rows) - _SHOWN} more", "")
         out.print(table)
