@@ -28,6 +28,8 @@ class Progress:
     checks: list[CheckRow] = field(default_factory=list)
     samples: list[SampleRow] = field(default_factory=list)
     result: tuple[Any, ...] = ()
+    #: Digest of the result that was judged.
+    judged: str = ""
     #: Calls of a block, from calibration.
     calls: int = 0
     #: Rounds in which the cell waited for a processor too long.

@@ -31,6 +31,7 @@ from autodiff_compare.execution.progress import (
     flagged,
     measured,
 )
+from autodiff_compare.execution.recheck import digest
 from autodiff_compare.execution.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.judge.comparison import too_large
 from autodiff_compare.judge.judge import Judge, overall
@@ -152,7 +153,7 @@ class Runner:
         """Time the right cells of a group, and add its rows to the folder."""
         right = [p for p in group.begun if p.row.status == Status.OK]
         if number:
-            right = [p for p in right if self._ask(p, "cell", _keep_phases(number), **self._request(p.cell))]
+            right = [p for p in right if self._ask(p, "cell", self._keep_launch(number), **self._request(p.cell))]
         if self.settings.rounds:
             self._time(group, right)
         if self.settings.isolate == Isolate.CELL:
@@ -198,6 +199,7 @@ class Runner:
         """Judge the result in a worker's response, and complete the cell's row."""
         cell = p.cell
         p.result = tuple(found["result"])
+        p.judged = digest(p.result)
         _keep_phases(0)(p, found)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
         p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
@@ -258,12 +260,36 @@ class Runner:
 
         def keep(p: Progress, found: dict[str, Any]) -> None:
             blocks = enumerate(found["seconds"])
+            self._same_as_judged(p, found.get("other"), f"a call in round {number}")
             p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in blocks]
             p.contended += found["queue_s"] > CONTENDED * found["wall_s"]
             _keep_retraced(p, found)
             self.measured_s += sum(found["seconds"])
 
         return keep
+
+    def _keep_launch(self, number: int) -> _Keep:
+        """Return the function that stores what a worker of a further launch has returned for a cell."""
+
+        def keep(p: Progress, found: dict[str, Any]) -> None:
+            _keep_phases(number)(p, found)
+            self._same_as_judged(p, found["result"], f"the first call of launch {number + 1}")
+
+        return keep
+
+    def _same_as_judged(self, p: Progress, result: Sequence[Any] | None, where: str) -> None:
+        """Judge a result that differs in some bit from the one that was judged; a wrong one ends the cell."""
+        if result is None or digest(result) == p.judged:
+            return
+        cell = p.cell
+        with time_limit(self.settings.deadline_s(cell.size)):
+            case = build_case(self.problems[cell.problem], cell.size, cell.dtype, cell.operator, self.plan.seed)
+            comparisons = Judge(case)(result)
+        status, message = overall(comparisons)
+        if status != Status.OK:
+            p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
+            words = f"{where} gave another result than the first call, which was right: {message}"
+            p.row = replace(p.row, status=status, message=words[:LONGEST_MESSAGE])
 
     def _ask(self, p: Progress, verb: str, keep: _Keep, **params: Any) -> bool:
         """Send a request about a right cell and store the response; return whether it succeeded.
@@ -279,7 +305,7 @@ class Runner:
             words = first_line(error) if told else f"malformed response to {verb!r}: {type(error).__name__}: {error}"
             p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
             return False
-        return True
+        return p.row.status == Status.OK
 
     def _descend(self, problem: Problem) -> None:
         """Minimise the problem from its first start, for each dtype and backend that has a cell ``step``."""
@@ -329,6 +355,7 @@ def _keep_phases(launch: int) -> _Keep:
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
     p.calls = found["calls"]
+    p.flags.update(found.get("flags", ()))
 
 
 def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:

@@ -36,17 +36,24 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from autodiff_compare.execution.recheck import Recheck
 from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
 from autodiff_compare.process import protocol
 from autodiff_compare.process.environment import active_threads, effective_threads, hide_clone, limit_affinity
 from autodiff_compare.process.isolation import die_with_parent, private_pipes
-from autodiff_compare.timing import clock
+from autodiff_compare.timing import clock, suspicion
 from autodiff_compare.vocabulary import Operator, Status
 
 #: Messages of failed allocations; TensorFlow and torch raise exceptions of their own types, not `MemoryError`.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I
 )
+
+
+#: Equal inputs that the calls of a visit take in turn, all of them new in each visit.
+_TURNS = 3
+#: Copies of the inputs that take no more than this fit into a processor's own cache.
+_CACHED_BYTES = 1 << 18
 
 
 class Worker:
@@ -70,6 +77,8 @@ class Worker:
 
         self.backend = load(spec)
         self.timed: clock.Timed | None = None
+        self.recheck: Recheck | None = None
+        self.given: tuple[Sequence[Any], str] = (), ""
         self.objective_code: Any = None
         self.calls_per_evaluation = 0
         self.problems: dict[tuple[str, str], Any] = {}
@@ -128,10 +137,12 @@ class Worker:
         first = self.backend.block(run(*args))
         first_call_s = time.perf_counter() - start
         self.timed = clock.Timed(run, args, self.backend.block)
+        self.given = (*case.inputs.arrays, *case.directions), dtype
         expansion = case.problem.expansion
         called = expansion.rows if expansion else case.problem.function(self.backend, case.inputs.static)
         self.objective_code = _code_of(called)
         result = self._numpy(first)
+        self.recheck = Recheck(self._numpy, result)
         self.calls_per_evaluation, again = self._counted()
         return {
             "result": result,
@@ -146,11 +157,19 @@ class Worker:
         }
 
     def calibrate(self) -> dict[str, Any]:
-        """Return the calls of a block, after a warm-up."""
+        """Return the calls of a block, after a warm-up, and whether the clock sees the whole computation."""
         # Not when the framework is opened: some of its objects are made at the first use of an operator.
         gc.collect()
         gc.freeze()
-        return {"calls": clock.calibrate(self._current())}
+        timed, first = self._current(), self.recheck
+        calls = clock.calibrate(timed)
+        if first is None:
+            return {"calls": calls, "flags": []}
+        tests = {
+            "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
+            "remembers": suspicion.remembers(timed, self._copies, calls, _CACHED_BYTES // max(self._input_bytes(), 1)),
+        }
+        return {"calls": calls, "flags": [flag for flag, holds in tests.items() if holds]}
 
     def visit(self, calls: int) -> dict[str, Any]:
         """Make one visit of a round.
@@ -159,23 +178,28 @@ class Worker:
         -------
         dict
             ``seconds`` of each block; ``wall_s`` of the whole visit, and ``queue_s`` of it waiting for a processor that
-            other processes had; ``retraced``, whether the framework traced a function during the visit.
+            other processes had; ``retraced``, whether the framework traced a function during the visit; ``other``, a
+            result that differs from the first in some bit, if there is one.
         """
+        timed = self._current()
+        if self.recheck is not None:
+            timed = dataclasses.replace(timed, others=self._copies(_TURNS - 1))
         traces, before = self.backend.traces(), clock.Elapsed.now()
-        seconds = clock.visit(self._current(), calls)
+        seconds = clock.visit(timed, calls, self.recheck)
         elapsed = clock.Elapsed.now() - before
         retraced = self.backend.traces() != traces
-        return {"seconds": seconds, "wall_s": elapsed.wall_s, "queue_s": elapsed.contention_s, "retraced": retraced}
+        found = {"seconds": seconds, "wall_s": elapsed.wall_s, "queue_s": elapsed.contention_s, "retraced": retraced}
+        return found | {"other": self.recheck.other if self.recheck else None}
 
     def work(self, units: int) -> dict[str, Any]:
         """Make a known amount of work the current cell, for trials of the clock."""
-        self.timed = clock.Timed(clock.synthetic_work, (units,), lambda out: out)
+        self.timed, self.recheck = clock.Timed(clock.synthetic_work, (units,), lambda out: out), None
         return {}
 
     def finish(self) -> dict[str, Any]:
         """Drop the cell; return whether an evaluation now calls the objective another number of times than before."""
         retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
-        self.timed = None
+        self.timed = self.recheck = None
         return {"retraced": retraced}
 
     def call(self, function: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -262,6 +286,14 @@ class Worker:
 
     def _vars(self, arrays: Sequence[Any], dtype: str) -> list[Any]:
         return [self.backend.to_var(cast(array, dtype)) for array in arrays]
+
+    def _copies(self, count: int) -> list[list[Any]]:
+        """Return new variables that are equal to the arguments of the current cell, ``count`` times."""
+        arrays, dtype = self.given
+        return [self._vars(arrays, dtype) for _ in range(count)]
+
+    def _input_bytes(self) -> int:
+        return sum(np.asarray(array).nbytes for array in self.given[0])
 
     def _numpy(self, result: Any) -> list[Any]:
         found = [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]

@@ -106,7 +106,9 @@ class CellRow:
         str,
         "separated by spaces: noisy (interquartile range of the rounds over 10 % of their median) contended (over a "
         "quarter of the rounds) drift (the rounds have a trend) retraced (the framework traced during timed rounds) "
-        "threads (more were busy than requested) cut (--budget ended the rounds early)",
+        "threads (more were busy than requested) cut (--budget ended the rounds early) lazy (the result is "
+        "computed when it is read, after the clock has stopped) remembers (calls on an input that was seen before compute "
+        "nothing)",
     ]
 
 

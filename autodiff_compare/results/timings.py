@@ -13,6 +13,9 @@ from autodiff_compare.results.tables import CellRow, PairRow, SampleRow, TimingR
 from autodiff_compare.timing.statistics import order_statistic_interval, ratio_verdict
 from autodiff_compare.vocabulary import Operator, Phase, Status, join_spec
 
+#: Flags of a cell whose time is not that of its computation: it is compared with no other.
+UNSEEN = frozenset({"lazy", "remembers"})
+
 #: Problem, size, dtype, operator.
 Group = tuple[str, str, str, str]
 
@@ -39,8 +42,9 @@ def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[Timi
         if cell.status == Status.OK and (cell.cell_id, Phase.STEADY) in rounds
     }
     by_id = {cell.cell_id: cell for cell in cells}
-    fastest = _fastest(by_id, steady)
-    return [_row(key, values, by_id.get(key[0]), steady, fastest) for key, values in rounds.items()]
+    ranked = {cell_id: values for cell_id, values in steady.items() if not UNSEEN & set(by_id[cell_id].flags.split())}
+    fastest = _fastest(by_id, ranked)
+    return [_row(key, values, by_id.get(key[0]), ranked, fastest) for key, values in rounds.items()]
 
 
 def _row(

@@ -31,6 +31,8 @@ FLAGS = {
     "drift": "drift: the time rises or falls from round to round",
     "retraced": "retraced: the function was traced again while it was timed",
     "threads": "threads: more threads were busy than --threads allows",
+    "lazy": "lazy: the result is computed when it is read, after the clock has stopped; the time is not compared",
+    "remembers": "remembers: calls on an input that was seen before compute nothing; the time is not compared",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
 #: Status of a cell without a right result -> its meaning, and what a user can do.

@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,6 +37,8 @@ CONTENDED = 0.05
 CONTENDED_ROUNDS = 0.25
 #: A visit discards one block, then takes at most this number of blocks within this number of seconds.
 BLOCKS, VISIT_S = 7, 0.5
+#: Seconds of a visit for comparing the results of an untimed block with the first one; some hundred small ones.
+CHECK_S = 2e-3
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,44 @@ class Timed:
         Its arguments, in the framework's own type.
     barrier
         Returns its argument, a result of ``run``, once the computation has finished.
+    others
+        Equal copies of ``args``. Calls take them in turn, so that what a framework remembers of an input is not timed.
     """
 
     run: Callable[..., Any]
     args: Sequence[Any]
     barrier: Callable[[Any], Any]
+    others: Sequence[Sequence[Any]] = ()
 
     def block(self, calls: int) -> float:
         """Return the seconds of ``calls`` calls and of the completion of the last one."""
-        run, args, out = self.run, self.args, None
+        return self.finished(calls)[0]
+
+    def finished(self, calls: int) -> tuple[float, Any]:
+        """Return the seconds of ``calls`` calls and of the completion of the last one, and its result."""
+        run, out, turns = self.run, None, self._turns(calls)
         start = time.perf_counter()
-        for _ in range(calls):
+        for args in turns:
             out = run(*args)
         self.barrier(out)
-        return time.perf_counter() - start
+        return time.perf_counter() - start, out
+
+    def results(self, calls: int) -> list[Any]:
+        """Return the results of ``calls`` calls, each completed."""
+        return [self.barrier(self.run(*args)) for args in self._turns(calls)]
+
+    def _turns(self, calls: int) -> Iterator[Sequence[Any]]:
+        return itertools.islice(itertools.cycle((self.args, *self.others)), calls)
+
+
+class Check(Protocol):
+    """A look at results while they are timed, outside the clock."""
+
+    def __call__(self, out: Any) -> None:
+        """Look at a result."""
+
+    def most(self, calls: int) -> int:
+        """Return how many of ``calls`` results may be kept at the same time."""
 
 
 def calibrate(timed: Timed) -> int:
@@ -99,19 +126,45 @@ def _agree(times: Sequence[float]) -> bool:
     return 0 < max(times) <= (1 + WARM_AGREEMENT) * min(times)
 
 
-def visit(timed: Timed, calls: int) -> list[float]:
-    """Make one visit: return the seconds of each of its blocks."""
+def visit(timed: Timed, calls: int, check: Check | None = None) -> list[float]:
+    """Make one visit: return the seconds of each of its blocks.
+
+    Parameters
+    ----------
+    timed
+        The callable with its arguments.
+    calls
+        Calls of a block.
+    check
+        Looks at results outside the clock: at those of a first block that is not timed, as far as `CHECK_S` allows,
+        and at the last of each timed block.
+    """
     gc.collect()
     gc.disable()
     try:
+        if check is not None:
+            _look(check, timed.results(check.most(calls)))
         timed.block(calls)
         blocks: list[float] = []
         until = time.perf_counter() + VISIT_S
         while len(blocks) < BLOCKS and (not blocks or time.perf_counter() < until):
-            blocks.append(timed.block(calls))
+            seconds, out = timed.finished(calls)
+            blocks.append(seconds)
+            if check is not None:
+                check(out)
+            # Kept, the result would hold memory that the next block's first call can use.
+            del out
         return blocks
     finally:
         gc.enable()
+
+
+def _look(check: Check, results: Sequence[Any]) -> None:
+    until = time.perf_counter() + CHECK_S
+    for out in results:
+        check(out)
+        if time.perf_counter() > until:
+            break
 
 
 def synthetic_work(units: int) -> float:

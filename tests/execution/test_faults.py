@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import pathlib
 import subprocess
 import sys
@@ -125,6 +126,45 @@ def test_a_worker_is_started_again_after_a_death(tmp_path: pathlib.Path) -> None
     assert [(r.operator, r.status) for r in folder.rows["cells"]] == [("value", "ok"), ("gradient", "crash")]
     folder = run(tmp_path, [f"{FAULTY}:segfault"], ["gradient", "hessian", "value"])
     assert [r.status for r in folder.rows["cells"]] == ["ok", "crash", "unsupported"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("wrong_from_the_fifth", "gave another result than the first call, which was right: gradient"),
+        ("wrong_from_the_third", "gave another result than the first call, which was right: gradient"),
+        ("wrong_from_the_hundredth", "gave another result than the first call, which was right: gradient"),
+        ("nan_in_one_of_a_thousand", "gave another result than the first call, which was right: gradient: 1 entry nan"),
+    ],
+)
+def test_what_is_timed_is_judged(fault: str, words: str, tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=8)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.WRONG, rows["faulty"]
+    assert words in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+
+
+def test_every_launch_is_judged(tmp_path: pathlib.Path) -> None:
+    specs, told = [f"{FAULTY}:wrong_in_launch_2", "manual"], told_where(tmp_path)
+    folder = run(tmp_path, specs, ["gradient"], rounds=2, launches=2, environment=told)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.WRONG, rows["faulty"]
+    assert "the first call of launch 2 gave another result" in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+
+
+@pytest.mark.parametrize(("fault", "flag"), [("lazy", "lazy"), ("memoised", "remembers")])
+def test_a_clock_that_does_not_see_the_computation_is_flagged(fault: str, flag: str, tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=8)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.OK
+    assert flag in rows["faulty"].flags.split()
+    assert not {"lazy", "remembers"} & set(rows["manual"].flags.split())
+    steady = {row.cell_id: row for row in folder.rows["timings"] if row.phase == "steady"}
+    assert steady[rows["faulty"].cell_id].versus_fastest == ""
+    assert math.isnan(steady[rows["faulty"].cell_id].ratio_to_fastest)
+    assert steady[rows["manual"].cell_id].versus_fastest == ""
 
 
 class FakeClient:
