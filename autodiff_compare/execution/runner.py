@@ -45,7 +45,7 @@ from autodiff_compare.process.environment import THREADS_TOLERANCE
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from autodiff_compare.studies.records import first_descent
-from autodiff_compare.timing.clock import CONTENDED
+from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
 from autodiff_compare.vocabulary import BROKEN, Operator, Phase, Status
 
@@ -246,7 +246,9 @@ class Runner:
         def visit(p: Progress, number: int) -> bool:
             return self._ask(p, "visit", self._keep_visit(group.rounds + number), calls=p.calls)
 
-        live, made = run_rounds(ready, visit, lambda p: p.rounds, schedule, self.order)
+        for p, calls in zip(ready, equal_blocks([p.per_call_s for p in ready]), strict=True):
+            p.calls = calls
+        live, made = run_rounds(ready, visit, lambda p: p.series, schedule, self.order)
         group.rounds += made
         self.budget.end()
         for p in live:
@@ -259,10 +261,9 @@ class Runner:
         """Return the function that stores the samples and flags of a visit in round ``number``."""
 
         def keep(p: Progress, found: dict[str, Any]) -> None:
-            blocks = enumerate(found["seconds"])
+            blocks = enumerate(zip(found["seconds"], found["waited_s"], strict=True))
             self._same_as_judged(p, found.get("other"), f"a call in round {number}")
-            p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in blocks]
-            p.contended += found["queue_s"] > CONTENDED * found["wall_s"]
+            p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s, w) for i, (s, w) in blocks]
             _keep_retraced(p, found)
             self.measured_s += sum(found["seconds"])
 
@@ -354,7 +355,7 @@ def _keep_phases(launch: int) -> _Keep:
 
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
-    p.calls = found["calls"]
+    p.per_call_s = found["per_call_s"]
     p.flags.update(found.get("flags", ()))
 
 

@@ -164,12 +164,13 @@ class Worker:
         timed, first = self._current(), self.recheck
         calls = clock.calibrate(timed)
         if first is None:
-            return {"calls": calls, "flags": []}
+            return {"calls": calls, "per_call_s": clock.undisturbed(timed, calls), "flags": []}
         tests = {
             "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
             "remembers": suspicion.remembers(timed, self._copies, calls, _CACHED_BYTES // max(self._input_bytes(), 1)),
         }
-        return {"calls": calls, "flags": [flag for flag, holds in tests.items() if holds]}
+        flags = [flag for flag, holds in tests.items() if holds]
+        return {"calls": calls, "per_call_s": clock.undisturbed(timed, calls), "flags": flags}
 
     def visit(self, calls: int) -> dict[str, Any]:
         """Make one visit of a round.
@@ -177,19 +178,21 @@ class Worker:
         Returns
         -------
         dict
-            ``seconds`` of each block; ``wall_s`` of the whole visit, and ``queue_s`` of it waiting for a processor that
-            other processes had; ``retraced``, whether the framework traced a function during the visit; ``other``, a
+            ``seconds`` of each block, and ``waited_s`` of them in which another process had the processor;
+            ``retraced``, whether the framework traced a function during the visit; ``other``, a
             result that differs from the first in some bit, if there is one.
         """
         timed = self._current()
         if self.recheck is not None:
             timed = dataclasses.replace(timed, others=self._copies(_TURNS - 1))
-        traces, before = self.backend.traces(), clock.Elapsed.now()
-        seconds = clock.visit(timed, calls, self.recheck)
-        elapsed = clock.Elapsed.now() - before
-        retraced = self.backend.traces() != traces
-        found = {"seconds": seconds, "wall_s": elapsed.wall_s, "queue_s": elapsed.contention_s, "retraced": retraced}
-        return found | {"other": self.recheck.other if self.recheck else None}
+        traces = self.backend.traces()
+        blocks = clock.visit(timed, calls, self.recheck)
+        return {
+            "seconds": [block.seconds for block in blocks],
+            "waited_s": [block.waited_s for block in blocks],
+            "retraced": self.backend.traces() != traces,
+            "other": self.recheck.other if self.recheck else None,
+        }
 
     def work(self, units: int) -> dict[str, Any]:
         """Make a known amount of work the current cell, for trials of the clock."""

@@ -4,11 +4,12 @@ The annotation of a field is the documentation of its column; ``results/README.m
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``, version 3
-``runs.environment`` and ``runs.planned_cells``.
+``runs.environment``, ``runs.planned_cells`` and ``samples.waited_s``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -107,8 +108,8 @@ class CellRow:
         "separated by spaces: noisy (interquartile range of the rounds over 10 % of their median) contended (over a "
         "quarter of the rounds) drift (the rounds have a trend) retraced (the framework traced during timed rounds) "
         "threads (more were busy than requested) cut (--budget ended the rounds early) lazy (the result is "
-        "computed when it is read, after the clock has stopped) remembers (calls on an input that was seen before compute "
-        "nothing)",
+        "computed when it is read, after the clock has stopped) remembers (calls on an input that was seen before "
+        "compute nothing)",
     ]
 
 
@@ -160,6 +161,11 @@ class SampleRow:
     sample: Annotated[int, "block within the round, from 0"]
     calls: Annotated[int, "calls in the block"]
     seconds: Annotated[float, "seconds of the whole block"]
+    waited_s: Annotated[
+        float,
+        "seconds of the block in which another process had the processor that this one waited for; nan for other "
+        "phases, where the system does not tell, and before version 3",
+    ] = math.nan
 
 
 @dataclass(frozen=True)
@@ -168,17 +174,24 @@ class TimingRow:
 
     cell_id: Annotated[str, "the cell"]
     phase: Annotated[str, "import prepare first_call steady"]
-    n: Annotated[int, "number of rounds (steady) or of single timings (other phases)"]
+    n: Annotated[
+        int,
+        "number of single timings, or of rounds in the phase steady: of quiet ones if there are eight or more, else of "
+        "all. A round is quiet if in more than half of its blocks another process had the processor for at most 5 %",
+    ]
     min_s: Annotated[float, "fastest round"]
     median_s: Annotated[float, "median over the rounds; the value of a round is the median of its blocks"]
     ci_low_s: Annotated[float, "lower end of the 95 % order-statistic interval of the median; nan under six rounds"]
     ci_high_s: Annotated[float, "upper end of that interval"]
     ratio_to_value: Annotated[float, "median over the median of operator 'value' on the same backend"]
-    ratio_to_fastest: Annotated[float, "median over the median of the fastest backend of the group"]
+    ratio_to_fastest: Annotated[
+        float, "median over the median of the fastest backend of the group; nan if not compared"
+    ]
     versus_fastest: Annotated[
         str,
         "'1.48x [1.42, 1.55]' (median ratio and 99 % interval) if the paired rule proves this backend slower than the "
-        "fastest, '~' if not; 'fastest' for the fastest; empty under eight rounds",
+        "fastest, '~' if not; 'fastest' for the fastest; 'contended' if fewer than eight rounds were quiet for both; "
+        "empty under eight rounds and for a cell that is compared with no other",
     ]
 
 
@@ -268,8 +281,11 @@ class ConventionRow:
 
 
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
-ADDED: Mapping[type[Any], Mapping[str, str]] = MappingProxyType(
-    {Run: MappingProxyType({"onednn": "", "environment": ""})}
+ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
+    {
+        Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
+        SampleRow: MappingProxyType({"waited_s": math.nan}),
+    }
 )
 
 #: Table name -> dataclass of its rows.

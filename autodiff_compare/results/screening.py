@@ -42,14 +42,13 @@ def impossible(name: str, frame: pd.DataFrame) -> str:
         The table, with the types of its columns.
     """
     for column, least in _LEAST.get(name, {}).items():
-        numbers = frame[column].dropna() if column != "seconds" else frame[column]
+        # Only columns that may be empty hold missing integers; nan is no missing number of seconds.
+        numbers = frame[column] if frame[column].dtype == "float64" else frame[column].dropna()
         wrong = numbers[~((numbers >= least) & (numbers < float("inf")))]
-        # A block of no duration would be a clock that stands still.
-        if column == "seconds" and (numbers == 0).any():
-            wrong = numbers[numbers == 0]
         if len(wrong):
-            bound = "a positive number" if column == "seconds" else f"numbers from {least:g}"
-            return f"got {wrong.iloc[0]} in column {column!r} of the table {name}, expected {bound}"
+            return f"got {wrong.iloc[0]} in column {column!r} of the table {name}, expected numbers from {least:g}"
+    if name == "samples" and ((frame["phase"] == "steady") & (frame["seconds"] == 0)).any():
+        return "got a timed block of 0 s in the table samples, expected a positive number"
     unique = list(_UNIQUE.get(name, ()))
     if unique and frame.duplicated(unique).any():
         twice = frame.loc[frame.duplicated(unique), unique].iloc[0]

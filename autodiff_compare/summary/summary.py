@@ -20,6 +20,7 @@ from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, r
 from autodiff_compare.results.timings import Group as CellGroup
 from autodiff_compare.summary import conventions
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
+from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
@@ -167,6 +168,8 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
     yield from tables
     marks = "* fastest; ~ not proved slower; " if len(steady) else ""
+    if (steady["versus_fastest"] == CONTENDED).any():
+        marks += "? not compared: too few rounds without other programs on the CPU; "
     yield Group(last, Text(f"{marks}{_READING}", style="dim"))
 
 
@@ -225,7 +228,7 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
     if status != "ok" or cell_id not in steady.index:
         return Text(status.replace("_", " "), style=_STYLES.get(status, "red"))
     timing = steady.loc[cell_id]
-    mark = {"fastest": "*", "~": "~"}.get(timing["versus_fastest"], " ")
+    mark = {"fastest": "*", "~": "~", CONTENDED: "?"}.get(timing["versus_fastest"], " ")
     return Text(seconds(float(timing["median_s"])) + mark, style="bold" if mark == "*" else "")
 
 

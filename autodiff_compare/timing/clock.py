@@ -30,13 +30,15 @@ BLOCK_S = 1e-3
 WARM_AGREEMENT, WARM_S = 0.10, 0.5
 #: Name of the method of `peak_memory_growth` in the column ``memory_method``.
 HIGH_WATER_MARK = "VmHWM"
-#: A visit is contended if it waited for a processor for more than this part of its time.
-CONTENDED = 0.05
 #: A cell is flagged ``contended`` if more than this part of its rounds is. Fewer hardly change a median or an
 #: order-statistic interval: a claim needs the agreement of more than half of the rounds.
 CONTENDED_ROUNDS = 0.25
 #: A visit discards one block, then takes at most this number of blocks within this number of seconds.
 BLOCKS, VISIT_S = 7, 0.5
+#: Longest duration of a block that is stretched to that of a slower callable, in seconds.
+LONGEST_BLOCK_S = 0.01
+#: Seconds for finding how long an undisturbed call takes.
+_UNDISTURBED_S = 0.03
 #: Seconds of a visit for comparing the results of an untimed block with the first one; some hundred small ones.
 CHECK_S = 2e-3
 
@@ -116,6 +118,29 @@ def calibrate(timed: Timed) -> int:
     return calls
 
 
+def equal_blocks(per_call_s: Sequence[float]) -> list[int]:
+    """Return the calls of a block of each of several callables, so that their blocks last equally long.
+
+    A block of another length has another chance of meeting another process. Blocks last as long as the slowest call,
+    at least `BLOCK_S` and at most `LONGEST_BLOCK_S`; a call that takes longer is a block of its own.
+
+    Parameters
+    ----------
+    per_call_s
+        Seconds of a call of each callable, undisturbed.
+    """
+    target = min(max([BLOCK_S, *per_call_s]), LONGEST_BLOCK_S)
+    return [max(round(target / seconds), 1) for seconds in per_call_s]
+
+
+def undisturbed(timed: Timed, calls: int) -> float:
+    """Return the seconds of a call in the fastest of a few blocks."""
+    found, until = [timed.block(calls)], time.perf_counter() + _UNDISTURBED_S
+    while len(found) < BLOCKS and time.perf_counter() < until:
+        found.append(timed.block(calls))
+    return min(found) / calls
+
+
 def _block(timed: Timed, calls: int) -> tuple[float, float]:
     """Return the seconds of a block and its processor time."""
     before = time.process_time()
@@ -126,8 +151,16 @@ def _agree(times: Sequence[float]) -> bool:
     return 0 < max(times) <= (1 + WARM_AGREEMENT) * min(times)
 
 
-def visit(timed: Timed, calls: int, check: Check | None = None) -> list[float]:
-    """Make one visit: return the seconds of each of its blocks.
+@dataclass(frozen=True)
+class Block:
+    """A timed block: its seconds, and those of them in which another process had the processor."""
+
+    seconds: float
+    waited_s: float
+
+
+def visit(timed: Timed, calls: int, check: Check | None = None) -> list[Block]:
+    """Make one visit: return its blocks.
 
     Parameters
     ----------
@@ -145,11 +178,12 @@ def visit(timed: Timed, calls: int, check: Check | None = None) -> list[float]:
         if check is not None:
             _look(check, timed.results(check.most(calls)))
         timed.block(calls)
-        blocks: list[float] = []
+        blocks: list[Block] = []
         until = time.perf_counter() + VISIT_S
         while len(blocks) < BLOCKS and (not blocks or time.perf_counter() < until):
+            before = Elapsed.now()
             seconds, out = timed.finished(calls)
-            blocks.append(seconds)
+            blocks.append(Block(seconds, (Elapsed.now() - before).contention_s))
             if check is not None:
                 check(out)
             # Kept, the result would hold memory that the next block's first call can use.

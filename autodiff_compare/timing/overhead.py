@@ -160,7 +160,7 @@ def measure(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
     taken: dict[str, list[float]] = {side: [] for side in sides}
 
     def visit(side: str, _: int) -> bool:
-        taken[side].append(float(np.median(clock.visit(sides[side], calls))) / calls)
+        taken[side].append(float(np.median([block.seconds for block in clock.visit(sides[side], calls)])) / calls)
         return True
 
     run_rounds(list(sides), visit, taken.__getitem__, Schedule(rounds), random.Random(seed))

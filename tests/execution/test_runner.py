@@ -110,7 +110,7 @@ class FakePool:
     def __init__(
         self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False, traced_in: int = -1, waits: int = 99
     ) -> None:
-        """``traced_in``: the visit of a backend in which it traces; ``waits``: how many visits wait ``queue_s``."""
+        """``traced_in``: the visit in which a backend traces; ``waits``: visits that wait ``queue_s`` of their time."""
         self.asked: list[tuple[str, str]] = []
         self.restarts = 0
         self.threads, self.active = {"manual": 1.0, "numpy": 1.0}, {"manual": 1, "numpy": 1}
@@ -133,8 +133,10 @@ class FakePool:
         }
         number = self.asked.count((spec, "visit"))
         queue_s, retraced = self.queue_s if number <= self.waits else 0.0, number == self.traced_in
-        visit = {"seconds": [self.seconds] * 7, "wall_s": 1.0, "queue_s": queue_s, "retraced": retraced}
-        answers = {"cell": cell, "calibrate": {"calls": 1}, "visit": visit, "finish": {"retraced": self.retraced}}
+        waited_s = [queue_s * self.seconds] * 7
+        visit = {"seconds": [self.seconds] * 7, "waited_s": waited_s, "retraced": retraced, "other": None}
+        calibrated = {"calls": 1, "per_call_s": self.seconds, "flags": []}
+        answers = {"cell": cell, "calibrate": calibrated, "visit": visit, "finish": {"retraced": self.retraced}}
         return answers[verb]
 
     def restart(self) -> None:
@@ -199,9 +201,11 @@ def test_doubtful_timings_are_flagged_and_reported(
 ) -> None:
     folder, _ = faked(tmp_path, pool, rounds=8, **settings)
     assert {row.flags for row in folder.rows["cells"]} == {flags}
-    rounds = 0 if settings else 8
-    contended = (min(pool.waits, rounds) if pool.queue_s > 0.05 else 0) if rounds else None
+    # Rounds are added until eight are quiet, up to twice as many as were asked for.
+    contended = None if settings else min(pool.waits, 16) if pool.queue_s > 0.05 else 0
     assert {row.contended_rounds for row in folder.rows["cells"]} == {contended}
+    versus = {row.versus_fastest for row in folder.rows["timings"] if row.phase == "steady"}
+    assert versus == (set() if settings else {"contended"} if contended == 16 else {"fastest", "~"})
     out = Console(width=80, record=True, file=io.StringIO())
     summary.show(folder.path, out)
     assert ("Timings to read with care" in out.export_text()) == bool(flags)

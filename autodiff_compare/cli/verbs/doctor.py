@@ -26,8 +26,7 @@ from autodiff_compare.process.variables import recorded_variables, withheld_vari
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import clock as measure
-from autodiff_compare.timing.clock import CONTENDED
-from autodiff_compare.timing.statistics import noisy
+from autodiff_compare.timing.statistics import CONTENDED_SHARE, noisy
 
 #: Blocks of equal work, a millisecond each, whose spread is the noise.
 _BLOCKS = 300
@@ -136,7 +135,7 @@ def noise() -> Iterator[Finding]:
         "noise",
         "waiting",
         f"{share:.1%} of the time, for a processor",
-        "contended: stop other programs" if share > CONTENDED else "",
+        "contended: stop other programs" if share > CONTENDED_SHARE else "",
     )
 
 

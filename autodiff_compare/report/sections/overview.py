@@ -14,6 +14,7 @@ from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import FLAGS
+from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Phase, Status
 
 #: Status -> its words, if they are not the status itself.
@@ -176,7 +177,9 @@ def versus(row: dict[Any, Any]) -> tuple[str, str]:
         return "fastest", "fastest"
     if verdict == "~":
         return f"~ {times}", ""
-    return (verdict, "") if verdict else (f"{times} (too few rounds to compare)", "dim")
+    if verdict == CONTENDED:
+        return "not compared: contended", "dim"
+    return (verdict, "") if verdict else ("not compared", "dim")
 
 
 def _interval(row: dict[Any, Any]) -> str:
