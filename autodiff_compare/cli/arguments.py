@@ -21,6 +21,7 @@ from autodiff_compare.cli.options import (
     add_environment,
     add_out,
     add_output,
+    add_phases,
     add_problem,
     add_problems,
     add_resume,
@@ -105,6 +106,7 @@ def _add_run(verbs: Any) -> None:
         metavar="SECONDS",
         help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
     )
+    add_phases(run)
     run.set_defaults(verb="autodiff_compare.cli.verbs.run:run")
 
 
@@ -117,7 +119,7 @@ def _add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     add_cells(check)
-    check.set_defaults(verb="autodiff_compare.cli.verbs.run:run", rounds=0, launches=1, budget=None)
+    check.set_defaults(verb="autodiff_compare.cli.verbs.run:run", rounds=0, launches=1, budget=None, phases=None)
 
 
 def _add_descend(verbs: Any) -> None:

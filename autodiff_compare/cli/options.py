@@ -163,6 +163,15 @@ def add_open_timeout(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_phases(parser: argparse.ArgumentParser) -> None:
+    """Add the phases that are timed by themselves at the cost of a longer run."""
+    parser.add_argument(
+        "--phases",
+        choices=("import",),
+        help="import: import one framework after the other, so that each import is timed alone",
+    )
+
+
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add the run to continue."""
     parser.add_argument("--resume", metavar="RUN", help="continue this run: its folder, or its id under --out")

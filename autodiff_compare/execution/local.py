@@ -7,6 +7,7 @@ a crash takes the caller's process with it, and the frameworks keep the threads 
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 from autodiff_compare import backends
@@ -60,6 +61,9 @@ class LocalPool:
                 self._refused[spec] = error
                 raise
         return payload(answer(self._workers[spec], verb, params))
+
+    def open_all(self, specs: Sequence[str]) -> None:
+        """Do nothing: frameworks are imported in one process, one after the other."""
 
     def restart(self) -> None:
         """Drop every backend, so that the next request opens it afresh; its framework stays imported."""

@@ -1,12 +1,21 @@
-"""The worker processes of a run: started when first needed, restarted after a death, paused while another is timed."""
+"""The worker processes of a run: started when first needed, restarted after a death, paused while another is timed.
+
+Importing a framework takes seconds of one processor. Where several are free and nothing is timed, workers import side
+by side (`Pool.open_all`). The probe of threads is a measurement: it is made afterwards, in one worker after the other.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from autodiff_compare import backends
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
+from autodiff_compare.process.affinity import processors, shares
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import SampleRow
@@ -47,6 +56,7 @@ class Pool:
         self._clients: dict[str, WorkerClient] = {}
         self._opened: set[str] = set()
         self._refused: dict[str, WorkerError] = {}
+        self._failed: dict[str, WorkerError] = {}
         self._adapters, self._interpreters = plan.adapters, plan.interpreters
         self._starts = dict.fromkeys(plan.specs, 0)
         self._deaths = dict.fromkeys(plan.specs, 0)
@@ -64,8 +74,7 @@ class Pool:
             If the request fails, or the backend is not installed, cannot be opened or has been given up.
         """
         client = self._client(spec)
-        if self.settings.threads > 1:
-            self._pause_others(client)
+        self._pause_others(client)
         try:
             found = client.request(verb, deadline_s, self._adapters[spec], **params)
         except WorkerError as error:
@@ -81,8 +90,30 @@ class Pool:
         if error.status != Status.TIMEOUT:
             self._deaths[spec] += 1
 
+    def open_all(self, specs: Sequence[str]) -> None:
+        """Import the frameworks of several backends side by side, as far as there are processors.
+
+        Nothing may be timed meanwhile. A backend that fails raises its error at its next request. Nothing is done if
+        backends or cells share processes in another way, or if each import is to be timed by itself.
+        """
+        places = shares(processors(), self.settings.threads)
+        if self.settings.isolate != Isolate.BACKEND or self.settings.imports_alone or len(places) < 2:
+            return
+        started = self._started([spec for spec in specs if spec not in self._opened])
+        limit_s = self._open_timeout_s
+        for spec, imported in self._imported(started, places, limit_s).items():
+            try:
+                with self._failures_counted(spec, limit_s):
+                    opened = imported.result()
+                    self._pause_others(started[spec])
+                    probe = started[spec].request("probe", limit_s, self._adapters[spec], processors=places[0])
+                self._admit(spec, {**opened, **probe})
+            except WorkerError as error:
+                self._failed[spec] = error
+
     def restart(self) -> None:
         """End every worker; the next request starts a fresh one. This does not count as a death."""
+        self._failed.clear()
         for name in list(self._clients):
             self._drop(name)
 
@@ -95,6 +126,8 @@ class Pool:
 
     def _pause_others(self, running: WorkerClient) -> None:
         """Pause the idle workers: above one thread, OpenBLAS keeps a core busy for 100 ms after its last call."""
+        if self.settings.threads == 1:
+            return
         for client in self._clients.values():
             if client is not running:
                 client.pause()
@@ -103,12 +136,22 @@ class Pool:
     def _client(self, spec: str) -> WorkerClient:
         if spec in self._refused:
             raise self._refused[spec]
+        if spec in self._failed:
+            raise self._failed.pop(spec)
         if spec not in self._opened:
             self._open(spec)
         return self._clients[self._process(spec)]
 
     def _open(self, spec: str) -> None:
         """Start the worker of a backend if necessary, and import the framework in it."""
+        client, limit_s = self._start(spec), self._open_timeout_s
+        self._pause_others(client)
+        with self._failures_counted(spec, limit_s):
+            opened = client.request("open", limit_s, self._adapters[spec], device=self.settings.device)
+        self._admit(spec, opened)
+
+    def _start(self, spec: str) -> WorkerClient:
+        """Return the process that serves a backend, which is started if there is none."""
         self._check_available(spec)
         name = self._process(spec)
         if name not in self._clients:
@@ -116,15 +159,59 @@ class Pool:
             self._clients[name] = WorkerClient(
                 self._adapters[spec], self.settings.threads, interpreter, self.settings.environment
             )
-        client = self._clients[name]
-        if self.settings.threads > 1:
-            self._pause_others(client)
+        return self._clients[name]
+
+    def _started(self, specs: Sequence[str]) -> dict[str, WorkerClient]:
+        """Start the workers of several backends; those that cannot be started raise at their next request."""
+        found = {}
+        for spec in specs:
+            try:
+                found[spec] = self._start(spec)
+            except WorkerError as error:
+                self._failed[spec] = error
+        return found
+
+    def _imported(
+        self, started: Mapping[str, WorkerClient], places: Sequence[list[int]], limit_s: float
+    ) -> dict[str, Future[dict[str, Any]]]:
+        """Import the frameworks of these workers, one at a time on each place; return how each ended."""
+        free: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+        for place in places:
+            free.put(place)
+
+        def opened(spec: str, client: WorkerClient) -> dict[str, Any]:
+            place = free.get()
+            try:
+                device = self.settings.device
+                return client.request(
+                    "open", limit_s, self._adapters[spec], device=device, processors=place, probe=False
+                )
+            finally:
+                free.put(place)
+
+        with ThreadPoolExecutor(len(places)) as threads:
+            found = {spec: threads.submit(opened, spec, client) for spec, client in started.items()}
+            try:
+                wait(found.values())
+            except BaseException:
+                # The user interrupts: leaving the context waits for the threads, and they wait for their workers.
+                threads.shutdown(wait=False, cancel_futures=True)
+                for client in started.values():
+                    client.kill()
+                raise
+        return found
+
+    @contextlib.contextmanager
+    def _failures_counted(self, spec: str, limit_s: float) -> Iterator[None]:
+        """Count a failed import against its backend, and end a worker that cannot be used."""
+        name = self._process(spec)
         try:
-            opened = client.request("open", self._open_timeout_s, self._adapters[spec], device=self.settings.device)
+            yield
         except WorkerError as error:
-            if error.status == Status.TIMEOUT:
-                self._slow_imports[spec].append(self._open_timeout_s)
-                self._open_timeout_s *= 2
+            late = error.status == Status.TIMEOUT
+            if late:
+                self._slow_imports[spec].append(limit_s)
+                self._open_timeout_s = max(self._open_timeout_s, 2 * limit_s)
             elif error.fatal:
                 self._deaths[spec] += 1
             else:
@@ -132,10 +219,13 @@ class Pool:
                 self._refused[spec] = error
             if error.fatal or name == spec:
                 self._drop(name)
-            if error.status == Status.TIMEOUT:
-                tried = f"{spec} was not imported within {self._slow_imports[spec][-1]:g} s: give --open-timeout"
+            if late:
+                tried = f"{spec} was not imported within {limit_s:g} s: give --open-timeout"
                 raise WorkerError(Status.TIMEOUT, tried, fatal=True) from error
             raise
+
+    def _admit(self, spec: str, opened: Mapping[str, Any]) -> None:
+        """Record what an opened worker has told about itself and its import."""
         self._opened.add(spec)
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
         self.folder.amend(opened["switches"])

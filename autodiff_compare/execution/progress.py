@@ -50,6 +50,11 @@ class Group:
     #: Rounds in all launches so far.
     rounds: int = 0
 
+    @property
+    def right(self) -> list[Progress]:
+        """The cells whose results are right so far: they are timed."""
+        return [p for p in self.begun if p.row.status == Status.OK]
+
 
 def flagged(p: Progress) -> CellRow:
     """Return the row with its timing flags."""

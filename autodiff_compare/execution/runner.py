@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -40,8 +40,8 @@ from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_c
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.problems import Problem
+from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerError
-from autodiff_compare.process.environment import THREADS_TOLERANCE
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from autodiff_compare.studies.records import first_descent
@@ -94,6 +94,7 @@ class Runner:
         try:
             left, groups = self.left(), []
             self.budget = Budget(self.settings.budget_s, len(left) * self.settings.launches)
+            self.pool.open_all(_backends_of(cell for cells in left for cell in cells))
             for cells in left:
                 groups.append(self._judged(cells))
                 self._launch(groups[-1], 0)
@@ -102,6 +103,7 @@ class Runner:
                 self._descend(problem)
             for number in range(1, self.settings.launches):
                 self.pool.restart()
+                self.pool.open_all(_backends_of(p.cell for group in groups for p in group.right))
                 for group in groups:
                     self._launch(group, number)
         finally:
@@ -151,7 +153,7 @@ class Runner:
 
     def _launch(self, group: Group, number: int) -> None:
         """Time the right cells of a group, and add its rows to the folder."""
-        right = [p for p in group.begun if p.row.status == Status.OK]
+        right = group.right
         if number:
             right = [p for p in right if self._ask(p, "cell", self._keep_launch(number), **self._request(p.cell))]
         if self.settings.rounds:
@@ -362,6 +364,11 @@ def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
 def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:
     if found["retraced"]:
         p.flags.add("retraced")
+
+
+def _backends_of(cells: Iterable[Cell]) -> list[str]:
+    """Return the backends of the cells, each once."""
+    return list(dict.fromkeys(cell.spec for cell in cells))
 
 
 def _results(begun: Sequence[Progress]) -> dict[str, tuple[Any, ...]]:

@@ -16,13 +16,10 @@ Traps that shape this module (those of the process are in `autodiff_compare.proc
   first; an adapter imports its framework when it is opened, and a problem's file is loaded when it is asked for.
 - *gc.freeze.* A framework leaves up to a million objects. A collection before each visit would examine them all: 56 ms
   a visit with torch imported, 12 ms without. Frozen objects are skipped.
-- *Counting calls.* The objective's Python calls are counted by a profiler in an untimed evaluation. A counting wrapper
-  would stand between clock and framework.
 """
 
 from __future__ import annotations
 
-import cProfile
 import dataclasses
 import gc
 import pkgutil
@@ -31,15 +28,17 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TextIO
 
 import numpy as np
 
+from autodiff_compare.execution.objective_calls import code_of, counted
+from autodiff_compare.execution.peak_memory import peak_memory
 from autodiff_compare.execution.recheck import Recheck
 from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
 from autodiff_compare.process import protocol
-from autodiff_compare.process.environment import active_threads, effective_threads, hide_clone, limit_affinity
+from autodiff_compare.process.affinity import active_threads, bind, effective_threads, limit_affinity
+from autodiff_compare.process.environment import hide_clone
 from autodiff_compare.process.isolation import die_with_parent, private_pipes
 from autodiff_compare.timing import clock, suspicion
 from autodiff_compare.vocabulary import Operator, Status
@@ -83,8 +82,17 @@ class Worker:
         self.calls_per_evaluation = 0
         self.problems: dict[tuple[str, str], Any] = {}
 
-    def open(self, device: str = "cpu") -> dict[str, Any]:
-        """Import the framework; return the seconds that it takes, the threads it really uses, versions and switches.
+    def open(self, device: str = "cpu", processors: Sequence[int] = (), probe: bool = True) -> dict[str, Any]:
+        """Import the framework; return the seconds that it takes, versions, switches and, if probed, `probe`.
+
+        Parameters
+        ----------
+        device
+            The device to compute on.
+        processors
+            Processors for the import, by default those of this process.
+        probe
+            Whether to make the probe of threads now. Workers that import side by side make it one by one afterwards.
 
         Raises
         ------
@@ -96,12 +104,26 @@ class Worker:
         if device not in self.backend.devices:
             raise Unsupported(f"{self.backend.spec} computes on {', '.join(self.backend.devices)}, not on {device}")
         self.backend.device = device
+        bind(processors)
         start = time.perf_counter()
         self.backend.open()
         seconds = time.perf_counter() - start
-        threads, active = self._probe()
         told = {"versions": dict(self.backend.versions()), "switches": dict(self.backend.switches())}
-        return {"seconds": seconds, "threads": threads, "threads_active": active, **told}
+        return {"seconds": seconds, **told, **(self.probe() if probe else {})}
+
+    def probe(self, processors: Sequence[int] = ()) -> dict[str, Any]:
+        """Return CPU time over wall time, and the busy threads, of a matrix product by the backend's own library.
+
+        All threads of the process are bound to ``processors`` first, if there are any.
+        """
+        bind(processors)
+        matrix = self.backend.to_var(np.ones((256, 256)))
+
+        def product() -> None:
+            self.backend.block(self.backend.xp.matmul(matrix, matrix))
+
+        product()
+        return {"threads": effective_threads(product), "threads_active": active_threads(product)}
 
     def cell(
         self,
@@ -140,10 +162,10 @@ class Worker:
         self.given = (*case.inputs.arrays, *case.directions), dtype
         expansion = case.problem.expansion
         called = expansion.rows if expansion else case.problem.function(self.backend, case.inputs.static)
-        self.objective_code = _code_of(called)
+        self.objective_code = code_of(called)
         result = self._numpy(first)
         self.recheck = Recheck(self._numpy, result)
-        self.calls_per_evaluation, again = self._counted()
+        self.calls_per_evaluation, again = counted(self.timed, self.objective_code)
         return {
             "result": result,
             "repeatable": _same_bits(result, self._numpy(again)),
@@ -153,7 +175,7 @@ class Worker:
             "how": self.backend.how(case.operator),
             "mode": self.backend.mode(case.operator),
             "objective_calls": self.calls_per_evaluation,
-            **self._memory(memory),
+            **(peak_memory(self.backend, self.timed) if memory else {"peak_bytes": None, "memory_method": ""}),
         }
 
     def calibrate(self) -> dict[str, Any]:
@@ -201,7 +223,8 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """Drop the cell; return whether an evaluation now calls the objective another number of times than before."""
-        retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
+        timed, before = self.timed, self.calls_per_evaluation
+        retraced = timed is not None and counted(timed, self.objective_code)[0] != before
         self.timed = self.recheck = None
         return {"retraced": retraced}
 
@@ -227,35 +250,6 @@ class Worker:
         if isinstance(found, list):
             return {"results": [dataclasses.asdict(each) for each in found]}
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
-
-    def _memory(self, wanted: bool) -> dict[str, Any]:
-        """Return the growth of peak memory in one untimed call, and the method.
-
-        A framework that keeps freed memory has a counter of its own. Where that is not available, the high-water mark
-        is read.
-        """
-        timed, own = self._current(), self.backend.memory_counter
-        if not wanted:
-            return {"peak_bytes": None, "memory_method": ""}
-
-        def call() -> None:
-            timed.barrier(timed.run(*timed.args))
-
-        peak = self.backend.peak_bytes(call) if own else None
-        if peak is not None:
-            return {"peak_bytes": peak, "memory_method": own}
-        peak = clock.peak_memory_growth(call)
-        return {"peak_bytes": peak, "memory_method": "" if peak is None else clock.HIGH_WATER_MARK}
-
-    def _probe(self) -> tuple[float, int | None]:
-        """Return CPU time over wall time, and the busy threads, of a matrix product by the backend's own library."""
-        matrix = self.backend.to_var(np.ones((256, 256)))
-
-        def product() -> None:
-            self.backend.block(self.backend.xp.matmul(matrix, matrix))
-
-        product()
-        return effective_threads(product), active_threads(product)
 
     def _problem(self, source: str, name: str) -> Any:
         from autodiff_compare.problems import load
@@ -315,24 +309,6 @@ class Worker:
             raise ValueError("got a timing request without a cell, expected request 'cell' first")
         return self.timed
 
-    def _counted(self) -> tuple[int, Any]:
-        """Return the Python calls of the objective during one untimed evaluation, and the result.
-
-        The standard library's profiler is written in C: a nested derivative takes 1.7 times as long under it, and 2.3
-        times under a profiling hook in Python.
-        """
-        timed, profiler = self._current(), cProfile.Profile(builtins=False, subcalls=False)
-        with profiler:
-            out = timed.barrier(timed.run(*timed.args))
-        return sum(found.callcount for found in profiler.getstats() if found.code is self.objective_code), out
-
-
-def _code_of(f: Any) -> Any:
-    """Return the code object that a call of ``f`` executes, seen through partials; `None` if it is not Python."""
-    while isinstance(f, partial):
-        f = f.func
-    return getattr(f, "__code__", None) or getattr(type(f).__call__, "__code__", None)
-
 
 def serve(requests: TextIO, responses: TextIO) -> None:
     """Answer requests until their pipe is closed; each request names its backend."""
@@ -390,6 +366,7 @@ def _same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
 
 _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "open": Worker.open,
+    "probe": Worker.probe,
     "cell": Worker.cell,
     "calibrate": Worker.calibrate,
     "visit": Worker.visit,

@@ -175,6 +175,10 @@ class WorkerClient:
             self._paused = False
             self._signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """Kill the worker and its children; a request that waits for it in another thread fails at once."""
+        self._kill()
+
     def close(self) -> None:
         """End the worker: close its requests, wait for `_GRACE_S`, then kill its whole group."""
         self.go_on()

@@ -1,16 +1,16 @@
-"""The threads that a worker really uses, and the facts that a run records about its machine and code."""
+"""The facts that a run records about its machine and its code."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 import pathlib
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+
+from autodiff_compare.process.affinity import processors
 
 #: The folder that holds the package, and the package's own folder.
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -32,9 +32,6 @@ PACKAGES = (
     "array-api-compat",
 )
 
-#: A worker is flagged ``threads`` if its CPU time over wall time exceeds this factor times the requested threads.
-THREADS_TOLERANCE = 1.15
-
 
 def hide_clone() -> None:
     """Take the folder of a clone off ``sys.path``; the package itself must be imported already.
@@ -46,52 +43,12 @@ def hide_clone() -> None:
         sys.path[:] = [entry for entry in sys.path if pathlib.Path(entry).resolve() != ROOT]
 
 
-def limit_affinity(threads: int) -> None:
-    """Bind this process to ``threads`` processors; do nothing where the system cannot."""
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, allowed[:threads])
-
-
-def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> float:
-    """Return CPU time over wall time of this process while it repeats ``work``; 1.0 is one thread."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    while time.perf_counter() - wall < seconds:
-        work()
-    return (time.process_time() - cpu) / (time.perf_counter() - wall)
-
-
-def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | None:
-    """Count the threads that are busy for a tenth of the time or more while this process repeats ``work``.
-
-    Returns
-    -------
-    int or None
-        `None` where the system does not report the CPU time of threads (only Linux does).
-    """
-    before, wall = _thread_seconds(), time.perf_counter()
-    while time.perf_counter() - wall < seconds:
-        work()
-    busy = 0.1 * (time.perf_counter() - wall)
-    after = _thread_seconds()
-    return sum(after[thread] - before.get(thread, 0.0) > busy for thread in after) if after else None
-
-
-def _thread_seconds() -> dict[str, float]:
-    """Return the CPU seconds of each thread of this process so far; empty where the system does not report them."""
-    found = {}
-    for path in pathlib.Path("/proc/self/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            found[path.parent.name] = int(path.read_text(encoding="ascii").split()[0]) * 1e-9
-    return found
-
-
 def machine() -> dict[str, str | int | None]:
     """Return the columns of ``runs.csv`` that describe the machine."""
     return {
         "hostname": platform.node(),
         "cpu_model": _cpu_model(),
-        "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cpu_count": len(processors()) or os.cpu_count() or 1,
         "memory_bytes": memory_bytes(),
         "os": f"{platform.system()} {platform.release()}",
         "python": sys.version.split()[0],

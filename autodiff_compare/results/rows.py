@@ -156,7 +156,10 @@ class SampleRow:
     """One raw timing. All statistics are derived from these rows."""
 
     cell_id: Annotated[str, "the cell; backend[:variant] alone for the phase import"]
-    phase: Annotated[str, "import prepare first_call steady"]
+    phase: Annotated[
+        str,
+        "import (side by side with other backends, unless --phases import measured it alone) prepare first_call steady",
+    ]
     round: Annotated[int, "phase steady: round, from 0, numbered through all launches; other phases: launch, from 0"]
     sample: Annotated[int, "block within the round, from 0"]
     calls: Annotated[int, "calls in the block"]

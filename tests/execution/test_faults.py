@@ -75,7 +75,8 @@ ENDS = {
 @pytest.mark.parametrize("fault", ENDS)
 def test_a_fault_becomes_its_row_and_the_other_backend_is_untouched(fault: str, tmp_path: pathlib.Path) -> None:
     spec = f"{FAULTY}:{fault}" if fault else FAULTY
-    folder = run(tmp_path, [spec, "manual"], ["gradient"])
+    # Imported in turn, so that the cell is the second request: malformed replies carry its number.
+    folder = run(tmp_path, [spec, "manual"], ["gradient"], imports_alone=True)
     rows = {row.backend: row for row in folder.rows["cells"]}
     status, words = ENDS[fault]
     assert rows["faulty"].status == status, rows["faulty"]

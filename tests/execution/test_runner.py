@@ -112,6 +112,7 @@ class FakePool:
     ) -> None:
         """``traced_in``: the visit in which a backend traces; ``waits``: visits that wait ``queue_s`` of their time."""
         self.asked: list[tuple[str, str]] = []
+        self.opened: list[list[str]] = []
         self.restarts = 0
         self.threads, self.active = {"manual": 1.0, "numpy": 1.0}, {"manual": 1, "numpy": 1}
         self.seconds, self.queue_s, self.retraced = seconds, queue_s, retraced
@@ -138,6 +139,9 @@ class FakePool:
         calibrated = {"calls": 1, "per_call_s": self.seconds, "flags": []}
         answers = {"cell": cell, "calibrate": calibrated, "visit": visit, "finish": {"retraced": self.retraced}}
         return answers[verb]
+
+    def open_all(self, specs: list[str]) -> None:
+        self.opened.append(specs)
 
     def restart(self) -> None:
         self.restarts += 1
@@ -175,6 +179,7 @@ def test_launches_start_afresh_and_pool_their_rounds(
     folder, runner = faked(tmp_path, pool, **settings)
     verbs = [verb for _, verb in pool.asked]
     assert (pool.restarts, verbs.count("cell"), verbs.count("visit")) == (restarts, cells, visits)
+    assert pool.opened == [["manual", "numpy"]] * settings.get("launches", 1)
     assert runner.measured_s == pytest.approx(visits * 7e-3)
     rounds = {s.round for s in folder.rows["samples"] if s.phase == "steady"}
     assert rounds == set(range(visits // 2))

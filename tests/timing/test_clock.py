@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from autodiff_compare.process.environment import active_threads
+from autodiff_compare.process.affinity import active_threads
 from autodiff_compare.timing import clock
 from tests.resident import counting_error
 
@@ -22,7 +22,7 @@ linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), r
 def test_peak_memory_is_seen_also_where_the_allocator_keeps_what_was_freed(entries: int, keep: bool) -> None:
     code = f"""
 import numpy as np
-from autodiff_compare.process.environment import limit_affinity
+from autodiff_compare.process.affinity import limit_affinity
 limit_affinity(1)  # as in a worker
 from autodiff_compare.backends import numpy_autodiff
 from autodiff_compare.timing.clock import peak_memory_growth

@@ -20,8 +20,8 @@ from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.process import environment
+from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerClient, WorkerError
-from autodiff_compare.process.environment import THREADS_TOLERANCE
 from autodiff_compare.process.variables import recorded_variables, withheld_variables
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import terminal

@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
             device=options.device,
             timeout_s=options.timeout,
             open_timeout_s=options.open_timeout,
+            imports_alone=options.phases is not None,
             launches=options.launches,
             isolate=Isolate(options.isolate),
             budget_s=options.budget,
