@@ -39,7 +39,7 @@ from autodiff_compare.judge.pairs import pairwise
 from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import Problem, ProblemError
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
@@ -139,6 +139,8 @@ class Runner:
             return Group([Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
         except Exception as error:  # a user's code may raise anything: that costs its own cells only
             message = f"in plain NumPy, before any backend: {type(error).__name__}: {first_line(error)}"
+            if isinstance(error, ProblemError):
+                message = first_line(error)
             return Group([Progress(cell, replace(blank(cell, None), message=message)) for cell in cells], [])
         if why:
             for p in begun:

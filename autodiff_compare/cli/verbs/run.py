@@ -100,7 +100,7 @@ def _query(options: argparse.Namespace) -> Query:
     )
     if options.data is None or options.size:
         return query
-    found, _ = load_problems(query)
+    found, _ = load_problems(query, keep_going=True)
     names = ", ".join(name for problem in found for name in problem.files)
     raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
 
