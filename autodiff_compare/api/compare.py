@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from autodiff_compare.api import serialise
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import with_operators
@@ -262,7 +263,10 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
         folder.add(
             {"runs": [replace(recorded_now(command, planned, settings, in_process=bool(why)), run_id=folder.run_id)]}
         )
-        Runner(planned, settings, folder, pool=LocalPool(planned, folder) if why else None).run()
+        # Failures are in the tables; a pipe is told of progress alone.
+        with Display(failures=False) as display:
+            local = LocalPool(planned, folder, display) if why else None
+            Runner(planned, settings, folder, display, local).run()
     finally:
         folder.close()
     # In a notebook a console displays whatever it records, unless it is told that it is in none.

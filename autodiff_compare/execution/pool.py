@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from autodiff_compare import backends
+from autodiff_compare.execution.display import Silent
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.affinity import processors, shares
@@ -40,6 +41,8 @@ class Pool:
         Threads, deadlines and isolation.
     folder
         The folder to which the import times are added.
+    listener
+        Is told which frameworks are being imported.
 
     Attributes
     ----------
@@ -49,8 +52,8 @@ class Pool:
         ``backend[:variant]`` -> threads that were busy in that probe; `None` where the system does not report them.
     """
 
-    def __init__(self, plan: Plan, settings: Settings, folder: RunFolder) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, plan: Plan, settings: Settings, folder: RunFolder, listener: Silent | None = None) -> None:
+        self.settings, self.folder, self.listener = settings, folder, listener or Silent()
         self.threads: dict[str, float] = {}
         self.active: dict[str, int | None] = {}
         self._clients: dict[str, WorkerClient] = {}
@@ -146,7 +149,7 @@ class Pool:
         """Start the worker of a backend if necessary, and import the framework in it."""
         client, limit_s = self._start(spec), self._open_timeout_s
         self._pause_others(client)
-        with self._failures_counted(spec, limit_s):
+        with self._failures_counted(spec, limit_s), self.listener.starting(spec):
             opened = client.request("open", limit_s, self._adapters[spec], device=self.settings.device)
         self._admit(spec, opened)
 
@@ -180,12 +183,10 @@ class Pool:
             free.put(place)
 
         def opened(spec: str, client: WorkerClient) -> dict[str, Any]:
-            place = free.get()
+            place, how = free.get(), {"device": self.settings.device, "probe": False}
             try:
-                device = self.settings.device
-                return client.request(
-                    "open", limit_s, self._adapters[spec], device=device, processors=place, probe=False
-                )
+                with self.listener.starting(spec):
+                    return client.request("open", limit_s, self._adapters[spec], processors=place, **how)
             finally:
                 free.put(place)
 

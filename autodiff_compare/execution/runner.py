@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.progress import (
@@ -43,7 +44,7 @@ from autodiff_compare.problems import Problem, ProblemError
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
+from autodiff_compare.results.tables import CheckRow, PairRow, QuestionRow, SampleRow
 from autodiff_compare.studies.records import first_descent
 from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
@@ -64,8 +65,8 @@ class Runner:
         Rounds, launches, threads, deadlines and isolation.
     folder
         The folder to which finished groups are added.
-    tell
-        Called with the row of each cell after each launch, to show progress.
+    listener
+        Is told what is done, and of each finished cell and group in each launch.
     pool
         Answers the requests; by default worker processes.
 
@@ -80,11 +81,11 @@ class Runner:
         plan: Plan,
         settings: Settings,
         folder: RunFolder,
-        tell: Callable[[CellRow], None] = lambda _: None,
+        listener: Silent | None = None,
         pool: Pool | LocalPool | None = None,
     ) -> None:
-        self.plan, self.settings, self.folder, self.tell = plan, settings, folder, tell
-        self.pool = pool or Pool(plan, settings, folder)
+        self.plan, self.settings, self.folder, self.listener = plan, settings, folder, listener or Silent()
+        self.pool = pool or Pool(plan, settings, folder, self.listener)
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
         self.measured_s = 0.0
@@ -94,6 +95,7 @@ class Runner:
         try:
             left, groups = self.left(), []
             self.budget = Budget(self.settings.budget_s, len(left) * self.settings.launches)
+            self.listener.begin(sum(map(len, left)) * self.settings.launches, len(left) * self.settings.launches)
             self.pool.open_all(_backends_of(cell for cells in left for cell in cells))
             for cells in left:
                 groups.append(self._judged(cells))
@@ -175,17 +177,20 @@ class Runner:
             done=done,
         )
         for row in rows:
-            self.tell(row)
+            self.listener.tell(row)
+        self.listener.group_done()
 
     def _begin(self, p: Progress, judge: Judge) -> None:
         """Prepare a cell, call it once, and judge the result."""
         cell = p.cell
+        self.listener.doing(f"computing {_words(cell)}")
         try:
             request = self._request(cell, memory=self.settings.memory)
             found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **request)
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=first_line(error))
             return
+        self.listener.doing(f"judging {_words(cell)}")
         try:
             with time_limit(self.settings.deadline_s(cell.size)):
                 self._judge(p, judge, found)
@@ -245,9 +250,15 @@ class Runner:
     def _time(self, group: Group, right: list[Progress]) -> None:
         """Time the cells in rounds within the group's share of the budget; a cell that fails leaves the rounds."""
         schedule = Schedule(self.settings.rounds, self.budget.begin())
+        cell, told = group.begun[0].cell, -1
         ready = [p for p in right if schedule.continues(0, ()) and self._ask(p, "calibrate", _keep_calls)]
 
         def visit(p: Progress, number: int) -> bool:
+            nonlocal told
+            if number > told:
+                told = number
+                rounds = f"round {number + 1} of {max(number + 1, self.settings.rounds)}"
+                self.listener.doing(f"timing {cell.problem} {cell.operator}, {rounds}")
             return self._ask(p, "visit", self._keep_visit(group.rounds + number), calls=p.calls)
 
         for p, calls in zip(ready, equal_blocks([p.per_call_s for p in ready]), strict=True):
@@ -321,6 +332,7 @@ class Runner:
         for dtype, spec in dict.fromkeys((c.dtype, c.spec) for c in cells):
             piece = f"descents/{problem.name}/{dtype}/{spec}"
             if not self.folder.settled(done=piece):
+                self.listener.doing(f"minimising {problem.name} on {spec}")
                 rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.deadline_s())
                 broken = {row.status for row in rows["descents"]} & BROKEN
                 self.folder.add(rows, done="" if broken else piece)
@@ -366,6 +378,10 @@ def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
 def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:
     if found["retraced"]:
         p.flags.add("retraced")
+
+
+def _words(cell: Cell) -> str:
+    return f"{cell.problem} {cell.operator} on {cell.spec}"
 
 
 def _backends_of(cells: Iterable[Cell]) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
-from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import PlanError, load_problems, plan_problems
 from autodiff_compare.plan.query import Query
@@ -69,10 +69,8 @@ def _measured(options: argparse.Namespace) -> Any:
     if isinstance(folder, int):
         return folder
     try:
-        runner = Runner(planned, settings, folder)
-        with users_prints_aside(), Progress(len(planned.cells)) as progress:
-            runner.tell = progress.tell
-            runner.run()
+        with users_prints_aside(), Display() as display:
+            Runner(planned, settings, folder, display).run()
     finally:
         folder.close()
     return folder.path

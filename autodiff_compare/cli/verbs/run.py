@@ -13,8 +13,8 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.options import environment_of
-from autodiff_compare.cli.progress import Progress
 from autodiff_compare.cli.verbs import show
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
@@ -56,9 +56,8 @@ def run(options: argparse.Namespace) -> int:
     _name_withheld(settings)
     interrupted, began = False, time.monotonic()
     try:
-        runner = Runner(planned, settings, folder)
-        with users_prints_aside(), Progress(sum(map(len, runner.left())) * settings.launches) as progress:
-            runner.tell = progress.tell
+        with users_prints_aside(), Display() as display:
+            runner = Runner(planned, settings, folder, display)
             runner.run()
     except KeyboardInterrupt:
         interrupted = True
