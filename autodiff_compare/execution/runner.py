@@ -74,6 +74,8 @@ class Runner:
     ----------
     measured_s
         Seconds spent inside timed blocks so far.
+    prepared_s
+        Seconds spent so far in preparation and first calls, where frameworks trace and compile.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Runner:
         self.pool = pool or Pool(plan, settings, folder, self.listener)
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
-        self.measured_s = 0.0
+        self.measured_s = self.prepared_s = 0.0
 
     def run(self) -> None:
         """Execute all groups that are not finished, then questions and descents, then further launches."""
@@ -209,7 +211,7 @@ class Runner:
         cell = p.cell
         p.result = tuple(found["result"])
         p.judged = digest(p.result)
-        _keep_phases(0)(p, found)
+        self._keep_phases(p, found, 0)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
         p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
         status, message = overall(comparisons)
@@ -258,7 +260,7 @@ class Runner:
             if number > told:
                 told = number
                 rounds = f"round {number + 1} of {max(number + 1, self.settings.rounds)}"
-                self.listener.doing(f"timing {cell.problem} {cell.operator}, {rounds}")
+                self.listener.doing(f"timing {rounds}, {cell.problem} {cell.operator}")
             return self._ask(p, "visit", self._keep_visit(group.rounds + number), calls=p.calls)
 
         for p, calls in zip(ready, equal_blocks([p.per_call_s for p in ready]), strict=True):
@@ -288,10 +290,17 @@ class Runner:
         """Return the function that stores what a worker of a further launch has returned for a cell."""
 
         def keep(p: Progress, found: dict[str, Any]) -> None:
-            _keep_phases(number)(p, found)
+            self._keep_phases(p, found, number)
             self._same_as_judged(p, found["result"], f"the first call of launch {number + 1}")
 
         return keep
+
+    def _keep_phases(self, p: Progress, found: Mapping[str, Any], launch: int) -> None:
+        """Store the seconds of preparation and first call."""
+        for phase in (Phase.PREPARE, Phase.FIRST_CALL):
+            seconds = found[f"{phase}_s"]
+            p.samples.append(SampleRow(p.cell.cell_id, phase, launch, 0, 1, seconds))
+            self.prepared_s += seconds
 
     def _same_as_judged(self, p: Progress, result: Sequence[Any] | None, where: str) -> None:
         """Judge a result that differs in some bit from the one that was judged; a wrong one ends the cell."""
@@ -358,16 +367,6 @@ class Runner:
             # The worker does not know the label of its interpreter: the backend's full name is set here.
             answers = [QuestionRow(**{**answer, "backend": spec}) for answer in found["results"]]
             self.folder.add({"questions": answers}, done=piece)
-
-
-def _keep_phases(launch: int) -> _Keep:
-    """Return the function that stores the seconds of preparation and first call."""
-
-    def keep(p: Progress, found: dict[str, Any]) -> None:
-        phases = (Phase.PREPARE, Phase.FIRST_CALL)
-        p.samples += [SampleRow(p.cell.cell_id, phase, launch, 0, 1, found[f"{phase}_s"]) for phase in phases]
-
-    return keep
 
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:

@@ -148,9 +148,10 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     return "; ".join(parts) + "."
 
 
-def effort(measured_s: float, wall_s: float) -> str:
-    """Return the duration of a run and the share of it that was timed."""
-    return f"{wall_s:.0f} s, {measured_s / wall_s:.0%} of it inside timed calls"
+def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
+    """Return the duration of a run, and the shares of it inside timed calls and inside compilers."""
+    timed, prepared = measured_s / wall_s, prepared_s / wall_s
+    return f"{wall_s:.0f} s, {timed:.0%} of it inside timed calls, {prepared:.0%} inside compilers and first calls"
 
 
 def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:

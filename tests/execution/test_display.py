@@ -59,12 +59,12 @@ def test_into_a_pipe_goes_a_plain_line_every_ten_seconds(
     with written_to(monkeypatch, stream) as shown:
         shown.begin(cells=20, groups=10)
         for number in range(5):
-            shown.doing(f"timing sphere value, round {number + 1} of 8")
+            shown.doing(f"timing round {number + 1} of 8, sphere value")
             clock(4.0)
             finish_group(shown)
     # 12 s at the third group and 16 at the fourth: ten seconds are over once. A quarter of the work took 12 s.
     assert stream.getvalue().splitlines() == [
-        "5 of 20 cells, 12 s: timing sphere value, round 3 of 8",
+        "5 of 20 cells, 12 s: timing round 3 of 8, sphere value",
     ]
 
 

@@ -181,6 +181,8 @@ def test_launches_start_afresh_and_pool_their_rounds(
     assert (pool.restarts, verbs.count("cell"), verbs.count("visit")) == (restarts, cells, visits)
     assert pool.opened == [["manual", "numpy"]] * settings.get("launches", 1)
     assert runner.measured_s == pytest.approx(visits * 7e-3)
+    # A second of preparation and one of the first call, for each cell in each launch.
+    assert runner.prepared_s == pytest.approx(2.0 * cells)
     rounds = {s.round for s in folder.rows["samples"] if s.phase == "steady"}
     assert rounds == set(range(visits // 2))
     steady = {t.cell_id: t.n for t in folder.rows["timings"] if t.phase == "steady"}

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     show.results(folder.path, options)
     if not output.wanted(options):
         if settings.rounds:
-            print(summary.effort(runner.measured_s, time.monotonic() - began))
+            print(summary.effort(runner.measured_s, runner.prepared_s, time.monotonic() - began))
         print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
