@@ -134,12 +134,13 @@ class Verdict(Word):
 
 
 class Phase(Word):
-    """A phase in the execution of a cell that is timed by itself."""
+    """A phase in the execution of a cell that is timed by itself; ``value``: the value, beside its derivative."""
 
     IMPORT = "import"
     PREPARE = "prepare"
     FIRST_CALL = "first_call"
     STEADY = "steady"
+    VALUE = "value"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class Progress:
     #: Seconds of an undisturbed call, and calls of a block.
     per_call_s: float = 0.0
     calls: int = 0
+    #: Calls of a block of the value that is timed beside this derivative; 0 if none is.
+    value_calls: int = 0
     flags: set[str] = field(default_factory=set)
 
     @property

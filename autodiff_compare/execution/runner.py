@@ -23,6 +23,7 @@ from typing import Any
 from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.problem_studies import ProblemStudies
 from autodiff_compare.execution.progress import (
     LONGEST_MESSAGE,
     Group,
@@ -40,15 +41,15 @@ from autodiff_compare.judge.pairs import pairwise
 from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
-from autodiff_compare.problems import Problem, ProblemError
+from autodiff_compare.problems import ProblemError
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import CheckRow, PairRow, QuestionRow, SampleRow
-from autodiff_compare.studies.records import first_descent
+from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
+from autodiff_compare.results.timings import UNSEEN
 from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
-from autodiff_compare.vocabulary import BROKEN, Operator, Phase, Status
+from autodiff_compare.vocabulary import Operator, Phase, Status
 
 #: Stores what a worker has returned for a cell.
 _Keep = Callable[[Progress, dict[str, Any]], None]
@@ -91,6 +92,7 @@ class Runner:
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
         self.measured_s = self.prepared_s = 0.0
+        self._values = {row.cell_id for row in folder.rows["cells"] if _is_comparable_value(row)}
 
     def run(self) -> None:
         """Execute all groups that are not finished, then questions and descents, then further launches."""
@@ -102,9 +104,10 @@ class Runner:
             for cells in left:
                 groups.append(self._judged(cells))
                 self._launch(groups[-1], 0)
+            studies = ProblemStudies(self.plan, self.settings, self.folder, self.pool, self.listener)
             for problem in self.plan.problems:
-                self._questions(problem)
-                self._descend(problem)
+                studies.ask(problem)
+                studies.descend(problem)
             for number in range(1, self.settings.launches):
                 self.pool.restart()
                 self.pool.open_all(_backends_of(p.cell for group in groups for p in group.right))
@@ -178,6 +181,7 @@ class Runner:
             },
             done=done,
         )
+        self._values |= {row.cell_id for row in rows if _is_comparable_value(row)}
         for row in rows:
             self.listener.tell(row)
         self.listener.group_done()
@@ -261,10 +265,12 @@ class Runner:
                 told = number
                 rounds = f"round {number + 1} of {max(number + 1, self.settings.rounds)}"
                 self.listener.doing(f"timing {rounds}, {cell.problem} {cell.operator}")
-            return self._ask(p, "visit", self._keep_visit(group.rounds + number), calls=p.calls)
+            calls = {"calls": p.calls, "value_calls": p.value_calls}
+            return self._ask(p, "visit", self._keep_visit(group.rounds + number), **calls)
 
         for p, calls in zip(ready, equal_blocks([p.per_call_s for p in ready]), strict=True):
             p.calls = calls
+        ready = [p for p in ready if self._hold_value(p)]
         live, made = run_rounds(ready, visit, lambda p: p.series, schedule, self.order)
         group.rounds += made
         self.budget.end()
@@ -274,6 +280,20 @@ class Runner:
             for p in right:
                 p.flags.add("cut")
 
+    def _hold_value(self, p: Progress) -> bool:
+        """Let the worker hold the value beside a derivative if it is right and timed; return whether the cell lives."""
+        value = replace(p.cell, operator=Operator.VALUE)
+        p.value_calls = 0
+        if p.cell == value or value.cell_id not in self._values:
+            return True
+
+        def keep(p: Progress, found: dict[str, Any]) -> None:
+            p.value_calls = equal_blocks([p.per_call_s, found["per_call_s"]])[1]
+
+        request = self._request(value)
+        del request["memory"]
+        return self._ask(p, "beside", keep, **request)
+
     def _keep_visit(self, number: int) -> _Keep:
         """Return the function that stores the samples and flags of a visit in round ``number``."""
 
@@ -281,8 +301,11 @@ class Runner:
             blocks = enumerate(zip(found["seconds"], found["waited_s"], strict=True))
             self._same_as_judged(p, found.get("other"), f"a call in round {number}")
             p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s, w) for i, (s, w) in blocks]
+            values = zip(found.get("value_seconds", ()), found.get("value_waited_s", ()), strict=True)
+            id_, calls = p.cell.cell_id, p.value_calls
+            p.samples += [SampleRow(id_, Phase.VALUE, number, i, calls, s, w) for i, (s, w) in enumerate(values)]
             _keep_retraced(p, found)
-            self.measured_s += sum(found["seconds"])
+            self.measured_s += sum(found["seconds"]) + sum(found.get("value_seconds", ()))
 
         return keep
 
@@ -332,42 +355,6 @@ class Runner:
             return False
         return p.row.status == Status.OK
 
-    def _descend(self, problem: Problem) -> None:
-        """Minimise the problem from its first start, for each dtype and backend that has a cell ``step``."""
-        cells = [c for c in self.plan.cells if c.problem == problem.name and c.operator == Operator.STEP]
-        if not self.settings.descents or not cells:
-            return
-        source = self.plan.sources[problem.name]
-        for dtype, spec in dict.fromkeys((c.dtype, c.spec) for c in cells):
-            piece = f"descents/{problem.name}/{dtype}/{spec}"
-            if not self.folder.settled(done=piece):
-                self.listener.doing(f"minimising {problem.name} on {spec}")
-                rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.deadline_s())
-                broken = {row.status for row in rows["descents"]} & BROKEN
-                self.folder.add(rows, done="" if broken else piece)
-
-    def _questions(self, problem: Problem) -> None:
-        """Put the problem's questions to each backend."""
-        if not problem.questions:
-            return
-        for spec in (s for s in self.plan.specs if s not in self.plan.ordered):
-            piece = f"questions/{problem.name}/{spec}"
-            if self.folder.settled(done=piece):
-                continue
-            try:
-                found = self.pool.request(
-                    spec,
-                    "questions",
-                    self.settings.deadline_s(),
-                    source=self.plan.sources[problem.name],
-                    problem=problem.name,
-                )
-            except WorkerError:
-                continue
-            # The worker does not know the label of its interpreter: the backend's full name is set here.
-            answers = [QuestionRow(**{**answer, "backend": spec}) for answer in found["results"]]
-            self.folder.add({"questions": answers}, done=piece)
-
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
     p.per_call_s = found["per_call_s"]
@@ -377,6 +364,11 @@ def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
 def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:
     if found["retraced"]:
         p.flags.add("retraced")
+
+
+def _is_comparable_value(row: CellRow) -> bool:
+    """Return whether a row is a right value whose time is that of its computation."""
+    return row.operator == Operator.VALUE and row.status == Status.OK and not UNSEEN & set(row.flags.split())
 
 
 def _words(cell: Cell) -> str:

@@ -34,8 +34,9 @@ import numpy as np
 
 from autodiff_compare.execution.objective_calls import code_of, counted
 from autodiff_compare.execution.peak_memory import peak_memory
+from autodiff_compare.execution.preparation import Companion, Prepared, prepared, same_bits
 from autodiff_compare.execution.recheck import Recheck
-from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
+from autodiff_compare.plan.cases import leaves
 from autodiff_compare.process import protocol
 from autodiff_compare.process.affinity import active_threads, bind, effective_threads, limit_affinity
 from autodiff_compare.process.environment import hide_clone
@@ -67,6 +68,10 @@ class Worker:
     ----------
     timed
         The prepared callable of the current cell; `None` between cells.
+    cell_now
+        The current cell as it was prepared; `None` before the first.
+    companion
+        The value of the problem of the last cells, to be timed beside its derivatives.
     problems
         (source, name) -> problem, of the sources that have been loaded.
     """
@@ -77,7 +82,10 @@ class Worker:
         self.backend = load(spec)
         self.timed: clock.Timed | None = None
         self.recheck: Recheck | None = None
-        self.given: tuple[Sequence[Any], str] = (), ""
+        self.cell_now: Prepared | None = None
+        self.subject = ("", "", "", "")
+        self.companion: Companion | None = None
+        self.per_call_s = 0.0
         self.objective_code: Any = None
         self.calls_per_evaluation = 0
         self.problems: dict[tuple[str, str], Any] = {}
@@ -147,19 +155,16 @@ class Worker:
         numbers
             Inputs and directions of both points, if this process cannot draw the same ones from the seed.
         """
-        found, key = self._problem(source, problem), (size, dtype, Operator(operator), seed)
-        if numbers:
-            case, other = (case_from_arrays(found, *key, point) for point in numbers)
-        else:
-            case = build_case(found, *key)
-            other = tracing_case(case)
-        run, prepare_s = self._prepare(case, other)
-        args = self._vars((*case.inputs.arrays, *case.directions), dtype)
+        self.subject = (source, problem, size, dtype)
+        if self.companion is not None and self.companion.subject != self.subject:
+            self.companion = None
+        key = (size, dtype, Operator(operator), seed)
+        self.cell_now = now = prepared(self.backend, self._problem(source, problem), key, numbers)
+        case, self.per_call_s = now.case, 0.0
         start = time.perf_counter()
-        first = self.backend.block(run(*args))
+        first = self.backend.block(now.timed.run(*now.timed.args))
         first_call_s = time.perf_counter() - start
-        self.timed = clock.Timed(run, args, self.backend.block)
-        self.given = (*case.inputs.arrays, *case.directions), dtype
+        self.timed = now.timed
         expansion = case.problem.expansion
         called = expansion.rows if expansion else case.problem.function(self.backend, case.inputs.static)
         self.objective_code = code_of(called)
@@ -168,9 +173,9 @@ class Worker:
         self.calls_per_evaluation, again = counted(self.timed, self.objective_code)
         return {
             "result": result,
-            "repeatable": _same_bits(result, self._numpy(again)),
-            "inputs_unchanged": self._unchanged(case, args),
-            "prepare_s": prepare_s,
+            "repeatable": same_bits(result, self._numpy(again)),
+            "inputs_unchanged": now.unchanged(),
+            "prepare_s": now.seconds,
             "first_call_s": first_call_s,
             "how": self.backend.how(case.operator),
             "mode": self.backend.mode(case.operator),
@@ -185,33 +190,62 @@ class Worker:
         gc.freeze()
         timed, first = self._current(), self.recheck
         calls = clock.calibrate(timed)
-        if first is None:
-            return {"calls": calls, "per_call_s": clock.undisturbed(timed, calls), "flags": []}
-        tests = {
-            "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
-            "remembers": suspicion.remembers(timed, self._copies, calls, _CACHED_BYTES // max(self._input_bytes(), 1)),
-        }
+        tests = {}
+        if first is not None and self.cell_now is not None:
+            most = _CACHED_BYTES // max(self._input_bytes(), 1)
+            tests = {
+                "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
+                "remembers": suspicion.remembers(timed, self.cell_now.copies, calls, most),
+            }
         flags = [flag for flag, holds in tests.items() if holds]
-        return {"calls": calls, "per_call_s": clock.undisturbed(timed, calls), "flags": flags}
+        self.per_call_s = clock.undisturbed(timed, calls)
+        return {"calls": calls, "per_call_s": self.per_call_s, "flags": flags}
 
-    def visit(self, calls: int) -> dict[str, Any]:
+    def beside(
+        self, source: str, problem: str, size: str, dtype: str, operator: str, seed: int, numbers: Sequence[Any] = ()
+    ) -> dict[str, Any]:
+        """Hold the value of the current cell's problem ready, to be timed in the same visits; return its seconds.
+
+        The callable of the value's own cell is used if this process has timed it, else it is prepared again.
+        """
+        if self.companion is None:
+            key = (size, dtype, Operator(operator), seed)
+            value = prepared(self.backend, self._problem(source, problem), key, numbers)
+            seconds = clock.undisturbed(value.timed, clock.calibrate(value.timed))
+            self.companion = Companion((source, problem, size, dtype), value, seconds)
+        return {"per_call_s": self.companion.per_call_s}
+
+    def visit(self, calls: int, value_calls: int = 0) -> dict[str, Any]:
         """Make one visit of a round.
+
+        Parameters
+        ----------
+        calls
+            Calls of a block.
+        value_calls
+            Calls of a block of the value, which is timed afterwards; 0 to leave it out.
 
         Returns
         -------
         dict
             ``seconds`` of each block, and ``waited_s`` of them in which another process had the processor;
             ``retraced``, whether the framework traced a function during the visit; ``other``, a
-            result that differs from the first in some bit, if there is one.
+            result that differs from the first in some bit, if there is one; ``value_seconds`` and
+            ``value_waited_s`` of the blocks of the value.
         """
         timed = self._current()
-        if self.recheck is not None:
-            timed = dataclasses.replace(timed, others=self._copies(_TURNS - 1))
+        if self.recheck is not None and self.cell_now is not None:
+            timed = dataclasses.replace(timed, others=self.cell_now.copies(_TURNS - 1))
         traces = self.backend.traces()
-        blocks = clock.visit(timed, calls, self.recheck)
+        blocks, values = clock.visit(timed, calls, self.recheck), []
+        if value_calls and self.companion is not None:
+            value = self.companion.prepared
+            values = clock.beside(dataclasses.replace(value.timed, others=value.copies(_TURNS - 1)), value_calls)
         return {
             "seconds": [block.seconds for block in blocks],
             "waited_s": [block.waited_s for block in blocks],
+            "value_seconds": [block.seconds for block in values],
+            "value_waited_s": [block.waited_s for block in values],
             "retraced": self.backend.traces() != traces,
             "other": self.recheck.other if self.recheck else None,
         }
@@ -219,12 +253,16 @@ class Worker:
     def work(self, units: int) -> dict[str, Any]:
         """Make a known amount of work the current cell, for trials of the clock."""
         self.timed, self.recheck = clock.Timed(clock.synthetic_work, (units,), lambda out: out), None
+        self.cell_now = None
         return {}
 
     def finish(self) -> dict[str, Any]:
         """Drop the cell; return whether an evaluation now calls the objective another number of times than before."""
         timed, before = self.timed, self.calls_per_evaluation
         retraced = timed is not None and counted(timed, self.objective_code)[0] != before
+        now, seconds = self.cell_now, self.per_call_s
+        if now is not None and timed is now.timed and now.case.operator == Operator.VALUE and seconds:
+            self.companion = Companion(self.subject, now, seconds)
         self.timed = self.recheck = None
         return {"retraced": retraced}
 
@@ -258,39 +296,8 @@ class Worker:
             self.problems |= {(source, p.name): p for p in load(source)}
         return self.problems[source, name]
 
-    def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
-        from autodiff_compare.backends import PLAIN, Objective
-        from autodiff_compare.plan.sparsity import expanded
-        from autodiff_compare.problems.base.closed_forms import complete
-
-        function = case.problem.function(self.backend, case.inputs.static)
-        patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
-        closed = complete(case.problem, case.inputs, case.optimizer, PLAIN)
-        wide = expanded(case.problem, self.backend, case.inputs) if patterns else None
-        objective = Objective(function, closed, patterns, wide)
-        args = self._vars(other.inputs.arrays, case.dtype)
-        directions = self._vars(other.directions, case.dtype)
-        start = time.perf_counter()
-        run = self.backend.prepare(
-            case.operator,
-            objective,
-            args,
-            argnums=range(len(case.inputs.differentiated)),
-            directions=directions,
-            optimizer=case.optimizer,
-        )
-        return run, time.perf_counter() - start
-
-    def _vars(self, arrays: Sequence[Any], dtype: str) -> list[Any]:
-        return [self.backend.to_var(cast(array, dtype)) for array in arrays]
-
-    def _copies(self, count: int) -> list[list[Any]]:
-        """Return new variables that are equal to the arguments of the current cell, ``count`` times."""
-        arrays, dtype = self.given
-        return [self._vars(arrays, dtype) for _ in range(count)]
-
     def _input_bytes(self) -> int:
-        return sum(np.asarray(array).nbytes for array in self.given[0])
+        return sum(np.asarray(array).nbytes for array in self.cell_now.given) if self.cell_now else 0
 
     def _numpy(self, result: Any) -> list[Any]:
         found = [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
@@ -298,11 +305,6 @@ class Worker:
             if leaf.dtype.kind not in "biufc":
                 raise TypeError(f"got a result of dtype {leaf.dtype}, expected numbers")
         return found
-
-    def _unchanged(self, case: Case, args: Sequence[Any]) -> bool:
-        """Return whether the arguments still hold the bits that they were given."""
-        given = [cast(array, case.dtype) for array in (*case.inputs.arrays, *case.directions)]
-        return _same_bits(given, [np.asarray(self.backend.to_numpy(arg)) for arg in args])
 
     def _current(self) -> clock.Timed:
         if self.timed is None:
@@ -358,17 +360,12 @@ def _failure(error: Exception) -> dict[str, Any]:
     }
 
 
-def _same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
-    return len(a) == len(b) and all(
-        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
-    )
-
-
 _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "open": Worker.open,
     "probe": Worker.probe,
     "cell": Worker.cell,
     "calibrate": Worker.calibrate,
+    "beside": Worker.beside,
     "visit": Worker.visit,
     "finish": Worker.finish,
     "work": Worker.work,

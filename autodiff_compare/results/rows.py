@@ -158,9 +158,12 @@ class SampleRow:
     cell_id: Annotated[str, "the cell; backend[:variant] alone for the phase import"]
     phase: Annotated[
         str,
-        "import (side by side with other backends, unless --phases import measured it alone) prepare first_call steady",
+        "import (side by side with other backends, unless --phases import measured it alone) prepare first_call steady "
+        "value (the value of the same backend, timed in the visits of its derivative)",
     ]
-    round: Annotated[int, "phase steady: round, from 0, numbered through all launches; other phases: launch, from 0"]
+    round: Annotated[
+        int, "phases steady and value: round, from 0, numbered through all launches; other phases: launch, from 0"
+    ]
     sample: Annotated[int, "block within the round, from 0"]
     calls: Annotated[int, "calls in the block"]
     seconds: Annotated[float, "seconds of the whole block"]
@@ -186,7 +189,11 @@ class TimingRow:
     median_s: Annotated[float, "median over the rounds; the value of a round is the median of its blocks"]
     ci_low_s: Annotated[float, "lower end of the 95 % order-statistic interval of the median; nan under six rounds"]
     ci_high_s: Annotated[float, "upper end of that interval"]
-    ratio_to_value: Annotated[float, "median over the median of operator 'value' on the same backend"]
+    ratio_to_value: Annotated[
+        float,
+        "median over the rounds of the time over that of the value on the same backend, which is timed in the same "
+        "visits; nan if too few rounds were quiet for both, and in a run without a right operator 'value'",
+    ]
     ratio_to_fastest: Annotated[
         float, "median over the median of the fastest backend of the group; nan if not compared"
     ]

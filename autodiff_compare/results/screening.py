@@ -47,7 +47,7 @@ def impossible(name: str, frame: pd.DataFrame) -> str:
         wrong = numbers[~((numbers >= least) & (numbers < float("inf")))]
         if len(wrong):
             return f"got {wrong.iloc[0]} in column {column!r} of the table {name}, expected numbers from {least:g}"
-    if name == "samples" and ((frame["phase"] == "steady") & (frame["seconds"] == 0)).any():
+    if name == "samples" and (frame["phase"].isin(["steady", "value"]) & (frame["seconds"] == 0)).any():
         return "got a timed block of 0 s in the table samples, expected a positive number"
     unique = list(_UNIQUE.get(name, ()))
     if unique and frame.duplicated(unique).any():

@@ -14,10 +14,11 @@ from autodiff_compare.timing.statistics import (
     Round,
     order_statistic_interval,
     paired_verdict,
+    quiet_pairs,
     round_of,
     steadiest,
 )
-from autodiff_compare.vocabulary import Operator, Phase, Status, join_spec
+from autodiff_compare.vocabulary import Operator, Phase, Status
 
 #: Flags of a cell whose time is not that of its computation: it is compared with no other.
 UNSEEN = frozenset({"lazy", "remembers"})
@@ -59,7 +60,11 @@ def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[Timi
     by_id = {cell.cell_id: cell for cell in cells}
     ranked = {cell_id: values for cell_id, values in steady.items() if not UNSEEN & set(by_id[cell_id].flags.split())}
     fastest = _fastest(by_id, ranked)
-    return [_row(key, values, by_id.get(key[0]), ranked, fastest) for key, values in series.items()]
+    return [
+        _row(key, values, by_id.get(key[0]), ranked, fastest, series.get((key[0], Phase.VALUE), []))
+        for key, values in series.items()
+        if key[1] != Phase.VALUE
+    ]
 
 
 def _row(
@@ -68,6 +73,7 @@ def _row(
     cell: CellRow | None,
     ranked: Mapping[str, Sequence[Round]],
     fastest: Mapping[Group, str],
+    beside: Sequence[Round],
 ) -> TimingRow:
     cell_id, phase = key
     values = steadiest(rounds)
@@ -76,14 +82,19 @@ def _row(
     to_value = to_fastest = math.nan
     versus = ""
     if cell is not None and phase == Phase.STEADY and cell_id in ranked:
-        value_of = _cell_id(cell, Operator.VALUE)
-        if value_of in ranked:
-            to_value = middle / median(steadiest(ranked[value_of]))
+        to_value = 1.0 if cell.operator == Operator.VALUE else _to_value(rounds, beside)
         best = fastest.get(group_of(cell))
         versus = _versus(cell_id, rounds, best, ranked)
         if best is not None and versus not in ("", CONTENDED):
             to_fastest = middle / median(steadiest(ranked[best]))
     return TimingRow(cell_id, phase, len(values), min(values), middle, low, high, to_value, to_fastest, versus)
+
+
+def _to_value(rounds: Sequence[Round], beside: Sequence[Round]) -> float:
+    """Return the median ratio of a derivative to the value beside it; nan if too few rounds were quiet for both."""
+    pairs = quiet_pairs(rounds, beside)
+    wanted = max(min(ENOUGH_ROUNDS, len(rounds)), 1)
+    return median(a / b for a, b in zip(*pairs, strict=True)) if len(pairs[0]) >= wanted else math.nan
 
 
 def _versus(cell_id: str, rounds: Sequence[Round], best: str | None, ranked: Mapping[str, Sequence[Round]]) -> str:
@@ -104,8 +115,3 @@ def _fastest(by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]
         if sum(r.quiet for r in rounds) >= ENOUGH_ROUNDS:
             found[group_of(by_id[cell_id])].append((median(steadiest(rounds)), cell_id))
     return {group: min(timed)[1] for group, timed in found.items() if len(timed) > 1}
-
-
-def _cell_id(cell: CellRow, operator: Operator) -> str:
-    """Return the id of the cell of another operator beside a cell."""
-    return "/".join((cell.problem, cell.size, cell.dtype, operator, join_spec(cell.backend, cell.variant)))

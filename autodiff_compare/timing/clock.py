@@ -35,6 +35,8 @@ HIGH_WATER_MARK = "VmHWM"
 CONTENDED_ROUNDS = 0.25
 #: A visit discards one block, then takes at most this number of blocks within this number of seconds.
 BLOCKS, VISIT_S = 7, 0.5
+#: Blocks of the value in the visit of a derivative, at most, and seconds after which no further one begins.
+VALUE_BLOCKS, VALUE_S = 3, 0.1
 #: Longest duration of a block that is stretched to that of a slower callable, in seconds.
 LONGEST_BLOCK_S = 0.01
 #: Seconds for finding how long an undisturbed call takes.
@@ -178,19 +180,36 @@ def visit(timed: Timed, calls: int, check: Check | None = None) -> list[Block]:
         if check is not None:
             _look(check, timed.results(check.most(calls)))
         timed.block(calls)
-        blocks: list[Block] = []
-        until = time.perf_counter() + VISIT_S
-        while len(blocks) < BLOCKS and (not blocks or time.perf_counter() < until):
-            before = Elapsed.now()
-            seconds, out = timed.finished(calls)
-            blocks.append(Block(seconds, (Elapsed.now() - before).contention_s))
-            if check is not None:
-                check(out)
-            # Kept, the result would hold memory that the next block's first call can use.
-            del out
-        return blocks
+        return _blocks(timed, calls, BLOCKS, VISIT_S, check)
     finally:
         gc.enable()
+
+
+def beside(timed: Timed, calls: int) -> list[Block]:
+    """Return a few blocks of the value of a derivative, taken after the derivative's visit.
+
+    None is discarded and no garbage is collected before: the median of three blocks bears a first one with cold caches.
+    """
+    gc.disable()
+    try:
+        return _blocks(timed, calls, VALUE_BLOCKS, VALUE_S, None)
+    finally:
+        gc.enable()
+
+
+def _blocks(timed: Timed, calls: int, most: int, within_s: float, check: Check | None) -> list[Block]:
+    """Time up to ``most`` blocks, at least one; none begins after ``within_s`` seconds."""
+    blocks: list[Block] = []
+    until = time.perf_counter() + within_s
+    while len(blocks) < most and (not blocks or time.perf_counter() < until):
+        before = Elapsed.now()
+        seconds, out = timed.finished(calls)
+        blocks.append(Block(seconds, (Elapsed.now() - before).contention_s))
+        if check is not None:
+            check(out)
+        # Kept, the result would hold memory that the next block's first call can use.
+        del out
+    return blocks
 
 
 def _look(check: Check, results: Sequence[Any]) -> None:

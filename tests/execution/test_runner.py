@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import pathlib
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -138,6 +140,7 @@ class FakePool:
         visit = {"seconds": [self.seconds] * 7, "waited_s": waited_s, "retraced": retraced, "other": None}
         calibrated = {"calls": 1, "per_call_s": self.seconds, "flags": []}
         answers = {"cell": cell, "calibrate": calibrated, "visit": visit, "finish": {"retraced": self.retraced}}
+        answers["beside"] = {"per_call_s": self.seconds}
         return answers[verb]
 
     def open_all(self, specs: list[str]) -> None:
@@ -150,9 +153,11 @@ class FakePool:
         pass
 
 
-def faked(tmp_path: pathlib.Path, pool: FakePool, **settings: Any) -> tuple[RunFolder, Runner]:
+def faked(
+    tmp_path: pathlib.Path, pool: FakePool, operators: Sequence[str] = ("gradient",), **settings: Any
+) -> tuple[RunFolder, Runner]:
     folder = RunFolder(tmp_path)
-    runner = Runner(plan(Query([QUADRATIC], ["manual", "numpy"], ["gradient"])), Settings(**settings), folder)
+    runner = Runner(plan(Query([QUADRATIC], ["manual", "numpy"], operators)), Settings(**settings), folder)
     runner.pool = pool  # type: ignore[assignment]
     try:
         runner.run()
@@ -216,6 +221,36 @@ def test_doubtful_timings_are_flagged_and_reported(
     out = Console(width=80, record=True, file=io.StringIO())
     summary.show(folder.path, out)
     assert ("Timings to read with care" in out.export_text()) == bool(flags)
+
+
+@pytest.mark.parametrize("isolate", [Isolate.BACKEND, Isolate.NONE, Isolate.CELL])
+@pytest.mark.parametrize("launches", [1, 2])
+def test_the_value_is_timed_in_the_visits_of_its_derivatives(
+    isolate: Isolate, launches: int, tmp_path: pathlib.Path
+) -> None:
+    folder = run(tmp_path, ["manual"], ["value", "gradient"], rounds=2, launches=launches, isolate=isolate)
+    blocks: dict[tuple[str, str], list[int]] = {}
+    for sample in folder.rows["samples"]:
+        if sample.phase in ("steady", "value"):
+            operator = sample.cell_id.split("/")[3]
+            blocks.setdefault((operator, sample.phase), []).append(sample.round)
+    assert sorted(blocks) == [("gradient", "steady"), ("gradient", "value"), ("value", "steady")]
+    assert set(blocks["gradient", "value"]) == set(range(2 * launches))
+    assert 2 * launches <= len(blocks["gradient", "value"]) <= 3 * 2 * launches
+    assert {row.phase for row in folder.rows["timings"]} == {"import", "prepare", "first_call", "steady"}
+
+
+@pytest.mark.parametrize("operators", [["gradient"], ["value", "gradient"]])
+def test_without_a_right_value_none_is_timed_beside_the_derivative(
+    operators: list[str], tmp_path: pathlib.Path
+) -> None:
+    pool = FakePool()
+    # The fake answers each request with the gradient, so that the value is wrong.
+    folder, _ = faked(tmp_path, pool, operators, rounds=8)
+    right = {"value": Status.WRONG, "gradient": Status.OK}
+    assert {row.operator: row.status for row in folder.rows["cells"]} == {name: right[name] for name in operators}
+    assert "beside" not in [verb for _, verb in pool.asked]
+    assert all(math.isnan(row.ratio_to_value) for row in folder.rows["timings"])
 
 
 def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: pathlib.Path) -> None:
