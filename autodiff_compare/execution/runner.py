@@ -210,7 +210,7 @@ class Runner:
         p.result, p.checks = (), []
         p.row = replace(p.row, status=status, message=message[:LONGEST_MESSAGE])
 
-    def _judge(self, p: Progress, judge: Judge, found: Mapping[str, Any]) -> None:
+    def _judge(self, p: Progress, judge: Judge, found: dict[str, Any]) -> None:
         """Judge the result in a worker's response, and complete the cell's row."""
         cell = p.cell
         p.result = tuple(found["result"])
@@ -346,14 +346,15 @@ class Runner:
         """
         try:
             keep(p, self.pool.request(p.cell.spec, verb, self.settings.deadline_s(p.cell.size), **params))
-        except (WorkerError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except WorkerError as error:
+            status, words = error.status, first_line(error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             # A response that lacks a field, or holds another type in it, is the worker's failure.
-            told = isinstance(error, WorkerError)
-            status = error.status if told else Status.ERROR
-            words = first_line(error) if told else f"malformed response to {verb!r}: {type(error).__name__}: {error}"
-            p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
-            return False
-        return p.row.status == Status.OK
+            status, words = Status.ERROR, f"malformed response to {verb!r}: {type(error).__name__}: {error}"
+        else:
+            return p.row.status == Status.OK
+        p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
+        return False
 
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
