@@ -96,6 +96,7 @@ class Status(Word):
     TIMEOUT = "timeout"
     CRASH = "crash"
     OUT_OF_MEMORY = "out_of_memory"
+    NOT_RUN = "not_run"
 
 
 def because(status: str, message: str) -> str:
@@ -105,8 +106,8 @@ def because(status: str, message: str) -> str:
     return f"{status}: {message}" if message else status
 
 
-#: Statuses of a failure that may be temporary; a resumed run executes such cells again.
-BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY})
+#: Statuses of cells that a resumed run executes again: their failure may be temporary, or they were not tried.
+BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_MEMORY, Status.NOT_RUN})
 
 
 class Verdict(Word):
@@ -133,12 +134,13 @@ class Verdict(Word):
 
 
 class Phase(Word):
-    """A phase in the execution of a cell that is timed by itself."""
+    """A phase in the execution of a cell that is timed by itself; ``value``: the value, beside its derivative."""
 
     IMPORT = "import"
     PREPARE = "prepare"
     FIRST_CALL = "first_call"
     STEADY = "steady"
+    VALUE = "value"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from autodiff_compare.api import serialise
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import with_operators
@@ -131,6 +132,7 @@ def compare(
     threads: int = 1,
     seed: int = 0,
     timeout: float = 60.0,
+    env: Mapping[str, str] | None = None,
     out: str | pathlib.Path | None = None,
 ) -> Tables:
     """Compute the derivatives of a function on several backends, check each one, and time the right ones.
@@ -164,6 +166,8 @@ def compare(
         Seed of the random directions and of the point used for tracing.
     timeout
         Time limit for one cell, in seconds. There is none if the function is computed in this process.
+    env
+        Environment variables to pass on to the workers: name -> value. They inherit none that can change a number.
     out
         Folder in which the run's CSV files are kept; by default they are removed.
 
@@ -204,7 +208,10 @@ def compare(
         variants=variants,
     )
     settings = Settings(
-        rounds=_whole("rounds", rounds), threads=_whole("threads", threads, 1), timeout_s=_positive("timeout", timeout)
+        rounds=_whole("rounds", rounds),
+        threads=_whole("threads", threads, 1),
+        timeout_s=_positive("timeout", timeout),
+        environment=_texts("env", env or {}),
     )
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
@@ -253,8 +260,13 @@ def _planned(problem: Problem, f: Any, values: Sequence[Any], folder: pathlib.Pa
 def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:
     folder = RunFolder(out)
     try:
-        folder.add({"runs": [replace(recorded_now(command, planned, settings), run_id=folder.run_id)]})
-        Runner(planned, settings, folder, pool=LocalPool(planned, folder) if why else None).run()
+        folder.add(
+            {"runs": [replace(recorded_now(command, planned, settings, in_process=bool(why)), run_id=folder.run_id)]}
+        )
+        # Failures are in the tables; a pipe is told of progress alone.
+        with Display(failures=False) as display:
+            local = LocalPool(planned, folder, display) if why else None
+            Runner(planned, settings, folder, display, local).run()
     finally:
         folder.close()
     # In a notebook a console displays whatever it records, unless it is told that it is in none.
@@ -284,6 +296,12 @@ def _whole(name: str, given: Any, least: int = 0) -> int:
     if not isinstance(given, (int, float, np.integer, np.floating)) or given != given // 1 or given < least:
         raise ValueError(f"got {name}={given!r}, expected a whole number from {least}")
     return int(given)
+
+
+def _texts(name: str, given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
+        raise ValueError(f"got {name}={given!r}, expected a dictionary from variable to text, both of type str")
+    return dict(given)
 
 
 def _positive(name: str, given: Any) -> float:

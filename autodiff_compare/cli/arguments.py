@@ -18,8 +18,10 @@ from autodiff_compare.cli.options import (
     add_cells,
     add_data,
     add_dtypes,
+    add_environment,
     add_out,
     add_output,
+    add_phases,
     add_problem,
     add_problems,
     add_resume,
@@ -104,6 +106,7 @@ def _add_run(verbs: Any) -> None:
         metavar="SECONDS",
         help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
     )
+    add_phases(run)
     run.set_defaults(verb="autodiff_compare.cli.verbs.run:run")
 
 
@@ -116,7 +119,7 @@ def _add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     add_cells(check)
-    check.set_defaults(verb="autodiff_compare.cli.verbs.run:run", rounds=0, launches=1, budget=None)
+    check.set_defaults(verb="autodiff_compare.cli.verbs.run:run", rounds=0, launches=1, budget=None, phases=None)
 
 
 def _add_descend(verbs: Any) -> None:
@@ -149,6 +152,7 @@ def _add_descend(verbs: Any) -> None:
         help="time limit for one start (default: 600)",
     )
     add_threads(descend)
+    add_environment(descend)
     descend.set_defaults(verb="autodiff_compare.cli.verbs.descend:descend")
 
 
@@ -214,6 +218,7 @@ def _add_overhead(verbs: Any) -> None:
     overhead.add_argument(
         "--seed", type=int, default=0, help="seed of the inputs and of the order of calls (default: 0)"
     )
+    add_environment(overhead)
     overhead.set_defaults(verb="autodiff_compare.cli.verbs.overhead:overhead")
 
 
@@ -226,6 +231,7 @@ def _add_conformance(verbs: Any) -> None:
         epilog="example: autodiff-compare conformance ./my_backend.py",
     )
     conformance.add_argument("backend", metavar=BACKEND, help="name of a backend, or path of a .py file")
+    add_environment(conformance)
     conformance.set_defaults(verb="autodiff_compare.cli.verbs.conformance:conformance")
 
 
@@ -264,6 +270,7 @@ def _add_recommend(verbs: Any) -> None:
     )
     recommend.add_argument("--seed", type=int, default=0, help="seed of the inputs (default: 0)")
     add_threads(recommend)
+    add_environment(recommend)
     add_timeout(recommend)
     add_out(recommend)
     recommend.set_defaults(verb="autodiff_compare.cli.verbs.recommend:recommend")
@@ -311,6 +318,7 @@ def _add_conventions(verbs: Any) -> None:
         "--explain", metavar="CASE", help="print one case in full: derivation, answers, and a safe way to write it"
     )
     add_output(conventions)
+    add_environment(conventions)
     conventions.set_defaults(verb="autodiff_compare.cli.verbs.conventions:conventions")
 
 
@@ -358,6 +366,7 @@ def _add_doctor(verbs: Any) -> None:
         help="backend to open; may be repeated (default: all)",
     )
     add_threads(doctor)
+    add_environment(doctor)
     add_output(doctor)
     doctor.set_defaults(verb="autodiff_compare.cli.verbs.doctor:doctor")
 

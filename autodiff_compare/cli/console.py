@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sys
 from typing import TextIO
 
 from rich.console import Console
 
 from autodiff_compare.cli.exits import USAGE
+from autodiff_compare.results.formatting import printable
 from autodiff_compare.summary.terminal import WIDTH
+
+
+class _Console(Console):
+    """A console that leaves a reader which has gone to `cli.main`; Rich would exit with code 1, a wrong result."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def console() -> Console:
     """Return a console on standard output: as wide as the terminal, 80 columns where there is none."""
-    made = Console(highlight=False, markup=False, emoji=False)
+    made = _Console(highlight=False, markup=False, emoji=False)
     if not made.is_terminal or made.width < WIDTH:
-        made = Console(highlight=False, markup=False, emoji=False, width=WIDTH)
+        made = _Console(highlight=False, markup=False, emoji=False, width=WIDTH)
     return made
 
 
 def usage(message: str) -> int:
     """Print a message as one line on standard error; return the exit code of a mistaken command."""
-    print(f"autodiff-compare: {message}", file=sys.stderr)
+    print(f"autodiff-compare: {printable(message)}", file=sys.stderr)
     return USAGE
 
 

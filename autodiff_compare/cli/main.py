@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import errno
 import os
+import pathlib
 import pkgutil
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK
+from autodiff_compare.cli.exits import DEFECT, FAILED, INTERRUPTED, UNWRITTEN, USAGE
+from autodiff_compare.cli.options import unset_variables
 
+#: Errors of a standard output that is closed, full or gone.
+_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO})
 #: Former name of a verb -> its name. Kept out of the parser, so that neither --help nor a shell's completion offers it.
 _FORMER_NAMES = {"tax": "overhead"}
 
@@ -31,26 +39,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:])
+    unset = unset_variables(options)
+    if unset:
+        print(
+            f"autodiff-compare: got --env {unset[0]}, which is not set here, expected a variable that is set, or "
+            "NAME=VALUE",
+            file=sys.stderr,
+        )
+        return USAGE
     options.command = shlex.join(["compare.py", *given])
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
     # A terminated run ends like an interrupted one, so that its finished cells are written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     verb: Callable[..., int] = pkgutil.resolve_name(options.verb)
+    if sys.stdout is None:
+        # Python gives a process whose descriptor is closed no stream; a file opened later must not get descriptor 1.
+        with pathlib.Path(os.devnull).open("w", encoding="utf-8") as sys.stdout:
+            return _ended(verb, options) or _unwritten("it is closed")
+    return _ended(verb, options)
+
+
+def _ended(verb: Callable[..., int], options: argparse.Namespace) -> int:
+    """Run a verb and return its exit code, or the code of what ended it."""
     try:
-        return verb(options)
+        code = verb(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return OK
     except OSError as error:
         from autodiff_compare.results.store import StoreError
 
-        if not isinstance(error, StoreError):
-            raise
-        print(f"autodiff-compare: {error}", file=sys.stderr)
-        return FAILED
+        if isinstance(error, StoreError):
+            print(f"autodiff-compare: {error}", file=sys.stderr)
+            return FAILED
+        if error.errno not in _OUTPUT:
+            return _defect()
+        return _unwritten("" if error.errno == errno.EPIPE else error.strerror or str(error))
+    except Exception:
+        return _defect()
+    return code
+
+
+def _unwritten(why: str) -> int:
+    """Report that standard output cannot be written to; what Python has buffered for it is dropped.
+
+    A reader that has gone, as ``head`` does, needs no message: ``why`` is empty.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if why:
+        print(f"autodiff-compare: cannot write to standard output: {why}", file=sys.stderr)
+    return UNWRITTEN
+
+
+def _defect() -> int:
+    """Report an exception that this program should have handled."""
+    traceback.print_exc()
+    print("autodiff-compare: the lines above are a defect of this program: please report it", file=sys.stderr)
+    return DEFECT
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 
 from autodiff_compare.cli import values
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
-from autodiff_compare.plan.settings import LARGER_S, SMALL_S
+from autodiff_compare.plan.settings import LARGER_S, OPEN_S, SMALL_S
 from autodiff_compare.vocabulary import SUITES, VARIANTS
 
 #: How the value of an option is shown by ``--help``.
@@ -46,7 +47,9 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     )
     add_resume(parser)
     add_timeout(parser)
+    add_open_timeout(parser)
     add_threads(parser)
+    add_environment(parser)
     parser.add_argument(
         "--device", choices=("cpu", "gpu"), default="cpu", help="device to compute on (default: cpu; gpu is untested)"
     )
@@ -114,6 +117,31 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """Add the environment variables that workers get; they inherit none that can change a number."""
+    parser.add_argument(
+        "--env",
+        type=values.variable,
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="environment variable to pass on to the workers, such as XLA_FLAGS; may be repeated (default: only paths, "
+        "locale, proxies and devices)",
+    )
+
+
+def environment_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return the variables to pass on to the workers: name -> value; one without a value is the caller's own."""
+    pairs = (text.partition("=") for text in options.env)
+    found = {name: value if equals else os.environ.get(name) for name, equals, value in pairs}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def unset_variables(options: argparse.Namespace) -> list[str]:
+    """Return the names given to ``--env`` without a value that are not set in this process."""
+    return [text for text in getattr(options, "env", ()) if "=" not in text and text not in os.environ]
+
+
 def add_timeout(parser: argparse.ArgumentParser) -> None:
     """Add the time limit for a cell; none given, the limit depends on the size of the cell."""
     parser.add_argument(
@@ -121,6 +149,26 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         type=values.duration,
         metavar="SECONDS",
         help=f"time limit for one cell (default: {SMALL_S:.0f} for size small, {LARGER_S:.0f} for other sizes)",
+    )
+
+
+def add_open_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add the time limit for importing a framework."""
+    parser.add_argument(
+        "--open-timeout",
+        type=values.duration,
+        default=OPEN_S,
+        metavar="SECONDS",
+        help=f"time limit for importing a framework, doubled each time it is exceeded (default: {OPEN_S:.0f})",
+    )
+
+
+def add_phases(parser: argparse.ArgumentParser) -> None:
+    """Add the phases that are timed by themselves at the cost of a longer run."""
+    parser.add_argument(
+        "--phases",
+        choices=("import",),
+        help="import: import one framework after the other, so that each import is timed alone",
     )
 
 

@@ -42,6 +42,14 @@ def duration(text: str) -> float:
     return value
 
 
+def variable(text: str) -> str:
+    """Return ``NAME`` or ``NAME=VALUE`` of an environment variable; the value is looked up when it is needed."""
+    name = text.partition("=")[0]
+    if not name or any(c.isspace() or c == "\0" for c in name) or "\0" in text:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected NAME, to pass the variable on, or NAME=VALUE")
+    return text
+
+
 def percentage(text: str) -> float:
     """Return a percentage from 2 to 1000."""
     try:

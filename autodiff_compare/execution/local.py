@@ -7,9 +7,11 @@ a crash takes the caller's process with it, and the frameworks keep the threads 
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 from autodiff_compare import backends
+from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.worker import Worker, answer
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process.client import WorkerError, payload
@@ -27,6 +29,8 @@ class LocalPool:
         Adapters and problems of the run.
     folder
         The folder to which the import times are added.
+    listener
+        Is told which frameworks are being imported.
 
     Attributes
     ----------
@@ -34,8 +38,8 @@ class LocalPool:
         As in `autodiff_compare.execution.pool.Pool`.
     """
 
-    def __init__(self, plan: Plan, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self, plan: Plan, folder: RunFolder, listener: Silent | None = None) -> None:
+        self.folder, self.listener = folder, listener or Silent()
         self.threads: dict[str, float] = {}
         self.active: dict[str, int | None] = {}
         self._plan = plan
@@ -61,6 +65,9 @@ class LocalPool:
                 raise
         return payload(answer(self._workers[spec], verb, params))
 
+    def open_all(self, specs: Sequence[str]) -> None:
+        """Do nothing: frameworks are imported in one process, one after the other."""
+
     def restart(self) -> None:
         """Drop every backend, so that the next request opens it afresh; its framework stays imported."""
         self._workers.clear()
@@ -77,7 +84,8 @@ class LocalPool:
             raise WorkerError(Status.NOT_INSTALLED, f"not installed: {', '.join(absent)}")
         worker = Worker(self._plan.adapters[spec])
         worker.problems = {(self._plan.sources[p.name], p.name): p for p in self._plan.problems}
-        opened = payload(answer(worker, "open", {}))
+        with self.listener.starting(spec):
+            opened = payload(answer(worker, "open", {}))
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
         self.folder.amend(opened["switches"])
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, 0, 0, 1, opened["seconds"])]})

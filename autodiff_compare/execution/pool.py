@@ -1,19 +1,31 @@
-"""The worker processes of a run: started when first needed, restarted after a death, paused while another is timed."""
+"""The worker processes of a run: started when first needed, restarted after a death, paused while another is timed.
+
+Importing a framework takes seconds of one processor. Where several are free and nothing is timed, workers import side
+by side (`Pool.open_all`). The probe of threads is a measurement: it is made afterwards, in one worker after the other.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from autodiff_compare import backends
+from autodiff_compare.execution.display import Silent
 from autodiff_compare.plan.plan import Plan
-from autodiff_compare.plan.settings import SMALL_S, Isolate, Settings
+from autodiff_compare.plan.settings import Isolate, Settings
+from autodiff_compare.process.affinity import processors, shares
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
-#: Restarts of a backend's worker after a death; after one more death the backend is given up for this run.
-_RESTARTS = 3
+#: Workers of a backend that may die one after the other, without a result in between; then it is not tried again.
+_DEATHS = 4
+#: Imports of a backend that may exceed their time limit; then it is not tried again.
+_SLOW_IMPORTS = 3
 #: Name of the process that all backends share under ``--isolate none``.
 _SHARED = "all backends"
 
@@ -29,6 +41,8 @@ class Pool:
         Threads, deadlines and isolation.
     folder
         The folder to which the import times are added.
+    listener
+        Is told which frameworks are being imported.
 
     Attributes
     ----------
@@ -38,16 +52,19 @@ class Pool:
         ``backend[:variant]`` -> threads that were busy in that probe; `None` where the system does not report them.
     """
 
-    def __init__(self, plan: Plan, settings: Settings, folder: RunFolder) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, plan: Plan, settings: Settings, folder: RunFolder, listener: Silent | None = None) -> None:
+        self.settings, self.folder, self.listener = settings, folder, listener or Silent()
         self.threads: dict[str, float] = {}
         self.active: dict[str, int | None] = {}
         self._clients: dict[str, WorkerClient] = {}
         self._opened: set[str] = set()
         self._refused: dict[str, WorkerError] = {}
+        self._failed: dict[str, WorkerError] = {}
         self._adapters, self._interpreters = plan.adapters, plan.interpreters
         self._starts = dict.fromkeys(plan.specs, 0)
         self._deaths = dict.fromkeys(plan.specs, 0)
+        self._slow_imports: dict[str, list[float]] = {spec: [] for spec in plan.specs}
+        self._open_timeout_s = settings.open_timeout_s
 
     def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
         """Send a request to the worker of a backend, which is started if there is none.
@@ -60,18 +77,46 @@ class Pool:
             If the request fails, or the backend is not installed, cannot be opened or has been given up.
         """
         client = self._client(spec)
-        if self.settings.threads > 1:
-            self._pause_others(client)
+        self._pause_others(client)
         try:
-            return client.request(verb, deadline_s, self._adapters[spec], **params)
+            found = client.request(verb, deadline_s, self._adapters[spec], **params)
         except WorkerError as error:
-            if error.fatal or error.status == Status.CRASH:
-                self._deaths[spec] += 1
+            if error.fatal:
+                self._count(spec, error)
                 self._drop(self._process(spec))
             raise
+        self._deaths[spec] = 0
+        return found
+
+    def _count(self, spec: str, error: WorkerError) -> None:
+        """Count a worker that died by itself; one that was killed at its deadline counts against its cell alone."""
+        if error.status != Status.TIMEOUT:
+            self._deaths[spec] += 1
+
+    def open_all(self, specs: Sequence[str]) -> None:
+        """Import the frameworks of several backends side by side, as far as there are processors.
+
+        Nothing may be timed meanwhile. A backend that fails raises its error at its next request. Nothing is done if
+        backends or cells share processes in another way, or if each import is to be timed by itself.
+        """
+        places = shares(processors(), self.settings.threads)
+        if self.settings.isolate != Isolate.BACKEND or self.settings.imports_alone or len(places) < 2:
+            return
+        started = self._started([spec for spec in specs if spec not in self._opened])
+        limit_s = self._open_timeout_s
+        for spec, imported in self._imported(started, places, limit_s).items():
+            try:
+                with self._failures_counted(spec, limit_s):
+                    opened = imported.result()
+                    self._pause_others(started[spec])
+                    probe = started[spec].request("probe", limit_s, self._adapters[spec], processors=places[0])
+                self._admit(spec, {**opened, **probe})
+            except WorkerError as error:
+                self._failed[spec] = error
 
     def restart(self) -> None:
         """End every worker; the next request starts a fresh one. This does not count as a death."""
+        self._failed.clear()
         for name in list(self._clients):
             self._drop(name)
 
@@ -84,6 +129,8 @@ class Pool:
 
     def _pause_others(self, running: WorkerClient) -> None:
         """Pause the idle workers: above one thread, OpenBLAS keeps a core busy for 100 ms after its last call."""
+        if self.settings.threads == 1:
+            return
         for client in self._clients.values():
             if client is not running:
                 client.pause()
@@ -92,33 +139,94 @@ class Pool:
     def _client(self, spec: str) -> WorkerClient:
         if spec in self._refused:
             raise self._refused[spec]
+        if spec in self._failed:
+            raise self._failed.pop(spec)
         if spec not in self._opened:
             self._open(spec)
         return self._clients[self._process(spec)]
 
     def _open(self, spec: str) -> None:
         """Start the worker of a backend if necessary, and import the framework in it."""
+        client, limit_s = self._start(spec), self._open_timeout_s
+        self._pause_others(client)
+        with self._failures_counted(spec, limit_s), self.listener.starting(spec):
+            opened = client.request("open", limit_s, self._adapters[spec], device=self.settings.device)
+        self._admit(spec, opened)
+
+    def _start(self, spec: str) -> WorkerClient:
+        """Return the process that serves a backend, which is started if there is none."""
         self._check_available(spec)
         name = self._process(spec)
         if name not in self._clients:
             interpreter = self._interpreters.get(spec)
-            self._clients[name] = WorkerClient(self._adapters[spec], self.settings.threads, interpreter)
-        client = self._clients[name]
-        if self.settings.threads > 1:
-            self._pause_others(client)
-        try:
-            opened = client.request(
-                "open", max(self.settings.deadline_s(), SMALL_S), self._adapters[spec], device=self.settings.device
+            self._clients[name] = WorkerClient(
+                self._adapters[spec], self.settings.threads, interpreter, self.settings.environment
             )
+        return self._clients[name]
+
+    def _started(self, specs: Sequence[str]) -> dict[str, WorkerClient]:
+        """Start the workers of several backends; those that cannot be started raise at their next request."""
+        found = {}
+        for spec in specs:
+            try:
+                found[spec] = self._start(spec)
+            except WorkerError as error:
+                self._failed[spec] = error
+        return found
+
+    def _imported(
+        self, started: Mapping[str, WorkerClient], places: Sequence[list[int]], limit_s: float
+    ) -> dict[str, Future[dict[str, Any]]]:
+        """Import the frameworks of these workers, one at a time on each place; return how each ended."""
+        free: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+        for place in places:
+            free.put(place)
+
+        def opened(spec: str, client: WorkerClient) -> dict[str, Any]:
+            place, how = free.get(), {"device": self.settings.device, "probe": False}
+            try:
+                with self.listener.starting(spec):
+                    return client.request("open", limit_s, self._adapters[spec], processors=place, **how)
+            finally:
+                free.put(place)
+
+        with ThreadPoolExecutor(len(places)) as threads:
+            found = {spec: threads.submit(opened, spec, client) for spec, client in started.items()}
+            try:
+                wait(found.values())
+            except BaseException:
+                # The user interrupts: leaving the context waits for the threads, and they wait for their workers.
+                threads.shutdown(wait=False, cancel_futures=True)
+                for client in started.values():
+                    client.kill()
+                raise
+        return found
+
+    @contextlib.contextmanager
+    def _failures_counted(self, spec: str, limit_s: float) -> Iterator[None]:
+        """Count a failed import against its backend, and end a worker that cannot be used."""
+        name = self._process(spec)
+        try:
+            yield
         except WorkerError as error:
-            if error.fatal:
+            late = error.status == Status.TIMEOUT
+            if late:
+                self._slow_imports[spec].append(limit_s)
+                self._open_timeout_s = max(self._open_timeout_s, 2 * limit_s)
+            elif error.fatal:
                 self._deaths[spec] += 1
             else:
                 # A framework that cannot be opened once cannot be opened: later requests get the same error.
                 self._refused[spec] = error
             if error.fatal or name == spec:
                 self._drop(name)
+            if late:
+                tried = f"{spec} was not imported within {limit_s:g} s: give --open-timeout"
+                raise WorkerError(Status.TIMEOUT, tried, fatal=True) from error
             raise
+
+    def _admit(self, spec: str, opened: Mapping[str, Any]) -> None:
+        """Record what an opened worker has told about itself and its import."""
         self._opened.add(spec)
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
         self.folder.amend(opened["switches"])
@@ -126,13 +234,18 @@ class Pool:
         self.folder.add({"samples": [SampleRow(spec, Phase.IMPORT, self._starts[spec] - 1, 0, 1, opened["seconds"])]})
 
     def _check_available(self, spec: str) -> None:
-        """Raise `WorkerError`, now and at all later requests, if packages are missing or the backend was given up."""
+        """Raise `WorkerError`, now and at all later requests, if packages are missing or too many workers died."""
         adapter, interpreter = backends.load(self._adapters[spec]), self._interpreters.get(spec)
         absent = interpreter.missing(adapter.requires) if interpreter else backends.missing(adapter)
         if absent:
             self._refused[spec] = WorkerError(Status.NOT_INSTALLED, f"not installed: {', '.join(absent)}")
-        elif self._deaths[spec] > _RESTARTS:
-            self._refused[spec] = WorkerError(Status.CRASH, f"given up after {self._deaths[spec]} workers died")
+        elif self._deaths[spec] >= _DEATHS:
+            why = f"{self._deaths[spec]} workers of {spec} died one after the other, without a result in between"
+            self._refused[spec] = WorkerError(Status.NOT_RUN, why)
+        elif len(self._slow_imports[spec]) >= _SLOW_IMPORTS:
+            limits = ", ".join(f"{seconds:g}" for seconds in self._slow_imports[spec])
+            why = f"{spec} was not imported within {limits} s: give --open-timeout"
+            self._refused[spec] = WorkerError(Status.NOT_RUN, why)
         if spec in self._refused:
             raise self._refused[spec]
 

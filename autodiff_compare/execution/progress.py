@@ -10,9 +10,9 @@ import numpy as np
 
 from autodiff_compare.plan.cases import Case, Cell
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
-from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.results.timings import series_of
 from autodiff_compare.timing.clock import CONTENDED_ROUNDS
-from autodiff_compare.timing.statistics import drifting, noisy
+from autodiff_compare.timing.statistics import Round, drifting, noisy
 from autodiff_compare.vocabulary import Operator, Phase, Status
 
 #: Longest message of a cell, in characters.
@@ -28,16 +28,19 @@ class Progress:
     checks: list[CheckRow] = field(default_factory=list)
     samples: list[SampleRow] = field(default_factory=list)
     result: tuple[Any, ...] = ()
-    #: Calls of a block, from calibration.
+    #: Digest of the result that was judged.
+    judged: str = ""
+    #: Seconds of an undisturbed call, and calls of a block.
+    per_call_s: float = 0.0
     calls: int = 0
-    #: Rounds in which the cell waited for a processor too long.
-    contended: int = 0
+    #: Calls of a block of the value that is timed beside this derivative; 0 if none is.
+    value_calls: int = 0
     flags: set[str] = field(default_factory=set)
 
     @property
-    def rounds(self) -> list[float]:
-        """Seconds per call of each timing round so far."""
-        return rounds_of(self.samples).get((self.cell.cell_id, Phase.STEADY), [])
+    def series(self) -> list[Round]:
+        """The timing rounds so far."""
+        return series_of(self.samples).get((self.cell.cell_id, Phase.STEADY), [])
 
 
 @dataclass
@@ -49,15 +52,24 @@ class Group:
     #: Rounds in all launches so far.
     rounds: int = 0
 
+    @property
+    def right(self) -> list[Progress]:
+        """The cells whose results are right so far: they are timed."""
+        return [p for p in self.begun if p.row.status == Status.OK]
+
 
 def flagged(p: Progress) -> CellRow:
     """Return the row with its timing flags."""
-    flags, rounds = set(p.flags), p.rounds
+    flags, series = set(p.flags), p.series
+    rounds, contended = [r.seconds for r in series], sum(not r.quiet for r in series)
     if rounds:
-        contended = p.contended > CONTENDED_ROUNDS * len(rounds)
-        tests = {"noisy": noisy(rounds), "drift": drifting(rounds), "contended": contended}
+        tests = {
+            "noisy": noisy(rounds),
+            "drift": drifting(rounds),
+            "contended": contended > CONTENDED_ROUNDS * len(rounds),
+        }
         flags |= {name for name, holds in tests.items() if holds}
-    return replace(p.row, flags=" ".join(sorted(flags)), contended_rounds=p.contended if rounds else None)
+    return replace(p.row, flags=" ".join(sorted(flags)), contended_rounds=contended if rounds else None)
 
 
 def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellRow:

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.problem_studies import ProblemStudies
 from autodiff_compare.execution.progress import (
     LONGEST_MESSAGE,
     Group,
@@ -31,21 +33,23 @@ from autodiff_compare.execution.progress import (
     flagged,
     measured,
 )
+from autodiff_compare.execution.recheck import digest
+from autodiff_compare.execution.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.judge.comparison import too_large
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.pairs import pairwise
 from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import ProblemError
+from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerError
-from autodiff_compare.process.environment import THREADS_TOLERANCE
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
-from autodiff_compare.studies.records import first_descent
-from autodiff_compare.timing.clock import CONTENDED
+from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
+from autodiff_compare.results.timings import UNSEEN
+from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
-from autodiff_compare.vocabulary import BROKEN, Operator, Phase, Status
+from autodiff_compare.vocabulary import Operator, Phase, Status
 
 #: Stores what a worker has returned for a cell.
 _Keep = Callable[[Progress, dict[str, Any]], None]
@@ -62,8 +66,8 @@ class Runner:
         Rounds, launches, threads, deadlines and isolation.
     folder
         The folder to which finished groups are added.
-    tell
-        Called with the row of each cell after each launch, to show progress.
+    listener
+        Is told what is done, and of each finished cell and group in each launch.
     pool
         Answers the requests; by default worker processes.
 
@@ -71,6 +75,8 @@ class Runner:
     ----------
     measured_s
         Seconds spent inside timed blocks so far.
+    prepared_s
+        Seconds spent so far in preparation and first calls, where frameworks trace and compile.
     """
 
     def __init__(
@@ -78,28 +84,33 @@ class Runner:
         plan: Plan,
         settings: Settings,
         folder: RunFolder,
-        tell: Callable[[CellRow], None] = lambda _: None,
+        listener: Silent | None = None,
         pool: Pool | LocalPool | None = None,
     ) -> None:
-        self.plan, self.settings, self.folder, self.tell = plan, settings, folder, tell
-        self.pool = pool or Pool(plan, settings, folder)
+        self.plan, self.settings, self.folder, self.listener = plan, settings, folder, listener or Silent()
+        self.pool = pool or Pool(plan, settings, folder, self.listener)
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
-        self.measured_s = 0.0
+        self.measured_s = self.prepared_s = 0.0
+        self._values = {row.cell_id for row in folder.rows["cells"] if _is_comparable_value(row)}
 
     def run(self) -> None:
         """Execute all groups that are not finished, then questions and descents, then further launches."""
         try:
             left, groups = self.left(), []
             self.budget = Budget(self.settings.budget_s, len(left) * self.settings.launches)
+            self.listener.begin(sum(map(len, left)) * self.settings.launches, len(left) * self.settings.launches)
+            self.pool.open_all(_backends_of(cell for cells in left for cell in cells))
             for cells in left:
                 groups.append(self._judged(cells))
                 self._launch(groups[-1], 0)
+            studies = ProblemStudies(self.plan, self.settings, self.folder, self.pool, self.listener)
             for problem in self.plan.problems:
-                self._questions(problem)
-                self._descend(problem)
+                studies.ask(problem)
+                studies.descend(problem)
             for number in range(1, self.settings.launches):
                 self.pool.restart()
+                self.pool.open_all(_backends_of(p.cell for group in groups for p in group.right))
                 for group in groups:
                     self._launch(group, number)
         finally:
@@ -122,13 +133,21 @@ class Runner:
         """Compute and judge the cells of a group."""
         first = cells[0]
         problem, blank = self.problems[first.problem], partial(blank_row, self.folder.run_id, self.settings.threads)
+        limit_s = self.settings.deadline_s(first.size)
         try:
-            case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
+            with time_limit(limit_s):
+                case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
             begun = [Progress(cell, blank(cell, case)) for cell in cells]
             why = too_large(case)
             judge = Judge(case)
+        except TimeLimitExceeded:
+            message = f"in plain NumPy, before any backend: no value within {limit_s:g} s"
+            rows = [replace(blank(cell, None), status=Status.TIMEOUT, message=message) for cell in cells]
+            return Group([Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
         except Exception as error:  # a user's code may raise anything: that costs its own cells only
             message = f"in plain NumPy, before any backend: {type(error).__name__}: {first_line(error)}"
+            if isinstance(error, ProblemError):
+                message = first_line(error)
             return Group([Progress(cell, replace(blank(cell, None), message=message)) for cell in cells], [])
         if why:
             for p in begun:
@@ -143,9 +162,9 @@ class Runner:
 
     def _launch(self, group: Group, number: int) -> None:
         """Time the right cells of a group, and add its rows to the folder."""
-        right = [p for p in group.begun if p.row.status == Status.OK]
+        right = group.right
         if number:
-            right = [p for p in right if self._ask(p, "cell", _keep_phases(number), **self._request(p.cell))]
+            right = [p for p in right if self._ask(p, "cell", self._keep_launch(number), **self._request(p.cell))]
         if self.settings.rounds:
             self._time(group, right)
         if self.settings.isolate == Isolate.CELL:
@@ -162,20 +181,41 @@ class Runner:
             },
             done=done,
         )
+        self._values |= {row.cell_id for row in rows if _is_comparable_value(row)}
         for row in rows:
-            self.tell(row)
+            self.listener.tell(row)
+        self.listener.group_done()
 
     def _begin(self, p: Progress, judge: Judge) -> None:
         """Prepare a cell, call it once, and judge the result."""
         cell = p.cell
+        self.listener.doing(f"computing {_words(cell)}")
         try:
             request = self._request(cell, memory=self.settings.memory)
             found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **request)
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=first_line(error))
             return
+        self.listener.doing(f"judging {_words(cell)}")
+        try:
+            with time_limit(self.settings.deadline_s(cell.size)):
+                self._judge(p, judge, found)
+        except TimeLimitExceeded:
+            limit = f"within {self.settings.deadline_s(cell.size):g} s"
+            self._unjudged(p, Status.TIMEOUT, f"while being judged, in plain NumPy: no verdict {limit}")
+        except Exception as error:  # a response and a user's code may hold anything: that costs this cell only
+            self._unjudged(p, Status.ERROR, f"while being judged: {type(error).__name__}: {first_line(error)}")
+
+    def _unjudged(self, p: Progress, status: Status, message: str) -> None:
+        p.result, p.checks = (), []
+        p.row = replace(p.row, status=status, message=message[:LONGEST_MESSAGE])
+
+    def _judge(self, p: Progress, judge: Judge, found: dict[str, Any]) -> None:
+        """Judge the result in a worker's response, and complete the cell's row."""
+        cell = p.cell
         p.result = tuple(found["result"])
-        _keep_phases(0)(p, found)
+        p.judged = digest(p.result)
+        self._keep_phases(p, found, 0)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
         p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
         status, message = overall(comparisons)
@@ -216,12 +256,22 @@ class Runner:
     def _time(self, group: Group, right: list[Progress]) -> None:
         """Time the cells in rounds within the group's share of the budget; a cell that fails leaves the rounds."""
         schedule = Schedule(self.settings.rounds, self.budget.begin())
+        cell, told = group.begun[0].cell, -1
         ready = [p for p in right if schedule.continues(0, ()) and self._ask(p, "calibrate", _keep_calls)]
 
         def visit(p: Progress, number: int) -> bool:
-            return self._ask(p, "visit", self._keep_visit(group.rounds + number), calls=p.calls)
+            nonlocal told
+            if number > told:
+                told = number
+                rounds = f"round {number + 1} of {max(number + 1, self.settings.rounds)}"
+                self.listener.doing(f"timing {rounds}, {cell.problem} {cell.operator}")
+            calls = {"calls": p.calls, "value_calls": p.value_calls}
+            return self._ask(p, "visit", self._keep_visit(group.rounds + number), **calls)
 
-        live, made = run_rounds(ready, visit, lambda p: p.rounds, schedule, self.order)
+        for p, calls in zip(ready, equal_blocks([p.per_call_s for p in ready]), strict=True):
+            p.calls = calls
+        ready = [p for p in ready if self._hold_value(p)]
+        live, made = run_rounds(ready, visit, lambda p: p.series, schedule, self.order)
         group.rounds += made
         self.budget.end()
         for p in live:
@@ -230,17 +280,64 @@ class Runner:
             for p in right:
                 p.flags.add("cut")
 
+    def _hold_value(self, p: Progress) -> bool:
+        """Let the worker hold the value beside a derivative if it is right and timed; return whether the cell lives."""
+        value = replace(p.cell, operator=Operator.VALUE)
+        p.value_calls = 0
+        if p.cell == value or value.cell_id not in self._values:
+            return True
+
+        def keep(p: Progress, found: dict[str, Any]) -> None:
+            p.value_calls = equal_blocks([p.per_call_s, found["per_call_s"]])[1]
+
+        request = self._request(value)
+        del request["memory"]
+        return self._ask(p, "beside", keep, **request)
+
     def _keep_visit(self, number: int) -> _Keep:
         """Return the function that stores the samples and flags of a visit in round ``number``."""
 
         def keep(p: Progress, found: dict[str, Any]) -> None:
-            blocks = enumerate(found["seconds"])
-            p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s) for i, s in blocks]
-            p.contended += found["queue_s"] > CONTENDED * found["wall_s"]
+            blocks = enumerate(zip(found["seconds"], found["waited_s"], strict=True))
+            self._same_as_judged(p, found.get("other"), f"a call in round {number}")
+            p.samples += [SampleRow(p.cell.cell_id, Phase.STEADY, number, i, p.calls, s, w) for i, (s, w) in blocks]
+            values = zip(found.get("value_seconds", ()), found.get("value_waited_s", ()), strict=True)
+            id_, calls = p.cell.cell_id, p.value_calls
+            p.samples += [SampleRow(id_, Phase.VALUE, number, i, calls, s, w) for i, (s, w) in enumerate(values)]
             _keep_retraced(p, found)
-            self.measured_s += sum(found["seconds"])
+            self.measured_s += sum(found["seconds"]) + sum(found.get("value_seconds", ()))
 
         return keep
+
+    def _keep_launch(self, number: int) -> _Keep:
+        """Return the function that stores what a worker of a further launch has returned for a cell."""
+
+        def keep(p: Progress, found: dict[str, Any]) -> None:
+            self._keep_phases(p, found, number)
+            self._same_as_judged(p, found["result"], f"the first call of launch {number + 1}")
+
+        return keep
+
+    def _keep_phases(self, p: Progress, found: Mapping[str, Any], launch: int) -> None:
+        """Store the seconds of preparation and first call."""
+        for phase in (Phase.PREPARE, Phase.FIRST_CALL):
+            seconds = found[f"{phase}_s"]
+            p.samples.append(SampleRow(p.cell.cell_id, phase, launch, 0, 1, seconds))
+            self.prepared_s += seconds
+
+    def _same_as_judged(self, p: Progress, result: Sequence[Any] | None, where: str) -> None:
+        """Judge a result that differs in some bit from the one that was judged; a wrong one ends the cell."""
+        if result is None or digest(result) == p.judged:
+            return
+        cell = p.cell
+        with time_limit(self.settings.deadline_s(cell.size)):
+            case = build_case(self.problems[cell.problem], cell.size, cell.dtype, cell.operator, self.plan.seed)
+            comparisons = Judge(case)(result)
+        status, message = overall(comparisons)
+        if status != Status.OK:
+            p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
+            words = f"{where} gave another result than the first call, which was right: {message}"
+            p.row = replace(p.row, status=status, message=words[:LONGEST_MESSAGE])
 
     def _ask(self, p: Progress, verb: str, keep: _Keep, **params: Any) -> bool:
         """Send a request about a right cell and store the response; return whether it succeeded.
@@ -250,64 +347,38 @@ class Runner:
         try:
             keep(p, self.pool.request(p.cell.spec, verb, self.settings.deadline_s(p.cell.size), **params))
         except WorkerError as error:
-            message = f"while being timed: {first_line(error)}"[:LONGEST_MESSAGE]
-            p.row = replace(p.row, status=error.status, message=message)
-            return False
-        return True
-
-    def _descend(self, problem: Problem) -> None:
-        """Minimise the problem from its first start, for each dtype and backend that has a cell ``step``."""
-        cells = [c for c in self.plan.cells if c.problem == problem.name and c.operator == Operator.STEP]
-        if not self.settings.descents or not cells:
-            return
-        source = self.plan.sources[problem.name]
-        for dtype, spec in dict.fromkeys((c.dtype, c.spec) for c in cells):
-            piece = f"descents/{problem.name}/{dtype}/{spec}"
-            if not self.folder.settled(done=piece):
-                rows = first_descent(self.pool, problem, source, dtype, spec, self.settings.deadline_s())
-                broken = {row.status for row in rows["descents"]} & BROKEN
-                self.folder.add(rows, done="" if broken else piece)
-
-    def _questions(self, problem: Problem) -> None:
-        """Put the problem's questions to each backend."""
-        if not problem.questions:
-            return
-        for spec in (s for s in self.plan.specs if s not in self.plan.ordered):
-            piece = f"questions/{problem.name}/{spec}"
-            if self.folder.settled(done=piece):
-                continue
-            try:
-                found = self.pool.request(
-                    spec,
-                    "questions",
-                    self.settings.deadline_s(),
-                    source=self.plan.sources[problem.name],
-                    problem=problem.name,
-                )
-            except WorkerError:
-                continue
-            # The worker does not know the label of its interpreter: the backend's full name is set here.
-            answers = [QuestionRow(**{**answer, "backend": spec}) for answer in found["results"]]
-            self.folder.add({"questions": answers}, done=piece)
-
-
-def _keep_phases(launch: int) -> _Keep:
-    """Return the function that stores the seconds of preparation and first call."""
-
-    def keep(p: Progress, found: dict[str, Any]) -> None:
-        phases = (Phase.PREPARE, Phase.FIRST_CALL)
-        p.samples += [SampleRow(p.cell.cell_id, phase, launch, 0, 1, found[f"{phase}_s"]) for phase in phases]
-
-    return keep
+            status, words = error.status, first_line(error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # A response that lacks a field, or holds another type in it, is the worker's failure.
+            status, words = Status.ERROR, f"malformed response to {verb!r}: {type(error).__name__}: {error}"
+        else:
+            return p.row.status == Status.OK
+        p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
+        return False
 
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
-    p.calls = found["calls"]
+    p.per_call_s = found["per_call_s"]
+    p.flags.update(found.get("flags", ()))
 
 
 def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:
     if found["retraced"]:
         p.flags.add("retraced")
+
+
+def _is_comparable_value(row: CellRow) -> bool:
+    """Return whether a row is a right value whose time is that of its computation."""
+    return row.operator == Operator.VALUE and row.status == Status.OK and not UNSEEN & set(row.flags.split())
+
+
+def _words(cell: Cell) -> str:
+    return f"{cell.problem} {cell.operator} on {cell.spec}"
+
+
+def _backends_of(cells: Iterable[Cell]) -> list[str]:
+    """Return the backends of the cells, each once."""
+    return list(dict.fromkeys(cell.spec for cell in cells))
 
 
 def _results(begun: Sequence[Progress]) -> dict[str, tuple[Any, ...]]:

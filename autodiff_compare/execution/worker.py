@@ -16,13 +16,10 @@ Traps that shape this module (those of the process are in `autodiff_compare.proc
   first; an adapter imports its framework when it is opened, and a problem's file is loaded when it is asked for.
 - *gc.freeze.* A framework leaves up to a million objects. A collection before each visit would examine them all: 56 ms
   a visit with torch imported, 12 ms without. Frozen objects are skipped.
-- *Counting calls.* The objective's Python calls are counted by a profiler in an untimed evaluation. A counting wrapper
-  would stand between clock and framework.
 """
 
 from __future__ import annotations
 
-import cProfile
 import dataclasses
 import gc
 import pkgutil
@@ -31,22 +28,32 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TextIO
 
 import numpy as np
 
-from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, leaves, tracing_case
+from autodiff_compare.execution.objective_calls import code_of, counted
+from autodiff_compare.execution.peak_memory import peak_memory
+from autodiff_compare.execution.preparation import Companion, Prepared, prepared, same_bits
+from autodiff_compare.execution.recheck import Recheck
+from autodiff_compare.plan.cases import leaves
 from autodiff_compare.process import protocol
-from autodiff_compare.process.environment import active_threads, effective_threads, hide_clone, limit_affinity
+from autodiff_compare.process.affinity import active_threads, bind, effective_threads, limit_affinity
+from autodiff_compare.process.environment import hide_clone
 from autodiff_compare.process.isolation import die_with_parent, private_pipes
-from autodiff_compare.timing import clock
+from autodiff_compare.timing import clock, suspicion
 from autodiff_compare.vocabulary import Operator, Status
 
 #: Messages of failed allocations; TensorFlow and torch raise exceptions of their own types, not `MemoryError`.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I
 )
+
+
+#: Equal inputs that the calls of a visit take in turn, all of them new in each visit.
+_TURNS = 3
+#: Copies of the inputs that take no more than this fit into a processor's own cache.
+_CACHED_BYTES = 1 << 18
 
 
 class Worker:
@@ -61,6 +68,10 @@ class Worker:
     ----------
     timed
         The prepared callable of the current cell; `None` between cells.
+    cell_now
+        The current cell as it was prepared; `None` before the first.
+    companion
+        The value of the problem of the last cells, to be timed beside its derivatives.
     problems
         (source, name) -> problem, of the sources that have been loaded.
     """
@@ -70,12 +81,26 @@ class Worker:
 
         self.backend = load(spec)
         self.timed: clock.Timed | None = None
+        self.recheck: Recheck | None = None
+        self.cell_now: Prepared | None = None
+        self.subject = ("", "", "", "")
+        self.companion: Companion | None = None
+        self.per_call_s = 0.0
         self.objective_code: Any = None
         self.calls_per_evaluation = 0
         self.problems: dict[tuple[str, str], Any] = {}
 
-    def open(self, device: str = "cpu") -> dict[str, Any]:
-        """Import the framework; return the seconds that it takes, the threads it really uses, versions and switches.
+    def open(self, device: str = "cpu", processors: Sequence[int] = (), probe: bool = True) -> dict[str, Any]:
+        """Import the framework; return the seconds that it takes, versions, switches and, if probed, `probe`.
+
+        Parameters
+        ----------
+        device
+            The device to compute on.
+        processors
+            Processors for the import, by default those of this process.
+        probe
+            Whether to make the probe of threads now. Workers that import side by side make it one by one afterwards.
 
         Raises
         ------
@@ -87,12 +112,26 @@ class Worker:
         if device not in self.backend.devices:
             raise Unsupported(f"{self.backend.spec} computes on {', '.join(self.backend.devices)}, not on {device}")
         self.backend.device = device
+        bind(processors)
         start = time.perf_counter()
         self.backend.open()
         seconds = time.perf_counter() - start
-        threads, active = self._probe()
         told = {"versions": dict(self.backend.versions()), "switches": dict(self.backend.switches())}
-        return {"seconds": seconds, "threads": threads, "threads_active": active, **told}
+        return {"seconds": seconds, **told, **(self.probe() if probe else {})}
+
+    def probe(self, processors: Sequence[int] = ()) -> dict[str, Any]:
+        """Return CPU time over wall time, and the busy threads, of a matrix product by the backend's own library.
+
+        All threads of the process are bound to ``processors`` first, if there are any.
+        """
+        bind(processors)
+        matrix = self.backend.to_var(np.ones((256, 256)))
+
+        def product() -> None:
+            self.backend.block(self.backend.xp.matmul(matrix, matrix))
+
+        product()
+        return {"threads": effective_threads(product), "threads_active": active_threads(product)}
 
     def cell(
         self,
@@ -116,66 +155,115 @@ class Worker:
         numbers
             Inputs and directions of both points, if this process cannot draw the same ones from the seed.
         """
-        found, key = self._problem(source, problem), (size, dtype, Operator(operator), seed)
-        if numbers:
-            case, other = (case_from_arrays(found, *key, point) for point in numbers)
-        else:
-            case = build_case(found, *key)
-            other = tracing_case(case)
-        run, prepare_s = self._prepare(case, other)
-        args = self._vars((*case.inputs.arrays, *case.directions), dtype)
+        self.subject = (source, problem, size, dtype)
+        if self.companion is not None and self.companion.subject != self.subject:
+            self.companion = None
+        key = (size, dtype, Operator(operator), seed)
+        self.cell_now = now = prepared(self.backend, self._problem(source, problem), key, numbers)
+        case, self.per_call_s = now.case, 0.0
         start = time.perf_counter()
-        first = self.backend.block(run(*args))
+        first = self.backend.block(now.timed.run(*now.timed.args))
         first_call_s = time.perf_counter() - start
-        self.timed = clock.Timed(run, args, self.backend.block)
+        self.timed = now.timed
         expansion = case.problem.expansion
         called = expansion.rows if expansion else case.problem.function(self.backend, case.inputs.static)
-        self.objective_code = _code_of(called)
+        self.objective_code = code_of(called)
         result = self._numpy(first)
-        self.calls_per_evaluation, again = self._counted()
+        self.recheck = Recheck(self._numpy, result)
+        self.calls_per_evaluation, again = counted(self.timed, self.objective_code)
         return {
             "result": result,
-            "repeatable": _same_bits(result, self._numpy(again)),
-            "inputs_unchanged": self._unchanged(case, args),
-            "prepare_s": prepare_s,
+            "repeatable": same_bits(result, self._numpy(again)),
+            "inputs_unchanged": now.unchanged(),
+            "prepare_s": now.seconds,
             "first_call_s": first_call_s,
             "how": self.backend.how(case.operator),
             "mode": self.backend.mode(case.operator),
             "objective_calls": self.calls_per_evaluation,
-            **self._memory(memory),
+            **(peak_memory(self.backend, self.timed) if memory else {"peak_bytes": None, "memory_method": ""}),
         }
 
     def calibrate(self) -> dict[str, Any]:
-        """Return the calls of a block, after a warm-up."""
+        """Return the calls of a block, after a warm-up, and whether the clock sees the whole computation."""
         # Not when the framework is opened: some of its objects are made at the first use of an operator.
         gc.collect()
         gc.freeze()
-        return {"calls": clock.calibrate(self._current())}
+        timed, first = self._current(), self.recheck
+        calls = clock.calibrate(timed)
+        tests = {}
+        if first is not None and self.cell_now is not None:
+            most = _CACHED_BYTES // max(self._input_bytes(), 1)
+            tests = {
+                "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
+                "remembers": suspicion.remembers(timed, self.cell_now.copies, calls, most),
+            }
+        flags = [flag for flag, holds in tests.items() if holds]
+        self.per_call_s = clock.undisturbed(timed, calls)
+        return {"calls": calls, "per_call_s": self.per_call_s, "flags": flags}
 
-    def visit(self, calls: int) -> dict[str, Any]:
+    def beside(
+        self, source: str, problem: str, size: str, dtype: str, operator: str, seed: int, numbers: Sequence[Any] = ()
+    ) -> dict[str, Any]:
+        """Hold the value of the current cell's problem ready, to be timed in the same visits; return its seconds.
+
+        The callable of the value's own cell is used if this process has timed it, else it is prepared again.
+        """
+        if self.companion is None:
+            key = (size, dtype, Operator(operator), seed)
+            value = prepared(self.backend, self._problem(source, problem), key, numbers)
+            seconds = clock.undisturbed(value.timed, clock.calibrate(value.timed))
+            self.companion = Companion((source, problem, size, dtype), value, seconds)
+        return {"per_call_s": self.companion.per_call_s}
+
+    def visit(self, calls: int, value_calls: int = 0) -> dict[str, Any]:
         """Make one visit of a round.
+
+        Parameters
+        ----------
+        calls
+            Calls of a block.
+        value_calls
+            Calls of a block of the value, which is timed afterwards; 0 to leave it out.
 
         Returns
         -------
         dict
-            ``seconds`` of each block; ``wall_s`` of the whole visit, and ``queue_s`` of it waiting for a processor that
-            other processes had; ``retraced``, whether the framework traced a function during the visit.
+            ``seconds`` of each block, and ``waited_s`` of them in which another process had the processor;
+            ``retraced``, whether the framework traced a function during the visit; ``other``, a
+            result that differs from the first in some bit, if there is one; ``value_seconds`` and
+            ``value_waited_s`` of the blocks of the value.
         """
-        traces, before = self.backend.traces(), clock.Elapsed.now()
-        seconds = clock.visit(self._current(), calls)
-        elapsed = clock.Elapsed.now() - before
-        retraced = self.backend.traces() != traces
-        return {"seconds": seconds, "wall_s": elapsed.wall_s, "queue_s": elapsed.contention_s, "retraced": retraced}
+        timed = self._current()
+        if self.recheck is not None and self.cell_now is not None:
+            timed = dataclasses.replace(timed, others=self.cell_now.copies(_TURNS - 1))
+        traces = self.backend.traces()
+        blocks, values = clock.visit(timed, calls, self.recheck), []
+        if value_calls and self.companion is not None:
+            value = self.companion.prepared
+            values = clock.beside(dataclasses.replace(value.timed, others=value.copies(_TURNS - 1)), value_calls)
+        return {
+            "seconds": [block.seconds for block in blocks],
+            "waited_s": [block.waited_s for block in blocks],
+            "value_seconds": [block.seconds for block in values],
+            "value_waited_s": [block.waited_s for block in values],
+            "retraced": self.backend.traces() != traces,
+            "other": self.recheck.other if self.recheck else None,
+        }
 
     def work(self, units: int) -> dict[str, Any]:
         """Make a known amount of work the current cell, for trials of the clock."""
-        self.timed = clock.Timed(clock.synthetic_work, (units,), lambda out: out)
+        self.timed, self.recheck = clock.Timed(clock.synthetic_work, (units,), lambda out: out), None
+        self.cell_now = None
         return {}
 
     def finish(self) -> dict[str, Any]:
         """Drop the cell; return whether an evaluation now calls the objective another number of times than before."""
-        retraced = self.timed is not None and self._counted()[0] != self.calls_per_evaluation
-        self.timed = None
+        timed, before = self.timed, self.calls_per_evaluation
+        retraced = timed is not None and counted(timed, self.objective_code)[0] != before
+        now, seconds = self.cell_now, self.per_call_s
+        if now is not None and timed is now.timed and now.case.operator == Operator.VALUE and seconds:
+            self.companion = Companion(self.subject, now, seconds)
+        self.timed = self.recheck = None
         return {"retraced": retraced}
 
     def call(self, function: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,35 +289,6 @@ class Worker:
             return {"results": [dataclasses.asdict(each) for each in found]}
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
 
-    def _memory(self, wanted: bool) -> dict[str, Any]:
-        """Return the growth of peak memory in one untimed call, and the method.
-
-        A framework that keeps freed memory has a counter of its own. Where that is not available, the high-water mark
-        is read.
-        """
-        timed, own = self._current(), self.backend.memory_counter
-        if not wanted:
-            return {"peak_bytes": None, "memory_method": ""}
-
-        def call() -> None:
-            timed.barrier(timed.run(*timed.args))
-
-        peak = self.backend.peak_bytes(call) if own else None
-        if peak is not None:
-            return {"peak_bytes": peak, "memory_method": own}
-        peak = clock.peak_memory_growth(call)
-        return {"peak_bytes": peak, "memory_method": "" if peak is None else clock.HIGH_WATER_MARK}
-
-    def _probe(self) -> tuple[float, int | None]:
-        """Return CPU time over wall time, and the busy threads, of a matrix product by the backend's own library."""
-        matrix = self.backend.to_var(np.ones((256, 256)))
-
-        def product() -> None:
-            self.backend.block(self.backend.xp.matmul(matrix, matrix))
-
-        product()
-        return effective_threads(product), active_threads(product)
-
     def _problem(self, source: str, name: str) -> Any:
         from autodiff_compare.problems import load
 
@@ -237,62 +296,20 @@ class Worker:
             self.problems |= {(source, p.name): p for p in load(source)}
         return self.problems[source, name]
 
-    def _prepare(self, case: Case, other: Case) -> tuple[Callable[..., Any], float]:
-        from autodiff_compare.backends import PLAIN, Objective
-        from autodiff_compare.plan.sparsity import expanded
-        from autodiff_compare.problems.base.closed_forms import complete
-
-        function = case.problem.function(self.backend, case.inputs.static)
-        patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
-        closed = complete(case.problem, case.inputs, case.optimizer, PLAIN)
-        wide = expanded(case.problem, self.backend, case.inputs) if patterns else None
-        objective = Objective(function, closed, patterns, wide)
-        args = self._vars(other.inputs.arrays, case.dtype)
-        directions = self._vars(other.directions, case.dtype)
-        start = time.perf_counter()
-        run = self.backend.prepare(
-            case.operator,
-            objective,
-            args,
-            argnums=range(len(case.inputs.differentiated)),
-            directions=directions,
-            optimizer=case.optimizer,
-        )
-        return run, time.perf_counter() - start
-
-    def _vars(self, arrays: Sequence[Any], dtype: str) -> list[Any]:
-        return [self.backend.to_var(cast(array, dtype)) for array in arrays]
+    def _input_bytes(self) -> int:
+        return sum(np.asarray(array).nbytes for array in self.cell_now.given) if self.cell_now else 0
 
     def _numpy(self, result: Any) -> list[Any]:
-        return [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
-
-    def _unchanged(self, case: Case, args: Sequence[Any]) -> bool:
-        """Return whether the arguments still hold the bits that they were given."""
-        given = [cast(array, case.dtype) for array in (*case.inputs.arrays, *case.directions)]
-        return _same_bits(given, [np.asarray(self.backend.to_numpy(arg)) for arg in args])
+        found = [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
+        for leaf in found:
+            if leaf.dtype.kind not in "biufc":
+                raise TypeError(f"got a result of dtype {leaf.dtype}, expected numbers")
+        return found
 
     def _current(self) -> clock.Timed:
         if self.timed is None:
             raise ValueError("got a timing request without a cell, expected request 'cell' first")
         return self.timed
-
-    def _counted(self) -> tuple[int, Any]:
-        """Return the Python calls of the objective during one untimed evaluation, and the result.
-
-        The standard library's profiler is written in C: a nested derivative takes 1.7 times as long under it, and 2.3
-        times under a profiling hook in Python.
-        """
-        timed, profiler = self._current(), cProfile.Profile(builtins=False, subcalls=False)
-        with profiler:
-            out = timed.barrier(timed.run(*timed.args))
-        return sum(found.callcount for found in profiler.getstats() if found.code is self.objective_code), out
-
-
-def _code_of(f: Any) -> Any:
-    """Return the code object that a call of ``f`` executes, seen through partials; `None` if it is not Python."""
-    while isinstance(f, partial):
-        f = f.func
-    return getattr(f, "__code__", None) or getattr(type(f).__call__, "__code__", None)
 
 
 def serve(requests: TextIO, responses: TextIO) -> None:
@@ -343,16 +360,12 @@ def _failure(error: Exception) -> dict[str, Any]:
     }
 
 
-def _same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
-    return len(a) == len(b) and all(
-        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
-    )
-
-
 _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "open": Worker.open,
+    "probe": Worker.probe,
     "cell": Worker.cell,
     "calibrate": Worker.calibrate,
+    "beside": Worker.beside,
     "visit": Worker.visit,
     "finish": Worker.finish,
     "work": Worker.work,

@@ -13,6 +13,7 @@ from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
+from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
@@ -82,7 +83,7 @@ def plan(query: Query) -> Plan:
     PlanError
         If a problem, suite, backend, variant, operator, dtype or size does not exist, or an instance file is damaged.
     """
-    return plan_problems(*load_problems(query), query)
+    return plan_problems(*load_problems(query, keep_going=True), query)
 
 
 def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Query) -> Plan:
@@ -105,7 +106,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         If a backend, variant, operator, dtype or size does not exist.
     """
     specs = query.backends
-    if specs == DEFAULT_BACKENDS and all(problem.objective is None for problem in found):
+    if specs == DEFAULT_BACKENDS and all(p.objective is None or is_unplannable(p) for p in found):
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
     adapters, foreign, ordered = _adapters(_with_variants(specs, query.variants))
     _require_native_backends(found, adapters)
@@ -162,8 +163,15 @@ def _sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
     return [size for size in meant if size in problem.size_names]
 
 
-def load_problems(query: Query) -> tuple[list[Problem], dict[str, str]]:
+def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Problem], dict[str, str]]:
     """Load the problems of a query: those of its suites, then those that it names.
+
+    Parameters
+    ----------
+    query
+        Its ``problems``, ``suites`` and ``data``, and what decides the cells of an unplannable file.
+    keep_going
+        Whether a user's file that cannot be planned costs its own cells only, if there are other problems.
 
     Returns
     -------
@@ -182,17 +190,38 @@ def load_problems(query: Query) -> tuple[list[Problem], dict[str, str]]:
     data = query.data
     found: dict[str, Problem] = {}
     sources: dict[str, str] = {}
+    broken: dict[str, str] = {}
     try:
         for name in (*_members(suites), *query.problems):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
-            for problem in map(with_operators, problems.load(source)):
+            try:
+                loaded = list(map(with_operators, problems.load(source)))
+            except problems.ProblemError as error:
+                if not (keep_going and name.endswith(".py") and pathlib.Path(name).is_file()):
+                    raise
+                broken[name] = str(error)
+                continue
+            for problem in loaded:
                 _require_one_source(problem.name, name, sources)
                 found[problem.name], sources[problem.name] = problem, source if problem.files else name
+        if broken and not found:
+            raise PlanError("; ".join(broken.values()))
+        for problem in _stand_ins(broken, list(found.values()), query):
+            _require_one_source(problem.name, problem.source, sources)
+            found[problem.name], sources[problem.name] = problem, problem.source
     except problems.ProblemError as error:
         raise PlanError(str(error)) from error
     if data and not any(problem.files for problem in found.values()):
         raise PlanError(f"got no instance file in {data} for {', '.join(found)}, expected {_file_patterns(found)}")
     return list(found.values()), sources
+
+
+def _stand_ins(broken: Mapping[str, str], others: Sequence[Problem], query: Query) -> list[Problem]:
+    """Return a problem for each file that cannot be planned; of each pattern of sizes it has the first match."""
+    known = [size for problem in others for size in problem.size_names]
+    sizes = [found[0] for pattern in query.sizes if (found := fnmatch.filter(known, pattern))]
+    operators = [name for name in query.operators if name in list(Operator)]
+    return [stand_in(path, why, sizes, operators) for path, why in broken.items()]
 
 
 def _require_one_source(problem: str, name: str, sources: Mapping[str, str]) -> None:

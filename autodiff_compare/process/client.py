@@ -33,8 +33,12 @@ from autodiff_compare.vocabulary import Status
 
 #: Seconds that a worker has to end by itself, after its requests have ended or its pipe has closed.
 _GRACE_S = 2.0
+#: Seconds between two looks at whether a worker that does not answer still lives.
+_POLL_S = 0.2
 #: Bytes from the end of stderr in which the last line is looked for.
 _TAIL_BYTES = 2000
+#: Characters of a malformed response that are quoted in a message.
+_QUOTED = 60
 #: The watchdog's script; ``$0`` is the worker's process group. ``read`` fails when the pipe closes without a line.
 _WATCHDOG = 'read word || kill -s KILL -- "-$0"'
 
@@ -67,6 +71,8 @@ class WorkerClient:
         Threads that the worker may use.
     interpreter
         The Python that the worker runs under; by default this one.
+    environment
+        Variables that the user passes on to the worker: name -> value.
 
     Raises
     ------
@@ -74,12 +80,19 @@ class WorkerClient:
         If the system refuses a process, memory or a temporary file.
     """
 
-    def __init__(self, spec: str, threads: int, interpreter: Interpreter | None = None) -> None:
+    def __init__(
+        self,
+        spec: str,
+        threads: int,
+        interpreter: Interpreter | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.spec = spec
         self._launched = contextlib.ExitStack()
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-            self._process = self._start_worker(*self._launched.enter_context(launch(interpreter, threads)))
+            launched = self._launched.enter_context(launch(interpreter, threads, environment))
+            self._process = self._start_worker(*launched)
             self._watchdog = self._start_watchdog()
         except OSError as error:
             raise WorkerError(Status.ERROR, f"no worker could be started: {error.strerror or error}") from error
@@ -162,6 +175,10 @@ class WorkerClient:
             self._paused = False
             self._signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """Kill the worker and its children; a request that waits for it in another thread fails at once."""
+        self._kill()
+
     def close(self) -> None:
         """End the worker: close its requests, wait for `_GRACE_S`, then kill its whole group."""
         self.go_on()
@@ -186,7 +203,7 @@ class WorkerClient:
                 raise WorkerError(Status.ERROR, f"the worker broke the protocol: {error}", fatal=True) from error
             # A response with another id is late: its request was interrupted before the response came.
             if isinstance(response, dict) and response.get("id") == self._last_id:
-                return response
+                return _checked(response)
 
     def _line(self, until: float, verb: str, deadline_s: float) -> bytes:
         assert self._process.stdout is not None
@@ -196,13 +213,18 @@ class WorkerClient:
             selector.register(descriptor, selectors.EVENT_READ)
             while (end := self._buffer.find(b"\n", searched)) < 0:
                 searched = len(self._buffer)
-                if not selector.select(max(until - time.monotonic(), 0)):
+                left = until - time.monotonic()
+                if selector.select(min(max(left, 0), _POLL_S)):
+                    chunk = os.read(descriptor, 1 << 20)
+                    if not chunk:
+                        raise self._crash()
+                    self._buffer += chunk
+                elif self._process.poll() is not None:
+                    # Its children hold the pipe open, so that reading alone would wait for the deadline.
+                    raise self._crash()
+                elif left <= 0:
                     self._kill()
                     raise WorkerError(Status.TIMEOUT, f"no response to {verb!r} within {deadline_s:g} s", fatal=True)
-                chunk = os.read(descriptor, 1 << 20)
-                if not chunk:
-                    raise self._crash()
-                self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
@@ -240,6 +262,17 @@ class WorkerClient:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _checked(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response that has the form of one; a worker may write anything in its place."""
+    failed = response.get("status") in list(Status) and isinstance(response.get("message"), str)
+    if isinstance(response.get("ok"), dict) or ("ok" not in response and failed):
+        return response
+    words = repr(response)
+    raise WorkerError(
+        Status.ERROR, f"the worker broke the protocol: got {words[:_QUOTED]}, expected a response with 'ok' or 'status'"
+    )
 
 
 def payload(response: Mapping[str, Any]) -> dict[str, Any]:

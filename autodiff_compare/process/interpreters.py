@@ -20,7 +20,8 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autodiff_compare.process.environment import PACKAGE, PACKAGES, worker_environment
+from autodiff_compare.process.environment import PACKAGE, PACKAGES
+from autodiff_compare.process.variables import worker_environment
 from autodiff_compare.vocabulary import split_spec
 
 #: The oldest Python that the worker's own code runs on.
@@ -145,7 +146,7 @@ def _installed_versions(executable: str, names: Sequence[str]) -> dict[str, str]
             text=True,
             check=True,
             timeout=_VERSIONS_TIMEOUT_S,
-            env=_without_this_environment(os.environ),
+            env=worker_environment(1, other_python=True),
             cwd="/",
         )
         versions: dict[str, str] = json.loads(done.stdout)
@@ -165,25 +166,25 @@ def _label(executable: pathlib.Path) -> str:
     return executable.name
 
 
-def _without_this_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables without those that point into the Python environment of this process."""
-    ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH"}
-    return {name: value for name, value in variables.items() if name not in ours}
-
-
 @contextlib.contextmanager
-def launch(interpreter: Interpreter | None, threads: int) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Yield the command and the environment variables of a worker; files that it needs exist until the context ends."""
+def launch(
+    interpreter: Interpreter | None, threads: int, given: Mapping[str, str] | None = None
+) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Yield the command and the environment variables of a worker; files that it needs exist until the context ends.
+
+    ``given`` are the variables that the user passes on, as in `variables.worker_environment`.
+    """
     if interpreter is None:
         yield (
             [sys.executable, "-P", "-m", "autodiff_compare.execution.worker", str(threads)],
-            worker_environment(threads),
+            worker_environment(threads, given),
         )
         return
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as folder:
         (pathlib.Path(folder) / PACKAGE.name).symlink_to(PACKAGE)
+        told = worker_environment(threads, given, other_python=True)
+        path = os.pathsep.join(filter(None, [folder, told.get("PYTHONPATH", "")]))
         yield (
             [interpreter.path, "-c", _START_WORKER, str(threads)],
-            _without_this_environment({**worker_environment(threads), "PYTHONDONTWRITEBYTECODE": "1"})
-            | {"PYTHONPATH": folder},
+            told | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path},
         )

@@ -52,7 +52,7 @@ def decode(line: str | bytes) -> Any:
     """
     try:
         return json.loads(line, object_hook=_revive)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise ProtocolError(f"got {bytes(str(line)[:80], 'utf-8')!r}, expected a JSON message: {error}") from error
 
 

@@ -25,6 +25,7 @@ from autodiff_compare.report.sections import (
     studies,
 )
 from autodiff_compare.results import formatting
+from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.tables import Run, column_types
 from autodiff_compare.summary import summary
 
@@ -66,7 +67,7 @@ def page(record: Record) -> Page:
 
 def found(record: Record) -> str:
     """Return the result of the run in a sentence."""
-    words = summary.found({**record.tables, "cells": record.cells})
+    words = summary.found({**record.tables, "cells": record.cells}, record.folder)
     return f"{words[0].upper()}{words[1:]}"
 
 
@@ -127,7 +128,7 @@ def provenance(records: Sequence[Record]) -> Iterator[Grid]:
     for hidden in ("run id", "schema version", "versions"):
         del facts[hidden]
     versions = list(dict.fromkeys(n for r in records for n in r.versions))
-    facts |= {wording.clean(n): [wording.clean(r.versions.get(n, "absent")) for r in records] for n in versions}
+    facts |= {printable(n): [printable(r.versions.get(n, "absent")) for r in records] for n in versions}
     rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())
     title = "Command, machine and versions"
     yield Grid("run", title, ("property", *(r.name for r in records)), rows)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from autodiff_compare.report import contents, markdown, side_by_side
 from autodiff_compare.report.page import page, record
+from autodiff_compare.results.replacing import own_folder, write_text
 
 
 def write(folders: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
@@ -36,9 +37,8 @@ def write(folders: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
         path = page.write(contents.page(records[0]), folders[0])
         text = markdown.summary(records)
     else:
-        target = out / side_by_side.folder_name(records)
-        target.mkdir(exist_ok=True)
+        target = own_folder(out / side_by_side.folder_name(records))
         path = page.write(side_by_side.page(records), target)
         text = markdown.summary(records, side_by_side.beside(records))
-    path.with_name("summary.md").write_text(text, encoding="utf-8", newline="\n")
+    write_text(path.with_name("summary.md"), text)
     return path

@@ -13,6 +13,16 @@ _UNITS_OF_TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 _UNITS_OF_BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
 
+def printable(text: str) -> str:
+    """Return a text from a file in a form that is safe to print: control characters become their escapes.
+
+    Line breaks are kept.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def seconds(value: float, micro: str = "u") -> str:
     """Return a duration with three digits and its unit: ``1.25 ms``; ``-`` if it is not finite.
 

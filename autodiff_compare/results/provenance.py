@@ -16,13 +16,15 @@ from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import environment
 from autodiff_compare.process.environment import PACKAGE
+from autodiff_compare.process.variables import influential_variables, recorded_variables
+from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.rows import ADDED
 from autodiff_compare.results.tables import SCHEMA_VERSION, Run, TableError
 from autodiff_compare.vocabulary import split_spec
 
 #: Columns that identify a machine. The host's name and memory are not among them: a container gets a new name at each
 #: start, and the memory of a virtual machine varies by a few pages.
-MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn")
+MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn", "environment")
 #: Packages whose version changes no result and no timing.
 _WITHOUT_EFFECT = frozenset({"pandas"})
 #: Longest value in a message, in characters.
@@ -50,8 +52,11 @@ def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str
     return digest.hexdigest()[:16]
 
 
-def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
-    """Return the row of ``runs.csv`` of a run that begins now, with an empty id."""
+def recorded_now(command: str, planned: Plan, settings: Settings, *, in_process: bool = False) -> Run:
+    """Return the row of ``runs.csv`` of a run that begins now, with an empty id.
+
+    ``in_process``: whether the functions are computed in this process, where all its environment variables count.
+    """
     return Run(
         run_id="",
         schema_version=SCHEMA_VERSION,
@@ -65,8 +70,16 @@ def recorded_now(command: str, planned: Plan, settings: Settings) -> Run:
         onednn="",
         rounds=settings.rounds,
         versions=json.dumps({**environment.versions(), **planned.versions}),
+        environment=json.dumps(_variables(planned, settings, in_process)),
+        planned_cells=len(planned.cells),
         **environment.machine(),  # type: ignore[arg-type]
     )
+
+
+def _variables(planned: Plan, settings: Settings, in_process: bool) -> dict[str, str]:
+    if in_process:
+        return influential_variables()
+    return recorded_variables(settings.environment, other_python=bool(planned.interpreters))
 
 
 def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
@@ -81,9 +94,10 @@ def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
     """
     pairs = {name: (getattr(a, name), getattr(b, name)) for name in fields}
     pairs = {name: pair for name, pair in pairs.items() if name not in ADDED[Run] or ADDED[Run][name] not in pair}
+    if "environment" in pairs:
+        pairs |= _each(*(_json_of_texts(text, "environment") for text in pairs.pop("environment")))
     first, second = versions(a), versions(b)
-    for name in sorted((set(first) | set(second)) - _WITHOUT_EFFECT):
-        pairs[name] = (first.get(name, "absent"), second.get(name, "absent"))
+    pairs |= {name: pair for name, pair in _each(first, second).items() if name not in _WITHOUT_EFFECT}
     return [f"{name} {_short(x)} and {_short(y)}" for name, (x, y) in pairs.items() if x != y]
 
 
@@ -95,21 +109,25 @@ def versions(run: Run) -> dict[str, str]:
     TableError
         If the column is not a JSON object of texts.
     """
-    expected = "expected a JSON object of texts in column 'versions' of the table runs"
+    return _json_of_texts(run.versions, "versions")
+
+
+def _each(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the two values of each name of two mappings; ``absent`` where one lacks it."""
+    return {name: (first.get(name, "absent"), second.get(name, "absent")) for name in sorted({*first, *second})}
+
+
+def _json_of_texts(text: str, column: str) -> dict[str, str]:
+    expected = f"expected a JSON object of texts in column {column!r} of the table runs"
     try:
-        found = json.loads(run.versions)
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TableError(f"got no JSON, {expected}: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise TableError(f"got {_short(run.versions)}, {expected}")
+        raise TableError(f"got {_short(text)}, {expected}")
     return found
 
 
-def printable(text: str) -> str:
-    """Return a text from a file in a form that is safe to print: control characters become their escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _short(value: Any) -> str:
-    text = printable(str(value))
+    text = printable(str(value)).replace("\n", "\\n")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from autodiff_compare.results.tables import CellRow, SampleRow
-from autodiff_compare.results.timings import Group, group_of, rounds_of
+from autodiff_compare.results.timings import Group, group_of, series_of
+from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, quiet_pairs
 from autodiff_compare.vocabulary import Phase, Status, join_spec
 
 #: The backend that is the unit of the ratios.
@@ -23,8 +24,8 @@ def ratios(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> dict[Group
 
     Backends without a right and timed result in the group are left out.
     """
-    rounds = {cell_id: values for (cell_id, phase), values in rounds_of(samples).items() if phase == Phase.STEADY}
-    groups: dict[Group, dict[str, Sequence[float]]] = {}
+    rounds = {cell_id: series for (cell_id, phase), series in series_of(samples).items() if phase == Phase.STEADY}
+    groups: dict[Group, dict[str, Sequence[Round]]] = {}
     for cell in cells:
         if cell.status == Status.OK and cell.cell_id in rounds:
             groups.setdefault(group_of(cell), {})[join_spec(cell.backend, cell.variant)] = rounds[cell.cell_id]
@@ -35,9 +36,11 @@ def ratios(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> dict[Group
     }
 
 
-def _ratio(times: Sequence[float], by_hand: Sequence[float]) -> float:
-    """Return the median ratio over the rounds that both have."""
-    return median(a / b for a, b in zip(times, by_hand, strict=False))
+def _ratio(times: Sequence[Round], by_hand: Sequence[Round]) -> float:
+    """Return the median ratio over the rounds that were quiet for both; nan if they were too few for a verdict."""
+    pairs = quiet_pairs(times, by_hand)
+    wanted = min(ENOUGH_ROUNDS, len(times), len(by_hand))
+    return median(a / b for a, b in zip(*pairs, strict=True)) if len(pairs[0]) >= wanted else math.nan
 
 
 def markdown(found: Mapping[Group, Mapping[str, float]]) -> str:

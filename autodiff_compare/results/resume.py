@@ -15,8 +15,9 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autodiff_compare.process.environment import onednn_stated
-from autodiff_compare.results.provenance import MACHINE, differences, printable
+from autodiff_compare.process.variables import onednn_stated
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.results.store import locate, read_log
 from autodiff_compare.results.tables import Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
@@ -30,7 +31,7 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.run:run"
 }
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
-_MAY_DIFFER = frozenset({"verb", "command", "out", "resume", "timeout", "json", "csv", "no_color"})
+_MAY_DIFFER = frozenset({"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "no_color"})
 
 
 class ResumeError(ValueError):

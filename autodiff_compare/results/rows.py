@@ -3,17 +3,19 @@
 The annotation of a field is the documentation of its column; ``results/README.md`` is generated from it. A unit is part
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
-Schema history: version 1 is the first; version 2 adds ``runs.onednn``.
+Schema history: version 1 is the first; version 2 adds ``runs.onednn``, version 3
+``runs.environment``, ``runs.planned_cells`` and ``samples.waited_s``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class Run:
         "JSON: distribution -> version, for every package that can change a result or a timing; distribution@label for "
         "a package of another Python",
     ]
+    environment: Annotated[
+        str,
+        "JSON: variable -> value, for the environment variables of the caller that reached workers and can change a "
+        "number: paths of libraries and modules, devices, and those given by --env; empty before version 3",
+    ]
+    planned_cells: Annotated[
+        int | None, "number of cells that the run was asked for; fewer rows in cells.csv: it was interrupted"
+    ]
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class CellRow:
         "order of modes of hvp and hessian, the outer mode first, such as 'forward over reverse'; empty for other "
         "operators and for a backend that does not report it",
     ]
-    status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory"]
+    status: Annotated[str, "ok wrong unsupported not_installed error timeout crash out_of_memory not_run"]
     message: Annotated[str, "reason of a status other than ok"]
     value: Annotated[float, "value of the function if it is scalar and was computed, else nan"]
     gradient_norm: Annotated[
@@ -97,7 +107,9 @@ class CellRow:
         str,
         "separated by spaces: noisy (interquartile range of the rounds over 10 % of their median) contended (over a "
         "quarter of the rounds) drift (the rounds have a trend) retraced (the framework traced during timed rounds) "
-        "threads (more were busy than requested) cut (--budget ended the rounds early)",
+        "threads (more were busy than requested) cut (--budget ended the rounds early) lazy (the result is "
+        "computed when it is read, after the clock has stopped) remembers (calls on an input that was seen before "
+        "compute nothing)",
     ]
 
 
@@ -144,11 +156,22 @@ class SampleRow:
     """One raw timing. All statistics are derived from these rows."""
 
     cell_id: Annotated[str, "the cell; backend[:variant] alone for the phase import"]
-    phase: Annotated[str, "import prepare first_call steady"]
-    round: Annotated[int, "phase steady: round, from 0, numbered through all launches; other phases: launch, from 0"]
+    phase: Annotated[
+        str,
+        "import (side by side with other backends, unless --phases import measured it alone) prepare first_call steady "
+        "value (the value of the same backend, timed in the visits of its derivative)",
+    ]
+    round: Annotated[
+        int, "phases steady and value: round, from 0, numbered through all launches; other phases: launch, from 0"
+    ]
     sample: Annotated[int, "block within the round, from 0"]
     calls: Annotated[int, "calls in the block"]
     seconds: Annotated[float, "seconds of the whole block"]
+    waited_s: Annotated[
+        float,
+        "seconds of the block in which another process had the processor that this one waited for; nan for other "
+        "phases, where the system does not tell, and before version 3",
+    ] = math.nan
 
 
 @dataclass(frozen=True)
@@ -157,17 +180,28 @@ class TimingRow:
 
     cell_id: Annotated[str, "the cell"]
     phase: Annotated[str, "import prepare first_call steady"]
-    n: Annotated[int, "number of rounds (steady) or of single timings (other phases)"]
+    n: Annotated[
+        int,
+        "number of single timings, or of rounds in the phase steady: of quiet ones if there are eight or more, else of "
+        "all. A round is quiet if in more than half of its blocks another process had the processor for at most 5 %",
+    ]
     min_s: Annotated[float, "fastest round"]
     median_s: Annotated[float, "median over the rounds; the value of a round is the median of its blocks"]
     ci_low_s: Annotated[float, "lower end of the 95 % order-statistic interval of the median; nan under six rounds"]
     ci_high_s: Annotated[float, "upper end of that interval"]
-    ratio_to_value: Annotated[float, "median over the median of operator 'value' on the same backend"]
-    ratio_to_fastest: Annotated[float, "median over the median of the fastest backend of the group"]
+    ratio_to_value: Annotated[
+        float,
+        "median over the rounds of the time over that of the value on the same backend, which is timed in the same "
+        "visits; nan if too few rounds were quiet for both, and in a run without a right operator 'value'",
+    ]
+    ratio_to_fastest: Annotated[
+        float, "median over the median of the fastest backend of the group; nan if not compared"
+    ]
     versus_fastest: Annotated[
         str,
         "'1.48x [1.42, 1.55]' (median ratio and 99 % interval) if the paired rule proves this backend slower than the "
-        "fastest, '~' if not; 'fastest' for the fastest; empty under eight rounds",
+        "fastest, '~' if not; 'fastest' for the fastest; 'contended' if fewer than eight rounds were quiet for both; "
+        "empty under eight rounds and for a cell that is compared with no other",
     ]
 
 
@@ -190,7 +224,9 @@ class DescentRow:
 
     cell_id: Annotated[str, "problem/descent/dtype/step/backend[:variant]"]
     start: Annotated[int, "seed of the starting point"]
-    status: Annotated[str, "ok (it ran, converged or not) unsupported not_installed error timeout crash out_of_memory"]
+    status: Annotated[
+        str, "ok (it ran, converged or not) unsupported not_installed error timeout crash out_of_memory not_run"
+    ]
     iterations: Annotated[int | None, "number of updates"]
     restarts: Annotated[int | None, "number of restarts among them"]
     evaluations: Annotated[int | None, "number of evaluations of value and gradient"]
@@ -255,7 +291,12 @@ class ConventionRow:
 
 
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
-ADDED: Mapping[type[Any], Mapping[str, str]] = MappingProxyType({Run: MappingProxyType({"onednn": ""})})
+ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
+    {
+        Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
+        SampleRow: MappingProxyType({"waited_s": math.nan}),
+    }
+)
 
 #: Table name -> dataclass of its rows.
 TABLES: dict[str, type[Any]] = {

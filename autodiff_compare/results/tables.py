@@ -23,7 +23,6 @@ import operator
 import os
 import pathlib
 import stat
-import tempfile
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -31,6 +30,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from autodiff_compare.results.replacing import replacing
 from autodiff_compare.results.rows import (
     ADDED,
     SCHEMA_VERSION,
@@ -46,6 +46,7 @@ from autodiff_compare.results.rows import (
     StepRow,
     TimingRow,
 )
+from autodiff_compare.results.screening import escaped, impossible
 
 __all__ = [
     "LARGEST_TABLE",
@@ -90,20 +91,13 @@ def write(path: pathlib.Path, table: type[Row], rows: Iterable[Row]) -> None:
     """Write rows to ``path`` atomically: under a temporary name beside it, then moved into place."""
     names = [f.name for f in dataclasses.fields(table)]  # type: ignore[arg-type]
     values = operator.attrgetter(*names)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(names)
-            writer.writerows(map(_text, values(row)) for row in rows)
-        # mkstemp makes the file private; a table gets the permissions of any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(map(_text, values(row)) for row in rows)
 
 
 def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
@@ -127,17 +121,20 @@ def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
     if len(set(header)) < len(header):
         raise TableError(f"got a column twice in {path}, expected each once: {', '.join(hints)}")
     cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
-    cells |= {name: (value,) * len(lines) for name, value in later.items()}
+    cells |= {name: ("" if value is None else value,) * len(lines) for name, value in later.items()}
     return pd.DataFrame({name: _column(name, cells[name], kind, path) for name, kind in hints.items()})
 
 
 def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[str, pd.DataFrame]:
     """Read the tables of a run, all or those of ``names``, into data frames by table name.
 
+    Control characters in texts are escaped, line breaks excepted.
+
     Raises
     ------
     TableError
-        As `read`; also if the run has no tables yet, or was written in another version of the schema.
+        As `read`; also if the run has no tables yet, was written in another version of the schema, or has a number
+        that no run has, such as a block of no calls.
     """
     path = pathlib.Path(folder)
     wanted = tuple(names) or tuple(TABLES)
@@ -145,7 +142,11 @@ def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[
         resume = resume_command(_command(path), path)
         raise TableError(f"got {path}, a run that was interrupted before its tables were written: use {resume}")
     _check_schema(path)
-    return {name: read(path / f"{name}.csv", TABLES[name]) for name in wanted}
+    found = {name: read(path / f"{name}.csv", TABLES[name]) for name in wanted}
+    damaged = next(filter(None, (impossible(name, frame) for name, frame in found.items())), "")
+    if damaged:
+        raise TableError(f"{damaged}: {path} is damaged")
+    return {name: escaped(frame) for name, frame in found.items()}
 
 
 def resume_command(command: str, folder: pathlib.Path) -> str:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-
-# The median of some numbers takes 1 us with the standard library and 30 us with NumPy.
 from statistics import median
 
 from autodiff_compare.results.tables import CellRow, PairRow, SampleRow, TimingRow
-from autodiff_compare.timing.statistics import order_statistic_interval, ratio_verdict
-from autodiff_compare.vocabulary import Operator, Phase, Status, join_spec
+from autodiff_compare.timing.statistics import (
+    CONTENDED,
+    ENOUGH_ROUNDS,
+    Round,
+    order_statistic_interval,
+    paired_verdict,
+    quiet_pairs,
+    round_of,
+    steadiest,
+)
+from autodiff_compare.vocabulary import Operator, Phase, Status
+
+#: Flags of a cell whose time is not that of its computation: it is compared with no other.
+UNSEEN = frozenset({"lazy", "remembers"})
 
 #: Problem, size, dtype, operator.
 Group = tuple[str, str, str, str]
@@ -23,58 +33,85 @@ def group_of(row: CellRow | PairRow) -> Group:
 
 
 def rounds_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[float]]:
-    """Return (cell_id, phase) -> seconds per call of each round: the median of its blocks."""
-    blocks: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Return (cell_id, phase) -> seconds per call of each round."""
+    return {key: [r.seconds for r in rounds] for key, rounds in series_of(samples).items()}
+
+
+def series_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[Round]]:
+    """Return (cell_id, phase) -> its rounds: the median of the quiet blocks of each, of all blocks where few are."""
+    blocks: dict[tuple[str, str], dict[int, list[SampleRow]]] = defaultdict(lambda: defaultdict(list))
     for s in samples:
-        blocks[s.cell_id, s.phase][s.round].append(s.seconds / s.calls)
-    return {key: [median(per[r]) for r in sorted(per)] for key, per in blocks.items()}
+        blocks[s.cell_id, s.phase][s.round].append(s)
+    return {key: [_round(per[r]) for r in sorted(per)] for key, per in blocks.items()}
+
+
+def _round(blocks: Sequence[SampleRow]) -> Round:
+    return round_of([s.seconds for s in blocks], [s.waited_s for s in blocks], blocks[0].calls)
 
 
 def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[TimingRow]:
     """Return the statistics of each cell and phase; ratios compare the steady phases of right cells of one group."""
-    rounds = rounds_of(samples)
+    series = series_of(samples)
     steady = {
-        cell.cell_id: rounds[cell.cell_id, Phase.STEADY]
+        cell.cell_id: series[cell.cell_id, Phase.STEADY]
         for cell in cells
-        if cell.status == Status.OK and (cell.cell_id, Phase.STEADY) in rounds
+        if cell.status == Status.OK and (cell.cell_id, Phase.STEADY) in series
     }
     by_id = {cell.cell_id: cell for cell in cells}
-    fastest = _fastest(by_id, steady)
-    return [_row(key, values, by_id.get(key[0]), steady, fastest) for key, values in rounds.items()]
+    ranked = {cell_id: values for cell_id, values in steady.items() if not UNSEEN & set(by_id[cell_id].flags.split())}
+    fastest = _fastest(by_id, ranked)
+    return [
+        _row(key, values, by_id.get(key[0]), ranked, fastest, series.get((key[0], Phase.VALUE), []))
+        for key, values in series.items()
+        if key[1] != Phase.VALUE
+    ]
 
 
 def _row(
     key: tuple[str, str],
-    values: Sequence[float],
+    rounds: Sequence[Round],
     cell: CellRow | None,
-    steady: Mapping[str, Sequence[float]],
+    ranked: Mapping[str, Sequence[Round]],
     fastest: Mapping[Group, str],
+    beside: Sequence[Round],
 ) -> TimingRow:
     cell_id, phase = key
+    values = steadiest(rounds)
     middle = median(values)
     low, high = order_statistic_interval(values, 0.95)
     to_value = to_fastest = math.nan
     versus = ""
-    if cell is not None and phase == Phase.STEADY and cell_id in steady:
-        value_of = _cell_id(cell, Operator.VALUE)
-        if value_of in steady:
-            to_value = middle / median(steady[value_of])
-        best = fastest[group_of(cell)]
-        to_fastest = middle / median(steady[best])
-        versus = "fastest" if best == cell_id else ratio_verdict(values, steady[best])
+    if cell is not None and phase == Phase.STEADY and cell_id in ranked:
+        to_value = 1.0 if cell.operator == Operator.VALUE else _to_value(rounds, beside)
+        best = fastest.get(group_of(cell))
+        versus = _versus(cell_id, rounds, best, ranked)
+        if best is not None and versus not in ("", CONTENDED):
+            to_fastest = middle / median(steadiest(ranked[best]))
     return TimingRow(cell_id, phase, len(values), min(values), middle, low, high, to_value, to_fastest, versus)
 
 
-def _fastest(by_id: Mapping[str, CellRow], steady: Mapping[str, Sequence[float]]) -> dict[Group, str]:
-    """Return group -> cell_id of the cell with the smallest median."""
-    best: dict[Group, str] = {}
-    for cell_id, values in steady.items():
-        group = group_of(by_id[cell_id])
-        if group not in best or median(values) < median(steady[best[group]]):
-            best[group] = cell_id
-    return best
+def _to_value(rounds: Sequence[Round], beside: Sequence[Round]) -> float:
+    """Return the median ratio of a derivative to the value beside it; nan if too few rounds were quiet for both."""
+    pairs = quiet_pairs(rounds, beside)
+    wanted = max(min(ENOUGH_ROUNDS, len(rounds)), 1)
+    return median(a / b for a, b in zip(*pairs, strict=True)) if len(pairs[0]) >= wanted else math.nan
 
 
-def _cell_id(cell: CellRow, operator: Operator) -> str:
-    """Return the id of the cell of another operator beside a cell."""
-    return "/".join((cell.problem, cell.size, cell.dtype, operator, join_spec(cell.backend, cell.variant)))
+def _versus(cell_id: str, rounds: Sequence[Round], best: str | None, ranked: Mapping[str, Sequence[Round]]) -> str:
+    """Return the comparison of a cell with the fastest of its group, in words."""
+    if best is not None:
+        return "fastest" if best == cell_id else paired_verdict(rounds, ranked[best])
+    enough = sum(r.quiet for r in rounds) >= ENOUGH_ROUNDS
+    return "" if enough or len(rounds) < ENOUGH_ROUNDS else CONTENDED
+
+
+def _fastest(by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]) -> dict[Group, str]:
+    """Return group -> cell_id of the cell with the smallest median, among those with enough quiet rounds.
+
+    A cell that is compared with no other is not the fastest: groups with fewer than two such cells have none.
+    """
+    found: dict[Group, list[tuple[float, str]]] = defaultdict(list)
+    for cell_id, rounds in ranked.items():
+        if sum(r.quiet for r in rounds) >= ENOUGH_ROUNDS:
+            found[group_of(by_id[cell_id])].append((median(steadiest(rounds)), cell_id))
+    return {group: min(timed)[1] for group, timed in found.items() if len(timed) > 1}

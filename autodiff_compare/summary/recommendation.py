@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
-from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.results.timings import series_of
 from autodiff_compare.summary.break_even import Line, cheapest
-from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, order_statistic_interval
+from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, Round, order_statistic_interval, quiet_pairs
 from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_spec
 
 #: Differences of a whole job below this many seconds do not matter.
@@ -62,7 +62,7 @@ class Candidate:
     steady_s, low_s, high_s
         Seconds of each later call: median over rounds, and its 95 % interval.
     rounds
-        Seconds per call of each round.
+        Its rounds.
     error
         Largest relative error; nan if unknown.
     peak_bytes
@@ -76,7 +76,7 @@ class Candidate:
     steady_s: float
     low_s: float
     high_s: float
-    rounds: tuple[float, ...]
+    rounds: tuple[Round, ...]
     error: float
     peak_bytes: int | None
     flags: tuple[str, ...]
@@ -166,7 +166,7 @@ def recommendation(
 def _candidates(tables: Mapping[str, Any], cells: Sequence[CellRow]) -> list[Candidate]:
     """Return the cells that are right and timed, as candidates."""
     ids = {cell.cell_id for cell in cells}
-    rounds = rounds_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids)
+    rounds = series_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids)
     timed = {(t.cell_id, t.phase): t for t in rows_from(tables["timings"], TimingRow) if t.cell_id in ids}
     errors: dict[str, float] = {}
     for check in rows_from(tables["checks"], CheckRow):
@@ -202,7 +202,7 @@ def _matching(cells: Sequence[CellRow], column: str, value: str | None) -> list[
 def _candidate(
     cell: CellRow,
     timed: Mapping[tuple[str, str], TimingRow],
-    rounds: Mapping[tuple[str, str], Sequence[float]],
+    rounds: Mapping[tuple[str, str], Sequence[Round]],
     errors: Mapping[str, float],
 ) -> Candidate | None:
     steady = timed.get((cell.cell_id, Phase.STEADY))
@@ -251,10 +251,11 @@ def _surely_cheaper(best: Candidate, other: Candidate, calls: int) -> bool:
 
 
 def _least_ratio(a: Candidate, b: Candidate) -> float:
-    """Return the lower end of the 99 % interval of the time of ``a`` relative to ``b``; nan with too few rounds."""
-    if len(a.rounds) != len(b.rounds) or len(a.rounds) < ENOUGH_ROUNDS:
+    """Return the lower end of the 99 % interval of the ratio of ``a`` to ``b``; nan with too few quiet rounds."""
+    pairs = quiet_pairs(a.rounds, b.rounds)
+    if len(a.rounds) != len(b.rounds) or len(pairs[0]) < ENOUGH_ROUNDS:
         return math.nan
-    ratios = [math.log(x / y) for x, y in zip(a.rounds, b.rounds, strict=True)]
+    ratios = [math.log(x / y) for x, y in zip(*pairs, strict=True)]
     return math.exp(order_statistic_interval(ratios, 0.99)[0])
 
 

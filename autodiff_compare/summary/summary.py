@@ -16,10 +16,11 @@ from rich.text import Text
 
 from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
-from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, rows_from
+from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
 from autodiff_compare.results.timings import Group as CellGroup
 from autodiff_compare.summary import conventions
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
+from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
@@ -31,6 +32,8 @@ FLAGS = {
     "drift": "drift: the time rises or falls from round to round",
     "retraced": "retraced: the function was traced again while it was timed",
     "threads": "threads: more threads were busy than --threads allows",
+    "lazy": "lazy: the result is computed when it is read, after the clock has stopped; the time is not compared",
+    "remembers": "remembers: calls on an input that was seen before compute nothing; the time is not compared",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
 #: Status of a cell without a right result -> its meaning, and what a user can do.
@@ -39,6 +42,7 @@ REMEDIES = {
     "every error.",
     "error": "error: the backend raised the exception shown.",
     "timeout": "timeout: no answer in time. Give it more with --timeout, or take a smaller --size.",
+    "not_run": "not run: not tried, for the reason shown; run --resume tries it again.",
     "crash": "crash: the worker process died. Run the function alone in this framework to find the cause.",
     "out_of_memory": "out of memory: take a smaller --size.",
     "unsupported": "unsupported: the backend does not have the operator or function.",
@@ -64,7 +68,7 @@ def show(folder: pathlib.Path, console: Console) -> None:
     if len(tables["conventions"]):
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
     if len(tables["cells"]) or not len(tables["conventions"]):
-        console.print(found(tables))
+        console.print(found(tables, folder))
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
@@ -89,8 +93,24 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
         yield _flagged(cells)
 
 
-def found(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the result of a run in one sentence, whether it has cells, descents or cases of the atlas."""
+def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
+    """Return the result of a run in one sentence, whether it has cells, descents or cases of the atlas.
+
+    The sentence begins with ``interrupted`` and how to go on, if cells are missing.
+    """
+    return f"{_interrupted(tables, folder)}{_result(tables)}"
+
+
+def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
+    """Return how many of the planned cells an interrupted run has, and how to go on; empty for a whole run."""
+    planned = tables["runs"]["planned_cells"].fillna(0).sum()
+    if len(tables["cells"]) >= planned:
+        return ""
+    command = resume_command(str(tables["runs"]["command"].iloc[0]), folder)
+    return f"interrupted: {len(tables['cells'])} of {planned} cells, go on with {command}. Of these "
+
+
+def _result(tables: Mapping[str, pd.DataFrame]) -> str:
     descents, answers = tables["descents"], tables["conventions"]
     if len(tables["cells"]):
         return sentence(tables["cells"], tables["checks"], tables["timings"])
@@ -128,9 +148,10 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     return "; ".join(parts) + "."
 
 
-def effort(measured_s: float, wall_s: float) -> str:
-    """Return the duration of a run and the share of it that was timed."""
-    return f"{wall_s:.0f} s, {measured_s / wall_s:.0%} of it inside timed calls"
+def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
+    """Return the duration of a run, and the shares of it inside timed calls and inside compilers."""
+    timed, prepared = measured_s / wall_s, prepared_s / wall_s
+    return f"{wall_s:.0f} s, {timed:.0%} of it inside timed calls, {prepared:.0%} inside compilers and first calls"
 
 
 def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:
@@ -148,6 +169,8 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
     yield from tables
     marks = "* fastest; ~ not proved slower; " if len(steady) else ""
+    if (steady["versus_fastest"] == CONTENDED).any():
+        marks += "? not compared: too few rounds without other programs on the CPU; "
     yield Group(last, Text(f"{marks}{_READING}", style="dim"))
 
 
@@ -206,7 +229,7 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
     if status != "ok" or cell_id not in steady.index:
         return Text(status.replace("_", " "), style=_STYLES.get(status, "red"))
     timing = steady.loc[cell_id]
-    mark = {"fastest": "*", "~": "~"}.get(timing["versus_fastest"], " ")
+    mark = {"fastest": "*", "~": "~", CONTENDED: "?"}.get(timing["versus_fastest"], " ")
     return Text(seconds(float(timing["median_s"])) + mark, style="bold" if mark == "*" else "")
 
 

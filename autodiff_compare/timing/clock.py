@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,13 +30,19 @@ BLOCK_S = 1e-3
 WARM_AGREEMENT, WARM_S = 0.10, 0.5
 #: Name of the method of `peak_memory_growth` in the column ``memory_method``.
 HIGH_WATER_MARK = "VmHWM"
-#: A visit is contended if it waited for a processor for more than this part of its time.
-CONTENDED = 0.05
 #: A cell is flagged ``contended`` if more than this part of its rounds is. Fewer hardly change a median or an
 #: order-statistic interval: a claim needs the agreement of more than half of the rounds.
 CONTENDED_ROUNDS = 0.25
 #: A visit discards one block, then takes at most this number of blocks within this number of seconds.
 BLOCKS, VISIT_S = 7, 0.5
+#: Blocks of the value in the visit of a derivative, at most, and seconds after which no further one begins.
+VALUE_BLOCKS, VALUE_S = 3, 0.1
+#: Longest duration of a block that is stretched to that of a slower callable, in seconds.
+LONGEST_BLOCK_S = 0.01
+#: Seconds for finding how long an undisturbed call takes.
+_UNDISTURBED_S = 0.03
+#: Seconds of a visit for comparing the results of an untimed block with the first one; some hundred small ones.
+CHECK_S = 2e-3
 
 
 @dataclass(frozen=True)
@@ -50,20 +57,44 @@ class Timed:
         Its arguments, in the framework's own type.
     barrier
         Returns its argument, a result of ``run``, once the computation has finished.
+    others
+        Equal copies of ``args``. Calls take them in turn, so that what a framework remembers of an input is not timed.
     """
 
     run: Callable[..., Any]
     args: Sequence[Any]
     barrier: Callable[[Any], Any]
+    others: Sequence[Sequence[Any]] = ()
 
     def block(self, calls: int) -> float:
         """Return the seconds of ``calls`` calls and of the completion of the last one."""
-        run, args, out = self.run, self.args, None
+        return self.finished(calls)[0]
+
+    def finished(self, calls: int) -> tuple[float, Any]:
+        """Return the seconds of ``calls`` calls and of the completion of the last one, and its result."""
+        run, out, turns = self.run, None, self._turns(calls)
         start = time.perf_counter()
-        for _ in range(calls):
+        for args in turns:
             out = run(*args)
         self.barrier(out)
-        return time.perf_counter() - start
+        return time.perf_counter() - start, out
+
+    def results(self, calls: int) -> list[Any]:
+        """Return the results of ``calls`` calls, each completed."""
+        return [self.barrier(self.run(*args)) for args in self._turns(calls)]
+
+    def _turns(self, calls: int) -> Iterator[Sequence[Any]]:
+        return itertools.islice(itertools.cycle((self.args, *self.others)), calls)
+
+
+class Check(Protocol):
+    """A look at results while they are timed, outside the clock."""
+
+    def __call__(self, out: Any) -> None:
+        """Look at a result."""
+
+    def most(self, calls: int) -> int:
+        """Return how many of ``calls`` results may be kept at the same time."""
 
 
 def calibrate(timed: Timed) -> int:
@@ -89,6 +120,29 @@ def calibrate(timed: Timed) -> int:
     return calls
 
 
+def equal_blocks(per_call_s: Sequence[float]) -> list[int]:
+    """Return the calls of a block of each of several callables, so that their blocks last equally long.
+
+    A block of another length has another chance of meeting another process. Blocks last as long as the slowest call,
+    at least `BLOCK_S` and at most `LONGEST_BLOCK_S`; a call that takes longer is a block of its own.
+
+    Parameters
+    ----------
+    per_call_s
+        Seconds of a call of each callable, undisturbed.
+    """
+    target = min(max([BLOCK_S, *per_call_s]), LONGEST_BLOCK_S)
+    return [max(round(target / seconds), 1) for seconds in per_call_s]
+
+
+def undisturbed(timed: Timed, calls: int) -> float:
+    """Return the seconds of a call in the fastest of a few blocks."""
+    found, until = [timed.block(calls)], time.perf_counter() + _UNDISTURBED_S
+    while len(found) < BLOCKS and time.perf_counter() < until:
+        found.append(timed.block(calls))
+    return min(found) / calls
+
+
 def _block(timed: Timed, calls: int) -> tuple[float, float]:
     """Return the seconds of a block and its processor time."""
     before = time.process_time()
@@ -99,19 +153,71 @@ def _agree(times: Sequence[float]) -> bool:
     return 0 < max(times) <= (1 + WARM_AGREEMENT) * min(times)
 
 
-def visit(timed: Timed, calls: int) -> list[float]:
-    """Make one visit: return the seconds of each of its blocks."""
+@dataclass(frozen=True)
+class Block:
+    """A timed block: its seconds, and those of them in which another process had the processor."""
+
+    seconds: float
+    waited_s: float
+
+
+def visit(timed: Timed, calls: int, check: Check | None = None) -> list[Block]:
+    """Make one visit: return its blocks.
+
+    Parameters
+    ----------
+    timed
+        The callable with its arguments.
+    calls
+        Calls of a block.
+    check
+        Looks at results outside the clock: at those of a first block that is not timed, as far as `CHECK_S` allows,
+        and at the last of each timed block.
+    """
     gc.collect()
     gc.disable()
     try:
+        if check is not None:
+            _look(check, timed.results(check.most(calls)))
         timed.block(calls)
-        blocks: list[float] = []
-        until = time.perf_counter() + VISIT_S
-        while len(blocks) < BLOCKS and (not blocks or time.perf_counter() < until):
-            blocks.append(timed.block(calls))
-        return blocks
+        return _blocks(timed, calls, BLOCKS, VISIT_S, check)
     finally:
         gc.enable()
+
+
+def beside(timed: Timed, calls: int) -> list[Block]:
+    """Return a few blocks of the value of a derivative, taken after the derivative's visit.
+
+    None is discarded and no garbage is collected before: the median of three blocks bears a first one with cold caches.
+    """
+    gc.disable()
+    try:
+        return _blocks(timed, calls, VALUE_BLOCKS, VALUE_S, None)
+    finally:
+        gc.enable()
+
+
+def _blocks(timed: Timed, calls: int, most: int, within_s: float, check: Check | None) -> list[Block]:
+    """Time up to ``most`` blocks, at least one; none begins after ``within_s`` seconds."""
+    blocks: list[Block] = []
+    until = time.perf_counter() + within_s
+    while len(blocks) < most and (not blocks or time.perf_counter() < until):
+        before = Elapsed.now()
+        seconds, out = timed.finished(calls)
+        blocks.append(Block(seconds, (Elapsed.now() - before).contention_s))
+        if check is not None:
+            check(out)
+        # Kept, the result would hold memory that the next block's first call can use.
+        del out
+    return blocks
+
+
+def _look(check: Check, results: Sequence[Any]) -> None:
+    until = time.perf_counter() + CHECK_S
+    for out in results:
+        check(out)
+        if time.perf_counter() > until:
+            break
 
 
 def synthetic_work(units: int) -> float:

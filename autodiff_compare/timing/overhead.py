@@ -24,6 +24,7 @@ from autodiff_compare.plan.sparsity import expanded, patterns
 from autodiff_compare.problems import Inputs, Problem
 from autodiff_compare.timing import clock
 from autodiff_compare.timing.schedule import Schedule, run_rounds
+from autodiff_compare.timing.statistics import Round, round_of
 from autodiff_compare.vocabulary import Operator
 
 
@@ -157,14 +158,16 @@ def measure(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
     results = [[backend.to_numpy(leaf) for leaf in leaves(timed.run(*args))] for timed in sides.values()]
     # Both sides make the same number of calls, so that their blocks hold the same amount of work.
     calls = max(clock.calibrate(timed) for timed in sides.values())
-    taken: dict[str, list[float]] = {side: [] for side in sides}
+    taken: dict[str, list[Round]] = {side: [] for side in sides}
 
     def visit(side: str, _: int) -> bool:
-        taken[side].append(float(np.median(clock.visit(sides[side], calls))) / calls)
+        blocks = clock.visit(sides[side], calls)
+        taken[side].append(round_of([b.seconds for b in blocks], [b.waited_s for b in blocks], calls))
         return True
 
     run_rounds(list(sides), visit, taken.__getitem__, Schedule(rounds), random.Random(seed))
-    return {**taken, "difference": _relative_difference(*results)}
+    seconds = {side: [each.seconds for each in rounds] for side, rounds in taken.items()}
+    return {**seconds, "difference": _relative_difference(*results)}
 
 
 def _relative_difference(a: list[Any], b: list[Any]) -> float:

@@ -4,10 +4,11 @@ A round visits each cell of a group once, in a fresh random order. Drift of the 
 and every cell has the same rounds, so that comparisons can be paired by round. A cell that fails leaves the later
 rounds.
 
-Rounds beyond the requested number are added for precision alone: while the interval of some cell's median is wide. A
-rule that stops as soon as a difference is significant looks again after every round, and would sooner or later find
-one between identical programs. The width of an interval does not depend on whether it contains "no difference", so
-stopping on it does not favour a claim.
+Rounds beyond the requested number are added for precision alone: while the interval of some cell's median is wide, or
+while some cell has too few rounds in which no other process had its processor. A rule that stops as soon as a
+difference is significant looks again after every round, and would sooner or later find one between identical programs.
+The width of an interval does not depend on whether it contains "no difference", so stopping on it does not favour a
+claim.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from autodiff_compare.timing.statistics import imprecise
+from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, imprecise
 
 Clock = Callable[[], float]
 Key = TypeVar("Key")
@@ -48,7 +49,7 @@ class Schedule:
     until: float = math.inf
     clock: Clock = time.monotonic
 
-    def continues(self, done: int, series: Sequence[Sequence[float]]) -> bool:
+    def continues(self, done: int, series: Sequence[Sequence[Round]]) -> bool:
         """Return whether another round begins.
 
         Parameters
@@ -56,19 +57,24 @@ class Schedule:
         done
             Number of rounds so far.
         series
-            For each cell that has not failed, the values of its rounds so far.
+            For each cell that has not failed, its rounds so far.
         """
         if self.clock() >= self.until:
             return False
         if done < self.rounds:
             return True
-        return self.rounds >= EXTENDED_FROM and done < EXTENSION * self.rounds and any(map(imprecise, series))
+        if done >= EXTENSION * self.rounds:
+            return False
+        quiet = [[r.seconds for r in rounds if r.quiet] for rounds in series]
+        if self.rounds >= ENOUGH_ROUNDS and any(len(values) < ENOUGH_ROUNDS for values in quiet):
+            return True
+        return self.rounds >= EXTENDED_FROM and any(map(imprecise, quiet))
 
 
 def run_rounds(
     keys: Sequence[Key],
     visit: Callable[[Key, int], bool],
-    series: Callable[[Key], Sequence[float]],
+    series: Callable[[Key], Sequence[Round]],
     schedule: Schedule,
     order: random.Random,
 ) -> tuple[list[Key], int]:
@@ -82,7 +88,7 @@ def run_rounds(
         ``visit(key, number)`` times a key in round ``number``, from 0; it returns False if the key failed and leaves
         the later rounds.
     series
-        Returns the values of a key's rounds so far.
+        Returns a key's rounds so far.
     schedule
         Decides after each round whether another begins.
     order

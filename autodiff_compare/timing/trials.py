@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autodiff_compare.process.client import WorkerClient
+from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Schedule, run_rounds
-from autodiff_compare.timing.statistics import ratio_verdict
+from autodiff_compare.timing.statistics import CONTENDED, Round, paired_verdict, round_of
 
-Series = tuple[list[float], list[float]]
+Series = tuple[list[Round], list[Round]]
 #: Units of `clock.synthetic_work` in the two workers.
 IDENTICAL, SLOWER = (100, 100), (125, 100)
 #: Launches of a trial, rounds of a launch, default number of trials.
@@ -63,7 +64,7 @@ def counts(trials: int, launch: Callable[[Sequence[int], random.Random], Series]
     trials
         Trials of each of the two.
     launch
-        Returns the seconds per call of each round of two workers, for their units of work.
+        Returns the rounds of two workers, for their units of work.
     order
         Random stream of the order of visits.
     """
@@ -77,17 +78,18 @@ def counts(trials: int, launch: Callable[[Sequence[int], random.Random], Series]
 
 
 def launch(work: Sequence[int], order: random.Random) -> Series:
-    """Time two fresh workers against each other: return the seconds per call of each of their rounds."""
+    """Time two fresh workers against each other: return their rounds."""
     with _workers(len(work)) as clients:
-        calls = []
+        per_call_s = []
         for client, units in zip(clients, work, strict=True):
             client.request("work", _DEADLINE_S, units=units)
-            calls.append(client.request("calibrate", _DEADLINE_S)["calls"])
+            per_call_s.append(client.request("calibrate", _DEADLINE_S)["per_call_s"])
+        calls = equal_blocks(per_call_s)
         series: Series = ([], [])
 
         def visit(k: int, _: int) -> bool:
-            seconds = clients[k].request("visit", _DEADLINE_S, calls=calls[k])["seconds"]
-            series[k].append(sorted(seconds)[len(seconds) // 2] / calls[k])
+            found = clients[k].request("visit", _DEADLINE_S, calls=calls[k])
+            series[k].append(round_of(found["seconds"], found["waited_s"], calls[k]))
             return True
 
         run_rounds(range(len(work)), visit, series.__getitem__, Schedule(ROUNDS), order)
@@ -104,7 +106,7 @@ def _workers(n: int) -> Iterator[list[WorkerClient]]:
             client.close()
 
 
-def _claimed(work: Sequence[int], a: Sequence[float], b: Sequence[float]) -> bool:
+def _claimed(work: Sequence[int], a: Sequence[Round], b: Sequence[Round]) -> bool:
     """Return whether the first worker is called slower; for identical work, whether either is."""
-    claims = [ratio_verdict(a, b), ratio_verdict(b, a)] if work == IDENTICAL else [ratio_verdict(a, b)]
-    return any(claim not in ("", "~") for claim in claims)
+    claims = [paired_verdict(a, b), paired_verdict(b, a)] if work == IDENTICAL else [paired_verdict(a, b)]
+    return any(claim not in ("", "~", CONTENDED) for claim in claims)

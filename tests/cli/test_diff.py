@@ -20,6 +20,7 @@ from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs import diff
 from autodiff_compare.cli.verbs.diff import End, Recorded, changes, reasons, recorded
 from autodiff_compare.results import tables
+from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import TABLES, CellRow, DescentRow, Run, SampleRow, TableError
 from tests.report.blank import blank
@@ -265,7 +266,8 @@ def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.Ca
     out = capsys.readouterr().out
     assert all(c.isprintable() or c == "\n" for c in out)
     assert "\\x1b[2J" in "".join(out.split())
-    assert next(iter(tables.read_all(second)["cells"]["message"])) == HOSTILE
+    assert next(iter(tables.read(second / "cells.csv", CellRow)["message"])) == HOSTILE
+    assert next(iter(tables.read_all(second)["cells"]["message"])) == printable(HOSTILE)
 
 
 #: The beginning of the row of ``runs.csv``, with the version of its schema.
@@ -293,12 +295,12 @@ DAMAGES = {
     "a word for a number": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,quick\n"), "'seconds'"),
     "a negative time": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,-1.0\n"), "positive"),
     "a time of nan": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,nan\n"), "positive"),
-    "no calls": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,0,1.0\n"), "positive"),
+    "no calls": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,0,1.0\n"), "expected numbers from 1"),
     "a formula for a number": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,=1\n"), "'seconds'"),
     "a column twice": ("cells.csv", lambda text: text.replace(b"how", b"status", 1), "got"),
     "a cell twice": ("cells.csv", lambda text: text + text.splitlines(keepends=True)[1], "twice"),
     "no run": ("runs.csv", lambda text: text.splitlines(keepends=True)[0], "0 rows"),
-    "two runs": ("runs.csv", lambda text: text + text.splitlines(keepends=True)[1], "2 rows"),
+    "two runs": ("runs.csv", lambda text: text + text.splitlines(keepends=True)[1], "r twice"),
     "a newer schema": ("runs.csv", lambda text: text.replace(_VERSION, b"\nr,99,"), "schema version '99'"),
     "a strange schema": ("runs.csv", lambda text: text.replace(_VERSION, b"\nr,\x1b[2J,"), "schema version"),
     "versions": ("runs.csv", lambda text: text.replace(b'""2.4""', b"2.4"), "JSON object of texts"),

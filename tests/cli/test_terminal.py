@@ -9,17 +9,12 @@ import pathlib
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from autodiff_compare.cli import progress
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.verbs import doctor
-from autodiff_compare.execution.progress import blank_row
-from autodiff_compare.plan.cases import Cell
-from autodiff_compare.vocabulary import Operator, Status
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = sorted(next(a.choices for a in parser()._actions if isinstance(a.choices, dict)))
@@ -113,21 +108,3 @@ def test_every_verb_has_an_example_and_can_do_without_colours(verb: str) -> None
     choices: dict[str, Any] = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
     assert "example: autodiff-compare" in choices[verb].epilog or "source <(autodiff-compare" in choices[verb].epilog
     assert "--no-color" in choices[verb].format_help()
-
-
-def test_without_a_terminal_progress_is_a_plain_line_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    row = blank_row("run", 1, Cell("sphere", "small", "float64", Operator.VALUE, "numpy"), None)
-    with progress.Progress(10) as told:
-        for _ in range(4):
-            now += 4.0
-            told.tell(replace(row, status=Status.OK))
-        told.tell(replace(row, status=Status.CRASH, message="it died"))
-    # Ten seconds are over at the third cell: 12 s for 3 of 10, so 28 s for the other 7.
-    assert capsys.readouterr().err.splitlines() == [
-        "3 of 10 cells, 12 s, about 28 s left",
-        "sphere/small/float64/value/numpy: crash: it died",
-    ]

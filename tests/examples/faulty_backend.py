@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -91,10 +92,49 @@ def _private(text: bytes) -> Callable[[Any], Any]:
     return write
 
 
+def _fork_and_die(g: Any) -> Any:
+    """Leave a child that holds every pipe of the worker, and die."""
+    if os.fork() == 0:
+        time.sleep(600)
+    return _kill(signal.SIGSEGV)(g)
+
+
 def _after(calls: int, fault: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return the right gradient a given number of times, then apply the fault."""
     left = iter(range(calls))
     return lambda g: g if next(left, None) is not None else fault(g)
+
+
+def _every(calls: int, fault: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Apply the fault in one of a number of calls."""
+    counted = itertools.count(1)
+    return lambda g: fault(g) if next(counted) % calls == 0 else g
+
+
+def _wrong_in_a_second_process(g: Any) -> Any:
+    """Return zeros in every process but the first that comes here."""
+    path = pathlib.Path(os.environ["LEFT_BEHIND"])
+    if not path.exists():
+        path.write_text(str(os.getpid()))
+    return g if path.read_text() == str(os.getpid()) else np.zeros_like(g)
+
+
+class _Lazy:
+    """A result that is computed when it is read."""
+
+    def __init__(self, g: Any) -> None:
+        self.g = g
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        time.sleep(1e-3)
+        return self.g
+
+
+def _slow(x: Any) -> Any:
+    until = time.perf_counter() + 2e-4
+    while time.perf_counter() < until:
+        pass
+    return 2 * x
 
 
 def _late(g: Any) -> Any:
@@ -145,11 +185,26 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "half_line": _private(b'{"id": 2, "ok"'),
     "half_line_and_exit": lambda g: os._exit(_private(b'{"id": 2, "ok"')(3)),
     "other_reply": _private(b'{"id": 1, "ok": {"result": []}}\n{"id": 4711, "ok": {"result": []}}\n[]\n'),
+    "no_payload": _private(b'{"id": 2}\n'),
+    "payload_of_a_list": _private(b'{"id": 2, "ok": []}\n'),
+    "unknown_status": _private(b'{"id": 2, "status": "fine", "message": "really"}\n'),
+    "empty_payload": _private(b'{"id": 2, "ok": {}}\n'),
+    "nested": _private(b"[" * 60_000 + b"\n"),
+    "texts": lambda g: np.full(g.shape, "steep"),
+    "objects": lambda g: np.full(g.shape, None),
+    "dates": lambda g: np.zeros(g.shape, "M8[s]"),
+    "segfault_with_children": _fork_and_die,
     "segfault_later": _after(20, _kill(signal.SIGSEGV)),
     "sleeps_later": _after(20, lambda g: time.sleep(600)),
     "leaves_children": _children,
     "outlived_by_children": _forget_children,
     "late": _late,
+    "wrong_from_the_fifth": _after(4, np.zeros_like),
+    "wrong_from_the_third": _after(2, lambda g: 1.001 * g),
+    "wrong_from_the_hundredth": _after(99, np.zeros_like),
+    "nan_in_one_of_a_thousand": _every(1000, _set(float("nan"))),
+    "wrong_in_launch_2": _wrong_in_a_second_process,
+    "lazy": _Lazy,
     "random": lambda g: g * (1 + 1e-16 * time.perf_counter_ns() % 3),
 }
 
@@ -157,7 +212,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
 class FaultyBackend(Backend):
     name = "faulty"
     requires = ()
-    variants = MappingProxyType(dict.fromkeys([*FAULTS, "mutates", "no_import"], "a fault"))
+    variants = MappingProxyType(dict.fromkeys([*FAULTS, "mutates", "no_import", "memoised"], "a fault"))
     native = frozenset({Operator.VALUE, Operator.GRADIENT})
     xp = np
 
@@ -182,6 +237,17 @@ class FaultyBackend(Backend):
             return request.function
         if self.variant == "mutates":
             return lambda x: (_mutate(x),)
+        if self.variant == "memoised":
+            seen: dict[int, Any] = {}
+            alive: list[Any] = []
+
+            def remembered(x: Any) -> Any:
+                if id(x) not in seen:
+                    alive.append(x)
+                    seen[id(x)] = _slow(x)
+                return (seen[id(x)].copy(),)
+
+            return remembered
         fault = FAULTS[self.variant]
         return lambda x: (fault(2 * x),)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import errno
+import math
 import pathlib
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from autodiff_compare.execution import pool as pool_module
+from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import client
+from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.vocabulary import Status
 from tests.processes import lives, until
@@ -50,6 +54,15 @@ ENDS = {
     "shape": (Status.WRONG, "shape"),
     "dtype": (Status.WRONG, "dtype"),
     "noise": (Status.OK, ""),
+    "no_payload": (Status.ERROR, "the worker broke the protocol: got {'id': 2}"),
+    "payload_of_a_list": (Status.ERROR, "the worker broke the protocol"),
+    "unknown_status": (Status.ERROR, "the worker broke the protocol"),
+    "empty_payload": (Status.ERROR, "KeyError: 'result'"),
+    "nested": (Status.ERROR, "the worker broke the protocol"),
+    "texts": (Status.ERROR, "got a result of dtype <U5, expected numbers"),
+    "objects": (Status.ERROR, "got a result of dtype object, expected numbers"),
+    "dates": (Status.ERROR, "expected numbers"),
+    "segfault_with_children": (Status.CRASH, "SIGSEGV"),
     "half_line": (Status.ERROR, "the worker broke the protocol"),
     "half_line_and_exit": (Status.CRASH, "exit code 3"),
     "other_reply": (Status.OK, ""),
@@ -62,7 +75,8 @@ ENDS = {
 @pytest.mark.parametrize("fault", ENDS)
 def test_a_fault_becomes_its_row_and_the_other_backend_is_untouched(fault: str, tmp_path: pathlib.Path) -> None:
     spec = f"{FAULTY}:{fault}" if fault else FAULTY
-    folder = run(tmp_path, [spec, "manual"], ["gradient"])
+    # Imported in turn, so that the cell is the second request: malformed replies carry its number.
+    folder = run(tmp_path, [spec, "manual"], ["gradient"], imports_alone=True)
     rows = {row.backend: row for row in folder.rows["cells"]}
     status, words = ENDS[fault]
     assert rows["faulty"].status == status, rows["faulty"]
@@ -115,16 +129,137 @@ def test_a_worker_is_started_again_after_a_death(tmp_path: pathlib.Path) -> None
     assert [r.status for r in folder.rows["cells"]] == ["ok", "crash", "unsupported"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("wrong_from_the_fifth", "gave another result than the first call, which was right: gradient"),
+        ("wrong_from_the_third", "gave another result than the first call, which was right: gradient"),
+        ("wrong_from_the_hundredth", "gave another result than the first call, which was right: gradient"),
+        ("nan_in_one_of_a_thousand", "gave another result than the first call, which was right: gradient: 1 entry nan"),
+    ],
+)
+def test_what_is_timed_is_judged(fault: str, words: str, tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=8)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.WRONG, rows["faulty"]
+    assert words in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+
+
+def test_every_launch_is_judged(tmp_path: pathlib.Path) -> None:
+    specs, told = [f"{FAULTY}:wrong_in_launch_2", "manual"], told_where(tmp_path)
+    folder = run(tmp_path, specs, ["gradient"], rounds=2, launches=2, environment=told)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.WRONG, rows["faulty"]
+    assert "the first call of launch 2 gave another result" in rows["faulty"].message
+    assert rows["manual"].status == Status.OK
+
+
+@pytest.mark.parametrize(("fault", "flag"), [("lazy", "lazy"), ("memoised", "remembers")])
+def test_a_clock_that_does_not_see_the_computation_is_flagged(fault: str, flag: str, tmp_path: pathlib.Path) -> None:
+    folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=8)
+    rows = {row.backend: row for row in folder.rows["cells"]}
+    assert rows["faulty"].status == Status.OK
+    assert flag in rows["faulty"].flags.split()
+    assert not {"lazy", "remembers"} & set(rows["manual"].flags.split())
+    steady = {row.cell_id: row for row in folder.rows["timings"] if row.phase == "steady"}
+    assert steady[rows["faulty"].cell_id].versus_fastest == ""
+    assert math.isnan(steady[rows["faulty"].cell_id].ratio_to_fastest)
+    assert steady[rows["manual"].cell_id].versus_fastest == ""
+
+
+class FakeClient:
+    """A worker that answers each request with the next of the given ends."""
+
+    ends: ClassVar[list[WorkerError | None]] = []
+    deadlines: ClassVar[list[float]] = []
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def request(self, verb: str, deadline_s: float, *_: object, **__: object) -> dict[str, Any]:
+        opening = verb == "open"
+        if opening:
+            self.deadlines.append(deadline_s)
+        end = self.ends.pop(0) if self.ends and (opening == (self.ends[0] is SLOW)) else None
+        if end is not None:
+            raise end
+        return {"threads": 1.0, "threads_active": 1, "switches": {}, "seconds": 0.1} if opening else {"calls": 1}
+
+    def close(self) -> None:
+        pass
+
+
+DIED, LATE = (WorkerError(status, "as told", fatal=True) for status in (Status.CRASH, Status.TIMEOUT))
+SLOW = WorkerError(Status.TIMEOUT, "no response to 'open'", fatal=True)
+
+
+def ends_of(ends: list[WorkerError | None], requests: int, folder: pathlib.Path, monkeypatch: Any) -> list[str]:
+    """Return the status with which each of several requests to one backend ends."""
+    monkeypatch.setattr(FakeClient, "ends", list(ends))
+    monkeypatch.setattr(FakeClient, "deadlines", [])
+    monkeypatch.setattr(pool_module, "WorkerClient", FakeClient)
+    store, found = RunFolder(folder), []
+    pool = Pool(plan(Query([QUADRATIC], ["manual"], ["value"])), Settings(open_timeout_s=10.0), store)
+    for _ in range(requests):
+        try:
+            pool.request("manual", "calibrate", 1.0)
+        except WorkerError as error:
+            found.append(str(error.status))
+        else:
+            found.append("ok")
+    pool.close()
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [
+        # Only deaths by themselves count, and only those without a result in between.
+        ([LATE] * 6, ["timeout"] * 6 + ["ok"] * 2),
+        ([DIED] * 4, ["crash"] * 4 + ["not_run"] * 4),
+        ([DIED, DIED, DIED, None, DIED, DIED, DIED], ["crash"] * 3 + ["ok"] + ["crash"] * 3 + ["ok"]),
+        ([DIED, DIED, LATE, DIED, DIED], ["crash", "crash", "timeout", "crash", "crash"] + ["not_run"] * 3),
+        ([SLOW] * 2, ["timeout"] * 2 + ["ok"] * 6),
+        ([SLOW] * 3, ["timeout"] * 3 + ["not_run"] * 5),
+    ],
+)
+def test_a_backend_is_not_tried_again_only_after_deaths_in_a_row_or_slow_imports(
+    ends: list[WorkerError | None], found: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ends_of(ends, 8, tmp_path, monkeypatch) == found
+    slow = ends.count(SLOW)
+    assert FakeClient.deadlines[: slow + 1] == [10.0, 20.0, 40.0, 80.0][: min(slow + 1, 3)]
+
+
+def test_the_judge_has_the_time_limit_of_a_cell(tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "slow.py"
+    source.write_text(
+        "import itertools\nimport numpy as np\nx = np.ones(3)\nseen = itertools.count()\n"
+        "def objective(x, xp):\n    while next(seen) > 20:\n        pass\n    return xp.sum(x * x)\n"
+    )
+    folder = RunFolder(tmp_path)
+    Runner(plan(Query([str(source)], ["numpy"], ["gradient"])), Settings(rounds=0, timeout_s=6.0), folder).run()
+    folder.close()
+    (row,) = folder.rows["cells"]
+    assert (row.status, row.message) == (Status.TIMEOUT, "while being judged, in plain NumPy: no verdict within 6 s")
+
+
 @pytest.fixture
-def left_behind(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+def left_behind(tmp_path: pathlib.Path) -> Callable[[], int]:
     """The number of the process that a worker leaves behind, 0 before there is one."""
     path = tmp_path / "left_behind"
-    monkeypatch.setenv("LEFT_BEHIND", str(path))
     return lambda: int(path.read_text() or 0) if path.exists() else 0
 
 
+def told_where(folder: pathlib.Path) -> dict[str, str]:
+    """Return the variable that tells a worker where to write the number of its child."""
+    return {"LEFT_BEHIND": str(folder / "left_behind")}
+
+
 def test_children_of_a_dead_worker_die_too(left_behind: Callable[[], int], tmp_path: pathlib.Path) -> None:
-    run(tmp_path, [f"{FAULTY}:leaves_children"], ["gradient"])
+    run(tmp_path, [f"{FAULTY}:leaves_children"], ["gradient"], environment=told_where(tmp_path))
     assert left_behind()
     until(lambda: not lives(left_behind()))
 
@@ -133,7 +268,9 @@ def test_a_killed_runner_takes_the_children_of_its_workers_along(
     left_behind: Callable[[], int], tmp_path: pathlib.Path
 ) -> None:
     command = [sys.executable, "compare.py", "check", QUADRATIC, "-b", f"{FAULTY}:outlived_by_children"]
-    runner = subprocess.Popen([*command, "-o", "gradient", "--out", str(tmp_path)], stderr=subprocess.DEVNULL)
+    (where,) = (f"{name}={value}" for name, value in told_where(tmp_path).items())
+    command += ["-o", "gradient", "--out", str(tmp_path), "--env", where]
+    runner = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         until(left_behind)
     finally:

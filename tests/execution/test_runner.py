@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import pathlib
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -110,8 +112,9 @@ class FakePool:
     def __init__(
         self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False, traced_in: int = -1, waits: int = 99
     ) -> None:
-        """``traced_in``: the visit of a backend in which it traces; ``waits``: how many visits wait ``queue_s``."""
+        """``traced_in``: the visit in which a backend traces; ``waits``: visits that wait ``queue_s`` of their time."""
         self.asked: list[tuple[str, str]] = []
+        self.opened: list[list[str]] = []
         self.restarts = 0
         self.threads, self.active = {"manual": 1.0, "numpy": 1.0}, {"manual": 1, "numpy": 1}
         self.seconds, self.queue_s, self.retraced = seconds, queue_s, retraced
@@ -133,9 +136,15 @@ class FakePool:
         }
         number = self.asked.count((spec, "visit"))
         queue_s, retraced = self.queue_s if number <= self.waits else 0.0, number == self.traced_in
-        visit = {"seconds": [self.seconds] * 7, "wall_s": 1.0, "queue_s": queue_s, "retraced": retraced}
-        answers = {"cell": cell, "calibrate": {"calls": 1}, "visit": visit, "finish": {"retraced": self.retraced}}
+        waited_s = [queue_s * self.seconds] * 7
+        visit = {"seconds": [self.seconds] * 7, "waited_s": waited_s, "retraced": retraced, "other": None}
+        calibrated = {"calls": 1, "per_call_s": self.seconds, "flags": []}
+        answers = {"cell": cell, "calibrate": calibrated, "visit": visit, "finish": {"retraced": self.retraced}}
+        answers["beside"] = {"per_call_s": self.seconds}
         return answers[verb]
+
+    def open_all(self, specs: list[str]) -> None:
+        self.opened.append(specs)
 
     def restart(self) -> None:
         self.restarts += 1
@@ -144,9 +153,11 @@ class FakePool:
         pass
 
 
-def faked(tmp_path: pathlib.Path, pool: FakePool, **settings: Any) -> tuple[RunFolder, Runner]:
+def faked(
+    tmp_path: pathlib.Path, pool: FakePool, operators: Sequence[str] = ("gradient",), **settings: Any
+) -> tuple[RunFolder, Runner]:
     folder = RunFolder(tmp_path)
-    runner = Runner(plan(Query([QUADRATIC], ["manual", "numpy"], ["gradient"])), Settings(**settings), folder)
+    runner = Runner(plan(Query([QUADRATIC], ["manual", "numpy"], operators)), Settings(**settings), folder)
     runner.pool = pool  # type: ignore[assignment]
     try:
         runner.run()
@@ -173,7 +184,10 @@ def test_launches_start_afresh_and_pool_their_rounds(
     folder, runner = faked(tmp_path, pool, **settings)
     verbs = [verb for _, verb in pool.asked]
     assert (pool.restarts, verbs.count("cell"), verbs.count("visit")) == (restarts, cells, visits)
+    assert pool.opened == [["manual", "numpy"]] * settings.get("launches", 1)
     assert runner.measured_s == pytest.approx(visits * 7e-3)
+    # A second of preparation and one of the first call, for each cell in each launch.
+    assert runner.prepared_s == pytest.approx(2.0 * cells)
     rounds = {s.round for s in folder.rows["samples"] if s.phase == "steady"}
     assert rounds == set(range(visits // 2))
     steady = {t.cell_id: t.n for t in folder.rows["timings"] if t.phase == "steady"}
@@ -199,12 +213,44 @@ def test_doubtful_timings_are_flagged_and_reported(
 ) -> None:
     folder, _ = faked(tmp_path, pool, rounds=8, **settings)
     assert {row.flags for row in folder.rows["cells"]} == {flags}
-    rounds = 0 if settings else 8
-    contended = (min(pool.waits, rounds) if pool.queue_s > 0.05 else 0) if rounds else None
+    # Rounds are added until eight are quiet, up to twice as many as were asked for.
+    contended = None if settings else min(pool.waits, 16) if pool.queue_s > 0.05 else 0
     assert {row.contended_rounds for row in folder.rows["cells"]} == {contended}
+    versus = {row.versus_fastest for row in folder.rows["timings"] if row.phase == "steady"}
+    assert versus == (set() if settings else {"contended"} if contended == 16 else {"fastest", "~"})
     out = Console(width=80, record=True, file=io.StringIO())
     summary.show(folder.path, out)
     assert ("Timings to read with care" in out.export_text()) == bool(flags)
+
+
+@pytest.mark.parametrize("isolate", [Isolate.BACKEND, Isolate.NONE, Isolate.CELL])
+@pytest.mark.parametrize("launches", [1, 2])
+def test_the_value_is_timed_in_the_visits_of_its_derivatives(
+    isolate: Isolate, launches: int, tmp_path: pathlib.Path
+) -> None:
+    folder = run(tmp_path, ["manual"], ["value", "gradient"], rounds=2, launches=launches, isolate=isolate)
+    blocks: dict[tuple[str, str], list[int]] = {}
+    for sample in folder.rows["samples"]:
+        if sample.phase in ("steady", "value"):
+            operator = sample.cell_id.split("/")[3]
+            blocks.setdefault((operator, sample.phase), []).append(sample.round)
+    assert sorted(blocks) == [("gradient", "steady"), ("gradient", "value"), ("value", "steady")]
+    assert set(blocks["gradient", "value"]) == set(range(2 * launches))
+    assert 2 * launches <= len(blocks["gradient", "value"]) <= 3 * 2 * launches
+    assert {row.phase for row in folder.rows["timings"]} == {"import", "prepare", "first_call", "steady"}
+
+
+@pytest.mark.parametrize("operators", [["gradient"], ["value", "gradient"]])
+def test_without_a_right_value_none_is_timed_beside_the_derivative(
+    operators: list[str], tmp_path: pathlib.Path
+) -> None:
+    pool = FakePool()
+    # The fake answers each request with the gradient, so that the value is wrong.
+    folder, _ = faked(tmp_path, pool, operators, rounds=8)
+    right = {"value": Status.WRONG, "gradient": Status.OK}
+    assert {row.operator: row.status for row in folder.rows["cells"]} == {name: right[name] for name in operators}
+    assert "beside" not in [verb for _, verb in pool.asked]
+    assert all(math.isnan(row.ratio_to_value) for row in folder.rows["timings"])
 
 
 def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -12,7 +13,15 @@ import pytest
 
 from autodiff_compare import backends
 from autodiff_compare.process.client import WorkerClient
-from autodiff_compare.process.environment import onednn_by_default, onednn_stated, worker_environment
+from autodiff_compare.process.environment import ROOT
+from autodiff_compare.process.variables import (
+    influential_variables,
+    onednn_by_default,
+    onednn_stated,
+    recorded_variables,
+    withheld_variables,
+    worker_environment,
+)
 from autodiff_compare.timing.clock import HIGH_WATER_MARK
 from tests.resident import counting_error
 
@@ -41,12 +50,61 @@ def test_onednn_goes_by_the_rule_of_tensorflow(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "1"])
-def test_settings_of_the_caller_go_before_ours(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
-    monkeypatch.setenv("TF_CPU_ALLOCATOR_USE_BFC", value)
-    found = worker_environment(1)
-    assert found["TF_ENABLE_ONEDNN_OPTS"] == found["TF_CPU_ALLOCATOR_USE_BFC"] == value
-    assert onednn_stated() == ("on" if value == "1" else "off")
+def test_what_is_passed_on_goes_before_ours(value: str) -> None:
+    given = {"TF_ENABLE_ONEDNN_OPTS": value, "TF_CPU_ALLOCATOR_USE_BFC": value}
+    assert worker_environment(1, given).items() >= given.items()
+    assert onednn_stated(given) == ("on" if value == "1" else "off")
+
+
+#: Variables that change what libraries compute or how long it takes. Sources: the manuals of glibc, GCC's and LLVM's
+#: OpenMP, MKL, OpenBLAS, XLA, JAX, TensorFlow, PyTorch and CPython.
+HOSTILE = """
+MALLOC_TRIM_THRESHOLD_ MALLOC_MMAP_THRESHOLD_ MALLOC_ARENA_MAX MALLOC_PERTURB_ GLIBC_TUNABLES LD_PRELOAD
+LD_AUDIT LD_BIND_NOW OMP_NUM_THREADS OMP_PROC_BIND OMP_SCHEDULE GOMP_CPU_AFFINITY GOMP_SPINCOUNT KMP_AFFINITY
+KMP_BLOCKTIME KMP_DUPLICATE_LIB_OK MKL_NUM_THREADS MKL_CBWR MKL_DEBUG_CPU_TYPE OPENBLAS_NUM_THREADS
+OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XLA_FLAGS XLA_PYTHON_CLIENT_PREALLOCATE JAX_DISABLE_JIT JAX_ENABLE_X64
+JAX_DEBUG_NANS JAX_PLATFORMS JAX_DEFAULT_MATMUL_PRECISION TF_ENABLE_ONEDNN_OPTS TF_XLA_FLAGS
+TF_NUM_INTRAOP_THREADS TF_DETERMINISTIC_OPS TORCH_LOGS TORCHDYNAMO_DISABLE TORCHINDUCTOR_CACHE_DIR PYTORCH_JIT
+PYTHONHASHSEED PYTHONHOME PYTHONOPTIMIZE PYTHONMALLOC PYTHONWARNINGS PYTHONPROFILEIMPORTTIME
+NPY_PROMOTION_STATE DNNL_MAX_CPU_ISA
+"""
+
+
+def test_a_worker_inherits_no_variable_that_can_change_a_number() -> None:
+    assert worker_environment(1, caller=dict.fromkeys(HOSTILE.split(), "hostile")) == worker_environment(1, caller={})
+
+
+def test_a_worker_inherits_places_languages_and_proxies() -> None:
+    caller = {"PATH": "/bin", "HOME": "/root", "LC_ALL": "C", "https_proxy": "http://u:secret@p", "TMPDIR": "/t"}
+    assert worker_environment(1, caller=caller).items() >= caller.items()
+    assert recorded_variables(caller=caller) == {}
+
+
+def test_library_paths_and_devices_are_inherited_and_recorded() -> None:
+    caller = {"LD_LIBRARY_PATH": "/opt/lib", "CUDA_VISIBLE_DEVICES": "1", "PYTHONPATH": "/mine"}
+    found = worker_environment(1, caller=caller)
+    assert found["LD_LIBRARY_PATH"] == "/opt/lib"
+    assert found["PYTHONPATH"] == os.pathsep.join((str(ROOT), "/mine"))
+    assert recorded_variables({"XLA_FLAGS": "--a"}, caller=caller) == caller | {"XLA_FLAGS": "--a"}
+
+
+def test_another_python_gets_the_core_type_and_no_path_of_this_one() -> None:
+    caller = {"OPENBLAS_CORETYPE": "Haswell", "PYTHONPATH": "/mine", "CONDA_PREFIX": "/here"}
+    found = worker_environment(1, caller=caller, other_python=True)
+    assert found["OPENBLAS_CORETYPE"] == "Haswell"
+    assert not {"PYTHONPATH", "CONDA_PREFIX"} & set(found)
+    assert recorded_variables(caller=caller, other_python=True)["OPENBLAS_CORETYPE"] == "Haswell"
+
+
+def test_what_is_withheld_is_named() -> None:
+    caller = {"JAX_DISABLE_JIT": "1", "PATH": "/bin", "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
+    assert withheld_variables(caller=caller) == ["JAX_DISABLE_JIT", "MALLOC_ARENA_MAX"]
+    assert withheld_variables(["JAX_DISABLE_JIT"], caller=caller) == ["MALLOC_ARENA_MAX"]
+
+
+def test_a_process_of_ones_own_is_recorded_with_all_that_can_change_a_number() -> None:
+    caller = {"JAX_DISABLE_JIT": "1", "PATH": "/bin", "LD_LIBRARY_PATH": "/opt/lib"}
+    assert influential_variables(caller) == {"JAX_DISABLE_JIT": "1", "LD_LIBRARY_PATH": "/opt/lib"}
 
 
 @with_tensorflow
@@ -75,30 +133,26 @@ WAYS: dict[str, tuple[dict[str, str], str, str]] = {
 @with_tensorflow
 @linux
 @pytest.mark.parametrize("way", WAYS)
-def test_the_memory_of_a_call_is_measured_with_and_without_a_counter(
-    way: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given, method, onednn = WAYS[way]
-    for short, name in (("BFC", "TF_CPU_ALLOCATOR_USE_BFC"), ("ONEDNN", "TF_ENABLE_ONEDNN_OPTS")):
-        monkeypatch.delenv(name, raising=False)
-        if short in given:
-            monkeypatch.setenv(name, given[short])
+def test_the_memory_of_a_call_is_measured_with_and_without_a_counter(way: str, tmp_path: pathlib.Path) -> None:
+    short, method, onednn = WAYS[way]
+    names = {"BFC": "TF_CPU_ALLOCATOR_USE_BFC", "ONEDNN": "TF_ENABLE_ONEDNN_OPTS"}
+    given = {names[key]: value for key, value in short.items()}
     # One product of 500 x 500 numbers of 8 bytes. TensorFlow's allocators count the block they hand out, which may be
     # a free one of up to twice the size: a larger one is split.
     least = 2_000_000 - (counting_error() if method == HIGH_WATER_MARK else 0)
-    for spec, opened, found in products(tmp_path):
+    for spec, opened, found in products(tmp_path, given):
         assert opened["switches"] == {"onednn": onednn or onednn_stated()}
         assert found["memory_method"] == method
         assert least <= found["peak_bytes"] < 4_000_000, spec
 
 
-def products(folder: pathlib.Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+def products(folder: pathlib.Path, given: dict[str, str]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Yield what a worker says of each variant of TensorFlow, and of the product of two large matrices by it."""
     source = folder / "product.py"
     source.write_text(
         "import numpy as np\nx = np.ones((500, 500))\ndef objective(x, xp):\n    return xp.matmul(x, x)\n"
     )
-    client = WorkerClient("tensorflow", 1)
+    client = WorkerClient("tensorflow", 1, environment=given)
     try:
         for spec in ("tensorflow", "tensorflow:eager", "tensorflow:xla"):
             opened = client.request("open", 300.0, spec)

@@ -32,6 +32,7 @@ MEASURED = {
     "git_commit",
     "code",
     "seconds",
+    "waited_s",
     "peak_rss_bytes",
     "threads_effective",
     "flags",

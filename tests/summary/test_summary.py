@@ -47,7 +47,8 @@ def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: i
     assert len(heads) == parts, "as few tables as will do"
     rows = [line.split() for line in lines if line.startswith(f"{problem} ")]
     assert [f"{20 + 10 * k}" for k in range(count)] == [word for row in rows for word in row if word.isdigit()]
-    assert sum(word == "us*" for row in rows for word in row) == 1, "one is the fastest of all"
+    stars = sum(word == "us*" for row in rows for word in row)
+    assert stars == (count > 1), "one is the fastest of all, if there are others"
 
 
 def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Path) -> None:

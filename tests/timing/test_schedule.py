@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
+from autodiff_compare.timing.statistics import Round
 
 STEADY, WIDE = [1.0, 1.01], [1.0, 2.0]
 
@@ -22,7 +23,10 @@ class FakeClock:
 
 
 def around(
-    schedule: Schedule, values: Sequence[float], visit: Callable[[str, int], bool] | None = None
+    schedule: Schedule,
+    values: Sequence[float],
+    visit: Callable[[str, int], bool] | None = None,
+    quiet: Callable[[int], bool] = lambda _: True,
 ) -> tuple[list, list]:
     """Visits in order, and (alive, rounds), where the n-th round of each cell takes ``values[n % len]``."""
     visits: list[tuple[str, int]] = []
@@ -31,11 +35,27 @@ def around(
         visits.append((key, number))
         return visit is None or visit(key, number)
 
-    def series(key: str) -> list[float]:
-        return [values[n % len(values)] for k, n in visits if k == key]
+    def series(key: str) -> list[Round]:
+        return [Round(values[n % len(values)], quiet(n)) for k, n in visits if k == key]
 
     live, made = run_rounds(["a", "b", "c"], seen, series, schedule, random.Random(0))
     return visits, [sorted(live), made]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "first_quiet", "made"),
+    [
+        (8, 0, 8),
+        (8, 3, 11),  # until eight are quiet
+        (8, 8, 16),
+        (8, 9, 16),  # twice as many at most
+        (15, 7, 15),
+        (15, 8, 16),
+        (3, 99, 3),  # too few for a verdict in any case
+    ],
+)
+def test_rounds_are_added_until_enough_are_quiet(rounds: int, first_quiet: int, made: int) -> None:
+    assert around(Schedule(rounds), STEADY, quiet=lambda n: n >= first_quiet)[1][1] == made
 
 
 @pytest.mark.parametrize(
@@ -66,7 +86,9 @@ def test_the_number_of_rounds_does_not_depend_on_a_difference() -> None:
         return True
 
     speeds = {"slow": 10.0, "fast": 1.0}
-    _, made = run_rounds(list(speeds), visit, lambda k: [speeds[k]] * visits.count(k), Schedule(15), random.Random(0))
+    _, made = run_rounds(
+        list(speeds), visit, lambda k: [Round(speeds[k])] * visits.count(k), Schedule(15), random.Random(0)
+    )
     assert made == 15
 
 

@@ -13,6 +13,7 @@ from autodiff_compare import backends
 from autodiff_compare.cli.verbs.overhead import judged, sentence
 from autodiff_compare.timing import trials
 from autodiff_compare.timing.overhead import TASKS, measure
+from autodiff_compare.timing.statistics import Round
 
 BY_HAND = [1e-3] * 15
 
@@ -58,7 +59,7 @@ def test_both_sides_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch)
     from autodiff_compare.timing import overhead as module
 
     monkeypatch.setattr(module.clock, "calibrate", lambda timed: 1)
-    monkeypatch.setattr(module.clock, "visit", lambda timed, calls: [1.0])
+    monkeypatch.setattr(module.clock, "visit", lambda timed, calls: [module.clock.Block(1.0, 0.0)])
     assert set(backends.baseline(name)) == set(TASKS)
     for task in TASKS:
         found = measure(backend, task, 2, 0)
@@ -74,7 +75,7 @@ def _launch(noise: float) -> object:
     rng = np.random.default_rng(3)
 
     def launch(work: Sequence[int], order: random.Random) -> trials.Series:
-        a, b = (list(units * 1e-6 * rng.lognormal(0.0, noise, trials.ROUNDS)) for units in work)
+        a, b = ([Round(units * 1e-6 * x) for x in rng.lognormal(0.0, noise, trials.ROUNDS)] for units in work)
         return a, b
 
     return launch

@@ -9,11 +9,12 @@ import argparse
 import pathlib
 import tempfile
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.contract.clauses import CLAUSES
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
@@ -61,7 +62,7 @@ def conformance(options: argparse.Namespace) -> int:
     print(f"{spec}: the contract of backends/interface.py")
     findings: list[Finding] = []
     try:
-        for finding in findings_of(planned):
+        for finding in findings_of(planned, environment_of(options)):
             findings.append(finding)
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
@@ -74,8 +75,15 @@ def conformance(options: argparse.Namespace) -> int:
     return exits.WRONG if any(f.kept is False for f in findings) else exits.OK
 
 
-def findings_of(planned: Plan) -> Iterator[Finding]:
+def findings_of(planned: Plan, environment: Mapping[str, str] | None = None) -> Iterator[Finding]:
     """Test each clause, then each operator, and yield the findings one by one.
+
+    Parameters
+    ----------
+    planned
+        The plan of one backend on the functions of the contract.
+    environment
+        Variables that the user passes on to the worker.
 
     Raises
     ------
@@ -83,7 +91,7 @@ def findings_of(planned: Plan) -> Iterator[Finding]:
         If the backend cannot be opened.
     """
     (spec,) = planned.specs
-    settings = Settings(rounds=0, memory=False, timeout_s=_TIMEOUT_S)
+    settings = Settings(rounds=0, memory=False, timeout_s=_TIMEOUT_S, environment=environment or {})
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
         folder = RunFolder(pathlib.Path(out))
         pool = Pool(planned, settings, folder)

@@ -26,6 +26,7 @@ from rich.console import Console
 
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.conventions.judgement import Class, expected_value, judge
 from autodiff_compare.conventions.observation import Observation
@@ -103,7 +104,7 @@ def _work(options: argparse.Namespace) -> _Work:
     query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype)
     planned = plan(query)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    settings = Settings(rounds=0, threads=processors, timeout_s=_TIMEOUT_S)
+    settings = Settings(rounds=0, threads=processors, timeout_s=_TIMEOUT_S, environment=environment_of(options))
     return _Work(dataclasses.replace(planned, problems=(), sources={}, cells=()), settings, cases, tuple(query.dtypes))
 
 

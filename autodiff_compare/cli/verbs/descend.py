@@ -15,6 +15,7 @@ from autodiff_compare import problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.run import open_folder
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
@@ -86,8 +87,10 @@ def _work(options: argparse.Namespace) -> _Work:
     if options.descent is not None and options.descent not in names:
         choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
         raise PlanError(f"got descent {options.descent!r}, {choices}")
-    wanted = replace(planned, problems=tuple(able), seed=options.seed[0] if options.seed else planned.seed)
-    settings = Settings(rounds=0, threads=options.threads, timeout_s=options.timeout)
+    wanted = replace(planned, problems=tuple(able), cells=(), seed=options.seed[0] if options.seed else planned.seed)
+    settings = Settings(
+        rounds=0, threads=options.threads, timeout_s=options.timeout, environment=environment_of(options)
+    )
     return _Work(wanted, settings, options.descent, tuple(options.seed), tuple(query.dtypes), options.iterations)
 
 

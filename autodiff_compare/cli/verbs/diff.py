@@ -41,12 +41,12 @@ from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.scope import Axes, Scope
 from autodiff_compare.results import formatting, tables
-from autodiff_compare.results.provenance import MACHINE, differences, printable
+from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow, TableError
-from autodiff_compare.results.timings import rounds_of
+from autodiff_compare.results.timings import series_of
 from autodiff_compare.summary import terminal
-from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_interval
+from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, order_statistic_interval, steadiest
 from autodiff_compare.vocabulary import Phase, Status, join_spec
 
 #: Smallest relative change between two runs that counts as one.
@@ -85,12 +85,12 @@ class Recorded:
     cells
         Name of a cell, or of a descent and its start -> its end.
     rounds
-        Cell -> seconds per call of each steady round.
+        Cell -> its steady rounds.
     """
 
     run: Run
     cells: Mapping[str, End]
-    rounds: Mapping[str, Sequence[float]]
+    rounds: Mapping[str, Sequence[Round]]
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,7 @@ def recorded(folder: pathlib.Path) -> Recorded:
     ends |= {
         f"{row.cell_id} start {row.start}": End(_end(row), row.message, axes=_descent_axes(row)) for row in descents
     }
-    if len(ends) < len(cells) + len(descents):
-        raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
-    return Recorded(runs[0], ends, _steady(samples, folder))
+    return Recorded(runs[0], ends, _steady(samples))
 
 
 def _axes(row: CellRow) -> Axes:
@@ -141,14 +139,9 @@ def _end(row: DescentRow) -> str:
     return "not converged" if row.status == Status.OK and not row.converged else row.status
 
 
-def _steady(samples: Sequence[SampleRow], folder: pathlib.Path) -> dict[str, list[float]]:
+def _steady(samples: Sequence[SampleRow]) -> dict[str, list[Round]]:
     steady = [row for row in samples if row.phase == Phase.STEADY]
-    for row in steady:
-        if not (0 < row.seconds < math.inf and row.calls > 0):
-            raise TableError(
-                f"got a sample of {row.calls} calls in {row.seconds} s in {folder}, expected positive ones"
-            )
-    return {cell_id: rounds for (cell_id, _), rounds in rounds_of(steady).items()}
+    return {cell_id: rounds for (cell_id, _), rounds in series_of(steady).items()}
 
 
 def reasons(a: Recorded, b: Recorded) -> list[str]:
@@ -190,11 +183,13 @@ def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change 
     if before.status != Status.OK:
         return None
     change = _timed(cell_id, a.rounds.get(cell_id, ()), b.rounds.get(cell_id, ()), threshold)
-    contended = "contended" in (*before.flags.split(), *after.flags.split())
+    quiet = min(sum(r.quiet for r in run.rounds.get(cell_id, ())) for run in (a, b))
+    contended = "contended" in (*before.flags.split(), *after.flags.split()) or quiet < ENOUGH_ROUNDS
     return replace(change, kind=UNSURE) if change and contended else change
 
 
-def _timed(cell_id: str, before: Sequence[float], after: Sequence[float], threshold: float) -> Change | None:
+def _timed(cell_id: str, a: Sequence[Round], b: Sequence[Round], threshold: float) -> Change | None:
+    before, after = steadiest(a), steadiest(b)
     if min(len(before), len(after)) < ENOUGH_ROUNDS:
         return None
     (low_a, high_a), (low_b, high_b) = (order_statistic_interval(rounds, _CONFIDENCE) for rounds in (before, after))
@@ -213,7 +208,7 @@ def diff(options: argparse.Namespace) -> int:
         a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
         against = "; ".join(reasons(a, b))
     except TableError as error:
-        return usage(printable(str(error)))
+        return usage(str(error))
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if against:
@@ -239,7 +234,7 @@ def show(found: Sequence[Change], out: Console) -> None:
         table.add_column(overflow="fold", ratio=1)
         table.add_column(overflow="fold", ratio=1)
         for change in rows[:_SHOWN]:
-            table.add_row(printable(change.cell_id), printable(change.words))
+            table.add_row(change.cell_id, change.words)
         if len(rows) > _SHOWN:
             table.add_row(f"... and {len(rows) - _SHOWN} more", "")
         out.print(table)
@@ -254,7 +249,7 @@ def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
     parts += [f"{kind} {count}" for kind, count in counts if count] or ["nothing changed"]
     if timed:
-        ratios = [statistics.median(b.rounds[c]) / statistics.median(a.rounds[c]) for c in timed]
+        ratios = [statistics.median(steadiest(b.rounds[c])) / statistics.median(steadiest(a.rounds[c])) for c in timed]
         parts.append(f"median ratio of all B/A {statistics.median(ratios):.3g}")
     return "; ".join(parts) + "."
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,14 +18,15 @@ import numpy as np
 from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.process import environment
+from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerClient, WorkerError
-from autodiff_compare.process.environment import THREADS_TOLERANCE
+from autodiff_compare.process.variables import recorded_variables, withheld_variables
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import clock as measure
-from autodiff_compare.timing.clock import CONTENDED
-from autodiff_compare.timing.statistics import noisy
+from autodiff_compare.timing.statistics import CONTENDED_SHARE, noisy
 
 #: Blocks of equal work, a millisecond each, whose spread is the noise.
 _BLOCKS = 300
@@ -56,10 +57,10 @@ class Finding:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print the findings and the advice; return exit code 3 if an installed backend cannot be opened."""
-    found = [*machine(), *clock(), *noise()]
+    found = [*machine(), *variables(environment_of(options)), *clock(), *noise()]
     for name in options.backend or backends.available():
         try:
-            found.append(opened(name, options.threads))
+            found.append(opened(name, options.threads, environment_of(options)))
         except ValueError as error:
             return usage(str(error))
     if output.wanted(options):
@@ -89,6 +90,16 @@ def machine() -> Iterator[Finding]:
     if siblings:
         words = "two threads share a core" if siblings == "1" else "off"
         yield Finding("machine", "hyperthreading", words)
+
+
+def variables(given: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the environment variables that workers get and that they do not get, of those that can change a number."""
+    passed = recorded_variables(given)
+    words = ", ".join(f"{name}={value}" for name, value in passed.items()) or "none"
+    yield Finding("machine", "passed on", f"{words} (of the variables that can change a number)")
+    withheld = withheld_variables(given)
+    if withheld:
+        yield Finding("machine", "withheld", f"{', '.join(withheld)}: --env NAME passes one on to the workers")
 
 
 def clock() -> Iterator[Finding]:
@@ -124,12 +135,19 @@ def noise() -> Iterator[Finding]:
         "noise",
         "waiting",
         f"{share:.1%} of the time, for a processor",
-        "contended: stop other programs" if share > CONTENDED else "",
+        "contended: stop other programs" if share > CONTENDED_SHARE else "",
     )
 
 
-def opened(spec: str, threads: int) -> Finding:
+def opened(spec: str, threads: int, given: Mapping[str, str]) -> Finding:
     """Open a backend in its own worker; return its versions, the seconds to open it, and the threads it uses.
+
+    Parameters
+    ----------
+    spec, threads
+        The backend, and the threads of its worker.
+    given
+        Variables that the user passes on to the worker.
 
     Raises
     ------
@@ -142,7 +160,7 @@ def opened(spec: str, threads: int) -> Finding:
         return Finding("backend", spec, f"not installed: {', '.join(absent)}")
     client = None
     try:
-        client = WorkerClient(spec, threads)
+        client = WorkerClient(spec, threads, environment=given)
         told = client.request("open", _WORKER_S)
     except WorkerError as error:
         return Finding("backend", spec, f"cannot be opened: {error}", "reinstall it, or leave it out with -b")

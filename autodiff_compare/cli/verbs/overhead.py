@@ -13,6 +13,7 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.results import formatting
@@ -89,7 +90,7 @@ def overhead(options: argparse.Namespace) -> int:
     for spec in chosen:
         rows: list[Overhead] = []
         try:
-            rows.extend(_measured(spec, tasks, options.rounds, options.seed))
+            rows.extend(_measured(spec, tasks, options))
         except WorkerError as error:
             broken = True
             print(f"{spec}: {error.status}: {str(error).splitlines()[0]}", file=sys.stderr)
@@ -122,15 +123,15 @@ def judged(
     return Overhead(backend, task, *medians, shares, median(more), seconds, difference <= _SAME)
 
 
-def _measured(spec: str, tasks: Sequence[str], rounds: int, seed: int) -> Iterator[Overhead]:
+def _measured(spec: str, tasks: Sequence[str], options: argparse.Namespace) -> Iterator[Overhead]:
     absent = backends.missing(backends.load(spec))
     if absent:
         raise WorkerError(Status.NOT_INSTALLED, ", ".join(absent))
-    client = WorkerClient(spec, 1)
+    client = WorkerClient(spec, 1, environment=environment_of(options))
     try:
         client.request("open", 120.0)
         for task in tasks:
-            found = client.request("overhead", 120.0, task=task, rounds=rounds, seed=seed)
+            found = client.request("overhead", 120.0, task=task, rounds=options.rounds, seed=options.seed)
             yield judged(spec, task, found["interface"], found["by_hand"], found["difference"])
     finally:
         client.close()

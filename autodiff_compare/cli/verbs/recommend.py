@@ -9,8 +9,9 @@ from typing import Any
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage, users_prints_aside
-from autodiff_compare.cli.progress import Progress
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import PlanError, load_problems, plan_problems
 from autodiff_compare.plan.query import Query
@@ -61,15 +62,15 @@ def _measured(options: argparse.Namespace) -> Any:
             raise RecommendError(f"got {len(found)} problems in {options.problem}, expected a file with one")
         operator = options.operator or leading(found[0].operators)
         planned = plan_problems(found, sources, replace(query, operators=[operator]))
-    settings = Settings(rounds=options.rounds, threads=options.threads, timeout_s=options.timeout)
+    settings = Settings(
+        rounds=options.rounds, threads=options.threads, timeout_s=options.timeout, environment=environment_of(options)
+    )
     folder = open_folder(options, planned, settings)
     if isinstance(folder, int):
         return folder
     try:
-        runner = Runner(planned, settings, folder)
-        with users_prints_aside(), Progress(len(planned.cells)) as progress:
-            runner.tell = progress.tell
-            runner.run()
+        with users_prints_aside(), Display() as display:
+            Runner(planned, settings, folder, display).run()
     finally:
         folder.close()
     return folder.path

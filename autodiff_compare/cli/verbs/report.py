@@ -9,7 +9,6 @@ import webbrowser
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
-from autodiff_compare.results.provenance import printable
 from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import TableError
 
@@ -29,9 +28,9 @@ def report(options: argparse.Namespace) -> int:
     try:
         path = write([locate(run, options.out) for run in options.runs], options.out)
     except TableError as error:
-        return usage(printable(str(error)))
+        return usage(str(error))
     except OSError as error:
-        return usage(f"cannot write the report: {printable(str(error))}")
+        return usage(f"cannot write the report: {error}")
     print(path)
     if options.open and not webbrowser.open(path.resolve().as_uri()):
         print(f"autodiff-compare: found no browser: open {path} yourself", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import time
 from collections.abc import Sequence
 
@@ -11,12 +12,14 @@ from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
-from autodiff_compare.cli.progress import Progress
+from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs import show
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
+from autodiff_compare.process.variables import withheld_variables
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
@@ -37,21 +40,24 @@ def run(options: argparse.Namespace) -> int:
             threads=options.threads,
             device=options.device,
             timeout_s=options.timeout,
+            open_timeout_s=options.open_timeout,
+            imports_alone=options.phases is not None,
             launches=options.launches,
             isolate=Isolate(options.isolate),
             budget_s=options.budget,
             descents=options.rounds > 0,
+            environment=environment_of(options),
         )
         folder = open_folder(options, planned, settings)
     except (PlanError, ResumeError, TableError) as error:
         return usage(str(error))
     if isinstance(folder, int):
         return folder
+    _name_withheld(settings)
     interrupted, began = False, time.monotonic()
     try:
-        runner = Runner(planned, settings, folder)
-        with users_prints_aside(), Progress(sum(map(len, runner.left())) * settings.launches) as progress:
-            runner.tell = progress.tell
+        with users_prints_aside(), Display() as display:
+            runner = Runner(planned, settings, folder, display)
             runner.run()
     except KeyboardInterrupt:
         interrupted = True
@@ -60,9 +66,16 @@ def run(options: argparse.Namespace) -> int:
     show.results(folder.path, options)
     if not output.wanted(options):
         if settings.rounds:
-            print(summary.effort(runner.measured_s, time.monotonic() - began))
+            print(summary.effort(runner.measured_s, runner.prepared_s, time.monotonic() - began))
         print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def _name_withheld(settings: Settings) -> None:
+    """Name the caller's variables that could change a number and that the workers do not get."""
+    withheld = withheld_variables(settings.environment)
+    if withheld:
+        print(f"not passed on to the workers: {', '.join(withheld)} (--env NAME passes one on)", file=sys.stderr)
 
 
 def _query(options: argparse.Namespace) -> Query:
@@ -86,7 +99,7 @@ def _query(options: argparse.Namespace) -> Query:
     )
     if options.data is None or options.size:
         return query
-    found, _ = load_problems(query)
+    found, _ = load_problems(query, keep_going=True)
     names = ", ".join(name for problem in found for name in problem.files)
     raise PlanError(f"got --data without --size, expected --size with one of them, or a pattern such as '*': {names}")
 

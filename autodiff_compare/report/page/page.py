@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from autodiff_compare.report.page import style
 from autodiff_compare.report.page.grids import Data, Grid
 from autodiff_compare.report.page.style import Picture
+from autodiff_compare.results.replacing import own_folder, write_text
 from autodiff_compare.results.tables import LARGEST_TABLE, TableError, read_bytes
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -66,8 +67,7 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
 
     Figures that only an earlier page in the folder had are removed; other files are left alone.
     """
-    figures, path = folder / "figures", folder / "report.html"
-    figures.mkdir(exist_ok=True)
+    figures, path = own_folder(folder / "figures"), folder / "report.html"
     earlier = _figures(path)
     names: set[str] = set()
 
@@ -94,7 +94,7 @@ def write(page: Page, folder: pathlib.Path) -> pathlib.Path:
     template = environment.get_template("report.html.j2")
     with style.drawing():
         html = template.render(page=page, css=Markup(_text("report.css")), script=Markup(_text("report.js")))
-    path.write_text(html, encoding="utf-8", newline="\n")
+    write_text(path, html)
     for name in earlier - names:
         (figures / name).unlink(missing_ok=True)
     return path

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from autodiff_compare import problems
-from autodiff_compare.report.page.wording import clean
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
@@ -67,11 +66,9 @@ def read(folder: pathlib.Path) -> Record:
     TableError
         If its tables are missing, damaged or of another schema, or do not fit together.
     """
-    found = {name: _printable(frame) for name, frame in tables.read_all(folder).items()}
+    found = tables.read_all(folder)
     if len(found["runs"]) != 1:
         raise TableError(f"got {len(found['runs'])} rows in the table runs of {folder}, expected 1")
-    if found["cells"]["cell_id"].duplicated().any():
-        raise TableError(f"got a cell_id twice in the tables of {folder}, expected each once")
     (run,) = tables.rows_from(found["runs"], Run)
     cells = _joined(found)
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
@@ -96,15 +93,6 @@ def timed(cells: pd.DataFrame) -> pd.DataFrame:
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
     """Return the row with the largest known value of a column; the last such row, or the last one if none is known."""
     return dict(frame.sort_values(column, kind="stable", na_position="first").to_dict("records")[-1])
-
-
-def _printable(frame: pd.DataFrame) -> pd.DataFrame:
-    cleaned = frame.copy()
-    for column in frame.columns[frame.dtypes == "str"]:
-        words = {text: clean(text) for text in frame[column].unique()}
-        if any(text != word for text, word in words.items()):
-            cleaned[column] = frame[column].map(words).astype("str")
-    return cleaned
 
 
 def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import formatting
+from autodiff_compare.results.replacing import replacing, write_text
 from autodiff_compare.vocabulary import split_spec
 
 INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
@@ -308,10 +309,11 @@ def save(picture: Picture, folder: pathlib.Path) -> Drawing:
     """Write ``<name>.svg`` and ``<name>.png``, and return the drawing for the page."""
     figure, drawn = picture.draw(), io.BytesIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": picture.title})
-    figure.savefig(folder / f"{picture.name}.png", dpi=144, metadata={"Software": None, "Title": picture.title})
+    with replacing(folder / f"{picture.name}.png") as path:
+        figure.savefig(path, dpi=144, metadata={"Software": None, "Title": picture.title})
     # Verdana is as wide as DejaVu Sans, so the layout also fits where that font is missing.
     svg = drawn.getvalue().decode("utf-8").replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-    (folder / f"{picture.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+    write_text(folder / f"{picture.name}.svg", svg)
     # A CSS pixel is 1/96 inch.
     return _inline(svg, picture.name, round(float(figure.get_figwidth()) * 96))
 

@@ -6,7 +6,7 @@ import json
 import re
 
 from autodiff_compare.results import formatting
-from autodiff_compare.results.provenance import printable
+from autodiff_compare.results.formatting import printable
 
 _NARROW_SPACE = "\u202f"
 
@@ -26,14 +26,9 @@ def plural(n: int, noun: str, several: str = "") -> str:
     return formatting.plural(n, noun, several, gap=_NARROW_SPACE)
 
 
-def clean(text: str) -> str:
-    """Return the text of a table with unprintable characters escaped; line breaks are kept."""
-    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
-
-
 def label(text: str, longest: int = 32) -> str:
     """Return text for a figure: one line of Latin letters, which every font has, cut to ``longest``."""
-    plain = "".join(c if ord(c) < 0x180 else "?" for c in clean(text).replace("\n", " "))
+    plain = "".join(c if ord(c) < 0x180 else "?" for c in printable(text).replace("\n", " "))
     return plain if len(plain) <= longest else f"{plain[: longest - 3]}..."
 
 
@@ -50,5 +45,5 @@ def inline_json(value: object) -> str:
 
 def markdown(text: str) -> str:
     """Escape text for a cell of a Markdown table, so that nothing in it is markup."""
-    flat = " ".join(clean(text).split())
+    flat = " ".join(printable(text).split())
     return re.sub(r"([\\`*_\[\]<>|#~!&])", r"\\\1", flat).replace("@", "@\u200b")

@@ -23,6 +23,7 @@ from autodiff_compare.report.page.record import Record, largest, timed
 from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.results import formatting
 from autodiff_compare.summary.break_even import Line, cheapest
+from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Status
 
 #: Largest number of calls that is considered.
@@ -114,9 +115,13 @@ def _series(shown: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _growth(shown: pd.DataFrame) -> str:
     low, high = shown["n"].min(), shown["n"].max()
+    # A line through contended cells tells of the other programs.
+    shown = shown[shown["versus_fastest"] != CONTENDED]
     fits = {spec: exponent(list(g["n"]), list(g["shown"])) for spec, g in _series(shown)}
     order = sorted((k, spec) for spec, k in fits.items() if math.isfinite(k))
     parts = [f"{spec} like n^{_power(k)}" for k, spec in order]
+    if not parts:
+        return "No growth is stated: too few rounds were quiet. Bars: 95 % intervals of the median."
     words = f"From n = {low:g} to {high:g}, the time grows: {', '.join(parts)}"
     last = sorted(set(shown["n"]))[-2:]
     if shown["n"].nunique() > 2:

@@ -14,13 +14,14 @@ from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import FLAGS
+from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Phase, Status
 
 #: Status -> its words, if they are not the status itself.
-_STATUS = {"not_installed": "not installed", "out_of_memory": "out of memory"}
+_STATUS = {"not_installed": "not installed", "out_of_memory": "out of memory", "not_run": "not run"}
 _ENDED = {
     "wrong": "wrong", "error": "ended in an error", "timeout": "timed out", "crash": "crashed",
-    "out_of_memory": "ran out of memory",
+    "out_of_memory": "ran out of memory", "not_run": "were not tried",
 }  # fmt: skip
 _GAPS = ("unsupported", "not_installed")
 _KINDS = {"ok": "", "unsupported": "dim", "not_installed": "dim"}
@@ -39,7 +40,7 @@ def failures(record: Record) -> Grid:
 
 def _failed_cells(failed: pd.DataFrame) -> Iterator[tuple[Cell, ...]]:
     keys = ["spec", "status", "message"]
-    order = {s: k for k, s in enumerate(("wrong", "crash", "timeout", "out_of_memory", "error"))}
+    order = {s: k for k, s in enumerate(("wrong", "crash", "timeout", "out_of_memory", "error", "not_run"))}
     ordered = failed.assign(rank=failed["status"].map(order).fillna(9)).sort_values("rank", kind="stable")
     for (spec, status, message), group in ordered.groupby(keys, sort=False):
         yield (
@@ -176,7 +177,9 @@ def versus(row: dict[Any, Any]) -> tuple[str, str]:
         return "fastest", "fastest"
     if verdict == "~":
         return f"~ {times}", ""
-    return (verdict, "") if verdict else (f"{times} (too few rounds to compare)", "dim")
+    if verdict == CONTENDED:
+        return "not compared: contended", "dim"
+    return (verdict, "") if verdict else ("not compared", "dim")
 
 
 def _interval(row: dict[Any, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
@@ -52,4 +51,4 @@ def _answer(row: Mapping[Any, Any] | None) -> Cell:
 
 
 def _spelled(row: Mapping[Any, Any] | None) -> Cell:
-    return Cell(wording.clean(str(row["spelled"])), code=True) if row is not None else words("", "dim")
+    return Cell(str(row["spelled"]), code=True) if row is not None else words("", "dim")

@@ -1,0 +1,105 @@
+"""The preparation of a cell in its worker: the framework's callable with the arguments on which it is timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.backends import PLAIN, Backend, Objective
+from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, tracing_case
+from autodiff_compare.plan.sparsity import expanded
+from autodiff_compare.problems import Problem
+from autodiff_compare.problems.base.closed_forms import complete
+from autodiff_compare.timing.clock import Timed
+from autodiff_compare.vocabulary import Operator
+
+#: Size, dtype, operator, seed.
+Key = tuple[str, str, Operator, int]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared callable with its arguments, and the numbers from which equal arguments can be made."""
+
+    backend: Backend
+    case: Case
+    timed: Timed
+    seconds: float
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """Return inputs and directions as NumPy arrays."""
+        return (*self.case.inputs.arrays, *self.case.directions)
+
+    def unchanged(self) -> bool:
+        """Return whether the arguments still hold the bits that they were given."""
+        given = [cast(array, self.case.dtype) for array in self.given]
+        return same_bits(given, [np.asarray(self.backend.to_numpy(arg)) for arg in self.timed.args])
+
+    def copies(self, count: int) -> list[list[Any]]:
+        """Return new variables that are equal to the arguments, ``count`` times."""
+        return [variables(self.backend, self.given, self.case.dtype) for _ in range(count)]
+
+
+@dataclass(frozen=True)
+class Companion:
+    """The prepared value of the problem of the current cell, which is timed in the same visits."""
+
+    #: Source, problem, size, dtype.
+    subject: tuple[str, str, str, str]
+    prepared: Prepared
+    per_call_s: float
+
+
+def same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Return whether two sequences of arrays have the same bits, shapes and dtypes."""
+    return len(a) == len(b) and all(
+        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
+    )
+
+
+def variables(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
+    """Return arrays as variables of the framework."""
+    return [backend.to_var(cast(array, dtype)) for array in arrays]
+
+
+def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any] = ()) -> Prepared:
+    """Prepare a cell at one point and return its callable with the arguments of another.
+
+    Parameters
+    ----------
+    backend
+        The opened backend.
+    problem, key
+        The cell.
+    numbers
+        Inputs and directions of both points, if this process cannot draw the same ones from the seed.
+    """
+    if numbers:
+        case, other = (case_from_arrays(problem, *key, point) for point in numbers)
+    else:
+        case = build_case(problem, *key)
+        other = tracing_case(case)
+    function = problem.function(backend, case.inputs.static)
+    patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
+    closed = complete(problem, case.inputs, case.optimizer, PLAIN)
+    wide = expanded(problem, backend, case.inputs) if patterns else None
+    objective = Objective(function, closed, patterns, wide)
+    args = variables(backend, other.inputs.arrays, case.dtype)
+    directions = variables(backend, other.directions, case.dtype)
+    start = time.perf_counter()
+    run = backend.prepare(
+        case.operator,
+        objective,
+        args,
+        argnums=range(len(case.inputs.differentiated)),
+        directions=directions,
+        optimizer=case.optimizer,
+    )
+    seconds = time.perf_counter() - start
+    given = variables(backend, (*case.inputs.arrays, *case.directions), case.dtype)
+    return Prepared(backend, case, Timed(run, given, backend.block), seconds)

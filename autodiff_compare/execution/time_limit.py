@@ -1,0 +1,39 @@
+"""A time limit for what this process computes itself: the plain NumPy evaluations of the judge."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+
+class TimeLimitExceeded(BaseException):
+    """Raised in the code under the limit.
+
+    It is no `Exception`: the judge tries several references in turn, and would take it for the failure of one.
+    """
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End the code of a ``with`` block after some seconds of wall time by `TimeLimitExceeded`.
+
+    A timer's signal interrupts Python code between two instructions; a call into a library ends first. Signals reach
+    the main thread only: in other threads, and on systems without interval timers, there is no limit.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise TimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,94 @@
+"""Tests of whether the clock sees the whole computation: lazy results, and results remembered by the input's identity.
+
+A lazy framework computes when a result is read, after the clock has stopped. A framework that remembers results by the
+identity of the input computes nothing when the same input comes again. Both are found by timing the same calls in
+another way: with the reading inside the clock, and on inputs that are equal but new.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autodiff_compare.timing.clock import Timed
+
+#: The other way must take this many times as long. Reading and new inputs cost time of their own: cold caches make
+#: large inputs twice as slow.
+_FACTOR = 4.0
+#: Allowance for reading: seconds for each array (2 to 15 us were measured), and bytes copied in a second.
+_READ_S, _READ_BYTES_S = 2e-5, 5e8
+#: Calls that are timed in one way, at most, and seconds after which no further repetition begins.
+_CALLS, _PATIENCE_S = 64, 0.02
+_REPETITIONS = 3
+
+
+def lazy(timed: Timed, read: Callable[[Any], object], calls: int, leaves: int, size: int) -> bool:
+    """Return whether reading the results takes so long that they were not computed before.
+
+    Parameters
+    ----------
+    timed
+        The callable with its arguments.
+    read
+        Copies a result into NumPy arrays.
+    calls
+        Calls of a block.
+    leaves, size
+        Number of arrays in a result, and their bytes.
+    """
+    calls = min(calls, _CALLS)
+
+    def with_reading() -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            read(timed.run(*timed.args))
+        return time.perf_counter() - start
+
+    plain = _fastest(lambda: timed.block(calls))
+    return _always_above(_FACTOR * plain + calls * (leaves * _READ_S + size / _READ_BYTES_S), with_reading)
+
+
+def remembers(timed: Timed, copies: Callable[[int], Sequence[Sequence[Any]]], calls: int, most: int) -> bool:
+    """Return whether calls on inputs that were seen before are much faster than on equal new ones.
+
+    Parameters
+    ----------
+    timed
+        The callable with its arguments.
+    copies
+        Returns a number of equal copies of the arguments, all of them new.
+    calls
+        Calls of a block.
+    most
+        The largest number of copies that fit into a cache.
+    """
+    calls = max(min(calls, _CALLS, most), 2)
+
+    def on_new_inputs() -> float:
+        first, *others = copies(calls)
+        return Timed(timed.run, first, timed.barrier, others).block(calls)
+
+    again = _fastest(lambda: Timed(timed.run, timed.args, timed.barrier).block(calls))
+    return _always_above(_FACTOR * again + calls * 1e-6, on_new_inputs)
+
+
+def _always_above(limit: float, seconds: Callable[[], float]) -> bool:
+    """Return whether the smallest of a few durations is above a limit; the first one below it decides."""
+    spent = 0.0
+    for _ in range(_REPETITIONS):
+        found = seconds()
+        if found <= limit:
+            return False
+        spent += found
+        if spent >= _PATIENCE_S:
+            break
+    return True
+
+
+def _fastest(seconds: Callable[[], float]) -> float:
+    """Return the smallest of a few durations; one repetition is enough for a slow one."""
+    found: list[float] = []
+    while len(found) < _REPETITIONS and sum(found) < _PATIENCE_S:
+        found.append(seconds())
+    return min(found)

@@ -1,0 +1,73 @@
+"""The exit codes of what ends a verb other than its result: a gone reader, a full disk, a defect, an interruption."""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from autodiff_compare.cli.exits import DEFECT, INTERRUPTED, OK, UNWRITTEN, USAGE
+from autodiff_compare.cli.main import main
+from autodiff_compare.cli.verbs import show
+
+ROOT = pathlib.Path(__file__).parents[2]
+LIST = [sys.executable, "compare.py", "list"]
+
+
+def run_in_shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "words"),
+    [
+        ("> /dev/null", OK, ""),
+        (">&-", UNWRITTEN, "cannot write to standard output: it is closed"),
+        pytest.param(
+            "> /dev/full",
+            UNWRITTEN,
+            "cannot write to standard output: No space left on device",
+            marks=pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full on this system"),
+        ),
+        ("| head -c 1 > /dev/null; exit ${PIPESTATUS[0]}", UNWRITTEN, ""),
+    ],
+)
+def test_an_output_that_cannot_be_written_has_its_own_code(redirection: str, code: int, words: str) -> None:
+    done = run_in_shell(f"{' '.join(LIST)} {redirection}")
+    assert (done.returncode, done.stderr.removeprefix("autodiff-compare: ").rstrip()) == (code, words)
+
+
+def test_a_defect_is_no_wrong_result(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: object) -> int:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(show, "show", fail)
+    assert main(["show", "x"]) == DEFECT
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: of ours" in err
+    assert err.endswith("a defect of this program: please report it\n")
+
+
+def test_a_variable_that_is_not_set_cannot_be_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "sphere", "--env", "SURELY_NOT_SET_HERE"]) == USAGE
+    assert "expected a variable that is set, or NAME=VALUE" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "compare.py", "run", "-b", "manual", "--quick", "--out", str(tmp_path)]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and not list(tmp_path.glob("*/cells.csv")):
+        time.sleep(0.1)
+    running.send_signal(signal.SIGTERM)
+    out, _ = running.communicate(timeout=120)
+    assert running.returncode == INTERRUPTED
+    (folder,) = tmp_path.iterdir()
+    words = "".join(out.split())
+    assert "interrupted:" in words
+    assert f"goonwithcompare.pyrun--resume{folder}" in words
+    assert main(["show", str(folder)]) == OK

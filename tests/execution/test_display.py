@@ -1,0 +1,174 @@
+"""The display of a run: what it tells, when it estimates the time left, and how it is written where."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autodiff_compare.execution import display as module
+from autodiff_compare.execution.display import WIDTH, Display
+from autodiff_compare.execution.progress import blank_row
+from autodiff_compare.plan.cases import Cell
+from autodiff_compare.results.tables import CellRow
+from autodiff_compare.vocabulary import Operator, Status
+
+OK = replace(blank_row("run", 1, Cell("sphere", "small", "float64", Operator.VALUE, "numpy"), None), status=Status.OK)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set the time to zero; return the function that lets seconds pass."""
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    # No line is renewed by a thread: the tests count lines.
+    monkeypatch.setattr(module, "_RENEWED_S", 3600.0)
+    return passes
+
+
+def written_to(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, **how: Any) -> Display:
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    return Display(**how)
+
+
+def finish_group(shown: Display, cells: int = 2, row: CellRow = OK) -> None:
+    for _ in range(cells):
+        shown.tell(row)
+    shown.group_done()
+
+
+def test_into_a_pipe_goes_a_plain_line_every_ten_seconds(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    with written_to(monkeypatch, stream) as shown:
+        shown.begin(cells=20, groups=10)
+        for number in range(5):
+            shown.doing(f"timing round {number + 1} of 8, sphere value")
+            clock(4.0)
+            finish_group(shown)
+    # 12 s at the third group and 16 at the fourth: ten seconds are over once. A quarter of the work took 12 s.
+    assert stream.getvalue().splitlines() == [
+        "5 of 20 cells, 12 s: timing round 3 of 8, sphere value",
+    ]
+
+
+def test_failures_are_told_to_a_pipe_at_once_and_wrapped(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, quiet = io.StringIO(), io.StringIO()
+    row = replace(OK, status=Status.CRASH, message="it died \x1b[31m" + "of something long " * 8)
+    written_to(monkeypatch, stream).tell(row)
+    written_to(monkeypatch, quiet, failures=False).tell(row)
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("sphere/small/float64/value/numpy: crash: it died \\x1b[31mof something")
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= WIDTH
+    assert quiet.getvalue() == ""
+
+
+def test_no_time_left_before_some_groups_and_none_of_it_from_imports(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = written_to(monkeypatch, io.StringIO())
+    shown.begin(cells=108, groups=54)
+    with shown.starting("tensorflow"):
+        clock(18.0)
+        assert shown.line() == "0 of 108 cells, 18 s: starting tensorflow"
+    for _ in range(5):
+        clock(3.0)
+        finish_group(shown)
+    # Five of 54 groups are less than a tenth.
+    assert shown.line() == "10 of 108 cells, 33 s"
+    clock(3.0)
+    finish_group(shown)
+    # 18 s for 6 groups, without the import: 3 s for each of 48 more, 144 s.
+    assert shown.line() == "12 of 108 cells, 36 s, about 2 min left"
+
+
+def test_a_few_groups_are_told_from_the_third_on(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = written_to(monkeypatch, io.StringIO())
+    shown.begin(cells=8, groups=4)
+    lines = []
+    for _ in range(4):
+        clock(5.0)
+        finish_group(shown)
+        lines.append(shown.line())
+    assert lines == [
+        "2 of 8 cells, 5 s",
+        "4 of 8 cells, 10 s",
+        "6 of 8 cells, 15 s, about 5 s left",
+        "8 of 8 cells, 20 s, about 0 s left",
+    ]
+
+
+def test_imports_side_by_side_are_named_while_they_last_and_counted_once(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = written_to(monkeypatch, io.StringIO())
+    shown.begin(cells=8, groups=4)
+    with shown.starting("tensorflow"):
+        with shown.starting("torch"):
+            clock(2.0)
+            assert shown.line().endswith(": starting tensorflow, torch")
+        clock(2.0)
+        assert shown.line().endswith(": starting tensorflow")
+    for _ in range(3):
+        clock(1.0)
+        finish_group(shown)
+    # 7 s in all, 4 of them imports: one second a group.
+    assert shown.line() == "6 of 8 cells, 7 s, about 1 s left"
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_a_terminal_and_a_notebook_rewrite_one_line_and_leave_none(
+    notebook: bool, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO() if notebook else Terminal()
+    monkeypatch.setattr(sys, "stdout" if notebook else "stderr", stream)
+    if notebook:
+        monkeypatch.setitem(sys.modules, "ipykernel", module)
+    else:
+        monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    with Display() as shown:
+        shown.begin(cells=2, groups=1)
+        shown.doing("judging " + "a_long_name_" * 9 + "\x07 gradient on jax")
+        finish_group(shown, row=replace(OK, status=Status.WRONG, message="far off"))
+    text = stream.getvalue()
+    assert "\n" not in text
+    assert "\x07" not in text
+    assert max(map(len, text.split("\r"))) < WIDTH
+    assert text.endswith("\r")
+    assert "far off" not in text, "the summary tells it; a line of its own would be overwritten"
+
+
+def test_the_line_is_renewed_during_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RENEWED_S", 0.001)
+    monkeypatch.setattr(module, "_EVERY_S", 0.0)
+    renewed = threading.Event()
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            if self.getvalue().count("starting jax") > 2:
+                renewed.set()
+            return super().write(text)
+
+    with written_to(monkeypatch, Stream()) as shown, shown.starting("jax"):
+        assert renewed.wait(60.0)

@@ -1,0 +1,54 @@
+"""Tables from elsewhere: impossible numbers are refused in one line, and no control character reaches a reader."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.screening import escaped, impossible
+
+SAMPLE = {"cell_id": "c", "phase": "steady", "round": 0, "sample": 0, "calls": 1, "seconds": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"calls": 0}, "got 0 in column 'calls'"),
+        ({"calls": -1}, "got -1 in column 'calls'"),
+        ({"seconds": 0.0}, "expected a positive number"),
+        ({"seconds": 0.0, "phase": "prepare"}, ""),
+        ({"seconds": -1.0}, "in column 'seconds'"),
+        ({"seconds": float("nan")}, "in column 'seconds'"),
+        ({"seconds": float("inf")}, "in column 'seconds'"),
+        ({"round": -1}, "got -1 in column 'round'"),
+        ({"sample": -3}, "got -3 in column 'sample'"),
+    ],
+)
+def test_an_impossible_sample_is_named(changes: dict[str, float], words: str) -> None:
+    found = impossible("samples", pd.DataFrame([SAMPLE | changes]))
+    assert words in found
+    assert bool(words) == bool(found)
+
+
+def test_a_row_that_is_there_twice_is_named() -> None:
+    assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE | {"round": 1}])) == ""
+    words = "got c/steady/0/0 twice in the table samples, expected each cell_id once"
+    assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE])) == words
+
+
+@given(st.text())
+def test_no_control_character_is_left_and_printable_text_stays(text: str) -> None:
+    found = printable(text)
+    assert all(c.isprintable() or c == "\n" for c in found)
+    assert found == text or not text.replace("\n", "").isprintable()
+
+
+def test_texts_of_a_table_are_escaped() -> None:
+    frame = pd.DataFrame({"cell_id": pd.Series(["a\x1b[2J\x07", "b\nc"], dtype="str"), "calls": [1, 2]})
+    found = escaped(frame)
+    assert list(found["cell_id"]) == ["a\\x1b[2J\\x07", "b\nc"]
+    assert list(found["calls"]) == [1, 2]
