@@ -10,42 +10,16 @@ Every expected number is a closed form, which stands beside the call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from autodiff_compare.backends import Unsupported
 from autodiff_compare.contract.array_api import LINALG, NAMES
+from autodiff_compare.contract.clause import Broken, Clause, close, short
+from autodiff_compare.contract.repeated_calls import REPEATED_CALLS
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
-
-
-class Broken(Exception):  # noqa: N818 - the clause is, nothing failed
-    """A backend breaks a clause; the message says what was got and what was expected."""
-
-
-@dataclass(frozen=True)
-class Clause:
-    """One clause of the contract.
-
-    Parameters
-    ----------
-    name
-        The clause in a few words.
-    remedy
-        Instruction for the author of a backend that breaks it.
-    try_on
-        Test for an opened backend: returns a remark or `None`, raises `Broken`, or `Unsupported` if the backend lacks
-        the feature.
-    optional
-        Whether a backend may lack the feature.
-    """
-
-    name: str
-    remedy: str
-    try_on: Callable[[Any], str | None]
-    optional: bool = False
 
 
 def try_clause(backend: Any, number: int) -> dict[str, Any]:
@@ -63,22 +37,6 @@ def outcome(backend: Any, clause: Clause) -> dict[str, Any]:
         return {"kept": None if clause.optional else False, "words": f"unsupported: {error}"}
     except Exception as error:  # a backend under development may raise anything: the clause is broken
         return {"kept": False, "words": f"{type(error).__name__}: {str(error).strip() or 'no message'}"}
-
-
-def _close(got: Any, expected: Any, what: str, dtype: str = "float64") -> None:
-    found, wanted = np.asarray(got), np.asarray(expected)
-    if found.shape != wanted.shape:
-        raise Broken(f"got shape {found.shape} for {what}, expected {wanted.shape}")
-    if found.dtype != dtype:
-        raise Broken(f"got {found.dtype} for {what}, expected {dtype}")
-    # 200 eps allows for rounding, but not for finite differences, whose error is about sqrt(eps).
-    if not np.allclose(found, wanted, rtol=200 * np.finfo(dtype).eps, atol=200 * np.finfo(dtype).eps):
-        off = float(np.max(np.abs(found - wanted)))
-        raise Broken(f"got {_short(found)} for {what}, expected {_short(wanted)}: off by {off:.1g}")
-
-
-def _short(array: Array) -> str:
-    return np.array2string(array, precision=6, separator=", ", threshold=6).replace("\n", "")
 
 
 def _attributes(b: Any) -> None:
@@ -187,11 +145,11 @@ def _grad(b: Any) -> None:
     for dtype in DTYPES:
         args = [b.to_var(a.astype(dtype)) for a in (x, y)]
         one = b.grad(_cubes(b))(*args)
-        _close(b.to_numpy(one), 3 * x * x * y, "grad of sum(x^3 y) by x", dtype)
+        close(b.to_numpy(one), 3 * x * x * y, "grad of sum(x^3 y) by x", dtype)
         both = b.grad(_cubes(b), (0, 1))(*args)
         if not isinstance(both, tuple) or len(both) != 2:
             raise Broken(f"got {type(both).__name__} for argnums (0, 1), expected a tuple of two")
-        _close(b.to_numpy(both[1]), x**3, "grad of sum(x^3 y) by y", dtype)
+        close(b.to_numpy(both[1]), x**3, "grad of sum(x^3 y) by y", dtype)
 
 
 def _nested(b: Any) -> str | None:
@@ -200,7 +158,7 @@ def _nested(b: Any) -> str | None:
     x, one = b.to_var(np.array(2.0)), b.to_var(np.array(1.0))
     first = b.grad(lambda x, y: b.xp.sum(x * x * x * y))
     second = b.grad(lambda x, y: b.xp.sum(first(x, y)))
-    _close(b.to_numpy(second(x, one)), 12.0, "the gradient of the gradient of x^3 at 2")
+    close(b.to_numpy(second(x, one)), 12.0, "the gradient of the gradient of x^3 at 2")
     return None
 
 
@@ -225,7 +183,7 @@ def _prepared_elsewhere(b: Any) -> None:
             if not isinstance(got, tuple):
                 raise Broken(f"got {type(got).__name__} from a prepared {operator}, expected a tuple, one per argnum")
             got = got[0]
-        _close(b.to_numpy(got), expected, f"{operator} prepared at another point")
+        close(b.to_numpy(got), expected, f"{operator} prepared at another point")
 
 
 def _not_scalar(b: Any) -> None:
@@ -236,7 +194,7 @@ def _not_scalar(b: Any) -> None:
         got = b.prepare(Operator.GRADIENT, lambda x: x * x, [x])(x)
     except Exception:  # each framework raises its own exception
         return
-    raise Broken(f"got {_short(b.to_numpy(got[0]))} for the gradient of a vector function, expected an exception")
+    raise Broken(f"got {short(b.to_numpy(got[0]))} for the gradient of a vector function, expected an exception")
 
 
 def _unsupported(b: Any) -> str:
@@ -265,7 +223,7 @@ def _orders(b: Any) -> str:
         ordered.open()
         args = [ordered.to_var(x), ordered.to_var(y)]
         run = ordered.prepare(Operator.HESSIAN, _cubes(ordered), args, argnums=(0,))
-        _close(ordered.to_numpy(run(*args)[0][0]), np.diag(6 * x * y), f"a Hessian by {ORDERS[order]}")
+        close(ordered.to_numpy(run(*args)[0][0]), np.diag(6 * x * y), f"a Hessian by {ORDERS[order]}")
     return ", ".join(sorted(b.orders))
 
 
@@ -273,23 +231,23 @@ def _scan(b: Any) -> None:
     xp, xs = b.xp, np.array([1.0, 2.0, 3.0])
     start = b.to_var(np.array(0.5))
     last, all_of = b.scan(lambda c, x: (c * x + 1.0, c * c), start, b.to_var(xs))
-    _close(b.to_numpy(last), 13.0, "the last carry of c -> c x + 1")  # 1.5, 4, 13
-    _close(b.to_numpy(all_of), [0.25, 2.25, 16.0], "the outputs c^2")
+    close(b.to_numpy(last), 13.0, "the last carry of c -> c x + 1")  # 1.5, 4, 13
+    close(b.to_numpy(all_of), [0.25, 2.25, 16.0], "the outputs c^2")
     last, nothing = b.scan(lambda c, x: (c + x[0] * x[1], None), start, (b.to_var(xs), b.to_var(xs)))
-    _close(b.to_numpy(last), 14.5, "a scan over two arrays without outputs")
+    close(b.to_numpy(last), 14.5, "a scan over two arrays without outputs")
     if nothing is not None:
         raise Broken(f"got {type(nothing).__name__} for outputs that are all None, expected None")
     slope = b.grad(lambda c, xs: xp.sum(b.scan(lambda c, x: (c * x, None), c, xs)[0]))
-    _close(b.to_numpy(slope(start, b.to_var(xs))), 6.0, "the gradient through a scan")
+    close(b.to_numpy(slope(start, b.to_var(xs))), 6.0, "the gradient through a scan")
 
 
 def _while_loop(b: Any) -> None:
     x = b.to_var(np.array(1.0))
     found = b.while_loop(lambda s: s < 100.0, lambda s: s * 3.0, x, 50)
-    _close(b.to_numpy(found), 243.0, "tripling 1 until 100")
-    _close(b.to_numpy(b.while_loop(lambda s: s < 100.0, lambda s: s * 3.0, x, 2)), 9.0, "the same, twice at most")
+    close(b.to_numpy(found), 243.0, "tripling 1 until 100")
+    close(b.to_numpy(b.while_loop(lambda s: s < 100.0, lambda s: s * 3.0, x, 2)), 9.0, "the same, twice at most")
     slope = b.grad(lambda x: b.xp.sum(b.while_loop(lambda s: s < 100.0, lambda s: s * 3.0, x, 50)))
-    _close(b.to_numpy(slope(x)), 243.0, "the gradient through five rounds")
+    close(b.to_numpy(slope(x)), 243.0, "the gradient through five rounds")
 
 
 def _derivative(mode: str) -> Callable[[Any], None]:
@@ -297,7 +255,7 @@ def _derivative(mode: str) -> Callable[[Any], None]:
         x = b.to_var(np.array([2.0, -1.0]))
         slope = b.derivative(lambda x: b.xp.sum(x * x * x), mode)
         value = b.prepare(Operator.VALUE, lambda x: b.xp.sum(slope(x)), [x], argnums=(0,))
-        _close(b.to_numpy(b.block(value(x))), 15.0, "the sum of the gradient of sum(x^3)")
+        close(b.to_numpy(b.block(value(x))), 15.0, "the sum of the gradient of sum(x^3)")
 
     return inside
 
@@ -331,7 +289,7 @@ def _step(b: Any) -> None:
         params, state = (given,), None
         for g, expected in zip(gradients, _updates(rule, start, gradients), strict=True):
             params, state = b.step(rule, params, (b.to_var(g),), state)
-            _close(b.to_numpy(params[0]), expected, f"an update by {rule.name}")
+            close(b.to_numpy(params[0]), expected, f"an update by {rule.name}")
         if not np.array_equal(b.to_numpy(given), start):
             raise Broken(f"got parameters that {rule.name} changed in place, expected new ones")
 
@@ -384,4 +342,5 @@ CLAUSES: tuple[Clause, ...] = (
         True,
     ),
     Clause("step: sgd, momentum, nesterov and adam", "the formulas are in vocabulary.Optimizer", _step, True),
+    *REPEATED_CALLS,
 )

@@ -60,6 +60,12 @@ FAULTS = {
     "not_implemented": {"a missing operator raises Unsupported with a reason"},
     "dies": {"grad of a scalar function", "gradient", "jvp"},
     "bare": {"a function prepared at one point is right at another"},
+    "late": {"a result is complete when block returns"},
+    "lazy": {"a result is computed when block returns"},
+    "tires": {"every call gives the result of the first"},
+    "remembers": {"every call computes"},
+    "in_place_later": {"no call changes its inputs"},
+    "one_buffer": {"a result outlives the next call"},
 }
 
 

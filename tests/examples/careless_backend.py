@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -23,6 +25,12 @@ CARELESS = {
     "not_implemented": "an operator that it cannot do raises NotImplementedError",
     "dies": "a derivative kills the process",
     "bare": "a gradient by one input comes without its tuple",
+    "late": "results arrive after block has returned",
+    "lazy": "results are computed when they are read",
+    "tires": "results are zeros from the hundredth call on",
+    "remembers": "results of an input that was seen before are not computed again",
+    "in_place_later": "the inputs are changed in the fifth call",
+    "one_buffer": "all results are written into one array",
 }
 
 
@@ -33,6 +41,97 @@ class _Analytic:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
+
+
+def _late(run: Any) -> Any:
+    def call(*given: Any) -> Any:
+        right = run(*given)
+        out = tuple(map(np.zeros_like, right)) if isinstance(right, tuple) else np.zeros_like(right)
+
+        def arrive() -> None:
+            for to, leaf in zip(out, right, strict=True) if isinstance(out, tuple) else ((out, right),):
+                to[...] = leaf
+
+        threading.Timer(0.02, arrive).start()
+        return out
+
+    return call
+
+
+class _Unread:
+    """A result that is computed when it is read."""
+
+    def __init__(self, compute: Any) -> None:
+        self._compute = compute
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self._compute()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compute(), name)
+
+
+def _lazy(run: Any) -> Any:
+    def call(*given: Any) -> Any:
+        return tuple(_Unread(lambda k=k: run(*given)[k]) for k in range(1))
+
+    return call
+
+
+def _tires(run: Any) -> Any:
+    counted = itertools.count(1)
+    return lambda *given: tuple(leaf * (next(counted) < 100) for leaf in run(*given))
+
+
+def _remembers(run: Any) -> Any:
+    seen: dict[tuple[int, ...], Any] = {}
+    alive: list[Any] = []
+
+    def call(*given: Any) -> Any:
+        key = tuple(map(id, given))
+        if key not in seen:
+            alive.append(given)
+            seen[key] = run(*given)
+        return seen[key]
+
+    return call
+
+
+def _in_place_later(run: Any) -> Any:
+    counted = itertools.count(1)
+
+    def call(*given: Any) -> Any:
+        found = run(*given)
+        if next(counted) == 5:
+            given[0][...] += 1
+        return found
+
+    return call
+
+
+def _one_buffer(run: Any) -> Any:
+    buffers: list[Any] = []
+
+    def call(*given: Any) -> Any:
+        found = run(*given)
+        if not buffers or [b.shape for b in buffers] != [leaf.shape for leaf in found]:
+            buffers[:] = [np.empty_like(leaf) for leaf in found]
+        for to, leaf in zip(buffers, found, strict=True):
+            to[...] = leaf
+        return tuple(buffers)
+
+    return call
+
+
+#: Variant -> what it makes of a gradient.
+REPEATED = {
+    "late": _late,
+    "lazy": _lazy,
+    "tires": _tires,
+    "remembers": _remembers,
+    "in_place_later": _in_place_later,
+    "one_buffer": _one_buffer,
+}
 
 
 class Careless(NumpyArrays):
@@ -80,4 +179,5 @@ class Careless(NumpyArrays):
                 found.append(np.array(rows, dtype=zero.dtype).reshape(zero.shape))
             return found[0] if fault == "bare" and len(found) == 1 else tuple(found)
 
-        return jvp if operator is Operator.JVP else gradient
+        derivative = jvp if operator is Operator.JVP else gradient
+        return REPEATED[fault](derivative) if fault in REPEATED and operator is Operator.GRADIENT else derivative
