@@ -32,7 +32,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 #: Room -> its files, and the tests that must notice a change of them. No test here imports a framework.
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "judge": (
-        ("autodiff_compare/judge/*.py", "!autodiff_compare/judge/mutants.py"),
+        ("autodiff_compare/judge/**/*.py", "!autodiff_compare/judge/mutants.py"),
         ("tests/judge", "--deselect", "tests/judge/test_mutants.py"),
     ),
     "statistics": (("autodiff_compare/timing/statistics.py",), ("tests/timing/test_statistics.py",)),
@@ -45,7 +45,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tests/engine/test_arithmetic.py", "tests/engine/test_rules.py", "tests/engine/test_shapes.py"),
     ),
     "conventions": (
-        ("autodiff_compare/conventions/hull.py", "autodiff_compare/conventions/judgement.py"),
+        ("autodiff_compare/judge/hull.py", "autodiff_compare/conventions/judgement.py"),
         ("tests/conventions/test_judgement.py",),
     ),
 }
