@@ -1,4 +1,6 @@
-"""Measure one-sided derivatives of a backend's own function, by difference quotients with steps that fall to zero.
+"""Measure one-sided derivatives of a function, by difference quotients with steps that fall to zero.
+
+The atlas of conventions measures a backend's own function, the judge the objective in NumPy.
 
 Coordinates. An input array has one direction B_k per entry; a complex array has two (``dL/da`` and ``dL/db``); a
 symmetric matrix has one per entry of its upper triangle, along ``E_ij + E_ji``, since its entries cannot be moved
@@ -23,6 +25,7 @@ several directions.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +41,8 @@ Function = Callable[[Array], Array]
 _STEPS = {"float64": (2.0**-8, 8.0, 5), "float32": (2.0**-4, 4.0, 5)}
 #: Gradients nearby are taken at the first 3 of these distances; their difference steps are shorter by 2^-4.
 _NEARBY, _SHORTER = 3, 2.0**-4
+#: Most coordinates of which every choice of signs is a direction of approach.
+MOST = 5
 #: A quotient grows without bound if each increment keeps 90 % of the one before; a convergent one keeps 1/r ...
 _GROWS = 0.9
 #: ... and if the last quotient is 1.3 times the first: log h grows no faster over these steps.
@@ -219,9 +224,17 @@ def _unit(x: Array) -> float:
 
 
 def _approaches(n: int) -> Array:
-    """Return directions of approach: along each coordinate, and 6 n random ones, the same in every process."""
+    """Return directions of approach: along each coordinate, one for each choice of signs, and 6 n random ones.
+
+    They are the same in every process. The choices of signs reach every vertex of independent kinks, as in ``sum |x|``;
+    above `MOST` coordinates they are left out.
+    """
+    rng = np.random.default_rng(0)
     axes = np.concatenate([np.eye(n), -np.eye(n)])
-    around = np.random.default_rng(0).normal(size=(6 * n, n))
+    around = rng.normal(size=(6 * n, n))
+    if n <= MOST:
+        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
+        around = np.concatenate([around, signs * rng.uniform(0.5, 1.0, signs.shape)])
     # Multiples of 2^-10: a displacement by a power of two along them is exact.
     return np.concatenate([axes, np.round(around / np.abs(around).max(axis=1, keepdims=True) * 2**10) / 2**10])
 
