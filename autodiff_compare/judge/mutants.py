@@ -191,6 +191,14 @@ def _zeros(a: Array, _: np.random.Generator) -> Array:
     return np.zeros_like(a)
 
 
+def _negative(a: Array, _: np.random.Generator) -> Array:
+    return np.asarray(-a)
+
+
+def _one_entry_zero(a: Array, rng: np.random.Generator) -> Array | None:
+    return _times(a, _entry(a, rng), 0.0)
+
+
 def _flipped_sign(a: Array, rng: np.random.Generator) -> Array | None:
     return _times(a, _entry(a, rng), -1.0)
 
@@ -235,6 +243,8 @@ def _in_float32(a: Array, _: np.random.Generator) -> Array | None:
 #: Name -> mutation of a leaf.
 MUTATIONS: dict[str, Mutation] = {
     "zeros": _zeros,
+    "negative": _negative,
+    "one entry zero": _one_entry_zero,
     "one sign flipped": _flipped_sign,
     "transposed": _transposed,
     "one entry off by 1e-3": _one_entry_off,

@@ -54,7 +54,7 @@ class Both:
     @classmethod
     def of(cls, case: Case) -> Both:
         f, inputs = numpy_function(case), Inputs(case.inputs("float64"), case.constants("float64"))
-        problem = Problem("p", case.name, "", {"small": 1}, lambda *_: inputs, lambda *a, xp: f(*a))  # noqa: ARG005
+        problem = Problem("p", case.name, "", {"small": 1}, lambda *_: inputs, lambda *a, xp: f(*a))
         operator = OPERATORS[case.operator]
         at = Coordinates.of(inputs.differentiated, symmetric=False)
         directions = at.tangents() if operator == Operator.JVP else ()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.judge import hull
 from autodiff_compare.conventions.judgement import coordinates, numpy_function
+from autodiff_compare.judge import hull
 from autodiff_compare.judge.slopes import Coordinates, nearby, sides
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, FAMILIES, Case, Kink, Undefined, Value
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodiff_compare.judge import hull
 from autodiff_compare.conventions.judgement import Class, judge
 from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.judge import hull
 from autodiff_compare.judge.slopes import Coordinates, limit, nearby, sides
 from autodiff_compare.problems.conventions import CASES
 
