@@ -120,6 +120,11 @@ def test_the_atlas_and_the_judge_do_not_contradict_each_other(family: str) -> No
     assert [words for case in cases for words in contradictions(case)] == []
 
 
+@pytest.mark.parametrize("family", ["kinks", "clip"])
+def test_they_agree_on_kinks(family: str) -> None:
+    test_the_atlas_and_the_judge_do_not_contradict_each_other(family)
+
+
 def test_most_cases_are_known_to_both() -> None:
     compared = [case.name for case in CASES.values() if known(case)]
     assert set(APART) <= set(compared)
