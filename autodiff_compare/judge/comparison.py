@@ -139,6 +139,24 @@ def accumulation(case: Case) -> int:
     return max(1, sum(a.size for a in case.inputs.arrays))
 
 
+def allowed_rounding(case: Case, derivative: Sequence[Array], eps: float, K: int) -> tuple[Array, ...]:
+    """Return the absolute error that rounding may cause in each entry of a derivative: ``8 eps sqrt(K)`` of its size.
+
+    Parameters
+    ----------
+    derivative
+        The leaves, without the value; for a step the updates, whose parameters add ``eps`` of their size.
+    eps
+        Rounding unit of the dtype in which the derivative was computed.
+    K
+        Number of terms of the longest sum.
+    """
+    allowed = tuple(8 * eps * math.sqrt(K) * np.abs(leaf) for leaf in derivative)
+    if case.operator != Operator.STEP:
+        return allowed
+    return tuple(a + eps * np.abs(p) for a, p in zip(allowed, case.inputs.differentiated, strict=True))
+
+
 def norm(array: Array) -> float:
     """Return the Euclidean norm of all entries; nan if an entry is nan, infinity if one is infinite.
 

@@ -37,6 +37,7 @@ import numpy as np
 from autodiff_compare.judge.comparison import (
     absolute_difference,
     accumulation,
+    allowed_rounding,
     compared,
     finite_or_zero,
     join_notes,
@@ -251,7 +252,7 @@ class Judge:
             return Comparison(
                 name, NUMERICAL_DIFFERENCE, nan, nan, nan, nan, nan, "", count, Verdict.NONFINITE, self._note()
             )
-        found = self.probe.check(derivative, self.eps, self.K)
+        found = self.probe.check(derivative, allowed_rounding(self.case, derivative, self.eps, self.K))
         lost = found.verdict == Verdict.FAIL and not any(leaf.any() for leaf in derivative)
         return Comparison(
             quantity=name,

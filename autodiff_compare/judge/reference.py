@@ -21,7 +21,15 @@ import numpy as np
 
 from autodiff_compare import backends
 from autodiff_compare.backends import PLAIN, Objective
-from autodiff_compare.judge.comparison import WIDE, accumulation, compared, layout, norm, shapes_in_words
+from autodiff_compare.judge.comparison import (
+    WIDE,
+    accumulation,
+    allowed_rounding,
+    compared,
+    layout,
+    norm,
+    shapes_in_words,
+)
 from autodiff_compare.judge.probe import Probe
 from autodiff_compare.plan.cases import Case, leaves
 from autodiff_compare.problems import Array, Inputs
@@ -147,7 +155,7 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     derivative = compared(case, found.arrays)[1 if case.operator == Operator.VALUE_AND_GRADIENT else 0 :]
     if not all(np.isfinite(a).all() for a in derivative):
         return None
-    seen = probe().check(derivative, _EPS64, accumulation(case))
+    seen = probe().check(derivative, allowed_rounding(case, derivative, _EPS64, accumulation(case)))
     if seen.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE):
         return None
     width = f"to {seen.tolerance:.1g} " if seen.verdict == Verdict.INCONCLUSIVE else ""
