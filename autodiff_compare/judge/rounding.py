@@ -67,6 +67,8 @@ _TRANSFORMS = frozenset("fft ifft rfft irfft".split())
 _FACTORISATIONS = frozenset(
     "cholesky cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd".split()
 )
+#: Those whose error is relative to the norm of the matrix, not to each entry.
+_ORTHOGONAL = frozenset("eig eigh embedded_eigh lstsq pinv qr spectrum svd".split())
 #: Roundings by which an elementary function may be off: libraries promise a few units in the last place.
 ELEMENTARY = 2.0
 
@@ -188,7 +190,7 @@ class RoundingTrace(Trace):
         elif name in _EXPONENTIAL_SUMS:
             each, whole = 1.0, ELEMENTARY + math.sqrt(terms / 3)
         elif name in _TRANSFORMS or name in _FACTORISATIONS:
-            each = whole = math.sqrt(terms)
+            each = whole = (2 if name in _ORTHOGONAL else 1) * math.sqrt(terms)
         else:
             return value, 1.0
         if each:
@@ -212,7 +214,9 @@ def _terms(name: str, value: Any, operands: Sequence[Any], kwargs: Mapping[str, 
     """Return the number of terms in each entry of a sum, or the order of the matrix of a factorisation."""
     if name == "einsum":
         spelled = kwargs["subscripts"].split("->")[0].split(",")
-        lengths = {s: n for word, x in zip(spelled, operands, strict=True) for s, n in zip(word, np.shape(x), strict=True)}
+        lengths = {
+            s: n for word, x in zip(spelled, operands, strict=True) for s, n in zip(word, np.shape(x), strict=True)
+        }
         return math.prod(lengths.values()) / max(np.size(value), 1)
     if name == "matmul":
         return float(np.shape(operands[0])[-1])
