@@ -35,6 +35,8 @@ from autodiff_compare.vocabulary import Operator, Verdict
 MEANINGFUL = 1e-3
 #: Up to this part of an update, rounding of the parameters is added to the tolerance; above, the update is lost in it.
 RESOLVED = 0.1
+#: Multiple of the root of squares that a sum with random signs does not exceed.
+_HOEFFDING = 6.0
 #: The verdicts from worst to best; a set of observations gets the worst of its verdicts.
 SEVERITY = (
     Verdict.NONFINITE,
@@ -72,7 +74,7 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """Summary of the observations of one result: the numbers of the worst one.
+    """Summary of the observations of one result: the numbers and words of the worst one.
 
     Parameters
     ----------
@@ -84,6 +86,20 @@ class Finding:
         The largest derivative that was observed.
     note
         How many observations share the verdict.
+    position
+        Row and column of the entry in the matrix of `Probe.matrix`; `None` if a direction was observed.
+    got, expected, half_width
+        The number from the result, the estimate, and its error bar, in the user's units: per unit of the input for a
+        single entry, of the function along a direction.
+    low, high
+        The one-sided derivatives at a kink, in the same units; nan without a kink.
+    how
+        How ``expected`` was obtained: which inputs moved, in which steps.
+    resolution
+        The smallest error of a single entry that would have been found, relative to the largest entry, for entries
+        that were not looked at singly. 0 if each was.
+    unproved
+        Number of entries that are smaller than that and were not looked at singly: nothing is known about them.
     """
 
     verdict: Verdict
@@ -92,6 +108,15 @@ class Finding:
     tolerance: float
     scale: float
     note: str
+    position: tuple[int, int] | None = None
+    got: float = math.nan
+    expected: float = math.nan
+    half_width: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    how: str = ""
+    resolution: float = 0.0
+    unproved: int = 0
 
 
 class Probe:
@@ -145,33 +170,33 @@ class Probe:
         flat = _flat(leaves)
         return flat.reshape((n, 1) if self.case.operator == Operator.HVP else (1, n))
 
-    def check(self, derivative: Sequence[Array], eps: float, K: int) -> Finding:
+    def check(self, derivative: Sequence[Array], rounding: Sequence[Array]) -> Finding:
         """Compare a derivative with every observation ``d``.
 
-        An observation passes if ``|l M r - d| <= 3 bar + 8 eps sqrt(K) size``. The first term allows for the error of
-        the difference. The second allows for the rounding of the result: a sum of K terms errs by about ``eps sqrt(K)``
-        of its size, and the entries of M contribute independently, ``size^2 = sum (l_i M_ij r_j)^2``.
+        An observation passes if ``|l M r - d| <= 3 bar + slack``. The first term allows for the error of the
+        difference. The slack is what the rounding of the entries, at most ``T_ij`` in each, does to ``l M r``. It is
+        at most ``sum |l_i| T_ij |r_j|``. The signs of random directions are independent of the errors: by Hoeffding's
+        inequality, ``k`` times the root of the sum of squares is exceeded with a probability below ``2 exp(-k^2/2)``.
+        The slack is the smaller of both, with k = 6.
 
         Parameters
         ----------
         derivative
             Leaves as for `matrix`; all finite.
-        eps
-            Rounding unit of the dtype in which the derivative was computed.
-        K
-            Number of terms of the longest sum.
+        rounding
+            One array for each leaf, of its shape: the absolute error that rounding may cause in each entry. For
+            `step` it includes the rounding of the parameters.
         """
         if not self.projects:
             return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, "normalisation not orthogonal")
-        M = self.matrix(derivative).astype(np.float64)
+        M, T = (self.matrix(leaves).astype(np.float64) for leaves in (derivative, rounding))
         if 0 in M.shape:
             return Finding(Verdict.PASS, 0.0, 0.0, 0.0, 0.0, "empty")
         left, right = self._sides
         seen = _observe(left, M, right)
-        size = np.sqrt(_observe(left**2, M**2, right**2))
-        slack = 8 * eps * math.sqrt(K) * size
-        rounding = eps * np.abs(right @ self.x) if self.case.operator == Operator.STEP else np.zeros(seen.shape)
-        return _finding(self.estimates, seen, slack, rounding)
+        linear, root = _observe(abs(left), T, abs(right)), np.sqrt(_observe(left**2, T**2, right**2))
+        slack = np.minimum(linear, _HOEFFDING * root)
+        return _finding(self.estimates, seen, slack, RESOLVED if self.case.operator == Operator.STEP else MEANINGFUL)
 
     def entry(self, row: int, column: int) -> Estimates:
         """Return the estimate of one entry of the matrix; cached, since backends tend to be wrong in the same entry."""
@@ -297,20 +322,18 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return min(verdicts, key=SEVERITY.index)
 
 
-def _finding(found: Estimates, seen: Array, slack: Array, rounding: Array) -> Finding:
+def _finding(found: Estimates, seen: Array, slack: Array, part: float) -> Finding:
     """Compare what was computed from a result, ``seen``, with the estimates.
 
-    The tolerance is capped at `MEANINGFUL` of the scale, so that a wide one cannot prove a result. ``slack`` is the
-    allowance for rounding. ``rounding`` is that of a step's parameters beside the update; it may exceed the cap, up to
-    `RESOLVED` of the scale.
+    The tolerance is capped, so that a wide one cannot prove a result: that of the difference at `MEANINGFUL` of the
+    scale, that of rounding, ``slack``, at ``part`` of it.
     """
     sizes = np.abs(found.derivative[np.isfinite(found.derivative)])
     scale = float(sizes.max()) if sizes.size else math.nan
-    error, tolerance = np.abs(seen - found.derivative), 3 * found.bar + slack + rounding
-    cap = np.where(3 * found.bar <= MEANINGFUL * scale, MEANINGFUL * scale, 0.0)
-    cap = cap + np.where(rounding <= RESOLVED * scale, rounding, 0.0)
+    error, tolerance = np.abs(seen - found.derivative), 3 * found.bar + slack
+    cap = np.where(3 * found.bar <= MEANINGFUL * scale, part * scale, 0.0)
     with np.errstate(invalid="ignore"):
-        inside = (seen >= found.low - slack - rounding) & (seen <= found.high + slack + rounding)
+        inside = (seen >= found.low - slack) & (seen <= found.high + slack)
     verdicts = [
         _verdict(v, proved=bool(e <= min(t, c)), within=bool(e <= t), subgradient=bool(i))
         for v, e, t, c, i in zip(found.verdicts, error, tolerance, cap, inside, strict=True)

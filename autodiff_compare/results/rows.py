@@ -116,11 +116,19 @@ class CheckRow:
     norm_rel_error: Annotated[float, "norm of the difference over the norm of the reference"]
     max_ulp_error: Annotated[float, "largest absolute difference in units of eps times the norm of the reference"]
     reference_error_bound: Annotated[float, "error bound of the reference itself, relative to its norm"]
-    tolerance: Annotated[float, "largest norm_rel_error that passes"]
-    worst_index: Annotated[str, "index of the entry with the largest difference"]
+    tolerance: Annotated[float, "norm of the tolerances of all entries over the norm of the reference"]
+    worst_index: Annotated[
+        str,
+        "index of the entry with the largest difference in units of its tolerance; empty for a direction of numerical "
+        "differences, and if there is no difference",
+    ]
     nonfinite_count: Annotated[int, "number of entries that are nan or infinite"]
     verdict: Annotated[str, "pass fail inconclusive nonsmooth undetermined subgradient no_grad nonfinite"]
     note: Annotated[str, "normalisation applied before the comparison, and remarks"]
+    got: Annotated[float, "the result at worst_index, or along the direction; nan if there is no difference"]
+    expected: Annotated[float, "the reference there"]
+    entry_tolerance: Annotated[float, "absolute error that is allowed there: rounding, and the reference's error bar"]
+    how: Annotated[str, "how numerical differences obtained the reference there; empty for other references"]
 
 
 @dataclass(frozen=True)
