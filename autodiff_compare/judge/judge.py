@@ -49,7 +49,8 @@ from autodiff_compare.judge.comparison import (
     same_infinite,
     shapes_in_words,
 )
-from autodiff_compare.judge.probe import MEANINGFUL, RESOLVED, Probe
+from autodiff_compare.judge.differences import MEANINGFUL
+from autodiff_compare.judge.probe import RESOLVED, Probe
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
@@ -262,7 +263,7 @@ class Judge:
             max_ulp_error=found.error / self.eps,
             reference_error_bound=found.bar,
             tolerance=found.tolerance,
-            worst_index="",
+            worst_index=found.index,
             nonfinite_count=0,
             verdict=Verdict.NO_GRAD if lost else found.verdict,
             note=self._note(found.note),
