@@ -44,7 +44,9 @@ from autodiff_compare.judge.comparison import (
     same_infinite,
     shapes_in_words,
 )
-from autodiff_compare.judge.probe import MEANINGFUL, RESOLVED, Finding, Probe
+from autodiff_compare.judge.differences import MEANINGFUL
+from autodiff_compare.judge.findings import Finding
+from autodiff_compare.judge.probe import RESOLVED, Probe
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances
 from autodiff_compare.plan.cases import Case, objective_value

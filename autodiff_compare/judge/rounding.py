@@ -50,25 +50,22 @@ from autodiff_compare.vocabulary import Operator
 
 #: Names of primitives that select, move or compare numbers, and do not round.
 EXACT = frozenset(
-    "absolute astype average_ties broadcast_to clip concatenate conj copysign diagonal embed_diagonal fabs flip fmax "
-    "fmin fmod freed frexp getitem imag input ldexp max maximum min minimum modf nanmax nanmin negative nextafter pick "
-    "positive real remainder reshape roll share_ties sign sort stack transpose tril triu where".split()
+    ["absolute", "astype", "average_ties", "broadcast_to", "clip", "concatenate", "conj", "copysign", "diagonal", "embed_diagonal", "fabs", "flip", "fmax", "fmin", "fmod", "freed", "frexp", "getitem", "imag", "input", "ldexp", "max", "maximum", "min", "minimum", "modf", "nanmax", "nanmin", "negative", "nextafter", "pick", "positive", "real", "remainder", "reshape", "roll", "share_ties", "sign", "sort", "stack", "transpose", "tril", "triu", "where"]
 )
 #: Names of primitives whose result is exact if it and the operands have few digits.
 ALGEBRAIC = frozenset(
-    "add subtract multiply divide square power sqrt cbrt hypot reciprocal sum mean matmul einsum cumsum prod cumprod "
-    "norm scatter".split()
+    ["add", "subtract", "multiply", "divide", "square", "power", "sqrt", "cbrt", "hypot", "reciprocal", "sum", "mean", "matmul", "einsum", "cumsum", "prod", "cumprod", "norm", "scatter"]
 )
-_SUMS = frozenset("sum mean cumsum scatter norm".split())
-_PRODUCTS = frozenset("matmul einsum".split())
-_FACTORS = frozenset("prod cumprod".split())
-_EXPONENTIAL_SUMS = frozenset("logsumexp log_softmax softmax".split())
-_TRANSFORMS = frozenset("fft ifft rfft irfft".split())
+_SUMS = frozenset(["sum", "mean", "cumsum", "scatter", "norm"])
+_PRODUCTS = frozenset(["matmul", "einsum"])
+_FACTORS = frozenset(["prod", "cumprod"])
+_EXPONENTIAL_SUMS = frozenset(["logsumexp", "log_softmax", "softmax"])
+_TRANSFORMS = frozenset(["fft", "ifft", "rfft", "irfft"])
 _FACTORISATIONS = frozenset(
-    "cholesky cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd".split()
+    ["cholesky", "cofactors", "det", "eig", "eigh", "embedded_eigh", "inv", "lstsq", "pinv", "qr", "slogdet", "solve", "spectrum", "svd"]
 )
 #: Those whose error is relative to the norm of the matrix, not to each entry.
-_ORTHOGONAL = frozenset("eig eigh embedded_eigh lstsq pinv qr spectrum svd".split())
+_ORTHOGONAL = frozenset(["eig", "eigh", "embedded_eigh", "lstsq", "pinv", "qr", "spectrum", "svd"])
 #: Roundings by which an elementary function may be off: libraries promise a few units in the last place.
 ELEMENTARY = 2.0
 
