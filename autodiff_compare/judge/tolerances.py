@@ -4,10 +4,10 @@ The tolerance of entry i of a result is::
 
     t_i = SAFETY s_i + FLOOR eps |g*_i|
 
-with the spread ``s_i`` of the entry in Monte Carlo arithmetic (`autodiff_compare.judge.rounding`): the difference of the
-largest and the smallest of a few samples. So an entry of a long sum, an entry that is one product, an entry of a small
-leaf beside large ones and an entry that is zero by cancellation each get their own. `FLOOR` allows for the last
-roundings of a result, which a small spread may have missed.
+with the spread ``s_i`` of the entry in Monte Carlo arithmetic (`autodiff_compare.judge.rounding.arithmetic`): the
+difference of the largest and the smallest of a few samples. So an entry of a long sum, an entry that is one product, an
+entry of a small leaf beside large ones and an entry that is zero by cancellation each get their own. `FLOOR` allows for
+the last roundings of a result, which a small spread may have missed.
 
 *Number of samples.* The spread of few samples is small by chance for some of many entries. With 6 samples of uniform
 roundings it is below a tenth in 5 of 100 000 entries. Therefore `Tolerances.refined` draws more samples before a result
@@ -32,8 +32,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from autodiff_compare.judge import rounding
 from autodiff_compare.judge.comparison import accumulation, compared, finite_or_zero, norm
+from autodiff_compare.judge.rounding.sample import sample
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
@@ -144,7 +144,7 @@ class Tolerances:
     def _draw(self) -> None:
         while not self.note and len(self._samples) < self._wanted:
             try:
-                found = rounding.sample(self.case, self._unit, self.case.seed + len(self._samples))
+                found = sample(self.case, self._unit, self.case.seed + len(self._samples))
                 self._samples.append(tuple(a.astype(np.float64) for a in compared(self.case, found)))
             except Exception as error:  # a user's function may do on our engine what it likes
                 self.distrust(f"our engine cannot run the function ({type(error).__name__})")
