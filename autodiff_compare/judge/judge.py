@@ -33,7 +33,6 @@ from autodiff_compare.judge.comparison import (
     absolute_difference,
     accumulation,
     compared,
-    entry_index,
     finite_or_zero,
     join_notes,
     layout,
@@ -44,7 +43,8 @@ from autodiff_compare.judge.comparison import (
     same_infinite,
     shapes_in_words,
 )
-from autodiff_compare.judge.probe import MEANINGFUL, RESOLVED, Finding, Probe
+from autodiff_compare.judge.differences import MEANINGFUL
+from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances
 from autodiff_compare.plan.cases import Case, objective_value
@@ -283,7 +283,7 @@ class Judge:
             max_ulp_error=found.error / self.eps,
             reference_error_bound=found.bar,
             tolerance=found.tolerance,
-            worst_index=self._place(found),
+            worst_index=found.index,
             nonfinite_count=0,
             verdict=Verdict.NO_GRAD if lost else found.verdict,
             note=self._note(found.note),
@@ -318,17 +318,6 @@ class Judge:
                 tolerances.distrust("numerical differences contradict our engine")
                 found = seen(tolerances(leaves))
         return found
-
-    def _place(self, found: Finding) -> str:
-        """Return the index of the entry that was observed, as text; empty for a direction."""
-        if found.position is None:
-            return ""
-        for k in range(self._first, len(self.layout)):
-            leaf = self.layout[k]
-            at = entry_index(self.case, leaf, *found.position)
-            if at is not None:
-                return leaf.name.removeprefix(quantity(self.case.operator)) + self._index(k, at, leaf.shape)
-        return ""
 
     def _reexamined(self, k: int, found: Comparison, got: Array, want: Array, allowed: Array) -> Comparison:
         """Examine a failed leaf once more: it may be a subgradient, or the closed form may be wrong."""

@@ -1,0 +1,200 @@
+"""Numerical derivatives with an error bar, from central differences at many steps.
+
+A single central difference has an unknown error. Differences at a ladder of steps give an estimate together with a
+bound of its error. Along a direction ``u``, with ``D(h) = (f(x + h u) - f(x - h u)) / 2h``:
+
+1. *Ladder.* Seventeen steps fall by factors of two from a quarter of ``u``; the noise of ``f`` is measured nearby
+   (`judge.differences.ladder`). If a value is not finite, the domain ends there: that step and all larger ones are
+   dropped.
+2. *Extrapolation.* The differences are extrapolated to step 0 (`judge.differences.extrapolation`). The bound of
+   their rounding error is ``max(eps (|f+| + |f-|), 4 sigma) / 2h + 2 eps |D|``.
+3. *Kinks.* Where the slope jumps, the one-sided derivatives are extrapolated (`judge.differences.kinks`).
+4. *Other scales.* A function may live on a scale far smaller than its input, like ``sin(1e6 x)`` at 0.3. A few much
+   smaller steps must agree with the estimate. If they do not, or the function is noisy, a second ladder starts at
+   ``2^-12`` of the first. An estimate that is still too wide is sought on a third ladder, in extended precision if the
+   function supports it, and at larger steps. `judge.differences.estimates.settle` decides between the attempts.
+
+Everything is computed on plain NumPy functions and shares no code with any backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.judge.differences.estimates import Attempt, Estimates, settle
+from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
+from autodiff_compare.judge.differences.kinks import kinked, one_sided
+from autodiff_compare.judge.differences.ladder import NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
+from autodiff_compare.problems import Array
+from autodiff_compare.vocabulary import Verdict
+
+#: Order of the derivative -> factors of the second and the third ladder. Rounding grows as ``h^-order``.
+_SMALLER = {1: (2.0**-12, 2.0**-24), 2: (2.0**-10, 2.0**-20)}
+#: Order -> small steps that must agree with the estimate, between and below the steps of the first ladder.
+_BELOW = {1: 0.5 ** np.array([21, 24, 27, 30, 34]), 2: 0.5 ** np.array([20, 23, 26])}
+#: Steps at which a derivative that seems to be zero is looked for, as exponents of 2.
+_ABOVE = np.array([3, 7, 11])
+#: A bar above this part of the derivative is wide: other steps are tried.
+_WIDE_BAR = 1e-7
+#: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
+_LAST, _SETTLED = 6, 0.02
+_STILL = 3
+
+
+def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Any = None) -> Estimates:
+    """Estimate the first derivatives of ``weights @ f`` along ``u``: ``weights @ J @ u``.
+
+    Parameters
+    ----------
+    f
+        Function of a flat vector of shape ``(n,)``, with values of shape ``(m,)``.
+    x, u
+        Point and direction, shape ``(n,)``. ``u`` should move each input by about its scale.
+    weights
+        Linear combinations of the outputs, shape ``(r, m)``.
+    wide
+        A floating type wider than float64 in which ``f`` computes, if there is one.
+
+    Returns
+    -------
+    Estimates
+        Of ``r`` derivatives.
+    """
+    return _explored(Seen(f, x, weights), Stencil(1, np.array([0.5, -0.5]), (u, -u)), wide)
+
+
+def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: Any = None) -> Estimates:
+    """Estimate the mixed second derivatives ``s @ H @ t`` of ``weights @ f``.
+
+    Let ``p = s + t`` and ``m = s - t``. By Taylor's theorem and the symmetry of H::
+
+        f(x + h p) + f(x - h p) = 2 f + h^2 p H p + O(h^4)
+        p H p - m H m = 4 s H t
+
+    So ``(f(x+hp) + f(x-hp) - f(x+hm) - f(x-hm)) / 4h^2`` is ``s H t`` with an error in even powers of ``h``, which is
+    extrapolated as in `first`.
+
+    Parameters
+    ----------
+    f
+        Function of a flat vector of shape ``(n,)``, with values of shape ``(m,)``.
+    x, s, t
+        Point and directions, shape ``(n,)``; both should move each input by about its scale, or not at all.
+    weights
+        Linear combinations of the outputs, shape ``(r, m)``.
+    wide
+        As for `first`.
+
+    Returns
+    -------
+    Estimates
+        Of ``r`` derivatives.
+    """
+    p, m = s + t, s - t
+    stencil = Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
+    return _explored(Seen(f, x, weights), stencil, wide)
+
+
+def _explored(seen: Seen, stencil: Stencil, wide: Any) -> Estimates:
+    """Return the estimate that one ladder gives, or several if one leaves a doubt."""
+    samples = sample(seen, stencil, 1.0)
+    below = scan(seen, stencil, _BELOW[stencil.order], samples)
+    attempts = [_attempt(samples, 1.0, samples, below)]
+    best = settle(attempts)
+
+    def attempt(factor: float, dtype: Any = np.float64) -> Estimates:
+        ladder = sample(replace(seen, dtype=dtype), stencil, factor)
+        if factor > 1:
+            ladder = replace(ladder, sigma=np.maximum(ladder.sigma, samples.sigma * (samples.unit / ladder.unit)))
+        attempts.append(_attempt(ladder, factor, samples, below))
+        return settle(attempts)
+
+    smaller, smallest = _SMALLER[stencil.order]
+    if not _is_clear(attempts[0]):
+        best = attempt(smaller)
+        if _open(best).any():
+            best = attempt(smallest)
+    if (best.zero | _open(best)).any():
+        factor = _larger(best, seen, samples)
+        best = attempt(factor) if factor else best
+    for factor in (1.0, smaller):
+        if wide is not None and _open(best).any():
+            best = attempt(factor, wide)
+    return best
+
+
+def _open(best: Estimates) -> Array:
+    """Return where there is neither a decided estimate nor a kink."""
+    return np.asarray(~best.decided & ~best.kinked)
+
+
+def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attempt:
+    """Return the estimates of one ladder and what they rest on.
+
+    ``base`` has the size of the functions, ``below`` the differences at much smaller steps. Where the function is
+    smooth, a difference is nearer to the derivative than one at a larger step.
+    """
+    with np.errstate(all="ignore"):
+        d, bound = s.differences
+        d = within_domain(d)
+        value, bar, last = extrapolated(d, bound, base=4)
+        corners = kinked(s) if s.stencil.order == 1 else np.zeros(value.shape, bool)
+        low, high = one_sided(s, corners)
+        apart = np.abs(d - value)
+        range_ = np.maximum(np.abs(value), np.fmax.reduce(apart, axis=0))
+        settled = np.all(apart[-_LAST:] <= _SETTLED * range_ + bar + 2 * bound[-_LAST:], axis=0)
+        ratio = s.unit / below.unit
+        near, near_bound = below.differences
+        beyond = np.abs(near - value * ratio) - 2 * near_bound - ratio * (bar + apart[-1])
+        beyond = np.where((below.steps < s.steps[-1])[:, None], beyond, -np.inf).max(axis=0, initial=-np.inf)
+        unit = s.unit.astype(np.float64)
+        verdicts = tuple(map(_verdict, np.isfinite(d).sum(axis=0), corners, value))
+        good = np.array([v == Verdict.PASS for v in verdicts], dtype=bool)
+        found = Estimates(
+            derivative=np.where(good, value, np.nan) * unit,
+            bar=np.where(good, bar, np.nan) * unit,
+            low=low * unit,
+            high=high * unit,
+            size=base.unit.astype(np.float64),
+            step=s.steps[last],
+            verdicts=verdicts,
+        )
+    still = np.asarray((s.values[-_STILL:] == s.center).all(axis=(0, 1)))
+    return Attempt(
+        found=found,
+        factor=factor,
+        noisy=np.asarray(s.sigma > NOISY * s.eps * below.unit / s.unit),
+        still=still,
+        settled=settled,
+        doubted=np.asarray(~(beyond <= 0)),
+        refuted=np.asarray(~(beyond <= _SETTLED * np.abs(value) * ratio)),
+    )
+
+
+def _verdict(finite: int, corner: bool, value: float) -> Verdict:
+    if finite < 3:
+        return Verdict.UNDETERMINED
+    return Verdict.NONSMOOTH if corner or not np.isfinite(value) else Verdict.PASS
+
+
+def _is_clear(a: Attempt) -> bool:
+    """Return whether an attempt has narrow estimates that no noise disturbs."""
+    with np.errstate(all="ignore"):
+        narrow = (a.found.bar <= _WIDE_BAR * np.abs(a.found.derivative)) | a.found.zero
+    return bool((narrow & a.found.smooth & ~a.noisy & ~a.doubted).all())
+
+
+def _larger(best: Estimates, seen: Seen, samples: Samples) -> float:
+    """Return the factor of a ladder of larger steps at which a derivative shows that smaller ones leave open; else 0.
+
+    The contribution of an input may drown in the rounding of the others: ``x[0] + x[1]`` at (1e8, 1e-9).
+    """
+    steps = 2.0**_ABOVE
+    with np.errstate(all="ignore"):
+        d, bound = scan(seen, samples.stencil, steps, samples).differences
+        shows = (np.abs(d) > 8 * bound) & np.isfinite(d) & (best.zero | _open(best))
+    found = steps[shows.any(axis=1)]
+    return float(4 * found.max()) if found.size else 0.0

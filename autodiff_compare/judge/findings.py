@@ -1,0 +1,231 @@
+"""The verdict on observations: numbers of a result beside numerical differences, and the words for the worst one.
+
+An observation passes if ``|got - d| <= 3 bar + slack``: the error bar of the difference, and what rounding may do to
+the result. Two conditions make a pass mean something:
+
+* The difference is known: three bars are at most 1e-3 of it, or it is zero within a few roundings of the function, or
+  its bar is of the order of the rounding of the result. Else the observation is ``inconclusive``, whatever was got.
+* The slack is at most 1e-3 of the largest observation, or the derivative is zero. Else rounding alone explains
+  anything, and the observation is ``inconclusive``.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodiff_compare.judge.differences import Estimates
+from autodiff_compare.judge.observations import Unseen
+from autodiff_compare.problems import Array
+from autodiff_compare.vocabulary import Verdict
+
+#: A bar of at most this many slacks is of the order of the rounding of the result.
+_SLACKS = 64.0
+#: The verdicts from worst to best; a set of observations gets the worst of its verdicts.
+SEVERITY = (
+    Verdict.NONFINITE,
+    Verdict.NO_GRAD,
+    Verdict.FAIL,
+    Verdict.UNDETERMINED,
+    Verdict.NONSMOOTH,
+    Verdict.INCONCLUSIVE,
+    Verdict.SUBGRADIENT,
+    Verdict.PASS,
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Summary of the observations of one result: the numbers and words of the worst one.
+
+    Parameters
+    ----------
+    verdict
+        The worst verdict among the observations.
+    error, bar, tolerance
+        Its error, its error bar and its tolerance, in units of ``scale``.
+    scale
+        The largest derivative that was observed.
+    note
+        How many observations share the verdict, the worst one in words, and what was not seen.
+    position
+        Row and column of the entry in the matrix of `Probe.matrix`; `None` if a direction was observed.
+    index
+        The entry's index in its leaf, as ``[1]``, or else the direction in words.
+    got, expected, half_width
+        The number from the result, the estimate, and its error bar, in the user's units: per unit of the input for a
+        single entry, of the function along a direction.
+    low, high
+        The one-sided derivatives at a kink, in the same units; nan without a kink.
+    how
+        How ``expected`` was obtained: which inputs moved, in which steps.
+    resolution
+        For entries that were not looked at singly, the smallest error of one of them that would have been found,
+        relative to the largest entry, both times the size of the input. 0 if each was looked at.
+    unproved
+        Number of entries that are smaller than that and were not looked at singly: nothing is known about them.
+    """
+
+    verdict: Verdict
+    error: float
+    bar: float
+    tolerance: float
+    scale: float
+    note: str
+    position: tuple[int, int] | None = None
+    index: str = ""
+    got: float = math.nan
+    expected: float = math.nan
+    half_width: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    how: str = ""
+    resolution: float = 0.0
+    unproved: int = 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Observations with their verdicts: arrays of shape ``(r,)``.
+
+    Parameters
+    ----------
+    found, known
+        The estimates, and whether each is narrow enough to decide.
+    got, slack
+        The numbers from the result, and what rounding may do to them.
+    part
+        Part of the largest observation that the slack may reach.
+    excused
+        Where a kink is no objection, because other observations keep clear of it or look at it alone.
+    """
+
+    found: Estimates
+    known: Array
+    got: Array
+    slack: Array
+    part: float
+    excused: Array
+
+    @property
+    def scale(self) -> float:
+        """Return the largest derivative that was observed."""
+        sizes = np.abs(self.found.derivative[np.isfinite(self.found.derivative)])
+        return float(sizes.max(initial=0.0)) if sizes.size else math.nan
+
+    @property
+    def error(self) -> Array:
+        """Return the distances from the estimates."""
+        with np.errstate(all="ignore"):
+            return np.asarray(np.abs(self.got - self.found.derivative))
+
+    @property
+    def tolerance(self) -> Array:
+        """Return the tolerances."""
+        with np.errstate(all="ignore"):
+            return np.asarray(3 * self.found.bar + self.slack)
+
+    @functools.cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Return the verdict of each observation."""
+        with np.errstate(all="ignore"):
+            known = self.known | (3 * self.found.bar <= _SLACKS * self.slack)
+            meant = (self.slack <= self.part * self.scale) | (np.abs(self.found.derivative) <= 3 * self.found.bar)
+            within = self.error <= self.tolerance
+            inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
+            inside |= self.excused
+        columns = (self.found.verdicts, known, meant, within, inside)
+        return [_verdict(*map(_plain, row)) for row in zip(*columns, strict=True)]
+
+    @functools.cached_property
+    def worst(self) -> int:
+        """Return the index of the observation with the worst verdict, of these the one that misses most."""
+        verdict = worst(self.verdicts)
+        same = [k for k, v in enumerate(self.verdicts) if v == verdict]
+        with np.errstate(all="ignore"):
+            miss = np.nan_to_num(self.error / self.tolerance, nan=-math.inf)
+        return max(same, key=lambda k: float(miss[k]))
+
+
+@dataclass(frozen=True)
+class Place:
+    """An observation in words: its position in the matrix if it is an entry, its size, and how it was obtained."""
+
+    position: tuple[int, int] | None
+    words: str
+    length: float
+    how: str
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the worst of several verdicts, by `SEVERITY`."""
+    return min(verdicts, key=SEVERITY.index)
+
+
+def _plain(value: Verdict | np.bool_) -> Verdict | bool:
+    return value if isinstance(value, Verdict) else bool(value)
+
+
+def _verdict(estimate: Verdict, known: bool, meant: bool, within: bool, inside: bool) -> Verdict:
+    """Return the verdict of one observation, by the rules of this module's docstring."""
+    if estimate == Verdict.NONSMOOTH:
+        return Verdict.SUBGRADIENT if inside else estimate
+    if estimate != Verdict.PASS:
+        return estimate
+    if not known:
+        return Verdict.INCONCLUSIVE
+    if within:
+        return Verdict.PASS if meant else Verdict.INCONCLUSIVE
+    return Verdict.FAIL
+
+
+def summary(judged: Judged, place: Place, hidden: Unseen) -> Finding:
+    """Return the finding on observations, whose worst one is at ``place``."""
+    k, scale = judged.worst, judged.scale
+    verdict = judged.verdicts[k]
+    unit = scale if scale > 0 else 1.0
+    with np.errstate(all="ignore"):
+        numbers = np.array(
+            [judged.got[k], *(getattr(judged.found, n)[k] for n in ("derivative", "bar", "low", "high"))], float
+        )
+        got, expected, bar, low, high = (numbers / place.length).tolist()
+        error, half, limit = (float(a[k] / unit) for a in (judged.error, judged.found.bar, judged.tolerance))
+    same = judged.verdicts.count(verdict)
+    note = f"{same} of {len(judged.verdicts)} observations {verdict}"
+    if verdict != Verdict.PASS:
+        note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
+    elif hidden.resolution > 0:
+        note += f"; one other entry off by {hidden.resolution:.1g} of the largest would have been found"
+    if hidden.count:
+        note += f"; {hidden.count} entries are smaller than that and were not looked at"
+    return Finding(
+        verdict,
+        error,
+        half,
+        limit,
+        scale,
+        note,
+        place.position,
+        place.words.removeprefix("entry "),
+        got,
+        expected,
+        bar,
+        low,
+        high,
+        place.how,
+        hidden.resolution,
+        hidden.count,
+    )
+
+
+def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:
+    """Return one observation in words: what was got, what was expected, and how certain that is."""
+    if math.isfinite(low) and math.isfinite(high):
+        return f"got {got:.10g}, one-sided derivatives {low:.10g} and {high:.10g}"
+    if math.isnan(expected):
+        return f"got {got:.10g}, no derivative is known"
+    return f"got {got:.10g}, expected {expected:.10g} +- {bar:.2g}"
