@@ -405,11 +405,13 @@ def _description(c: Comparison) -> str:
     if c.verdict == Verdict.NONFINITE:
         entries = "entry" if c.nonfinite_count == 1 else "entries"
         return f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})"
+    if c.reference == NUMERICAL_DIFFERENCE:
+        # The note names the entry or direction, what was got and expected, and how.
+        return f"{c.quantity} {c.verdict} ({c.reference}): {c.note}"
     where = f" at {c.worst_index}" if c.worst_index else ""
     got, expected = in_digits(c.got, c.expected)
-    numbers = f"got {got}, expected {expected} +- {c.entry_tolerance:.2g}"
-    source = join_notes(c.reference, c.how)
-    return join_notes(f"{c.quantity}{where} {c.verdict}: {numbers} ({source})", c.note)
+    numbers = f"got {got}, expected {expected} +- {c.entry_tolerance:.2g} ({c.reference})"
+    return join_notes(f"{c.quantity} {c.verdict}{where}: {numbers}", c.note)
 
 
 def in_digits(*numbers: float) -> tuple[str, ...]:
