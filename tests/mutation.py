@@ -45,7 +45,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tests/engine/test_arithmetic.py", "tests/engine/test_rules.py", "tests/engine/test_shapes.py"),
     ),
     "conventions": (
-        ("autodiff_compare/judge/hull.py", "autodiff_compare/conventions/judgement.py"),
+        ("autodiff_compare/judge/singular/hull.py", "autodiff_compare/conventions/judgement.py"),
         ("tests/conventions/test_judgement.py",),
     ),
 }

@@ -12,7 +12,7 @@ The rules, in this order:
 5. The derivative exists: ``agree`` within the tolerance, else ``defect``.
 6. A kink: ``convention`` if the answer lies in the convex hull of the one-sided derivatives, else ``defect``. For a
    function of one variable the hull is the interval ``[min(D-, D+), max(D-, D+)]``, in general it is Clarke's
-   subdifferential (`autodiff_compare.judge.slopes`).
+   subdifferential (`autodiff_compare.judge.singular.slopes`).
 
 One-sided derivatives are measured on the backend's own function, so no other backend takes part in the verdict: a
 majority of backends can be wrong.
@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.judge import hull
+from autodiff_compare.judge.singular import hull
 from autodiff_compare.conventions.observation import Observation
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, Case, Kink, Undefined, Value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends import Backend, Unsupported
-from autodiff_compare.judge.slopes import Coordinates, nearby, sides
+from autodiff_compare.judge.singular.slopes import Coordinates, nearby, sides
 from autodiff_compare.conventions.translation import translated
 from autodiff_compare.plan.cases import leaves
 from autodiff_compare.problems import Array
@@ -48,7 +48,7 @@ class Observation:
     value_dtype
         Dtype of the value.
     obtained
-        Coordinates of the derivative, see `autodiff_compare.judge.slopes`.
+        Coordinates of the derivative, see `autodiff_compare.judge.singular.slopes`.
     left, right, bar
         One-sided derivatives of the backend's own function, flat, with their error bars.
     hull, hull_bar

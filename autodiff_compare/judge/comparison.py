@@ -112,33 +112,6 @@ def matrix_position(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
     return row + (starts[leaf.inputs[0]] if case.operator == Operator.HESSIAN else 0), starts[last] + column
 
 
-def entry_index(case: Case, leaf: Leaf, row: int, column: int) -> int | None:
-    """Return the flat index in a leaf of an entry of that matrix, the inverse of `matrix_position`.
-
-    `None` if the entry belongs to another leaf, or is not in the pattern of a sparse Jacobian.
-    """
-    sizes = [x.size for x in case.inputs.differentiated]
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    if case.operator == Operator.JVP:
-        return row
-    last = leaf.inputs[-1]
-    if case.operator == Operator.HVP:
-        row, column = 0, row
-    column -= starts[last]
-    if case.operator == Operator.HESSIAN:
-        first = leaf.inputs[0]
-        row -= starts[first]
-        if not 0 <= row < sizes[first]:
-            return None
-    if not 0 <= column < sizes[last]:
-        return None
-    if case.operator == Operator.SPARSE_JACOBIAN:
-        pattern = case.patterns[last]
-        found = np.flatnonzero((pattern.rows == row) & (pattern.columns == column))
-        return int(found[0]) if found.size else None
-    return row * sizes[last] + column
-
-
 def compared(case: Case, result: Sequence[Array]) -> tuple[Array, ...]:
     """Return the leaves of a result in the form in which they are compared.
 

@@ -33,7 +33,6 @@ from autodiff_compare.judge.comparison import (
     absolute_difference,
     accumulation,
     compared,
-    entry_index,
     finite_or_zero,
     join_notes,
     layout,
@@ -45,8 +44,7 @@ from autodiff_compare.judge.comparison import (
     shapes_in_words,
 )
 from autodiff_compare.judge.differences import MEANINGFUL
-from autodiff_compare.judge.findings import Finding
-from autodiff_compare.judge.probe import RESOLVED, Probe
+from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances
 from autodiff_compare.plan.cases import Case, objective_value
@@ -285,7 +283,7 @@ class Judge:
             max_ulp_error=found.error / self.eps,
             reference_error_bound=found.bar,
             tolerance=found.tolerance,
-            worst_index=self._place(found),
+            worst_index=found.index,
             nonfinite_count=0,
             verdict=Verdict.NO_GRAD if lost else found.verdict,
             note=self._note(found.note),
@@ -320,17 +318,6 @@ class Judge:
                 tolerances.distrust("numerical differences contradict our engine")
                 found = seen(tolerances(leaves))
         return found
-
-    def _place(self, found: Finding) -> str:
-        """Return the index of the entry that was observed, as text; empty for a direction."""
-        if found.position is None:
-            return ""
-        for k in range(self._first, len(self.layout)):
-            leaf = self.layout[k]
-            at = entry_index(self.case, leaf, *found.position)
-            if at is not None:
-                return leaf.name.removeprefix(quantity(self.case.operator)) + self._index(k, at, leaf.shape)
-        return ""
 
     def _reexamined(self, k: int, found: Comparison, got: Array, want: Array, allowed: Array) -> Comparison:
         """Examine a failed leaf once more: it may be a subgradient, or the closed form may be wrong."""
@@ -418,11 +405,13 @@ def _description(c: Comparison) -> str:
     if c.verdict == Verdict.NONFINITE:
         entries = "entry" if c.nonfinite_count == 1 else "entries"
         return f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})"
+    if c.reference == NUMERICAL_DIFFERENCE:
+        # The note names the entry or direction, what was got and expected, and how.
+        return f"{c.quantity} {c.verdict} ({c.reference}): {c.note}"
     where = f" at {c.worst_index}" if c.worst_index else ""
     got, expected = in_digits(c.got, c.expected)
-    numbers = f"got {got}, expected {expected} +- {c.entry_tolerance:.2g}"
-    source = join_notes(c.reference, c.how)
-    return join_notes(f"{c.quantity}{where} {c.verdict}: {numbers} ({source})", c.note)
+    numbers = f"got {got}, expected {expected} +- {c.entry_tolerance:.2g} ({c.reference})"
+    return join_notes(f"{c.quantity} {c.verdict}{where}: {numbers}", c.note)
 
 
 def in_digits(*numbers: float) -> tuple[str, ...]:

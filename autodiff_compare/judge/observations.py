@@ -82,7 +82,8 @@ class Group:
         unit = linear.max(initial=0.0)
         if not unit > 0 or not np.isfinite(unit):
             return linear
-        scaled = _scaled(part, rows, columns, unit)
+        # An entry that is not seen has size 0 here, or it could be out of all proportion to those that are.
+        scaled = _scaled(part, left.max(axis=0, initial=0.0), r, unit)
         root = np.sqrt((left / rows) ** 2 @ (scaled @ (r / columns) ** 2)) * unit
         return np.minimum(linear, _HOEFFDING * root)
 

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends import PLAIN
-from autodiff_compare.judge import engine
 from autodiff_compare.judge.comparison import (
     WIDE,
     accumulation,
@@ -31,6 +30,7 @@ from autodiff_compare.judge.comparison import (
     shapes_in_words,
 )
 from autodiff_compare.judge.probe import Probe
+from autodiff_compare.judge.rounding import engine
 from autodiff_compare.plan.cases import Case, leaves
 from autodiff_compare.problems import Array, Inputs
 from autodiff_compare.problems.base.closed_forms import complete

@@ -229,7 +229,7 @@ class QuestionRow:
 class ConventionRow:
     """The answer of one backend in one case of the atlas of conventions, its class, and the evidence for the class.
 
-    Several numbers are a JSON list in the coordinates of ``autodiff_compare/judge/slopes.py``, with nan and
+    Several numbers are a JSON list in the coordinates of ``autodiff_compare/judge/singular/slopes.py``, with nan and
     infinities as texts.
     """
 

@@ -13,7 +13,7 @@ from autodiff_compare.conventions.judgement import Class, coordinates, judge, nu
 from autodiff_compare.conventions.observation import Observation
 from autodiff_compare.judge.judge import Comparison, Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL
-from autodiff_compare.judge.slopes import Coordinates, nearby, sides
+from autodiff_compare.judge.singular.slopes import Coordinates, nearby, sides
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER
 from autodiff_compare.plan.cases import Case as JudgedCase
 from autodiff_compare.problems import Inputs, Problem

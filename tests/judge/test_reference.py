@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from autodiff_compare import problems
-from autodiff_compare.judge import engine
 from autodiff_compare.judge.comparison import WIDE, allowed_rounding, compared, norm
 from autodiff_compare.judge.mutants import operators
 from autodiff_compare.judge.probe import Probe
 from autodiff_compare.judge.reference import reference_for
+from autodiff_compare.judge.rounding import engine
 from autodiff_compare.plan.cases import Case, build_case
 from autodiff_compare.problems import Inputs, Problem
 from autodiff_compare.vocabulary import Operator, Verdict

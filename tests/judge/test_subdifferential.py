@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.judge.subdifferential import contains
+from autodiff_compare.judge.singular.subdifferential import contains
 
 #: Units of the inputs: a kink in one unit is none of less account in another.
 UNITS = [np.ones(3), np.array([1e-12, 1.0, 1e9])]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.judge.judge import Judge, overall
-from autodiff_compare.judge.rounding import RoundingTrace
+from autodiff_compare.judge.rounding.arithmetic import RoundingTrace
 from autodiff_compare.judge.tolerances import MORE_SAMPLES, SAMPLES, Tolerances
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
 from autodiff_compare.problems import Inputs, Problem
@@ -219,7 +219,7 @@ def test_function_that_our_engine_cannot_run_is_judged_by_a_guess() -> None:
 
 
 def test_random_function_is_named_before_anything_else() -> None:
-    case = case_at(lambda x, *, xp: xp.sum(x * x) + np.random.rand(), X[:3])  # noqa: NPY002 - as users write it
+    case = case_at(lambda x, *, xp: xp.sum(x * x) + np.random.rand(), X[:3])
     found = overall(Judge(case)([2 * X[:3]]))
     assert found[0] == Status.WRONG
     assert found[1].startswith("repeat: two evaluations of the function at the same inputs differ (")

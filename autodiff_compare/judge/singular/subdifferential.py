@@ -3,7 +3,7 @@
 Each entry of ``g = (1, 1)`` lies between the one-sided derivatives of ``max(a, b)`` at ``a = b``, which are 0 and 1.
 Still ``g`` is wrong: every gradient nearby is (1, 0) or (0, 1), and the subdifferential is the segment between them. So
 several entries at a kink are judged together: ``g`` must lie in the convex hull of the limits of gradients nearby
-(Clarke 1983), which `autodiff_compare.judge.slopes` measures and `autodiff_compare.judge.hull` compares.
+(Clarke 1983), which `autodiff_compare.judge.singular.slopes` measures and `autodiff_compare.judge.singular.hull` compares.
 
 Independent kinks have a vertex for each choice of sides, so that the number of gradients nearby doubles with each
 entry. Above `MOST` entries only the one-sided derivatives of each entry are compared.
@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 
-from autodiff_compare.judge import hull
-from autodiff_compare.judge.slopes import MOST, Coordinates, Function, nearby
+from autodiff_compare.judge.singular import hull
+from autodiff_compare.judge.singular.slopes import MOST, Coordinates, Function, nearby
 from autodiff_compare.problems import Array
 
 _DTYPE = "float64"

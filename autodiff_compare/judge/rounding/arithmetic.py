@@ -22,12 +22,16 @@ was rounded. Such results stay, so that a kink at a whole number stays a kink.
 *Ties.* ``u`` is a function of the value, drawn anew for each operation: equal entries of an array are rounded equally,
 as they are in reality. Ties of a maximum and symmetric matrices survive.
 
-*Long sums.* A sum of K terms is one operation here, and K - 1 roundings in a framework. Adding one after the other, its
-error is ``eps sum_k u_k S_k`` with the partial sums ``S_k``, and ``u_k`` of variance 1/12. For terms of one sign ``S_k``
-is ``k/K S``: the variance is ``eps^2/12 S^2 K/3``, that of one rounding of the result, ``sqrt(K/3)`` times as large. For
-terms of random signs and size t, ``S_k^2`` is about ``k t^2``: the variance is ``eps^2/12 t^2 K^2/2``, that of one
-rounding of each term, ``sqrt(K/2)`` times as large. Both are applied. Frameworks that add in blocks or in pairs err
-less; they are free to choose.
+*Long sums.* A sum of K terms is one operation here, and K - 1 roundings in a framework. Adding one term after the
+other, the error is ``eps sum_k u_k S_k`` with the partial sums ``S_k``, and ``u_k`` of variance 1/12.
+
+- For terms of one sign ``S_k`` is ``k/K S``. The variance is ``eps^2/12 S^2 K/3``: that of one rounding of the result,
+  ``sqrt(K/3)`` times as large.
+- For terms of random signs and size t, ``S_k^2`` is about ``k t^2``. The variance is ``eps^2/12 t^2 K^2/2``: that of
+  one rounding of each term, ``sqrt(K/2)`` times as large.
+
+Both are applied. Frameworks that add in blocks or in pairs err less. TensorFlow's dot product in float32 adds one after
+the other: for 10^6 random terms it is off by 1.25 ``eps sqrt(K)``.
 
 *Factorisations* are backward stable: their results are those of a matrix whose entries are off by about ``sqrt(n)``
 roundings each.
@@ -36,36 +40,41 @@ roundings each.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.primitive import lift, values_of
+from autodiff_compare.backends.numpy_autodiff.core.primitive import values_of
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
-from autodiff_compare.judge import engine
-from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import Operator
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 #: Names of primitives that select, move or compare numbers, and do not round.
-EXACT = frozenset(
-    ["absolute", "astype", "average_ties", "broadcast_to", "clip", "concatenate", "conj", "copysign", "diagonal", "embed_diagonal", "fabs", "flip", "fmax", "fmin", "fmod", "freed", "frexp", "getitem", "imag", "input", "ldexp", "max", "maximum", "min", "minimum", "modf", "nanmax", "nanmin", "negative", "nextafter", "pick", "positive", "real", "remainder", "reshape", "roll", "share_ties", "sign", "sort", "stack", "transpose", "tril", "triu", "where"]
+EXACT = _names(
+    "absolute astype average_ties broadcast_to clip concatenate conj copysign diagonal embed_diagonal fabs flip "
+    "fmax fmin fmod freed frexp getitem imag input ldexp max maximum min minimum modf nanmax nanmin negative "
+    "nextafter pick positive real remainder reshape roll share_ties sign sort stack transpose tril triu where"
 )
 #: Names of primitives whose result is exact if it and the operands have few digits.
-ALGEBRAIC = frozenset(
-    ["add", "subtract", "multiply", "divide", "square", "power", "sqrt", "cbrt", "hypot", "reciprocal", "sum", "mean", "matmul", "einsum", "cumsum", "prod", "cumprod", "norm", "scatter"]
+ALGEBRAIC = _names(
+    "add subtract multiply divide square power sqrt cbrt hypot reciprocal sum mean matmul einsum cumsum prod "
+    "cumprod norm scatter"
 )
-_SUMS = frozenset(["sum", "mean", "cumsum", "scatter", "norm"])
-_PRODUCTS = frozenset(["matmul", "einsum"])
-_FACTORS = frozenset(["prod", "cumprod"])
-_EXPONENTIAL_SUMS = frozenset(["logsumexp", "log_softmax", "softmax"])
-_TRANSFORMS = frozenset(["fft", "ifft", "rfft", "irfft"])
-_FACTORISATIONS = frozenset(
-    ["cholesky", "cofactors", "det", "eig", "eigh", "embedded_eigh", "inv", "lstsq", "pinv", "qr", "slogdet", "solve", "spectrum", "svd"]
-)
+_SUMS = _names("sum mean cumsum scatter norm")
+_PRODUCTS = _names("matmul einsum")
+_FACTORS = _names("prod cumprod")
+_EXPONENTIAL_SUMS = _names("logsumexp log_softmax softmax")
+_TRANSFORMS = _names("fft ifft rfft irfft")
+_FACTORISATIONS = _names("cholesky cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd")
 #: Those whose error is relative to the norm of the matrix, not to each entry.
-_ORTHOGONAL = frozenset(["eig", "eigh", "embedded_eigh", "lstsq", "pinv", "qr", "spectrum", "svd"])
+_ORTHOGONAL = _names("eig eigh embedded_eigh lstsq pinv qr spectrum svd")
+#: Slopes that our engine computes without cancellation, and frameworks as ``1 - y^2``: they err relative to 1.
+_CANCELLING = frozenset(("sech2", "within"))
 #: Roundings by which an elementary function may be off: libraries promise a few units in the last place.
 ELEMENTARY = 2.0
 
@@ -143,13 +152,14 @@ class RoundingTrace(Trace):
         node.args = ()
 
     def _perturbed(self, node: Node) -> Any:
+        """Return the value of a node, off by the rounding of its operation."""
         name, value = node.call.primitive.name, node.primal
         if name in EXACT:
             return value
         operands = [constant(v) for v in values_of(node, node.call.where)]
         factor = 1.0
         if name in ALGEBRAIC:
-            if _inexact(value):
+            if is_inexact(value):
                 kept = self._exact(value, operands, name not in _SUMS | _PRODUCTS | _FACTORS)
                 if kept is True:
                     return value
@@ -159,6 +169,8 @@ class RoundingTrace(Trace):
             return self.rounded(*self._summed(name, node, operands))
         else:
             factor = ELEMENTARY
+        if name in _CANCELLING:
+            value = value + factor * self.eps * (self._random.random(np.shape(value)) - 0.5)
         return self.rounded(value, factor)
 
     def _exact(self, value: Any, operands: Sequence[Any], entrywise: bool) -> Any:
@@ -169,7 +181,7 @@ class RoundingTrace(Trace):
         if not np.any(kept):
             return False
         for operand in operands:
-            if _inexact(operand):
+            if is_inexact(operand):
                 few = self.few_digits(operand) if not np.iscomplexobj(operand) else False
                 kept = kept & (few if entrywise else bool(np.all(few)))
         return True if np.all(kept) else kept if np.any(kept) else False
@@ -191,7 +203,7 @@ class RoundingTrace(Trace):
         else:
             return value, 1.0
         if each:
-            moved = [self.rounded(x, each) if _inexact(x) else x for x in operands]
+            moved = [self.rounded(x, each) if is_inexact(x) else x for x in operands]
             with np.errstate(all="ignore"):
                 value = node.call.primitive.function(*moved, **kwargs)
         if name in ("logsumexp", "log_softmax"):
@@ -203,7 +215,7 @@ class RoundingTrace(Trace):
 _ONE = np.uint64(np.float64(1).view(np.uint64))
 
 
-def _inexact(x: Any) -> bool:
+def is_inexact(x: Any) -> bool:
     return getattr(getattr(x, "dtype", None), "kind", "") in ("f", "c")
 
 
@@ -223,64 +235,4 @@ def _terms(name: str, value: Any, operands: Sequence[Any], kwargs: Mapping[str, 
         return float(max(np.shape(operands[0])[-2:], default=1))
     if name in _TRANSFORMS:
         return math.log2(max(max(np.shape(value), default=1), 2))
-    return sum(np.size(x) for x in operands if _inexact(x)) / max(np.size(value), 1)
-
-
-def sample(case: Case, eps: float, seed: int) -> tuple[Array, ...]:
-    """Return the leaves of a case's result in Monte Carlo arithmetic, each an array.
-
-    Inputs move by one rounding too: an algorithm may compute with inputs that are off by as much. Whole numbers and
-    those of few digits stay, and the parameters of a step, which are a term of its result.
-
-    Parameters
-    ----------
-    case
-        A case of any operator.
-    eps
-        Spacing of numbers at 1 in the arithmetic that is imitated.
-    seed
-        Seed of the roundings.
-
-    Raises
-    ------
-    Exception
-        Whatever the objective raises on our engine.
-    """
-    trace = RoundingTrace(eps, seed)
-    one = lift(np.float64(1.0), trace)
-    moves = case.operator != Operator.STEP
-
-    def seen(array: Any) -> Any:
-        return lift(_moved(trace, array) if moves else _scalar(array), trace) if _inexact(array) else array
-
-    def multiplied(x: Any) -> Any:
-        trace.exact = True
-        product = x * one
-        trace.exact = False
-        return product
-
-    def around(f: Callable[..., Any]) -> Callable[..., Any]:
-        # A factor 1 on the outer trace, before and behind the function. Tangents and cotangents pass through it, so
-        # that products with constants of the function are seen too.
-        count = len(case.inputs.differentiated)
-
-        def function(*args: Any) -> Any:
-            found = f(*[multiplied(x) if i < count else x for i, x in enumerate(args)])
-            return multiplied(found)
-
-        return function
-
-    arrays, directions = [seen(a) for a in case.inputs.arrays], [seen(a) for a in case.directions]
-    with np.errstate(all="ignore"):
-        found = engine.derivative(case, arrays, directions, around)
-    return tuple(np.asarray(constant(leaf)) for leaf in found)
-
-
-def _scalar(array: Array) -> Any:
-    """Return a 0-d array as a NumPy scalar, as the engine keeps them."""
-    return array.astype(np.float64)[()]
-
-
-def _moved(trace: RoundingTrace, array: Array) -> Any:
-    value = array.astype(np.float64)[()]
-    return np.where(trace.few_digits(value), value, trace.rounded(value))[()]
+    return sum(np.size(x) for x in operands if is_inexact(x)) / max(np.size(value), 1)
