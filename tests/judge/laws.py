@@ -120,7 +120,7 @@ LAWS = (
         lambda V, T, a, b, xp: R * T / (V - b) - a / V**2, (1e-3, 300.0, 0.3640, 4.267e-5)),
     Law("pharmacokinetics", "Bateman 1910; 320 mg of theophylline after two hours, rates per second", _bateman,
         (3.2e-4, 0.0325, 4.2e-4, 2.2e-5, 7200.0)),
-    Law("statistics", "Gauss 1809: log-likelihood of lengths with sigma = 0.1 mm", _likelihood, (0.0102, 1e-4),
+    Law("statistics", "Gauss 1809: log-likelihood of lengths with sigma = 0.1 mm", _likelihood, (0.01015, 1e-4),
         ((0.01, 0.0101, 0.0103, 0.0102, 0.0104),)),
     Law("population growth", "Verhulst 1838: bacteria from a thousand, rates per second",
         lambda K, N, r, t, xp: K / (1 + (K - N) / N * xp.exp(-r * t)), (1e9, 1e3, 2e-4, 4e4)),

@@ -44,6 +44,7 @@ def judged(f: Saturating) -> tuple[Any, Status]:
     judge, right = Judge(case_at(f, f.p), NUMERICAL), f.gradient
     wrong = right * np.where(np.arange(4) == f.entry, 1 + ERROR, 1.0)
     assert right[f.entry] != 0
+    # The differences are computed once, for both.
     return judge((right,)), overall(judge((wrong,)))[0]
 
 
