@@ -40,7 +40,7 @@ _WITHIN, _ABOVE = 0.5 ** np.array([2, 4, 8]), 2.0 ** np.array([3, 7, 11])
 #: A bar above this part of the derivative is wide: other steps are tried.
 _WIDE_BAR = 1e-7
 #: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
-_LAST, _SETTLED = 4, 0.02
+_LAST, _SETTLED = 5, 0.02
 _STILL = 3
 
 

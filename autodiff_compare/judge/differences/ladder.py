@@ -23,6 +23,8 @@ from autodiff_compare.problems import Array
 #: A function of one flat vector that returns one flat vector.
 FlatFunction = Callable[[Array], Array]
 
+#: The widest floating type in which NumPy computes on this machine: longdouble, or float64 where that is no wider.
+WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64
 #: Steps of a ladder: a quarter of the direction, an eighth, ...
 STEPS = 17
 LADDER = 0.25 * 0.5 ** np.arange(STEPS)

@@ -13,8 +13,7 @@ import numpy as np
 
 from autodiff_compare.backends import PLAIN
 from autodiff_compare.judge import differences
-from autodiff_compare.judge.comparison import WIDE
-from autodiff_compare.judge.differences import Estimates
+from autodiff_compare.judge.differences import WIDE, Estimates
 from autodiff_compare.judge.probe.observations import Direction
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
