@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodiff_compare.judge.differences import Estimates
-from autodiff_compare.judge.observations import Unseen
+from autodiff_compare.judge.probe.observations import Unseen
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
@@ -145,10 +145,12 @@ class Judged:
     def worst(self) -> int:
         """Return the index of the observation with the worst verdict, of these the one that misses most."""
         verdict = worst(self.verdicts)
-        same = [k for k, v in enumerate(self.verdicts) if v == verdict]
+        return max((k for k, v in enumerate(self.verdicts) if v == verdict), key=self.miss)
+
+    def miss(self, k: int) -> float:
+        """Return the error of an observation in multiples of its tolerance; -inf if either is unknown."""
         with np.errstate(all="ignore"):
-            miss = np.nan_to_num(self.error / self.tolerance, nan=-math.inf)
-        return max(same, key=lambda k: float(miss[k]))
+            return float(np.nan_to_num(self.error[k] / self.tolerance[k], nan=-math.inf))
 
 
 @dataclass(frozen=True)
@@ -183,31 +185,30 @@ def _verdict(estimate: Verdict, known: bool, meant: bool, within: bool, inside: 
     return Verdict.FAIL
 
 
-def summary(judged: Judged, place: Place, hidden: Unseen) -> Finding:
-    """Return the finding on observations, whose worst one is at ``place``."""
-    k, scale = judged.worst, judged.scale
+def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -> Finding:
+    """Return the finding on observations in multiples of ``unit``, of which the k-th, at ``place``, is the worst."""
+    scale = judged.scale
     verdict = judged.verdicts[k]
-    unit = scale if scale > 0 else 1.0
+    largest = scale if scale > 0 else 1.0
     with np.errstate(all="ignore"):
         numbers = np.array(
             [judged.got[k], *(getattr(judged.found, n)[k] for n in ("derivative", "bar", "low", "high"))], float
         )
-        got, expected, bar, low, high = (numbers / place.length).tolist()
-        error, half, limit = (float(a[k] / unit) for a in (judged.error, judged.found.bar, judged.tolerance))
+        got, expected, bar, low, high = (numbers / place.length * unit).tolist()
+        error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)
     note = f"{same} of {len(judged.verdicts)} observations {verdict}"
     if verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
     elif hidden.resolution > 0:
         note += f"; one other entry off by {hidden.resolution:.1g} of the largest would have been found"
-    if hidden.count:
-        note += f"; {hidden.count} entries are smaller than that and were not looked at"
+        note += f"; {hidden.count} entries are smaller than that and were not looked at" if hidden.count else ""
     return Finding(
         verdict,
         error,
         half,
         limit,
-        scale,
+        scale * unit,
         note,
         place.position,
         place.words.removeprefix("entry "),
