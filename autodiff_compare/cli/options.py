@@ -45,6 +45,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         help="; ".join(f"{name}: add {words}" for name, words in VARIANTS.items()),
     )
     add_resume(parser)
+    add_traceback(parser)
     add_timeout(parser)
     add_threads(parser)
     parser.add_argument(
@@ -122,6 +123,11 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"time limit for one cell (default: {SMALL_S:.0f} for size small, {LARGER_S:.0f} for other sizes)",
     )
+
+
+def add_traceback(parser: argparse.ArgumentParser) -> None:
+    """Add the wish for whole tracebacks."""
+    parser.add_argument("--traceback", action="store_true", help="print the whole traceback of each error to stderr")
 
 
 def add_resume(parser: argparse.ArgumentParser) -> None:

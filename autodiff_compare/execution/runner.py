@@ -40,6 +40,7 @@ from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.problems import Problem
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import THREADS_TOLERANCE
+from autodiff_compare.process.failures import described, whole
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, QuestionRow, SampleRow
 from autodiff_compare.studies.records import first_descent
@@ -71,6 +72,8 @@ class Runner:
     ----------
     measured_s
         Seconds spent inside timed blocks so far.
+    tracebacks
+        Traceback of each exception -> the cells that ended by it.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Runner:
         self.problems = {p.name: p for p in plan.problems}
         self.order = random.Random(plan.seed)
         self.measured_s = 0.0
+        self.tracebacks: dict[str, list[str]] = {}
 
     def run(self) -> None:
         """Execute all groups that are not finished, then questions and descents, then further launches."""
@@ -128,7 +132,9 @@ class Runner:
             why = too_large(case)
             judge = Judge(case)
         except Exception as error:  # a user's code may raise anything: that costs its own cells only
-            message = f"in plain NumPy, before any backend: {type(error).__name__}: {first_line(error)}"
+            message = f"in plain NumPy, before any backend: {type(error).__name__}: {described(error)}"
+            message = message.splitlines()[0][:LONGEST_MESSAGE]
+            self.tracebacks.setdefault(whole(error), []).extend(cell.cell_id for cell in cells)
             return Group([Progress(cell, replace(blank(cell, None), message=message)) for cell in cells], [])
         if why:
             for p in begun:
@@ -173,6 +179,7 @@ class Runner:
             found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **request)
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=first_line(error))
+            self._traced(cell, error)
             return
         p.result = tuple(found["result"])
         _keep_phases(0)(p, found)
@@ -188,6 +195,10 @@ class Runner:
         )
         if p.row.threads_effective > THREADS_TOLERANCE * self.settings.threads:
             p.flags.add("threads")
+
+    def _traced(self, cell: Cell, error: WorkerError) -> None:
+        if error.traceback:
+            self.tracebacks.setdefault(error.traceback, []).append(cell.cell_id)
 
     def _request(self, cell: Cell, *, memory: bool = False) -> dict[str, Any]:
         """Return the parameters of the request ``cell``."""
@@ -252,6 +263,7 @@ class Runner:
         except WorkerError as error:
             message = f"while being timed: {first_line(error)}"[:LONGEST_MESSAGE]
             p.row = replace(p.row, status=error.status, message=message)
+            self._traced(p.cell, error)
             return False
         return True
 

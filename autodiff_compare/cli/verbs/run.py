@@ -58,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     finally:
         folder.close()
     show.results(folder.path, options)
+    if options.traceback:
+        output.tracebacks(runner.tracebacks)
     if not output.wanted(options):
         if settings.rounds:
             print(summary.effort(runner.measured_s, time.monotonic() - began))
