@@ -165,7 +165,9 @@ class _Trial:
                 seen = sides(f, self.at, self.dtype)
                 found.left, found.right, found.bar = (np.ravel(a) for a in (seen.left, seen.right, seen.bar))
                 if isinstance(self.case.right, Kink) and len(self.at.places) > 1:
-                    found.hull, found.hull_bar = nearby(f, self.at, self.dtype)
+                    is_gradient = found.obtained.size == self.at.scales.size
+                    towards = (found.obtained / self.at.scales,) if is_gradient else ()
+                    found.hull, found.hull_bar = nearby(f, self.at, self.dtype, towards)
         except Exception as error:
             found.message = found.message or f"no one-sided derivatives: {_status_of(error)[1]}"
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autodiff_compare.judge import kinks
 from autodiff_compare.judge.comparison import (
     absolute_difference,
     accumulation,
@@ -159,7 +160,7 @@ class Judge:
         if shape.verdict != Verdict.PASS or any(leaf.dtype.kind in _NOT_REAL for leaf in result):
             return (shape, dtype)
         return (
-            *self._numbers(result),
+            *self._together(tuple(self._numbers(result)), result),
             shape,
             dtype,
             _yes_or_no("repeat", True, ""),
@@ -188,6 +189,14 @@ class Judge:
         if has_value:
             yield self._value(leaves[0])
         yield self._against_differences(leaves)
+
+    def _together(self, found: Sequence[Comparison], result: Sequence[Array]) -> Iterator[Comparison]:
+        """Yield the comparisons, refuting subgradients whose entries are right only one by one."""
+        kinked = [c.verdict == Verdict.SUBGRADIENT for c in found]
+        proved = all(c.verdict in _PROVED for c in found)
+        wrong = proved and any(kinked) and kinks.outside(self.probe, compared(self.case, result)[self._first :])
+        for c, at in zip(found, kinked, strict=True):
+            yield replace(c, verdict=Verdict.FAIL, note=join_notes(kinks.OUTSIDE, c.note)) if wrong and at else c
 
     def _value(self, got: Array) -> Comparison:
         """Compare the value beside a derivative without a reference, as in a case of operator `value`."""

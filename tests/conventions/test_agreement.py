@@ -83,7 +83,8 @@ def measured(case: Case, at: Coordinates, f: Any) -> Observation:
         seen = sides(value, at, "float64")
         found.left, found.right, found.bar = (np.ravel(a) for a in (seen.left, seen.right, seen.bar))
         if isinstance(case.right, Kink) and len(at.places) > 1:
-            found.hull, found.hull_bar = nearby(value, at, "float64")
+            directions = case.right.array if case.operator == "gradient" else ()
+            found.hull, found.hull_bar = nearby(value, at, "float64", tuple(directions))
     return found
 
 
@@ -92,6 +93,7 @@ def answers(case: Case) -> Iterator[Any]:
     vertices = np.atleast_2d(coordinates(case.right, case, "float64"))  # type: ignore[arg-type]
     middle, size = vertices.mean(axis=0), np.abs(vertices).max(initial=0.0) or 1.0
     yield middle
+    yield (middle + vertices[0]) / 2
     for vertex in vertices:
         yield vertex
         yield vertex + OFF * (vertex - middle)

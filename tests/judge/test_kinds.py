@@ -63,7 +63,7 @@ KINDS = [
     # Inputs of different units, and one small input among others.
     Kind("sum 1/x, one small", lambda x, *, xp: xp.sum(1 / x), lambda x: -1 / x**2, [1e-4, 2.0, -3.0]),
     Kind("sum 1/x, one small of forty", lambda x, *, xp: xp.sum(1 / x), lambda x: -1 / x**2, _FORTY),
-    Kind("sum 1/x^2", lambda x, *, xp: xp.sum(1 / x**2), lambda x: -2 / x**3, [1e-3, 5.0, 1e4]),
+    Kind("sum 1/x^2", lambda x, *, xp: xp.sum(1 / x**2), lambda x: -2 / x**3, [1e-3, 5.0, 1e4], open=True),
     Kind("sum log x", lambda x, *, xp: xp.sum(xp.log(x)), lambda x: 1 / x, [1e-9, 1.0, 1e6]),
     Kind("sum sqrt x", lambda x, *, xp: xp.sum(xp.sqrt(x)), lambda x: 0.5 / np.sqrt(x), [1e-8, 1.0, 100.0]),
     # A bump within a narrow range: seen from far away the function does not depend on the second input.
@@ -256,22 +256,22 @@ def test_one_sided_derivatives_are_in_the_users_units(
 
 @pytest.mark.parametrize("reference", [None, NUMERICAL], ids=["best", "by differences"])
 def test_a_failure_names_the_entry_what_was_got_and_what_was_expected(reference: Any) -> None:
-    x = np.array([0.5, 1e-5, 3e4])
+    x = np.array([0.5, 1e-2, 30.0])
     case = case_at(lambda x, *, xp: xp.sum(x**3), x)
     _, why = overall(Judge(case, reference)([3 * x * x * [1, 1.5, 1]]))
     assert "[1]" in why
-    assert "4.5e-10" in why
-    assert "3e-10" in why
+    assert "0.00045" in why
+    assert "0.0003" in why
 
 
 @pytest.mark.parametrize(
     ("f", "words"),
     [
         (lambda x: np.sum(x) + 0j, "complex"),
-        (lambda x: bool(np.sum(x) > 0), "bool"),
+        (lambda x: bool(np.sum(x) > 0), "truth value"),
         (lambda x: None, "None"),
-        (lambda x: "text", "str"),
-        (lambda x: np.sum(x) > 0, "bool"),
+        (lambda x: "text", "text"),
+        (lambda x: np.sum(x) > 0, "truth value"),
     ],
     ids=["complex", "bool", "None", "text", "NumPy's bool"],
 )

@@ -39,8 +39,10 @@ Function = Callable[[Array], Array]
 
 #: Steps per dtype: largest, ratio, number. Rounding of the quotient is still small at the last step.
 _STEPS = {"float64": (2.0**-8, 8.0, 5), "float32": (2.0**-4, 4.0, 5)}
-#: Gradients nearby are taken at the first 3 of these distances; their difference steps are shorter by 2^-4.
-_NEARBY, _SHORTER = 3, 2.0**-4
+#: Gradients nearby are taken at the first 3 of these distances, by differences whose steps are shorter by this factor.
+#: Near the tip of a cone the curvature grows as fast as the distance falls, so that the factor bounds the error: it is
+#: about its square, 1e-8 in float64. Rounding in float32 allows no shorter steps.
+_NEARBY, _SHORTER = 3, {"float64": 2.0**-13, "float32": 2.0**-4}
 #: Most coordinates of which every choice of signs is a direction of approach.
 MOST = 5
 #: A quotient grows without bound if each increment keeps 90 % of the one before; a convergent one keeps 1/r ...
@@ -131,8 +133,16 @@ def sides(f: Function, at: Coordinates, dtype: str) -> Sides:
     return Sides(found[0], found[1], bars)
 
 
-def nearby(f: Function, at: Coordinates, dtype: str) -> tuple[Array, Array]:
+def nearby(f: Function, at: Coordinates, dtype: str, towards: Sequence[Array] = ()) -> tuple[Array, Array]:
     """Measure the limits of gradients from several directions.
+
+    Parameters
+    ----------
+    f, at, dtype
+        The function, the point, and the dtype in which the function computes.
+    towards
+        Further directions of approach, in units of the coordinates. A round hull, like the ball of the norm at 0, is
+        reached in the direction of a gradient only from there.
 
     Returns
     -------
@@ -141,10 +151,10 @@ def nearby(f: Function, at: Coordinates, dtype: str) -> tuple[Array, Array]:
     """
     n, steps = len(at.places), _steps(dtype)
     found, bars = [], []
-    for direction in _approaches(n):
+    for direction in _approaches(n, towards):
         ladder, roundings = [], []
         for distance in steps[:_NEARBY]:
-            gradient, rounding = _gradient(f, at, distance * direction * at.scales, distance * _SHORTER, dtype)
+            gradient, rounding = _gradient(f, at, distance * direction * at.scales, distance * _SHORTER[dtype], dtype)
             ladder.append(gradient)
             roundings.append(rounding)
         pairs = [
@@ -223,8 +233,8 @@ def _unit(x: Array) -> float:
     return float(2.0 ** np.floor(np.log2(size))) if size > 0 else 1.0
 
 
-def _approaches(n: int) -> Array:
-    """Return directions of approach: along each coordinate, one for each choice of signs, and 6 n random ones.
+def _approaches(n: int, towards: Sequence[Array]) -> Array:
+    """Return directions of approach: those given, along each coordinate, one for each choice of signs, and random ones.
 
     They are the same in every process. The choices of signs reach every vertex of independent kinks, as in ``sum |x|``;
     above `MOST` coordinates they are left out.
@@ -235,8 +245,14 @@ def _approaches(n: int) -> Array:
     if n <= MOST:
         signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
         around = np.concatenate([around, signs * rng.uniform(0.5, 1.0, signs.shape)])
-    # Multiples of 2^-10: a displacement by a power of two along them is exact.
-    return np.concatenate([axes, np.round(around / np.abs(around).max(axis=1, keepdims=True) * 2**10) / 2**10])
+    given = [d[None] for d in towards if d.size == n and np.isfinite(d).all() and d.any()]
+    # Multiples of a power of two: a displacement by a power of two along them is exact.
+    return np.concatenate([axes, _unit_rows(around, 10), *(_unit_rows(d, 30) for d in given)])
+
+
+def _unit_rows(rows: Array, bits: int) -> Array:
+    """Return rows with a largest entry of 1, rounded to multiples of ``2^-bits``."""
+    return np.asarray(np.round(rows / np.abs(rows).max(axis=1, keepdims=True) * 2.0**bits) / 2.0**bits)
 
 
 def _steps(dtype: str) -> Array:

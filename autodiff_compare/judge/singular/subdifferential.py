@@ -3,7 +3,7 @@
 Each entry of ``g = (1, 1)`` lies between the one-sided derivatives of ``max(a, b)`` at ``a = b``, which are 0 and 1.
 Still ``g`` is wrong: every gradient nearby is (1, 0) or (0, 1), and the subdifferential is the segment between them. So
 several entries at a kink are judged together: ``g`` must lie in the convex hull of the limits of gradients nearby
-(Clarke 1983), which `autodiff_compare.judge.singular.slopes` measures and `autodiff_compare.judge.singular.hull` compares.
+(Clarke 1983). `autodiff_compare.judge.singular.slopes` measures them, `autodiff_compare.judge.singular.hull` compares.
 
 Independent kinks have a vertex for each choice of sides, so that the number of gradients nearby doubles with each
 entry. Above `MOST` entries only the one-sided derivatives of each entry are compared.
@@ -45,7 +45,7 @@ def contains(f: Function, x: Array, scale: Array, entries: Array, g: Array) -> b
         return True
     units = np.eye(x.size)[entries]
     at = Coordinates((x,), tuple((0, unit) for unit in units), scale[entries])
-    points, bars = nearby(lambda by: f(x + by @ units), at, _DTYPE)
+    points, bars = nearby(lambda by: f(x + by @ units), at, _DTYPE, (g / scale[entries], g * scale[entries]))
     # In units of the scales all entries are of one size, whatever their units.
     points, bars, g = points * scale[entries], bars * scale[entries], g * scale[entries]
     known = np.isfinite(points).all(axis=1)
