@@ -26,6 +26,7 @@ from autodiff_compare.judge.comparison import (
     accumulation,
     allowed_rounding,
     compared,
+    join_notes,
     layout,
     norm,
     shapes_in_words,
@@ -158,7 +159,8 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     seen = probe().check(derivative, allowed_rounding(case, derivative, _EPS64, accumulation(case)))
     if seen.verdict != Verdict.PASS:
         return None
-    return Reference(found.names, found.arrays, found.changes, found.eps, "confirmed by numerical differences")
+    note = join_notes("confirmed by numerical differences", seen.blind_spot)
+    return Reference(found.names, found.arrays, found.changes, found.eps, note)
 
 
 def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:
