@@ -94,10 +94,13 @@ class Judge:
         The numbers of one (problem, size, dtype, operator).
     reference
         The derivative to compare with; by default the best available (`reference_for`).
+    every
+        Whether numerical differences look at every entry singly, however many there are.
     """
 
-    def __init__(self, case: Case, reference: Reference | None = None) -> None:
+    def __init__(self, case: Case, reference: Reference | None = None, *, every: bool = False) -> None:
         self.case = case
+        self._every = every
         self._given = reference
         self.eps = float(np.finfo(case.dtype).eps)
         self.K = accumulation(case)
@@ -106,7 +109,7 @@ class Judge:
     @functools.cached_property
     def probe(self) -> Probe:
         """Numerical differences of this case."""
-        return Probe(self.case)
+        return Probe(self.case, self._every)
 
     @functools.cached_property
     def reference(self) -> Reference:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +86,16 @@ class Finding:
     how: str = ""
     resolution: float = 0.0
     unproved: int = 0
+
+    @property
+    def blind_spot(self) -> str:
+        """Return in words which errors of entries that were not looked at singly the check would have missed."""
+        if not self.resolution:
+            return ""
+        words = f"one other entry off by {self.resolution:.1g} of the largest would have been found"
+        if self.unproved:
+            words += f", {self.unproved} entries are smaller than that: --entries all looks at each"
+        return words
 
 
 @dataclass(frozen=True)
@@ -200,10 +210,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
     note = f"{same} of {len(judged.verdicts)} observations {verdict}"
     if verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
-    elif hidden.resolution > 0:
-        note += f"; one other entry off by {hidden.resolution:.1g} of the largest would have been found"
-        note += f"; {hidden.count} entries are smaller than that and were not looked at" if hidden.count else ""
-    return Finding(
+    finding = Finding(
         verdict,
         error,
         half,
@@ -220,6 +227,11 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         place.how,
         hidden.resolution,
         hidden.count,
+    )
+    return (
+        replace(finding, note="; ".join(filter(None, (note, finding.blind_spot))))
+        if verdict == Verdict.PASS
+        else finding
     )
 
 
