@@ -309,7 +309,7 @@ class Judge:
         if found.verdict not in _UNSETTLED:
             return found
         found = seen(tolerances(leaves, proved=False))
-        if found.verdict == Verdict.FAIL and tolerances.refined():
+        while found.verdict == Verdict.FAIL and tolerances.refined():
             found = seen(tolerances(leaves, proved=False))
         centre = tolerances.centre()
         if found.verdict == Verdict.FAIL and centre:

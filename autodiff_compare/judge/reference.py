@@ -128,9 +128,14 @@ def _closed_form(case: Case) -> Reference | None:
 def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     """Return the NumPy engine's result if numerical differences confirm it, else `None`."""
 
+    try:
+        backend = engine.opened()
+    except (ValueError, ImportError):
+        return None
+
     def evaluate(inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
-        found = engine.derivative(case, [np.array(a)[()] for a in inputs.arrays], [np.array(a)[()] for a in directions])
-        return tuple(map(np.asarray, found))
+        arrays, given = ([backend.to_var(a) for a in group] for group in (inputs.arrays, directions))
+        return tuple(backend.to_numpy(leaf) for leaf in engine.derivative(backend, case, arrays, given))
 
     try:
         found = _evaluated(case, evaluate, None)
