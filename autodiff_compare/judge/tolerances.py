@@ -51,6 +51,8 @@ FLOOR = 4.0
 GUESSED = 10.0
 #: Samples of a spread at first, when a result seems wrong, and before it is refuted.
 SAMPLES = (2, 6, 24)
+#: An error above so many tolerances is refuted by six samples: their spread is as small in one of 10^7 entries.
+_HOPELESS = 30.0
 #: A sample further from the median than this multiple of the next one is an outlier.
 _OUTLIER = 100.0
 #: Spreads below this part of an entry need no search for outliers.
@@ -115,10 +117,16 @@ class Tolerances:
             FLOOR * self.eps * s + self.eps * np.abs(p) + self.tiny for s, p in zip(sizes, parameters, strict=True)
         )
 
-    def refined(self) -> bool:
-        """Draw more samples; return whether the tolerances may be wider now."""
+    def refined(self, excess: float = 0.0) -> bool:
+        """Draw more samples; return whether the tolerances may be wide enough then.
+
+        Parameters
+        ----------
+        excess
+            The largest error in units of its tolerance so far.
+        """
         more = [number for number in SAMPLES if number > self._wanted]
-        if self.note or not more:
+        if self.note or not more or (excess > _HOPELESS and self._wanted > SAMPLES[0]):
             return False
         self._wanted = more[0]
         return True
@@ -130,13 +138,13 @@ class Tolerances:
     def centre(self) -> tuple[Array, ...]:
         """Return the mean of the samples: our engine's result. Empty if there is none."""
         self._draw()
-        return () if self.note else tuple(np.mean(leaf, axis=0) for leaf in zip(*self._samples, strict=True))
+        return () if self.note else tuple(sum(leaf) / len(leaf) for leaf in zip(*self._samples, strict=True))
 
     def measured(self, want: Sequence[Array] | None = None) -> tuple[Array, ...] | None:
         """Return the spread of each entry; `None` if it cannot be measured, or our engine does not give ``want``."""
         self._draw()
         if not self.note:
-            spreads = [_spread(np.stack(leaf)) for leaf in zip(*self._samples, strict=True)]
+            spreads = [_spread(leaf) for leaf in zip(*self._samples, strict=True)]
             if want is None or self._same(want, spreads):
                 return tuple(s * (self.eps / self._unit) for s in spreads)
             self.distrust("our engine gives another derivative")
@@ -187,19 +195,20 @@ def _sizes(leaf: Array) -> Array:
     return np.maximum(np.abs(finite), norm(finite) / math.sqrt(max(leaf.size, 1)))
 
 
-def _spread(samples: Array) -> Array:
+def _spread(samples: Sequence[Array]) -> Array:
     """Return the difference of the largest and the smallest sample of each entry, without outliers.
 
     Entries that are nan in some samples have an infinite spread: rounding takes them out of the domain. Entries that
     are the same infinity in all have none.
     """
+    # One pair after the other: all samples side by side would take their memory twice.
+    top, bottom = functools.reduce(np.maximum, samples), functools.reduce(np.minimum, samples)
     with np.errstate(invalid="ignore"):
-        top, bottom = samples.max(axis=0), samples.min(axis=0)
         spread = np.where(top == bottom, 0, top - bottom)
     spread = np.where(np.isnan(spread), np.inf, spread)
     wide = spread > _WIDE * np.maximum(np.abs(top), np.abs(bottom))
     if wide.any():
-        spread[wide] = _without_outliers(samples[:, wide])
+        spread[wide] = _without_outliers(np.array([sample[wide] for sample in samples]))
     return spread
 
 
