@@ -220,7 +220,7 @@ class Judge:
             return allowed
         while True:
             allowed = tuple(both * t for t in self.tolerances(expected))
-            if _within(leaves, expected, allowed) or not self.tolerances.refined():
+            if _within(leaves, expected, allowed) or not self.tolerances.refined(_excess(leaves, expected, allowed)):
                 return allowed
 
     def _leaf(self, k: int, got: Array, want: Array, allowed: Array) -> Comparison:
@@ -321,7 +321,7 @@ class Judge:
         if found.verdict not in _UNSETTLED:
             return found
         found = seen(tolerances(leaves, proved=False))
-        if found.verdict == Verdict.FAIL and tolerances.refined():
+        while found.verdict == Verdict.FAIL and tolerances.refined():
             found = seen(tolerances(leaves, proved=False))
         centre = tolerances.centre()
         if found.verdict == Verdict.FAIL and centre:
@@ -393,6 +393,16 @@ def _within(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequenc
     """Return whether every entry of every leaf is within its tolerance."""
     pairs = zip(leaves, expected, allowed, strict=True)
     return all(bool((absolute_difference(got, want) <= limit).all()) for got, want, limit in pairs)
+
+
+def _excess(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> float:
+    """Return the largest error of an entry in units of its tolerance."""
+    with np.errstate(all="ignore"):
+        found = [
+            np.max(absolute_difference(got, want) / limit, initial=0.0)
+            for got, want, limit in zip(leaves, expected, allowed, strict=True)
+        ]
+    return float(np.max(found, initial=0.0))
 
 
 def _entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, float]:

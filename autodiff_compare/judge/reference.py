@@ -26,6 +26,7 @@ from autodiff_compare.judge.comparison import (
     accumulation,
     allowed_rounding,
     compared,
+    join_notes,
     layout,
     shapes_in_words,
 )
@@ -128,9 +129,14 @@ def _closed_form(case: Case) -> Reference | None:
 def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     """Return the NumPy engine's result if numerical differences confirm it, else `None`."""
 
+    try:
+        backend = engine.opened()
+    except (ValueError, ImportError):
+        return None
+
     def evaluate(inputs: Inputs, directions: Sequence[Array]) -> tuple[Array, ...]:
-        found = engine.derivative(case, [np.array(a)[()] for a in inputs.arrays], [np.array(a)[()] for a in directions])
-        return tuple(map(np.asarray, found))
+        arrays, given = ([backend.to_var(a) for a in group] for group in (inputs.arrays, directions))
+        return tuple(backend.to_numpy(leaf) for leaf in engine.derivative(backend, case, arrays, given))
 
     try:
         found = _evaluated(case, evaluate, None)
@@ -141,7 +147,8 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     if not all(np.isfinite(a).all() for a in derivative):
         return None
     seen = probe().check(derivative, allowed_rounding(case, derivative, _EPS64, accumulation(case)))
-    return replace(found, note="confirmed by numerical differences") if seen.verdict == Verdict.PASS else None
+    note = join_notes("confirmed by numerical differences", seen.blind_spot)
+    return replace(found, note=note) if seen.verdict == Verdict.PASS else None
 
 
 def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:

@@ -9,9 +9,9 @@ difference of the largest and the smallest of a few samples. So an entry of a lo
 entry of a small leaf beside large ones and an entry that is zero by cancellation each get their own. `FLOOR` allows for
 the last roundings of a result, which a small spread may have missed.
 
-*Number of samples.* The spread of few samples is small by chance for some of many entries. With 6 samples of uniform
-roundings it is below a tenth in 5 of 100 000 entries. Therefore `Tolerances.refined` draws more samples before a result
-is refuted.
+*Number of samples.* The spread of few samples is small by chance for some of many entries: that of two uniform
+roundings is below a tenth of a rounding for every fifth entry, that of 6 for 5 of 100 000. So two samples may accept a
+result, and 24 are drawn before it is refuted (`Tolerances.refined`).
 
 *Outliers.* A comparison whose sides differ by rounding alone, such as that of a maximum near a tie, goes another way in
 some samples. Such samples lie far from the others and are dropped.
@@ -27,26 +27,32 @@ of the inputs is added.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from autodiff_compare.judge.comparison import accumulation, compared, finite_or_zero, norm
+from autodiff_compare.judge.rounding import engine
 from autodiff_compare.judge.rounding.sample import sample
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
-#: Factor of the measured spread. Right results of NumPy, PyTorch, JAX and TensorFlow on all suites err by at most 3 of
-#: it, half of them by less than a tenth.
+#: Factor of the measured spread. Of 3150 leaves of gradients and products, of all problems in both dtypes, computed
+#: with NumPy, PyTorch, JAX and TensorFlow, the worst entry errs by 2.6 times the spread of six samples. In 98 % of the
+#: leaves all err by less than it.
 SAFETY = 8.0
 #: Roundings of its own size that every entry is allowed.
 FLOOR = 4.0
 #: Factor of ``eps sqrt(K)`` where rounding could not be measured; right results err by about 0.3 of it.
 GUESSED = 10.0
-#: Samples of a spread at first, and before a result is refuted.
-SAMPLES, MORE_SAMPLES = 6, 24
+#: Samples of a spread at first, when a result seems wrong, and before it is refuted.
+SAMPLES = (2, 6, 24)
+#: An error above so many tolerances is refuted by six samples: their spread is as small in one of 10^7 entries.
+_HOPELESS = 30.0
 #: A sample further from the median than this multiple of the next one is an outlier.
 _OUTLIER = 100.0
 #: Spreads below this part of an entry need no search for outliers.
@@ -79,7 +85,7 @@ class Tolerances:
         self.eps, self.tiny = (float(getattr(np.finfo(case.dtype), name)) for name in ("eps", "smallest_normal"))
         self._changes = changes
         self._samples: list[tuple[Array, ...]] = []
-        self._wanted = SAMPLES
+        self._wanted = SAMPLES[0]
 
     def __call__(self, want: Sequence[Array], *, proved: bool = True) -> tuple[Array, ...]:
         """Return the absolute error that each entry is allowed.
@@ -111,11 +117,18 @@ class Tolerances:
             FLOOR * self.eps * s + self.eps * np.abs(p) + self.tiny for s, p in zip(sizes, parameters, strict=True)
         )
 
-    def refined(self) -> bool:
-        """Draw more samples; return whether the tolerances may be wider now."""
-        if self.note or self._wanted == MORE_SAMPLES:
+    def refined(self, excess: float = 0.0) -> bool:
+        """Draw more samples; return whether the tolerances may be wide enough then.
+
+        Parameters
+        ----------
+        excess
+            The largest error in units of its tolerance so far.
+        """
+        more = [number for number in SAMPLES if number > self._wanted]
+        if self.note or not more or (excess > _HOPELESS and self._wanted > SAMPLES[0]):
             return False
-        self._wanted = MORE_SAMPLES
+        self._wanted = more[0]
         return True
 
     def distrust(self, why: str) -> None:
@@ -125,17 +138,21 @@ class Tolerances:
     def centre(self) -> tuple[Array, ...]:
         """Return the mean of the samples: our engine's result. Empty if there is none."""
         self._draw()
-        return () if self.note else tuple(np.mean(leaf, axis=0) for leaf in zip(*self._samples, strict=True))
+        return () if self.note else tuple(sum(leaf) / len(leaf) for leaf in zip(*self._samples, strict=True))
 
     def measured(self, want: Sequence[Array] | None = None) -> tuple[Array, ...] | None:
         """Return the spread of each entry; `None` if it cannot be measured, or our engine does not give ``want``."""
         self._draw()
         if not self.note:
-            spreads = [_spread(np.stack(leaf)) for leaf in zip(*self._samples, strict=True)]
+            spreads = [_spread(leaf) for leaf in zip(*self._samples, strict=True)]
             if want is None or self._same(want, spreads):
                 return tuple(s * (self.eps / self._unit) for s in spreads)
             self.distrust("our engine gives another derivative")
         return None
+
+    @functools.cached_property
+    def _engine(self) -> Any:
+        return engine.opened()
 
     @property
     def _unit(self) -> float:
@@ -144,7 +161,7 @@ class Tolerances:
     def _draw(self) -> None:
         while not self.note and len(self._samples) < self._wanted:
             try:
-                found = sample(self.case, self._unit, self.case.seed + len(self._samples))
+                found = sample(self._engine, self.case, self._unit, self.case.seed + len(self._samples))
                 self._samples.append(tuple(a.astype(np.float64) for a in compared(self.case, found)))
             except Exception as error:  # a user's function may do on our engine what it likes
                 self.distrust(f"our engine cannot run the function ({type(error).__name__})")
@@ -178,19 +195,20 @@ def _sizes(leaf: Array) -> Array:
     return np.maximum(np.abs(finite), norm(finite) / math.sqrt(max(leaf.size, 1)))
 
 
-def _spread(samples: Array) -> Array:
+def _spread(samples: Sequence[Array]) -> Array:
     """Return the difference of the largest and the smallest sample of each entry, without outliers.
 
     Entries that are nan in some samples have an infinite spread: rounding takes them out of the domain. Entries that
     are the same infinity in all have none.
     """
+    # One pair after the other: all samples side by side would take their memory twice.
+    top, bottom = functools.reduce(np.maximum, samples), functools.reduce(np.minimum, samples)
     with np.errstate(invalid="ignore"):
-        top, bottom = samples.max(axis=0), samples.min(axis=0)
         spread = np.where(top == bottom, 0, top - bottom)
     spread = np.where(np.isnan(spread), np.inf, spread)
     wide = spread > _WIDE * np.maximum(np.abs(top), np.abs(bottom))
     if wide.any():
-        spread[wide] = _without_outliers(samples[:, wide])
+        spread[wide] = _without_outliers(np.array([sample[wide] for sample in samples]))
     return spread
 
 

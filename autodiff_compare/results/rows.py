@@ -3,11 +3,13 @@
 The annotation of a field is the documentation of its column; ``results/README.md`` is generated from it. A unit is part
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
-Schema history: version 1 is the first; version 2 adds ``runs.onednn``.
+Schema history: version 1 is the first; version 2 adds ``runs.onednn``, version 3 the columns of ``checks`` from
+``got`` on.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -262,8 +264,11 @@ class ConventionRow:
     safe: Annotated[str, "a way to write the function that is right on every backend; empty if it is safe as written"]
 
 
+_UNKNOWN_ENTRY = {"got": math.nan, "expected": math.nan, "entry_tolerance": math.nan, "how": ""}
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
-ADDED: Mapping[type[Any], Mapping[str, str]] = MappingProxyType({Run: MappingProxyType({"onednn": ""})})
+ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
+    {Run: MappingProxyType({"onednn": ""}), CheckRow: MappingProxyType(_UNKNOWN_ENTRY)}
+)
 
 #: Table name -> dataclass of its rows.
 TABLES: dict[str, type[Any]] = {

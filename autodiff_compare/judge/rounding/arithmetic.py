@@ -90,13 +90,14 @@ class RoundingTrace(Trace):
         Seed of the roundings.
     """
 
-    __slots__ = ("_few", "_random", "eps", "exact")
+    __slots__ = ("_few", "_random", "_rest", "eps", "exact")
 
     def __init__(self, eps: float, seed: int) -> None:
         super().__init__()
         self.eps, self.exact = eps, False
-        # Half of the digits: 26 of 52 bits, 11 of 23.
-        self._few = round(-math.log2(eps)) // 2
+        # Half of the digits: 11 of 23 bits in float32; a mantissa in float64 has 52.
+        half = round(-math.log2(eps)) // 2
+        self._few, self._rest = 2.0**half, np.uint64((1 << (52 - half)) - 1)
         self._random = np.random.default_rng(seed)
         self.record = self._round
 
@@ -138,12 +139,11 @@ class RoundingTrace(Trace):
         return unit
 
     def few_digits(self, value: Any) -> Any:
-        """Return where entries need at most half of the digits."""
+        """Return where entries need at most half of the digits: the others are zeros."""
         if np.ndim(value):
-            with np.errstate(invalid="ignore"):
-                mantissa = np.frexp(value)[0] * 2.0**self._few
-                return mantissa == np.rint(mantissa)
-        return math.isfinite(value) and (math.frexp(value)[0] * 2.0**self._few).is_integer()
+            bits = np.ascontiguousarray(value, dtype=np.float64).view(np.uint64)
+            return (bits & self._rest) == 0
+        return math.isfinite(value) and (math.frexp(value)[0] * self._few).is_integer()
 
     def _round(self, node: Node) -> None:
         """Perturb the value of a new node, and forget its arguments: nothing sweeps through this trace."""

@@ -11,7 +11,21 @@ from autodiff_compare.plan.cases import Case, leaves
 from autodiff_compare.vocabulary import Operator
 
 
+def opened() -> Any:
+    """Return the backend of the engine.
+
+    Raises
+    ------
+    ImportError, ValueError
+        If it is not there.
+    """
+    backend = backends.load("numpy")
+    backend.open()
+    return backend
+
+
 def derivative(
+    backend: Any,
     case: Case,
     arrays: Sequence[Any],
     directions: Sequence[Any],
@@ -21,6 +35,8 @@ def derivative(
 
     Parameters
     ----------
+    backend
+        The engine, as `opened` returns it.
     arrays, directions
         Inputs and directions: arrays of any floating type, or traced values.
     around
@@ -28,11 +44,9 @@ def derivative(
 
     Raises
     ------
-    ImportError, ValueError
-        If the engine is not there. An objective may raise anything else.
+    Exception
+        Whatever the objective raises on the engine.
     """
-    backend = backends.load("numpy")
-    backend.open()
     function = around(case.problem.function(backend, case.inputs.static))
     run = backend.prepare(
         case.operator,

@@ -16,7 +16,7 @@ from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
 
-def sample(case: Case, eps: float, seed: int) -> tuple[Array, ...]:
+def sample(backend: Any, case: Case, eps: float, seed: int) -> tuple[Array, ...]:
     """Return the leaves of a case's result in Monte Carlo arithmetic, each an array.
 
     Inputs move by one rounding too: an algorithm may compute with inputs that are off by as much. Whole numbers and
@@ -24,6 +24,8 @@ def sample(case: Case, eps: float, seed: int) -> tuple[Array, ...]:
 
     Parameters
     ----------
+    backend
+        Our engine, as `engine.opened` returns it.
     case
         A case of any operator.
     eps
@@ -62,7 +64,7 @@ def sample(case: Case, eps: float, seed: int) -> tuple[Array, ...]:
 
     arrays, directions = [seen(a) for a in case.inputs.arrays], [seen(a) for a in case.directions]
     with np.errstate(all="ignore"):
-        found = engine.derivative(case, arrays, directions, around)
+        found = engine.derivative(backend, case, arrays, directions, around)
     return tuple(np.asarray(constant(leaf)) for leaf in found)
 
 
