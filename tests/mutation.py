@@ -32,8 +32,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 #: Room -> its files, and the tests that must notice a change of them. No test here imports a framework.
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "judge": (
-        ("autodiff_compare/judge/**/*.py", "!autodiff_compare/judge/mutants.py"),
-        ("tests/judge", "--deselect", "tests/judge/test_mutants.py"),
+        (
+            "autodiff_compare/judge/**/*.py",
+            "!autodiff_compare/judge/mutants.py",
+            "!autodiff_compare/judge/controls.py",
+            "!autodiff_compare/judge/known_derivatives.py",
+        ),
+        ("tests/judge", "--deselect", "tests/judge/test_mutants.py", "--deselect", "tests/judge/test_controls.py"),
     ),
     "statistics": (("autodiff_compare/timing/statistics.py",), ("tests/timing/test_statistics.py",)),
     "clock": (

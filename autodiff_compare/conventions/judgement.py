@@ -34,8 +34,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.judge.singular import hull
 from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.judge.singular import hull
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, Case, Kink, Undefined, Value
 

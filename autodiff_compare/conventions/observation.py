@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends import Backend, Unsupported
-from autodiff_compare.judge.singular.slopes import Coordinates, nearby, sides
 from autodiff_compare.conventions.translation import translated
+from autodiff_compare.judge.singular.slopes import Coordinates, nearby, sides
 from autodiff_compare.plan.cases import leaves
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, Case, Kink, Value

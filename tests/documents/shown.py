@@ -2,9 +2,10 @@
 
 A fenced block that follows ``<!-- remade by: COMMAND -->`` shows what the command prints on standard output; with
 ``| last line`` after it, the last line only. The command is ``compare.py ...`` or ``python FILE``; files are the Python
-blocks of the same document whose first line is ``# FILE``. What differs from one machine or moment to the next is masked before
-comparing: durations, ratios of them, run ids. Everything else must be as shown. After ``<!-- remade but not compared:
-COMMAND -->`` it is made anew alike, but may differ: what frameworks do at singular points moves with their releases.
+blocks of the same document whose first line is ``# FILE``. What differs from one machine or moment to the next is
+masked before comparing: durations, ratios of them, run ids. Everything else must be as shown. After ``<!-- remade but
+not compared: COMMAND -->`` it is made anew alike, but may differ: what frameworks do at singular points moves with
+their releases.
 """
 
 from __future__ import annotations
