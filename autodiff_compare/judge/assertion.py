@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autodiff_compare.judge.judge import Comparison, Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
-from autodiff_compare.problems import Inputs, Problem
+from autodiff_compare.problems import Inputs, Problem, typical_sizes
 from autodiff_compare.vocabulary import DTYPES, Operator, Status
 
 Array = NDArray[Any]
@@ -24,6 +24,7 @@ def assert_gradients(
     *,
     dtype: str | None = None,
     seed: int = 0,
+    typical: Any = None,
 ) -> tuple[Comparison, ...]:
     """Assert that ``gradient`` is the gradient of ``f`` at ``x``, by numerical differences with an error bar.
 
@@ -40,6 +41,9 @@ def assert_gradients(
         The precision in which the gradient was computed, ``float64`` or ``float32``; by default its own dtype.
     seed
         Seed of the random directions, which are used above 32 input entries.
+    typical
+        Typical size of each input: a number or an array of its shape, a tuple of them for several inputs. By default
+        each entry moves in proportion to its own size.
 
     Returns
     -------
@@ -66,14 +70,16 @@ def assert_gradients(
     dtype = dtype or str(np.result_type(*leaves))
     if dtype not in DTYPES:
         raise AssertionError(f"got a gradient of dtype {dtype}, expected one of {', '.join(DTYPES)}")
-    comparisons = Judge(_gradient_case(f, inputs, dtype, seed), NUMERICAL)(leaves)
+    comparisons = Judge(_gradient_case(f, inputs, dtype, seed, typical), NUMERICAL)(leaves)
     status, why = overall(comparisons)
     if status != Status.OK:
         raise AssertionError(f"gradient is {status}: {why}")
     return comparisons
 
 
-def _gradient_case(f: Callable[..., Any], inputs: tuple[Array, ...], dtype: str, seed: int) -> Case:
+def _gradient_case(
+    f: Callable[..., Any], inputs: tuple[Array, ...], dtype: str, seed: int, typical: Any = None
+) -> Case:
     """Return the case of the gradient of a user's function at the given inputs."""
     problem = Problem(
         name="f",
@@ -82,5 +88,6 @@ def _gradient_case(f: Callable[..., Any], inputs: tuple[Array, ...], dtype: str,
         sizes={"small": 1},
         inputs=lambda *_: Inputs(inputs),
         objective=lambda *args, xp: f(*args),  # noqa: ARG005 - f computes in NumPy
+        typical=typical_sizes(typical, [f"input {k}" for k in range(len(inputs))], inputs, "assert_gradients()"),
     )
     return Case(problem, "small", dtype, Operator.GRADIENT, seed, rounded(Inputs(inputs), dtype), (), DEFAULT_OPTIMIZER)

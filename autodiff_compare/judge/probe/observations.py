@@ -82,7 +82,7 @@ class Group:
         """
         part, r = T[:, self.direction.indices], np.abs(self.direction.values)
         left = np.abs(self.fixed)
-        linear = np.asarray(left @ (part @ r))
+        linear: Array = np.asarray(left @ (part @ r))
         # Entries times the sizes of both sides have the unit of the function: their squares are comparable.
         rows, columns = _largest(left.max(axis=0, initial=0.0)), _largest(r)
         unit = linear.max(initial=0.0)
@@ -90,7 +90,7 @@ class Group:
             return linear
         scaled = _scaled(part, rows, columns, unit)
         root = np.sqrt((left / rows) ** 2 @ (scaled @ (r / columns) ** 2)) * unit
-        return np.minimum(linear, _HOEFFDING * root)
+        return np.asarray(np.minimum(linear, _HOEFFDING * root))
 
 
 def traced(
