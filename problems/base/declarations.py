@@ -132,7 +132,7 @@ def problem_of(
         suites=frozenset(),
         fixed=True,
         native=native,
-        typical=_typical(values.get("TYPICAL"), required, point, where),
+        typical=typical_sizes(values.get("TYPICAL"), required, point, where),
     )
 
 
@@ -226,8 +226,28 @@ def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tupl
     return [(name, values[name]) for name in names]
 
 
-def _typical(given: Any, names: list[str], point: Sequence[Any], where: str) -> tuple[Any, ...]:
-    """Return the typical size of each array of the point; `None` for an array without one, nothing if none has."""
+def typical_sizes(given: Any, names: Sequence[str], point: Sequence[Any], where: str) -> tuple[Any, ...]:
+    """Return the typical size of each array of the point, for `Problem.typical`.
+
+    Parameters
+    ----------
+    given
+        Sizes as in ``TYPICAL``; `None` if none is stated.
+    names, point
+        The names of the parameters, and their values.
+    where
+        File or call in which the sizes are stated, for messages.
+
+    Returns
+    -------
+    tuple
+        One array of sizes for each array, `None` for an array without one; empty if none is stated.
+
+    Raises
+    ------
+    ProblemError
+        If a size is not positive and finite, or does not fit its value.
+    """
     if given is None:
         return ()
     if isinstance(given, Mapping) and set(given) <= set(names):

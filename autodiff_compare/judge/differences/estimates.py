@@ -108,7 +108,7 @@ class Estimates:
     def zero(self) -> Array:
         """Return where the derivative is zero within a few roundings of the function."""
         with np.errstate(all="ignore"):
-            found: Array = (np.abs(self.derivative) <= 3 * self.bar) & (self.bar <= ROUNDINGS * EPS * self.size)
+            found: Array = (np.abs(self.derivative) <= self.bar) & (self.bar <= ROUNDINGS * EPS * self.size)
         return found
 
     @property

@@ -4,7 +4,8 @@ An observation passes if ``|got - d| <= 3 bar + slack``: the error bar of the di
 the result. Two conditions make a pass mean something:
 
 * The difference is known: three bars are at most 1e-3 of it, or it is zero within a few roundings of the function, or
-  its bar is of the order of the rounding of the result. Else the observation is ``inconclusive``, whatever was got.
+  its bar is of the order of the rounding of the result. Else the observation is ``inconclusive``. It may still refute
+  a result if one bar is at most 1e-3 of the difference.
 * The slack is at most 1e-3 of the largest observation, or the derivative is zero. Else rounding alone explains
   anything, and the observation is ``inconclusive``.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autodiff_compare.judge.differences import Estimates
+from autodiff_compare.judge.differences import MEANINGFUL, Estimates
 from autodiff_compare.judge.probe.observations import Unseen
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
@@ -135,21 +136,38 @@ class Judged:
 
     @property
     def tolerance(self) -> Array:
-        """Return the tolerances."""
+        """Return the tolerances; where a derivative is zero within rounding, its bar bounds it."""
         with np.errstate(all="ignore"):
-            return np.asarray(3 * self.found.bar + self.slack)
+            return np.asarray(np.where(self.found.zero, 1, 3) * self.found.bar + self.slack)
 
     @functools.cached_property
     def verdicts(self) -> list[Verdict]:
         """Return the verdict of each observation."""
         with np.errstate(all="ignore"):
             known = self.known | (3 * self.found.bar <= _SLACKS * self.slack)
+            clear = known | (self.found.bar <= MEANINGFUL * np.abs(self.found.derivative))
             meant = (self.slack <= self.part * self.scale) | (np.abs(self.found.derivative) <= 3 * self.found.bar)
             within = self.error <= self.tolerance
             inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
             inside |= self.excused
-        columns = (self.found.verdicts, known, meant, within, inside)
-        return [_verdict(*map(_plain, row)) for row in zip(*columns, strict=True)]
+        facts = np.stack([known, clear, meant, within, inside], axis=1).tolist()
+        return [_verdict(v, *row) for v, row in zip(self.found.verdicts, facts, strict=True)]
+
+    def without_drowned(self, single: Sequence[bool], sizes: Sequence[int]) -> list[bool]:
+        """Return which groups of observations remain without single entries that are lost beside larger ones.
+
+        Such an entry is inconclusive only because its bar, though small beside the largest observation, is wide for it.
+
+        Parameters
+        ----------
+        single, sizes
+            For each group whether it observes single entries, and the number of its observations.
+        """
+        with np.errstate(all="ignore"):
+            small = (3 * self.found.bar <= MEANINGFUL * self.scale) & (self.error <= self.tolerance)
+        drowned = small & np.array([v == Verdict.INCONCLUSIVE for v in self.verdicts])
+        ends = np.cumsum(sizes)
+        return [not (s and drowned[e - n : e].any()) for s, n, e in zip(single, sizes, ends, strict=True)]
 
     @functools.cached_property
     def worst(self) -> int:
@@ -178,21 +196,15 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return min(verdicts, key=SEVERITY.index)
 
 
-def _plain(value: Verdict | np.bool_) -> Verdict | bool:
-    return value if isinstance(value, Verdict) else bool(value)
-
-
-def _verdict(estimate: Verdict, known: bool, meant: bool, within: bool, inside: bool) -> Verdict:
+def _verdict(estimate: Verdict, known: bool, clear: bool, meant: bool, within: bool, inside: bool) -> Verdict:
     """Return the verdict of one observation, by the rules of this module's docstring."""
     if estimate == Verdict.NONSMOOTH:
         return Verdict.SUBGRADIENT if inside else estimate
     if estimate != Verdict.PASS:
         return estimate
-    if not known:
-        return Verdict.INCONCLUSIVE
     if within:
-        return Verdict.PASS if meant else Verdict.INCONCLUSIVE
-    return Verdict.FAIL
+        return Verdict.PASS if known and meant else Verdict.INCONCLUSIVE
+    return Verdict.FAIL if clear else Verdict.INCONCLUSIVE
 
 
 def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -> Finding:
@@ -205,6 +217,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
             [judged.got[k], *(getattr(judged.found, n)[k] for n in ("derivative", "bar", "low", "high"))], float
         )
         got, expected, bar, low, high = (numbers / place.length * unit).tolist()
+        bar, low, high = abs(bar), min(low, high), max(low, high)
         error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)
     note = f"{same} of {len(judged.verdicts)} observations {verdict}"
@@ -228,17 +241,15 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         hidden.resolution,
         hidden.count,
     )
-    return (
-        replace(finding, note="; ".join(filter(None, (note, finding.blind_spot))))
-        if verdict == Verdict.PASS
-        else finding
-    )
+    if verdict != Verdict.PASS or not finding.blind_spot:
+        return finding
+    return replace(finding, note=f"{note}; {finding.blind_spot}")
 
 
 def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:
     """Return one observation in words: what was got, what was expected, and how certain that is."""
     if math.isfinite(low) and math.isfinite(high):
-        return f"got {got:.10g}, one-sided derivatives {low:.10g} and {high:.10g}"
+        return f"got {got:.6g}, one-sided derivatives {low:.6g} and {high:.6g}"
     if math.isnan(expected):
         return f"got {got:.10g}, no derivative is known"
     return f"got {got:.10g}, expected {expected:.10g} +- {bar:.2g}"

@@ -82,7 +82,7 @@ class Group:
         """
         part, r = T[:, self.direction.indices], np.abs(self.direction.values)
         left = np.abs(self.fixed)
-        linear = np.asarray(left @ (part @ r))
+        linear: Array = np.asarray(left @ (part @ r))
         # Entries times the sizes of both sides have the unit of the function: their squares are comparable.
         rows, columns = _largest(left.max(axis=0, initial=0.0)), _largest(r)
         unit = linear.max(initial=0.0)
@@ -91,7 +91,7 @@ class Group:
         # An entry that is not seen has size 0 here, or it could be out of all proportion to those that are.
         scaled = _scaled(part, left.max(axis=0, initial=0.0), r, unit)
         root = np.sqrt((left / rows) ** 2 @ (scaled @ (r / columns) ** 2)) * unit
-        return np.minimum(linear, _HOEFFDING * root)
+        return np.asarray(np.minimum(linear, _HOEFFDING * root))
 
 
 def traced(

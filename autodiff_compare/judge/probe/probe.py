@@ -112,6 +112,13 @@ class Probe:
             return Finding(Verdict.PASS, 0.0, 0.0, 0.0, 0.0, "empty")
         groups = list(self.groups)
         judged = self._judged(groups, M, T)
+        if self._n > FEW:
+            # An entry that drowns in the rounding of others cannot be decided alone: it stays unseen.
+            kept = judged.without_drowned(
+                [g.direction.entry is not None for g in groups], [len(g.fixed) for g in groups]
+            )
+            groups = [g for g, keep in zip(groups, kept, strict=True) if keep]
+            judged = self._judged(groups, M, T)
         hidden = self._unseen(groups, judged, M)
         if all(v in (Verdict.PASS, Verdict.SUBGRADIENT) for v in judged.verdicts) and hidden.count:
             # One that cannot be decided alone either stays unseen.
@@ -286,13 +293,15 @@ class Probe:
             return Place(None, words, 1.0, f"{order} differences along it, in steps down to {step:.2g} of it")
         position = (j, int(i[0])) if self._second_order else (int(i[0]), j)
         moved = "the tangent" if self.case.operator == Operator.JVP else "it"
+        length = float(fixed[i[0]] * group.direction.values[0])
         smallest = step * abs(float(group.direction.values[0]))
         how = f"{order} differences along {moved}, in steps down to {smallest:.2g}"
-        return Place(position, self._in_words(*position), self._length(int(i[0]), j), how)
+        return Place(position, self._in_words(*position), length, how)
 
     def _in_words(self, row: int, column: int) -> str:
         """Return an entry's index in its leaf, and the number of the leaf if there are several."""
-        operator, parts, index, leaves = self.case.operator, self.objective.parts, [], []
+        operator, parts, index = self.case.operator, self.objective.parts, list[Any]()
+        leaves: list[str] = []
         if operator in (Operator.JVP, Operator.JACOBIAN, Operator.SPARSE_JACOBIAN):
             index += np.unravel_index(row, self.case.output.shape)
         by = {Operator.JVP: (), Operator.HVP: (row,), Operator.HESSIAN: (row, column)}.get(operator, (column,))
