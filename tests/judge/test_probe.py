@@ -271,7 +271,8 @@ def test_one_sided_derivatives_are_in_the_users_units() -> None:
     assert (found.got, found.low, found.high) == pytest.approx((1.5, -1, 1))
     assert "entry [0]: got 1.5, one-sided derivatives -1 and 1" in found.note
     scaled = check(case_of(lambda x: np.sum(np.abs(x - 8e-5)), [8e-5, 1.0]), [0.5, 1])
-    assert (scaled.verdict, scaled.got, scaled.low, scaled.high) == (Verdict.SUBGRADIENT, *pytest.approx((0.5, -1, 1)))
+    assert scaled.verdict == Verdict.SUBGRADIENT
+    assert (scaled.got, scaled.low, scaled.high) == pytest.approx((0.5, -1, 1))
 
 
 # ---- words, and what was not seen

@@ -160,7 +160,7 @@ def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attemp
             low=low * unit,
             high=high * unit,
             size=base.unit.astype(np.float64),
-            step=s.steps[last],
+            step=np.where(corners, s.steps[-1], s.steps[last]),
             verdicts=verdicts,
         )
     still = np.asarray((s.values[-_STILL:] == s.center).all(axis=(0, 1)))

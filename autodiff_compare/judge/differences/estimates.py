@@ -36,7 +36,7 @@ class Estimates:
     size
         The largest size of the functions along the first ladder, shape ``(r,)``, with the unit of the derivatives.
     step
-        The smallest step that the estimates use, shape ``(r,)``.
+        The smallest step that the estimates use, at a kink the smallest of the ladder, shape ``(r,)``.
     verdicts
         `Verdict.PASS` where there is an estimate. `NONSMOOTH` where no entry of the ladder is accepted or there is a
         kink; `UNDETERMINED` where fewer than three differences are finite, or two attempts exclude each other.

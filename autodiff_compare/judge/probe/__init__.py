@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from autodiff_compare.judge.differences import MEANINGFUL
 from autodiff_compare.judge.probe.findings import SEVERITY, Finding
 from autodiff_compare.judge.probe.probe import RESOLVED, Probe
 
-__all__ = ["RESOLVED", "SEVERITY", "Finding", "Probe"]
+__all__ = ["MEANINGFUL", "RESOLVED", "SEVERITY", "Finding", "Probe"]

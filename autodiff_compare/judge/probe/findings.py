@@ -249,7 +249,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
 def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:
     """Return one observation in words: what was got, what was expected, and how certain that is."""
     if math.isfinite(low) and math.isfinite(high):
-        return f"got {got:.6g}, one-sided derivatives {low:.6g} and {high:.6g}"
+        return f"got {got:.6g}, one-sided derivatives {low:.6g} and {high:.6g} of a kink there or within the steps"
     if math.isnan(expected):
         return f"got {got:.10g}, no derivative is known"
     return f"got {got:.10g}, expected {expected:.10g} +- {bar:.2g}"
