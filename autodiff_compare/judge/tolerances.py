@@ -10,7 +10,7 @@ entry of a small leaf beside large ones and an entry that is zero by cancellatio
 the last roundings of a result, which a small spread may have missed.
 
 *Number of samples.* The spread of few samples is small by chance for some of many entries: that of two uniform
-roundings is below a tenth of a rounding for every fifth entry, that of 6 for 5 of 100 000. So two samples may accept a
+roundings is below a tenth of a rounding for every fifth entry, that of 8 for 1 of a million. So two samples may accept a
 result, and 24 are drawn before it is refuted (`Tolerances.refined`).
 
 *Outliers.* A comparison whose sides differ by rounding alone, such as that of a maximum near a tie, goes another way in
@@ -49,9 +49,9 @@ SAFETY = 8.0
 FLOOR = 4.0
 #: Factor of ``eps sqrt(K)`` where rounding could not be measured; right results err by about 0.3 of it.
 GUESSED = 10.0
-#: Samples of a spread at first, when a result seems wrong, and before it is refuted.
-SAMPLES = (2, 6, 24)
-#: An error above so many tolerances is refuted by six samples: their spread is as small in one of 10^7 entries.
+#: Samples of a spread at first, as long as a result seems wrong, and before it is refuted.
+SAMPLES = (2, 4, 8, 24)
+#: An error above so many tolerances is refuted by 8 samples: their spread is as small in one of 10^9 entries.
 _HOPELESS = 30.0
 #: A sample further from the median than this multiple of the next one is an outlier.
 _OUTLIER = 100.0
@@ -126,7 +126,7 @@ class Tolerances:
             The largest error in units of its tolerance so far.
         """
         more = [number for number in SAMPLES if number > self._wanted]
-        if self.note or not more or (excess > _HOPELESS and self._wanted > SAMPLES[0]):
+        if self.note or not more or (excess > _HOPELESS and self._wanted > SAMPLES[1]):
             return False
         self._wanted = more[0]
         return True

@@ -20,7 +20,8 @@ Which results are perturbed, and by how much:
 was rounded. Such results stay, so that a kink at a whole number stays a kink.
 
 *Ties.* ``u`` is a function of the value, drawn anew for each operation: equal entries of an array are rounded equally,
-as they are in reality. Ties of a maximum and symmetric matrices survive.
+as they are in reality. Ties of a maximum and symmetric matrices survive. Within a sum, ``u`` depends on the place of a
+term instead, as its rounding does.
 
 *Long sums.* A sum of K terms is one operation here, and K - 1 roundings in a framework. Adding one term after the
 other, the error is ``eps sum_k u_k S_k`` with the partial sums ``S_k``, and ``u_k`` of variance 1/12.
@@ -40,6 +41,7 @@ roundings each.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,6 +73,9 @@ _FACTORS = _names("prod cumprod")
 _EXPONENTIAL_SUMS = _names("logsumexp log_softmax softmax")
 _TRANSFORMS = _names("fft ifft rfft irfft")
 _FACTORISATIONS = _names("cholesky cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd")
+#: Operations of several roundings, among the algebraic ones and others.
+_SEVERAL = _SUMS | _PRODUCTS | _FACTORS
+_COMPOSED = _EXPONENTIAL_SUMS | _TRANSFORMS | _FACTORISATIONS
 #: Those whose error is relative to the norm of the matrix, not to each entry.
 _ORTHOGONAL = _names("eig eigh embedded_eigh lstsq pinv qr spectrum svd")
 #: Slopes that our engine computes without cancellation, and frameworks as ``1 - y^2``: they err relative to 1.
@@ -90,7 +95,7 @@ class RoundingTrace(Trace):
         Seed of the roundings.
     """
 
-    __slots__ = ("_few", "_random", "_rest", "eps", "exact")
+    __slots__ = ("_chance", "_few", "_random", "_rest", "eps", "exact")
 
     def __init__(self, eps: float, seed: int) -> None:
         super().__init__()
@@ -98,50 +103,58 @@ class RoundingTrace(Trace):
         # Half of the digits: 11 of 23 bits in float32; a mantissa in float64 has 52.
         half = round(-math.log2(eps)) // 2
         self._few, self._rest = 2.0**half, np.uint64((1 << (52 - half)) - 1)
-        self._random = np.random.default_rng(seed)
+        # Single numbers come from Python's generator: a call of NumPy's takes as long as 300 numbers.
+        self._random, self._chance = np.random.default_rng(seed), random.Random(seed)
         self.record = self._round
 
     def rounded(self, value: Any, factor: float = 1.0) -> Any:
         """Return a value with each entry off by up to ``factor / 2`` roundings."""
+        if value.__class__ is np.float64:
+            return np.float64(value * (1 + self.eps * factor * (self._chance.random() - 0.5)))
         if isinstance(value, tuple):
             parts = [self.rounded(part, factor) for part in value]
             return type(value)._make(parts) if hasattr(value, "_make") else tuple(parts)
-        kind = getattr(value, "dtype", np.dtype(object)).kind
-        if kind == "c":
-            turn = self._unit(np.abs(value)) + 1j * self._unit(np.abs(value))
-            return value + np.abs(value) * turn * (self.eps * factor)
-        if kind != "f":
+        if not is_inexact(value):
             return value
-        if value.shape == ():
-            return value.dtype.type(value * (1 + self.eps * factor * (self._random.random() - 0.5)))
-        noise = self._unit(value)
-        noise *= self.eps * factor
-        noise *= value
-        noise += value
-        return noise if value.dtype == noise.dtype else noise.astype(value.dtype)
+        if value.dtype.kind == "c":
+            size = np.abs(value)
+            return (value + (self._noisy(size, factor) - size) + 1j * (self._noisy(size, factor) - size)).astype(
+                value.dtype
+            )
+        return self._noisy(value, factor).astype(value.dtype, copy=False)[()]
 
-    def _unit(self, value: Any) -> Array:
-        """Return numbers in [-1/2, 1/2) that depend on the sizes of the entries and on this call.
+    def _noisy(self, value: Any, factor: float) -> Array:
+        """Return real numbers with roundings that depend on the sizes of the entries and on this call.
 
-        The bits of each entry are mixed and multiplied by a random odd number (multiplicative hashing); the top 52 bits
-        of the product are the digits of a number in [1, 2).
+        The bits of each entry, without the sign, are mixed and multiplied by a random odd number (multiplicative
+        hashing). The product, divided by 2^64, is uniform in [0, 1).
         """
-        bits = np.abs(value, dtype=np.float64).view(np.uint64) if np.ndim(value) else np.uint64(0)
-        salt = np.uint64(self._random.integers(2**63) | 1)
-        if not np.ndim(value):
-            return np.asarray(self._random.random() - 0.5)
-        bits ^= bits >> np.uint64(31)
-        bits *= salt
-        bits >>= np.uint64(12)
-        bits |= _ONE
-        unit = bits.view(np.float64)
-        unit -= 1.5
-        return unit
+        value = np.asarray(value, dtype=np.float64)
+        bits = value.view(np.uint64) << _1
+        bits ^= bits >> _31
+        bits *= np.uint64(self._chance.getrandbits(64) | 1)
+        noise = bits * (self.eps * factor * 2.0**-64)
+        noise += 1 - self.eps * factor / 2
+        noise *= value
+        return noise
+
+    def _moved(self, x: Any, factor: float, axes: Sequence[int] | None) -> Any:
+        """Return an operand with roundings of its terms: one for each place along ``axes``, by value if that is None.
+
+        The order of a sum depends on the places of its terms, not on their values: terms that cancel do so with an
+        error. But all sums of one operation have the same order, so that equal rows stay equal.
+        """
+        if not is_inexact(x):
+            return x
+        if axes is None or not np.ndim(x):
+            return self.rounded(x, factor)
+        shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        return x * (1 + (self.eps * factor) * (self._random.random(shape) - 0.5)).astype(x.real.dtype)
 
     def few_digits(self, value: Any) -> Any:
         """Return where entries need at most half of the digits: the others are zeros."""
-        if np.ndim(value):
-            bits = np.ascontiguousarray(value, dtype=np.float64).view(np.uint64)
+        if value.__class__ is np.ndarray and value.ndim:
+            bits = np.asarray(value, dtype=np.float64).view(np.uint64)
             return (bits & self._rest) == 0
         return math.isfinite(value) and (math.frexp(value)[0] * self._few).is_integer()
 
@@ -156,33 +169,34 @@ class RoundingTrace(Trace):
         name, value = node.call.primitive.name, node.primal
         if name in EXACT:
             return value
-        operands = [constant(v) for v in values_of(node, node.call.where)]
-        factor = 1.0
         if name in ALGEBRAIC:
-            if is_inexact(value):
-                kept = self._exact(value, operands, name not in _SUMS | _PRODUCTS | _FACTORS)
-                if kept is True:
-                    return value
-                found = self.rounded(*self._summed(name, node, operands))
-                return found if kept is False else np.where(kept, value, found)
-        elif name in _EXPONENTIAL_SUMS or name in _TRANSFORMS or name in _FACTORISATIONS:
-            return self.rounded(*self._summed(name, node, operands))
-        else:
-            factor = ELEMENTARY
+            return self._algebraic(name, node, value)
+        if name in _COMPOSED:
+            return self.rounded(*self._summed(name, node, _operands(node)))
         if name in _CANCELLING:
-            value = value + factor * self.eps * (self._random.random(np.shape(value)) - 0.5)
-        return self.rounded(value, factor)
+            value = value + ELEMENTARY * self.eps * (self._random.random(np.shape(value)) - 0.5)
+        return self.rounded(value, ELEMENTARY)
 
-    def _exact(self, value: Any, operands: Sequence[Any], entrywise: bool) -> Any:
-        """Return which entries are exact: True for all, False for none, else an array of truth values."""
-        if np.iscomplexobj(value):
-            return False
-        kept = self.few_digits(value)
-        if not np.any(kept):
-            return False
+    def _algebraic(self, name: str, node: Node, value: Any) -> Any:
+        """Return the value of an algebraic operation, off by its rounding where it is not exact."""
+        if not is_inexact(value):
+            return value
+        several, kept = name in _SEVERAL, False
+        if value.dtype.kind == "f":
+            kept = self.few_digits(value)
+            kept = kept if np.any(kept) else False
+        if kept is not False:
+            kept = self._exact(kept, _operands(node), not several)
+            if kept is True:
+                return value
+        found = self.rounded(*self._summed(name, node, _operands(node))) if several else self.rounded(value)
+        return found if kept is False else np.where(kept, value, found)
+
+    def _exact(self, kept: Any, operands: Sequence[Any], entrywise: bool) -> Any:
+        """Return which entries of those ``kept`` have exact operands: True for all, False for none, else an array."""
         for operand in operands:
             if is_inexact(operand):
-                few = self.few_digits(operand) if not np.iscomplexobj(operand) else False
+                few = operand.dtype.kind == "f" and self.few_digits(operand)
                 kept = kept & (few if entrywise else bool(np.all(few)))
         return True if np.all(kept) else kept if np.any(kept) else False
 
@@ -198,12 +212,11 @@ class RoundingTrace(Trace):
             each, whole = math.sqrt(1 + terms / 2), math.sqrt(max(terms / 3, 1))
         elif name in _EXPONENTIAL_SUMS:
             each, whole = 1.0, ELEMENTARY + math.sqrt(terms / 3)
-        elif name in _TRANSFORMS or name in _FACTORISATIONS:
-            each = whole = (2 if name in _ORTHOGONAL else 1) * math.sqrt(terms)
         else:
-            return value, 1.0
+            each = whole = (2 if name in _ORTHOGONAL else 1) * math.sqrt(terms)
         if each:
-            moved = [self.rounded(x, each) if is_inexact(x) else x for x in operands]
+            axes = _summed_axes(name, operands, kwargs)
+            moved = [self._moved(x, each, summed) for x, summed in zip(operands, axes, strict=True)]
             with np.errstate(all="ignore"):
                 value = node.call.primitive.function(*moved, **kwargs)
         if name in ("logsumexp", "log_softmax"):
@@ -212,11 +225,36 @@ class RoundingTrace(Trace):
         return value, whole
 
 
-_ONE = np.uint64(np.float64(1).view(np.uint64))
+_1, _31 = np.uint64(1), np.uint64(31)
+
+
+def _operands(node: Node) -> list[Any]:
+    """Return the arguments of a node as plain numbers and arrays."""
+    return [constant(x) for x in values_of(node, node.call.where)]
 
 
 def is_inexact(x: Any) -> bool:
-    return getattr(getattr(x, "dtype", None), "kind", "") in ("f", "c")
+    """Return whether a value is a NumPy number or array of a floating or complex type."""
+    dtype = getattr(x, "dtype", None)
+    return dtype is not None and dtype.kind in "fc"
+
+
+def _summed_axes(name: str, operands: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Sequence[int] | None]:
+    """Return the axes of each operand along which an operation sums; None if it does not sum products of its terms."""
+    dimensions = [np.ndim(x) for x in operands]
+    if name == "matmul":
+        first, second = dimensions
+        return [(first - 1,), (max(second - 2, 0),)]
+    if name == "einsum":
+        words, output = kwargs["subscripts"].split("->")
+        return [tuple(i for i, s in enumerate(word) if s not in output) for word in words.split(",")]
+    if name in _SUMS:
+        axis = kwargs.get("axis")
+        if axis is None or name == "scatter":
+            return [tuple(range(n)) for n in dimensions]
+        chosen = axis if isinstance(axis, tuple) else (axis,)
+        return [tuple(a % n for a in chosen) for n in dimensions]
+    return [None] * len(operands)
 
 
 def _terms(name: str, value: Any, operands: Sequence[Any], kwargs: Mapping[str, Any]) -> float:

@@ -51,9 +51,9 @@ def derivative(
     run = backend.prepare(
         case.operator,
         Objective(function, patterns=case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()),
-        arrays,
+        [backend.to_var(a) for a in case.inputs.arrays],
         argnums=range(len(case.inputs.differentiated)),
-        directions=directions,
+        directions=[backend.to_var(a) for a in case.directions],
         optimizer=case.optimizer,
     )
     return leaves(backend.block(run(*arrays, *directions)))
