@@ -44,6 +44,12 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         default="",
         help="; ".join(f"{name}: add {words}" for name, words in VARIANTS.items()),
     )
+    parser.add_argument(
+        "--entries",
+        choices=("some", "all"),
+        default="some",
+        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+    )
     add_resume(parser)
     add_traceback(parser)
     add_timeout(parser)

@@ -130,7 +130,7 @@ class Runner:
             case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
             begun = [Progress(cell, blank(cell, case)) for cell in cells]
             why = too_large(case)
-            judge = Judge(case)
+            judge = Judge(case, every=self.plan.every)
         except Exception as error:  # a user's code may raise anything: that costs its own cells only
             message = f"in plain NumPy, before any backend: {type(error).__name__}: {described(error)}"
             message = message.splitlines()[0][:LONGEST_MESSAGE]

@@ -11,16 +11,14 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
-#: The widest floating type in which NumPy computes on this machine: longdouble, or float64 where that is no wider.
-WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
 _DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})

@@ -51,8 +51,8 @@ from autodiff_compare.plan.cases import Case, objective_value
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Status, Verdict
 
-#: Most wrong entries of a leaf that are examined for being subgradients: the worst, and as many at random.
-_WORST, _RANDOM = 16, 16
+#: Most wrong entries of a leaf that are examined for being subgradients; of more of them, a sample is.
+_MOST_KINKS = 64
 #: NumPy kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
 _NOT_REAL = "cOSU"
 _PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
@@ -93,10 +93,13 @@ class Judge:
         The numbers of one (problem, size, dtype, operator).
     reference
         The derivative to compare with; by default the best available (`reference_for`).
+    every
+        Whether numerical differences look at every entry singly, however many there are.
     """
 
-    def __init__(self, case: Case, reference: Reference | None = None) -> None:
+    def __init__(self, case: Case, reference: Reference | None = None, *, every: bool = False) -> None:
         self.case = case
+        self._every = every
         self._given = reference
         self.eps = float(np.finfo(case.dtype).eps)
         self.K = accumulation(case)
@@ -105,7 +108,7 @@ class Judge:
     @functools.cached_property
     def probe(self) -> Probe:
         """Numerical differences of this case."""
-        return Probe(self.case)
+        return Probe(self.case, self._every)
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -333,10 +336,10 @@ class Judge:
         if suspects.size == 0:
             return found
         suspects = suspects[np.argsort(-difference[suspects])]
-        chosen = np.concatenate([suspects[:_WORST], self._some(suspects[_WORST:])])
-        if all(self._is_subgradient(k, int(i), got, allowed) for i in chosen):
-            looked = f", {chosen.size} of them looked at" if chosen.size < suspects.size else ""
-            words = f"kink: {suspects.size} entries differ, each between the one-sided derivatives{looked}"
+        looked = _sampled(suspects, np.random.default_rng(self.case.seed))
+        if all(self._is_subgradient(k, int(i), got, allowed) for i in looked):
+            words = f"kink: {suspects.size} entries differ, each between the one-sided derivatives"
+            words += f" ({looked.size} of them were looked at)" if looked.size < suspects.size else ""
             return replace(found, verdict=Verdict.SUBGRADIENT, note=join_notes(found.note, words))
         index = int(suspects[0])
         seen = self.probe.entry(*matrix_position(self.case, self.layout[k], index))
@@ -347,10 +350,6 @@ class Judge:
             words = f"numerical differences agree with the result there ({d:.6g}): check the closed form ({b:.6g})"
             return replace(found, note=join_notes(found.note, words))
         return found
-
-    def _some(self, suspects: Array) -> Array:
-        rng = np.random.default_rng(self.case.seed)
-        return rng.choice(suspects, min(_RANDOM, suspects.size), replace=False)
 
     def _is_subgradient(self, k: int, index: int, got: Array, allowed: Array) -> bool:
         """Return whether an entry is at a kink and lies between the one-sided derivatives, within rounding."""
@@ -403,6 +402,18 @@ def _entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, float]
         return {}
     values = (float(np.ravel(a)[at]) for a in np.broadcast_arrays(got, want, allowed))
     return dict(zip(("got", "expected", "entry_tolerance"), values, strict=True))
+
+
+def _sampled(suspects: Array, rng: np.random.Generator) -> Array:
+    """Return at most `_MOST_KINKS` of the wrong entries: those that differ most and least, and random ones between.
+
+    An error that is no subgradient tends to stand out at one end: a kink moves an entry by a part of its jump.
+    """
+    part = _MOST_KINKS // 4
+    if suspects.size <= _MOST_KINKS:
+        return suspects
+    between = rng.choice(suspects[part:-part], _MOST_KINKS - 2 * part, replace=False)
+    return np.concatenate([suspects[:part], suspects[-part:], between])
 
 
 def _yes_or_no(quantity: str, right: bool, note: str) -> Comparison:

@@ -26,6 +26,7 @@ from autodiff_compare.judge.comparison import (
     accumulation,
     allowed_rounding,
     compared,
+    join_notes,
     layout,
     shapes_in_words,
 )
@@ -146,7 +147,9 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     if not all(np.isfinite(a).all() for a in derivative):
         return None
     seen = probe().check(derivative, allowed_rounding(case, derivative, _EPS64, accumulation(case)))
-    return replace(found, note="confirmed by numerical differences") if seen.verdict == Verdict.PASS else None
+    if seen.verdict != Verdict.PASS:
+        return None
+    return replace(found, note=join_notes("confirmed by numerical differences", seen.blind_spot))
 
 
 def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:

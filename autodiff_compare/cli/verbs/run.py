@@ -85,6 +85,7 @@ def _query(options: argparse.Namespace) -> Query:
         suites=options.suite,
         variants=options.variants,
         data=options.data,
+        every=options.entries == "all",
     )
     if options.data is None or options.size:
         return query

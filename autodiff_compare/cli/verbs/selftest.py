@@ -16,8 +16,9 @@ from rich.table import Table
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.judge import mutants
-from autodiff_compare.judge.mutants import RIGHT, DifferenceTrial, Trial
+from autodiff_compare.judge import known_derivatives, mutants
+from autodiff_compare.judge.known_derivatives import DifferenceTrial
+from autodiff_compare.judge.mutants import RIGHT, Trial
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.summary import terminal
@@ -32,7 +33,7 @@ def selftest(options: argparse.Namespace) -> int:
     except PlanError as error:
         return usage(str(error))
     trials = list(mutants.selftest(found, query.dtypes, query.seed))
-    ladder = list(mutants.known_derivatives(seed=options.seed))
+    ladder = list(known_derivatives.known_derivatives(seed=options.seed))
     out = console()
     out.print(_controls(trials))
     out.print()

@@ -7,12 +7,12 @@ bound of its error. Along a direction ``u``, with ``D(h) = (f(x + h u) - f(x - h
    (`judge.differences.ladder`). If a value is not finite, the domain ends there: that step and all larger ones are
    dropped.
 2. *Extrapolation.* The differences are extrapolated to step 0 (`judge.differences.extrapolation`). The bound of
-   their rounding error is ``max(eps (|f+| + |f-|), 4 sigma) / 2h + 2 eps |D|``.
+   their rounding error is ``max(2 eps (|f+| + |f-|), 6 sigma) / 2h + eps |f''| / 2 + 2 eps |D|``.
 3. *Kinks.* Where the slope jumps, the one-sided derivatives are extrapolated (`judge.differences.kinks`).
 4. *Other scales.* A function may live on a scale far smaller than its input, like ``sin(1e6 x)`` at 0.3. A few much
    smaller steps must agree with the estimate. If they do not, or the function is noisy, a second ladder starts at
-   ``2^-12`` of the first. An estimate that is still too wide is sought on a third ladder, in extended precision if the
-   function supports it, and at larger steps. `judge.differences.estimates.settle` decides between the attempts.
+   ``2^-12`` of the first. An estimate that is still too wide is sought on a third ladder, and in extended precision
+   if the function supports it. `judge.differences.estimates.settle` decides between the attempts.
 
 Everything is computed on plain NumPy functions and shares no code with any backend.
 """
@@ -35,12 +35,13 @@ from autodiff_compare.vocabulary import Verdict
 _SMALLER = {1: (2.0**-12, 2.0**-24), 2: (2.0**-10, 2.0**-20)}
 #: Order -> small steps that must agree with the estimate, between and below the steps of the first ladder.
 _BELOW = {1: 0.5 ** np.array([21, 24, 27, 30, 34]), 2: 0.5 ** np.array([20, 23, 26])}
-#: Steps at which a derivative that seems to be zero is looked for, as exponents of 2.
-_ABOVE = np.array([3, 7, 11])
+#: Steps at which a derivative that seems to be zero is looked for: in extended precision, and beyond the ladder.
+_WITHIN, _ABOVE = 0.5 ** np.array([2, 4, 8]), 2.0 ** np.array([3, 7, 11])
 #: A bar above this part of the derivative is wide: other steps are tried.
 _WIDE_BAR = 1e-7
 #: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
-_LAST, _SETTLED = 6, 0.02
+_LAST, _SETTLED = 5, 0.02
+#: Number of smallest steps at which a function that does not move counts as still.
 _STILL = 3
 
 
@@ -107,22 +108,21 @@ def _explored(seen: Seen, stencil: Stencil, wide: Any) -> Estimates:
 
     def attempt(factor: float, dtype: Any = np.float64) -> Estimates:
         ladder = sample(replace(seen, dtype=dtype), stencil, factor)
-        if factor > 1:
-            ladder = replace(ladder, sigma=np.maximum(ladder.sigma, samples.sigma * (samples.unit / ladder.unit)))
         attempts.append(_attempt(ladder, factor, samples, below))
         return settle(attempts)
 
     smaller, smallest = _SMALLER[stencil.order]
     if not _is_clear(attempts[0]):
         best = attempt(smaller)
-        if _open(best).any():
+        if (_open(best) & ~attempts[-1].noisy).any():
             best = attempt(smallest)
-    if (best.zero | _open(best)).any():
-        factor = _larger(best, seen, samples)
-        best = attempt(factor) if factor else best
-    for factor in (1.0, smaller):
-        if wide is not None and _open(best).any():
-            best = attempt(factor, wide)
+    finest = seen if wide is None else replace(seen, dtype=wide)
+    hides = best.zero.any() and wide is not None and bool((best.zero & _shows(finest, samples, _WITHIN)).any())
+    if hides or (wide is not None and _open(best).any()):
+        best = attempt(1.0, wide)
+        best = attempt(smaller, wide) if _open(best).any() else best
+    if best.zero.any():
+        best = best.of_size(np.where(best.zero & _shows(finest, samples, _ABOVE, best), 0.0, best.size))
     return best
 
 
@@ -147,8 +147,10 @@ def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attemp
         range_ = np.maximum(np.abs(value), np.fmax.reduce(apart, axis=0))
         settled = np.all(apart[-_LAST:] <= _SETTLED * range_ + bar + 2 * bound[-_LAST:], axis=0)
         ratio = s.unit / below.unit
+        # At a kink a central difference is the mean of the one-sided derivatives, at every step.
+        middle, half = np.where(corners, d[-1], value), np.where(corners, _SETTLED * (high - low), bar)
         near, near_bound = below.differences
-        beyond = np.abs(near - value * ratio) - 2 * near_bound - ratio * (bar + apart[-1])
+        beyond = np.abs(near - middle * ratio) - 2 * near_bound - ratio * (half + np.abs(d[-1] - middle))
         beyond = np.where((below.steps < s.steps[-1])[:, None], beyond, -np.inf).max(axis=0, initial=-np.inf)
         unit = s.unit.astype(np.float64)
         verdicts = tuple(map(_verdict, np.isfinite(d).sum(axis=0), corners, value))
@@ -159,7 +161,7 @@ def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attemp
             low=low * unit,
             high=high * unit,
             size=base.unit.astype(np.float64),
-            step=s.steps[last],
+            step=np.where(corners, s.steps[-1], s.steps[last]),
             verdicts=verdicts,
         )
     still = np.asarray((s.values[-_STILL:] == s.center).all(axis=(0, 1)))
@@ -181,20 +183,23 @@ def _verdict(finite: int, corner: bool, value: float) -> Verdict:
 
 
 def _is_clear(a: Attempt) -> bool:
-    """Return whether an attempt has narrow estimates that no noise disturbs."""
+    """Return whether an attempt has narrow estimates or kinks, without noise, and smaller steps agree with it."""
     with np.errstate(all="ignore"):
         narrow = (a.found.bar <= _WIDE_BAR * np.abs(a.found.derivative)) | a.found.zero
-    return bool((narrow & a.found.smooth & ~a.noisy & ~a.doubted).all())
+    return bool(((narrow & a.found.smooth | a.found.kinked) & ~a.noisy & ~a.doubted).all())
 
 
-def _larger(best: Estimates, seen: Seen, samples: Samples) -> float:
-    """Return the factor of a ladder of larger steps at which a derivative shows that smaller ones leave open; else 0.
+def _shows(seen: Seen, samples: Samples, steps: Array, best: Estimates | None = None) -> Array:
+    """Return where a difference is not zero at some of these steps, shape ``(r,)``.
 
-    The contribution of an input may drown in the rounding of the others: ``x[0] + x[1]`` at (1e8, 1e-9).
+    The contribution of an input may drown in the rounding of the others: ``x[0] + x[1]`` at (1e8, 1e-9). Extended
+    precision or larger steps may show it. Only a slope that the bar of ``best`` would hide counts: another one belongs
+    to larger steps alone, like that of ``x^3`` at 0.
     """
-    steps = 2.0**_ABOVE
     with np.errstate(all="ignore"):
-        d, bound = scan(seen, samples.stencil, steps, samples).differences
-        shows = (np.abs(d) > 8 * bound) & np.isfinite(d) & (best.zero | _open(best))
-    found = steps[shows.any(axis=1)]
-    return float(4 * found.max()) if found.size else 0.0
+        found = scan(seen, samples.stencil, steps, samples)
+        d, bound = found.differences
+        shown = (np.abs(d) > 8 * bound) & np.isfinite(d)
+        if best is not None:
+            shown &= np.abs(d) <= best.bar / samples.unit
+    return np.asarray(shown.any(axis=0))

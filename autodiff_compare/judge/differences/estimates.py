@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Estimates:
     size
         The largest size of the functions along the first ladder, shape ``(r,)``, with the unit of the derivatives.
     step
-        The smallest step that the estimates use, shape ``(r,)``.
+        The smallest step that the estimates use, at a kink the smallest of the ladder, shape ``(r,)``.
     verdicts
         `Verdict.PASS` where there is an estimate. `NONSMOOTH` where no entry of the ladder is accepted or there is a
         kink; `UNDETERMINED` where fewer than three differences are finite, or two attempts exclude each other.
@@ -55,6 +55,11 @@ class Estimates:
         """Return several estimates as one, concatenated."""
         arrays = {n: np.concatenate([getattr(p, n) for p in parts]) for n in (*_ARRAYS, "step")}
         return Estimates(**arrays, verdicts=tuple(v for p in parts for v in p.verdicts))
+
+    def only(self, r: int) -> Estimates:
+        """Return the estimate of function ``r`` alone."""
+        arrays = {n: getattr(self, n)[[r]] for n in (*_ARRAYS, "step")}
+        return Estimates(**arrays, verdicts=(self.verdicts[r],))
 
     @staticmethod
     def choose(parts: Sequence[Estimates], which: Sequence[int]) -> Estimates:
@@ -95,11 +100,15 @@ class Estimates:
         verdicts = (Verdict.UNDETERMINED if x else v for v, x in zip(self.verdicts, lost, strict=True))
         return Estimates(**arrays, size=self.size, step=self.step, verdicts=tuple(verdicts))
 
+    def of_size(self, size: Array) -> Estimates:
+        """Return the estimates with other sizes of the functions; with size 0 no derivative counts as `zero`."""
+        return replace(self, size=size)
+
     @property
     def zero(self) -> Array:
         """Return where the derivative is zero within a few roundings of the function."""
         with np.errstate(all="ignore"):
-            found: Array = (np.abs(self.derivative) <= 3 * self.bar) & (self.bar <= ROUNDINGS * EPS * self.size)
+            found: Array = (np.abs(self.derivative) <= self.bar) & (self.bar <= ROUNDINGS * EPS * self.size)
         return found
 
     @property
@@ -161,8 +170,6 @@ def settle(attempts: Sequence[Attempt]) -> Estimates:
     * A function that oscillates fast looks noisy at large steps. Where small steps settle on a derivative, the noise
       was structure and the small steps stand. Where they do not settle, it was noise.
 
-    Steps larger than those of the first ladder may reach another branch: they only add to what smaller ones say.
-
     If no attempt is decided, a kink is the result if one was seen, else the narrowest bar.
     """
     which, lost = [], []
@@ -182,12 +189,27 @@ def _settled(attempts: Sequence[Attempt], r: int) -> tuple[int, bool]:
         bars = [math.inf if k in dropped else _or_infinite(a.found.bar[r]) for k, a in enumerate(attempts)]
         return (int(np.argmin(bars)), min(bars) == math.inf) if kink is None else (kink, False)
     best = min(counted, key=lambda k: float(attempts[k].found.bar[r]))
+    narrower = _narrower(attempts, r, best, dropped)
+    if narrower is not None:
+        return narrower, False
     smallest = min(attempts[k].factor for k in counted)
     if kink is not None and attempts[kink].factor < smallest and not attempts[best].noisy[r]:
         return kink, False
     return best, bool(attempts[best].refuted[r]) or any(
         _exclude(attempts[k].found, attempts[best].found, r) for k in counted
     )
+
+
+def _narrower(attempts: Sequence[Attempt], r: int, best: int, dropped: set[int]) -> int | None:
+    """Return an attempt that is not zero within its narrower bar, if the best one is zero within rounding."""
+    found = attempts[best].found
+    if not found.zero[r]:
+        return None
+    for k, attempt in enumerate(attempts):
+        other = attempt.found
+        if k not in dropped and 3 * other.bar[r] < min(abs(other.derivative[r]), found.bar[r]):
+            return None if _exclude(other, found, r) else k
+    return None
 
 
 def _dropped(attempts: Sequence[Attempt], r: int) -> set[int]:
@@ -197,10 +219,7 @@ def _dropped(attempts: Sequence[Attempt], r: int) -> set[int]:
         coarse, fine = attempts[k], attempts[j]
         if not fine.factor < coarse.factor:
             continue
-        if coarse.factor > 1:
-            if fine.found.decided[r] and not (coarse.found.decided[r] and not _exclude(coarse.found, fine.found, r)):
-                dropped.add(k)
-        elif coarse.noisy[r] or coarse.refuted[r]:
+        if coarse.noisy[r] or coarse.refuted[r]:
             structure = fine.settled[r] and not (fine.still[r] or fine.noisy[r] or fine.refuted[r])
             if structure and fine.found.decided[r]:
                 dropped.add(k)
@@ -227,4 +246,5 @@ def _kink(attempts: Sequence[Attempt], r: int) -> int | None:
 
 
 def _exclude(a: Estimates, b: Estimates, r: int) -> bool:
-    return bool(abs(a.derivative[r] - b.derivative[r]) > a.bar[r] + b.bar[r])
+    with np.errstate(all="ignore"):
+        return bool(abs(a.derivative[r] - b.derivative[r]) > a.bar[r] + b.bar[r])

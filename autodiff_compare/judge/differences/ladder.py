@@ -23,6 +23,8 @@ from autodiff_compare.problems import Array
 #: A function of one flat vector that returns one flat vector.
 FlatFunction = Callable[[Array], Array]
 
+#: The widest floating type in which NumPy computes on this machine: longdouble, or float64 where that is no wider.
+WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64
 #: Steps of a ladder: a quarter of the direction, an eighth, ...
 STEPS = 17
 LADDER = 0.25 * 0.5 ** np.arange(STEPS)
@@ -37,7 +39,7 @@ _NOISE_POINTS = (2.0**-18 * _NOISE_NODES, -(2.0**-13) * _NOISE_NODES)
 _AWAY = (2.0**-5, -(2.0**-5))
 _UNEVEN = 8.0
 #: Roundings of a value that the bound allows for, each of the size of the value: those of its last operations.
-_OPERATIONS = 4.0
+_OPERATIONS = 2.0
 # The columns of a Vandermonde matrix span the polynomials on the nodes. In its complete QR factorisation the last
 # columns of Q are orthonormal to them.
 _RESIDUALS = np.linalg.qr(np.vander(2 * _NOISE_NODES - 1, _NOISE_DEGREE + 1), mode="complete")[0].T[_NOISE_DEGREE + 1 :]
@@ -136,7 +138,7 @@ def sample(seen: Seen, stencil: Stencil, factor: float) -> Samples:
     Noise is everywhere. A kink or a narrow peak near ``x`` looks like noise there, but not further away. Where the
     function is constant further away, it says nothing.
     """
-    samples = _evaluated(seen, stencil, LADDER * factor, np.zeros(len(seen.weights)))
+    samples = _evaluated(seen, stencil, LADDER * factor, np.zeros(len(seen.weights)), seen.at(np.zeros_like(seen.x)))
     u = stencil.directions[0] * factor
 
     def noise(start: float, points: Array) -> Array:
@@ -156,7 +158,7 @@ def sample(seen: Seen, stencil: Stencil, factor: float) -> Samples:
 
 def scan(seen: Seen, stencil: Stencil, steps: Array, like: Samples) -> Samples:
     """Evaluate a function on a stencil at a few steps, with the noise and the unit of an earlier ladder."""
-    found = _evaluated(seen, stencil, steps, like.sigma)
+    found = _evaluated(seen, stencil, steps, like.sigma, (like.center * like.unit, like.center_size * like.unit))
     ratio = found.unit / like.unit
     return replace(
         found,
@@ -168,10 +170,10 @@ def scan(seen: Seen, stencil: Stencil, steps: Array, like: Samples) -> Samples:
     )
 
 
-def _evaluated(seen: Seen, stencil: Stencil, steps: Array, sigma: Array) -> Samples:
+def _evaluated(seen: Seen, stencil: Stencil, steps: Array, sigma: Array, middle: tuple[Array, Array]) -> Samples:
     rows = [[seen.at(h * v) for v in stencil.directions] for h in steps]
     values, sizes = (np.array([[pair[k] for pair in row] for row in rows]) for k in (0, 1))
-    center, center_size = seen.at(np.zeros_like(seen.x))
+    center, center_size = middle
     unit = _largest([*sizes.reshape(-1, len(seen.weights)), center_size])
     with np.errstate(all="ignore"):
         return Samples(

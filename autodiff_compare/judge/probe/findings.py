@@ -4,7 +4,8 @@ An observation passes if ``|got - d| <= 3 bar + slack``: the error bar of the di
 the result. Two conditions make a pass mean something:
 
 * The difference is known: three bars are at most 1e-3 of it, or it is zero within a few roundings of the function, or
-  its bar is of the order of the rounding of the result. Else the observation is ``inconclusive``, whatever was got.
+  its bar is of the order of the rounding of the result. Else the observation is ``inconclusive``. It may still refute
+  a result if one bar is at most 1e-3 of the difference.
 * The slack is at most 1e-3 of the largest observation, or the derivative is zero. Else rounding alone explains
   anything, and the observation is ``inconclusive``.
 """
@@ -14,12 +15,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autodiff_compare.judge.differences import Estimates
-from autodiff_compare.judge.observations import Unseen
+from autodiff_compare.judge.differences import MEANINGFUL, Estimates
+from autodiff_compare.judge.probe.observations import Unseen
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
@@ -87,6 +88,16 @@ class Finding:
     resolution: float = 0.0
     unproved: int = 0
 
+    @property
+    def blind_spot(self) -> str:
+        """Return in words which errors of entries that were not looked at singly the check would have missed."""
+        if not self.resolution:
+            return ""
+        words = f"one other entry off by {self.resolution:.1g} of the largest would have been found"
+        if self.unproved:
+            words += f", {self.unproved} entries are smaller than that: --entries all looks at each"
+        return words
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -125,30 +136,49 @@ class Judged:
 
     @property
     def tolerance(self) -> Array:
-        """Return the tolerances."""
+        """Return the tolerances; where a derivative is zero within rounding, its bar bounds it."""
         with np.errstate(all="ignore"):
-            return np.asarray(3 * self.found.bar + self.slack)
+            return np.asarray(np.where(self.found.zero, 1, 3) * self.found.bar + self.slack)
 
     @functools.cached_property
     def verdicts(self) -> list[Verdict]:
         """Return the verdict of each observation."""
         with np.errstate(all="ignore"):
             known = self.known | (3 * self.found.bar <= _SLACKS * self.slack)
+            clear = known | (self.found.bar <= MEANINGFUL * np.abs(self.found.derivative))
             meant = (self.slack <= self.part * self.scale) | (np.abs(self.found.derivative) <= 3 * self.found.bar)
             within = self.error <= self.tolerance
             inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
             inside |= self.excused
-        columns = (self.found.verdicts, known, meant, within, inside)
-        return [_verdict(*map(_plain, row)) for row in zip(*columns, strict=True)]
+        facts = np.stack([known, clear, meant, within, inside], axis=1).tolist()
+        return [_verdict(v, *row) for v, row in zip(self.found.verdicts, facts, strict=True)]
+
+    def without_drowned(self, single: Sequence[bool], sizes: Sequence[int]) -> list[bool]:
+        """Return which groups of observations remain without single entries that are lost beside larger ones.
+
+        Such an entry is inconclusive only because its bar, though small beside the largest observation, is wide for it.
+
+        Parameters
+        ----------
+        single, sizes
+            For each group whether it observes single entries, and the number of its observations.
+        """
+        with np.errstate(all="ignore"):
+            small = (3 * self.found.bar <= MEANINGFUL * self.scale) & (self.error <= self.tolerance)
+        drowned = small & np.array([v == Verdict.INCONCLUSIVE for v in self.verdicts])
+        ends = np.cumsum(sizes)
+        return [not (s and drowned[e - n : e].any()) for s, n, e in zip(single, sizes, ends, strict=True)]
 
     @functools.cached_property
     def worst(self) -> int:
         """Return the index of the observation with the worst verdict, of these the one that misses most."""
         verdict = worst(self.verdicts)
-        same = [k for k, v in enumerate(self.verdicts) if v == verdict]
+        return max((k for k, v in enumerate(self.verdicts) if v == verdict), key=self.miss)
+
+    def miss(self, k: int) -> float:
+        """Return the error of an observation in multiples of its tolerance; -inf if either is unknown."""
         with np.errstate(all="ignore"):
-            miss = np.nan_to_num(self.error / self.tolerance, nan=-math.inf)
-        return max(same, key=lambda k: float(miss[k]))
+            return float(np.nan_to_num(self.error[k] / self.tolerance[k], nan=-math.inf))
 
 
 @dataclass(frozen=True)
@@ -166,48 +196,39 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return min(verdicts, key=SEVERITY.index)
 
 
-def _plain(value: Verdict | np.bool_) -> Verdict | bool:
-    return value if isinstance(value, Verdict) else bool(value)
-
-
-def _verdict(estimate: Verdict, known: bool, meant: bool, within: bool, inside: bool) -> Verdict:
+def _verdict(estimate: Verdict, known: bool, clear: bool, meant: bool, within: bool, inside: bool) -> Verdict:
     """Return the verdict of one observation, by the rules of this module's docstring."""
     if estimate == Verdict.NONSMOOTH:
         return Verdict.SUBGRADIENT if inside else estimate
     if estimate != Verdict.PASS:
         return estimate
-    if not known:
-        return Verdict.INCONCLUSIVE
     if within:
-        return Verdict.PASS if meant else Verdict.INCONCLUSIVE
-    return Verdict.FAIL
+        return Verdict.PASS if known and meant else Verdict.INCONCLUSIVE
+    return Verdict.FAIL if clear else Verdict.INCONCLUSIVE
 
 
-def summary(judged: Judged, place: Place, hidden: Unseen) -> Finding:
-    """Return the finding on observations, whose worst one is at ``place``."""
-    k, scale = judged.worst, judged.scale
+def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -> Finding:
+    """Return the finding on observations in multiples of ``unit``, of which the k-th, at ``place``, is the worst."""
+    scale = judged.scale
     verdict = judged.verdicts[k]
-    unit = scale if scale > 0 else 1.0
+    largest = scale if scale > 0 else 1.0
     with np.errstate(all="ignore"):
         numbers = np.array(
             [judged.got[k], *(getattr(judged.found, n)[k] for n in ("derivative", "bar", "low", "high"))], float
         )
-        got, expected, bar, low, high = (numbers / place.length).tolist()
-        error, half, limit = (float(a[k] / unit) for a in (judged.error, judged.found.bar, judged.tolerance))
+        got, expected, bar, low, high = (numbers / place.length * unit).tolist()
+        bar, low, high = abs(bar), min(low, high), max(low, high)
+        error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)
     note = f"{same} of {len(judged.verdicts)} observations {verdict}"
     if verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
-    elif hidden.resolution > 0:
-        note += f"; one other entry off by {hidden.resolution:.1g} of the largest would have been found"
-    if hidden.count:
-        note += f"; {hidden.count} entries are smaller than that and were not looked at"
-    return Finding(
+    finding = Finding(
         verdict,
         error,
         half,
         limit,
-        scale,
+        scale * unit,
         note,
         place.position,
         place.words.removeprefix("entry "),
@@ -220,12 +241,15 @@ def summary(judged: Judged, place: Place, hidden: Unseen) -> Finding:
         hidden.resolution,
         hidden.count,
     )
+    if verdict != Verdict.PASS or not finding.blind_spot:
+        return finding
+    return replace(finding, note=f"{note}; {finding.blind_spot}")
 
 
 def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:
     """Return one observation in words: what was got, what was expected, and how certain that is."""
     if math.isfinite(low) and math.isfinite(high):
-        return f"got {got:.10g}, one-sided derivatives {low:.10g} and {high:.10g}"
+        return f"got {got:.6g}, one-sided derivatives {low:.6g} and {high:.6g} of a kink there or within the steps"
     if math.isnan(expected):
         return f"got {got:.10g}, no derivative is known"
     return f"got {got:.10g}, expected {expected:.10g} +- {bar:.2g}"

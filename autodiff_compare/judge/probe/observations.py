@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from autodiff_compare.judge.differences import Estimates
 from autodiff_compare.problems import Array
 
 #: Multiple of the root of squares that a sum with random signs does not exceed.
-_HOEFFDING = 6.0
+_HOEFFDING = 4.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Direction:
         row = np.zeros(n)
         row[self.indices] = self.values
         return row
+
+    @property
+    def halves(self) -> tuple[Direction, Direction]:
+        """Return every second entry, and the others."""
+        a, b = slice(None, None, 2), slice(1, None, 2)
+        return Direction(self.indices[a], self.values[a]), Direction(self.indices[b], self.values[b])
 
     @property
     def entry(self) -> int | None:
@@ -71,12 +77,12 @@ class Group:
 
         It is at most ``sum |l_i| T_ij |r_j|``. The signs of random directions are independent of the errors: by
         Hoeffding's inequality, k times the root of the sum of squares is exceeded with a probability below
-        ``2 exp(-k^2/2)``. The result is the smaller of both, with k = 6. Before terms are squared, the largest is
+        ``2 exp(-k^2/2)``. The result is the smaller of both, with k = 4. Before terms are squared, the largest is
         divided out.
         """
         part, r = T[:, self.direction.indices], np.abs(self.direction.values)
         left = np.abs(self.fixed)
-        linear = np.asarray(left @ (part @ r))
+        linear: Array = np.asarray(left @ (part @ r))
         # Entries times the sizes of both sides have the unit of the function: their squares are comparable.
         rows, columns = _largest(left.max(axis=0, initial=0.0)), _largest(r)
         unit = linear.max(initial=0.0)
@@ -85,7 +91,40 @@ class Group:
         # An entry that is not seen has size 0 here, or it could be out of all proportion to those that are.
         scaled = _scaled(part, left.max(axis=0, initial=0.0), r, unit)
         root = np.sqrt((left / rows) ** 2 @ (scaled @ (r / columns) ** 2)) * unit
-        return np.minimum(linear, _HOEFFDING * root)
+        return np.asarray(np.minimum(linear, _HOEFFDING * root))
+
+
+def traced(
+    group: Group, row: int, observe: Callable[[Array, Direction], Group], miss: Callable[[Group], float]
+) -> Group | None:
+    """Trace a failed observation to a single entry, by halves: return that of the entry, or `None`.
+
+    A half that fails is halved again. Where an error drowns in a half, no entry can be named.
+
+    Parameters
+    ----------
+    group, row
+        The failed observation.
+    observe
+        Returns the observation of a fixed vector, as a row, and a direction.
+    miss
+        Returns by how much an observation misses its tolerance; 0 if it does not fail.
+    """
+    fixed, direction = Direction.of(group.fixed[row]), group.direction
+    n = group.fixed.shape[1]
+    while max(fixed.indices.size, direction.indices.size) > 1:
+        if direction.indices.size > 1:
+            tried = ((fixed, half) for half in direction.halves)
+        else:
+            tried = ((half, direction) for half in fixed.halves)
+        for left, right in tried:
+            group = observe(left.dense(n)[None], right)
+            if miss(group) > 0:
+                fixed, direction, row = left, right, 0
+                break
+        else:
+            return None
+    return Group(group.fixed[[row]], direction, group.found.only(row), group.known[[row]])
 
 
 def _largest(size: Array) -> Array:
