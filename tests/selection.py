@@ -55,6 +55,8 @@ THOROUGH: Mapping[str, str] = {
         "judges a thousand wrong gradients"
     ),
     "judge/test_laws.py::test_every_backend_is_judged_alike": "traces forty functions on every framework",
+    "judge/test_laws.py::test_numerical_differences_alone_do_the_same": "judges forty functions once more",
+    "judge/test_laws.py::test_second_derivatives_of_a_law_are_judged_right": "judges forty Hessians",
     "judge/test_magnitudes.py::test_nineteen_of_twenty_gradients_are_decided_at_any_spread": "judges 1400 functions",
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",

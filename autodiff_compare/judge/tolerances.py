@@ -10,8 +10,8 @@ entry of a small leaf beside large ones and an entry that is zero by cancellatio
 the last roundings of a result, which a small spread may have missed.
 
 *Number of samples.* The spread of few samples is small by chance for some of many entries: that of two uniform
-roundings is below a tenth of a rounding for every fifth entry, that of 8 for 1 of a million. So two samples may accept a
-result, and 24 are drawn before it is refuted (`Tolerances.refined`).
+roundings is below a tenth of a rounding for every fifth entry, that of 8 for one of a million. So two samples may
+accept a result, and 24 are drawn before it is refuted (`Tolerances.refined`).
 
 *Outliers.* A comparison whose sides differ by rounding alone, such as that of a maximum near a tie, goes another way in
 some samples. Such samples lie far from the others and are dropped.

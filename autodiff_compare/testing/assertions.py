@@ -24,7 +24,7 @@ from autodiff_compare.judge.differences import FEW
 from autodiff_compare.judge.judge import Comparison, Judge, in_digits, overall
 from autodiff_compare.judge.reference import NUMERICAL, NUMERICAL_DIFFERENCE
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
-from autodiff_compare.problems import Array, Inputs, Problem
+from autodiff_compare.problems import Array, Inputs, Problem, typical_sizes
 from autodiff_compare.testing.containers import Arrays, arguments, leaves_of
 from autodiff_compare.testing.numbers import called, numbers
 from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
@@ -40,6 +40,7 @@ def assert_gradients(
     dtype: str | None = None,
     seed: int = 0,
     rtol: float | None = None,
+    typical: Any = None,
 ) -> tuple[Comparison, ...]:
     """Assert that ``gradient`` is the gradient of ``f`` at ``x``.
 
@@ -58,6 +59,9 @@ def assert_gradients(
         Seed of the random directions, which are used above 32 input entries.
     rtol
         Relative error that is allowed in addition to rounding, such as 1e-3 for an approximation.
+    typical
+        Typical sizes, a container like ``x`` with a number or an array of the same shape for each array. By default
+        numerical differences move each entry in proportion to its own size.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def assert_gradients(
     point = arguments(x)
     found = called(gradient, [point], "the gradient function") if callable(gradient) else gradient
     _scalar(f, point)
-    return _judged(f, point, Operator.GRADIENT, found, (), dtype, seed, rtol)
+    return _judged(f, point, Operator.GRADIENT, found, (), dtype, seed, rtol, typical)
 
 
 def assert_jacobian(
@@ -99,6 +103,7 @@ def assert_jacobian(
     dtype: str | None = None,
     seed: int = 0,
     rtol: float | None = None,
+    typical: Any = None,
 ) -> tuple[Comparison, ...]:
     """Assert that ``jacobian`` is the Jacobian of ``f`` at ``x``.
 
@@ -111,7 +116,7 @@ def assert_jacobian(
     jacobian
         A container like ``x`` with an array of shape ``out + shape`` for each array of ``shape`` in ``x``; or a
         function of the same arguments as ``f`` that returns this.
-    dtype, seed, rtol
+    dtype, seed, rtol, typical
         As in `assert_gradients`.
 
     Returns
@@ -131,7 +136,7 @@ def assert_jacobian(
     __tracebackhide__ = True
     point = arguments(x)
     found = called(jacobian, [point], "the Jacobian function") if callable(jacobian) else jacobian
-    return _judged(f, point, Operator.JACOBIAN, found, (), dtype, seed, rtol)
+    return _judged(f, point, Operator.JACOBIAN, found, (), dtype, seed, rtol, typical)
 
 
 def assert_hessian(
@@ -142,6 +147,7 @@ def assert_hessian(
     dtype: str | None = None,
     seed: int = 0,
     rtol: float | None = None,
+    typical: Any = None,
 ) -> tuple[Comparison, ...]:
     """Assert that ``hessian`` is the Hessian of ``f`` at ``x``.
 
@@ -154,7 +160,7 @@ def assert_hessian(
     hessian
         An array of shape ``shape + shape`` for one array of ``shape``. For several, a nested tuple or container with
         the block of each pair, the first array of the pair outside. Or a function that returns this.
-    dtype, seed, rtol
+    dtype, seed, rtol, typical
         As in `assert_gradients`.
 
     Returns
@@ -175,7 +181,7 @@ def assert_hessian(
     point = arguments(x)
     found = called(hessian, [point], "the Hessian function") if callable(hessian) else hessian
     _scalar(f, point)
-    return _judged(f, point, Operator.HESSIAN, found, (), dtype, seed, rtol)
+    return _judged(f, point, Operator.HESSIAN, found, (), dtype, seed, rtol, typical)
 
 
 def assert_hvp(
@@ -187,6 +193,7 @@ def assert_hvp(
     dtype: str | None = None,
     seed: int = 0,
     rtol: float | None = None,
+    typical: Any = None,
 ) -> tuple[Comparison, ...]:
     """Assert that ``hvp`` is the product of the Hessian of ``f`` at ``x`` with a vector.
 
@@ -200,7 +207,7 @@ def assert_hvp(
         A function of ``(x, v)``, each passed as given here; or its value, a container like ``x``, if ``v`` is given.
     v
         The vector, a container like ``x``; by default a random one.
-    dtype, seed, rtol
+    dtype, seed, rtol, typical
         As in `assert_gradients`.
 
     Returns
@@ -222,7 +229,7 @@ def assert_hvp(
     vector = _direction(v, point, "v", seed, needed=not callable(hvp))
     found = called(hvp, [point, vector], "the product", apart=False) if callable(hvp) else hvp
     _scalar(f, point)
-    return _judged(f, point, Operator.HVP, found, vector.leaves, dtype, seed, rtol)
+    return _judged(f, point, Operator.HVP, found, vector.leaves, dtype, seed, rtol, typical)
 
 
 def assert_jvp_vjp(
@@ -236,6 +243,7 @@ def assert_jvp_vjp(
     dtype: str | None = None,
     seed: int = 0,
     rtol: float | None = None,
+    typical: Any = None,
 ) -> tuple[Comparison, ...]:
     """Assert that ``jvp`` and ``vjp`` are products of the Jacobian of ``f`` at ``x``; one of them may be left out.
 
@@ -251,7 +259,7 @@ def assert_jvp_vjp(
         A function of ``(x, w)`` that returns the gradient of ``sum(w * f(x))``, or its value if ``w`` is given.
     v, w
         The tangent, a container like ``x``, and the cotangent, an array like the output; by default random ones.
-    dtype, seed, rtol
+    dtype, seed, rtol, typical
         As in `assert_gradients`.
 
     Returns
@@ -278,12 +286,12 @@ def assert_jvp_vjp(
     if jvp is not None:
         tangent = _direction(v, point, "v", seed, needed=not callable(jvp))
         found = called(jvp, [point, tangent], "the JVP function", apart=False) if callable(jvp) else jvp
-        seen += _judged(f, point, Operator.JVP, found, tangent.leaves, dtype, seed, rtol)
+        seen += _judged(f, point, Operator.JVP, found, tangent.leaves, dtype, seed, rtol, typical)
     if vjp is not None:
         output = arguments((numbers(called(f, [_doubles(point)], "f"), "a result of f"),), "f(x)")
         cotangent = _direction(w if w is None else (w,), output, "w", seed, needed=not callable(vjp))
         found = called(vjp, [point, cotangent], "the VJP function", apart=False) if callable(vjp) else vjp
-        seen += _judged(f, point, Operator.VJP, found, cotangent.leaves, dtype, seed, rtol)
+        seen += _judged(f, point, Operator.VJP, found, cotangent.leaves, dtype, seed, rtol, typical)
     return seen
 
 
@@ -335,6 +343,7 @@ def _judged(
     dtype: str | None,
     seed: int,
     rtol: float | None,
+    typical: Any,
 ) -> tuple[Comparison, ...]:
     """Judge a derivative; raise if it is not proved right."""
     __tracebackhide__ = True
@@ -343,7 +352,7 @@ def _judged(
     dtype = dtype or str(np.result_type(*leaves) if leaves else np.dtype(np.float64))
     if dtype not in DTYPES:
         raise AssertionError(f"got a {operator} of dtype {dtype}, expected one of {', '.join(DTYPES)}")
-    case = _case(f, point, operator, directions, dtype, seed, rtol)
+    case = _case(f, point, operator, directions, dtype, seed, rtol, typical)
     few = sum(x.size for x in case.inputs.differentiated) <= FEW
     comparisons = Judge(case, NUMERICAL if few else None)(leaves)
     status, why = overall(comparisons)
@@ -360,9 +369,11 @@ def _case(
     dtype: str,
     seed: int,
     rtol: float | None,
+    typical: Any,
 ) -> Case:
     """Return the case of a derivative of a user's function at the given point."""
     inputs = Inputs(_doubles(point).leaves)
+    sizes = None if typical is None else leaves_of(typical)
     problem = Problem(
         name="f",
         title="a function under test",
@@ -370,6 +381,7 @@ def _case(
         sizes={"small": 1},
         inputs=lambda *_: inputs,
         objective=lambda *args, xp: f(*point.refill(args)),  # noqa: ARG005 - f computes in NumPy
+        typical=typical_sizes(sizes, point.names, inputs.differentiated, "the assertion"),
         tolerance=None if rtol is None else rtol / float(np.finfo(dtype).eps),
     )
     given = rounded(Inputs(tuple(directions)), dtype).differentiated

@@ -214,6 +214,18 @@ def test_less_than_all_digits_may_be_enough() -> None:
             assert_gradients(total, X, 2 * X * (1 + 20 * rtol), rtol=rtol)
 
 
+def test_typical_sizes_may_be_stated() -> None:
+    """At zero an input has no size of its own; here the function changes over 1e-9."""
+
+    def f(p: Any) -> Any:
+        return np.sum(np.sin(p["w"] / 1e-9)) + np.sum(p["b"])
+
+    x, right = {"w": np.zeros(2), "b": np.ones(1)}, {"w": np.full(2, 1e9), "b": np.ones(1)}
+    assert_gradients(f, x, right, typical={"w": np.full(2, 1e-9), "b": np.ones(1)})
+    with pytest.raises(AssertionError):
+        assert_gradients(f, x, {"w": np.zeros(2), "b": np.ones(1)}, typical={"w": 1e-9, "b": 1.0})
+
+
 def test_one_wrong_entry_of_many_is_found() -> None:
     x = np.random.default_rng(0).normal(size=20_000)
     right = 2 * x

@@ -7,7 +7,7 @@ bound of its error. Along a direction ``u``, with ``D(h) = (f(x + h u) - f(x - h
    (`judge.differences.ladder`). If a value is not finite, the domain ends there: that step and all larger ones are
    dropped.
 2. *Extrapolation.* The differences are extrapolated to step 0 (`judge.differences.extrapolation`). The bound of
-   their rounding error is ``max(eps (|f+| + |f-|), 4 sigma) / 2h + 2 eps |D|``.
+   their rounding error is ``max(2 eps (|f+| + |f-|), 6 sigma) / 2h + eps |f''| / 2 + 2 eps |D|``.
 3. *Kinks.* Where the slope jumps, the one-sided derivatives are extrapolated (`judge.differences.kinks`).
 4. *Other scales.* A function may live on a scale far smaller than its input, like ``sin(1e6 x)`` at 0.3. A few much
    smaller steps must agree with the estimate. If they do not, or the function is noisy, a second ladder starts at
@@ -41,6 +41,7 @@ _WITHIN, _ABOVE = 0.5 ** np.array([2, 4, 8]), 2.0 ** np.array([3, 7, 11])
 _WIDE_BAR = 1e-7
 #: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
 _LAST, _SETTLED = 5, 0.02
+#: Number of smallest steps at which a function that does not move counts as still.
 _STILL = 3
 
 

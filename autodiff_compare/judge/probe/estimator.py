@@ -110,15 +110,27 @@ class Estimator:
     def _along_tangent(self, estimate: Callable[[Array], Estimates]) -> Estimates:
         """Return the estimate along the given tangent, which may move inputs of very different sizes.
 
-        A step that suits one input is too small for another. A derivative is linear in the tangent: its entries are
-        moved in parts, each in steps of its own, and the estimates are added.
+        First no input counts as smaller than the middle one of its leaf. If that decides nothing, the function may live
+        on the scale of small inputs: each then counts with its own size.
+        """
+        middle = np.concatenate([np.full(p.stop - p.start, _middle(self.scales[p])) for p in self.parts])
+        found = self._by_parts(np.maximum(self.scales, middle), estimate)
+        if found.decided.all():
+            return found
+        # An entry of 1e-300 among others of 1 is a zero, not an input of another unit.
+        return self._by_parts(np.maximum(self.scales, middle * 2.0**-30), estimate)
+
+    def _by_parts(self, scale: Array, estimate: Callable[[Array], Estimates]) -> Estimates:
+        """Return the estimate along the tangent, as the sum of those along its parts.
+
+        A step that suits one input is too small for another. A derivative is linear in the tangent: entries of similar
+        size, in units of ``scale``, are moved together, in steps of their own.
         """
         t = self._tangent
         moved = np.flatnonzero(t)
         if not moved.size:
             return estimate(t)
-        near_zero = np.concatenate([np.full(p.stop - p.start, _middle(self.scales[p]) * 2.0**-30) for p in self.parts])
-        bits = np.frexp(t[moved] / np.maximum(self.scales, near_zero)[moved])[1]
+        bits = np.frexp(t[moved] / scale[moved])[1]
         low, high = int(bits.min()), int(bits.max())
         count = min(_MOST_PARTS, 1 + (high - low) // _BITS_TOGETHER)
         part = (bits - low) * count // (high - low + 1)

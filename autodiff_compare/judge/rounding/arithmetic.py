@@ -133,7 +133,7 @@ class RoundingTrace(Trace):
         bits = value.view(np.uint64) << _1
         bits ^= bits >> _31
         bits *= np.uint64(self._chance.getrandbits(64) | 1)
-        noise = bits * (self.eps * factor * 2.0**-64)
+        noise: Array = bits * (self.eps * factor * 2.0**-64)
         noise += 1 - self.eps * factor / 2
         noise *= value
         return noise
@@ -264,7 +264,7 @@ def _terms(name: str, value: Any, operands: Sequence[Any], kwargs: Mapping[str, 
         lengths = {
             s: n for word, x in zip(spelled, operands, strict=True) for s, n in zip(word, np.shape(x), strict=True)
         }
-        return math.prod(lengths.values()) / max(np.size(value), 1)
+        return float(math.prod(lengths.values()) / max(np.size(value), 1))
     if name == "matmul":
         return float(np.shape(operands[0])[-1])
     if name in ("cumsum", "cumprod"):
