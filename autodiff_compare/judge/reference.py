@@ -147,14 +147,9 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     if not all(np.isfinite(a).all() for a in derivative):
         return None
     seen = probe().check(derivative, allowed_rounding(case, derivative, _EPS64, accumulation(case)))
-<<<<<<< HEAD
-    note = join_notes("confirmed by numerical differences", seen.blind_spot)
-    return replace(found, note=note) if seen.verdict == Verdict.PASS else None
-=======
     if seen.verdict != Verdict.PASS:
         return None
     return replace(found, note=join_notes("confirmed by numerical differences", seen.blind_spot))
->>>>>>> s23-tolerances
 
 
 def _evaluated(case: Case, evaluate: _Evaluate, kinds: Sequence[str] | None) -> Reference:
