@@ -102,7 +102,11 @@ class Tolerances:
         if measured is None:
             return tuple(f + g for f, g in zip(allowed, self._guessed(want), strict=True))
         least = self._declared(want)
-        return tuple(np.maximum(f + SAFETY * s, d) for f, s, d in zip(allowed, measured, least, strict=True))
+        spread = tuple(SAFETY * s for s in measured)
+        if not all(np.isfinite(s).all() for s in spread):
+            # Samples that are nan, like those of 0 * inf, measure nothing: an infinite tolerance would allow anything.
+            spread = tuple(np.where(np.isfinite(s), s, g) for s, g in zip(spread, self._guessed(want), strict=True))
+        return tuple(np.maximum(f + s, d) for f, s, d in zip(allowed, spread, least, strict=True))
 
     def floor(self, want: Sequence[Array]) -> tuple[Array, ...]:
         """Return the error that every entry is allowed, without any measurement.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.judge.differences import signs
+from autodiff_compare.judge.differences import Estimates, signs
 from autodiff_compare.judge.judge import Judge, overall
+from autodiff_compare.judge.probe.findings import Judged
 from autodiff_compare.judge.reference import NUMERICAL
-from autodiff_compare.vocabulary import Operator, Status
+from autodiff_compare.vocabulary import Operator, Status, Verdict
 from tests.judge.test_judge import case_at
 
 X = np.array([0.5, -1.25, 2.0, 0.75])
@@ -67,6 +68,15 @@ def test_no_tolerance_is_infinite(f: Any, x: Any, right: Any, wrong: Any, closed
         judge = Judge(case_at(f, x, reference=reference), None if closed else NUMERICAL)
         assert overall(judge([np.array(right)])) == (Status.OK, "")
         assert overall(judge([np.array(wrong)]))[0] == Status.WRONG
+
+
+@pytest.mark.parametrize(("slack", "expected"), [(1e-6, Verdict.FAIL), (np.inf, Verdict.INCONCLUSIVE)])
+def test_an_infinite_rounding_error_proves_nothing(slack: float, expected: Verdict) -> None:
+    """Of a derivative that is 0 with the error bar 1e-12; the result is 0.3."""
+    zero, bar = np.zeros(1), np.array([1e-12])
+    found = Estimates(zero, bar, np.full(1, np.nan), np.full(1, np.nan), np.ones(1), bar, (Verdict.PASS,))
+    judged = Judged(found, np.ones(1, bool), np.array([0.3]), np.array([slack]), 1e-3, np.zeros(1, bool))
+    assert judged.verdicts == [expected]
 
 
 def test_random_directions_tell_any_two_entries_apart() -> None:

@@ -147,9 +147,10 @@ class Judged:
             known = self.known | (3 * self.found.bar <= _SLACKS * self.slack)
             clear = known | (self.found.bar <= MEANINGFUL * np.abs(self.found.derivative))
             meant = (self.slack <= self.part * self.scale) | (np.abs(self.found.derivative) <= 3 * self.found.bar)
+            meant &= np.isfinite(self.slack)
             within = self.error <= self.tolerance
             inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
-            inside |= self.excused
+            inside = (inside & np.isfinite(self.slack)) | self.excused
         facts = np.stack([known, clear, meant, within, inside], axis=1).tolist()
         return [_verdict(v, *row) for v, row in zip(self.found.verdicts, facts, strict=True)]
 
