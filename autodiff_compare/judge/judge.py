@@ -442,7 +442,8 @@ def _description(c: Comparison) -> str:
 def in_digits(*numbers: float) -> tuple[str, ...]:
     """Return numbers as text, with as many digits as show that they differ."""
     for digits in range(6, 17):
-        texts = tuple(f"{x:.{digits}g}" for x in numbers)
+        # Adding zero takes the sign off a negative zero.
+        texts = tuple(f"{x + 0.0:.{digits}g}" for x in numbers)
         values = {float(t) for t in texts}
         if len(values) == len(set(numbers)) and all(
             abs(float(t) - x) <= 0.01 * (max(numbers) - min(numbers)) for t, x in zip(texts, numbers, strict=True)

@@ -407,14 +407,16 @@ def _message(operator: Operator, point: Arrays, comparisons: Sequence[Comparison
     got, expected = in_digits(bad.got, bad.expected)
     off = abs(bad.got - bad.expected)
     part = f", {off / abs(bad.expected):.2g} of it" if bad.expected else ""
-    source = bad.how if bad.reference == NUMERICAL_DIFFERENCE else f"our engine in {bad.reference.replace('_', ' ')}"
+    observed = bad.reference == NUMERICAL_DIFFERENCE
+    source = bad.how if observed else f"our engine in {bad.reference.replace('_', ' ')}"
     lines = {
         "entry": f"{bad.worst_index or 'none: along a direction'}{_of(bad, point)}",
         "got": got,
         "expected": f"{expected} +- {bad.entry_tolerance:.2g}",
         "off by": f"{off:.2g}{part}",
         "by": source,
-        "note": bad.note,
+        # Of an observation, the note goes on with the numbers above.
+        "note": bad.note.partition(";")[0] if observed else bad.note,
     }
     return "\n".join(
         [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]
