@@ -21,6 +21,8 @@ from autodiff_compare.vocabulary import Operator
 
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
+#: Most wrong entries of a leaf that are examined for being subgradients; of more of them, a sample is.
+_MOST_KINKS = 64
 _DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})
 #: Operators whose leaves are not normalised: none of them has the shape of an input.
 _NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
@@ -191,3 +193,52 @@ def join_notes(*notes: str) -> str:
 def shapes_in_words(shapes: Iterable[tuple[int, ...]]) -> str:
     """Return shapes as an error message shows them."""
     return ", ".join(map(str, shapes)) or "nothing"
+
+
+def within(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> bool:
+    """Return whether every entry of every leaf is within its tolerance."""
+    pairs = zip(leaves, expected, allowed, strict=True)
+    return all(bool((absolute_difference(got, want) <= limit).all()) for got, want, limit in pairs)
+
+
+def excess(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> float:
+    """Return the largest error of an entry in units of its tolerance."""
+    with np.errstate(all="ignore"):
+        found = [
+            np.max(absolute_difference(got, want) / limit, initial=0.0)
+            for got, want, limit in zip(leaves, expected, allowed, strict=True)
+        ]
+    return float(np.max(found, initial=0.0))
+
+
+def in_digits(*numbers: float) -> tuple[str, ...]:
+    """Return numbers as text, with as many digits as show that they differ."""
+    for digits in range(6, 17):
+        # Adding zero takes the sign off a negative zero.
+        texts = tuple(f"{x + 0.0:.{digits}g}" for x in numbers)
+        values = {float(t) for t in texts}
+        if len(values) == len(set(numbers)) and all(
+            abs(float(t) - x) <= 0.01 * (max(numbers) - min(numbers)) for t, x in zip(texts, numbers, strict=True)
+        ):
+            break
+    return texts
+
+
+def at_entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, float]:
+    """Return what was got and expected at a flat index, and its tolerance; nothing for index -1."""
+    if at < 0:
+        return {}
+    values = (float(np.ravel(a)[at]) for a in np.broadcast_arrays(got, want, allowed))
+    return dict(zip(("got", "expected", "entry_tolerance"), values, strict=True))
+
+
+def examined(suspects: Array, rng: np.random.Generator) -> Array:
+    """Return at most `_MOST_KINKS` of the wrong entries: those that differ most and least, and random ones between.
+
+    An error that is no subgradient tends to stand out at one end: a kink moves an entry by a part of its jump.
+    """
+    part = _MOST_KINKS // 4
+    if suspects.size <= _MOST_KINKS:
+        return suspects
+    between = rng.choice(suspects[part:-part], _MOST_KINKS - 2 * part, replace=False)
+    return np.concatenate([suspects[:part], suspects[-part:], between])

@@ -33,8 +33,12 @@ from autodiff_compare.judge import kinks
 from autodiff_compare.judge.comparison import (
     absolute_difference,
     accumulation,
+    at_entry,
     compared,
+    examined,
+    excess,
     finite_or_zero,
+    in_digits,
     join_notes,
     layout,
     matrix_position,
@@ -43,6 +47,7 @@ from autodiff_compare.judge.comparison import (
     quantity,
     same_infinite,
     shapes_in_words,
+    within,
 )
 from autodiff_compare.judge.differences import MEANINGFUL
 from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
@@ -52,8 +57,6 @@ from autodiff_compare.plan.cases import Case, objective_value
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Status, Verdict
 
-#: Most wrong entries of a leaf that are examined for being subgradients; of more of them, a sample is.
-_MOST_KINKS = 64
 #: NumPy kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
 _NOT_REAL = "cOSU"
 _PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
@@ -216,12 +219,12 @@ class Judge:
         # The reference errs too, in units of its own arithmetic.
         both = 1 + self.reference.eps / self.eps
         allowed = tuple(both * t for t in self.tolerances.floor(expected))
-        if self.case.problem.tolerance is None and _within(leaves, expected, allowed):
+        if self.case.problem.tolerance is None and within(leaves, expected, allowed):
             return allowed
         own = self._own_rounding(expected)
         while True:
             allowed = tuple(both * t + e for t, e in zip(self.tolerances(expected), own, strict=True))
-            if _within(leaves, expected, allowed) or not self.tolerances.refined(_excess(leaves, expected, allowed)):
+            if within(leaves, expected, allowed) or not self.tolerances.refined(excess(leaves, expected, allowed)):
                 return allowed
 
     def _own_rounding(self, expected: Sequence[Array]) -> list[Array | float]:
@@ -258,7 +261,7 @@ class Judge:
             nonfinite_count=int(np.count_nonzero(~np.isfinite(got))),
             verdict=Verdict.NO_GRAD if is_lost else verdict,
             note=self._note("" if size > 0 else "the reference is zero: errors are absolute"),
-            **_entry(got, want, allowed, at),
+            **at_entry(got, want, allowed, at),
         )
         return self._reexamined(k, found, got, want, allowed) if found.verdict in _REFUTED else found
 
@@ -272,7 +275,7 @@ class Judge:
             return Verdict.NONFINITE
         if np.isnan(want).any():
             return Verdict.UNDETERMINED
-        if not _within([got], [want], [allowed]):
+        if not within([got], [want], [allowed]):
             return Verdict.FAIL
         error, size, tolerance = norm(absolute_difference(got, want)), norm(finite_or_zero(want)), norm(allowed)
         parameters = self.eps * norm(self.case.inputs.differentiated[k]) if self.case.operator == Operator.STEP else 0.0
@@ -352,7 +355,7 @@ class Judge:
         if suspects.size == 0:
             return found
         suspects = suspects[np.argsort(-difference[suspects])]
-        looked = _sampled(suspects, np.random.default_rng(self.case.seed))
+        looked = examined(suspects, np.random.default_rng(self.case.seed))
         if all(self._is_subgradient(k, int(i), got, allowed) for i in looked):
             words = f"kink: {suspects.size} entries differ, each between the one-sided derivatives"
             words += f" ({looked.size} of them were looked at)" if looked.size < suspects.size else ""
@@ -396,42 +399,6 @@ def overall(comparisons: Sequence[Comparison]) -> tuple[Status, str]:
     return Status.OK, ""
 
 
-def _within(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> bool:
-    """Return whether every entry of every leaf is within its tolerance."""
-    pairs = zip(leaves, expected, allowed, strict=True)
-    return all(bool((absolute_difference(got, want) <= limit).all()) for got, want, limit in pairs)
-
-
-def _excess(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> float:
-    """Return the largest error of an entry in units of its tolerance."""
-    with np.errstate(all="ignore"):
-        found = [
-            np.max(absolute_difference(got, want) / limit, initial=0.0)
-            for got, want, limit in zip(leaves, expected, allowed, strict=True)
-        ]
-    return float(np.max(found, initial=0.0))
-
-
-def _entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, float]:
-    """Return what was got and expected at a flat index, and its tolerance; nothing for index -1."""
-    if at < 0:
-        return {}
-    values = (float(np.ravel(a)[at]) for a in np.broadcast_arrays(got, want, allowed))
-    return dict(zip(("got", "expected", "entry_tolerance"), values, strict=True))
-
-
-def _sampled(suspects: Array, rng: np.random.Generator) -> Array:
-    """Return at most `_MOST_KINKS` of the wrong entries: those that differ most and least, and random ones between.
-
-    An error that is no subgradient tends to stand out at one end: a kink moves an entry by a part of its jump.
-    """
-    part = _MOST_KINKS // 4
-    if suspects.size <= _MOST_KINKS:
-        return suspects
-    between = rng.choice(suspects[part:-part], _MOST_KINKS - 2 * part, replace=False)
-    return np.concatenate([suspects[:part], suspects[-part:], between])
-
-
 def _yes_or_no(quantity: str, right: bool, note: str) -> Comparison:
     """Return a comparison that has no numbers; the note is kept if it failed."""
     nan = math.nan
@@ -453,15 +420,3 @@ def _description(c: Comparison) -> str:
     got, expected = in_digits(c.got, c.expected)
     numbers = f"got {got}, expected {expected} +- {c.entry_tolerance:.2g} ({c.reference})"
     return join_notes(f"{c.quantity} {c.verdict}{where}: {numbers}", c.note)
-
-
-def in_digits(*numbers: float) -> tuple[str, ...]:
-    """Return numbers as text, with as many digits as show that they differ."""
-    for digits in range(6, 17):
-        texts = tuple(f"{x:.{digits}g}" for x in numbers)
-        values = {float(t) for t in texts}
-        if len(values) == len(set(numbers)) and all(
-            abs(float(t) - x) <= 0.01 * (max(numbers) - min(numbers)) for t, x in zip(texts, numbers, strict=True)
-        ):
-            break
-    return texts

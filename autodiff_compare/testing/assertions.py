@@ -21,15 +21,14 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.judge.differences import FEW
-from autodiff_compare.judge.judge import Comparison, Judge, in_digits, overall
-from autodiff_compare.judge.reference import NUMERICAL, NUMERICAL_DIFFERENCE
+from autodiff_compare.judge.judge import Comparison, Judge, overall
+from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
 from autodiff_compare.problems import Array, Inputs, Problem, typical_sizes
 from autodiff_compare.testing.containers import Arrays, arguments, leaves_of
+from autodiff_compare.testing.failure import PROVED, failure
 from autodiff_compare.testing.numbers import called, numbers
 from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
-
-_PROVED = (Verdict.PASS, Verdict.SUBGRADIENT)
 
 
 def assert_gradients(
@@ -357,7 +356,7 @@ def _judged(
     comparisons = Judge(case, NUMERICAL if few else None)(leaves)
     status, why = overall(comparisons)
     if status != Status.OK and not _close_enough(comparisons, rtol):
-        raise AssertionError(_message(operator, point, comparisons, why))
+        raise AssertionError(failure(operator, point, comparisons, why))
     return comparisons
 
 
@@ -393,37 +392,7 @@ def _close_enough(comparisons: Sequence[Comparison], rtol: float | None) -> bool
     if rtol is None:
         return False
     return all(
-        c.verdict in _PROVED
+        c.verdict in PROVED
         or (c.verdict == Verdict.INCONCLUSIVE and c.norm_rel_error <= rtol and c.reference_error_bound <= rtol)
         for c in comparisons
     )
-
-
-def _message(operator: Operator, point: Arrays, comparisons: Sequence[Comparison], why: str) -> str:
-    """Return the failure in about ten lines: the first comparison that failed, with its numbers."""
-    bad = next((c for c in comparisons if c.verdict not in _PROVED), None)
-    if bad is None or not bad.reference or bad.got != bad.got:
-        return f"{operator} is wrong: {why}"
-    got, expected = in_digits(bad.got, bad.expected)
-    off = abs(bad.got - bad.expected)
-    part = f", {off / abs(bad.expected):.2g} of it" if bad.expected else ""
-    source = bad.how if bad.reference == NUMERICAL_DIFFERENCE else f"our engine in {bad.reference.replace('_', ' ')}"
-    lines = {
-        "entry": f"{bad.worst_index or 'none: along a direction'}{_of(bad, point)}",
-        "got": got,
-        "expected": f"{expected} +- {bad.entry_tolerance:.2g}",
-        "off by": f"{off:.2g}{part}",
-        "by": source,
-        "note": bad.note,
-    }
-    return "\n".join(
-        [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]
-    )
-
-
-def _of(bad: Comparison, point: Arrays) -> str:
-    """Return which array the entry belongs to, if there are several."""
-    _, bracket, number = bad.quantity.partition("[")
-    if not bracket or "," in number:
-        return ""
-    return f" of the derivative by {point.names[int(number.rstrip(']'))]}"

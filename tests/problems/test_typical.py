@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autodiff_compare.judge.assertion import assert_gradients
 
 from autodiff_compare import compare
-from autodiff_compare.judge.assertion import assert_gradients
 from autodiff_compare.judge.probe import Probe
 from autodiff_compare.plan.cases import build_case
 from autodiff_compare.problems import ProblemError, load, problem_of
