@@ -19,6 +19,7 @@ Everything is computed on plain NumPy functions and shares no code with any back
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +46,15 @@ _LAST, _SETTLED = 5, 0.02
 _STILL = 3
 
 
-def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Any = None) -> Estimates:
+#: Returns the floating type wider than float64 in which a function computes, or `None`.
+Wide = Callable[[], Any]
+
+
+def float64_only() -> None:
+    """Return no wider type."""
+
+
+def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Wide = float64_only) -> Estimates:
     """Estimate the first derivatives of ``weights @ f`` along ``u``: ``weights @ J @ u``.
 
     Parameters
@@ -57,7 +66,8 @@ def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Any = None)
     weights
         Linear combinations of the outputs, shape ``(r, m)``.
     wide
-        A floating type wider than float64 in which ``f`` computes, if there is one.
+        Returns a floating type wider than float64 in which ``f`` computes, `None` if there is none. It is asked only
+        if float64 leaves a derivative open.
 
     Returns
     -------
@@ -67,7 +77,7 @@ def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Any = None)
     return _explored(Seen(f, x, weights), Stencil(1, np.array([0.5, -0.5]), (u, -u)), wide)
 
 
-def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: Any = None) -> Estimates:
+def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: Wide = float64_only) -> Estimates:
     """Estimate the mixed second derivatives ``s @ H @ t`` of ``weights @ f``.
 
     Let ``p = s + t`` and ``m = s - t``. By Taylor's theorem and the symmetry of H::
@@ -99,7 +109,7 @@ def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: 
     return _explored(Seen(f, x, weights), stencil, wide)
 
 
-def _explored(seen: Seen, stencil: Stencil, wide: Any) -> Estimates:
+def _explored(seen: Seen, stencil: Stencil, wide: Wide) -> Estimates:
     """Return the estimate that one ladder gives, or several if one leaves a doubt."""
     samples = sample(seen, stencil, 1.0)
     below = scan(seen, stencil, _BELOW[stencil.order], samples)
@@ -116,11 +126,11 @@ def _explored(seen: Seen, stencil: Stencil, wide: Any) -> Estimates:
         best = attempt(smaller)
         if (_open(best) & ~attempts[-1].noisy).any():
             best = attempt(smallest)
-    finest = seen if wide is None else replace(seen, dtype=wide)
-    hides = best.zero.any() and wide is not None and bool((best.zero & _shows(finest, samples, _WITHIN)).any())
-    if hides or (wide is not None and _open(best).any()):
-        best = attempt(1.0, wide)
-        best = attempt(smaller, wide) if _open(best).any() else best
+    dtype = wide() if (best.zero | _open(best)).any() else None
+    finest = seen if dtype is None else replace(seen, dtype=dtype)
+    if dtype is not None and (_open(best).any() or (best.zero & _shows(finest, samples, _WITHIN)).any()):
+        best = attempt(1.0, dtype)
+        best = attempt(smaller, dtype) if _open(best).any() else best
     if best.zero.any():
         best = best.of_size(np.where(best.zero & _shows(finest, samples, _ABOVE, best), 0.0, best.size))
     return best

@@ -102,10 +102,10 @@ class Estimator:
             return None
 
     def _first(self, u: Array, weights: Array) -> Estimates:
-        return differences.first(self.f, self.x, u, weights, self.wide)
+        return differences.first(self.f, self.x, u, weights, lambda: self.wide)
 
     def _second(self, s: Array, t: Array) -> Estimates:
-        return differences.second(self.f, self.x, s, t, _ONE, self.wide)
+        return differences.second(self.f, self.x, s, t, _ONE, lambda: self.wide)
 
     def _along_tangent(self, estimate: Callable[[Array], Estimates]) -> Estimates:
         """Return the estimate along the given tangent, which may move inputs of very different sizes.
