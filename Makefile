@@ -2,7 +2,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: compare test test-rest test-all lint docs sample clean
+.PHONY: compare test test-rest test-all mutants lint docs sample clean
 
 compare: $(VENV)/.installed
 	$(RUN) compare.py run --quick
@@ -17,6 +17,10 @@ test-rest: $(VENV)/.installed
 
 test-all: $(VENV)/.installed
 	$(RUN) -m pytest
+
+# Single-line changes of the judge, the clock, the statistics and the rules that no test notices; minutes for each room.
+mutants: $(VENV)/.installed
+	$(RUN) -m tests.mutation
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check .

@@ -31,7 +31,13 @@ from autodiff_compare.problems.base import (
     Question,
     Tools,
 )
-from autodiff_compare.problems.base.declarations import point_of, problem_of, problems_in, problems_of_file
+from autodiff_compare.problems.base.declarations import (
+    point_of,
+    problem_of,
+    problems_in,
+    problems_of_file,
+    typical_sizes,
+)
 from autodiff_compare.problems.base.instances.folder import with_data
 
 __all__ = [
@@ -52,6 +58,7 @@ __all__ = [
     "load",
     "point_of",
     "problem_of",
+    "typical_sizes",
     "with_data",
 ]
 

@@ -42,6 +42,9 @@ THOROUGH: Mapping[str, str] = {
     "contract/test_conformance.py::test_a_careless_backend_breaks_the_clause_that_it_should": "a run for each clause",
     "contract/test_conformance.py::test_a_right_backend_keeps_every_clause": "every clause on a real backend",
     "conventions/test_atlas.py::test_our_engine_has_no_defect": "the whole atlas of 713 cases",
+    "conventions/test_agreement.py::test_the_atlas_and_the_judge_do_not_contradict_each_other": (
+        "judges ten answers to each of 600 cases"
+    ),
     "documents/test_documents.py::test_shown_output_is_what_the_command_prints": "runs every command of the documents",
     "documents/test_readme.py": "runs every example",
     "engine/test_compiled_problems.py::test_every_problem_through_the_adapter": "compiles every problem",
@@ -52,6 +55,13 @@ THOROUGH: Mapping[str, str] = {
     "engine/test_programs.py::test_many_programs": "20 000 random programs",
     "execution/test_faults.py": "a run with a broken worker for each fault",
     "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",
+    "judge/test_controls.py::test_every_error_of_the_stated_resolution_is_rejected_and_no_right_gradient": (
+        "judges a thousand wrong gradients"
+    ),
+    "judge/test_laws.py::test_every_backend_is_judged_alike": "traces forty functions on every framework",
+    "judge/test_laws.py::test_numerical_differences_alone_do_the_same": "judges forty functions once more",
+    "judge/test_laws.py::test_second_derivatives_of_a_law_are_judged_right": "judges forty Hessians",
+    "judge/test_magnitudes.py::test_nineteen_of_twenty_gradients_are_decided_at_any_spread": "judges 1400 functions",
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
     "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",

@@ -133,6 +133,7 @@ def compare(
     seed: int = 0,
     timeout: float = 60.0,
     env: Mapping[str, str] | None = None,
+    typical: Any = None,
     out: str | pathlib.Path | None = None,
 ) -> Tables:
     """Compute the derivatives of a function on several backends, check each one, and time the right ones.
@@ -168,6 +169,10 @@ def compare(
         Time limit for one cell, in seconds. There is none if the function is computed in this process.
     env
         Environment variables to pass on to the workers: name -> value. They inherit none that can change a number.
+    typical
+        Typical sizes of the inputs, by which numerical differences move them: a size, a tuple with one for each
+        parameter, or a dictionary from parameter to size. A size is a number or shaped like the value. By default each
+        entry moves in proportion to its own size.
     out
         Folder in which the run's CSV files are kept; by default they are removed.
 
@@ -198,7 +203,7 @@ def compare(
     >>> print(tables)  # doctest: +SKIP
     >>> tables.timings.query("phase == 'steady'")[["cell_id", "median_s"]]  # doctest: +SKIP
     """
-    problem, values = _problem(f, x)
+    problem, values = _problem(f, x, typical)
     names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
     query = Query(
         backends=_several(backends or ()),
@@ -216,7 +221,7 @@ def compare(
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
         held.callback(_forget, folder)
-        planned, why = _planned(problem, f, values, folder, query)
+        planned, why = _planned(problem, f, values, typical, folder, query)
         if why:
             words = f"{problem.name} is computed in this process, without isolation and timeouts: {why}"
             warnings.warn(words, stacklevel=2)
@@ -224,7 +229,7 @@ def compare(
         return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
 
 
-def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
+def _problem(f: Any, x: Any, typical: Any) -> tuple[Problem, tuple[Any, ...]]:
     """Return the problem of ``f``, and the value of each parameter; a tuple ``x`` has one value for each."""
     native, objective = (dict(f), None) if isinstance(f, Mapping) else ({}, f)
     if not native and not callable(f):
@@ -236,7 +241,7 @@ def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
     if not name.isidentifier() or keyword.iskeyword(name):
         name = "function"
     values = x if isinstance(x, Mapping) else {"INPUTS": x if isinstance(x, tuple) else (x,)}
-    problem = problem_of(name, objective, native, values, "compare()")
+    problem = problem_of(name, objective, native, {**values, "TYPICAL": typical}, "compare()")
     point = point_of(objective, native, values, "compare()")
     if isinstance(x, Mapping) and len(x) > len(point):
         raise ValueError(
@@ -246,11 +251,13 @@ def _problem(f: Any, x: Any) -> tuple[Problem, tuple[Any, ...]]:
     return problem, point
 
 
-def _planned(problem: Problem, f: Any, values: Sequence[Any], folder: pathlib.Path, query: Query) -> tuple[Plan, str]:
+def _planned(
+    problem: Problem, f: Any, values: Sequence[Any], typical: Any, folder: pathlib.Path, query: Query
+) -> tuple[Plan, str]:
     """Return the plan, and the reason for running in this process (empty if workers run it)."""
     objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
     try:
-        path = serialise.write(folder, problem.name, objective, native, values)
+        path = serialise.write(folder, problem.name, objective, native, values, typical)
     except serialise.NotSendable as error:
         found = with_operators(problem)
         return plan_problems([found], {found.name: found.name}, query), str(error)

@@ -59,6 +59,7 @@ def write(
     objective: Callable[..., Any] | None,
     native: Mapping[str, Callable[..., Any]],
     values: Sequence[Any],
+    typical: Any = None,
 ) -> pathlib.Path:
     """Write the problem file ``name.py``, and its arrays as ``name.npz``; return the path of the problem file.
 
@@ -70,6 +71,8 @@ def write(
         As `problems.problem_of` takes them.
     values
         Value of each differentiated parameter: an array, or a container of arrays.
+    typical
+        Typical sizes of the parameters, as `problems.problem_of` takes them.
 
     Raises
     ------
@@ -83,9 +86,10 @@ def write(
             entries = ", ".join(f"{backend!r}: {text.function(f)}" for backend, f in native.items())
             lines.append(f"OBJECTIVES = {{{entries}}}")
         given = ", ".join(text.value("the point", x) for x in values)
+        sizes = text.value("the typical sizes", typical)
     except RecursionError:
         raise NotSendable(f"{name} uses data that contain themselves") from None
-    lines.append(f"INPUTS = ({given},)")
+    lines += [f"INPUTS = ({given},)", f"TYPICAL = {sizes}"]
     path = folder / f"{name}.py"
     head = _HEAD.format(name=name, paths=repr(_paths()))
     path.write_text("\n".join([head, *text.parts, *lines]) + "\n", encoding="utf-8")

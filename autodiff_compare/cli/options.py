@@ -45,7 +45,14 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         default="",
         help="; ".join(f"{name}: add {words}" for name, words in VARIANTS.items()),
     )
+    parser.add_argument(
+        "--entries",
+        choices=("some", "all"),
+        default="some",
+        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+    )
     add_resume(parser)
+    add_traceback(parser)
     add_timeout(parser)
     add_open_timeout(parser)
     add_threads(parser)
@@ -170,6 +177,11 @@ def add_phases(parser: argparse.ArgumentParser) -> None:
         choices=("import",),
         help="import: import one framework after the other, so that each import is timed alone",
     )
+
+
+def add_traceback(parser: argparse.ArgumentParser) -> None:
+    """Add the wish for whole tracebacks."""
+    parser.add_argument("--traceback", action="store_true", help="print the whole traceback of each error to stderr")
 
 
 def add_resume(parser: argparse.ArgumentParser) -> None:

@@ -49,6 +49,13 @@ def results(folder: pathlib.Path) -> list[dict[str, Any]]:
     return [{"folder": str(folder), **record} for record in records]
 
 
+def tracebacks(found: Mapping[str, Sequence[str]]) -> None:
+    """Print each traceback to standard error, below the cells that ended by it."""
+    for text, cells in found.items():
+        rest = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        print(f"\n{cells[0]}{rest}:\n{text.rstrip()}", file=sys.stderr)
+
+
 def _plain(value: Any) -> Any:
     """Return a value that JSON can represent."""
     if isinstance(value, float):

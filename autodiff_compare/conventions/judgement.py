@@ -5,13 +5,14 @@ The rules, in this order:
 1. No function or no derivative rule: ``not_available``. Another exception: ``error`` if the case allows it, else
    ``defect``.
 2. Nothing is right in this case: ``undefined``.
-3. The answer has another shape or dtype than its input: ``defect``.
+3. The answer has another shape or dtype than its input: ``defect``. The answer is nan where the chain rule cannot find
+   the derivative (`Case.lost`): ``undefined``.
 4. The forward value is wrong: ``value_differs`` if the derivative fits the backend's own function or cannot be judged,
    else ``defect``.
 5. The derivative exists: ``agree`` within the tolerance, else ``defect``.
 6. A kink: ``convention`` if the answer lies in the convex hull of the one-sided derivatives, else ``defect``. For a
    function of one variable the hull is the interval ``[min(D-, D+), max(D-, D+)]``, in general it is Clarke's
-   subdifferential (`autodiff_compare.conventions.slopes`).
+   subdifferential (`autodiff_compare.judge.singular.slopes`).
 
 One-sided derivatives are measured on the backend's own function, so no other backend takes part in the verdict: a
 majority of backends can be wrong.
@@ -33,8 +34,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.conventions import hull
 from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.judge.singular import hull
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, Case, Kink, Undefined, Value
 
@@ -50,7 +51,7 @@ class Class(enum.StrEnum):
     VALUE = "value_differs"
     #: Outside the hull; nan or another number where the derivative exists; an exception that nothing excuses.
     DEFECT = "defect"
-    #: No answer is right in this case.
+    #: No answer is right in this case, or the answer is nan where the chain rule loses the derivative.
     UNDEFINED = "undefined"
     #: The backend raises an exception, which the case allows.
     ERROR = "error"
@@ -94,6 +95,8 @@ def judge(case: Case, seen: Observation, dtype: str) -> Judgement:
     expected = expected_value(case.name, dtype)
     agrees = _same_value(case, seen, expected, dtype)
     points, bar = _points(case, seen)
+    # Without gradients nearby only the sides of each coordinate are known: each entry may come from its own side.
+    apart = functools.partial(hull.distance, points, seen.obtained, box=not seen.hull.size)
     low, high = _range(points, seen.obtained.size)
     half = float(np.sqrt(np.finfo(dtype).eps))
 
@@ -111,8 +114,10 @@ def judge(case: Case, seen: Observation, dtype: str) -> Judgement:
         return classed(Class.UNDEFINED, case.right.reason)
     if seen.remark:
         return classed(Class.DEFECT, seen.remark)
+    if case.lost and np.isnan(seen.obtained).any():
+        return classed(Class.UNDEFINED, case.lost)
     if not agrees:
-        far, tolerance = hull.distance(points, seen.obtained), _tolerance(points, bar, half)
+        far, tolerance = apart(), _tolerance(points, bar, half)
         if not _known(points):
             return classed(Class.VALUE, "", far, tolerance)
         if far <= tolerance:
@@ -123,7 +128,7 @@ def judge(case: Case, seen: Observation, dtype: str) -> Judgement:
         return classed(Class.AGREE if far <= tolerance else Class.DEFECT, "", far, tolerance)
     if not _known(points):
         return classed(Class.UNDEFINED, "the one-sided derivatives cannot be measured")
-    far, tolerance = hull.distance(points, seen.obtained), _tolerance(points, bar, half)
+    far, tolerance = apart(), _tolerance(points, bar, half)
     return classed(Class.CONVENTION if far <= tolerance else Class.DEFECT, "", far, tolerance)
 
 
@@ -205,7 +210,7 @@ def _points(case: Case, seen: Observation) -> tuple[Array, float]:
     if case.operator == "jvp" and points.size:
         points = _along(points, np.arange(1, points.shape[1] + 1))
     if len(points) and points.shape[1] > 1:
-        # Each entry may come from its own side: opposite corners of the box of the entries' ranges.
+        # A side that cannot be measured, such as one outside the domain, leaves the other to count for both.
         points = np.stack([np.fmin(*points), np.fmax(*points)])
     return points, bar
 

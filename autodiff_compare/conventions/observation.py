@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends import Backend, Unsupported
-from autodiff_compare.conventions.slopes import Coordinates, nearby, sides
 from autodiff_compare.conventions.translation import translated
+from autodiff_compare.judge.singular.slopes import Coordinates, nearby, sides
 from autodiff_compare.plan.cases import leaves
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, Case, Kink, Value
@@ -48,7 +48,7 @@ class Observation:
     value_dtype
         Dtype of the value.
     obtained
-        Coordinates of the derivative, see `autodiff_compare.conventions.slopes`.
+        Coordinates of the derivative, see `autodiff_compare.judge.singular.slopes`.
     left, right, bar
         One-sided derivatives of the backend's own function, flat, with their error bars.
     hull, hull_bar
@@ -165,7 +165,9 @@ class _Trial:
                 seen = sides(f, self.at, self.dtype)
                 found.left, found.right, found.bar = (np.ravel(a) for a in (seen.left, seen.right, seen.bar))
                 if isinstance(self.case.right, Kink) and len(self.at.places) > 1:
-                    found.hull, found.hull_bar = nearby(f, self.at, self.dtype)
+                    is_gradient = found.obtained.size == self.at.scales.size
+                    towards = (found.obtained / self.at.scales,) if is_gradient else ()
+                    found.hull, found.hull_bar = nearby(f, self.at, self.dtype, towards)
         except Exception as error:
             found.message = found.message or f"no one-sided derivatives: {_status_of(error)[1]}"
 

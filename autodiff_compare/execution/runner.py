@@ -44,6 +44,7 @@ from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.problems import ProblemError
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.process.failures import described, whole
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
 from autodiff_compare.results.timings import UNSEEN
@@ -77,6 +78,8 @@ class Runner:
         Seconds spent inside timed blocks so far.
     prepared_s
         Seconds spent so far in preparation and first calls, where frameworks trace and compile.
+    tracebacks
+        Traceback of each exception -> the cells that ended by it.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Runner:
         self.order = random.Random(plan.seed)
         self.measured_s = self.prepared_s = 0.0
         self._values = {row.cell_id for row in folder.rows["cells"] if _is_comparable_value(row)}
+        self.tracebacks: dict[str, list[str]] = {}
 
     def run(self) -> None:
         """Execute all groups that are not finished, then questions and descents, then further launches."""
@@ -139,15 +143,17 @@ class Runner:
                 case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
             begun = [Progress(cell, blank(cell, case)) for cell in cells]
             why = too_large(case)
-            judge = Judge(case)
+            judge = Judge(case, every=self.plan.every)
         except TimeLimitExceeded:
             message = f"in plain NumPy, before any backend: no value within {limit_s:g} s"
             rows = [replace(blank(cell, None), status=Status.TIMEOUT, message=message) for cell in cells]
             return Group([Progress(cell, row) for cell, row in zip(cells, rows, strict=True)], [])
         except Exception as error:  # a user's code may raise anything: that costs its own cells only
-            message = f"in plain NumPy, before any backend: {type(error).__name__}: {first_line(error)}"
+            message = f"in plain NumPy, before any backend: {type(error).__name__}: {described(error)}"
             if isinstance(error, ProblemError):
                 message = first_line(error)
+            message = message.splitlines()[0][:LONGEST_MESSAGE]
+            self.tracebacks.setdefault(whole(error), []).extend(cell.cell_id for cell in cells)
             return Group([Progress(cell, replace(blank(cell, None), message=message)) for cell in cells], [])
         if why:
             for p in begun:
@@ -195,6 +201,7 @@ class Runner:
             found = self.pool.request(cell.spec, "cell", self.settings.deadline_s(cell.size), **request)
         except WorkerError as error:
             p.row = replace(p.row, status=error.status, message=first_line(error))
+            self._traced(cell, error)
             return
         self.listener.doing(f"judging {_words(cell)}")
         try:
@@ -228,6 +235,10 @@ class Runner:
         )
         if p.row.threads_effective > THREADS_TOLERANCE * self.settings.threads:
             p.flags.add("threads")
+
+    def _traced(self, cell: Cell, error: WorkerError) -> None:
+        if error.traceback:
+            self.tracebacks.setdefault(error.traceback, []).append(cell.cell_id)
 
     def _request(self, cell: Cell, *, memory: bool = False) -> dict[str, Any]:
         """Return the parameters of the request ``cell``."""
@@ -348,6 +359,7 @@ class Runner:
             keep(p, self.pool.request(p.cell.spec, verb, self.settings.deadline_s(p.cell.size), **params))
         except WorkerError as error:
             status, words = error.status, first_line(error)
+            self._traced(p.cell, error)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # A response that lacks a field, or holds another type in it, is the worker's failure.
             status, words = Status.ERROR, f"malformed response to {verb!r}: {type(error).__name__}: {error}"

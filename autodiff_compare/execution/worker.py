@@ -26,7 +26,6 @@ import pkgutil
 import re
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -40,6 +39,7 @@ from autodiff_compare.plan.cases import leaves
 from autodiff_compare.process import protocol
 from autodiff_compare.process.affinity import active_threads, bind, effective_threads, limit_affinity
 from autodiff_compare.process.environment import hide_clone
+from autodiff_compare.process.failures import described, whole
 from autodiff_compare.process.isolation import die_with_parent, private_pipes
 from autodiff_compare.timing import clock, suspicion
 from autodiff_compare.vocabulary import Operator, Status
@@ -48,6 +48,8 @@ from autodiff_compare.vocabulary import Operator, Status
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I
 )
+#: Characters from the end of a traceback that a response holds.
+LONGEST_TRACEBACK = 20_000
 
 
 #: Equal inputs that the calls of a visit take in turn, all of them new in each visit.
@@ -346,17 +348,18 @@ def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, An
 
 
 def _failure(error: Exception) -> dict[str, Any]:
+    """Return the response about a failed request: status, message and traceback."""
     from autodiff_compare.backends import Unsupported
 
-    words = str(error).strip() or type(error).__name__
+    words, told = described(error), {"traceback": whole(error)[-LONGEST_TRACEBACK:]}
     # Adapters raise Unsupported; frameworks raise NotImplementedError where they have no rule or no kernel.
     if isinstance(error, (Unsupported, NotImplementedError)):
-        return {"status": Status.UNSUPPORTED, "message": words}
+        return {"status": Status.UNSUPPORTED, "message": words, **told}
     out_of_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(words)
-    traceback.print_exception(type(error), error, error.__traceback__)
     return {
         "status": Status.OUT_OF_MEMORY if out_of_memory else Status.ERROR,
         "message": f"{type(error).__name__}: {words}",
+        **told,
     }
 
 

@@ -11,18 +11,18 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
-#: The widest floating type in which NumPy computes on this machine: longdouble, or float64 where that is no wider.
-WIDE: Any = np.longdouble if float(np.finfo(np.longdouble).eps) < float(np.finfo(np.float64).eps) else np.float64
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
+#: Most wrong entries of a leaf that are examined for being subgradients; of more of them, a sample is.
+_MOST_KINKS = 64
 _DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})
 #: Operators whose leaves are not normalised: none of them has the shape of an input.
 _NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
@@ -139,6 +139,24 @@ def accumulation(case: Case) -> int:
     return max(1, sum(a.size for a in case.inputs.arrays))
 
 
+def allowed_rounding(case: Case, derivative: Sequence[Array], eps: float, K: int) -> tuple[Array, ...]:
+    """Return the absolute error that rounding may cause in each entry of a derivative: ``8 eps sqrt(K)`` of its size.
+
+    Parameters
+    ----------
+    derivative
+        The leaves, without the value; for a step the updates, whose parameters add ``eps`` of their size.
+    eps
+        Rounding unit of the dtype in which the derivative was computed.
+    K
+        Number of terms of the longest sum.
+    """
+    allowed = tuple(8 * eps * math.sqrt(K) * np.abs(leaf) for leaf in derivative)
+    if case.operator != Operator.STEP:
+        return allowed
+    return tuple(a + eps * np.abs(p) for a, p in zip(allowed, case.inputs.differentiated, strict=True))
+
+
 def norm(array: Array) -> float:
     """Return the Euclidean norm of all entries; nan if an entry is nan, infinity if one is infinite.
 
@@ -175,3 +193,52 @@ def join_notes(*notes: str) -> str:
 def shapes_in_words(shapes: Iterable[tuple[int, ...]]) -> str:
     """Return shapes as an error message shows them."""
     return ", ".join(map(str, shapes)) or "nothing"
+
+
+def within(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> bool:
+    """Return whether every entry of every leaf is within its tolerance."""
+    pairs = zip(leaves, expected, allowed, strict=True)
+    return all(bool((absolute_difference(got, want) <= limit).all()) for got, want, limit in pairs)
+
+
+def excess(leaves: Sequence[Array], expected: Sequence[Array], allowed: Sequence[Array]) -> float:
+    """Return the largest error of an entry in units of its tolerance."""
+    with np.errstate(all="ignore"):
+        found = [
+            np.max(absolute_difference(got, want) / limit, initial=0.0)
+            for got, want, limit in zip(leaves, expected, allowed, strict=True)
+        ]
+    return float(np.max(found, initial=0.0))
+
+
+def in_digits(*numbers: float) -> tuple[str, ...]:
+    """Return numbers as text, with as many digits as show that they differ."""
+    for digits in range(6, 17):
+        # Adding zero takes the sign off a negative zero.
+        texts = tuple(f"{x + 0.0:.{digits}g}" for x in numbers)
+        values = {float(t) for t in texts}
+        if len(values) == len(set(numbers)) and all(
+            abs(float(t) - x) <= 0.01 * (max(numbers) - min(numbers)) for t, x in zip(texts, numbers, strict=True)
+        ):
+            break
+    return texts
+
+
+def at_entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, float]:
+    """Return what was got and expected at a flat index, and its tolerance; nothing for index -1."""
+    if at < 0:
+        return {}
+    values = (float(np.ravel(a)[at]) for a in np.broadcast_arrays(got, want, allowed))
+    return dict(zip(("got", "expected", "entry_tolerance"), values, strict=True))
+
+
+def examined(suspects: Array, rng: np.random.Generator) -> Array:
+    """Return at most `_MOST_KINKS` of the wrong entries: those that differ most and least, and random ones between.
+
+    An error that is no subgradient tends to stand out at one end: a kink moves an entry by a part of its jump.
+    """
+    part = _MOST_KINKS // 4
+    if suspects.size <= _MOST_KINKS:
+        return suspects
+    between = rng.choice(suspects[part:-part], _MOST_KINKS - 2 * part, replace=False)
+    return np.concatenate([suspects[:part], suspects[-part:], between])

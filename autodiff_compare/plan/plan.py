@@ -48,6 +48,8 @@ class Plan:
         Backend -> its Python, for the backends that run under another Python than this process.
     ordered
         The backends with an order of modes; they compute second derivatives only.
+    every
+        Whether numerical differences look at every entry singly.
     """
 
     problems: tuple[Problem, ...]
@@ -57,6 +59,7 @@ class Plan:
     seed: int
     interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
     ordered: frozenset[str] = frozenset()
+    every: bool = False
 
     @property
     def files(self) -> list[pathlib.Path]:
@@ -123,7 +126,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         if operator in SECOND_ORDER or spec not in ordered
     ]
     _require_cells(cells, found, query, ordered)
-    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, ordered)
+    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, ordered, query.every)
 
 
 def _require_cells(cells: Sequence[Cell], found: Sequence[Problem], query: Query, ordered: Collection[str]) -> None:

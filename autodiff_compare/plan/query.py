@@ -54,6 +54,8 @@ class Query:
         A key of `autodiff_compare.vocabulary.VARIANTS`, which adds variants to the backends; empty to add none.
     data
         Folder of the user's instance files: each file is one more size of its problem.
+    every
+        Whether numerical differences look at every entry of a derivative singly, however many there are.
     """
 
     problems: Sequence[str] = ()
@@ -65,6 +67,7 @@ class Query:
     suites: Sequence[str] = ()
     variants: str = ""
     data: pathlib.Path | None = None
+    every: bool = False
 
     def __post_init__(self) -> None:
         for name, default in _DEFAULTS.items():

@@ -52,12 +52,15 @@ class WorkerError(Exception):
         How the cell ended, and why.
     fatal
         Whether the worker's process is gone too.
+    traceback
+        The traceback in the worker; empty if there is none.
     """
 
-    def __init__(self, status: Status, message: str, *, fatal: bool = False) -> None:
+    def __init__(self, status: Status, message: str, *, fatal: bool = False, traceback: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.fatal = fatal
+        self.traceback = traceback
 
 
 class WorkerClient:
@@ -284,7 +287,8 @@ def payload(response: Mapping[str, Any]) -> dict[str, Any]:
         If the response reports a failure, with its status and message.
     """
     if "ok" not in response:
-        raise WorkerError(Status(response["status"]), str(response["message"]))
+        told = str(response.get("traceback", ""))
+        raise WorkerError(Status(response["status"]), str(response["message"]), traceback=told)
     return dict(response["ok"])
 
 

@@ -31,7 +31,9 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.run:run"
 }
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
-_MAY_DIFFER = frozenset({"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "no_color"})
+_MAY_DIFFER = frozenset(
+    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
+)
 
 
 class ResumeError(ValueError):

@@ -3,8 +3,8 @@
 The annotation of a field is the documentation of its column; ``results/README.md`` is generated from it. A unit is part
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
-Schema history: version 1 is the first; version 2 adds ``runs.onednn``, version 3
-``runs.environment``, ``runs.planned_cells`` and ``samples.waited_s``.
+Schema history: version 1 is the first; version 2 adds ``runs.onednn``; version 3 adds ``runs.environment``,
+``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on.
 """
 
 from __future__ import annotations
@@ -128,11 +128,19 @@ class CheckRow:
     norm_rel_error: Annotated[float, "norm of the difference over the norm of the reference"]
     max_ulp_error: Annotated[float, "largest absolute difference in units of eps times the norm of the reference"]
     reference_error_bound: Annotated[float, "error bound of the reference itself, relative to its norm"]
-    tolerance: Annotated[float, "largest norm_rel_error that passes"]
-    worst_index: Annotated[str, "index of the entry with the largest difference"]
+    tolerance: Annotated[float, "norm of the tolerances of all entries over the norm of the reference"]
+    worst_index: Annotated[
+        str,
+        "index of the entry with the largest difference in units of its tolerance; empty for a direction of numerical "
+        "differences, and if there is no difference",
+    ]
     nonfinite_count: Annotated[int, "number of entries that are nan or infinite"]
     verdict: Annotated[str, "pass fail inconclusive nonsmooth undetermined subgradient no_grad nonfinite"]
     note: Annotated[str, "normalisation applied before the comparison, and remarks"]
+    got: Annotated[float, "the result at worst_index, or along the direction; nan if there is no difference"]
+    expected: Annotated[float, "the reference there"]
+    entry_tolerance: Annotated[float, "absolute error that is allowed there: rounding, and the reference's error bar"]
+    how: Annotated[str, "how numerical differences obtained the reference there; empty for other references"]
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,7 @@ class QuestionRow:
 class ConventionRow:
     """The answer of one backend in one case of the atlas of conventions, its class, and the evidence for the class.
 
-    Several numbers are a JSON list in the coordinates of ``autodiff_compare/conventions/slopes.py``, with nan and
+    Several numbers are a JSON list in the coordinates of ``autodiff_compare/judge/singular/slopes.py``, with nan and
     infinities as texts.
     """
 
@@ -290,10 +298,12 @@ class ConventionRow:
     safe: Annotated[str, "a way to write the function that is right on every backend; empty if it is safe as written"]
 
 
+_UNKNOWN_ENTRY = {"got": math.nan, "expected": math.nan, "entry_tolerance": math.nan, "how": ""}
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
     {
         Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
+        CheckRow: MappingProxyType(_UNKNOWN_ENTRY),
         SampleRow: MappingProxyType({"waited_s": math.nan}),
     }
 )

@@ -121,7 +121,7 @@ def read(path: str | os.PathLike[str], table: type[Any]) -> pd.DataFrame:
     if len(set(header)) < len(header):
         raise TableError(f"got a column twice in {path}, expected each once: {', '.join(hints)}")
     cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
-    cells |= {name: ("" if value is None else value,) * len(lines) for name, value in later.items()}
+    cells |= {name: ("" if value is None else str(value),) * len(lines) for name, value in later.items()}
     return pd.DataFrame({name: _column(name, cells[name], kind, path) for name, kind in hints.items()})
 
 

@@ -23,7 +23,7 @@ LETTERS = {
     Class.CONVENTION: ("c", "convention: no derivative exists, the answer is between the one-sided derivatives"),
     Class.VALUE: ("v", "value differs: the function has another value, by its definition or by an overflow"),
     Class.DEFECT: ("D", "defect: a wrong derivative, nan, or an exception where a right answer exists"),
-    Class.UNDEFINED: ("u", "undefined: no answer is right"),
+    Class.UNDEFINED: ("u", "undefined: no answer is right, or the chain rule finds none"),
     Class.ERROR: ("e", "error: the backend raises an exception, which the case allows"),
     Class.NOT_AVAILABLE: ("-", "not available: no such function or no derivative rule"),
 }

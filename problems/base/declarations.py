@@ -7,6 +7,8 @@ A user's file declares a function and the point at which it is differentiated::
 
     x = [1.0, 2.0, 3.0]                         # or INPUTS = (...): the same by position
 
+    TYPICAL = [0.1, 10.0, 1.0]                  # optional: the typical size of each entry, for numerical differences
+
 or whole problems, with everything that `Problem` has::
 
     PROBLEM = Problem(...)                      # or PROBLEMS = (...)
@@ -23,7 +25,7 @@ from __future__ import annotations
 
 import inspect
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -98,13 +100,16 @@ def problem_of(
         Backend -> function of that framework's own arrays.
     values
         Parameter name -> value, or ``INPUTS`` -> tuple of all values. Each array in a container becomes an input.
+        ``TYPICAL`` -> the typical sizes: that of a single parameter, a tuple with one for each, or a dictionary from
+        parameter to size. A size is a number, or shaped like the value; `None` stands for the value's own size.
     where
         File or call in which the function is declared, for messages.
 
     Raises
     ------
     ProblemError
-        If the function's signature does not fit, or a value is not an array of finite floats.
+        If the function's signature does not fit, a value is not an array of finite floats, or a typical size is not
+        positive.
     """
     required, data, function = _signature(objective, native, where)
     point = _point(required, values, where)
@@ -127,6 +132,7 @@ def problem_of(
         suites=frozenset(),
         fixed=True,
         native=native,
+        typical=typical_sizes(values.get("TYPICAL"), required, point, where),
     )
 
 
@@ -218,6 +224,64 @@ def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tupl
             hint = f"expected {{{absent[0]!r}: ...}}, or a tuple around a value that is itself a dictionary"
         raise ProblemError(f"got no value for {', '.join(absent)} in {where}: {hint}")
     return [(name, values[name]) for name in names]
+
+
+def typical_sizes(given: Any, names: Sequence[str], point: Sequence[Any], where: str) -> tuple[Any, ...]:
+    """Return the typical size of each array of the point, for `Problem.typical`.
+
+    Parameters
+    ----------
+    given
+        Sizes as in ``TYPICAL``; `None` if none is stated.
+    names, point
+        The names of the parameters, and their values.
+    where
+        File or call in which the sizes are stated, for messages.
+
+    Returns
+    -------
+    tuple
+        One array of sizes for each array, `None` for an array without one; empty if none is stated.
+
+    Raises
+    ------
+    ProblemError
+        If a size is not positive and finite, or does not fit its value.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, Mapping) and set(given) <= set(names):
+        sizes = [given.get(name) for name in names]
+    elif len(names) == 1 and not (isinstance(given, tuple) and len(given) == 1):
+        sizes = [given]
+    elif isinstance(given, tuple) and len(given) == len(names):
+        sizes = list(given)
+    else:
+        expected = f"a tuple with one size for each of {', '.join(names)}, or a dictionary from parameter to size"
+        raise ProblemError(f"got TYPICAL {given!r} in {where}, expected {expected}")
+    return tuple(
+        size
+        for name, value, stated in zip(names, point, sizes, strict=True)
+        for size in _sizes(name, value, stated, where)
+    )
+
+
+def _sizes(name: str, value: Any, stated: Any, where: str) -> Iterator[Array | None]:
+    """Yield the typical size of each array of one value."""
+    parts = dict(leaves(name, stated)) if is_container(stated) else {}
+    for selected, array in leaves(name, value):
+        size = parts.get(selected) if parts else stated
+        if size is None:
+            yield None
+            continue
+        try:
+            found = np.broadcast_to(np.asarray(size, dtype=np.float64), array.shape)
+        except (TypeError, ValueError) as error:
+            expected = f"a positive number or an array of shape {array.shape}"
+            raise ProblemError(f"got TYPICAL {size!r} for {selected} in {where}, expected {expected}") from error
+        if not (np.isfinite(found) & (found > 0)).all():
+            raise ProblemError(f"got TYPICAL {size!r} for {selected} in {where}, expected positive finite sizes")
+        yield found
 
 
 def _floats(name: str, value: Any, where: str) -> Array:

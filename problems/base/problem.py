@@ -227,6 +227,10 @@ class Problem:
     native
         Backend (``name`` or ``name:variant``) -> the same function of that framework's own arrays, used in place of
         ``objective``, which may then be `None`.
+    typical
+        Typical size of each differentiated input: a number or an array of its shape, `None` for the input's own size.
+        Numerical differences move an input in proportion to it. State one where an input is zero or happens to be
+        small, or where the function changes over much less than the input's size.
 
     Raises
     ------
@@ -267,6 +271,7 @@ class Problem:
     files: Mapping[str, pathlib.Path] = field(default_factory=dict)
     fixed: bool = False
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    typical: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         """Reject fields that would break a table or a worker later."""

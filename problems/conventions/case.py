@@ -20,6 +20,8 @@ Array = NDArray[Any]
 #: ``answer``: the expression itself computes the derivative, in the framework's own idiom.
 Operator = Literal["gradient", "jvp", "second", "answer"]
 
+#: `Case.lost` of a function whose formula passes through a point of infinite slope.
+ZERO_TIMES_INFINITY = "the chain rule reads 0 * inf"
 #: Names of the differentiated inputs and of the data in an expression.
 INPUTS, DATA = ("x", "y", "z"), ("a", "b")
 
@@ -106,6 +108,9 @@ class Case:
         Whether the inputs are symmetric matrices, perturbed symmetrically.
     refusal
         The reason why a system may raise although there is a correct answer; empty if it may not.
+    lost
+        The reason why the chain rule ends in nan although the function has a derivative; empty if it does not. Then
+        nan says that there is no answer, and is no defect; a number must be right.
     value
         The value of ``f``, if NumPy does not define it.
     dtypes
@@ -123,6 +128,7 @@ class Case:
     data: tuple[Any, ...] = ()
     symmetric: bool = False
     refusal: str = ""
+    lost: str = ""
     value: Any = None
     dtypes: tuple[str, ...] = field(default=("float64", "float32"))
 

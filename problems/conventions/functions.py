@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from math import e, erf, exp, inf, log, log1p, pi, sqrt, tanh
 
-from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import ZERO_TIMES_INFINITY, Case, Kink, Undefined, Value
 
 _special = partial(Case, "special")
 _act = partial(Case, "activations")
@@ -152,8 +152,8 @@ _LOSSES = (
           value=erf(1) - 2),
     _loss("logistic_by_hand", "xp.log(1.0 + xp.exp(x))", (1000.0,), Value(1.0), "s, though e^1000 overflows",
           "xp.logaddexp(x, 0) or softplus", value=1000.0),
-    _loss("sigmoid_by_hand", "1.0 / (1.0 + xp.exp(-x))", (-1000.0,), Undefined("the chain rule reads 0 * inf"),
-          "s (1 - s) -> 0, but e^1000 overflows", "xp.sigmoid(x)", value=0.0),
+    _loss("sigmoid_by_hand", "1.0 / (1.0 + xp.exp(-x))", (-1000.0,), Value(0.0),
+          "s (1 - s) -> 0, but e^1000 overflows", "xp.sigmoid(x)", value=0.0, lost=ZERO_TIMES_INFINITY),
     _loss("sigmoid_by_hand_one", "1.0 / (1.0 + xp.exp(-x))", (1.0,), Value(_SIGMOID_1 * (1 - _SIGMOID_1)), "s (1 - s)",
           ""),
     _loss("tanh_by_hand", "(xp.exp(x) - xp.exp(-x)) / (xp.exp(x) + xp.exp(-x))", (1000.0,), Value(0.0),

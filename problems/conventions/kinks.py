@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value, ones
+from autodiff_compare.problems.conventions.case import ZERO_TIMES_INFINITY, Case, Kink, Value, ones
 
 _kink = partial(Case, "kinks")
 _tie = partial(Case, "ties")
@@ -53,8 +53,9 @@ _KINKS = (
     _kink("maximum_negated", "xp.maximum(x, -x)", (0.0,), Kink(-1, 1), "max(x, -x) = |x|", _SMOOTH),
     _kink("ramp_by_where", "xp.where(x > 0, x, xp.zeros_like(x))", (0.0,), Kink(0, 1), "the ramp by where", _CORNER),
     _kink("abs_by_where", "xp.where(x > 0, x, -x)", (0.0,), Kink(-1, 1), "|x| by where", _SMOOTH),
-    _kink("abs_by_root", "xp.sqrt(x * x)", (0.0,), Undefined("the chain rule reads 0 * inf"),
-          "sqrt(x^2) = |x| has the hull [-1, 1]; the slope of the root is infinite, that of x^2 is 0", "xp.abs(x)"),
+    _kink("abs_by_root", "xp.sqrt(x * x)", (0.0,), Kink(-1, 1),
+          "sqrt(x^2) = |x| has the hull [-1, 1]; the slope of the root is infinite, that of x^2 is 0", "xp.abs(x)",
+          lost=ZERO_TIMES_INFINITY),
     _kink("half_ramp", "(x + xp.abs(x)) / 2.0", (0.0,), Kink(0, 1), "the ramp by abs", _CORNER),
     _kink("hinge", "xp.maximum(1.0 - x, xp.zeros_like(x))", (1.0,), Kink(-1, 0), "the hinge at its corner", _CORNER),
     _kink("huber_at_delta", "xp.huber(x, 1.0)", (1.0,), Value(1.0), "both pieces have slope delta there", ""),

@@ -9,7 +9,7 @@ from math import exp, inf, nan, pi
 
 import numpy as np
 
-from autodiff_compare.problems.conventions.case import Case, Kink, Right, Undefined, Value
+from autodiff_compare.problems.conventions.case import ZERO_TIMES_INFINITY, Case, Kink, Right, Undefined, Value
 
 _extreme = partial(Case, "magnitudes", dtypes=("float64",))
 _nan = partial(Case, "not_a_number")
@@ -85,8 +85,8 @@ _SECONDS = (
     _second("softplus_far", "xp.softplus(x)", (1000.0,), Value(0.0), "s (1 - s)", ""),
     _second("sinc_zero", "xp.sinc(x)", (0.0,), Value(-(pi**2) / 3), "1 - (pi x)^2/6 + ...", ""),
     _second("norm_squared_zero", "xp.linalg.vector_norm(x) ** 2", ([0.0, 0.0],),
-            Undefined("the chain rule reads 0 * inf"), "2 I; the second derivative of the norm is infinite at 0",
-            "xp.sum(x * x)"),
+            Value([2, 0, 0, 2]), "2 I, since |x|^2 = x.x; the second derivative of the norm is infinite at 0",
+            "xp.sum(x * x)", lost=ZERO_TIMES_INFINITY),
     _second("norm_away", "xp.linalg.vector_norm(x)", ([3.0, 4.0],), Value([0.128, -0.096, -0.096, 0.072]),
             "(I - u u^T)/|x|", ""),
     _second("prod_one_zero", "xp.prod(x)", ([2.0, 0.0, 3.0],), Value([0, 3, 0, 3, 0, 2, 0, 2, 0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf, log
 
-from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import ZERO_TIMES_INFINITY, Case, Kink, Undefined, Value
 
 _power = partial(Case, "powers")
 _root = partial(Case, "roots")
@@ -14,8 +14,6 @@ _angle = partial(Case, "hypot_arctan2")
 
 _GUARD = "xp.where(x == 0, 0, xp.where(x == 0, 1, x) ** p): guard the argument, not the result"
 _BALL = "the unit ball"
-#: A function may have a derivative where its formula has none; no system that applies the chain rule can find it.
-_VOID = "the chain rule reads 0 * inf"
 _SAFE_NORM = "xp.sqrt(xp.where(s > 0, s, 1)) where s = xp.sum(x * x), masked to 0 where s == 0"
 
 _POWERS = (
@@ -61,10 +59,14 @@ _ROOTS = (
     _root("sqrt_negative", "xp.sqrt(x)", (-1.0,), Undefined("outside the domain"), "no real root", ""),
     _root("sqrt_infinity", "xp.sqrt(x)", (inf,), Value(0.0), "1/(2 sqrt x) -> 0", ""),
     _root("sqrt_of_square_away", "xp.sqrt(x * x)", (-2.0,), Value(-1.0), "|x|", ""),
-    _root("sqrt_of_fourth_power", "xp.sqrt(x ** 4)", (0.0,), Undefined(_VOID), "sqrt(x^4) = x^2 has slope 0", "x * x"),
-    _root("square_of_sqrt", "xp.sqrt(x) ** 2", (0.0,), Undefined(_VOID), "x from the right has slope 1", "write x"),
-    _root("x_sqrt_x", "x * xp.sqrt(x)", (0.0,), Undefined(_VOID), "x^1.5 has slope 0", "x ** 1.5"),
-    _root("sqrt_of_cube", "xp.sqrt(x * x * x)", (0.0,), Undefined(_VOID), "x^1.5 has slope 0", "x ** 1.5"),
+    _root("sqrt_of_fourth_power", "xp.sqrt(x ** 4)", (0.0,), Value(0.0), "sqrt(x^4) = x^2 has slope 0", "x * x",
+          lost=ZERO_TIMES_INFINITY),
+    _root("square_of_sqrt", "xp.sqrt(x) ** 2", (0.0,), Value(1.0), "x from the right has slope 1", "write x",
+          lost=ZERO_TIMES_INFINITY),
+    _root("x_sqrt_x", "x * xp.sqrt(x)", (0.0,), Value(0.0), "x^1.5 has slope 0", "x ** 1.5",
+          lost=ZERO_TIMES_INFINITY),
+    _root("sqrt_of_cube", "xp.sqrt(x * x * x)", (0.0,), Value(0.0), "x^1.5 has slope 0", "x ** 1.5",
+          lost=ZERO_TIMES_INFINITY),
     _root("cbrt_zero", "xp.cbrt(x)", (0.0,), Value(inf), "infinite slope", ""),
     _root("cbrt_negative", "xp.cbrt(x)", (-8.0,), Value(1 / 12), "x^(-2/3)/3 is real for negative x", ""),
     _root("rsqrt_one", "xp.rsqrt(x)", (4.0,), Value(-1 / 16), "-x^(-3/2)/2", ""),
@@ -80,8 +82,10 @@ _NORMS = (
           "the cone's tip", _SAFE_NORM),
     _norm("norm_zero_one_entry", "xp.linalg.vector_norm(x)", ([0.0],), Kink(-1, 1), "|x|", _SAFE_NORM),
     _norm("norm_away", "xp.linalg.vector_norm(x)", ([3.0, 4.0],), Value([0.6, 0.8]), "x/|x|", ""),
-    _norm("norm_by_hand_zero", "xp.sqrt(xp.sum(x * x))", ([0.0, 0.0],), Undefined(_VOID),
-          "the cone's tip; the slope of the root is infinite, that of the squares 0", _SAFE_NORM),
+    _norm("norm_by_hand_zero", "xp.sqrt(xp.sum(x * x))", ([0.0, 0.0],),
+          Kink([1, 0], [0, 1], [-1, 0], [0, -1], more=_BALL),
+          "the cone's tip; the slope of the root is infinite, that of the squares 0", _SAFE_NORM,
+          lost=ZERO_TIMES_INFINITY),
     _norm("norm_squared_zero", "xp.linalg.vector_norm(x) ** 2", ([0.0, 0.0],), Value([0, 0]), "|x|^2 = x.x",
           "xp.sum(x * x)"),
     _norm("norm_1_zero", "xp.linalg.vector_norm(x, ord=1)", ([0.0, 1.0],), Kink([-1, 1], [1, 1]), "|x0| + |x1|", ""),

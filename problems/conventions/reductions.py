@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf, log, nan
 
-from autodiff_compare.problems.conventions.case import Case, Kink, Undefined, Value
+from autodiff_compare.problems.conventions.case import ZERO_TIMES_INFINITY, Case, Kink, Undefined, Value
 
 _reduce = partial(Case, "reductions")
 _product = partial(Case, "products")
@@ -73,8 +73,8 @@ _PRODUCTS = (
     _product("product_by_hand", "x[0] * x[1] * x[2]", ([2.0, 0.0, 3.0],), Value([0, 6, 0]), "the product of the others",
              ""),
     _product("product_by_logarithms", "xp.exp(xp.sum(xp.log(x)))", ([2.0, 0.0],),
-             Undefined("the chain rule reads 0 * inf"), "the product of the others is 0, 2, but log 0 is -inf",
-             "xp.prod(x)"),
+             Value([0, 2]), "the product of the others is 0, 2, but log 0 is -inf",
+             "xp.prod(x)", lost=ZERO_TIMES_INFINITY),
     _product("zero_times_itself", "x * x", (0.0,), Value(0.0), "2 x", ""),
     _product("dot_with_zero", "xp.sum(x * y)", ([0.0, 1.0], [2.0, 0.0]), Value([2, 0], [0, 1]), "y and x", ""),
 )  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.conventions import hull
 from autodiff_compare.conventions.judgement import coordinates, numpy_function
-from autodiff_compare.conventions.slopes import Coordinates, nearby, sides
+from autodiff_compare.judge.singular import hull
+from autodiff_compare.judge.singular.slopes import Coordinates, nearby, sides
 from autodiff_compare.problems.conventions import CASES, DEFINITIONS, FAMILIES, Case, Kink, Undefined, Value
 
 #: Functions that NumPy and the definitions lack, from SciPy: it is independent of the declared values.

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodiff_compare.conventions import hull
 from autodiff_compare.conventions.judgement import Class, judge
 from autodiff_compare.conventions.observation import Observation
-from autodiff_compare.conventions.slopes import Coordinates, limit, nearby, sides
+from autodiff_compare.judge.singular import hull
+from autodiff_compare.judge.singular.slopes import Coordinates, limit, nearby, sides
 from autodiff_compare.problems.conventions import CASES
 
 STEPS = 2.0**-8 / 8.0 ** np.arange(5)

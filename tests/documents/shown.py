@@ -1,13 +1,16 @@
 """Output shown in documents: made anew by ``make docs``, compared by the tests.
 
 A fenced block that follows ``<!-- remade by: COMMAND -->`` shows what the command prints on standard output; with
-``| last line`` after it, the last line only. What differs from one machine or moment to the next is masked before
-comparing: durations, ratios of them, run ids. Everything else must be as shown. After ``<!-- remade but not compared:
-COMMAND -->`` it is made anew alike, but may differ: what frameworks do at singular points moves with their releases.
+``| last line`` after it, the last line only. The command is ``compare.py ...`` or ``python FILE``; files are the Python
+blocks of the same document whose first line is ``# FILE``. What differs from one machine or moment to the next is
+masked before comparing: durations, ratios of them, run ids. Everything else must be as shown. After ``<!-- remade but
+not compared: COMMAND -->`` it is made anew alike, but may differ: what frameworks do at singular points moves with
+their releases.
 """
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import shlex
@@ -27,6 +30,7 @@ NOTEBOOKS = tuple(sorted((ROOT / "docs").glob("*.ipynb")))
 _BLOCK = re.compile(
     r"(<!-- remade (?P<how>by|but not compared): (?P<command>.*?) -->\n```text\n)(?P<shown>.*?)(?=^```)", re.M | re.S
 )
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 _LAST = " | last line"
 _MASKS = (
     (re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}"), "RUN"),
@@ -52,11 +56,23 @@ class Shown:
         """Return what the command prints now."""
         words, last = self.command.removesuffix(_LAST), self.command.endswith(_LAST)
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, str(ROOT / "compare.py"), *shlex.split(words.removeprefix("compare.py"))]
+            for text in _PYTHON.findall(self.document.read_text(encoding="utf-8")):
+                if text.partition("\n")[0].endswith(".py"):
+                    pathlib.Path(folder, text.partition("\n")[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+            script, *options = shlex.split(words.removeprefix("python "))
+            command = [sys.executable, str(ROOT / script) if script == "compare.py" else script, *options]
             sample = pathlib.Path(folder, "results", "sample")
             sample.parent.mkdir()
             sample.symlink_to(ROOT / "results" / "sample")
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
         if done.returncode not in (0, 1):
             raise RuntimeError(f"{self.command} ended with {done.returncode}: {done.stderr[-500:]}")
         lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]

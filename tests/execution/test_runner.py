@@ -368,3 +368,23 @@ def test_a_backend_that_cannot_compute_on_the_device_says_where_it_can(tmp_path:
     folder = run(tmp_path, ["manual"], ["gradient"], device="gpu")
     (row,) = folder.rows["cells"]
     assert (row.status, row.message) == (Status.UNSUPPORTED, "manual computes on cpu, not on gpu")
+
+
+def test_an_error_in_a_users_function_names_its_line(tmp_path: pathlib.Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import numpy as np\n\nx = np.ones(2)\n\n\ndef objective(x, xp):\n"
+        "    y = x if isinstance(x, np.ndarray) else x.shapes[0]\n    return xp.sum(y * y)\n",
+        encoding="utf-8",
+    )
+    folder = RunFolder(tmp_path / "runs")
+    runner = Runner(plan(Query([str(mine)], ["numpy"], ["gradient"])), Settings(rounds=0), folder)
+    runner.run()
+    (row,) = folder.rows["cells"]
+    folder.close()
+    assert row.status == Status.ERROR
+    assert row.message.startswith("AttributeError: ")
+    assert "mine.py:7: y = x if isinstance(x, np.ndarray) else x.shapes[0])" in row.message
+    ((told, cells),) = runner.tracebacks.items()
+    assert cells == [row.cell_id]
+    assert 'mine.py", line 7' in told

@@ -128,7 +128,7 @@ def test_point_without_neighbours_is_undetermined() -> None:
 @pytest.mark.parametrize(("n", "expected"), [(1, 1), (32, 32), (33, 11), (5000, 11)])
 def test_number_of_directions_does_not_grow(n: int, expected: int) -> None:
     rng = np.random.default_rng(0)
-    assert directions(rng.normal(size=n), rng).shape == (expected, n)
+    assert directions(scales(rng.normal(size=n)), rng).shape == (expected, n)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -143,7 +143,7 @@ def test_random_directions_cover_and_reject(seed: int) -> None:
     g = np.zeros(200)
     g[:-1] = -400 * x[:-1] * (x[1:] - x[:-1] ** 2) - 2 * (1 - x[:-1])
     g[1:] += 200 * (x[1:] - x[:-1] ** 2)
-    us = directions(x, rng)
+    us = directions(scales(x), rng)
     found = Estimates.join([first(rosenbrock, x, u, ONE) for u in us])
     rounding = 8 * np.finfo(float).eps * np.sqrt(200) * np.linalg.norm(g * us, axis=1)
     assert np.all(np.abs(us @ g - found.derivative) <= found.bar + rounding)
@@ -154,7 +154,10 @@ def test_random_directions_cover_and_reject(seed: int) -> None:
 def test_one_wrong_coordinate_of_few_is_seen() -> None:
     x = np.random.default_rng(0).normal(size=10)
     found = Estimates.join(
-        [first(lambda z: np.array([np.sum(np.sin(z))]), x, u, ONE) for u in directions(x, np.random.default_rng(1))]
+        [
+            first(lambda z: np.array([np.sum(np.sin(z))]), x, u, ONE)
+            for u in directions(scales(x), np.random.default_rng(1))
+        ]
     )
     claimed = np.cos(x) * scales(x)
     claimed[3] *= 1 + 1e-9
@@ -175,3 +178,86 @@ def test_mixed_second_derivative_lies_within_the_bar(seed: int) -> None:
     found = second(f, x, s, t, ONE)
     assert abs(found.derivative[0] - s @ hessian @ t) <= found.bar[0]
     assert found.bar[0] < 1e-6 * np.linalg.norm(hessian) * np.linalg.norm(s) * np.linalg.norm(t)
+
+
+# ---- inputs of any unit
+
+
+def test_scales_are_powers_of_two_at_or_below_the_size() -> None:
+    x = np.array([90.0, 1e-4, -1.0, 3e300, 5e-324, 0.0])
+    expected = [64.0, 2.0**-14, 1.0, 2.0**998, 5e-324]
+    assert scales(x).tolist()[:5] == expected
+    # Zero has no size: it gets the lower median of the others, in its own leaf.
+    assert scales(x)[5] == 1.0
+    assert scales(np.array([0.0, 0.0, 3.0, 0.0]), [slice(0, 2), slice(2, 4)]).tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert scales(np.array([1.0, 1.0, 0.0]), typical=np.array([np.nan, 1e-3, 9.0])).tolist() == [1.0, 2.0**-10, 8.0]
+
+
+def test_directions_are_exact_in_units_of_the_scales() -> None:
+    """Multiples of 2^-10 of a power of two: a step of 2^-30 of them is exact, as no sum crosses a power of two here."""
+    x = np.random.default_rng(0).uniform(1.1, 1.9, 50) * 10.0 ** np.arange(-25, 25)
+    x = np.ldexp(np.frexp(x)[0] * 0.8 + 0.1, np.frexp(x)[1])
+    u = directions(scales(x), np.random.default_rng(1))[0]
+    h = 2.0**-30
+    assert np.array_equal((x + h * u) - x, h * u)
+    assert (np.abs(u) / scales(x)).min() >= 0.5
+    assert (np.abs(u) / scales(x)).max() <= 1.5
+
+
+def test_each_leaf_has_a_direction_of_its_own() -> None:
+    parts = [slice(0, 40), slice(40, 43), slice(43, 100)]
+    rows = directions(np.ones(100), np.random.default_rng(0), parts)
+    covered = [np.flatnonzero(row).tolist() for row in rows]
+    assert all(list(range(part.start, part.stop)) in covered for part in parts)
+    singles = [place[0] for place in covered if len(place) == 1]
+    assert all(any(part.start <= k < part.stop for k in singles) for part in parts)
+
+
+# ---- attempts at several scales
+
+
+@pytest.mark.parametrize(
+    ("name", "f", "x", "true"),
+    [
+        # Large steps see slope 2, small ones 1: no rule can tell which is meant.
+        ("line on a fine staircase", lambda x: x + np.round(x, 7), 0.3, None),
+        # Values on a grid are noise at large steps and constant at small ones.
+        ("fine staircase", lambda x: np.round(x, 9), 0.3, 1.0),
+        # What is constant nearby, without noise further away, has slope 0.
+        ("dead zone", lambda x: np.maximum(x - 1, 0.0), 1 - 1e-7, 0.0),
+        ("narrow peak", lambda x: np.exp(-(((x - 1) / 1e-6 - 1) ** 2)), 1.0, 2e6 / np.e),
+        ("fast oscillation", lambda x: np.sin(1e7 * x), 0.3, 1e7 * np.cos(1e7 * 0.3)),
+        ("slope zero of a power", lambda x: x**3, 0.0, 0.0),
+        ("even function", lambda x: 5 + x * x, 0.0, 0.0),
+        ("constant", lambda x: 3.0 + 0 * x, 2.0, 0.0),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_attempts_at_other_scales_decide_or_say_that_they_cannot(name: str, f: Any, x: float, true: Any) -> None:
+    found, scale = at(f, x)
+    if true is None:
+        assert found.verdicts == (Verdict.UNDETERMINED,) or abs(found.derivative[0] / scale - 1) < 1e-6
+        return
+    assert found.decided.all(), name
+    assert abs(found.derivative[0] - true * scale) <= found.bar[0]
+
+
+def test_function_that_drowns_in_an_offset_is_not_called_flat() -> None:
+    """Beside 1e12 the contribution of x is below rounding, but larger steps show it."""
+    found, _ = at(lambda x: 1e12 + np.asarray(x, dtype=np.float64), 1e-4)
+    assert not found.decided.any()
+    flat, _ = at(lambda x: 1e12 + 0 * x, 1e-4)
+    assert flat.zero.all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mixed_second_derivatives_of_inputs_of_any_unit(seed: int) -> None:
+    """exp(c x) with coefficients that undo the units: H = c c^T exp(c x)."""
+    rng = np.random.default_rng(seed)
+    size = 10.0 ** rng.uniform(-100, 100, 3)
+    x, c = rng.uniform(0.3, 2, 3) * size, rng.normal(size=3) / size
+    t = rng.uniform(0.5, 1.5, 3) * scales(x)
+    for s in np.diag(scales(x)):
+        found = second(lambda z: np.array([np.exp(c @ z)]), x, s, t, ONE)
+        true = (s @ c) * (c @ t) * np.exp(c @ x)
+        assert abs(found.derivative[0] - true) <= found.bar[0] < 1e-7 * abs(true)

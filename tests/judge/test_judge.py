@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.judge.assertion import assert_gradients
 from autodiff_compare.judge.comparison import quantity
 from autodiff_compare.judge.judge import Comparison, Judge, overall
 from autodiff_compare.judge.pairs import Pair, pairwise
@@ -260,15 +258,15 @@ def test_reference_of_nan_proves_nothing() -> None:
     assert verdict_of(Judge(case)([G * [1, np.nan, 1]])) == Verdict.NONFINITE
 
 
-def test_leaf_that_cancels_is_judged_by_the_scale_of_its_terms() -> None:
-    """A shift cancels in (x + b) - (y + b): its gradient is zero but for rounding, which is no error."""
+def test_leaf_that_cancels_is_judged_by_the_size_of_its_terms() -> None:
+    """sin^2 b + cos^2 b does not depend on b: its gradient is 2 sin b cos b - 2 cos b sin b, zero but for rounding."""
     case = case_at(
-        lambda x, b, *, xp: xp.sum(x**3) + 0 * xp.sum(b),
+        lambda x, b, *, xp: xp.sum(x**3) + xp.sum(xp.sin(b) ** 2 + xp.cos(b) ** 2),
         X,
         [1.0],
         reference={Operator.GRADIENT: lambda x, b: (3 * x * x, 0 * b)},
     )
-    noise = np.array([np.finfo(float).eps * np.linalg.norm(G)])
+    noise = np.array([np.finfo(float).eps])
     assert overall(Judge(case)([G, noise]))[0] == Status.OK
     assert overall(Judge(case)([G, noise * 1e4]))[0] == Status.WRONG
 
@@ -377,41 +375,3 @@ def test_judge_loads_no_pandas_and_no_framework() -> None:
         f"sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# ---- for users' own tests
-
-
-def test_assert_gradients_accepts_right_gradients() -> None:
-    assert_gradients(lambda x: np.sum(np.sin(x)), X, np.cos)
-    assert_gradients(lambda x: np.sum(np.sin(x)), X, np.cos(X))
-    assert_gradients(lambda x, y: np.sum(x * x * y), (A, B), lambda x, y: (2 * x * y, x * x))
-    assert_gradients(lambda x: np.sum(np.sin(x)), X.astype(np.float32), np.cos(X.astype(np.float32)))
-    assert_gradients(lambda x: x * x, 3.0, 6.0)
-    assert_gradients(lambda x: np.sum(x * x), np.zeros((0, 3)), np.zeros((0, 3)))
-    assert_gradients(lambda x, y: np.sum(x * x) + np.sum(y), (X, np.zeros(0)), (2 * X, np.zeros(0)))
-    assert_gradients(lambda x: np.sum(x[::2] * x[::2]), X[::-1], np.array([4.0, 0.0, 1.0]))
-    large = np.random.default_rng(0).normal(size=(40, 50))
-    assert_gradients(lambda x: np.sum(x**2), large, 2 * large)
-
-
-@pytest.mark.parametrize(
-    ("f", "x", "gradient", "words"),
-    [
-        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient fail"),
-        (np.sum, X, np.zeros(3), "no_grad"),
-        (np.sum, X, np.ones(3) * np.nan, "3 entries nan"),
-        (np.sum, X, np.ones(2), "expected (3,)"),
-        (np.sum, X, np.ones(3, dtype=int), "expected one of float64, float32"),
-        (lambda x: np.sum(np.abs(x)), np.array([0.0, 1.0]), np.array([2.0, 1.0]), "nonsmooth"),
-        (lambda x: np.sum(x * x), X, X, "gradient fail"),
-    ],
-)
-def test_assert_gradients_says_what_is_wrong(f: Any, x: Any, gradient: Any, words: str) -> None:
-    with pytest.raises(AssertionError, match=re.escape(words)):
-        assert_gradients(f, x, gradient)
-
-
-def test_assert_gradients_wants_a_scalar() -> None:
-    with pytest.raises(ValueError, match="got an output of shape"):
-        assert_gradients(np.sin, X, np.cos(X))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 import subprocess
 import sys
@@ -94,6 +95,80 @@ def test_calibration_is_not_misled_by_a_process_that_ran_meanwhile(monkeypatch: 
     assert calls == 1 + 1 + 2 + 4 + 8 + 4 * 16
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(3e-4, 4), (1.1e-3, 1), (0.9e-3, 2)])
+def test_a_block_lasts_a_millisecond(seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def run() -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
+    assert clock.calibrate(clock.Timed(run, (), lambda _: None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wall", "cpu", "blocks"),
+    [
+        # One block shows that one call is long enough; 24 blocks of 20 and 22.5 ms exceed half a second.
+        ((0.02, 0.0215), (0.0,), 1 + 3),  # within a tenth
+        ((0.02, 0.0225), (0.0,), 1 + 24),  # not within a tenth: half a second of warming up
+        ((0.02, 0.0225), (0.010, 0.0105), 1 + 3),  # their processor time is
+        ((0.02, 0.0225), (0.010, 0.0115), 1 + 24),  # neither is
+        ((0.02, 0.0225), (0.010, 0.010, 0.0115), 1 + 24),  # two in a row are not enough
+    ],
+)
+def test_warming_up_ends_when_three_blocks_agree_or_after_half_a_second(
+    wall: tuple[float, ...], cpu: tuple[float, ...], blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = processor = 0.0
+    made = 0
+
+    def run() -> None:
+        nonlocal now, processor, made
+        now, processor, made = now + wall[made % len(wall)], processor + cpu[made % len(cpu)], made + 1
+
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(clock.time, "process_time", lambda: processor)
+    assert clock.calibrate(clock.Timed(run, (), lambda _: None)) == 1
+    assert made == blocks
+
+
+def test_garbage_is_collected_before_a_visit_and_not_during_it() -> None:
+    events: list[str] = []
+
+    def seen(phase: str, info: dict[str, int]) -> None:
+        events.append(f"{phase} {info['generation']}")
+
+    gc.callbacks.append(seen)
+    try:
+        clock.visit(clock.Timed(lambda: events.append(f"call, collector on: {gc.isenabled()}"), (), lambda _: None), 1)
+    finally:
+        gc.callbacks.remove(seen)
+    assert events == ["start 2", "stop 2"] + ["call, collector on: False"] * 8
+    assert gc.isenabled()
+
+
+def test_the_collector_is_on_again_after_a_visit_that_failed() -> None:
+    def fail() -> None:
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        clock.visit(clock.Timed(fail, (), lambda _: None), 1)
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5000000000 2000000000 7\n", 2.0), ("", 0.0), ("1\n", 0.0), ("a b c\n", 0.0)]
+)
+def test_waiting_is_the_second_number_of_the_schedulers_statistics_in_nanoseconds(
+    text: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``/proc/PID/schedstat``: time on the processor, time waiting on a run queue, and the number of timeslices."""
+    monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: text)
+    assert clock.queue_delay_s() == seconds
+
+
 @pytest.mark.parametrize(("seconds", "blocks"), [(0.01, 7), (0.2, 3), (2.0, 1)])
 def test_a_visit_ends_after_half_a_second_but_takes_one_block(
     seconds: float, blocks: int, monkeypatch: pytest.MonkeyPatch
@@ -125,6 +200,7 @@ def test_the_clock_stops_after_the_result_has_arrived(monkeypatch: pytest.Monkey
         (1.0, 0.9, 0.6, 1, 0.1),  # both
         (1.0, 0.4, 0.0, 1, 0.0),  # it slept
         (1.0, 1.7, 0.4, 2, 0.3),
+        (2.0, 1.7, 0.8, 1, 0.3),
         (1.0, 1.01, 0.0, 1, 0.0),  # clocks of different grain
     ],
 )

@@ -78,6 +78,11 @@ def test_rounds_are_added_for_precision_alone_and_only_so_many(rounds: int, valu
     assert len(visits) == 3 * made
 
 
+def test_one_imprecise_cell_adds_rounds_for_all() -> None:
+    assert Schedule(15).continues(15, [[1.0] * 15, [1.0, 2.0] * 8])
+    assert not Schedule(15).continues(15, [[1.0] * 15, [2.0] * 15])
+
+
 def test_the_number_of_rounds_does_not_depend_on_a_difference() -> None:
     visits: list[str] = []
 
@@ -129,4 +134,5 @@ def test_a_budget_is_shared_out_and_what_is_left_goes_to_the_others() -> None:
     clock.now = 140.0
     budget.end()
     assert budget.begin() == 140.0, "nothing is left"
+    assert Budget(10.0, 1, clock).begin() == 150.0, "the last group has all that is left"
     assert Budget(None, 2, clock).begin() == math.inf

@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     finally:
         folder.close()
     show.results(folder.path, options)
+    if options.traceback:
+        output.tracebacks(runner.tracebacks)
     if not output.wanted(options):
         if settings.rounds:
             print(summary.effort(runner.measured_s, runner.prepared_s, time.monotonic() - began))
@@ -96,6 +98,7 @@ def _query(options: argparse.Namespace) -> Query:
         suites=options.suite,
         variants=options.variants,
         data=options.data,
+        every=options.entries == "all",
     )
     if options.data is None or options.size:
         return query

@@ -1,13 +1,15 @@
 """The verb ``selftest``: test the judge, or the clock, and print how often it errs.
 
-The judge must reject altered results and accept right ones. Its numerical differences are compared with known
-derivatives. The clock must find no difference between equal work, and must find one of 25 %.
+The judge must reject altered results and accept right ones, and reject errors of known size down to a stated
+resolution. Its numerical differences are compared with known derivatives. The clock must find no difference between
+equal work, and must find one of 25 %.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import random
 from collections.abc import Sequence
 
@@ -16,8 +18,10 @@ from rich.table import Table
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.judge import mutants
-from autodiff_compare.judge.mutants import RIGHT, DifferenceTrial, Trial
+from autodiff_compare.judge import controls, known_derivatives, mutants
+from autodiff_compare.judge.controls import SizeTrial
+from autodiff_compare.judge.known_derivatives import DifferenceTrial
+from autodiff_compare.judge.mutants import RIGHT, Trial
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.summary import terminal
@@ -32,23 +36,32 @@ def selftest(options: argparse.Namespace) -> int:
     except PlanError as error:
         return usage(str(error))
     trials = list(mutants.selftest(found, query.dtypes, query.seed))
-    ladder = list(mutants.known_derivatives(seed=options.seed))
+    sizes = list(controls.trials(query.dtypes, query.seed))
+    ladder = list(known_derivatives.known_derivatives(seed=options.seed))
     out = console()
     out.print(_controls(trials))
+    out.print()
+    out.print(_sizes(sizes))
+    out.print(_resolution(sizes), markup=False)
     out.print()
     out.print(_ladder(ladder))
     missed = [t for t in trials if not t.passed]
     for t in missed[:20]:
         out.print(f"{t.problem} {t.dtype} {t.operator}, {t.mutation}: {t.note}", markup=False)
+    unresolved = [t for t in sizes if not t.passed]
+    for s in unresolved[:20]:
+        out.print(f"{s.control}, {_way(s.dtype, s.numerically)}, {s.error}: {_verdict(s)}", markup=False)
     covered = sum(t.covered for t in ladder)
-    tried = sum(t.tried - t.equivalent for t in trials if t.mutation != RIGHT)
-    rejected = sum(t.rejected for t in trials if t.mutation != RIGHT)
-    rights = [t for t in trials if t.mutation == RIGHT and t.tried]
+    wrong = [(t.tried - t.equivalent, t.rejected) for t in trials if t.mutation != RIGHT]
+    wrong += [(s.tried, s.rejected) for s in sizes if s.error != controls.RIGHT and s.resolved]
+    tried, rejected = (sum(counts) for counts in zip(*wrong, strict=True))
+    rights = [t.rejected for t in trials if t.mutation == RIGHT and t.tried]
+    rights += [s.rejected for s in sizes if s.error == controls.RIGHT]
     out.print(
-        f"\n{rejected} of {tried} wrong results were rejected, {sum(t.rejected for t in rights)} of {len(rights)} "
+        f"\n{rejected} of {tried} wrong results were rejected, {sum(rights)} of {len(rights)} "
         f"right ones; the error bar covered the true error in {covered} of {len(ladder)} estimates."
     )
-    return exits.WRONG if missed or covered < len(ladder) else exits.OK
+    return exits.WRONG if missed or unresolved or covered < len(ladder) else exits.OK
 
 
 def timing(options: argparse.Namespace) -> int:
@@ -78,6 +91,45 @@ def _controls(trials: Sequence[Trial]) -> Table:
         counts = (sum(t.tried for t in own), sum(t.equivalent for t in own), sum(t.rejected for t in own))
         table.add_row(name, *map(str, counts))
     return table
+
+
+def _sizes(trials: Sequence[SizeTrial]) -> Table:
+    table = terminal.plain_table("Errors by relative size, in gradients of mixed units: rejected of tried")
+    ways = list(dict.fromkeys((t.dtype, t.numerically) for t in trials))
+    for name in ("error", *(_way(*way) for way in ways)):
+        table.add_column(name, justify="right")
+    wrong = [t for t in trials if t.error != controls.RIGHT]
+    for size in controls.SIZES:
+        own = [[t for t in wrong if t.size == size and (t.dtype, t.numerically) == way] for way in ways]
+        counts = [(sum(t.rejected for t in group), sum(t.tried for t in group)) for group in own]
+        table.add_row(_size(size), *(f"{rejected} of {tried}" if tried else "-" for rejected, tried in counts))
+    return table
+
+
+def _resolution(trials: Sequence[SizeTrial]) -> str:
+    """Return the stated resolution in words, and how many smaller errors were rejected."""
+    ways = dict.fromkeys((t.dtype, t.numerically) for t in trials)
+    stated = ", ".join(f"{_size(controls.RESOLUTION[way])} in {_way(*way)}" for way in ways)
+    below = [t for t in trials if t.error != controls.RIGHT and not t.resolved]
+    rejected, tried = sum(t.rejected for t in below), sum(t.tried for t in below)
+    return (
+        f"Every error from these sizes upwards must be rejected: {stated}. "
+        f"Of the smaller ones {rejected} of {tried} were rejected."
+    )
+
+
+def _way(dtype: str, numerically: bool) -> str:
+    return f"{dtype} by differences" if numerically else dtype
+
+
+def _size(size: float) -> str:
+    return "zeros" if math.isinf(size) else f"{size:.0e}"
+
+
+def _verdict(s: SizeTrial) -> str:
+    if s.error == controls.RIGHT:
+        return "rejected"
+    return f"{s.tried - s.rejected} of {s.tried} accepted that are off by {_size(s.size)}"
 
 
 def _ladder(trials: Sequence[DifferenceTrial]) -> Table:

@@ -42,8 +42,8 @@ def within_domain(d: Array) -> Array:
     return np.where(np.flip(np.logical_or.accumulate(np.flip(bad, 0), axis=0), 0), np.nan, d)
 
 
-def extrapolated(d: Array, bound: Array, base: int) -> tuple[Array, Array]:
-    """Extrapolate differences to step 0: return the accepted values and their bars, shape ``(r,)``.
+def extrapolated(d: Array, bound: Array, base: int) -> tuple[Array, Array, Array]:
+    """Extrapolate differences to step 0: return the accepted values, their bars and the indices of their last steps.
 
     ``d[k, r]`` are the differences at steps halving with ``k``, ``bound[k, r]`` their rounding bounds. ``base`` is the
     ratio by which the leading error term falls when the step is halved: 4 for central, 2 for one-sided differences.
@@ -71,7 +71,7 @@ def _romberg(d: Array, bound: Array, gap: Array, base: int) -> tuple[Array, Arra
     return np.stack(values), np.stack(bars)
 
 
-def _chosen(d: Array, table: Array, bar: Array, own_error: Array) -> tuple[Array, Array]:
+def _chosen(d: Array, table: Array, bar: Array, own_error: Array) -> tuple[Array, Array, Array]:
     """Return, for each column, the entry of the table with the smallest bar that agrees with all smaller steps.
 
     ``own_error`` bounds the error of the difference at each step: its rounding, and its distance from the next larger
@@ -85,4 +85,5 @@ def _chosen(d: Array, table: Array, bar: Array, own_error: Array) -> tuple[Array
     best = np.argmin(rank, axis=0)
     columns = np.arange(d.shape[1])
     chosen = rank[best, columns]
-    return np.where(np.isfinite(chosen), table.reshape(-1, d.shape[1])[best, columns], np.nan), chosen
+    value = np.where(np.isfinite(chosen), table.reshape(-1, d.shape[1])[best, columns], np.nan)
+    return value, chosen, best % len(d)

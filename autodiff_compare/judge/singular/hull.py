@@ -24,7 +24,7 @@ from autodiff_compare.problems import Array
 _ITERATIONS = 500
 
 
-def distance(points: Array, g: Array) -> float:
+def distance(points: Array, g: Array, *, box: bool = False) -> float:
     """Return the largest entry of the difference between ``g`` and the nearest point of the hull; 0 inside.
 
     If an entry of a point is infinite, the bounding box of the points replaces the hull. The distance is infinite if
@@ -36,13 +36,15 @@ def distance(points: Array, g: Array) -> float:
         (points, entries); rows with nan are left out.
     g
         (entries,).
+    box
+        Take the bounding box of the points: each entry may come from another point.
     """
     points = points[~np.isnan(points).any(axis=1)]
     if np.isnan(g).any() or not len(points):
         return float("inf")
     if not g.size:
         return 0.0
-    if np.isinf(points).any() or g.size == 1:
+    if box or np.isinf(points).any() or g.size == 1:
         return _distance_from_box(points, g)
     return float("inf") if np.isinf(g).any() else _distance_from_hull(points, g)
 

@@ -1,4 +1,6 @@
-"""Measure one-sided derivatives of a backend's own function, by difference quotients with steps that fall to zero.
+"""Measure one-sided derivatives of a function, by difference quotients with steps that fall to zero.
+
+The atlas of conventions measures a backend's own function, the judge the objective in NumPy.
 
 Coordinates. An input array has one direction B_k per entry; a complex array has two (``dL/da`` and ``dL/db``); a
 symmetric matrix has one per entry of its upper triangle, along ``E_ij + E_ji``, since its entries cannot be moved
@@ -23,6 +25,7 @@ several directions.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +39,12 @@ Function = Callable[[Array], Array]
 
 #: Steps per dtype: largest, ratio, number. Rounding of the quotient is still small at the last step.
 _STEPS = {"float64": (2.0**-8, 8.0, 5), "float32": (2.0**-4, 4.0, 5)}
-#: Gradients nearby are taken at the first 3 of these distances; their difference steps are shorter by 2^-4.
-_NEARBY, _SHORTER = 3, 2.0**-4
+#: Gradients nearby are taken at the first 3 of these distances, by differences whose steps are shorter by this factor.
+#: Near the tip of a cone the curvature grows as fast as the distance falls, so that the factor bounds the error: it is
+#: about its square, 1e-8 in float64. Rounding in float32 allows no shorter steps.
+_NEARBY, _SHORTER = 3, {"float64": 2.0**-13, "float32": 2.0**-4}
+#: Most coordinates of which every choice of signs is a direction of approach.
+MOST = 5
 #: A quotient grows without bound if each increment keeps 90 % of the one before; a convergent one keeps 1/r ...
 _GROWS = 0.9
 #: ... and if the last quotient is 1.3 times the first: log h grows no faster over these steps.
@@ -126,8 +133,16 @@ def sides(f: Function, at: Coordinates, dtype: str) -> Sides:
     return Sides(found[0], found[1], bars)
 
 
-def nearby(f: Function, at: Coordinates, dtype: str) -> tuple[Array, Array]:
+def nearby(f: Function, at: Coordinates, dtype: str, towards: Sequence[Array] = ()) -> tuple[Array, Array]:
     """Measure the limits of gradients from several directions.
+
+    Parameters
+    ----------
+    f, at, dtype
+        The function, the point, and the dtype in which the function computes.
+    towards
+        Further directions of approach, in units of the coordinates. A round hull, like the ball of the norm at 0, is
+        reached in the direction of a gradient only from there.
 
     Returns
     -------
@@ -136,10 +151,10 @@ def nearby(f: Function, at: Coordinates, dtype: str) -> tuple[Array, Array]:
     """
     n, steps = len(at.places), _steps(dtype)
     found, bars = [], []
-    for direction in _approaches(n):
+    for direction in _approaches(n, towards):
         ladder, roundings = [], []
         for distance in steps[:_NEARBY]:
-            gradient, rounding = _gradient(f, at, distance * direction * at.scales, distance * _SHORTER, dtype)
+            gradient, rounding = _gradient(f, at, distance * direction * at.scales, distance * _SHORTER[dtype], dtype)
             ladder.append(gradient)
             roundings.append(rounding)
         pairs = [
@@ -218,12 +233,26 @@ def _unit(x: Array) -> float:
     return float(2.0 ** np.floor(np.log2(size))) if size > 0 else 1.0
 
 
-def _approaches(n: int) -> Array:
-    """Return directions of approach: along each coordinate, and 6 n random ones, the same in every process."""
+def _approaches(n: int, towards: Sequence[Array]) -> Array:
+    """Return directions of approach: those given, along each coordinate, one for each choice of signs, and random ones.
+
+    They are the same in every process. The choices of signs reach every vertex of independent kinks, as in ``sum |x|``;
+    above `MOST` coordinates they are left out.
+    """
+    rng = np.random.default_rng(0)
     axes = np.concatenate([np.eye(n), -np.eye(n)])
-    around = np.random.default_rng(0).normal(size=(6 * n, n))
-    # Multiples of 2^-10: a displacement by a power of two along them is exact.
-    return np.concatenate([axes, np.round(around / np.abs(around).max(axis=1, keepdims=True) * 2**10) / 2**10])
+    around = rng.normal(size=(6 * n, n))
+    if n <= MOST:
+        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
+        around = np.concatenate([around, signs * rng.uniform(0.5, 1.0, signs.shape)])
+    given = [d[None] for d in towards if d.size == n and np.isfinite(d).all() and d.any()]
+    # Multiples of a power of two: a displacement by a power of two along them is exact.
+    return np.concatenate([axes, _unit_rows(around, 10), *(_unit_rows(d, 30) for d in given)])
+
+
+def _unit_rows(rows: Array, bits: int) -> Array:
+    """Return rows with a largest entry of 1, rounded to multiples of ``2^-bits``."""
+    return np.asarray(np.round(rows / np.abs(rows).max(axis=1, keepdims=True) * 2.0**bits) / 2.0**bits)
 
 
 def _steps(dtype: str) -> Array:

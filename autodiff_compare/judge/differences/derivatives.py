@@ -1,0 +1,215 @@
+"""Numerical derivatives with an error bar, from central differences at many steps.
+
+A single central difference has an unknown error. Differences at a ladder of steps give an estimate together with a
+bound of its error. Along a direction ``u``, with ``D(h) = (f(x + h u) - f(x - h u)) / 2h``:
+
+1. *Ladder.* Seventeen steps fall by factors of two from a quarter of ``u``; the noise of ``f`` is measured nearby
+   (`judge.differences.ladder`). If a value is not finite, the domain ends there: that step and all larger ones are
+   dropped.
+2. *Extrapolation.* The differences are extrapolated to step 0 (`judge.differences.extrapolation`). The bound of
+   their rounding error is ``max(2 eps (|f+| + |f-|), 6 sigma) / 2h + eps |f''| / 2 + 2 eps |D|``.
+3. *Kinks.* Where the slope jumps, the one-sided derivatives are extrapolated (`judge.differences.kinks`).
+4. *Other scales.* A function may live on a scale far smaller than its input, like ``sin(1e6 x)`` at 0.3. A few much
+   smaller steps must agree with the estimate. If they do not, or the function is noisy, a second ladder starts at
+   ``2^-12`` of the first. An estimate that is still too wide is sought on a third ladder, and in extended precision
+   if the function supports it. `judge.differences.estimates.settle` decides between the attempts.
+
+Everything is computed on plain NumPy functions and shares no code with any backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.judge.differences.estimates import Attempt, Estimates, settle
+from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
+from autodiff_compare.judge.differences.kinks import kinked, one_sided
+from autodiff_compare.judge.differences.ladder import NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
+from autodiff_compare.problems import Array
+from autodiff_compare.vocabulary import Verdict
+
+#: Order of the derivative -> factors of the second and the third ladder. Rounding grows as ``h^-order``.
+_SMALLER = {1: (2.0**-12, 2.0**-24), 2: (2.0**-10, 2.0**-20)}
+#: Order -> small steps that must agree with the estimate, between and below the steps of the first ladder.
+_BELOW = {1: 0.5 ** np.array([21, 24, 27, 30, 34]), 2: 0.5 ** np.array([20, 23, 26])}
+#: Steps at which a derivative that seems to be zero is looked for: in extended precision, and beyond the ladder.
+_WITHIN, _ABOVE = 0.5 ** np.array([2, 4, 8]), 2.0 ** np.array([3, 7, 11])
+#: A bar above this part of the derivative is wide: other steps are tried.
+_WIDE_BAR = 1e-7
+#: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
+_LAST, _SETTLED = 5, 0.02
+#: Number of smallest steps at which a function that does not move counts as still.
+_STILL = 3
+
+
+#: Returns the floating type wider than float64 in which a function computes, or `None`.
+Wide = Callable[[], Any]
+
+
+def float64_only() -> None:
+    """Return no wider type."""
+
+
+def first(f: FlatFunction, x: Array, u: Array, weights: Array, wide: Wide = float64_only) -> Estimates:
+    """Estimate the first derivatives of ``weights @ f`` along ``u``: ``weights @ J @ u``.
+
+    Parameters
+    ----------
+    f
+        Function of a flat vector of shape ``(n,)``, with values of shape ``(m,)``.
+    x, u
+        Point and direction, shape ``(n,)``. ``u`` should move each input by about its scale.
+    weights
+        Linear combinations of the outputs, shape ``(r, m)``.
+    wide
+        Returns a floating type wider than float64 in which ``f`` computes, `None` if there is none. It is asked only
+        if float64 leaves a derivative open.
+
+    Returns
+    -------
+    Estimates
+        Of ``r`` derivatives.
+    """
+    return _explored(Seen(f, x, weights), Stencil(1, np.array([0.5, -0.5]), (u, -u)), wide)
+
+
+def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: Wide = float64_only) -> Estimates:
+    """Estimate the mixed second derivatives ``s @ H @ t`` of ``weights @ f``.
+
+    Let ``p = s + t`` and ``m = s - t``. By Taylor's theorem and the symmetry of H::
+
+        f(x + h p) + f(x - h p) = 2 f + h^2 p H p + O(h^4)
+        p H p - m H m = 4 s H t
+
+    So ``(f(x+hp) + f(x-hp) - f(x+hm) - f(x-hm)) / 4h^2`` is ``s H t`` with an error in even powers of ``h``, which is
+    extrapolated as in `first`.
+
+    Parameters
+    ----------
+    f
+        Function of a flat vector of shape ``(n,)``, with values of shape ``(m,)``.
+    x, s, t
+        Point and directions, shape ``(n,)``; both should move each input by about its scale, or not at all.
+    weights
+        Linear combinations of the outputs, shape ``(r, m)``.
+    wide
+        As for `first`.
+
+    Returns
+    -------
+    Estimates
+        Of ``r`` derivatives.
+    """
+    p, m = s + t, s - t
+    stencil = Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
+    return _explored(Seen(f, x, weights), stencil, wide)
+
+
+def _explored(seen: Seen, stencil: Stencil, wide: Wide) -> Estimates:
+    """Return the estimate that one ladder gives, or several if one leaves a doubt."""
+    samples = sample(seen, stencil, 1.0)
+    below = scan(seen, stencil, _BELOW[stencil.order], samples)
+    attempts = [_attempt(samples, 1.0, samples, below)]
+    best = settle(attempts)
+
+    def attempt(factor: float, dtype: Any = np.float64) -> Estimates:
+        ladder = sample(replace(seen, dtype=dtype), stencil, factor)
+        attempts.append(_attempt(ladder, factor, samples, below))
+        return settle(attempts)
+
+    smaller, smallest = _SMALLER[stencil.order]
+    if not _is_clear(attempts[0]):
+        best = attempt(smaller)
+        if (_open(best) & ~attempts[-1].noisy).any():
+            best = attempt(smallest)
+    dtype = wide() if (best.zero | _open(best)).any() else None
+    finest = seen if dtype is None else replace(seen, dtype=dtype)
+    if dtype is not None and (_open(best).any() or (best.zero & _shows(finest, samples, _WITHIN)).any()):
+        best = attempt(1.0, dtype)
+        best = attempt(smaller, dtype) if _open(best).any() else best
+    if best.zero.any():
+        best = best.of_size(np.where(best.zero & _shows(finest, samples, _ABOVE, best), 0.0, best.size))
+    return best
+
+
+def _open(best: Estimates) -> Array:
+    """Return where there is neither a decided estimate nor a kink."""
+    return np.asarray(~best.decided & ~best.kinked)
+
+
+def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attempt:
+    """Return the estimates of one ladder and what they rest on.
+
+    ``base`` has the size of the functions, ``below`` the differences at much smaller steps. Where the function is
+    smooth, a difference is nearer to the derivative than one at a larger step.
+    """
+    with np.errstate(all="ignore"):
+        d, bound = s.differences
+        d = within_domain(d)
+        value, bar, last = extrapolated(d, bound, base=4)
+        corners = kinked(s) if s.stencil.order == 1 else np.zeros(value.shape, bool)
+        low, high = one_sided(s, corners)
+        apart = np.abs(d - value)
+        range_ = np.maximum(np.abs(value), np.fmax.reduce(apart, axis=0))
+        settled = np.all(apart[-_LAST:] <= _SETTLED * range_ + bar + 2 * bound[-_LAST:], axis=0)
+        ratio = s.unit / below.unit
+        # At a kink a central difference is the mean of the one-sided derivatives, at every step.
+        middle, half = np.where(corners, d[-1], value), np.where(corners, _SETTLED * (high - low), bar)
+        near, near_bound = below.differences
+        beyond = np.abs(near - middle * ratio) - 2 * near_bound - ratio * (half + np.abs(d[-1] - middle))
+        beyond = np.where((below.steps < s.steps[-1])[:, None], beyond, -np.inf).max(axis=0, initial=-np.inf)
+        unit = s.unit.astype(np.float64)
+        verdicts = tuple(map(_verdict, np.isfinite(d).sum(axis=0), corners, value))
+        good = np.array([v == Verdict.PASS for v in verdicts], dtype=bool)
+        found = Estimates(
+            derivative=np.where(good, value, np.nan) * unit,
+            bar=np.where(good, bar, np.nan) * unit,
+            low=low * unit,
+            high=high * unit,
+            size=base.unit.astype(np.float64),
+            step=np.where(corners, s.steps[-1], s.steps[last]),
+            verdicts=verdicts,
+        )
+    still = np.asarray((s.values[-_STILL:] == s.center).all(axis=(0, 1)))
+    return Attempt(
+        found=found,
+        factor=factor,
+        noisy=np.asarray(s.sigma > NOISY * s.eps * below.unit / s.unit),
+        still=still,
+        settled=settled,
+        doubted=np.asarray(~(beyond <= 0)),
+        refuted=np.asarray(~(beyond <= _SETTLED * np.abs(value) * ratio)),
+    )
+
+
+def _verdict(finite: int, corner: bool, value: float) -> Verdict:
+    if finite < 3:
+        return Verdict.UNDETERMINED
+    return Verdict.NONSMOOTH if corner or not np.isfinite(value) else Verdict.PASS
+
+
+def _is_clear(a: Attempt) -> bool:
+    """Return whether an attempt has narrow estimates or kinks, without noise, and smaller steps agree with it."""
+    with np.errstate(all="ignore"):
+        narrow = (a.found.bar <= _WIDE_BAR * np.abs(a.found.derivative)) | a.found.zero
+    return bool(((narrow & a.found.smooth | a.found.kinked) & ~a.noisy & ~a.doubted).all())
+
+
+def _shows(seen: Seen, samples: Samples, steps: Array, best: Estimates | None = None) -> Array:
+    """Return where a difference is not zero at some of these steps, shape ``(r,)``.
+
+    The contribution of an input may drown in the rounding of the others: ``x[0] + x[1]`` at (1e8, 1e-9). Extended
+    precision or larger steps may show it. Only a slope that the bar of ``best`` would hide counts: another one belongs
+    to larger steps alone, like that of ``x^3`` at 0.
+    """
+    with np.errstate(all="ignore"):
+        found = scan(seen, samples.stencil, steps, samples)
+        d, bound = found.differences
+        shown = (np.abs(d) > 8 * bound) & np.isfinite(d)
+        if best is not None:
+            shown &= np.abs(d) <= best.bar / samples.unit
+    return np.asarray(shown.any(axis=0))

@@ -1,0 +1,74 @@
+"""Entries of a gradient at one kink, judged together.
+
+Each of them may lie between the one-sided derivatives, and all of them outside the subdifferential: (1, 1) at a tie of
+two is no gradient of their maximum (`autodiff_compare.judge.singular.subdifferential`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from autodiff_compare.judge.differences import FEW
+from autodiff_compare.judge.probe import Probe
+from autodiff_compare.judge.singular.subdifferential import contains
+from autodiff_compare.problems import Array
+from autodiff_compare.vocabulary import Operator, Verdict
+
+#: Operators whose result has a row of derivatives by all inputs for each output, or for a combination of outputs.
+_ROWS = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.VJP, Operator.JACOBIAN})
+#: Words for entries that are wrong together.
+OUTSIDE = "the entries at the kink are not in the convex hull of the gradients nearby, though each alone is"
+
+
+def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
+    """Return whether entries at a kink lie outside the subdifferential together.
+
+    Parameters
+    ----------
+    probe
+        The numerical differences of the case.
+    derivative
+        Leaves of the derivative, without the value, each of whose entries is right or between one-sided derivatives.
+
+    Returns
+    -------
+    bool
+        False also for other operators, and where there are too many entries at kinks to tell.
+    """
+    case, objective = probe.case, probe.objective
+    if case.operator not in _ROWS or case.problem.normalise is not None:
+        return False
+    matrix = np.asarray(probe.matrix(derivative), dtype=np.float64) / objective.unit
+    columns = _suspects(objective.x)
+    if columns.size > FEW or len(matrix) > FEW:
+        return False
+    for row, weights in enumerate(_weights(probe)):
+        kinked = [j for j in columns.tolist() if probe.entry(row, j).verdicts[0] == Verdict.NONSMOOTH]
+        entries = np.array(kinked, dtype=int)
+
+        def f(z: Array, weights: Array = weights) -> Array:
+            return np.asarray(weights @ objective.f(z))[None]
+
+        with np.errstate(all="ignore"):
+            if not contains(f, objective.x, objective.scales, entries, matrix[row, entries]):
+                return True
+    return False
+
+
+def _suspects(x: Array) -> Array:
+    """Return the inputs that may be at a kink: all if there are few, else those that are zero or equal to another."""
+    if x.size <= FEW:
+        return np.arange(x.size)
+    _, place, count = np.unique(x, return_inverse=True, return_counts=True)
+    return np.flatnonzero((x == 0) | (count[place.ravel()] > 1))
+
+
+def _weights(probe: Probe) -> Iterator[Array]:
+    """Yield the combination of outputs that each row of the matrix differentiates."""
+    m = probe.objective.output.size
+    if probe.case.operator == Operator.JACOBIAN:
+        yield from np.eye(m)
+    else:
+        yield np.ravel(probe.case.directions[0]) if probe.case.operator == Operator.VJP else np.ones(m)

@@ -1,0 +1,1 @@
+"""Rounding errors of a derivative, measured on our engine by Monte Carlo arithmetic."""

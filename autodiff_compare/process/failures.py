@@ -1,0 +1,101 @@
+"""Exceptions in words: the message, and the line of the user's code in which it arose."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import pathlib
+import site
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+#: Longest text of a line of code that a message quotes, in characters.
+_LONGEST_LINE = 80
+#: Longest first line of an exception's own words, in characters, so that the place is not cut off.
+_LONGEST_WORDS = 180
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+#: Problems are users' code, although some come with the package.
+_PROBLEMS = (_PACKAGE / "problems").resolve()
+_BACKENDS = (_PACKAGE / "backends").resolve()
+
+
+def described(error: BaseException) -> str:
+    """Return an exception's words; its first line ends with the place in the user's code, if there is one."""
+    first, newline, rest = (str(error).strip() or type(error).__name__).partition("\n")
+    where = place(error)
+    if not where:
+        return first + newline + rest
+    shown = first if len(first) <= _LONGEST_WORDS else f"{first[:_LONGEST_WORDS]}..."
+    return f"{shown} ({where}){newline}{rest}"
+
+
+def place(error: BaseException) -> str:
+    """Return file, line and text of the innermost line of a user's code in a traceback; empty if there is none.
+
+    The causes of an exception are searched too: an adapter may raise another one in its place.
+    """
+    for each in _causes(error):
+        found = ""
+        for name, line in _lines(each.__traceback__):
+            if _is_users(name):
+                found = f"{_shown(name)}:{line}{_text(name, line)}"
+        if found:
+            return found
+    return ""
+
+
+def whole(error: BaseException) -> str:
+    """Return the traceback, with its causes."""
+    return "".join(traceback.format_exception(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _lines(found: TracebackType | None) -> Iterator[tuple[str, int]]:
+    while found is not None:
+        yield found.tb_frame.f_code.co_filename, found.tb_lineno
+        found = found.tb_next
+
+
+def _is_users(name: str) -> bool:
+    """Return whether a file is a user's: not of this package, of an installed one, of Python, or made by a tracer."""
+    if name.startswith("<") and not name.startswith("<ipython"):
+        return False
+    path = pathlib.Path(name).resolve()
+    if path.is_relative_to(_PROBLEMS):
+        return "base" not in path.relative_to(_PROBLEMS).parts
+    if "__autograph_generated_file" in path.name:
+        return False
+    return not any(path.is_relative_to(root) for root in (_PACKAGE, _BACKENDS, *_installed()))
+
+
+def _installed() -> Iterator[pathlib.Path]:
+    """Yield the folders of installed packages and of Python's library."""
+    paths = sysconfig.get_paths()
+    named = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    for found in {*named, *site.getsitepackages(), site.getusersitepackages()}:
+        yield pathlib.Path(found).resolve()
+
+
+def _shown(name: str) -> str:
+    """Return a path as short as it is clear: relative to the working directory if it lies there."""
+    try:
+        relative = os.path.relpath(name)
+    except ValueError:
+        return name
+    return name if relative.startswith("..") else relative
+
+
+def _text(name: str, line: int) -> str:
+    text = linecache.getline(name, line).strip()
+    if not text:
+        return ""
+    return f": {text}" if len(text) <= _LONGEST_LINE else f": {text[:_LONGEST_LINE]}..."

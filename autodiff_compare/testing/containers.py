@@ -1,0 +1,93 @@
+"""Containers of arrays, as a user's function takes them: dictionaries, lists, tuples, named tuples, dataclasses.
+
+A function of a container is differentiated as a function of its arrays. A list or tuple without an array of one or more
+dimensions at any depth is one array, as it is for NumPy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Returns a container like the original one, filled with the next arrays.
+_Fill = Callable[[Iterator[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The arrays of some arguments of a function.
+
+    Parameters
+    ----------
+    names
+        The expression that selects each array, such as ``x['w']``.
+    leaves
+        The arrays, as they were given.
+    refill
+        Returns the arguments, as a tuple, with other arrays in the place of these.
+    """
+
+    names: tuple[str, ...]
+    leaves: tuple[Any, ...]
+    refill: Callable[[Sequence[Any]], tuple[Any, ...]]
+
+
+def arguments(given: Any, name: str = "x") -> Arrays:
+    """Return the arrays of the arguments that a user gives: a tuple holds one argument each, else there is one."""
+    several = type(given) is tuple
+    parts = given if several else (given,)
+    names = [f"{name}[{i}]" for i in range(len(parts))] if several else [name]
+    found = [_opened(n, part) for n, part in zip(names, parts, strict=True)]
+    fills = [fill for _, fill in found]
+
+    def refill(leaves: Sequence[Any]) -> tuple[Any, ...]:
+        arrays = iter(leaves)
+        return tuple(fill(arrays) for fill in fills)
+
+    leaves = [leaf for each, _ in found for leaf in each]
+    return Arrays(tuple(n for n, _ in leaves), tuple(value for _, value in leaves), refill)
+
+
+def leaves_of(given: Any) -> tuple[Any, ...]:
+    """Return the arrays of a derivative in order, whatever tuples and containers it holds them in."""
+    if type(given) is tuple:
+        return tuple(leaf for part in given for leaf in leaves_of(part))
+    return tuple(value for _, value in _opened("", given)[0])
+
+
+def _opened(name: str, value: Any) -> tuple[list[tuple[str, Any]], _Fill]:
+    """Return the arrays of one value with their expressions, and how to fill a container like it."""
+    parts, make = _parts(value)
+    if make is None:
+        return [(name, value)], next
+    found = [_opened(name + label, part) for label, part in parts]
+    rebuild, fills = make, [fill for _, fill in found]
+    return [leaf for each, _ in found for leaf in each], lambda arrays: rebuild([fill(arrays) for fill in fills])
+
+
+def _parts(value: Any) -> tuple[list[tuple[str, Any]], Callable[[list[Any]], Any] | None]:
+    """Return the parts of a container with the text that selects each, and its constructor; `None` for an array."""
+    if isinstance(value, Mapping):
+        keys = list(value)
+        return [(f"[{k!r}]", value[k]) for k in keys], lambda parts: dict(zip(keys, parts, strict=True))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [f.name for f in dataclasses.fields(value) if f.init]
+        kind = type(value)
+        fields = [(f".{n}", getattr(value, n)) for n in names]
+        return fields, lambda parts: kind(**dict(zip(names, parts, strict=True)))
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return [(f".{n}", getattr(value, n)) for n in type(value)._fields], type(value)._make  # type: ignore[attr-defined]
+    if isinstance(value, (list, tuple)) and any(map(_holds_arrays, value)):
+        return [(f"[{i}]", part) for i, part in enumerate(value)], type(value)
+    return [], None
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Return whether a part makes the list or tuple around it a container."""
+    if isinstance(value, Mapping) or dataclasses.is_dataclass(value) or hasattr(value, "_make"):
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_arrays, value))
+    return len(getattr(value, "shape", ())) > 0

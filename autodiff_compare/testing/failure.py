@@ -1,0 +1,46 @@
+"""A failed assertion in about ten lines: the entry, what was got, what was expected, and how that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autodiff_compare.judge.comparison import in_digits
+from autodiff_compare.judge.judge import Comparison
+from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE
+from autodiff_compare.testing.containers import Arrays
+from autodiff_compare.vocabulary import Operator, Verdict
+
+#: Verdicts that prove a part of a result right.
+PROVED = (Verdict.PASS, Verdict.SUBGRADIENT)
+
+
+def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison], why: str) -> str:
+    """Return the failure in about ten lines: the first comparison that failed, with its numbers."""
+    bad = next((c for c in comparisons if c.verdict not in PROVED), None)
+    if bad is None or not bad.reference or bad.got != bad.got:
+        return f"{operator} is wrong: {why}"
+    got, expected = in_digits(bad.got, bad.expected)
+    off = abs(bad.got - bad.expected)
+    part = f", {off / abs(bad.expected):.2g} of it" if bad.expected else ""
+    observed = bad.reference == NUMERICAL_DIFFERENCE
+    source = bad.how if observed else f"our engine in {bad.reference.replace('_', ' ')}"
+    lines = {
+        "entry": f"{bad.worst_index or 'none: along a direction'}{_of(bad, point)}",
+        "got": got,
+        "expected": f"{expected} +- {bad.entry_tolerance:.2g}",
+        "off by": f"{off:.2g}{part}",
+        "by": source,
+        # Of an observation, the note goes on with the numbers above.
+        "note": bad.note.partition(";")[0] if observed else bad.note,
+    }
+    return "\n".join(
+        [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]
+    )
+
+
+def _of(bad: Comparison, point: Arrays) -> str:
+    """Return which array the entry belongs to, if there are several."""
+    _, bracket, number = bad.quantity.partition("[")
+    if not bracket or "," in number:
+        return ""
+    return f" of the derivative by {point.names[int(number.rstrip(']'))]}"

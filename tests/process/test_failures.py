@@ -1,0 +1,68 @@
+"""Errors of a user's function: the place in the user's code, and nothing where there is none."""
+
+from __future__ import annotations
+
+import pathlib
+import runpy
+
+import numpy as np
+import pytest
+
+from autodiff_compare.process.failures import described, place, whole
+from autodiff_compare.testing import assert_gradients
+
+
+def raised(path: pathlib.Path, text: str, *args: object) -> Exception:
+    """Return the exception of function ``f`` in a file with this text."""
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any
+        runpy.run_path(str(path))["f"](*args)
+    return caught.value
+
+
+def test_the_line_that_failed_is_quoted(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = raised(tmp_path / "mine.py", "def f(x):\n    y = 2\n    return x.astpe(float) + y\n", np.ones(2))
+    assert place(error) == "mine.py:3: return x.astpe(float) + y"
+    assert described(error).endswith("(mine.py:3: return x.astpe(float) + y)")
+    assert 'mine.py", line 3' in whole(error)
+
+
+def test_the_innermost_line_of_the_users_code_counts(tmp_path: pathlib.Path) -> None:
+    """Here NumPy raises the error, called by a helper of the user's."""
+    text = "import numpy as np\ndef inner(x):\n    return np.linalg.solve(x, x)\n\ndef f(x):\n    return inner(x)\n"
+    error = raised(tmp_path / "mine.py", text, np.ones(2))
+    assert place(error) == f"{tmp_path / 'mine.py'}:3: return np.linalg.solve(x, x)"
+
+
+def test_the_cause_of_an_exception_is_searched(tmp_path: pathlib.Path) -> None:
+    error = raised(tmp_path / "mine.py", "def f(x):\n    return 1 / x\n", 0)
+    with pytest.raises(RuntimeError) as caught:
+        raise_elsewhere(error)
+    assert place(caught.value.with_traceback(None)).endswith("mine.py:2: return 1 / x")
+
+
+def raise_elsewhere(cause: Exception) -> None:
+    raise RuntimeError("an adapter's words") from cause
+
+
+def test_long_lines_and_words_are_cut(tmp_path: pathlib.Path) -> None:
+    long = "raise ValueError('" + 400 * "a" + "')"
+    error = raised(tmp_path / "mine.py", f"def f(x):\n    {long}\n", 0)
+    first = described(error).splitlines()[0]
+    assert f"{180 * 'a'}... (" in first
+    assert first.endswith("...)")
+
+
+def test_only_the_first_line_gets_the_place(tmp_path: pathlib.Path) -> None:
+    error = raised(tmp_path / "mine.py", "def f(x):\n    raise ValueError('one\\ntwo')\n", 0)
+    assert described(error).splitlines()[1] == "two"
+    assert "mine.py:2" in described(error).splitlines()[0]
+
+
+def test_errors_outside_a_users_code_have_no_place() -> None:
+    with pytest.raises(ValueError, match="expected a scalar") as caught:
+        assert_gradients(np.sin, np.ones(2), np.ones(2))
+    inner = caught.value.with_traceback(None)
+    assert place(inner) == ""
+    assert described(inner) == str(inner)

@@ -1,0 +1,246 @@
+"""Assertions for users' own tests: what they accept, what they refuse, and how a failure reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from autodiff_compare.testing import assert_gradients, assert_hessian, assert_hvp, assert_jacobian, assert_jvp_vjp
+
+X = np.array([0.5, -1.5, 2.0])
+A, B = np.array([0.7, -1.2]), np.array([1.5, 0.4])
+
+
+def test_assert_gradients_accepts_right_gradients() -> None:
+    assert_gradients(lambda x: np.sum(np.sin(x)), X, np.cos)
+    assert_gradients(lambda x: np.sum(np.sin(x)), X, np.cos(X))
+    assert_gradients(lambda x, y: np.sum(x * x * y), (A, B), lambda x, y: (2 * x * y, x * x))
+    assert_gradients(lambda x: np.sum(np.sin(x)), X.astype(np.float32), np.cos(X.astype(np.float32)))
+    assert_gradients(lambda x: x * x, 3.0, 6.0)
+    assert_gradients(lambda x: np.sum(x * x), np.zeros((0, 3)), np.zeros((0, 3)))
+    assert_gradients(lambda x, y: np.sum(x * x) + np.sum(y), (X, np.zeros(0)), (2 * X, np.zeros(0)))
+    assert_gradients(lambda x: np.sum(x[::2] * x[::2]), X[::-1], np.array([4.0, 0.0, 1.0]))
+    large = np.random.default_rng(0).normal(size=(40, 50))
+    assert_gradients(lambda x: np.sum(x**2), large, 2 * large)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "gradient", "words"),
+    [
+        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient fail"),
+        (np.sum, X, np.zeros(3), "no_grad"),
+        (np.sum, X, np.ones(3) * np.nan, "3 entries nan"),
+        (np.sum, X, np.ones(2), "expected (3,)"),
+        (np.sum, X, np.ones(3, dtype=int), "expected one of float64, float32"),
+        (lambda x: np.sum(np.abs(x)), np.array([0.0, 1.0]), np.array([2.0, 1.0]), "nonsmooth"),
+        (lambda x: np.sum(x * x), X, X, "gradient fail"),
+    ],
+)
+def test_assert_gradients_says_what_is_wrong(f: Any, x: Any, gradient: Any, words: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(words)):
+        assert_gradients(f, x, gradient)
+
+
+def test_assert_gradients_wants_a_scalar() -> None:
+    with pytest.raises(ValueError, match="got an output of shape"):
+        assert_gradients(np.sin, X, np.cos(X))
+
+
+# ---- containers
+
+
+class Layer(NamedTuple):
+    w: Any
+    b: Any
+
+
+@dataclasses.dataclass
+class Lens:
+    power: Any
+    shift: Any
+
+
+CONTAINERS: list[tuple[Any, Callable[..., Any], Callable[..., Any]]] = [
+    ({"w": A, "b": B}, lambda p: (p["w"], p["b"]), lambda w, b: {"w": w, "b": b}),
+    ([A, B], lambda p: (p[0], p[1]), lambda w, b: [w, b]),
+    ([{"w": A}, [B]], lambda p: (p[0]["w"], p[1][0]), lambda w, b: [{"w": w}, [b]]),
+    (Layer(A, B), lambda p: (p.w, p.b), Layer),
+    (Lens(A, B), lambda p: (p.power, p.shift), Lens),
+]
+
+
+@pytest.mark.parametrize(("x", "parts", "make"), CONTAINERS, ids=["dict", "list", "nested", "named tuple", "dataclass"])
+def test_containers_are_taken_as_they_are(x: Any, parts: Any, make: Any) -> None:
+    def f(p: Any) -> Any:
+        w, b = parts(p)
+        return np.sum(w * w * b)
+
+    def gradient(p: Any) -> Any:
+        w, b = parts(p)
+        return make(2 * w * b, w * w)
+
+    def product(p: Any, v: Any) -> Any:
+        (w, b), (vw, vb) = parts(p), parts(v)
+        return make(2 * b * vw + 2 * w * vb, 2 * w * vw)
+
+    assert_gradients(f, x, gradient)
+    assert_hvp(f, x, product)
+    wrong = make(2 * A * B, A * A * [1, 1.001])
+    with pytest.raises(AssertionError, match=r"got +1.44144"):
+        assert_gradients(f, x, wrong)
+
+
+def test_containers_beside_other_arguments() -> None:
+    assert_gradients(lambda p, y: np.sum(p["w"] * y), ({"w": A}, B), lambda p, y: ({"w": y}, p["w"]))
+    assert_gradients(lambda x: x[0] ** 2 + x[1], [3.0, 1.0], [6.0, 1.0])
+
+
+# ---- other derivatives
+
+
+def outer(x: Any) -> Any:
+    return np.outer(x, x)[0] * x
+
+
+def outer_jacobian(x: Any) -> Any:
+    """Of x_0 x_i^2: 2 x_0 x_i on the diagonal, and x_i^2 in the first column."""
+    found = np.diag(2 * x[0] * x)
+    found[:, 0] += x * x
+    return found
+
+
+def test_jacobian() -> None:
+    assert_jacobian(outer, X, outer_jacobian)
+    assert_jacobian(lambda x, y: x * y, (A, B), lambda x, y: (np.diag(y), np.diag(x)))
+    with pytest.raises(AssertionError, match="jacobian is wrong: jacobian fail"):
+        assert_jacobian(outer, X, outer_jacobian(X).T)
+
+
+def test_jvp_and_vjp() -> None:
+    assert_jvp_vjp(outer, X, lambda x, v: outer_jacobian(x) @ v, lambda x, w: w @ outer_jacobian(x))
+    assert_jvp_vjp(outer, X, outer_jacobian(X) @ [1.0, 2.0, -1.0], v=[1.0, 2.0, -1.0])
+    assert_jvp_vjp(lambda x, y: x * y, (A, B), vjp=lambda x, w: (w * x[1], w * x[0]))
+    with pytest.raises(AssertionError, match="vjp is wrong"):
+        assert_jvp_vjp(outer, X, vjp=lambda x, w: outer_jacobian(x) @ w)
+    with pytest.raises(AssertionError, match="jvp is wrong"):
+        assert_jvp_vjp(outer, X, lambda x, v: v @ outer_jacobian(x))
+    with pytest.raises(ValueError, match="expected v="):
+        assert_jvp_vjp(outer, X, np.zeros(3))
+    with pytest.raises(ValueError, match="got no product"):
+        assert_jvp_vjp(outer, X)
+
+
+def test_hessian_and_its_product() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(x * x * y)
+
+    blocks = ((np.diag(2 * B), np.diag(2 * A)), (np.diag(2 * A), np.zeros((2, 2))))
+    assert_hessian(f, (A, B), blocks)
+    assert_hessian(f, (A, B), lambda x, y: ((np.diag(2 * y), np.diag(2 * x)), (np.diag(2 * x), 0 * np.diag(x))))
+    assert_hvp(f, (A, B), lambda x, v: (2 * x[1] * v[0] + 2 * x[0] * v[1], 2 * x[0] * v[0]))
+    assert_hvp(lambda x: np.sum(x**3), X, 6 * X * X, v=X)
+    with pytest.raises(AssertionError, match="hessian is wrong"):
+        assert_hessian(lambda x: np.sum(x**3), X, np.diag(5 * X))
+    with pytest.raises(AssertionError, match="hvp is wrong"):
+        assert_hvp(lambda x: np.sum(x**3), X, lambda x, v: 5 * x * v)
+
+
+# ---- refusals
+
+
+def total(x: Any) -> Any:
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "gradient", "words"),
+    [
+        (lambda x: np.sum(x) * 1j, X, X, "got complex numbers as a result of f"),
+        (lambda x: bool(np.sum(x) > 0), X, 0 * X, "got truth values as a result of f"),
+        (lambda x: None, X, X, "got None as a result of f, expected real numbers: is a return missing?"),
+        (lambda x: "3.0", X, X, "got texts as a result of f"),
+        (lambda x: np.ma.masked_array(1.0, True), X, X, "got a masked array as a result of f"),
+        (total, X * 1j, X, "got complex numbers as x"),
+        (total, X > 0, X, "got truth values as x"),
+        (total, None, X, "got None as x"),
+        (total, np.ma.masked_array(X, X < 0), 2 * X, "got a masked array as x"),
+        (total, ["a", "b"], X, "got texts as x"),
+        (lambda p: total(p["w"]), {"w": X + 0j}, {"w": X}, "got complex numbers as x['w']"),
+        (total, X, 2 * X + 0j, "got complex numbers as a gradient"),
+        (total, X, lambda x: None, "got None as a gradient"),
+        (total, X, X > 0, "got truth values as a gradient"),
+        (total, X, np.ma.masked_array(2 * X, X < 0), "got a masked array as a gradient"),
+    ],
+)
+def test_everything_but_real_numbers_is_refused(f: Any, x: Any, gradient: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(words)):
+        assert_gradients(f, x, gradient)
+
+
+def test_functions_that_write_into_their_input_are_named() -> None:
+    def writes(x: Any) -> Any:
+        x[1] = 7.0
+        return 2 * x
+
+    x = X.copy()
+    with pytest.raises(AssertionError, match=re.escape("the gradient function writes into x: entry [1] was changed")):
+        assert_gradients(total, x, writes)
+    with pytest.raises(AssertionError, match=re.escape("f writes into x: entry [1] was changed")):
+        assert_gradients(lambda x: np.sum(writes(x)), x, 2 * X)
+    with pytest.raises(AssertionError, match=re.escape("the product writes into x['a']: entry [1] was changed")):
+        assert_hvp(lambda p: total(p["a"]), {"a": x}, lambda p, v: {"a": writes(p["a"])})
+    assert np.array_equal(x, X)
+
+
+def test_random_functions_are_named() -> None:
+    with pytest.raises(AssertionError, match="not deterministic"):
+        assert_gradients(lambda x: total(x) + np.random.default_rng().random(), X, 2 * X)
+
+
+# ---- tolerances and messages
+
+
+def test_less_than_all_digits_may_be_enough() -> None:
+    with pytest.raises(AssertionError):
+        assert_gradients(total, X, 2 * X * (1 + 1e-5))
+    for rtol, off in ((1e-4, 1e-5), (0.1, 0.02)):
+        assert_gradients(total, X, 2 * X * (1 + off), rtol=rtol)
+        with pytest.raises(AssertionError):
+            assert_gradients(total, X, 2 * X * (1 + 20 * rtol), rtol=rtol)
+
+
+def test_typical_sizes_may_be_stated() -> None:
+    """At zero an input has no size of its own; here the function changes over 1e-9."""
+
+    def f(p: Any) -> Any:
+        return np.sum(np.sin(p["w"] / 1e-9)) + np.sum(p["b"])
+
+    x, right = {"w": np.zeros(2), "b": np.ones(1)}, {"w": np.full(2, 1e9), "b": np.ones(1)}
+    assert_gradients(f, x, right, typical={"w": np.full(2, 1e-9), "b": np.ones(1)})
+    with pytest.raises(AssertionError):
+        assert_gradients(f, x, {"w": np.zeros(2), "b": np.ones(1)}, typical={"w": 1e-9, "b": 1.0})
+
+
+def test_one_wrong_entry_of_many_is_found() -> None:
+    x = np.random.default_rng(0).normal(size=20_000)
+    right = 2 * x
+    assert_gradients(total, x, right)
+    wrong = right.copy()
+    wrong[777] *= 1 + 1e-9
+    with pytest.raises(AssertionError, match=re.escape("[777]")):
+        assert_gradients(total, x, wrong)
+
+
+def test_a_failure_is_ten_lines_about_the_derivative() -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert_gradients(total, X, 2 * X + [0, 0.001, 0])
+    lines = str(caught.value).splitlines()
+    assert len(lines) <= 10
+    assert lines[:3] == ["gradient is wrong: gradient fail", "  entry     [1]", "  got       -2.999"]
+    assert lines[3].startswith("  expected  -3 +- ")
+    assert all(entry.locals.get("__tracebackhide__") for entry in caught.traceback[1:])
