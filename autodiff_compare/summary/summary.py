@@ -144,7 +144,8 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     if len(steady):
         wins = cells.set_index("cell_id").loc[steady.loc[steady["versus_fastest"] == "fastest", "cell_id"]]
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
-        parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+        if len(shares):
+            parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
     return "; ".join(parts) + "."
 
 
