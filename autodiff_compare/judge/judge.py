@@ -52,7 +52,7 @@ from autodiff_compare.judge.comparison import (
 from autodiff_compare.judge.differences import MEANINGFUL
 from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
-from autodiff_compare.judge.tolerances import FLOOR, Tolerances
+from autodiff_compare.judge.tolerances import FLOOR, Tolerances, cancelled
 from autodiff_compare.plan.cases import Case, objective_value
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Status, Verdict
@@ -221,21 +221,12 @@ class Judge:
         allowed = tuple(both * t for t in self.tolerances.floor(expected))
         if self.case.problem.tolerance is None and within(leaves, expected, allowed):
             return allowed
-        own = self._own_rounding(expected)
+        closed = [name.startswith("closed") for name in self.reference.names]
+        own = cancelled(self.case, self.layout, closed, expected, self.reference.eps)
         while True:
             allowed = tuple(both * t + e for t, e in zip(self.tolerances(expected), own, strict=True))
             if within(leaves, expected, allowed) or not self.tolerances.refined(excess(leaves, expected, allowed)):
                 return allowed
-
-    def _own_rounding(self, expected: Sequence[Array]) -> list[Array | float]:
-        """Return the rounding of a closed form in its own arithmetic: it may cancel where our engine does not.
-
-        An entry that cancels also moves by the rounding of its terms when the inputs do.
-        """
-        part = FLOOR * self.reference.eps / self.eps
-        changes = self.reference.changes() if any(n.startswith("closed") for n in self.reference.names) else ()
-        finite = [part * np.where(np.isfinite(c), c, 0) for c in changes] or [0.0] * len(expected)
-        return [e * n.startswith("closed") for e, n in zip(finite, self.reference.names, strict=True)]
 
     def _leaf(self, k: int, got: Array, want: Array, allowed: Array) -> Comparison:
         """Compare leaf k with its reference."""
