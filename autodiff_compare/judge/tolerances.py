@@ -118,7 +118,7 @@ class Tolerances:
         rounds the sum.
         """
         steps = self.case.operator == Operator.STEP
-        parameters = self.case.inputs.differentiated if steps else [0.0] * len(want)
+        parameters: Sequence[Any] = self.case.inputs.differentiated if steps else [0.0] * len(want)
         sizes = (np.abs(finite_or_zero(w)) for w in want)
         return tuple(
             FLOOR * self.eps * s + self.eps * np.abs(p) + self.tiny for s, p in zip(sizes, parameters, strict=True)
