@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -224,7 +225,7 @@ def in_digits(*numbers: float) -> tuple[str, ...]:
     return texts
 
 
-def at_entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, float]:
+def at_entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, Any]:
     """Return what was got and expected at a flat index, and its tolerance; nothing for index -1."""
     if at < 0:
         return {}

@@ -34,7 +34,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.judge.comparison import accumulation, compared, finite_or_zero, norm
+from autodiff_compare.judge.comparison import Leaf, accumulation, compared, finite_or_zero, norm
+from autodiff_compare.judge.differences import scales
 from autodiff_compare.judge.rounding import engine
 from autodiff_compare.judge.rounding.sample import sample
 from autodiff_compare.plan.cases import Case
@@ -55,6 +56,8 @@ SAMPLES = (2, 4, 8, 24)
 _HOPELESS = 30.0
 #: A sample further from the median than this multiple of the next one is an outlier.
 _OUTLIER = 100.0
+#: An entry of a closed form counts as zero by cancellation up to this multiple of its rounding.
+_CANCELLED = 64.0
 #: Spreads below this part of an entry need no search for outliers.
 _WIDE = 1e-3
 #: The engine's result may differ from the reference by this part of its norm, and still be of the same derivative.
@@ -115,7 +118,7 @@ class Tolerances:
         rounds the sum.
         """
         steps = self.case.operator == Operator.STEP
-        parameters = self.case.inputs.differentiated if steps else [0.0] * len(want)
+        parameters: Sequence[Any] = self.case.inputs.differentiated if steps else [0.0] * len(want)
         sizes = (np.abs(finite_or_zero(w)) for w in want)
         return tuple(
             FLOOR * self.eps * s + self.eps * np.abs(p) + self.tiny for s, p in zip(sizes, parameters, strict=True)
@@ -191,6 +194,33 @@ class Tolerances:
         factor = GUESSED * math.sqrt(accumulation(self.case)) if declared is None else declared
         changes = (self._changes() if self._changes else ()) or [np.zeros(()) for _ in want]
         return tuple(factor * np.maximum(self.eps * _sizes(w), c) for w, c in zip(want, changes, strict=True))
+
+
+def cancelled(
+    case: Case, leaves: Sequence[Leaf], closed: Sequence[bool], expected: Sequence[Array], eps: float
+) -> tuple[Array, ...]:
+    """Return the rounding of closed forms in their own arithmetic, for the entries of which it leaves nothing else.
+
+    A closed form may cancel where our engine does not: what remains is rounding of terms as large as the entries beside
+    it, each in the unit of its input. Other entries have digits of their own, and are allowed nothing.
+
+    Parameters
+    ----------
+    closed
+        For each leaf whether its reference is a closed form.
+    eps
+        Rounding unit of the arithmetic in which they were computed.
+    """
+    return tuple(_cancelled(case, *row, eps) for row in zip(leaves, closed, expected, strict=True))
+
+
+def _cancelled(case: Case, leaf: Leaf, closed: bool, want: Array, eps: float) -> Array:
+    x = case.inputs.differentiated[leaf.inputs[-1]] if leaf.inputs else np.ones(())
+    if not closed or not want.size or want.shape[want.ndim - x.ndim :] != x.shape:
+        return np.zeros(want.shape)
+    rows, unit = np.abs(finite_or_zero(want)).reshape(-1, x.size), scales(np.ravel(x).astype(np.float64))
+    own = FLOOR * eps * (rows * unit).max(axis=1, keepdims=True) / unit
+    return np.asarray(np.where(rows <= _CANCELLED * own, own, 0.0).reshape(want.shape))
 
 
 def _sizes(leaf: Array) -> Array:

@@ -25,8 +25,12 @@ REFUTED = {Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE}
 #: An answer that is wrong by this part of the largest entry is wrong for the atlas, which compares half of the digits.
 OFF = 0.3
 
-#: Case -> why the two cannot be compared: they see different functions, or one of them has no tolerance for the other.
-APART: dict[str, str] = {}
+#: Case -> why the judge cannot see its derivative by numerical differences, which the atlas knows from its formula.
+APART = {
+    "square_of_tiny": "a derivative of 2e-200 times the input of 1e-200 is below the smallest number",
+    "cube_of_tiny": "a derivative of 3e-300 times the input of 1e-150 is below the smallest number",
+    "cancellation": "log(1 + x) does not move with x near 1e-17",
+}
 
 
 def known(case: Case) -> bool:

@@ -95,7 +95,8 @@ class Finding:
             return ""
         words = f"one other entry off by {self.resolution:.1g} of the largest would have been found"
         if self.unproved:
-            words += f", {self.unproved} entries are smaller than that: --entries all looks at each"
+            smaller = "1 entry is" if self.unproved == 1 else f"{self.unproved} entries are"
+            words += f", {smaller} smaller than that: --entries all looks at each"
         return words
 
 
