@@ -7,6 +7,8 @@ A group holds the cells of one (problem, size, dtype, operator), one for each ba
 3. Further launches (``--launches``) start all workers afresh and time the right cells again, because a whole process
    can be slower than another of the same program. The rounds of all launches are pooled.
 
+Before the first group of a launch, workers import their frameworks side by side (`Pool.open_all`).
+
 Every planned cell ends as exactly one row. A worker that fails costs its own cell; it is started again for the next
 one, a few times. What is finished is in the folder even if the run is interrupted.
 """

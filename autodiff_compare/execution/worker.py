@@ -3,17 +3,18 @@
 It is started as ``python -P -m autodiff_compare.execution.worker THREADS``, with its environment variables already set,
 and answers one line with one line (`autodiff_compare.process.protocol`). The requests about a cell, in order:
 
-1. ``open`` imports the framework, once.
+1. ``open`` imports the framework, once; ``probe`` counts the threads that it really uses.
 2. ``cell`` prepares the function at one point, calls it at another, and returns the result to be judged. A
    framework that has kept numbers of the first point in its trace is wrong at the second.
-3. ``calibrate`` finds the number of calls of a block; ``visit``, any number of times, times some blocks. Both are sent
-   for right results only.
+3. ``calibrate`` finds the number of calls of a block; ``beside`` holds the value of a derivative ready; ``visit``, any
+   number of times, times some blocks. All are sent for right results only.
 4. ``finish`` drops the cell.
 
 Traps that shape this module (those of the process are in `autodiff_compare.process.isolation`):
 
-- *Late imports.* A framework counts the processors when it is imported. `main` binds the process to its processors
-  first; an adapter imports its framework when it is opened, and a problem's file is loaded when it is asked for.
+- *Late imports.* A framework counts the processors when it is imported. `main` binds the process to as many as it may
+  use, and `Worker.open` to as many others if several workers import side by side. An adapter imports its framework when
+  it is opened, and a problem's file is loaded when it is asked for.
 - *gc.freeze.* A framework leaves up to a million objects. A collection before each visit would examine them all: 56 ms
   a visit with torch imported, 12 ms without. Frozen objects are skipped.
 """
