@@ -222,7 +222,7 @@ def other_figures() -> list[str]:
 
 def doubled() -> list[str]:
     """Return one line per loop: how many times as long each derivative takes for twice the length."""
-    modes = {
+    modes: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
         "gradient": grad,
         "jvp": lambda f: lambda x: jvp(f, (x,), (x,)),
         "hvp": lambda f: lambda x: hvp(f, (x,), (x,)),
