@@ -23,6 +23,7 @@ from autodiff_compare.results import tables
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import TABLES, CellRow, DescentRow, Run, SampleRow, TableError
+from autodiff_compare.timing.statistics import Round
 from tests.report.blank import blank
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -35,12 +36,18 @@ STEADY = [1e-6 * (1 + 0.001 * k) for k in range(-7, 8)]
 
 
 def side(
-    status: str = "ok", rounds: list[float] | None = None, *, cells: str = "x", flags: str = "", **fields: object
+    status: str = "ok",
+    rounds: list[float] | None = None,
+    *,
+    cells: str = "x",
+    flags: str = "",
+    quiet: bool = True,
+    **fields: object,
 ) -> Recorded:
     """A run of cells that are all alike."""
     message = "" if status == "ok" else "why"
     rows = dict.fromkeys(cells, End(status, message, "float64", flags))
-    steady = dict.fromkeys(cells, STEADY if rounds is None else rounds)
+    steady = {name: [Round(s, quiet) for s in (STEADY if rounds is None else rounds)] for name in cells}
     return Recorded(dataclasses.replace(RUN, **fields), rows, steady)  # type: ignore[arg-type]
 
 
@@ -58,6 +65,8 @@ def times(factor: float, spread: float = 1.0) -> list[float]:
         (side(), side(rounds=times(1.25), flags="contended noisy"), diff.UNSURE),
         (side(flags="contended"), side(rounds=times(0.5)), diff.UNSURE),
         (side(flags="contended"), side("wrong", flags="contended"), diff.WRONG),
+        (side(), side(rounds=times(1.25), quiet=False), diff.UNSURE),
+        (side(quiet=False), side(rounds=times(0.5)), diff.UNSURE),
         (side(), side(rounds=times(1.05)), None),  # within what a new process does
         (side(rounds=times(1, spread=40)), side(rounds=times(1.25, spread=40)), None),  # the intervals overlap
         (side(rounds=STEADY[:7]), side(rounds=times(9)[:7]), None),  # too few rounds
@@ -186,7 +195,9 @@ def test_a_column_that_an_older_run_lacks_makes_no_difference() -> None:
 def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
     folder = RunFolder(out)
     samples = [
-        SampleRow(name, "steady", i, 0, 1, s) for name, rounds in made.rounds.items() for i, s in enumerate(rounds)
+        SampleRow(name, "steady", i, 0, 1, r.seconds)
+        for name, rounds in made.rounds.items()
+        for i, r in enumerate(rounds)
     ]
     ends = ((name, {k: v for k, v in vars(end).items() if k != "axes"}) for name, end in made.cells.items())
     cells = [blank(CellRow, cell_id=name, **fields) for name, fields in ends]
@@ -274,6 +285,10 @@ def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.Ca
 _VERSION = f"\nr,{tables.SCHEMA_VERSION},".encode()
 
 
+def sample(rest: str) -> bytes:
+    return f"x,steady,{rest}\n".encode()
+
+
 def damage_line(text: bytes, number: int, line: bytes) -> bytes:
     lines = text.splitlines(keepends=True)
     lines[number] = line
@@ -292,11 +307,23 @@ DAMAGES = {
     "a long cell": ("cells.csv", lambda text: text + b"x" * 200_000 + b"\n", "field larger than field limit"),
     "a long integer": ("runs.csv", lambda text: text.replace(b",15,", b"," + b"9" * 5000 + b","), "'rounds'"),
     "a large integer": ("runs.csv", lambda text: text.replace(b",15,", b"," + b"9" * 50 + b","), "'rounds'"),
-    "a word for a number": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,quick\n"), "'seconds'"),
-    "a negative time": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,-1.0\n"), "positive"),
-    "a time of nan": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,nan\n"), "positive"),
-    "no calls": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,0,1.0\n"), "expected numbers from 1"),
-    "a formula for a number": ("samples.csv", lambda text: damage_line(text, 1, b"x,steady,0,0,1,=1\n"), "'seconds'"),
+    "a word for a number": (
+        "samples.csv",
+        lambda text: damage_line(text, 1, sample("0,0,1,quick,nan")),
+        "'seconds'",
+    ),
+    "a negative time": ("samples.csv", lambda text: damage_line(text, 1, sample("0,0,1,-1.0,nan")), "'seconds'"),
+    "a time of nan": ("samples.csv", lambda text: damage_line(text, 1, sample("0,0,1,nan,nan")), "'seconds'"),
+    "no calls": (
+        "samples.csv",
+        lambda text: damage_line(text, 1, sample("0,0,0,1.0,nan")),
+        "expected numbers from 1",
+    ),
+    "a formula for a number": (
+        "samples.csv",
+        lambda text: damage_line(text, 1, sample("0,0,1,=1,nan")),
+        "'seconds'",
+    ),
     "a column twice": ("cells.csv", lambda text: text.replace(b"how", b"status", 1), "got"),
     "a cell twice": ("cells.csv", lambda text: text + text.splitlines(keepends=True)[1], "twice"),
     "no run": ("runs.csv", lambda text: text.splitlines(keepends=True)[0], "0 rows"),

@@ -61,7 +61,7 @@ def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(tmp_path: pat
     command = [sys.executable, "compare.py", "run", "-b", "manual", "--quick", "--out", str(tmp_path)]
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     until = time.monotonic() + 120
-    while time.monotonic() < until and not list(tmp_path.glob("*/cells.csv")):
+    while time.monotonic() < until and not any(b'"cells"' in p.read_bytes() for p in tmp_path.glob("*/log.jsonl")):
         time.sleep(0.1)
     running.send_signal(signal.SIGTERM)
     out, _ = running.communicate(timeout=120)

@@ -79,8 +79,9 @@ def test_rounds_are_added_for_precision_alone_and_only_so_many(rounds: int, valu
 
 
 def test_one_imprecise_cell_adds_rounds_for_all() -> None:
-    assert Schedule(15).continues(15, [[1.0] * 15, [1.0, 2.0] * 8])
-    assert not Schedule(15).continues(15, [[1.0] * 15, [2.0] * 15])
+    steady, scattered, slow = ([Round(s) for s in (values * 15)[:15]] for values in ([1.0], [1.0, 2.0], [2.0]))
+    assert Schedule(15).continues(15, [steady, scattered])
+    assert not Schedule(15).continues(15, [steady, slow])
 
 
 def test_the_number_of_rounds_does_not_depend_on_a_difference() -> None:
