@@ -290,7 +290,7 @@ class Runner:
             return True
 
         def keep(p: Progress, found: dict[str, Any]) -> None:
-            # As short as blocks may be: as long as the derivative's, they took 40 % of its time.
+            # As short as blocks may be: the value of a slow derivative would take longer than it needs to.
             p.value_calls = equal_blocks([found["per_call_s"]])[0]
 
         request = self._request(value)
