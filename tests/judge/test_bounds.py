@@ -94,3 +94,17 @@ def test_a_swap_of_any_two_entries_is_seen() -> None:
         swapped = right.copy()
         swapped[[i, j]] = right[[j, i]]
         assert overall(judge([swapped]))[0] == Status.WRONG, (i, j)
+
+
+def test_a_guessed_tolerance_is_a_few_roundings_of_a_sum() -> None:
+    """Our engine cannot run this function; 10 sqrt(100) eps of the mean square is 2e-14."""
+    square = np.frompyfunc(lambda v: v * v, 1, 1)
+    x = np.linspace(0.5, 1.5, 100)
+
+    def f(x: Any, *, xp: Any) -> Any:
+        return np.float64(np.sum(square(x)))
+
+    judge, one = Judge(case_at(f, x, reference={Operator.GRADIENT: lambda x: 2 * x})), np.arange(100) == 50
+    assert overall(judge([2 * x * (1 + 1e-15 * one)])) == (Status.OK, "")
+    assert overall(judge([2 * x * (1 + 1e-12 * one)]))[0] == Status.WRONG
+    assert "rounding not measured" in judge.tolerances.note
