@@ -13,6 +13,7 @@ import numpy as np
 
 from autodiff_compare.backends import PLAIN
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Inputs, Problem, ProblemError
+from autodiff_compare.process.failures import described
 
 #: Relative sizes of a perturbation, tried in this order: a function may be defined in a small neighbourhood only.
 _SIZES = (1e-2, 1e-4, 1e-7)
@@ -32,9 +33,8 @@ def with_operators(problem: Problem) -> Problem:
         inputs = problem.inputs(np.random.default_rng(0), next(iter(problem.sizes.values())))
         value = problem.function(PLAIN, inputs.static)(*inputs.arrays)
     except (Exception, SystemExit) as error:
-        raise ProblemError(
-            f"cannot evaluate {problem.name} at the given point in plain NumPy: {type(error).__name__}: {error}"
-        ) from error
+        words = f"{type(error).__name__}: {described(error)}"
+        raise ProblemError(f"cannot evaluate {problem.name} at the given point in plain NumPy: {words}") from error
     if type(value) is float and not problem.native:
         raise ProblemError(
             f"got a Python number from {problem.name}, expected an array: float() and the module math drop the "

@@ -22,6 +22,7 @@ import json
 import operator
 import os
 import pathlib
+import shlex
 import stat
 import types
 import typing
@@ -150,8 +151,17 @@ def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[
 
 
 def resume_command(command: str, folder: pathlib.Path) -> str:
-    """Return the command line that resumes a run which was started by ``command``."""
-    verb = "descend" if command.split()[1:2] == ["descend"] else "run"
+    """Return the command line that resumes a run which was started by ``command``.
+
+    A run that executes a user's file or another Python is resumed only if its whole command is repeated.
+    """
+    try:
+        program, *words = shlex.split(command)
+    except ValueError:
+        program, words = "", []
+    if any(word.endswith(".py") or "@" in word or ".py:" in word for word in words) and "--resume" not in words:
+        return shlex.join([program, *words, "--resume", str(folder)])
+    verb = words[0] if words and words[0] in ("descend", "check") else "run"
     return f"compare.py {verb} --resume {folder}"
 
 

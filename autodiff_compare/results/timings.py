@@ -108,10 +108,18 @@ def _versus(cell_id: str, rounds: Sequence[Round], best: str | None, ranked: Map
 def _fastest(by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]) -> dict[Group, str]:
     """Return group -> cell_id of the cell with the smallest median, among those with enough quiet rounds.
 
-    A cell that is compared with no other is not the fastest: groups with fewer than two such cells have none.
+    A cell that is compared with no other is not the fastest.
     """
     found: dict[Group, list[tuple[float, str]]] = defaultdict(list)
     for cell_id, rounds in ranked.items():
         if sum(r.quiet for r in rounds) >= ENOUGH_ROUNDS:
             found[group_of(by_id[cell_id])].append((median(steadiest(rounds)), cell_id))
-    return {group: min(timed)[1] for group, timed in found.items() if len(timed) > 1}
+    best = {group: min(timed)[1] for group, timed in found.items()}
+    return {group: cell_id for group, cell_id in best.items() if _is_compared(cell_id, by_id, ranked)}
+
+
+def _is_compared(best: str, by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]) -> bool:
+    """Return whether some other cell of the group has enough rounds that were quiet for both."""
+    group = group_of(by_id[best])
+    others = (rounds for cell_id, rounds in ranked.items() if cell_id != best and group_of(by_id[cell_id]) == group)
+    return any(paired_verdict(rounds, ranked[best]) not in ("", CONTENDED) for rounds in others)

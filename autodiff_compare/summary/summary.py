@@ -38,9 +38,9 @@ FLAGS = {
 }
 #: Status of a cell without a right result -> its meaning, and what a user can do.
 REMEDIES = {
-    "wrong": "wrong: the result differs from its reference. compare.py check PROBLEM -b BACKEND -o OPERATOR shows "
-    "every error.",
-    "error": "error: the backend raised the exception shown.",
+    "wrong": "wrong: the result differs from its reference, or could not be proved right. "
+    "compare.py check PROBLEM -b BACKEND -o OPERATOR shows every error.",
+    "error": "error: an exception was raised, as shown.",
     "timeout": "timeout: no answer in time. Give it more with --timeout, or take a smaller --size.",
     "not_run": "not run: not tried, for the reason shown; run --resume tries it again.",
     "crash": "crash: the worker process died. Run the function alone in this framework to find the cause.",
@@ -98,7 +98,10 @@ def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
 
     The sentence begins with ``interrupted`` and how to go on, if cells are missing.
     """
-    return f"{_interrupted(tables, folder)}{_result(tables)}"
+    interrupted = _interrupted(tables, folder)
+    if interrupted and not len(tables["cells"]):
+        return interrupted
+    return f"{interrupted}. So far {_result(tables)}" if interrupted else _result(tables)
 
 
 def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -107,7 +110,7 @@ def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> st
     if len(tables["cells"]) >= planned:
         return ""
     command = resume_command(str(tables["runs"]["command"].iloc[0]), folder)
-    return f"interrupted: {len(tables['cells'])} of {planned} cells, go on with {command}. Of these "
+    return f"interrupted: {len(tables['cells'])} of {planned} cells, go on with {command}"
 
 
 def _result(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -142,11 +145,21 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
         parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
-        wins = cells.set_index("cell_id").loc[steady.loc[steady["versus_fastest"] == "fastest", "cell_id"]]
+        wins = _proved_fastest(cells, steady)
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
         if len(shares):
             parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
     return "; ".join(parts) + "."
+
+
+def _proved_fastest(cells: pd.DataFrame, steady: pd.DataFrame) -> pd.DataFrame:
+    """Return the fastest cells of those groups in which some other cell is proved slower."""
+    versus = steady.set_index("cell_id")["versus_fastest"]
+    known = cells[cells["cell_id"].isin(versus.index)]
+    known = known.assign(versus=versus[known["cell_id"]].to_numpy())
+    slower = known.assign(slower=known["versus"].str.contains("x"))
+    proved = slower.groupby(["problem", "size", "dtype", "operator"])["slower"].transform("any")
+    return known[(known["versus"] == "fastest") & proved]
 
 
 def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
@@ -170,8 +183,11 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
     yield from tables
     marks = "* fastest; ~ not proved slower; " if len(steady) else ""
-    if (steady["versus_fastest"] == CONTENDED).any():
-        marks += "? not compared: too few rounds without other programs on the CPU; "
+    shown = steady.loc[steady.index.isin(cells["cell_id"]), "versus_fastest"]
+    if (shown == CONTENDED).any():
+        marks += "? not compared, other programs were on the CPU; "
+    if shown.str.contains("x").any():
+        marks += "no mark: proved slower; "
     yield Group(last, Text(f"{marks}{_READING}", style="dim"))
 
 

@@ -324,13 +324,33 @@ def _direction(given: Any, like: Arrays, name: str, seed: int, *, needed: bool) 
         rng = np.random.default_rng(seed)
         leaves = [rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) for shape in shapes]
     else:
-        leaves = [numbers(leaf, name).astype(np.float64) for leaf in leaves_of(given)]
+        leaves = [numbers(leaf, name).astype(np.float64) for leaf in leaves_of(given, _labels(like), name)]
         if [leaf.shape for leaf in leaves] != shapes:
             got = ", ".join(str(leaf.shape) for leaf in leaves)
             raise ValueError(f"got {name} of shape {got}, expected {', '.join(map(str, shapes))}")
     dtypes = [getattr(leaf, "dtype", np.dtype(np.float64)) for leaf in like.leaves]
     kept = [leaf.astype(t if t.kind == "f" else np.float64) for leaf, t in zip(leaves, dtypes, strict=True)]
     return Arrays(tuple(n.replace("x", name, 1) for n in like.names), tuple(kept), like.refill)
+
+
+def _labels(point: Arrays) -> list[str]:
+    """Return the text that selects each array of the arguments, without their name."""
+    return [name[1:] for name in point.names]
+
+
+def _parts(found: Any, point: Arrays, operator: Operator) -> tuple[Any, ...]:
+    """Return the arrays of a derivative in the order of the arguments, of which a Hessian has one for each pair."""
+    if operator == Operator.JVP:
+        return leaves_of(found)
+    labels = _labels(point)
+    if operator == Operator.HESSIAN:
+        labels = [a + b for a in labels for b in labels]
+    return leaves_of(found, labels, f"a {operator}")
+
+
+def _floats(array: Array) -> Array:
+    """Return whole numbers, which a gradient may be, as floats."""
+    return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
 def _judged(
@@ -346,7 +366,7 @@ def _judged(
 ) -> tuple[Comparison, ...]:
     """Judge a derivative; raise if it is not proved right."""
     __tracebackhide__ = True
-    leaves = tuple(numbers(leaf, f"a {operator}") for leaf in leaves_of(found))
+    leaves = tuple(_floats(numbers(leaf, f"a {operator}")) for leaf in _parts(found, point, operator))
     numbers(called(f, [_doubles(point)], "f"), "a result of f")
     dtype = dtype or str(np.result_type(*leaves) if leaves else np.dtype(np.float64))
     if dtype not in DTYPES:
@@ -372,7 +392,7 @@ def _case(
 ) -> Case:
     """Return the case of a derivative of a user's function at the given point."""
     inputs = Inputs(_doubles(point).leaves)
-    sizes = None if typical is None else leaves_of(typical)
+    sizes = None if typical is None else leaves_of(typical, _labels(point), "typical")
     problem = Problem(
         name="f",
         title="a function under test",

@@ -50,11 +50,41 @@ def arguments(given: Any, name: str = "x") -> Arrays:
     return Arrays(tuple(n for n, _ in leaves), tuple(value for _, value in leaves), refill)
 
 
-def leaves_of(given: Any) -> tuple[Any, ...]:
-    """Return the arrays of a derivative in order, whatever tuples and containers it holds them in."""
+def leaves_of(given: Any, labels: Sequence[str] = (), what: str = "a derivative") -> tuple[Any, ...]:
+    """Return the arrays of a derivative, whatever tuples and containers it holds them in.
+
+    Parameters
+    ----------
+    given
+        The derivative.
+    labels
+        The text that selects each array, such as ``['w']``, in the order that is wanted. Arrays in tuples and lists
+        are taken in order. Where keys or fields name them, the names decide: JAX sorts the keys of dictionaries.
+    what
+        The name of the derivative in a message.
+
+    Raises
+    ------
+    ValueError
+        If its names are not those of ``labels``.
+    """
+    found = _labelled(given)
+    own = [label for label, _ in found]
+    if not labels or own == list(labels) or not any("'" in label or "." in label for label in own):
+        return tuple(value for _, value in found)
+    if all(label.startswith("[0]") for label in own) and not any(label.startswith("[0]") for label in labels):
+        own = [label.removeprefix("[0]") for label in own]
+    by_label = dict(zip(own, (value for _, value in found), strict=True))
+    if sorted(own) != sorted(labels):
+        got, expected = ", ".join(own), ", ".join(labels)
+        raise ValueError(f"got {what} with the parts {got}, expected {expected}: name them as the argument does")
+    return tuple(by_label[label] for label in labels)
+
+
+def _labelled(given: Any) -> list[tuple[str, Any]]:
     if type(given) is tuple:
-        return tuple(leaf for part in given for leaf in leaves_of(part))
-    return tuple(value for _, value in _opened("", given)[0])
+        return [(f"[{i}]{label}", leaf) for i, part in enumerate(given) for label, leaf in _labelled(part)]
+    return _opened("", given)[0]
 
 
 def _opened(name: str, value: Any) -> tuple[list[tuple[str, Any]], _Fill]:

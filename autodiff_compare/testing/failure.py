@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from autodiff_compare.judge.comparison import in_digits
@@ -14,6 +15,16 @@ from autodiff_compare.vocabulary import Operator, Verdict
 PROVED = (Verdict.PASS, Verdict.SUBGRADIENT)
 
 
+#: Verdict without a number that was expected -> what stands in its place.
+_UNKNOWN = defaultdict(
+    lambda: "a number that can be determined",
+    {
+        Verdict.NONSMOOTH: "a number between the one-sided derivatives: the function has a kink here",
+        Verdict.UNDETERMINED: "a point where the function is finite, and finite nearby",
+    },
+)
+
+
 def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison], why: str) -> str:
     """Return the failure in about ten lines: the first comparison that failed, with its numbers."""
     bad = next((c for c in comparisons if c.verdict not in PROVED), None)
@@ -21,17 +32,18 @@ def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison]
         return f"{operator} is wrong: {why}"
     got, expected = in_digits(bad.got, bad.expected)
     off = abs(bad.got - bad.expected)
-    part = f", {off / abs(bad.expected):.2g} of it" if bad.expected else ""
+    part = f" (relative: {off / abs(bad.expected):.2g})" if bad.expected else ""
+    known = bad.expected == bad.expected
     observed = bad.reference == NUMERICAL_DIFFERENCE
     source = bad.how if observed else f"our engine in {bad.reference.replace('_', ' ')}"
     lines = {
         "entry": f"{bad.worst_index or 'none: along a direction'}{_of(bad, point)}",
         "got": got,
-        "expected": f"{expected} +- {bad.entry_tolerance:.2g}",
-        "off by": f"{off:.2g}{part}",
+        "expected": f"{expected} +- {bad.entry_tolerance:.2g}" if known else _UNKNOWN[bad.verdict],
+        "off by": f"{off:.2g}{part}" if known else "",
         "by": source,
         # Of an observation, the note goes on with the numbers above.
-        "note": bad.note.partition(";")[0] if observed else bad.note,
+        "note": bad.note.partition(";")[0] if observed and known else bad.note,
     }
     return "\n".join(
         [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]

@@ -126,8 +126,7 @@ class _Lazy:
         self.g = g
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        time.sleep(1e-3)
-        return self.g
+        return _slow(self.g / 2)
 
 
 def _slow(x: Any) -> Any:

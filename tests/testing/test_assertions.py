@@ -36,7 +36,7 @@ def test_assert_gradients_accepts_right_gradients() -> None:
         (np.sum, X, np.zeros(3), "no_grad"),
         (np.sum, X, np.ones(3) * np.nan, "3 entries nan"),
         (np.sum, X, np.ones(2), "expected (3,)"),
-        (np.sum, X, np.ones(3, dtype=int), "expected one of float64, float32"),
+        (np.sum, X, np.ones(3, dtype=np.float16), "expected one of float64, float32"),
         (lambda x: np.sum(np.abs(x)), np.array([0.0, 1.0]), np.array([2.0, 1.0]), "nonsmooth"),
         (lambda x: np.sum(x * x), X, X, "gradient fail"),
     ],
@@ -244,3 +244,33 @@ def test_a_failure_is_ten_lines_about_the_derivative() -> None:
     assert lines[:3] == ["gradient is wrong: gradient fail", "  entry     [1]", "  got       -2.999"]
     assert lines[3].startswith("  expected  -3 +- ")
     assert all(entry.locals.get("__tracebackhide__") for entry in caught.traceback[1:])
+
+
+def _product(p: dict[str, float]) -> float:
+    return p["a"] * p["b"]
+
+
+@pytest.mark.parametrize("gradient", [{"a": 3.0, "b": 2.0}, {"b": 2.0, "a": 3.0}, (3.0, 2.0)])
+def test_parts_of_a_gradient_are_found_by_their_names(gradient: Any) -> None:
+    assert_gradients(_product, {"a": 2.0, "b": 3.0}, gradient)
+
+
+@pytest.mark.parametrize("gradient", [{"b": 3.0, "a": 2.0}, {"a": 2.0, "b": 3.0}])
+def test_names_that_are_swapped_are_wrong(gradient: dict[str, float]) -> None:
+    with pytest.raises(AssertionError, match="gradient is wrong"):
+        assert_gradients(_product, {"a": 2.0, "b": 3.0}, gradient)
+
+
+@pytest.mark.parametrize("gradient", [{"x": 3.0, "y": 2.0}, {"a": 3.0, "c": 2.0}, {"a": 3.0}])
+def test_names_that_the_argument_does_not_have_are_refused(gradient: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"expected \['a'\], \['b'\]: name them as the argument does"):
+        assert_gradients(_product, {"a": 2.0, "b": 3.0}, gradient)
+
+
+def test_blocks_of_a_hessian_are_found_by_their_names() -> None:
+    blocks = {"b": {"a": 1.0, "b": 0.0}, "a": {"b": 1.0, "a": 0.0}}
+    assert_hessian(_product, {"a": 2.0, "b": 3.0}, blocks)
+
+
+def test_whole_numbers_are_a_gradient() -> None:
+    assert_gradients(lambda x: np.sum(x**2), np.array([1, 2, 3]), [2, 4, 6])

@@ -163,7 +163,10 @@ def opened(spec: str, threads: int, given: Mapping[str, str]) -> Finding:
         client = WorkerClient(spec, threads, environment=given)
         told = client.request("open", _WORKER_S)
     except WorkerError as error:
-        return Finding("backend", spec, f"cannot be opened: {error}", "reinstall it, or leave it out with -b")
+        advice = (
+            f"leave out --env {', '.join(given)}, or correct the value" if given else "reinstall it, or open others: -b"
+        )
+        return Finding("backend", spec, f"cannot be opened: {error}", advice)
     finally:
         if client is not None:
             client.close()
