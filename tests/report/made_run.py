@@ -128,6 +128,8 @@ def _samples(cells: Sequence[CellRow], slow: float) -> Iterator[SampleRow]:
         yield SampleRow(cell.cell_id, "first_call", 0, 0, 1, first * slow)
         for k in range(ROUNDS):
             yield SampleRow(cell.cell_id, "steady", k, 0, 10, 10 * each * slow * (1 + 0.001 * (k % 3)))
+            if cell.operator != "value":
+                yield SampleRow(cell.cell_id, "value", k, 0, 10, 10 * each / 3 * slow)
 
 
 def _checks(cells: Sequence[CellRow]) -> Iterator[CheckRow]:

@@ -468,7 +468,7 @@ def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -
         for o in ("value", "gradient") for b in ("a", "b")
     ]  # fmt: skip
     samples = [
-        SampleRow(c.cell_id, phase, k, 0, 1, odd if c.backend == "a" and odd > 0 else 1e-6)
+        SampleRow(c.cell_id, phase, k, 0, 1, odd if c.backend == "a" and 0 < odd < math.inf else 1e-6)
         for c in cells for phase in ("prepare", "first_call", "steady") for k in range(8)
     ]  # fmt: skip
     derived = [
@@ -488,7 +488,7 @@ def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"cells": ["twice"]}, "got a cell_id twice"),
+        ({"cells": ["twice"]}, "twice in the table cells"),
         ({"runs": []}, "got 0 rows in the table runs"),
     ],
 )

@@ -179,7 +179,9 @@ def versus(row: dict[Any, Any]) -> tuple[str, str]:
         return f"~ {times}", ""
     if verdict == CONTENDED:
         return "not compared: contended", "dim"
-    return (verdict, "") if verdict else ("not compared", "dim")
+    if verdict:
+        return verdict, ""
+    return ("not compared" if math.isnan(row["ratio_to_fastest"]) else f"{times} (too few rounds to compare)"), "dim"
 
 
 def _interval(row: dict[Any, Any]) -> str:

@@ -303,7 +303,8 @@ def std(
     """Compute `numpy.std`; its slope at equal entries is 0."""
     a = _computed_in(a, dtype)
     centred, counted = _centred(a, axis, where)
-    free = np.maximum(counted - (ddof if correction is None else correction), 0.0)
+    free = counted - (ddof if correction is None else correction)
+    free = np.maximum(free, 0) if np.shape(free) else max(free, 0.0)
     if np.shape(free) and not keepdims:
         free = np.squeeze(free, axis=axes_of(axis, len(centred.shape)))
     # One call, so that the square of it is known to be smooth where all entries are equal.
