@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
@@ -90,10 +91,10 @@ def _remarks(found: Recommendation) -> Iterator[str]:
     leanest = min(known, key=lambda c: c.peak_bytes or 0, default=None)
     if leanest is not None and best.peak_bytes and best.peak_bytes > 2 * (leanest.peak_bytes or 0) >= 2 << 20:
         yield f"It needs {size(best.peak_bytes)} in a call; {leanest.spec} needs {size(leanest.peak_bytes)}."
-    flags = dict.fromkeys(itertools.chain.from_iterable(c.flags for c in found.ranked))
+    flags = Counter(itertools.chain.from_iterable(c.flags for c in found.ranked))
     if flags:
-        having = sum(bool(c.flags) for c in found.ranked)
-        yield f"Read with care: {having} of {len(found.ranked)} timings are {_names(flags)}."
+        counts = ", ".join(f"{n} {flag}" for flag, n in flags.items())
+        yield f"Read with care: of {len(found.ranked)} timings, {counts}."
 
 
 def _range(ranges: Sequence[tuple[int, Candidate]], k: int) -> str:

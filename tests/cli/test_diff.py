@@ -209,16 +209,16 @@ def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
 @pytest.mark.parametrize(
     ("b", "more", "code", "words"),
     [
-        (side(), [], 0, "nothing changed"),
+        (side(), [], 0, "no change is proved"),
         (side(rounds=times(2)), [], 1, "slower 1"),
-        (side(rounds=times(2)), ["--threshold", "150"], 0, "nothing changed"),
+        (side(rounds=times(2)), ["--threshold", "150"], 0, "no change is proved"),
         (side(rounds=times(2), flags="contended"), [], 0, "the machine was busy 1"),
         (side(rounds=times(0.5)), [], 0, "faster 1"),
         (side("crash"), [], 1, "ok -> crash: why"),
         (side(cells="y"), ["--force"], 1, "missing: 1 x ok in A, missing in B, although B's command asks for it"),
         (side(cells="y"), ["--force", "--allow-missing"], 0, "missing 1; appeared 1"),
         (side(threads=4), [], 2, ""),
-        (side(threads=4), ["--force"], 0, "nothing changed"),
+        (side(threads=4), ["--force"], 0, "no change is proved"),
         (side("wrong", threads=4), ["--force"], 1, "no longer ok 1"),
     ],
 )
@@ -238,7 +238,7 @@ def test_the_exit_code_is_for_scripts(
 @pytest.mark.parametrize(
     ("before", "after", "code", "words"),
     [
-        ({"converged": True}, {"converged": True}, 0, "nothing changed"),
+        ({"converged": True}, {"converged": True}, 0, "no change is proved"),
         ({"converged": True}, {"converged": False, "message": "stuck"}, 1, "ok -> not converged: stuck"),
         ({"converged": False}, {"converged": True}, 0, "ok again 1"),
         ({"converged": True}, {"status": "crash"}, 1, "ok -> crash"),

@@ -141,7 +141,7 @@ def test_accuracy_memory_and_care_are_said(tmp_path: pathlib.Path) -> None:
     found = recommendation(run(tmp_path, one, {**EAGER, "peak": 1 << 22, "flags": "noisy"}), "p", 10_000_000)
     assert "Less accurate than torch: 1e-12 against 1e-16." in said(found)
     assert "It needs 1 GiB in a call; torch needs 4 MiB." in said(found)
-    assert "2 of 2 timings are noisy and contended" in said(found)
+    assert "Read with care: of 2 timings, 2 noisy, 1 contended." in said(found)
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change 
     if before.status != Status.OK:
         return None
     change = _timed(cell_id, a.rounds.get(cell_id, ()), b.rounds.get(cell_id, ()), threshold)
-    quiet = min(sum(r.quiet for r in run.rounds.get(cell_id, ())) for run in (a, b))
+    quiet = min(_quiet(run.rounds.get(cell_id, ())) for run in (a, b))
     contended = "contended" in (*before.flags.split(), *after.flags.split()) or quiet < ENOUGH_ROUNDS
     return replace(change, kind=UNSURE) if change and contended else change
 
@@ -247,11 +247,18 @@ def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     timed = [c for c in common if min(len(a.rounds.get(c, ())), len(b.rounds.get(c, ()))) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]
     parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
-    parts += [f"{kind} {count}" for kind, count in counts if count] or ["nothing changed"]
+    parts += [f"{kind} {count}" for kind, count in counts if count] or ["no change is proved"]
+    busy = sum(min(map(_quiet, (a.rounds[c], b.rounds[c]))) < ENOUGH_ROUNDS for c in timed)
+    if busy:
+        parts.append(f"{busy} of them cannot be compared: too few rounds without other programs on the CPU")
     if timed:
         ratios = [statistics.median(steadiest(b.rounds[c])) / statistics.median(steadiest(a.rounds[c])) for c in timed]
         parts.append(f"median ratio of all B/A {statistics.median(ratios):.3g}")
     return "; ".join(parts) + "."
+
+
+def _quiet(rounds: Sequence[Round]) -> int:
+    return sum(r.quiet for r in rounds)
 
 
 def _listed(names: Any) -> str:
