@@ -203,10 +203,11 @@ def _sinc_derivative(x: Any, n: int) -> Any:
         for j in range((n + 1) // 2, (n + 1) // 2 + 20 + 2 * n)
     )
     # The phase is reduced before it is multiplied by pi: x - whole is exact.
-    whole = np.rint(x)
+    whole = np.rint(np.real(x))
     sign, turn = np.where(np.remainder(whole, 2), -1, 1), x - whole
-    # cos(pi t) = sin(pi (1/2 - |t|)) is exact at its zero, t = 1/2.
-    sine, cosine = sign * np.sin(np.pi * turn), sign * np.sin(np.pi * (0.5 - np.abs(turn)))
+    # cos(pi t) = sin(pi (1/2 - |t|)) is exact at its zero, t = 1/2, for real t.
+    cosine = np.cos(np.pi * turn) if x.dtype.kind == "c" else np.sin(np.pi * (0.5 - np.abs(turn)))
+    sine, cosine = sign * np.sin(np.pi * turn), sign * cosine
     far = sine / large
     for k in range(1, n + 1):
         far = ((sine, cosine, -sine, -cosine)[k % 4] - k * far) / large
@@ -335,9 +336,7 @@ UFUNCS: dict[Any, Any] = {
         steep=_at_ones,
         undo=limits.undo_by("cosh"),
     ),
-    np.arctanh: both(
-        np.arctanh, lambda g, ans, x: over(g, (1 - x) * (1 + x)), steep=_at_ones, undo=limits.undo_by("tanh")
-    ),
+    np.arctanh: both(np.arctanh, lambda g, ans, x: over(g, WITHIN(x)), steep=_at_ones, undo=limits.undo_by("tanh")),
     np.hypot: both(
         np.hypot,
         lambda g, ans, x, y: _hypot_slope(g, ans, x),
