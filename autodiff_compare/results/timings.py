@@ -110,16 +110,15 @@ def _fastest(by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]
 
     A cell that is compared with no other is not the fastest.
     """
-    found: dict[Group, list[tuple[float, str]]] = defaultdict(list)
-    for cell_id, rounds in ranked.items():
-        if sum(r.quiet for r in rounds) >= ENOUGH_ROUNDS:
-            found[group_of(by_id[cell_id])].append((median(steadiest(rounds)), cell_id))
-    best = {group: min(timed)[1] for group, timed in found.items()}
-    return {group: cell_id for group, cell_id in best.items() if _is_compared(cell_id, by_id, ranked)}
-
-
-def _is_compared(best: str, by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]) -> bool:
-    """Return whether some other cell of the group has enough rounds that were quiet for both."""
-    group = group_of(by_id[best])
-    others = (rounds for cell_id, rounds in ranked.items() if cell_id != best and group_of(by_id[cell_id]) == group)
-    return any(paired_verdict(rounds, ranked[best]) not in ("", CONTENDED) for rounds in others)
+    groups: dict[Group, list[str]] = defaultdict(list)
+    for cell_id in ranked:
+        groups[group_of(by_id[cell_id])].append(cell_id)
+    found = {}
+    for group, members in groups.items():
+        enough = [c for c in members if sum(r.quiet for r in ranked[c]) >= ENOUGH_ROUNDS]
+        best = min(enough, key=lambda c: (median(steadiest(ranked[c])), c), default="")
+        others = (ranked[c] for c in members if c != best)
+        # Some other cell must have enough rounds that were quiet for both.
+        if best and any(paired_verdict(rounds, ranked[best]) not in ("", CONTENDED) for rounds in others):
+            found[group] = best
+    return found
