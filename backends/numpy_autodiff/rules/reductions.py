@@ -265,10 +265,16 @@ def _centred(a: Any, axis: Any, where: Any) -> tuple[Any, Any]:
     return centred, counted
 
 
-def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any:
-    """Return the degrees of freedom, 0 if fewer than none are left, in the shape of the reduced result."""
+def _degrees(counted: Any, ddof: float, correction: float | None) -> Any:
+    """Return the degrees of freedom, 0 if fewer than none are left."""
     free = counted - (ddof if correction is None else correction)
-    return np.reshape(np.maximum(free, 0), like.shape) if np.shape(free) else max(free, 0.0)
+    return np.maximum(free, 0) if np.shape(free) else max(free, 0.0)
+
+
+def _free(counted: Any, ddof: float, correction: float | None, like: Any) -> Any:
+    """Return the degrees of freedom in the shape of the reduced result."""
+    free = _degrees(counted, ddof, correction)
+    return np.reshape(free, like.shape) if np.shape(free) else free
 
 
 def var(
@@ -303,8 +309,7 @@ def std(
     """Compute `numpy.std`; its slope at equal entries is 0."""
     a = _computed_in(a, dtype)
     centred, counted = _centred(a, axis, where)
-    free = counted - (ddof if correction is None else correction)
-    free = np.maximum(free, 0) if np.shape(free) else max(free, 0.0)
+    free = _degrees(counted, ddof, correction)
     if np.shape(free) and not keepdims:
         free = np.squeeze(free, axis=axes_of(axis, len(centred.shape)))
     # One call, so that the square of it is known to be smooth where all entries are equal.
