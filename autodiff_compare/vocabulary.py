@@ -59,6 +59,20 @@ class Operator(Word):
     STEP = "step"
 
 
+#: Operators that a backend has natively as a rule, and that a run computes where it names none.
+STANDARD_OPERATORS = frozenset(
+    {
+        Operator.VALUE,
+        Operator.GRADIENT,
+        Operator.VALUE_AND_GRADIENT,
+        Operator.JVP,
+        Operator.VJP,
+        Operator.JACOBIAN,
+        Operator.HVP,
+        Operator.HESSIAN,
+    }
+)
+
 #: Operators of second derivatives, which can be computed in several orders of modes.
 SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})
 

@@ -10,7 +10,7 @@ if __name__ != "autodiff_compare.backends":
     raise ImportError("got import backends, expected autodiff_compare.backends: the folder belongs to that package")
 
 from autodiff_compare.backends.interface import Backend
-from autodiff_compare.backends.objective import Expanded, Objective, Unsupported
+from autodiff_compare.backends.operators.objective import Expanded, Objective, Unsupported
 from autodiff_compare.backends.plain import PLAIN
 from autodiff_compare.backends.registry import (
     available,

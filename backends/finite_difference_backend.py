@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodiff_compare.backends.interface import Function, NumpyArrays, Prepared, Request
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import STANDARD_OPERATORS, Operator
 
 Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ class FiniteDifferenceBackend(NumpyArrays):
     """Central differences on NumPy: every operator from values of the function alone."""
 
     name = "finite_difference"
-    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    native = STANDARD_OPERATORS
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
         """Return the gradient by differences, for either mode. It is accurate to 3e-13, a difference of it to 1e-9."""

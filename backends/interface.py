@@ -41,7 +41,7 @@ one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
 
 1. Set ``name`` (as in the file's name), ``requires`` (distributions, as pip calls them) and ``native`` (the operators
    that ``_native`` prepares). All other operators are derived from the native ones by
-   `autodiff_compare.backends.derived`.
+   `autodiff_compare.backends.operators.derived`.
 2. Import the framework in ``open()`` only, and set ``xp`` there: functions of the array API standard 2024.12 on the
    framework's arrays. Every problem uses these names; a missing one makes those problems unsupported, nothing more.
 3. Implement the abstract methods. Raise `Unsupported` with a reason wherever the system lacks a capability.
@@ -61,12 +61,20 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from autodiff_compare.backends.derived import derive
 from autodiff_compare.backends.loops import python_scan, python_while
-from autodiff_compare.backends.objective import Expanded, Function, Objective, Prepared, Unsupported, Var, bare
-from autodiff_compare.backends.orders import split_variant
-from autodiff_compare.backends.request import Request, require_parameters
-from autodiff_compare.backends.sparse_jacobian import one_by_one
+from autodiff_compare.backends.operators.derived import derive
+from autodiff_compare.backends.operators.objective import (
+    Expanded,
+    Function,
+    Objective,
+    Prepared,
+    Unsupported,
+    Var,
+    bare,
+)
+from autodiff_compare.backends.operators.orders import split_variant
+from autodiff_compare.backends.operators.request import Request, require_parameters
+from autodiff_compare.backends.operators.sparse_jacobian import one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, How, Operator, Optimizer
 

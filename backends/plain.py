@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autodiff_compare.backends.loops import python_scan, python_while
-from autodiff_compare.backends.objective import Function
+from autodiff_compare.backends.operators.objective import Function
 from autodiff_compare.backends.registry import load
 
 

@@ -107,7 +107,7 @@ def _add_run(verbs: Any) -> None:
         help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
     )
     add_phases(run)
-    run.set_defaults(verb="autodiff_compare.cli.verbs.run:run")
+    run.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run")
 
 
 def _add_check(verbs: Any) -> None:
@@ -119,7 +119,7 @@ def _add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     add_cells(check)
-    check.set_defaults(verb="autodiff_compare.cli.verbs.run:run", rounds=0, launches=1, budget=None, phases=None)
+    check.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run", rounds=0, launches=1, budget=None, phases=None)
 
 
 def _add_descend(verbs: Any) -> None:
@@ -153,7 +153,7 @@ def _add_descend(verbs: Any) -> None:
     )
     add_threads(descend)
     add_environment(descend)
-    descend.set_defaults(verb="autodiff_compare.cli.verbs.descend:descend")
+    descend.set_defaults(verb="autodiff_compare.cli.verbs.runs.descend:descend")
 
 
 def _add_selftest(verbs: Any) -> None:
@@ -179,13 +179,13 @@ def _add_selftest(verbs: Any) -> None:
         "--timing",
         dest="verb",
         action="store_const",
-        const="autodiff_compare.cli.verbs.selftest:timing",
+        const="autodiff_compare.cli.verbs.trials.selftest:timing",
         help="test the clock instead: time equal work in two workers, then 25 %% more work in one",
     )
     selftest.add_argument(
         "--trials", type=values.positive_count, default=10, metavar="N", help="trials of the clock (default: 10)"
     )
-    selftest.set_defaults(verb="autodiff_compare.cli.verbs.selftest:selftest")
+    selftest.set_defaults(verb="autodiff_compare.cli.verbs.trials.selftest:selftest")
 
 
 def _add_overhead(verbs: Any) -> None:
@@ -219,7 +219,7 @@ def _add_overhead(verbs: Any) -> None:
         "--seed", type=int, default=0, help="seed of the inputs and of the order of calls (default: 0)"
     )
     add_environment(overhead)
-    overhead.set_defaults(verb="autodiff_compare.cli.verbs.overhead:overhead")
+    overhead.set_defaults(verb="autodiff_compare.cli.verbs.trials.overhead:overhead")
 
 
 def _add_conformance(verbs: Any) -> None:
@@ -232,7 +232,7 @@ def _add_conformance(verbs: Any) -> None:
     )
     conformance.add_argument("backend", metavar=BACKEND, help="name of a backend, or path of a .py file")
     add_environment(conformance)
-    conformance.set_defaults(verb="autodiff_compare.cli.verbs.conformance:conformance")
+    conformance.set_defaults(verb="autodiff_compare.cli.verbs.trials.conformance:conformance")
 
 
 def _add_recommend(verbs: Any) -> None:
@@ -273,7 +273,7 @@ def _add_recommend(verbs: Any) -> None:
     add_environment(recommend)
     add_timeout(recommend)
     add_out(recommend)
-    recommend.set_defaults(verb="autodiff_compare.cli.verbs.recommend:recommend")
+    recommend.set_defaults(verb="autodiff_compare.cli.verbs.runs.recommend:recommend")
 
 
 def _add_diff(verbs: Any) -> None:
@@ -298,7 +298,7 @@ def _add_diff(verbs: Any) -> None:
     )
     add_out(diff)
     add_output(diff)
-    diff.set_defaults(verb="autodiff_compare.cli.verbs.diff:diff")
+    diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")
 
 
 def _add_conventions(verbs: Any) -> None:
@@ -319,7 +319,7 @@ def _add_conventions(verbs: Any) -> None:
     )
     add_output(conventions)
     add_environment(conventions)
-    conventions.set_defaults(verb="autodiff_compare.cli.verbs.conventions:conventions")
+    conventions.set_defaults(verb="autodiff_compare.cli.verbs.trials.conventions:conventions")
 
 
 def _add_report(verbs: Any) -> None:
@@ -333,7 +333,7 @@ def _add_report(verbs: Any) -> None:
     report.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     report.add_argument("--open", action="store_true", help="open the page in the browser")
     add_out(report)
-    report.set_defaults(verb="autodiff_compare.cli.verbs.report:report")
+    report.set_defaults(verb="autodiff_compare.cli.verbs.runs.report:report")
 
 
 def _add_show(verbs: Any) -> None:
@@ -346,7 +346,7 @@ def _add_show(verbs: Any) -> None:
     show.add_argument("run", metavar="RUN", help=RUN)
     add_out(show)
     add_output(show)
-    show.set_defaults(verb="autodiff_compare.cli.verbs.show:show")
+    show.set_defaults(verb="autodiff_compare.cli.verbs.runs.show:show")
 
 
 def _add_doctor(verbs: Any) -> None:
@@ -368,7 +368,7 @@ def _add_doctor(verbs: Any) -> None:
     add_threads(doctor)
     add_environment(doctor)
     add_output(doctor)
-    doctor.set_defaults(verb="autodiff_compare.cli.verbs.doctor:doctor")
+    doctor.set_defaults(verb="autodiff_compare.cli.verbs.trials.doctor:doctor")
 
 
 def _add_completion(verbs: Any) -> None:

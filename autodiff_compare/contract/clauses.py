@@ -2,7 +2,7 @@
 
 These clauses cover the methods of `Backend` that a user calls. The operators of ``prepare`` are tested by a run of the
 functions in `autodiff_compare.contract.functions`, judged as any other run: see
-`autodiff_compare.cli.verbs.conformance`.
+`autodiff_compare.cli.verbs.trials.conformance`.
 
 Every expected number is a closed form, which stands beside the call.
 """

@@ -26,8 +26,8 @@ from autodiff_compare.vocabulary import split_spec
 Parse = Callable[[Sequence[str]], argparse.Namespace]
 
 #: Verb whose runs can be resumed -> the function that executes it.
-RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.run:run") | {
-    "descend": "autodiff_compare.cli.verbs.descend:descend"
+RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run:run") | {
+    "descend": "autodiff_compare.cli.verbs.runs.descend:descend"
 }
 
 #: Options that may differ when a run is resumed: they do not change what is computed.

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends.idioms.tensorflow import TAPE
 from autodiff_compare.backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
-from autodiff_compare.backends.orders import second_derivative
-from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
+from autodiff_compare.backends.operators.orders import second_derivative
+from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.tensorflow_backend.operators import FALLBACKS, OPERATORS, Differentiated
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from autodiff_compare.backends.objective import Function, Var
+from autodiff_compare.backends.operators.objective import Function, Var
 from autodiff_compare.vocabulary import Operator
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's tapes and accumulators as nestable transforms, for `autodiff_compare.backends.orders`."""
+"""TensorFlow's tapes and accumulators as nestable transforms, for `autodiff_compare.backends.operators.orders`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 @final
 class Transforms:
-    """An implementation of `autodiff_compare.backends.orders.Transforms`.
+    """An implementation of `autodiff_compare.backends.operators.orders.Transforms`.
 
     A tape or an accumulator tracks tensors by their id, so each level of nesting works on copies.
     """

@@ -30,13 +30,13 @@ from autodiff_compare.backends.interface import (
     python_scan,
     python_while,
 )
-from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
+from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
 from autodiff_compare.backends.torch_backend.eager import Task, prepared, value
 from autodiff_compare.backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
 from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 
 @final
@@ -51,7 +51,7 @@ class TorchBackend(Backend):
             "compile": "torch.compile(fullgraph=True) of the torch.func transform; needs a C++ compiler",
         }
     )
-    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    native = STANDARD_OPERATORS
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
-from autodiff_compare.backends.objective import Prepared, Unsupported, Var
-from autodiff_compare.backends.orders import closed, second_derivative
+from autodiff_compare.backends.operators.objective import Prepared, Unsupported, Var
+from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.torch_backend.eager import Task
 from autodiff_compare.backends.torch_backend.forward_mode import never_wider
@@ -84,7 +84,7 @@ def all_at_once(
     plan, task, args
         The products, the function, and example arguments.
     seeds, index
-        The constant arrays of the plan: see `autodiff_compare.backends.sparse_jacobian.constants`.
+        The constant arrays of the plan: see `autodiff_compare.backends.operators.sparse_jacobian.constants`.
     whole
         Whether to compile product and extraction into one graph.
 

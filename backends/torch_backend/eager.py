@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from autodiff_compare.backends.objective import Function, Prepared, Unsupported, Var
-from autodiff_compare.backends.orders import closed, second_derivative
+from autodiff_compare.backends.operators.objective import Function, Prepared, Unsupported, Var
+from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.torch_backend.forward_mode import load_forward_mode, never_wider
 from autodiff_compare.vocabulary import Operator
 

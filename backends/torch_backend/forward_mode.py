@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from autodiff_compare.backends.objective import Function, Var
+from autodiff_compare.backends.operators.objective import Function, Var
 
 
 @functools.cache  # it enters a dual level of its own, which may not be nested in another

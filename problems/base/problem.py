@@ -12,10 +12,10 @@ import numpy as np
 
 from autodiff_compare.problems.base.descent import Descent
 from autodiff_compare.problems.base.inputs import Array, Inputs
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import STANDARD_OPERATORS, Operator
 
 #: Operators that apply to a function with a scalar value.
-SCALAR = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+SCALAR = STANDARD_OPERATORS
 #: Operators that apply to a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
 #: Members of a backend that an objective may use besides ``xp``.

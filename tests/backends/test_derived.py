@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Backend, Unsupported, load
-from autodiff_compare.backends.derived import derivable
+from autodiff_compare.backends.operators.derived import derivable
 from autodiff_compare.vocabulary import How, Operator, Optimizer
 from tests.backends.test_backends import CASES, directions_of, expected, leaves
 from tests.backends.test_step import opened
@@ -163,7 +163,7 @@ def depth(operator: Operator, native: frozenset[Operator], rules: Any) -> int:
 )
 def test_the_shortest_chain_is_taken(native):
     """Compare with a search over every choice of rules."""
-    from autodiff_compare.backends.derived import _RULES
+    from autodiff_compare.backends.operators.derived import _RULES
 
     rules = derivable(native)
     assert not set(rules) & native

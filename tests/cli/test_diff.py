@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_compare.cli.main import main
-from autodiff_compare.cli.verbs import diff
-from autodiff_compare.cli.verbs.diff import End, Recorded, changes, reasons, recorded
+from autodiff_compare.cli.verbs.runs import diff
+from autodiff_compare.cli.verbs.runs.diff import End, Recorded, changes, reasons, recorded
 from autodiff_compare.results import tables
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.store import RunFolder

@@ -12,7 +12,7 @@ import pytest
 
 from autodiff_compare.cli.exits import DEFECT, INTERRUPTED, OK, UNWRITTEN, USAGE
 from autodiff_compare.cli.main import main
-from autodiff_compare.cli.verbs import show
+from autodiff_compare.cli.verbs.runs import show
 
 ROOT = pathlib.Path(__file__).parents[2]
 LIST = [sys.executable, "compare.py", "list"]

@@ -139,7 +139,7 @@ def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_
     ],
 )  # fmt: skip
 def test_the_exit_code_tells_wrong_from_broken_and_from_what_is_not_there(statuses: list[str], code: int) -> None:
-    from autodiff_compare.cli.verbs.run import exit_code
+    from autodiff_compare.cli.verbs.runs.run import exit_code
 
     assert exit_code([SimpleNamespace(status=status) for status in statuses]) == code  # type: ignore[misc]
 

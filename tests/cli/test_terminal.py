@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.verbs import doctor
+from autodiff_compare.cli.verbs.trials import doctor
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = sorted(next(a.choices for a in parser()._actions if isinstance(a.choices, dict)))

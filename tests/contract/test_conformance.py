@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from autodiff_compare.cli.verbs import conformance
-from autodiff_compare.cli.verbs.conformance import Finding, findings_of, lines, sentence
+from autodiff_compare.cli.verbs.trials import conformance
+from autodiff_compare.cli.verbs.trials.conformance import Finding, findings_of, lines, sentence
 from autodiff_compare.contract import array_api
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query

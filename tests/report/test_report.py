@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.cli.main import main
-from autodiff_compare.cli.verbs import report as verb
+from autodiff_compare.cli.verbs.runs import report as verb
 from autodiff_compare.report import contents, markdown, side_by_side
 from autodiff_compare.report.page import record, style, wording
 from autodiff_compare.report.page.grids import Grid, packed

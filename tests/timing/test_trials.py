@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare import backends
-from autodiff_compare.cli.verbs.overhead import judged, sentence
+from autodiff_compare.cli.verbs.trials.overhead import judged, sentence
 from autodiff_compare.timing import trials
 from autodiff_compare.timing.overhead import TASKS, measure
 from autodiff_compare.timing.statistics import Round

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from autodiff_compare.backends.derived import derive
 from autodiff_compare.backends.idioms.numpy import TAPE
 from autodiff_compare.backends.interface import (
     Function,
@@ -21,10 +20,11 @@ from autodiff_compare.backends.interface import (
     bare,
     python_while,
 )
-from autodiff_compare.backends.orders import closed, second_derivative
-from autodiff_compare.backends.sparse_jacobian import constants, one_by_one
+from autodiff_compare.backends.operators.derived import derive
+from autodiff_compare.backends.operators.orders import closed, second_derivative
+from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 #: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
@@ -42,7 +42,7 @@ class NumpyBackend(NumpyArrays):
     nestable = True
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
-    native: ClassVar[frozenset[Operator]] = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:
@@ -168,7 +168,7 @@ def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request
 
 
 class _Transforms:
-    """The engine's transforms as `backends.orders.Transforms`: Jacobians also of functions that return a tuple."""
+    """The engine's transforms for `backends.operators.orders`: Jacobians also of functions that return a tuple."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine

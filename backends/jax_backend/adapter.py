@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends.idioms.jax import TAPE
 from autodiff_compare.backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
-from autodiff_compare.backends.orders import closed, second_derivative
-from autodiff_compare.backends.request import SCALAR_ONLY
-from autodiff_compare.backends.sparse_jacobian import constants
+from autodiff_compare.backends.operators.orders import closed, second_derivative
+from autodiff_compare.backends.operators.request import SCALAR_ONLY
+from autodiff_compare.backends.operators.sparse_jacobian import constants
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 Argnums = tuple[int, ...]
 
@@ -37,7 +37,7 @@ class JaxBackend(Backend):
     name = "jax"
     requires = ("jax", "jaxlib", "optax")
     variants = MappingProxyType({"": "jit, compiled ahead of time", "eager": "op by op, without jit"})
-    native = frozenset(set(Operator) - {Operator.SPARSE_JACOBIAN, Operator.STEP})
+    native = STANDARD_OPERATORS
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")

@@ -13,7 +13,7 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.options import environment_of
-from autodiff_compare.cli.verbs import show
+from autodiff_compare.cli.verbs.runs import show
 from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan

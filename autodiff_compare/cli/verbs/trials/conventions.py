@@ -27,7 +27,7 @@ from rich.console import Console
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
-from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.conventions.judgement import Class, expected_value, judge
 from autodiff_compare.conventions.observation import Observation
 from autodiff_compare.execution.pool import Pool

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from autodiff_compare.backends.objective import Function, Var
+from autodiff_compare.backends.operators.objective import Function, Var
 from autodiff_compare.vocabulary import ORDERS, Operator
 
 

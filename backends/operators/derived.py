@@ -32,9 +32,9 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.objective import Function, Prepared, Unsupported, Var
-from autodiff_compare.backends.request import BackendLike, Request
-from autodiff_compare.backends.sparse_jacobian import sparse_jacobian
+from autodiff_compare.backends.operators.objective import Function, Prepared, Unsupported, Var
+from autodiff_compare.backends.operators.request import BackendLike, Request
+from autodiff_compare.backends.operators.sparse_jacobian import sparse_jacobian
 from autodiff_compare.vocabulary import Operator
 
 

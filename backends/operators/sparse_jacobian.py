@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.backends.objective import Expanded, Objective, Prepared, Var
-from autodiff_compare.backends.request import BackendLike, Request
+from autodiff_compare.backends.operators.objective import Expanded, Objective, Prepared, Var
+from autodiff_compare.backends.operators.request import BackendLike, Request
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.sparsity.pattern import Pattern
 from autodiff_compare.vocabulary import Operator

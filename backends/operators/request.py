@@ -1,7 +1,7 @@
 """The request to prepare an operator, and the members of a backend that derived operators are built from.
 
 `Backend.prepare` makes one `Request` from its arguments. An adapter receives it in ``_native``; the rules of
-`autodiff_compare.backends.derived` receive it together with a `BackendLike`.
+`autodiff_compare.backends.operators.derived` receive it together with a `BackendLike`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
-from autodiff_compare.backends.objective import Function, Prepared, Var, bare
+from autodiff_compare.backends.operators.objective import Function, Prepared, Var, bare
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.vocabulary import Operator, Optimizer
 
@@ -87,7 +87,7 @@ class Request:
 class BackendLike(Protocol):
     """The members of `autodiff_compare.backends.interface.Backend` that derived operators use.
 
-    A protocol, so that `autodiff_compare.backends.derived` does not import the interface, which imports it.
+    A protocol, so that `autodiff_compare.backends.operators.derived` does not import the interface, which imports it.
     """
 
     name: ClassVar[str]

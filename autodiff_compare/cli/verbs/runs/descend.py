@@ -16,7 +16,7 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
-from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query

@@ -10,7 +10,7 @@ from typing import Any
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
-from autodiff_compare.cli.verbs.run import open_folder
+from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import PlanError, load_problems, plan_problems

@@ -1,0 +1,1 @@
+"""JAX behind the neutral interface: `adapter` holds the backend."""

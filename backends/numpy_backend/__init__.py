@@ -1,0 +1,1 @@
+"""Our NumPy engine behind the neutral interface: `adapter` holds the backend."""
