@@ -57,6 +57,15 @@ class Operator(Word):
     HVP = "hvp"
     HESSIAN = "hessian"
     STEP = "step"
+    VALUE_AND_JVP = "value_and_jvp"
+    VALUE_AND_VJP = "value_and_vjp"
+    VALUE_AND_JACOBIAN = "value_and_jacobian"
+    VALUE_GRADIENT_HESSIAN = "value_gradient_hessian"
+    GRADIENT_BATCH = "gradient_batch"
+    JVP_BATCH = "jvp_batch"
+    VJP_BATCH = "vjp_batch"
+    HVP_BATCH = "hvp_batch"
+    JACOBIAN_BATCH = "jacobian_batch"
 
 
 #: Operators that a backend has natively as a rule, and that a run computes where it names none.
@@ -72,6 +81,41 @@ STANDARD_OPERATORS = frozenset(
         Operator.HESSIAN,
     }
 )
+
+#: Operator that returns the results of several others side by side, from one evaluation -> these others, in order.
+PARTS = {
+    Operator.VALUE_AND_GRADIENT: (Operator.VALUE, Operator.GRADIENT),
+    Operator.VALUE_AND_JVP: (Operator.VALUE, Operator.JVP),
+    Operator.VALUE_AND_VJP: (Operator.VALUE, Operator.VJP),
+    Operator.VALUE_AND_JACOBIAN: (Operator.VALUE, Operator.JACOBIAN),
+    Operator.VALUE_GRADIENT_HESSIAN: (Operator.VALUE, Operator.GRADIENT, Operator.HESSIAN),
+}
+
+#: Operator that returns the results of another one along a new first axis -> that other one. Its rows belong to
+#: directions, or to the samples of the data (`SAMPLED`).
+BATCHES = {
+    Operator.GRADIENT_BATCH: Operator.GRADIENT,
+    Operator.JVP_BATCH: Operator.JVP,
+    Operator.VJP_BATCH: Operator.VJP,
+    Operator.HVP_BATCH: Operator.HVP,
+    Operator.JACOBIAN_BATCH: Operator.JACOBIAN,
+}
+#: Batches with one row for each sample of the data: the derivative of the function of that sample alone.
+SAMPLED = frozenset({Operator.GRADIENT_BATCH, Operator.JACOBIAN_BATCH})
+
+
+def directed(operator: Operator) -> Operator:
+    """Return the operator whose directions an operator takes: itself, that of its rows, or one of its parts."""
+    row = BATCHES.get(operator, operator)
+    return next((part for part in PARTS.get(row, ()) if part in (Operator.JVP, Operator.VJP)), row)
+
+
+#: Operator that is computed only where a query names it -> the operators that a problem must have for it.
+ON_REQUEST = {
+    Operator.SPARSE_JACOBIAN: frozenset({Operator.JACOBIAN}),
+    **{operator: frozenset(parts) for operator, parts in PARTS.items() if operator != Operator.VALUE_AND_GRADIENT},
+    **{operator: frozenset({row}) for operator, row in BATCHES.items()},
+}
 
 #: Operators of second derivatives, which can be computed in several orders of modes.
 SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})

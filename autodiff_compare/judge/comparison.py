@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.judge.composition import is_composite, parts_of, row_case, rows_of, split
 from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import BATCHES, PARTS, Operator
 
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
 #: Most wrong entries of a leaf that are examined for being subgradients; of more of them, a sample is.
 _MOST_KINKS = 64
 _DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})
+#: Operator with a dense result -> what to use where that is too large.
+_INSTEAD = {Operator.JACOBIAN: "sparse_jacobian, jvp or vjp", Operator.HESSIAN: "hvp"}
 #: Operators whose leaves are not normalised: none of them has the shape of an input.
 _NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
 
@@ -51,15 +54,17 @@ class Leaf:
 def layout(case: Case) -> Iterator[Leaf]:
     """Yield the descriptions of the leaves of a result, in order."""
     operator, shapes = case.operator, [x.shape for x in case.inputs.differentiated]
+    if is_composite(operator):
+        yield from _composite_layout(case)
+        return
     out = case.output.shape
-    if operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT):
-        yield Leaf("value", out, ())
     if operator == Operator.VALUE:
+        yield Leaf("value", out, ())
         return
     if operator == Operator.JVP:
         yield Leaf("jvp", out, tuple(range(len(shapes))))
         return
-    name = quantity(operator)
+    name = str(operator)
     if operator == Operator.HESSIAN:
         many = len(shapes) > 1
         for i, j in itertools.product(range(len(shapes)), repeat=2):
@@ -72,21 +77,27 @@ def layout(case: Case) -> Iterator[Leaf]:
         yield Leaf(f"{name}[{i}]" if len(shapes) > 1 else name, lead + shape, (i,))
 
 
+def _composite_layout(case: Case) -> Iterator[Leaf]:
+    if case.operator in PARTS:
+        for part in parts_of(case):
+            yield from layout(part.case)
+        return
+    row = row_case(case, 0)
+    for leaf in layout(row):
+        name = leaf.name.replace(str(row.operator), str(case.operator), 1)
+        yield Leaf(name, (rows_of(case), *leaf.shape), leaf.inputs)
+
+
 def too_large(case: Case) -> str:
     """Return why the result of a case is too large to be computed; empty if it is not."""
-    if case.operator not in _DENSE:
+    if not _DENSE & {case.operator, *PARTS.get(case.operator, ())} and case.operator not in BATCHES:
         return ""
     size = sum(math.prod(leaf.shape) for leaf in layout(case)) * np.dtype(case.dtype).itemsize
     if size <= LARGEST_DENSE_BYTES:
         return ""
-    instead = "sparse_jacobian, jvp or vjp" if case.operator == Operator.JACOBIAN else "hvp"
+    instead = _INSTEAD.get(case.operator, "its parts or rows one by one")
     takes, allowed = size / 2**30, LARGEST_DENSE_BYTES / 2**30
     return f"the dense result would take {takes:.3g} GiB, over the {allowed:.3g} GiB allowed: use {instead}"
-
-
-def quantity(operator: Operator) -> str:
-    """Return the name of the derivative among an operator's leaves."""
-    return str(Operator.GRADIENT if operator == Operator.VALUE_AND_GRADIENT else operator)
 
 
 def matrix_position(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
@@ -116,17 +127,27 @@ def matrix_position(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
 def compared(case: Case, result: Sequence[Array]) -> tuple[Array, ...]:
     """Return the leaves of a result in the form in which they are compared.
 
-    All are converted to `WIDE`. The parameters that a step returns become updates, as the parameters alone would hide
-    an error of a small update. Derivatives are normalised if the problem asks for it, such as by symmetrising.
+    A composite result is compared part by part, row by row. All leaves are converted to `WIDE`. The parameters that a
+    step returns become updates, as the parameters alone would hide an error of a small update. Derivatives are
+    normalised if the problem asks for it, such as by symmetrising.
     """
+    if is_composite(case.operator):
+        return tuple(itertools.chain.from_iterable(compared(c, leaves) for c, leaves in composed(case, result)))
     wide = [np.asarray(a).astype(WIDE) for a in result]
     if case.operator == Operator.STEP:
         wide = [new - old for new, old in zip(wide, case.inputs.differentiated, strict=True)]
     normalise = case.problem.normalise
     if normalise is None or case.operator in _NOT_NORMALISED:
         return tuple(wide)
-    skip = 1 if case.operator == Operator.VALUE_AND_GRADIENT else 0
-    return (*wide[:skip], *(np.asarray(normalise.apply(a)) for a in wide[skip:]))
+    return tuple(np.asarray(normalise.apply(a)) for a in wide)
+
+
+def composed(case: Case, result: Sequence[Array]) -> Iterator[tuple[Case, list[Array]]]:
+    """Yield the parts of a composite case, each with its leaves of a result."""
+    parts = parts_of(case)
+    counts = [sum(1 for _ in layout(part.case)) for part in parts]
+    for part, leaves in zip(parts, split(case, parts, counts, result), strict=True):
+        yield part.case, leaves
 
 
 def normalisation(case: Case) -> str:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,55 +31,35 @@ from autodiff_compare.judge.comparison import (
     accumulation,
     at_entry,
     compared,
+    composed,
     examined,
     excess,
     finite_or_zero,
-    in_digits,
     join_notes,
     layout,
     matrix_position,
     norm,
     normalisation,
-    quantity,
     same_infinite,
     shapes_in_words,
     within,
 )
+from autodiff_compare.judge.composition import parts_of
 from autodiff_compare.judge.differences import MEANINGFUL
 from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
-from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, reference_for
+from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, joined, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances, cancelled
+from autodiff_compare.judge.verdicts import PROVED, REFUTED, merged, yes_or_no
+from autodiff_compare.judge.verdicts import Comparison as Comparison
+from autodiff_compare.judge.verdicts import overall as overall
 from autodiff_compare.plan.cases import Case, objective_value
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import Operator, Status, Verdict
+from autodiff_compare.vocabulary import Operator, Verdict
 
 #: NumPy kinds of dtype that cannot be compared with real numbers: complex, objects, texts.
 _NOT_REAL = "cOSU"
-_PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
-_REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
 #: Verdicts of numerical differences that wider tolerances may change.
 _UNSETTLED = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NONSMOOTH})
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One comparison of a result with its reference; `results.rows.CheckRow` documents the fields."""
-
-    quantity: str
-    reference: str
-    max_abs_error: float
-    norm_rel_error: float
-    max_ulp_error: float
-    reference_error_bound: float
-    tolerance: float
-    worst_index: str
-    nonfinite_count: int
-    verdict: Verdict
-    note: str
-    got: float = math.nan
-    expected: float = math.nan
-    entry_tolerance: float = math.nan
-    how: str = ""
 
 
 class Judge:
@@ -104,6 +84,10 @@ class Judge:
         self.eps = float(np.finfo(case.dtype).eps)
         self.K = accumulation(case)
         self.layout = tuple(layout(case))
+        self.parts = tuple(
+            Judge(part.case, None if part.case.operator == Operator.VALUE else reference, every=every)
+            for part in parts_of(case)
+        )
 
     @functools.cached_property
     def probe(self) -> Probe:
@@ -113,6 +97,8 @@ class Judge:
     @functools.cached_property
     def reference(self) -> Reference:
         """The derivative with which results are compared."""
+        if self.parts:
+            return self._given or joined(self.case, [judge.reference for judge in self.parts])
         return self._given or reference_for(self.case, lambda: self.probe)
 
     @functools.cached_property
@@ -153,31 +139,39 @@ class Judge:
             Only ``inputs``, if the call changed them.
         """
         if not inputs_unchanged and not self.nondeterminism:
-            return (_yes_or_no("inputs", False, "the call changed its inputs"),)
+            return (yes_or_no("inputs", False, "the call changed its inputs"),)
         why = self.nondeterminism or ("" if repeatable else "a second call gave other bits: it is not deterministic")
         if why:
-            return (_yes_or_no("repeat", False, why),)
+            return (yes_or_no("repeat", False, why),)
         result = tuple(np.asarray(leaf) for leaf in result)
         shape, dtype = self._shape(result), self._dtype(result)
         if shape.verdict != Verdict.PASS or any(leaf.dtype.kind in _NOT_REAL for leaf in result):
             return (shape, dtype)
         return (
-            *self._together(tuple(self._numbers(result)), result),
+            *self.numbers(result),
             shape,
             dtype,
-            _yes_or_no("repeat", True, ""),
-            _yes_or_no("inputs", True, ""),
+            yes_or_no("repeat", True, ""),
+            yes_or_no("inputs", True, ""),
         )
+
+    def numbers(self, result: Sequence[Array]) -> tuple[Comparison, ...]:
+        """Compare the numbers alone, of leaves of the right shapes: those of a composite result part by part."""
+        if not self.parts:
+            return tuple(self._together(tuple(self._numbers(result)), result))
+        pairs = zip(self.parts, composed(self.case, result), strict=True)
+        found = [judge.numbers(leaves) for judge, (_, leaves) in pairs]
+        return merged(self.case, found, [part.row for part in parts_of(self.case)])
 
     def _shape(self, result: Sequence[Array]) -> Comparison:
         got, expected = [leaf.shape for leaf in result], [leaf.shape for leaf in self.layout]
         note = f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}"
-        return _yes_or_no("shape", got == expected, note)
+        return yes_or_no("shape", got == expected, note)
 
     def _dtype(self, result: Sequence[Array]) -> Comparison:
         got = sorted({str(leaf.dtype) for leaf in result})
         words = " and ".join(got) or "nothing"
-        return _yes_or_no("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")
+        return yes_or_no("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")
 
     def _numbers(self, result: Sequence[Array]) -> Iterator[Comparison]:
         leaves, reference = compared(self.case, result), self.reference
@@ -187,24 +181,15 @@ class Judge:
             for k, (got, want) in enumerate(zip(leaves, expected, strict=True)):
                 yield self._leaf(k, got, want, allowed[k])
             return
-        has_value = self.case.operator == Operator.VALUE_AND_GRADIENT
-        if has_value:
-            yield self._value(leaves[0])
         yield self._against_differences(leaves)
 
     def _together(self, found: Sequence[Comparison], result: Sequence[Array]) -> Iterator[Comparison]:
         """Yield the comparisons, refuting subgradients whose entries are right only one by one."""
         kinked = [c.verdict == Verdict.SUBGRADIENT for c in found]
-        proved = all(c.verdict in _PROVED for c in found)
-        wrong = proved and any(kinked) and kinks.outside(self.probe, compared(self.case, result)[self._first :])
+        proved = all(c.verdict in PROVED for c in found)
+        wrong = proved and any(kinked) and kinks.outside(self.probe, compared(self.case, result))
         for c, at in zip(found, kinked, strict=True):
             yield replace(c, verdict=Verdict.FAIL, note=join_notes(kinks.OUTSIDE, c.note)) if wrong and at else c
-
-    def _value(self, got: Array) -> Comparison:
-        """Compare the value beside a derivative without a reference, as in a case of operator `value`."""
-        judge = Judge(replace(self.case, operator=Operator.VALUE, directions=()))
-        expected = compared(judge.case, judge.reference.arrays or ())
-        return judge._leaf(0, got, expected[0], judge._allowed([got], expected)[0])
 
     def _allowed(self, leaves: Sequence[Array], expected: Sequence[Array]) -> tuple[Array, ...]:
         """Return the tolerances of all entries, measured only as well as the result requires.
@@ -250,7 +235,7 @@ class Judge:
             note=self._note("" if size > 0 else "the reference is zero: errors are absolute"),
             **at_entry(got, want, allowed, at),
         )
-        return self._reexamined(k, found, got, want, allowed) if found.verdict in _REFUTED else found
+        return self._reexamined(k, found, got, want, allowed) if found.verdict in REFUTED else found
 
     @property
     def _reference_part(self) -> float:
@@ -277,16 +262,15 @@ class Judge:
             return str([int(pattern.rows[at]), int(pattern.columns[at])])
         return str([int(i) for i in np.unravel_index(at, shape)])
 
-    def _against_differences(self, leaves: Sequence[Array]) -> Comparison:
+    def _against_differences(self, derivative: Sequence[Array]) -> Comparison:
         """Compare a derivative with numerical differences."""
-        derivative = leaves[self._first :]
         count = sum(int(np.count_nonzero(~np.isfinite(leaf))) for leaf in derivative)
-        nan, name = math.nan, quantity(self.case.operator)
+        nan, name = math.nan, str(self.case.operator)
         if count:
             return Comparison(
                 name, NUMERICAL_DIFFERENCE, nan, nan, nan, nan, nan, "", count, Verdict.NONFINITE, self._note()
             )
-        found = self._finding(leaves)
+        found = self._finding(derivative)
         lost = found.verdict == Verdict.FAIL and not any(leaf.any() for leaf in derivative)
         return Comparison(
             quantity=name,
@@ -306,17 +290,12 @@ class Judge:
             how=found.how,
         )
 
-    @property
-    def _first(self) -> int:
-        """The number of the first leaf of the derivative: a value stands before it."""
-        return 1 if self.case.operator == Operator.VALUE_AND_GRADIENT else 0
-
     def _finding(self, leaves: Sequence[Array]) -> Finding:
         """Compare with numerical differences, with tolerances measured only as well as the result requires."""
-        tolerances, derivative = self.tolerances, leaves[self._first :]
+        tolerances = self.tolerances
 
         def seen(allowed: Sequence[Array]) -> Finding:
-            return self.probe.check(derivative, allowed[self._first :])
+            return self.probe.check(leaves, allowed)
 
         found = seen(tolerances.floor(leaves))
         if found.verdict not in _UNSETTLED:
@@ -326,7 +305,7 @@ class Judge:
             found = seen(tolerances(leaves, proved=False))
         centre = tolerances.centre()
         if found.verdict == Verdict.FAIL and centre:
-            ours = self.probe.check(centre[self._first :], tolerances(centre)[self._first :])
+            ours = self.probe.check(centre, tolerances(centre))
             if ours.verdict == Verdict.FAIL:
                 tolerances.distrust("numerical differences contradict our engine")
                 found = seen(tolerances(leaves))
@@ -367,43 +346,3 @@ class Judge:
 
     def _note(self, words: str = "") -> str:
         return join_notes(words, normalisation(self.case), self.reference.note, self.tolerances.note)
-
-
-def overall(comparisons: Sequence[Comparison]) -> tuple[Status, str]:
-    """Return the status of a cell from the comparisons of its result, and the reason if it is not ``OK``.
-
-    The status is ``OK`` only if no comparison is refuted, at least one compares numbers, and all of those prove them
-    right (``pass`` or ``subgradient``). Every other result is ``WRONG``.
-    """
-    refuted = [c for c in comparisons if c.verdict in _REFUTED]
-    if refuted:
-        return Status.WRONG, "; ".join(_description(c) for c in refuted[:2])
-    numbers = [c for c in comparisons if c.reference]
-    unproved = [c for c in numbers if c.verdict not in _PROVED]
-    if unproved or not numbers:
-        reason = "; ".join(map(_description, unproved[:2])) or "nothing was compared"
-        return Status.WRONG, f"not proved right: {reason}"
-    return Status.OK, ""
-
-
-def _yes_or_no(quantity: str, right: bool, note: str) -> Comparison:
-    """Return a comparison that has no numbers; the note is kept if it failed."""
-    nan = math.nan
-    verdict = Verdict.PASS if right else Verdict.FAIL
-    return Comparison(quantity, "", nan, nan, nan, nan, nan, "", 0, verdict, "" if right else note)
-
-
-def _description(c: Comparison) -> str:
-    """Return one comparison in words, for the message of a cell."""
-    if not c.reference:
-        return f"{c.quantity}: {c.note}"
-    if c.verdict == Verdict.NONFINITE:
-        entries = "entry" if c.nonfinite_count == 1 else "entries"
-        return f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})"
-    if c.reference == NUMERICAL_DIFFERENCE:
-        # The note names the entry or direction, what was got and expected, and how.
-        return f"{c.quantity} {c.verdict} ({c.reference}): {c.note}"
-    where = f" at {c.worst_index}" if c.worst_index else ""
-    got, expected = in_digits(c.got, c.expected)
-    numbers = f"got {got}, expected {expected} +- {c.entry_tolerance:.2g} ({c.reference})"
-    return join_notes(f"{c.quantity} {c.verdict}{where}: {numbers}", c.note)

@@ -17,7 +17,7 @@ from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Verdict
 
 #: Operators whose result has a row of derivatives by all inputs for each output, or for a combination of outputs.
-_ROWS = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.VJP, Operator.JACOBIAN})
+_ROWS = frozenset({Operator.GRADIENT, Operator.VJP, Operator.JACOBIAN})
 #: Words for entries that are wrong together.
 OUTSIDE = "the entries at the kink are not in the convex hull of the gradients nearby, though each alone is"
 

@@ -13,6 +13,7 @@ The sources, best first; their names stand in the column ``reference`` of the ta
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,12 +31,13 @@ from autodiff_compare.judge.comparison import (
     layout,
     shapes_in_words,
 )
+from autodiff_compare.judge.composition import is_composite, parts_of, unseen_rows
 from autodiff_compare.judge.probe import Probe
 from autodiff_compare.judge.rounding import engine
 from autodiff_compare.plan.cases import Case, leaves
 from autodiff_compare.problems import Array, Inputs
 from autodiff_compare.problems.base.closed_forms import complete
-from autodiff_compare.vocabulary import Operator, Verdict
+from autodiff_compare.vocabulary import PARTS, Operator, Verdict
 
 _EPS64 = float(np.finfo(np.float64).eps)
 #: Most input entries for longdouble: no BLAS supports it, and above this number matrix products take seconds.
@@ -87,6 +89,8 @@ def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Refer
     probe
         Returns the numerical differences of the case; by default they are computed anew.
     """
+    if is_composite(case.operator):
+        return joined(case, [reference_for(part.case) for part in parts_of(case)])
     note = ""
     try:
         closed = _closed_form(case)
@@ -101,6 +105,26 @@ def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Refer
     if engine is not None:
         return replace(engine, note=note + engine.note)
     return replace(NUMERICAL, note=note)
+
+
+def joined(case: Case, parts: Sequence[Reference]) -> Reference:
+    """Return the reference of a composite case: those of its parts side by side, or as the rows of a batch.
+
+    It has arrays only if every part has, and every row is there.
+    """
+    note = join_notes(*dict.fromkeys(part.note for part in parts))
+    arrays = [part.arrays for part in parts if part.arrays is not None]
+    if len(arrays) < len(parts) or unseen_rows(case):
+        return replace(NUMERICAL, note=note)
+
+    def together(found: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+        if case.operator in PARTS:
+            return tuple(itertools.chain.from_iterable(found))
+        return tuple(map(np.stack, zip(*found, strict=True)))
+
+    names = parts[0].names if case.operator not in PARTS else tuple(n for part in parts for n in part.names)
+    eps = max(part.eps for part in parts)
+    return Reference(names, together(arrays), lambda: together([part.changes() for part in parts]), eps, note)
 
 
 def _required(reference: Reference | None) -> Reference:
@@ -121,7 +145,7 @@ def _closed_form(case: Case) -> Reference | None:
         return found
 
     kinds = ["closed_form"] * len(evaluate(case.inputs, case.directions))
-    if case.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and Operator.VALUE not in case.problem.reference:
+    if case.operator == Operator.VALUE and Operator.VALUE not in case.problem.reference:
         kinds[0] = f"backend:{case.problem.stand_in}" if case.problem.stand_in else "extended_precision"
     return _evaluated(case, evaluate, kinds)
 
@@ -143,7 +167,7 @@ def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
     except Exception:
         return None
     assert found.arrays is not None
-    derivative = compared(case, found.arrays)[1 if case.operator == Operator.VALUE_AND_GRADIENT else 0 :]
+    derivative = compared(case, found.arrays)
     if not all(np.isfinite(a).all() for a in derivative):
         return None
     seen = probe().check(derivative, allowed_rounding(case, derivative, _EPS64, accumulation(case)))

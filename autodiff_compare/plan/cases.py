@@ -13,9 +13,11 @@ import numpy as np
 from autodiff_compare.backends import PLAIN, Pattern
 from autodiff_compare.plan.evaluation import perturbed
 from autodiff_compare.plan.sparsity import patterns
-from autodiff_compare.problems import Array, Inputs, Problem
-from autodiff_compare.vocabulary import Operator, Optimizer, join_spec
+from autodiff_compare.problems import Array, Inputs, Problem, ProblemError
+from autodiff_compare.vocabulary import BATCHES, SAMPLED, Operator, Optimizer, directed, join_spec
 
+#: Directions of a batch of products.
+DIRECTIONS = 8
 #: Update rule of a ``step`` cell of a problem without a descent.
 DEFAULT_OPTIMIZER = Optimizer("sgd", learning_rate=1e-3)
 
@@ -59,7 +61,8 @@ class Case:
         point.
     directions
         Tangents (jvp, hvp: one per differentiated input, of its shape) or a cotangent (vjp: of the output's shape),
-        float64 arrays rounded to ``dtype``; empty for the other operators.
+        float64 arrays rounded to ``dtype``; empty for the other operators. In a batch of products, several of them
+        along a new first axis.
     optimizer
         The update rule of the operator ``step``.
     """
@@ -82,6 +85,38 @@ class Case:
     def patterns(self) -> tuple[Pattern, ...]:
         """Return the sparsity pattern of the Jacobian by each differentiated input."""
         return patterns(self.problem, self.inputs)
+
+    @property
+    def samples(self) -> int:
+        """Return the number of samples in the arrays that the problem says to hold one sample in each row."""
+        return sample_count(self.problem, self.inputs)
+
+
+def sample_count(problem: Problem, inputs: Inputs) -> int:
+    """Return the length of the leading axes that count samples.
+
+    Raises
+    ------
+    ProblemError
+        If the problem names no such array, or their lengths differ.
+    """
+    lengths = [np.shape(inputs.arrays[i])[:1] for i in problem.samples]
+    if not lengths:
+        raise ProblemError(
+            f"got no samples in {problem.name}, expected the arrays that hold one sample in each row:"
+            " SAMPLES = ('x',) in a file, or Problem(..., samples=(1,))"
+        )
+    if len(set(lengths)) > 1 or lengths[0] == ():
+        shapes = ", ".join(str(np.shape(inputs.arrays[i])) for i in problem.samples)
+        raise ProblemError(f"got arrays of samples of shapes {shapes} in {problem.name}, expected equal leading axes")
+    return int(lengths[0][0])
+
+
+def sample_of(problem: Problem, inputs: Inputs, row: int) -> Inputs:
+    """Return the inputs of one sample: its row alone, as a leading axis of length 1."""
+    arrays = [a[row : row + 1] if i in problem.samples else a for i, a in enumerate(inputs.arrays)]
+    count = len(inputs.differentiated)
+    return Inputs(tuple(arrays[:count]), tuple(arrays[count:]), inputs.static)
 
 
 def objective_value(problem: Problem, inputs: Inputs) -> Array:
@@ -154,12 +189,15 @@ def _stream(*key: Any) -> np.random.Generator:
 
 def _directions(problem: Problem, operator: Operator, inputs: Inputs, rng: np.random.Generator) -> Iterator[Array]:
     """Yield directions with entries sign * U(0.5, 1.5): entries of +-1 alone would miss a swap of two coordinates."""
-    if operator in (Operator.JVP, Operator.HVP):
+    takes = directed(operator)
+    if takes in (Operator.JVP, Operator.HVP):
         shapes = [x.shape for x in inputs.differentiated]
-    elif operator == Operator.VJP:
+    elif takes == Operator.VJP:
         shapes = [objective_value(problem, inputs).shape]
     else:
         shapes = []
+    if operator in BATCHES and operator not in SAMPLED:
+        shapes = [(DIRECTIONS, *shape) for shape in shapes]
     for shape in shapes:
         yield rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape)
 

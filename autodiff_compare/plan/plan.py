@@ -17,7 +17,18 @@ from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
-from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator, join_spec, split_spec
+from autodiff_compare.vocabulary import (
+    DTYPES,
+    ON_REQUEST,
+    ORDERS,
+    SAMPLED,
+    SECOND_ORDER,
+    SUITES,
+    VARIANTS,
+    Operator,
+    join_spec,
+    split_spec,
+)
 
 #: Backends that ``--variants all`` adds to the default ones, with all their variants, where they are installed.
 PEERS = ("autograd",)
@@ -137,8 +148,12 @@ def _require_cells(cells: Sequence[Cell], found: Sequence[Problem], query: Query
         raise PlanError(f"got {min(idle)}, an order of modes for {kinds}, expected one of these operators in the query")
     if not cells:
         names = ", ".join(p.name for p in found)
-        has = [str(o) for o in Operator if any(o in problem.operators for problem in found)]
-        raise PlanError(f"got operators {', '.join(query.operators)}, expected some that {names} has: {', '.join(has)}")
+        possible = {o for problem in found for o in _operators(problem, list(Operator))}
+        has = ", ".join(str(o) for o in Operator if o in possible)
+        hint = ""
+        if any(name in SAMPLED for name in query.operators) and not possible & SAMPLED:
+            hint = "; for a batch, name the arrays with one sample in each row: SAMPLES = ('x',)"
+        raise PlanError(f"got operators {', '.join(query.operators)}, expected some that {names} has: {has}{hint}")
 
 
 def _matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[str]:
@@ -329,13 +344,23 @@ def _load_backend(text: str) -> Backend:
 def _operators(problem: Problem, names: Collection[str]) -> list[Operator]:
     """Return the operators of a problem that are named, all if none is named, in the order of the vocabulary.
 
-    The value comes first, since other operators are compared with it. A Jacobian that is compared without
-    normalisation can be computed sparsely too; this is done only if ``sparse_jacobian`` is named.
+    The value comes first, since other operators are compared with it. What `vocabulary.ON_REQUEST` lists follows from
+    other operators of the problem, and is computed only if it is named.
     """
     has = problem.operators | ({Operator.STEP} if problem.descent else set())
-    if Operator.SPARSE_JACOBIAN in names and Operator.JACOBIAN in has and problem.normalise is None:
-        has |= {Operator.SPARSE_JACOBIAN}
+    if names:
+        has |= {o for o, needs in ON_REQUEST.items() if needs <= has and _applies(problem, o)}
     return [o for o in Operator if o in has and (not names or o in names)]
+
+
+def _applies(problem: Problem, operator: Operator) -> bool:
+    """Return whether an operator on request can be computed of a problem that has what it needs.
+
+    A sparse Jacobian cannot be normalised, and a batch over samples needs arrays of samples.
+    """
+    if operator == Operator.SPARSE_JACOBIAN:
+        return problem.normalise is None
+    return operator not in SAMPLED or bool(problem.samples)
 
 
 def _require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:

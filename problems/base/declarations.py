@@ -8,6 +8,7 @@ A user's file declares a function and the point at which it is differentiated::
     x = [1.0, 2.0, 3.0]                         # or INPUTS = (...): the same by position
 
     TYPICAL = [0.1, 10.0, 1.0]                  # optional: the typical size of each entry, for numerical differences
+    SAMPLES = ("x",)                            # optional: parameters with one sample in each row, for gradient_batch
 
 or whole problems, with everything that `Problem` has::
 
@@ -100,6 +101,7 @@ def problem_of(
         Backend -> function of that framework's own arrays.
     values
         Parameter name -> value, or ``INPUTS`` -> tuple of all values. Each array in a container becomes an input.
+        ``SAMPLES`` -> the names of the parameters with one sample in each row.
         ``TYPICAL`` -> the typical sizes: that of a single parameter, a tuple with one for each, or a dictionary from
         parameter to size. A size is a number, or shaped like the value; `None` stands for the value's own size.
     where
@@ -119,7 +121,7 @@ def problem_of(
     if any(map(is_container, point)):
         function = function and unpacked(function, point)
         native = {backend: unpacked(f, point) for backend, f in native.items()}
-    inputs = Inputs(tuple(x for _, x in arrays), tuple(data))
+    inputs = Inputs(tuple(x for _, x in arrays), tuple(data.values()))
     shapes = ", ".join(f"{n} {x.shape}" for n, x in arrays)
     return Problem(
         name=name,
@@ -133,6 +135,7 @@ def problem_of(
         fixed=True,
         native=native,
         typical=typical_sizes(values.get("TYPICAL"), required, point, where),
+        samples=_samples(values.get("SAMPLES", ()), [*(n for n, _ in arrays), *data], inputs, where),
     )
 
 
@@ -148,14 +151,14 @@ def point_of(
 
 def _signature(
     objective: Callable[..., Any] | None, native: Mapping[str, Callable[..., Any]], where: str
-) -> tuple[list[str], list[Array], Callable[..., Any] | None]:
+) -> tuple[list[str], dict[str, Array], Callable[..., Any] | None]:
     """Return the names of the differentiated parameters, the data, and the function with ``xp`` as keyword."""
     if not isinstance(native, Mapping) or not all(isinstance(k, str) and callable(f) for k, f in native.items()):
         raise ProblemError(f"got OBJECTIVES in {where} that is no dictionary, expected {{'torch': function, ...}}")
     if objective is not None and not callable(objective):
         raise ProblemError(f"got objective in {where} that cannot be called, expected def objective(x, xp)")
     if objective is None:
-        return _required(next(iter(native.values())), where), [], None
+        return _required(next(iter(native.values())), where), {}, None
     parameters = _parameters(objective, where)
     if "xp" not in parameters:
         shown = ", ".join([*parameters, "xp"])
@@ -168,13 +171,13 @@ def _signature(
     arrays = {name: p.default for name, p in parameters.items() if isinstance(p.default, np.ndarray)}
     plain = list(parameters)[: len(required)] == required and parameters["xp"].kind is not _POSITIONAL_ONLY
     if plain and not arrays:
-        return required, [], objective
+        return required, {}, objective
     names = [*required, *arrays]
 
     def by_name(*given: Any, xp: Any) -> Any:
         return objective(xp=xp, **dict(zip(names, given, strict=True)))
 
-    return required, list(arrays.values()), by_name
+    return required, arrays, by_name
 
 
 _POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
@@ -282,6 +285,26 @@ def _sizes(name: str, value: Any, stated: Any, where: str) -> Iterator[Array | N
         if not (np.isfinite(found) & (found > 0)).all():
             raise ProblemError(f"got TYPICAL {size!r} for {selected} in {where}, expected positive finite sizes")
         yield found
+
+
+def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tuple[int, ...]:
+    """Return the positions of the arrays that ``SAMPLES`` names.
+
+    Raises
+    ------
+    ProblemError
+        If a name is no parameter, or the leading axes differ.
+    """
+    wanted = (given,) if isinstance(given, str) else tuple(given)
+    for name in wanted:
+        if name not in names:
+            raise ProblemError(f"got {name!r} in SAMPLES in {where}, expected some of: {', '.join(names)}")
+    found = tuple(names.index(name) for name in wanted)
+    shapes = [inputs.arrays[i].shape for i in found]
+    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
+        shown = ", ".join(f"{n} {shape}" for n, shape in zip(wanted, shapes, strict=True))
+        raise ProblemError(f"got {shown} in SAMPLES in {where}, expected leading axes of the same length")
+    return found
 
 
 def _floats(name: str, value: Any, where: str) -> Array:

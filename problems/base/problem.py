@@ -227,6 +227,10 @@ class Problem:
     native
         Backend (``name`` or ``name:variant``) -> the same function of that framework's own arrays, used in place of
         ``objective``, which may then be `None`.
+    samples
+        Positions, among the differentiated inputs and the data, of the arrays whose leading axis counts samples. The
+        objective is also defined for one of them: a batch computes its derivative for each row alone, as an array with
+        a leading axis of length 1.
     typical
         Typical size of each differentiated input: a number or an array of its shape, `None` for the input's own size.
         Numerical differences move an input in proportion to it. State one where an input is zero or happens to be
@@ -272,6 +276,7 @@ class Problem:
     fixed: bool = False
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     typical: Sequence[Any] = ()
+    samples: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Reject fields that would break a table or a worker later."""

@@ -21,7 +21,7 @@ from autodiff_compare.problems.base.closed_forms import first_step
 from autodiff_compare.vocabulary import Operator
 
 #: Operators whose left vector is given: their matrix has one row.
-LEFT_GIVEN = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.VJP, Operator.STEP})
+LEFT_GIVEN = frozenset({Operator.GRADIENT, Operator.VJP, Operator.STEP})
 _SECOND = frozenset({Operator.HVP, Operator.HESSIAN})
 #: Most input entries for which differences are taken in extended precision: it is slow.
 _MOST_WIDE = 2**12
