@@ -25,6 +25,12 @@ hessian             none                     tuple of tuples of ``x_i.shape + x_
 step                none                     tuple: the parameters after one optimizer update
 ==================  =======================  ==============================================================
 
+Two kinds of operators are made of these. An operator of `vocabulary.PARTS`, such as ``value_gradient_hessian``, takes
+the directions of its parts and returns a tuple of their results, with the same bits. A batch, of
+`vocabulary.BATCHES`, returns the results of one operator along a new first axis of each array. ``jvp_batch``,
+``vjp_batch`` and ``hvp_batch`` take several directions along a new first axis. ``gradient_batch`` and
+``jacobian_batch`` take none: their rows belong to the samples, the rows of the arguments in `Objective.samples`.
+
 A derivative has the dtype of the input or output that it belongs to. An input on which the output does not depend has
 the derivative zero. A callable changes none of its arguments and may be called any number of times.
 
@@ -76,13 +82,17 @@ from autodiff_compare.backends.operators.orders import split_variant
 from autodiff_compare.backends.operators.request import Request, require_parameters
 from autodiff_compare.backends.operators.sparse_jacobian import one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, How, Operator, Optimizer
+from autodiff_compare.vocabulary import BATCHES, ORDERS, SECOND_ORDER, How, Operator, Optimizer
 
 #: All that an adapter imports from the contract.
 __all__ = [
     "Backend", "Compression", "Expanded", "Function", "NumpyArrays", "Objective", "Prepared", "Request", "Unsupported",
     "Var", "bare", "python_scan", "python_while",
 ]  # fmt: skip
+
+
+#: Name of the variant that computes the rows of a batch one after the other.
+LOOP = "loop"
 
 
 class Backend(abc.ABC):
@@ -113,6 +123,9 @@ class Backend(abc.ABC):
     native: ClassVar[frozenset[Operator]]
     #: Second-order operator -> key of `vocabulary.ORDERS`: the order of modes that is used by default.
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
+    #: Variant -> the operators in which it differs from the default: a run computes no others with it. The variant
+    #: `LOOP` derives its batches from their rows, one after the other.
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({})
     #: Keys of `vocabulary.ORDERS` that a user may choose for second derivatives; `_native` then heeds `order_of`.
     orders: ClassVar[frozenset[str]] = frozenset()
     #: The devices it can compute on. The attribute ``device`` is set to one of them before `open` is called.
@@ -304,7 +317,7 @@ class Backend(abc.ABC):
             offered = ", ".join(o for o in ORDERS if o in self.orders) or "no choice of order"
             raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}; it offers: {offered}")
         request = Request(operator, f, args, tuple(argnums), directions, optimizer)
-        if operator in self.native:
+        if self.how(operator) is How.NATIVE:
             return self._native(request)
         return derive(self, request)
 
@@ -318,7 +331,8 @@ class Backend(abc.ABC):
     @final
     def how(self, operator: Operator) -> How:
         """Return whether `prepare` uses the framework's own operator or derives it from others."""
-        return How.NATIVE if operator in self.native else How.DERIVED
+        looped = self.variant == LOOP and operator in BATCHES
+        return How.NATIVE if operator in self.native and not looped else How.DERIVED
 
     @final
     def order_of(self, operator: Operator) -> str:

@@ -88,7 +88,7 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
     closed = complete(problem, case.inputs, case.optimizer, PLAIN)
     wide = expanded(problem, backend, case.inputs) if patterns else None
-    objective = Objective(function, closed, patterns, wide)
+    objective = Objective(function, closed, patterns, wide, problem.samples)
     args = variables(backend, other.inputs.arrays, case.dtype)
     directions = variables(backend, other.directions, case.dtype)
     start = time.perf_counter()

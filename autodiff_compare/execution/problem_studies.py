@@ -47,7 +47,7 @@ class ProblemStudies:
         """Put the problem's questions to each backend."""
         if not problem.questions:
             return
-        for spec in (s for s in self.plan.specs if s not in self.plan.ordered):
+        for spec in (s for s in self.plan.specs if s not in self.plan.limited):
             piece = f"questions/{problem.name}/{spec}"
             if self.folder.settled(done=piece):
                 continue

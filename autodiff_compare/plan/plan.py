@@ -57,8 +57,8 @@ class Plan:
         Seed of the inputs and of the directions.
     interpreters
         Backend -> its Python, for the backends that run under another Python than this process.
-    ordered
-        The backends with an order of modes; they compute second derivatives only.
+    limited
+        The backends that take part in some operators only -> these: in the others they equal another variant.
     every
         Whether numerical differences look at every entry singly.
     """
@@ -69,7 +69,7 @@ class Plan:
     adapters: dict[str, str]
     seed: int
     interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
-    ordered: frozenset[str] = frozenset()
+    limited: Mapping[str, frozenset[Operator]] = field(default_factory=dict)
     every: bool = False
 
     @property
@@ -104,8 +104,8 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     """Return the plan of a query for problems that are already loaded.
 
     A problem takes part at the sizes of the query that it has. A backend with an order of modes takes part in
-    `vocabulary.SECOND_ORDER` only: in the other operators it equals the backend without it. If all problems have
-    functions for single frameworks only, the default backends are these frameworks.
+    `vocabulary.SECOND_ORDER` only, and a variant in the operators in which it differs (`Backend.limited`). If all
+    problems have functions for single frameworks only, the default backends are these frameworks.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     specs = query.backends
     if specs == DEFAULT_BACKENDS and all(p.objective is None or is_unplannable(p) for p in found):
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
-    adapters, foreign, ordered = _adapters(_with_variants(specs, query.variants))
+    adapters, foreign, limited = _adapters(_with_variants(specs, query.variants))
     _require_native_backends(found, adapters)
     _require("dtype", query.dtypes, DTYPES)
     _require("operator", query.operators, [str(o) for o in Operator])
@@ -134,18 +134,20 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         for dtype in query.dtypes
         for operator in _operators(problem, query.operators)
         for spec in adapters
-        if operator in SECOND_ORDER or spec not in ordered
+        if spec not in limited or operator in limited[spec]
     ]
-    _require_cells(cells, found, query, ordered)
-    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, ordered, query.every)
+    _require_cells(cells, found, query, limited)
+    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, limited, query.every)
 
 
-def _require_cells(cells: Sequence[Cell], found: Sequence[Problem], query: Query, ordered: Collection[str]) -> None:
+def _require_cells(
+    cells: Sequence[Cell], found: Sequence[Problem], query: Query, limited: Mapping[str, Collection[Operator]]
+) -> None:
     """Reject a query without cells, or with a backend that has none."""
-    idle = set(ordered) - {cell.spec for cell in cells}
-    if idle:
-        kinds = " and ".join(str(o) for o in Operator if o in SECOND_ORDER)
-        raise PlanError(f"got {min(idle)}, an order of modes for {kinds}, expected one of these operators in the query")
+    idle = set(limited) - {cell.spec for cell in cells}
+    if idle and query.variants != "all":
+        kinds = ", ".join(str(o) for o in Operator if o in limited[min(idle)])
+        raise PlanError(f"got {min(idle)}, a way to compute {kinds}, expected one of these operators in the query")
     if not cells:
         names = ", ".join(p.name for p in found)
         possible = {o for problem in found for o in _operators(problem, list(Operator))}
@@ -296,12 +298,14 @@ def _with_variants(specs: Sequence[str], which: str) -> list[str]:
     return found
 
 
-def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpreter], frozenset[str]]:
-    """Return, by backend, the text it is loaded by and its other interpreter; and the backends with an order."""
+def _adapters(
+    specs: Sequence[str],
+) -> tuple[dict[str, str], dict[str, Interpreter], dict[str, frozenset[Operator]]]:
+    """Return, by backend, the text it is loaded by, its other interpreter, and the operators that it is limited to."""
     found: dict[str, str] = {}
     written: dict[str, str] = {}
     foreign: dict[str, Interpreter] = {}
-    ordered: set[str] = set()
+    limited: dict[str, frozenset[Operator]] = {}
     for spec in dict.fromkeys(specs):
         text, python = _split_python(spec)
         adapter = _load_backend(text)
@@ -315,8 +319,10 @@ def _adapters(specs: Sequence[str]) -> tuple[dict[str, str], dict[str, Interpret
         if interpreter:
             foreign[name] = interpreter
         if adapter.order:
-            ordered.add(name)
-    return found, foreign, frozenset(ordered)
+            limited[name] = SECOND_ORDER
+        elif adapter.variant in adapter.limited:
+            limited[name] = adapter.limited[adapter.variant]
+    return found, foreign, limited
 
 
 @functools.cache

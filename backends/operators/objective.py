@@ -69,12 +69,15 @@ class Objective:
         and columns those of the input, both in C order. Needed by ``sparse_jacobian`` only.
     expanded
         The function in two steps, where the problem declares them; ``sparse_jacobian`` then uses it.
+    samples
+        Positions of the arguments whose leading axis counts samples. Needed by batches over samples only.
     """
 
     function: Function
     closed_forms: Mapping[Operator, Callable[..., Any]] = field(default_factory=dict)
     patterns: tuple[Pattern, ...] = ()
     expanded: Expanded | None = None
+    samples: tuple[int, ...] = ()
 
     def __call__(self, *args: Var) -> Var:
         return self.function(*args)

@@ -13,12 +13,22 @@ from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
-from autodiff_compare.backends.operators.objective import Function, Prepared, Var, bare
+from autodiff_compare.backends.operators.objective import Function, Objective, Prepared, Var, bare
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import Operator, Optimizer
+from autodiff_compare.vocabulary import SAMPLED, Operator, Optimizer, directed
 
 #: Operators that are defined for functions with a scalar output alone.
-SCALAR_ONLY = frozenset({Operator.GRADIENT, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.HESSIAN})
+SCALAR_ONLY = frozenset(
+    {
+        Operator.GRADIENT,
+        Operator.VALUE_AND_GRADIENT,
+        Operator.HVP,
+        Operator.HESSIAN,
+        Operator.VALUE_GRADIENT_HESSIAN,
+        Operator.GRADIENT_BATCH,
+        Operator.HVP_BATCH,
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +48,8 @@ class Request:
         Positions of the differentiated arguments. The other arguments are data.
     directions
         Example tangents for ``jvp`` and ``hvp`` (one per ``argnums``, shaped like that argument), one example cotangent
-        for ``vjp`` (shaped like the output). Empty for other operators, and where the caller gave none.
+        for ``vjp`` (shaped like the output). Empty for other operators, and where the caller gave none. A batch of
+        products has several of them along a new first axis, and must be given them: their number is prepared.
     optimizer
         The update rule of ``step``; `None` for other operators.
     """
@@ -65,9 +76,39 @@ class Request:
 
         These are the differentiated arguments for ``jvp`` and ``hvp``, the output for ``vjp``, and nothing otherwise.
         """
-        if self.operator in (Operator.JVP, Operator.HVP):
+        takes = directed(self.operator)
+        if takes in (Operator.JVP, Operator.HVP):
             return self.inputs
-        return (output,) if self.operator is Operator.VJP else ()
+        return (output,) if takes is Operator.VJP else ()
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """The positions of the arguments whose leading axis counts samples."""
+        return self.f.samples if isinstance(self.f, Objective) else ()
+
+    def rows(self) -> int:
+        """Return the number of rows of a batch: of its directions, or of its samples.
+
+        Raises
+        ------
+        ValueError
+            If they are missing, or their numbers differ.
+        """
+        sampled = self.operator in SAMPLED
+        arrays = [self.args[i] for i in self.samples] if sampled else list(self.directions)
+        if not arrays:
+            missing = "Objective(f, samples=(1,)), the arguments with one sample in each row"
+            expected = missing if sampled else "directions=..., several along a new first axis of each"
+            raise ValueError(f"got {self.operator} without rows, expected {expected}")
+        lengths = {tuple(a.shape)[:1] for a in arrays}
+        if len(lengths) > 1 or () in lengths or (0,) in lengths:
+            shapes = ", ".join(str(tuple(a.shape)) for a in arrays)
+            raise ValueError(f"got rows of {self.operator} of shapes {shapes}, expected one length of 1 or more")
+        return int(arrays[0].shape[0])
+
+    def sample(self, args: Sequence[Var], row: int) -> list[Var]:
+        """Return the arguments of one sample: its row alone, as a leading axis of length 1."""
+        return [a[row : row + 1, ...] if i in self.samples else a for i, a in enumerate(args)]
 
     def require_scalar(self, shape: Sequence[int]) -> None:
         """Reject an output of this shape if the operator is defined for scalar functions alone.
