@@ -319,7 +319,7 @@ class Backend(abc.ABC):
         request = Request(operator, f, args, tuple(argnums), directions, optimizer)
         if self.how(operator) is How.NATIVE:
             return self._native(request)
-        return derive(self, request)
+        return derive(self, request, without=frozenset({operator}))
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Prepare ``sparse_jacobian`` from the products that ``plan`` lists.

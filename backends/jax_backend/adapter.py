@@ -17,17 +17,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodiff_compare.backends.idioms.jax import TAPE
-from autodiff_compare.backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.backends.interface import LOOP, Backend, Function, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.backends.jax_backend.composite import SIDE_BY_SIDE, batch
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.operators.request import SCALAR_ONLY
 from autodiff_compare.backends.operators.sparse_jacobian import constants
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import (
+    BATCHES,
+    ORDERS,
+    PARTS,
+    SAMPLED,
+    SECOND_ORDER,
+    STANDARD_OPERATORS,
+    Operator,
+    Optimizer,
+)
 
 Argnums = tuple[int, ...]
 
 #: Operators whose preparation needs the shape of the output.
-_NEED_OUTPUT = SCALAR_ONLY | {Operator.JACOBIAN, Operator.VJP}
+_NEED_OUTPUT = SCALAR_ONLY | {
+    Operator.JACOBIAN,
+    Operator.VALUE_AND_JACOBIAN,
+    Operator.JACOBIAN_BATCH,
+    Operator.VJP,
+    Operator.VALUE_AND_VJP,
+}
 
 
 @final
@@ -36,8 +52,15 @@ class JaxBackend(Backend):
 
     name = "jax"
     requires = ("jax", "jaxlib", "optax")
-    variants = MappingProxyType({"": "jit, compiled ahead of time", "eager": "op by op, without jit"})
-    native = STANDARD_OPERATORS
+    variants = MappingProxyType(
+        {
+            "": "jit, compiled ahead of time",
+            "eager": "op by op, without jit",
+            "loop": "jit, one call for each row of a batch",
+        }
+    )
+    native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES)
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
@@ -137,14 +160,18 @@ class JaxBackend(Backend):
     def _native(self, request: Request) -> Prepared:
         jax, operator, function = self._jax, request.operator, request.function
         args, argnums = request.args, request.argnums
-        out: Any = jax.eval_shape(function, *args) if operator in _NEED_OUTPUT else None
+        one = request.sample(args, 0) if operator in SAMPLED else args
+        out: Any = jax.eval_shape(function, *one) if operator in _NEED_OUTPUT else None
         if out is not None:  # jax.hessian of a vector would return the second derivatives of every entry
             request.require_scalar(out.shape)
-        wide = out is None or out.size <= sum(x.size for x in request.inputs)
-        if operator in SECOND_ORDER:
-            transform = second_derivative(jax, operator, self.order_of(operator), function, argnums, len(args))
+        wide = out is None or out.size <= sum(one[i].size for i in argnums)
+        row = BATCHES.get(operator, operator)
+        if row in SECOND_ORDER:
+            transform = second_derivative(jax, row, self.order_of(row), function, argnums, len(args))
         else:
-            transform = _TRANSFORMS[operator](jax, function, argnums, len(args), wide)
+            transform = _TRANSFORMS[row](jax, function, argnums, len(args), wide)
+        if operator in BATCHES:
+            transform = batch(jax, request, transform)
         if self.variant == "eager":
             return transform
         needed = request.directions or request.directions_like(out)
@@ -258,5 +285,6 @@ _TRANSFORMS: Mapping[Operator, Callable[[Any, Function, Argnums, int, bool], Pre
         Operator.JACOBIAN: lambda jax, f, argnums, n, wide: (  # noqa: ARG005
             jax.jacrev(f, argnums) if wide else jax.jacfwd(f, argnums)
         ),
+        **SIDE_BY_SIDE,
     }
 )

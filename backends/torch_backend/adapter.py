@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends.idioms.torch import TAPE
 from autodiff_compare.backends.interface import (
+    LOOP,
     Backend,
     Function,
     Prepared,
@@ -33,10 +34,19 @@ from autodiff_compare.backends.interface import (
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
-from autodiff_compare.backends.torch_backend.eager import Task, prepared, value
+from autodiff_compare.backends.torch_backend.eager import WAYS, Task, prepared, value
 from autodiff_compare.backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
 from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import (
+    BATCHES,
+    ORDERS,
+    PARTS,
+    SAMPLED,
+    SECOND_ORDER,
+    STANDARD_OPERATORS,
+    Operator,
+    Optimizer,
+)
 
 
 @final
@@ -49,9 +59,11 @@ class TorchBackend(Backend):
         {
             "": "eager autograd",
             "compile": "torch.compile(fullgraph=True) of the torch.func transform; needs a C++ compiler",
+            "loop": "eager autograd, one call for each row of a batch",
         }
     )
-    native = STANDARD_OPERATORS
+    native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES)
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
@@ -61,7 +73,10 @@ class TorchBackend(Backend):
         import array_api_compat.torch as compat
         import torch
 
+        from autodiff_compare.backends.torch_backend.composite import ways
+
         self._torch: Any = torch
+        self._ways = WAYS | ways(WAYS)
         self._in_forward_mode = False
         self._place = "cpu"
         if self.device == "gpu":
@@ -171,8 +186,9 @@ class TorchBackend(Backend):
         return tuple(p.detach().clone() for p in own), (update, own, n + 1)
 
     def _native(self, request: Request) -> Prepared:
-        torch, function, operator, args = self._torch, request.function, request.operator, request.args
-        if operator is Operator.VALUE and self.variant == "":
+        torch, function, operator, every = self._torch, request.function, request.operator, request.args
+        args = request.sample(every, 0) if operator in SAMPLED else every
+        if operator is Operator.VALUE and self.variant != "compile":
             return value(torch, function)
         self._in_forward_mode = operator is Operator.JVP
         try:
@@ -181,10 +197,14 @@ class TorchBackend(Backend):
         finally:
             self._in_forward_mode = False
         request.require_scalar(out.shape)
-        wide = out.numel() <= sum(x.numel() for x in request.inputs)
-        task = Task(torch, function, request.argnums, len(args), out, wide)
-        run = compiled if self.variant == "compile" else prepared
-        return run(operator, task, (*args, *_directions(torch, request, out)), self.order_of(operator))
+        if operator in BATCHES:
+            request.rows()
+        wide = out.numel() <= sum(args[i].numel() for i in request.argnums)
+        task = Task(torch, function, request.argnums, len(args), out, wide, request.samples)
+        example, row = (*every, *_directions(torch, request, out)), BATCHES.get(operator, operator)
+        if self.variant == "compile":
+            return compiled(operator, task, example, self.order_of(row))
+        return prepared(operator, task, example, self.order_of(operator), self._ways)
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Batch all products by ``torch.func.vmap``; take one by one where torch cannot batch this function."""
@@ -217,10 +237,11 @@ def _optimizer(torch: Any, optimizer: Optimizer, params: list[Var]) -> Any:
 def _directions(torch: Any, request: Request, output: Var) -> Sequence[Var]:
     """Return the directions of a request once their shapes fit, or zeros where it has none."""
     zeros = [torch.zeros_like(like) for like in request.directions_like(output)]
+    lead = (request.rows(),) if request.directions and request.operator in BATCHES else ()
     for given, like in zip(request.directions, zeros, strict=bool(request.directions)):
-        if given.shape != like.shape:
+        if given.shape != (*lead, *like.shape):
             raise ValueError(
-                f"got a direction of shape {tuple(given.shape)}, expected {tuple(like.shape)}:"
+                f"got a direction of shape {tuple(given.shape)}, expected {(*lead, *like.shape)}:"
                 " tangents are shaped like the differentiated inputs, a cotangent like the output"
             )
     return request.directions or zeros

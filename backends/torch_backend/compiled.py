@@ -10,9 +10,10 @@ from typing import Any, cast
 from autodiff_compare.backends.operators.objective import Prepared, Unsupported, Var
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.backends.torch_backend.composite import over_directions, over_samples
 from autodiff_compare.backends.torch_backend.eager import Task
 from autodiff_compare.backends.torch_backend.forward_mode import never_wider
-from autodiff_compare.vocabulary import SECOND_ORDER, Operator
+from autodiff_compare.vocabulary import BATCHES, SAMPLED, SECOND_ORDER, Operator
 
 #: Dynamo fails on most such functions with an assertion inside torch, and afterwards on any forward mode.
 NO_FORWARD_WITHIN_FORWARD = "torch.compile cannot nest forward mode within forward mode (torch 2.13): use torch"
@@ -28,12 +29,15 @@ def compiled(operator: Operator, task: Task, example: Sequence[Var], order: str)
     Unsupported
         If dynamo or inductor fails; the message has its reason.
     """
-    if operator in SECOND_ORDER:
+    row = BATCHES.get(operator, operator)
+    if row in SECOND_ORDER:
         if order == "ff":
             raise Unsupported(NO_FORWARD_WITHIN_FORWARD)
-        transform = second_derivative(task.torch.func, operator, order, task.f, task.argnums, task.n)
+        transform = second_derivative(task.torch.func, row, order, task.f, task.argnums, task.n)
     else:
-        transform = _TRANSFORMS[operator](task)
+        transform = _TRANSFORMS[row](task)
+    if operator in BATCHES:
+        transform = (over_samples if operator in SAMPLED else over_directions)(task, transform)
     return _compiled(task.torch, never_wider(task.torch, transform, task.out.dtype), example)
 
 
@@ -167,6 +171,55 @@ def _jacobian(task: Task) -> Prepared:
     return jacobian
 
 
+def _value_and_jvp(task: Task) -> Prepared:
+    torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
+
+    def value_and_jvp(*given: Var) -> tuple[Var, Var]:
+        found: tuple[Var, Var] = torch.func.jvp(
+            closed(f, given[:n], argnums), tuple(given[i] for i in argnums), given[n:]
+        )
+        return found
+
+    return value_and_jvp
+
+
+def _value_and_vjp(task: Task) -> Prepared:
+    torch, f, argnums, n = task.torch, task.f, task.argnums, task.n
+
+    def value_and_vjp(*given: Var) -> tuple[Var, tuple[Var, ...]]:
+        value, pull_back = torch.func.vjp(closed(f, given[:n], argnums), *(given[i] for i in argnums))
+        return value, pull_back(given[n])
+
+    return value_and_vjp
+
+
+def _value_and_jacobian(task: Task) -> Prepared:
+    def twice(*args: Var) -> tuple[Var, Var]:
+        out = task.f(*args)
+        return out, out
+
+    transform = task.torch.func.jacrev if task.wide else task.torch.func.jacfwd
+    jacobian = transform(twice, task.argnums, has_aux=True)
+    return lambda *args: jacobian(*args)[::-1]
+
+
+def _value_gradient_hessian(task: Task) -> Prepared:
+    """Compute the Jacobian of the gradient, reverse over reverse, with value and gradient as its auxiliary output."""
+    both = task.torch.func.grad_and_value(task.f, task.argnums)
+
+    def gradient(*args: Var) -> Any:
+        slopes, value = both(*args)
+        return slopes, (value, slopes)
+
+    hessian = task.torch.func.jacrev(gradient, task.argnums, has_aux=True)
+
+    def value_gradient_hessian(*args: Var) -> tuple[Any, ...]:
+        second, (value, slopes) = hessian(*args)
+        return value, slopes, second
+
+    return value_gradient_hessian
+
+
 _TRANSFORMS: Mapping[Operator, Callable[[Task], Prepared]] = MappingProxyType(
     {
         Operator.VALUE: lambda task: task.f,
@@ -175,5 +228,9 @@ _TRANSFORMS: Mapping[Operator, Callable[[Task], Prepared]] = MappingProxyType(
         Operator.JVP: _jvp,
         Operator.VJP: _vjp,
         Operator.JACOBIAN: _jacobian,
+        Operator.VALUE_AND_JVP: _value_and_jvp,
+        Operator.VALUE_AND_VJP: _value_and_vjp,
+        Operator.VALUE_AND_JACOBIAN: _value_and_jacobian,
+        Operator.VALUE_GRADIENT_HESSIAN: _value_gradient_hessian,
     }
 )

@@ -27,7 +27,10 @@ from autodiff_compare.vocabulary import Operator
 
 @dataclass(frozen=True)
 class Task:
-    """A function ``f`` of ``n`` arguments, to be differentiated with respect to ``argnums``; ``out`` is one output."""
+    """A function ``f`` of ``n`` arguments, to be differentiated with respect to ``argnums``.
+
+    ``out`` is one output; for a batch over samples, that of one sample.
+    """
 
     torch: Any
     f: Function
@@ -35,6 +38,7 @@ class Task:
     n: int
     out: Var
     wide: bool  # the Jacobian has no more rows than columns, so rows are the cheaper side
+    samples: tuple[int, ...] = ()  # positions of the arguments whose leading axis counts samples
 
     @functools.cached_property
     def differentiates_all(self) -> bool:
@@ -53,7 +57,13 @@ class Task:
         return self.f(*inputs), leaves
 
 
-def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str = "") -> Prepared:
+def prepared(
+    operator: Operator,
+    task: Task,
+    example: Sequence[Var],
+    order: str = "",
+    ways: Mapping[Operator, Sequence[Callable[[Task], Prepared]]] | None = None,
+) -> Prepared:
     """Return the first implementation of ``operator`` that works on an example.
 
     Parameters
@@ -64,6 +74,8 @@ def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str 
         Arguments, then directions.
     order
         The order of modes of a second derivative, ``""`` for the default. In `WAYS`, all are reverse over reverse.
+    ways
+        Implementations, `WAYS` by default.
 
     Raises
     ------
@@ -71,7 +83,7 @@ def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str 
         If none works; the message is torch's, for the best one.
     """
     refusals: list[str] = []
-    for build in WAYS[operator] if order in ("", "rr") else (_nested(operator, order),):
+    for build in (ways or WAYS)[operator] if order in ("", "rr") else (_nested(operator, order),):
         run = build(task)
         try:
             with task.torch.enable_grad():
@@ -85,7 +97,7 @@ def prepared(operator: Operator, task: Task, example: Sequence[Var], order: str 
     raise Unsupported(f"torch cannot do {operator} of this function: {refusals[0]}")
 
 
-def _zeros(torch: Any, leaves: Sequence[Var]) -> tuple[Var, ...]:
+def zeros(torch: Any, leaves: Sequence[Var]) -> tuple[Var, ...]:
     """Return zeros, the gradient of an output that recorded nothing; raise a `RuntimeError` if recording is off."""
     if not torch.is_grad_enabled():
         raise RuntimeError("got a derivative under torch.no_grad(), expected recording on: call it outside that block")
@@ -138,7 +150,7 @@ def _gradient(task: Task) -> Prepared:
         else:
             out, leaves = record(args)
         if not out.requires_grad:
-            return _zeros(torch, leaves)
+            return zeros(torch, leaves)
         found: tuple[Var, ...] = grad(out, leaves, allow_unused=True)
         for part in found:  # inlined from `_used`, whose call takes 0.1 us
             if part is None:
@@ -156,7 +168,7 @@ def _gradient_of_first(task: Task) -> Prepared:
         leaf = x.detach().requires_grad_()
         out = f(leaf, *data)
         if not out.requires_grad:
-            return _zeros(torch, (leaf,))
+            return zeros(torch, (leaf,))
         found: tuple[Var, ...] = grad(out, (leaf,), allow_unused=True)
         return found if found[0] is not None else (torch.zeros_like(leaf),)
 
@@ -169,7 +181,7 @@ def _value_and_gradient(task: Task) -> Prepared:
     def value_and_gradient(*args: Var) -> tuple[Var, tuple[Var, ...]]:
         out, leaves = record(args)
         if not out.requires_grad:
-            return out, _zeros(torch, leaves)
+            return out, zeros(torch, leaves)
         return out.detach(), _used(torch, grad(out, leaves, allow_unused=True), leaves)
 
     return value_and_gradient
@@ -181,7 +193,7 @@ def _vjp(task: Task) -> Prepared:
     def vjp(*given: Var) -> tuple[Var, ...]:
         out, leaves = record(given[:n])
         if not out.requires_grad:
-            return _zeros(torch, leaves)
+            return zeros(torch, leaves)
         return _used(torch, grad(out, leaves, given[n], allow_unused=True), leaves)
 
     return vjp
@@ -223,7 +235,7 @@ def _transposed_jvp(task: Task) -> Prepared:
         out, leaves = task.record(given[:n])
         total = torch.zeros_like(out)
         if not out.requires_grad:
-            _zeros(torch, leaves)
+            zeros(torch, leaves)
             return total
         cotangent = torch.zeros_like(out, requires_grad=True)
         columns = grad(out, leaves, cotangent, create_graph=True, allow_unused=True)
@@ -249,23 +261,23 @@ def _jvp_by_rows(task: Task) -> Prepared:
 def _hvp(task: Task) -> Prepared:
     """Pull the tangent back through the gradient: reverse over reverse."""
     torch, grad, n = task.torch, task.torch.autograd.grad, task.n
-    check = _DifferentiableCheck(task)
+    check = DifferentiableCheck(task)
 
     def hvp(*given: Var) -> tuple[Var, ...]:
         out, leaves = task.record(given[:n])
         check(out, leaves)
         if not out.requires_grad:
-            return _zeros(torch, leaves)
+            return zeros(torch, leaves)
         slopes = grad(out, leaves, create_graph=True, materialize_grads=True)
         pairs = [(s, t) for s, t in zip(slopes, given[n:], strict=True) if s.grad_fn is not None]
         if not pairs:
-            return _zeros(torch, leaves)
+            return zeros(torch, leaves)
         return _used(torch, grad([s for s, _ in pairs], leaves, [t for _, t in pairs], allow_unused=True), leaves)
 
     return hvp
 
 
-class _DifferentiableCheck:
+class DifferentiableCheck:
     """A check, made on the first call, that every backward formula can itself be differentiated.
 
     torch treats a formula that cannot as constant, so that a second derivative would silently be wrong. Calling the
@@ -297,7 +309,7 @@ def _nodes(roots: Sequence[Any]) -> Iterator[Any]:
             waiting.extend(following for following, _ in node.next_functions)
 
 
-def _basis(torch: Any, like: Var) -> Var:
+def basis_of(torch: Any, like: Var) -> Var:
     """Return the unit arrays of that shape and dtype, in C order, along a new first axis."""
     return torch.eye(like.numel(), dtype=like.dtype).reshape(like.numel(), *like.shape)
 
@@ -316,42 +328,44 @@ def _jacobian(task: Task) -> Prepared:
 
 
 def _jacobian_batched(task: Task) -> Prepared:
-    basis = _basis(task.torch, task.out)
-    return lambda *args: _rows(task.torch, *task.record(args), basis)
+    basis = basis_of(task.torch, task.out)
+    return lambda *args: rows(task.torch, *task.record(args), basis)
 
 
 def _jacobian_by_rows(task: Task) -> Prepared:
-    basis = _basis(task.torch, task.out)
-    return lambda *args: _row_by_row(task.torch, *task.record(args), basis)
+    basis = basis_of(task.torch, task.out)
+    return lambda *args: row_by_row(task.torch, *task.record(args), basis)
 
 
 def _hessian(task: Task) -> Prepared:
-    return _hessian_of(task, _rows)
+    return hessian_of(task, rows)
 
 
 def _hessian_by_rows(task: Task) -> Prepared:
-    return _hessian_of(task, _row_by_row)
+    return hessian_of(task, row_by_row)
 
 
-def _hessian_of(task: Task, rows: Callable[..., tuple[Var, ...]]) -> Prepared:
+def hessian_of(task: Task, sweep: Callable[..., tuple[Var, ...]], *, beside: bool = False) -> Prepared:
+    """Return the Hessian by one sweep through the gradient, alone or with value and gradient beside it."""
     torch, bases = task.torch, None
-    check = _DifferentiableCheck(task)
+    check = DifferentiableCheck(task)
 
-    def hessian(*args: Var) -> tuple[tuple[Var, ...], ...]:
+    def hessian(*args: Var) -> tuple[Any, ...]:
         nonlocal bases
         out, leaves = task.record(args)
         check(out, leaves)
-        bases = bases or [_basis(torch, x) for x in leaves]
+        bases = bases or [basis_of(torch, x) for x in leaves]
         if out.requires_grad:
             slopes = torch.autograd.grad(out, leaves, create_graph=True, materialize_grads=True)
         else:
-            slopes = _zeros(torch, leaves)
-        return tuple(rows(torch, s, leaves, basis) for s, basis in zip(slopes, bases, strict=True))
+            slopes = zeros(torch, leaves)
+        second = tuple(sweep(torch, s, leaves, basis) for s, basis in zip(slopes, bases, strict=True))
+        return (out.detach(), tuple(s.detach() for s in slopes), second) if beside else second
 
     return hessian
 
 
-def _rows(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
+def rows(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
     """Return the Jacobian blocks of ``out`` by one backward sweep over a batch of unit cotangents."""
     parts: Sequence[Var | None] = [None] * len(leaves)
     if _depends(torch, out, basis):
@@ -359,7 +373,7 @@ def _rows(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var,
     return _blocks(torch, out, leaves, parts)
 
 
-def _row_by_row(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
+def row_by_row(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
     """Return the Jacobian blocks of ``out`` by one backward sweep per unit cotangent."""
     parts: Sequence[Var | None] = [None] * len(leaves)
     if _depends(torch, out, basis):
@@ -371,7 +385,7 @@ def _row_by_row(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tupl
 def _depends(torch: Any, out: Var, basis: Var) -> bool:
     """Return whether a backward sweep is needed: ``out`` has entries and recorded something."""
     if basis.shape[0] and out.grad_fn is None:
-        _zeros(torch, ())
+        zeros(torch, ())
     return bool(basis.shape[0]) and out.grad_fn is not None
 
 
