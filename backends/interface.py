@@ -123,9 +123,10 @@ class Backend(abc.ABC):
     native: ClassVar[frozenset[Operator]]
     #: Second-order operator -> key of `vocabulary.ORDERS`: the order of modes that is used by default.
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
-    #: Variant -> the operators in which it differs from the default: a run computes no others with it. The variant
-    #: `LOOP` derives its batches from their rows, one after the other.
+    #: Variant -> the operators in which it differs from the default: a run computes no others with it.
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({})
+    #: Variants that compute the rows of a batch one after the other, though others have it natively.
+    looping: ClassVar[frozenset[str]] = frozenset({LOOP})
     #: Keys of `vocabulary.ORDERS` that a user may choose for second derivatives; `_native` then heeds `order_of`.
     orders: ClassVar[frozenset[str]] = frozenset()
     #: The devices it can compute on. The attribute ``device`` is set to one of them before `open` is called.
@@ -331,7 +332,7 @@ class Backend(abc.ABC):
     @final
     def how(self, operator: Operator) -> How:
         """Return whether `prepare` uses the framework's own operator or derives it from others."""
-        looped = self.variant == LOOP and operator in BATCHES
+        looped = self.variant in self.looping and operator in BATCHES
         return How.NATIVE if operator in self.native and not looped else How.DERIVED
 
     @final

@@ -25,12 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodiff_compare.backends.idioms.tensorflow import TAPE
-from autodiff_compare.backends.interface import Backend, Function, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.backends.interface import LOOP, Backend, Function, Prepared, Request, Unsupported, Var, bare
 from autodiff_compare.backends.operators.orders import second_derivative
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
+from autodiff_compare.backends.tensorflow_backend.composite import COMPOSITE, COMPOSITE_FALLBACKS
 from autodiff_compare.backends.tensorflow_backend.operators import FALLBACKS, OPERATORS, Differentiated
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.vocabulary import BATCHES, ORDERS, SECOND_ORDER, Operator, Optimizer
+
+_OPERATORS, _FALLBACKS = {**OPERATORS, **COMPOSITE}, {**FALLBACKS, **COMPOSITE_FALLBACKS}
 
 
 @final
@@ -44,9 +47,12 @@ class TensorFlowBackend(Backend):
             "": "GradientTape and ForwardAccumulator inside tf.function",
             "eager": "the plain tape, operation by operation",
             "xla": "inside tf.function(jit_compile=True)",
+            "loop": "inside tf.function, one call for each row of a batch",
         }
     )
-    native = frozenset(OPERATORS)
+    native = frozenset(_OPERATORS)
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
+    looping = frozenset({LOOP, "eager"})
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({Operator.HVP: "fr", Operator.HESSIAN: "rr"})
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
@@ -159,19 +165,21 @@ class TensorFlowBackend(Backend):
         self._fell_back = False
         # Eager vectorization traces at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
         function = request.function if operator is Operator.VALUE else self._inside(request.function)
-        p = Differentiated(self._tf, function, argnums, len(args), vectorized=self.variant != "eager")
+        if operator in BATCHES:
+            request.rows()
+        p = Differentiated(self._tf, function, argnums, len(args), self.variant != "eager", request.samples)
         given = [*args, *request.directions]
         if self.order and operator in SECOND_ORDER:
             return self._in_order(operator, p, given)
         if self.variant == "eager":
-            return OPERATORS[operator](p)
+            return _OPERATORS[operator](p)
         try:
-            return self._traced(OPERATORS[operator](p), given)
+            return self._traced(_OPERATORS[operator](p), given)
         except Exception as first:
-            if operator not in FALLBACKS:
+            if operator not in _FALLBACKS:
                 raise
             try:
-                run = self._traced(FALLBACKS[operator](p), given)
+                run = self._traced(_FALLBACKS[operator](p), given)
             except Unsupported:
                 raise  # the fallback was traced but XLA cannot compile it: that is the reason to report
             except Exception:

@@ -26,6 +26,8 @@ class Differentiated:
     n_args: int
     #: Whether Jacobians use `tf.vectorized_map` instead of a loop over output entries.
     vectorized: bool
+    #: Positions of the arguments whose leading axis counts samples.
+    samples: tuple[int, ...] = ()
 
     def split(self, given: Sequence[Var]) -> tuple[Sequence[Var], list[Var], Sequence[Var]]:
         """Split into all arguments, the differentiated ones among them, and the directions.
@@ -170,9 +172,14 @@ def _hessian(p: Differentiated) -> Function:
 
 
 def _jvp_by_two_tapes(p: Differentiated) -> Function:
-    """Transpose the pull-back, as the module's text derives it; any cotangent will do, here zeros."""
+    both = tangent_by_two_tapes(p)
+    return lambda *given: both(*given)[1]
 
-    def jvp(*given: Var) -> Var:
+
+def tangent_by_two_tapes(p: Differentiated) -> Function:
+    """Return value and tangent by transposing the pull-back, recorded at a cotangent of zeros; any would do."""
+
+    def value_and_jvp(*given: Var) -> tuple[Var, Var]:
         args, xs, tangents = p.split(given)
         with p.tape() as outer:
             with p.tape() as inner:
@@ -182,9 +189,9 @@ def _jvp_by_two_tapes(p: Differentiated) -> Function:
             outer.watch(cotangent)
             pulled = p.reverse(inner, y, xs, cotangent)
         (tangent,) = p.reverse(outer, pulled, [cotangent], list(tangents))
-        return tangent
+        return y, tangent
 
-    return jvp
+    return value_and_jvp
 
 
 def _hvp_by_two_tapes(p: Differentiated) -> Function:

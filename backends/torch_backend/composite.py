@@ -14,8 +14,9 @@ from autodiff_compare.backends.operators.composite import stacked
 from autodiff_compare.backends.operators.objective import Prepared, Var
 from autodiff_compare.backends.operators.orders import closed
 from autodiff_compare.backends.torch_backend import eager
-from autodiff_compare.backends.torch_backend.eager import DifferentiableCheck, Task, basis_of, row_by_row, rows, zeros
+from autodiff_compare.backends.torch_backend.eager import Task, basis_of, row_by_row, rows, zeros
 from autodiff_compare.backends.torch_backend.forward_mode import load_forward_mode, never_wider
+from autodiff_compare.backends.torch_backend.twice import DifferentiableCheck
 from autodiff_compare.vocabulary import Operator
 
 Way = Callable[[Task], Prepared]

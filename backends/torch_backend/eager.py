@@ -14,7 +14,7 @@ the jvp. The rows of J are v(e_i) for the unit arrays e_i of the output.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from autodiff_compare.backends.operators.objective import Function, Prepared, Unsupported, Var
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.torch_backend.forward_mode import load_forward_mode, never_wider
+from autodiff_compare.backends.torch_backend.twice import DifferentiableCheck
 from autodiff_compare.vocabulary import Operator
 
 
@@ -275,38 +276,6 @@ def _hvp(task: Task) -> Prepared:
         return _used(torch, grad([s for s, _ in pairs], leaves, [t for _, t in pairs], allow_unused=True), leaves)
 
     return hvp
-
-
-class DifferentiableCheck:
-    """A check, made on the first call, that every backward formula can itself be differentiated.
-
-    torch treats a formula that cannot as constant, so that a second derivative would silently be wrong. Calling the
-    check raises a `RuntimeError` if there is one.
-    """
-
-    def __init__(self, task: Task) -> None:
-        self.torch, self.done = task.torch, False
-
-    def __call__(self, out: Var, leaves: Sequence[Var]) -> None:
-        if self.done or not out.requires_grad:
-            return
-        self.done = True
-        cotangent = self.torch.ones_like(out, requires_grad=True)
-        slopes = self.torch.autograd.grad(out, leaves, cotangent, create_graph=True, allow_unused=True)
-        for node in _nodes([s.grad_fn for s in slopes if s is not None]):
-            if "Error" in node.name():
-                raise RuntimeError("a backward formula here is marked as differentiable only once")
-
-
-def _nodes(roots: Sequence[Any]) -> Iterator[Any]:
-    """Yield every node of a recorded graph once."""
-    seen, waiting = set(), list(roots)
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            waiting.extend(following for following, _ in node.next_functions)
 
 
 def basis_of(torch: Any, like: Var) -> Var:
