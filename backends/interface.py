@@ -125,8 +125,8 @@ class Backend(abc.ABC):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
     #: Variant -> the operators in which it differs from the default: a run computes no others with it.
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({})
-    #: Variants that compute the rows of a batch one after the other, though others have it natively.
-    looping: ClassVar[frozenset[str]] = frozenset({LOOP})
+    #: Variant -> the operators in ``native`` that it derives all the same.
+    deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     #: Keys of `vocabulary.ORDERS` that a user may choose for second derivatives; `_native` then heeds `order_of`.
     orders: ClassVar[frozenset[str]] = frozenset()
     #: The devices it can compute on. The attribute ``device`` is set to one of them before `open` is called.
@@ -332,8 +332,8 @@ class Backend(abc.ABC):
     @final
     def how(self, operator: Operator) -> How:
         """Return whether `prepare` uses the framework's own operator or derives it from others."""
-        looped = self.variant in self.looping and operator in BATCHES
-        return How.NATIVE if operator in self.native and not looped else How.DERIVED
+        derived = operator in self.deriving.get(self.variant, ())
+        return How.NATIVE if operator in self.native and not derived else How.DERIVED
 
     @final
     def order_of(self, operator: Operator) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from autodiff_compare.backends.interface import Function, NumpyArrays, Objective, Prepared, Request, Unsupported, Var
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import STANDARD_OPERATORS, Operator
 
 Forms = Mapping[Operator, Prepared]
 Argnums = tuple[int, ...]
@@ -24,7 +24,7 @@ class ManualBackend(NumpyArrays):
     """Closed forms written by hand, in NumPy."""
 
     name = "manual"
-    native = frozenset(Operator)
+    native = STANDARD_OPERATORS | {Operator.SPARSE_JACOBIAN, Operator.STEP}
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:  # noqa: ARG002
         raise Unsupported("manual differentiates nothing, so an objective cannot contain a derivative")

@@ -11,6 +11,7 @@ import numpy as np
 
 from autodiff_compare.backends.idioms.numpy import TAPE
 from autodiff_compare.backends.interface import (
+    LOOP,
     Function,
     NumpyArrays,
     Prepared,
@@ -20,11 +21,12 @@ from autodiff_compare.backends.interface import (
     bare,
     python_while,
 )
+from autodiff_compare.backends.numpy_backend.composite import COMPOSITE
 from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import BATCHES, ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 #: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
@@ -37,12 +39,20 @@ class NumpyBackend(NumpyArrays):
     name: ClassVar[str] = "numpy"
     requires: ClassVar[tuple[str, ...]] = ("numpy",)
     variants: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"": "recorded at every call", "compiled": "traced once, rewritten, and emitted as straight-line NumPy code"}
+        {
+            "": "recorded at every call",
+            "compiled": "traced once, rewritten, and emitted as straight-line NumPy code",
+            "loop": "recorded again for each row of a batch",
+        }
     )
     nestable = True
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
-    native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS
+    native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS | set(COMPOSITE)
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
+    deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
+        {LOOP: frozenset(BATCHES), "compiled": frozenset(COMPOSITE)}
+    )
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:
@@ -132,6 +142,8 @@ class NumpyBackend(NumpyArrays):
             Operator.JACOBIAN: lambda: engine.jacobian(function, argnums),
             Operator.HESSIAN: lambda: engine.hessian(function, argnums),
         }
+        if operator in COMPOSITE:
+            return COMPOSITE[operator](engine, request)
         if operator in direct:
             return direct[operator]()
         return _directional(engine, operator, function, argnums, n)

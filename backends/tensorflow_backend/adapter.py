@@ -52,7 +52,9 @@ class TensorFlowBackend(Backend):
     )
     native = frozenset(_OPERATORS)
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
-    looping = frozenset({LOOP, "eager"})
+    deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
+        dict.fromkeys((LOOP, "eager"), frozenset(BATCHES))
+    )
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({Operator.HVP: "fr", Operator.HESSIAN: "rr"})
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")

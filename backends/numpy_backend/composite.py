@@ -1,0 +1,137 @@
+"""Composite operators of our engine: the function is recorded once for all results, directions and rows.
+
+A recording is linear in its direction: ``vjp`` returns a pull-back and ``linearize`` a push-forward, which are applied
+to one direction after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.backends.operators.composite import stacked
+from autodiff_compare.backends.operators.objective import Prepared, Var
+from autodiff_compare.backends.operators.orders import closed
+from autodiff_compare.backends.operators.request import Request
+from autodiff_compare.vocabulary import Operator
+
+
+def _chosen(request: Request, args: Sequence[Var]) -> tuple[Any, list[Var], Sequence[Var]]:
+    """Return the function of the differentiated arguments alone, these arguments, and the directions."""
+    n = len(request.args)
+    return closed(request.function, args[:n], request.argnums), [args[i] for i in request.argnums], args[n:]
+
+
+def _value_and_jvp(engine: Any, request: Request) -> Prepared:
+    def value_and_jvp(*given: Var) -> tuple[Var, Var]:
+        f, xs, tangents = _chosen(request, given)
+        value, tangent = engine.jvp(f, xs, tangents)
+        return value, tangent
+
+    return value_and_jvp
+
+
+def _value_and_vjp(engine: Any, request: Request) -> Prepared:
+    def value_and_vjp(*given: Var) -> tuple[Var, tuple[Var, ...]]:
+        f, xs, (cotangent,) = _chosen(request, given)
+        value, pull = engine.vjp(f, *xs)
+        return value, pull(cotangent)
+
+    return value_and_vjp
+
+
+def _value_and_jacobian(engine: Any, request: Request) -> Prepared:
+    """Compute rows from one recording if they are fewer than the columns, as `numpy_autodiff.jacobian` does."""
+
+    def value_and_jacobian(*args: Var) -> tuple[Var, tuple[Var, ...]]:
+        f, xs, _ = _chosen(request, args)
+        value, pull = engine.vjp(f, *xs)
+        shape, sizes = np.shape(value), [np.size(x) for x in xs]
+        if sum(sizes) < np.size(value):
+            return value, _columns(engine.linearize(f, *xs)[1], xs, value)
+        found = [pull(unit) for unit in _units(value)]
+        if not found:
+            return value, tuple(np.zeros(shape + np.shape(x), x.dtype) for x in xs)
+        blocks = zip(*found, strict=True)
+        return value, tuple(np.reshape(np.stack(b), shape + np.shape(x)) for b, x in zip(blocks, xs, strict=True))
+
+    return value_and_jacobian
+
+
+def _value_gradient_hessian(engine: Any, request: Request) -> Prepared:
+    """Push unit tangents through one recording of the gradient: forward over reverse."""
+
+    def value_gradient_hessian(*args: Var) -> tuple[Any, ...]:
+        f, xs, _ = _chosen(request, args)
+        both = engine.value_and_grad(f, tuple(range(len(xs))))
+        (value, slopes), push = engine.linearize(both, *xs)
+        rows = [_columns(lambda *t, i=i: push(*t)[1][i], xs, slope) for i, slope in enumerate(slopes)]  # type: ignore[misc]
+        return value, slopes, tuple(rows)
+
+    return value_gradient_hessian
+
+
+def _columns(push: Callable[..., Var], xs: Sequence[Var], like: Var) -> tuple[Var, ...]:
+    """Return the Jacobian blocks of an output like ``like``, column by column."""
+    zeros = [np.zeros(np.shape(x), x.dtype) for x in xs]
+    blocks = []
+    for k, x in enumerate(xs):
+        shape = np.shape(like) + np.shape(x)
+        found = [push(*zeros[:k], unit, *zeros[k + 1 :]) for unit in _units(x)]
+        blocks.append(np.reshape(np.stack(found, axis=-1), shape) if found else np.zeros(shape, x.dtype))
+    return tuple(blocks)
+
+
+def _units(x: Var) -> Var:
+    return np.eye(np.size(x), dtype=x.dtype).reshape(np.size(x), *np.shape(x))
+
+
+def _jvp_batch(engine: Any, request: Request) -> Prepared:
+    request.rows()
+
+    def jvp_batch(*given: Var) -> Var:
+        f, xs, directions = _chosen(request, given)
+        push = engine.linearize(f, *xs)[1]
+        return stacked(np, [push(*row) for row in zip(*directions, strict=True)])
+
+    return jvp_batch
+
+
+def _vjp_batch(engine: Any, request: Request) -> Prepared:
+    request.rows()
+
+    def vjp_batch(*given: Var) -> tuple[Var, ...]:
+        f, xs, (cotangents,) = _chosen(request, given)
+        pull = engine.vjp(f, *xs)[1]
+        found: tuple[Var, ...] = stacked(np, [pull(cotangent) for cotangent in cotangents])
+        return found
+
+    return vjp_batch
+
+
+def _hvp_batch(engine: Any, request: Request) -> Prepared:
+    request.rows()
+
+    def hvp_batch(*given: Var) -> tuple[Var, ...]:
+        f, xs, directions = _chosen(request, given)
+        push = engine.linearize(engine.grad(f, tuple(range(len(xs)))), *xs)[1]
+        found: tuple[Var, ...] = stacked(np, [push(*row) for row in zip(*directions, strict=True)])
+        return found
+
+    return hvp_batch
+
+
+COMPOSITE: Mapping[Operator, Callable[[Any, Request], Prepared]] = MappingProxyType(
+    {
+        Operator.VALUE_AND_JVP: _value_and_jvp,
+        Operator.VALUE_AND_VJP: _value_and_vjp,
+        Operator.VALUE_AND_JACOBIAN: _value_and_jacobian,
+        Operator.VALUE_GRADIENT_HESSIAN: _value_gradient_hessian,
+        Operator.JVP_BATCH: _jvp_batch,
+        Operator.VJP_BATCH: _vjp_batch,
+        Operator.HVP_BATCH: _hvp_batch,
+    }
+)
