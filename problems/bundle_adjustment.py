@@ -182,6 +182,7 @@ PROBLEM = Problem(
     operators=VECTOR | {Operator.SPARSE_JACOBIAN},
     reference={Operator.SPARSE_JACOBIAN: _entries},
     pattern=_pattern,
+    samples=(2, 3, 4, 5),
     expansion=Expansion(_copies, _of_copies, (0, 1, 2, 2), _pattern_of_copies),
     suites=frozenset({"adbench", "gradbench"}),
     instances=Instances("ba*_n*_m*_p*.txt", _from_file),

@@ -119,6 +119,7 @@ PROBLEMS = (
         inputs=_logistic_inputs,
         objective=_logistic,
         reference={Operator.GRADIENT: _logistic_gradient, Operator.HESSIAN: _logistic_hessian},
+        samples=(2, 3),
         suites=_TESTS,
     ),
     Problem(
@@ -130,6 +131,7 @@ PROBLEMS = (
         objective=_network,
         operators=SCALAR - {Operator.HESSIAN},
         reference={Operator.GRADIENT: _network_gradient},
+        samples=(4, 5),
         suites=_TESTS,
     ),
     Problem(
@@ -141,6 +143,7 @@ PROBLEMS = (
         objective=_tempered,
         operators=SCALAR - {Operator.HESSIAN},
         reference={Operator.GRADIENT: _tempered_gradient},
+        samples=(0, 2),
         suites=_TESTS,
     ),
 )

@@ -77,6 +77,7 @@ PROBLEM = Problem(
         Operator.GRADIENT: _gradient,
         Operator.HESSIAN: _hessian,
     },
+    samples=(1, 2),
     descent={
         "cleared": _descent(follow={"theta": lambda theta: theta}),
         # The classic mistake: gradients add up from step to step and the loss oscillates. Here it ends at 7.6e4.

@@ -287,6 +287,7 @@ PROBLEMS = (
         reference=_forms(
             perceptron_by_hand, lambda *args: perceptron_by_hand(*args)[0], lambda *args: perceptron_by_hand(*args)[1]
         ),
+        samples=(6, 7),
         suites=_SUITES,
     ),
     Problem(

@@ -147,6 +147,7 @@ def _problem(name: str, sign: int, suite: str, words: str) -> Problem:
         # No Hessian: with up to two million parameters it would have 4e12 entries. Its products are used instead.
         operators=SCALAR - {Operator.HESSIAN},
         reference={Operator.GRADIENT: _gradient, Operator.HVP: hessian_products(_gradient, 3)},
+        samples=(3,),
         suites=frozenset({suite}),
         instances=Instances("gmm_d*_K*.txt", lambda path: _from_file(sign, path)),
     )

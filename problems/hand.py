@@ -302,6 +302,7 @@ PROBLEMS = (
         objective=_hand,
         operators=VECTOR,
         reference={Operator.JACOBIAN: _jacobian},
+        samples=(6, 7),
         tolerance=_TOLERANCE,
         suites=frozenset({"adbench", "gradbench"}),
         instances=Instances("hand*_t26_c*.txt", _from_file, lambda path: not instance.is_complicated(path)),

@@ -102,6 +102,7 @@ PROBLEMS = (
         objective=_cost,
         operators=SCALAR - {Operator.HESSIAN},
         reference={Operator.VALUE: _value, Operator.GRADIENT: _gradient, Operator.HVP: _hvp},
+        samples=(1,),
         suites=frozenset({"gradbench"}),
     ),
     Problem(

@@ -58,5 +58,6 @@ PROBLEM = Problem(
     inputs=_inputs,
     objective=_loss,
     reference={Operator.VALUE: _value, Operator.GRADIENT: _gradient, Operator.HESSIAN: _hessian},
+    samples=(1, 2),
     suites=frozenset({"gradbench"}),
 )

@@ -14,12 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends import Unsupported
+from autodiff_compare.backends import Objective, Unsupported
 from autodiff_compare.contract.array_api import LINALG, NAMES
 from autodiff_compare.contract.clause import Broken, Clause, close, short
 from autodiff_compare.contract.repeated_calls import REPEATED_CALLS
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.vocabulary import (
+    BATCHES,
+    DTYPES,
+    ORDERS,
+    PARTS,
+    SAMPLED,
+    SECOND_ORDER,
+    STANDARD_OPERATORS,
+    Operator,
+    Optimizer,
+    directed,
+)
 
 
 def try_clause(backend: Any, number: int) -> dict[str, Any]:
@@ -200,10 +211,13 @@ def _not_scalar(b: Any) -> None:
 def _unsupported(b: Any) -> str:
     """Prepare every operator: one that the backend lacks must raise Unsupported with a reason."""
     refused, x = [], b.to_var(np.array([1.0, 2.0]))
-    for operator in (o for o in Operator if o not in (Operator.STEP, Operator.SPARSE_JACOBIAN)):
-        ways = {Operator.JVP: [x], Operator.HVP: [x], Operator.VJP: [b.to_var(np.array(1.0))]}.get(operator, [])
+    f = Objective(lambda x: b.xp.sum(x * x), samples=(0,))
+    for operator in (o for o in Operator if o in STANDARD_OPERATORS | set(PARTS) | set(BATCHES)):
+        one = {Operator.JVP: np.ones(2), Operator.HVP: np.ones(2), Operator.VJP: np.array(1.0)}.get(directed(operator))
+        batched = operator in BATCHES and operator not in SAMPLED
+        ways = [] if one is None else [b.to_var(np.stack([one] * 3) if batched else one)]
         try:
-            run = b.prepare(operator, lambda x: b.xp.sum(x * x), [x], argnums=(0,), directions=ways)
+            run = b.prepare(operator, f, [x], argnums=(0,), directions=ways)
             b.block(run(x, *ways))
         except Unsupported as error:
             if not str(error).strip():
