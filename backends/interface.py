@@ -67,6 +67,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.objective import (
@@ -392,7 +393,7 @@ class NumpyArrays(Backend):
     nestable = False
 
     def open(self) -> None:
-        self.xp = np
+        self.xp = plain_namespace
         # Once a block of this size was freed, the GNU allocator keeps smaller blocks for reuse. Our engine does so too
         # (`keep_freed_memory`), so that timings do not compare allocators.
         np.empty(31 << 20, np.int8)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.objective import Function
 from autodiff_compare.backends.registry import load
@@ -19,10 +20,10 @@ class Plain:
     `autodiff_compare.backends.interface.Backend` describes the methods.
     """
 
-    xp = np
+    xp = plain_namespace
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        return python_scan(np, f, init, xs)
+        return python_scan(self.xp, f, init, xs)
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         return python_while(cond, body, init, limit)

@@ -18,8 +18,11 @@ from typing import Any, NamedTuple, Union
 import autograd.numpy as anp
 import autograd.numpy.fft as afft
 import autograd.numpy.linalg as alinalg
+import autograd.scipy.special as aspecial
 import numpy as np
 from autograd.tracer import getval
+
+from autodiff_compare.backends.special import Special
 
 Array = Any
 Axis = Union[int, tuple[int, ...], None]  # noqa: UP007 - a worker's Python may be 3.9
@@ -352,6 +355,22 @@ _OWN_LINALG = (
 _DTYPES = ("int8", "int16", "int32", "int64")
 
 
+#: Functions of ``xp.special`` under the names that autograd gives them. It has no ``xlogy``.
+_SPECIAL = ("erf", "erfc", "erfinv", "digamma", "expit", "logit", "betainc", "gammainc", "i0", "i1", "logsumexp")
+
+
+def _special() -> Special:
+    """Return the special functions of ``autograd.scipy``."""
+    named = {name: getattr(aspecial, name) for name in _SPECIAL}
+
+    def log_softmax(x: Array, /, *, axis: Axis = None) -> Array:
+        # Any constant shift gives the same derivatives; this one keeps the digits of entries near the largest.
+        low = x - np.max(getval(x), axis=axis, keepdims=True)
+        return low - aspecial.logsumexp(low, axis=axis, keepdims=True)
+
+    return Special("autograd", named | {"lgamma": aspecial.gammaln, "log_softmax": log_softmax})
+
+
 def namespace() -> SimpleNamespace:
     """Return ``autograd.numpy`` with the functions of this module in place of those without a rule."""
     names = {name: value for name, value in vars(anp).items() if not name.startswith("_")}
@@ -360,6 +379,6 @@ def namespace() -> SimpleNamespace:
     linalg = {name: getattr(alinalg, name) for name in ("det", "inv", "pinv", "qr", "solve", "matrix_rank")}
     linalg |= {f.__name__: f for f in _OWN_LINALG}
     linalg |= {"matmul": anp.matmul, "tensordot": anp.tensordot}
-    names |= {"linalg": SimpleNamespace(**linalg), "fft": afft, "bool": np.bool, "newaxis": None}
+    names |= {"linalg": SimpleNamespace(**linalg), "fft": afft, "bool": np.bool, "newaxis": None, "special": _special()}
     names["__array_api_version__"] = "2024.12"
     return SimpleNamespace(**names)

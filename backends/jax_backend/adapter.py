@@ -72,6 +72,8 @@ class JaxBackend(Backend):
         import jax.numpy
         import optax
 
+        from autodiff_compare.backends.jax_backend import namespace
+
         config: Any = jax.config
         config.update("jax_enable_x64", True)
         if self.device == "cpu" and "JAX_PLATFORMS" not in os.environ:
@@ -80,7 +82,7 @@ class JaxBackend(Backend):
             raise Unsupported("jax finds no GPU that it can use: it needs jax[cuda13] or the like")
         self._jax: Any = jax
         self._optax: Any = optax
-        self.xp = jax.numpy
+        self.xp = namespace
         self._updates: dict[Optimizer, Prepared] = {}
         self._compilations = 0
         jax.monitoring.register_event_duration_secs_listener(self._compiled)

@@ -24,6 +24,13 @@ class Unsupported(Exception):  # noqa: N818 - a missing capability is not a fail
     """Raised where a backend lacks a capability. The tables show the message as the reason."""
 
 
+class Absent(Unsupported, AttributeError):  # noqa: N818 - a missing capability is not a failure
+    """Raised by the attribute of a namespace where the framework lacks that function.
+
+    It is an `AttributeError`, so that ``hasattr(xp.special, "betainc")`` can be asked.
+    """
+
+
 @dataclass(frozen=True)
 class Expanded:
     """A function split into two steps: ``f(*args) = rows(*copies(*args), *data)``.

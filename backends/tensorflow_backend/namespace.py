@@ -27,9 +27,12 @@ from autodiff_compare.backends.tensorflow_backend.functions.elementwise import *
 from autodiff_compare.backends.tensorflow_backend.functions.linalg import matmul, matrix_transpose, tensordot, vecdot
 from autodiff_compare.backends.tensorflow_backend.functions.manipulation import *  # noqa: F403
 from autodiff_compare.backends.tensorflow_backend.functions.reductions import *  # noqa: F403
+from autodiff_compare.backends.tensorflow_backend.functions.special import special
 
 __array_api_version__ = "2024.12"
 
 e, inf, nan, newaxis, pi = math.e, math.inf, math.nan, None, math.pi
 
-__all__ = ["e", "fft", "inf", "linalg", "matmul", "matrix_transpose", "nan", "newaxis", "pi", "tensordot", "vecdot"]
+__all__ = [
+    "e", "fft", "inf", "linalg", "matmul", "matrix_transpose", "nan", "newaxis", "pi", "special", "tensordot", "vecdot",
+]  # fmt: skip

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from autodiff_compare.backends.special import Special
+
 #: Functions of torch that conform as they are, Python scalars included.
 _OWN = ("add", "divide", "matmul", "multiply", "pow", "subtract", "where")
 
@@ -42,7 +44,7 @@ def namespace(torch: Any, compat: Any) -> SimpleNamespace:
     names = {name: getattr(compat, name) for name in dir(compat) if not name.startswith("_")}
     names |= {name: getattr(torch, name) for name in _OWN}
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
-    names |= {"sum": _sum(torch, compat), "unstack": _unstack(torch)}
+    names |= {"sum": _sum(torch, compat), "unstack": _unstack(torch), "special": _special(torch)}
     names["__array_api_version__"] = compat.__array_api_version__
     names["__array_namespace_info__"] = compat.__array_namespace_info__
     return SimpleNamespace(**names)
@@ -58,6 +60,29 @@ def indexed_take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     if axis is None and x.ndim != 1:
         raise ValueError(f"got an array of {x.ndim} dimensions and no axis, expected axis=0, 1, ...")
     return x[(slice(None),) * ((axis or 0) % x.ndim) + (indices,)]
+
+
+#: Functions of ``xp.special`` that torch has under the same name and with the same signature.
+_SPECIAL = ("erf", "erfc", "erfinv", "digamma", "expit", "logit", "xlogy", "gammainc", "i0", "i1")
+
+
+def _special(torch: Any) -> Special:
+    """Return the special functions of torch, which has no ``betainc``."""
+    own = torch.special
+
+    def axes(x: Any, axis: Any) -> Any:
+        return tuple(range(x.ndim)) if axis is None else axis
+
+    def logsumexp(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return own.logsumexp(x, axes(x, axis), keepdim=keepdims)
+
+    def log_softmax(x: Any, /, *, axis: Any = None) -> Any:
+        if axis is not None:
+            return own.log_softmax(x, axis)
+        return own.log_softmax(x.reshape(-1), 0).reshape(x.shape)
+
+    named = {name: getattr(own, name) for name in _SPECIAL}
+    return Special("torch", named | {"lgamma": own.gammaln, "logsumexp": logsumexp, "log_softmax": log_softmax})
 
 
 def _sum(torch: Any, compat: Any) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.array import functions
+from autodiff_compare.backends.numpy_autodiff.array import functions, special
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable
@@ -117,6 +117,6 @@ def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
 linalg = _namespace(np.linalg, {})
 xp = _namespace(
     np,
-    {"linalg": linalg, "fft": np.fft, "asarray": asarray, "astype": astype}
+    {"linalg": linalg, "fft": np.fft, "special": special, "asarray": asarray, "astype": astype}
     | {f.__name__: f for f in (sort, argsort, diff)},
 )

@@ -19,7 +19,7 @@ from autodiff_compare.backends.numpy_autodiff.rules.special import POLYGAMMA, RU
 __all__ = ["log_softmax", "logsumexp", "polygamma", "softmax"]
 
 #: Other names of the same functions.
-_ALIASES = {"digamma": "psi", "jn": "jv"}
+_ALIASES = {"digamma": "psi", "jn": "jv", "lgamma": "gammaln"}
 
 
 def polygamma(n: Any, x: Any) -> Any:
