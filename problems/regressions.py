@@ -103,7 +103,7 @@ def _probit_gradient(beta: Array, design: Array, signs: Array) -> Array:
 
     z = signs * (design @ beta)
     density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return -design.T @ (signs * density / (0.5 * erfc(-z * math.sqrt(0.5))))
+    return np.asarray(-design.T @ (signs * density / (0.5 * erfc(-z * math.sqrt(0.5)))))
 
 
 def _problem(
