@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 DTYPES = ("float64", "float32")
+#: Dtypes of half precision. Frameworks have some operations in them, and none has all.
+HALF_DTYPES = ("float16", "bfloat16")
 
 #: Suite of problems -> its purpose; ``all`` holds every problem.
 SUITES = {

@@ -83,7 +83,7 @@ from autodiff_compare.backends.operators.orders import split_variant
 from autodiff_compare.backends.operators.request import Request, require_parameters
 from autodiff_compare.backends.operators.sparse_jacobian import one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import BATCHES, ORDERS, SECOND_ORDER, How, Operator, Optimizer
+from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, SECOND_ORDER, How, Operator, Optimizer
 
 #: All that an adapter imports from the contract.
 __all__ = [
@@ -132,6 +132,8 @@ class Backend(abc.ABC):
     orders: ClassVar[frozenset[str]] = frozenset()
     #: The devices it can compute on. The attribute ``device`` is set to one of them before `open` is called.
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    #: The floating dtypes of `vocabulary.DTYPES` and `vocabulary.HALF_DTYPES` that it computes in.
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
     #: Whether the function that `grad` returns can be differentiated again; `hvp` is derived from it only if so.
     nestable: ClassVar[bool] = True
     #: Question of ``problems/tape.py`` -> source text in the framework's own style, which sets ``answer``. It runs in

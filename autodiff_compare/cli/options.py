@@ -114,7 +114,12 @@ def add_backends(parser: argparse.ArgumentParser, default: str = ", ".join(DEFAU
 
 def add_dtypes(parser: argparse.ArgumentParser) -> None:
     """Add the dtypes of the inputs."""
-    parser.add_argument("--dtype", action="append", default=[], help="float64 (default) or float32; may be repeated")
+    parser.add_argument(
+        "--dtype",
+        action="append",
+        default=[],
+        help="float64 (default), float32, float16 or bfloat16; may be repeated",
+    )
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

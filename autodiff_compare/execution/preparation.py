@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends import PLAIN, Backend, Objective
+from autodiff_compare.backends import PLAIN, Backend, Objective, Unsupported
 from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, tracing_case
 from autodiff_compare.plan.sparsity import expanded
 from autodiff_compare.problems import Problem
@@ -79,6 +79,8 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     numbers
         Inputs and directions of both points, if this process cannot draw the same ones from the seed.
     """
+    if key[1] not in backend.dtypes:
+        raise Unsupported(f"{backend.name} computes in {', '.join(backend.dtypes)}, not in {key[1]}")
     if numbers:
         case, other = (case_from_arrays(problem, *key, point) for point in numbers)
     else:

@@ -43,7 +43,7 @@ from autodiff_compare.process.environment import hide_clone
 from autodiff_compare.process.failures import described, whole
 from autodiff_compare.process.isolation import die_with_parent, private_pipes
 from autodiff_compare.timing import clock, suspicion
-from autodiff_compare.vocabulary import Operator, Status
+from autodiff_compare.vocabulary import HALF_DTYPES, Operator, Status
 
 #: Messages of failed allocations; TensorFlow and torch raise exceptions of their own types, not `MemoryError`.
 _OUT_OF_MEMORY = re.compile(
@@ -305,7 +305,7 @@ class Worker:
     def _numpy(self, result: Any) -> list[Any]:
         found = [np.asarray(self.backend.to_numpy(leaf)) for leaf in leaves(result)]
         for leaf in found:
-            if leaf.dtype.kind not in "biufc":
+            if leaf.dtype.kind not in "biufc" and leaf.dtype.name not in HALF_DTYPES:
                 raise TypeError(f"got a result of dtype {leaf.dtype}, expected numbers")
         return found
 

@@ -18,6 +18,7 @@ import numpy as np
 from autodiff_compare.judge.composition import is_composite, parts_of, row_case, rows_of, split
 from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
+from autodiff_compare.plan.precision import numpy_dtype
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import BATCHES, PARTS, Operator
 
@@ -92,7 +93,7 @@ def too_large(case: Case) -> str:
     """Return why the result of a case is too large to be computed; empty if it is not."""
     if not _DENSE & {case.operator, *PARTS.get(case.operator, ())} and case.operator not in BATCHES:
         return ""
-    size = sum(math.prod(leaf.shape) for leaf in layout(case)) * np.dtype(case.dtype).itemsize
+    size = sum(math.prod(leaf.shape) for leaf in layout(case)) * numpy_dtype(case.dtype).itemsize
     if size <= LARGEST_DENSE_BYTES:
         return ""
     instead = _INSTEAD.get(case.operator, "its parts or rows one by one")

@@ -53,6 +53,7 @@ from autodiff_compare.judge.verdicts import PROVED, REFUTED, merged, yes_or_no
 from autodiff_compare.judge.verdicts import Comparison as Comparison
 from autodiff_compare.judge.verdicts import overall as overall
 from autodiff_compare.plan.cases import Case, objective_value
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Verdict
 
@@ -81,7 +82,7 @@ class Judge:
         self.case = case
         self._every = every
         self._given = reference
-        self.eps = float(np.finfo(case.dtype).eps)
+        self.eps = limits(case.dtype).eps
         self.K = accumulation(case)
         self.layout = tuple(layout(case))
         self.parts = tuple(

@@ -17,6 +17,7 @@ from autodiff_compare.judge.comparison import compared, norm
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import Case, build_case
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.vocabulary import Operator, Status
 
@@ -129,7 +130,7 @@ def _equivalent(case: Case, mutant: Sequence[Array], right: Sequence[Array], K: 
     """Return whether a mutant equals the right result within `_EQUIVALENT` ``sqrt(K) eps`` of each leaf's norm."""
     if [m.shape for m in mutant] != [r.shape for r in right]:
         return False
-    eps = float(np.finfo(case.dtype).eps)
+    eps = limits(case.dtype).eps
     limits = [_EQUIVALENT * math.sqrt(K) * eps * norm(r) for r in compared(case, right)]
     if case.operator == Operator.STEP:
         # The update was added to the parameters and rounded, in both results.

@@ -19,6 +19,7 @@ from autodiff_compare.judge.comparison import (
     shapes_in_words,
 )
 from autodiff_compare.plan.cases import Case
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
@@ -60,7 +61,7 @@ def _pair(case: Case, a: str, b: str, first: Sequence[Array], second: Sequence[A
         absolute = max(float(difference.max(initial=0.0)), absolute, key=_nan_is_largest)
         relative = max(norm(difference) / (scale or 1.0), relative, key=_nan_is_largest)
     note = join_notes("of the updates" if case.operator == Operator.STEP else "", normalisation(case))
-    return Pair(a, b, absolute, relative, relative / float(np.finfo(case.dtype).eps), note)
+    return Pair(a, b, absolute, relative, relative / limits(case.dtype).eps, note)
 
 
 def _nan_is_largest(value: float) -> float:

@@ -35,6 +35,7 @@ from autodiff_compare.judge.composition import is_composite, parts_of, unseen_ro
 from autodiff_compare.judge.probe import Probe
 from autodiff_compare.judge.rounding import engine
 from autodiff_compare.plan.cases import Case, leaves
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array, Inputs
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import PARTS, Operator, Verdict
@@ -223,7 +224,7 @@ def _perturbed(case: Case, dtype: Any, rng: np.random.Generator) -> Inputs:
 
     Whole numbers in the data stay: they are masks, counts or labels, which are exact.
     """
-    eps = float(np.finfo(case.dtype).eps)
+    eps = limits(case.dtype).eps
 
     def move(array: Array, keep_whole: bool) -> Array:
         if not np.issubdtype(array.dtype, np.floating):

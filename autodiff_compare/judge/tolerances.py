@@ -39,6 +39,7 @@ from autodiff_compare.judge.differences import scales
 from autodiff_compare.judge.rounding import engine
 from autodiff_compare.judge.rounding.sample import sample
 from autodiff_compare.plan.cases import Case
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
@@ -85,7 +86,7 @@ class Tolerances:
 
     def __init__(self, case: Case, changes: Callable[[], Sequence[Array]] | None = None) -> None:
         self.case, self.note = case, ""
-        self.eps, self.tiny = (float(getattr(np.finfo(case.dtype), name)) for name in ("eps", "smallest_normal"))
+        self.eps, self.tiny = limits(case.dtype)
         self._changes = changes
         self._samples: list[tuple[Array, ...]] = []
         self._wanted = SAMPLES[0]

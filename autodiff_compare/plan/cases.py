@@ -12,6 +12,7 @@ import numpy as np
 
 from autodiff_compare.backends import PLAIN, Pattern
 from autodiff_compare.plan.evaluation import perturbed
+from autodiff_compare.plan.precision import numpy_dtype
 from autodiff_compare.plan.sparsity import patterns
 from autodiff_compare.problems import Array, Inputs, Problem, ProblemError
 from autodiff_compare.vocabulary import BATCHES, SAMPLED, Operator, Optimizer, directed, join_spec
@@ -160,7 +161,7 @@ def rounded(inputs: Inputs, dtype: str) -> Inputs:
 
 def cast(array: Array, dtype: str) -> Array:
     """Return a floating array in ``dtype``, the dtype of the cell; any other array unchanged."""
-    return array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
+    return array.astype(numpy_dtype(dtype)) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def leaves(result: Any) -> tuple[Any, ...]:

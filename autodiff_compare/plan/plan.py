@@ -12,6 +12,7 @@ from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.evaluation import with_operators
+from autodiff_compare.plan.precision import numpy_dtype
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
 from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
@@ -19,6 +20,7 @@ from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
 from autodiff_compare.vocabulary import (
     DTYPES,
+    HALF_DTYPES,
     ON_REQUEST,
     ORDERS,
     SAMPLED,
@@ -124,7 +126,8 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
     adapters, foreign, limited = _adapters(_with_variants(specs, query.variants))
     _require_native_backends(found, adapters)
-    _require("dtype", query.dtypes, DTYPES)
+    _require("dtype", query.dtypes, (*DTYPES, *HALF_DTYPES))
+    _require_installed(query.dtypes)
     _require("operator", query.operators, [str(o) for o in Operator])
     sizes = _matching_sizes(found, query.sizes)
     cells = [
@@ -367,6 +370,15 @@ def _applies(problem: Problem, operator: Operator) -> bool:
     if operator == Operator.SPARSE_JACOBIAN:
         return problem.normalise is None
     return operator not in SAMPLED or bool(problem.samples)
+
+
+def _require_installed(dtypes: Sequence[str]) -> None:
+    """Reject a dtype that NumPy lacks here."""
+    for dtype in dtypes:
+        try:
+            numpy_dtype(dtype)
+        except ValueError as error:
+            raise PlanError(str(error)) from error
 
 
 def _require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:

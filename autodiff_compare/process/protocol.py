@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 _ARRAY, _FLOAT = "__array__", "__float__"
+_BFLOAT16 = "bfloat16"
 
 
 class ProtocolError(ValueError):
@@ -61,7 +62,9 @@ def _plain(value: Any) -> Any:
         if value.dtype.hasobject:
             raise TypeError(f"got an array of {type(value.flat[0] if value.size else None).__name__}, expected numbers")
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
-        return {_ARRAY: data, "dtype": value.dtype.str, "shape": list(value.shape)}
+        # NumPy takes a dtype of ml_dtypes for bytes without a type: only its name tells it.
+        dtype = value.dtype.name if value.dtype.name == _BFLOAT16 else value.dtype.str
+        return {_ARRAY: data, "dtype": dtype, "shape": list(value.shape)}
     if isinstance(value, (bool, str, int)) or value is None:
         return value
     if isinstance(value, (float, np.floating)):
@@ -75,6 +78,8 @@ def _plain(value: Any) -> Any:
 
 def _revive(found: dict[str, Any]) -> Any:
     if _ARRAY in found:
+        if found["dtype"] == _BFLOAT16:
+            import ml_dtypes  # noqa: F401 - NumPy knows the name once this is imported
         dtype = np.dtype(found["dtype"])
         if dtype.hasobject:
             raise ProtocolError("got an object array, expected numbers")

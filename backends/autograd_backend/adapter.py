@@ -14,7 +14,7 @@ import numpy as np
 
 from autodiff_compare.backends.idioms.autograd import TAPE
 from autodiff_compare.backends.interface import Function, NumpyArrays, Prepared, Request, Unsupported, Var, bare
-from autodiff_compare.vocabulary import SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import DTYPES, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 Argnums = tuple[int, ...]
 
@@ -26,6 +26,7 @@ class AutogradBackend(NumpyArrays):
     name = "autograd"
     requires = ("autograd",)
     nestable = True
+    dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, "float16")
     native = STANDARD_OPERATORS
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset({"rr"})

@@ -25,6 +25,8 @@ from autodiff_compare.backends.operators.sparse_jacobian import constants
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.vocabulary import (
     BATCHES,
+    DTYPES,
+    HALF_DTYPES,
     ORDERS,
     PARTS,
     SAMPLED,
@@ -52,6 +54,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     requires = ("jax", "jaxlib", "optax")
+    dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     variants = MappingProxyType(
         {
             "": "jit, compiled ahead of time",

@@ -26,7 +26,7 @@ from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import BATCHES, ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 #: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
@@ -48,6 +48,7 @@ class NumpyBackend(NumpyArrays):
     nestable = True
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
+    dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, "float16")
     native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS | set(COMPOSITE)
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(

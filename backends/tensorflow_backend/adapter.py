@@ -31,7 +31,7 @@ from autodiff_compare.backends.operators.sparse_jacobian import constants, one_b
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.tensorflow_backend.composite import COMPOSITE, COMPOSITE_FALLBACKS
 from autodiff_compare.backends.tensorflow_backend.operators import FALLBACKS, OPERATORS, Differentiated
-from autodiff_compare.vocabulary import BATCHES, ORDERS, SECOND_ORDER, Operator, Optimizer
+from autodiff_compare.vocabulary import BATCHES, DTYPES, HALF_DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
 
 _OPERATORS, _FALLBACKS = {**OPERATORS, **COMPOSITE}, {**FALLBACKS, **COMPOSITE_FALLBACKS}
 
@@ -50,6 +50,7 @@ class TensorFlowBackend(Backend):
             "loop": "inside tf.function, one call for each row of a batch",
         }
     )
+    dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     native = frozenset(_OPERATORS)
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(

@@ -39,6 +39,8 @@ from autodiff_compare.backends.torch_backend.forward_mode import forward_value_a
 from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
 from autodiff_compare.vocabulary import (
     BATCHES,
+    DTYPES,
+    HALF_DTYPES,
     ORDERS,
     PARTS,
     SAMPLED,
@@ -62,6 +64,7 @@ class TorchBackend(Backend):
             "loop": "eager autograd, one call for each row of a batch",
         }
     )
+    dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES)
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
@@ -98,11 +101,18 @@ class TorchBackend(Backend):
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
         source = array.detach() if isinstance(array, self._torch.Tensor) else array
+        if dtype == "bfloat16" or getattr(source, "dtype", None) == "bfloat16":
+            # torch exchanges no bfloat16 with NumPy. Every such number is one of float32.
+            return self._torch.tensor(np.asarray(source, np.float32)).to(self._place, self._torch.bfloat16)
         copy = np.array(source, dtype=dtype, order="C")
         # An array from a file may have a foreign byte order; torch reads the machine's own only.
         return self._torch.from_numpy(copy.astype(copy.dtype.newbyteorder("="), copy=False)).to(self._place)
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
+        if isinstance(var, self._torch.Tensor) and var.dtype == self._torch.bfloat16:
+            import ml_dtypes
+
+            return np.asarray(var.float().numpy(force=True), dtype=ml_dtypes.bfloat16)
         return np.array(var.numpy(force=True) if isinstance(var, self._torch.Tensor) else var)
 
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:

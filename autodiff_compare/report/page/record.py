@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from autodiff_compare import problems
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
-from autodiff_compare.vocabulary import DTYPES, Phase, Status, join_spec
+from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status, join_spec
 
 #: References from the most trusted on; others come last.
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
@@ -103,7 +104,7 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")
     cells["reference"] = cells["reference"].fillna("")
     cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
-    eps = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
+    eps = {dtype: limits(dtype).eps for dtype in (*DTYPES, *HALF_DTYPES)}
     cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])
     steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n"])

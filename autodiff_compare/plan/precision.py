@@ -1,0 +1,52 @@
+"""Floating dtypes by name, with their limits. NumPy has no bfloat16: its arrays are those of the package ml_dtypes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Limits(NamedTuple):
+    """The numbers of a dtype that tolerances are made of.
+
+    Parameters
+    ----------
+    eps
+        Spacing of the numbers at 1.
+    smallest_normal
+        The smallest positive number with all digits.
+    """
+
+    eps: float
+    smallest_normal: float
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """Return the NumPy dtype of a name in `vocabulary.DTYPES` or `vocabulary.HALF_DTYPES`.
+
+    Raises
+    ------
+    ValueError
+        If it is bfloat16 and ml_dtypes is not installed.
+    """
+    if name != "bfloat16":
+        return np.dtype(name)
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise ValueError("got dtype bfloat16, which needs the package ml_dtypes: pip install ml_dtypes") from error
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def limits(name: str) -> Limits:
+    """Return the limits of a dtype.
+
+    >>> limits("bfloat16").eps == 2**-7
+    True
+    """
+    if name == "bfloat16":
+        # Eight bits of significand, one of them implied, and the exponents of float32.
+        return Limits(2.0**-7, 2.0**-126)
+    found = np.finfo(name)
+    return Limits(float(found.eps), float(found.smallest_normal))
