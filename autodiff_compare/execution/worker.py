@@ -49,6 +49,13 @@ from autodiff_compare.vocabulary import HALF_DTYPES, Operator, Status
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|RESOURCE_EXHAUSTED|bad_alloc|failed to allocate", re.I
 )
+#: Messages of operations that a framework lacks in half precision; each raises an exception of its own type.
+_NO_KERNEL = re.compile(
+    r"(not implemented for '|unsupported dtype |array type )(b?float16|half)"
+    r"|No OpKernel was registered.*DT_(HALF|BFLOAT16)"
+    r"|(of|DataType) (half|b?float16) (is )?not in (the )?list of allowed values",
+    re.I | re.S,
+)
 #: Characters from the end of a traceback that a response holds.
 LONGEST_TRACEBACK = 20_000
 
@@ -354,7 +361,7 @@ def _failure(error: Exception) -> dict[str, Any]:
 
     words, told = described(error), {"traceback": whole(error)[-LONGEST_TRACEBACK:]}
     # Adapters raise Unsupported; frameworks raise NotImplementedError where they have no rule or no kernel.
-    if isinstance(error, (Unsupported, NotImplementedError)):
+    if isinstance(error, (Unsupported, NotImplementedError)) or _NO_KERNEL.search(words):
         return {"status": Status.UNSUPPORTED, "message": words, **told}
     out_of_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(words)
     return {

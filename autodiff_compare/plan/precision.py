@@ -6,6 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+#: The largest relative error that tells a derivative from another one: a wider tolerance proves nothing.
+MEANINGFUL = 1e-3
+#: The same in roundings, for half precision, in which right results err by more than a thousandth.
+_ROUNDINGS = 32.0
+
 
 class Limits(NamedTuple):
     """The numbers of a dtype that tolerances are made of.
@@ -20,6 +25,14 @@ class Limits(NamedTuple):
 
     eps: float
     smallest_normal: float
+
+    @property
+    def meaningful(self) -> float:
+        """The largest relative error of a result that still tells a derivative from another one.
+
+        It is a thousandth, 3 % in float16 and 25 % in bfloat16.
+        """
+        return max(MEANINGFUL, _ROUNDINGS * self.eps)
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

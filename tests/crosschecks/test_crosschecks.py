@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 
 from autodiff_compare import problems
-from autodiff_compare.backends import PLAIN, Objective
+from autodiff_compare.backends import PLAIN, Objective, load
 from autodiff_compare.judge import judge
 from autodiff_compare.judge.pairs import pairwise
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, Query
 from autodiff_compare.problems.base.closed_forms import complete
-from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
+from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Operator, Status, Verdict
 from tests.conftest import opened
 
 SEED = 20
@@ -223,3 +223,25 @@ def test_jvp_and_vjp_are_adjoint(problem: str, spec: str) -> None:
     vjp = flat(found(problem, Operator.VJP, spec))
     assert np.any(vjp)
     assert close(np.vdot(cotangent, jvp), np.vdot(vjp, t), np.linalg.norm(vjp) * np.linalg.norm(t))
+
+
+# ---- half precision, in which every framework computes these
+
+
+HALF = [
+    pytest.param(problem, operator, spec, dtype, marks=pytest.mark.xdist_group(problem))
+    for problem in ("sphere", "goldstein_price", "chain_rule", "engine_perceptron")
+    for operator in (Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.JACOBIAN)
+    if operator in problems.available()[problem].operators
+    for dtype in HALF_DTYPES
+    for spec in DEFAULT_BACKENDS
+    if dtype in load(spec).dtypes
+]
+
+
+@pytest.mark.parametrize(("problem", "operator", "spec", "dtype"), HALF)
+def test_half_precision_agrees_with_the_reference(problem: str, operator: Operator, spec: str, dtype: str) -> None:
+    result = result_of(problem, dtype, operator, spec)
+    assert {str(leaf.dtype) for leaf in result} == {dtype}
+    status, message = judge.overall(judge_of(problem, dtype, operator)(result))
+    assert status == Status.OK, message

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,14 @@ def test_plain_values_survive_as_strict_json(tree: object) -> None:
 def test_arrays_survive_bit_for_bit(array: np.ndarray) -> None:
     back = decode(encode({"a": array}))["a"]
     assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16], ids=["float16", "bfloat16"])
+def test_arrays_in_half_precision_survive_bit_for_bit(dtype: Any) -> None:
+    array = np.array([[1.5, -0.0], [np.inf, 2.0**-20]], dtype)
+    received = decode(encode(array))
+    assert received.dtype == array.dtype
+    assert received.tobytes() == array.tobytes()
 
 
 def test_what_is_no_array_of_numbers_is_refused_where_it_is_sent() -> None:

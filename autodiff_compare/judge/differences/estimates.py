@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autodiff_compare.plan.precision import MEANINGFUL
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
-#: A bar wider than this part of the derivative decides nothing.
-MEANINGFUL = 1e-3
 #: A derivative is zero within rounding if its bar is at most this many roundings of the function.
 ROUNDINGS = 256.0
 #: Two jumps of the slope are the same if they differ by at most this part.

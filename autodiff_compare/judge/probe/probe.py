@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.judge import differences
-from autodiff_compare.judge.differences import CHOSEN_COORDINATES, FEW, MEANINGFUL, Estimates
+from autodiff_compare.judge.differences import CHOSEN_COORDINATES, FEW, Estimates
 from autodiff_compare.judge.probe.estimator import LEFT_GIVEN, Estimator, flat
 from autodiff_compare.judge.probe.findings import Finding, Judged, Place, summary
 from autodiff_compare.judge.probe.observations import NOTHING_UNSEEN, Direction, Group, Unseen, traced, unseen
+from autodiff_compare.plan import precision
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.plan.sparsity import joined
 from autodiff_compare.problems import Array
@@ -249,7 +250,7 @@ class Probe:
             known=np.concatenate([g.known for g in groups]),
             got=np.concatenate([g.seen(M) for g in groups]),
             slack=np.concatenate([g.slack(T) for g in groups]),
-            part=RESOLVED if self.case.operator == Operator.STEP else MEANINGFUL,
+            part=RESOLVED if self.case.operator == Operator.STEP else precision.limits(self.case.dtype).meaningful,
             excused=np.repeat(together, sizes) & (self._first_beside < len(self.groups)),
         )
 
