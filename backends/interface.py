@@ -69,6 +69,7 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.derived import derive
+from autodiff_compare.backends.operators.implicit import Solutions
 from autodiff_compare.backends.operators.objective import (
     Expanded,
     Function,
@@ -95,7 +96,7 @@ __all__ = [
 LOOP = "loop"
 
 
-class Backend(abc.ABC):
+class Backend(Solutions, abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
     Creating an instance imports no framework. Until `open` was called, only the class attributes, ``spec`` and
@@ -275,6 +276,16 @@ class Backend(abc.ABC):
         """Return ``x -> (value, gradient)``; the gradient is that of `derivative`. By default computed in turn."""
         function, derivative = bare(f), self.derivative(f, mode)
         return lambda x: (function(x), derivative(x))
+
+    def stop_gradient(self, x: Var) -> Var:  # noqa: ARG002 - no adapter need have it
+        """Return ``x`` as a constant: the value, with the derivative zero.
+
+        Raises
+        ------
+        Unsupported
+            By default.
+        """
+        raise Unsupported(f"{self.spec} has no stop_gradient")
 
     @final
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:

@@ -19,7 +19,17 @@ SCALAR = STANDARD_OPERATORS
 #: Operators that apply to a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
 #: Members of a backend that an objective may use besides ``xp``.
-USES = frozenset({"scan", "while_loop", "derivative", "value_and_derivative"})
+USES = frozenset(
+    {
+        "scan",
+        "while_loop",
+        "derivative",
+        "value_and_derivative",
+        "stop_gradient",
+        "solve_root",
+        "solve_fixed_point",
+    }
+)
 
 
 class ProblemError(ValueError):
@@ -208,8 +218,8 @@ class Problem:
         The suites to which the problem belongs, from `vocabulary.SUITES`.
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
-        ``while_loop``, ``derivative`` and ``value_and_derivative``, described in
-        `autodiff_compare.backends.interface.Backend`.
+        ``while_loop``, ``derivative``, ``value_and_derivative``, ``stop_gradient``, ``solve_root`` and
+        ``solve_fixed_point``, described in `autodiff_compare.backends.interface.Backend`.
     pattern
         Sparsity of the Jacobian, for ``sparse_jacobian``. ``pattern(inputs)`` returns one pair ``(rows, columns)`` for
         each differentiated input: indices into the flat output and the flat input, in any order. `None`: detected.
