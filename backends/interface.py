@@ -423,6 +423,9 @@ class NumpyArrays(Backend):
 
         return gradient
 
+    def stop_gradient(self, x: Var) -> Var:
+        return x
+
     def step(self, *_: Any, **__: Any) -> tuple[tuple[Var, ...], Any]:
         raise Unsupported(f"{self.name} has no optimizer of its own")
 
