@@ -103,11 +103,16 @@ def _computed(op: Op, args: Sequence[Value], count: int) -> Value:
 
 
 def _row_by_row(op: Op, args: Sequence[Value], count: int) -> Any:
-    found = [op.function(*(v[k] if rows else v for v, rows in args), **op.kwargs) for k in range(count)]
+    found = [op.function(*(_row(v, k) if rows else v for v, rows in args), **op.kwargs) for k in range(count)]
     if isinstance(found[0], tuple):
         parts = [np.stack(part) for part in zip(*found, strict=True)]
         return type(found[0])._make(parts) if hasattr(found[0], "_make") else tuple(parts)
     return np.stack(found)
+
+
+def _row(value: Any, k: int) -> Any:
+    """Return a row of a value; several outputs of one operation are a tuple of arrays with rows."""
+    return [part[k] for part in value] if isinstance(value, tuple) else value[k]
 
 
 def _owned(graph: Graph, known: Mapping[int, Value], count: int, args: Sequence[Any]) -> list[Any]:
@@ -201,6 +206,10 @@ def _getitem(op: Op, args: Sequence[Value], count: int) -> Any:  # noqa: ARG001
     return x[(slice(None), *parts)] if rows and not by_row and simple and not op.kwargs else None
 
 
+def _pick(op: Op, args: Sequence[Value], count: int) -> Any:  # noqa: ARG001
+    return op.function(*(value for value, _ in args))
+
+
 #: Name of an operation that is no ufunc -> its rule.
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("where", "sech2"), _elementwise),
@@ -212,4 +221,5 @@ RULES: Mapping[str, Rule] = {
     "reshape": _reshape,
     "broadcast_to": _broadcast,
     "getitem": _getitem,
+    "pick": _pick,
 }
