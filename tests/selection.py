@@ -34,7 +34,7 @@ THOROUGH: Mapping[str, str] = {
     "backends/test_torch_backend.py::test_one_process_compiles_more_functions_than_dynamo_keeps_for_a_code_object": (
         "compiles C++ for nine functions"
     ),
-    "crosschecks/test_composite.py::test_every_part_is_right": "judges every row; made-up layers are in test_composition",
+    "crosschecks/test_composite.py::test_every_part_is_right": "judges every row of every problem",
     "cli/test_diff.py::test_a_run_equals_itself_and_the_next_run_is_comparable": "two whole runs",
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"
