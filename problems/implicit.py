@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.problems.base import VECTOR, Array, Inputs, Problem
+from autodiff_compare.problems.base.elimination import solve
 from autodiff_compare.vocabulary import Operator
 
 _TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-9, 1e-12)
@@ -98,7 +99,8 @@ def _ridge(
 
 def _ridge_solution(r: Array, y: Array, A: Array) -> tuple[Array, Array]:
     """Return w and H^-1, with H = A'A + r."""
-    inverse = np.linalg.inv(A.T @ A + r * np.eye(A.shape[1]))
+    identity = np.eye(A.shape[1], dtype=A.dtype)
+    inverse = solve(A.T @ A + r * identity, identity)
     return inverse @ (A.T @ y), inverse
 
 
