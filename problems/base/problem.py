@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,16 @@ USES = frozenset(
         "solve_fixed_point",
     }
 )
+
+
+#: A size with a number of rows of a batch: ``smallx16``.
+_ROWS = re.compile(r"(.+)x([1-9]\d*)")
+
+
+def split_rows(size: str) -> tuple[str, int | None]:
+    """Return the size and the number of rows in ``SIZExROWS``; `None` in a size without rows."""
+    found = _ROWS.fullmatch(size)
+    return (found[1], int(found[2])) if found else (size, None)
 
 
 class ProblemError(ValueError):
@@ -318,8 +329,13 @@ class Problem:
         """Return the names that ``--size`` accepts: own sizes first, then instance files."""
         return (*self.sizes, *self.files)
 
+    def rows_of(self, size: str) -> tuple[str, int | None]:
+        """Return the size and the number of rows of a batch in ``SIZExROWS``; `None` in a size without rows."""
+        return (size, None) if size in self.size_names else split_rows(size)
+
     def draw(self, size: str, seed: int) -> Inputs:
         """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed."""
+        size = self.rows_of(size)[0]
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])
