@@ -113,7 +113,7 @@ def directed(operator: Operator) -> Operator:
 
 
 #: Operator that is computed only where a query names it -> the operators that a problem must have for it.
-ON_REQUEST = {
+ON_REQUEST: dict[Operator, frozenset[Operator]] = {
     Operator.SPARSE_JACOBIAN: frozenset({Operator.JACOBIAN}),
     **{operator: frozenset(parts) for operator, parts in PARTS.items() if operator != Operator.VALUE_AND_GRADIENT},
     **{operator: frozenset({row}) for operator, row in BATCHES.items()},

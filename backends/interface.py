@@ -70,6 +70,7 @@ from numpy.typing import NDArray
 from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.derived import derive
+from autodiff_compare.backends.operators.implicit import Solutions
 from autodiff_compare.backends.operators.objective import (
     Expanded,
     Function,
@@ -96,7 +97,7 @@ __all__ = [
 LOOP = "loop"
 
 
-class Backend(abc.ABC):
+class Backend(Solutions, abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
     Creating an instance imports no framework. Until `open` was called, only the class attributes, ``spec`` and
@@ -279,6 +280,16 @@ class Backend(abc.ABC):
         function, derivative = bare(f), self.derivative(f, mode)
         return lambda x: (function(x), derivative(x))
 
+    def stop_gradient(self, x: Var) -> Var:  # noqa: ARG002 - no adapter need have it
+        """Return ``x`` as a constant: the value, with the derivative zero.
+
+        Raises
+        ------
+        Unsupported
+            By default.
+        """
+        raise Unsupported(f"{self.spec} has no stop_gradient")
+
     @final
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
         """Return the function that a user wrote for this backend, found by ``spec`` or ``name``; else ``neutral``.
@@ -414,6 +425,9 @@ class NumpyArrays(Backend):
             return found[0] if isinstance(argnums, int) else found
 
         return gradient
+
+    def stop_gradient(self, x: Var) -> Var:
+        return x
 
     def step(self, *_: Any, **__: Any) -> tuple[tuple[Var, ...], Any]:
         raise Unsupported(f"{self.name} has no optimizer of its own")

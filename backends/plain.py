@@ -10,11 +10,12 @@ import numpy as np
 
 from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.loops import python_scan, python_while
+from autodiff_compare.backends.operators.implicit import Solutions
 from autodiff_compare.backends.operators.objective import Function
 from autodiff_compare.backends.registry import load
 
 
-class Plain:
+class Plain(Solutions):
     """The members of a backend that an objective may use, on NumPy arrays and without recording anything.
 
     `autodiff_compare.backends.interface.Backend` describes the methods.
@@ -43,6 +44,12 @@ class Plain:
     def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         derivative = self.derivative(f, mode)
         return lambda x: (f(x), derivative(x))
+
+    def stop_gradient(self, x: Any) -> Any:
+        """Return the value of ``x``, which a derivative taken by our engine may have traced."""
+        from autodiff_compare.backends import numpy_autodiff
+
+        return numpy_autodiff.stop_gradient(x)
 
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
         """Return the ``neutral`` function, else the one for NumPy, else the first one, called through its framework."""

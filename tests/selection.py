@@ -19,6 +19,9 @@ _COMBINED = (("operator",), ("spec", "backend", "name"), ("dtype",))
 
 #: Test function, ``file::function``, or file, below ``tests/`` -> why ``make test`` leaves it out.
 THOROUGH: Mapping[str, str] = {
+    "backends/test_composite.py::test_parts_have_the_bits_of_single_calls": "traces operators at every call of JAX",
+    "backends/test_composite.py::test_torch_compiles_them_into_one_graph": "compiles C++",
+    "backends/test_composite.py::test_traced_parts_are_those_of_single_calls": "traces every part once more",
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
     "backends/test_nested.py::test_torch_compiles_reverse_within_reverse": "compiles C++",
     "backends/test_orders.py::test_an_order_keeps_float32": "traces nested derivatives of every order once more",
@@ -31,6 +34,7 @@ THOROUGH: Mapping[str, str] = {
     "backends/test_torch_backend.py::test_one_process_compiles_more_functions_than_dynamo_keeps_for_a_code_object": (
         "compiles C++ for nine functions"
     ),
+    "crosschecks/test_composite.py::test_every_part_is_right": "judges every row of every problem",
     "cli/test_diff.py::test_a_run_equals_itself_and_the_next_run_is_comparable": "two whole runs",
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"

@@ -391,5 +391,8 @@ def _add_list(verbs: Any) -> None:
         epilog="example: autodiff-compare list gmm",
     )
     add_problems(listing, default="all problems, and the backends")
+    listing.add_argument(
+        "--operators", action="store_true", help="list the operators, and how each backend computes them, instead"
+    )
     add_data(listing)
     listing.set_defaults(verb="autodiff_compare.cli.verbs.list:listing")

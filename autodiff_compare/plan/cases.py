@@ -113,11 +113,32 @@ def sample_count(problem: Problem, inputs: Inputs) -> int:
     return int(lengths[0][0])
 
 
+def first_samples(problem: Problem, inputs: Inputs, count: int | None) -> Inputs:
+    """Return the inputs with the first ``count`` samples, or all if it is `None`.
+
+    Raises
+    ------
+    ProblemError
+        If there are fewer.
+    """
+    there = sample_count(problem, inputs)
+    if count is None:
+        return inputs
+    if count > there:
+        raise ProblemError(f"got {count} rows of {problem.name}, expected at most its {there} samples at this size")
+    return _samples(problem, inputs, slice(count))
+
+
+def _samples(problem: Problem, inputs: Inputs, rows: slice) -> Inputs:
+    arrays = [a[rows] if i in problem.samples else a for i, a in enumerate(inputs.arrays)]
+    return Inputs(
+        tuple(arrays[: len(inputs.differentiated)]), tuple(arrays[len(inputs.differentiated) :]), inputs.static
+    )
+
+
 def sample_of(problem: Problem, inputs: Inputs, row: int) -> Inputs:
     """Return the inputs of one sample: its row alone, as a leading axis of length 1."""
-    arrays = [a[row : row + 1] if i in problem.samples else a for i, a in enumerate(inputs.arrays)]
-    count = len(inputs.differentiated)
-    return Inputs(tuple(arrays[:count]), tuple(arrays[count:]), inputs.static)
+    return _samples(problem, inputs, slice(row, row + 1))
 
 
 def objective_value(problem: Problem, inputs: Inputs) -> Array:
@@ -132,7 +153,11 @@ def build_case(problem: Problem, size: str, dtype: str, operator: Operator, seed
 
 def _case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int, inputs: Inputs) -> Case:
     inputs = rounded(inputs, dtype)
-    directions = _directions(problem, operator, inputs, _stream(problem.name, size, operator, seed))
+    if operator in SAMPLED:
+        inputs = first_samples(problem, inputs, problem.rows_of(size)[1])
+    directions = _directions(
+        problem, operator, inputs, _stream(problem.name, size, operator, seed), problem.rows_of(size)[1]
+    )
     rounded_directions = tuple(_round(t, dtype) for t in directions)
     return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, _optimizer(problem))
 
@@ -143,7 +168,7 @@ def tracing_case(case: Case) -> Case:
     A function that is traced at one point and called at another cannot return a result stored while tracing.
     """
     problem, seed = case.problem, case.seed + 1
-    if problem.fixed or case.size in problem.files:
+    if problem.fixed or problem.rows_of(case.size)[0] in problem.files:
         inputs = perturbed(problem, case.inputs, np.random.default_rng(seed))
     else:
         inputs = problem.draw(case.size, seed)
@@ -188,7 +213,9 @@ def _stream(*key: Any) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(tuple(map(str, key))).encode()))
 
 
-def _directions(problem: Problem, operator: Operator, inputs: Inputs, rng: np.random.Generator) -> Iterator[Array]:
+def _directions(
+    problem: Problem, operator: Operator, inputs: Inputs, rng: np.random.Generator, count: int | None
+) -> Iterator[Array]:
     """Yield directions with entries sign * U(0.5, 1.5): entries of +-1 alone would miss a swap of two coordinates."""
     takes = directed(operator)
     if takes in (Operator.JVP, Operator.HVP):
@@ -198,7 +225,7 @@ def _directions(problem: Problem, operator: Operator, inputs: Inputs, rng: np.ra
     else:
         shapes = []
     if operator in BATCHES and operator not in SAMPLED:
-        shapes = [(DIRECTIONS, *shape) for shape in shapes]
+        shapes = [(count or DIRECTIONS, *shape) for shape in shapes]
     for shape in shapes:
         yield rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape)
 

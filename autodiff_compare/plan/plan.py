@@ -19,6 +19,7 @@ from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
 from autodiff_compare.vocabulary import (
+    BATCHES,
     DTYPES,
     HALF_DTYPES,
     ON_REQUEST,
@@ -136,6 +137,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         for size in _sizes_of(problem, sizes)
         for dtype in query.dtypes
         for operator in _operators(problem, query.operators)
+        if operator in BATCHES or problem.rows_of(size)[1] is None
         for spec in adapters
         if spec not in limited or operator in limited[spec]
     ]
@@ -169,6 +171,9 @@ def _matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[s
     sizes: dict[str, None] = {}
     for pattern in patterns:
         matching = [size for size in known if fnmatch.fnmatchcase(size, pattern)]
+        base, rows = found[0].rows_of(pattern) if found else (pattern, None)
+        if not matching and rows is not None:  # a number of rows of a batch
+            matching = [f"{size}x{rows}" for size in known if fnmatch.fnmatchcase(size, base)]
         _require("size", () if matching else (pattern,), known)
         sizes |= dict.fromkeys(matching)
     try:
@@ -182,8 +187,15 @@ def _matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[s
 
 def _sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
     """Return the sizes that a problem has; ``small``, the default size, stands for its `Problem.smallest`."""
-    meant = dict.fromkeys(problem.smallest if size == "small" else size for size in sizes)
-    return [size for size in meant if size in problem.size_names]
+    meant = dict.fromkeys(_own(problem, size) for size in sizes)
+    return [size for size in meant if problem.rows_of(size)[0] in problem.size_names]
+
+
+def _own(problem: Problem, size: str) -> str:
+    """Return the size as the problem calls it: its smallest stands for ``small``, also with a number of rows."""
+    base, rows = problem.rows_of(size)
+    own = problem.smallest if base == "small" else base
+    return own if rows is None else f"{own}x{rows}"
 
 
 def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Problem], dict[str, str]]:

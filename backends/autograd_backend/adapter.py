@@ -35,6 +35,7 @@ class AutogradBackend(NumpyArrays):
     def open(self) -> None:
         import autograd
         import autograd.numpy
+        import autograd.tracer
 
         super().open()
         # autograd warns where the output does not depend on an input. The contract defines that derivative as zero.
@@ -53,6 +54,11 @@ class AutogradBackend(NumpyArrays):
             bare(f), argnums if isinstance(argnums, int) else tuple(argnums)
         )
         return gradient
+
+    def stop_gradient(self, x: Var) -> Var:
+        while self._autograd.tracer.isbox(x):
+            x = self._autograd.tracer.getval(x)
+        return x
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         ag, function = self._autograd.differential_operators, bare(f)

@@ -142,6 +142,9 @@ class JaxBackend(Backend):
         forward = self._jax.jacfwd(twice, has_aux=True)
         return lambda x: forward(x)[::-1]
 
+    def stop_gradient(self, x: Var) -> Var:
+        return self._jax.lax.stop_gradient(x)
+
     def block(self, out: Any) -> Any:
         return self._jax.block_until_ready(out)
 

@@ -92,6 +92,9 @@ class NumpyBackend(NumpyArrays):
             )
         return python_while(cond, body, init, limit)
 
+    def stop_gradient(self, x: Var) -> Var:
+        return self._engine.stop_gradient(x)
+
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "forward":
             forward: Function = self._engine.jacobian(bare(f), mode="forward")

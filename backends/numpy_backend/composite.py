@@ -1,7 +1,8 @@
 """Composite operators of our engine: the function is recorded once for all results, directions and rows.
 
-A recording is linear in its direction: ``vjp`` returns a pull-back and ``linearize`` a push-forward, which are applied
-to one direction after the other.
+A batch is the operator of one row, captured as a graph and evaluated for all rows at once (`compiler.vectorised`). A
+function that cannot be captured, because it branches on values, is recorded at each call. Its recording is linear in
+the direction: ``vjp`` returns a pull-back and ``linearize`` a push-forward, which are applied to one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from autodiff_compare.backends.operators.composite import stacked
 from autodiff_compare.backends.operators.objective import Prepared, Var
 from autodiff_compare.backends.operators.orders import closed
 from autodiff_compare.backends.operators.request import Request
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import SAMPLED, Operator
 
 
 def _chosen(request: Request, args: Sequence[Var]) -> tuple[Any, list[Var], Sequence[Var]]:
@@ -124,14 +125,82 @@ def _hvp_batch(engine: Any, request: Request) -> Prepared:
     return hvp_batch
 
 
+def _gradient_of_samples(engine: Any, request: Request) -> Prepared:
+    return _by_samples(request, engine.grad(request.function, request.argnums))
+
+
+def _jacobian_of_samples(engine: Any, request: Request) -> Prepared:
+    return _by_samples(request, engine.jacobian(request.function, request.argnums))
+
+
+def _by_samples(request: Request, one: Prepared) -> Prepared:
+    count = request.rows()
+    return lambda *args: stacked(np, [one(*request.sample(args, k)) for k in range(count)])
+
+
+def _vectorised(row: Operator, by_rows: Callable[[Any, Request], Prepared]) -> Callable[[Any, Request], Prepared]:
+    """Return the builder of a batch of ``row``, which falls back to ``by_rows``."""
+
+    def build(engine: Any, request: Request) -> Prepared:
+        from autodiff_compare.backends.numpy_autodiff import compiler
+        from autodiff_compare.backends.numpy_autodiff.compiler.vectorised import OtherBranch, vectorise
+
+        request.rows()
+        slow, n, sampled = by_rows(engine, request), len(request.args), request.operator in SAMPLED
+        given = [*request.args, *request.directions]
+        mapped = request.samples if sampled else range(n, len(given))
+        one = _ROWS[row](engine, request)
+
+        def of_row(*args: Var) -> Any:
+            return one(*(a[None] if sampled and i in mapped else a for i, a in enumerate(args)))
+
+        try:
+            fast = vectorise(of_row, [a[0] if i in mapped else a for i, a in enumerate(given)], tuple(mapped))
+        except compiler.CompileError:
+            return slow
+
+        def batch(*args: Var) -> Any:
+            try:
+                return fast(*args)
+            except OtherBranch:
+                return slow(*args)
+
+        return batch
+
+    return build
+
+
+def _push(engine: Any, request: Request) -> Prepared:
+    return lambda *given: (lambda f, xs, t: engine.jvp(f, xs, t)[1])(*_chosen(request, given))
+
+
+def _pull(engine: Any, request: Request) -> Prepared:
+    return lambda *given: (lambda f, xs, c: engine.vjp(f, *xs)[1](*c))(*_chosen(request, given))
+
+
+def _second(engine: Any, request: Request) -> Prepared:
+    return lambda *given: (lambda f, xs, t: engine.hvp(f, xs, t))(*_chosen(request, given))
+
+
+#: Operator -> the function of one row.
+_ROWS: Mapping[Operator, Callable[[Any, Request], Prepared]] = {
+    Operator.JVP: _push,
+    Operator.VJP: _pull,
+    Operator.HVP: _second,
+    Operator.GRADIENT: lambda engine, request: engine.grad(request.function, request.argnums),
+    Operator.JACOBIAN: lambda engine, request: engine.jacobian(request.function, request.argnums),
+}
+
 COMPOSITE: Mapping[Operator, Callable[[Any, Request], Prepared]] = MappingProxyType(
     {
         Operator.VALUE_AND_JVP: _value_and_jvp,
         Operator.VALUE_AND_VJP: _value_and_vjp,
         Operator.VALUE_AND_JACOBIAN: _value_and_jacobian,
         Operator.VALUE_GRADIENT_HESSIAN: _value_gradient_hessian,
-        Operator.JVP_BATCH: _jvp_batch,
-        Operator.VJP_BATCH: _vjp_batch,
-        Operator.HVP_BATCH: _hvp_batch,
+        Operator.JVP_BATCH: _vectorised(Operator.JVP, _jvp_batch),
+        Operator.VJP_BATCH: _vectorised(Operator.VJP, _vjp_batch),
+        Operator.HVP_BATCH: _vectorised(Operator.HVP, _hvp_batch),
+        Operator.GRADIENT_BATCH: _vectorised(Operator.GRADIENT, _gradient_of_samples),
+        Operator.JACOBIAN_BATCH: _vectorised(Operator.JACOBIAN, _jacobian_of_samples),
     }
 )

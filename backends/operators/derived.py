@@ -282,7 +282,12 @@ def derive(backend: BackendLike, request: Request, *, without: frozenset[Operato
     """
     rule = derivable(backend.native - without, backend.nestable).get(request.operator)
     if rule is None:
-        native = ", ".join(sorted(backend.native)) or "nothing"
-        why = "" if backend.nestable else ": its gradient cannot be differentiated again"
-        raise Unsupported(f"{backend.name} offers {native}; {request.operator} cannot be derived from that{why}")
+        raise Unsupported(underivable(backend, request.operator))
     return rule.build(Derivation(backend, request))
+
+
+def underivable(backend: BackendLike, operator: Operator) -> str:
+    """Return why an operator cannot be derived from those that a backend has."""
+    native = ", ".join(sorted(backend.native)) or "nothing"
+    why = "" if backend.nestable else ": its gradient cannot be differentiated again"
+    return f"{backend.name} offers {native}; {operator} cannot be derived from that{why}"

@@ -267,6 +267,9 @@ class TensorFlowBackend(Backend):
         """Run `tf.while_loop`. XLA can differentiate it because the limit is known; eagerly, it is a Python loop."""
         return self._tf.while_loop(cond, lambda state: [body(state)], [init], maximum_iterations=limit)[0]
 
+    def stop_gradient(self, x: Var) -> Var:
+        return self._tf.stop_gradient(x)
+
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "reverse":
             return self.grad(f)

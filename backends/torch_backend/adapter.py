@@ -167,6 +167,9 @@ class TorchBackend(Backend):
 
         return guarded
 
+    def stop_gradient(self, x: Var) -> Var:
+        return x.detach()
+
     def block(self, out: Any) -> Any:
         leaf = out
         while isinstance(leaf, tuple) and leaf:

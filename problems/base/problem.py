@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +20,27 @@ SCALAR = STANDARD_OPERATORS
 #: Operators that apply to a function with an array value.
 VECTOR = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
 #: Members of a backend that an objective may use besides ``xp``.
-USES = frozenset({"scan", "while_loop", "derivative", "value_and_derivative"})
+USES = frozenset(
+    {
+        "scan",
+        "while_loop",
+        "derivative",
+        "value_and_derivative",
+        "stop_gradient",
+        "solve_root",
+        "solve_fixed_point",
+    }
+)
+
+
+#: A size with a number of rows of a batch: ``smallx16``.
+_ROWS = re.compile(r"(.+)x([1-9]\d*)")
+
+
+def split_rows(size: str) -> tuple[str, int | None]:
+    """Return the size and the number of rows in ``SIZExROWS``; `None` in a size without rows."""
+    found = _ROWS.fullmatch(size)
+    return (found[1], int(found[2])) if found else (size, None)
 
 
 class ProblemError(ValueError):
@@ -208,8 +229,8 @@ class Problem:
         The suites to which the problem belongs, from `vocabulary.SUITES`.
     uses
         Members of the backend that the objective takes as keywords, such as ``("scan",)``: ``scan``,
-        ``while_loop``, ``derivative`` and ``value_and_derivative``, described in
-        `autodiff_compare.backends.interface.Backend`.
+        ``while_loop``, ``derivative``, ``value_and_derivative``, ``stop_gradient``, ``solve_root`` and
+        ``solve_fixed_point``, described in `autodiff_compare.backends.interface.Backend`.
     pattern
         Sparsity of the Jacobian, for ``sparse_jacobian``. ``pattern(inputs)`` returns one pair ``(rows, columns)`` for
         each differentiated input: indices into the flat output and the flat input, in any order. `None`: detected.
@@ -308,8 +329,13 @@ class Problem:
         """Return the names that ``--size`` accepts: own sizes first, then instance files."""
         return (*self.sizes, *self.files)
 
+    def rows_of(self, size: str) -> tuple[str, int | None]:
+        """Return the size and the number of rows of a batch in ``SIZExROWS``; `None` in a size without rows."""
+        return (size, None) if size in self.size_names else split_rows(size)
+
     def draw(self, size: str, seed: int) -> Inputs:
         """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed."""
+        size = self.rows_of(size)[0]
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])

@@ -15,14 +15,14 @@ from autodiff_compare.judge.composition import composed_cases
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
 from autodiff_compare.plan.plan import PlanError, plan_problems
 from autodiff_compare.plan.query import Query
-from autodiff_compare.problems import Problem
+from autodiff_compare.problems import Problem, ProblemError
 from autodiff_compare.vocabulary import BATCHES, ON_REQUEST, PARTS, SAMPLED, How, Operator
 from tests.conftest import opened
 from tests.examples.layered import LOSS, OUTPUTS, X
 
 COMPOSITE = tuple(o for o in (*PARTS, *BATCHES) if o != Operator.VALUE_AND_GRADIENT)
-#: Backends without a trace ahead of time. Their parts have the same bits as single calls.
-EAGER = ("numpy", "numpy:loop", "torch", "torch:loop", "jax:eager", "tensorflow:eager", "autograd", "finite_difference")
+#: Backends without a trace ahead of time: parts side by side have the same bits as single calls.
+EAGER = ("numpy", "numpy:loop", "torch", "torch:loop", "jax:eager", "tensorflow:eager", "autograd")
 TRACED = ("numpy:compiled", "jax", "jax:loop", "tensorflow", "tensorflow:loop", "tensorflow:xla")
 CASES = [(p, o) for p in (LOSS, OUTPUTS) for o in COMPOSITE if ON_REQUEST[o] <= p.operators]
 
@@ -63,12 +63,22 @@ def _close(got: Any, want: Any) -> None:
     np.testing.assert_allclose(got, want, rtol=16 * eps, atol=16 * eps * np.abs(want).max(initial=0))
 
 
+def _equal(operator: Operator) -> Callable[[Any, Any], None]:
+    return _close if operator in BATCHES else np.testing.assert_array_equal
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("spec", ["numpy", "torch"])
+@pytest.mark.parametrize(("problem", "operator"), CASES, ids=[f"{p.name}-{o}" for p, o in CASES])
+def test_parts_are_single_calls(problem: Problem, operator: Operator, spec: str, dtype: str) -> None:
+    _compare(spec, problem, operator, dtype, _equal(operator))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("spec", EAGER)
 @pytest.mark.parametrize(("problem", "operator"), CASES, ids=[f"{p.name}-{o}" for p, o in CASES])
 def test_parts_have_the_bits_of_single_calls(problem: Problem, operator: Operator, spec: str, dtype: str) -> None:
-    equal = _close if operator in BATCHES else np.testing.assert_array_equal
-    _compare(spec, problem, operator, dtype, equal)
+    _compare(spec, problem, operator, dtype, _equal(operator))
 
 
 @pytest.mark.parametrize("spec", TRACED)
@@ -142,6 +152,24 @@ class TestPlan:
     def test_samples_are_asked_for(self) -> None:
         with pytest.raises(PlanError, match="SAMPLES = "):
             self.operators(replace(LOSS, samples=()), "gradient_batch")
+
+    def test_a_size_may_name_the_number_of_rows(self) -> None:
+        query = Query(backends=["numpy"], operators=["gradient", "jvp_batch"], sizes=["small", "smallx3", "smallx16"])
+        cells = plan_problems([LOSS], {"loss": ""}, query).cells
+        assert [(c.size, str(c.operator)) for c in cells] == [
+            ("small", "gradient"),
+            ("small", "jvp_batch"),
+            ("smallx3", "jvp_batch"),
+            ("smallx16", "jvp_batch"),
+        ]
+
+    def test_the_rows_are_directions_or_the_first_samples(self) -> None:
+        many = build_case(LOSS, "smallx16", "float64", Operator.JVP_BATCH, 0)
+        assert {t.shape[0] for t in many.directions} == {16}
+        few = build_case(LOSS, "smallx3", "float64", Operator.GRADIENT_BATCH, 0)
+        np.testing.assert_array_equal(few.inputs.data[0], X[:3])
+        with pytest.raises(ProblemError, match="at most its 4 samples"):
+            build_case(LOSS, "smallx5", "float64", Operator.GRADIENT_BATCH, 0)
 
     def test_a_loop_takes_part_in_batches_only(self) -> None:
         query = Query(backends=["numpy", "numpy:loop"], operators=["gradient", "gradient_batch"])

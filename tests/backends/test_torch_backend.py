@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Unsupported, load
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import STANDARD_OPERATORS, Operator
 from tests.backends.test_step import opened
 
 O = Operator  # noqa: E741
@@ -56,7 +56,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 #: Central differences of fourth order in float64: relative errors of 3e-13 and 4e-11 in theory, amplified by the
 #: conditioning of these functions (up to 1e3); float32: 1.2e-7 amplified likewise.
 TOLERANCE = {"float64": {False: 1e-9, True: 1e-6}, "float32": {False: 1e-3, True: 1e-3}}
-OPERATORS = [o for o in O if o not in (O.SPARSE_JACOBIAN, O.STEP, O.VALUE, O.VALUE_AND_GRADIENT)]
+OPERATORS = sorted(STANDARD_OPERATORS - {O.VALUE, O.VALUE_AND_GRADIENT})
 
 
 def leaves(out):

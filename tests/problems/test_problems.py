@@ -83,9 +83,10 @@ def relative(a: Any, b: Any) -> float:
 
 
 # Problems that differentiate inside their objective need more than the standard.
-@pytest.mark.parametrize(
-    "problem", [p for p in PROBLEMS if not {"derivative", "value_and_derivative"} & {*p.uses}], ids=lambda p: p.name
-)
+_DIFFERENTIATE = {"derivative", "value_and_derivative", "solve_root", "solve_fixed_point"}
+
+
+@pytest.mark.parametrize("problem", [p for p in PROBLEMS if not _DIFFERENTIATE & {*p.uses}], ids=lambda p: p.name)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_objective_uses_only_the_standard_and_keeps_the_dtype(problem: Problem, dtype: str) -> None:
     inputs, xp = drawn(problem), array_api_strict

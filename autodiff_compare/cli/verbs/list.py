@@ -10,6 +10,7 @@ from rich.table import Table
 from autodiff_compare import backends, problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.verbs.operators import show
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Problem
@@ -29,6 +30,9 @@ _LEGEND = (
 
 def listing(options: argparse.Namespace) -> int:
     """List all problems and backends, or describe the problems that the options name; return the exit code."""
+    if options.operators:
+        show(console())
+        return exits.OK
     if options.problems or options.suite:
         return _described(options)
     found = list(problems.available().values())

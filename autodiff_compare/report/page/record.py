@@ -12,6 +12,7 @@ import pandas as pd
 
 from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
+from autodiff_compare.problems.base.problem import split_rows
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
@@ -126,13 +127,16 @@ def _errors(checks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sized(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add sizes as numbers: the number of inputs if sizes differ in it, else the problem's own size."""
+    """Add sizes as numbers: the rows of batches, the number of inputs if sizes differ in it, else the own size."""
     cells["n"], cells["axis"] = np.nan, ""
     for problem, group in cells.groupby("problem", sort=False):
         names = list(dict.fromkeys(group["size"]))
         inputs = group.dropna(subset=["n_inputs"]).drop_duplicates("size").set_index("size")["n_inputs"]
         known = problems.available().get(str(problem))
-        if len(inputs) == len(names) == inputs.nunique() and (inputs > 0).all():
+        rows = {s: split_rows(s) for s in names}
+        if len({base for base, _ in rows.values()}) == 1 and all(count is not None for _, count in rows.values()):
+            numbers, axis = {s: float(count or 0) for s, (_, count) in rows.items()}, "rows of the batch"
+        elif len(inputs) == len(names) == inputs.nunique() and (inputs > 0).all():
             numbers, axis = {s: float(inputs[s]) for s in names}, "number of inputs"
         elif known is not None and set(names) <= set(known.sizes):
             numbers, axis = {s: float(known.sizes[s]) for s in names}, "size of the problem"

@@ -118,8 +118,15 @@ class _Capture(Trace):
         return way
 
 
-def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> Graph:
-    """Return the graph of ``f(*rebuild(leaves))``. Floating and complex leaves are inputs, all others constants.
+def is_input(x: Any) -> bool:
+    """Return whether a leaf varies from call to call. Floating and complex numbers do; all else is compiled in."""
+    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
+
+
+def capture(
+    f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, is_input: Callable[[Any], bool] = is_input
+) -> Graph:
+    """Return the graph of ``f(*rebuild(leaves))``: leaves of which ``is_input`` holds are inputs, others constants.
 
     Raises
     ------
@@ -148,11 +155,6 @@ def capture(f: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild) -> G
             inputs.append(op)
     found, form = flatten(out)
     return Graph(inputs, _operations(trace, known), [_argument(x, trace, known) for x in found], form)
-
-
-def is_input(x: Any) -> bool:
-    """Return whether a leaf varies from call to call. Floating and complex numbers do; all else is compiled in."""
-    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
 
 
 def _operations(trace: _Capture, known: dict[int, Any]) -> list[Op]:
