@@ -18,6 +18,7 @@ from autodiff_compare.backends.numpy_autodiff.core.memory import keep_freed_memo
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Trace, TraceError
 from autodiff_compare.backends.numpy_autodiff.dependence.patterns import Places, hessian_pattern, jacobian_pattern
+from autodiff_compare.backends.numpy_autodiff.taylor.transform import taylor
 from autodiff_compare.backends.numpy_autodiff.tools.graph_svg import graph_svg
 from autodiff_compare.backends.numpy_autodiff.tools.graph_text import graph_dot, graph_text, primitive_counts
 from autodiff_compare.backends.numpy_autodiff.transforms.checkpoint import checkpoint
@@ -55,6 +56,7 @@ __all__ = [
     "primitive_counts",
     "special",
     "stop_gradient",
+    "taylor",
     "value_and_grad",
     "vjp",
 ]

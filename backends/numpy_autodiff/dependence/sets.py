@@ -97,7 +97,9 @@ class IndexSets:
         numbers = np.asarray(numbers)
         kept = [n for i, n in enumerate(numbers.shape) if i not in axes]
         order = [i for i in range(numbers.ndim) if i not in axes] + list(axes)
-        rows = numbers.transpose(order).reshape((math.prod(kept), -1)) if numbers.size else np.zeros((math.prod(kept), 0))
+        rows = (
+            numbers.transpose(order).reshape((math.prod(kept), -1)) if numbers.size else np.zeros((math.prod(kept), 0))
+        )
         found = np.array([self.all_of(row) for row in rows.tolist()], np.int64)
         shape = [1 if i in axes else n for i, n in enumerate(numbers.shape)] if keepdims else kept
         return found.reshape(shape)
@@ -128,7 +130,10 @@ class IndexSets:
     def places(self, numbers: Any, start: int, stop: int) -> tuple[Any, Any]:
         """Return the pairs (entry of the array, member) with members from ``start`` to ``stop``, less ``start``."""
         flat = np.ravel(numbers).tolist()
-        members = {k: sorted(j - start for j in self._sets[k] if start <= j < stop) for k in set(flat)}
+        members = {k: self._within(k, start, stop) for k in set(flat)}
         counts = [len(members[k]) for k in flat]
-        columns = np.array([j for k in flat for j in members[k]], np.int64)
+        columns = np.concatenate([np.zeros(0, np.int64), *(members[k] for k in flat)])
         return np.repeat(np.arange(len(flat), dtype=np.int64), counts), columns
+
+    def _within(self, number: int, start: int, stop: int) -> Any:
+        return np.array(sorted(j - start for j in self._sets[number] if start <= j < stop), np.int64)
