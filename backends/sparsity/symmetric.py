@@ -23,6 +23,7 @@ Finding the fewest colours is NP-hard. `star_colours` colours greedily (Gebremed
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ def _neighbours(pattern: Pattern) -> list[list[int]]:
     off = pattern.rows != pattern.columns
     ends = np.searchsorted(pattern.rows[off], np.arange(pattern.shape[0] + 1)).tolist()
     columns = pattern.columns[off].tolist()
-    return [columns[start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+    return [columns[start:stop] for start, stop in itertools.pairwise(ends)]
 
 
 def _as_given(near: Sequence[Sequence[int]]) -> Sequence[int]:

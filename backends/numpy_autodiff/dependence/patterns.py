@@ -30,6 +30,7 @@ point alone.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def _pattern(
     if not symmetric and isinstance(out, (tuple, list, dict)):
         raise TypeError(f"got an output of type {type(out).__name__}, expected one array: stack or concatenate it")
     rows = [part.flow if isinstance(part, Node) and part.tape is trace else _none(constant(part)) for part in found]
-    spans = list(zip(starts, starts[1:], strict=False))
+    spans = list(itertools.pairwise(starts))
     blocks = [trace.sets.places(part, *span) for part in rows for span in spans]
     shapes = tuple((part.size, stop - start) for part in rows for start, stop in spans)
     return Places(shapes, tuple(_symmetric(blocks, shapes, len(spans)) if symmetric else blocks), trace.branches)

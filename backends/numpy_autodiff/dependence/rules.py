@@ -123,9 +123,9 @@ def _itself(step: Step) -> Any:
     return step.numbers[0]
 
 
-def _parts(step: Step) -> Any:
-    """Return the sets of the argument for each part of it, as of the mantissa and the exponent."""
-    return tuple(step.numbers[0] for _ in step.ans)
+def _first_part(step: Step) -> Any:
+    """Return the sets of the argument for its fraction; its whole part and its exponent have slope zero."""
+    return step.numbers[0], _zeros(step.ans[1])
 
 
 def _picked(step: Step) -> Any:
@@ -316,7 +316,7 @@ def _without_repeats(term: str, x: Any) -> tuple[str, Any]:
 
 
 def _aligned(x: Any, have: str, want: str) -> Any:
-    """Transpose an array with the axes ``have`` to the order of ``want``, with axes of length 1 for the missing ones."""
+    """Transpose an array with the axes ``have`` to the order of ``want``; missing ones have length 1."""
     x = np.transpose(x, [have.index(c) for c in want if c in have])
     sizes = iter(x.shape)
     return x.reshape([next(sizes) if c in have else 1 for c in want])
@@ -359,6 +359,21 @@ def _of_matrices(step: Step) -> Any:
     return tuple(map(spread, step.ans)) if isinstance(step.ans, tuple) else spread(step.ans)
 
 
+def _solved(step: Step) -> Any:
+    """Let each column of a solution depend on the matrix and on the same column of the right-hand side."""
+    a, b = step.values[:2]
+    batch = np.broadcast_shapes(np.shape(a)[:-2], np.shape(b)[:-2] if np.ndim(b) > 1 else ())
+    found = np.zeros(np.shape(step.ans), np.int64)
+    if step.numbers[0] is not None:
+        matrix = step.sets.joined(step.numbers[0], (np.ndim(a) - 2, np.ndim(a) - 1))
+        ones = (1,) * (found.ndim - len(batch))
+        found = step.sets.union(found, matrix.reshape((*matrix.shape, *ones)))
+    if step.numbers[1] is not None:
+        rows = 0 if np.ndim(b) == 1 else np.ndim(b) - 2
+        found = step.sets.union(found, step.sets.joined(step.numbers[1], (rows,), keepdims=True))
+    return found
+
+
 def _rows() -> Mapping[Primitive, Rule]:
     kinds: list[tuple[Rule, tuple[Any, ...]]] = [
         (_chosen, (elementwise.WHERE,)),
@@ -372,7 +387,7 @@ def _rows() -> Mapping[Primitive, Rule]:
         (_embedded, (shapes.EMBED,)),
         (_joined, (joining.CONCATENATE, joining.STACK)),
         (_itself, (shapes.ASTYPE, order.SHARED, elementwise.REAL, elementwise.IMAG)),
-        (_parts, (elementwise.UFUNCS[np.frexp], elementwise.UFUNCS[np.modf])),
+        (_first_part, (elementwise.UFUNCS[np.frexp], elementwise.UFUNCS[np.modf])),
         (_picked, (PICK,)),
         (_tied, (order.AVERAGE_TIES,)),
         (_taken, (indexing.GATHER,)),
@@ -394,10 +409,11 @@ def _rows() -> Mapping[Primitive, Rule]:
         (_matrix_product, (products.MATMUL,)),
         (_einsum, (einsum.EINSUM,)),
         (_convolved, (convolution.CONVOLVE,)),
+        (_solved, (linalg.SOLVE, linalg.LSTSQ)),
         (
             _of_matrices,
             (
-                *(linalg.INV, linalg.SOLVE, linalg.COFACTORS, linalg.DET, linalg.SLOGDET, linalg.PINV, linalg.LSTSQ),
+                *(linalg.INV, linalg.COFACTORS, linalg.DET, linalg.SLOGDET, linalg.PINV),
                 *(decompositions.SVD, decompositions.CHOLESKY, decompositions.QR, eigen.EIGH, eigen.EIG),
             ),
         ),

@@ -5,8 +5,9 @@ The kinds:
 
 - *linear* functions (sum, index, join, fft) are applied to each coefficient;
 - *bilinear* ones (multiply, matmul, einsum) to products of coefficients;
-- elementary functions follow from their differential equations (`autodiff_compare.backends.numpy_autodiff.taylor.series`);
-- all others have a rule already: their JVP, see `autodiff_compare.backends.numpy_autodiff.taylor.general`.
+- elementary functions follow from their differential equations
+  (`autodiff_compare.backends.numpy_autodiff.taylor.series`);
+- all others have a rule already: their JVP, see `autodiff_compare.backends.numpy_autodiff.taylor.curve`.
 """
 
 from __future__ import annotations

@@ -177,9 +177,10 @@ def shares(d: Series, first: Any, second: Any) -> list[Series]:
 
 
 def power(a: Series, r: Any, start: Any) -> Series:
-    """Return ``a^r`` for a constant r: from ``a y' = r y a'``, ``k a_0 y_k = sum_(j=1..k) (r j - (k - j)) a_j y_(k-j)``.
+    """Return ``a^r`` for a constant r.
 
-    For a small whole number ``r >= 0`` it is a product, which holds where ``a_0`` is zero too.
+    From ``a y' = r y a'`` follows ``k a_0 y_k = sum_(j=1..k) (r j - (k - j)) a_j y_(k-j)``. For a small
+    whole number ``r >= 0`` it is a product, which holds where ``a_0`` is zero too.
     """
     if np.ndim(r) == 0 and np.isreal(r) and 0 <= r <= _LARGEST_PRODUCT and float(r).is_integer():
         return [start, *whole_power(a, int(r))[1:]]
