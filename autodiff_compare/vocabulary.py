@@ -66,6 +66,11 @@ class Operator(Word):
     VJP_BATCH = "vjp_batch"
     HVP_BATCH = "hvp_batch"
     JACOBIAN_BATCH = "jacobian_batch"
+    SPARSE_HESSIAN = "sparse_hessian"
+    HESSIAN_DIAGONAL = "hessian_diagonal"
+    LAPLACIAN = "laplacian"
+    LAPLACIAN_ESTIMATE = "laplacian_estimate"
+    TAYLOR = "taylor"
 
 
 #: Operators that a backend has natively as a rule, and that a run computes where it names none.
@@ -106,6 +111,8 @@ SAMPLED = frozenset({Operator.GRADIENT_BATCH, Operator.JACOBIAN_BATCH})
 
 def directed(operator: Operator) -> Operator:
     """Return the operator whose directions an operator takes: itself, that of its rows, or one of its parts."""
+    if operator is Operator.TAYLOR:
+        return Operator.JVP
     row = BATCHES.get(operator, operator)
     return next((part for part in PARTS.get(row, ()) if part in (Operator.JVP, Operator.VJP)), row)
 
@@ -115,10 +122,21 @@ ON_REQUEST = {
     Operator.SPARSE_JACOBIAN: frozenset({Operator.JACOBIAN}),
     **{operator: frozenset(parts) for operator, parts in PARTS.items() if operator != Operator.VALUE_AND_GRADIENT},
     **{operator: frozenset({row}) for operator, row in BATCHES.items()},
+    Operator.SPARSE_HESSIAN: frozenset({Operator.HVP}),
+    Operator.HESSIAN_DIAGONAL: frozenset({Operator.HVP}),
+    Operator.LAPLACIAN: frozenset({Operator.HVP}),
+    Operator.LAPLACIAN_ESTIMATE: frozenset({Operator.HVP}),
+    Operator.TAYLOR: frozenset({Operator.JVP}),
 }
 
 #: Operators of second derivatives, which can be computed in several orders of modes.
 SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})
+#: Operators made of products with the Hessian, which are computed in the order of modes of these.
+OF_HESSIAN = frozenset(
+    {Operator.SPARSE_HESSIAN, Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN, Operator.LAPLACIAN_ESTIMATE}
+)
+#: The highest derivative that `Operator.TAYLOR` computes where none is given.
+TAYLOR_DEGREE = 4
 
 #: Abbreviation of an order of modes -> its full name; the outer mode comes first.
 ORDERS = {

@@ -257,8 +257,8 @@ class Judge:
 
     def _index(self, k: int, at: int, shape: tuple[int, ...]) -> str:
         """Return the index of an entry of leaf k as text; row and column for a sparse Jacobian."""
-        if self.case.operator == Operator.SPARSE_JACOBIAN and self.layout[k].inputs:
-            pattern = self.case.patterns[k]
+        if self.case.entries and self.layout[k].inputs:
+            pattern = self.case.entries[k]
             return str([int(pattern.rows[at]), int(pattern.columns[at])])
         return str([int(i) for i in np.unravel_index(at, shape)])
 

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.operators.composite import COMPOSITE
+from autodiff_compare.backends.operators.curvature import CURVATURE
 from autodiff_compare.backends.operators.derivation import Derivation, Rule
 from autodiff_compare.backends.operators.objective import Prepared, Unsupported, Var
 from autodiff_compare.backends.operators.request import BackendLike, Request
@@ -234,6 +235,7 @@ _RULES = (
     Rule(_O.SPARSE_JACOBIAN, frozenset({_O.JVP, _O.VJP}), _sparse_jacobian),
     Rule(_O.STEP, frozenset({_O.GRADIENT}), _step),
     *COMPOSITE,
+    *CURVATURE,
 )
 
 

@@ -54,6 +54,8 @@ def star_colours(pattern: Pattern) -> Array:
         np.array_equal(pattern.rows, mirrored.rows) and np.array_equal(pattern.columns, mirrored.columns)
     ):
         raise ValueError(f"got a pattern of shape {pattern.shape} that is not symmetric, expected that of a Hessian")
+    if pattern.nnz == pattern.shape[0] ** 2:
+        return np.arange(pattern.shape[0])
     near = _neighbours(pattern)
     used = np.bincount(pattern.rows, minlength=pattern.shape[0]) > 0
     # What suits columns of any matrix suits those of a symmetric one.

@@ -8,7 +8,6 @@ from typing import Any
 from autodiff_compare import backends
 from autodiff_compare.backends import Objective
 from autodiff_compare.plan.cases import Case, leaves
-from autodiff_compare.vocabulary import Operator
 
 
 def opened() -> Any:
@@ -50,7 +49,7 @@ def derivative(
     function = around(case.problem.function(backend, case.inputs.static))
     run = backend.prepare(
         case.operator,
-        Objective(function, patterns=case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()),
+        Objective(function, **case.facts),
         [backend.to_var(a) for a in case.inputs.arrays],
         argnums=range(len(case.inputs.differentiated)),
         directions=[backend.to_var(a) for a in case.directions],
