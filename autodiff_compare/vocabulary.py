@@ -135,6 +135,12 @@ SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})
 OF_HESSIAN = frozenset(
     {Operator.SPARSE_HESSIAN, Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN, Operator.LAPLACIAN_ESTIMATE}
 )
+#: Operators whose results are derivatives along directions, not entries of a matrix.
+DIRECTIONAL = frozenset({Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN, Operator.LAPLACIAN_ESTIMATE, Operator.TAYLOR})
+#: Operators that can be computed from products with all unit vectors, or from second derivatives along each.
+BY_UNITS = frozenset({Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN})
+#: Variant of a backend with Taylor series -> the operators in which it differs.
+SERIES = {"jet": BY_UNITS, "nested": BY_UNITS | {Operator.TAYLOR}}
 #: The highest derivative that `Operator.TAYLOR` computes where none is given.
 TAYLOR_DEGREE = 4
 

@@ -19,7 +19,7 @@ from autodiff_compare.judge.composition import is_composite, parts_of, row_case,
 from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import BATCHES, OF_HESSIAN, PARTS, TAYLOR_DEGREE, Operator
+from autodiff_compare.vocabulary import BATCHES, BY_UNITS, DIRECTIONAL, OF_HESSIAN, PARTS, TAYLOR_DEGREE, Operator
 
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
@@ -35,14 +35,8 @@ _INSTEAD = {
     Operator.HESSIAN_DIAGONAL: "sparse_hessian",
     Operator.LAPLACIAN: "laplacian_estimate",
 }
-#: Operators that take the products of the Hessian with all unit vectors at once.
-_BY_UNITS = frozenset({Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN})
 #: Operators whose leaves are not normalised: none of them has the shape of an input.
 _NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN, Operator.TAYLOR}) | OF_HESSIAN
-
-
-#: Operators whose results are derivatives along directions, not entries of a matrix.
-_DIRECTIONAL = frozenset({Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN, Operator.LAPLACIAN_ESTIMATE, Operator.TAYLOR})
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,7 @@ def layout(case: Case) -> Iterator[Leaf]:
         for i, j in itertools.product(range(len(shapes)), repeat=2):
             yield Leaf(f"{name}[{i},{j}]" if many else name, shapes[i] + shapes[j], (i, j))
         return
-    if operator in _DIRECTIONAL:
+    if operator in DIRECTIONAL:
         yield from _directional_layout(operator, shapes, out)
         return
     if case.entries:
@@ -122,7 +116,7 @@ def too_large(case: Case) -> str:
         entries, n = (sum(counts) for counts in zip(*((p.nnz, p.shape[0]) for p in case.entries), strict=True))
         dense = f"the Hessian has {entries} entries in {n} rows, over the {MOST_ENTRIES} allowed: use hvp"
         return dense if entries > MOST_ENTRIES else ""
-    if case.operator in _BY_UNITS:
+    if case.operator in BY_UNITS:
         n = sum(x.size for x in case.inputs.differentiated)
         return _refused(case, n * n * np.dtype(case.dtype).itemsize)
     if not _DENSE & {case.operator, *PARTS.get(case.operator, ())} and case.operator not in BATCHES:
@@ -135,7 +129,7 @@ def _refused(case: Case, size: int) -> str:
         return ""
     instead = _INSTEAD.get(case.operator, "its parts or rows one by one")
     takes, allowed = size / 2**30, LARGEST_DENSE_BYTES / 2**30
-    what = "the products with all unit vectors" if case.operator in _BY_UNITS else "the dense result"
+    what = "the products with all unit vectors" if case.operator in BY_UNITS else "the dense result"
     return f"{what} would take {takes:.3g} GiB, over the {allowed:.3g} GiB allowed: use {instead}"
 
 

@@ -22,6 +22,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ from autodiff_compare.judge.comparison import (
 )
 from autodiff_compare.judge.composition import parts_of
 from autodiff_compare.judge.differences import MEANINGFUL
-from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
+from autodiff_compare.judge.probe import RESOLVED, Finding, probe_of
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, joined, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances, cancelled
 from autodiff_compare.judge.verdicts import PROVED, REFUTED, merged, yes_or_no
@@ -90,9 +91,9 @@ class Judge:
         )
 
     @functools.cached_property
-    def probe(self) -> Probe:
+    def probe(self) -> Any:
         """Numerical differences of this case."""
-        return Probe(self.case, self._every)
+        return probe_of(self.case, self._every)
 
     @functools.cached_property
     def reference(self) -> Reference:

@@ -88,13 +88,11 @@ def _units(d: Derivation) -> list[Var]:
 
 
 def _along_units(d: Derivation) -> Callable[..., Var]:
-    """Return a function of the arguments that gives ``e_i H e_i`` for all i, as a vector."""
-    d.scalar_output()
+    """Return a function of the arguments that gives ``e_i H e_i`` for all i, as a vector, from products."""
     xp, units = d.backend.xp, _units(d)
     n = units[0].shape[0]
     if not n:
-        empty = np.zeros(0, d.backend.to_numpy(d.request.inputs[0]).dtype)
-        return lambda *_: d.backend.to_var(empty)
+        return _nothing(d)
     products = d.prepare(Operator.HVP_BATCH, units)
     index = d.backend.to_var(np.arange(n) * (n + 1))
 
@@ -104,9 +102,33 @@ def _along_units(d: Derivation) -> Callable[..., Var]:
     return diagonal
 
 
-def _hessian_diagonal(d: Derivation) -> Prepared:
-    diagonal, xp = _along_units(d), d.backend.xp
-    shapes = [tuple(x.shape) for x in d.request.inputs]
+def _nothing(d: Derivation) -> Callable[..., Var]:
+    empty = np.zeros(0, d.backend.to_numpy(d.request.inputs[0]).dtype)
+    return lambda *_: d.backend.to_var(empty)
+
+
+def by_second_derivatives(d: Derivation, second: Callable[..., Prepared]) -> Prepared:
+    """Return ``hessian_diagonal`` or ``laplacian`` from second derivatives along the unit vectors.
+
+    Parameters
+    ----------
+    d
+        The request, of one of the two.
+    second
+        ``second(units)`` prepares a function of ``(*args, *units)`` that returns the second derivative along each of
+        the directions, as a vector; ``units`` are arrays ``(n, *shape)``, one for each differentiated input.
+    """
+    d.scalar_output()
+    units = _units(d)
+    if not units[0].shape[0]:
+        return _SHAPED[d.request.operator](d, _nothing(d))
+    run = second(units)
+    return _SHAPED[d.request.operator](d, lambda *args: run(*args, *units))
+
+
+def _split(d: Derivation, diagonal: Callable[..., Var]) -> Prepared:
+    """Return the parts of the diagonal, shaped like the inputs."""
+    xp, shapes = d.backend.xp, [tuple(x.shape) for x in d.request.inputs]
     ends = np.cumsum([0, *map(math.prod, shapes)]).tolist()
 
     def split(*args: Var) -> tuple[Var, ...]:
@@ -117,9 +139,17 @@ def _hessian_diagonal(d: Derivation) -> Prepared:
     return split
 
 
-def _laplacian(d: Derivation) -> Prepared:
-    diagonal, xp = _along_units(d), d.backend.xp
-    return lambda *args: xp.sum(diagonal(*args))
+def _summed(d: Derivation, diagonal: Callable[..., Var]) -> Prepared:
+    return lambda *args: d.backend.xp.sum(diagonal(*args))
+
+
+_SHAPED = {Operator.HESSIAN_DIAGONAL: _split, Operator.LAPLACIAN: _summed}
+
+
+def _by_products(d: Derivation) -> Prepared:
+    """Return ``hessian_diagonal`` or ``laplacian`` from products with the unit vectors."""
+    d.scalar_output()
+    return _SHAPED[d.request.operator](d, _along_units(d))
 
 
 def _laplacian_estimate(d: Derivation) -> Prepared:
@@ -166,7 +196,7 @@ def half_width(k: int) -> float:
 #: The rules, in the order in which they are tried.
 CURVATURE = (
     Rule(Operator.SPARSE_HESSIAN, frozenset({Operator.HVP_BATCH}), _sparse_hessian),
-    Rule(Operator.HESSIAN_DIAGONAL, frozenset({Operator.HVP_BATCH}), _hessian_diagonal),
-    Rule(Operator.LAPLACIAN, frozenset({Operator.HVP_BATCH}), _laplacian),
+    Rule(Operator.HESSIAN_DIAGONAL, frozenset({Operator.HVP_BATCH}), _by_products),
+    Rule(Operator.LAPLACIAN, frozenset({Operator.HVP_BATCH}), _by_products),
     Rule(Operator.LAPLACIAN_ESTIMATE, frozenset({Operator.HVP_BATCH}), _laplacian_estimate),
 )

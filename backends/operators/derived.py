@@ -38,6 +38,7 @@ from autodiff_compare.backends.operators.curvature import CURVATURE
 from autodiff_compare.backends.operators.derivation import Derivation, Rule
 from autodiff_compare.backends.operators.objective import Prepared, Unsupported, Var
 from autodiff_compare.backends.operators.request import BackendLike, Request
+from autodiff_compare.backends.operators.series import SERIES
 from autodiff_compare.backends.operators.sparse_jacobian import sparse_jacobian
 from autodiff_compare.vocabulary import Operator
 
@@ -236,6 +237,7 @@ _RULES = (
     Rule(_O.STEP, frozenset({_O.GRADIENT}), _step),
     *COMPOSITE,
     *CURVATURE,
+    *SERIES,
 )
 
 

@@ -8,17 +8,18 @@ from typing import Any
 from autodiff_compare import backends
 from autodiff_compare.backends import Objective
 from autodiff_compare.plan.cases import Case, leaves
+from autodiff_compare.vocabulary import Operator
 
 
-def opened() -> Any:
-    """Return the backend of the engine.
+def opened(operator: Operator) -> Any:
+    """Return the backend of the engine; for Taylor series that which shares no code with its arithmetic of series.
 
     Raises
     ------
     ImportError, ValueError
         If it is not there.
     """
-    backend = backends.load("numpy")
+    backend = backends.load("numpy:nested" if operator is Operator.TAYLOR else "numpy")
     backend.open()
     return backend
 
