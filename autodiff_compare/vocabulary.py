@@ -193,7 +193,7 @@ BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_ME
 
 
 class Verdict(Word):
-    """The outcome of one comparison with a reference; only `PASS` and `SUBGRADIENT` prove a result right.
+    """The outcome of one comparison with a reference; `PASS`, `SUBGRADIENT` and `ESTIMATE` prove a result right.
 
     - ``pass``: the result agrees within the tolerance.
     - ``fail``: it does not.
@@ -201,6 +201,7 @@ class Verdict(Word):
     - ``nonsmooth``: numerical differences find no derivative at the point.
     - ``undetermined``: too few values around the point are finite.
     - ``subgradient``: the point is a kink, and the result lies between the one-sided derivatives.
+    - ``estimate``: the result is right for its random directions; its own error bar tells how far the derivative is.
     - ``no_grad``: the result is missing or all zeros, and the derivative is not zero.
     - ``nonfinite``: the result is nan or infinite where the derivative is finite.
     """
@@ -211,6 +212,7 @@ class Verdict(Word):
     NONSMOOTH = "nonsmooth"
     UNDETERMINED = "undetermined"
     SUBGRADIENT = "subgradient"
+    ESTIMATE = "estimate"
     NO_GRAD = "no_grad"
     NONFINITE = "nonfinite"
 

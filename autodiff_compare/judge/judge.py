@@ -47,6 +47,7 @@ from autodiff_compare.judge.comparison import (
 )
 from autodiff_compare.judge.composition import parts_of
 from autodiff_compare.judge.differences import MEANINGFUL
+from autodiff_compare.judge.estimate import estimated
 from autodiff_compare.judge.probe import RESOLVED, Finding, probe_of
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, joined, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances, cancelled
@@ -158,6 +159,8 @@ class Judge:
 
     def numbers(self, result: Sequence[Array]) -> tuple[Comparison, ...]:
         """Compare the numbers alone, of leaves of the right shapes: those of a composite result part by part."""
+        if self.case.operator == Operator.LAPLACIAN_ESTIMATE:
+            return tuple(estimated(self.case, tuple(self._numbers(result)), result))
         if not self.parts:
             return tuple(self._together(tuple(self._numbers(result)), result))
         pairs = zip(self.parts, composed(self.case, result), strict=True)
