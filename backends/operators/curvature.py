@@ -21,6 +21,7 @@ quantile of Student's distribution with k - 1 degrees of freedom.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -173,6 +174,7 @@ def _laplacian_estimate(d: Derivation) -> Prepared:
     return estimate
 
 
+@functools.cache
 def half_width(k: int) -> float:
     """Return the half width of the interval of a mean of k values, in units of the norm of their deviations.
 
