@@ -83,7 +83,7 @@ def _units(d: Derivation) -> list[Var]:
     ends = np.cumsum([0, *(x.size for x in inputs)])
     identity = np.eye(int(ends[-1]))
     return [
-        d.backend.to_var(identity[:, start:stop].astype(x.dtype).reshape(-1, *x.shape))
+        d.backend.to_var(identity[:, start:stop].astype(x.dtype).reshape(len(identity), *x.shape))
         for x, start, stop in zip(inputs, ends, ends[1:], strict=False)
     ]
 
