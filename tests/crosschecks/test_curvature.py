@@ -108,7 +108,7 @@ def _detectable() -> list[str]:
 
 
 @pytest.mark.parametrize("name", _detectable())
-def test_a_detected_pattern_contains_the_true_one_at_other_points_and_equals_their_union(name: str) -> None:
+def test_a_detected_pattern_is_the_union_of_the_true_ones(name: str) -> None:
     problem, backend = problems.available()[name], opened("numpy")
     of_hessian = Operator.HESSIAN in problem.operators and Operator.GRADIENT in problem.operators
     drawn = problem.draw(problem.smallest, 0)
