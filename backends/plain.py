@@ -18,12 +18,18 @@ class Plain(Solutions):
     """The members of a backend that an objective may use, on NumPy arrays and without recording anything.
 
     `autodiff_compare.backends.interface.Backend` describes the methods.
+
+    Parameters
+    ----------
+    xp
+        The array namespace: NumPy, or that of our engine, for a function that is traced without a backend.
     """
 
-    xp = np
+    def __init__(self, xp: Any = np) -> None:
+        self.xp = xp
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-        return python_scan(np, f, init, xs)
+        return python_scan(self.xp, f, init, xs)
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         return python_while(cond, body, init, limit)

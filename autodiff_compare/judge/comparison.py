@@ -113,7 +113,11 @@ def _composite_layout(case: Case) -> Iterator[Leaf]:
 def too_large(case: Case) -> str:
     """Return why the result of a case is too large to be computed; empty if it is not."""
     if case.operator == Operator.SPARSE_HESSIAN:
-        entries, n = (sum(counts) for counts in zip(*((p.nnz, p.shape[0]) for p in case.entries), strict=True))
+        try:
+            patterns = case.entries
+        except ValueError as error:
+            return str(error)
+        entries, n = sum(p.nnz for p in patterns), sum(p.shape[0] for p in patterns)
         dense = f"the Hessian has {entries} entries in {n} rows, over the {MOST_ENTRIES} allowed: use hvp"
         return dense if entries > MOST_ENTRIES else ""
     if case.operator in BY_UNITS:

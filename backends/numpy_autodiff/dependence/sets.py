@@ -29,6 +29,10 @@ _SHIFT = np.int64(32)
 _LOW = np.int64((1 << 32) - 1)
 
 
+class DenseError(ValueError):
+    """The sets of a recording have too many members for memory."""
+
+
 @final
 class IndexSets:
     """The table of all sets that occur in one recording."""
@@ -47,7 +51,7 @@ class IndexSets:
 
         Raises
         ------
-        ValueError
+        DenseError
             If the sets have become too many for memory: the matrix is dense, and large.
         """
         known = self._numbers.get(found)
@@ -56,7 +60,7 @@ class IndexSets:
             self._sets.append(found)
             self._members += len(found)
             if self._members > MOST_MEMBERS:
-                raise ValueError(
+                raise DenseError(
                     f"got index sets of more than {MOST_MEMBERS} members, expected a sparse function: "
                     "declare its pattern, or take dense derivatives"
                 )
