@@ -68,6 +68,11 @@ class Operator(Word):
     VJP_BATCH = "vjp_batch"
     HVP_BATCH = "hvp_batch"
     JACOBIAN_BATCH = "jacobian_batch"
+    SPARSE_HESSIAN = "sparse_hessian"
+    HESSIAN_DIAGONAL = "hessian_diagonal"
+    LAPLACIAN = "laplacian"
+    LAPLACIAN_ESTIMATE = "laplacian_estimate"
+    TAYLOR = "taylor"
 
 
 #: Operators that a backend has natively as a rule, and that a run computes where it names none.
@@ -108,6 +113,8 @@ SAMPLED = frozenset({Operator.GRADIENT_BATCH, Operator.JACOBIAN_BATCH})
 
 def directed(operator: Operator) -> Operator:
     """Return the operator whose directions an operator takes: itself, that of its rows, or one of its parts."""
+    if operator is Operator.TAYLOR:
+        return Operator.JVP
     row = BATCHES.get(operator, operator)
     return next((part for part in PARTS.get(row, ()) if part in (Operator.JVP, Operator.VJP)), row)
 
@@ -117,10 +124,27 @@ ON_REQUEST: dict[Operator, frozenset[Operator]] = {
     Operator.SPARSE_JACOBIAN: frozenset({Operator.JACOBIAN}),
     **{operator: frozenset(parts) for operator, parts in PARTS.items() if operator != Operator.VALUE_AND_GRADIENT},
     **{operator: frozenset({row}) for operator, row in BATCHES.items()},
+    Operator.SPARSE_HESSIAN: frozenset({Operator.HVP}),
+    Operator.HESSIAN_DIAGONAL: frozenset({Operator.HVP}),
+    Operator.LAPLACIAN: frozenset({Operator.HVP}),
+    Operator.LAPLACIAN_ESTIMATE: frozenset({Operator.HVP}),
+    Operator.TAYLOR: frozenset({Operator.JVP}),
 }
 
 #: Operators of second derivatives, which can be computed in several orders of modes.
 SECOND_ORDER = frozenset({Operator.HVP, Operator.HESSIAN})
+#: Operators made of products with the Hessian, which are computed in the order of modes of these.
+OF_HESSIAN = frozenset(
+    {Operator.SPARSE_HESSIAN, Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN, Operator.LAPLACIAN_ESTIMATE}
+)
+#: Operators whose results are derivatives along directions, not entries of a matrix.
+DIRECTIONAL = frozenset({Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN, Operator.LAPLACIAN_ESTIMATE, Operator.TAYLOR})
+#: Operators that can be computed from products with all unit vectors, or from second derivatives along each.
+BY_UNITS = frozenset({Operator.HESSIAN_DIAGONAL, Operator.LAPLACIAN})
+#: Variant of a backend with Taylor series -> the operators in which it differs.
+SERIES = {"jet": BY_UNITS, "nested": BY_UNITS | {Operator.TAYLOR}}
+#: The highest derivative that `Operator.TAYLOR` computes where none is given.
+TAYLOR_DEGREE = 4
 
 #: Abbreviation of an order of modes -> its full name; the outer mode comes first.
 ORDERS = {
@@ -171,7 +195,7 @@ BROKEN = frozenset({Status.ERROR, Status.TIMEOUT, Status.CRASH, Status.OUT_OF_ME
 
 
 class Verdict(Word):
-    """The outcome of one comparison with a reference; only `PASS` and `SUBGRADIENT` prove a result right.
+    """The outcome of one comparison with a reference; `PASS`, `SUBGRADIENT` and `ESTIMATE` prove a result right.
 
     - ``pass``: the result agrees within the tolerance.
     - ``fail``: it does not.
@@ -179,6 +203,7 @@ class Verdict(Word):
     - ``nonsmooth``: numerical differences find no derivative at the point.
     - ``undetermined``: too few values around the point are finite.
     - ``subgradient``: the point is a kink, and the result lies between the one-sided derivatives.
+    - ``estimate``: the result is right for its random directions; its own error bar tells how far the derivative is.
     - ``no_grad``: the result is missing or all zeros, and the derivative is not zero.
     - ``nonfinite``: the result is nan or infinite where the derivative is finite.
     """
@@ -189,6 +214,7 @@ class Verdict(Word):
     NONSMOOTH = "nonsmooth"
     UNDETERMINED = "undetermined"
     SUBGRADIENT = "subgradient"
+    ESTIMATE = "estimate"
     NO_GRAD = "no_grad"
     NONFINITE = "nonfinite"
 

@@ -22,6 +22,11 @@ jacobian            none                     tuple of arrays ``f.shape + x_i.sha
 sparse_jacobian     none                     tuple of vectors: the entries of each pattern, in CSR order
 hvp                 one tangent per argnum   tuple: the rows of ``H t``, shaped like ``x_i`` (``f`` must be scalar)
 hessian             none                     tuple of tuples of ``x_i.shape + x_j.shape`` (``f`` must be scalar)
+sparse_hessian      none                     tuple of vectors: the entries of the rows of each ``x_i``, in CSR order
+hessian_diagonal    none                     tuple of arrays shaped like ``x_i``
+laplacian           none                     the trace of the Hessian
+laplacian_estimate  k tangents per argnum    ``(estimate, half width)``: mean of ``t H t``, and its 95 % interval
+taylor              one tangent per argnum   tuple: the derivatives of the orders 1, 2, ... along the tangents
 step                none                     tuple: the parameters after one optimizer update
 ==================  =======================  ==============================================================
 
@@ -84,7 +89,17 @@ from autodiff_compare.backends.operators.orders import split_variant
 from autodiff_compare.backends.operators.request import Request, require_parameters
 from autodiff_compare.backends.operators.sparse_jacobian import one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, SECOND_ORDER, How, Operator, Optimizer
+from autodiff_compare.vocabulary import (
+    BATCHES,
+    DTYPES,
+    OF_HESSIAN,
+    ORDERS,
+    SECOND_ORDER,
+    TAYLOR_DEGREE,
+    How,
+    Operator,
+    Optimizer,
+)
 
 #: All that an adapter imports from the contract.
 __all__ = [
@@ -318,6 +333,7 @@ class Backend(Solutions, abc.ABC):
         argnums: Sequence[int] = (0,),
         directions: Sequence[Var] = (),
         optimizer: Optimizer | None = None,
+        degree: int = TAYLOR_DEGREE,
     ) -> Callable[..., Any]:
         """Trace or compile ``operator`` of ``f`` for arguments like ``args``; return a bare callable.
 
@@ -331,7 +347,7 @@ class Backend(Solutions, abc.ABC):
         if self.order and operator in SECOND_ORDER and self.order not in self.orders:
             offered = ", ".join(o for o in ORDERS if o in self.orders) or "no choice of order"
             raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}; it offers: {offered}")
-        request = Request(operator, f, args, tuple(argnums), directions, optimizer)
+        request = Request(operator, f, args, tuple(argnums), directions, optimizer, degree)
         if self.how(operator) is How.NATIVE:
             return self._native(request)
         return derive(self, request, without=frozenset({operator}))
@@ -356,7 +372,7 @@ class Backend(Solutions, abc.ABC):
 
     def mode(self, operator: Operator) -> str:
         """Return the order of modes, in words, that the last preparation of ``operator`` used; empty if unknown."""
-        return ORDERS.get(self.order_of(operator), "")
+        return ORDERS.get(self.order_of(Operator.HVP if operator in OF_HESSIAN else operator), "")
 
     def minimiser(
         self, optimizer: Optimizer, f: Function, args: Sequence[Var], argnums: Sequence[int] = (0,)

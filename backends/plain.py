@@ -19,9 +19,15 @@ class Plain(Solutions):
     """The members of a backend that an objective may use, on NumPy arrays and without recording anything.
 
     `autodiff_compare.backends.interface.Backend` describes the methods.
+
+    Parameters
+    ----------
+    xp
+        The array namespace: NumPy, or that of our engine, for a function that is traced without a backend.
     """
 
-    xp = plain_namespace
+    def __init__(self, xp: Any = plain_namespace) -> None:
+        self.xp = xp
 
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
         return python_scan(self.xp, f, init, xs)

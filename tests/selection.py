@@ -35,6 +35,10 @@ THOROUGH: Mapping[str, str] = {
         "compiles C++ for nine functions"
     ),
     "crosschecks/test_composite.py::test_every_part_is_right": "judges every row of every problem",
+    "crosschecks/test_curvature.py::test_a_detected_pattern_is_the_union_of_the_true_ones": (
+        "evaluates Hessians at a hundred points"
+    ),
+    "crosschecks/test_curvature.py::test_every_result_is_right": "judges directions of every problem, on every backend",
     "cli/test_diff.py::test_a_run_equals_itself_and_the_next_run_is_comparable": "two whole runs",
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"

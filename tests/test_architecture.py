@@ -51,6 +51,8 @@ FLOORS = {
     "transforms": {"core"},
     "rules": {"core", "transforms"},
     "compiler": {"core", "transforms"},
+    "dependence": {"core", "transforms", "rules"},
+    "taylor": {"core", "transforms", "rules"},
     "array": {"core", "transforms", "rules", "compiler"},
     "tools": {"core", "transforms", "rules", "compiler", "array"},
 }  # fmt: skip

@@ -87,10 +87,9 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
         case = build_case(problem, *key)
         other = tracing_case(case)
     function = problem.function(backend, case.inputs.static)
-    patterns = case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()
     closed = complete(problem, case.inputs, case.optimizer, PLAIN)
-    wide = expanded(problem, backend, case.inputs) if patterns else None
-    objective = Objective(function, closed, patterns, wide, problem.samples)
+    wide = expanded(problem, backend, case.inputs) if case.operator == Operator.SPARSE_JACOBIAN else None
+    objective = Objective(function, closed, expanded=wide, **case.facts)
     args = variables(backend, other.inputs.arrays, case.dtype)
     directions = variables(backend, other.directions, case.dtype)
     start = time.perf_counter()

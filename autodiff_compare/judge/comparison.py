@@ -20,17 +20,24 @@ from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.plan.precision import numpy_dtype
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import BATCHES, PARTS, Operator
+from autodiff_compare.vocabulary import BATCHES, BY_UNITS, DIRECTIONAL, OF_HESSIAN, PARTS, TAYLOR_DEGREE, Operator
 
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
+#: Most entries of a sparse Hessian: judging it takes some hundred times the time of a product.
+MOST_ENTRIES = 2**20
 #: Most wrong entries of a leaf that are examined for being subgradients; of more of them, a sample is.
 _MOST_KINKS = 64
 _DENSE = frozenset({Operator.JACOBIAN, Operator.HESSIAN})
 #: Operator with a dense result -> what to use where that is too large.
-_INSTEAD = {Operator.JACOBIAN: "sparse_jacobian, jvp or vjp", Operator.HESSIAN: "hvp"}
+_INSTEAD = {
+    Operator.JACOBIAN: "sparse_jacobian, jvp or vjp",
+    Operator.HESSIAN: "hvp or sparse_hessian",
+    Operator.HESSIAN_DIAGONAL: "sparse_hessian",
+    Operator.LAPLACIAN: "laplacian_estimate",
+}
 #: Operators whose leaves are not normalised: none of them has the shape of an input.
-_NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN})
+_NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN, Operator.TAYLOR}) | OF_HESSIAN
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,26 @@ def layout(case: Case) -> Iterator[Leaf]:
         for i, j in itertools.product(range(len(shapes)), repeat=2):
             yield Leaf(f"{name}[{i},{j}]" if many else name, shapes[i] + shapes[j], (i, j))
         return
-    if operator == Operator.SPARSE_JACOBIAN:
-        shapes = [(pattern.nnz,) for pattern in case.patterns]
+    if operator in DIRECTIONAL:
+        yield from _directional_layout(operator, shapes, out)
+        return
+    if case.entries:
+        shapes = [(pattern.nnz,) for pattern in case.entries]
     lead = out if operator == Operator.JACOBIAN else ()
     for i, shape in enumerate(shapes):
         yield Leaf(f"{name}[{i}]" if len(shapes) > 1 else name, lead + shape, (i,))
+
+
+def _directional_layout(operator: Operator, shapes: list[tuple[int, ...]], out: tuple[int, ...]) -> Iterator[Leaf]:
+    """Yield the leaves of derivatives along directions, which are no matrix of slopes by inputs."""
+    if operator == Operator.HESSIAN_DIAGONAL:
+        names = [f"{operator}[{i}]" if len(shapes) > 1 else str(operator) for i in range(len(shapes))]
+        yield from (Leaf(name, shape, ()) for name, shape in zip(names, shapes, strict=True))
+    elif operator == Operator.TAYLOR:
+        yield from (Leaf(f"{operator}[{k}]", out, ()) for k in range(1, TAYLOR_DEGREE + 1))
+    else:
+        names = ["estimate", "half_width"] if operator == Operator.LAPLACIAN_ESTIMATE else [str(operator)]
+        yield from (Leaf(name, (), ()) for name in names)
 
 
 def _composite_layout(case: Case) -> Iterator[Leaf]:
@@ -91,14 +113,29 @@ def _composite_layout(case: Case) -> Iterator[Leaf]:
 
 def too_large(case: Case) -> str:
     """Return why the result of a case is too large to be computed; empty if it is not."""
+    if case.operator == Operator.SPARSE_HESSIAN:
+        try:
+            patterns = case.entries
+        except ValueError as error:
+            return str(error)
+        entries, n = sum(p.nnz for p in patterns), sum(p.shape[0] for p in patterns)
+        dense = f"the Hessian has {entries} entries in {n} rows, over the {MOST_ENTRIES} allowed: use hvp"
+        return dense if entries > MOST_ENTRIES else ""
+    if case.operator in BY_UNITS:
+        n = sum(x.size for x in case.inputs.differentiated)
+        return _refused(case, n * n * numpy_dtype(case.dtype).itemsize)
     if not _DENSE & {case.operator, *PARTS.get(case.operator, ())} and case.operator not in BATCHES:
         return ""
-    size = sum(math.prod(leaf.shape) for leaf in layout(case)) * numpy_dtype(case.dtype).itemsize
+    return _refused(case, sum(math.prod(leaf.shape) for leaf in layout(case)) * numpy_dtype(case.dtype).itemsize)
+
+
+def _refused(case: Case, size: int) -> str:
     if size <= LARGEST_DENSE_BYTES:
         return ""
     instead = _INSTEAD.get(case.operator, "its parts or rows one by one")
     takes, allowed = size / 2**30, LARGEST_DENSE_BYTES / 2**30
-    return f"the dense result would take {takes:.3g} GiB, over the {allowed:.3g} GiB allowed: use {instead}"
+    what = "the products with all unit vectors" if case.operator in BY_UNITS else "the dense result"
+    return f"{what} would take {takes:.3g} GiB, over the {allowed:.3g} GiB allowed: use {instead}"
 
 
 def matrix_position(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
@@ -116,8 +153,11 @@ def matrix_position(case: Case, leaf: Leaf, index: int) -> tuple[int, int]:
     if case.operator == Operator.JVP:
         return index, 0
     last = leaf.inputs[-1]
+    if case.operator == Operator.SPARSE_HESSIAN:
+        pattern = case.entries[last]
+        return starts[last] + int(pattern.rows[index]), int(pattern.columns[index])
     if case.operator == Operator.SPARSE_JACOBIAN:
-        pattern = case.patterns[last]
+        pattern = case.entries[last]
         return int(pattern.rows[index]), starts[last] + int(pattern.columns[index])
     if case.operator == Operator.HVP:
         return starts[last] + index, 0

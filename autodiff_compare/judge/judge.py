@@ -23,6 +23,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ from autodiff_compare.judge.comparison import (
     within,
 )
 from autodiff_compare.judge.composition import parts_of
-from autodiff_compare.judge.probe import RESOLVED, Finding, Probe
+from autodiff_compare.judge.estimate import estimated
+from autodiff_compare.judge.probe import RESOLVED, Finding, probe_of
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE, Reference, joined, reference_for
 from autodiff_compare.judge.tolerances import FLOOR, Tolerances, cancelled
 from autodiff_compare.judge.verdicts import PROVED, REFUTED, merged, yes_or_no
@@ -91,9 +93,9 @@ class Judge:
         )
 
     @functools.cached_property
-    def probe(self) -> Probe:
+    def probe(self) -> Any:
         """Numerical differences of this case."""
-        return Probe(self.case, self._every)
+        return probe_of(self.case, self._every)
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -158,6 +160,8 @@ class Judge:
 
     def numbers(self, result: Sequence[Array]) -> tuple[Comparison, ...]:
         """Compare the numbers alone, of leaves of the right shapes: those of a composite result part by part."""
+        if self.case.operator == Operator.LAPLACIAN_ESTIMATE:
+            return tuple(estimated(self.case, tuple(self._numbers(result)), result))
         if not self.parts:
             return tuple(self._together(tuple(self._numbers(result)), result))
         pairs = zip(self.parts, composed(self.case, result), strict=True)
@@ -258,8 +262,8 @@ class Judge:
 
     def _index(self, k: int, at: int, shape: tuple[int, ...]) -> str:
         """Return the index of an entry of leaf k as text; row and column for a sparse Jacobian."""
-        if self.case.operator == Operator.SPARSE_JACOBIAN and self.layout[k].inputs:
-            pattern = self.case.patterns[k]
+        if self.case.entries and self.layout[k].inputs:
+            pattern = self.case.entries[k]
             return str([int(pattern.rows[at]), int(pattern.columns[at])])
         return str([int(i) for i in np.unravel_index(at, shape)])
 

@@ -32,7 +32,7 @@ from autodiff_compare.judge.comparison import (
     shapes_in_words,
 )
 from autodiff_compare.judge.composition import is_composite, parts_of, unseen_rows
-from autodiff_compare.judge.probe import Probe
+from autodiff_compare.judge.probe import probe_of
 from autodiff_compare.judge.rounding import engine
 from autodiff_compare.plan.cases import Case, leaves
 from autodiff_compare.plan.precision import limits
@@ -80,7 +80,7 @@ class Reference:
 NUMERICAL = Reference((NUMERICAL_DIFFERENCE,), None)
 
 
-def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Reference:
+def reference_for(case: Case, probe: Callable[[], Any] | None = None) -> Reference:
     """Return the best available reference of ``case``.
 
     Parameters
@@ -102,7 +102,7 @@ def reference_for(case: Case, probe: Callable[[], Probe] | None = None) -> Refer
             closed = replace(_required(_closed_form(objective_alone)), note=note)
     if closed is not None:
         return closed
-    engine = _engine(case, probe or (lambda: Probe(case))) if case.operator != Operator.VALUE else None
+    engine = _engine(case, probe or (lambda: probe_of(case))) if case.operator != Operator.VALUE else None
     if engine is not None:
         return replace(engine, note=note + engine.note)
     return replace(NUMERICAL, note=note)
@@ -151,11 +151,11 @@ def _closed_form(case: Case) -> Reference | None:
     return _evaluated(case, evaluate, kinds)
 
 
-def _engine(case: Case, probe: Callable[[], Probe]) -> Reference | None:
+def _engine(case: Case, probe: Callable[[], Any]) -> Reference | None:
     """Return the NumPy engine's result if numerical differences confirm it, else `None`."""
 
     try:
-        backend = engine.opened()
+        backend = engine.opened(case.operator)
     except (ValueError, ImportError):
         return None
 

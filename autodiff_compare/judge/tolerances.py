@@ -160,7 +160,7 @@ class Tolerances:
 
     @functools.cached_property
     def _engine(self) -> Any:
-        return engine.opened()
+        return engine.opened(self.case.operator)
 
     @property
     def _unit(self) -> float:

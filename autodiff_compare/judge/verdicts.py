@@ -17,7 +17,7 @@ from autodiff_compare.plan.cases import Case
 from autodiff_compare.vocabulary import BATCHES, Status, Verdict
 
 #: Verdicts that prove a result right, and those that prove it wrong.
-PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT})
+PROVED = frozenset({Verdict.PASS, Verdict.SUBGRADIENT, Verdict.ESTIMATE})
 REFUTED = frozenset({Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE})
 
 
@@ -46,7 +46,7 @@ def overall(comparisons: Sequence[Comparison]) -> tuple[Status, str]:
     """Return the status of a cell from the comparisons of its result, and the reason if it is not ``OK``.
 
     The status is ``OK`` only if no comparison is refuted, at least one compares numbers, and all of those prove them
-    right (``pass`` or ``subgradient``). Every other result is ``WRONG``.
+    right (``pass``, ``subgradient`` or ``estimate``). Every other result is ``WRONG``.
     """
     refuted = [c for c in comparisons if c.verdict in REFUTED]
     if refuted:

@@ -13,12 +13,14 @@ import numpy as np
 from autodiff_compare.backends import PLAIN, Pattern
 from autodiff_compare.plan.evaluation import perturbed
 from autodiff_compare.plan.precision import numpy_dtype
-from autodiff_compare.plan.sparsity import patterns
+from autodiff_compare.plan.sparsity import hessian_patterns, patterns
 from autodiff_compare.problems import Array, Inputs, Problem, ProblemError
 from autodiff_compare.vocabulary import BATCHES, SAMPLED, Operator, Optimizer, directed, join_spec
 
 #: Directions of a batch of products.
 DIRECTIONS = 8
+#: Random signs of an estimate of the Laplacian.
+PROBES = 32
 #: Update rule of a ``step`` cell of a problem without a descent.
 DEFAULT_OPTIMIZER = Optimizer("sgd", learning_rate=1e-3)
 
@@ -86,6 +88,25 @@ class Case:
     def patterns(self) -> tuple[Pattern, ...]:
         """Return the sparsity pattern of the Jacobian by each differentiated input."""
         return patterns(self.problem, self.inputs)
+
+    @functools.cached_property
+    def hessian_patterns(self) -> tuple[Pattern, ...]:
+        """Return the sparsity pattern of the rows of the Hessian for each differentiated input."""
+        return hessian_patterns(self.problem, self.inputs)
+
+    @property
+    def entries(self) -> tuple[Pattern, ...]:
+        """Return the patterns of a sparse result, one for each of its leaves; nothing for other operators."""
+        if self.operator == Operator.SPARSE_HESSIAN:
+            return self.hessian_patterns
+        return self.patterns if self.operator == Operator.SPARSE_JACOBIAN else ()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what a backend must know of the problem to prepare this operator: fields of `Objective`."""
+        sparse = {Operator.SPARSE_JACOBIAN: "patterns", Operator.SPARSE_HESSIAN: "hessian_patterns"}
+        found: dict[str, Any] = {"samples": self.problem.samples}
+        return found | ({sparse[self.operator]: self.entries} if self.operator in sparse else {})
 
     @property
     def samples(self) -> int:
@@ -218,6 +239,10 @@ def _directions(
 ) -> Iterator[Array]:
     """Yield directions with entries sign * U(0.5, 1.5): entries of +-1 alone would miss a swap of two coordinates."""
     takes = directed(operator)
+    if operator == Operator.LAPLACIAN_ESTIMATE:
+        for x in inputs.differentiated:
+            yield rng.choice([-1.0, 1.0], size=(PROBES, *x.shape))
+        return
     if takes in (Operator.JVP, Operator.HVP):
         shapes = [x.shape for x in inputs.differentiated]
     elif takes == Operator.VJP:

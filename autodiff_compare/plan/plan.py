@@ -22,6 +22,7 @@ from autodiff_compare.vocabulary import (
     BATCHES,
     DTYPES,
     HALF_DTYPES,
+    OF_HESSIAN,
     ON_REQUEST,
     ORDERS,
     SAMPLED,
@@ -334,7 +335,7 @@ def _adapters(
         if interpreter:
             foreign[name] = interpreter
         if adapter.order:
-            limited[name] = SECOND_ORDER
+            limited[name] = SECOND_ORDER | OF_HESSIAN
         elif adapter.variant in adapter.limited:
             limited[name] = adapter.limited[adapter.variant]
     return found, foreign, limited
@@ -377,9 +378,9 @@ def _operators(problem: Problem, names: Collection[str]) -> list[Operator]:
 def _applies(problem: Problem, operator: Operator) -> bool:
     """Return whether an operator on request can be computed of a problem that has what it needs.
 
-    A sparse Jacobian cannot be normalised, and a batch over samples needs arrays of samples.
+    What is not shaped like an input cannot be normalised, and a batch over samples needs arrays of samples.
     """
-    if operator == Operator.SPARSE_JACOBIAN:
+    if operator == Operator.SPARSE_JACOBIAN or operator in OF_HESSIAN:
         return problem.normalise is None
     return operator not in SAMPLED or bool(problem.samples)
 

@@ -1,11 +1,17 @@
-"""Sparsity patterns of Jacobians, declared by a problem or detected, and sparse Jacobians as SciPy arrays.
+"""Sparsity patterns of Jacobians and Hessians, declared by a problem or detected, and sparse matrices as SciPy arrays.
 
-A pattern that is not declared is detected by changing one entry of the inputs at a time. An output depends on the entry
-if it differs in any bit at one of two other values, or if it is nan where the entry is nan. The two values find
-dependence in the branches that they take. The nan also finds dependence that rounding hides, or that is flat there.
-Neither finds a branch that none of the values takes, such as the other arm of a ``where`` or another order of a
-``sort``: declare the pattern of such a function. The judge compares a Jacobian along random directions with differences
-of the function itself, so that a missing entry is reported as a wrong result, not read as a zero.
+A pattern that is not declared is detected by our engine, which runs the function once with index sets beside the values
+(`autodiff_compare.backends.numpy_autodiff.dependence`). It holds at every point: both arms of a ``where`` count, and
+every order of a ``sort``. Only an ``if`` of Python on a computed value goes the way of the given point.
+
+Where our engine cannot run the function, the pattern of a Jacobian is detected by changing one entry of the inputs at a
+time. An output depends on the entry if it differs in any bit at one of two other values, or if it is nan where the
+entry is nan. The two values find dependence in the branches that they take. The nan also finds dependence that rounding
+hides, or that is flat there. Neither finds a branch that none of the values takes: declare the pattern of such a
+function.
+
+Either way, the judge compares the result along random directions with differences of the function itself, so that a
+missing entry is reported as a wrong result, not read as a zero.
 """
 
 from __future__ import annotations
@@ -17,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autodiff_compare.backends import PLAIN, Backend, Expanded, Pattern
+from autodiff_compare.backends.plain import Plain
 from autodiff_compare.problems import Array, Inputs, Problem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-#: Most entries of the inputs for detection, which evaluates the function three times an entry: more take minutes.
+#: Most entries of the inputs for detection by changing them. It evaluates the function three times an entry: more take
+#: minutes.
 MOST_INPUTS = 10_000
 
 
@@ -37,7 +45,7 @@ def patterns(problem: Problem, inputs: Inputs) -> tuple[Pattern, ...]:
     output = _objective(problem, inputs)(inputs.differentiated)
     shapes = [(output.size, x.size) for x in inputs.differentiated]
     if problem.pattern is None:
-        return tuple(_detected(problem, inputs, output))
+        return _traced(problem, inputs, "jacobian_pattern") or tuple(_detected(problem, inputs, output))
     declared = tuple(problem.pattern(inputs))
     if len(declared) != len(shapes):
         raise ValueError(
@@ -45,6 +53,44 @@ def patterns(problem: Problem, inputs: Inputs) -> tuple[Pattern, ...]:
             f" {len(shapes)} differentiated inputs"
         )
     return tuple(Pattern.of(shape, *places) for shape, places in zip(shapes, declared, strict=True))
+
+
+def hessian_patterns(problem: Problem, inputs: Inputs) -> tuple[Pattern, ...]:
+    """Return the pattern of the rows of the Hessian for each differentiated input, with the columns of all of them.
+
+    Raises
+    ------
+    ValueError
+        If our engine cannot run the function, or the Hessian is dense and too large.
+    """
+    found = _traced(problem, inputs, "hessian_pattern")
+    if not found:
+        raise ValueError(
+            f"got a function of {problem.name} that our engine cannot follow, expected one whose operations it records:"
+            " take hessian or hvp"
+        )
+    k = len(inputs.differentiated)
+    return tuple(Pattern.beside(found[i * k : (i + 1) * k]) for i in range(k))
+
+
+def _traced(problem: Problem, inputs: Inputs, detect: str) -> tuple[Pattern, ...]:
+    """Return the blocks of a pattern by our engine; nothing where it cannot run the function.
+
+    No backend is opened: this may be the worker of another, whose memory allocator ours would configure.
+    """
+    try:
+        # Only where a pattern is detected: these load 60 modules. Other versions of NumPy may not have what they need.
+        from autodiff_compare.backends import numpy_autodiff
+        from autodiff_compare.backends.numpy_autodiff.array import namespace
+
+        function = problem.function(Plain(namespace.xp), inputs.static)
+        argnums = tuple(range(len(inputs.differentiated)))
+        found = getattr(numpy_autodiff, detect)(function, *inputs.arrays, argnums=argnums)
+    except Exception as error:  # a user's function may raise anything on traced arrays
+        if type(error).__name__ == "DenseError":
+            raise
+        return ()
+    return tuple(Pattern.of(shape, *places) for shape, places in zip(found.shapes, found.blocks, strict=True))
 
 
 def expanded(problem: Problem, backend: Backend, inputs: Inputs) -> Expanded | None:
@@ -87,6 +133,13 @@ def joined(found: Sequence[Pattern], entries: Sequence[Array]) -> csr_array:
     from scipy.sparse import hstack
 
     return hstack(matrices(found, entries), format="csr")
+
+
+def stacked(found: Sequence[Pattern], entries: Sequence[Array]) -> csr_array:
+    """Return the `matrices` as one matrix, the rows of the inputs one after the other: a sparse Hessian."""
+    from scipy.sparse import vstack
+
+    return vstack(matrices(found, entries), format="csr")
 
 
 def _objective(problem: Problem, inputs: Inputs) -> Any:

@@ -135,7 +135,7 @@ class CheckRow:
         "differences, and if there is no difference",
     ]
     nonfinite_count: Annotated[int, "number of entries that are nan or infinite"]
-    verdict: Annotated[str, "pass fail inconclusive nonsmooth undetermined subgradient no_grad nonfinite"]
+    verdict: Annotated[str, "pass fail inconclusive nonsmooth undetermined subgradient estimate no_grad nonfinite"]
     note: Annotated[str, "normalisation applied before the comparison, and remarks"]
     got: Annotated[float, "the result at worst_index, or along the direction; nan if there is no difference"]
     expected: Annotated[float, "the reference there"]

@@ -19,18 +19,23 @@ from numpy.typing import NDArray
 from autodiff_compare.backends.idioms.jax import TAPE
 from autodiff_compare.backends.interface import LOOP, Backend, Function, Prepared, Request, Unsupported, Var, bare
 from autodiff_compare.backends.jax_backend.composite import SIDE_BY_SIDE, batch
+from autodiff_compare.backends.jax_backend.series import second_along, taylor
+from autodiff_compare.backends.operators.curvature import by_second_derivatives
+from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.operators.request import SCALAR_ONLY
 from autodiff_compare.backends.operators.sparse_jacobian import constants
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.vocabulary import (
     BATCHES,
+    BY_UNITS,
     DTYPES,
     HALF_DTYPES,
     ORDERS,
     PARTS,
     SAMPLED,
     SECOND_ORDER,
+    SERIES,
     STANDARD_OPERATORS,
     Operator,
     Optimizer,
@@ -60,10 +65,15 @@ class JaxBackend(Backend):
             "": "jit, compiled ahead of time",
             "eager": "op by op, without jit",
             "loop": "jit, one call for each row of a batch",
+            "jet": "jit; diagonals and Laplacians by jax.experimental.jet along each unit vector",
+            "nested": "jit; Taylor series, diagonals and Laplacians by jvp within jvp",
         }
     )
-    native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES)
-    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
+    native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES), **SERIES})
+    deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
+        {"": BY_UNITS, "eager": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS}
+    )
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
@@ -172,19 +182,36 @@ class JaxBackend(Backend):
         out: Any = jax.eval_shape(function, *one) if operator in _NEED_OUTPUT else None
         if out is not None:  # jax.hessian of a vector would return the second derivatives of every entry
             request.require_scalar(out.shape)
+        if operator in BY_UNITS:
+            return self._by_units(request)
         wide = out is None or out.size <= sum(one[i].size for i in argnums)
         row = BATCHES.get(operator, operator)
-        if row in SECOND_ORDER:
+        if operator is Operator.TAYLOR:
+            transform = taylor(jax, function, argnums, len(args), request.degree, self.variant)
+        elif row in SECOND_ORDER:
             transform = second_derivative(jax, row, self.order_of(row), function, argnums, len(args))
         else:
             transform = _TRANSFORMS[row](jax, function, argnums, len(args), wide)
         if operator in BATCHES:
             transform = batch(jax, request, transform)
+        return self._ready(transform, (*args, *(request.directions or request.directions_like(out))))
+
+    def _ready(self, transform: Prepared, example: Sequence[Var]) -> Prepared:
+        """Compile a function for arguments like those of an example, unless the variant runs it as it is."""
         if self.variant == "eager":
             return transform
-        needed = request.directions or request.directions_like(out)
-        compiled: Prepared = jax.jit(transform).lower(*args, *needed).compile()
+        compiled: Prepared = self._jax.jit(transform).lower(*example).compile()
         return compiled
+
+    def _by_units(self, request: Request) -> Prepared:
+        """Return a diagonal or Laplacian from second derivatives along the unit vectors."""
+        n = len(request.args)
+        series = taylor(self._jax, request.function, request.argnums, n, 2, self.variant)
+
+        def second(units: Sequence[Var]) -> Prepared:
+            return self._ready(second_along(self._jax, series, n), (*request.args, *units))
+
+        return by_second_derivatives(Derivation(self, request), second)
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Compile all products and the extraction of the entries into one function; batch the products if small."""

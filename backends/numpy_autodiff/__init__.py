@@ -17,6 +17,8 @@ from autodiff_compare.backends.numpy_autodiff.compiler import Compiled, CompileE
 from autodiff_compare.backends.numpy_autodiff.core.memory import keep_freed_memory
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Trace, TraceError
+from autodiff_compare.backends.numpy_autodiff.dependence.patterns import Places, hessian_pattern, jacobian_pattern
+from autodiff_compare.backends.numpy_autodiff.taylor.transform import taylor
 from autodiff_compare.backends.numpy_autodiff.tools.graph_svg import graph_svg
 from autodiff_compare.backends.numpy_autodiff.tools.graph_text import graph_dot, graph_text, primitive_counts
 from autodiff_compare.backends.numpy_autodiff.transforms.checkpoint import checkpoint
@@ -30,6 +32,7 @@ from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 __all__ = [
     "CompileError",
     "Compiled",
+    "Places",
     "Primitive",
     "Trace",
     "TraceError",
@@ -42,8 +45,10 @@ __all__ = [
     "graph_svg",
     "graph_text",
     "hessian",
+    "hessian_pattern",
     "hvp",
     "jacobian",
+    "jacobian_pattern",
     "jvp",
     "keep_freed_memory",
     "linearize",
@@ -51,6 +56,7 @@ __all__ = [
     "primitive_counts",
     "special",
     "stop_gradient",
+    "taylor",
     "value_and_grad",
     "vjp",
 ]

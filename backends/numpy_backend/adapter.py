@@ -22,11 +22,24 @@ from autodiff_compare.backends.interface import (
     python_while,
 )
 from autodiff_compare.backends.numpy_backend.composite import COMPOSITE
+from autodiff_compare.backends.operators.curvature import by_second_derivatives
+from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.orders import closed, second_derivative
+from autodiff_compare.backends.operators.series import nested
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import (
+    BATCHES,
+    BY_UNITS,
+    DTYPES,
+    ORDERS,
+    SECOND_ORDER,
+    SERIES,
+    STANDARD_OPERATORS,
+    Operator,
+    Optimizer,
+)
 
 #: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
@@ -43,16 +56,18 @@ class NumpyBackend(NumpyArrays):
             "": "recorded at every call",
             "compiled": "traced once, rewritten, and emitted as straight-line NumPy code",
             "loop": "recorded again for each row of a batch",
+            "jet": "diagonals and Laplacians by Taylor series along each unit vector",
+            "nested": "Taylor series, diagonals and Laplacians by forward mode within forward mode",
         }
     )
     nestable = True
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, "float16")
-    native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS | set(COMPOSITE)
-    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
+    native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS | set(COMPOSITE) | BY_UNITS | {Operator.TAYLOR}
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES), **SERIES})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
-        {LOOP: frozenset(BATCHES), "compiled": frozenset(COMPOSITE)}
+        {"": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS, "compiled": frozenset(COMPOSITE) | BY_UNITS}
     )
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
@@ -137,6 +152,8 @@ class NumpyBackend(NumpyArrays):
         if order not in ("", self.modes.get(operator)):
             nested = second_derivative(_Transforms(engine), operator, order, function, argnums, n)
             return _emitted(self, nested, "value", request) if self.variant == "compiled" else nested
+        if operator is Operator.TAYLOR or operator in BY_UNITS:
+            return _series(self, request)
         if self.variant == "compiled":
             return _compiled(self, request)
         direct: dict[Operator, Callable[[], Prepared]] = {
@@ -151,6 +168,35 @@ class NumpyBackend(NumpyArrays):
         if operator in direct:
             return direct[operator]()
         return _directional(engine, operator, function, argnums, n)
+
+
+def _series(backend: NumpyBackend, request: Request) -> Prepared:
+    """Return derivatives of higher order along directions, by the arithmetic of truncated series or nested."""
+    engine, f, argnums, n = backend._engine, request.function, request.argnums, len(request.args)
+    if backend.variant == "compiled":
+        raise Unsupported("numpy:compiled emits no Taylor series: use numpy")
+    degree = request.degree if request.operator is Operator.TAYLOR else 2
+
+    def series(*given: Var) -> tuple[Var, ...]:
+        partial, *xs = _chosen(f, given[:n], argnums)
+        found = engine.taylor(partial, xs, given[n:], degree)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return tuple(c * _factorial(k) for k, c in enumerate(found[1:], 1))
+
+    one = nested(_Transforms(engine), f, argnums, n, degree) if backend.variant == "nested" else series
+    if request.operator is Operator.TAYLOR:
+        return one
+
+    def second(units: Sequence[Var]) -> Prepared:
+        del units
+        return lambda *given: np.stack([one(*given[:n], *row)[1] for row in zip(*given[n:], strict=True)])
+
+    return by_second_derivatives(Derivation(backend, request), second)
+
+
+def _factorial(k: int) -> float:
+    """Return ``k!``, infinite where no double holds it."""
+    return float(math.factorial(k)) if k <= 170 else math.inf
 
 
 #: A Jacobian or Hessian of more sweeps than this calls one compiled sweep repeatedly. One of fewer sweeps is emitted as

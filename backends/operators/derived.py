@@ -34,9 +34,11 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.operators.composite import COMPOSITE
+from autodiff_compare.backends.operators.curvature import CURVATURE
 from autodiff_compare.backends.operators.derivation import Derivation, Rule
 from autodiff_compare.backends.operators.objective import Prepared, Unsupported, Var
 from autodiff_compare.backends.operators.request import BackendLike, Request
+from autodiff_compare.backends.operators.series import SERIES
 from autodiff_compare.backends.operators.sparse_jacobian import sparse_jacobian
 from autodiff_compare.vocabulary import Operator
 
@@ -234,6 +236,8 @@ _RULES = (
     Rule(_O.SPARSE_JACOBIAN, frozenset({_O.JVP, _O.VJP}), _sparse_jacobian),
     Rule(_O.STEP, frozenset({_O.GRADIENT}), _step),
     *COMPOSITE,
+    *CURVATURE,
+    *SERIES,
 )
 
 

@@ -76,6 +76,9 @@ class Objective:
         and columns those of the input, both in C order. Needed by ``sparse_jacobian`` only.
     expanded
         The function in two steps, where the problem declares them; ``sparse_jacobian`` then uses it.
+    hessian_patterns
+        One `Pattern` per differentiated input: where its rows of the Hessian may be non-zero. Columns are the entries
+        of all differentiated inputs, one after the other. Needed by ``sparse_hessian`` only.
     samples
         Positions of the arguments whose leading axis counts samples. Needed by batches over samples only.
     """
@@ -85,6 +88,7 @@ class Objective:
     patterns: tuple[Pattern, ...] = ()
     expanded: Expanded | None = None
     samples: tuple[int, ...] = ()
+    hessian_patterns: tuple[Pattern, ...] = ()
 
     def __call__(self, *args: Var) -> Var:
         return self.function(*args)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends.operators.objective import Function, Objective, Prepared, Var, bare
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import SAMPLED, Operator, Optimizer, directed
+from autodiff_compare.vocabulary import OF_HESSIAN, SAMPLED, TAYLOR_DEGREE, Operator, Optimizer, directed
 
 #: Operators that are defined for functions with a scalar output alone.
 SCALAR_ONLY = frozenset(
@@ -27,6 +27,7 @@ SCALAR_ONLY = frozenset(
         Operator.VALUE_GRADIENT_HESSIAN,
         Operator.GRADIENT_BATCH,
         Operator.HVP_BATCH,
+        *OF_HESSIAN,
     }
 )
 
@@ -52,6 +53,8 @@ class Request:
         products has several of them along a new first axis, and must be given them: their number is prepared.
     optimizer
         The update rule of ``step``; `None` for other operators.
+    degree
+        The highest derivative of ``taylor``.
     """
 
     operator: Operator
@@ -60,6 +63,7 @@ class Request:
     argnums: tuple[int, ...] = (0,)
     directions: Sequence[Var] = ()
     optimizer: Optimizer | None = None
+    degree: int = TAYLOR_DEGREE
 
     @property
     def function(self) -> Function:
@@ -155,6 +159,7 @@ class BackendLike(Protocol):
         argnums: Sequence[int] = (0,),
         directions: Sequence[Var] = (),
         optimizer: Optimizer | None = None,
+        degree: int = TAYLOR_DEGREE,
     ) -> Prepared: ...
 
     def compressed(self, request: Request, plan: Compression) -> Prepared: ...

@@ -31,6 +31,7 @@ from autodiff_compare.backends.operators.sparse_jacobian import constants, one_b
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.tensorflow_backend.composite import COMPOSITE, COMPOSITE_FALLBACKS
 from autodiff_compare.backends.tensorflow_backend.operators import FALLBACKS, OPERATORS, Differentiated
+from autodiff_compare.backends.tensorflow_backend.series import taylor
 from autodiff_compare.vocabulary import BATCHES, DTYPES, HALF_DTYPES, ORDERS, SECOND_ORDER, Operator, Optimizer
 
 _OPERATORS, _FALLBACKS = {**OPERATORS, **COMPOSITE}, {**FALLBACKS, **COMPOSITE_FALLBACKS}
@@ -51,7 +52,7 @@ class TensorFlowBackend(Backend):
         }
     )
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
-    native = frozenset(_OPERATORS)
+    native = frozenset(_OPERATORS) | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
         dict.fromkeys((LOOP, "eager"), frozenset(BATCHES))
@@ -174,6 +175,9 @@ class TensorFlowBackend(Backend):
         given = [*args, *request.directions]
         if self.order and operator in SECOND_ORDER:
             return self._in_order(operator, p, given)
+        if operator is Operator.TAYLOR:
+            series = taylor(p, request.degree)
+            return series if self.variant == "eager" else self._traced(series, given)
         if self.variant == "eager":
             return _OPERATORS[operator](p)
         try:

@@ -31,14 +31,18 @@ from autodiff_compare.backends.interface import (
     python_scan,
     python_while,
 )
+from autodiff_compare.backends.operators.curvature import by_second_derivatives
+from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
 from autodiff_compare.backends.torch_backend.eager import WAYS, Task, prepared, value
 from autodiff_compare.backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
 from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
+from autodiff_compare.backends.torch_backend.series import second_along, taylor
 from autodiff_compare.vocabulary import (
     BATCHES,
+    BY_UNITS,
     DTYPES,
     HALF_DTYPES,
     ORDERS,
@@ -62,11 +66,17 @@ class TorchBackend(Backend):
             "": "eager autograd",
             "compile": "torch.compile(fullgraph=True) of the torch.func transform; needs a C++ compiler",
             "loop": "eager autograd, one call for each row of a batch",
+            "nested": "diagonals and Laplacians by torch.func.jvp within itself, along each unit vector",
         }
     )
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
-    native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES)
-    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
+    native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}
+    limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
+        {LOOP: frozenset(BATCHES), "nested": BY_UNITS}
+    )
+    deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
+        {"": BY_UNITS, "compile": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS}
+    )
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
@@ -215,6 +225,12 @@ class TorchBackend(Backend):
         wide = out.numel() <= sum(args[i].numel() for i in request.argnums)
         task = Task(torch, function, request.argnums, len(args), out, wide, request.samples)
         example, row = (*every, *_directions(torch, request, out)), BATCHES.get(operator, operator)
+        if operator is Operator.TAYLOR:
+            if self.variant == "compile":
+                raise Unsupported(NO_FORWARD_WITHIN_FORWARD)
+            return taylor(task, request.degree, example)
+        if operator in BY_UNITS:
+            return by_second_derivatives(Derivation(self, request), lambda units: second_along(task, (*args, *units)))
         if self.variant == "compile":
             return compiled(operator, task, example, self.order_of(row))
         return prepared(operator, task, example, self.order_of(operator), self._ways)

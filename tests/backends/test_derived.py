@@ -12,7 +12,7 @@ import pytest
 
 from autodiff_compare.backends import Backend, Unsupported, load
 from autodiff_compare.backends.operators.derived import derivable
-from autodiff_compare.vocabulary import STANDARD_OPERATORS, How, Operator, Optimizer
+from autodiff_compare.vocabulary import OF_HESSIAN, STANDARD_OPERATORS, How, Operator, Optimizer
 from tests.backends.test_backends import CASES, directions_of, expected, leaves
 from tests.backends.test_step import opened
 
@@ -129,13 +129,15 @@ class Lack:
     unreachable: frozenset[Operator]
 
 
-REST = frozenset({O.SPARSE_JACOBIAN, O.STEP})
+REST = frozenset(O) - DERIVATIVES - {O.VALUE}
+#: What products with the Hessian give without a gradient.
+FROM_PRODUCTS = OF_HESSIAN | {O.HVP, O.HESSIAN, O.HVP_BATCH}
 #: First derivatives cannot be derived from second derivatives.
 LACKS = (
     Lack((), DERIVATIVES | REST),
     Lack((O.VALUE,), DERIVATIVES | REST),
-    Lack((O.HVP,), DERIVATIVES - {O.HVP, O.HESSIAN} | REST),
-    Lack((O.HESSIAN,), DERIVATIVES - {O.HVP, O.HESSIAN} | REST),
+    Lack((O.HVP,), (DERIVATIVES | REST) - FROM_PRODUCTS),
+    Lack((O.HESSIAN,), (DERIVATIVES | REST) - FROM_PRODUCTS),
 )
 
 

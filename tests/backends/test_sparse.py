@@ -273,14 +273,28 @@ def flat_here(x: Any, xp: Any) -> Any:
     return xp.stack([x[0] ** 4, 1e20 * x[1] + x[2], xp.where(x[2] > 1.05, x[3], 0 * x[2]), x[3] * 0 + 2.0])
 
 
-def test_detection_sees_flat_places_hidden_terms_and_branches_within_reach() -> None:
+def out_of_sight(x: Any, xp: Any) -> Any:
+    """The same, through a function of NumPy that our engine refuses."""
+    return flat_here(np.lib.stride_tricks.as_strided(x), xp)
+
+
+def places(found: Any) -> set[tuple[int, int]]:
+    return set(zip(found.rows.tolist(), found.columns.tolist(), strict=True))
+
+
+def test_detection_sees_flat_places_hidden_terms_and_both_branches() -> None:
     x = np.array([0.0, 1.0, 1.0, 1.0])
-    problem = made(pattern=None, objective=flat_here)
-    (found,) = sparsity.patterns(problem, Inputs((x,)))
-    seen = set(zip(found.rows.tolist(), found.columns.tolist(), strict=True))
+    (found,) = sparsity.patterns(made(pattern=None, objective=flat_here), Inputs((x,)))
+    # Row 2 is x[3] or 0, whatever x[2] is nearby; row 3 is 2.
+    assert places(found) == {(0, 0), (1, 1), (1, 2), (2, 3)}
+
+
+def test_where_our_engine_cannot_follow_inputs_are_changed() -> None:
+    x = np.array([0.0, 1.0, 1.0, 1.0])
+    (found,) = sparsity.patterns(made(pattern=None, objective=out_of_sight), Inputs((x,)))
     # Row 2 takes the other branch when x[2] grows by a tenth, and 0 * x[2] when x[2] is nan. Moving x[3] alone does
     # not show that this branch uses x[3]. Row 3 is 0 * x[3].
-    assert seen == {(0, 0), (1, 1), (1, 2), (2, 2), (3, 3)}
+    assert places(found) == {(0, 0), (1, 1), (1, 2), (2, 2), (3, 3)}
 
 
 def test_detection_agrees_with_the_declared_pattern() -> None:
@@ -292,10 +306,16 @@ def test_detection_agrees_with_the_declared_pattern() -> None:
         assert np.array_equal(a.columns, b.columns)
 
 
-def test_too_many_inputs_ask_for_a_declared_pattern() -> None:
+def test_many_inputs_are_followed_at_once_and_too_many_to_change_ask_for_a_declared_pattern() -> None:
     inputs = chain_inputs(np.random.default_rng(0), 6000)
+    found, declared = (sparsity.patterns(made(pattern=p), inputs) for p in (None, chain_pattern))
+    assert [p.nnz for p in found] == [p.nnz for p in declared]
+
+    def unseen(*args: Any, xp: Any) -> Any:
+        return chain(*map(np.lib.stride_tricks.as_strided, args), xp=xp)
+
     with pytest.raises(ValueError, match="got 12000 inputs without a pattern, expected at most 10000"):
-        sparsity.patterns(made(pattern=None), inputs)
+        sparsity.patterns(made(pattern=None, objective=unseen), inputs)
 
 
 def test_closed_forms_follow_from_sparse_entries_and_from_dense_blocks() -> None:

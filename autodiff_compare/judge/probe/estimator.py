@@ -22,7 +22,9 @@ from autodiff_compare.vocabulary import Operator
 
 #: Operators whose left vector is given: their matrix has one row.
 LEFT_GIVEN = frozenset({Operator.GRADIENT, Operator.VJP, Operator.STEP})
-_SECOND = frozenset({Operator.HVP, Operator.HESSIAN})
+#: Operators whose matrix is the Hessian.
+HESSIANS = frozenset({Operator.HESSIAN, Operator.SPARSE_HESSIAN})
+_SECOND = HESSIANS | {Operator.HVP}
 #: Most input entries for which differences are taken in extended precision: it is slow.
 _MOST_WIDE = 2**12
 #: Bits by which the entries of a given tangent may differ, in units of the inputs, to be moved together.

@@ -27,12 +27,12 @@ import numpy as np
 
 from autodiff_compare.judge import differences
 from autodiff_compare.judge.differences import CHOSEN_COORDINATES, FEW, Estimates
-from autodiff_compare.judge.probe.estimator import LEFT_GIVEN, Estimator, flat
+from autodiff_compare.judge.probe.estimator import HESSIANS, LEFT_GIVEN, Estimator, flat
 from autodiff_compare.judge.probe.findings import Finding, Judged, Place, summary
 from autodiff_compare.judge.probe.observations import NOTHING_UNSEEN, Direction, Group, Unseen, traced, unseen
 from autodiff_compare.plan import precision
 from autodiff_compare.plan.cases import Case
-from autodiff_compare.plan.sparsity import joined
+from autodiff_compare.plan.sparsity import joined, stacked
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Verdict
 
@@ -87,7 +87,9 @@ class Probe:
         if self.case.operator == Operator.JVP:
             return leaves[0].reshape(m, 1)
         if self.case.operator == Operator.SPARSE_JACOBIAN:
-            return joined(self.case.patterns, leaves)
+            return joined(self.case.entries, leaves)
+        if self.case.operator == Operator.SPARSE_HESSIAN:
+            return stacked(self.case.entries, leaves)
         if self.case.operator == Operator.JACOBIAN:
             return np.concatenate([leaf.reshape(m, size) for leaf, size in zip(leaves, sizes, strict=True)], axis=1)
         if self.case.operator == Operator.HESSIAN:
@@ -152,7 +154,7 @@ class Probe:
 
     def _fixed(self, rng: np.random.Generator) -> Array:
         """Return the vectors of the side that does not vary, as rows."""
-        if self.case.operator == Operator.HESSIAN:
+        if self.case.operator in HESSIANS:
             return self.objective.project((differences.signs(rng, self._n) * self.objective.scales)[None])
         if self._rows == 1:
             return _ONE
@@ -214,7 +216,7 @@ class Probe:
     def _alone(self, i: int, j: int) -> Group:
         """Return the observation of entry (i, j), as the groups see it; cached, as backends err in the same entries."""
         if (i, j) not in self._entries:
-            if self.case.operator == Operator.HESSIAN:
+            if self.case.operator in HESSIANS:
                 fixed = self.objective.unit_direction(i)[None]
             else:
                 fixed = np.eye(1, self._rows, i)
@@ -227,12 +229,12 @@ class Probe:
         if self.case.operator in (Operator.STEP, Operator.JVP):
             return 1.0
         scales = self.objective.scales
-        return float(scales[j] * (scales[i] if self.case.operator == Operator.HESSIAN else 1.0))
+        return float(scales[j] * (scales[i] if self.case.operator in HESSIANS else 1.0))
 
     @property
     def _rows(self) -> int:
         """The number of rows of the matrix, with the side that varies as columns."""
-        if self.case.operator == Operator.HESSIAN:
+        if self.case.operator in HESSIANS:
             return self._n
         return 1 if self.case.operator in LEFT_GIVEN | {Operator.HVP} else self._m
 
@@ -262,7 +264,7 @@ class Probe:
         ends = np.cumsum([g.found.bar.size for g in groups])[:-1]
         scales = self.objective.scales
         columns = scales if M.shape[1] == self._n and self.case.operator != Operator.JVP else np.ones(M.shape[1])
-        rows = scales if self.case.operator == Operator.HESSIAN else np.ones(M.shape[0])
+        rows = scales if self.case.operator in HESSIANS else np.ones(M.shape[0])
         return unseen(M, groups, np.split(limits, ends), (rows, columns))
 
     def _singly(self, hidden: Unseen) -> Iterator[Group]:
@@ -305,7 +307,8 @@ class Probe:
         leaves: list[str] = []
         if operator in (Operator.JVP, Operator.JACOBIAN, Operator.SPARSE_JACOBIAN):
             index += np.unravel_index(row, self.case.output.shape)
-        by = {Operator.JVP: (), Operator.HVP: (row,), Operator.HESSIAN: (row, column)}.get(operator, (column,))
+        both = (row, column)
+        by = {Operator.JVP: (), Operator.HVP: (row,), **dict.fromkeys(HESSIANS, both)}.get(operator, (column,))
         for place in by:
             leaf = next(k for k, part in enumerate(parts) if part.start <= place < part.stop)
             index += np.unravel_index(place - parts[leaf].start, self.objective.shapes[leaf])

@@ -11,15 +11,15 @@ from autodiff_compare.plan.cases import Case, leaves
 from autodiff_compare.vocabulary import Operator
 
 
-def opened() -> Any:
-    """Return the backend of the engine.
+def opened(operator: Operator) -> Any:
+    """Return the backend of the engine; for Taylor series that which shares no code with its arithmetic of series.
 
     Raises
     ------
     ImportError, ValueError
         If it is not there.
     """
-    backend = backends.load("numpy")
+    backend = backends.load("numpy:nested" if operator is Operator.TAYLOR else "numpy")
     backend.open()
     return backend
 
@@ -50,7 +50,7 @@ def derivative(
     function = around(case.problem.function(backend, case.inputs.static))
     run = backend.prepare(
         case.operator,
-        Objective(function, patterns=case.patterns if case.operator == Operator.SPARSE_JACOBIAN else ()),
+        Objective(function, **case.facts),
         [backend.to_var(a) for a in case.inputs.arrays],
         argnums=range(len(case.inputs.differentiated)),
         directions=[backend.to_var(a) for a in case.directions],

@@ -1,0 +1,149 @@
+"""The judge on derivatives along directions: right results pass, small errors are found, estimates are called so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends import Objective
+from autodiff_compare.judge.differences import Estimates
+from autodiff_compare.judge.differences.high_orders import along
+from autodiff_compare.judge.judge import Judge, overall
+from autodiff_compare.judge.probe import DirectionalProbe
+from autodiff_compare.judge.reference import NUMERICAL
+from autodiff_compare.plan.cases import Case, build_case, leaves
+from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.query import Query
+from autodiff_compare.problems import available
+from autodiff_compare.vocabulary import DIRECTIONAL, Operator, Status, Verdict
+from tests.conftest import opened
+
+OPERATORS = [*sorted(DIRECTIONAL), Operator.SPARSE_HESSIAN]
+#: A polynomial, whose high orders are zero; several inputs; for series, exponentials and an array as well.
+CASES = [
+    *((problem, operator) for problem in ("rosenbrock", "equal_inputs") for operator in OPERATORS),
+    ("hartmann3", Operator.TAYLOR),
+    ("planar_arm", Operator.TAYLOR),
+]
+
+
+def case_of(problem: str, operator: Operator, dtype: str = "float64") -> Case:
+    return build_case(available()[problem], "small", dtype, operator, 0)
+
+
+def result(case: Case) -> list[Any]:
+    backend = opened("numpy")
+    f = Objective(case.problem.function(backend, case.inputs.static), **case.facts)
+    args = [np.asarray(a, case.dtype)[()] for a in case.inputs.arrays]
+    directions = [np.asarray(d, case.dtype)[()] for d in case.directions]
+    argnums = range(len(case.inputs.differentiated))
+    run = backend.prepare(case.operator, f, args, argnums=argnums, directions=directions)
+    return [np.asarray(leaf) for leaf in leaves(run(*args, *directions))]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("problem", "operator"), CASES)
+def test_right_results_are_right(problem: str, operator: Operator, dtype: str) -> None:
+    case = case_of(problem, operator, dtype)
+    judge = Judge(case)
+    assert overall(judge(result(case))) == (Status.OK, "")
+    assert all(name.startswith("extended_precision") for name in judge.reference.names)
+
+
+def controls(found: list[Any]) -> dict[str, list[Any]]:
+    """Return wrong results: each must be refuted."""
+    largest = max(range(len(found)), key=lambda k: float(np.abs(found[k]).max(initial=0)))
+    at = int(np.argmax(np.abs(found[largest])))
+
+    def with_entry(factor: float) -> list[Any]:
+        changed = [leaf.copy() for leaf in found]
+        changed[largest].reshape(-1)[at] *= factor
+        return changed
+
+    return {
+        "zeros": [np.zeros_like(leaf) for leaf in found],
+        "sign": [-leaf for leaf in found],
+        "one entry off by 1e-9": with_entry(1 + 1e-9),
+        "nan": with_entry(np.nan),
+        "infinite": with_entry(np.inf),
+    }
+
+
+@pytest.mark.parametrize(("problem", "operator"), CASES)
+def test_wrong_results_are_found(problem: str, operator: Operator) -> None:
+    case = case_of(problem, operator)
+    judge = Judge(case)
+    for name, wrong in controls(result(case)).items():
+        assert overall(judge(wrong))[0] is Status.WRONG, name
+
+
+@pytest.mark.parametrize(("problem", "operator"), CASES)
+def test_differences_alone_accept_the_right_and_find_errors_of_a_thousandth(problem: str, operator: Operator) -> None:
+    case = case_of(problem, operator)
+    judge = Judge(case, NUMERICAL)
+    found = result(case)
+    assert overall(judge(found))[0] is Status.OK
+    assert overall(judge([leaf * 1.001 for leaf in found]))[0] is Status.WRONG
+
+
+def test_a_missing_place_of_a_sparse_hessian_is_found() -> None:
+    case = case_of("rosenbrock", Operator.SPARSE_HESSIAN)
+    (full,) = case.hessian_patterns
+    keep = ~((full.rows == 1) & (full.columns == 2))
+    found = [result(case)[0][keep]]
+    case.__dict__["hessian_patterns"] = (replace(full, rows=full.rows[keep], columns=full.columns[keep]),)
+    assert overall(Judge(case, NUMERICAL)(found))[0] is Status.WRONG
+
+
+def test_a_right_estimate_is_called_an_estimate_and_compared_with_the_laplacian() -> None:
+    case = case_of("rosenbrock", Operator.LAPLACIAN_ESTIMATE)
+    mean, width = (c for c in Judge(case)(result(case)) if c.reference)
+    assert (mean.quantity, mean.verdict) == ("estimate", Verdict.ESTIMATE)
+    assert (width.quantity, width.verdict) == ("half_width", Verdict.PASS)
+    assert "the Laplacian is " in mean.note
+    assert "within" in mean.note or "outside of" in mean.note
+
+
+def test_too_many_inputs_for_a_laplacian_by_differences_are_said() -> None:
+    case = case_of("rosenbrock", Operator.LAPLACIAN)
+    x = np.linspace(0.5, 1.5, 1100)
+    case = replace(case, inputs=replace(case.inputs, differentiated=(x,)))
+    finding = DirectionalProbe(case).check([np.ones(())], [np.ones(())])
+    assert finding.verdict is Verdict.UNDETERMINED
+    assert "would take too long" in finding.note
+
+
+def test_a_query_by_name_computes_them_of_problems_that_have_a_product() -> None:
+    query = Query(problems=("rosenbrock", "planar_arm"), backends=("numpy",), operators=tuple(map(str, OPERATORS)))
+    cells = {(c.problem, c.operator) for c in plan(query).cells}
+    assert cells == {("planar_arm", Operator.TAYLOR), *(("rosenbrock", o) for o in OPERATORS)}
+    plain = plan(Query(problems=("rosenbrock",), backends=("numpy",)))
+    assert not {c.operator for c in plain.cells} & set(OPERATORS)
+
+
+#: phi(t) = f(x + t u) in closed form at t = 0, with its derivatives of the orders 1 to 4.
+LINES: dict[str, tuple[Any, Any, list[float]]] = {
+    "sine": (np.sin, 0.4, [np.cos(0.4), -np.sin(0.4), -np.cos(0.4), np.sin(0.4)]),
+    "exponential": (lambda x: np.exp(2 * x), 0.5, [2.0**k * np.exp(1.0) for k in (1, 2, 3, 4)]),
+    "cubic": (lambda x: x**3, 2.0, [12.0, 12.0, 6.0, 0.0]),
+    "reciprocal near its pole": (lambda x: 1 / x, 0.01, [-1e4, 2e6, -6e8, 24e10]),
+    "large offset": (lambda x: 1e8 + np.sin(x), 0.4, [np.cos(0.4), -np.sin(0.4), -np.cos(0.4), np.sin(0.4)]),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_bars_of_high_orders_cover_the_error(name: str) -> None:
+    f, x, exact = LINES[name]
+    found = along(lambda p: np.asarray(f(p)), np.array([x]), np.array([abs(x)]), 4)
+    for k, (one, want) in enumerate(zip(found, exact, strict=True), 1):
+        assert abs(one.derivative[0] / abs(x) ** k - want) <= one.bar[0] / abs(x) ** k
+    # The rounding of the offset, 1e-8, magnified by the weights over the step, is a part of 1e-4 of it at most.
+    assert found[0].bar[0] <= 1e-4 * abs(found[0].derivative[0])
+
+
+def test_a_kink_has_no_narrow_bar() -> None:
+    found: list[Estimates] = along(lambda p: np.abs(p - 1.0), np.array([1.0]), np.array([1.0]), 2)
+    assert not found[1].decided.any()
