@@ -174,8 +174,8 @@ def add_phases(parser: argparse.ArgumentParser) -> None:
     """Add the phases that are timed by themselves at the cost of a longer run."""
     parser.add_argument(
         "--phases",
-        choices=("import",),
-        help="import: import one framework after the other, so that each import is timed alone",
+        choices=("import", "prepare"),
+        help="time each import, or each preparation, alone: by default workers import and prepare side by side",
     )
 
 

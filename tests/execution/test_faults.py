@@ -189,6 +189,8 @@ class FakeClient:
     def close(self) -> None:
         pass
 
+    hang_up = close
+
 
 DIED, LATE = (WorkerError(status, "as told", fatal=True) for status in (Status.CRASH, Status.TIMEOUT))
 SLOW = WorkerError(Status.TIMEOUT, "no response to 'open'", fatal=True)

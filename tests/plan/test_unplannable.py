@@ -60,6 +60,7 @@ class _Idle:
     """A pool without backends: every request fails, as the good file is not of interest here."""
 
     threads: dict[str, float]
+    shares = ()
 
     def open_all(self, specs: list[str]) -> None:
         pass

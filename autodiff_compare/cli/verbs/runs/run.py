@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
             device=options.device,
             timeout_s=options.timeout,
             open_timeout_s=options.open_timeout,
-            imports_alone=options.phases is not None,
+            imports_alone=options.phases == "import",
+            preparations_alone=options.phases == "prepare",
             launches=options.launches,
             isolate=Isolate(options.isolate),
             budget_s=options.budget,
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         output.tracebacks(runner.tracebacks)
     if not output.wanted(options):
         if settings.rounds:
-            print(summary.effort(runner.measured_s, runner.prepared_s, time.monotonic() - began))
+            print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 

@@ -14,7 +14,7 @@ from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast
 from autodiff_compare.plan.sparsity import expanded
 from autodiff_compare.problems import Problem
 from autodiff_compare.problems.base.closed_forms import complete
-from autodiff_compare.timing.clock import Timed
+from autodiff_compare.timing.clock import Elapsed, Timed
 from autodiff_compare.vocabulary import Operator
 
 #: Size, dtype, operator, seed.
@@ -28,7 +28,9 @@ class Prepared:
     backend: Backend
     case: Case
     timed: Timed
+    #: Of the preparation, and those of them in which another process had the processor.
     seconds: float
+    waited_s: float
 
     @property
     def given(self) -> tuple[Any, ...]:
@@ -91,7 +93,7 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     objective = Objective(function, closed, patterns, wide)
     args = variables(backend, other.inputs.arrays, case.dtype)
     directions = variables(backend, other.directions, case.dtype)
-    start = time.perf_counter()
+    before, start = Elapsed.now(), time.perf_counter()
     run = backend.prepare(
         case.operator,
         objective,
@@ -101,5 +103,6 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
         optimizer=case.optimizer,
     )
     seconds = time.perf_counter() - start
+    waited_s = (Elapsed.now() - before).contention_s
     given = variables(backend, (*case.inputs.arrays, *case.directions), case.dtype)
-    return Prepared(backend, case, Timed(run, given, backend.block), seconds)
+    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s)
