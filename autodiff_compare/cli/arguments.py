@@ -180,7 +180,14 @@ def _add_selftest(verbs: Any) -> None:
         dest="verb",
         action="store_const",
         const="autodiff_compare.cli.verbs.trials.selftest:timing",
-        help="test the clock instead: time equal work in two workers, then 25 %% more work in one",
+        help="test the clock instead: time equal work in two workers, then 25 %% more work in one; "
+        "then equal work again with a busy process on each CPU",
+    )
+    selftest.add_argument(
+        "--load",
+        choices=("idle", "busy", "both"),
+        default="both",
+        help="trials of the clock on the machine as it is, with a busy process on each CPU, or both (default: both)",
     )
     selftest.add_argument(
         "--trials", type=values.positive_count, default=10, metavar="N", help="trials of the clock (default: 10)"
