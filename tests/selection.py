@@ -79,6 +79,7 @@ THOROUGH: Mapping[str, str] = {
         "large Jacobians on three backends"
     ),
     "problems/test_problems.py::test_no_reference_is_zero_everywhere_at_any_size": "draws the large sizes",
+    "process/test_environment.py::test_verdicts_are_the_same_under_hostile_variables": "two runs in processes",
     "process/test_environment.py::test_the_memory_of_a_call_is_measured_with_and_without_a_counter": (
         "starts TensorFlow in nine processes"
     ),
