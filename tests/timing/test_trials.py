@@ -62,7 +62,7 @@ def test_both_sides_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch)
     backend.open()
     from autodiff_compare.timing import overhead as module
 
-    monkeypatch.setattr(module.clock, "calibrate", lambda timed: 1)
+    monkeypatch.setattr(module.clock, "calibrate", lambda timed: module.clock.Calibration(1, 1.0))
     monkeypatch.setattr(module.clock, "visit", lambda timed, calls: [module.clock.Block(1.0, 0.0)])
     assert set(backends.baseline(name)) == set(TASKS)
     for task in TASKS:

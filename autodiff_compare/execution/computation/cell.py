@@ -108,7 +108,8 @@ class CellWorker:
         gc.collect()
         gc.freeze()
         timed, first = self.current(), self._recheck
-        calls = clock.calibrate(timed)
+        found = clock.calibrate(timed)
+        calls, self._per_call_s = found.calls, found.per_call_s
         tests = {}
         if first is not None and self._now is not None:
             most = _CACHED_BYTES // max(self._input_bytes(), 1)
@@ -117,7 +118,6 @@ class CellWorker:
                 "remembers": suspicion.remembers(timed, self._now.copies, calls, most),
             }
         flags = [flag for flag, holds in tests.items() if holds]
-        self._per_call_s = clock.undisturbed(timed, calls)
         return {"calls": calls, "per_call_s": self._per_call_s, "flags": flags}
 
     def hold_value(self, problem: Problem, subject: Subject, key: Key, numbers: Sequence[Any]) -> dict[str, Any]:
@@ -127,8 +127,7 @@ class CellWorker:
         """
         if self._companion is None:
             value = prepared(self.backend, problem, key, numbers)
-            seconds = clock.undisturbed(value.timed, clock.calibrate(value.timed))
-            self._companion = Companion(subject, value, seconds)
+            self._companion = Companion(subject, value, clock.calibrate(value.timed).per_call_s)
         return {"per_call_s": self._companion.per_call_s}
 
     def visit(self, calls: int, value_calls: int = 0) -> dict[str, Any]:
