@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from autodiff_compare import __version__
 from autodiff_compare.cli import values
 from autodiff_compare.cli.exits import USAGE
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import (
     BACKEND,
     RUN,
@@ -35,7 +36,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        complain(f"{message} (see {self.prog} --help)", self.prog)
+        self.exit(USAGE)
 
 
 def parser() -> _Parser:
@@ -180,7 +182,14 @@ def _add_selftest(verbs: Any) -> None:
         dest="verb",
         action="store_const",
         const="autodiff_compare.cli.verbs.trials.selftest:timing",
-        help="test the clock instead: time equal work in two workers, then 25 %% more work in one",
+        help="test the clock instead: time equal work in two workers, then 25 %% more work in one; "
+        "then equal work again with a busy process on each CPU",
+    )
+    selftest.add_argument(
+        "--load",
+        choices=("idle", "busy", "both"),
+        default="both",
+        help="trials of the clock on the machine as it is, with a busy process on each CPU, or both (default: both)",
     )
     selftest.add_argument(
         "--trials", type=values.positive_count, default=10, metavar="N", help="trials of the clock (default: 10)"

@@ -1,11 +1,11 @@
-"""How far a run is: what the runner tells while it works, and its display in a terminal, a pipe or a notebook.
+"""How far the work is: what a run, a study or the atlas tells of it, and its display in a terminal, pipe or notebook.
 
 A terminal and a notebook show one line that is rewritten; into a pipe goes a line every ten seconds. While a cell is
 timed nothing is written: the line is renewed between rounds, and by a thread of its own only during imports.
 
-The time left is told only once some groups have been finished, and is extrapolated from groups. Imports are left out of
-it: they come first and would multiply. An estimate from the first of 108 cells, after an import of 18 s, was 58 times
-too long.
+The time left is told only once some groups have been finished, and is extrapolated from groups. Imports before the
+first group has ended are left out of it: they would multiply. An estimate from the first of 108 cells, after an import
+of 18 s, was 58 times too long.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ _MINUTES_FROM_S = 120.0
 
 
 class Silent:
-    """A listener to a run that shows nothing."""
+    """A listener that shows nothing.
 
-    def begin(self, cells: int, groups: int) -> None:
-        """Take note of the numbers of cells and of groups that are to be executed, in all launches."""
+    A run tells of its cells in groups, in all launches; other work of single pieces, each a group by itself.
+    """
+
+    def begin(self, pieces: int, groups: int) -> None:
+        """Take note of the numbers of pieces and of groups that are to be done."""
 
     def doing(self, what: str) -> None:
         """Take note of what the runner does now, such as ``judging sphere gradient on jax``."""
@@ -52,24 +55,35 @@ class Silent:
     def group_done(self) -> None:
         """Count a finished group."""
 
+    def piece_done(self) -> None:
+        """Count a finished piece that is a group by itself."""
+
+    def say(self, text: str) -> None:
+        """Take note of a line that is to be kept."""
+
+    def hide(self) -> None:
+        """Make room for output of another kind."""
+
 
 class Display(Silent):
-    """Show how far a run is, as a context manager.
+    """Show how far the work is, as a context manager.
 
     Parameters
     ----------
+    pieces
+        What is counted, in the plural.
     failures
         Whether a pipe is told of cells that broke or are wrong, each in a line.
     """
 
-    def __init__(self, *, failures: bool = True) -> None:
-        self._failures = failures
+    def __init__(self, pieces: str = "cells", *, failures: bool = True) -> None:
+        self._pieces, self._failures = pieces, failures
         # In a notebook standard error is shown as an error. Both of its streams rewrite a line after a carriage return.
         notebook = "ipykernel" in sys.modules
         self._stream = sys.stdout if notebook else sys.stderr
         self._rewrites = notebook or self._stream.isatty()
         self._lock = threading.RLock()
-        self._cells = self._groups = self._done = self._groups_done = 0
+        self._total = self._groups = self._done = self._groups_done = 0
         self._what, self._shown = "", ""
         self._importing: list[str] = []
         self._began = self._said = time.monotonic()
@@ -79,10 +93,10 @@ class Display(Silent):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._rewrite("")
+        self.hide()
 
-    def begin(self, cells: int, groups: int) -> None:
-        self._cells, self._groups = cells, groups
+    def begin(self, pieces: int, groups: int) -> None:
+        self._total, self._groups = pieces, groups
 
     def doing(self, what: str) -> None:
         with self._lock:
@@ -93,14 +107,27 @@ class Display(Silent):
         with self._lock:
             self._done += 1
             if self._failures and not self._rewrites and (row.status in BROKEN or row.status == Status.WRONG):
-                told = printable(f"{row.cell_id}: {row.status}: {row.message}")
-                print("\n".join(textwrap.wrap(told, WIDTH, subsequent_indent="  ")), file=self._stream)
+                self.say(f"{row.cell_id}: {row.status}: {row.message}")
             self._show()
 
     def group_done(self) -> None:
         with self._lock:
             self._groups_done += 1
             self._show()
+
+    def piece_done(self) -> None:
+        with self._lock:
+            self._done += 1
+            self.group_done()
+
+    def say(self, text: str) -> None:
+        with self._lock:
+            self.hide()
+            print("\n".join(textwrap.wrap(printable(text), WIDTH, subsequent_indent="  ")), file=self._stream)
+
+    def hide(self) -> None:
+        with self._lock:
+            self._rewrite("")
 
     @contextlib.contextmanager
     def starting(self, backend: str) -> Iterator[None]:
@@ -119,7 +146,7 @@ class Display(Silent):
             renewal.join()
             with self._lock:
                 self._importing.remove(backend)
-                if not self._importing:
+                if not self._importing and not self._groups_done:
                     self._import_s += time.monotonic() - self._import_began
 
     def _renew(self, ended: threading.Event) -> None:
@@ -131,7 +158,7 @@ class Display(Silent):
         """Return the line that tells how far the run is, in at most `WIDTH` columns."""
         now = time.monotonic()
         what = f"starting {', '.join(self._importing)}" if self._importing else self._what
-        parts = [f"{self._done} of {self._cells} cells", _duration(now - self._began), self._left(now)]
+        parts = [f"{self._done} of {self._total} {self._pieces}", _duration(now - self._began), self._left(now)]
         text = ", ".join(filter(None, parts)) + (f": {printable(what)}" if what else "")
         # A terminal moves to the next line after its last column.
         widest = WIDTH - 1

@@ -65,6 +65,21 @@ class LocalPool:
                 raise
         return payload(answer(self._workers[spec], verb, params))
 
+    @property
+    def shares(self) -> list[list[int]]:
+        """Return no shares of the processors: one process serves one request at a time."""
+        return []
+
+    def request_on(
+        self, share: Sequence[int], spec: str, verb: str, deadline_s: float, **params: Any
+    ) -> dict[str, Any]:
+        """Answer a request as `request` does."""
+        del share
+        return self.request(spec, verb, deadline_s, **params)
+
+    def kill(self) -> None:
+        """Do nothing: there is no process to kill."""
+
     def open_all(self, specs: Sequence[str]) -> None:
         """Do nothing: frameworks are imported in one process, one after the other."""
 

@@ -1,13 +1,16 @@
 """The worker processes of a run: started when first needed, restarted after a death, paused while another is timed.
 
-Importing a framework takes seconds of one processor. Where several are free and nothing is timed, workers import side
-by side (`Pool.open_all`). The probe of threads is a measurement: it is made afterwards, in one worker after the other.
+Importing a framework takes seconds of one processor, and so does a compilation. Where several are free and nothing is
+timed, workers import side by side (`Pool.open_all`), and serve requests side by side (`Pool.request_on`), each on a
+share of the processors. The probe of threads is a measurement: it is made after the imports, in one worker after the
+other. For `Pool.request` all workers are bound to the same processors, so that no backend is timed on better ones.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -58,6 +61,9 @@ class Pool:
         self.active: dict[str, int | None] = {}
         self._clients: dict[str, WorkerClient] = {}
         self._opened: set[str] = set()
+        # Several threads may start workers, and end those that have failed.
+        self._lock = threading.RLock()
+        self._shares = shares(processors(), settings.threads)
         self._refused: dict[str, WorkerError] = {}
         self._failed: dict[str, WorkerError] = {}
         self._adapters, self._interpreters = plan.adapters, plan.interpreters
@@ -76,16 +82,40 @@ class Pool:
         WorkerError
             If the request fails, or the backend is not installed, cannot be opened or has been given up.
         """
-        client = self._client(spec)
-        self._pause_others(client)
+        return self._request(self._shares[0], spec, verb, deadline_s, params, alone=True)
+
+    def request_on(
+        self, share: Sequence[int], spec: str, verb: str, deadline_s: float, **params: Any
+    ) -> dict[str, Any]:
+        """Send a request that is computed on a share of the processors, while other workers compute on theirs.
+
+        Several threads may do so at the same time, each with another backend.
+        """
+        return self._request(share, spec, verb, deadline_s, params, alone=False)
+
+    @property
+    def shares(self) -> list[list[int]]:
+        """Shares of the processors for `request_on`, one for each backend and one for the runner; none if it is not
+        possible or not wanted.
+        """
+        apart = self.settings.isolate == Isolate.BACKEND and not self.settings.preparations_alone
+        return self._shares[: len(self._starts) + 1] if apart and len(self._shares) > 1 else []
+
+    def _request(
+        self, share: Sequence[int], spec: str, verb: str, deadline_s: float, params: Mapping[str, Any], *, alone: bool
+    ) -> dict[str, Any]:
+        client = self._client(spec, share, alone=alone)
+        self._go_on(client, alone=alone)
         try:
-            found = client.request(verb, deadline_s, self._adapters[spec], **params)
+            found = client.request(verb, deadline_s, self._adapters[spec], processors=share, **params)
         except WorkerError as error:
             if error.fatal:
                 self._count(spec, error)
                 self._drop(self._process(spec))
             raise
         self._deaths[spec] = 0
+        if not alone and self.settings.threads > 1:
+            client.pause()
         return found
 
     def _count(self, spec: str, error: WorkerError) -> None:
@@ -99,7 +129,7 @@ class Pool:
         Nothing may be timed meanwhile. A backend that fails raises its error at its next request. Nothing is done if
         backends or cells share processes in another way, or if each import is to be timed by itself.
         """
-        places = shares(processors(), self.settings.threads)
+        places = self._shares
         if self.settings.isolate != Isolate.BACKEND or self.settings.imports_alone or len(places) < 2:
             return
         started = self._started([spec for spec in specs if spec not in self._opened])
@@ -108,7 +138,7 @@ class Pool:
             try:
                 with self._failures_counted(spec, limit_s):
                     opened = imported.result()
-                    self._pause_others(started[spec])
+                    self._go_on(started[spec], alone=True)
                     probe = started[spec].request("probe", limit_s, self._adapters[spec], processors=places[0])
                 self._admit(spec, {**opened, **probe})
             except WorkerError as error:
@@ -117,40 +147,53 @@ class Pool:
     def restart(self) -> None:
         """End every worker; the next request starts a fresh one. This does not count as a death."""
         self._failed.clear()
+        for client in self._clients.values():
+            client.hang_up()
         for name in list(self._clients):
             self._drop(name)
 
     close = restart
+
+    def kill(self) -> None:
+        """Kill every worker; requests that other threads wait for fail at once."""
+        with self._lock:
+            for client in self._clients.values():
+                client.kill()
 
     def _process(self, spec: str) -> str:
         """Return the name of the process that serves a backend."""
         shared = self.settings.isolate == Isolate.NONE and spec not in self._interpreters
         return _SHARED if shared else spec
 
-    def _pause_others(self, running: WorkerClient) -> None:
-        """Pause the idle workers: above one thread, OpenBLAS keeps a core busy for 100 ms after its last call."""
+    def _go_on(self, running: WorkerClient, *, alone: bool) -> None:
+        """Let a worker run; if it is to run alone, pause all others.
+
+        Above one thread, OpenBLAS keeps a core busy for 100 ms after its last call.
+        """
         if self.settings.threads == 1:
             return
-        for client in self._clients.values():
+        for client in self._clients.values() if alone else ():
             if client is not running:
                 client.pause()
         running.go_on()
 
-    def _client(self, spec: str) -> WorkerClient:
+    def _client(self, spec: str, share: Sequence[int], *, alone: bool) -> WorkerClient:
         if spec in self._refused:
             raise self._refused[spec]
         if spec in self._failed:
             raise self._failed.pop(spec)
         if spec not in self._opened:
-            self._open(spec)
+            self._open(spec, share, alone=alone)
         return self._clients[self._process(spec)]
 
-    def _open(self, spec: str) -> None:
+    def _open(self, spec: str, share: Sequence[int], *, alone: bool) -> None:
         """Start the worker of a backend if necessary, and import the framework in it."""
         client, limit_s = self._start(spec), self._open_timeout_s
-        self._pause_others(client)
+        self._go_on(client, alone=alone)
         with self._failures_counted(spec, limit_s), self.listener.starting(spec):
-            opened = client.request("open", limit_s, self._adapters[spec], device=self.settings.device)
+            opened = client.request(
+                "open", limit_s, self._adapters[spec], processors=share, device=self.settings.device
+            )
         self._admit(spec, opened)
 
     def _start(self, spec: str) -> WorkerClient:
@@ -159,9 +202,9 @@ class Pool:
         name = self._process(spec)
         if name not in self._clients:
             interpreter = self._interpreters.get(spec)
-            self._clients[name] = WorkerClient(
-                self._adapters[spec], self.settings.threads, interpreter, self.settings.environment
-            )
+            client = WorkerClient(self._adapters[spec], self.settings.threads, interpreter, self.settings.environment)
+            with self._lock:
+                self._clients[name] = client
         return self._clients[name]
 
     def _started(self, specs: Sequence[str]) -> dict[str, WorkerClient]:
@@ -227,7 +270,8 @@ class Pool:
 
     def _admit(self, spec: str, opened: Mapping[str, Any]) -> None:
         """Record what an opened worker has told about itself and its import."""
-        self._opened.add(spec)
+        with self._lock:
+            self._opened.add(spec)
         self.threads[spec], self.active[spec] = opened["threads"], opened["threads_active"]
         self.folder.amend(opened["switches"])
         self._starts[spec] += 1
@@ -251,5 +295,7 @@ class Pool:
 
     def _drop(self, name: str) -> None:
         """End a process; the backends that it served are opened again when they are needed."""
-        self._opened -= {spec for spec in self._opened if self._process(spec) == name}
-        self._clients.pop(name).close()
+        with self._lock:
+            self._opened -= {spec for spec in self._opened if self._process(spec) == name}
+            client = self._clients.pop(name)
+        client.close()

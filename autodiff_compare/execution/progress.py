@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.judge.comparison import norm
+from autodiff_compare.judge.judge import Judge
 from autodiff_compare.plan.cases import Case, Cell
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
 from autodiff_compare.results.timings import series_of
@@ -44,11 +46,35 @@ class Progress:
 
 
 @dataclass
+class Effort:
+    """The part of a run's time that is spent in timed calls, and in preparation and first calls."""
+
+    measured_s: float = 0.0
+    #: Disjoint intervals of time, ascending, in which some framework traced or compiled.
+    _preparing: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def prepared_s(self) -> float:
+        """Seconds in which some framework traced or compiled; where two did side by side, they count once."""
+        return sum(end - start for start, end in self._preparing)
+
+    def prepare(self, start: float, end: float) -> None:
+        """Add an interval of preparation that ends no earlier than those before."""
+        while self._preparing and self._preparing[-1][1] >= start:
+            start = min(start, self._preparing.pop()[0])
+        self._preparing.append((start, end))
+
+
+@dataclass
 class Group:
     """The cells that are compared and timed against each other."""
 
     begun: list[Progress]
-    pairs: list[PairRow]
+    #: Judges the results that have been asked for; `None` before and afterwards.
+    judge: Judge | None = None
+    #: Results that have not arrived yet.
+    awaited: int = 0
+    pairs: list[PairRow] = field(default_factory=list)
     #: Rounds in all launches so far.
     rounds: int = 0
 
@@ -106,13 +132,12 @@ def measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> Cell
     """Return the row with the properties of its result."""
     has_value = row.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and result[0].shape == ()
     entries = result[1:] if row.operator == Operator.VALUE_AND_GRADIENT else result
-    norm = float(np.linalg.norm(np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in entries])))
     return replace(
         row,
         how=found["how"],
         mode=found["mode"],
-        value=float(result[0]) if has_value else float("nan"),
-        gradient_norm=norm,
+        value=float(result[0]) if has_value and result[0].dtype.kind != "c" else float("nan"),
+        gradient_norm=norm(np.concatenate([np.ravel(leaf) for leaf in entries])),
         objective_calls=found["objective_calls"],
         peak_rss_bytes=found["peak_bytes"],
         memory_method=found["memory_method"],

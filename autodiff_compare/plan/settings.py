@@ -41,9 +41,9 @@ class Settings:
     open_timeout_s
         Time limit in seconds for importing a framework. After each import that exceeds it, it is doubled for the next:
         a machine may be that slow.
-    imports_alone
-        Whether frameworks are imported one after the other, so that each import is timed by itself; by default they
-        are imported side by side.
+    imports_alone, preparations_alone
+        Whether frameworks are imported, or cells prepared, one after the other, so that each import or preparation is
+        timed by itself; by default they are side by side.
     memory
         Whether to measure peak memory, which costs one more call per cell.
     launches
@@ -66,6 +66,7 @@ class Settings:
     timeout_s: float | None = None
     open_timeout_s: float = OPEN_S
     imports_alone: bool = False
+    preparations_alone: bool = False
     memory: bool = True
     launches: int = 1
     isolate: Isolate = Isolate.BACKEND

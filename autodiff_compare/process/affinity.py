@@ -1,10 +1,10 @@
 """The processors that a worker is bound to, and the threads that it really uses.
 
 While cells are timed, all workers are bound to the same processors, so that no backend has a better one than another.
-Workers that import their frameworks side by side would share these processors and gain nothing. During the import each
-is therefore bound to a share of its own, of the same number of processors: a framework counts them when it is imported.
-Afterwards all its threads are bound to the common processors. A thread keeps the binding of the thread that started it,
-and the pools of a framework have been started by then.
+Workers that import their frameworks, or prepare cells, side by side would share these processors and gain nothing.
+Meanwhile each is therefore bound to a share of its own, of the same number of processors: a framework counts them when
+it is imported. Before anything is timed, all its threads are bound to the common processors again. A thread keeps the
+binding of the thread that started it, and the pools of a framework have been started by then.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ def bind(chosen: Collection[int]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.sched_setaffinity(int(thread), chosen)
         done |= new
+
+
+def rebind(chosen: Collection[int]) -> None:
+    """Bind every thread of this process to other processors; do nothing if the calling thread is bound to them."""
+    if chosen and processors() != sorted(chosen):
+        bind(chosen)
 
 
 def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> float:

@@ -24,7 +24,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodiff_compare.process import protocol
@@ -137,7 +137,9 @@ class WorkerClient:
         self._stderr.close()
         self._launched.close()
 
-    def request(self, verb: str, deadline_s: float, backend: str = "", **params: Any) -> dict[str, Any]:
+    def request(
+        self, verb: str, deadline_s: float, backend: str = "", processors: Sequence[int] = (), **params: Any
+    ) -> dict[str, Any]:
         """Send a request and return the payload of its response.
 
         Parameters
@@ -148,6 +150,8 @@ class WorkerClient:
             Seconds until the worker is killed.
         backend
             The backend that serves it; by default the client's own.
+        processors
+            Processors to which the worker is bound before it serves the request, and from then on.
 
         Raises
         ------
@@ -155,7 +159,8 @@ class WorkerClient:
             With the status in the response; without a response, ``timeout``, ``crash``, ``out_of_memory`` or ``error``.
         """
         self._last_id += 1
-        message = {"id": self._last_id, "verb": verb, "backend": backend or self.spec, "params": params}
+        where = {"processors": list(processors)} if processors else {}
+        message = {"id": self._last_id, "verb": verb, "backend": backend or self.spec, "params": params, **where}
         until = time.monotonic() + deadline_s
         try:
             assert self._process.stdin is not None
@@ -182,12 +187,16 @@ class WorkerClient:
         """Kill the worker and its children; a request that waits for it in another thread fails at once."""
         self._kill()
 
-    def close(self) -> None:
-        """End the worker: close its requests, wait for `_GRACE_S`, then kill its whole group."""
+    def hang_up(self) -> None:
+        """End the worker's requests, so that it ends by itself while others are closed."""
         self.go_on()
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
+
+    def close(self) -> None:
+        """End the worker: close its requests, wait for `_GRACE_S`, then kill its whole group."""
+        self.hang_up()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         self._kill()

@@ -166,8 +166,8 @@ class SampleRow:
     cell_id: Annotated[str, "the cell; backend[:variant] alone for the phase import"]
     phase: Annotated[
         str,
-        "import (side by side with other backends, unless --phases import measured it alone) prepare first_call steady "
-        "value (the value of the same backend, timed in the visits of its derivative)",
+        "import prepare first_call (side by side with other backends, unless --phases import or prepare measured them "
+        "alone) steady value (the value of the same backend, timed in the visits of its derivative)",
     ]
     round: Annotated[
         int, "phases steady and value: round, from 0, numbered through all launches; other phases: launch, from 0"
@@ -177,8 +177,8 @@ class SampleRow:
     seconds: Annotated[float, "seconds of the whole block"]
     waited_s: Annotated[
         float,
-        "seconds of the block in which another process had the processor that this one waited for; nan for other "
-        "phases, where the system does not tell, and before version 3",
+        "seconds of the block in which another process had the processor that this one waited for; nan for the "
+        "phase import, where the system does not tell, and before version 3",
     ] = math.nan
 
 

@@ -33,7 +33,7 @@ HIGH_WATER_MARK = "VmHWM"
 #: A cell is flagged ``contended`` if more than this part of its rounds is. Fewer hardly change a median or an
 #: order-statistic interval: a claim needs the agreement of more than half of the rounds.
 CONTENDED_ROUNDS = 0.25
-#: A visit discards one block, then takes at most this number of blocks within this number of seconds.
+#: A visit makes one block that is not timed, then takes at most this number of blocks within this number of seconds.
 BLOCKS, VISIT_S = 7, 0.5
 #: Blocks of the value in the visit of a derivative, at most, and seconds after which no further one begins.
 VALUE_BLOCKS, VALUE_S = 3, 0.1
@@ -97,13 +97,22 @@ class Check(Protocol):
         """Return how many of ``calls`` results may be kept at the same time."""
 
 
-def calibrate(timed: Timed) -> int:
-    """Return the calls of a block, and warm the callable up.
+@dataclass(frozen=True)
+class Calibration:
+    """The calls of a block of a callable, and the seconds of a call while it is not disturbed."""
+
+    calls: int
+    per_call_s: float
+
+
+def calibrate(timed: Timed) -> Calibration:
+    """Warm a callable up; return the calls of a block, and the seconds of a call.
 
     The number of calls is doubled until two blocks in a row last `BLOCK_S`: a single one may have lasted that long only
     because another process ran meanwhile. Then blocks are repeated until the last three agree within `WARM_AGREEMENT`,
     either in seconds or in processor time of this process. Processor time is enough, because disturbance by other
-    processes does not pass with warming up.
+    processes does not pass with warming up. Where seconds agree, the fastest of these blocks tells the seconds of a
+    call; else more blocks are taken, for one that was not disturbed.
     """
     calls, recent = 1, [(0.0, 0.0)]
     while recent[-1][0] < BLOCK_S:
@@ -117,7 +126,9 @@ def calibrate(timed: Timed) -> int:
         recent = [*recent[-2:], _block(timed, calls)]
         if len(recent) == 3 and any(map(_agree, zip(*recent, strict=True))):
             break
-    return calls
+    steady = len(recent) == 3 and _agree([seconds for seconds, _ in recent])
+    per_call_s = min(seconds for seconds, _ in recent) / calls if steady else undisturbed(timed, calls)
+    return Calibration(calls, per_call_s)
 
 
 def equal_blocks(per_call_s: Sequence[float]) -> list[int]:
@@ -171,15 +182,16 @@ def visit(timed: Timed, calls: int, check: Check | None = None) -> list[Block]:
     calls
         Calls of a block.
     check
-        Looks at results outside the clock: at those of a first block that is not timed, as far as `CHECK_S` allows,
-        and at the last of each timed block.
+        Looks at results outside the clock: at those of the first block, which is not timed, as far as `CHECK_S`
+        allows, and at the last of each timed block.
     """
     gc.collect()
     gc.disable()
     try:
-        if check is not None:
+        if check is None:
+            timed.block(calls)
+        else:
             _look(check, timed.results(check.most(calls)))
-        timed.block(calls)
         return _blocks(timed, calls, BLOCKS, VISIT_S, check)
     finally:
         gc.enable()

@@ -157,7 +157,7 @@ def measure(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
     sides = {side: clock.Timed(run, args, backend.block) for side, run in runs.items()}
     results = [[backend.to_numpy(leaf) for leaf in leaves(timed.run(*args))] for timed in sides.values()]
     # Both sides make the same number of calls, so that their blocks hold the same amount of work.
-    calls = max(clock.calibrate(timed) for timed in sides.values())
+    calls = max(clock.calibrate(timed).calls for timed in sides.values())
     taken: dict[str, list[Round]] = {side: [] for side in sides}
 
     def visit(side: str, _: int) -> bool:

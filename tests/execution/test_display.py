@@ -57,7 +57,7 @@ def test_into_a_pipe_goes_a_plain_line_every_ten_seconds(
 ) -> None:
     stream = io.StringIO()
     with written_to(monkeypatch, stream) as shown:
-        shown.begin(cells=20, groups=10)
+        shown.begin(pieces=20, groups=10)
         for number in range(5):
             shown.doing(f"timing round {number + 1} of 8, sphere value")
             clock(4.0)
@@ -86,7 +86,7 @@ def test_no_time_left_before_some_groups_and_none_of_it_from_imports(
     clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = written_to(monkeypatch, io.StringIO())
-    shown.begin(cells=108, groups=54)
+    shown.begin(pieces=108, groups=54)
     with shown.starting("tensorflow"):
         clock(18.0)
         assert shown.line() == "0 of 108 cells, 18 s: starting tensorflow"
@@ -105,7 +105,7 @@ def test_a_few_groups_are_told_from_the_third_on(
     clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = written_to(monkeypatch, io.StringIO())
-    shown.begin(cells=8, groups=4)
+    shown.begin(pieces=8, groups=4)
     lines = []
     for _ in range(4):
         clock(5.0)
@@ -123,7 +123,7 @@ def test_imports_side_by_side_are_named_while_they_last_and_counted_once(
     clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = written_to(monkeypatch, io.StringIO())
-    shown.begin(cells=8, groups=4)
+    shown.begin(pieces=8, groups=4)
     with shown.starting("tensorflow"):
         with shown.starting("torch"):
             clock(2.0)
@@ -148,7 +148,7 @@ def test_a_terminal_and_a_notebook_rewrite_one_line_and_leave_none(
     else:
         monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     with Display() as shown:
-        shown.begin(cells=2, groups=1)
+        shown.begin(pieces=2, groups=1)
         shown.doing("judging " + "a_long_name_" * 9 + "\x07 gradient on jax")
         finish_group(shown, row=replace(OK, status=Status.WRONG, message="far off"))
     text = stream.getvalue()
@@ -172,3 +172,44 @@ def test_the_line_is_renewed_during_an_import(monkeypatch: pytest.MonkeyPatch) -
 
     with written_to(monkeypatch, Stream()) as shown, shown.starting("jax"):
         assert renewed.wait(60.0)
+
+
+def test_single_pieces_are_counted_by_their_name(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    shown = Display("descents")
+    shown.begin(pieces=6, groups=6)
+    for _ in range(3):
+        shown.doing("minimising cubic_fit on jax")
+        clock(2.0)
+        shown.piece_done()
+    assert shown.line() == "3 of 6 descents, 6 s, about 6 s left: minimising cubic_fit on jax"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_a_line_that_is_kept_stands_by_itself(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    with written_to(monkeypatch, stream) as shown:
+        shown.begin(pieces=2, groups=2)
+        shown.doing("minimising cubic_fit")
+        shown.say("cubic_fit/cleared/float64/step/jax start 0: 2000 updates\x07")
+        shown.hide()
+        shown.hide()
+    text = stream.getvalue()
+    # In a terminal the line that is rewritten is blanked before it; the blank is wider than what was shown.
+    kept = [line.rpartition("\r")[2] for line in text.split("\n")]
+    assert kept[0] == "cubic_fit/cleared/float64/step/jax start 0: 2000 updates\\x07"
+    assert kept[1].strip() == ""
+
+
+def test_imports_that_come_later_are_part_of_the_time_left(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = written_to(monkeypatch, io.StringIO())
+    shown.begin(pieces=6, groups=6)
+    for _ in range(3):
+        with shown.starting("jax"):
+            clock(2.0)
+        shown.piece_done()
+    # 2 s before the first piece are left out, 4 s are not: 4/3 s for each of three more.
+    assert shown.line() == "3 of 6 cells, 6 s, about 4 s left"

@@ -69,7 +69,7 @@ class FakeClient:
     def pause(self) -> None:
         pass
 
-    go_on = close = pause
+    go_on = hang_up = close = kill = pause
 
 
 @pytest.fixture
@@ -133,7 +133,38 @@ def test_imports_are_made_in_turn_when_first_needed(processors: int, settings: d
     pool.open_all(SPECS)
     assert FakeClient.asked == []
     pool.request("numpy", "calibrate", 1.0)
-    assert [(verb, place) for _, verb, place in FakeClient.asked] == [("open", []), ("calibrate", [])]
+    common = list(range(min(processors, settings.get("threads", 1))))
+    assert [(verb, place) for _, verb, place in FakeClient.asked] == [("open", common), ("calibrate", common)]
+
+
+@pytest.mark.parametrize(
+    ("processors", "settings", "shares"),
+    [
+        (4, {}, [[0], [1], [2], [3]]),
+        # One for each backend and one for the judge: memory of far processors would be slow in the timed rounds.
+        (9, {}, [[0], [1], [2], [3]]),
+        (2, {}, [[0], [1]]),
+        (5, {"threads": 2}, [[0, 1], [2, 3]]),
+        (1, {}, []),
+        (3, {"threads": 2}, []),
+        (4, {"preparations_alone": True}, []),
+        (4, {"imports_alone": True}, [[0], [1], [2], [3]]),
+        (4, {"isolate": Isolate.CELL}, []),
+        (4, {"isolate": Isolate.NONE}, []),
+    ],
+)
+def test_shares_of_the_processors_for_preparations_side_by_side(
+    processors: int, settings: dict[str, Any], shares: list[list[int]], made: Any
+) -> None:
+    assert made(processors, **settings).shares == shares
+
+
+def test_a_worker_leaves_its_share_before_it_runs_alone(made: Any) -> None:
+    pool = made(4)
+    FakeClient.reset()
+    pool.request_on([3], "numpy", "cell", 1.0)
+    pool.request("numpy", "visit", 1.0)
+    assert FakeClient.asked == [("numpy", "open", [3]), ("numpy", "cell", [3]), ("numpy", "visit", [0])]
 
 
 @pytest.mark.parametrize(

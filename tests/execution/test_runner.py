@@ -7,13 +7,16 @@ import io
 import math
 import pathlib
 import signal
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from autodiff_compare.execution.judging import Judging
 from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.progress import Effort, Group
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.cases import build_case
 from autodiff_compare.plan.plan import PlanError, plan, plan_problems
@@ -113,6 +116,7 @@ class FakePool:
         self, seconds: float = 1e-3, queue_s: float = 0.0, retraced: bool = False, traced_in: int = -1, waits: int = 99
     ) -> None:
         """``traced_in``: the visit in which a backend traces; ``waits``: visits that wait ``queue_s`` of their time."""
+        self.shares: list[list[int]] = []
         self.asked: list[tuple[str, str]] = []
         self.opened: list[list[str]] = []
         self.restarts = 0
@@ -127,7 +131,9 @@ class FakePool:
             "repeatable": True,
             "inputs_unchanged": True,
             "prepare_s": 1.0,
+            "prepare_waited_s": 0.0,
             "first_call_s": 1.0,
+            "first_call_waited_s": 0.0,
             "how": "native",
             "mode": "",
             "objective_calls": 0,
@@ -185,9 +191,9 @@ def test_launches_start_afresh_and_pool_their_rounds(
     verbs = [verb for _, verb in pool.asked]
     assert (pool.restarts, verbs.count("cell"), verbs.count("visit")) == (restarts, cells, visits)
     assert pool.opened == [["manual", "numpy"]] * settings.get("launches", 1)
-    assert runner.measured_s == pytest.approx(visits * 7e-3)
-    # A second of preparation and one of the first call, for each cell in each launch.
-    assert runner.prepared_s == pytest.approx(2.0 * cells)
+    assert runner.effort.measured_s == pytest.approx(visits * 7e-3)
+    # A second of preparation and one of the first call, which both end at the same time for all cells.
+    assert runner.effort.prepared_s >= 2.0
     rounds = {s.round for s in folder.rows["samples"] if s.phase == "steady"}
     assert rounds == set(range(visits // 2))
     steady = {t.cell_id: t.n for t in folder.rows["timings"] if t.phase == "steady"}
@@ -300,8 +306,7 @@ def test_above_one_thread_idle_workers_are_stopped(tmp_path: pathlib.Path, monke
         ("manual", "SIGCONT"),
     ]
     pool.close()
-    assert sent[3] == ("manual", "SIGKILL")
-    assert ("finite_difference", "SIGCONT") in sent[4:], "a stopped worker is continued to end in peace"
+    assert sent[3] == ("finite_difference", "SIGCONT"), "a stopped worker is continued to end in peace"
     folder.close()
     sent.clear()
     folder = RunFolder(tmp_path)
@@ -388,3 +393,89 @@ def test_an_error_in_a_users_function_names_its_line(tmp_path: pathlib.Path) -> 
     ((told, cells),) = runner.tracebacks.items()
     assert cells == [row.cell_id]
     assert 'mine.py", line 7' in told
+
+
+class OverlappingPool(FakePool):
+    """A pool with two shares of the processors, which notes what is sent on a share and what alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares = [[0], [1]]
+        self.lock = threading.Lock()
+        self.log: list[tuple[str, str, bool]] = []
+        self.running = 0
+
+    def request(self, spec: str, verb: str, deadline_s: float, **params: Any) -> dict[str, Any]:
+        assert self.running == 0, "nothing is computed beside a request that is sent alone"
+        self.log.append((spec, verb, True))
+        return super().request(spec, verb, deadline_s, **params)
+
+    def request_on(
+        self, share: Sequence[int], spec: str, verb: str, deadline_s: float, **params: Any
+    ) -> dict[str, Any]:
+        assert list(share) in self.shares
+        with self.lock:
+            self.running += 1
+            self.log.append((spec, verb, False))
+        found = super().request(spec, verb, deadline_s, **params)
+        with self.lock:
+            self.running -= 1
+        return found
+
+    def kill(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("rounds", "launches"), [(8, 1), (8, 2), (0, 1)])
+def test_cells_are_prepared_side_by_side_and_timed_alone(rounds: int, launches: int, tmp_path: pathlib.Path) -> None:
+    pool = OverlappingPool()
+    folder, _ = faked(tmp_path, pool, rounds=rounds, launches=launches)
+    assert {row.status for row in folder.rows["cells"]} == {Status.OK}
+    assert {verb for _, verb, alone in pool.log if not alone} == {"cell"} | ({"calibrate"} if rounds else set())
+    assert {verb for _, verb, alone in pool.log if alone} == ({"visit", "finish"} if rounds else set())
+    # The rows have the order of the plan, whatever the order of the responses.
+    assert [row.backend for row in folder.rows["cells"]] == ["manual", "numpy"]
+
+
+@pytest.mark.parametrize(("rounds", "ahead"), [(8, False), (0, True)])
+def test_the_next_group_is_computed_while_one_is_judged_unless_cells_are_held_for_timing(
+    rounds: int, ahead: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, begun = OverlappingPool(), []
+    real = Judging.complete
+
+    def complete(judging: Judging, group: Group) -> None:
+        begun.append(sorted({str(p.cell.operator) for r in judging_groups for p in r.begun}))
+        real(judging, group)
+
+    judging_groups: list[Group] = []
+    begin = Judging.begin
+
+    def noted(judging: Judging, cells: Sequence[Any]) -> Group:
+        judging_groups.append(begin(judging, cells))
+        return judging_groups[-1]
+
+    monkeypatch.setattr(Judging, "complete", complete)
+    monkeypatch.setattr(Judging, "begin", noted)
+    faked(tmp_path, pool, ["value", "gradient"], rounds=rounds)
+    assert begun == [["gradient", "value"] if ahead else ["value"], ["gradient", "value"]]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "seconds"),
+    [
+        ([(0, 1), (2, 4)], 3),
+        # Two side by side count once.
+        ([(0, 3), (1, 4)], 4),
+        # The second to end began before both that ended earlier.
+        ([(1, 2), (3, 4), (0, 5)], 5),
+        ([(0, 1), (5, 6), (2, 7)], 6),
+        ([(0, 1), (1, 2)], 2),
+        ([], 0),
+    ],
+)
+def test_preparations_side_by_side_are_counted_once(intervals: list[tuple[float, float]], seconds: float) -> None:
+    effort = Effort()
+    for start, end in intervals:
+        effort.prepare(start, end)
+    assert effort.prepared_s == seconds

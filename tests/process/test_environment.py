@@ -23,6 +23,7 @@ from autodiff_compare.process.variables import (
     worker_environment,
 )
 from autodiff_compare.timing.clock import HIGH_WATER_MARK
+from tests.process.hostile import HOSTILE, PASSED_ON, checked, named, worker
 from tests.resident import counting_error
 
 linux = pytest.mark.skipif(not pathlib.Path("/proc/self/clear_refs").exists(), reason="Linux tells, others do not")
@@ -56,22 +57,57 @@ def test_what_is_passed_on_goes_before_ours(value: str) -> None:
     assert onednn_stated(given) == ("on" if value == "1" else "off")
 
 
-#: Variables that change what libraries compute or how long it takes. Sources: the manuals of glibc, GCC's and LLVM's
-#: OpenMP, MKL, OpenBLAS, XLA, JAX, TensorFlow, PyTorch and CPython.
-HOSTILE = """
-MALLOC_TRIM_THRESHOLD_ MALLOC_MMAP_THRESHOLD_ MALLOC_ARENA_MAX MALLOC_PERTURB_ GLIBC_TUNABLES LD_PRELOAD
-LD_AUDIT LD_BIND_NOW OMP_NUM_THREADS OMP_PROC_BIND OMP_SCHEDULE GOMP_CPU_AFFINITY GOMP_SPINCOUNT KMP_AFFINITY
-KMP_BLOCKTIME KMP_DUPLICATE_LIB_OK MKL_NUM_THREADS MKL_CBWR MKL_DEBUG_CPU_TYPE OPENBLAS_NUM_THREADS
-OPENBLAS_CORETYPE OPENBLAS_L2_SIZE XLA_FLAGS XLA_PYTHON_CLIENT_PREALLOCATE JAX_DISABLE_JIT JAX_ENABLE_X64
-JAX_DEBUG_NANS JAX_PLATFORMS JAX_DEFAULT_MATMUL_PRECISION TF_ENABLE_ONEDNN_OPTS TF_XLA_FLAGS
-TF_NUM_INTRAOP_THREADS TF_DETERMINISTIC_OPS TORCH_LOGS TORCHDYNAMO_DISABLE TORCHINDUCTOR_CACHE_DIR PYTORCH_JIT
-PYTHONHASHSEED PYTHONHOME PYTHONOPTIMIZE PYTHONMALLOC PYTHONWARNINGS PYTHONPROFILEIMPORTTIME
-NPY_PROMOTION_STATE DNNL_MAX_CPU_ISA
-"""
+#: Hostile variables that change nothing of what a worker computes, nor how long it takes: they need not be named.
+HARMLESS = {"PYTHONHASHSEED"}
 
 
 def test_a_worker_inherits_no_variable_that_can_change_a_number() -> None:
-    assert worker_environment(1, caller=dict.fromkeys(HOSTILE.split(), "hostile")) == worker_environment(1, caller={})
+    assert len(HOSTILE) >= 40
+    assert worker_environment(1, caller={**HOSTILE, "PYTHONHOME": "/nowhere"}) == worker_environment(1, caller={})
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_variable_does_not_reach_workers_and_is_named(name: str) -> None:
+    caller = {"PATH": "/bin", name: HOSTILE[name]}
+    assert worker_environment(1, caller=caller) == worker_environment(1, caller={"PATH": "/bin"})
+    assert (name in named(caller)) == (name not in HARMLESS)
+
+
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_a_variable_that_reaches_workers_is_named(name: str) -> None:
+    caller = {name: PASSED_ON[name] or "0"}
+    assert worker_environment(1, caller=caller) != worker_environment(1, caller={})
+    assert name in named(caller)
+
+
+def test_a_worker_that_is_started_under_hostile_variables_has_none_of_them(tmp_path: pathlib.Path) -> None:
+    """What the process itself finds in its environment, beside what the runner means to give it."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import os\n\nx = [1.0]\n\n\ndef objective(x, xp):\n"
+        "    print('NAMES', *os.environ, file=__import__('sys').stderr)\n    return xp.sum(x)\n",
+        encoding="utf-8",
+    )
+    seen = []
+    for hostile in ({}, HOSTILE):
+        with worker(mine, hostile) as client:
+            client._stderr.seek(0)
+            lines = client._stderr.read().decode().splitlines()
+        seen.append({*next(line for line in lines if line.startswith("NAMES")).split()})
+    assert seen[1] == seen[0]
+    assert not seen[1] & set(HOSTILE) - set(worker_environment(1))
+
+
+def test_verdicts_are_the_same_under_hostile_variables(tmp_path: pathlib.Path) -> None:
+    """The runner, in which the judge computes, has them too, but for those that only make Python itself slow.
+
+    With warnings as errors, NumPy is not imported under variables that it warns of.
+    """
+    kept = {name: value for name, value in HOSTILE.items() if name == "PYTHONHASHSEED" or "PYTHON" not in name}
+    what = ("matyas", "-b", "numpy", "-b", "manual", "-o", "gradient", "-o", "hessian")
+    clean, hostile = checked(tmp_path, {}, *what), checked(tmp_path, kept, *what)
+    assert hostile == clean
+    assert {status for _, status, _ in clean} == {"ok"}
 
 
 def test_a_worker_inherits_places_languages_and_proxies() -> None:

@@ -69,12 +69,13 @@ def test_calibration_doubles_the_calls_until_a_block_is_long_enough(monkeypatch:
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
     timed = clock.Timed(run, (), barrier)
     # 0.1 ms a call: 8 calls take 0.8 ms, 16 take 1.6, twice; three equal blocks end the warming up.
-    assert clock.calibrate(timed) == 16
+    found = clock.calibrate(timed)
+    assert (found.calls, found.per_call_s) == (16, pytest.approx(1e-4))
     assert (calls, barriers) == (1 + 2 + 4 + 8 + 16 + 3 * 16, 5 + 3)
     calls = barriers = 0
     blocks = clock.visit(timed, 16)
     assert [block.seconds for block in blocks] == pytest.approx([1.6e-3] * 7)
-    assert (calls, barriers) == (8 * 16, 8), "one block is discarded; one barrier ends each"
+    assert (calls, barriers) == (8 * 16, 8), "one block is not timed; one barrier ends each"
 
 
 def test_calibration_is_not_misled_by_a_process_that_ran_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +91,7 @@ def test_calibration_is_not_misled_by_a_process_that_ran_meanwhile(monkeypatch: 
     monkeypatch.setattr(clock.time, "perf_counter", lambda: wall)
     monkeypatch.setattr(clock.time, "process_time", lambda: cpu)
     # One block of one call takes 5.1 ms and the next 0.1 ms; 16 calls take 1.6 ms of the processor each time.
-    assert clock.calibrate(clock.Timed(run, (), lambda _: None)) == 16
+    assert clock.calibrate(clock.Timed(run, (), lambda _: None)).calls == 16
     # 1 + 1, 2, 4, 8, 16 + 16, and two blocks that agree with it.
     assert calls == 1 + 1 + 2 + 4 + 8 + 4 * 16
 
@@ -104,18 +105,19 @@ def test_a_block_lasts_a_millisecond(seconds: float, expected: int, monkeypatch:
         now += seconds
 
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
-    assert clock.calibrate(clock.Timed(run, (), lambda _: None)) == expected
+    assert clock.calibrate(clock.Timed(run, (), lambda _: None)).calls == expected
 
 
 @pytest.mark.parametrize(
     ("wall", "cpu", "blocks"),
     [
-        # One block shows that one call is long enough; 24 blocks of 20 and 22.5 ms exceed half a second.
+        # One block shows that one call is long enough; 24 blocks of 20 and 22.5 ms exceed half a second. Where seconds
+        # do not agree, three blocks, the first and those of 30 ms, tell how long an undisturbed one is.
         ((0.02, 0.0215), (0.0,), 1 + 3),  # within a tenth
-        ((0.02, 0.0225), (0.0,), 1 + 24),  # not within a tenth: half a second of warming up
-        ((0.02, 0.0225), (0.010, 0.0105), 1 + 3),  # their processor time is
-        ((0.02, 0.0225), (0.010, 0.0115), 1 + 24),  # neither is
-        ((0.02, 0.0225), (0.010, 0.010, 0.0115), 1 + 24),  # two in a row are not enough
+        ((0.02, 0.0225), (0.0,), 1 + 24 + 3),  # not within a tenth: half a second of warming up
+        ((0.02, 0.0225), (0.010, 0.0105), 1 + 3 + 3),  # their processor time is
+        ((0.02, 0.0225), (0.010, 0.0115), 1 + 24 + 3),  # neither is
+        ((0.02, 0.0225), (0.010, 0.010, 0.0115), 1 + 24 + 3),  # two in a row are not enough
     ],
 )
 def test_warming_up_ends_when_three_blocks_agree_or_after_half_a_second(
@@ -130,8 +132,26 @@ def test_warming_up_ends_when_three_blocks_agree_or_after_half_a_second(
 
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
     monkeypatch.setattr(clock.time, "process_time", lambda: processor)
-    assert clock.calibrate(clock.Timed(run, (), lambda _: None)) == 1
+    found = clock.calibrate(clock.Timed(run, (), lambda _: None))
     assert made == blocks
+    assert (found.calls, found.per_call_s) == (1, pytest.approx(min(wall)))
+
+
+def test_a_look_at_the_results_of_the_first_block_takes_its_place() -> None:
+    made: list[int] = []
+    looked: list[int] = []
+
+    class Look:
+        def __call__(self, out: int) -> None:
+            looked.append(out)
+
+        def most(self, calls: int) -> int:
+            return calls
+
+    blocks = clock.visit(clock.Timed(lambda: made.append(1) or len(made), (), lambda out: out), 3, Look())
+    # Three results of the first block, and the last one of each of the seven that are timed.
+    assert looked == [1, 2, 3, *range(6, 25, 3)]
+    assert (len(blocks), len(made)) == (7, 8 * 3)
 
 
 def test_garbage_is_collected_before_a_visit_and_not_during_it() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodiff_compare.execution.computation.cell import CellWorker
 from autodiff_compare.execution.worker import Worker
 from autodiff_compare.plan.cases import cast
 from autodiff_compare.plan.evaluation import with_operators
@@ -53,9 +54,10 @@ def worker_on(spec: str, f: Callable[..., Any], operator: str = "value") -> tupl
     problem = with_operators(problem_of("mine", None, {spec: f}, {"INPUTS": (np.arange(1.0, 5.0),)}, "test"))
     worker = Worker(spec)
     worker.backend = opened(spec)
+    worker.cells = CellWorker(worker.backend)
     worker.problems = {("mine", "mine"): problem}
     worker.cell("mine", "mine", problem.size_names[0], "float64", operator, 0)
-    return worker, worker.calibrate()["calls"]
+    return worker, worker.cells.calibrate()["calls"]
 
 
 @pytest.mark.parametrize("spec", RETRACING)
@@ -65,16 +67,17 @@ def test_a_single_trace_in_a_round_is_seen(spec: str) -> None:
     seen = []
     for k in (1, 2, 2):
         state["k"] = k
-        seen.append(worker.visit(calls)["retraced"])
+        seen.append(worker.cells.visit(calls)["retraced"])
     assert seen == [False, True, False]
 
 
 def test_our_own_compiler_is_seen_too() -> None:
     worker, calls = worker_on("numpy:compiled", lambda x: (x * x).sum(), "gradient")
-    seen = [worker.visit(calls)["retraced"]]
+    seen = [worker.cells.visit(calls)["retraced"]]
     # Numbers of another type are another form of the arguments.
-    worker.timed = replace(worker._current(), args=[cast(arg, "float32") for arg in worker._current().args])
-    seen += [worker.visit(calls)["retraced"] for _ in range(2)]
+    timed = worker.cells.current()
+    worker.cells.timed = replace(timed, args=[cast(arg, "float32") for arg in timed.args])
+    seen += [worker.cells.visit(calls)["retraced"] for _ in range(2)]
     assert seen == [False, True, False]
 
 
@@ -82,5 +85,5 @@ def test_our_own_compiler_is_seen_too() -> None:
 @pytest.mark.parametrize("operator", ["gradient", "hvp"])
 def test_a_function_that_is_not_traced_again_is_not_flagged(spec: str, operator: str) -> None:
     worker, calls = worker_on(spec, lambda x: (x * x * x)[0], operator)
-    assert not worker.visit(calls)["retraced"]
-    assert not worker.finish()["retraced"]
+    assert not worker.cells.visit(calls)["retraced"]
+    assert not worker.cells.finish()["retraced"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
@@ -56,11 +56,16 @@ def descend(options: argparse.Namespace) -> int:
         return usage(str(error))
     if isinstance(folder, int):
         return folder
-    pool, out, interrupted = Pool(work.plan, work.settings, folder), console(), False
+    pieces = sum(_pieces(work, problem) for problem in work.plan.problems)
+    display = Display("descents" if any(p.descent for p in work.plan.problems) else "answers")
+    out, interrupted = console(), False
+    pool = Pool(work.plan, work.settings, folder, display)
     statuses: set[str] = set()
     try:
-        for problem in work.plan.problems:
-            statuses |= _study(work, problem, pool, folder, out)
+        with display:
+            display.begin(pieces, pieces)
+            for problem in work.plan.problems:
+                statuses |= _study(work, problem, pool, folder, out)
     except KeyboardInterrupt:
         interrupted = True
     except TableError as error:
@@ -118,6 +123,7 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
             traces += [trace] if trace else []
     finally:
         # After an interruption the finished descents are still shown.
+        pool.listener.hide()
         if traces:
             show(tables.descent_tables(problem, traces), out)
     if not traces:
@@ -134,13 +140,16 @@ def _descents(
         piece = f"descents/{problem.name}/{key.piece}"
         if folder.settled(done=piece) and key in known:
             yield known[key]
+            pool.listener.piece_done()
             continue
+        pool.listener.doing(f"minimising {problem.name} on {key.spec}")
         row, trace = run_descent(
             pool, problem.name, work.plan.sources[problem.name], key, work.settings.deadline_s(), work.iterations
         )
         # A broken descent is not marked as done: the cause may be temporary, so --resume runs it again.
         folder.add({"descents": [row], "steps": step_rows(row, trace)}, done="" if row.status in BROKEN else piece)
-        _tell(row)
+        pool.listener.say(_words(row))
+        pool.listener.piece_done()
         yield row, trace
 
 
@@ -151,6 +160,13 @@ def _keys(work: _Work, problem: Problem) -> Iterator[Key]:
             for start in work.seeds or problem.descent[name].starts:
                 for spec in work.plan.specs:
                     yield Key(name, dtype, start, spec)
+
+
+def _pieces(work: _Work, problem: Problem) -> int:
+    """Return the number of descents to run; of a study without one, the number of answers to ask for."""
+    if problem.name not in _WITHOUT_DESCENT:
+        return len(list(_keys(work, problem)))
+    return len(work.plan.specs) * (len(work.dtypes) if problem.name in robot_arm.POSES else 1)
 
 
 def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Trace | None]]:
@@ -172,13 +188,13 @@ def _kept(problem: Problem, folder: RunFolder) -> dict[Key, tuple[DescentRow, Tr
     return found
 
 
-def _tell(row: DescentRow) -> None:
-    """Print one line of progress for a finished descent."""
+def _words(row: DescentRow) -> str:
+    """Return what a finished descent has come to, in a line."""
     if row.status == Status.OK:
         words = f"{row.iterations} updates, loss {row.final_loss:.3g}, {row.seconds:.2g} s"
     else:
         words = f"{row.status}: {row.message}"
-    print(f"{row.cell_id} start {row.start}: {words}", file=sys.stderr)
+    return f"{row.cell_id} start {row.start}: {words}"
 
 
 # ---- studies without a descent
@@ -189,11 +205,14 @@ def _request_all(work: _Work, pool: Pool, verb: str, **params: Any) -> tuple[dic
     found: dict[str, Any] = {}
     statuses: set[str] = set()
     for spec in work.plan.specs:
+        pool.listener.doing(f"{verb} on {spec}")
         try:
             found[spec] = pool.request(spec, verb, work.settings.deadline_s(), **params)
         except WorkerError as error:
             statuses.add(error.status)
-            print(f"{spec}: {error.status}: {error}", file=sys.stderr)
+            pool.listener.say(f"{spec}: {error.status}: {error}")
+        pool.listener.piece_done()
+    pool.listener.hide()
     return found, statuses
 
 

@@ -41,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
             device=options.device,
             timeout_s=options.timeout,
             open_timeout_s=options.open_timeout,
-            imports_alone=options.phases is not None,
+            imports_alone=options.phases == "import",
+            preparations_alone=options.phases == "prepare",
             launches=options.launches,
             isolate=Isolate(options.isolate),
             budget_s=options.budget,
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     _name_withheld(settings)
     interrupted, began = False, time.monotonic()
     try:
-        with users_prints_aside(), Display() as display:
+        with users_prints_aside(), Display(failures=output.wanted(options)) as display:
             runner = Runner(planned, settings, folder, display)
             runner.run()
     except KeyboardInterrupt:
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         output.tracebacks(runner.tracebacks)
     if not output.wanted(options):
         if settings.rounds:
-            print(summary.effort(runner.measured_s, runner.prepared_s, time.monotonic() - began))
+            print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
@@ -99,6 +100,7 @@ def _query(options: argparse.Namespace) -> Query:
         variants=options.variants,
         data=options.data,
         every=options.entries == "all",
+        timeout_s=options.timeout,
     )
     if options.data is None or options.size:
         return query

@@ -12,10 +12,8 @@ import dataclasses
 import json
 import os
 import pathlib
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.conventions.judgement import Class, expected_value, judge
 from autodiff_compare.conventions.observation import Observation
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
@@ -55,8 +54,6 @@ DEFAULT = (
 )
 #: Time limit for one case on one backend, in seconds.
 _TIMEOUT_S = 120.0
-#: Seconds between two progress lines.
-_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -120,23 +117,25 @@ def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
 
 def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
     """Return the rows in the order of cases and backends, and whether the run was interrupted."""
-    progress = _Progress(len(work.cases) * len(work.dtypes) * len(work.plan.specs))
+    answers = len(work.cases) * len(work.dtypes) * len(work.plan.specs)
     stop, interrupted = threading.Event(), False
     for dtype in work.dtypes:
         # Before the threads start: NumPy's warnings can be silenced in one thread only.
         for case in work.cases:
             expected_value(case.name, dtype)
     executor = ThreadPoolExecutor(work.settings.threads)
-    try:
-        done = [executor.submit(_compute, work, spec, folder, progress, stop) for spec in work.plan.specs]
-        for future in done:
-            future.result()
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        stop.set()
-        executor.shutdown(cancel_futures=True)
-        folder.close()
+    with Display("answers") as display:
+        display.begin(answers, answers)
+        try:
+            done = [executor.submit(_compute, work, spec, folder, display, stop) for spec in work.plan.specs]
+            for future in done:
+                future.result()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            stop.set()
+            executor.shutdown(cancel_futures=True)
+            folder.close()
     cases, specs = list(CASES), show.order(work.plan.specs)
     rows = sorted(
         folder.rows["conventions"], key=lambda r: (cases.index(r.case), r.dtype, specs.index(show.spec_of(r)))
@@ -144,9 +143,9 @@ def _run(work: _Work, folder: RunFolder) -> tuple[list[ConventionRow], bool]:
     return rows, interrupted
 
 
-def _compute(work: _Work, spec: str, folder: RunFolder, progress: _Progress, stop: threading.Event) -> None:
+def _compute(work: _Work, spec: str, folder: RunFolder, display: Display, stop: threading.Event) -> None:
     """Compute all cases on one backend, and write the rows family by family."""
-    pool = Pool(work.plan_for(spec), work.settings, folder)
+    pool = Pool(work.plan_for(spec), work.settings, folder, display)
     try:
         for dtype in work.dtypes:
             for family in dict.fromkeys(case.family for case in work.cases):
@@ -155,8 +154,9 @@ def _compute(work: _Work, spec: str, folder: RunFolder, progress: _Progress, sto
                     if stop.is_set():
                         break
                     if dtype in case.dtypes:
+                        display.doing(f"{case.name} on {spec}")
                         rows.append(_row(case, spec, dtype, *_observe(pool, spec, case, dtype), folder.run_id))
-                    progress.tell()
+                    display.piece_done()
                 folder.add({"conventions": rows})
     finally:
         pool.close()
@@ -232,23 +232,3 @@ def _broke(rows: Sequence[ConventionRow]) -> bool:
 def _print(rows: Sequence[ConventionRow], path: pathlib.Path, out: Console) -> None:
     show.overview(rows, out)
     out.print(f"tables: {path}", soft_wrap=True)
-
-
-class _Progress:
-    """Print progress on standard error every ten seconds; several threads may call `tell`."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._began = self._said = time.monotonic()
-        self._lock = threading.Lock()
-
-    def tell(self) -> None:
-        """Count one finished case of one backend."""
-        with self._lock:
-            self._done += 1
-            now = time.monotonic()
-            if now - self._said < _EVERY_S:
-                return
-            self._said, gone = now, now - self._began
-            left = gone / self._done * (self._total - self._done)
-        print(f"{self._done} of {self._total} answers, {gone:.0f} s, about {left:.0f} s left", file=sys.stderr)

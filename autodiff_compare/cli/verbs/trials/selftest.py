@@ -8,8 +8,10 @@ equal work, and must find one of 25 %.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import math
+import os
 import random
 from collections.abc import Sequence
 
@@ -18,14 +20,18 @@ from rich.table import Table
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.execution.display import Display
 from autodiff_compare.judge import controls, known_derivatives, mutants
 from autodiff_compare.judge.controls import SizeTrial
 from autodiff_compare.judge.known_derivatives import DifferenceTrial
 from autodiff_compare.judge.mutants import RIGHT, Trial
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
+from autodiff_compare.process.affinity import processors
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import trials as clock_trials
+from autodiff_compare.timing.load import busy
+from autodiff_compare.timing.trials import Count
 
 
 def selftest(options: argparse.Namespace) -> int:
@@ -65,20 +71,47 @@ def selftest(options: argparse.Namespace) -> int:
 
 
 def timing(options: argparse.Namespace) -> int:
-    """Print how often the clock claims a difference between two workers.
+    """Print how often the clock claims a difference between two workers, on the machine as it is and under load.
 
     Return exit code 1 if it claims one too often for equal work, or too rarely for unequal work.
     """
-    found = clock_trials.counts(options.trials, clock_trials.launch, random.Random(options.seed))
-    table = terminal.plain_table("Claims of a difference between two workers")
-    for name in ("work", "launches pooled", "claims", "trials", "bound"):
-        table.add_column(name, justify="left" if name == "work" else "right")
-    for c in found:
-        work, limit = ("equal", "at most") if c.identical else ("25 % more in one", "at least")
-        bound = f"{limit} {clock_trials.BOUNDS[c.identical, c.pooled]:.0%}"
-        table.add_row(work, str(clock_trials.LAUNCHES if c.pooled else 1), str(c.claims), str(c.trials), bound)
+    loads = tuple(_TIMED) if options.load == "both" else (options.load,)
+    pieces = options.trials * sum(len(_TIMED[load]) for load in loads)
+    kept, table = True, terminal.plain_table("Claims of a difference between two workers")
+    for name in ("machine", "work", "launches pooled", "claims", "withheld", "trials", "bound"):
+        table.add_column(name, justify="left" if name in ("machine", "work") else "right")
+    with Display("trials") as display:
+        display.begin(pieces, pieces)
+        for load in loads:
+            found = _counted(options, load, display)
+            kept = kept and all(c.kept for c in found)
+            for c in found:
+                work, limit = ("equal", "at most") if c.identical else ("25 % more in one", "at least")
+                bound = f"{limit} {clock_trials.BOUNDS[c.identical, c.pooled]:.0%}"
+                launches = str(clock_trials.LAUNCHES if c.pooled else 1)
+                table.add_row(_MACHINE[load], work, launches, str(c.claims), str(c.withheld), str(c.trials), bound)
     console().print(table)
-    return exits.OK if all(c.kept for c in found) else exits.WRONG
+    return exits.OK if kept else exits.WRONG
+
+
+#: Load of the machine -> the kinds of work that are timed, and the load in words.
+_TIMED = {"idle": (clock_trials.IDENTICAL, clock_trials.SLOWER), "busy": (clock_trials.IDENTICAL,)}
+_MACHINE = {"idle": "as it is", "busy": "with busy CPUs"}
+
+
+def _counted(options: argparse.Namespace, load: str, display: Display) -> list[Count]:
+    """Make the trials of the clock under a load."""
+    launched = itertools.count(1)
+
+    def launch(work: Sequence[int], order: random.Random) -> clock_trials.Series:
+        display.doing(f"timing {'equal work' if work == clock_trials.IDENTICAL else 'a slow-down'}, {_MACHINE[load]}")
+        found = clock_trials.launch(work, order)
+        if next(launched) % clock_trials.LAUNCHES == 0:
+            display.piece_done()
+        return found
+
+    with busy(len(processors()) or os.cpu_count() or 1) if load == "busy" else contextlib.nullcontext():
+        return clock_trials.counts(options.trials, launch, random.Random(options.seed), _TIMED[load])
 
 
 def _controls(trials: Sequence[Trial]) -> Table:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from autodiff_compare.backends import PLAIN, Backend, Objective, Unsupported
+from autodiff_compare.execution.computation.recheck import bits
 from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, tracing_case
 from autodiff_compare.plan.sparsity import expanded
 from autodiff_compare.problems import Problem
 from autodiff_compare.problems.base.closed_forms import complete
-from autodiff_compare.timing.clock import Timed
+from autodiff_compare.timing.clock import Elapsed, Timed
 from autodiff_compare.vocabulary import Operator
 
 #: Size, dtype, operator, seed.
@@ -28,7 +30,13 @@ class Prepared:
     backend: Backend
     case: Case
     timed: Timed
+    #: Of the preparation, and those of them in which another process had the processor.
     seconds: float
+    waited_s: float
+    #: The arguments with which it was prepared: another point.
+    elsewhere: Sequence[Any] = ()
+    #: Roundings by which the next neighbours differ.
+    moves: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def given(self) -> tuple[Any, ...]:
@@ -44,6 +52,24 @@ class Prepared:
         """Return new variables that are equal to the arguments, ``count`` times."""
         return [variables(self.backend, self.given, self.case.dtype) for _ in range(count)]
 
+    def neighbours(self, count: int) -> list[list[Any]]:
+        """Return new variables that differ from the arguments in their last digits, ``count`` times.
+
+        Each is another number, so that neither its identity nor its value has been seen before. Numbers move towards
+        zero, which stays zero: the ends of a domain are there more seldom, and denormal numbers would be slow. Data
+        stays: it may hold labels.
+        """
+        return [variables(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
+
+    def _shrunk(self, roundings: int) -> tuple[Any, ...]:
+        """Return inputs and directions that are smaller by some roundings of their dtype."""
+        inputs, factor = self.case.inputs, 1 - roundings * float(np.finfo(self.case.dtype).eps)
+        return (
+            *(x * factor for x in inputs.differentiated),
+            *inputs.data,
+            *(t * factor for t in self.case.directions),
+        )
+
 
 @dataclass(frozen=True)
 class Companion:
@@ -58,7 +84,7 @@ class Companion:
 def same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
     """Return whether two sequences of arrays have the same bits, shapes and dtypes."""
     return len(a) == len(b) and all(
-        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
+        x.dtype == y.dtype and x.shape == y.shape and bits(x) == bits(y) for x, y in zip(a, b, strict=True)
     )
 
 
@@ -92,7 +118,7 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     objective = Objective(function, closed, expanded=wide, **case.facts)
     args = variables(backend, other.inputs.arrays, case.dtype)
     directions = variables(backend, other.directions, case.dtype)
-    start = time.perf_counter()
+    before, start = Elapsed.now(), time.perf_counter()
     run = backend.prepare(
         case.operator,
         objective,
@@ -102,5 +128,6 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
         optimizer=case.optimizer,
     )
     seconds = time.perf_counter() - start
+    waited_s = (Elapsed.now() - before).contention_s
     given = variables(backend, (*case.inputs.arrays, *case.directions), case.dtype)
-    return Prepared(backend, case, Timed(run, given, backend.block), seconds)
+    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s, (*args, *directions))

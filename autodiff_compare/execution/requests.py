@@ -1,0 +1,112 @@
+"""The requests about cells: their parameters, sent side by side, and their failures as the status of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from autodiff_compare.execution.dispatcher import Dispatcher, Request, Response, answered
+from autodiff_compare.execution.display import Silent
+from autodiff_compare.execution.local import LocalPool
+from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.progress import LONGEST_MESSAGE, Progress, first_line
+from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_case
+from autodiff_compare.plan.plan import Plan
+from autodiff_compare.plan.settings import Settings
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.vocabulary import Status
+
+#: Stores what a worker has returned for a cell.
+Keep = Callable[[Progress, dict[str, Any]], None]
+
+
+class CellRequests:
+    """Send requests about the cells of a run.
+
+    Parameters
+    ----------
+    plan, settings, listener
+        As of the `autodiff_compare.execution.runner.Runner` to which they belong.
+    dispatcher
+        Sends requests side by side.
+    pool
+        Answers a request while nothing else is computed.
+
+    Attributes
+    ----------
+    tracebacks
+        Traceback of each exception -> the cells that ended by it.
+    """
+
+    def __init__(
+        self, plan: Plan, settings: Settings, listener: Silent, dispatcher: Dispatcher, pool: Pool | LocalPool
+    ) -> None:
+        self.plan, self.settings, self.listener = plan, settings, listener
+        self.dispatcher, self.pool = dispatcher, pool
+        self.problems = {p.name: p for p in plan.problems}
+        self.tracebacks: dict[str, list[str]] = {}
+
+    def parameters(self, cell: Cell) -> dict[str, Any]:
+        """Return the parameters that name a cell to its worker."""
+        return {
+            "source": self.plan.sources[cell.problem],
+            "problem": cell.problem,
+            "size": cell.size,
+            "dtype": cell.dtype,
+            "operator": cell.operator,
+            "seed": self.plan.seed,
+            "numbers": self._numbers(cell),
+        }
+
+    def computation(self, p: Progress, about: Any, *, memory: bool = False) -> Request:
+        """Return the request to compute a cell."""
+        params = {**self.parameters(p.cell), "memory": memory}
+        return Request(about, p.cell.spec, "cell", self.settings.deadline_s(p.cell.size), params)
+
+    def ask(self, p: Progress, verb: str, keep: Keep, **params: Any) -> bool:
+        """Send a request about a right cell while nothing else is computed; return whether the cell is still right."""
+        request = Request(p, p.cell.spec, verb, self.settings.deadline_s(p.cell.size), params)
+        return self._kept(answered(self.pool, request), keep)
+
+    def ask_all(self, requests: Iterable[Request], keep: Keep) -> list[Progress]:
+        """Send requests about right cells side by side; return the cells that are still right, in the same order."""
+        asked = list(requests)
+        self.dispatcher.ask(asked)
+        responses = [self.dispatcher.response() for _ in asked]
+        right = {id(r.request.about) for r in responses if self._kept(r, keep)}
+        return [r.about for r in asked if id(r.about) in right]
+
+    def traced(self, cell: Cell, error: WorkerError) -> None:
+        """Keep the traceback of a failed request."""
+        if error.traceback:
+            self.tracebacks.setdefault(error.traceback, []).append(cell.cell_id)
+
+    def _kept(self, response: Response, keep: Keep) -> bool:
+        """Store a response about a right cell; a failure becomes the status of the cell."""
+        p: Progress = response.request.about
+        if response.error is not None:
+            status, words = response.error.status, first_line(response.error)
+            self.traced(p.cell, response.error)
+        else:
+            try:
+                keep(p, response.found)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # A response that lacks a field, or holds another type in it, is the worker's failure.
+                verb = response.request.verb
+                status, words = Status.ERROR, f"malformed response to {verb!r}: {type(error).__name__}: {error}"
+            else:
+                return p.row.status == Status.OK
+        p.row = replace(p.row, status=status, message=f"while being timed: {words}"[:LONGEST_MESSAGE])
+        return False
+
+    def _numbers(self, cell: Cell) -> tuple[Any, ...]:
+        """Return both points of a cell if its worker cannot draw the same ones, else nothing.
+
+        It may draw others if the problem has a fixed point, or if it runs under another NumPy (``@PYTHON``).
+        """
+        problem = self.problems[cell.problem]
+        if not (problem.fixed or cell.spec in self.plan.interpreters):
+            return ()
+        case = build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed)
+        return case_arrays(case), case_arrays(tracing_case(case))
