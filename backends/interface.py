@@ -117,6 +117,8 @@ class Backend(abc.ABC):
     orders: ClassVar[frozenset[str]] = frozenset()
     #: The devices it can compute on. The attribute ``device`` is set to one of them before `open` is called.
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    #: Seconds that `open` takes, roughly. Where frameworks are imported side by side, the slowest is begun first.
+    import_s: ClassVar[float] = 1.0
     #: Whether the function that `grad` returns can be differentiated again; `hvp` is derived from it only if so.
     nestable: ClassVar[bool] = True
     #: Question of ``problems/tape.py`` -> source text in the framework's own style, which sets ``answer``. It runs in

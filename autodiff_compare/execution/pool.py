@@ -234,7 +234,8 @@ class Pool:
                 free.put(place)
 
         with ThreadPoolExecutor(len(places)) as threads:
-            found = {spec: threads.submit(opened, spec, client) for spec, client in started.items()}
+            slowest_first = sorted(started, key=lambda spec: -backends.load(self._adapters[spec]).import_s)
+            found = {spec: threads.submit(opened, spec, started[spec]) for spec in slowest_first}
             try:
                 wait(found.values())
             except BaseException:
@@ -243,7 +244,7 @@ class Pool:
                 for client in started.values():
                     client.kill()
                 raise
-        return found
+        return {spec: found[spec] for spec in started}
 
     @contextlib.contextmanager
     def _failures_counted(self, spec: str, limit_s: float) -> Iterator[None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from autodiff_compare import backends
 from autodiff_compare.execution import pool as pool_module
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
@@ -115,6 +117,24 @@ def test_no_more_imports_than_shares_of_processors(
     places = {tuple(place) for _, verb, place in FakeClient.asked if verb == "open"}
     assert all(len(place) == settings.get("threads", 1) for place in places)
     assert sorted(pool.threads) == sorted(SPECS)
+
+
+def test_the_slowest_import_is_begun_first(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"manual": 1.0, "numpy": 2.0, "finite_difference": 3.0}
+    real = backends.load
+
+    def load(text: str) -> Any:
+        backend = real(text)
+        monkeypatch.setattr(type(backend), "import_s", seconds[backend.name])
+        return backend
+
+    monkeypatch.setattr(backends, "load", load)
+    pool = made(2)
+    # In one thread the imports follow each other in the order in which they are begun.
+    FakeClient.reset()
+    monkeypatch.setattr(pool_module, "ThreadPoolExecutor", lambda _: ThreadPoolExecutor(1))
+    pool.open_all(SPECS)
+    assert [spec for spec, verb, _ in FakeClient.asked if verb == "open"] == ["finite_difference", "numpy", "manual"]
 
 
 @pytest.mark.parametrize(
