@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import operator
@@ -229,8 +230,12 @@ def row(table: type[Row], fields: Any) -> Row:
     return table(**fields)
 
 
+@functools.cache
 def column_types(table: type[Any]) -> dict[str, Any]:
-    """Return column name -> Python type, without the documentation."""
+    """Return column name -> Python type, without the documentation.
+
+    It is asked for each row of a log that is read, and takes longer to find than the rest of the row.
+    """
     return typing.get_type_hints(table)
 
 
