@@ -103,6 +103,7 @@ class Dispatcher:
         self._shares: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
         for share in workers.shares:
             self._shares.put(share)
+        # They live as long as the dispatcher: the kernel kills a worker when the thread that has started it ends.
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in workers.shares]
         for thread in self._threads:
             thread.start()

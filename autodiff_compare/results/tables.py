@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import io
 import json
 import operator
@@ -27,7 +26,7 @@ import shlex
 import stat
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -230,13 +229,15 @@ def row(table: type[Row], fields: Any) -> Row:
     return table(**fields)
 
 
-@functools.cache
-def column_types(table: type[Any]) -> dict[str, Any]:
-    """Return column name -> Python type, without the documentation.
+def column_types(table: type[Any]) -> Mapping[str, Any]:
+    """Return column name -> Python type, without the documentation."""
+    return _COLUMN_TYPES[table]
 
-    It is asked for each row of a log that is read, and takes longer to find than the rest of the row.
-    """
-    return typing.get_type_hints(table)
+
+#: Table -> `column_types`. They are asked for at each row of a log, and take longer to find than the rest of the row.
+_COLUMN_TYPES: Mapping[type[Any], Mapping[str, Any]] = {
+    table: typing.get_type_hints(table) for table in TABLES.values()
+}
 
 
 def schema_markdown() -> str:
