@@ -150,6 +150,8 @@ class Backend(Solutions, abc.ABC):
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     #: The floating dtypes of `vocabulary.DTYPES` and `vocabulary.HALF_DTYPES` that it computes in.
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    #: Seconds that `open` takes, roughly. Where frameworks are imported side by side, the slowest is begun first.
+    import_s: ClassVar[float] = 1.0
     #: Whether the function that `grad` returns can be differentiated again; `hvp` is derived from it only if so.
     nestable: ClassVar[bool] = True
     #: Question of ``problems/tape.py`` -> source text in the framework's own style, which sets ``answer``. It runs in

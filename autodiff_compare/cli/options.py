@@ -180,7 +180,8 @@ def add_phases(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phases",
         choices=("import", "prepare"),
-        help="time each import, or each preparation, alone: by default workers import and prepare side by side",
+        help="time each import (import), or each import and each preparation (prepare), alone: by default workers "
+        "import and prepare side by side",
     )
 
 

@@ -72,6 +72,9 @@ class Workers(Protocol):
     ) -> dict[str, Any]:
         """Send a request that is computed on a share of the processors, while others compute elsewhere."""
 
+    def expected_s(self, spec: str) -> float:
+        """Return roughly the seconds by which the next request to a backend is delayed by its import."""
+
     def kill(self) -> None:
         """Kill all workers at once."""
 
@@ -100,6 +103,7 @@ class Dispatcher:
         self._shares: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
         for share in workers.shares:
             self._shares.put(share)
+        # They live as long as the dispatcher: the kernel kills a worker when the thread that has started it ends.
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in workers.shares]
         for thread in self._threads:
             thread.start()
@@ -122,10 +126,17 @@ class Dispatcher:
     def ask(self, requests: Iterable[Request]) -> None:
         """Take up requests, one or none to each worker; they are sent after those that were taken up before.
 
-        The worker that took longest last time comes first: begun last, it would keep the others waiting.
+        The worker that took longest last time, or whose framework has the slowest import, comes first: begun last, it
+        would keep the others waiting.
         """
+
+        def expected_s(request: Request) -> float:
+            known = self._took_s.get((request.spec, request.verb))
+            return self._workers.expected_s(request.spec) if known is None else known
+
         with self._changed:
-            self._pending.extend(sorted(requests, key=lambda r: -self._took_s.get((r.spec, r.verb), 0.0)))
+            ordered = sorted(requests, key=expected_s, reverse=True) if self._threads else requests
+            self._pending.extend(ordered)
             self._changed.notify_all()
 
     def response(self) -> Response:

@@ -80,8 +80,13 @@ class LocalPool:
     def kill(self) -> None:
         """Do nothing: there is no process to kill."""
 
-    def open_all(self, specs: Sequence[str]) -> None:
-        """Do nothing: frameworks are imported in one process, one after the other."""
+    def import_alone(self, specs: Sequence[str]) -> None:
+        """Do nothing: in one process, each import is alone when it is first needed."""
+
+    def expected_s(self, spec: str) -> float:
+        """Return 0: requests have one order only."""
+        del spec
+        return 0.0
 
     def restart(self) -> None:
         """Drop every backend, so that the next request opens it afresh; its framework stays imported."""

@@ -1,18 +1,19 @@
 """The worker processes of a run: started when first needed, restarted after a death, paused while another is timed.
 
 Importing a framework takes seconds of one processor, and so does a compilation. Where several are free and nothing is
-timed, workers import side by side (`Pool.open_all`), and serve requests side by side (`Pool.request_on`), each on a
-share of the processors. The probe of threads is a measurement: it is made after the imports, in one worker after the
-other. For `Pool.request` all workers are bound to the same processors, so that no backend is timed on better ones.
+timed, workers serve requests side by side (`Pool.request_on`), each on a share of the processors; the first request to
+a worker imports its framework there. For `Pool.request` all workers are bound to the same processors, so that no
+backend is timed on better ones.
+
+The probe of threads follows each import. Another process beside it takes no processor of its share, and could only
+lower the processor time over wall time that it finds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from autodiff_compare import backends
@@ -63,6 +64,7 @@ class Pool:
         self._opened: set[str] = set()
         # Several threads may start workers, and end those that have failed.
         self._lock = threading.RLock()
+        self._killed = False
         self._shares = shares(processors(), settings.threads)
         self._refused: dict[str, WorkerError] = {}
         self._failed: dict[str, WorkerError] = {}
@@ -123,26 +125,20 @@ class Pool:
         if error.status != Status.TIMEOUT:
             self._deaths[spec] += 1
 
-    def open_all(self, specs: Sequence[str]) -> None:
-        """Import the frameworks of several backends side by side, as far as there are processors.
+    def import_alone(self, specs: Sequence[str]) -> None:
+        """Import the frameworks of several backends one after the other, so that each import is timed by itself.
 
-        Nothing may be timed meanwhile. A backend that fails raises its error at its next request. Nothing is done if
-        backends or cells share processes in another way, or if each import is to be timed by itself.
+        A backend that fails raises its error at its next request.
         """
-        places = self._shares
-        if self.settings.isolate != Isolate.BACKEND or self.settings.imports_alone or len(places) < 2:
-            return
-        started = self._started([spec for spec in specs if spec not in self._opened])
-        limit_s = self._open_timeout_s
-        for spec, imported in self._imported(started, places, limit_s).items():
+        for spec in specs if self.shares else ():
             try:
-                with self._failures_counted(spec, limit_s):
-                    opened = imported.result()
-                    self._go_on(started[spec], alone=True)
-                    probe = started[spec].request("probe", limit_s, self._adapters[spec], processors=places[0])
-                self._admit(spec, {**opened, **probe})
+                self._client(spec, self._shares[0], alone=True)
             except WorkerError as error:
                 self._failed[spec] = error
+
+    def expected_s(self, spec: str) -> float:
+        """Return roughly the seconds by which the next request to a backend is delayed by its import."""
+        return 0.0 if spec in self._opened else backends.load(self._adapters[spec]).import_s
 
     def restart(self) -> None:
         """End every worker; the next request starts a fresh one. This does not count as a death."""
@@ -155,8 +151,9 @@ class Pool:
     close = restart
 
     def kill(self) -> None:
-        """Kill every worker; requests that other threads wait for fail at once."""
+        """Kill every worker, also one that is being started; requests that other threads wait for fail at once."""
         with self._lock:
+            self._killed = True
             for client in self._clients.values():
                 client.kill()
 
@@ -205,45 +202,9 @@ class Pool:
             client = WorkerClient(self._adapters[spec], self.settings.threads, interpreter, self.settings.environment)
             with self._lock:
                 self._clients[name] = client
-        return self._clients[name]
-
-    def _started(self, specs: Sequence[str]) -> dict[str, WorkerClient]:
-        """Start the workers of several backends; those that cannot be started raise at their next request."""
-        found = {}
-        for spec in specs:
-            try:
-                found[spec] = self._start(spec)
-            except WorkerError as error:
-                self._failed[spec] = error
-        return found
-
-    def _imported(
-        self, started: Mapping[str, WorkerClient], places: Sequence[list[int]], limit_s: float
-    ) -> dict[str, Future[dict[str, Any]]]:
-        """Import the frameworks of these workers, one at a time on each place; return how each ended."""
-        free: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
-        for place in places:
-            free.put(place)
-
-        def opened(spec: str, client: WorkerClient) -> dict[str, Any]:
-            place, how = free.get(), {"device": self.settings.device, "probe": False}
-            try:
-                with self.listener.starting(spec):
-                    return client.request("open", limit_s, self._adapters[spec], processors=place, **how)
-            finally:
-                free.put(place)
-
-        with ThreadPoolExecutor(len(places)) as threads:
-            found = {spec: threads.submit(opened, spec, client) for spec, client in started.items()}
-            try:
-                wait(found.values())
-            except BaseException:
-                # The user interrupts: leaving the context waits for the threads, and they wait for their workers.
-                threads.shutdown(wait=False, cancel_futures=True)
-                for client in started.values():
+                if self._killed:
                     client.kill()
-                raise
-        return found
+        return self._clients[name]
 
     @contextlib.contextmanager
     def _failures_counted(self, spec: str, limit_s: float) -> Iterator[None]:

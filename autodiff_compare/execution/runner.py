@@ -8,9 +8,10 @@ A group holds the cells of one (problem, size, dtype, operator), one for each ba
 3. Further launches (``--launches``) start all workers afresh and time the right cells again, because a whole process
    can be slower than another of the same program. The rounds of all launches are pooled.
 
-Before the first group of a launch, workers import their frameworks side by side (`Pool.open_all`). While nothing is
-timed, workers prepare cells side by side too: the next group is asked for before the rows of the last one are written,
-and, in a run without timing, before the results of the last one are judged.
+While nothing is timed, workers import their frameworks and prepare cells side by side (`execution.dispatcher`). A
+backend that is ready computes the first group, and is judged, while others are still imported. The next group is asked
+for before the rows of the last one are written, and, in a run without timing, before the results of the last one are
+judged.
 
 Every planned cell ends as exactly one row. A worker that fails costs its own cell; it is started again for the next
 one, a few times. What is finished is in the folder even if the run is interrupted.
@@ -82,7 +83,7 @@ class Runner:
             left = self.left()
             pieces = len(left) * self.settings.launches
             self.listener.begin(sum(map(len, left)) * self.settings.launches, pieces)
-            self.pool.open_all(_backends_of(cell for cells in left for cell in cells))
+            self._import_alone(cell for cells in left for cell in cells)
             with Dispatcher(self.pool) as dispatcher:
                 self._execute(left, dispatcher, Budget(self.settings.budget_s, pieces))
         finally:
@@ -113,11 +114,16 @@ class Runner:
             studies.descend(problem)
         for number in range(1, self.settings.launches):
             self.pool.restart()
-            self.pool.open_all(_backends_of(p.cell for group in groups for p in group.right))
+            self._import_alone(p.cell for group in groups for p in group.right)
             for group in groups:
                 wanted = [requests.computation(p, p) for p in group.right]
                 self._time(group, rounds, requests.ask_all(wanted, judging.keep_launch(number)))
                 self._add(group, number)
+
+    def _import_alone(self, cells: Iterable[Cell]) -> None:
+        """Import the frameworks of some cells before anything else if each import is to be timed by itself."""
+        if self.settings.imports_alone:
+            self.pool.import_alone(list(dict.fromkeys(cell.spec for cell in cells)))
 
     def _first_launch(self, left: Sequence[Sequence[Cell]], judging: Judging, rounds: Rounds) -> list[Group]:
         """Judge and time all groups; the next one is prepared while nothing of this one is timed."""
@@ -163,8 +169,3 @@ class Runner:
         for row in rows:
             self.listener.tell(row)
         self.listener.group_done()
-
-
-def _backends_of(cells: Iterable[Cell]) -> list[str]:
-    """Return the backends of the cells, each once."""
-    return list(dict.fromkeys(cell.spec for cell in cells))

@@ -3,7 +3,7 @@
 It is started as ``python -P -m autodiff_compare.execution.worker THREADS``, with its environment variables already set,
 and answers one line with one line (`autodiff_compare.process.protocol`). The requests about a cell, in order:
 
-1. ``open`` imports the framework, once; ``probe`` counts the threads that it really uses.
+1. ``open`` imports the framework, once, and counts the threads that it really uses.
 2. ``cell`` prepares the function at one point, calls it at another, and returns the result to be judged. A
    framework that has kept numbers of the first point in its trace is wrong at the second.
 3. ``calibrate`` finds the number of calls of a block; ``beside`` holds the value of a derivative ready; ``visit``, any
@@ -75,15 +75,13 @@ class Worker:
         self.cells = CellWorker(self.backend)
         self.problems: dict[tuple[str, str], Any] = {}
 
-    def open(self, device: str = "cpu", probe: bool = True) -> dict[str, Any]:
-        """Import the framework; return the seconds that it takes, versions, switches and, if probed, `probe`.
+    def open(self, device: str = "cpu") -> dict[str, Any]:
+        """Import the framework; return the seconds that it takes, versions, switches and the threads of a probe.
 
         Parameters
         ----------
         device
             The device to compute on.
-        probe
-            Whether to make the probe of threads now. Workers that import side by side make it one by one afterwards.
 
         Raises
         ------
@@ -99,9 +97,9 @@ class Worker:
         self.backend.open()
         seconds = time.perf_counter() - start
         told = {"versions": dict(self.backend.versions()), "switches": dict(self.backend.switches())}
-        return {"seconds": seconds, **told, **(self.probe() if probe else {})}
+        return {"seconds": seconds, **told, **self._probe()}
 
-    def probe(self) -> dict[str, Any]:
+    def _probe(self) -> dict[str, Any]:
         """Return CPU time over wall time, and the busy threads, of a matrix product by the backend's own library."""
         matrix = self.backend.to_var(np.ones((256, 256)))
 
@@ -216,7 +214,6 @@ def _failure(error: Exception) -> dict[str, Any]:
 
 _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "open": Worker.open,
-    "probe": Worker.probe,
     "cell": Worker.cell,
     "calibrate": lambda worker: worker.cells.calibrate(),
     "beside": Worker.beside,

@@ -42,8 +42,8 @@ class Settings:
         Time limit in seconds for importing a framework. After each import that exceeds it, it is doubled for the next:
         a machine may be that slow.
     imports_alone, preparations_alone
-        Whether frameworks are imported, or cells prepared, one after the other, so that each import or preparation is
-        timed by itself; by default they are side by side.
+        Whether frameworks are imported, or imported and cells prepared, one after the other, so that each is timed by
+        itself; by default they are side by side.
     memory
         Whether to measure peak memory, which costs one more call per cell.
     launches

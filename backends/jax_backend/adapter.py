@@ -77,6 +77,7 @@ class JaxBackend(Backend):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    import_s: ClassVar[float] = 1.5
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:

@@ -60,6 +60,7 @@ class TensorFlowBackend(Backend):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType({Operator.HVP: "fr", Operator.HESSIAN: "rr"})
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    import_s: ClassVar[float] = 5.0
     idioms: ClassVar[Mapping[str, str]] = TAPE
     memory_counter = "tf.get_memory_info"
 

@@ -80,6 +80,7 @@ class TorchBackend(Backend):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    import_s: ClassVar[float] = 3.0
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
     def open(self) -> None:

@@ -55,6 +55,9 @@ class FakeWorkers:
                 self.now.remove((spec, processor))
         return {"spec": spec, "deadline_s": deadline_s, **params}
 
+    def expected_s(self, spec: str) -> float:
+        return {"tensorflow": 5.0, "torch": 2.0}.get(spec, 0.0)
+
     def kill(self) -> None:
         self.killed.set()
 
@@ -98,14 +101,25 @@ def test_without_shares_a_request_is_sent_when_its_response_is_wanted() -> None:
             assert dispatcher.response().request.spec == "jax"
 
 
-def test_the_slowest_worker_of_the_last_time_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("took_s", "order"),
+    [
+        ({}, ["tensorflow", "torch", "numpy", "jax"]),
+        ({"jax": 3.0, "torch": 0.1, "tensorflow": 1.0, "numpy": 0.0}, ["jax", "tensorflow", "torch", "numpy"]),
+        # What is known of a worker goes before what is expected of its import.
+        ({"jax": 3.0, "torch": 0.1}, ["tensorflow", "jax", "torch", "numpy"]),
+    ],
+)
+def test_the_worker_that_is_expected_to_take_longest_comes_first(
+    took_s: dict[str, float], order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     workers = FakeWorkers([[0]])
     with Dispatcher(workers) as dispatcher:
-        monkeypatch.setattr(dispatcher, "_took_s", {("jax", "cell"): 3.0, ("torch", "cell"): 1.0})
-        dispatcher.ask(asked("numpy cell", "torch cell", "jax cell"))
-        for _ in range(3):
+        monkeypatch.setattr(dispatcher, "_took_s", {(spec, "cell"): seconds for spec, seconds in took_s.items()})
+        dispatcher.ask(asked("numpy cell", "torch cell", "jax cell", "tensorflow cell"))
+        for _ in range(4):
             dispatcher.response()
-    assert [spec for spec, _ in workers.begun] == ["jax", "torch", "numpy"]
+    assert [spec for spec, _ in workers.begun] == order
 
 
 def test_the_judge_holds_a_share_while_workers_compute() -> None:
@@ -138,11 +152,11 @@ def test_an_interrupted_run_ends_the_workers_that_it_waits_for() -> None:
 
     def interrupted() -> None:
         with Dispatcher(workers) as dispatcher:
-            dispatcher.ask(asked("numpy hangs", "jax hangs", "torch cell"))
+            dispatcher.ask(asked("numpy hangs", "jax hangs", "manual cell"))
             until(lambda: len(workers.begun) == 2)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert workers.killed.is_set()
-    assert ("torch", "cell") not in workers.begun
+    assert ("manual", "cell") not in workers.begun

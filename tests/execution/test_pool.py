@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from autodiff_compare import backends
 from autodiff_compare.execution import pool as pool_module
+from autodiff_compare.execution.dispatcher import Dispatcher, Request
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import plan
@@ -47,14 +49,11 @@ class FakeClient:
     def request(self, verb: str, deadline_s: float, *_: object, **params: Any) -> dict[str, Any]:
         if verb == "open":
             self._import(deadline_s)
-        elif verb == "probe":
-            assert FakeClient.importing == 0, "a probe is a measurement: nothing may be imported meanwhile"
         with self.lock:
             self.asked.append((self.spec, verb, params.get("processors", [])))
         if verb == "open" and self.spec in self.fails:
             raise self.fails.pop(self.spec)
-        probed = {"threads": 1.0, "threads_active": 1} if verb == "probe" or params.get("probe", True) else {}
-        return {"switches": {}, "seconds": 0.1, "calls": 1, **probed}
+        return {"switches": {}, "seconds": 0.1, "calls": 1, "threads": 1.0, "threads_active": 1}
 
     def _import(self, deadline_s: float) -> None:
         with self.lock:
@@ -86,18 +85,25 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     folder.close()
 
 
-def test_imports_are_side_by_side_on_processors_of_their_own_and_probes_are_not(made: Any) -> None:
+def ask_all(pool: Pool, verb: str = "calibrate") -> dict[str, str]:
+    """Send a request to every backend side by side; return how each ended."""
+    with Dispatcher(pool) as dispatcher:
+        dispatcher.ask(Request(spec, spec, verb, 1.0) for spec in SPECS)
+        found = [dispatcher.response() for _ in SPECS]
+    return {r.request.spec: str(r.error.status) if r.error else "ok" for r in found}
+
+
+def test_imports_are_side_by_side_on_processors_of_their_own(made: Any) -> None:
     pool = made(4)
     FakeClient.reset(together=3)
-    pool.open_all(SPECS)
-    opened = {spec: place for spec, verb, place in FakeClient.asked if verb == "open"}
-    assert sorted(opened.values()) == [[0], [1], [2]]
+    assert ask_all(pool) == dict.fromkeys(SPECS, "ok")
     assert FakeClient.most == 3
-    # The probes come last, in the order of the backends, on the common processor.
-    assert FakeClient.asked[3:] == [(spec, "probe", [0]) for spec in SPECS]
+    opened = {spec: place for spec, verb, place in FakeClient.asked if verb == "open"}
+    assert len({*map(tuple, opened.values())}) == 3
+    # The request that needs the import is served on the same processor.
+    assert {spec: place for spec, verb, place in FakeClient.asked if verb == "calibrate"} == opened
     assert pool.threads == dict.fromkeys(SPECS, 1.0)
-    for spec in SPECS:
-        pool.request(spec, "calibrate", 1.0)
+    ask_all(pool)
     assert [verb for _, verb, _ in FakeClient.asked].count("open") == 3
 
 
@@ -110,11 +116,20 @@ def test_no_more_imports_than_shares_of_processors(
 ) -> None:
     pool = made(processors, **settings)
     FakeClient.reset()
-    pool.open_all(SPECS)
+    ask_all(pool)
     assert 1 <= FakeClient.most <= most
     places = {tuple(place) for _, verb, place in FakeClient.asked if verb == "open"}
     assert all(len(place) == settings.get("threads", 1) for place in places)
     assert sorted(pool.threads) == sorted(SPECS)
+
+
+def test_the_slowest_import_is_expected_to_last_longest_until_it_is_done(made: Any) -> None:
+    pool = made(2)
+    FakeClient.reset()
+    assert backends.load("tensorflow").import_s > backends.load("torch").import_s > backends.load("jax").import_s
+    assert pool.expected_s("numpy") == backends.load("numpy").import_s
+    pool.request("numpy", "calibrate", 1.0)
+    assert pool.expected_s("numpy") == 0.0
 
 
 @pytest.mark.parametrize(
@@ -122,7 +137,7 @@ def test_no_more_imports_than_shares_of_processors(
     [
         (1, {}),
         (3, {"threads": 2}),
-        (4, {"imports_alone": True}),
+        (4, {"preparations_alone": True}),
         (4, {"isolate": Isolate.CELL}),
         (4, {"isolate": Isolate.NONE}),
     ],
@@ -130,11 +145,18 @@ def test_no_more_imports_than_shares_of_processors(
 def test_imports_are_made_in_turn_when_first_needed(processors: int, settings: dict[str, Any], made: Any) -> None:
     pool = made(processors, **settings)
     FakeClient.reset()
-    pool.open_all(SPECS)
-    assert FakeClient.asked == []
-    pool.request("numpy", "calibrate", 1.0)
+    ask_all(pool)
     common = list(range(min(processors, settings.get("threads", 1))))
-    assert [(verb, place) for _, verb, place in FakeClient.asked] == [("open", common), ("calibrate", common)]
+    assert [(verb, place) for _, verb, place in FakeClient.asked] == [("open", common), ("calibrate", common)] * 3
+    assert FakeClient.most == 1
+
+
+def test_imports_that_are_timed_alone_come_before_all_else(made: Any) -> None:
+    pool = made(4, imports_alone=True)
+    FakeClient.reset({"numpy": WorkerError(Status.CRASH, "died", fatal=True)})
+    pool.import_alone(SPECS)
+    assert FakeClient.asked == [(spec, "open", [0]) for spec in SPECS]
+    assert ask_all(pool) == {**dict.fromkeys(SPECS, "ok"), "numpy": "crash"}
 
 
 @pytest.mark.parametrize(
@@ -175,41 +197,30 @@ def test_a_worker_leaves_its_share_before_it_runs_alone(made: Any) -> None:
         (WorkerError(Status.ERROR, "ImportError: libmissing.so"), "error", None),
     ],
 )
-def test_a_failed_import_costs_the_next_request_of_its_backend(
+def test_a_failed_import_costs_one_request_of_its_backend(
     error: WorkerError, second: str, patience: float | None, made: Any
 ) -> None:
     pool = made(4)
     FakeClient.reset({"numpy": error})
-    pool.open_all(SPECS)
-    found = []
-    for spec in ("manual", "numpy", "numpy"):
-        try:
-            pool.request(spec, "calibrate", 1.0)
-        except WorkerError as raised:
-            found.append(str(raised.status))
-        else:
-            found.append("ok")
-    assert found == ["ok", str(error.status), second]
-    # The other imports were not hurried or delayed; the second try has the patience that the failure asks for.
-    assert FakeClient.deadlines == [10.0] * 3 + ([] if patience is None else [patience])
+    assert ask_all(pool) == {**dict.fromkeys(SPECS, "ok"), "numpy": str(error.status)}
+    assert ask_all(pool) == {**dict.fromkeys(SPECS, "ok"), "numpy": second}
+    # The second try has the patience that the failure asks for.
+    assert FakeClient.deadlines[3:] == ([] if patience is None else [patience])
 
 
 def test_several_slow_imports_side_by_side_double_the_patience_once(made: Any) -> None:
     pool = made(4)
-    FakeClient.reset({spec: WorkerError(Status.TIMEOUT, "no response", fatal=True) for spec in SPECS})
-    pool.open_all(SPECS)
-    for spec in SPECS:
-        with pytest.raises(WorkerError, match="not imported within 10 s: give --open-timeout"):
-            pool.request(spec, "calibrate", 1.0)
-        pool.request(spec, "calibrate", 1.0)
+    FakeClient.reset({spec: WorkerError(Status.TIMEOUT, "no response", fatal=True) for spec in SPECS}, together=3)
+    assert ask_all(pool) == dict.fromkeys(SPECS, "timeout")
+    assert ask_all(pool) == dict.fromkeys(SPECS, "ok")
     assert FakeClient.deadlines == [10.0] * 3 + [20.0] * 3
 
 
 def test_a_restarted_pool_imports_side_by_side_again(made: Any) -> None:
     pool = made(4)
-    FakeClient.reset()
+    FakeClient.reset(together=3)
     for _ in range(2):
-        pool.open_all(SPECS)
+        ask_all(pool)
         pool.restart()
     rounds = sorted((s.cell_id, s.round) for s in pool.folder.rows["samples"])
     assert rounds == sorted((spec, number) for spec in SPECS for number in (0, 1))
@@ -230,19 +241,35 @@ def test_real_workers_import_side_by_side_and_one_that_dies_costs_its_row(tmp_pa
 
 
 def test_an_interrupted_import_ends_its_workers_at_once(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed = threading.Event()
-
-    def interrupted(_: object) -> None:
-        raise KeyboardInterrupt
+    killed, begun = threading.Event(), threading.Semaphore(0)
 
     def importing(client: FakeClient, _: float) -> None:
-        assert killed.wait(60.0), "the pool waits for its threads, so it must end what they wait for"
+        begun.release()
+        assert killed.wait(60.0), "the run waits for its threads, so it must end what they wait for"
 
-    monkeypatch.setattr(pool_module, "wait", interrupted)
     monkeypatch.setattr(FakeClient, "_import", importing)
-    monkeypatch.setattr(FakeClient, "kill", lambda client: killed.set(), raising=False)
-    pool = made(4)
+    monkeypatch.setattr(FakeClient, "kill", lambda client: killed.set())
+    pool = made(2)
     FakeClient.reset()
+
+    def interrupted() -> None:
+        with Dispatcher(pool) as dispatcher:
+            dispatcher.ask(Request(spec, spec, "cell", 1.0) for spec in SPECS)
+            assert all(begun.acquire(timeout=60.0) for _ in range(2))
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        pool.open_all(SPECS)
+        interrupted()
     pool.close()
+
+
+def test_a_worker_that_is_started_after_the_others_were_killed_is_killed_too(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[str] = []
+    monkeypatch.setattr(FakeClient, "kill", lambda client: killed.append(client.spec))
+    pool = made(2)
+    FakeClient.reset()
+    pool.kill()
+    pool.request_on([1], "numpy", "cell", 1.0)
+    assert killed == ["numpy"]

@@ -149,8 +149,11 @@ class FakePool:
         answers["beside"] = {"per_call_s": self.seconds}
         return answers[verb]
 
-    def open_all(self, specs: list[str]) -> None:
+    def import_alone(self, specs: list[str]) -> None:
         self.opened.append(specs)
+
+    def expected_s(self, spec: str) -> float:
+        return 0.0
 
     def restart(self) -> None:
         self.restarts += 1
@@ -177,6 +180,7 @@ def faked(
     [
         ({"rounds": 8}, 0, 2, 16),
         ({"rounds": 8, "launches": 3}, 2, 6, 48),
+        ({"rounds": 8, "launches": 2, "imports_alone": True}, 1, 4, 32),
         ({"rounds": 8, "isolate": Isolate.CELL}, 1, 2, 16),
         ({"rounds": 8, "isolate": Isolate.CELL, "launches": 2}, 3, 4, 32),
         ({"rounds": 8, "budget_s": 1e-9}, 0, 2, 0),
@@ -190,7 +194,8 @@ def test_launches_start_afresh_and_pool_their_rounds(
     folder, runner = faked(tmp_path, pool, **settings)
     verbs = [verb for _, verb in pool.asked]
     assert (pool.restarts, verbs.count("cell"), verbs.count("visit")) == (restarts, cells, visits)
-    assert pool.opened == [["manual", "numpy"]] * settings.get("launches", 1)
+    alone = settings.get("imports_alone", False)
+    assert pool.opened == ([["manual", "numpy"]] * settings.get("launches", 1) if alone else [])
     assert runner.effort.measured_s == pytest.approx(visits * 7e-3)
     # A second of preparation and one of the first call, which both end at the same time for all cells.
     assert runner.effort.prepared_s >= 2.0

@@ -62,9 +62,6 @@ class _Idle:
     threads: dict[str, float]
     shares = ()
 
-    def open_all(self, specs: list[str]) -> None:
-        pass
-
     def request(self, spec: str, *_: object, **__: object) -> None:
         raise WorkerError(Status.NOT_INSTALLED, spec)
 

@@ -119,7 +119,7 @@ def clock() -> Iterator[Finding]:
 def noise() -> Iterator[Finding]:
     """Yield the spread of blocks of equal work, and the share of time that this process waits for a processor."""
     timed = measure.Timed(measure.synthetic_work, (200,), lambda out: out)
-    calls = measure.calibrate(timed)
+    calls = measure.calibrate(timed).calls
     waited, start = measure.queue_delay_s(), time.perf_counter()
     blocks = np.array([timed.block(calls) for _ in range(_BLOCKS)])
     share = (measure.queue_delay_s() - waited) / (time.perf_counter() - start)
