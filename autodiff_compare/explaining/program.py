@@ -202,7 +202,7 @@ def plain(use: Use) -> str:
 
 def written(text: Text, spelling: Spelling = plain) -> str:
     """Return an expression as source text."""
-    return "".join(piece if isinstance(piece, str) else spelling(piece) if piece.value else piece.name for piece in text)
+    return "".join(piece if isinstance(piece, str) else spelling(piece) for piece in text)
 
 
 def lines(steps: Sequence[Step], spelling: Spelling = plain, depth: int = 1) -> Iterator[str]:

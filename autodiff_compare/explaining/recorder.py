@@ -321,6 +321,8 @@ class Recorder:
             return (f"xp.{np.dtype(value).name}",)
         if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
             return (repr(value),)
+        if not isinstance(value, (np.ndarray, np.generic, float, complex)):
+            raise TypeError(f"got an argument of type {type(value).__name__}, expected arrays, numbers and texts")
         self.constants.append(value)
         return (f"k[{len(self.constants) - 1}]",)
 

@@ -1,0 +1,191 @@
+"""The trial of one operation by itself: computed by both backends at the same operands, and judged.
+
+An operation that is named as the place where two backends part gets the operands and the cotangent (or the tangents)
+that it has in the program. Its derivative is then a small problem of its own, and the judge tells which backend is
+right. At a kink both may be: then the difference is a convention.
+
+For second derivatives let ``w`` be the cotangent, ``u`` the operands and ``psi(u, w) = <w, op(u)>``. What the operation
+passes back is ``d psi/du``, and its derivative along the tangents of u and w is the part of u in the product of the
+Hessian of psi with these tangents.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodiff_compare.explaining.evaluation import request
+from autodiff_compare.explaining.program import Program, Step
+from autodiff_compare.explaining.views import Slot, View, operation, operation_view
+from autodiff_compare.explaining.workers import Ask
+from autodiff_compare.judge.comparison import compared
+from autodiff_compare.judge.judge import Comparison, Judge, overall
+from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
+from autodiff_compare.problems import Array
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.vocabulary import Operator, Status, Verdict
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one backend gives for the operation alone.
+
+    Parameters
+    ----------
+    number
+        The entry in question; nan if there is no answer.
+    word
+        ``right``, ``wrong``, ``subgradient``, or the status of a backend that gave no answer.
+    reason
+        The judge's words, or the message of an error.
+    """
+
+    number: float
+    word: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The operation alone, on both backends.
+
+    Parameters
+    ----------
+    a, b
+        The answers.
+    reference
+        The right number at the entry; nan if there is none.
+    source
+        Where it comes from.
+    sides
+        The one-sided derivatives at a kink, in words; empty elsewhere.
+    """
+
+    a: Answer
+    b: Answer
+    reference: float
+    source: str
+    sides: str = ""
+
+
+@dataclass(frozen=True)
+class Around:
+    """The numbers around an operation in the program.
+
+    Parameters
+    ----------
+    operator
+        What is computed of the operation: ``value``, ``jvp``, ``vjp`` or ``hvp``.
+    cotangents
+        Variable -> its cotangent.
+    tangents
+        Variable -> its tangent.
+    cotangent_tangents
+        Variable -> the derivative of its cotangent along the tangents.
+    """
+
+    operator: Operator
+    cotangents: Mapping[str, Array]
+    tangents: Mapping[str, Array]
+    cotangent_tangents: Mapping[str, Array]
+
+
+def tried(
+    ask: Ask, specs: tuple[str, str], program: Program, step: Step, around: Around, dtype: str, slot: Slot, entry: int
+) -> Trial | None:
+    """Return the trial of an operation alone; `None` for complex numbers, whose cotangents follow no one convention.
+
+    Parameters
+    ----------
+    ask
+        Sends a request to the worker of a backend.
+    specs
+        The two backends.
+    program, step
+        The program and its operation.
+    around
+        The numbers around it.
+    dtype
+        Dtype of the case.
+    slot, entry
+        The operand that receives the cotangent in question, or the result in question; and the flat entry.
+    """
+    known = program.variables()
+    if any(known[u.name].kind == "c" for u in step.uses()) or any(v.kind == "c" for v in step.results):
+        return None
+    found = operation(program, step)
+    floats = [v for v in step.results if v.active]
+    if not found.uses or (slot.use is None and slot.variable not in floats):
+        return None
+
+    def joined(numbers: Mapping[str, Array]) -> Array:
+        parts = [np.broadcast_to(np.asarray(numbers.get(v.name, 0.0), dtype=np.float64), v.shape) for v in floats]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.ravel(part) for part in parts])
+
+    tangents = [
+        np.broadcast_to(np.asarray(around.tangents.get(u.name, 0.0), dtype=np.float64), known[u.name].shape)
+        for u in found.uses
+    ]
+    weights = joined(around.cotangents) if around.operator is Operator.HVP else None
+    directions: Sequence[Array] = {
+        Operator.VALUE: lambda: [],
+        Operator.JVP: lambda: tangents,
+        Operator.VJP: lambda: [joined(around.cotangents)],
+        Operator.HVP: lambda: [*tangents, joined(around.cotangent_tangents)],
+    }[around.operator]()
+    view = operation_view(program, found, weights)
+    case = Case(
+        view.problem(), "small", dtype, around.operator, 0, rounded(view.inputs, dtype), tuple(directions),
+        DEFAULT_OPTIMIZER,
+    )  # fmt: skip
+    if slot.use is not None:
+        leaf = [u.number for u in found.uses].index(slot.use.number)
+    else:
+        leaf = len(found.uses) if weights is not None else 0
+        entry += sum(math.prod(v.shape) for v in floats[: floats.index(slot.variable)])
+    return _judged(ask, specs, view, case, leaf, entry)
+
+
+def _judged(ask: Ask, specs: tuple[str, str], view: View, case: Case, leaf: int, entry: int) -> Trial:
+    judge = Judge(case)
+    answers, notes = [], []
+    for spec in specs:
+        try:
+            result = ask(spec, "program", request(view, case))["result"]
+        except WorkerError as error:
+            answers.append(Answer(np.nan, str(error.status), str(error).splitlines()[0]))
+            continue
+        checks = judge(result)
+        status, reason = overall(checks)
+        kinked = any(c.verdict == Verdict.SUBGRADIENT for c in checks)
+        word = ("subgradient" if kinked else "right") if status == Status.OK else _word(checks)
+        number = float(np.ravel(compared(case, result)[leaf])[entry])
+        answers.append(Answer(number, word, reason))
+        notes += [c.note for c in checks if c.verdict == Verdict.SUBGRADIENT]
+    reference, source = _reference(judge, case, leaf, entry)
+    return Trial(answers[0], answers[1], reference, source, _sides(notes))
+
+
+def _word(checks: Sequence[Comparison]) -> str:
+    unknown = {Verdict.INCONCLUSIVE, Verdict.NONSMOOTH, Verdict.UNDETERMINED}
+    proved = {Verdict.PASS, Verdict.SUBGRADIENT}
+    verdicts = {c.verdict for c in checks} - proved
+    return "not judged" if verdicts and verdicts <= unknown else "wrong"
+
+
+def _reference(judge: Judge, case: Case, leaf: int, entry: int) -> tuple[float, str]:
+    """Return the right number at an entry and its source; nan where only directions were compared."""
+    reference = judge.reference
+    if reference.arrays is None:
+        return np.nan, ""
+    return float(np.ravel(compared(case, reference.arrays)[leaf])[entry]), reference.names[leaf]
+
+
+def _sides(notes: Sequence[str]) -> str:
+    """Return the one-sided derivatives from the judge's note."""
+    found = next((m for note in notes if (m := re.search(r"one-sided[^;]*", note))), None)
+    return found.group(0).strip() if found else ""

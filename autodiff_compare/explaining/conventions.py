@@ -1,0 +1,25 @@
+"""The atlas of conventions, asked for an operation: the cases at kinks and ties that are about it."""
+
+from __future__ import annotations
+
+import re
+
+from autodiff_compare.problems.conventions import CASES, Kink
+
+#: Operators of Python -> names in the atlas.
+_NAMES = {"abs": "abs", "**": "pow", "%": "remainder", "//": "floor_divide", ".max": "max", ".min": "min"}
+_MOST = 2
+
+
+def related(operation: str) -> tuple[str, ...]:
+    """Return the simplest cases of the atlas at a kink of an operation, at most two.
+
+    Parameters
+    ----------
+    operation
+        Name as in `autodiff_compare.explaining.program.Step`, such as ``xp.maximum``.
+    """
+    name = _NAMES.get(operation, operation.removeprefix("xp."))
+    pattern = re.compile(rf"\bxp\.{re.escape(name)}\(")
+    found = [case for case in CASES.values() if pattern.search(case.f) and isinstance(case.right, Kink)]
+    return tuple(case.name for case in sorted(found, key=lambda case: len(case.f))[:_MOST])
