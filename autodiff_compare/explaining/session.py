@@ -1,0 +1,132 @@
+"""One explanation from names: a problem, two backends and an operator become results, and the search begins."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from autodiff_compare.execution.pool import Pool
+from autodiff_compare.explaining.explanation import STAGES, Explanation, Search
+from autodiff_compare.explaining.workers import Ask
+from autodiff_compare.plan.cases import Case, build_case, case_arrays, tracing_case
+from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan_problems
+from autodiff_compare.plan.query import Query
+from autodiff_compare.plan.settings import Settings
+from autodiff_compare.problems import Array, Problem
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results.store import RunFolder
+from autodiff_compare.vocabulary import SECOND_ORDER, Operator
+
+
+class ExplainError(Exception):
+    """A difference cannot be explained; the message says why and what to do."""
+
+
+def planned(query: Query) -> Plan:
+    """Return the plan of one cell on two backends.
+
+    Parameters
+    ----------
+    query
+        A problem and two backends. Without an operator it is the gradient, of a vector function the Jacobian; the
+        product of the Hessian with a vector if a backend has an order of modes.
+
+    Raises
+    ------
+    PlanError
+        If a name does not exist, a file holds several problems, the backends are the same, or no stage explains the
+        operator.
+    """
+    if len(query.backends) != 2:
+        raise PlanError(f"got {query.backends[0]} twice, expected two backends, variants or orders of modes")
+    found, sources = load_problems(query)
+    if len(found) != 1:
+        raise PlanError(f"got {len(found)} problems in {query.problems[0]}, expected a file with one")
+    if not query.operators:
+        query = replace(query, operators=[_default(found[0], query.backends)])
+    (name,) = query.operators
+    if name in list(Operator) and Operator(name) not in STAGES:
+        raise PlanError(f"got operator {name}, expected one that can be explained: {', '.join(map(str, STAGES))}")
+    return plan_problems(found, sources, query)
+
+
+def _default(problem: Problem, specs: Sequence[str]) -> str:
+    if Operator.GRADIENT not in problem.operators:
+        return str(Operator.JACOBIAN)
+    from autodiff_compare.backends import load
+
+    ordered = any(load(spec.partition("@")[0]).order for spec in specs)
+    return str(Operator.HVP if ordered else Operator.GRADIENT)
+
+
+def explained(plan: Plan, settings: Settings) -> Explanation:
+    """Return the explanation of a plan of `planned`.
+
+    Raises
+    ------
+    ExplainError
+        If a backend gives no result, or cannot compute the recorded operations.
+    autodiff_compare.explaining.recorder.RecordError
+        If the objective cannot be recorded.
+    """
+    (problem,), cell = plan.problems, plan.cells[0]
+    case = build_case(problem, cell.size, cell.dtype, cell.operator, plan.seed)
+    first, second = plan.specs
+    with _asking(plan, settings) as ask:
+        results = [_result(plan, case, spec, ask) for spec in (first, second)]
+        try:
+            return Search(case, (first, second), ask).explained(results)
+        except WorkerError as error:
+            raise ExplainError(f"cannot compute the recorded operations: {_words(error)}") from error
+
+
+@contextmanager
+def _asking(plan: Plan, settings: Settings) -> Iterator[Ask]:
+    """Return a function that sends requests to the workers of a plan, within a context."""
+    with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
+        folder = RunFolder(pathlib.Path(out))
+        pool = Pool(plan, settings, folder)
+        deadline_s = settings.deadline_s(plan.cells[0].size)
+
+        def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+            try:
+                return pool.request(spec, verb, deadline_s, **params)
+            except WorkerError as error:
+                raise WorkerError(error.status, f"{spec}: {error}", fatal=error.fatal) from error
+
+        try:
+            pool.open_all(plan.specs)
+            yield ask
+        finally:
+            pool.close()
+            folder.close()
+
+
+def _result(plan: Plan, case: Case, spec: str, ask: Ask) -> Sequence[Array]:
+    """Return the leaves of the case on a backend."""
+    foreign = case.problem.fixed or spec in plan.interpreters
+    params = {
+        "source": plan.sources[case.problem.name],
+        "problem": case.problem.name,
+        "size": case.size,
+        "dtype": case.dtype,
+        "operator": case.operator,
+        "seed": plan.seed,
+        "numbers": (case_arrays(case), case_arrays(tracing_case(case))) if foreign else (),
+    }
+    try:
+        result: Sequence[Array] = ask(spec, "cell", params)["result"]
+    except WorkerError as error:
+        raise ExplainError(f"no {case.operator} to compare: {_words(error)}") from error
+    return result
+
+
+def _words(error: WorkerError) -> str:
+    spec, _, message = str(error).partition(": ")
+    status = str(error.status).replace("_", " ")
+    lines = message.strip().splitlines() or [""]
+    return f"{spec}: {lines[0]}" if lines[0].startswith(status) else f"{spec}: {status}: {lines[0]}"
