@@ -179,15 +179,15 @@ class Search:
             return Explanation(*self.specs, None)
         worst = found[0]
         result = _entry(worst, names[worst.part], shapes[worst.part])
-        self._look_at(worst)
+        self.look_at(worst)
         program = recorded(self.case.problem, self._inputs)
-        stages, parted = self._stages(program)
+        stages, parted = self.stages(program)
         if parted is not None and parted.operation in _LOOPS:
             unrolled = recorded(self.case.problem, self._inputs, unrolled=True)
-            parted = self._stages(unrolled)[1] or parted
+            parted = self.stages(unrolled)[1] or parted
         return Explanation(*self.specs, result, stages, parted, program.decided)
 
-    def _look_at(self, worst: Difference) -> None:
+    def look_at(self, worst: Difference) -> None:
         """Choose the cotangent and the tangents in which the entry that differs most is seen."""
         case, leaf = self.case, tuple(layout(self.case))[worst.part]
         shapes = [x.shape for x in case.inputs.differentiated]
@@ -203,7 +203,7 @@ class Search:
             if case.operator is Operator.JACOBIAN:
                 self._cotangent = _unit(case.output.shape, row)
 
-    def _stages(self, program: Program) -> tuple[tuple[str, ...], Parted | None]:
+    def stages(self, program: Program) -> tuple[tuple[str, ...], Parted | None]:
         """Make the stages until one finds an operation."""
         wanted = STAGES[self.case.operator]
         for number, stage in enumerate(wanted):
