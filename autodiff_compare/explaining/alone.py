@@ -160,9 +160,7 @@ def _judged(ask: Ask, specs: tuple[str, str], view: View, case: Case, leaf: int,
             answers.append(Answer(np.nan, str(error.status), str(error).splitlines()[0]))
             continue
         checks = judge(result)
-        status, reason = overall(checks)
-        kinked = any(c.verdict == Verdict.SUBGRADIENT for c in checks)
-        word = ("subgradient" if kinked else "right") if status == Status.OK else _word(checks)
+        word, reason = word_of(checks), overall(checks)[1]
         number = float(np.ravel(compared(case, result)[leaf])[entry])
         answers.append(Answer(number, word, reason))
         notes += [c.note for c in checks if c.verdict == Verdict.SUBGRADIENT]
@@ -170,11 +168,13 @@ def _judged(ask: Ask, specs: tuple[str, str], view: View, case: Case, leaf: int,
     return Trial(answers[0], answers[1], reference, source, _sides(notes))
 
 
-def _word(checks: Sequence[Comparison]) -> str:
+def word_of(checks: Sequence[Comparison]) -> str:
+    """Return the judge's comparisons in a word: ``right``, ``wrong``, ``subgradient`` or ``not judged``."""
+    if overall(checks)[0] == Status.OK:
+        return "subgradient" if any(c.verdict == Verdict.SUBGRADIENT for c in checks) else "right"
     unknown = {Verdict.INCONCLUSIVE, Verdict.NONSMOOTH, Verdict.UNDETERMINED}
-    proved = {Verdict.PASS, Verdict.SUBGRADIENT}
-    verdicts = {c.verdict for c in checks} - proved
-    return "not judged" if verdicts and verdicts <= unknown else "wrong"
+    refuting = {c.verdict for c in checks} - {Verdict.PASS, Verdict.SUBGRADIENT}
+    return "not judged" if refuting <= unknown else "wrong"
 
 
 def _reference(judge: Judge, case: Case, leaf: int, entry: int) -> tuple[float, str]:
@@ -187,5 +187,5 @@ def _reference(judge: Judge, case: Case, leaf: int, entry: int) -> tuple[float, 
 
 def _sides(notes: Sequence[str]) -> str:
     """Return the one-sided derivatives from the judge's note."""
-    found = next((m for note in notes if (m := re.search(r"one-sided[^;]*", note))), None)
+    found = next((m for note in notes if (m := re.search(r"one-sided derivatives \S+ and \S+(?<![,;])", note))), None)
     return found.group(0).strip() if found else ""

@@ -47,6 +47,15 @@ class Difference:
     excess: float
 
 
+#: Sorts differences.
+Order = Callable[[Sequence[Difference]], Sequence[Difference]]
+
+
+def largest_first(found: Sequence[Difference]) -> list[Difference]:
+    """Sort differences by their size in units of rounding."""
+    return sorted(found, key=lambda d: -d.excess)
+
+
 def differences(
     case: Case,
     a: Sequence[Array],
@@ -54,7 +63,8 @@ def differences(
     *,
     parts: Callable[[Sequence[Array]], Sequence[Array]] = lambda leaves: leaves,
     discrete: Sequence[int] = (),
-    order: Callable[[Sequence[Difference]], Sequence[Difference]] = lambda found: found,
+    order: Order = largest_first,
+    changes: Callable[[], Sequence[Array]] | None = None,
 ) -> list[Difference]:
     """Return where two results differ by more than rounding, one entry for each part.
 
@@ -70,13 +80,15 @@ def differences(
         Parts that hold truth values or whole numbers: rounding does not excuse a difference there.
     order
         Sorts differences; rounding is measured until the first of them is certain.
+    changes
+        Returns the change of each entry by one rounding of the inputs, where rounding cannot be measured.
 
     Returns
     -------
     list of Difference
         Sorted by ``order``.
     """
-    tolerances, (wide_a, wide_b) = Tolerances(case), (compared(case, leaves) for leaves in (a, b))
+    tolerances, (wide_a, wide_b) = Tolerances(case, changes), (compared(case, leaves) for leaves in (a, b))
     base = tuple(np.fmax(np.abs(x), np.abs(y)) for x, y in zip(wide_a, wide_b, strict=True))
     split_a, split_b = parts(wide_a), parts(wide_b)
 

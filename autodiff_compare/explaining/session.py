@@ -10,8 +10,17 @@ from dataclasses import replace
 from typing import Any
 
 from autodiff_compare.execution.pool import Pool
-from autodiff_compare.explaining.explanation import STAGES, Explanation, Search
+from autodiff_compare.backends import load
+from autodiff_compare.explaining.alone import word_of
+from autodiff_compare.explaining.directions import directions
+from autodiff_compare.explaining.marked import MarkedSearch, MarkError
+from autodiff_compare.explaining.parting import differences
+from autodiff_compare.explaining.recorder import RecordError
+from autodiff_compare.explaining.records import STAGES, Explanation, entry_of
+from autodiff_compare.explaining.search import Search
 from autodiff_compare.explaining.workers import Ask
+from autodiff_compare.judge.comparison import layout
+from autodiff_compare.judge.judge import Judge
 from autodiff_compare.plan.cases import Case, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan_problems
 from autodiff_compare.plan.query import Query
@@ -57,8 +66,6 @@ def planned(query: Query) -> Plan:
 def _default(problem: Problem, specs: Sequence[str]) -> str:
     if Operator.GRADIENT not in problem.operators:
         return str(Operator.JACOBIAN)
-    from autodiff_compare.backends import load
-
     ordered = any(load(spec.partition("@")[0]).order for spec in specs)
     return str(Operator.HVP if ordered else Operator.GRADIENT)
 
@@ -69,19 +76,44 @@ def explained(plan: Plan, settings: Settings) -> Explanation:
     Raises
     ------
     ExplainError
-        If a backend gives no result, or cannot compute the recorded operations.
-    autodiff_compare.explaining.recorder.RecordError
-        If the objective cannot be recorded.
+        If a backend gives no result, the objective cannot be recorded, or a backend cannot compute what was recorded.
     """
     (problem,), cell = plan.problems, plan.cells[0]
     case = build_case(problem, cell.size, cell.dtype, cell.operator, plan.seed)
     first, second = plan.specs
     with _asking(plan, settings) as ask:
         results = [_result(plan, case, spec, ask) for spec in (first, second)]
+        found = differences(case, *results)
+        if not found:
+            return Explanation(first, second, None)
+        worst = found[0]
+        leaf = tuple(layout(case))[worst.part]
+        entry, seen = entry_of(worst, leaf.name, leaf.shape), directions(case, worst.part, worst.entry)
+        search: Search | MarkedSearch = Search(case, (first, second), ask, seen)
+        if any(_is_native(problem, plan.adapters[spec]) for spec in plan.specs):
+            search = MarkedSearch(case, (first, second), ask, seen, plan.sources[problem.name])
         try:
-            return Search(case, (first, second), ask).explained(results)
+            stages, parted, decided = search.found()
         except WorkerError as error:
-            raise ExplainError(f"cannot compute the recorded operations: {_words(error)}") from error
+            raise ExplainError(f"cannot compute the intermediate results: {_words(error)}") from error
+        except (RecordError, MarkError) as error:
+            raise ExplainError(str(error)) from error
+    return Explanation(first, second, entry, stages, parted, decided, _verdicts(case, results))
+
+
+def _is_native(problem: Problem, spec: str) -> bool:
+    """Return whether a backend has a function of its own for the problem."""
+    backend = load(spec)
+    return backend.spec in problem.native or backend.name in problem.native
+
+
+def _verdicts(case: Case, results: Sequence[Sequence[Array]]) -> tuple[str, ...]:
+    """Return what the judge says about each result."""
+    try:
+        judge = Judge(case)
+        return tuple(word_of(judge(result)) for result in results)
+    except Exception:  # a user's function may raise anything in plain NumPy
+        return ("not judged",) * len(results)
 
 
 @contextmanager

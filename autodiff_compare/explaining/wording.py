@@ -8,16 +8,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from autodiff_compare.explaining.alone import Answer, Trial
-from autodiff_compare.explaining.explanation import (
-    COTANGENTS,
-    SECOND,
-    TANGENTS,
-    VALUES,
-    Entry,
-    Explanation,
-    Parted,
-)
 from autodiff_compare.explaining.program import Place
+from autodiff_compare.explaining.records import COTANGENTS, SECOND, TANGENTS, VALUES, Entry, Explanation, Parted
 
 _WIDTH = 80
 _MARGIN = "  "
@@ -27,6 +19,13 @@ _COMPARED = {
     TANGENTS: "the tangent of {operation}",
     COTANGENTS: "the cotangent that {operation} passes back to {operand}",
     SECOND: "the derivative of the cotangent that {operation} passes back to {operand}",
+}
+#: Stage -> the number that is compared, of a tap.
+_OF_A_TAP = {
+    VALUES: "value",
+    TANGENTS: "tangent",
+    COTANGENTS: "cotangent",
+    SECOND: "derivative of the cotangent",
 }
 #: Stage -> what the operation is given in the trial of it alone.
 _GIVEN = {
@@ -53,15 +52,22 @@ def lines(found: Explanation, subject: str) -> Iterator[str]:
         return
     yield from _wrapped(f"{found.a} and {found.b} part: {subject}.")
     yield ""
-    yield from _numbers(f"{found.result.name}{_at(found.result)}", found.result, found)
+    yield from _numbers(f"{found.result.name}{_at(found.result)}", found.result, found, found.verdicts)
     yield ""
     parted = found.parted
+    what = "taps" if parted is not None and _is_mark(parted) else "operations"
     for stage in found.stages[: -1 if parted else None]:
-        yield f"{_MARGIN}The {stage} of all operations agree within rounding."
+        yield f"{_MARGIN}The {stage} of all {what} agree within rounding."
     if parted is None:
         yield from _whole(found)
-        return
-    yield f"{_MARGIN}The {found.stages[-1]} part at operation {parted.number} of {parted.count}:"
+    elif _is_mark(parted):
+        yield from _between(parted, found)
+    else:
+        yield from _operation(parted, found)
+
+
+def _operation(parted: Parted, found: Explanation) -> Iterator[str]:
+    yield f"{_MARGIN}The {parted.stage} part at operation {parted.number} of {parted.count}:"
     yield ""
     yield from _source(parted)
     yield ""
@@ -74,6 +80,24 @@ def lines(found: Explanation, subject: str) -> Iterator[str]:
     yield from _wrapped(conclusion(found))
     for place in parted.others:
         yield from _wrapped(f"Another operation differs on its own: {_where(place)}: {place.text}", _MARGIN)
+
+
+def _is_mark(parted: Parted) -> bool:
+    """Return whether a search between taps has found this."""
+    return bool(parted.until)
+
+
+def _between(parted: Parted, found: Explanation) -> Iterator[str]:
+    """Yield the lines about a tap: the difference lies between it and another one."""
+    yield f"{_MARGIN}The {parted.stage} part at {parted.entry.name}:"
+    yield ""
+    if parted.operation == "tap":
+        yield from _source(parted)
+        yield ""
+    yield from _numbers(f"the {_OF_A_TAP[parted.stage]} of {parted.entry.name}{_at(parted.entry)}", parted.entry, found)
+    yield ""
+    yield from _wrapped(f"The difference arises between {parted.entry.name} and {parted.until}, whose {parted.stage}"
+                        " agree. More taps between them narrow it down.")
 
 
 def conclusion(found: Explanation) -> str:
@@ -123,9 +147,11 @@ def _source(parted: Parted) -> Iterator[str]:
         yield f"{_MARGIN * 2}{place.caller.text}"
 
 
-def _numbers(title: str, entry: Entry, found: Explanation) -> Iterator[str]:
+def _numbers(title: str, entry: Entry, found: Explanation, words: Sequence[str] = ("", "")) -> Iterator[str]:
+    """Yield an entry of an array on both backends, each with a word about it."""
     yield from _wrapped(f"{title}:", _MARGIN)
-    yield from _table([(found.a, _number(entry.a)), (found.b, _number(entry.b))])
+    numbers = [f"{_number(x)}  {word}".rstrip() for x, word in zip((entry.a, entry.b), words, strict=True)]
+    yield from _table(list(zip((found.a, found.b), numbers, strict=True)))
     yield f"{_MARGIN * 2}{'rounding':<{_column([found.a, found.b])}}  +- {entry.tolerance:.2g}"
 
 
@@ -133,10 +159,10 @@ def _alone(parted: Parted, trial: Trial, found: Explanation) -> Iterator[str]:
     yield from _wrapped(f"{_called(parted)} alone, {_GIVEN[parted.stage]}:", _MARGIN)
     rows = [(spec, _answer(answer)) for spec, answer in ((found.a, trial.a), (found.b, trial.b))]
     if not math.isnan(trial.reference):
-        rows.append(("reference", f"{_number(trial.reference)}  ({trial.source.replace('_', ' ')})"))
+        rows.append(("reference", f"{_number(trial.reference)}  by {trial.source.replace('_', ' ')}"))
     yield from _table(rows)
     if trial.sides:
-        yield f"{_MARGIN * 2}{trial.sides}"
+        yield from _wrapped(trial.sides, _MARGIN * 2)
 
 
 def _answer(answer: Answer) -> str:

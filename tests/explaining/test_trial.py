@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Objective
+from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import evaluate
-from autodiff_compare.explaining.explanation import STAGES, Explanation, Search
-from autodiff_compare.explaining.parting import Difference
-from autodiff_compare.explaining.recorder import recorded
+from autodiff_compare.explaining.parting import differences
+from autodiff_compare.explaining.records import STAGES
+from autodiff_compare.explaining.search import Search
 from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.problems import SCALAR, Inputs, Problem
@@ -36,6 +37,12 @@ def problem(name: str) -> Problem:
     return with_operators(problem_of(name, getattr(objectives, name), {}, point, "here"))
 
 
+def case_of(name: str, operator: str) -> Case:
+    """Return the case of an objective."""
+    subject = problem(name)
+    return build_case(subject, subject.smallest, "float64", Operator(operator), 0)
+
+
 def result(backend: Any, case: Case) -> list[Any]:
     """Return the leaves of a case on a backend."""
     args, along = ([backend.to_var(a) for a in group] for group in (case.inputs.arrays, case.directions))
@@ -49,31 +56,27 @@ def result(backend: Any, case: Case) -> list[Any]:
     return [np.asarray(backend.to_numpy(leaf)) for leaf in leaves(run(*args, *along))]
 
 
-def searching(subject: Problem, operator: str, pair: Mapping[str, Any]) -> Search:
+def searching(case: Case, pair: Mapping[str, Any], seen: Directions) -> Search:
     """Return the search on two backends in this process."""
-    case = build_case(subject, subject.smallest, "float64", Operator(operator), 0)
 
     def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         assert verb == "program"
         return evaluate(pair[spec], **params)
 
     first, second = pair
-    return Search(case, (first, second), ask)
-
-
-def explained(subject: Problem, operator: str, pair: Mapping[str, Any]) -> Explanation:
-    """Return the explanation of two backends in this process."""
-    search = searching(subject, operator, pair)
-    return search.explained([result(backend, search.case) for backend in pair.values()])
+    return Search(case, (first, second), ask, seen)
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda p: p.name)
 def test_a_planted_difference_is_named_by_its_line(planted: Planted) -> None:
-    found = explained(problem(planted.objective), planted.operator, {"right": opened(), "other": opened(planted)})
-    assert found.result is not None
-    assert found.parted is not None
-    assert planted.line in found.parted.place.text, found.parted
-    assert found.parted.operation == f"xp.{planted.function}"
+    case = case_of(planted.objective, planted.operator)
+    pair = {"right": opened(), "other": opened(planted)}
+    found = differences(case, *(result(backend, case) for backend in pair.values()))
+    assert found
+    parted = searching(case, pair, directions(case, found[0].part, found[0].entry)).found()[1]
+    assert parted is not None
+    assert planted.line in parted.place.text, parted
+    assert parted.operation == f"xp.{planted.function}"
 
 
 #: Function -> the same function with other roundings.
@@ -104,12 +107,10 @@ def otherwise(name: str) -> Any:
 
 @pytest.mark.parametrize(("name", "operator"), EQUAL)
 def test_nothing_is_named_where_only_rounding_differs(name: str, operator: str) -> None:
+    case = case_of(name, operator)
     pair = {"right": opened(), "other": otherwise(name)}
-    subject = problem(name)
-    assert explained(subject, operator, pair).result is None
-    # The stages are not made where results agree: here they are, at the entry that differs most.
-    search = searching(subject, operator, pair)
-    search.look_at(Difference(0, 0, 0.0, 0.0, 0.0, 0.0))
-    made, parted = search.stages(recorded(subject, search.case.inputs))
+    assert differences(case, *(result(backend, case) for backend in pair.values())) == []
+    # The stages are not made where results agree: here they are, for the first entry.
+    stages, parted, _ = searching(case, pair, directions(case, 0, 0)).found()
     assert parted is None
-    assert made == STAGES[search.case.operator]
+    assert stages == STAGES[case.operator]

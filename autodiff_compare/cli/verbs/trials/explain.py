@@ -10,8 +10,7 @@ from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.explaining import session, wording
-from autodiff_compare.explaining.explanation import Explanation
-from autodiff_compare.explaining.recorder import RecordError
+from autodiff_compare.explaining.records import Explanation
 from autodiff_compare.plan.plan import Plan, PlanError
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
@@ -38,7 +37,7 @@ def explain(options: argparse.Namespace) -> int:
             found = session.explained(plan, settings)
     except (PlanError, ProblemError) as error:
         return usage(str(error))
-    except (session.ExplainError, RecordError) as error:
+    except session.ExplainError as error:
         print(f"autodiff-compare: {printable(str(error))}", file=sys.stderr)
         return exits.FAILED
     except KeyboardInterrupt:

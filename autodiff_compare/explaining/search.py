@@ -1,4 +1,4 @@
-"""The explanation: the first operation of an objective at which two backends differ by more than rounding.
+"""The search for the first operation of an objective at which two backends differ by more than rounding.
 
 The stages, each made only if the ones before found nothing:
 
@@ -17,128 +17,28 @@ from what a backend makes of the whole function, such as a compiler or a branch 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.explaining.alone import Around, Trial, tried
+from autodiff_compare.explaining.alone import Around, tried
 from autodiff_compare.explaining.conventions import related
+from autodiff_compare.explaining.directions import Directions
 from autodiff_compare.explaining.evaluation import request
-from autodiff_compare.explaining.parting import Difference, differences
+from autodiff_compare.explaining.parting import Difference, Order, differences
 from autodiff_compare.explaining.program import Place, Program, Step
+from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
 from autodiff_compare.explaining.recorder import recorded
 from autodiff_compare.explaining.views import Slot, View, received, split, tapped_view, values_view, weighted_view
 from autodiff_compare.explaining.workers import Ask
-from autodiff_compare.judge.comparison import layout
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
 from autodiff_compare.problems import Array, Inputs
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
-#: Stages in the words of the summary.
-VALUES, COTANGENTS, TANGENTS, SECOND = "values", "cotangents", "tangents", "derivatives of cotangents"
-#: Operator -> the stages that can explain a difference of its results. Others are refused.
-STAGES: Mapping[Operator, tuple[str, ...]] = {
-    Operator.VALUE: (VALUES,),
-    Operator.GRADIENT: (VALUES, COTANGENTS),
-    Operator.VALUE_AND_GRADIENT: (VALUES, COTANGENTS),
-    Operator.VJP: (VALUES, COTANGENTS),
-    Operator.JVP: (VALUES, TANGENTS),
-    Operator.JACOBIAN: (VALUES, COTANGENTS, TANGENTS),
-    Operator.HVP: (VALUES, COTANGENTS, TANGENTS, SECOND),
-    Operator.HESSIAN: (VALUES, COTANGENTS, TANGENTS, SECOND),
-}
 _LOOPS = frozenset({"scan", "while_loop"})
 #: Other operations with differences of their own that are listed.
 _MOST_OTHERS = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of an array on which two backends differ.
-
-    Parameters
-    ----------
-    name
-        The array: the leaf of a result, or an operand in the words of the objective.
-    index
-        The entry, ``[2, 0]``; ``[]`` of a scalar.
-    a, b
-        The numbers.
-    tolerance
-        The difference that rounding may cause.
-    """
-
-    name: str
-    index: str
-    a: float
-    b: float
-    tolerance: float
-
-
-@dataclass(frozen=True)
-class Parted:
-    """The operation at which two backends part.
-
-    Parameters
-    ----------
-    stage
-        One of the stages.
-    number, count
-        Its place among the operations of the objective, from 1, and their number.
-    operation, place, label
-        As in `autodiff_compare.explaining.program.Step`.
-    occurrence, occurrences
-        Its place among those called at the same place of the source, from 1, and their number: a round of a loop.
-    entry
-        The entry that differs most, of the result or of what is passed on to an operand.
-    trial
-        The operation alone; `None` if it was not tried.
-    conventions
-        Cases of the atlas of conventions about this operation, if it was tried at a kink.
-    others
-        Places of further operations that differ on their own.
-    """
-
-    stage: str
-    number: int
-    count: int
-    operation: str
-    place: Place
-    label: str
-    occurrence: int
-    occurrences: int
-    entry: Entry
-    trial: Trial | None = None
-    conventions: tuple[str, ...] = ()
-    others: tuple[Place, ...] = ()
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What is found out about two backends.
-
-    Parameters
-    ----------
-    a, b
-        The backends.
-    result
-        The entry of the operator's result that differs most; `None` if they agree within rounding.
-    stages
-        The stages that were made.
-    parted
-        The operation at which they part; `None` if none was found.
-    decided
-        Places at which the objective reads a number of an intermediate, such as a branch.
-    """
-
-    a: str
-    b: str
-    result: Entry | None
-    stages: tuple[str, ...] = ()
-    parted: Parted | None = None
-    decided: tuple[Place, ...] = ()
 
 
 class Search:
@@ -152,18 +52,18 @@ class Search:
         The two backends.
     ask
         Sends a request to a backend's worker.
+    seen
+        The directions in which the results differ.
     """
 
-    def __init__(self, case: Case, specs: tuple[str, str], ask: Ask) -> None:
-        self.case, self.specs, self.ask = case, specs, ask
+    def __init__(self, case: Case, specs: tuple[str, str], ask: Ask, seen: Directions) -> None:
+        self.case, self.specs, self.ask, self.seen = case, specs, ask, seen
         shared = case.inputs
         own = tuple(cast(x, case.dtype) for x in shared.differentiated)
         self._inputs = Inputs(own, tuple(cast(x, case.dtype) for x in shared.data), shared.static)
-        self._tangents: Sequence[Array] = ()
-        self._cotangent: Array | None = None
 
-    def explained(self, results: Sequence[Sequence[Array]]) -> Explanation:
-        """Return the explanation of two results of the case.
+    def found(self) -> tuple[tuple[str, ...], Parted | None, tuple[Place, ...]]:
+        """Return the stages that were made, the operation if one was found, and where values decide.
 
         Raises
         ------
@@ -172,36 +72,12 @@ class Search:
         autodiff_compare.explaining.recorder.RecordError
             If the objective cannot be recorded.
         """
-        found = differences(self.case, *results, order=_by_excess)
-        names = [leaf.name for leaf in layout(self.case)]
-        shapes = [leaf.shape for leaf in layout(self.case)]
-        if not found:
-            return Explanation(*self.specs, None)
-        worst = found[0]
-        result = _entry(worst, names[worst.part], shapes[worst.part])
-        self.look_at(worst)
         program = recorded(self.case.problem, self._inputs)
         stages, parted = self.stages(program)
         if parted is not None and parted.operation in _LOOPS:
             unrolled = recorded(self.case.problem, self._inputs, unrolled=True)
             parted = self.stages(unrolled)[1] or parted
-        return Explanation(*self.specs, result, stages, parted, program.decided)
-
-    def look_at(self, worst: Difference) -> None:
-        """Choose the cotangent and the tangents in which the entry that differs most is seen."""
-        case, leaf = self.case, tuple(layout(self.case))[worst.part]
-        shapes = [x.shape for x in case.inputs.differentiated]
-        if case.operator is Operator.VJP:
-            self._cotangent = case.directions[0]
-        if case.operator in (Operator.JVP, Operator.HVP):
-            self._tangents = case.directions
-        if case.operator in (Operator.JACOBIAN, Operator.HESSIAN):
-            column = shapes[leaf.inputs[-1]]
-            row, at = divmod(worst.entry, math.prod(column))
-            self._tangents = [np.zeros(shape) for shape in shapes]
-            self._tangents[leaf.inputs[-1]] = _unit(column, at)
-            if case.operator is Operator.JACOBIAN:
-                self._cotangent = _unit(case.output.shape, row)
+        return stages, parted, program.decided
 
     def stages(self, program: Program) -> tuple[tuple[str, ...], Parted | None]:
         """Make the stages until one finds an operation."""
@@ -229,7 +105,7 @@ class Search:
         view, slots = weighted_view(program) if second else values_view(program, differentiable=True)
         operator = Operator.HVP if second else Operator.JVP
         # The weights of the sum are the last input, and have no tangent. The tangents are in their place.
-        along = [*self._tangents, *(np.zeros(x.shape) for x in view.inputs.differentiated[len(program.inputs) :])]
+        along = [*self.seen.tangents, *(np.zeros(x.shape) for x in view.inputs.differentiated[len(program.inputs) :])]
         case = self._case(view, operator, along)
         results = self._both(view, case)
         found = differences(
@@ -253,12 +129,12 @@ class Search:
             return None
         first = self._both(view, self._case(view, Operator.GRADIENT))[0][len(program.inputs) :]
         zeros = [np.zeros(x.shape) for x in view.inputs.differentiated[len(program.inputs) :]]
-        case = self._case(view, Operator.HVP, [*self._tangents, *zeros])
+        case = self._case(view, Operator.HVP, [*self.seen.tangents, *zeros])
         results = self._both(view, case)
         parts = len(program.inputs)
         found = differences(case, *results, parts=lambda leaves: leaves[parts:], order=_backwards(slots))
         joined, places = values_view(program, differentiable=True)
-        (moved,) = self._both(joined, self._case(joined, Operator.JVP, self._tangents))[0]
+        (moved,) = self._both(joined, self._case(joined, Operator.JVP, self.seen.tangents))[0]
         around = Around(
             Operator.HVP,
             received(slots, dict(enumerate(first)), program.output),
@@ -270,7 +146,7 @@ class Search:
     def _passed_back(
         self, program: Program, view: View, slots: Sequence[Slot]
     ) -> tuple[list[Difference], tuple[dict[str, Array], ...]]:
-        along = [] if self._cotangent is None else [self._cotangent]
+        along = [] if self.seen.cotangent is None else [self.seen.cotangent]
         case = self._case(view, Operator.VJP if along else Operator.GRADIENT, along)
         results, first = self._both(view, case), len(program.inputs)
         found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
@@ -290,7 +166,7 @@ class Search:
 
     def _given(self, program: Program, parts: Sequence[Array], slots: Sequence[Slot]) -> dict[str, Array]:
         """Return the tangents of all variables: those of the inputs, and the parts of a joined vector."""
-        own = {v.name: t for v, t in zip(program.inputs, self._tangents, strict=True)}
+        own = {v.name: t for v, t in zip(program.inputs, self.seen.tangents, strict=True)}
         real = (slot.variable.kind == "f" for slot in slots)
         rows = zip(slots, parts, real, strict=True)
         return own | {slot.variable.name: part.reshape(slot.variable.shape) for slot, part, kept in rows if kept}
@@ -319,7 +195,7 @@ class Search:
             step.label,
             same.index(slot.step) + 1,
             len(same),
-            _entry(first, _name(program, slot), slot.variable.shape),
+            entry_of(first, _name(program, slot), slot.variable.shape),
             trial,
             related(step.operation) if alike else (),
             tuple(others)[:_MOST_OTHERS],
@@ -334,15 +210,11 @@ _SEARCHES = {
 }
 
 
-def _by_excess(found: Sequence[Difference]) -> list[Difference]:
-    return sorted(found, key=lambda d: -d.excess)
-
-
-def _forwards(slots: Sequence[Slot]) -> object:
+def _forwards(slots: Sequence[Slot]) -> Order:
     return lambda found: sorted(found, key=lambda d: (slots[d.part].step, -d.excess))
 
 
-def _backwards(slots: Sequence[Slot]) -> object:
+def _backwards(slots: Sequence[Slot]) -> Order:
     return lambda found: sorted(found, key=lambda d: (-slots[d.part].step, -d.excess))
 
 
@@ -378,17 +250,6 @@ def _name(program: Program, slot: Slot) -> str:
             return step.place.part or step.operation
     return slot.variable.name
 
-
-def _entry(found: Difference, name: str, shape: tuple[int, ...]) -> Entry:
-    at = found.entry % max(math.prod(shape), 1)
-    index = str([int(i) for i in np.unravel_index(at, shape)]) if shape else ""
-    return Entry(name, index, found.a, found.b, found.tolerance)
-
-
-def _unit(shape: tuple[int, ...], at: int) -> Array:
-    found = np.zeros(shape)
-    found.flat[at] = 1.0
-    return found
 
 
 def _ones(slots: Sequence[Slot]) -> dict[str, Array]:
