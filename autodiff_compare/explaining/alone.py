@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodiff_compare.explaining.evaluation import request
-from autodiff_compare.explaining.program import Program, Step
-from autodiff_compare.explaining.views import Slot, View, operation, operation_view
+from autodiff_compare.explaining.recording.program import Program, Step
+from autodiff_compare.explaining.recording.views import Slot, View, operation, operation_view
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.judge.comparison import compared
 from autodiff_compare.judge.judge import Comparison, Judge, overall
@@ -132,7 +132,7 @@ def tried(
     ]
     weights = joined(around.cotangents) if around.operator is Operator.HVP else None
     directions: Sequence[Array] = {
-        Operator.VALUE: lambda: [],
+        Operator.VALUE: list,
         Operator.JVP: lambda: tangents,
         Operator.VJP: lambda: [joined(around.cotangents)],
         Operator.HVP: lambda: [*tangents, joined(around.cotangent_tangents)],

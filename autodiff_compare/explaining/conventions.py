@@ -11,15 +11,19 @@ _NAMES = {"abs": "abs", "**": "pow", "%": "remainder", "//": "floor_divide", ".m
 _MOST = 2
 
 
-def related(operation: str) -> tuple[str, ...]:
+def related(operation: str, *, forward: bool) -> tuple[str, ...]:
     """Return the simplest cases of the atlas at a kink of an operation, at most two.
 
     Parameters
     ----------
     operation
-        Name as in `autodiff_compare.explaining.program.Step`, such as ``xp.maximum``.
+        Name as in `autodiff_compare.explaining.recording.program.Step`, such as ``xp.maximum``.
+    forward
+        Whether forward mode is asked for.
     """
     name = _NAMES.get(operation, operation.removeprefix("xp."))
     pattern = re.compile(rf"\bxp\.{re.escape(name)}\(")
-    found = [case for case in CASES.values() if pattern.search(case.f) and isinstance(case.right, Kink)]
+    operator = "jvp" if forward else "gradient"
+    alike = (case for case in CASES.values() if case.operator == operator and pattern.search(case.f))
+    found = [case for case in alike if isinstance(case.right, Kink)]
     return tuple(case.name for case in sorted(found, key=lambda case: len(case.f))[:_MOST])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends import Backend, Objective
-from autodiff_compare.explaining.views import View
+from autodiff_compare.explaining.recording.views import View
 from autodiff_compare.plan.cases import Case, cast, leaves
 from autodiff_compare.problems import Inputs
 from autodiff_compare.vocabulary import Operator
@@ -53,8 +53,8 @@ def evaluate(
     backend
         An opened backend.
     text, constants, tools
-        As in `autodiff_compare.explaining.views.View`; each constant with its kind, ``array``, ``scalar`` of NumPy or
-        ``number`` of Python.
+        As in `autodiff_compare.explaining.recording.views.View`. Each constant stands behind its kind: ``array``,
+        ``scalar`` of NumPy, or ``number`` of Python.
     dtype, operator, differentiated, data, directions
         The case.
     """
@@ -64,8 +64,6 @@ def evaluate(
     objective = Objective(view.problem().function(backend, {}))
     args = [backend.to_var(cast(array, dtype)) for array in (*differentiated, *data)]
     along = [backend.to_var(cast(array, dtype)) for array in directions]
-    run = backend.prepare(
-        Operator(operator), objective, args, argnums=range(len(differentiated)), directions=along
-    )
+    run = backend.prepare(Operator(operator), objective, args, argnums=range(len(differentiated)), directions=along)
     found = backend.block(run(*args, *along))
     return {"result": [np.asarray(backend.to_numpy(leaf)) for leaf in leaves(found)]}

@@ -17,7 +17,7 @@ import numpy as np
 
 from autodiff_compare.explaining.directions import Directions
 from autodiff_compare.explaining.parting import Difference, differences
-from autodiff_compare.explaining.program import Place
+from autodiff_compare.explaining.recording.program import Place
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
@@ -111,8 +111,8 @@ class MarkedSearch:
         if not marks:
             names = [", ".join(sorted({tap["name"] for tap in taps})) or "none" for taps in (first, second)]
             raise MarkError(
-                f"got taps {names[0]} on {self.specs[0]} and {names[1]} on {self.specs[1]}, expected one that both have:"
-                ' write tap("name", x) around the same intermediate results, with from autodiff_compare import tap'
+                f"got taps {names[0]} on {self.specs[0]} and {names[1]} on {self.specs[1]}, expected one that both"
+                ' have: from autodiff_compare import tap, and write tap("name", x) around the same intermediate results'
             )
         return marks
 
@@ -137,9 +137,7 @@ class MarkedSearch:
         own = self.case.inputs.differentiated
         zeros = [np.full(mark.shape, -0.0) for mark in marks]
         if stage == SECOND:
-            case = self._case(
-                (*own, *zeros), Operator.HVP, (*self.seen.tangents, *(np.zeros(z.shape) for z in zeros))
-            )
+            case = self._case((*own, *zeros), Operator.HVP, (*self.seen.tangents, *(np.zeros(z.shape) for z in zeros)))
         elif self.seen.cotangent is not None:
             case = self._case((*own, *zeros), Operator.VJP, (self.seen.cotangent,))
         else:

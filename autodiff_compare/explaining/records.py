@@ -10,7 +10,7 @@ import numpy as np
 
 from autodiff_compare.explaining.alone import Trial
 from autodiff_compare.explaining.parting import Difference
-from autodiff_compare.explaining.program import Place
+from autodiff_compare.explaining.recording.program import Place
 from autodiff_compare.vocabulary import Operator
 
 #: Stages in the words of the summary.
@@ -62,7 +62,7 @@ class Parted:
     number, count
         Its place among the operations of the objective, from 1, and their number.
     operation, place, label
-        As in `autodiff_compare.explaining.program.Step`.
+        As in `autodiff_compare.explaining.recording.program.Step`.
     occurrence, occurrences
         Its place among those called at the same place of the source, from 1, and their number: a round of a loop.
     entry
@@ -119,7 +119,6 @@ class Explanation:
     parted: Parted | None = None
     decided: tuple[Place, ...] = ()
     verdicts: tuple[str, ...] = ()
-
 
 
 def entry_of(found: Difference, name: str, shape: tuple[int, ...]) -> Entry:

@@ -17,6 +17,7 @@ from what a backend makes of the whole function, such as a compiler or a branch 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,13 +28,21 @@ from autodiff_compare.explaining.conventions import related
 from autodiff_compare.explaining.directions import Directions
 from autodiff_compare.explaining.evaluation import request
 from autodiff_compare.explaining.parting import Difference, Order, differences
-from autodiff_compare.explaining.program import Place, Program, Step
+from autodiff_compare.explaining.recording.program import Place, Program, Step
+from autodiff_compare.explaining.recording.recorder import recorded
+from autodiff_compare.explaining.recording.views import (
+    Slot,
+    View,
+    received,
+    split,
+    tapped_view,
+    values_view,
+    weighted_view,
+)
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
-from autodiff_compare.explaining.recorder import recorded
-from autodiff_compare.explaining.views import Slot, View, received, split, tapped_view, values_view, weighted_view
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
-from autodiff_compare.problems import Array, Inputs
+from autodiff_compare.problems import Array, Inputs, Problem
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
 _LOOPS = frozenset({"scan", "while_loop"})
@@ -69,7 +78,7 @@ class Search:
         ------
         WorkerError
             If a backend cannot compute the recorded operations.
-        autodiff_compare.explaining.recorder.RecordError
+        autodiff_compare.explaining.recording.recorder.RecordError
             If the objective cannot be recorded.
         """
         program = recorded(self.case.problem, self._inputs)
@@ -171,6 +180,16 @@ class Search:
         rows = zip(slots, parts, real, strict=True)
         return own | {slot.variable.name: part.reshape(slot.variable.shape) for slot, part, kept in rows if kept}
 
+    def _name(self, program: Program, slot: Slot) -> str:
+        """Return an operand in the words of the objective: the expression that made it, or the name of an input."""
+        if slot.use is None:
+            return "result"
+        for name, variable in zip(input_names(self.case.problem, len(program.inputs)), program.inputs, strict=True):
+            if variable.name == slot.variable.name:
+                return name
+        made = next(step for step in program.steps if slot.variable in step.results)
+        return made.place.part or made.operation
+
     def _parted(
         self, stage: str, program: Program, slots: Sequence[Slot], found: Sequence[Difference], around: Around
     ) -> Parted | None:
@@ -183,9 +202,7 @@ class Search:
         same = [k for k, other in enumerate(program.steps) if _same_place(other, step)]
         trial = tried(self.ask, self.specs, program, step, around, self.case.dtype, slot, first.entry)
         alike = trial is not None and {trial.a.word, trial.b.word} == {"subgradient"}
-        others = dict.fromkeys(
-            program.steps[k].place for k in _independent(program, slots, found) if k != slot.step
-        )
+        others = dict.fromkeys(program.steps[k].place for k in _independent(program, slots, found) if k != slot.step)
         return Parted(
             stage,
             slot.step + 1,
@@ -195,9 +212,9 @@ class Search:
             step.label,
             same.index(slot.step) + 1,
             len(same),
-            entry_of(first, _name(program, slot), slot.variable.shape),
+            entry_of(first, self._name(program, slot), slot.variable.shape),
             trial,
-            related(step.operation) if alike else (),
+            related(step.operation, forward=stage == TANGENTS) if alike else (),
             tuple(others)[:_MOST_OTHERS],
         )
 
@@ -232,25 +249,23 @@ def _independent(program: Program, slots: Sequence[Slot], found: Sequence[Differ
 
 
 def _same_place(a: Step, b: Step) -> bool:
-    return a.operation == b.operation and a.place.file == b.place.file and (a.place.line, a.place.part) == (
-        b.place.line,
-        b.place.part,
+    return (
+        a.operation == b.operation
+        and a.place.file == b.place.file
+        and (a.place.line, a.place.part)
+        == (
+            b.place.line,
+            b.place.part,
+        )
     )
-
-
-def _name(program: Program, slot: Slot) -> str:
-    """Return an operand in the words of the objective: the expression that made it, or the number of an input."""
-    if slot.use is None:
-        return "result"
-    for i, variable in enumerate(program.inputs):
-        if variable.name == slot.variable.name:
-            return f"input {i}"
-    for step in program.steps:
-        if slot.variable in step.results:
-            return step.place.part or step.operation
-    return slot.variable.name
-
 
 
 def _ones(slots: Sequence[Slot]) -> dict[str, Array]:
     return {slot.variable.name: np.ones(slot.variable.shape) for slot in slots}
+
+
+def input_names(problem: Problem, count: int) -> list[str]:
+    """Return the names of the differentiated inputs: the objective's parameters, else their numbers."""
+    parameters = inspect.signature(problem.objective).parameters.values() if problem.objective else ()
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][:count]
+    return names if len(names) == count else [f"input {i}" for i in range(count)]

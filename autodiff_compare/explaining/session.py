@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from autodiff_compare.execution.pool import Pool
 from autodiff_compare.backends import load
+from autodiff_compare.execution.pool import Pool
 from autodiff_compare.explaining.alone import word_of
 from autodiff_compare.explaining.directions import directions
 from autodiff_compare.explaining.marked import MarkedSearch, MarkError
 from autodiff_compare.explaining.parting import differences
-from autodiff_compare.explaining.recorder import RecordError
+from autodiff_compare.explaining.recording.recorder import RecordError
 from autodiff_compare.explaining.records import STAGES, Explanation, entry_of
 from autodiff_compare.explaining.search import Search
 from autodiff_compare.explaining.workers import Ask
@@ -28,7 +28,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.vocabulary import SECOND_ORDER, Operator
+from autodiff_compare.vocabulary import Operator
 
 
 class ExplainError(Exception):

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from autodiff_compare.explaining.alone import Answer, Trial
-from autodiff_compare.explaining.program import Place
+from autodiff_compare.explaining.recording.program import Place
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, TANGENTS, VALUES, Entry, Explanation, Parted
 
 _WIDTH = 80
@@ -96,8 +96,10 @@ def _between(parted: Parted, found: Explanation) -> Iterator[str]:
         yield ""
     yield from _numbers(f"the {_OF_A_TAP[parted.stage]} of {parted.entry.name}{_at(parted.entry)}", parted.entry, found)
     yield ""
-    yield from _wrapped(f"The difference arises between {parted.entry.name} and {parted.until}, whose {parted.stage}"
-                        " agree. More taps between them narrow it down.")
+    yield from _wrapped(
+        f"The difference arises between {parted.entry.name} and {parted.until}, whose {parted.stage}"
+        " agree. More taps between them narrow it down."
+    )
 
 
 def conclusion(found: Explanation) -> str:
@@ -194,7 +196,7 @@ def _called(parted: Parted) -> str:
 
 
 def _operand(parted: Parted) -> str:
-    return f"`{parted.entry.name}`" if not parted.entry.name.startswith("input ") else parted.entry.name
+    return parted.entry.name if parted.entry.name.startswith("input ") else f"`{parted.entry.name}`"
 
 
 def _where(place: Place) -> str:

@@ -199,9 +199,7 @@ def right_slope(engine: Any, xp: Any, own: Callable[..., Any]) -> Callable[..., 
 def outside_bounds(engine: Any, xp: Any, own: Callable[..., Any]) -> Callable[..., Any]:
     """At a bound, take the slope from outside."""
     del engine, own
-    return lambda x, low, high: xp.where(
-        x <= low, low + 0 * x, xp.where(x >= high, high + 0 * x, x)
-    )
+    return lambda x, low, high: xp.where(x <= low, low + 0 * x, xp.where(x >= high, high + 0 * x, x))
 
 
 def _number(x: Any) -> Any:

@@ -15,7 +15,7 @@ class Source(str):
 
 
 class Recording(Protocol):
-    """The members of `autodiff_compare.explaining.recorder.Recorder` that an array uses."""
+    """The members of `autodiff_compare.explaining.recording.recorder.Recorder` that an array uses."""
 
     xp: Any
 
@@ -62,7 +62,9 @@ def _binary(symbol: str, compute: Callable[[Any, Any], Any], *, reflected: bool 
         first, second = (other, self) if reflected else (self, other)
         recorded: Any = self.recording
         return recorded.operation(
-            symbol, [Source("("), first, Source(f" {symbol} "), second, Source(")")], lambda: compute(_values(first), _values(second))
+            symbol,
+            [Source("("), first, Source(f" {symbol} "), second, Source(")")],
+            lambda: compute(_values(first), _values(second)),
         )
 
     return operator

@@ -10,16 +10,16 @@ from types import FrameType
 from typing import Any
 
 from autodiff_compare import backends, problems, taps
-from autodiff_compare.explaining.program import Place
+from autodiff_compare.explaining.recording.program import Place
 
-_HERE = pathlib.Path(__file__).parent
+_HERE = pathlib.Path(__file__).parents[1]
 _BACKENDS, _PROBLEMS = (pathlib.Path(p.__file__).parent for p in (backends, problems))
 #: Files between an objective and the recorder. Their frames are no places of an objective.
 _BETWEEN = frozenset(
     map(
         str,
         (
-            *_HERE.glob("*.py"),
+            *_HERE.rglob("*.py"),
             *_BACKENDS.glob("*.py"),
             *(_PROBLEMS / "base" / name for name in ("pytree.py", "declarations.py", "problem.py")),
             taps.__file__,

@@ -24,7 +24,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autodiff_compare.explaining.program import Program, Step, Use, Variable, function, function_text, lines, written
+from autodiff_compare.explaining.recording.program import (
+    Program,
+    Step,
+    Use,
+    Variable,
+    function,
+    function_text,
+    lines,
+)
 from autodiff_compare.problems import SCALAR, Array, Inputs, Problem
 
 _INDENT = "    "

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 
 from autodiff_compare.backends import PLAIN, python_scan, python_while
-from autodiff_compare.explaining.arrays import RecordedArray, RecordedDtype, Source
-from autodiff_compare.explaining.places import place
-from autodiff_compare.explaining.program import Body, Place, Program, Step, Text, Use, Variable
+from autodiff_compare.explaining.recording.arrays import RecordedArray, RecordedDtype, Source
+from autodiff_compare.explaining.recording.places import place
+from autodiff_compare.explaining.recording.program import Body, Place, Program, Step, Text, Use, Variable
 from autodiff_compare.problems import Array, Inputs, Problem
 from autodiff_compare.taps import listening
 
