@@ -297,6 +297,19 @@ def _add_diff(verbs: Any) -> None:
         metavar="PERCENT",
         help="smallest change that is called slower or faster (default: 10; at least 2)",
     )
+    diff.add_argument(
+        "--explain",
+        action="store_true",
+        help="compute the cells that became wrong again, beside a backend that is right, and name the line at which "
+        "they part",
+    )
+    diff.add_argument(
+        "--explain-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="problem file or backend file of the runs that --explain may execute; may be repeated",
+    )
     add_out(diff)
     add_output(diff)
     diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from autodiff_compare.explaining.alone import Answer, Trial
 from autodiff_compare.explaining.recording.program import Place
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, TANGENTS, VALUES, Entry, Explanation, Parted
+from autodiff_compare.plan.cases import Cell
 
 _WIDTH = 80
 _MARGIN = "  "
@@ -35,6 +36,11 @@ _GIVEN = {
     SECOND: "at the same operands, cotangent and tangents",
 }
 _FINE = ("right", "subgradient")
+
+
+def subject(cell: Cell) -> str:
+    """Return what was computed, in words."""
+    return f"{cell.operator} of {cell.problem}, {cell.size}, {cell.dtype}"
 
 
 def lines(found: Explanation, subject: str) -> Iterator[str]:

@@ -45,14 +45,8 @@ def explain(options: argparse.Namespace) -> int:
     if output.wanted(options):
         output.write([record(plan, found)], options)
     else:
-        print(printable("\n".join(wording.lines(found, subject(plan)))))
+        print(printable("\n".join(wording.lines(found, wording.subject(plan.cells[0])))))
     return exits.OK if found.result is None else exits.WRONG
-
-
-def subject(plan: Plan) -> str:
-    """Return what was computed, in words."""
-    cell = plan.cells[0]
-    return f"{cell.operator} of {cell.problem}, {cell.size}, {cell.dtype}"
 
 
 def record(plan: Plan, found: Explanation) -> dict[str, object]:
