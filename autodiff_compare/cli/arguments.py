@@ -338,7 +338,13 @@ def _add_explain(verbs: Any) -> None:
     explain.add_argument("--size", help="small (default), medium or large")
     explain.add_argument("--dtype", default="float64", help="float64 (default) or float32")
     explain.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
-    add_timeout(explain)
+    explain.add_argument(
+        "--timeout",
+        type=values.duration,
+        default=600.0,
+        metavar="SECONDS",
+        help="time limit for one answer of a backend (default: 600)",
+    )
     add_threads(explain)
     add_environment(explain)
     add_output(explain)

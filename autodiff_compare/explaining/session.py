@@ -66,7 +66,10 @@ def planned(query: Query) -> Plan:
 def _default(problem: Problem, specs: Sequence[str]) -> str:
     if Operator.GRADIENT not in problem.operators:
         return str(Operator.JACOBIAN)
-    ordered = any(load(spec.partition("@")[0]).order for spec in specs)
+    try:
+        ordered = any(load(spec.partition("@")[0]).order for spec in specs)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
     return str(Operator.HVP if ordered else Operator.GRADIENT)
 
 

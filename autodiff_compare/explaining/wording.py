@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from autodiff_compare.explaining.alone import Answer, Trial
 from autodiff_compare.explaining.recording.program import Place
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, TANGENTS, VALUES, Entry, Explanation, Parted
+from autodiff_compare.judge.comparison import in_digits
 from autodiff_compare.plan.cases import Cell
 
 _WIDTH = 80
@@ -155,28 +156,31 @@ def _source(parted: Parted) -> Iterator[str]:
         yield f"{_MARGIN * 2}{place.caller.text}"
 
 
-def _numbers(title: str, entry: Entry, found: Explanation, words: Sequence[str] = ("", "")) -> Iterator[str]:
+def _numbers(title: str, entry: Entry, found: Explanation, words: Sequence[str] = ()) -> Iterator[str]:
     """Yield an entry of an array on both backends, each with a word about it."""
     yield from _wrapped(f"{title}:", _MARGIN)
-    numbers = [f"{_number(x)}  {word}".rstrip() for x, word in zip((entry.a, entry.b), words, strict=True)]
+    numbers = [f"{x}  {word}".rstrip() for x, word in zip(in_digits(entry.a, entry.b), words or ("", ""), strict=True)]
     yield from _table(list(zip((found.a, found.b), numbers, strict=True)))
     yield f"{_MARGIN * 2}{'rounding':<{_column([found.a, found.b])}}  +- {entry.tolerance:.2g}"
 
 
 def _alone(parted: Parted, trial: Trial, found: Explanation) -> Iterator[str]:
     yield from _wrapped(f"{_called(parted)} alone, {_GIVEN[parted.stage]}:", _MARGIN)
-    rows = [(spec, _answer(answer)) for spec, answer in ((found.a, trial.a), (found.b, trial.b))]
+    reference = trial.a.number if math.isnan(trial.reference) else trial.reference
+    shown = in_digits(trial.a.number, trial.b.number, reference)
+    answers = zip((found.a, found.b), (trial.a, trial.b), shown[:2], strict=True)
+    rows = [(spec, _answer(answer, number)) for spec, answer, number in answers]
     if not math.isnan(trial.reference):
-        rows.append(("reference", f"{_number(trial.reference)}  by {trial.source.replace('_', ' ')}"))
+        rows.append(("reference", f"{shown[2]}  by {trial.source.replace('_', ' ')}"))
     yield from _table(rows)
     if trial.sides:
         yield from _wrapped(trial.sides, _MARGIN * 2)
 
 
-def _answer(answer: Answer) -> str:
+def _answer(answer: Answer, number: str) -> str:
     if math.isnan(answer.number) and answer.word not in ("right", "wrong", "subgradient"):
         return f"{answer.word}: {answer.reason}"
-    return f"{_number(answer.number)}  {answer.word}"
+    return f"{number}  {answer.word}"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -189,16 +193,15 @@ def _column(names: Sequence[str]) -> int:
     return max(len("reference"), *map(len, names))
 
 
-def _number(x: float) -> str:
-    return f"{x:.17g}"
-
-
 def _at(entry: Entry) -> str:
     return f", entry {entry.index}" if entry.index else ""
 
 
 def _called(parted: Parted) -> str:
-    return f'tap "{parted.label}"' if parted.operation == "tap" else parted.operation
+    name = parted.operation
+    if name == "tap":
+        return f'tap "{parted.label}"'
+    return "indexing" if name == "[]" else name if name.strip(".")[0].isalpha() else f"the operator {name}"
 
 
 def _operand(parted: Parted) -> str:

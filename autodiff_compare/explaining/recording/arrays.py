@@ -7,6 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+#: Message about a function of NumPy that is called in the place of one of the namespace.
+NUMPY_CALLED = (
+    "got a NumPy function called on an intermediate result, expected one of xp: NumPy's would drop the derivative on"
+    " other backends"
+)
+
 
 class Source(str):
     """A piece of source text; other texts are arguments of an operation."""
@@ -170,10 +176,7 @@ class RecordedArray:
         return int(self.value.__index__())
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError(
-            "got a NumPy function called on an intermediate result, expected one of xp: NumPy's would drop the"
-            " derivative on other backends"
-        )
+        raise TypeError(NUMPY_CALLED)
 
     def __array_namespace__(self, **_: Any) -> Any:
         return self.recording.xp

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autodiff_compare.backends import PLAIN, python_scan, python_while
-from autodiff_compare.explaining.recording.arrays import RecordedArray, RecordedDtype, Source
+from autodiff_compare.explaining.recording.arrays import NUMPY_CALLED, RecordedArray, RecordedDtype, Source
 from autodiff_compare.explaining.recording.places import place
 from autodiff_compare.explaining.recording.program import Body, Place, Program, Step, Text, Use, Variable
 from autodiff_compare.problems import Array, Inputs, Problem
@@ -66,7 +66,9 @@ def recorded(problem: Problem, inputs: Inputs, *, unrolled: bool = False) -> Pro
         try:
             out = neutral(*arrays)
         except (TypeError, NotImplementedError) as error:
-            raise RecordError(f"cannot record {problem.name}: {error}") from error
+            # NumPy's own message is about the class of the recorded arrays.
+            why = NUMPY_CALLED if "ufunc" in str(error) else str(error)
+            raise RecordError(f"cannot record {problem.name}: {why}") from error
     if not isinstance(out, RecordedArray):
         raise RecordError(f"got {type(out).__name__} from {problem.name}, expected an array computed from its inputs")
     return Program(
