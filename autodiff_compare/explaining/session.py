@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from autodiff_compare.backends import load
+from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.explaining.alone import word_of
 from autodiff_compare.explaining.directions import directions
@@ -29,6 +30,10 @@ from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.vocabulary import Operator
+
+#: Request -> what a listener is told.
+_DOING = {"cell": "computing the result", "program": "comparing operations", "taps": "listing taps",
+          "tapped": "comparing taps"}  # fmt: skip
 
 
 class ExplainError(Exception):
@@ -73,8 +78,8 @@ def _default(problem: Problem, specs: Sequence[str]) -> str:
     return str(Operator.HVP if ordered else Operator.GRADIENT)
 
 
-def explained(plan: Plan, settings: Settings) -> Explanation:
-    """Return the explanation of a plan of `planned`.
+def explained(plan: Plan, settings: Settings, listener: Silent | None = None) -> Explanation:
+    """Return the explanation of a plan of `planned`; a listener is told what is being computed.
 
     Raises
     ------
@@ -84,7 +89,7 @@ def explained(plan: Plan, settings: Settings) -> Explanation:
     (problem,), cell = plan.problems, plan.cells[0]
     case = build_case(problem, cell.size, cell.dtype, cell.operator, plan.seed)
     first, second = plan.specs
-    with _asking(plan, settings) as ask:
+    with _asking(plan, settings, listener or Silent()) as ask:
         results = [_result(plan, case, spec, ask) for spec in (first, second)]
         found = differences(case, *results)
         if not found:
@@ -120,14 +125,15 @@ def _verdicts(case: Case, results: Sequence[Sequence[Array]]) -> tuple[str, ...]
 
 
 @contextmanager
-def _asking(plan: Plan, settings: Settings) -> Iterator[Ask]:
+def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[Ask]:
     """Return a function that sends requests to the workers of a plan, within a context."""
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
         folder = RunFolder(pathlib.Path(out))
-        pool = Pool(plan, settings, folder)
+        pool = Pool(plan, settings, folder, listener)
         deadline_s = settings.deadline_s(plan.cells[0].size)
 
         def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+            listener.doing(f"{_DOING[verb]} on {spec}")
             try:
                 return pool.request(spec, verb, deadline_s, **params)
             except WorkerError as error:

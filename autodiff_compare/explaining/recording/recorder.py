@@ -24,6 +24,7 @@ from autodiff_compare.explaining.recording.arrays import NUMPY_CALLED, RecordedA
 from autodiff_compare.explaining.recording.places import place
 from autodiff_compare.explaining.recording.program import Body, Place, Program, Step, Text, Use, Variable
 from autodiff_compare.problems import Array, Inputs, Problem
+from autodiff_compare.process.failures import described
 from autodiff_compare.taps import listening
 
 #: Most operations of a program: a framework would trace and compile for minutes.
@@ -65,15 +66,17 @@ def recorded(problem: Problem, inputs: Inputs, *, unrolled: bool = False) -> Pro
     with np.errstate(all="ignore"), listening(recorder.tapped):
         try:
             out = neutral(*arrays)
-        except (TypeError, NotImplementedError) as error:
+        except RecordError:
+            raise
+        except Exception as error:  # the objective runs in plain NumPy: it does with recorded arrays what they cannot
             # NumPy's own message is about the class of the recorded arrays.
-            why = NUMPY_CALLED if "ufunc" in str(error) else str(error)
+            why = NUMPY_CALLED if "ufunc" in str(error) else described(error)
             raise RecordError(f"cannot record {problem.name}: {why}") from error
     if not isinstance(out, RecordedArray):
         raise RecordError(f"got {type(out).__name__} from {problem.name}, expected an array computed from its inputs")
     return Program(
-        inputs=tuple(map(described, arrays[:count])),
-        data=tuple(map(described, arrays[count:])),
+        inputs=tuple(map(variable_of, arrays[:count])),
+        data=tuple(map(variable_of, arrays[count:])),
         steps=tuple(recorder.steps),
         output=out.name,
         constants=tuple(recorder.constants),
@@ -83,7 +86,7 @@ def recorded(problem: Problem, inputs: Inputs, *, unrolled: bool = False) -> Pro
     )
 
 
-def described(array: RecordedArray) -> Variable:
+def variable_of(array: RecordedArray) -> Variable:
     """Return the variable of a recorded array."""
     return Variable(array.name, np.shape(array.value), str(np.asarray(array.value).dtype), array.active)
 
@@ -267,7 +270,7 @@ class Recorder:
         draft = Step(name, spelled, "", (), place("recorded"), bodies, label)
         active = any(use.name in self._active for use in draft.uses())
         target, found = self._assigned(self._name("s"), value, active)
-        results = () if self._depth else tuple(map(described, _arrays_in(found)))
+        results = () if self._depth else tuple(map(variable_of, _arrays_in(found)))
         self.steps.append(Step(name, spelled, target, results, draft.place, bodies, label))
         if len(self.steps) > MOST_STEPS:
             raise RecordError(f"got more than {MOST_STEPS} operations, expected fewer: give a smaller --size")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.execution.display import Display
 from autodiff_compare.explaining import session, wording
 from autodiff_compare.explaining.records import Explanation
 from autodiff_compare.plan.plan import Plan, PlanError
@@ -34,7 +35,9 @@ def explain(options: argparse.Namespace) -> int:
     try:
         with users_prints_aside():
             plan = session.planned(query)
-            found = session.explained(plan, settings)
+            with Display(failures=False) as display:
+                display.begin(2, 1)
+                found = session.explained(plan, settings, display)
     except (PlanError, ProblemError) as error:
         return usage(str(error))
     except session.ExplainError as error:
