@@ -135,7 +135,8 @@ def conclusion(found: Explanation) -> str:
 def _whole(found: Explanation) -> Iterator[str]:
     yield from _wrapped(
         "No operation differs by itself. The difference arises only when a backend runs the function as a whole: from"
-        " a compiler, from a loop's own derivative, or from a branch that depends on values.",
+        " a compiler, from a loop's own derivative, from a branch that depends on values, or from the free signs of the"
+        " vectors of a decomposition.",
         _MARGIN,
     )
     for place in found.decided[:5]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -163,3 +164,37 @@ def test_the_values_of_all_operations_are_returned_in_order() -> None:
     view, slots = values_view(program, differentiable=False)
     joined = view.problem().objective(*view.inputs.arrays, xp=np)  # type: ignore[misc]
     assert [part.tolist() for part in split(joined, slots)] == [[1.0, 4.0], [1.0, 4.0], [5.0]]
+
+
+def decomposed(A: Any, *, xp: Any) -> Any:
+    values, vectors = xp.linalg.eigh(A + xp.matrix_transpose(A))
+    left, sizes, right = xp.linalg.svd(A, full_matrices=False)
+    orthogonal, triangular = xp.linalg.qr(A)
+    again = xp.matmul(vectors * values, xp.matrix_transpose(vectors)) + xp.matmul(left * sizes, right)
+    return xp.sum(xp.sin(again) + xp.sin(xp.matmul(orthogonal, triangular)))
+
+
+def test_vectors_of_a_decomposition_get_numpys_signs() -> None:
+    program = program_of(decomposed, [[2.0, 0.3], [-0.4, 1.0]])
+    view, slots = values_view(program, differentiable=False)
+
+    def turned(name: str, number: int, own: Any) -> Any:
+        """Return a decomposition with other signs: those of the second vector, and of what belongs to it."""
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            parts = list(own(*args, **kwargs))
+            signs = np.array([1.0, -1.0])
+            parts[number] = parts[number] * signs
+            if name != "eigh":
+                parts[-1] = parts[-1] * signs[:, None]
+            return tuple(parts)
+
+        return function
+
+    other = SimpleNamespace(**{name: getattr(np, name) for name in np.__all__ if hasattr(np, name)})
+    linalg = {name: getattr(np.linalg, name) for name in np.linalg.__all__}
+    linalg |= {n: turned(n, k, linalg[n]) for n, k in (("eigh", 1), ("svd", 0), ("qr", 0))}
+    other.linalg = SimpleNamespace(**linalg)
+    own, turned_ = (view.problem().objective(*view.inputs.arrays, xp=xp) for xp in (np, other))  # type: ignore[misc]
+    assert len(slots) > 10
+    assert np.allclose(own, turned_, rtol=1e-14, atol=1e-15)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autodiff_compare.explaining.recording.alignment import FUNCTIONS
 from autodiff_compare.problems import Array
 
 #: Members of a backend that a program takes as keywords besides ``xp``.
@@ -228,7 +229,7 @@ def function(text: str, constants: Sequence[Any]) -> Callable[..., Any]:
     file = f"<program {abs(hash(text)):x}>"
     # Tracebacks, and compilers that read the source of a function, find it there.
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    scope: dict[str, Any] = {"k": tuple(constants)}
+    scope: dict[str, Any] = {"k": tuple(constants), **FUNCTIONS}
     exec(compile(text, file, "exec"), scope)
     found: Callable[..., Any] = scope["program"]
     return found

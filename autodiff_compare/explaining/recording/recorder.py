@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autodiff_compare.backends import PLAIN, python_scan, python_while
+from autodiff_compare.explaining.recording.alignment import COLUMNS
 from autodiff_compare.explaining.recording.arrays import NUMPY_CALLED, RecordedArray, RecordedDtype, Source
 from autodiff_compare.explaining.recording.places import place
 from autodiff_compare.explaining.recording.program import Body, Place, Program, Step, Text, Use, Variable
@@ -153,7 +154,10 @@ class Recorder:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             text = [Source(f"{name}("), *_arguments(args, kwargs), Source(")")]
-            return self.operation(name, text, lambda: own(*map(_plain, args), **_plain(kwargs)))
+            found = own(*map(_plain, args), **_plain(kwargs))
+            if name in COLUMNS and not self._depth:
+                text = _aligned(name, text, found)
+            return self._step(name, text, found)
 
         return call
 
@@ -350,6 +354,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, slice):
         return slice(*map(_plain, (value.start, value.stop, value.step)))
     return value
+
+
+def _aligned(name: str, text: list[Any], found: Any) -> list[Any]:
+    """Return the text of a decomposition whose vectors get the signs that they have in NumPy."""
+    last, parts = name.rpartition(".")[2], tuple(found) if isinstance(found, tuple) else ()
+    square = len(parts) != 3 or parts[0].shape[-1] == parts[2].shape[-2]
+    if not parts or not square or any(part.dtype.kind != "f" for part in parts):
+        return text
+    like = np.array(parts[COLUMNS[name]])
+    return [Source(f"aligned_{last}(xp, "), *text, Source(", "), like, Source(")")]
 
 
 def _arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Any]:
