@@ -8,11 +8,10 @@ from autodiff_compare.problems.conventions import CASES, Kink
 
 #: Operators of Python -> names in the atlas.
 _NAMES = {"abs": "abs", "**": "pow", "%": "remainder", "//": "floor_divide", ".max": "max", ".min": "min"}
-_MOST = 2
 
 
 def related(operation: str, *, forward: bool) -> tuple[str, ...]:
-    """Return the simplest cases of the atlas at a kink of an operation, at most two.
+    """Return the simplest case of the atlas at a kink of an operation, if there is one.
 
     Parameters
     ----------
@@ -26,4 +25,4 @@ def related(operation: str, *, forward: bool) -> tuple[str, ...]:
     operator = "jvp" if forward else "gradient"
     alike = (case for case in CASES.values() if case.operator == operator and pattern.search(case.f))
     found = [case for case in alike if isinstance(case.right, Kink)]
-    return tuple(case.name for case in sorted(found, key=lambda case: len(case.f))[:_MOST])
+    return tuple(case.name for case in sorted(found, key=lambda case: len(case.f))[:1])

@@ -160,8 +160,7 @@ def _source(parted: Parted) -> Iterator[str]:
 def _numbers(title: str, entry: Entry, found: Explanation, words: Sequence[str] = ()) -> Iterator[str]:
     """Yield an entry of an array on both backends, each with a word about it."""
     yield from _wrapped(f"{title}:", _MARGIN)
-    numbers = [f"{x}  {word}".rstrip() for x, word in zip(in_digits(entry.a, entry.b), words or ("", ""), strict=True)]
-    yield from _table(list(zip((found.a, found.b), numbers, strict=True)))
+    yield from _table(list(zip((found.a, found.b), in_digits(entry.a, entry.b), words or ("", ""), strict=True)))
     yield f"{_MARGIN * 2}{'rounding':<{_column([found.a, found.b])}}  +- {entry.tolerance:.2g}"
 
 
@@ -170,24 +169,25 @@ def _alone(parted: Parted, trial: Trial, found: Explanation) -> Iterator[str]:
     reference = trial.a.number if math.isnan(trial.reference) else trial.reference
     shown = in_digits(trial.a.number, trial.b.number, reference)
     answers = zip((found.a, found.b), (trial.a, trial.b), shown[:2], strict=True)
-    rows = [(spec, _answer(answer, number)) for spec, answer, number in answers]
+    rows = [(spec, *_answer(answer, number)) for spec, answer, number in answers]
     if not math.isnan(trial.reference):
-        rows.append(("reference", f"{shown[2]}  by {trial.source.replace('_', ' ')}"))
+        rows.append(("reference", shown[2], f"by {trial.source.replace('_', ' ')}"))
     yield from _table(rows)
     if trial.sides:
         yield from _wrapped(trial.sides, _MARGIN * 2)
 
 
-def _answer(answer: Answer, number: str) -> str:
+def _answer(answer: Answer, number: str) -> tuple[str, str]:
     if math.isnan(answer.number) and answer.word not in ("right", "wrong", "subgradient"):
-        return f"{answer.word}: {answer.reason}"
-    return f"{number}  {answer.word}"
+        return answer.word, answer.reason
+    return number, answer.word
 
 
-def _table(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    width = _column([name for name, _ in rows])
-    for name, words in rows:
-        yield f"{_MARGIN * 2}{name:<{width}}  {words}"
+def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield lines of a name, a number and a word."""
+    name, number = _column([row[0] for row in rows]), max(len(row[1]) for row in rows)
+    for first, second, third in rows:
+        yield f"{_MARGIN * 2}{first:<{name}}  {second:<{number}}  {third}".rstrip()
 
 
 def _column(names: Sequence[str]) -> int:
