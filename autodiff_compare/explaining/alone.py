@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from autodiff_compare.explaining.evaluation import request
-from autodiff_compare.explaining.recording.program import Program, Step
+from autodiff_compare.explaining.recording.program import Program, Step, Variable
 from autodiff_compare.explaining.recording.views import Slot, View, operation, operation_view
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.judge.comparison import compared
@@ -89,9 +89,9 @@ class Around:
     """
 
     operator: Operator
-    cotangents: Mapping[str, Array]
-    tangents: Mapping[str, Array]
-    cotangent_tangents: Mapping[str, Array]
+    cotangents: Mapping[str, Array] = field(default_factory=dict)
+    tangents: Mapping[str, Array] = field(default_factory=dict)
+    cotangent_tangents: Mapping[str, Array] = field(default_factory=dict)
 
 
 def tried(
@@ -114,40 +114,50 @@ def tried(
     slot, entry
         The operand that receives the cotangent in question, or the result in question; and the flat entry.
     """
-    known = program.variables()
+    known, floats = program.variables(), [v for v in step.results if v.active]
     if any(known[u.name].kind == "c" for u in step.uses()) or any(v.kind == "c" for v in step.results):
         return None
     found = operation(program, step)
-    floats = [v for v in step.results if v.active]
     if not found.uses or (slot.use is None and slot.variable not in floats):
         return None
-
-    def joined(numbers: Mapping[str, Array]) -> Array:
-        parts = [np.broadcast_to(np.asarray(numbers.get(v.name, 0.0), dtype=np.float64), v.shape) for v in floats]
-        return parts[0] if len(parts) == 1 else np.concatenate([np.ravel(part) for part in parts])
-
-    tangents = [
-        np.broadcast_to(np.asarray(around.tangents.get(u.name, 0.0), dtype=np.float64), known[u.name].shape)
-        for u in found.uses
-    ]
-    weights = joined(around.cotangents) if around.operator is Operator.HVP else None
-    directions: Sequence[Array] = {
-        Operator.VALUE: list,
-        Operator.JVP: lambda: tangents,
-        Operator.VJP: lambda: [joined(around.cotangents)],
-        Operator.HVP: lambda: [*tangents, joined(around.cotangent_tangents)],
-    }[around.operator]()
+    weights = _joined(around.cotangents, floats) if around.operator is Operator.HVP else None
     view = operation_view(program, found, weights)
     case = Case(
-        view.problem(), "small", dtype, around.operator, 0, rounded(view.inputs, dtype), tuple(directions),
+        view.problem(),
+        "small",
+        dtype,
+        around.operator,
+        0,
+        rounded(view.inputs, dtype),
+        tuple(_directions(around, [known[u.name] for u in found.uses], floats)),
         DEFAULT_OPTIMIZER,
-    )  # fmt: skip
+    )
     if slot.use is not None:
-        leaf = [u.number for u in found.uses].index(slot.use.number)
-    else:
-        leaf = len(found.uses) if weights is not None else 0
-        entry += sum(math.prod(v.shape) for v in floats[: floats.index(slot.variable)])
-    return _judged(ask, specs, view, case, leaf, entry)
+        return _judged(ask, specs, view, case, [u.number for u in found.uses].index(slot.use.number), entry)
+    # Of several results, the operation returns one vector. The tangent of it stands in the place of the weights.
+    before = sum(math.prod(v.shape) for v in floats[: floats.index(slot.variable)])
+    return _judged(ask, specs, view, case, 0 if weights is None else len(found.uses), before + entry)
+
+
+def _directions(around: Around, operands: Sequence[Variable], results: Sequence[Variable]) -> list[Array]:
+    """Return the directions of the operator: tangents of the operands, the cotangent of the results, or both."""
+    tangents = [_shaped(around.tangents, v) for v in operands]
+    if around.operator is Operator.JVP:
+        return tangents
+    if around.operator is Operator.VJP:
+        return [_joined(around.cotangents, results)]
+    return [*tangents, _joined(around.cotangent_tangents, results)] if around.operator is Operator.HVP else []
+
+
+def _joined(numbers: Mapping[str, Array], results: Sequence[Variable]) -> Array:
+    """Return the numbers of the results of an operation, shaped as `operation` returns them."""
+    parts = [_shaped(numbers, v) for v in results]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.ravel(part) for part in parts])
+
+
+def _shaped(numbers: Mapping[str, Array], variable: Variable) -> Array:
+    """Return the numbers of a variable; zeros where nothing is known of it, since nothing reaches it."""
+    return np.broadcast_to(np.asarray(numbers.get(variable.name, 0.0), dtype=np.float64), variable.shape)
 
 
 def _judged(ask: Ask, specs: tuple[str, str], view: View, case: Case, leaf: int, entry: int) -> Trial:

@@ -69,6 +69,8 @@ class Search:
         self.case, self.specs, self.ask, self.seen = case, specs, ask, seen
         shared = case.inputs
         own = tuple(cast(x, case.dtype) for x in shared.differentiated)
+        self._cotangents: dict[str, Array] = {}
+        self._tangents: dict[str, Array] = {}
         self._inputs = Inputs(own, tuple(cast(x, case.dtype) for x in shared.data), shared.static)
 
     def found(self) -> tuple[tuple[str, ...], Parted | None, tuple[Place, ...]]:
@@ -91,7 +93,8 @@ class Search:
     def stages(self, program: Program) -> tuple[tuple[str, ...], Parted | None]:
         """Make the stages until one finds an operation."""
         wanted = STAGES[self.case.operator]
-        for number, stage in enumerate(wanted):
+        self._cotangents, self._tangents = {}, {}
+        for number, stage in enumerate(wanted if program.steps else ()):
             parted = _SEARCHES[stage](self, program)
             if parted is not None:
                 return wanted[: number + 1], parted
@@ -101,12 +104,15 @@ class Search:
         """Compare the values of all operations."""
         view, slots = values_view(program, differentiable=False)
         case = self._case(view, Operator.VALUE)
-        results = self._both(view, case)
         discrete = [i for i, slot in enumerate(slots) if slot.variable.kind not in "fc"]
         found = differences(
-            case, *results, parts=lambda leaves: split(leaves[0], slots), discrete=discrete, order=_forwards(slots)
+            case,
+            *self._both(view, case),
+            parts=lambda leaves: split(leaves[0], slots),
+            discrete=discrete,
+            order=_forwards(slots),
         )
-        return self._parted(VALUES, program, slots, found, Around(Operator.VALUE, {}, {}, {}))
+        return self._parted(VALUES, program, slots, found, Around(Operator.VALUE))
 
     def tangents(self, program: Program) -> Parted | None:
         """Compare the tangents of all operations, by forward mode or within second derivatives."""
@@ -114,55 +120,44 @@ class Search:
         view, slots = weighted_view(program) if second else values_view(program, differentiable=True)
         operator = Operator.HVP if second else Operator.JVP
         # The weights of the sum are the last input, and have no tangent. The tangents are in their place.
-        along = [*self.seen.tangents, *(np.zeros(x.shape) for x in view.inputs.differentiated[len(program.inputs) :])]
-        case = self._case(view, operator, along)
+        case = self._case(view, operator, self._along(program, view))
         results = self._both(view, case)
-        found = differences(
-            case, *results, parts=lambda leaves: split(np.ravel(leaves[-1]), slots), order=_forwards(slots)
-        )
-        around = Around(operator, _ones(slots), self._given(program, split(np.ravel(results[0][-1]), slots), slots), {})
-        return self._parted(TANGENTS, program, slots, found, around)
+
+        def parts(leaves: Sequence[Array]) -> list[Array]:
+            return split(np.ravel(leaves[-1]), slots)
+
+        found = differences(case, *results, parts=parts, order=_forwards(slots))
+        real = [(s.variable, t) for s, t in zip(slots, parts(results[0]), strict=True) if s.variable.kind == "f"]
+        self._tangents = {v.name: t for v, t in zip(program.inputs, self.seen.tangents, strict=True)}
+        self._tangents |= {variable.name: tangent.reshape(variable.shape) for variable, tangent in real}
+        ones = {slot.variable.name: np.ones(slot.variable.shape) for slot in slots}
+        return self._parted(TANGENTS, program, slots, found, Around(operator, ones, self._tangents))
 
     def cotangents(self, program: Program) -> Parted | None:
         """Compare what each operation passes back to its operands."""
         view, slots = tapped_view(program)
-        if not slots:
-            return None
-        found, (cotangents, _) = self._passed_back(program, view, slots)
-        return self._parted(COTANGENTS, program, slots, found, Around(Operator.VJP, cotangents, {}, {}))
-
-    def second(self, program: Program) -> Parted | None:
-        """Compare the derivatives, along the tangents, of what each operation passes back to its operands."""
-        view, slots = tapped_view(program)
-        if not slots:
-            return None
-        first = self._both(view, self._case(view, Operator.GRADIENT))[0][len(program.inputs) :]
-        zeros = [np.zeros(x.shape) for x in view.inputs.differentiated[len(program.inputs) :]]
-        case = self._case(view, Operator.HVP, [*self.seen.tangents, *zeros])
-        results = self._both(view, case)
-        parts = len(program.inputs)
-        found = differences(case, *results, parts=lambda leaves: leaves[parts:], order=_backwards(slots))
-        joined, places = values_view(program, differentiable=True)
-        (moved,) = self._both(joined, self._case(joined, Operator.JVP, self.seen.tangents))[0]
-        around = Around(
-            Operator.HVP,
-            received(slots, dict(enumerate(first)), program.output),
-            self._given(program, split(moved, places), places),
-            received(slots, dict(enumerate(results[0][parts:])), ""),
-        )
-        return self._parted(SECOND, program, slots, found, around)
-
-    def _passed_back(
-        self, program: Program, view: View, slots: Sequence[Slot]
-    ) -> tuple[list[Difference], tuple[dict[str, Array], ...]]:
         along = [] if self.seen.cotangent is None else [self.seen.cotangent]
         case = self._case(view, Operator.VJP if along else Operator.GRADIENT, along)
         results, first = self._both(view, case), len(program.inputs)
         found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
-        seeds = received(slots, dict(enumerate(results[0][first:])), "" if along else program.output)
-        if along:
-            seeds[program.output] = seeds.get(program.output, 0.0) + along[0]
-        return found, (seeds, {})
+        own = {program.output: along[0] if along else np.ones(())}
+        self._cotangents = received(slots, results[0][first:], own)
+        return self._parted(COTANGENTS, program, slots, found, Around(Operator.VJP, self._cotangents))
+
+    def second(self, program: Program) -> Parted | None:
+        """Compare the derivatives, along the tangents, of what each operation passes back to its operands."""
+        view, slots = tapped_view(program)
+        case = self._case(view, Operator.HVP, self._along(program, view))
+        results, first = self._both(view, case), len(program.inputs)
+        found = differences(case, *results, parts=lambda leaves: leaves[first:], order=_backwards(slots))
+        moved = received(slots, results[0][first:], {})
+        around = Around(Operator.HVP, self._cotangents, self._tangents, moved)
+        return self._parted(SECOND, program, slots, found, around)
+
+    def _along(self, program: Program, view: View) -> list[Array]:
+        """Return the tangents of a view: those of the program's own inputs, and zeros for the others."""
+        others = view.inputs.differentiated[len(program.inputs) :]
+        return [*self.seen.tangents, *(np.zeros(x.shape) for x in others)]
 
     def _case(self, view: View, operator: Operator, directions: Sequence[Array] = ()) -> Case:
         problem = replace(view.problem(), tolerance=self.case.problem.tolerance)
@@ -172,13 +167,6 @@ class Search:
     def _both(self, view: View, case: Case) -> list[list[Array]]:
         """Return the leaves of a case on both backends."""
         return [list(self.ask(spec, "program", request(view, case))["result"]) for spec in self.specs]
-
-    def _given(self, program: Program, parts: Sequence[Array], slots: Sequence[Slot]) -> dict[str, Array]:
-        """Return the tangents of all variables: those of the inputs, and the parts of a joined vector."""
-        own = {v.name: t for v, t in zip(program.inputs, self.seen.tangents, strict=True)}
-        real = (slot.variable.kind == "f" for slot in slots)
-        rows = zip(slots, parts, real, strict=True)
-        return own | {slot.variable.name: part.reshape(slot.variable.shape) for slot, part, kept in rows if kept}
 
     def _name(self, program: Program, slot: Slot) -> str:
         """Return an operand in the words of the objective: the expression that made it, or the name of an input."""
@@ -249,19 +237,9 @@ def _independent(program: Program, slots: Sequence[Slot], found: Sequence[Differ
 
 
 def _same_place(a: Step, b: Step) -> bool:
-    return (
+    return all(getattr(a.place, name) == getattr(b.place, name) for name in ("file", "line", "part")) and (
         a.operation == b.operation
-        and a.place.file == b.place.file
-        and (a.place.line, a.place.part)
-        == (
-            b.place.line,
-            b.place.part,
-        )
     )
-
-
-def _ones(slots: Sequence[Slot]) -> dict[str, Array]:
-    return {slot.variable.name: np.ones(slot.variable.shape) for slot in slots}
 
 
 def input_names(problem: Problem, count: int) -> list[str]:

@@ -265,20 +265,18 @@ def operation_view(program: Program, found: Operation, weights: Array | None = N
     return View(text, program.constants, program.tools, Inputs(tuple(first), rest))
 
 
-def received(slots: Sequence[Slot], parts: Mapping[int, Array], output: str) -> dict[str, Array]:
-    """Return the cotangent of each variable, the sum of what its uses pass back; the output's begins with one.
+def received(slots: Sequence[Slot], parts: Sequence[Array], own: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the cotangent of each variable: the sum of what its uses pass back.
 
     Parameters
     ----------
     slots, parts
         The slots of a tapped view, and the result in each.
-    output
-        The variable that the program returns; empty if its own share is zero.
+    own
+        What variables get besides: the output gets the cotangent that the sweep begins with.
     """
-    found: dict[str, Array] = {}
-    for i, slot in enumerate(slots):
+    found = dict(own)
+    for slot, part in zip(slots, parts, strict=True):
         name = slot.variable.name
-        found[name] = found.get(name, 0.0) + parts[i]
-    if output:
-        found[output] = found.get(output, 0.0) + 1.0
+        found[name] = found[name] + part if name in found else part
     return found
