@@ -137,8 +137,8 @@ class RecordedArray:
     __le__ = _binary("<=", lambda a, b: a <= b)
     __gt__ = _binary(">", lambda a, b: a > b)
     __ge__ = _binary(">=", lambda a, b: a >= b)
-    __eq__ = _binary("==", lambda a, b: a == b)  # type: ignore[assignment]
-    __ne__ = _binary("!=", lambda a, b: a != b)  # type: ignore[assignment]
+    __eq__ = _binary("==", lambda a, b: a == b)
+    __ne__ = _binary("!=", lambda a, b: a != b)
     __neg__ = _unary("-", ["(-", ")"], lambda a: -a)
     __pos__ = _unary("+", ["(+", ")"], lambda a: +a)
     __invert__ = _unary("~", ["(~", ")"], lambda a: ~a)
