@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from autodiff_compare.backends import load
 from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.pool import Pool
@@ -20,7 +22,7 @@ from autodiff_compare.explaining.recording.recorder import RecordError
 from autodiff_compare.explaining.records import STAGES, Explanation, entry_of
 from autodiff_compare.explaining.search import Search
 from autodiff_compare.explaining.workers import Ask
-from autodiff_compare.judge.comparison import layout
+from autodiff_compare.judge.comparison import layout, shapes_in_words
 from autodiff_compare.judge.judge import Judge
 from autodiff_compare.plan.cases import Case, build_case, case_arrays, tracing_case
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan_problems
@@ -32,8 +34,12 @@ from autodiff_compare.results.store import RunFolder
 from autodiff_compare.vocabulary import Operator
 
 #: Request -> what a listener is told.
-_DOING = {"cell": "computing the result", "program": "comparing operations", "taps": "listing taps",
-          "tapped": "comparing taps"}  # fmt: skip
+_DOING = {
+    "cell": "computing the result",
+    "program": "comparing operations",
+    "taps": "listing taps",
+    "tapped": "comparing taps",
+}
 
 
 class ExplainError(Exception):
@@ -160,9 +166,16 @@ def _result(plan: Plan, case: Case, spec: str, ask: Ask) -> Sequence[Array]:
         "numbers": (case_arrays(case), case_arrays(tracing_case(case))) if foreign else (),
     }
     try:
-        result: Sequence[Array] = ask(spec, "cell", params)["result"]
+        answer = ask(spec, "cell", params)
     except WorkerError as error:
         raise ExplainError(f"no {case.operator} to compare: {_words(error)}") from error
+    if not answer["repeatable"]:
+        raise ExplainError(f"{spec} gives other numbers at a second call: a random function has no derivative")
+    result: Sequence[Array] = answer["result"]
+    got, expected = [np.shape(leaf) for leaf in result], [leaf.shape for leaf in layout(case)]
+    if got != expected:
+        shapes = f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}"
+        raise ExplainError(f"{spec} gives a {case.operator} of another shape: {shapes}")
     return result
 
 

@@ -54,6 +54,7 @@ Command = Callable[..., tuple[int, str, str]]
 def command(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Return a function that runs a command in this process beside a problem file and a backend file."""
     (tmp_path / "problem.py").write_text(PROBLEM)
+    (tmp_path / "random.py").write_text(PROBLEM.replace("xp.tanh(", "__import__('numpy').random.rand() + xp.tanh("))
     (tmp_path / "right.py").write_text(BACKEND.replace("FACTOR", "1.0"))
     (tmp_path / "wrong.py").write_text(BACKEND.replace("FACTOR", "1.5"))
 
@@ -99,6 +100,7 @@ def test_json_has_the_line_and_the_numbers(command: Command) -> None:
         ("explain hello numpy numpy:fr -o gradient", 2, "an order of modes for hvp and hessian"),
         ("explain hello numpy @/nosuch.py", 2, "expected an existing .py file"),
         ("explain @/problem.py numpy @/wrong.py -o hessian", 3, "no hessian to compare: mine: unsupported"),
+        ("explain @/random.py numpy @/right.py", 3, "numpy gives other numbers at a second call"),
     ],
 )
 def test_what_cannot_be_explained_is_one_clear_line(command: Command, words: str, code: int, message: str) -> None:
