@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from autodiff_compare import testing
     from autodiff_compare.api.compare import Tables, compare
     from autodiff_compare.problems import Inputs, Problem
+    from autodiff_compare.taps import tap
     from autodiff_compare.vocabulary import Operator
 
 __version__ = "0.1.0"
 
-__all__ = ["Inputs", "Operator", "Problem", "Tables", "__version__", "compare", "testing"]
+__all__ = ["Inputs", "Operator", "Problem", "Tables", "__version__", "compare", "tap", "testing"]
 
 #: Public name -> the module that defines it.
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "Problem": "autodiff_compare.problems",
     "Tables": "autodiff_compare.api.compare",
     "compare": "autodiff_compare.api.compare",
+    "tap": "autodiff_compare.taps",
 }
 
 

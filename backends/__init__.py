@@ -10,6 +10,7 @@ if __name__ != "autodiff_compare.backends":
     raise ImportError("got import backends, expected autodiff_compare.backends: the folder belongs to that package")
 
 from autodiff_compare.backends.interface import Backend
+from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.objective import Expanded, Objective, Unsupported
 from autodiff_compare.backends.plain import PLAIN
 from autodiff_compare.backends.registry import (
@@ -37,4 +38,6 @@ __all__ = [
     "load",
     "missing",
     "offered",
+    "python_scan",
+    "python_while",
 ]

@@ -65,6 +65,7 @@ THOROUGH: Mapping[str, str] = {
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"
     ),
+    "cli/test_explain.py::test_diff_explains_the_change_between_two_runs": "four commands in processes of their own",
     "cli/test_main.py::test_a_broken_problem_file_is_one_clear_line": "a process for each of five files",
     "cli/test_main.py::test_a_mistake_is_one_clear_line_and_exit_code_2": "a process for each of 23 mistakes",
     "cli/test_main.py::test_the_selftest_says_what_was_rejected": "judges every control of the judge",

@@ -65,6 +65,7 @@ def parser() -> _Parser:
         _add_conformance,
         _add_recommend,
         _add_diff,
+        _add_explain,
         _add_conventions,
         _add_report,
         _add_show,
@@ -305,9 +306,58 @@ def _add_diff(verbs: Any) -> None:
         metavar="PERCENT",
         help="smallest change that is called slower or faster (default: 10; at least 2)",
     )
+    diff.add_argument(
+        "--explain",
+        action="store_true",
+        help="compute the cells that became wrong again, beside a backend that is right, and name the line at which "
+        "they part",
+    )
+    diff.add_argument(
+        "--explain-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="problem file or backend file of the runs that --explain may execute; may be repeated",
+    )
     add_out(diff)
     add_output(diff)
     diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")
+
+
+def _add_explain(verbs: Any) -> None:
+    explain = verbs.add_parser(
+        "explain",
+        help="name the operation and the line at which two backends give different derivatives",
+        description="Compare two backends, variants or orders of modes operation by operation: values, then "
+        "cotangents and tangents. Name the first operation that differs beyond its measured rounding, with its "
+        "line, both numbers and the reference, and judge it alone. Exit code 0 if they agree, 1 if they part, 3 if "
+        "it cannot be told.",
+        epilog="example: autodiff-compare explain ./mine.py numpy torch; or: explain gmm jax jax:eager --dtype "
+        "float32; or: explain ./mine.py torch:fr torch:rr -o hvp; or: explain ./mine.py numpy ./my_backend.py",
+    )
+    explain.add_argument("problem", metavar="PROBLEM", help="name of a problem, or path of a .py file")
+    for name in ("a", "b"):
+        explain.add_argument(name, metavar=f"{name.upper()}", help=f"{BACKEND}, or path of a .py file")
+    explain.add_argument(
+        "-o",
+        "--operator",
+        metavar="OPERATOR",
+        help="operator to compute (default: gradient; jacobian of a vector function; hvp for orders of modes)",
+    )
+    explain.add_argument("--size", help="small (default), medium or large")
+    explain.add_argument("--dtype", default="float64", help="float64 (default) or float32")
+    explain.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
+    explain.add_argument(
+        "--timeout",
+        type=values.duration,
+        default=600.0,
+        metavar="SECONDS",
+        help="time limit for one answer of a backend (default: 600)",
+    )
+    add_threads(explain)
+    add_environment(explain)
+    add_output(explain)
+    explain.set_defaults(verb="autodiff_compare.cli.verbs.trials.explain:explain")
 
 
 def _add_conventions(verbs: Any) -> None:

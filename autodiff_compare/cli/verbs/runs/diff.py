@@ -38,8 +38,11 @@ from typing import Any
 from rich.console import Console
 
 from autodiff_compare.cli import exits, output
-from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.regressions import Files, Regression, explained
 from autodiff_compare.cli.scope import Axes, Scope
+from autodiff_compare.plan.plan import PlanError
+from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.provenance import MACHINE, differences
 from autodiff_compare.results.store import locate
@@ -52,6 +55,8 @@ from autodiff_compare.vocabulary import Phase, Status, join_spec
 #: Smallest relative change between two runs that counts as one.
 THRESHOLD = 0.1
 _CONFIDENCE = 0.99
+#: Status of a cell whose result was refuted; other cells that are no longer ok have no result to explain.
+_REFUTED = Status.WRONG
 
 SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "ends otherwise"
 UNSURE = "slower or faster, or the machine was busy"
@@ -211,6 +216,8 @@ def diff(options: argparse.Namespace) -> int:
         return usage(str(error))
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
+    if options.explain and output.wanted(options):
+        return usage("got --explain with --json or --csv, expected one of them: explanations are text")
     if against:
         print(f"autodiff-compare: the runs differ, so a change means little: {against}", file=sys.stderr)
     found = changes(a, b, options.threshold / 100)
@@ -220,8 +227,37 @@ def diff(options: argparse.Namespace) -> int:
         out = console()
         show(found, out)
         out.print(sentence(a, b, found))
+    if options.explain:
+        try:
+            _explain(options, b, found)
+        except PlanError as error:
+            return usage(str(error))
     regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
     return exits.WRONG if any(change.kind in regressions for change in found) else exits.OK
+
+
+def _explain(options: argparse.Namespace, b: Recorded, found: Sequence[Change]) -> None:
+    """Print where each cell that became wrong parts from a backend that is right."""
+    wrong = [change.cell_id for change in found if change.kind == WRONG and b.cells[change.cell_id].status == _REFUTED]
+    regressions = [Regression(cell_id, b.cells[cell_id].axes, _right(b, cell_id)) for cell_id in wrong]
+    if not regressions:
+        print("No cell became wrong: there is nothing to explain.")
+    settings = Settings(rounds=0, threads=b.run.threads)
+    with users_prints_aside():
+        files = Files(options.explain_file)
+    for line in explained(regressions, files, settings, b.run.seed):
+        print(formatting.printable(line))
+
+
+def _right(run: Recorded, cell_id: str) -> list[str]:
+    """Return the backends that are right in the group of a cell."""
+    axes = dict(run.cells[cell_id].axes)
+    group = {name: value for name, value in axes.items() if name != "backend"}
+    return [
+        str(end.axes["backend"])
+        for end in run.cells.values()
+        if end.status == Status.OK and end.dtype and {k: v for k, v in end.axes.items() if k != "backend"} == group
+    ]
 
 
 def show(found: Sequence[Change], out: Console) -> None:

@@ -1,0 +1,116 @@
+"""The explanation on trial: fifty planted differences, and fifty pairs that differ by rounding alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends import Objective
+from autodiff_compare.explaining.directions import Directions, directions
+from autodiff_compare.explaining.evaluation import evaluate
+from autodiff_compare.explaining.parting import differences
+from autodiff_compare.explaining.records import STAGES
+from autodiff_compare.explaining.search import Search
+from autodiff_compare.plan.cases import Case, build_case, leaves
+from autodiff_compare.plan.evaluation import with_operators
+from autodiff_compare.problems import SCALAR, Inputs, Problem
+from autodiff_compare.problems.base.declarations import problem_of
+from autodiff_compare.vocabulary import Operator
+from tests.explaining import objectives
+from tests.explaining.planted import PLANTED, Planted, opened
+
+
+def problem(name: str) -> Problem:
+    """Return the problem of an objective."""
+    point = objectives.POINTS[name]
+    if name in objectives.USES:
+        arrays = tuple(np.asarray(x) for x in point.values())
+        plain = problem_of(name, lambda x, c, xp: x, {}, point, "here")
+        return replace(
+            plain, objective=getattr(objectives, name), uses=objectives.USES[name], operators=SCALAR,
+            inputs=lambda rng, n: Inputs(arrays),
+        )  # fmt: skip
+    return with_operators(problem_of(name, getattr(objectives, name), {}, point, "here"))
+
+
+def case_of(name: str, operator: str) -> Case:
+    """Return the case of an objective."""
+    subject = problem(name)
+    return build_case(subject, subject.smallest, "float64", Operator(operator), 0)
+
+
+def result(backend: Any, case: Case) -> list[Any]:
+    """Return the leaves of a case on a backend."""
+    args, along = ([backend.to_var(a) for a in group] for group in (case.inputs.arrays, case.directions))
+    run = backend.prepare(
+        case.operator,
+        Objective(case.problem.function(backend, case.inputs.static)),
+        args,
+        argnums=range(len(case.inputs.differentiated)),
+        directions=along,
+    )
+    return [np.asarray(backend.to_numpy(leaf)) for leaf in leaves(run(*args, *along))]
+
+
+def searching(case: Case, pair: Mapping[str, Any], seen: Directions) -> Search:
+    """Return the search on two backends in this process."""
+
+    def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        assert verb == "program"
+        return evaluate(pair[spec], **params)
+
+    first, second = pair
+    return Search(case, (first, second), ask, seen)
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda p: p.name)
+def test_a_planted_difference_is_named_by_its_line(planted: Planted) -> None:
+    case = case_of(planted.objective, planted.operator)
+    pair = {"right": opened(), "other": opened(planted)}
+    found = differences(case, *(result(backend, case) for backend in pair.values()))
+    assert found
+    parted = searching(case, pair, directions(case, found[0].part, found[0].entry)).found()[1]
+    assert parted is not None
+    assert planted.line in parted.place.text, parted
+    assert parted.operation == f"xp.{planted.function}"
+
+
+#: Function -> the same function with other roundings.
+_OTHERWISE = {
+    "exp": lambda _, xp, own: lambda x: 1 / own(-x),
+    "sum": lambda _, xp, own: lambda x, **k: own(xp.flip(x, axis=0), **k) if k == {} else own(x, **k),
+    "matmul": lambda _, xp, own: lambda a, b: own(a * 3.0, b) / 3.0,
+    "tanh": lambda _, xp, own: lambda x: xp.sinh(x) / xp.cosh(x),
+    "log": lambda _, xp, own: lambda x: 2 * own(xp.sqrt(x)),
+    "sqrt": lambda _, xp, own: lambda x: x / own(x),
+    "var": lambda _, xp, own: lambda x: xp.mean((x - xp.mean(x)) ** 2),
+    "cos": lambda _, xp, own: lambda x: xp.sin(x + np.pi / 2),
+    "prod": lambda _, xp, own: lambda x: own(xp.flip(x, axis=0)),
+    "cumulative_sum": lambda _, xp, own: lambda x: own(x * 3.0) / 3.0,
+    "linalg.solve": lambda _, xp, own: lambda a, b: own(3.0 * a, 3.0 * b),
+}
+_OPERATORS = ("gradient", "value_and_gradient", "jvp", "hvp", "hessian", "value")
+#: 7 objectives by 6 operators, and 8 more.
+EQUAL = [(name, operator) for name in objectives.POINTS for operator in _OPERATORS] + [
+    (name, operator) for name in ("layers", "likelihood", "mechanics", "shapes") for operator in ("vjp", "jacobian")
+]
+
+
+def otherwise(name: str) -> Any:
+    """Return our engine with every function of `_OTHERWISE` in its other form."""
+    return opened(*(Planted("rounding", name, function, how, "") for function, how in _OTHERWISE.items()))
+
+
+@pytest.mark.parametrize(("name", "operator"), EQUAL)
+def test_nothing_is_named_where_only_rounding_differs(name: str, operator: str) -> None:
+    case = case_of(name, operator)
+    pair = {"right": opened(), "other": otherwise(name)}
+    assert differences(case, *(result(backend, case) for backend in pair.values())) == []
+    # The stages are not made where results agree: here they are, for the first entry.
+    stages, parted, _ = searching(case, pair, directions(case, 0, 0)).found()
+    assert parted is None
+    assert stages == STAGES[case.operator]
