@@ -24,7 +24,9 @@ from autodiff_compare.problems import Array
 _SHAPES = ((), (3,), (2,), (2, 3), (3, 3), (2, 2), (3, 2), (1, 3), (2, 2, 2))
 _AWKWARD_SHAPES = (*_SHAPES, (1,), (0,), (1, 1), (2, 0))
 _AWKWARD = (0.0, 0.0, -0.0, 1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
-_EXTREME = (1e-160, 1e150, -1e8, 1e-8, 5e-324, 0.0, 1.0)
+#: Sizes of all entries of an input of extreme size. A zero among them would have no scale of its own.
+_SIZES = (1e-160, 1e-30, 1e-8, 1e8, 1e30, 1e150)
+_OF_ONE_SIZE = (1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
 _MOST_ENTRIES = 24
 _MOST_AXES = 3
 #: Largest number in a regular program, so that rounding stays small.
@@ -84,7 +86,9 @@ def _inputs(rng: np.random.Generator, awkward: bool) -> tuple[Input, ...]:
 def _numbers(rng: np.random.Generator, shape: tuple[int, ...], awkward: bool) -> Array:
     """Draw numbers of three digits, which keep the text of a program short."""
     if awkward:
-        return rng.choice(_EXTREME if rng.random() < 0.15 else _AWKWARD, shape)
+        if rng.random() < 0.15:
+            return np.asarray(rng.choice(_OF_ONE_SIZE, shape) * float(rng.choice(_SIZES)))
+        return np.asarray(rng.choice(_AWKWARD, shape))
     size = np.round(rng.uniform(0.2, 1.8, shape), 3)
     return np.asarray(size if rng.random() < 0.5 else size * rng.choice([-1.0, 1.0], shape))
 

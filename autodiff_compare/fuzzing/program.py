@@ -17,7 +17,7 @@ printing and the scripts in a framework's own words read the steps.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,6 @@ import numpy as np
 from autodiff_compare.backends import PLAIN
 from autodiff_compare.fuzzing.operations import OPERATIONS, Operation
 from autodiff_compare.problems import Array, Problem, problem_of
-from autodiff_compare.problems.base import Inputs
 
 #: Name of every program as a problem, and so of its file: the directions of a case are drawn from the problem's name.
 NAME = "program"

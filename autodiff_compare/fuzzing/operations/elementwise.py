@@ -49,7 +49,7 @@ def _above_one(a: Array) -> bool:
     return bool(np.all(a > 1 + MARGIN))
 
 
-def _divisor(a: Array, b: Array) -> bool:
+def _divisor(_: Array, b: Array) -> bool:
     return away_from_zero(b)
 
 
