@@ -24,13 +24,14 @@ from autodiff_compare.problems import Array
 _SHAPES = ((), (3,), (2,), (2, 3), (3, 3), (2, 2), (3, 2), (1, 3), (2, 2, 2))
 _AWKWARD_SHAPES = (*_SHAPES, (1,), (0,), (1, 1), (2, 0))
 _AWKWARD = (0.0, 0.0, -0.0, 1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
-#: Sizes of all entries of an input of extreme size. A zero among them would have no scale of its own.
-_SIZES = (1e-160, 1e-30, 1e-8, 1e8, 1e30, 1e150)
+#: Sizes of all entries of an input of extreme size. A zero among them would have no scale of its own; large ones would
+#: leave no digits in a sine.
+_SIZES = (1e-160, 1e-30, 1e-8, 1e-4, 1e3)
 _OF_ONE_SIZE = (1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
 _MOST_ENTRIES = 24
 _MOST_AXES = 3
-#: Largest number in a regular program, so that rounding stays small.
-_LARGEST = 50.0
+#: Largest number in a regular and in an awkward program, so that rounding stays small.
+_LARGEST = {False: 50.0, True: 1e4}
 #: Attempts to find operands for an operation before another one is drawn.
 _ATTEMPTS = 6
 
@@ -113,7 +114,7 @@ class _Growth:
             operands = tuple(self._operand() for _ in range(kind.operands))
             given = [self.values[name] for name in operands]
             parameters = kind.draws(self.rng, *given)
-            if parameters is not None and (self.awkward or self._smooth(operation, given)):
+            if parameters is not None and (self.awkward or kind.smooth_at(*given)):
                 return self.step(operation, operands, parameters)
         return False
 
@@ -121,10 +122,6 @@ class _Growth:
         """Return the name of a value; recent ones are more likely, so that programs are deep and use values again."""
         names = list(self.values)
         return names[-1 - min(len(names) - 1, int(self.rng.geometric(0.4)) - 1)]
-
-    def _smooth(self, operation: str, given: Sequence[Array]) -> bool:
-        with np.errstate(all="ignore"):
-            return OPERATIONS[operation].smooth(*given)
 
     def step(self, operation: str, operands: tuple[str, ...], parameters: Mapping[str, Any]) -> bool:
         """Add a step; return False if NumPy cannot evaluate it, or its value is too large or not finite."""
@@ -134,7 +131,7 @@ class _Growth:
         except (ValueError, IndexError, TypeError, np.linalg.LinAlgError, ZeroDivisionError):
             return False
         fits = value.dtype == np.float64 and value.ndim <= _MOST_AXES and value.size <= _MOST_ENTRIES
-        if not fits or not np.all(np.isfinite(value)) or not (self.awkward or np.all(np.abs(value) < _LARGEST)):
+        if not fits or not np.all(np.abs(value) < _LARGEST[self.awkward]):
             return False
         self.steps.append(step)
         self.values[step.name] = value

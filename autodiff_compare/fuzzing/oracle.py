@@ -104,7 +104,7 @@ class Oracle:
     """
 
     def __init__(self, program: Program, dtype: str) -> None:
-        self.dtype = dtype
+        self.program, self.dtype = program, dtype
         self.problem: Problem = with_operators(problem_of_text(program.source()))
         self.scalar = program.value.ndim == 0
         self._eps = float(np.finfo(dtype).eps)
@@ -124,9 +124,10 @@ class Oracle:
             return self._judged(operator, outcome.leaves)
 
     def _failed(self, operator: Operator, outcome: Outcome) -> Judgement:
-        """Return the class of an exception: where no derivative exists, it is as good an answer as nan."""
-        if outcome.status == Status.ERROR and operator != Operator.VALUE and not self._smooth(operator):
-            return Judgement(Class.UNDECIDED, "", outcome.message)
+        """Return the class of an exception: where an operation has no derivative, it is as good an answer as nan."""
+        if outcome.status == Status.ERROR and operator != Operator.VALUE:
+            if self.program.singular or not self._smooth(operator):
+                return Judgement(Class.UNDECIDED, "", self._excused(outcome.message))
         kind = outcome.message.partition(":")[0] if outcome.status == Status.ERROR else str(outcome.status)
         return Judgement(Class.ERROR, kind, outcome.message)
 
@@ -148,10 +149,18 @@ class Oracle:
         worst = next((c for c in comparisons if c.verdict in _REFUTED), None)
         if worst is None:
             return Judgement(Class.UNDECIDED, "", words)
-        doubtful = worst.verdict == Verdict.NONFINITE or operator in SECOND_ORDER
-        if doubtful and worst.reference and operator != Operator.VALUE and not self._smooth(operator):
-            return Judgement(Class.UNDECIDED, "", words)
+        if worst.reference and operator != Operator.VALUE:
+            if worst.verdict == Verdict.NONFINITE and self.program.singular:
+                return Judgement(Class.UNDECIDED, "", self._excused(words))
+            doubtful = worst.verdict == Verdict.NONFINITE or operator in SECOND_ORDER
+            if doubtful and not self._smooth(operator):
+                return Judgement(Class.UNDECIDED, "", words)
         return self._refuted(operator, worst, words)
+
+    def _excused(self, words: str) -> str:
+        """Add the operations whose own derivative does not exist: the chain rule promises nothing there."""
+        singular = ", ".join(self.program.singular)
+        return f"{words}; no derivative by the chain rule: {singular} at a singular point" if singular else words
 
     def _smooth(self, operator: Operator) -> bool:
         """Return whether numerical differences show that the derivative exists."""

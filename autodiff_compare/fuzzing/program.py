@@ -93,6 +93,15 @@ class Program:
         made = {step.name: step.operation for step in self.steps}
         return frozenset((made[o], step.operation) for step in self.steps for o in step.operands if o in made)
 
+    @property
+    def singular(self) -> tuple[str, ...]:
+        """Return the operations that are not smooth at their own operands, even if the whole function is."""
+        return tuple(
+            dict.fromkeys(
+                s.operation for s in self.steps if not s.kind.smooth_at(*(self.values[name] for name in s.operands))
+            )
+        )
+
     def without_unused(self) -> Program:
         """Return the program without steps and inputs on which the result does not depend."""
         needed = {self.result}

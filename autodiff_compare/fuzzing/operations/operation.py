@@ -58,6 +58,14 @@ class Operation:
     spelled: Mapping[str, str] = field(default_factory=dict)
     uses: str = ""
 
+    def smooth_at(self, *operands: Array) -> bool:
+        """Return whether the operation is smooth at its operands, with a margin."""
+        with np.errstate(all="ignore"):
+            try:
+                return self.smooth(*operands)
+            except np.linalg.LinAlgError:
+                return False
+
 
 def everywhere(*_: Array) -> bool:
     """Return True: the operation is smooth at every operand that it takes."""
