@@ -35,11 +35,12 @@ for _room, _allowed in {
     "execution": "process plan timing results judge studies conventions",
     "summary": "process plan timing results studies conventions",
     "report": "process plan timing results studies conventions summary",
+    "fuzzing": "process plan timing results judge studies conventions execution",
     "contract": "process plan timing results judge studies conventions execution",
     "testing": "process plan judge",
     "api": "process plan timing results judge studies conventions execution summary report contract testing",
     "__main__": "cli",
-    "cli": "process plan timing results judge studies conventions execution summary report contract api",
+    "cli": "process plan timing results judge studies conventions execution summary report contract fuzzing api",
 }.items():
     ROOMS[_room] = {*_allowed.split(), *_FLOOR, *_OPEN}
 #: The public face has no room; it holds the version that the command line prints.

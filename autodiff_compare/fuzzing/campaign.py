@@ -10,6 +10,7 @@ does not fail, the program is counted with that finding. Otherwise the rest is s
 
 from __future__ import annotations
 
+import collections
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,10 +21,10 @@ from autodiff_compare.fuzzing.coverage import Coverage
 from autodiff_compare.fuzzing.executors import Executor, Task, UnavailableError
 from autodiff_compare.fuzzing.findings import Failure, Findings, without
 from autodiff_compare.fuzzing.generator import Recipe, programs
-from autodiff_compare.fuzzing.oracle import FINDINGS, Oracle
+from autodiff_compare.fuzzing.oracle import FINDINGS, Class, Oracle
 from autodiff_compare.fuzzing.program import Program
 from autodiff_compare.fuzzing.shrinking import shrunk
-from autodiff_compare.vocabulary import Operator, split_spec
+from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, split_spec
 
 #: Number of a program -> operators and their outcomes.
 Answers = dict[int, tuple[tuple[Operator, ...], list[Outcome]]]
@@ -63,12 +64,17 @@ class Scope:
     budget_s: float | None = None
     programs: int | None = None
 
-    def operators_of(self, program: Program) -> tuple[Operator, ...]:
-        """Return the operators of a program: of those asked for, the ones that its value allows."""
+    def operators_of(self, program: Program, spec: str) -> tuple[Operator, ...]:
+        """Return the operators of a program on a backend: of those asked for, the ones that its value allows.
+
+        A backend with an order of modes differs from the one without it in second derivatives only.
+        """
         allowed = SCALAR_ALL if program.value.ndim == 0 else VECTOR_ALL
+        if spec.rpartition(":")[2] in ORDERS:
+            allowed &= SECOND_ORDER
         default = SCALAR if program.value.ndim == 0 else VECTOR
-        wanted = tuple(operator for operator in self.operators if operator in allowed) if self.operators else default
-        return (Operator.VALUE, *(operator for operator in wanted if operator != Operator.VALUE))
+        wanted = [operator for operator in self.operators or default if operator in allowed - {Operator.VALUE}]
+        return (Operator.VALUE, *wanted) if wanted else ()
 
 
 VECTOR_ALL = frozenset({Operator.VALUE, Operator.JVP, Operator.VJP, Operator.JACOBIAN})
@@ -108,6 +114,8 @@ class Campaign:
     ----------
     coverage
         Counts of outcomes by operation, operator and backend.
+    outcomes
+        Backend -> class -> number of outcomes.
     findings
         The findings so far.
     unavailable
@@ -123,6 +131,7 @@ class Campaign:
     ) -> None:
         self.executors, self.scope, self._tell = dict(executors), scope, tell
         self.coverage, self.findings = Coverage(), findings or Findings()
+        self.outcomes = {spec: collections.Counter[Class]() for spec in executors}
         self.unavailable: dict[str, str] = {}
         self.count = 0
 
@@ -167,11 +176,13 @@ class Campaign:
     def _computed(self, spec: str, batch: Batch) -> Answers:
         """Return number of a program -> operators and outcomes, of the programs that a backend gets."""
         step = stride(spec)
-        chosen = [(number, program) for number, program in batch.programs if number % step == 0]
-        operators = [self.scope.operators_of(program) for _, program in chosen]
-        tasks: list[Task] = [
-            (program.source(), tuple(map(str, names))) for (_, program), names in zip(chosen, operators, strict=True)
-        ]
+        given = {number: program for number, program in batch.programs if number % step == 0}
+        chosen = {
+            number: (program, names)
+            for number, program in given.items()
+            if (names := self.scope.operators_of(program, spec))
+        }
+        tasks: list[Task] = [(program.source(), tuple(map(str, names))) for program, names in chosen.values()]
         if not tasks or spec in self.unavailable:
             return {}
         try:
@@ -179,10 +190,7 @@ class Campaign:
         except UnavailableError as error:
             self.unavailable[spec] = str(error)
             return {}
-        return {
-            number: (names, outcomes)
-            for (number, _), names, outcomes in zip(chosen, operators, found, strict=True)
-        }  # fmt: skip
+        return {number: (names, outcomes) for (number, (_, names)), outcomes in zip(chosen.items(), found, strict=True)}
 
     def _judge(self, batch: Batch, answers: Mapping[str, Answers]) -> None:
         for number, program in batch.programs:
@@ -206,6 +214,7 @@ class Campaign:
         for operator, outcome in zip(operators, outcomes, strict=True):
             judgement = oracle.judgement(operator, outcome)
             self.coverage.add(program, operator, spec, oracle.dtype, judgement.classed)
+            self.outcomes[spec][judgement.classed] += 1
             if judgement.classed in FINDINGS:
                 self._follow(Failure(number, program, spec, operator, oracle.dtype, judgement))
                 if operator == Operator.VALUE:
@@ -224,7 +233,9 @@ class Campaign:
         fails = lambda some: [found is not None for found in self._failing(some, rest)]  # noqa: E731
         needs_scalar = failure.operator in SCALAR_ALL - VECTOR_ALL
         small = shrunk(rest.program, fails, scalar=needs_scalar)
-        self.findings.add(self._failing([small], rest)[0] or rest, failure)
+        found = self._failing([small], rest)[0]
+        # A program whose failure does not repeat is written down as it was drawn.
+        self.findings.add(found or failure, failure)
 
     def _failing(self, some: Sequence[Program], like: Failure) -> list[Failure | None]:
         """Return for each program the failure that is like another one; `None` if it does not fail so."""

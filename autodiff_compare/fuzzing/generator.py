@@ -26,7 +26,7 @@ _AWKWARD_SHAPES = (*_SHAPES, (1,), (0,), (1, 1), (2, 0))
 _AWKWARD = (0.0, 0.0, -0.0, 1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
 #: Sizes of all entries of an input of extreme size. A zero among them would have no scale of its own; large ones would
 #: leave no digits in a sine.
-_SIZES = (1e-160, 1e-30, 1e-8, 1e-4, 1e3)
+_SIZES = (1e-12, 1e-8, 1e-4, 1e3)
 _OF_ONE_SIZE = (1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
 _MOST_ENTRIES = 24
 _MOST_AXES = 3

@@ -102,6 +102,21 @@ class Program:
             )
         )
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the program as data for JSON."""
+        return {
+            "inputs": [[x.name, list(x.value.shape), x.value.ravel().tolist()] for x in self.inputs],
+            "steps": [[s.name, s.operation, list(s.operands), dict(s.parameters)] for s in self.steps],
+            "result": self.result,
+        }
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> Program:
+        """Return the program of `as_data`."""
+        inputs = (Input(name, np.array(flat, dtype=np.float64).reshape(shape)) for name, shape, flat in data["inputs"])
+        steps = (Step(name, operation, tuple(operands), given) for name, operation, operands, given in data["steps"])
+        return Program(tuple(inputs), tuple(steps), data["result"])
+
     def without_unused(self) -> Program:
         """Return the program without steps and inputs on which the result does not depend."""
         needed = {self.result}

@@ -67,11 +67,12 @@ def candidates(program: Program, scalar: bool) -> Iterator[Program]:
             yield simpler
 
 
-def _size(program: Program) -> tuple[int, int, int, int]:
-    """Return a size that every step of shrinking reduces: steps, entries, inputs, digits."""
+def _size(program: Program) -> tuple[int, int, int, int, int]:
+    """Return a size that every step of shrinking reduces: steps, entries, inputs, axes, digits."""
     digits = sum(len(f"{number:.17g}".rstrip("0").rstrip(".")) for x in program.inputs for number in x.value.flat)
     digits += sum(len(repr(dict(step.parameters))) for step in program.steps)
-    return len(program.steps), program.size, len(program.inputs), digits
+    axes = sum(x.value.ndim for x in program.inputs)
+    return len(program.steps), program.size, len(program.inputs), axes, digits
 
 
 def _all(program: Program, scalar: bool) -> Iterator[Program]:

@@ -128,7 +128,6 @@ def _spectrum(a: Array) -> bool:
 
 
 _T = "xp.matrix_transpose({0})"
-_LINALG = {"torch": "torch.linalg.", "tensorflow": "tf.linalg."}
 
 
 def _algebra(template: str, operands: int, draws: object, smooth: Smooth | None = None, **spelled: str) -> Operation:
@@ -231,7 +230,7 @@ TABLE: Mapping[str, Operation] = {
         "xp.real(xp.fft.fft({0}))",
         1,
         _signal,
-        tensorflow="tf.math.real(tf.signal.fft(tf.cast({0}, tf.complex128)))",
+        tensorflow="tf.math.real(tf_fft({0}))",
     ),
     "rfft_size": _algebra(
         "xp.abs(xp.fft.rfft({0}))", 1, _signal, _spectrum, tensorflow="tf.math.abs(tf.signal.rfft({0}))"

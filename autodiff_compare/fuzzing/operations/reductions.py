@@ -39,22 +39,10 @@ def _extremum(name: str) -> Operation:
         occupied_axes,
         apart,
         {
-            "torch": f"torch.a{name}({{0}}, dim={{all}}, keepdim={{keepdims}})",
+            "torch": f"torch_a{name}({{0}}, {{axis}}, {{keepdims}})",
             "tensorflow": f"tf.math.reduce_{name}{_CALL}",
         },
     )
-
-
-def _with_all(draws: Draw) -> Draw:
-    """Add the parameter ``all``: the axes of an operation as a tuple, which is how PyTorch names all axes."""
-
-    def drawn(rng: np.random.Generator, a: Array) -> Parameters | None:
-        found = draws(rng, a)
-        if found is None:
-            return None
-        return {**found, "all": tuple(range(a.ndim)) if found["axis"] is None else found["axis"]}
-
-    return drawn
 
 
 def _several(rng: np.random.Generator, a: Array) -> Parameters | None:
@@ -96,7 +84,7 @@ TABLE: Mapping[str, Operation] = {
         f"xp.prod{_CALL}",
         1,
         axes,
-        spelled={"tensorflow": f"tf.math.reduce_prod{_CALL}"},
+        spelled={"torch": f"torch_prod{_CALL}", "tensorflow": f"tf.math.reduce_prod{_CALL}"},
     ),
     "max": _extremum("max"),
     "min": _extremum("min"),
@@ -106,14 +94,20 @@ TABLE: Mapping[str, Operation] = {
         1,
         _several,
         _spread,
-        {"torch": "torch.std({0}, dim={axis}, correction={correction}, keepdim={keepdims})"},
+        {
+            "torch": "torch.std({0}, dim={axis}, correction={correction}, keepdim={keepdims})",
+            "tensorflow": "tf.math.sqrt(tf_var({0}, {axis}, {correction}, {keepdims}))",
+        },
     ),
     "var": Operation(
         "reductions",
         "xp.var({0}, axis={axis}, correction={correction}, keepdims={keepdims})",
         1,
         _several,
-        spelled={"torch": "torch.var({0}, dim={axis}, correction={correction}, keepdim={keepdims})"},
+        spelled={
+            "torch": "torch.var({0}, dim={axis}, correction={correction}, keepdim={keepdims})",
+            "tensorflow": "tf_var({0}, {axis}, {correction}, {keepdims})",
+        },
     ),
     "vector_norm": Operation(
         "reductions",
@@ -121,7 +115,10 @@ TABLE: Mapping[str, Operation] = {
         1,
         _norm,
         _without_zeros,
-        {"torch": "torch.linalg.vector_norm({0}, dim={axis}, keepdim={keepdims}, ord={ord})"},
+        {
+            "torch": "torch.linalg.vector_norm({0}, dim={axis}, keepdim={keepdims}, ord={ord})",
+            "tensorflow": "tf.norm({0}, axis={axis}, keepdims={keepdims}, ord={ord})",
+        },
     ),
     "cumulative_sum": Operation(
         "reductions",
