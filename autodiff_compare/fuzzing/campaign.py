@@ -130,7 +130,7 @@ class Campaign:
         tell: Callable[[int, Findings], None] = lambda count, findings: None,  # noqa: ARG005
     ) -> None:
         self.executors, self.scope, self._tell = dict(executors), scope, tell
-        self.coverage, self.findings = Coverage(), findings or Findings()
+        self.coverage, self.findings = Coverage(), Findings() if findings is None else findings
         self.outcomes = {spec: collections.Counter[Class]() for spec in executors}
         self.unavailable: dict[str, str] = {}
         self.count = 0
@@ -233,23 +233,26 @@ class Campaign:
         fails = lambda some: [found is not None for found in self._failing(some, rest)]  # noqa: E731
         needs_scalar = failure.operator in SCALAR_ALL - VECTOR_ALL
         small = shrunk(rest.program, fails, scalar=needs_scalar)
-        found = self._failing([small], rest)[0]
+        found = self._failing([small], rest, thorough=True)[0]
         # A program whose failure does not repeat is written down as it was drawn.
         self.findings.add(found or failure, failure)
 
-    def _failing(self, some: Sequence[Program], like: Failure) -> list[Failure | None]:
-        """Return for each program the failure that is like another one; `None` if it does not fail so."""
+    def _failing(self, some: Sequence[Program], like: Failure, *, thorough: bool = False) -> list[Failure | None]:
+        """Return for each program the failure that is like another one; `None` if it does not fail so.
+
+        While shrinking, a coarse judgement is enough; what is written down is judged thoroughly.
+        """
         tasks: list[Task] = [(program.source(), (str(like.operator),)) for program in some]
         try:
             found = self.executors[like.spec](tasks, like.dtype)
         except UnavailableError:
             return [None] * len(some)
         return [
-            self._alike(program, outcome, like) for program, (outcome,) in zip(some, found, strict=True)
+            self._alike(program, outcome, like, thorough) for program, (outcome,) in zip(some, found, strict=True)
         ]  # fmt: skip
 
-    def _alike(self, program: Program, outcome: Outcome, like: Failure) -> Failure | None:
-        judgement = Oracle(program, like.dtype).judgement(like.operator, outcome)
+    def _alike(self, program: Program, outcome: Outcome, like: Failure, thorough: bool) -> Failure | None:
+        judgement = Oracle(program, like.dtype).judgement(like.operator, outcome, thorough=thorough)
         if (judgement.classed, judgement.kind) != (like.judgement.classed, like.judgement.kind):
             return None
         return Failure(-1, program, like.spec, like.operator, like.dtype, judgement)

@@ -37,6 +37,8 @@ from autodiff_compare.vocabulary import SECOND_ORDER, Operator, Status, Verdict,
 
 #: Roundings by which an outcome may differ from the engine's on the short way.
 _ROUNDINGS = 64.0
+#: A difference above this part of an entry is no rounding.
+_PLAIN = 0.05
 #: Part of the ladder's first step, in units of the direction.
 _STEP = 0.25
 #: A bar above this part of a derivative decides nothing.
@@ -110,8 +112,17 @@ class Oracle:
         self.scalar = program.value.ndim == 0
         self._eps = float(np.finfo(dtype).eps)
 
-    def judgement(self, operator: Operator, outcome: Outcome) -> Judgement:
-        """Return the class of an outcome."""
+    def judgement(self, operator: Operator, outcome: Outcome, *, thorough: bool = True) -> Judgement:
+        """Return the class of an outcome.
+
+        Parameters
+        ----------
+        operator, outcome
+            What was computed.
+        thorough
+            Whether the judge must have refuted a defect. If not, a large difference from the engine, where numerical
+            differences confirm it, is one without further ado.
+        """
         if outcome.status == Status.TIMEOUT:
             return Judgement(Class.HANG, "hang", outcome.message)
         if outcome.status == Status.UNSUPPORTED:
@@ -122,6 +133,8 @@ class Oracle:
             warnings.simplefilter("ignore")
             if self._agrees(operator, outcome.leaves):
                 return Judgement(Class.AGREE)
+            if not thorough and (kind := self._far(operator, outcome.leaves)):
+                return Judgement(Class.DEFECT, kind, "differs from our engine")
             return self._judged(operator, outcome.leaves)
 
     def reference(self, operator: Operator) -> tuple[Array, ...]:
@@ -156,10 +169,15 @@ class Oracle:
         if status == Status.OK:
             kinked = any(c.verdict == Verdict.SUBGRADIENT for c in comparisons)
             return Judgement(Class.CONVENTION if kinked else Class.AGREE)
-        worst = next((c for c in comparisons if c.verdict in _REFUTED), None)
-        if worst is None:
-            return Judgement(Class.UNDECIDED, "", words)
+        refuted = sorted((c for c in comparisons if c.verdict in _REFUTED), key=lambda c: bool(c.reference))
+        if not refuted:
+            nonsmooth = any(c.verdict == Verdict.NONSMOOTH for c in comparisons)
+            outside = "" if not nonsmooth or self.program.mixes_conventions else self._outside(operator, found)
+            return Judgement(Class.DEFECT, "number", outside) if outside else Judgement(Class.UNDECIDED, "", words)
+        worst = refuted[0]
         if worst.reference and operator != Operator.VALUE:
+            if self.program.mixes_conventions:
+                return Judgement(Class.UNDECIDED, "", self._excused(words))
             if worst.verdict == Verdict.NONFINITE and self.program.singular:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
             doubtful = worst.verdict == Verdict.NONFINITE or operator in SECOND_ORDER
@@ -168,9 +186,36 @@ class Oracle:
         return self._refuted(operator, worst, words)
 
     def _excused(self, words: str) -> str:
-        """Add the operations whose own derivative does not exist: the chain rule promises nothing there."""
+        """Add the operations whose own derivative does not exist: the chain rule promises nothing there.
+
+        Each may follow a convention of its own. Where several do, what they give together may be no derivative, as that
+        of ``relu(x) - relu(-x)`` at 0, which is 0 for a function that is x.
+        """
         singular = ", ".join(self.program.singular)
         return f"{words}; no derivative by the chain rule: {singular} at a singular point" if singular else words
+
+    def _outside(self, operator: Operator, found: Sequence[Array]) -> str:
+        """Return in words where a gradient at a kink is outside the one-sided derivatives; empty if nowhere.
+
+        One operation has the kink and all others are smooth, so that the derivatives by the chain rule are its
+        subgradients, mapped linearly: along each direction they lie between the derivatives of both sides.
+        """
+        if operator not in (Operator.GRADIENT, Operator.VJP):
+            return ""
+        (u,) = self.case(operator).directions or (np.ones(()),)
+        g, n = _flat(found).astype(np.float64), self._x.size
+        scale = np.where(self._x == 0, 1.0, np.abs(self._x))
+        for d in (*np.eye(n), np.ones(n), _flat(self.case(Operator.JVP).directions)):
+            seen = differences.first(self._f, self._x, _STEP * d * scale, np.ravel(u)[None]).divided(_STEP)
+            middle, bar = float(seen.derivative[0]), 3 * float(seen.bar[0])
+            low, high = (float(seen.low[0]), float(seen.high[0])) if seen.kinked[0] else (middle - bar, middle + bar)
+            slope = float(g @ (d * scale))
+            slack = 1e-6 * (1.0 + abs(slope))
+            if np.isfinite(low) and np.isfinite(high) and not low - slack <= slope <= high + slack:
+                return (
+                    f"{operator} at a kink: got {slope:.6g} along {d}, one-sided derivatives {low:.6g} and {high:.6g}"
+                )
+        return ""
 
     def _smooth(self, operator: Operator) -> bool:
         """Return whether numerical differences show that the derivative exists."""
@@ -239,6 +284,17 @@ class Oracle:
         return self._confirmed(operator) and all(
             _near(f, e, _ROUNDINGS * self._eps) for f, e in zip(found, expected, strict=True)
         )
+
+    def _far(self, operator: Operator, found: Sequence[Array]) -> str:
+        """Return the kind of a defect that is plain to see; empty if the judge must decide."""
+        expected = self._expected(operator)
+        if [f.shape for f in found] != [e.shape for e in expected] or not self._confirmed(operator):
+            return ""
+        finite = all(np.isfinite(f).all() for f in found)
+        if not finite or all(_near(f, e, _PLAIN) for f, e in zip(found, expected, strict=True)):
+            return ""
+        lost = any(e.any() and not f.any() for f, e in zip(found, expected, strict=True))
+        return "value" if operator == Operator.VALUE else "zero" if lost else "number"
 
     @functools.cache  # noqa: B019 - an oracle lives as long as its program
     def _expected(self, operator: Operator) -> tuple[Array, ...]:

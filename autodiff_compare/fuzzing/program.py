@@ -93,14 +93,33 @@ class Program:
         made = {step.name: step.operation for step in self.steps}
         return frozenset((made[o], step.operation) for step in self.steps for o in step.operands if o in made)
 
+    @functools.cached_property
+    def singular_steps(self) -> tuple[Step, ...]:
+        """Return the steps whose operation is not smooth at its own operands, even if the whole function is."""
+        return tuple(s for s in self.steps if not s.kind.smooth_at(*(self.values[name] for name in s.operands)))
+
     @property
     def singular(self) -> tuple[str, ...]:
-        """Return the operations that are not smooth at their own operands, even if the whole function is."""
-        return tuple(
-            dict.fromkeys(
-                s.operation for s in self.steps if not s.kind.smooth_at(*(self.values[name] for name in s.operands))
-            )
-        )
+        """Return the operations of the steps that are not smooth, each once."""
+        return tuple(dict.fromkeys(step.operation for step in self.singular_steps))
+
+    @property
+    def mixes_conventions(self) -> bool:
+        """Return whether several conventions may meet: of several steps, or of the operands of one.
+
+        ``copysign(x, x)`` is x; at 0 each operand follows a convention of its own, and their sum may be no derivative.
+        """
+        if len(self.singular_steps) != 1:
+            return bool(self.singular_steps)
+        sources = [self._sources(name) for name in self.singular_steps[0].operands]
+        return len(sources) > 1 and bool(frozenset.intersection(*sources))
+
+    def _sources(self, name: str) -> frozenset[str]:
+        """Return the inputs on which a value depends."""
+        found = {x.name: frozenset([x.name]) for x in self.inputs}
+        for step in self.steps:
+            found[step.name] = frozenset().union(*(found[operand] for operand in step.operands))
+        return found[name]
 
     def as_data(self) -> dict[str, Any]:
         """Return the program as data for JSON."""

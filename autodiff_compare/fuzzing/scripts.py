@@ -234,7 +234,8 @@ def _lines(
         'print("expected", expected)',
         "for a, b in zip(got, expected):",
         "    b = np.asarray(b)",
-        f"    if a.shape != b.shape or not np.all(np.abs(a - b) <= {_TOLERANCE[dtype]} * np.max(np.abs(b), initial=0)):",
+        f"    tolerance = {_TOLERANCE[dtype]} * np.max(np.abs(b), initial=0)",
+        "    if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):",
         '        raise SystemExit("they differ")',
     )
 

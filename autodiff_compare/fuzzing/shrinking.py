@@ -124,6 +124,8 @@ def _shorter(program: Program) -> Iterator[Program]:
         for axis, length in enumerate(x.value.shape):
             if length > 1:
                 yield _with_value(program, k, np.take(x.value, range(length - 1), axis=axis))
+                yield _with_value(program, k, np.take(x.value, range(1, length), axis=axis))
+                yield _with_value(program, k, np.take(x.value, length - 1, axis=axis))
             if length:
                 yield _with_value(program, k, np.take(x.value, 0, axis=axis))
     if len({x.value.shape for x in program.inputs}) == 1 and program.inputs[0].value.ndim:

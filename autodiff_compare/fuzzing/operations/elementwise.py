@@ -82,7 +82,7 @@ def _within_bounds(a: Array) -> bool:
 def _exponent(rng: np.random.Generator, a: Array) -> Parameters:
     del a
     # Whole numbers are drawn both as int and as float: frameworks have separate rules for them.
-    return {"k": [2, 3, 2.0, 0.5, 1.5, -1, -2.0, 1.0][int(rng.integers(8))]}
+    return {"k": [2, 3, 4, 2.0, 0.5, 1.5, -1, -2.0, 1.0][int(rng.integers(9))]}
 
 
 def _of_exponent(a: Array) -> bool:
