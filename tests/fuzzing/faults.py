@@ -141,7 +141,7 @@ FAULTS: tuple[Fault, ...] = (
     Line("shapes", "FLIP(g, axis))", "FLIP(g))", "flip"),
     Line("shapes", "ROLL(g, _opposite(shift), axis)", "ROLL(g, shift, axis)", "roll"),
     Line("shapes", "lambda g, ans, x, k=0: TRIL(g, k)", "lambda g, ans, x, k=0: TRIL(g)", "tril"),
-    Line("joining", "slice(start, start + np.shape(arrays[i])[axis])", "slice(0, np.shape(arrays[i])[axis])", "concat"),
+    Line("joining", "span = slice(start, stop)", "span = slice(0, stop - start)", "concat"),
     # Wrong at ties.
     Line("elementwise", "np.where(tied, 0.5, wins)", "np.where(tied, 1.0, wins)", "maximum"),
     Line(

@@ -51,7 +51,7 @@ def fuzz(options: argparse.Namespace) -> int:
     if options.known:
         return _known(options)
     try:
-        scope = _scope(options)
+        scope = scope_of(options)
         query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype, seed=options.seed)
         planned = dataclasses.replace(plan(query), problems=(), sources={}, cells=())
         settings = Settings(rounds=0, threads=options.threads, environment=environment_of(options))
@@ -79,7 +79,7 @@ def fuzz(options: argparse.Namespace) -> int:
     return exits.INTERRUPTED if interrupted else exits.WRONG if campaign.findings.new else exits.OK
 
 
-def _scope(options: argparse.Namespace) -> Scope:
+def scope_of(options: argparse.Namespace) -> Scope:
     """Return what the options ask for.
 
     Raises
