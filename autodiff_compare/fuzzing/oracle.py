@@ -86,7 +86,7 @@ class Judgement:
     classed
         The class.
     kind
-        What is wrong: ``value``, ``zero``, ``nan``, ``shape``, ``dtype``, ``number``; of an error the type of the
+        What is wrong: ``number``, ``nan``, ``shape``, ``dtype``, ``digits``, the ``value``; of an error the type of the
         exception; else empty.
     words
         The evidence in one line.
@@ -229,8 +229,6 @@ class Oracle:
             return Judgement(Class.DEFECT, "nan", words)
         if not worst.reference:
             return Judgement(Class.DEFECT, worst.quantity, words)
-        if worst.verdict == Verdict.NO_GRAD:
-            return Judgement(Class.DEFECT, "zero", words)
         if worst.norm_rel_error <= _LOST_DIGITS[self.dtype]:
             return Judgement(Class.PRECISION, "digits", words)
         return Judgement(Class.DEFECT, "value" if operator == Operator.VALUE else "number", words)
@@ -293,8 +291,7 @@ class Oracle:
         finite = all(np.isfinite(f).all() for f in found)
         if not finite or all(_near(f, e, _PLAIN) for f, e in zip(found, expected, strict=True)):
             return ""
-        lost = any(e.any() and not f.any() for f, e in zip(found, expected, strict=True))
-        return "value" if operator == Operator.VALUE else "zero" if lost else "number"
+        return "value" if operator == Operator.VALUE else "number"
 
     @functools.cache  # noqa: B019 - an oracle lives as long as its program
     def _expected(self, operator: Operator) -> tuple[Array, ...]:

@@ -234,7 +234,7 @@ def _lines(
         'print("expected", expected)',
         "for a, b in zip(got, expected):",
         "    b = np.asarray(b)",
-        f"    tolerance = {_TOLERANCE[dtype]} * np.max(np.abs(b), initial=0)",
+        f"    tolerance = {_TOLERANCE[dtype]} * max(np.max(np.abs(b), initial=0), 1e-4)",
         "    if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):",
         '        raise SystemExit("they differ")',
     )

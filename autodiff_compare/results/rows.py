@@ -331,7 +331,7 @@ class FindingRow:
     number: Annotated[int, "number of the finding: its folder is findings/NUMBER; 0 if it was known before the run"]
     backend: Annotated[str, "the framework, without its variant"]
     classed: Annotated[str, "defect precision error hang"]
-    kind: Annotated[str, "what is wrong: number, zero, nan, shape, dtype, value, digits, or the type of the exception"]
+    kind: Annotated[str, "what is wrong: number, nan, shape, dtype, value, digits, or the type of the exception"]
     operations: Annotated[str, "the operations of the smallest program, separated by spaces"]
     spec: Annotated[str, "backend[:variant] on which it was shrunk"]
     operator: Annotated[str, "the derivative that is wrong there"]

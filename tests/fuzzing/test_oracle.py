@@ -31,7 +31,7 @@ CASES = [
     (SINE, Operator.GRADIENT, RIGHT, Class.AGREE, ""),
     (SINE, Operator.GRADIENT, -RIGHT, Class.DEFECT, "number"),
     (SINE, Operator.GRADIENT, RIGHT * np.array([1.0, 1.001]), Class.DEFECT, "number"),
-    (SINE, Operator.GRADIENT, 0 * RIGHT, Class.DEFECT, "zero"),
+    (SINE, Operator.GRADIENT, 0 * RIGHT, Class.DEFECT, "number"),
     (SINE, Operator.GRADIENT, RIGHT * np.array([1.0, np.nan]), Class.DEFECT, "nan"),
     (SINE, Operator.GRADIENT, RIGHT[:1], Class.DEFECT, "shape"),
     (SINE, Operator.GRADIENT, RIGHT.astype(np.float32), Class.DEFECT, "dtype"),
