@@ -23,7 +23,13 @@ PANDAS = {"api.compare", "results.tables", "summary.summary"}
 _FLOOR = {"vocabulary", "user_files", "taps"}
 _OPEN = {"backends", "problems"}
 #: Room -> the rooms it may import, from the lowest floor to the highest.
-ROOMS: dict[str, set[str]] = {"vocabulary": set(), "user_files": set(), "taps": set(), "backends": _FLOOR, "problems": _FLOOR}
+ROOMS: dict[str, set[str]] = {
+    "vocabulary": set(),
+    "user_files": set(),
+    "taps": set(),
+    "backends": _FLOOR,
+    "problems": _FLOOR,
+}
 for _room, _allowed in {
     "process": "",
     "plan": "process",
@@ -36,11 +42,13 @@ for _room, _allowed in {
     "explaining": "process plan timing results judge studies conventions execution",
     "summary": "process plan timing results studies conventions",
     "report": "process plan timing results studies conventions summary",
+    "fuzzing": "process plan timing results judge studies conventions execution",
     "contract": "process plan timing results judge studies conventions execution",
     "testing": "process plan judge",
     "api": "process plan timing results judge studies conventions execution summary report contract testing",
     "__main__": "cli",
-    "cli": "process plan timing results judge studies conventions execution explaining summary report contract api",
+    "cli": "process plan timing results judge studies conventions execution summary report contract api"
+    " explaining fuzzing",
 }.items():
     ROOMS[_room] = {*_allowed.split(), *_FLOOR, *_OPEN}
 #: The public face has no room; it holds the version that the command line prints.

@@ -67,6 +67,7 @@ def parser() -> _Parser:
         _add_diff,
         _add_explain,
         _add_conventions,
+        _add_fuzz,
         _add_report,
         _add_show,
         _add_doctor,
@@ -379,6 +380,60 @@ def _add_conventions(verbs: Any) -> None:
     add_output(conventions)
     add_environment(conventions)
     conventions.set_defaults(verb="autodiff_compare.cli.verbs.trials.conventions:conventions")
+
+
+def _add_fuzz(verbs: Any) -> None:
+    fuzz = verbs.add_parser(
+        "fuzz",
+        help="find faults nobody wrote down: random programs through the backends, judged and shrunk",
+        description="Draw random programs, differentiate them on every backend, and judge each result independently. "
+        "A new fault is shrunk to a few lines and written to findings/NNN/: program.py, which check runs, and "
+        "script.py, the same in the framework's own words. Exit code 1 if there is a fault that is not in the list of "
+        "known defects.",
+        epilog="examples: autodiff-compare fuzz -b torch --budget 300; fuzz -b ./my_backend.py --programs 500; "
+        "fuzz --families linear_algebra -b torch:ff -o hvp; fuzz --known",
+    )
+    add_backends(fuzz, default="numpy, torch, tensorflow and jax, with the variants that run operation by operation")
+    add_dtypes(fuzz)
+    fuzz.add_argument("--seed", type=int, default=0, help="seed of the programs (default: 0)")
+    fuzz.add_argument(
+        "--budget",
+        type=values.duration,
+        metavar="SECONDS",
+        help="seconds after which no further programs are drawn (default: 60, or none with --programs)",
+    )
+    fuzz.add_argument(
+        "--programs", type=values.positive_count, metavar="N", help="number of programs (default: as many as fit)"
+    )
+    fuzz.add_argument(
+        "-o",
+        "--operator",
+        action="append",
+        default=[],
+        metavar="OPERATOR",
+        help="operator to compute; may be repeated (default: gradient, jvp and hvp; jvp and vjp of arrays)",
+    )
+    fuzz.add_argument(
+        "--families",
+        action="append",
+        default=[],
+        metavar="FAMILY",
+        help="family of operations to draw from; may be repeated (default: elementwise, reductions, indexing, joining, "
+        "linear_algebra, where, loops and nested)",
+    )
+    fuzz.add_argument(
+        "--awkward",
+        type=values.share,
+        default=25.0,
+        metavar="PERCENT",
+        help="share of programs at zeros, ties, tiny, huge and empty inputs (default: 25)",
+    )
+    fuzz.add_argument("--known", action="store_true", help="run the known defects again and print the list")
+    add_threads(fuzz)
+    add_environment(fuzz)
+    add_out(fuzz)
+    add_output(fuzz)
+    fuzz.set_defaults(verb="autodiff_compare.cli.verbs.trials.fuzz:fuzz")
 
 
 def _add_report(verbs: Any) -> None:

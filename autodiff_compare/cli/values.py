@@ -59,3 +59,14 @@ def percentage(text: str) -> float:
     if not 2 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 2 to 1000")
     return value
+
+
+def share(text: str) -> float:
+    """Return a percentage from 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 0 to 100")
+    return value

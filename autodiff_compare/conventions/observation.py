@@ -99,7 +99,7 @@ def _observe(backend: Backend, case: Case, dtype: str, found: Observation) -> No
     try:
         trial.differentiate(found)
     except Exception as error:  # a framework may raise anything, and this is its answer
-        found.status, found.message = _status_of(error)
+        found.status, found.message = status_of(error)
         found.obtained = np.zeros(0)
     if case.operator != "answer":
         trial.measure(found)
@@ -153,7 +153,7 @@ class _Trial:
         try:
             found = raw(*self._vars(self.inputs))(self.function, *self._vars(self.inputs))
         except Exception as error:
-            raise NotImplementedError(_status_of(error)[1]) from error
+            raise NotImplementedError(status_of(error)[1]) from error
         if found is None:
             raise NotImplementedError("the framework's own gradient function returns None")
 
@@ -169,7 +169,7 @@ class _Trial:
                     towards = (found.obtained / self.at.scales,) if is_gradient else ()
                     found.hull, found.hull_bar = nearby(f, self.at, self.dtype, towards)
         except Exception as error:
-            found.message = found.message or f"no one-sided derivatives: {_status_of(error)[1]}"
+            found.message = found.message or f"no one-sided derivatives: {status_of(error)[1]}"
 
     def _forward(self, found: Observation) -> Callable[[Array], Array]:
         """Return the function of a displacement in coordinates; for second derivatives, return its gradient."""
@@ -245,7 +245,7 @@ def _conjugates(backend: Backend) -> bool:
     return bool(np.abs(backend.to_numpy(run(z)[0]) - _CONJUGATED) < 1e-6)
 
 
-def _status_of(error: Exception) -> tuple[str, str]:
+def status_of(error: Exception) -> tuple[str, str]:
     """Return the status that an exception means, and its message in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and _EMPTY_HEADLINE not in line]
     first = lines[0] if lines else ""

@@ -230,6 +230,7 @@ _FUNCTIONS = {
     "convention": "autodiff_compare.studies.eigenvalues:convention",
     "observe": "autodiff_compare.conventions.observation:observe",
     "clause": "autodiff_compare.contract.clauses:try_clause",
+    "programs": "autodiff_compare.fuzzing.batch:compute",
     "program": "autodiff_compare.explaining.evaluation:evaluate",
     "taps": "autodiff_compare.explaining.marks:listed",
     "tapped": "autodiff_compare.explaining.marks:observed",

@@ -16,6 +16,7 @@ from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.report.sections import (
     conventions,
     costs,
+    fuzz,
     graph,
     overview,
     profile,
@@ -50,6 +51,7 @@ def page(record: Record) -> Page:
         Section("overview", "Overview", parts=_overview(record, styles)),
         Section("studies", "Studies", parts=tuple(_studies(record, styles))),
         *conventions.sections(record),
+        *fuzz.sections(record),
         Section("problems", "Each problem", parts=tuple(_problems(record, styles))),
         Section(
             "together",

@@ -4,7 +4,8 @@ The annotation of a field is the documentation of its column; ``results/README.m
 of the column name. `autodiff_compare.results.tables` writes and reads the files.
 
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``; version 3 adds ``runs.environment``,
-``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on.
+``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on;
+version 4 adds the tables ``fuzz`` and ``findings``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -298,6 +299,50 @@ class ConventionRow:
     safe: Annotated[str, "a way to write the function that is right on every backend; empty if it is safe as written"]
 
 
+@dataclass(frozen=True)
+class FuzzRow:
+    """The outcomes of all random programs that hold an operation, for one operator, backend and dtype.
+
+    A program of five operations counts for each of them. `autodiff_compare.fuzzing.oracle.Class` defines the classes.
+    """
+
+    run_id: Annotated[str, "the run"]
+    family: Annotated[str, "family of the operation"]
+    operation: Annotated[str, "operation of the neutral namespace, as named in autodiff_compare/fuzzing/operations"]
+    operator: Annotated[str, "the derivative computed of the programs"]
+    backend: Annotated[str, "name of the backend; name@label if it ran under another Python"]
+    variant: Annotated[str, "variant of the backend, empty for the default"]
+    dtype: Annotated[str, "float64 or float32"]
+    agree: Annotated[int, "outcomes that are the derivative, within rounding"]
+    convention: Annotated[int, "outcomes between the one-sided derivatives of a kink"]
+    precision: Annotated[int, "outcomes that have lost digits which their dtype holds"]
+    defect: Annotated[int, "wrong outcomes"]
+    unsupported: Annotated[int, "programs for which the framework says that it has no rule"]
+    error: Annotated[int, "programs for which the framework raises although NumPy has a value"]
+    hang: Annotated[int, "programs without an answer in time"]
+    undecided: Annotated[int, "programs whose derivative is not known at their point, or does not exist there"]
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """One fault that random programs have shown, with the smallest program that shows it."""
+
+    run_id: Annotated[str, "the run"]
+    number: Annotated[int, "number of the finding: its folder is findings/NUMBER; 0 if it was known before the run"]
+    backend: Annotated[str, "the framework, without its variant"]
+    classed: Annotated[str, "defect precision error hang"]
+    kind: Annotated[str, "what is wrong: number, nan, shape, dtype, value, digits, or the type of the exception"]
+    operations: Annotated[str, "the operations of the smallest program, separated by spaces"]
+    spec: Annotated[str, "backend[:variant] on which it was shrunk"]
+    operator: Annotated[str, "the derivative that is wrong there"]
+    dtype: Annotated[str, "float64 or float32"]
+    programs: Annotated[int, "number of programs that show it"]
+    seen: Annotated[str, "JSON: 'backend[:variant] operator dtype' -> number of programs"]
+    reproduced: Annotated[str, "whether the standalone script shows it: yes, no; empty if there is no script"]
+    message: Annotated[str, "what was got and what was expected"]
+    program: Annotated[str, "source of the smallest program, a problem file"]
+
+
 _UNKNOWN_ENTRY = {"got": math.nan, "expected": math.nan, "entry_tolerance": math.nan, "how": ""}
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
@@ -320,4 +365,8 @@ TABLES: dict[str, type[Any]] = {
     "descents": DescentRow,
     "questions": QuestionRow,
     "conventions": ConventionRow,
+    "fuzz": FuzzRow,
+    "findings": FindingRow,
 }
+#: Tables that folders of older versions lack: they are read as empty.
+LATER_TABLES = frozenset({"fuzz", "findings"})

@@ -333,6 +333,8 @@ _SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
     "descents": _fields("cell_id", "start"),
     "questions": _fields("backend", "question"),
     "conventions": _fields("family", "dtype", "backend", "variant"),
+    "fuzz": _fields("run_id"),
+    "findings": _fields("run_id"),
 }
 
 

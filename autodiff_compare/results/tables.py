@@ -34,12 +34,15 @@ import pandas as pd
 from autodiff_compare.results.replacing import replacing
 from autodiff_compare.results.rows import (
     ADDED,
+    LATER_TABLES,
     SCHEMA_VERSION,
     TABLES,
     CellRow,
     CheckRow,
     ConventionRow,
     DescentRow,
+    FindingRow,
+    FuzzRow,
     PairRow,
     QuestionRow,
     Run,
@@ -57,6 +60,8 @@ __all__ = [
     "CheckRow",
     "ConventionRow",
     "DescentRow",
+    "FindingRow",
+    "FuzzRow",
     "PairRow",
     "QuestionRow",
     "Run",
@@ -143,11 +148,19 @@ def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[
         resume = resume_command(_command(path), path)
         raise TableError(f"got {path}, a run that was interrupted before its tables were written: use {resume}")
     _check_schema(path)
-    found = {name: read(path / f"{name}.csv", TABLES[name]) for name in wanted}
+    found = {name: _read_or_empty(path / f"{name}.csv", name) for name in wanted}
     damaged = next(filter(None, (impossible(name, frame) for name, frame in found.items())), "")
     if damaged:
         raise TableError(f"{damaged}: {path} is damaged")
     return {name: escaped(frame) for name, frame in found.items()}
+
+
+def _read_or_empty(path: pathlib.Path, name: str) -> pd.DataFrame:
+    """Read a table; return it without rows if the folder is older than the table."""
+    if name in LATER_TABLES and not path.exists():
+        hints = column_types(TABLES[name])
+        return pd.DataFrame({column: _column(column, (), kind, path) for column, kind in hints.items()})
+    return read(path, TABLES[name])
 
 
 def resume_command(command: str, folder: pathlib.Path) -> str:

@@ -1,0 +1,125 @@
+"""Section of random programs: a heat map of what was covered, and the findings with their programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.grids import Cell, Grid, figure, words
+from autodiff_compare.report.page.page import Section
+from autodiff_compare.report.page.record import Record
+from autodiff_compare.report.page.style import Picture
+from autodiff_compare.vocabulary import join_spec
+
+#: Columns of classes -> words and colour; where a field has outcomes of several, the last in this order shows.
+_SHOWN = {
+    "agree": ("agrees", style.GREEN),
+    "undecided": ("undecided only", style.GRID),
+    "convention": ("a convention", style.SKY),
+    "unsupported": ("no rule", style.GREY),
+    "precision": ("lost digits", style.ORANGE),
+    "error": ("error or hang", style.PURPLE),
+    "defect": ("wrong", style.VERMILLION),
+}
+#: Inches of a row and of a column.
+_ROW, _COLUMN = 0.14, 0.42
+
+
+def sections(record: Record) -> Iterator[Section]:
+    """Yield the section, if the run drew random programs."""
+    frame, found = record.tables["fuzz"], record.tables["findings"]
+    if frame.empty:
+        return
+    frame = frame.assign(spec=list(map(join_spec, frame["backend"], frame["variant"])))
+    operations, new = frame["operation"].nunique(), int((found["number"] > 0).sum())
+    lead = (
+        f"{wording.plural(operations, 'operation')} on {wording.plural(frame['spec'].nunique(), 'backend')}; "
+        f"{wording.plural(new, 'new finding')}, {wording.plural(len(found) - new, 'known defect')}."
+    )
+    pictures = [
+        Picture(
+            wording.slug("fuzz", str(dtype)),
+            f"Random programs: operations by backend and operator, {dtype}",
+            _sentence(group),
+            partial(_draw, group, str(dtype)),
+        )
+        for dtype, group in frame.groupby("dtype", sort=False)
+    ]
+    parts = (*pictures, _findings(found))
+    yield Section("fuzz", "Random programs", lead, tuple(part for part in parts if part))
+
+
+def _sentence(frame: pd.DataFrame) -> str:
+    wrong = frame[(frame["defect"] > 0) | (frame["precision"] > 0)]
+    names = sorted(set(wrong["operation"]))
+    if not names:
+        return "No outcome is wrong. A field counts every program that holds the operation."
+    return (
+        f"{wording.plural(len(names), 'operation')} occur in programs with a wrong outcome; the findings say which of "
+        "them are at fault. A field counts every program that holds the operation."
+    )
+
+
+def _draw(frame: pd.DataFrame, dtype: str) -> Figure:
+    """Draw one field for each operation, backend and operator, in the colour of its worst class."""
+    operations = list(dict.fromkeys(frame["operation"]))
+    places = list(dict.fromkeys(zip(frame["spec"], frame["operator"], strict=True)))
+    places.sort(key=lambda place: list(dict.fromkeys(frame["spec"])).index(place[0]))
+    image = np.full((len(operations), len(places)), np.nan)
+    rows, columns = ({name: k for k, name in enumerate(names)} for names in (operations, places))
+    for row in frame.to_dict("records"):
+        counts = {**row, "error": row["error"] + row["hang"]}
+        worst = [k for k, name in enumerate(_SHOWN) if counts[name]]
+        if worst:
+            image[rows[row["operation"]], columns[row["spec"], row["operator"]]] = worst[-1]
+    shown = sorted({int(k) for k in image[np.isfinite(image)]})
+    colours = [colour for _, colour in _SHOWN.values()]
+    handles = [Patch(color=colours[k], label=list(_SHOWN.values())[k][0]) for k in shown]
+    size = (_COLUMN * len(places) + 2.4, _ROW * len(operations) + 2.6)
+    drawn, (ax,) = style.canvas(
+        "Random programs", about=f"worst outcome by operation, {dtype}", panel=(size[0] - 2.0, size[1] - 2.6), left=1.8,
+        room=1.5,
+    )  # fmt: skip
+    ax.pcolormesh(
+        image, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5, edgecolors=style.PAPER, linewidth=0.4
+    )
+    ax.set_yticks(np.arange(len(operations)) + 0.5, operations, fontsize=6.5)
+    ax.set_xticks(np.arange(len(places)) + 0.5, [f"{s} {o}" for s, o in places], rotation=60, ha="left", fontsize=6.5)
+    ax.xaxis.tick_top()
+    ax.invert_yaxis()
+    ax.grid(visible=False)
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.01), ncols=4, fontsize=7)
+    return drawn
+
+
+def _findings(found: pd.DataFrame) -> Grid:
+    """Return the findings, new ones first, each with its smallest program."""
+    rows = []
+    for row in found.to_dict("records"):
+        seen = ", ".join(f"{where} ({count})" for where, count in json.loads(row["seen"]).items())
+        place = f"findings/{row['number']:03d}" if row["number"] else "known"
+        rows.append((
+            words(str(row["operations"]), small=(place, str(row["spec"]), f"{row['operator']}, {row['dtype']}")),
+            words(f"{row['classed']}: {row['kind']}", kind="bad"),
+            figure(row["programs"], str(row["programs"])),
+            words(str(row["message"]), long=True),
+            Cell(_body(str(row["program"])), code=True, long=True),
+            words(seen, long=True),
+        ))  # fmt: skip
+    columns = ("operations", "what", "programs", "got and expected", "smallest program", "seen in")
+    return Grid("findings", "Findings", columns, tuple(rows), frozenset({2}))
+
+
+def _body(program: str) -> str:
+    """Return the lines of a program's function and its point."""
+    lines = program.splitlines()
+    start = next((k for k, line in enumerate(lines) if line.startswith("def ")), 0)
+    return "; ".join(line.strip() for line in lines[start + 1 :] if line.strip() and not line.startswith("PROBLEM"))

@@ -1,0 +1,190 @@
+"""Campaigns: our engine has no finding, a planted fault is found once and shrunk, and known ones are counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare import backends
+from autodiff_compare.backends import numpy_autodiff
+from autodiff_compare.fuzzing.batch import Outcome
+from autodiff_compare.fuzzing.campaign import Campaign, Scope, stride
+from autodiff_compare.fuzzing.executors import InProcess, InWorker, UnavailableError
+from autodiff_compare.fuzzing.findings import Finding, Findings
+from autodiff_compare.fuzzing.generator import Recipe
+from autodiff_compare.fuzzing.known import entry, known_defects
+from autodiff_compare.fuzzing.oracle import Class
+from autodiff_compare.fuzzing.program import Input, Program, Step
+from autodiff_compare.fuzzing.record import fuzz_rows, write_finding
+from autodiff_compare.process.client import WorkerError
+from autodiff_compare.vocabulary import Operator, Status
+from tests.fuzzing.faults import Namespace
+
+
+def engine(spec: str = "numpy") -> Any:
+    backend = backends.load(spec)
+    backend.open()
+    return backend
+
+
+def minus_twice(f: Callable[..., Any], *args: Any) -> Any:
+    """Return ``f`` with its sign turned in the derivative alone."""
+    true = f(*args)
+    return true - 2.0 * true + 2.0 * numpy_autodiff.stop_gradient(true)
+
+
+def faulty(*names: str) -> Any:
+    backend = engine()
+    for name in names:
+        backend.xp = Namespace(backend.xp, name, functools.partial(minus_twice, getattr(backend.xp, name)))
+    return backend
+
+
+def campaign(backend: Any, scope: Scope, findings: Findings | None = None) -> Campaign:
+    found = Campaign({"numpy": InProcess(backend)}, scope, findings)
+    found.run()
+    return found
+
+
+@pytest.mark.parametrize(("seed", "dtype"), [(11, "float64"), (12, "float32")])
+def test_our_engine_has_no_finding(seed: int, dtype: str) -> None:
+    found = campaign(engine(), Scope(seed, dtypes=(dtype,), programs=40))
+    assert [f.failure.judgement.words for f in found.findings] == []
+    assert found.count == 40
+    assert found.outcomes["numpy"][Class.AGREE] > 110
+
+
+@pytest.mark.parametrize("spec", ["numpy", "numpy:compiled"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_our_engine_has_no_finding_in_many_programs(spec: str, dtype: str) -> None:
+    found = campaign(engine(spec), Scope(100, dtypes=(dtype,), programs=600))
+    assert [(f.failure.program.source(), f.failure.judgement.words) for f in found.findings] == []
+
+
+SCOPE = Scope(7, Recipe(("elementwise",), awkward=0.0, longest=2), programs=60)
+
+
+@pytest.fixture(scope="module")
+def shown() -> Findings:
+    """Return what a campaign finds of two faults."""
+    return campaign(faulty("tanh", "exp"), SCOPE).findings
+
+
+def of(findings: Findings, operation: str) -> Finding:
+    (found,) = (finding for finding in findings if operation in finding.key.operations)
+    return found
+
+
+def test_each_fault_is_one_finding_of_one_line(shown: Findings) -> None:
+    assert {frozenset(f.key.operations) for f in shown} == {frozenset({"tanh"}), frozenset({"exp"})}
+    finding = of(shown, "tanh")
+    assert finding.failure.program.operations in (("tanh",), ("tanh", "sum"))
+    assert finding.failure.program.size == 1
+    assert len(finding.numbers) > 1
+    assert sum(finding.seen.values()) >= len(finding.numbers)
+
+
+def test_a_known_defect_is_counted_and_not_new(shown: Findings, tmp_path: pathlib.Path) -> None:
+    finding = of(shown, "tanh")
+    scope = dataclasses.replace(SCOPE, programs=finding.numbers[0] + 1)
+    again = campaign(faulty("tanh"), scope, Findings([finding.key]))
+    assert again.findings.new == []
+    (known,) = again.findings
+    row = write_finding(known, 0, tmp_path, "run", {})
+    assert (row.number, row.operations, row.programs) == (0, "tanh", 1)
+    assert not (tmp_path / "findings").exists()
+
+
+def test_a_finding_is_written_as_a_problem_file_and_a_script(shown: Findings, tmp_path: pathlib.Path) -> None:
+    finding = of(shown, "tanh")
+    row = write_finding(finding, 1, tmp_path, "run", {"numpy": "2"})
+    folder = tmp_path / "findings" / "001"
+    assert "xp.tanh(x0)" in (folder / "program.py").read_text()
+    assert "np.tanh(x0)" in (folder / "script.py").read_text()
+    # The script calls the engine without the planted fault, and says so.
+    assert row.reproduced == "no"
+    assert entry(finding, {"numpy": "2"})["versions"] == {"numpy": "2"}
+
+
+def test_rows_count_each_operation_of_a_program() -> None:
+    found = campaign(engine(), dataclasses.replace(SCOPE, programs=20))
+    rows = list(fuzz_rows(found, "run"))
+    sums = [r for r in rows if r.operation == "sum" and r.operator == "gradient"]
+    assert len(sums) == 1
+    assert sums[0].agree > 5
+    assert sums[0].defect == 0
+
+
+def test_the_committed_list_of_known_defects_can_be_read() -> None:
+    for known in known_defects():
+        assert np.isfinite(known.failure.program.value).all()
+        assert known.key.operations
+        assert known.versions
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [("numpy", 1), ("numpy:compiled", 1), ("torch:ff", 1), ("jax", 10), ("jax:eager", 1), ("jax:rr", 10),
+     ("tensorflow:xla", 20), ("torch:compile:fr", 100), ("mine", 1)],
+)  # fmt: skip
+def test_backends_that_compile_get_fewer_programs(spec: str, expected: int) -> None:
+    assert stride(spec) == expected
+
+
+# ---- workers
+
+
+def answered(texts: list[str], operators: list[list[str]], dtype: str) -> dict[str, Any]:
+    del dtype
+    outcomes = [[vars(Outcome(Status.OK, (np.zeros(()),))) for _ in names] for names in operators]
+    return {"outcomes": outcomes, "seconds": [0.0] * len(texts)}
+
+
+def worker(fails: Callable[[str, str], Status | None]) -> InWorker:
+    """Return an executor whose worker dies of some programs or operators."""
+
+    def request(deadline_s: float, **params: Any) -> dict[str, Any]:
+        assert deadline_s > 0
+        for text, names in zip(params["texts"], params["operators"], strict=True):
+            for name in names:
+                status = fails(text, name)
+                if status is not None:
+                    raise WorkerError(status, "gone", fatal=True)
+        return answered(**params)
+
+    return InWorker(request)
+
+
+def test_a_program_that_kills_its_worker_costs_itself_alone() -> None:
+    executor = worker(lambda text, name: Status.CRASH if (text, name) == ("b", "hvp") else None)
+    tasks = [(text, ("gradient", "hvp")) for text in "abc"]
+    found = [[o.status for o in outcomes] for outcomes in executor(tasks, "float64")]
+    assert found == [["ok", "ok"], ["ok", "crash"], ["ok", "ok"]]
+
+
+def test_a_hang_is_told_from_a_backend_that_is_not_there() -> None:
+    (outcome,) = worker(lambda *_: Status.TIMEOUT)([("a", ("jvp",))], "float64")[0]
+    assert outcome.status == Status.TIMEOUT
+    with pytest.raises(UnavailableError):
+        worker(lambda *_: Status.NOT_INSTALLED)([("a", ("jvp",))], "float64")
+
+
+def test_a_backend_that_is_not_there_is_left_out() -> None:
+    found = Campaign({"gone": worker(lambda *_: Status.NOT_INSTALLED)}, Scope(programs=5))
+    found.run()
+    assert found.count == 5
+    assert "gone" in found.unavailable
+
+
+def test_orders_of_modes_get_second_derivatives_alone() -> None:
+    scalar = Program((Input("x0", np.array(0.5)),), (Step("v0", "sin", ("x0",)),), "v0")
+    vector = Program((Input("x0", np.array([0.5])),), (Step("v0", "sin", ("x0",)),), "v0")
+    assert Scope().operators_of(scalar, "torch:ff") == (Operator.VALUE, Operator.HVP)
+    assert Scope().operators_of(vector, "torch:ff") == ()
+    assert Scope(operators=(Operator.JACOBIAN,)).operators_of(vector, "jax") == (Operator.VALUE, Operator.JACOBIAN)

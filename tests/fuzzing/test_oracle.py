@@ -1,0 +1,132 @@
+"""Classes of outcomes, on programs whose derivatives are known in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.fuzzing.batch import Outcome
+from autodiff_compare.fuzzing.oracle import Class, Oracle
+from autodiff_compare.fuzzing.program import Input, Program, Step
+from autodiff_compare.vocabulary import Operator, Status
+
+X = np.array([0.5, -1.25])
+TOTAL = {"axis": None, "keepdims": False}
+
+
+def of(operations: Sequence[str], point: Any = X) -> Program:
+    """Return ``sum`` of a chain of unary operations."""
+    names = ["x0", *(f"v{k}" for k in range(len(operations)))]
+    steps = [Step(names[k + 1], name, (names[k],)) for k, name in enumerate(operations)]
+    return Program((Input("x0", np.asarray(point)),), (*steps, Step("s", "sum", (names[-1],), TOTAL)), "s")
+
+
+SINE, LENGTH = of(["sin"]), of(["abs"], np.array([0.0, 2.0]))
+RIGHT = np.cos(X)
+#: Program, operator, result -> class and kind. The gradient of sum(sin x) is cos x; |x| at 0 has slopes from -1 to 1.
+CASES = [
+    (SINE, Operator.GRADIENT, RIGHT, Class.AGREE, ""),
+    (SINE, Operator.GRADIENT, -RIGHT, Class.DEFECT, "number"),
+    (SINE, Operator.GRADIENT, RIGHT * np.array([1.0, 1.001]), Class.DEFECT, "number"),
+    (SINE, Operator.GRADIENT, 0 * RIGHT, Class.DEFECT, "number"),
+    (SINE, Operator.GRADIENT, RIGHT * np.array([1.0, np.nan]), Class.DEFECT, "nan"),
+    (SINE, Operator.GRADIENT, RIGHT[:1], Class.DEFECT, "shape"),
+    (SINE, Operator.GRADIENT, RIGHT.astype(np.float32), Class.DEFECT, "dtype"),
+    (SINE, Operator.GRADIENT, RIGHT.astype(np.float32).astype(np.float64), Class.PRECISION, "digits"),
+    (SINE, Operator.VALUE, np.sum(np.sin(X)), Class.AGREE, ""),
+    (SINE, Operator.VALUE, np.sum(np.cos(X)), Class.DEFECT, "value"),
+    (LENGTH, Operator.GRADIENT, np.array([0.0, 1.0]), Class.AGREE, ""),
+    (LENGTH, Operator.GRADIENT, np.array([0.25, 1.0]), Class.CONVENTION, ""),
+    (LENGTH, Operator.GRADIENT, np.array([1.5, 1.0]), Class.DEFECT, "number"),
+    # At 0 the square root has no derivative, so that nan is no defect; x |x| has no second one.
+    (of(["sqrt"], np.array([0.0, 4.0])), Operator.GRADIENT, np.array([np.nan, 0.25]), Class.UNDECIDED, ""),
+]
+
+
+@pytest.mark.parametrize(("program", "operator", "result", "classed", "kind"), CASES)
+def test_an_outcome_is_classed(program: Program, operator: Operator, result: Any, classed: Class, kind: str) -> None:
+    found = Oracle(program, "float64").judgement(operator, Outcome(Status.OK, (np.asarray(result),)))
+    if classed == Class.AGREE and program is LENGTH:
+        # Our engine's own convention is a subgradient like any other.
+        assert found.classed in (Class.AGREE, Class.CONVENTION)
+        return
+    assert (found.classed, found.kind) == (classed, kind), found.words
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "classed", "kind"),
+    [
+        (Status.UNSUPPORTED, "no rule", Class.UNSUPPORTED, ""),
+        (Status.ERROR, "RuntimeError: no", Class.ERROR, "RuntimeError"),
+        (Status.CRASH, "crash: killed", Class.ERROR, "crash"),
+        (Status.TIMEOUT, "timeout: no response", Class.HANG, "hang"),
+    ],
+)
+def test_a_failure_is_classed(status: Status, message: str, classed: Class, kind: str) -> None:
+    found = Oracle(SINE, "float64").judgement(Operator.GRADIENT, Outcome(status, (), message))
+    assert (found.classed, found.kind) == (classed, kind)
+
+
+def test_an_exception_where_no_derivative_exists_is_undecided() -> None:
+    at_zero = of(["log1p", "sqrt"], np.array([0.0, 1.0]))
+    found = Oracle(at_zero, "float64").judgement(Operator.GRADIENT, Outcome(Status.ERROR, (), "ValueError: no"))
+    assert found.classed == Class.UNDECIDED
+    assert "sqrt" in found.words
+
+
+def test_a_gradient_that_counts_a_tie_twice_is_a_defect() -> None:
+    """The maximum of two equal numbers: each slope is between 0 and 1, and together they are 1."""
+    point = (Input("x0", np.ones(1)), Input("x1", np.ones(1)))
+    steps = (Step("m", "maximum", ("x0", "x1")), Step("s", "sum", ("m",), TOTAL))
+    oracle = Oracle(Program(point, steps, "s"), "float64")
+    for first, second, classed in (
+        (1.0, 0.0, Class.CONVENTION),
+        (0.5, 0.5, Class.CONVENTION),
+        (1.0, 1.0, Class.DEFECT),
+    ):
+        outcome = Outcome(Status.OK, (np.full(1, first), np.full(1, second)))
+        assert oracle.judgement(Operator.GRADIENT, outcome).classed == classed, (first, second)
+
+
+def test_conventions_of_several_operations_are_no_defect() -> None:
+    """``|x| - |-x|`` is 0; two conventions may give anything between -2 and 2."""
+    steps = (
+        Step("a", "abs", ("x0",)),
+        Step("n", "negative", ("x0",)),
+        Step("b", "abs", ("n",)),
+        Step("c", "subtract", ("a", "b")),
+        Step("s", "sum", ("c",), TOTAL),
+    )
+    oracle = Oracle(Program((Input("x0", np.zeros(1)),), steps, "s"), "float64")
+    found = oracle.judgement(Operator.GRADIENT, Outcome(Status.OK, (np.full(1, 2.0),)))
+    assert found.classed == Class.UNDECIDED
+    assert "abs" in found.words
+
+
+def test_conventions_of_two_operands_are_no_defect() -> None:
+    """``copysign(x, x)`` is x, with slope 1; its operands have conventions at 0 that add up to 0 or more."""
+    steps = (Step("a", "copysign", ("x0", "x0")), Step("s", "sum", ("a",), TOTAL))
+    oracle = Oracle(Program((Input("x0", np.zeros(1)),), steps, "s"), "float64")
+    assert oracle.judgement(Operator.GRADIENT, Outcome(Status.OK, (np.zeros(1),))).classed == Class.UNDECIDED
+
+
+def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
+    """``x |x|`` at 0: central second differences see 0, the mean of -2 and 2."""
+    steps = (Step("a", "abs", ("x0",)), Step("b", "multiply", ("x0", "a")), Step("s", "sum", ("b",), TOTAL))
+    oracle = Oracle(Program((Input("x0", np.zeros(1)),), steps, "s"), "float64")
+    (t,) = oracle.case(Operator.HVP).directions
+    for slope in (2.0, -2.0, 1.0):
+        assert oracle.judgement(Operator.HVP, Outcome(Status.OK, (slope * t,))).classed not in (Class.DEFECT,)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error", "classed"), [("float32", 1e-5, Class.PRECISION), ("float32", 0, Class.AGREE)]
+)
+def test_single_precision_has_its_own_digits(dtype: str, error: float, classed: Class) -> None:
+    x = X.astype(np.float32).astype(np.float64)
+    result = (np.cos(x) * (1 + error)).astype(np.float32)
+    found = Oracle(of(["sin"], x), "float32").judgement(Operator.GRADIENT, Outcome(Status.OK, (result,)))
+    assert found.classed == classed, found.words

@@ -1,0 +1,68 @@
+"""The verb ``fuzz`` as a newcomer meets it: mistakes first, then a campaign on our engine."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.exits import OK, USAGE
+from autodiff_compare.cli.main import main
+from autodiff_compare.cli.verbs.trials.fuzz import scope_of
+from autodiff_compare.fuzzing.operations import FAMILIES
+from autodiff_compare.plan.plan import PlanError
+from autodiff_compare.results.tables import read_all
+from autodiff_compare.vocabulary import Operator
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--families", "trigonometry"], "linear_algebra"),
+        (["-o", "step"], "gradient"),
+    ],
+)
+def test_a_mistake_names_the_choices(words: list[str], named: str) -> None:
+    with pytest.raises(PlanError, match=named):
+        scope_of(parser().parse_args(["fuzz", *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "budget", "programs"),
+    [([], 60.0, None), (["--programs", "5"], None, 5), (["--budget", "9", "--programs", "5"], 9.0, 5)],
+)
+def test_a_campaign_ends_by_time_or_number(words: list[str], budget: float | None, programs: int | None) -> None:
+    scope = scope_of(parser().parse_args(["fuzz", *words]))
+    assert (scope.budget_s, scope.programs) == (budget, programs)
+    assert scope.recipe.families == tuple(FAMILIES)
+
+
+def test_options_reach_the_campaign() -> None:
+    words = ["--families", "where", "-o", "hvp", "--awkward", "50", "--seed", "3", "--dtype", "float32"]
+    scope = scope_of(parser().parse_args(["fuzz", *words]))
+    assert scope.recipe.families == ("where",)
+    assert scope.recipe.awkward == 0.5
+    assert (scope.seed, scope.dtypes, scope.operators) == (3, ("float32",), (Operator.HVP,))
+
+
+@pytest.mark.parametrize("words", [["--awkward", "101"], ["--programs", "0"], ["--budget", "-1"]])
+def test_a_number_out_of_range_is_a_usage_error(words: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["fuzz", *words])
+    assert end.value.code == USAGE
+    assert "expected" in capsys.readouterr().err
+
+
+def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, capsys: Any) -> None:
+    words = ["fuzz", "-b", "numpy", "--programs", "20", "--seed", "5", "--out", str(tmp_path), "--json"]
+    assert main(words) == OK
+    assert json.loads(capsys.readouterr().out) == []
+    (folder,) = tmp_path.iterdir()
+    tables = read_all(folder)
+    assert set(tables["fuzz"]["backend"]) == {"numpy"}
+    assert tables["fuzz"]["defect"].sum() == 0
+    assert tables["fuzz"]["agree"].sum() > 100
+    assert tables["findings"].empty
