@@ -36,6 +36,8 @@ class Source:
 
     names: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    #: Sources of compiled functions that these lines call, to be shown with them.
+    called: list[str] = field(default_factory=list)
     #: Object and wanted name -> its name; and how many objects have wanted the same one.
     _given: dict[tuple[int, str], str] = field(default_factory=dict)
     _wanted: Counter[str] = field(default_factory=Counter)
