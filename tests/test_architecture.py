@@ -51,6 +51,7 @@ FLOORS = {
     "transforms": {"core"},
     "rules": {"core", "transforms"},
     "compiler": {"core", "transforms"},
+    "loops": {"core", "transforms", "compiler"},
     "array": {"core", "transforms", "rules", "compiler"},
     "tools": {"core", "transforms", "rules", "compiler", "array"},
 }  # fmt: skip

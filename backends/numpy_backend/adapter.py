@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
@@ -37,13 +39,22 @@ class NumpyBackend(NumpyArrays):
     name: ClassVar[str] = "numpy"
     requires: ClassVar[tuple[str, ...]] = ("numpy",)
     variants: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"": "recorded at every call", "compiled": "traced once, rewritten, and emitted as straight-line NumPy code"}
+        {
+            "": "recorded at every call",
+            "compiled": "traced once, rewritten, and emitted as straight-line NumPy code",
+            "numba": "traced once, and compiled to fused loops by numba",
+        }
     )
     nestable = True
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS
     idioms: ClassVar[Mapping[str, str]] = TAPE
+
+    def __init__(self, variant: str = "") -> None:
+        super().__init__(variant)
+        if self.variant == "numba":
+            self.requires = ("numpy", "numba")  # type: ignore[misc]
 
     def open(self) -> None:
         # A worker under another interpreter may find any version of NumPy.
@@ -58,6 +69,8 @@ class NumpyBackend(NumpyArrays):
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
         self._followed: Any = None
         self._traced_before = 0
+        if self.variant == "numba":
+            importlib.import_module("numba")
 
     def follow(self, made: Any) -> None:
         """Count the traces of this `numpy_autodiff.compiler.Compiled` from now on, and no longer of the former one."""
@@ -75,9 +88,9 @@ class NumpyBackend(NumpyArrays):
         return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        if self.variant == "compiled":
+        if self.variant:
             raise Unsupported(
-                "numpy:compiled emits straight-line code, which has no loop whose length depends on data: use numpy"
+                f"numpy:{self.variant} emits straight-line code, which has no loop whose length depends on data: use numpy"
             )
         return python_while(cond, body, init, limit)
 
@@ -101,7 +114,7 @@ class NumpyBackend(NumpyArrays):
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Record the function once per call, and push or pull all products through that recording."""
-        if self.variant == "compiled":
+        if self.variant:
             return one_by_one(self, request, plan)
         seeds, index = constants(self, request, plan)
         rows = [[seed[k] for seed in seeds] for k in range(plan.number)]
@@ -122,8 +135,8 @@ class NumpyBackend(NumpyArrays):
         engine, argnums, order = self._engine, request.argnums, self.order_of(request.operator)
         if order not in ("", self.modes.get(operator)):
             nested = second_derivative(_Transforms(engine), operator, order, function, argnums, n)
-            return _emitted(self, nested, "value", request) if self.variant == "compiled" else nested
-        if self.variant == "compiled":
+            return _emitted(self, nested, "value", request) if self.variant else nested
+        if self.variant:
             return _compiled(self, request)
         direct: dict[Operator, Callable[[], Prepared]] = {
             Operator.VALUE: lambda: function,
@@ -156,11 +169,12 @@ def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
 
 def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request) -> Prepared:
     """Emit ``operator`` of ``f`` for arguments and directions like those of the request."""
-    from autodiff_compare.backends.numpy_autodiff import compiler
+    from autodiff_compare.backends.numpy_autodiff import compiler, loops
 
+    compile = partial(loops.compile, build=loops.build()) if backend.variant == "numba" else compiler.compile
     try:
         example = (*request.args, *request.directions)
-        made = compiler.compile(f, *example, argnums=request.argnums, operator=operator)
+        made = compile(f, *example, argnums=request.argnums, operator=operator)
         backend.follow(made)
         return made.entry
     except compiler.CompileError as error:

@@ -23,6 +23,7 @@ def loops_0(x0, v0):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
 from autodiff_compare.backends.numpy_autodiff.loops.emit import Build, emit
 from autodiff_compare.backends.numpy_autodiff.loops.native import BUILDERS
 
+#: The variable of the environment that keeps machine code off the disk, if it is not empty.
+NO_CACHE = "AUTODIFF_COMPARE_NO_CACHE"
 #: A dot product is a loop like any other.
 _REWRITES = tuple(name for name in ALL_REWRITES if name != "dot")
 
@@ -73,6 +76,11 @@ def compile(
     )
 
 
+def build() -> str:
+    """Return how kernels are made in this process: ``compiled`` where `NO_CACHE` is set, else ``cached``."""
+    return "compiled" if os.environ.get(NO_CACHE) else "cached"
+
+
 def _writer(build: Build) -> Callable[..., Source]:
     def write(graph: Graph, operator: str, inputs: Sequence[Any], _rewrites: frozenset[str], _first: bool) -> Source:
         return emit(graph, operator, inputs, build)
@@ -80,4 +88,4 @@ def _writer(build: Build) -> Callable[..., Source]:
     return write
 
 
-__all__ = ["compile"]
+__all__ = ["NO_CACHE", "build", "compile"]

@@ -69,7 +69,7 @@ def form(op: Op) -> str:
         return "scatter" if all(map(_same_dtype(op), op.args)) and op.dtype.kind == "f" else "call"
     if op.name in _VIEWS:
         return _view_form(op)
-    if not all(map(known, op.args)):
+    if not all(map(known, op.args[:1] if op.name == "astype" else op.args)):
         return "call"
     if loop_dtypes(op) is not None:
         return "pointwise"

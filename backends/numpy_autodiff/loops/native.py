@@ -87,7 +87,7 @@ def _entry(function: Kernel, types: str, *, cache: bool) -> Kernel:
     """Compile a function for one list of types, and return its entry without the search for types at each call."""
     import numba
 
-    made = numba.njit(types, error_model="numpy", cache=cache, noalias=True)(function)
+    made = numba.njit(types, error_model="numpy", cache=cache)(function)
     (found,) = made.overloads.values()
     entry: Kernel = found.entry_point
     return entry

@@ -123,10 +123,11 @@ class Total:
         if self.first:
             kernel.add(f"{total} = {start(how, dtype)}", outer)
         if how == "sum" and dtype.kind == "f" and many and inner > outer:
-            low = self.pieces.setdefault("low", kernel.fresh("s"))
             part = kernel.fresh("s")
-            if self.first:
-                kernel.add(f"{low} = {start(how, dtype)}", outer)
+            if "low" not in self.pieces:
+                self.pieces["low"] = kernel.fresh("s")
+                kernel.add(f"{self.pieces['low']} = {start(how, dtype)}", outer)
+            low = self.pieces["low"]
             kernel.add(f"{part} = {start(how, dtype)}", inner)
             kernel.add(f"{part} = {combine(how, part, term.text, dtype)}")
             kernel.frames[-1].after.append(f"{total}, {low} = compensated({total}, {low}, {part})")
@@ -142,7 +143,7 @@ class Total:
             text = f"({text}) / {literal(self.how.count, self.op.dtype)}"
         lines = kernel.frames[outer + 1].after if outer < kernel.depth else kernel.frames[-1].lines
         if self.buffer is None:
-            name = self.pieces.setdefault("result", kernel.fresh("v"))
+            name = self.pieces.setdefault("result", kernel.fresh("r"))
             lines.append(f"{name} = {text}")
             kernel.bound[self.op] = Term(name, outer)
             return

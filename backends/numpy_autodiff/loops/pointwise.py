@@ -27,19 +27,16 @@ def minimum(x: Any, y: Any) -> Any:
     return x if (x <= y) | (x != x) else y
 
 
-def sign(x: Any) -> Any:
-    """Return -1, 0 or 1 in the type of x; nan for nan, and 0.0 for -0.0."""
-    zero = x - x
-    one = zero + 1
-    return one if x > 0 else (-one if x < 0 else (zero if x == 0 else x))
+def sign(x: Any, one: Any) -> Any:
+    """Return -1, 0 or 1 in the type of ``one``, which is that of x; nan for nan, and 0.0 for -0.0."""
+    return one if x > 0 else (-one if x < 0 else (one - one if x == 0 else x))
 
 
-def sech2(x: Any) -> Any:
+def sech2(x: Any, one: Any) -> Any:
     """Return ``1 - tanh(x)^2 = 4 e / (1 + e)^2`` with ``e = exp(-2 |x|)``, which keeps its digits."""
     e = np.exp(-abs(x))
     e = e * e
-    one_more = e + 1
-    return (e + e + e + e) / (one_more * one_more)
+    return (e + e + e + e) / ((one + e) * (one + e))
 
 
 def accumulate(total: Any, x: Any) -> Any:
@@ -115,15 +112,15 @@ POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
         "positive": Pointwise("{0}", 0, kinds="fi"),
         "maximum": Pointwise("maximum({0}, {1})", 2),
         "minimum": Pointwise("minimum({0}, {1})", 2),
-        "sign": Pointwise("sign({0})", 2),
+        "sign": Pointwise("sign({0}, {one})", 2),
         "arctan2": Pointwise("np.arctan2({0}, {1})", 30),
         "hypot": Pointwise("np.hypot({0}, {1})", 20),
         "logical_and": Pointwise("{0} & {1}", kinds="b"),
         "logical_or": Pointwise("{0} | {1}", kinds="b"),
         "logical_not": Pointwise("not {0}", kinds="b"),
-        "sech2": Pointwise("sech2({0})", 30),
-        "within": Pointwise("(1.0 - {0}) * (1.0 + {0})", 2),
-        "beyond": Pointwise("{0} * {0} + 1.0", 2),
+        "sech2": Pointwise("sech2({0}, {one})", 30),
+        "within": Pointwise("({one} - {0}) * ({one} + {0})", 2),
+        "beyond": Pointwise("{0} * {0} + {one}", 2),
         "power": Pointwise("{0} ** {1}", 40),
         "real": Pointwise("{0}", 0),
     }
@@ -177,12 +174,10 @@ def text(op: Op, args: list[str]) -> str:
         return f"{args[1]} if {args[0]} else {args[2]}"
     if op.name == "astype":
         return f"{TYPES[op.dtype]}({args[0]})"
-    if op.name in ("within", "beyond"):
-        return POINTWISE[op.name].text.format(args[0]).replace("1.0", literal(1.0, op.dtype))
     if op.name == "power" and op.args[1].__class__ is int and 2 <= op.args[1] <= 4:
         square = f"{args[0]} * {args[0]}"
         return {2: square, 3: f"{square} * {args[0]}", 4: f"({square}) * ({square})"}[op.args[1]]
-    return POINTWISE[op.name].text.format(*args)
+    return POINTWISE[op.name].text.format(*args, one=literal(1, op.dtype))
 
 
 def cost(op: Op) -> int:
