@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, frozen
+from autodiff_compare.backends.numpy_autodiff.compiler.invariants import hoisted, prune, watched
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import LONGEST, ones
 
 #: The rewrites of `optimize`, described; `compiled.ALL_REWRITES` adds those of emission.
@@ -53,6 +54,8 @@ def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
         """Return the result that stands for ``op``: an earlier equal one, a constant, or ``op`` after it is added."""
         if "fold" in rewrites and (folded := _folded(op)) is not None:
             return folded[0]
+        if op.name == "loop":
+            op = hoisted(op, place, lambda body: optimize(body, rewrites))
         if "identities" in rewrites:
             op = _joined(op, place) if op.name == "scatter" else _plain_constants(op)
             same = _identity(op)
@@ -248,27 +251,10 @@ def _product(x: Op, n: int, like: Op, place: Callable[[Op], Any]) -> Any:
 
 
 def _key(op: Op) -> Any:
-    args = [_frozen(a) for a in op.args]
+    args = [frozen(a) for a in op.args]
     if op.name in _COMMUTES:
         args.sort(key=str)
-    return op.name, id(op.function), tuple(args), _frozen(dict(op.kwargs)) if op.kwargs else ()
-
-
-def _frozen(x: Any) -> Any:
-    """Return a key that is equal only for equal computations: 1 and 1.0, 0.0 and -0.0 differ."""
-    if x.__class__ is Op:
-        return id(x)
-    if x.__class__ is float:
-        return repr(x)
-    if isinstance(x, np.ndarray) or callable(x):
-        return type(x), id(x)
-    if isinstance(x, (tuple, list)):
-        return type(x), tuple(map(_frozen, x))
-    if isinstance(x, dict):
-        return tuple((k, _frozen(v)) for k, v in x.items())
-    if isinstance(x, slice):
-        return slice, x.start, x.stop, x.step
-    return type(x), repr(x)
+    return op.name, id(op.function), tuple(args), frozen(dict(op.kwargs)) if op.kwargs else ()
 
 
 def _dots(graph: Graph) -> Graph:
@@ -329,8 +315,13 @@ def _alive(graph: Graph) -> Graph:
     """Keep the operations that results or guards depend on."""
     needed = {x for x in graph.outputs if isinstance(x, Op)}
     kept: list[Op] = []
+    readers: dict[Op, list[Op]] = {}
     for op in reversed(graph.ops):
-        if op in needed or op.name == "guard":
+        if op in needed or watched(op):
+            if op.name == "loop":
+                prune(op, readers.get(op, ()), _alive)
+            elif op.name in ("last", "collected"):
+                readers.setdefault(op.args[0], []).append(op)
             needed.update(op.inputs)
             kept.append(op)
     return Graph(graph.inputs, kept[::-1], graph.outputs, graph.rebuild)

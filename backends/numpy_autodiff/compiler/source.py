@@ -208,6 +208,14 @@ def _mean(source: Source, op: Op, args: list[str]) -> str | None:
     return f"{source.name(ADD_REDUCE, 'add_reduce')}({args[0]}, None) / {x.size}" if x.size else None
 
 
+def _entry(source: Source, op: Op, args: list[str]) -> str:  # noqa: ARG001
+    return f"{args[0]}[{args[1]}]"
+
+
+def _sequence(source: Source, op: Op, args: list[str]) -> str:  # noqa: ARG001
+    return f"({', '.join(args)},)"
+
+
 def _transposed(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
     return f"{args[0]}.T" if len(args) == 1 else None
 
@@ -220,6 +228,8 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
     "dot": _dot,
     "mean": _mean,
     "transpose": _transposed,
+    "entry": _entry,
+    "sequence": _sequence,
 }
 
 
