@@ -85,9 +85,11 @@ class Compiled:
         argnums: int | tuple[int, ...],
         rewrites: frozenset[str],
         write: Writer | None = None,
+        fewest_saved: int = 0,
     ) -> None:
         self._f = f
         self._write = write or straight_line
+        self._fewest_saved = fewest_saved
         self._operator = operator
         self._argnums = argnums
         self._rewrites = rewrites
@@ -138,7 +140,8 @@ class Compiled:
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         graph = capture(self.transformed, leaves, rebuild)
         if "roll" in self._rewrites:
-            graph = rolled(graph, _FEWEST_NUMBERS_SAVED if scalars.fits(graph) else _FEWEST_SAVED)
+            straight = _FEWEST_NUMBERS_SAVED if scalars.fits(graph) else _FEWEST_SAVED
+            graph = rolled(graph, self._fewest_saved or straight)
         graph = optimize(graph, self._rewrites)
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         source = self._write(graph, self._operator, inputs, self._rewrites, key not in self._made)
@@ -268,6 +271,7 @@ def compile(
     operator: str = "value_and_gradient",
     rewrites: Sequence[str] = tuple(ALL_REWRITES),
     write: Writer | None = None,
+    fewest_saved: int = 0,
 ) -> Compiled:
     """Trace ``f`` once and make one straight-line NumPy function of its values and derivatives.
 
@@ -289,6 +293,8 @@ def compile(
         The names of `ALL_REWRITES` to apply.
     write
         What writes the code instead of `straight_line`, such as loops for a compiler of machine code.
+    fewest_saved
+        The number of operations that a rolled loop must save; 0 for what suits straight-line code.
 
     Returns
     -------
@@ -318,7 +324,7 @@ def compile(
     if unknown := set(rewrites) - set(ALL_REWRITES):
         raise ValueError(f"got rewrites {sorted(unknown)}, expected some of: {', '.join(ALL_REWRITES)}")
     where, alone = positions(argnums)
-    made = Compiled(f, operator, where[0] if alone else where, frozenset(rewrites), write)
+    made = Compiled(f, operator, where[0] if alone else where, frozenset(rewrites), write, fewest_saved)
     if examples:
         made(*examples)
     return made

@@ -36,6 +36,8 @@ from autodiff_compare.backends.numpy_autodiff.loops.native import BUILDERS
 
 #: The variable of the environment that keeps machine code off the disk, if it is not empty.
 NO_CACHE = "AUTODIFF_COMPARE_NO_CACHE"
+#: Operations that a rolled loop saves at least. A compiler takes a millisecond for each that is not saved.
+_FEWEST_SAVED = 40
 #: A dot product is a loop like any other.
 _REWRITES = tuple(name for name in ALL_REWRITES if name != "dot")
 
@@ -72,7 +74,13 @@ def compile(
     if build not in BUILDERS:
         raise ValueError(f"got build {build!r}, expected one of: {', '.join(BUILDERS)}")
     return compiler.compile(
-        f, *examples, argnums=argnums, operator=operator, rewrites=_REWRITES, write=_writer(BUILDERS[build])
+        f,
+        *examples,
+        argnums=argnums,
+        operator=operator,
+        rewrites=_REWRITES,
+        write=_writer(BUILDERS[build]),
+        fewest_saved=_FEWEST_SAVED,
     )
 
 

@@ -26,7 +26,9 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
     source = Source()
     inputs = [f"x{i}" for i in range(len(graph.inputs))]
     header(source, name, inputs, leaves)
-    forms = {op: form(op) for op in graph.ops}
+    forms: dict[Op, str] = {}
+    for op in graph.ops:
+        forms[op] = form(op, forms)
     wanted = set(_wanted(graph, forms))
     program = make_program(graph, wanted, dict(zip(graph.inputs, inputs, strict=True)))
     names: dict[Op, str] = {op: n for op, n in program.names.items() if isinstance(op, Op)}

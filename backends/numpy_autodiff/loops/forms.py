@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ LARGEST_PRODUCT = 2048
 WRITTEN_OUT = 4
 _VIEWS = frozenset({"getitem", "reshape", "transpose", "broadcast_to", "flip", "diagonal", "tril", "triu"})
 _SUMS = {"sum": "sum", "mean": "sum", "max": "max", "min": "min", "prod": "prod", "count_nonzero": "count"}
+_LOOPS = frozenset({"guard", "loop", "last", "collected", "entry", "sequence"})
 _TRUTHS = {"any": "any", "all": "all"}
 
 
@@ -51,16 +53,21 @@ class Reduction:
 def known(x: Any) -> bool:
     """Return whether a kernel can hold an argument or a result."""
     if isinstance(x, Op):
-        return x.dtype in TYPES
+        # A number of a round has no dtype.
+        return x.dtype in TYPES or (x.dtype is None and x.name == "input")
     if x.__class__ in (bool, int, float):
         return True
     return isinstance(x, (np.ndarray, np.generic)) and x.dtype in TYPES
 
 
-def form(op: Op) -> str:
-    """Return which form an operation has: guard, pointwise, view, gather, reduction, scan, join, scatter or call."""
-    if op.name == "guard":
-        return "guard"
+def form(op: Op, forms: Mapping[Op, str] = MappingProxyType({})) -> str:
+    """Return which form an operation has, given those of earlier ones.
+
+    It is pointwise, view, gather, reduction, scan, join or scatter; guard; loop, last, collected, entry or sequence; or
+    call.
+    """
+    if op.name in _LOOPS:
+        return _loop_form(op, forms)
     if op.dtype not in TYPES:
         return "call"
     if op.name in ("concatenate", "stack"):
@@ -76,6 +83,51 @@ def form(op: Op) -> str:
     if op.name == "cumsum":
         return "scan" if op.dtype.kind == "f" and len(op.shape) == len(_shape(op.args[0])) else "call"
     return "reduction" if reduction(op) is not None else "call"
+
+
+def _loop_form(op: Op, forms: Mapping[Op, str]) -> str:
+    """Return the form of a rolled loop or of its results: those of a call are calls."""
+    if op.name == "guard":
+        return "guard"
+    if op.name == "loop":
+        return "loop" if _has_rounds(op, forms) else "call"
+    if op.name == "sequence":
+        like = op.args[0]
+        alike = all(isinstance(a, Op) and a.dtype in TYPES and a.shape == like.shape and a.dtype == like.dtype for a in op.args)
+        return "sequence" if alike else "call"
+    if op.dtype not in TYPES and op.name != "collected":
+        return "call"
+    source = op.args[0]
+    return op.name if source.name == "input" or forms.get(source, "call") != "call" else "call"
+
+
+def _has_rounds(op: Op, forms: Mapping[Op, str]) -> bool:
+    """Return whether all that a round computes has loops."""
+    body = op.kwargs["body"]
+    states = [*body.graph.inputs[: body.carries], *(x for x in body.graph.outputs if isinstance(x, Op))]
+    sequences = op.args[body.carries : body.invariants]
+    inner: dict[Op, str] = {}
+    for x in body.graph.ops:
+        inner[x] = form(x, inner)
+        if inner[x] == "call":
+            return False
+    return (
+        all(x.dtype in TYPES for x in states)
+        and all(
+            _is_sequence(x, steps, body.length, forms) for x, steps in zip(sequences, body.elements, strict=True)
+        )
+        and all(isinstance(a, Op) or known(a) for a in op.args[body.invariants :])
+    )
+
+
+def _is_sequence(x: Any, steps: tuple[int, int], length: int, forms: Mapping[Op, str]) -> bool:
+    if isinstance(x, Op):
+        return x.name == "input" or forms.get(x, "call") != "call"
+    start, step = steps
+    taken = [x[start + step * k] for k in (0, length - 1)]
+    if isinstance(x, range):
+        return (taken[0] < 0) == (taken[1] < 0)
+    return all(v.__class__ in (int, float) for v in x)
 
 
 def _same_dtype(op: Op) -> Any:
@@ -219,7 +271,7 @@ def _reshaped(index: Index, shape: tuple[int, ...], below: tuple[int, ...]) -> I
 
 def _indexed(given: Any, index: Index, shape: tuple[int, ...], whole: Any) -> Index | None:
     if isinstance(given, Op):
-        span = whole(given)
+        span = whole(given, shape[0])
         return None if span is None else (span, *index)
     parts = given if isinstance(given, tuple) else (given,)
     missing = len(shape) - sum(p is not None and p is not Ellipsis for p in parts)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Op
 from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, Index, address, variable
 from autodiff_compare.backends.numpy_autodiff.loops.forms import (
     aligned,
@@ -51,6 +51,13 @@ class Buffer:
     depth: int = 0
 
 
+@dataclass(frozen=True)
+class Alias:
+    """What an input of a loop's body stands for: an operation outside of it, or a constant."""
+
+    given: Any
+
+
 @dataclass
 class Frame:
     """An open loop: its head, its lines, and those that follow it."""
@@ -85,9 +92,22 @@ class Kernel:
         How often each operation is computed, if it is written into expressions.
     """
 
-    def __init__(self, plan: Plan, outside: set[Op], names: dict[Any, str]) -> None:
+    def __init__(self, plan: Plan, outside: set[Op], names: dict[Any, str], forced: set[Op]) -> None:
         self.frames = [Frame()]
-        self.bound: dict[Op, Buffer | Term | Affine] = {}
+        self.bound: dict[Op, Buffer | Term | Affine | Alias] = {}
+        self.forced = forced
+        #: Where results of the round that is being written go, if that is no array of their own.
+        self.targets: dict[Op, Buffer] = {}
+        #: Loop -> its results, and the number of the first sequence with the arrays that hold them.
+        self.results: dict[Op, list[Buffer | Term]] = {}
+        self.collections: dict[Op, tuple[int, list[Buffer]]] = {}
+        self.sequences: dict[Op, Buffer] = {}
+        self.bodies: set[Any] = set()
+        #: Plans of bodies, with the number of rounds.
+        self.nested: list[tuple[Plan, int]] = []
+        #: Integers that count from the end, as indices.
+        self.from_the_end: set[Op] = set()
+        self._tables: dict[Any, Any] = {}
         self.taken: dict[Any, Any] = {}
         self.made: dict[Op, str] = {}
         self.guarded = False
@@ -148,6 +168,8 @@ class Kernel:
 
     def place(self, op: Op) -> Buffer:
         """Return the array that a root is written into."""
+        if op in self.targets:
+            return self.targets[op]
         if op in self.outside and self.depth == 0:
             self.made[op] = self._names[op]
             buffer = Buffer(self._names[op], op.shape, op.dtype)
@@ -208,16 +230,56 @@ class Kernel:
     def bind(self, op: Op) -> Buffer | Term | Affine | None:
         """Return where a result is, None if it has no place."""
         if op in self.bound:
-            return self.bound[op]
+            found = self.bound[op]
+            if not isinstance(found, Alias):
+                return found
+            if isinstance(found.given, Op):
+                return self.bind(found.given)
+            return self.take(found.given) if np.shape(found.given) else None
+        if op.name in ("last", "entry") and op not in self.plans[0].roots:
+            return self.result(op)
         plan = self.plans[0]
         outer = op in plan.roots or op in plan.graph.inputs or plan.forms.get(op) == "call"
         return self.take(op) if outer else None
+
+    def result(self, op: Op) -> Buffer | Term:
+        """Return where a result of a loop is."""
+        source, number = op.args
+        if op.name == "last":
+            if source not in self.results:
+                raise NeedsMemory(op)
+            return self.results[source][number]
+        whole = self.sequence(source)
+        at = number + (whole.shape[0] if number < 0 else 0)
+        return Buffer(whole.name, op.shape, op.dtype, whole.offset + at * math.prod(op.shape), whole.depth)
+
+    def sequence(self, op: Op) -> Buffer:
+        """Return the array that holds the entries of a sequence."""
+        place = self.bound.get(op)
+        if isinstance(place, Alias):
+            return self.sequence(place.given)
+        if op in self.sequences:
+            return self.sequences[op]
+        if op.name != "collected" or op.args[0] not in self.collections:
+            raise CompileError(f"got a sequence from a {op.name} that another kernel computes: use numpy:compiled")
+        first, lists = self.collections[op.args[0]]
+        return lists[op.args[1] - first]
+
+    def constant(self, *key: Any) -> Buffer:
+        """Return the parameter for a table of constants, the last of ``key``; the rest tells which it is."""
+        table = self._tables.setdefault(key[:-1], key[-1])
+        found = self.take(table)
+        assert isinstance(found, Buffer)
+        return found
 
     def flat(self, index: Index, shape: tuple[int, ...]) -> Affine:
         """Return an address; an index of one entry in an array of several axes is the address itself."""
         return index[0] if len(index) == 1 != len(shape) else address(index, shape)
 
     def _entry(self, op: Op, index: Index) -> Term:
+        bound = self.bound.get(op)
+        if isinstance(bound, Alias):
+            return self.value(bound.given, index, op.dtype if op.dtype in TYPES else None)
         place = self.bind(op)
         if isinstance(place, Buffer):
             return self.read(place, self.flat(index, place.shape))
@@ -231,8 +293,13 @@ class Kernel:
         """Return the entry at an address, which only arrays in memory have."""
         place = self.bind(op)
         if not isinstance(place, Buffer):
-            raise NeedsMemory(op)
+            raise NeedsMemory(self.meant(op))
         return self.read(place, at)
+
+    def meant(self, op: Op) -> Op:
+        """Return the operation outside of a loop that an input of its body stands for."""
+        place = self.bound.get(op)
+        return self.meant(place.given) if isinstance(place, Alias) and isinstance(place.given, Op) else op
 
     def expression(self, op: Op, index: Index) -> Term:
         """Return an entry of an operation by its formula."""
@@ -251,9 +318,12 @@ class Kernel:
                 return plan.forms[op]
         raise KeyError(op.name)
 
-    def whole(self, op: Op) -> Affine | None:
+    def whole(self, op: Op, n: int) -> Affine | None:
+        """Return an integer that indexes ``n`` entries, None if it is no affine function of loop variables."""
         place = self.bound.get(op)
-        return place if isinstance(place, Affine) else None
+        if not isinstance(place, Affine):
+            return None
+        return place + n if op in self.from_the_end else place
 
     def variables_depth(self, index: Index) -> int:
         return max([0, *(self._where[name] for i in index for name, _ in i.terms)])
@@ -303,7 +373,7 @@ def _gather(kernel: Kernel, op: Op, index: Index) -> Term:
         return kernel.at_address(x, at)
     place = kernel.bind(x)
     if not isinstance(place, Buffer):
-        raise NeedsMemory(x)
+        raise NeedsMemory(kernel.meant(x))
     number = kernel.value(chosen, index)
     depth = max(place.depth, number.depth)
     offset = f"{place.offset.text} + " if place.offset != Affine() else ""
@@ -357,6 +427,11 @@ def product(kernel: Kernel, op: Op, factors: Sequence[tuple[Any, tuple[int, ...]
     return kernel.shared(("product", *terms), " * ".join(_bracketed(t.text) for t in terms), depth)
 
 
+def _of_loop(kernel: Kernel, op: Op, index: Index) -> Term:
+    place = kernel.result(op)
+    return place if isinstance(place, Term) else kernel.read(place, kernel.flat(index, op.shape))
+
+
 _STARTS = {"sum": 0, "count": 0, "prod": 1, "max": -math.inf, "min": math.inf, "any": False, "all": True}
 
 
@@ -377,4 +452,5 @@ def combine(how: str, total: str, term: str, dtype: Any, *, loose: bool = True) 
     return f"{total} {{}} {_bracketed(term)}".format({"sum": "+", "prod": "*", "any": "|", "all": "&"}[how])
 
 
-_WRITERS = {"pointwise": _pointwise, "view": _view, "gather": _gather, "reduction": _written_out}
+_WRITERS = {"pointwise": _pointwise, "view": _view, "gather": _gather, "reduction": _written_out,
+    "last": _of_loop, "entry": _of_loop}

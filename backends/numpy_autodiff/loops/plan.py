@@ -16,9 +16,7 @@ from typing import Any
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.loops.forms import WRITTEN_OUT, form, reduction
 
-_NESTS = frozenset({"reduction", "scan", "join", "scatter"})
-#: Forms that a program of NumPy calls may compute as a view of an array, without a copy.
-VIEWS = frozenset({"view"})
+_NESTS = frozenset({"reduction", "scan", "join", "scatter", "loop", "sequence"})
 
 
 @dataclass
@@ -83,7 +81,7 @@ def make_plan(graph: Graph, wanted: Iterable[Op], forced: Set[Op]) -> Plan:
     found.available.update(dict.fromkeys(graph.inputs, (0, 0)))
     guarded = 0
     for op in graph.ops:
-        kind = found.forms[op] = form(op)
+        kind = found.forms[op] = form(op, found.forms)
         ready = max([found.available[a] for a in op.inputs], default=(0, 0))
         if kind == "call":
             stage = max(guarded, *(_computed(found, a) for a in op.inputs), 0)
@@ -92,6 +90,8 @@ def make_plan(graph: Graph, wanted: Iterable[Op], forced: Set[Op]) -> Plan:
             continue
         found.available[op] = ready
         apart = kind in _NESTS and not (kind == "reduction" and written_out(op))
+        if kind == "collected":
+            continue
         if op in wanted or not op.shape or apart:
             found.roots.add(op)
             found.at[op] = ready

@@ -165,7 +165,10 @@ def _cast(op: Op) -> tuple[Any, ...] | None:
 def _given(x: Any) -> Any:
     if x.__class__ in (int, float):
         return x.__class__
-    return x.dtype if isinstance(x, Op) else np.asarray(x).dtype
+    if isinstance(x, Op):
+        # The number of a round is one of Python.
+        return x.dtype or float
+    return np.asarray(x).dtype
 
 
 def text(op: Op, args: list[str]) -> str:

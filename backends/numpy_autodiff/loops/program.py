@@ -7,20 +7,21 @@ written again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel, NeedsMemory
-from autodiff_compare.backends.numpy_autodiff.loops.nests import write_level
-from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, is_nest, make_plan
-from autodiff_compare.backends.numpy_autodiff.loops.pointwise import cost
+from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
+from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
+from autodiff_compare.backends.numpy_autodiff.loops.rounds import write_stage
 
 #: Operations beyond which a compiler takes minutes, and kernels between NumPy calls beyond which nothing is won.
 MOST_OPERATIONS, MOST_KERNELS = 6000, 16
 #: A result is kept if it costs more additions than this and would be computed this much too often.
-_DEAR, _TOO_OFTEN, _WASTE = 12, 1.25, 500
+_DEAR, _TOO_OFTEN, _MANY, _WASTE = 12, 1.25, 8, 500
 _MOST_TRIALS = 40
 
 
@@ -78,7 +79,7 @@ def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str
         )
     kernels = []
     for stage in range(plan.stages):
-        kernel = Kernel(plan, outside, names)
+        kernel = Kernel(plan, outside, names, forced)
         try:
             write_stage(kernel, plan, stage)
         except NeedsMemory as asked:
@@ -90,41 +91,28 @@ def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str
     return Program(plan, kernels, names)
 
 
-def write_stage(kernel: Kernel, plan: Plan, stage: int) -> None:
-    """Write the roots of one stage, level by level: numbers first, then loops."""
-    for level in plan.levels(stage):
-        nests = []
-        for op in plan.at_level(stage, level):
-            kind = plan.forms[op]
-            if is_nest(op, kind):
-                nests.append((op, kind))
-            elif kind == "guard":
-                kernel.guard(op)
-            else:
-                kernel.bound[op] = kernel.expression(op, ())
-        write_level(kernel, nests)
-
-
 def _dear(found: Program) -> set[Op]:
     """Return what is to be kept in memory: the first of those that are dear and computed too often."""
-    total: dict[Op, int] = {}
+    total: Counter[Op] = Counter()
+    plans: list[tuple[Plan, int]] = [(found.plan, 1)]
+    for kernel in found.kernels:
+        total.update(kernel.work)
+        plans += kernel.nested
+    return {op for plan, rounds in plans for op in _dear_in(plan, rounds, total)}
+
+
+def _dear_in(plan: Plan, rounds: int, total: Mapping[Op, int]) -> set[Op]:
     price: dict[Op, int] = {}
     chosen: set[Op] = set()
-    for kernel in found.kernels:
-        for op, n in kernel.work.items():
-            total[op] = total.get(op, 0) + n
-    for op in found.plan.graph.ops:
-        inline = op not in found.plan.roots and found.plan.forms[op] != "call"
+    for op in plan.graph.ops:
+        inline = op not in plan.roots and plan.forms[op] != "call"
         price[op] = min(10**6, cost(op) + sum(price.get(a, 0) for a in op.inputs)) if inline else 0
-        if not inline or not op.size or price[op] <= _DEAR or chosen & set(_below(op, found.plan)):
+        size = op.size * rounds
+        if not inline or not size or op.dtype not in TYPES or not chosen.isdisjoint(op.inputs):
             continue
-        often = total.get(op, 0) / op.size
-        if often > _TOO_OFTEN and (often - 1) * op.size * price[op] > _WASTE:
+        often = total.get(op, 0) / size
+        dear = price[op] > _DEAR or (often > _MANY and price[op] > 1)
+        if dear and often > _TOO_OFTEN and (often - 1) * size * price[op] > _WASTE:
             chosen.add(op)
             price[op] = 0
     return chosen
-
-
-def _below(op: Op, plan: Plan) -> Sequence[Op]:
-    """Return the operations whose expressions an expression holds."""
-    return [a for a in op.inputs if a not in plan.roots]
