@@ -147,8 +147,11 @@ def _longest(true: Any) -> tuple[int, int]:
 
 
 def varies(op: Op, i: int) -> bool:
-    """Return whether argument ``i``, a constant, may differ from round to round."""
-    return op.args[i].__class__ is float or isinstance(op.args[i], np.ndarray) or (op.name == "getitem" and i == 1)
+    """Return whether argument ``i``, a constant, may differ from round to round: a number, an array or an index."""
+    x = op.args[i]
+    if x.__class__ is int:
+        return isinstance(op.function, np.ufunc) or (op.name == "getitem" and i == 1)
+    return x.__class__ is float or isinstance(x, (np.ndarray, np.generic)) or (op.name == "getitem" and i == 1)
 
 
 def _kind(op: Op, at: Mapping[Op, int]) -> tuple[Any, list[int]]:
@@ -159,10 +162,10 @@ def _kind(op: Op, at: Mapping[Op, int]) -> tuple[Any, list[int]]:
         if cls is Op:
             args.append(None)
             places.append(at[x])
-        elif cls is float:
-            args.append(float)
-        elif cls is np.ndarray:
-            args.append((x.shape, x.dtype))
+        elif cls is float or (cls is int and varies(op, i)):
+            args.append(cls)
+        elif isinstance(x, (np.ndarray, np.generic)):
+            args.append((cls, x.shape, x.dtype))
         else:
             args.append(cls if i == 1 and name == "getitem" else frozen(x))
     kwargs = frozen(dict(op.kwargs)) if op.kwargs else None

@@ -47,7 +47,7 @@ def rolled(graph: Graph, fewest: int) -> Graph:
     return graph if len(graph.ops) < fewest + FEWEST_ROUNDS else _Rolling(graph, fewest).graph()
 
 
-class _Misfit(Exception):
+class _MisfitError(Exception):
     """The stretch is no loop with these bounds; it may be one with others, if any are given."""
 
     def __init__(self, start: int = -1, stop: int = -1) -> None:
@@ -85,6 +85,7 @@ class _Rolling:
                 loop = self._loop(item)
                 self._place(item.start, item.stop if loop is None else loop.start)
                 if loop is not None:
+                    loop.attach()
                     self._add(loop)
                     pending.append((loop.stop, item.stop))
                 continue
@@ -112,7 +113,7 @@ class _Rolling:
                 return None
             try:
                 return _Loop(self, Stretch(start, stop, p))
-            except _Misfit as misfit:
+            except _MisfitError as misfit:
                 if misfit.start < 0:
                     return None
                 start, stop = misfit.start, stop if misfit.stop < 0 else misfit.stop
@@ -162,7 +163,6 @@ class _Loop:
         for j in range(self.period):
             self._body.append(self._step(j))
         self.op = Op("loop", run, (), {}, None)
-        self._attach()
 
     def _step(self, j: int) -> Op:
         """Return the operation at one position of a round. The second round stands for all."""
@@ -184,28 +184,28 @@ class _Loop:
             if second < start + p:
                 return self._carry(i, second - start, (first,))
             if first != second - p:
-                raise _Misfit(i + 1)
+                raise _MisfitError(i + 1)
             return self._body[second - start - p]
         if move == 0:
             if second >= start or first != second:
-                raise _Misfit(max(first if first >= start else i, second if second >= start else i) + 1)
+                raise _MisfitError(max(first if first >= start else i, second if second >= start else i) + 1)
             return self._invariant(first)
         if first != second - move:
-            raise _Misfit(i + 1)
+            raise _MisfitError(i + 1)
         end = first + move * (self._rounds - 1)
         if move == p and end >= start:
             back = -((first - start) // p)
             return self._carry(i, first + back * p - start, tuple(range(first, first + back * p, p)))
         if max(first, end) >= start:
-            raise _Misfit
+            raise _MisfitError
         return self._results(first, move)
 
     def _carry(self, i: int, j: int, firsts: tuple[int, ...]) -> Op:
         like = self._rolling.old.ops[self.start + j]
         if any(x >= self.start or not _alike(self._rolling.at(x), like) for x in firsts):
-            raise _Misfit(i + 1)
+            raise _MisfitError(i + 1)
         if len(firsts) > _FARTHEST:
-            raise _Misfit
+            raise _MisfitError
         if (j, firsts) not in self._carries:
             self._carries[j, firsts] = [placeholder(like) for _ in firsts]
         return self._carries[j, firsts][-1]
@@ -230,10 +230,10 @@ class _Loop:
                 return self._elements[key][0]
             if len(inside) >= n - _MOST_OUTSIDE:
                 begin = self.start + inside[0] * self.period
-                raise _Misfit(begin, begin + len(inside) * self.period)
+                raise _MisfitError(begin, begin + len(inside) * self.period)
         ops = [rolling.at(first + move * k) for k in range(n)]
         if not all(_alike(op, like) for op in ops):
-            raise _Misfit
+            raise _MisfitError
         self._elements[key] = (placeholder(like), partial(self._apart, ops), 0, 1)
         return self._elements[key][0]
 
@@ -252,8 +252,8 @@ class _Loop:
         self._elements[key] = (placeholder(x), partial(_even, found), 0, 1)
         return self._elements[key][0]
 
-    def _attach(self) -> None:
-        """Give the operation its arguments."""
+    def attach(self) -> None:
+        """Give the operation its arguments, when all operations before it are placed."""
         value, at = self._rolling.value, self._rolling.at
         firsts = [value(at(x)) for _, found in self._carries for x in reversed(found)]
         sequences = [sequence() for _, sequence, _, _ in self._elements.values()]

@@ -133,7 +133,7 @@ def _possible_loop(loop: Op) -> bool:
     sequences = [a for a in loop.args[body.carries : body.invariants] if not isinstance(a, Op)]
     numbers = [a for a in (*loop.args, *body.graph.outputs) if not isinstance(a, (Op, tuple, range))]
     return (
-        all(isinstance(a, tuple) and all(x.__class__ is float and math.isfinite(x) for x in a) for a in sequences)
+        all(_number(x) is not None for a in sequences for x in a)
         and all(_number(x) is not None for x in numbers)
         and all(map(_single, body.graph.inputs))
         and all(map(_possible, body.graph.ops))
@@ -181,6 +181,8 @@ def _loop(source: Source, loop: Op, names: dict[Op, str], tag: str, called: str)
     def write(graph: Graph) -> list[str]:
         return [line[4:] for line in _body(graph, source, names, called, f"v{tag}", body.carries, body.collected)]
 
+    # NumPy's numbers, unlike Python's, would make all results NumPy's.
+    loop = loop.with_args([tuple(map(float, a)) if isinstance(a, (tuple, range)) else a for a in loop.args])
     return rounds(source, loop, names, tag, write, _text, max(1, _UNROLLED // max(len(body.graph.ops), 1)))
 
 
