@@ -132,7 +132,7 @@ def write_kernel(
     lines.append(f"    return {_tuple([*flag, *values])}")
     failed = f"return {_tuple(['False', *(literal(0, op.dtype) for op in returned)])}"
     text = "\n".join(lines).replace(FAILED, failed) + "\n"
-    return text, f"({', '.join(_type(x) for _, x in arrays)})", returned
+    return text, f"({''.join(f'{_type(x)}, ' for _, x in arrays)})", returned
 
 
 def _tuple(parts: Sequence[str]) -> str:

@@ -74,7 +74,7 @@ def _loop(kernel: Kernel, op: Op) -> None:
     outside = kernel.depth
     states = [_state(kernel, place, first) for place, first in zip(graph.inputs, op.args[: body.carries], strict=False)]
     lists = [kernel.allocate((body.length, *_shape(x)), _dtype(x), outside) for x in outputs[body.collected :]]
-    lasts = [_last_place(kernel, x) for x in outputs[body.carries : body.collected]]
+    lasts = [_last_place(kernel, x, outputs[: body.carries], states) for x in outputs[body.carries : body.collected]]
     round_ = kernel.open("0", str(body.length), body.length)
     kernel.plans.append(plan)
     kernel.nested.append((plan, kernel.frames[-1].trips))
@@ -86,7 +86,8 @@ def _loop(kernel: Kernel, op: Op) -> None:
         if not (isinstance(x, Op) and kernel.bound.get(x) == target):
             _copy(kernel, x, target)
     for x, last in zip(outputs[body.carries : body.collected], lasts, strict=True):
-        _take_over(kernel, [(x, last)])
+        if last not in states:
+            _take_over(kernel, [(x, last)])
     _take_over(kernel, list(zip(outputs[: body.carries], states, strict=True)))
     kernel.plans.pop()
     kernel.close()
@@ -117,7 +118,11 @@ def _state(kernel: Kernel, place: Op, first: Any) -> Buffer | Term:
     return buffer
 
 
-def _last_place(kernel: Kernel, x: Any) -> Buffer | Term:
+def _last_place(kernel: Kernel, x: Any, following: Sequence[Any], states: Sequence[Buffer | Term]) -> Buffer | Term:
+    """Return where the last value of a result is: that of a next carry is the carry after the last round."""
+    for other, state in zip(following, states, strict=True):
+        if isinstance(x, Op) and other is x:
+            return state
     if not _shape(x):
         return Term(kernel.fresh("y"), kernel.depth + 1)
     return kernel.allocate(_shape(x), _dtype(x), kernel.depth + 1)
@@ -171,7 +176,7 @@ def _in_place(plan: Plan, place: Op, x: Any) -> bool:
             if op in plan.roots or plan.forms[op] != "pointwise" or op.shape != place.shape:
                 return False
             chain.add(op)
-    return chain.isdisjoint(y for y in plan.graph.outputs if isinstance(y, Op)) and plan.graph.outputs.count(x) == 1
+    return chain.isdisjoint(y for y in plan.graph.outputs if isinstance(y, Op))
 
 
 def _take_over(kernel: Kernel, pairs: Sequence[tuple[Any, Buffer | Term]]) -> None:
