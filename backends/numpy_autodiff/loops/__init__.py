@@ -31,8 +31,8 @@ from autodiff_compare.backends.numpy_autodiff import compiler
 from autodiff_compare.backends.numpy_autodiff.compiler.compiled import ALL_REWRITES, Compiled
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
-from autodiff_compare.backends.numpy_autodiff.loops.emit import Build, emit
-from autodiff_compare.backends.numpy_autodiff.loops.native import BUILDERS
+from autodiff_compare.backends.numpy_autodiff.loops.emit import emit
+from autodiff_compare.backends.numpy_autodiff.loops.native import BUILDERS, Build
 
 #: The variable of the environment that keeps machine code off the disk, if it is not empty.
 NO_CACHE = "AUTODIFF_COMPARE_NO_CACHE"

@@ -12,12 +12,11 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, header, statement
 from autodiff_compare.backends.numpy_autodiff.loops.forms import form
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import FAILED, Kernel
+from autodiff_compare.backends.numpy_autodiff.loops.native import Build
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import literal
 from autodiff_compare.backends.numpy_autodiff.loops.program import make_program
 
-#: Makes the callable of a kernel: from its source, its name, and the types of its parameters in the notation of numba.
-Build = Callable[[str, str, str], Callable[..., Any]]
 _VIEWS_OF_NUMPY = frozenset({"transpose", "reshape", "getitem", "broadcast_to"})
 
 
@@ -47,10 +46,12 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
         if written is not None:
             text, types, returned = written
             texts.append(text)
-            _call(source, kernel, names, returned, build(text, f"loops_{stage}", types), f"loops_{stage}", inputs)
+            results = [*(["boolean"] if kernel.guarded else []), *map(_type, returned)]
+            function = build(text, f"loops_{stage}", types, results)
+            _call(source, kernel, names, returned, function, f"loops_{stage}", inputs)
         calls.write(stage)
-    results = _results(source, graph, calls)
-    source.lines.append(f"    return {source.arranged(graph, results)}")
+    outputs = _results(source, graph, calls)
+    source.lines.append(f"    return {source.arranged(graph, outputs)}")
     source.called = texts
     return source
 
@@ -111,7 +112,7 @@ def _contiguous(source: Source, x: str) -> str:
 
 def write_kernel(
     kernel: Kernel, plan: Plan, wanted: set[Op], stage: int, name: str
-) -> tuple[str, str, list[Op]] | None:
+) -> tuple[str, list[str], list[Op]] | None:
     """Return the source of a kernel, the types of its parameters, and the numbers that it returns; None if it is empty."""
     outside = kernel.outside
     returned = [
@@ -132,7 +133,7 @@ def write_kernel(
     lines.append(f"    return {_tuple([*flag, *values])}")
     failed = f"return {_tuple(['False', *(literal(0, op.dtype) for op in returned)])}"
     text = "\n".join(lines).replace(FAILED, failed) + "\n"
-    return text, f"({''.join(f'{_type(x)}, ' for _, x in arrays)})", returned
+    return text, [_type(x) for _, x in arrays], returned
 
 
 def _tuple(parts: Sequence[str]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
+import ast
 import hashlib
-import importlib.util
+import importlib
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -18,9 +19,11 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.loops import pointwise
 
 Kernel = Callable[..., Any]
+#: Makes a kernel from its source, its name, and the types of its parameters and results as numba writes them.
+Build = Callable[[str, str, Sequence[str], Sequence[str]], Kernel]
 
 
-def python(text: str, name: str, types: str) -> Kernel:  # noqa: ARG001 - one signature for all builders
+def python(text: str, name: str, parameters: Sequence[str], results: Sequence[str]) -> Kernel:  # noqa: ARG001
     """Return a kernel as a plain Python function."""
     scope: dict[str, Any] = {"np": np, **pointwise.CALLED}
     exec(compile(text, f"<{name}>", "exec"), scope)
@@ -32,38 +35,35 @@ def python(text: str, name: str, types: str) -> Kernel:  # noqa: ARG001 - one si
     return run
 
 
-def compiled(text: str, name: str, types: str) -> Kernel:
+def compiled(text: str, name: str, parameters: Sequence[str], results: Sequence[str]) -> Kernel:
     """Compile a kernel for this process alone."""
-    scope: dict[str, Any] = {"np": np, **_called()}
-    exec(compile(text, f"<{name}>", "exec"), scope)
-    return _entry(scope[name], types, cache=False)
+    scope = {"kernel": _intrinsic(text, parameters, results)}
+    exec(compile(_call(text, name), f"<{name}>", "exec"), scope)
+    return _entry(scope[name], parameters, cache=False)
 
 
-def cached(text: str, name: str, types: str) -> Kernel:
+def cached(text: str, name: str, parameters: Sequence[str], results: Sequence[str]) -> Kernel:
     """Compile a kernel, or load its machine code from the user's cache folder.
 
-    The key is a digest of its source, of the functions that it calls, and of the versions of Python, NumPy and numba.
-    Numba itself adds the processor.
+    The key is a digest of its source, of what translates it, and of the versions of Python, NumPy and numba. Numba adds
+    the processor to it.
     """
-    import numba
-
-    own = pathlib.Path(pointwise.__file__).read_bytes() + pathlib.Path(__file__).read_bytes()
-    versions = f"{sys.version}{np.__version__}{numba.__version__}"
-    key = hashlib.blake2b(f"{text}{types}{versions}".encode() + own, digest_size=16).hexdigest()
+    numba = importlib.import_module("numba")
+    own = b"".join(p.read_bytes() for p in sorted(pathlib.Path(__file__).parent.glob("*.py")))
+    told = f"{text}{parameters}{results}{sys.version}{np.__version__}{numba.__version__}"
+    key = hashlib.blake2b(told.encode() + own, digest_size=16).hexdigest()
+    call = "".join(f"# {line}\n" for line in text.splitlines()) + _call(text, name)
     try:
-        path = _written(cache_folder() / f"loops_{key}.py", text)
+        path = _written(cache_folder() / f"loops_{key}.py", call)
     except OSError:
-        return compiled(text, name, types)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    vars(module).update(np=np, **_called())
-    # No bytecode beside it: the folder holds sources and machine code.
-    exec(compile(text, str(path), "exec"), vars(module))
-    # Numba asks for the module by its name when it loads machine code.
+        return compiled(text, name, parameters, results)
+    # Numba finds machine code by the file of a function, and asks for its module by name when it loads it.
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
+    vars(module)["kernel"] = _intrinsic(text, parameters, results)
     sys.modules[path.stem] = module
-    return _entry(vars(module)[name], types, cache=True)
+    exec(compile(call, str(path), "exec"), vars(module))
+    return _entry(vars(module)[name], parameters, cache=True)
 
 
 def cache_folder() -> pathlib.Path:
@@ -83,52 +83,39 @@ def _written(path: pathlib.Path, text: str) -> pathlib.Path:
     return path
 
 
-def _entry(function: Kernel, types: str, *, cache: bool) -> Kernel:
-    """Compile a function for one list of types, and return its entry without the search for types at each call."""
-    import numba
+def _parameters(text: str) -> str:
+    (definition,) = ast.parse(text).body
+    assert isinstance(definition, ast.FunctionDef)
+    return ", ".join(a.arg for a in definition.args.args)
 
-    made = numba.njit(types, error_model="numpy", cache=cache)(function)
+
+def _call(text: str, name: str) -> str:
+    """Return the source of the function that numba compiles: one call of the kernel."""
+    names = _parameters(text)
+    return f"def {name}({names}):\n    return kernel({names})\n"
+
+
+def _intrinsic(text: str, parameters: Sequence[str], results: Sequence[str]) -> Any:
+    """Return a kernel as a function that numba knows the instructions of."""
+    numba = importlib.import_module("numba")
+    extending = importlib.import_module("numba.extending")
+    machine = importlib.import_module("autodiff_compare.backends.numpy_autodiff.loops.machine")
+    kinds = [getattr(numba.types, kind) for kind in results]
+    result = numba.types.none if not kinds else kinds[0] if len(kinds) == 1 else numba.types.Tuple(kinds)
+    scope = {"result": result, "generate": machine.code(text, parameters, results)}
+    names = _parameters(text)
+    exec(f"def kernel(typing, {names}):\n    return result({names}), generate\n", scope)
+    return extending.intrinsic(scope["kernel"])
+
+
+def _entry(function: Kernel, parameters: Sequence[str], *, cache: bool) -> Kernel:
+    """Compile a function for one list of types, and return its entry without the search for types at each call."""
+    numba = importlib.import_module("numba")
+    made = numba.njit(f"({''.join(f'{kind}, ' for kind in parameters)})", error_model="numpy", cache=cache)(function)
     (found,) = made.overloads.values()
     entry: Kernel = found.entry_point
     return entry
 
 
-@functools.cache
-def _called() -> Mapping[str, Any]:
-    """Return the functions that kernels call, for numba."""
-    from numba.extending import intrinsic, register_jitable
-
-    called = {name: register_jitable(f) for name, f in pointwise.CALLED.items()}
-    called["accumulate"] = intrinsic(_accumulate)
-    called["greatest"] = intrinsic(functools.partial(_extreme, "maximum"))
-    called["least"] = intrinsic(functools.partial(_extreme, "minimum"))
-    return MappingProxyType(called)
-
-
-def _accumulate(typing: Any, total: Any, x: Any) -> Any:  # noqa: ARG001
-    """Add with leave to reassociate, for this addition alone, so that a loop of them can use vector registers."""
-    if total != x:
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-        return builder.fadd(*args, flags=("reassoc",))
-
-    return total(total, x), generate
-
-
-def _extreme(name: str, typing: Any, most: Any, x: Any) -> Any:  # noqa: ARG001
-    """Return LLVM's maximum or minimum, which passes nan on, and which a loop can use in vector registers."""
-    from llvmlite import ir
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-        kind = args[0].type
-        function = builder.module.declare_intrinsic(f"llvm.{name}", [kind], ir.FunctionType(kind, [kind, kind]))
-        return builder.call(function, args)
-
-    return most(most, x), generate
-
-
 #: How a kernel is made -> what makes it.
-BUILDERS: Mapping[str, Callable[[str, str, str], Kernel]] = MappingProxyType(
-    {"cached": cached, "compiled": compiled, "python": python}
-)
+BUILDERS: Mapping[str, Build] = MappingProxyType({"cached": cached, "compiled": compiled, "python": python})
