@@ -16,7 +16,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler import scalars
 from autodiff_compare.backends.numpy_autodiff.compiler.emit import emit
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, capture, is_input
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, RollError, capture, is_input
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
@@ -138,13 +138,12 @@ class Compiled:
                     self._specialise(key, args, leaves, rebuild, given)
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
-        graph = capture(self.transformed, leaves, rebuild)
-        if "roll" in self._rewrites:
-            straight = _FEWEST_NUMBERS_SAVED if scalars.fits(graph) else _FEWEST_SAVED
-            graph = rolled(graph, self._fewest_saved or straight)
-        graph = optimize(graph, self._rewrites)
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
-        source = self._write(graph, self._operator, inputs, self._rewrites, key not in self._made)
+        first = key not in self._made
+        try:
+            source = self._written(leaves, rebuild, inputs, first, "roll" in self._rewrites)
+        except RollError:
+            source = self._written(leaves, rebuild, inputs, first, False)
         self.traces += 1
         made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
         self._made[key] = [*self._made.get(key, ()), made]
@@ -156,6 +155,15 @@ class Compiled:
             plain = all(map(is_input, leaves))
             self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
             self._arity = len(args)
+
+    def _written(self, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool, roll: bool) -> Source:
+        """Capture, rewrite and write the function for one form of its arguments."""
+        graph = capture(self.transformed, leaves, rebuild)
+        if roll:
+            straight = _FEWEST_NUMBERS_SAVED if scalars.fits(graph) else _FEWEST_SAVED
+            graph = rolled(graph, self._fewest_saved or straight)
+        graph = optimize(graph, self._rewrites)
+        return self._write(graph, self._operator, inputs, self._rewrites, first)
 
 
 @final

@@ -32,6 +32,10 @@ class CompileError(TypeError):
     """The function cannot be compiled; it can still be differentiated eagerly."""
 
 
+class RollError(CompileError):
+    """The graph cannot be written with its loops rolled; it may be without."""
+
+
 @final
 class Op:
     """One operation: ``function(*args, **kwargs)``, where ``args`` are operations and constants.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Op, RollError
 from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, Index, address, variable
 from autodiff_compare.backends.numpy_autodiff.loops.forms import (
     aligned,
@@ -69,14 +69,6 @@ class Frame:
     known: dict[Any, Term] = field(default_factory=dict)
 
 
-class NeedsMemory(Exception):  # noqa: N818 - a request, no error
-    """An operation must be an array in memory, because it is read at an address."""
-
-    def __init__(self, op: Op) -> None:
-        super().__init__(op.name)
-        self.op = op
-
-
 class Kernel:
     """The lines of one kernel, and the arrays and numbers that it takes from outside.
 
@@ -111,6 +103,8 @@ class Kernel:
         self.taken: dict[Any, Any] = {}
         self.made: dict[Op, str] = {}
         self.guarded = False
+        #: Operations that must be arrays in memory, since they are read at an address or by another kernel.
+        self.needed: set[Op] = set()
         self.work: Counter[Op] = Counter()
         self.allocations: list[str] = []
         self.outside = outside
@@ -246,9 +240,7 @@ class Kernel:
         """Return where a result of a loop is."""
         source, number = op.args
         if op.name == "last":
-            if source not in self.results:
-                raise NeedsMemory(op)
-            return self.results[source][number]
+            return self.results[source][number] if source in self.results else self.missing(op)
         whole = self.sequence(source)
         at = number + (whole.shape[0] if number < 0 else 0)
         return Buffer(whole.name, op.shape, op.dtype, whole.offset + at * math.prod(op.shape), whole.depth)
@@ -261,7 +253,7 @@ class Kernel:
         if op in self.sequences:
             return self.sequences[op]
         if op.name != "collected" or op.args[0] not in self.collections:
-            raise CompileError(f"got a sequence from a {op.name} that another kernel computes: use numpy:compiled")
+            raise RollError(f"got a sequence from a {op.name} that another kernel computes: use numpy:compiled")
         first, lists = self.collections[op.args[0]]
         return lists[op.args[1] - first]
 
@@ -293,8 +285,13 @@ class Kernel:
         """Return the entry at an address, which only arrays in memory have."""
         place = self.bind(op)
         if not isinstance(place, Buffer):
-            raise NeedsMemory(self.meant(op))
+            return self.missing(self.meant(op))
         return self.read(place, at)
+
+    def missing(self, op: Op) -> Term:
+        """Return a number that stands for that of an operation which is not in memory, but will be at the next trial."""
+        self.needed.add(op)
+        return Term(literal(0, op.dtype))
 
     def meant(self, op: Op) -> Op:
         """Return the operation outside of a loop that an input of its body stands for."""
@@ -348,9 +345,9 @@ def _bracketed(x: str) -> str:
 def _view(kernel: Kernel, op: Op, index: Index) -> Term:
     x = op.args[0]
     below = seen(op, index, kernel.whole)
-    if below is None or isinstance(below, Affine):
-        if below is None:
-            raise NeedsMemory(op)
+    if below is None:
+        raise CompileError(f"got an index of {op.name} that is computed, which loops do not read: use numpy:compiled")
+    if isinstance(below, Affine):
         return kernel.at_address(x, below)
     found = kernel.value(x, below)
     if op.name in ("tril", "triu"):
@@ -373,7 +370,7 @@ def _gather(kernel: Kernel, op: Op, index: Index) -> Term:
         return kernel.at_address(x, at)
     place = kernel.bind(x)
     if not isinstance(place, Buffer):
-        raise NeedsMemory(kernel.meant(x))
+        return kernel.missing(kernel.meant(x))
     number = kernel.value(chosen, index)
     depth = max(place.depth, number.depth)
     offset = f"{place.offset.text} + " if place.offset != Affine() else ""

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op
-from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel, NeedsMemory
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op, RollError
+from autodiff_compare.backends.numpy_autodiff.loops.forms import form
+from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
 from autodiff_compare.backends.numpy_autodiff.loops.rounds import write_stage
@@ -53,24 +54,27 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         raise CompileError(
             f"got {len(graph.ops)} operations, expected at most {MOST_OPERATIONS} for loops: use numpy:compiled"
         )
+    if any(op.name == "loop" and form(op) == "call" for op in graph.ops):
+        raise RollError("got rounds with NumPy calls, which loops do not hold: use numpy:compiled")
     names = names | {op: f"v{i}" for i, op in enumerate(graph.ops)}
     forced: set[Op] = set()
     outside = set(wanted)
     for _ in range(_MOST_TRIALS):
         found = _trial(graph, outside, forced, names)
-        if found is None:
-            continue
-        crossing = {x for kernel in found.kernels for x in kernel.taken if isinstance(x, Op) and x in found.plan.roots}
-        dear = _dear(found)
-        if crossing <= outside and not dear:
+        needed = {op for kernel in found.kernels for op in kernel.needed}
+        if unmet := needed & forced:
+            raise CompileError(f"got {next(iter(unmet)).name}, which loops cannot read: use numpy:compiled")
+        crossing = {x for kernel in found.kernels for x in kernel.taken.values() if isinstance(x, Op)} & found.plan.roots
+        dear = set() if needed else _dear(found)
+        if crossing <= outside and not dear and not needed:
             return found
         outside |= crossing
-        forced |= dear
+        forced |= dear | needed
     raise CompileError("got a graph whose loops depend on each other in too many ways: use numpy:compiled")
 
 
-def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str]) -> Program | None:
-    """Write all kernels; None if a result must be kept in memory, which is then added to ``forced``."""
+def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str]) -> Program:
+    """Write all kernels."""
     plan = make_plan(graph, outside, forced)
     if plan.stages > MOST_KERNELS:
         raise CompileError(
@@ -80,13 +84,7 @@ def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str
     kernels = []
     for stage in range(plan.stages):
         kernel = Kernel(plan, outside, names, forced)
-        try:
-            write_stage(kernel, plan, stage)
-        except NeedsMemory as asked:
-            if asked.op in forced:
-                raise CompileError(f"got {asked.op.name}, which loops cannot read: use numpy:compiled") from asked
-            forced.add(asked.op)
-            return None
+        write_stage(kernel, plan, stage)
         kernels.append(kernel)
     return Program(plan, kernels, names)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, RollError
 from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, address
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Alias, Buffer, Kernel, Term
 from autodiff_compare.backends.numpy_autodiff.loops.nests import write_level
@@ -66,7 +66,7 @@ def _copy(kernel: Kernel, x: Any, target: Buffer) -> None:
 def _loop(kernel: Kernel, op: Op) -> None:
     body = op.kwargs["body"]
     if body in kernel.bodies:
-        raise CompileError("got one body for two loops: use numpy:compiled")
+        raise RollError("got one body for two loops: use numpy:compiled")
     kernel.bodies.add(body)
     graph: Graph = body.graph
     outputs = graph.outputs
