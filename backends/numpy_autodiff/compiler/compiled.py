@@ -35,9 +35,9 @@ ALL_REWRITES: dict[str, str] = REWRITES | {
     "scalars": "compute single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
-#: Operations that a loop must save to be written as one: of arrays, and of single numbers, whose straight-line code is
-#: faster by up to a half. Each operation that is not saved takes 50 us to make.
-_FEWEST_SAVED, _FEWEST_NUMBERS_SAVED = 200, 5000
+#: Operations from which on repetitions are written as loops, and operations that a loop must then save. Straight-line
+#: code of single numbers is faster, by up to a half; each operation takes 50 us to write.
+_LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 #: Forms of arguments that one compiled function keeps code for, besides the first.
 MOST_FORMS = 128
 _OTHER = object()
@@ -115,8 +115,8 @@ class Compiled:
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         graph = capture(self.transformed, leaves, rebuild)
-        if "roll" in self._rewrites:
-            graph = rolled(graph, _FEWEST_NUMBERS_SAVED if scalars.fits(graph) else _FEWEST_SAVED)
+        if "roll" in self._rewrites and len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG):
+            graph = rolled(graph, _FEWEST_SAVED)
         graph = optimize(graph, self._rewrites)
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         source = None
