@@ -117,7 +117,8 @@ class Compiled:
         graph = capture(self.transformed, leaves, rebuild)
         if "roll" in self._rewrites and len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG):
             graph = rolled(graph, _FEWEST_SAVED)
-        graph = optimize(graph, self._rewrites)
+        # The guard of a factored sum fails again where the sum itself is not finite.
+        graph = optimize(graph, self._rewrites if key not in self._made else self._rewrites - {"factor"})
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         source = None
         if key not in self._made and "scalars" in self._rewrites:
