@@ -206,7 +206,8 @@ def test_its_source_computes_the_same(name: str, operator: str, scalar: bool, mo
         f = _OF_A_NUMBER.get(name, f)
     module = "autodiff_compare.backends.numpy_autodiff.compiler.compiled"
     monkeypatch.setattr(f"{module}._FEWEST_SAVED", 1)
-    monkeypatch.setattr(f"{module}._FEWEST_NUMBERS_SAVED", 1)
+    monkeypatch.setattr(f"{module}._LONG", 1)
+    monkeypatch.setattr(f"{module}._LONG_OF_NUMBERS", 1)
     x: Any = np.float64(0.4) if scalar else _TWELVE
     example, elsewhere = arguments_of(f, operator, x), arguments_of(f, operator, x + 0.125)
     made = compile(f, *example, operator=operator)

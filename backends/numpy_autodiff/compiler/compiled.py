@@ -35,9 +35,9 @@ ALL_REWRITES: dict[str, str] = REWRITES | {
     "scalars": "compute single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
-#: Operations that a loop must save to be written as one: of arrays, and of single numbers, whose straight-line code is
-#: faster by up to a half. Each operation that is not saved takes 50 us to make.
-_FEWEST_SAVED, _FEWEST_NUMBERS_SAVED = 200, 5000
+#: Operations from which on repetitions are written as loops, and operations that a loop must then save. Straight-line
+#: code of single numbers is faster, by up to a half; each operation takes 50 us to write.
+_LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 #: Forms of arguments that one compiled function keeps code for, besides the first.
 MOST_FORMS = 128
 _OTHER = object()
@@ -159,10 +159,11 @@ class Compiled:
     def _written(self, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool, roll: bool) -> Source:
         """Capture, rewrite and write the function for one form of its arguments."""
         graph = capture(self.transformed, leaves, rebuild)
-        if roll:
-            straight = _FEWEST_NUMBERS_SAVED if scalars.fits(graph) else _FEWEST_SAVED
-            graph = rolled(graph, self._fewest_saved or straight)
-        graph = optimize(graph, self._rewrites)
+        worth = len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG)
+        if roll and (self._fewest_saved or worth):
+            graph = rolled(graph, self._fewest_saved or _FEWEST_SAVED)
+        # The guard of a factored sum fails again where the sum itself is not finite.
+        graph = optimize(graph, self._rewrites if first else self._rewrites - {"factor"})
         return self._write(graph, self._operator, inputs, self._rewrites, first)
 
 

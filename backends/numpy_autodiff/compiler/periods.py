@@ -6,7 +6,8 @@ the distance between what is referred to is the same. So distances of distances 
 references at once. A distance of p is a value of the same or an earlier round, a distance of 0 one from outside, any
 other one the next entry of a sequence.
 
-Candidates for p are the most frequent distances between a group of four kinds and its previous occurrence.
+Candidates for p are the most frequent distances between a group of four kinds and its previous occurrences, up to the
+fourth: the four slopes of a Runge-Kutta step are of the same kinds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op, frozen
 
 #: Most references of an operation that may be part of a loop. Those that gather the results of all rounds have more.
 _MOST_REFERENCES = 8
-_CANDIDATES = 8
+_CANDIDATES, _OCCURRENCES = 6, 4
 _GROUP = 4
 #: The fewest rounds: distances of distances need three, and the first round may be apart.
 FEWEST_ROUNDS = 4
@@ -94,10 +95,14 @@ class Listing:
             # A number for each group; two groups with one number would only be a candidate in vain.
             groups = groups * 1_000_003 + kinds[k : n + k]
         order = np.argsort(groups, kind="stable")
-        distances = np.diff(order)[groups[order][1:] == groups[order][:-1]]
-        counts = np.bincount(distances[distances <= len(kinds) // FEWEST_ROUNDS])
-        best = np.argsort(-counts, kind="stable")[:_CANDIDATES]
-        return [int(p) for p in best if p and counts[p]]
+        groups = groups[order]
+        found: dict[int, None] = {}
+        for back in range(1, _OCCURRENCES + 1):
+            distances = (order[back:] - order[:-back])[groups[back:] == groups[:-back]]
+            counts = np.bincount(distances[distances <= len(kinds) // FEWEST_ROUNDS])
+            best = np.argsort(-counts, kind="stable")[:_CANDIDATES]
+            found |= dict.fromkeys(int(p) for p in best if p and counts[p])
+        return list(found)
 
     def _regular(self, start: int, stop: int, p: int) -> list[Stretch]:
         """Return the longest stretch of period ``p`` with references that move evenly."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.backends.numpy_autodiff.compiler.factors import factored, scaled
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, frozen
 from autodiff_compare.backends.numpy_autodiff.compiler.invariants import hoisted, prune, watched
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import LONGEST, ones
@@ -26,9 +27,14 @@ REWRITES = {
     "identities": "x * 1, x / 1, -(-x), x + (-y), reshape to the same shape",
     "powers": "x ** n as products",
     "dot": "sum(a * b) as a dot product",
+    "scale": "powers of two, and signs, out of sums",
+    "factor": "p * x + q * x as (p + q) * x, where a result tells whether it is finite",
     "dead": "leave out operations that no result needs",
 }
 _LARGEST_POWER = 16
+#: Length up to which a sum over the last axis is a dot product with ones.
+_SHORT_AXIS = 16
+_DOTTED = (np.float32, np.float64)
 _LIKE = frozenset({"zeros_like", "ones_like"})
 _COMMUTES = frozenset({"add", "multiply"})
 _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
@@ -37,10 +43,15 @@ _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
 def optimize(graph: Graph, rewrites: frozenset[str]) -> Graph:
     """Return the graph after the named rewrites."""
     graph = _forward(graph, rewrites)
+    if "scale" in rewrites:
+        # What no result needs is no use of a factor.
+        graph = scaled(_alive(graph))
     if "dot" in rewrites:
         graph = _dots(graph)
     if "identities" in rewrites:
         _negate_constants(graph)
+    if "factor" in rewrites:
+        graph = factored(_alive(graph))
     return _alive(graph) if "dead" in rewrites else graph
 
 
@@ -267,6 +278,8 @@ def _dots(graph: Graph) -> Graph:
             new[op] = Op("dot", np.dot if len(a.shape) == 1 and op not in asked else np.vdot, (a, b), {}, op)
         elif _sums_a_short_vector(op):
             new[op] = Op("dot", np.dot, (op.args[0], ones(op.args[0].size)), {}, op)
+        elif (factors := _sums_rows(op)) is not None:
+            new[op] = Op("vecdot", np.vecdot, factors, {}, op)
     ops = []
     for op in graph.ops:
         op = new.get(op, op)
@@ -292,6 +305,24 @@ def _sums_a_short_vector(op: Op) -> bool:
     """Return whether to sum by a dot product with ones, which BLAS does in a quarter of the time within rounding."""
     x = op.args[0] if op.name == "sum" and op.scalar and not op.kwargs else None
     return isinstance(x, Op) and x.dtype == np.float64 and len(x.shape) == 1 and 16 <= x.size <= LONGEST
+
+
+def _sums_rows(op: Op) -> tuple[Any, Any] | None:
+    """Return the factors of a sum of products over the last axis; for a short axis, also of a plain sum.
+
+    NumPy's sums of a last axis of three numbers take 30 ns each, a dot product with ones 9 ns.
+    """
+    x = op.args[0] if op.name == "sum" and len(op.args) == 1 else None
+    if not isinstance(x, Op) or op.dtype != x.dtype or op.dtype not in _DOTTED or op.kwargs.get("keepdims"):
+        return None
+    axis = op.kwargs.get("axis")
+    (axis,) = axis if isinstance(axis, tuple) and len(axis) == 1 else (axis,)
+    if axis.__class__ is not int or axis % len(x.shape) != len(x.shape) - 1 or len(x.shape) < 2 or not x.size:
+        return None
+    if x.name == "multiply" and all(_array_like(a, x) for a in x.args):
+        return x.args[0], x.args[1]
+    n = x.shape[-1]
+    return (x, np.ones(n, x.dtype)) if 1 < n <= _SHORT_AXIS else None
 
 
 def _array_like(a: Any, x: Op) -> bool:

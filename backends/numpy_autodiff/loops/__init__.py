@@ -38,8 +38,8 @@ from autodiff_compare.backends.numpy_autodiff.loops.native import BUILDERS, Buil
 NO_CACHE = "AUTODIFF_COMPARE_NO_CACHE"
 #: Operations that a rolled loop saves at least. A compiler takes a millisecond for each that is not saved.
 _FEWEST_SAVED = 40
-#: A dot product is a loop like any other.
-_REWRITES = tuple(name for name in ALL_REWRITES if name != "dot")
+#: A dot product is a loop like any other, and a sum of products needs no factors to be one.
+_REWRITES = tuple(name for name in ALL_REWRITES if name not in ("dot", "factor"))
 
 
 def compile(
