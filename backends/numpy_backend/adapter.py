@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
 from autodiff_compare.backends.sparsity.colouring import Compression
-from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
+from autodiff_compare.vocabulary import NO_CACHE, ORDERS, SECOND_ORDER, STANDARD_OPERATORS, Operator, Optimizer
 
 #: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
@@ -55,6 +56,8 @@ class NumpyBackend(NumpyArrays):
         super().__init__(variant)
         if self.variant == "numba":
             self.requires = ("numpy", "numba")  # type: ignore[misc]
+        #: How `numpy_autodiff.loops` makes kernels.
+        self.build = "compiled" if os.environ.get(NO_CACHE) else "cached"
 
     def open(self) -> None:
         # A worker under another interpreter may find any version of NumPy.
@@ -90,7 +93,8 @@ class NumpyBackend(NumpyArrays):
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         if self.variant:
             raise Unsupported(
-                f"numpy:{self.variant} emits straight-line code, which has no loop whose length depends on data: use numpy"
+                f"numpy:{self.variant} emits straight-line code, which has no loop whose length depends on data: "
+                "use numpy"
             )
         return python_while(cond, body, init, limit)
 
@@ -171,7 +175,7 @@ def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request
     """Emit ``operator`` of ``f`` for arguments and directions like those of the request."""
     from autodiff_compare.backends.numpy_autodiff import compiler, loops
 
-    compile = partial(loops.compile, build=loops.build()) if backend.variant == "numba" else compiler.compile
+    compile = partial(loops.compile, build=backend.build) if backend.variant == "numba" else compiler.compile
     try:
         example = (*request.args, *request.directions)
         made = compile(f, *example, argnums=request.argnums, operator=operator)

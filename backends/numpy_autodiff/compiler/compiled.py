@@ -49,9 +49,7 @@ Function = Callable[..., Any]
 Writer = Callable[[Graph, str, Sequence[Any], frozenset[str], bool], Source]
 
 
-def straight_line(
-    graph: Graph, operator: str, inputs: Sequence[Any], rewrites: frozenset[str], first: bool
-) -> Source:
+def straight_line(graph: Graph, operator: str, inputs: Sequence[Any], rewrites: frozenset[str], first: bool) -> Source:
     """Write a graph as straight-line code: on Python floats if it holds single numbers, else on NumPy arrays."""
     if first and "scalars" in rewrites and (source := scalars.emit(graph, operator, inputs)) is not None:
         return source

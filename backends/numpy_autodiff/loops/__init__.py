@@ -23,7 +23,6 @@ def loops_0(x0, v0):
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,8 +33,6 @@ from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
 from autodiff_compare.backends.numpy_autodiff.loops.emit import emit
 from autodiff_compare.backends.numpy_autodiff.loops.native import BUILDERS, Build
 
-#: The variable of the environment that keeps machine code off the disk, if it is not empty.
-NO_CACHE = "AUTODIFF_COMPARE_NO_CACHE"
 #: Operations that a rolled loop saves at least. A compiler takes a millisecond for each that is not saved.
 _FEWEST_SAVED = 40
 #: A dot product is a loop like any other, and a sum of products needs no factors to be one.
@@ -84,11 +81,6 @@ def compile(
     )
 
 
-def build() -> str:
-    """Return how kernels are made in this process: ``compiled`` where `NO_CACHE` is set, else ``cached``."""
-    return "compiled" if os.environ.get(NO_CACHE) else "cached"
-
-
 def _writer(build: Build) -> Callable[..., Source]:
     def write(graph: Graph, operator: str, inputs: Sequence[Any], _rewrites: frozenset[str], _first: bool) -> Source:
         return emit(graph, operator, inputs, build)
@@ -96,4 +88,4 @@ def _writer(build: Build) -> Callable[..., Source]:
     return write
 
 
-__all__ = ["NO_CACHE", "build", "compile"]
+__all__ = ["compile"]

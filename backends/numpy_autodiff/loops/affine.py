@@ -74,7 +74,9 @@ def pattern(positions: Any) -> tuple[int, list[int]] | None:
     steps, expected = [], np.full((), start)
     for axis, n in enumerate(positions.shape):
         first = (0,) * axis
-        step = int(positions[(*first, 1, *(0,) * (positions.ndim - axis - 1))]) - start if n > 1 and positions.size else 0
+        step = (
+            int(positions[(*first, 1, *(0,) * (positions.ndim - axis - 1))]) - start if n > 1 and positions.size else 0
+        )
         steps.append(step)
         expected = expected[..., None] + step * np.arange(n)
     return (start, steps) if np.array_equal(expected, positions) else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.emit import fresh
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, RollError
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, header, statement
 from autodiff_compare.backends.numpy_autodiff.loops.forms import form
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import FAILED, Kernel
@@ -28,6 +28,8 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
     forms: dict[Op, str] = {}
     for op in graph.ops:
         forms[op] = form(op, forms)
+        if op.name == "loop" and forms[op] == "call":
+            raise RollError("got rounds with NumPy calls, which loops do not hold: use numpy:compiled")
     wanted = set(_wanted(graph, forms))
     program = make_program(graph, wanted, dict(zip(graph.inputs, inputs, strict=True)))
     names: dict[Op, str] = {op: n for op, n in program.names.items() if isinstance(op, Op)}
@@ -116,8 +118,9 @@ def write_kernel(
     """Return the source of a kernel, the types of its parameters, and the numbers that it returns; None if it is empty."""
     outside = kernel.outside
     returned = [
-        op for op in plan.graph.ops if op in outside and op in plan.roots and not op.shape and plan.at[op][0] == stage
-        and plan.forms[op] != "guard"
+        op
+        for op in plan.graph.ops
+        if op in outside and op in plan.roots and not op.shape and plan.at[op][0] == stage and plan.forms[op] != "guard"
     ]
     if not kernel.made and not returned and not kernel.guarded:
         return None
@@ -158,7 +161,10 @@ def _call(
     for op, target in kernel.made.items():
         shape = op.shape[0] if len(op.shape) == 1 else op.shape
         source.lines.append(f"    {target} = {empty}({shape}, {source.name(op.dtype, f'{op.dtype}_dtype')})")
-    args = [n if isinstance(x, Op) else source.name(x, n) for n, x in ((kernel.name_of(x), x) for x in kernel.taken.values())]
+    args = [
+        n if isinstance(x, Op) else source.name(x, n)
+        for n, x in ((kernel.name_of(x), x) for x in kernel.taken.values())
+    ]
     call = f"{source.name(function, name)}({', '.join([*args, *kernel.made.values()])})"
     targets = [*(["right"] if kernel.guarded else []), *(names[op] for op in returned)]
     source.lines.append(f"    {', '.join(targets)} = {call}" if targets else f"    {call}")
@@ -186,4 +192,3 @@ def _results(source: Source, graph: Graph, calls: _Calls) -> list[str]:
             text = f"{source.function(np.asarray, 'asarray')}({text})"
         found.append(f"{text}.copy()" if copied and array else text)
     return found
-

@@ -93,7 +93,9 @@ def _loop_form(op: Op, forms: Mapping[Op, str]) -> str:
         return "loop" if _has_rounds(op, forms) else "call"
     if op.name == "sequence":
         like = op.args[0]
-        alike = all(isinstance(a, Op) and a.dtype in TYPES and a.shape == like.shape and a.dtype == like.dtype for a in op.args)
+        alike = all(
+            isinstance(a, Op) and a.dtype in TYPES and a.shape == like.shape and a.dtype == like.dtype for a in op.args
+        )
         return "sequence" if alike else "call"
     if op.dtype not in TYPES and op.name != "collected":
         return "call"
@@ -113,9 +115,7 @@ def _has_rounds(op: Op, forms: Mapping[Op, str]) -> bool:
             return False
     return (
         all(x.dtype in TYPES for x in states)
-        and all(
-            _is_sequence(x, steps, body.length, forms) for x, steps in zip(sequences, body.elements, strict=True)
-        )
+        and all(_is_sequence(x, steps, body.length, forms) for x, steps in zip(sequences, body.elements, strict=True))
         and all(isinstance(a, Op) or known(a) for a in op.args[body.invariants :])
     )
 
@@ -164,7 +164,11 @@ def reduction(op: Op) -> Reduction | None:
     if how is None or not isinstance(x, Op) or len(op.args) > 1 or set(op.kwargs) - {"axis", "keepdims"}:
         return None
     kinds = {"any": "b", "all": "b", "count": "fib", "sum": "fib", "max": "f", "min": "f", "prod": "f"}[how]
-    if x.dtype.kind not in kinds or (op.name == "mean" and x.dtype.kind != "f") or (how == "sum" and op.dtype.kind == "b"):
+    if (
+        x.dtype.kind not in kinds
+        or (op.name == "mean" and x.dtype.kind != "f")
+        or (how == "sum" and op.dtype.kind == "b")
+    ):
         return None
     if how in ("sum", "max", "min", "prod") and x.dtype.kind == "f" and op.dtype != x.dtype:
         return None
@@ -252,7 +256,9 @@ def seen(op: Op, index: Index, whole: Any) -> Index | Affine | None:
 
 def _on_diagonal(op: Op, index: Index) -> Index:
     offset, first, second = (*op.args[1:], *(0, 0, 1)[len(op.args) - 1 :])
-    offset, first, second = (op.kwargs.get(k, v) for k, v in zip(("offset", "axis1", "axis2"), (offset, first, second), strict=True))
+    offset, first, second = (
+        op.kwargs.get(k, v) for k, v in zip(("offset", "axis1", "axis2"), (offset, first, second), strict=True)
+    )
     n = len(op.args[0].shape)
     rest = iter(index[:-1])
     at = {first % n: index[-1] + max(0, -offset), second % n: index[-1] + max(0, offset)}

@@ -214,7 +214,11 @@ class Kernel:
             own = np.asarray(x)
             return Term(literal(own, dtype or own.dtype))
         first = x.flat[0] if x.size else 0
-        if not x.size or (x.strides == (0,) * x.ndim or (x == first).all()) and not (first == 0 and x.dtype.kind == "f" and np.signbit(x).any()):
+        if (
+            not x.size
+            or ((x.strides == (0,) * x.ndim or (x == first).all())
+            and not (first == 0 and x.dtype.kind == "f" and np.signbit(x).any()))
+        ):
             return Term(literal(first, dtype or x.dtype))
         buffer = self.take(x)
         assert isinstance(buffer, Buffer)
@@ -332,7 +336,13 @@ def _pointwise(kernel: Kernel, op: Op, index: Index) -> Term:
     args = []
     for a, dtype in zip(op.args, dtypes, strict=False):
         below = a.shape if isinstance(a, Op) else np.shape(a)
-        own = index if len(index) == 1 != len(op.shape) and below == op.shape else aligned(index, op.shape, below) if len(index) == len(op.shape) else (Affine(),) * len(below)
+        own = (
+            index
+            if len(index) == 1 != len(op.shape) and below == op.shape
+            else aligned(index, op.shape, below)
+            if len(index) == len(op.shape)
+            else (Affine(),) * len(below)
+        )
         args.append(kernel.value(a, own, dtype))
     depth = max(a.depth for a in args)
     return kernel.shared((op, tuple(args)), text(op, [_bracketed(a.text) for a in args]), depth)
@@ -408,7 +418,9 @@ def _kept_index(op: Op, index: Index, kept: Sequence[int]) -> list[Affine]:
     return [index[i] for i in range(len(index)) if i not in gone]
 
 
-def product(kernel: Kernel, op: Op, factors: Sequence[tuple[Any, tuple[int, ...]]], every: Sequence[Affine], how: str) -> Term:
+def product(
+    kernel: Kernel, op: Op, factors: Sequence[tuple[Any, tuple[int, ...]]], every: Sequence[Affine], how: str
+) -> Term:
     """Return a term of a reduction: the product of the factors at their indices."""
     dtype = op.dtype if how in ("sum", "max", "min", "prod") else None
     terms = []
@@ -449,5 +461,11 @@ def combine(how: str, total: str, term: str, dtype: Any, *, loose: bool = True) 
     return f"{total} {{}} {_bracketed(term)}".format({"sum": "+", "prod": "*", "any": "|", "all": "&"}[how])
 
 
-_WRITERS = {"pointwise": _pointwise, "view": _view, "gather": _gather, "reduction": _written_out,
-    "last": _of_loop, "entry": _of_loop}
+_WRITERS = {
+    "pointwise": _pointwise,
+    "view": _view,
+    "gather": _gather,
+    "reduction": _written_out,
+    "last": _of_loop,
+    "entry": _of_loop,
+}

@@ -30,9 +30,13 @@ _NUMPY = {"float64": F64, "float32": F32, "int64": I64, "bool_": I1}
 #: Functions that are instructions of LLVM, which it can use on vectors.
 _INTRINSIC = {"exp", "log", "sin", "cos", "exp2", "log2", "log10", "sqrt", "floor", "ceil", "trunc"}
 #: Functions of the mathematical library of C, by NumPy's name.
-_LIBRARY = {
-    name: name for name in ("tan", "log1p", "expm1", "tanh", "sinh", "cosh", "cbrt", "hypot")
-} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh"}
+_LIBRARY = {name: name for name in ("tan", "log1p", "expm1", "tanh", "sinh", "cosh", "cbrt", "hypot")} | {
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arcsinh": "asinh",
+}
 _ARITHMETIC: dict[type, tuple[str, str]] = {
     ast.Add: ("fadd", "add"),
     ast.Sub: ("fsub", "sub"),

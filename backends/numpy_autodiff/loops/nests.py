@@ -246,7 +246,9 @@ def _joined(op: Op, buffer: Buffer) -> Iterator[Member]:
 def _scattered(kernel: Kernel, op: Op, buffer: Buffer) -> list[list[Member]]:
     boxes = [_box(i, op.shape) for i in op.kwargs["indices"]] if "views" not in op.kwargs else [None]
     if len(boxes) <= MOST_CUTS and all(boxes):
-        cuts = [sorted({0, n, *(edge for box in boxes if box for edge in box[0][axis])}) for axis, n in enumerate(op.shape)]
+        cuts = [
+            sorted({0, n, *(edge for box in boxes if box for edge in box[0][axis])}) for axis, n in enumerate(op.shape)
+        ]
         if math.prod(len(c) - 1 for c in cuts) <= 2 * MOST_CUTS:
             return [list(_cells(op, buffer, boxes, cuts))]  # type: ignore[arg-type]
     _fill(kernel, buffer, op.size, literal(0, op.dtype), kernel.depth)
@@ -266,7 +268,7 @@ def _scattered(kernel: Kernel, op: Op, buffer: Buffer) -> list[list[Member]]:
 
 
 def _box(index: Any, shape: tuple[int, ...]) -> tuple[Ranges, tuple[int, ...]] | None:
-    """Return the ranges that a basic index of step 1 selects, and the axes that the part has; None for other indices."""
+    """Return the ranges that a basic index of step 1 selects, and the axes of the part; None for others."""
     if not is_basic(index):
         return None
     parts = list(index) if isinstance(index, tuple) else [index]
@@ -389,7 +391,9 @@ def _collapsed(kernel: Kernel, found: Sequence[Member]) -> list[Member]:
 
 def _needs_no_axes(kernel: Kernel, m: Store | Total) -> bool:
     if isinstance(m, Total):
-        if m.how.kept or any(not isinstance(x, Op) or axes != tuple(range(len(m.how.domain))) for x, axes in m.how.factors):
+        if m.how.kept or any(
+            not isinstance(x, Op) or axes != tuple(range(len(m.how.domain))) for x, axes in m.how.factors
+        ):
             return False
         shape, waiting = m.how.domain, [x for x, _ in m.how.factors]
     else:

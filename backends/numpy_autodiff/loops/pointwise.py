@@ -1,7 +1,7 @@
 """Elementwise functions of single numbers: as source text, and the functions that this text calls.
 
-They return what NumPy's ufuncs return for nan, infinities, signed zeros and ties. `numba` compiles these same functions,
-so that a kernel can be run, and tested, as plain Python as well.
+They return what NumPy's ufuncs return for nan, infinities, signed zeros and ties. Kernels that run as plain Python
+call these same functions.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ def _calls(names: str, cost: int) -> dict[str, Pointwise]:
 
 #: Name of an operation -> its text.
 POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
-    {name: Pointwise(f"{{0}} {sign} {{1}}", kinds="fi") for name, sign in (("add", "+"), ("subtract", "-"), ("multiply", "*"))}
+    {
+        name: Pointwise(f"{{0}} {sign} {{1}}", kinds="fi")
+        for name, sign in (("add", "+"), ("subtract", "-"), ("multiply", "*"))
+    }
     | {
         name: Pointwise(f"{{0}} {sign} {{1}}", kinds="fib")
         for name, sign in (
@@ -197,5 +200,9 @@ def literal(x: Any, dtype: Any) -> str:
     if dtype.kind == "i":
         return f"np.int64({int(x)})"
     value = float(x)
-    name = repr(value) if math.isfinite(value) else ("np.nan" if math.isnan(value) else "np.inf" if value > 0 else "-np.inf")
+    name = (
+        repr(value)
+        if math.isfinite(value)
+        else ("np.nan" if math.isnan(value) else "np.inf" if value > 0 else "-np.inf")
+    )
     return name if dtype == np.float64 else f"np.float32({name})"

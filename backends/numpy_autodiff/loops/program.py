@@ -1,7 +1,7 @@
 """A graph as kernels and NumPy calls: which results are kept in memory is found by trial.
 
-A result that is written into expressions is computed again wherever an expression has it at another index. `Kernel.work`
-counts that. What is dear and computed more often than it has entries becomes an array in memory, and the kernels are
+A result that is written into expressions is computed again wherever an expression has it at another index, which
+`Kernel.work` counts. What is dear and computed more often than it has entries becomes an array in memory, and the kernels are
 written again.
 """
 
@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op, RollError
-from autodiff_compare.backends.numpy_autodiff.loops.forms import form
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
@@ -54,8 +53,6 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         raise CompileError(
             f"got {len(graph.ops)} operations, expected at most {MOST_OPERATIONS} for loops: use numpy:compiled"
         )
-    if any(op.name == "loop" and form(op) == "call" for op in graph.ops):
-        raise RollError("got rounds with NumPy calls, which loops do not hold: use numpy:compiled")
     names = names | {op: f"v{i}" for i, op in enumerate(graph.ops)}
     forced: set[Op] = set()
     outside = set(wanted)
@@ -64,7 +61,9 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         needed = {op for kernel in found.kernels for op in kernel.needed}
         if unmet := needed & forced:
             raise CompileError(f"got {next(iter(unmet)).name}, which loops cannot read: use numpy:compiled")
-        crossing = {x for kernel in found.kernels for x in kernel.taken.values() if isinstance(x, Op)} & found.plan.roots
+        crossing = {
+            x for kernel in found.kernels for x in kernel.taken.values() if isinstance(x, Op)
+        } & found.plan.roots
         dear = set() if needed else _dear(found)
         if crossing <= outside and not dear and not needed:
             return found

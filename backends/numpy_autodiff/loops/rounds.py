@@ -70,7 +70,9 @@ def _loop(kernel: Kernel, op: Op) -> None:
     kernel.bodies.add(body)
     graph: Graph = body.graph
     outputs = graph.outputs
-    plan = make_plan(graph, [x for x in outputs if isinstance(x, Op) and x.shape and x not in graph.inputs], kernel.forced)
+    plan = make_plan(
+        graph, [x for x in outputs if isinstance(x, Op) and x.shape and x not in graph.inputs], kernel.forced
+    )
     outside = kernel.depth
     states = [_state(kernel, place, first) for place, first in zip(graph.inputs, op.args[: body.carries], strict=False)]
     lists = [kernel.allocate((body.length, *_shape(x)), _dtype(x), outside) for x in outputs[body.collected :]]
@@ -79,7 +81,17 @@ def _loop(kernel: Kernel, op: Op) -> None:
     kernel.plans.append(plan)
     kernel.nested.append((plan, kernel.frames[-1].trips))
     _bind_inputs(kernel, op, states, round_)
-    _aim(kernel, plan, graph, states, [_row(place, round_, _like(x), kernel.depth) for place, x in zip(lists, outputs[body.collected :], strict=True)], outputs[body.collected :])
+    _aim(
+        kernel,
+        plan,
+        graph,
+        states,
+        [
+            _row(place, round_, _like(x), kernel.depth)
+            for place, x in zip(lists, outputs[body.collected :], strict=True)
+        ],
+        outputs[body.collected :],
+    )
     write_stage(kernel, plan, 0)
     for x, place in zip(outputs[body.collected :], lists, strict=True):
         target = _row(place, round_, _like(x), kernel.depth)
@@ -155,9 +167,14 @@ def _bind_inputs(kernel: Kernel, op: Op, states: Sequence[Buffer | Term], round_
 
 
 def _aim(
-    kernel: Kernel, plan: Plan, graph: Graph, states: Sequence[Buffer | Term], rows: Sequence[Buffer], gathered: Sequence[Any]
+    kernel: Kernel,
+    plan: Plan,
+    graph: Graph,
+    states: Sequence[Buffer | Term],
+    rows: Sequence[Buffer],
+    gathered: Sequence[Any],
 ) -> None:
-    """Choose where results of a round are written: into a row that collects them, or over the carry that they follow."""
+    """Choose where results of a round are written: into the row that collects them, or over the carry."""
     for x, row in zip(gathered, rows, strict=True):
         if isinstance(x, Op) and x in plan.roots and x.shape:
             kernel.targets[x] = row
@@ -213,4 +230,3 @@ def _copy_memory(kernel: Kernel, source: Buffer, target: Buffer) -> None:
     i = kernel.open("0", str(math.prod(target.shape)), math.prod(target.shape))
     kernel.add(f"{target.name}[{(target.offset + i).text}] = {source.name}[{(source.offset + i).text}]")
     kernel.close()
-
