@@ -44,6 +44,7 @@ class Affine:
 
 
 Index = tuple[Affine, ...]
+ZERO = Affine()
 
 
 def variable(name: str) -> Affine:

@@ -14,9 +14,11 @@ from autodiff_compare.backends.numpy_autodiff.loops.forms import form
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import FAILED, Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.native import Build
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan
-from autodiff_compare.backends.numpy_autodiff.loops.pointwise import literal
+from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, literal
 from autodiff_compare.backends.numpy_autodiff.loops.program import make_program
 
+#: Entries of arrays that a kernel keeps on the stack, 64 KB in float64; its caller makes what is larger.
+_ON_THE_STACK = 8192
 _VIEWS_OF_NUMPY = frozenset({"transpose", "reshape", "getitem", "broadcast_to"})
 
 
@@ -44,7 +46,7 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
             source.lines += [f"    if not {x}.flags.c_contiguous:", f"        {x} = {_contiguous(source, x)}"]
     calls = _Calls(source, program.plan, names, used)
     for stage, kernel in enumerate(program.kernels):
-        written = write_kernel(kernel, program.plan, wanted, stage, f"loops_{stage}")
+        written = write_kernel(kernel, program.plan, stage, f"loops_{stage}")
         if written is not None:
             text, types, returned = written
             texts.append(text)
@@ -86,7 +88,7 @@ class _Calls:
         self._plan = plan
         self._used = used
         self.names = names
-        self.made = set(plan.graph.inputs) | {op for op in plan.roots}
+        self.made = set(plan.graph.inputs) | plan.roots
 
     def write(self, stage: int) -> None:
         plan = self._plan
@@ -112,39 +114,54 @@ def _contiguous(source: Source, x: str) -> str:
     return f"{source.function(np.ascontiguousarray, 'ascontiguousarray')}({x})"
 
 
-def write_kernel(
-    kernel: Kernel, plan: Plan, wanted: set[Op], stage: int, name: str
-) -> tuple[str, list[str], list[Op]] | None:
-    """Return the source of a kernel, the types of its parameters, and the numbers that it returns; None if it is empty."""
-    outside = kernel.outside
-    returned = [
-        op
-        for op in plan.graph.ops
-        if op in outside and op in plan.roots and not op.shape and plan.at[op][0] == stage and plan.forms[op] != "guard"
-    ]
+def write_kernel(kernel: Kernel, plan: Plan, stage: int, name: str) -> tuple[str, list[str], list[Op]] | None:
+    """Return a kernel's source, the types of its parameters, and the numbers it returns; None if it does nothing."""
+    returned = [op for op in plan.graph.ops if op in kernel.outside and _is_number(plan, op, stage)]
     if not kernel.made and not returned and not kernel.guarded:
         return None
-    taken = [(kernel.name_of(x), x) for x in kernel.taken.values()]
-    arrays = [*taken, *((n, op) for op, n in kernel.made.items())]
-    lines = [f"def {name}({', '.join(n for n, _ in arrays)}):"]
-    lines += [f"    {n} = {n}.reshape({x.size})" for n, x in arrays if len(x.shape) > 1]
-    lines += [f"    {line}" for line in kernel.allocations]
-    body = kernel.frames[0].lines
+    arrays: list[tuple[str, Any]] = [(kernel.name_of(x), x) for x in kernel.taken.values()]
+    arrays += [(n, op) for op, n in kernel.made.items()]
+    large, small = _by_size(kernel)
     flag = ["True"] if kernel.guarded else []
     values = [kernel.value(op, ()).text for op in returned]
-    lines += [f"    {line}" for line in body]
+    lines = [f"def {name}({', '.join([*(n for n, _ in arrays), *(n for n, _, _ in large)])}):"]
+    lines += [f"    {n} = {n}.reshape({x.size})" for n, x in arrays if len(x.shape) > 1]
+    lines += [f"    {n} = np.empty({size}, {TYPES[dtype]})" for n, size, dtype in small]
+    lines += [f"    {line}" for line in kernel.frames[0].lines]
     lines.append(f"    return {_tuple([*flag, *values])}")
     failed = f"return {_tuple(['False', *(literal(0, op.dtype) for op in returned)])}"
     text = "\n".join(lines).replace(FAILED, failed) + "\n"
-    return text, [_type(x) for _, x in arrays], returned
+    return text, [*(_type(x) for _, x in arrays), *(f"{_base(dtype)}[::1]" for _, _, dtype in large)], returned
+
+
+def _is_number(plan: Plan, op: Op, stage: int) -> bool:
+    """Return whether a kernel computes a result that is one number."""
+    return op in plan.roots and not op.shape and plan.at[op][0] == stage and plan.forms[op] != "guard"
+
+
+def _by_size(kernel: Kernel) -> tuple[list[tuple[str, int, Any]], list[tuple[str, int, Any]]]:
+    """Return the arrays of a kernel that its caller makes, and those that the stack holds."""
+    large, small, held = [], [], 0
+    for one in kernel.allocations:
+        if held + one[1] > _ON_THE_STACK:
+            large.append(one)
+        else:
+            small.append(one)
+            held += one[1]
+    return large, small
 
 
 def _tuple(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})" if parts else "None"
 
 
+def _base(dtype: Any) -> str:
+    """Return the name that numba has for a dtype."""
+    return np.dtype(dtype).name.replace("bool", "boolean")
+
+
 def _type(x: Any) -> str:
-    base = np.dtype(x.dtype).name.replace("bool", "boolean")
+    base = _base(x.dtype)
     return base if not x.shape else f"{base}[{':, ' * (len(x.shape) - 1)}::1]"
 
 
@@ -165,7 +182,8 @@ def _call(
         n if isinstance(x, Op) else source.name(x, n)
         for n, x in ((kernel.name_of(x), x) for x in kernel.taken.values())
     ]
-    call = f"{source.name(function, name)}({', '.join([*args, *kernel.made.values()])})"
+    own = [f"{empty}({size}, {source.name(dtype, f'{dtype}_dtype')})" for _, size, dtype in _by_size(kernel)[0]]
+    call = f"{source.name(function, name)}({', '.join([*args, *kernel.made.values(), *own])})"
     targets = [*(["right"] if kernel.guarded else []), *(names[op] for op in returned)]
     source.lines.append(f"    {', '.join(targets)} = {call}" if targets else f"    {call}")
     if kernel.guarded:

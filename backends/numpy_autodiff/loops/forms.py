@@ -1,4 +1,4 @@
-"""The forms of operations that a kernel knows: elementwise, views, reductions, joins and scatters; all else is a call."""
+"""The forms of operations that a kernel knows: elementwise, view, reduction, join, scatter, rounds. Else: call."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def _is_sequence(x: Any, steps: tuple[int, int], length: int, forms: Mapping[Op,
     taken = [x[start + step * k] for k in (0, length - 1)]
     if isinstance(x, range):
         return (taken[0] < 0) == (taken[1] < 0)
-    return all(v.__class__ in (int, float) for v in x)
+    numbers = all(v.__class__ is float for v in x)
+    return numbers or (all(v.__class__ is int for v in x) and (min(x) >= 0 or max(x) < 0))
 
 
 def _same_dtype(op: Op) -> Any:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Op, RollError
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op, RollError
 from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, Index, address, variable
 from autodiff_compare.backends.numpy_autodiff.loops.forms import (
     aligned,
@@ -25,48 +24,10 @@ from autodiff_compare.backends.numpy_autodiff.loops.forms import (
 )
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, literal, loop_dtypes, text
+from autodiff_compare.backends.numpy_autodiff.loops.terms import Alias, Buffer, Frame, Term, bracketed, combine, start
 
-#: Sums of more entries are added up in blocks, whose totals are added with compensation: NumPy adds in pairs.
-BLOCK = 4096
 #: The line that stands for the return of a kernel whose guard failed.
 FAILED = "return FAILED"
-
-
-@dataclass(frozen=True)
-class Term:
-    """The text of a number, and the depth of the outermost frame where it is known."""
-
-    text: str
-    depth: int = 0
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """A C-ordered array as a vector in memory, from ``offset`` on; its entries are known at ``depth``."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    offset: Affine = Affine()
-    depth: int = 0
-
-
-@dataclass(frozen=True)
-class Alias:
-    """What an input of a loop's body stands for: an operation outside of it, or a constant."""
-
-    given: Any
-
-
-@dataclass
-class Frame:
-    """An open loop: its head, its lines, and those that follow it."""
-
-    head: str = ""
-    trips: int = 1
-    lines: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-    known: dict[Any, Term] = field(default_factory=dict)
 
 
 class Kernel:
@@ -106,7 +67,8 @@ class Kernel:
         #: Operations that must be arrays in memory, since they are read at an address or by another kernel.
         self.needed: set[Op] = set()
         self.work: Counter[Op] = Counter()
-        self.allocations: list[str] = []
+        #: Arrays of this kernel alone: name, number of entries, dtype.
+        self.allocations: list[tuple[str, int, Any]] = []
         self.outside = outside
         self._names = names
         self._where: dict[str, int] = {}
@@ -157,7 +119,7 @@ class Kernel:
     def allocate(self, shape: tuple[int, ...], dtype: Any, depth: int) -> Buffer:
         """Return an array of this call alone."""
         name = self.fresh("t")
-        self.allocations.append(f"{name} = np.empty({math.prod(shape)}, {TYPES[dtype]})")
+        self.allocations.append((name, math.prod(shape), dtype))
         return Buffer(name, shape, dtype, depth=depth)
 
     def place(self, op: Op) -> Buffer:
@@ -214,10 +176,9 @@ class Kernel:
             own = np.asarray(x)
             return Term(literal(own, dtype or own.dtype))
         first = x.flat[0] if x.size else 0
-        if (
-            not x.size
-            or ((x.strides == (0,) * x.ndim or (x == first).all())
-            and not (first == 0 and x.dtype.kind == "f" and np.signbit(x).any()))
+        if not x.size or (
+            (x.strides == (0,) * x.ndim or (x == first).all())
+            and not (first == 0 and x.dtype.kind == "f" and np.signbit(x).any())
         ):
             return Term(literal(first, dtype or x.dtype))
         buffer = self.take(x)
@@ -293,7 +254,7 @@ class Kernel:
         return self.read(place, at)
 
     def missing(self, op: Op) -> Term:
-        """Return a number that stands for that of an operation which is not in memory, but will be at the next trial."""
+        """Return a number that stands for one of an operation which will be in memory at the next trial."""
         self.needed.add(op)
         return Term(literal(0, op.dtype))
 
@@ -326,7 +287,8 @@ class Kernel:
             return None
         return place + n if op in self.from_the_end else place
 
-    def variables_depth(self, index: Index) -> int:
+    def depth_of(self, *index: Affine) -> int:
+        """Return the depth of the innermost loop that an index depends on."""
         return max([0, *(self._where[name] for i in index for name, _ in i.terms)])
 
 
@@ -345,18 +307,14 @@ def _pointwise(kernel: Kernel, op: Op, index: Index) -> Term:
         )
         args.append(kernel.value(a, own, dtype))
     depth = max(a.depth for a in args)
-    return kernel.shared((op, tuple(args)), text(op, [_bracketed(a.text) for a in args]), depth)
-
-
-def _bracketed(x: str) -> str:
-    return f"({x})" if x.startswith("-") else x
+    return kernel.shared((op, tuple(args)), text(op, [bracketed(a.text) for a in args]), depth)
 
 
 def _view(kernel: Kernel, op: Op, index: Index) -> Term:
     x = op.args[0]
     below = seen(op, index, kernel.whole)
     if below is None:
-        raise CompileError(f"got an index of {op.name} that is computed, which loops do not read: use numpy:compiled")
+        return _computed_entry(kernel, op, index)
     if isinstance(below, Affine):
         return kernel.at_address(x, below)
     found = kernel.value(x, below)
@@ -365,10 +323,24 @@ def _view(kernel: Kernel, op: Op, index: Index) -> Term:
     return found
 
 
+def _computed_entry(kernel: Kernel, op: Op, index: Index) -> Term:
+    """Return an entry along the first axis at an index that a table holds for each round."""
+    x, number = op.args
+    place = kernel.bind(x)
+    if not isinstance(place, Buffer):
+        return kernel.missing(kernel.meant(x))
+    at = kernel.value(number, (), np.dtype(np.int64))
+    rest = place.offset + address(index, x.shape[1:])
+    if number in kernel.from_the_end:
+        rest += x.size
+    depth = max(place.depth, at.depth, kernel.depth_of(rest))
+    return kernel.shared((op, index), f"{place.name}[{math.prod(x.shape[1:])} * {at.text} + {rest.text}]", depth)
+
+
 def _triangle(kernel: Kernel, op: Op, index: Index, found: Term) -> Term:
     k = int(op.args[1]) if len(op.args) > 1 else int(op.kwargs.get("k", 0))
     kept = f"{index[-1].text} {'<=' if op.name == 'tril' else '>='} {(index[-2] + k).text}"
-    depth = max(found.depth, kernel.variables_depth(index))
+    depth = max(found.depth, kernel.depth_of(*index))
     return kernel.shared((op, index), f"{found.text} if {kept} else {literal(0, op.dtype)}", depth)
 
 
@@ -433,32 +405,12 @@ def product(
     depth = max(t.depth for t in terms)
     if len(terms) == 1:
         return terms[0]
-    return kernel.shared(("product", *terms), " * ".join(_bracketed(t.text) for t in terms), depth)
+    return kernel.shared(("product", *terms), " * ".join(bracketed(t.text) for t in terms), depth)
 
 
 def _of_loop(kernel: Kernel, op: Op, index: Index) -> Term:
     place = kernel.result(op)
     return place if isinstance(place, Term) else kernel.read(place, kernel.flat(index, op.shape))
-
-
-_STARTS = {"sum": 0, "count": 0, "prod": 1, "max": -math.inf, "min": math.inf, "any": False, "all": True}
-
-
-def start(how: str, dtype: Any) -> str:
-    """Return the value that a reduction begins with."""
-    return literal(_STARTS[how], dtype)
-
-
-def combine(how: str, total: str, term: str, dtype: Any, *, loose: bool = True) -> str:
-    """Return the expression that adds a term; ``loose`` where the order is free."""
-    if how == "sum" and dtype.kind == "f" and loose:
-        return f"accumulate({total}, {term})"
-    if how in ("max", "min"):
-        name = {"max": "greatest", "min": "least"}[how] if loose else {"max": "maximum", "min": "minimum"}[how]
-        return f"{name}({total}, {term})"
-    if how == "count":
-        return f"{total} + np.int64({term} != 0)"
-    return f"{total} {{}} {_bracketed(term)}".format({"sum": "+", "prod": "*", "any": "|", "all": "&"}[how])
 
 
 _WRITERS = {

@@ -1,7 +1,7 @@
 """From the source of a kernel to instructions of LLVM.
 
-A kernel is written in a small part of Python: numbers, vectors, assignments, ``for`` over ranges, and returns. Numba can
-compile that as it is, and takes 10 ms a line to infer types which are all known. Here each line becomes instructions at
+A kernel is written in a small part of Python: numbers, vectors, assignments, ``for`` over ranges, and returns. Numba
+can compile that, and takes 10 ms a line to infer types which are all known. Here each line becomes instructions at
 once, and numba is left with a function of one call: it wraps it for Python and keeps the machine code. Three things are
 said to the optimizer that Python cannot say: arrays do not overlap, indices do not wrap around, and the additions of a
 reduction, and no others, may be done in any order.
@@ -74,7 +74,7 @@ class Writer:
         self.arrays: dict[str, tuple[Any, Any]] = {}
         self.slots: dict[str, Any] = {}
         for arg, name, kind in zip(function.args, (a.arg for a in definition.args.args), types, strict=True):
-            number, stored = TYPES[kind.partition("[")[0]]
+            _, stored = TYPES[kind.partition("[")[0]]
             if "[" in kind:
                 self.arrays[name] = (arg, stored)
             else:

@@ -1,8 +1,8 @@
 """A graph as kernels and NumPy calls: which results are kept in memory is found by trial.
 
 A result that is written into expressions is computed again wherever an expression has it at another index, which
-`Kernel.work` counts. What is dear and computed more often than it has entries becomes an array in memory, and the kernels are
-written again.
+`Kernel.work` counts. What is dear and computed more often than it has entries becomes an array in memory, and the
+kernels are written again.
 """
 
 from __future__ import annotations

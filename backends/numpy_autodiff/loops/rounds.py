@@ -14,10 +14,11 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, RollError
 from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, address
-from autodiff_compare.backends.numpy_autodiff.loops.kernel import Alias, Buffer, Kernel, Term
+from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.nests import write_level
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, is_nest, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES
+from autodiff_compare.backends.numpy_autodiff.loops.terms import Alias, Buffer, Term
 
 
 def write_stage(kernel: Kernel, plan: Plan, stage: int) -> None:
@@ -159,6 +160,8 @@ def _bind_inputs(kernel: Kernel, op: Op, states: Sequence[Buffer | Term], round_
                 kernel.from_the_end.add(place)
         elif isinstance(sequence, tuple):
             table = kernel.constant(op, place, np.array(sequence))
+            if table.dtype.kind == "i" and sequence[start] < 0:
+                kernel.from_the_end.add(place)
             kernel.bound[place] = Buffer(table.name, (), table.dtype, at, kernel.depth)
         else:
             kernel.bound[place] = _row(kernel.sequence(sequence), at, place, kernel.depth)
