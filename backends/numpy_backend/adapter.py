@@ -72,7 +72,7 @@ class NumpyBackend(NumpyArrays):
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
         self._followed: Any = None
         self._traced_before = 0
-        if self.variant == "numba":
+        if self.variant == "numba" and self.build != "python":
             importlib.import_module("numba")
 
     def follow(self, made: Any) -> None:

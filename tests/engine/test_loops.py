@@ -194,7 +194,7 @@ def test_long_sums_lose_no_digits() -> None:
     x = np.full(20_000, 0.1, np.float32)
     made = compile(lambda x: np.sum(x), x, operator="value", build="python")
     exact = 20_000 * float(np.float32(0.1))
-    assert abs(float(made(x)) - exact) <= 64 * np.spacing(np.float32(exact))
+    assert abs(float(made(x)) - exact) <= 128 * np.spacing(np.float32(exact))
     assert np.isinf(made(np.where(np.arange(20_000) == 7, np.inf, x).astype(np.float32)))
 
 
