@@ -276,12 +276,19 @@ class Writer:
             return self._intrinsic("fabs", args)
         if name == "min":
             return self.b.select(self.b.icmp_signed("<", *args), *args)
+        if name == "power_of_two":
+            return self._power_of_two(args[0])
         if name == "accumulate":
             total, term = self._alike(*args)
             return self.b.fadd(total, term, flags=("reassoc",))
         if name in ("greatest", "least"):
             return self._intrinsic("maximum" if name == "greatest" else "minimum", list(self._alike(*args)))
         return self._inline(name, args)[0]
+
+    def _power_of_two(self, k: Any) -> Any:
+        """Put a whole number into the exponent: 1.5 * 2^52 + 1023 more leaves it, with its bias, in the lowest bits."""
+        shifted = self.b.fadd(k, ir.Constant(F64, 6755399441055744.0 + 1023.0))
+        return self.b.bitcast(self.b.shl(self.b.bitcast(shifted, I64), ir.Constant(I64, 52)), F64)
 
     def _of_numpy(self, name: str, args: list[Any]) -> Any:
         if name in _NUMPY:
