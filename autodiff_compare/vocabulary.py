@@ -155,6 +155,8 @@ ORDERS = {
 }
 
 
+#: The environment variable that keeps a worker from storing machine code between runs, if it is not empty.
+NO_CACHE = "AUTODIFF_COMPARE_NO_CACHE"
 #: Option of ``--variants`` -> the backends that it adds to a run.
 VARIANTS = {
     "all": "every variant of each backend, and autograd to the default backends",

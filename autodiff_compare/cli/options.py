@@ -9,7 +9,7 @@ import pathlib
 from autodiff_compare.cli import values
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.plan.settings import LARGER_S, OPEN_S, SMALL_S
-from autodiff_compare.vocabulary import SUITES, VARIANTS, Operator
+from autodiff_compare.vocabulary import NO_CACHE, SUITES, VARIANTS, Operator
 
 #: How the value of an option is shown by ``--help``.
 BACKEND = "NAME[:VARIANT][@PYTHON]"
@@ -140,13 +140,17 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
         help="environment variable to pass on to the workers, such as XLA_FLAGS; may be repeated (default: only paths, "
         "locale, proxies and devices)",
     )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="compile numpy:numba anew (default: machine code is kept between runs)"
+    )
 
 
 def environment_of(options: argparse.Namespace) -> dict[str, str]:
     """Return the variables to pass on to the workers: name -> value; one without a value is the caller's own."""
     pairs = (text.partition("=") for text in options.env)
     found = {name: value if equals else os.environ.get(name) for name, equals, value in pairs}
-    return {name: value for name, value in found.items() if value is not None}
+    given = {name: value for name, value in found.items() if value is not None}
+    return given | ({NO_CACHE: "1"} if getattr(options, "no_cache", False) else {})
 
 
 def unset_variables(options: argparse.Namespace) -> list[str]:

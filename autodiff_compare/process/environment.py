@@ -30,6 +30,7 @@ PACKAGES = (
     "pandas",
     "mpmath",
     "array-api-compat",
+    "numba",
 )
 
 

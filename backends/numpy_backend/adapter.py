@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
@@ -33,6 +36,7 @@ from autodiff_compare.vocabulary import (
     BATCHES,
     BY_UNITS,
     DTYPES,
+    NO_CACHE,
     ORDERS,
     SECOND_ORDER,
     SERIES,
@@ -41,6 +45,8 @@ from autodiff_compare.vocabulary import (
     Optimizer,
 )
 
+#: Variants that trace a function once, and compile it.
+_TRACED = ("compiled", "numba")
 #: The first version of NumPy with all names of the array API standard.
 _OLDEST_NUMPY = (2, 1)
 
@@ -58,6 +64,7 @@ class NumpyBackend(NumpyArrays):
             "loop": "recorded again for each row of a batch",
             "jet": "diagonals and Laplacians by Taylor series along each unit vector",
             "nested": "Taylor series, diagonals and Laplacians by forward mode within forward mode",
+            "numba": "traced once, and compiled to fused loops by numba",
         }
     )
     nestable = True
@@ -67,9 +74,21 @@ class NumpyBackend(NumpyArrays):
     native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS | set(COMPOSITE) | BY_UNITS | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES), **SERIES})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
-        {"": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS, "compiled": frozenset(COMPOSITE) | BY_UNITS}
+        {"": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS, **dict.fromkeys(_TRACED, frozenset(COMPOSITE) | BY_UNITS)}
     )
     idioms: ClassVar[Mapping[str, str]] = TAPE
+
+    def __init__(self, variant: str = "") -> None:
+        super().__init__(variant)
+        if self.variant == "numba":
+            self.requires = ("numpy", "numba")  # type: ignore[misc]
+        #: How `numpy_autodiff.loops` makes kernels.
+        self.build = "compiled" if os.environ.get(NO_CACHE) else "cached"
+
+    @property
+    def traced(self) -> bool:
+        """Whether functions are traced once and compiled."""
+        return self.variant in _TRACED
 
     def open(self) -> None:
         # A worker under another interpreter may find any version of NumPy.
@@ -84,6 +103,8 @@ class NumpyBackend(NumpyArrays):
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
         self._followed: Any = None
         self._traced_before = 0
+        if self.variant == "numba" and self.build != "python":
+            importlib.import_module("numba")
 
     def follow(self, made: Any) -> None:
         """Count the traces of this `numpy_autodiff.compiler.Compiled` from now on, and no longer of the former one."""
@@ -101,9 +122,10 @@ class NumpyBackend(NumpyArrays):
         return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        if self.variant == "compiled":
+        if self.traced:
             raise Unsupported(
-                "numpy:compiled emits straight-line code, which has no loop whose length depends on data: use numpy"
+                f"numpy:{self.variant} emits straight-line code, which has no loop whose length depends on data: "
+                "use numpy"
             )
         return python_while(cond, body, init, limit)
 
@@ -130,7 +152,7 @@ class NumpyBackend(NumpyArrays):
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Record the function once per call, and push or pull all products through that recording."""
-        if self.variant == "compiled":
+        if self.traced:
             return one_by_one(self, request, plan)
         seeds, index = constants(self, request, plan)
         rows = [[seed[k] for seed in seeds] for k in range(plan.number)]
@@ -151,10 +173,10 @@ class NumpyBackend(NumpyArrays):
         engine, argnums, order = self._engine, request.argnums, self.order_of(request.operator)
         if order not in ("", self.modes.get(operator)):
             nested = second_derivative(_Transforms(engine), operator, order, function, argnums, n)
-            return _emitted(self, nested, "value", request) if self.variant == "compiled" else nested
+            return _emitted(self, nested, "value", request) if self.traced else nested
         if operator is Operator.TAYLOR or operator in BY_UNITS:
             return _series(self, request)
-        if self.variant == "compiled":
+        if self.traced:
             return _compiled(self, request)
         direct: dict[Operator, Callable[[], Prepared]] = {
             Operator.VALUE: lambda: function,
@@ -173,8 +195,8 @@ class NumpyBackend(NumpyArrays):
 def _series(backend: NumpyBackend, request: Request) -> Prepared:
     """Return derivatives of higher order along directions, by the arithmetic of truncated series or nested."""
     engine, f, argnums, n = backend._engine, request.function, request.argnums, len(request.args)
-    if backend.variant == "compiled":
-        raise Unsupported("numpy:compiled emits no Taylor series: use numpy")
+    if backend.traced:
+        raise Unsupported(f"numpy:{backend.variant} emits no Taylor series: use numpy")
     degree = request.degree if request.operator is Operator.TAYLOR else 2
 
     def series(*given: Var) -> tuple[Var, ...]:
@@ -218,11 +240,12 @@ def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
 
 def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request) -> Prepared:
     """Emit ``operator`` of ``f`` for arguments and directions like those of the request."""
-    from autodiff_compare.backends.numpy_autodiff import compiler
+    from autodiff_compare.backends.numpy_autodiff import compiler, loops
 
+    compile = partial(loops.compile, build=backend.build) if backend.variant == "numba" else compiler.compile
     try:
         example = (*request.args, *request.directions)
-        made = compiler.compile(f, *example, argnums=request.argnums, operator=operator)
+        made = compile(f, *example, argnums=request.argnums, operator=operator)
         backend.follow(made)
         return made.entry
     except compiler.CompileError as error:

@@ -384,9 +384,13 @@ def test_a_native_function_in_numpy_is_the_reference_and_a_wrong_one_is_found() 
 
 def test_every_variant_of_a_backend_is_run_where_it_is_asked_for() -> None:
     chosen = plan(Query([VALLEY], ["numpy", "jax:eager"], ["gradient"], variants="all"))
-    assert chosen.specs == ("numpy", "numpy:compiled", "jax:eager"), "a variant that is named stands for itself"
+    assert chosen.specs == ("numpy", "numpy:compiled", "numpy:numba", "jax:eager"), (
+        "a variant that is named stands for itself"
+    )
     by_default = plan(Query([VALLEY], operators=["gradient"], variants="all")).specs
-    expected = "numpy numpy:compiled torch torch:compile tensorflow tensorflow:eager tensorflow:xla jax jax:eager"
+    expected = (
+        "numpy numpy:compiled numpy:numba torch torch:compile tensorflow tensorflow:eager tensorflow:xla jax jax:eager"
+    )
     # A peer is run where it is there; nobody asked for it by name.
     assert [s for s in by_default if s != "autograd"] == expected.split()
     own = plan(Query([VALLEY], [str(EXAMPLES / "careless_backend.py")], ["gradient"], variants="all"))

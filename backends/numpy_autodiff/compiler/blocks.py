@@ -91,7 +91,7 @@ def schedule(graph: Graph) -> list[Op | Loop]:
     return order
 
 
-def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: int, needed: Set[Op]) -> None:
+def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: str, needed: Set[Op]) -> None:
     """Write the lines of one loop, and add those of its results to ``names`` that are ``needed`` outside."""
     kept = {op for op in loop.ops if op in needed}
     local: dict[Any, str] = {}

@@ -16,8 +16,9 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler import scalars
 from autodiff_compare.backends.numpy_autodiff.compiler.emit import emit
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, RollError, capture, is_input
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
+from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
@@ -28,15 +29,31 @@ from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
 from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 ALL_REWRITES: dict[str, str] = REWRITES | {
+    "roll": "write repeated operations as loops",
     "reuse": "write into arrays that are not needed any more",
     "blocks": "compute long vectors block by block, in cache",
     "scalars": "compute single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
+#: Operations from which on repetitions are written as loops, and operations that a loop must then save. Straight-line
+#: code of single numbers is faster, by up to a half; each operation takes 50 us to write.
+_LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 #: Forms of arguments that one compiled function keeps code for, besides the first.
 MOST_FORMS = 128
 _OTHER = object()
 Function = Callable[..., Any]
+
+
+#: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the form
+#: of arguments is new.
+Writer = Callable[[Graph, str, Sequence[Any], frozenset[str], bool], Source]
+
+
+def straight_line(graph: Graph, operator: str, inputs: Sequence[Any], rewrites: frozenset[str], first: bool) -> Source:
+    """Write a graph as straight-line code: on Python floats if it holds single numbers, else on NumPy arrays."""
+    if first and "scalars" in rewrites and (source := scalars.emit(graph, operator, inputs)) is not None:
+        return source
+    return emit(graph, operator, inputs, rewrites)
 
 
 def _give_up(*_args: Any) -> Any:
@@ -59,8 +76,18 @@ class Compiled:
     is traced again. Arguments are not kept, except constants, which are part of the code.
     """
 
-    def __init__(self, f: Function, operator: str, argnums: int | tuple[int, ...], rewrites: frozenset[str]) -> None:
+    def __init__(
+        self,
+        f: Function,
+        operator: str,
+        argnums: int | tuple[int, ...],
+        rewrites: frozenset[str],
+        write: Writer | None = None,
+        fewest_saved: int = 0,
+    ) -> None:
         self._f = f
+        self._write = write or straight_line
+        self._fewest_saved = fewest_saved
         self._operator = operator
         self._argnums = argnums
         self._rewrites = rewrites
@@ -109,13 +136,12 @@ class Compiled:
                     self._specialise(key, args, leaves, rebuild, given)
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
-        graph = optimize(capture(self.transformed, leaves, rebuild), self._rewrites)
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
-        source = None
-        if key not in self._made and "scalars" in self._rewrites:
-            source = scalars.emit(graph, self._operator, inputs)
-        if source is None:
-            source = emit(graph, self._operator, inputs, self._rewrites)
+        first = key not in self._made
+        try:
+            source = self._written(leaves, rebuild, inputs, first, "roll" in self._rewrites)
+        except RollError:
+            source = self._written(leaves, rebuild, inputs, first, False)
         self.traces += 1
         made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
         self._made[key] = [*self._made.get(key, ()), made]
@@ -128,17 +154,28 @@ class Compiled:
             self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
             self._arity = len(args)
 
+    def _written(self, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool, roll: bool) -> Source:
+        """Capture, rewrite and write the function for one form of its arguments."""
+        graph = capture(self.transformed, leaves, rebuild)
+        worth = len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG)
+        if roll and (self._fewest_saved or worth):
+            graph = rolled(graph, self._fewest_saved or _FEWEST_SAVED)
+        # The guard of a factored sum fails again where the sum itself is not finite.
+        graph = optimize(graph, self._rewrites if first else self._rewrites - {"factor"})
+        return self._write(graph, self._operator, inputs, self._rewrites, first)
+
 
 @final
 class _Specialisation:
     """Generated code for one form of the arguments."""
 
     def __init__(self, source: Source, filename: str, again: Function, inputs: list[Any]) -> None:
-        self.text = "\n".join(source.lines) + "\n"
+        code = "\n".join(source.lines) + "\n"
+        self.text = "\n\n".join([code, *source.called])
         scope = {**source.names, "again": again}
-        exec(compile_source(self.text, filename), scope)
+        exec(compile_source(code, filename), scope)
         weakref.finalize(self, linecache.cache.pop, filename, None)
-        name = self.text[4 : self.text.index("(")]
+        name = code[4 : code.index("(")]
         # Without its name in its own scope there is no circle, so that code which is dropped is freed at once.
         self.function: Function = scope.pop(name)
         self._classes = [(type(x), getattr(x, "dtype", None)) for x in inputs]
@@ -240,6 +277,8 @@ def compile(
     argnums: int | Sequence[int] = 0,
     operator: str = "value_and_gradient",
     rewrites: Sequence[str] = tuple(ALL_REWRITES),
+    write: Writer | None = None,
+    fewest_saved: int = 0,
 ) -> Compiled:
     """Trace ``f`` once and make one straight-line NumPy function of its values and derivatives.
 
@@ -259,6 +298,10 @@ def compile(
         of ``argnums`` after the arguments; ``vjp``, which takes one cotangent; ``jacobian`` and ``hessian``.
     rewrites
         The names of `ALL_REWRITES` to apply.
+    write
+        What writes the code instead of `straight_line`, such as loops for a compiler of machine code.
+    fewest_saved
+        The number of operations that a rolled loop must save; 0 for what suits straight-line code.
 
     Returns
     -------
@@ -288,7 +331,7 @@ def compile(
     if unknown := set(rewrites) - set(ALL_REWRITES):
         raise ValueError(f"got rewrites {sorted(unknown)}, expected some of: {', '.join(ALL_REWRITES)}")
     where, alone = positions(argnums)
-    made = Compiled(f, operator, where[0] if alone else where, frozenset(rewrites))
+    made = Compiled(f, operator, where[0] if alone else where, frozenset(rewrites), write, fewest_saved)
     if examples:
         made(*examples)
     return made

@@ -16,6 +16,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.blocks import Loop, emit_loop, schedule
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.rounds import rounds
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, header, statement
 
 #: Bytes below which a fresh array costs no more than finding one to reuse.
@@ -46,11 +47,10 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], rewrites: frozenset[str
             source.lines.append(f"    {x} = {x}[()]")
         elif leaf.__class__ is float:
             source.lines.append(f"    {x} = {source.name(np.float64, 'float64')}({x})")
-    order = schedule(graph) if "blocks" in rewrites else list(graph.ops)
-    memory = _body(source, Graph(graph.inputs, _flat(order), graph.outputs, graph.rebuild), order, names, rewrites)
+    memory = _body(source, graph, names, rewrites, "v", f"again({', '.join(inputs)})")
     results = [_result(source, *pair, names) for pair in zip(graph.outputs, memory.copied(), strict=True)]
     source.lines.append(f"    return {source.arranged(graph, results)}")
-    if any(op.name == "guard" and not op.kwargs["way"] and op.args[0].name == "equal" for op in graph.ops):
+    if _divides_by_zero(graph):
         _quiet(source)
     return source
 
@@ -60,24 +60,48 @@ def _flat(order: Sequence[Op | Loop]) -> list[Op]:
 
 
 def _body(
-    source: Source, graph: Graph, order: Sequence[Op | Loop], names: dict[Op, str], rewrites: frozenset[str]
+    source: Source, graph: Graph, names: dict[Op, str], rewrites: frozenset[str], prefix: str, called: str
 ) -> Memory:
-    """Write the statements, in order."""
+    """Write the statements, in order; results are named by the prefix and a number, which no other body has."""
+    order = schedule(graph) if "blocks" in rewrites else list(graph.ops)
     loops = any(isinstance(item, Loop) for item in order)
     needed = _between(order) | {x for x in graph.outputs if isinstance(x, Op)} if loops else set()
-    memory = Memory(graph, "reuse" in rewrites and not loops)
-    called = f"again({', '.join(names[x] for x in graph.inputs)})"
+    memory = Memory(Graph(graph.inputs, _flat(order), graph.outputs, graph.rebuild), "reuse" in rewrites and not loops)
+    results: dict[Op, list[str]] = {}
     for i, item in enumerate(order):
+        name = f"{prefix}{i}"
         if isinstance(item, Loop):
-            emit_loop(source, item, names, i, needed)
+            emit_loop(source, item, names, name[1:], needed)
+        elif item.name == "loop":
+
+            def write(body: Graph, name: str = name) -> list[str]:
+                start = len(source.lines)
+                _body(source, body, names, rewrites, f"{name}_", called)
+                lines = source.lines[start:]
+                del source.lines[start:]
+                return [line[4:] for line in lines]
+
+            lines, results[item] = rounds(source, item, names, f"{name[1:]}_", write, source.literal)
+            source.lines += [f"    {line}" for line in lines]
+        elif item.name in ("last", "collected"):
+            names[item] = results[item.args[0]][item.args[1]]
         elif item.name == "guard":
             test = f"if {'not ' if item.kwargs['way'] else ''}{names[item.args[0]]}:"
             source.lines += [f"    {test}", f"        return {called}"]
         else:
             out = None if loops else memory.place(i, item)
-            names[item] = f"v{i}"
+            names[item] = name
             source.lines += [f"    {line}" for line in statement(source, item, names, out and names[out])]
     return memory
+
+
+def _divides_by_zero(graph: Graph) -> bool:
+    """Return whether a rule that avoids a zero divides by it, and drops the quotient by ``where``."""
+    return any(
+        (op.name == "guard" and not op.kwargs["way"] and op.args[0].name == "equal")
+        or (op.name == "loop" and _divides_by_zero(op.kwargs["body"].graph))
+        for op in graph.ops
+    )
 
 
 def _between(order: Sequence[Op | Loop]) -> set[Op]:
@@ -87,7 +111,7 @@ def _between(order: Sequence[Op | Loop]) -> set[Op]:
 
 
 def _quiet(source: Source) -> None:
-    """Silence division: where a rule avoids a zero, it divides by it and `where` drops the quotient."""
+    """Silence division, all of it."""
     start = 3 if source.lines[1].startswith("    if ") else 1
     with_ = f"    with {source.name(np.errstate, 'errstate')}(divide='ignore', invalid='ignore'):"
     source.lines[start:] = [with_, *(f"    {line}" for line in source.lines[start:])]

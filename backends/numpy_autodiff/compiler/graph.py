@@ -32,6 +32,10 @@ class CompileError(TypeError):
     """The function cannot be compiled; it can still be differentiated eagerly."""
 
 
+class RollError(CompileError):
+    """The graph cannot be written with its loops rolled; it may be without."""
+
+
 @final
 class Op:
     """One operation: ``function(*args, **kwargs)``, where ``args`` are operations and constants.
@@ -158,21 +162,21 @@ def capture(
 
 
 def _operations(trace: _Capture, known: dict[int, Any]) -> list[Op]:
+    """Return the operations of the recorded nodes, with the guards at their places."""
     ops: list[Op] = []
-    guards = iter([*trace.guards, (len(trace.nodes) + 1, None, True)])
-    at, asked, way = next(guards)
-    for i, node in enumerate([*trace.nodes, None]):
-        while asked is not None and at == i:
+    names: dict[Primitive, str] = {}
+    start = 0
+    for at, asked, way in [*trace.guards, (len(trace.nodes), None, True)]:
+        for node in trace.nodes[start:at]:
+            call, primitive = node.call, node.call.primitive
+            name = names.get(primitive) or names.setdefault(primitive, _name(primitive))
+            args = [_argument(a, trace, known) for a in node.args]
+            _check(name, args, call.kwargs)
+            op = known[id(node)] = Op(name, primitive.function, args, call.kwargs, node.primal)
+            ops.append(op)
+        if asked is not None:
             ops.append(Op("guard", _truth, (known[id(asked)],), {"way": way}, True))
-            at, asked, way = next(guards)
-        if node is None:
-            break
-        name = _name(node.call.primitive)
-        args = [_argument(a, trace, known) for a in node.args]
-        _check(name, args, node.call.kwargs)
-        op = Op(name, node.call.primitive.function, args, node.call.kwargs, node.primal)
-        known[id(node)] = op
-        ops.append(op)
+        start = at
     return ops
 
 
@@ -202,9 +206,37 @@ _SIMPLE = frozenset({Op, float, int, slice, np.ndarray, np.float64})
 
 
 def _check(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    if not kwargs and all(a.__class__ in _SIMPLE for a in args):
+    if not kwargs and _SIMPLE.issuperset(map(type, args)):
         return
-    if any(
-        isinstance(x, Node) for x in flatten([list(kwargs.values()), [a for a in args if not isinstance(a, Op)]])[0]
-    ):
+    if any(a.__class__ not in _SIMPLE and _holds_node(a) for a in args) or any(map(_holds_node, kwargs.values())):
         raise CompileError(f"got a traced value inside an argument of {name}, expected constants: do not compile")
+
+
+def _holds_node(x: Any) -> bool:
+    if x.__class__ in _SIMPLE:
+        return False
+    if isinstance(x, dict):
+        return any(map(_holds_node, x.values()))
+    return any(map(_holds_node, x)) if isinstance(x, (tuple, list)) else isinstance(x, Node)
+
+
+def frozen(x: Any) -> Any:
+    """Return a key that is equal only for equal computations: 1 and 1.0, 0.0 and -0.0 differ."""
+    cls = x.__class__
+    if cls is Op:
+        return id(x)
+    if cls is float:
+        return repr(x)
+    if cls is int or cls is str or cls is bool or x is None:
+        return cls, x
+    if cls is slice:
+        return slice, x.start, x.stop, x.step
+    if cls is tuple or cls is list:
+        return cls, tuple(map(frozen, x))
+    if isinstance(x, np.ndarray) or callable(x):
+        return cls, id(x)
+    if isinstance(x, (tuple, list)):
+        return cls, tuple(map(frozen, x))
+    if isinstance(x, dict):
+        return tuple((k, frozen(v)) for k, v in x.items())
+    return cls, repr(x)

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.factors import factored, scaled
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, frozen
+from autodiff_compare.backends.numpy_autodiff.compiler.invariants import hoisted, prune, watched
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import LONGEST, ones
 
 #: The rewrites of `optimize`, described; `compiled.ALL_REWRITES` adds those of emission.
@@ -25,9 +27,14 @@ REWRITES = {
     "identities": "x * 1, x / 1, -(-x), x + (-y), reshape to the same shape",
     "powers": "x ** n as products",
     "dot": "sum(a * b) as a dot product",
+    "scale": "powers of two, and signs, out of sums",
+    "factor": "p * x + q * x as (p + q) * x, where a result tells whether it is finite",
     "dead": "leave out operations that no result needs",
 }
 _LARGEST_POWER = 16
+#: Length up to which a sum over the last axis is a dot product with ones.
+_SHORT_AXIS = 16
+_DOTTED = (np.float32, np.float64)
 _LIKE = frozenset({"zeros_like", "ones_like"})
 _COMMUTES = frozenset({"add", "multiply"})
 _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
@@ -36,10 +43,15 @@ _BROADCASTS = frozenset({"add", "subtract", "multiply", "divide"})
 def optimize(graph: Graph, rewrites: frozenset[str]) -> Graph:
     """Return the graph after the named rewrites."""
     graph = _forward(graph, rewrites)
+    if "scale" in rewrites:
+        # What no result needs is no use of a factor.
+        graph = scaled(_alive(graph))
     if "dot" in rewrites:
         graph = _dots(graph)
     if "identities" in rewrites:
         _negate_constants(graph)
+    if "factor" in rewrites:
+        graph = factored(_alive(graph))
     return _alive(graph) if "dead" in rewrites else graph
 
 
@@ -53,6 +65,8 @@ def _forward(graph: Graph, rewrites: frozenset[str]) -> Graph:
         """Return the result that stands for ``op``: an earlier equal one, a constant, or ``op`` after it is added."""
         if "fold" in rewrites and (folded := _folded(op)) is not None:
             return folded[0]
+        if op.name == "loop":
+            op = hoisted(op, place, lambda body: optimize(body, rewrites))
         if "identities" in rewrites:
             op = _joined(op, place) if op.name == "scatter" else _plain_constants(op)
             same = _identity(op)
@@ -248,27 +262,10 @@ def _product(x: Op, n: int, like: Op, place: Callable[[Op], Any]) -> Any:
 
 
 def _key(op: Op) -> Any:
-    args = [_frozen(a) for a in op.args]
+    args = [frozen(a) for a in op.args]
     if op.name in _COMMUTES:
         args.sort(key=str)
-    return op.name, id(op.function), tuple(args), _frozen(dict(op.kwargs)) if op.kwargs else ()
-
-
-def _frozen(x: Any) -> Any:
-    """Return a key that is equal only for equal computations: 1 and 1.0, 0.0 and -0.0 differ."""
-    if x.__class__ is Op:
-        return id(x)
-    if x.__class__ is float:
-        return repr(x)
-    if isinstance(x, np.ndarray) or callable(x):
-        return type(x), id(x)
-    if isinstance(x, (tuple, list)):
-        return type(x), tuple(map(_frozen, x))
-    if isinstance(x, dict):
-        return tuple((k, _frozen(v)) for k, v in x.items())
-    if isinstance(x, slice):
-        return slice, x.start, x.stop, x.step
-    return type(x), repr(x)
+    return op.name, id(op.function), tuple(args), frozen(dict(op.kwargs)) if op.kwargs else ()
 
 
 def _dots(graph: Graph) -> Graph:
@@ -281,6 +278,8 @@ def _dots(graph: Graph) -> Graph:
             new[op] = Op("dot", np.dot if len(a.shape) == 1 and op not in asked else np.vdot, (a, b), {}, op)
         elif _sums_a_short_vector(op):
             new[op] = Op("dot", np.dot, (op.args[0], ones(op.args[0].size)), {}, op)
+        elif (factors := _sums_rows(op)) is not None:
+            new[op] = Op("vecdot", np.vecdot, factors, {}, op)
     ops = []
     for op in graph.ops:
         op = new.get(op, op)
@@ -308,6 +307,24 @@ def _sums_a_short_vector(op: Op) -> bool:
     return isinstance(x, Op) and x.dtype == np.float64 and len(x.shape) == 1 and 16 <= x.size <= LONGEST
 
 
+def _sums_rows(op: Op) -> tuple[Any, Any] | None:
+    """Return the factors of a sum of products over the last axis; for a short axis, also of a plain sum.
+
+    NumPy's sums of a last axis of three numbers take 30 ns each, a dot product with ones 9 ns.
+    """
+    x = op.args[0] if op.name == "sum" and len(op.args) == 1 else None
+    if not isinstance(x, Op) or op.dtype != x.dtype or op.dtype not in _DOTTED or op.kwargs.get("keepdims"):
+        return None
+    axis = op.kwargs.get("axis")
+    (axis,) = axis if isinstance(axis, tuple) and len(axis) == 1 else (axis,)
+    if axis.__class__ is not int or axis % len(x.shape) != len(x.shape) - 1 or len(x.shape) < 2 or not x.size:
+        return None
+    if x.name == "multiply" and all(_array_like(a, x) for a in x.args):
+        return x.args[0], x.args[1]
+    n = x.shape[-1]
+    return (x, np.ones(n, x.dtype)) if 1 < n <= _SHORT_AXIS else None
+
+
 def _array_like(a: Any, x: Op) -> bool:
     return isinstance(a, Op) and a.shape == x.shape and a.dtype == x.dtype and x.dtype.kind == "f" and not a.scalar
 
@@ -329,8 +346,13 @@ def _alive(graph: Graph) -> Graph:
     """Keep the operations that results or guards depend on."""
     needed = {x for x in graph.outputs if isinstance(x, Op)}
     kept: list[Op] = []
+    readers: dict[Op, list[Op]] = {}
     for op in reversed(graph.ops):
-        if op in needed or op.name == "guard":
+        if op in needed or watched(op):
+            if op.name == "loop":
+                prune(op, readers.get(op, ()), _alive)
+            elif op.name in ("last", "collected"):
+                readers.setdefault(op.args[0], []).append(op)
             needed.update(op.inputs)
             kept.append(op)
     return Graph(graph.inputs, kept[::-1], graph.outputs, graph.rebuild)

@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.loop import Body
+from autodiff_compare.backends.numpy_autodiff.compiler.rounds import rounds
 from autodiff_compare.backends.numpy_autodiff.compiler.source import INFIX, Source, header
 
 #: Functions that do not change the value of a single entry.
 _TRIVIAL = frozenset({"reshape", "broadcast_to", "transpose"})
+#: Functions that read an argument more than once, or put its expression into others that do.
+_SEVERAL = _TRIVIAL | {"loop"}
 _SUMS = frozenset({"sum", "mean"})
 _MATH = {
     "sin": "sin",
@@ -48,12 +52,14 @@ def _beyond(x: float) -> float:
 _SLOPES = {"sech2": _sech2, "beyond": _beyond}
 #: Characters up to which an expression is put into another.
 _LONGEST = 90
+#: Operations in the rounds of a loop that are written one after the other, so that the loop itself takes little time.
+_UNROLLED = 48
 _RAISES = "(ZeroDivisionError, OverflowError, ValueError)"
 
 
 def emit(graph: Graph, name: str, leaves: Sequence[Any]) -> Source | None:
     """Write a function on Python floats; None if the graph needs arrays."""
-    if not graph.inputs or not all(map(_single, graph.inputs)) or not all(map(_possible, graph.ops)):
+    if not fits(graph) or not all(map(_possible, graph.ops)):
         return None
     if not all(_single(x) if isinstance(x, Op) else _number(x) is not None for x in graph.outputs):
         return None
@@ -62,14 +68,24 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any]) -> Source | None:
     header(source, name, inputs, leaves)
     names: dict[Op, str] = {op: f"s{i}" for i, op in enumerate(graph.inputs)}
     source.lines.append(f"    {'; '.join(_number_of(*pair) for pair in zip(inputs, leaves, strict=True))}")
-    body = _body(graph, source, names, inputs)
+    body = _body(graph, source, names, f"again({', '.join(inputs)})", "v")
     results = [_result(source, x, names) for x in graph.outputs]
     body.append(f"    return {source.arranged(graph, results)}")
-    if any(op.name == "divide" or op.name in _MATH for op in graph.ops):
+    if any(op.name == "divide" or op.name in _MATH for op in _all(graph)):
         again = f"        return again({', '.join(inputs)})"
         body = ["    try:", *(f"    {line}" for line in body), f"    except {_RAISES}:", again]
     source.lines += body
     return source
+
+
+def fits(graph: Graph) -> bool:
+    """Return whether all inputs are single float64 numbers."""
+    return bool(graph.inputs) and all(map(_single, graph.inputs))
+
+
+def _all(graph: Graph) -> list[Op]:
+    """Return the operations, and those within loops."""
+    return [x for op in graph.ops for x in (op, *(_all(op.kwargs["body"].graph) if op.name == "loop" else ()))]
 
 
 def _number_of(x: str, leaf: Any) -> str:
@@ -77,7 +93,8 @@ def _number_of(x: str, leaf: Any) -> str:
 
 
 def _single(op: Op) -> bool:
-    return op.dtype == np.float64 and op.size == 1
+    # An element of a sequence of Python floats has no dtype.
+    return (op.dtype == np.float64 or (op.dtype is None and op.name == "input")) and op.size == 1
 
 
 def _number(x: Any) -> float | None:
@@ -91,6 +108,12 @@ def _number(x: Any) -> float | None:
 
 
 def _possible(op: Op) -> bool:
+    if op.name == "loop":
+        return _possible_loop(op)
+    if op.name in ("collected", "sequence"):
+        return True
+    if op.name in ("last", "entry"):
+        return _single(op)
     if not all(isinstance(a, Op) or _number(a) is not None for a in op.args[: 2 if op.name in INFIX else 1]):
         return False
     if op.name in ("guard", "count_nonzero", "equal"):
@@ -105,15 +128,39 @@ def _possible(op: Op) -> bool:
     return known and _single(op) and all(map(_single, op.inputs))
 
 
-def _body(graph: Graph, source: Source, names: dict[Op, str], inputs: list[str]) -> list[str]:
+def _possible_loop(loop: Op) -> bool:
+    body: Body = loop.kwargs["body"]
+    sequences = [a for a in loop.args[body.carries : body.invariants] if not isinstance(a, Op)]
+    numbers = [a for a in (*loop.args, *body.graph.outputs) if not isinstance(a, (Op, tuple, range))]
+    return (
+        all(_number(x) is not None for a in sequences for x in a)
+        and all(_number(x) is not None for x in numbers)
+        and all(map(_single, body.graph.inputs))
+        and all(map(_possible, body.graph.ops))
+    )
+
+
+def _body(
+    graph: Graph, source: Source, names: dict[Op, str], called: str, prefix: str, first: int = 0, end: int = 0
+) -> list[str]:
+    """Return the statements; the outputs from ``first`` to ``end`` get names of their own."""
     lines = []
-    uses = Counter(a for op in graph.ops for a in (*op.inputs, *(op.inputs if op.name in _TRIVIAL else ())))
-    uses.update(x for x in graph.outputs if isinstance(x, Op))
+    several = [a for op in graph.ops if op.name in _SEVERAL for a in op.inputs]
+    uses = Counter([*(a for op in graph.ops for a in op.inputs), *several])
+    uses.update(x for x in (*graph.outputs, *graph.outputs[first:end]) if isinstance(x, Op))
+    results: dict[Op, list[str]] = {}
     for i, op in enumerate(graph.ops):
-        args = [names[a] if isinstance(a, Op) else repr(_number(a)) for a in op.args[:2] if _numeric(a)]
+        if op.name == "loop":
+            more, results[op] = _loop(source, op, names, f"{prefix[1:]}{i}_", called)
+            lines += [f"    {line}" for line in more]
+            continue
+        if op.name in ("last", "collected"):
+            names[op] = results[op.args[0]][op.args[1]]
+            continue
+        args = [names[a] if isinstance(a, Op) else _text(a) for a in op.args if _numeric(a)]
         if op.name == "guard":
             lines += [f"    if {'not ' if op.kwargs['way'] else ''}{args[0]}:"]
-            lines += [f"        return again({', '.join(inputs)})"]
+            lines += [f"        return {called}"]
             continue
         if op.name in _TRIVIAL:
             names[op] = args[0]
@@ -123,16 +170,35 @@ def _body(graph: Graph, source: Source, names: dict[Op, str], inputs: list[str])
             # A value that is used once needs no name, which would cost a store and a load.
             names[op] = f"({text})"
             continue
-        names[op] = f"v{i}"
-        lines.append(f"    v{i} = {text}")
+        names[op] = f"{prefix}{i}"
+        lines.append(f"    {names[op]} = {text}")
     return lines
+
+
+def _loop(source: Source, loop: Op, names: dict[Op, str], tag: str, called: str) -> tuple[list[str], list[str]]:
+    body: Body = loop.kwargs["body"]
+
+    def write(graph: Graph) -> list[str]:
+        return [line[4:] for line in _body(graph, source, names, called, f"v{tag}", body.carries, body.collected)]
+
+    # NumPy's numbers, unlike Python's, would make all results NumPy's.
+    loop = loop.with_args([tuple(map(float, a)) if isinstance(a, (tuple, range)) else a for a in loop.args])
+    return rounds(source, loop, names, tag, write, _text, max(1, _UNROLLED // max(len(body.graph.ops), 1)))
 
 
 def _numeric(a: Any) -> bool:
     return isinstance(a, Op) or _number(a) is not None
 
 
+def _text(x: Any) -> str:
+    return repr(_number(x))
+
+
 def _expression(source: Source, op: Op, args: list[str]) -> str:
+    if op.name == "entry":
+        return f"{args[0]}[{op.args[1]}]"
+    if op.name == "sequence":
+        return f"({', '.join(args)},)"
     if op.name in INFIX:
         return f"{args[0]} {INFIX[op.name]} {args[1]}"
     if op.name in _SUMS:

@@ -36,6 +36,8 @@ class Source:
 
     names: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    #: Sources of compiled functions that these lines call, to be shown with them.
+    called: list[str] = field(default_factory=list)
     #: Object and wanted name -> its name; and how many objects have wanted the same one.
     _given: dict[tuple[int, str], str] = field(default_factory=dict)
     _wanted: Counter[str] = field(default_factory=Counter)
@@ -206,6 +208,14 @@ def _mean(source: Source, op: Op, args: list[str]) -> str | None:
     return f"{source.name(ADD_REDUCE, 'add_reduce')}({args[0]}, None) / {x.size}" if x.size else None
 
 
+def _entry(source: Source, op: Op, args: list[str]) -> str:  # noqa: ARG001
+    return f"{args[0]}[{args[1]}]"
+
+
+def _sequence(source: Source, op: Op, args: list[str]) -> str:  # noqa: ARG001
+    return f"({', '.join(args)},)"
+
+
 def _transposed(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
     return f"{args[0]}.T" if len(args) == 1 else None
 
@@ -218,6 +228,8 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
     "dot": _dot,
     "mean": _mean,
     "transpose": _transposed,
+    "entry": _entry,
+    "sequence": _sequence,
 }
 
 

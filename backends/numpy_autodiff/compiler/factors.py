@@ -1,0 +1,184 @@
+"""Rewrites that move factors: ``sum(2 a b)`` to ``2 sum(a b)``, and ``p x + q x`` to ``(p + q) x``.
+
+A factor of a power of two, or -1, is exact wherever it stands, short of overflow and underflow. It moves out of a
+vector if all uses of the vector end in sums, where it is a product of numbers.
+
+``(p + q) x`` saves a product of vectors, and makes a polynomial that is written term by term one by Horner's rule. Its
+rounding error is bounded by that of the sum. But it may not be finite where the sum is (p = q = 1e308, x = .1), and the
+other way round (p = 2, q = -1, x = inf). So it is used only where a number tells: one that the factored sum reaches by
+additions, products and sums alone, through all of which inf and nan remain inf or nan. Where that number is not
+finite, the function is made again without this rewrite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+
+#: Functions that are linear in an argument and add up its entries; and those that keep a factor of an argument.
+_SUMS = frozenset({"sum", "dot", "vecdot"})
+_KEEP = frozenset({"multiply", "reshape", "transpose", "matmul"})
+#: Functions of numbers that are not finite whose result is not finite.
+_SPREAD = frozenset({"add", "subtract", "multiply", "negative", "sum", "dot", "vecdot"})
+
+
+def scaled(graph: Graph) -> Graph:
+    """Return the graph with factors of powers of two outside of sums."""
+    free = _movable(graph)
+    new: dict[Op, Op] = {x: x for x in graph.inputs}
+    factors: dict[Op, float] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        factor = math.prod([factors.get(a, 1.0) for a in op.inputs])
+        here = _factor(op) if op in free else None
+        if here is not None:
+            x = op.inputs[0]
+            new[op], factors[op] = new[x], here * factor
+            continue
+        made = op.with_args([new[a] if isinstance(a, Op) else a for a in op.args])
+        ops.append(made)
+        if factor != 1.0 and op.name in _KEEP:
+            factors[op] = factor
+        elif factor != 1.0:
+            made = _times(made, factor, ops)
+        new[op] = made
+    return Graph(graph.inputs, ops, [new[x] if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
+
+
+def _movable(graph: Graph) -> set[Op]:
+    """Return the vectors all of whose uses end in sums."""
+    readers = _readers(graph)
+    outputs = set(filter(_is_op, graph.outputs))
+    free: set[Op] = set()
+    for op in reversed(graph.ops):
+        uses = readers.get(op, ())
+        if uses and op not in outputs and all(_linear(use, op) and (use.name in _SUMS or use in free) for use in uses):
+            free.add(op)
+    return free
+
+
+def _linear(use: Op, op: Op) -> bool:
+    return use.name in _SUMS | _KEEP and use.dtype == op.dtype and sum(a is op for a in use.args) == 1
+
+
+def _factor(op: Op) -> float | None:
+    """Return the factor of an operation that multiplies a vector by a power of two, or by -1."""
+    if op.scalar or op.dtype is None or op.dtype.kind != "f" or op.dtype.itemsize < 4:
+        return None
+    if op.name == "negative":
+        return -1.0
+    numbers = [a for a in op.args if a.__class__ is float]
+    if op.name != "multiply" or len(numbers) != 1 or op.inputs[0].shape != op.shape:
+        return None
+    (c,) = numbers
+    return c if math.isfinite(c) and abs(math.frexp(c)[0]) == 0.5 and 2.0**-16 <= abs(c) <= 2.0**16 else None
+
+
+def _times(op: Op, factor: float, ops: list[Op]) -> Op:
+    """Append the product of a sum and a factor. It is never -0.0, as the sum is not."""
+    if abs(factor) != 1.0:
+        op = Op("multiply", np.multiply, (op, abs(factor)), {}, op)
+        ops.append(op)
+    if factor < 0:
+        op = Op("subtract", np.subtract, (0.0, op), {}, op)
+        ops.append(op)
+    return op
+
+
+def factored(graph: Graph) -> Graph:
+    """Return the graph with common factors of sums taken out, and guards that the results are finite."""
+    readers = _readers(graph)
+    uses = Counter([*(a for op in graph.ops for a in op.inputs), *filter(_is_op, graph.outputs)])
+    new: dict[Op, Op] = {}
+    witnesses: set[Op] = set()
+    ops: list[Op] = []
+    for op in graph.ops:
+        inner = uses[op] == 1 and any(map(_adds, readers.get(op, ())))
+        witness = _witness(op, readers) if _adds(op) and not inner else None
+        made: list[Op] = []
+        total = None if witness is None else _factored_sum(_terms(op, op, uses), op, uses, made)
+        if total is not None and witness is not None:
+            new[op] = total
+            witnesses.add(witness)
+            ops += made
+        else:
+            ops.append(op)
+        if op in witnesses:
+            finite = Op("isfinite", math.isfinite, (op,), {}, True)
+            ops += [finite, Op("guard", bool, (finite,), {"way": True}, True)]
+    for op in ops:
+        op.args = tuple(new.get(a, a) if isinstance(a, Op) else a for a in op.args)
+    return Graph(graph.inputs, ops, [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
+
+
+def _adds(op: Op) -> bool:
+    return op.name == "add" and not op.scalar and op.dtype is not None and op.dtype.kind == "f"
+
+
+def _terms(x: Any, whole: Op, uses: Mapping[Op, int]) -> list[Any]:
+    """Return the terms of a sum. A part of it that has other uses is a term."""
+    if not isinstance(x, Op) or x.name != "add" or x.dtype != whole.dtype or (x is not whole and uses[x] > 1):
+        return [x]
+    return [term for a in x.args for term in _terms(a, whole, uses)]
+
+
+def _factored_sum(terms: list[Any], like: Op, uses: Mapping[Op, int], made: list[Op]) -> Any:
+    """Append operations that add the terms, and return the last; None if no two of them share a vector as factor."""
+    if not all(x.dtype == like.dtype if isinstance(x, Op) else x.__class__ is float for x in terms):
+        return None
+    products = [x for x in terms if isinstance(x, Op) and x.name == "multiply" and uses[x] == 1]
+    shared = Counter(a for x in products for a in set(x.inputs) if a.shape == like.shape and a.dtype == like.dtype)
+    vector, count = max(shared.items(), key=lambda item: item[1], default=(like, 0))
+    if count < 2:
+        return None
+    inside = [x for x in products if any(a is vector for a in x.args)]
+    cofactors = [x.args[x.args[0] is vector] for x in inside]
+    total = _factored_sum(cofactors, like, uses, made)
+    if total is None:
+        total = _added(cofactors, like, made)
+    made.append(Op("multiply", np.multiply, (total, vector), {}, like))
+    return _added([made[-1], *(x for x in terms if x not in inside)], like, made)
+
+
+def _added(terms: Sequence[Any], like: Op, made: list[Op]) -> Any:
+    total = terms[0]
+    for x in terms[1:]:
+        forms = [a for a in (total, x) if isinstance(a, Op)]
+        if not forms:
+            total = total + x
+            continue
+        form = next((a for a in forms if a.shape == like.shape and not a.scalar), forms[0])
+        total = Op("add", np.add, (total, x), {}, form)
+        made.append(total)
+    return total
+
+
+def _witness(op: Op, readers: Mapping[Op, list[Op]]) -> Op | None:
+    """Return a number that is not finite if an entry of ``op`` is not."""
+    reached, pending = {op}, [op]
+    while pending:
+        x = pending.pop()
+        if x.scalar and x.dtype is not None and x.dtype.kind == "f":
+            return x
+        more = [use for use in readers.get(x, ()) if use.name in _SPREAD and set(use.kwargs) <= {"axis", "keepdims"}]
+        pending += [use for use in more if use not in reached]
+        reached.update(more)
+    return None
+
+
+def _readers(graph: Graph) -> dict[Op, list[Op]]:
+    readers: dict[Op, list[Op]] = {}
+    for op in graph.ops:
+        for a in set(op.inputs):
+            readers.setdefault(a, []).append(op)
+    return readers
+
+
+def _is_op(x: Any) -> bool:
+    return isinstance(x, Op)

@@ -1,0 +1,62 @@
+"""What this machine can do on one thread: ``OPENBLAS_NUM_THREADS=1 python -m tests.documents.machine``.
+
+Printed as JSON: floating-point operations a second of a matrix product, seconds of one addition that waits for the
+last, and bytes a second moved within working sets of several sizes. Each is the best of several trials.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+#: Working sets in bytes: within the caches of a core, within those shared by cores, in memory.
+SETS = (2**14, 2**16, 2**18, 2**20, 2**22, 2**24, 2**27)
+_TRIALS, _MATRIX, _ADDITIONS = 15, 512, 4096
+
+
+def _fastest(f: Callable[[], Any]) -> float:
+    found = []
+    for _ in range(_TRIALS):
+        start = time.perf_counter()
+        f()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def peak_flops() -> float:
+    """Return the floating-point operations a second of a product of two matrices, 2 n^3 operations."""
+    a = np.ones((_MATRIX, _MATRIX))
+    return 2 * _MATRIX**3 / _fastest(lambda: a.dot(a))
+
+
+def latency() -> float:
+    """Return the seconds from one addition to the next that needs its result: those of a running sum."""
+    x = np.ones(_ADDITIONS)
+    out = np.empty_like(x)
+    return _fastest(lambda: np.add.accumulate(x, out=out)) / _ADDITIONS
+
+
+def bandwidth(size: int) -> float:
+    """Return the bytes a second that are read and written within a working set.
+
+    One call copies the same half of the set to the other half again and again: a single copy of a small set is mostly
+    the overhead of the call. Pages of zeros that were never written would not be read from memory.
+    """
+    n = size // 16
+    times = max(1, 2**22 // size)
+    source, target = np.ones(n), np.ones(n)
+    again = np.lib.stride_tricks.as_strided(target, (times, n), (0, 8))
+    return times * size / _fastest(lambda: np.copyto(again, source))
+
+
+def measured() -> dict[str, Any]:
+    """Return all figures."""
+    return {"flops": peak_flops(), "latency": latency(), "bandwidth": {str(size): bandwidth(size) for size in SETS}}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured()))

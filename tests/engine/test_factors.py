@@ -1,0 +1,131 @@
+"""Factors that the compiler moves: out of sums, and out of several terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends.numpy_autodiff import grad
+from autodiff_compare.backends.numpy_autodiff.compiler import compile
+from tests.engine.compiled import POINT, assert_equal, tree
+
+X, Y = POINT.reshape(2, 3), np.sin(POINT).reshape(2, 3) + 2.0
+
+
+def _products(source: str) -> int:
+    """Return the number of products in generated code, other than those within dot products."""
+    return source.count(" * ") + source.count("multiply(")
+
+
+#: Function of two arrays, and the products that remain of it.
+SCALED: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
+    "a factor of two": (lambda x, y: np.sum(2.0 * x * np.tanh(y)), 1),
+    "a quarter, through a product": (lambda x, y: np.sum((0.25 * x) * np.sin(y) * y), 2),
+    "a sign": (lambda x, y: np.sum(-np.sin(x) * np.cos(y)), 0),
+    "both": (lambda x, y: np.sum(-4.0 * np.sin(x) * (0.5 * np.cos(y))), 1),
+    "rows": (lambda x, y: np.sum(2.0 * np.sin(x) * y, axis=1), 1),
+    "columns": (lambda x, y: np.sum(np.sin(x * y) * 2.0, axis=0), 2),
+    "no power of two": (lambda x, y: np.sum(3.0 * np.sin(x) * y), 1),
+    "used elsewhere": (lambda x, y: np.sum(np.exp(2.0 * x) + (2.0 * x) * y), 2),
+    "a square": (lambda x, y: np.sum((2.0 * np.sin(x)) ** 2 + 0.0 * y), 3),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", SCALED)
+def test_a_factor_moves_out_of_sums(name: str, dtype: Any) -> None:
+    f, products = SCALED[name]
+    x, y = X.astype(dtype), Y.astype(dtype)
+    made = compile(f, x, y, operator="value")
+    assert_equal(np.asarray(made(x, y)), np.asarray(f(x, y)), rounding=8.0)
+    assert _products(made.source) <= products
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_a_sum_of_zeros_keeps_its_sign(name: str) -> None:
+    f, _ = SCALED[name]
+    made, zero = compile(f, X, Y, operator="value"), np.zeros((2, 3))
+    got, expected = made(zero, zero), f(zero, zero)
+    np.testing.assert_equal(np.signbit(got), np.signbit(expected))
+
+
+def test_no_infinity_arises_from_a_factor() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(-2.0 * (x * y))
+
+    made = compile(f, X, Y, operator="value")
+    for x in (np.full((2, 3), 1e150), np.where(X > 0, np.inf, 1.0), np.where(X > 0, np.nan, 1.0)):
+        np.testing.assert_equal(made(x, Y), f(x, Y))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 5, 2), (3, 40), (1, 3), (3, 1), (0, 3)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("axis", [-1, 1, (1,)])
+def test_sums_over_the_last_axis(shape: tuple[int, ...], dtype: Any, axis: Any) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(x * y, axis=axis), np.sum(np.sin(x), axis=axis)
+
+    x = np.cos(np.arange(np.prod(shape))).reshape(shape).astype(dtype)
+    made = compile(f, x, 2 * x, operator="value")
+    assert_equal(made(x + dtype(1), x), f(x + dtype(1), x), rounding=16.0)
+    zeros = np.zeros(shape, dtype)
+    np.testing.assert_equal(np.signbit(made(-zeros, zeros)[0]), np.signbit(f(-zeros, zeros)[0]))
+
+
+def _cubic(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
+    r = a + b * x + c * x * x + d * x * x * x - y
+    return np.sum(r * r)
+
+
+_COEFFICIENTS = tuple(map(np.float64, (0.3, -1.2, 0.7, 2.5)))
+_BOTH = tuple(range(4))
+
+
+def test_a_polynomial_is_computed_by_the_rule_of_horner() -> None:
+    made = compile(_cubic, *_COEFFICIENTS, POINT, 2 * POINT, argnums=_BOTH, operator="value")
+    # d x, (d x + c) x and ((d x + c) x + b) x; the sum of squares is a dot product.
+    assert _products(made.source) == 3
+    args = (*_COEFFICIENTS, POINT + 0.5, POINT)
+    assert_equal(np.asarray(made(*args)), np.asarray(_cubic(*args)), rounding=8.0)
+
+
+#: Coefficients and a point at which Horner's rule is not finite and the terms are, or the other way round.
+_FAR = {
+    "a sum of factors overflows": ((0.0, 1.5e308, 1.5e308, 0.0), 0.1),
+    "infinite": ((1.0, -1.0, 2.0, 0.0), np.inf),
+    "not a number": ((1.0, np.nan, 2.0, 0.0), 1.0),
+    "the square overflows": ((1e200, 1.0, 2.0, 0.0), 1.0),
+    "tiny and huge": ((0.0, 0.0, 0.0, 1e-300), 1e100),
+}
+
+
+@pytest.mark.parametrize("name", _FAR)
+def test_values_that_are_not_finite_are_those_of_the_terms(name: str) -> None:
+    coefficients, at = _FAR[name]
+    made = compile(_cubic, *_COEFFICIENTS, POINT, POINT, argnums=_BOTH)
+    args = (*map(np.float64, coefficients), np.full(6, at), POINT)
+    with np.errstate(all="ignore"):
+        got, expected = made(*args), (_cubic(*args), grad(_cubic, _BOTH)(*args))
+    for a, b in zip([got[0], *got[1]], [expected[0], *expected[1]], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+#: Not factored: no number tells whether the sum is finite, or the products are needed besides.
+_AS_WRITTEN: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "no sum": lambda a, b, x: a * x + b * x,
+    "a bounded function of it": lambda a, b, x: np.sum(np.tanh(a * x + b * x)),
+    "products that are results": lambda a, b, x: (np.sum(a * x + b * x), a * x, b * x),
+}
+
+
+@pytest.mark.parametrize("name", _AS_WRITTEN)
+def test_a_sum_without_a_witness_stays(name: str) -> None:
+    f = _AS_WRITTEN[name]
+    made = compile(f, *_COEFFICIENTS[:2], POINT, operator="value")
+    assert "isfinite" not in made.source
+    args = (np.float64(1.5e308), np.float64(1.5e308), np.full(6, 0.1))
+    with np.errstate(over="ignore"):
+        np.testing.assert_equal(tree(made(*args)), tree(f(*args)))

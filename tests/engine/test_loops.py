@@ -1,0 +1,250 @@
+"""Fused loops against the eager engine: run as Python for breadth, and as machine code where that may differ."""
+
+from __future__ import annotations
+
+import importlib.util
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends import load
+from autodiff_compare.backends.numpy_autodiff.compiler import CompileError
+from autodiff_compare.backends.numpy_autodiff.loops import compile, native
+from autodiff_compare.backends.numpy_autodiff.loops.affine import pattern
+from autodiff_compare.backends.numpy_autodiff.loops.pointwise import POINTWISE
+from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock
+from tests.engine.test_compiler import AWKWARD, FUNCTIONS, OPERATORS
+
+needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is an extra")
+#: No LAPACK answer exists for nan and inf, and none of one choice for equal eigenvalues.
+_FINITE_ONLY, _NO_TIES = {"solve", "eigenvalue"}, {"eigenvalue"}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_loops_are_eager(name: str, operator: str, dtype: Any) -> None:
+    f, x = FUNCTIONS[name], POINT.astype(dtype)
+    made = compile(f, *arguments_of(f, operator, np.ones_like(x) + x / 3), operator=operator, build="python")
+    assert_equal(made(*arguments_of(f, operator, x)), eager(f, operator, arguments_of(f, operator, x)))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("at", AWKWARD)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nan_inf_zeros_and_ties(name: str, at: str) -> None:
+    if (name in _FINITE_ONLY and at in ("inf", "nan")) or (name in _NO_TIES and at == "ties"):
+        pytest.skip("LAPACK has no answer")
+    for operator in ("value_and_gradient", "hvp"):
+        given = arguments_of(FUNCTIONS[name], operator, AWKWARD[at])
+        example = arguments_of(FUNCTIONS[name], operator, POINT)
+        made = compile(FUNCTIONS[name], *example, operator=operator, build="python")
+        assert_equal(made(*given), eager(FUNCTIONS[name], operator, given))
+
+
+#: Where functions of one and two numbers are compared: signed zeros, tiny, huge, infinite, nan, ties.
+_NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-30, 1e30, np.inf, -np.inf, np.nan, 20.0, -20.0]
+_UNARY = sorted(
+    name for name in POINTWISE if isinstance(getattr(np, name, None), np.ufunc) and getattr(np, name).nin == 1
+)
+_BINARY = sorted(
+    name for name in POINTWISE if isinstance(getattr(np, name, None), np.ufunc) and getattr(np, name).nin == 2
+)
+
+
+def _every_function(dtype: Any) -> Callable[..., Any]:
+    def f(x: Any, y: Any) -> Any:
+        logical = (x > 0, y > 0)
+        parts = [getattr(np, n)(x) if n != "logical_not" else np.logical_not(x > 0) for n in _UNARY]
+        parts += [getattr(np, n)(*logical) if n.startswith("logical") else getattr(np, n)(x, y) for n in _BINARY]
+        return tuple(np.where(part, 1, 0) * x if part.dtype == bool else part for part in parts)
+
+    return f
+
+
+@needs_numba
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_functions_of_numbers_as_machine_code_are_numpys(dtype: Any) -> None:
+    x, y = (np.ascontiguousarray(a.ravel(), dtype) for a in np.meshgrid(_NUMBERS, _NUMBERS))
+    f = _every_function(dtype)
+    made = compile(f, x, y, operator="value", build="compiled")
+    for name, got, expected in zip([*_UNARY, *_BINARY], made(x, y), f(x, y), strict=True):
+        assert got.dtype == expected.dtype
+        # Libraries of C and NumPy's own vector functions are exact to a few units.
+        np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(dtype).eps, err_msg=name)
+        sure = (expected == 0) & ~np.isin(name, ["maximum", "minimum", "power"])
+        assert np.array_equal(np.signbit(got[sure]), np.signbit(expected[sure])), name
+
+
+def _chain(x: Any) -> Any:
+    for _ in range(200):
+        x = x * 1.0001 + 0.5
+    return np.sum(x)
+
+
+def _swapped(x: Any) -> Any:
+    a, b = x, 0.5 * x
+    for k in range(30):
+        a, b = np.sin(b), a * 0.9 + b * (0.01 * k)
+    return np.sum(a * b)
+
+
+def _entries(x: Any) -> Any:
+    total = x[0]
+    for k in range(1, 6):
+        total = total * 0.5 + x[k] * x[k - 1]
+    for k in range(40):
+        total = total + x[k % 6] * 0.1
+    return total
+
+
+def _matrix(x: Any) -> Any:
+    a, y = np.arange(36.0).reshape(6, 6) / 40, x
+    for _ in range(40):
+        y = np.tanh(a @ y + x)
+    return np.sum(y)
+
+
+ROUNDS: dict[str, Function] = {"chain": _chain, "swapped": _swapped, "entries": _entries, "matrix": _matrix}
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("name", ROUNDS)
+def test_rolled_loops(name: str, operator: str) -> None:
+    given = arguments_of(ROUNDS[name], operator, POINT)
+    made = compile(ROUNDS[name], *given, operator=operator, build="python")
+    assert_equal(made(*given), eager(ROUNDS[name], operator, given), rounding=4096)
+    assert len(made.source.splitlines()) < 400
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["matrix", "perceptron", "reductions", "index", "branches"])
+def test_machine_code_is_eager(name: str, dtype: Any) -> None:
+    f = (ROUNDS | FUNCTIONS)[name]
+    if name == "matrix" and dtype is np.float32:
+        pytest.skip("the matrix is of double precision")
+    given = arguments_of(f, "value_and_gradient", POINT.astype(dtype))
+    made = compile(f, *given, build="compiled")
+    assert_equal(made(*given), eager(f, "value_and_gradient", given), rounding=4096)
+
+
+def test_results_share_memory_with_nothing() -> None:
+    x = np.arange(12.0).reshape(3, 4)
+    functions: list[Function] = [
+        lambda x: (x, x, x.T),
+        lambda x: (np.reshape(x, (12,)), np.reshape(x, (12,)), x[0]),
+        lambda x: (x + 1.0, (x + 1.0).T, np.ones((3, 4))),
+        lambda x: (np.linalg.qr(x)[0], np.linalg.qr(x)[0].T),
+    ]
+    for f in functions:
+        made = compile(f, x, operator="value", build="python")
+        found = [*made(x), *made(x), x]
+        for i, a in enumerate(found):
+            assert not any(np.shares_memory(a, b) for b in found[:i])
+        assert_equal(made(x), tuple(map(np.asarray, f(x))))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.arange(12.0)[::2], np.arange(12.0)[::-1][:6], np.asfortranarray(np.ones((6, 2)))[:, 0], POINT.copy()],
+    ids=["step", "reversed", "column", "contiguous"],
+)
+def test_arguments_in_any_order_in_memory(x: np.ndarray) -> None:
+    before = x.copy()
+    made = compile(rosenbrock, np.ones(6), build="python")
+    assert_equal(made(x), eager(rosenbrock, "value_and_gradient", (x,)))
+    assert made.traces == 1
+    assert np.array_equal(x, before)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (0, 3), (1, 1), (2, 1, 3)])
+def test_shapes_at_the_edge(shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.sin(x) * x) + np.sum(x[..., None] * (x + np.mean(x + 1.0) if x.size else x)[..., None])
+
+    x = np.linspace(0.1, 1.0, int(np.prod(shape))).reshape(shape)
+    x = x if shape else np.asarray(0.3)
+    made = compile(f, x, build="python")
+    value, gradient = made(x)
+    expected = eager(f, "value_and_gradient", (x,))
+    assert_equal((value, gradient), tuple(map(np.asarray, expected)))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, (0, 2), -1])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reductions_along_any_axes(axis: Any, keepdims: bool) -> None:
+    x = np.linspace(-1, 2, 24).reshape(2, 3, 4)
+
+    def f(x: Any) -> Any:
+        kinds = (np.sum, np.mean, np.max, np.min, np.prod)
+        return tuple(kind(x * x - 0.3, axis=axis, keepdims=keepdims) for kind in kinds)
+
+    made = compile(f, x, operator="value", build="python")
+    assert_equal(made(x), tuple(map(np.asarray, f(x))))
+
+
+def test_long_sums_lose_no_digits() -> None:
+    # 20 000 times 0.1 in float32: the sum of the rounded numbers is 2000.0000298. Added one after the other in single
+    # precision they give 2000.6.
+    x = np.full(20_000, 0.1, np.float32)
+    made = compile(lambda x: np.sum(x), x, operator="value", build="python")
+    exact = 20_000 * float(np.float32(0.1))
+    assert abs(float(made(x)) - exact) <= 128 * np.spacing(np.float32(exact))
+    assert np.isinf(made(np.where(np.arange(20_000) == 7, np.inf, x).astype(np.float32)))
+
+
+@needs_numba
+def test_a_fused_gradient_needs_no_memory_but_its_result() -> None:
+    x = np.linspace(-1, 1, 1_000_000)
+    made = compile(rosenbrock, x, operator="gradient", build="compiled")
+    made(x)
+    tracemalloc.start()
+    made(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "np.empty" not in made.source
+    # A tenth of input and result together, besides the result.
+    assert peak <= x.nbytes + 0.1 * 2 * x.nbytes
+
+
+@needs_numba
+def test_machine_code_is_kept_on_disk(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernel = "def loops_0(x0, v1):\n    for i1 in range(0, 3):\n        v1[i1] = x0[i1] * 3.0\n    return None\n"
+    for _ in range(2):
+        out = np.empty(3)
+        native.cached(kernel, "loops_0", ["float64[::1]", "float64[::1]"], [])(np.ones(3), out)
+        assert out.tolist() == [3.0, 3.0, 3.0]
+    folder = tmp_path / "autodiff-compare" / "loops"
+    assert [len(list(folder.rglob(f"*.{end}"))) for end in ("py", "nbi", "nbc")] == [1, 1, 1]
+    (folder.parent / "loops").rename(folder.parent / "before")
+    (folder.parent / "loops").write_text("a file where the folder was")
+    native.cached(kernel, "loops_0", ["float64[::1]", "float64[::1]"], [])(np.ones(3), np.empty(3))
+
+
+def test_what_is_too_long_is_refused_with_its_reason() -> None:
+    def f(x: Any) -> Any:
+        for k in range(20):
+            x = np.linalg.solve(np.eye(3) + np.outer(x, x) * 0.1 * k, np.sin(x) + k * k)
+        return np.sum(x)
+
+    with pytest.raises(CompileError, match="kernels, expected at most 16: use numpy:compiled"):
+        compile(f, np.ones(3), np.ones(3), operator="hvp", build="python")
+
+
+def test_only_the_variant_needs_numba() -> None:
+    assert load("numpy:numba").requires == ("numpy", "numba")
+    assert load("numpy").requires == load("numpy:compiled").requires == ("numpy",)
+
+
+def test_affine_positions() -> None:
+    whole = np.arange(24).reshape(2, 3, 4)
+    assert pattern(whole.transpose(2, 0, 1)) == (0, [1, 12, 4])
+    assert pattern(whole[1, ::2, ::-1]) == (15, [8, -1])
+    assert pattern(np.array([0, 1, 3])) is None
+    assert pattern(np.array(5)) == (5, [])

@@ -1,0 +1,77 @@
+"""Every problem of the suite by fused loops, run as Python, against the engine; a few as machine code."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare import problems
+from autodiff_compare.backends import load
+from autodiff_compare.backends.interface import Objective, Unsupported
+from autodiff_compare.vocabulary import Operator
+from tests.engine.compiled import assert_equal, tree
+from tests.engine.test_compiled_problems import LOOPING
+
+#: Problems invert and normalise: two orders of summation differ by more than their own rounding.
+_ROUNDING = 4096.0
+#: One operator of each kind: the others are made of the same operations.
+_OPERATORS = (Operator.VALUE_AND_GRADIENT, Operator.VJP, Operator.JACOBIAN, Operator.HVP)
+
+
+def computed(spec: str, problem: Any, operator: Operator, dtype: str, build: str = "") -> Any:
+    backend: Any = load(spec)
+    backend.build = build
+    backend.open()
+    inputs = problem.inputs(np.random.default_rng(7), problem.sizes["small"])
+    args = [backend.to_var(a, dtype=dtype if a.dtype.kind == "f" else None) for a in inputs.arrays]
+    argnums = tuple(range(len(inputs.differentiated)))
+    f = Objective(problem.function(backend, inputs.static))
+    rng = np.random.default_rng(8)
+    like = {
+        Operator.JVP: [args[i] for i in argnums],
+        Operator.HVP: [args[i] for i in argnums],
+        Operator.VJP: [f(*args)],
+    }
+    directions = [rng.standard_normal(np.shape(x)).astype(dtype) for x in like.get(operator, [])]
+    elsewhere = [a * a.dtype.type(1.01) if i in argnums else a for i, a in enumerate(args)]
+    run = backend.prepare(operator, f, elsewhere, argnums=argnums, directions=directions)
+    return run(*args, *directions)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("operator", _OPERATORS)
+@pytest.mark.parametrize("name", [name for name in problems.available() if name not in LOOPING])
+def test_every_problem_by_loops(name: str, operator: Operator, dtype: str) -> None:
+    (problem,) = problems.load(name)
+    if operator not in problem.operators:
+        pytest.skip(f"{name} has no {operator}")
+    expected = computed("numpy", problem, operator, dtype)
+    assert_equal(tree(computed("numpy:numba", problem, operator, dtype, "python")), tree(expected), rounding=_ROUNDING)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is an extra")
+@pytest.mark.parametrize(
+    ("name", "operator"),
+    [
+        ("rosenbrock", Operator.HVP),
+        ("engine_perceptron", Operator.VALUE_AND_GRADIENT),
+        ("lstm", Operator.VALUE_AND_GRADIENT),
+        ("ode", Operator.JVP),
+        ("gmm", Operator.GRADIENT),
+    ],
+)
+def test_problems_as_machine_code(name: str, operator: Operator) -> None:
+    (problem,) = problems.load(name)
+    for dtype in ("float64", "float32"):
+        expected = computed("numpy", problem, operator, dtype)
+        got = computed("numpy:numba", problem, operator, dtype, "compiled")
+        assert_equal(tree(got), tree(expected), rounding=_ROUNDING)
+
+
+def test_what_is_too_long_says_so() -> None:
+    (problem,) = problems.load("lqr")
+    with pytest.raises(Unsupported, match="operations, expected at most 6000 for loops: use numpy:compiled"):
+        computed("numpy:numba", problem, Operator.HESSIAN, "float64", "python")
