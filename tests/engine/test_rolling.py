@@ -323,3 +323,26 @@ def test_several_differentiated_arguments_and_integers() -> None:
     assert_equal(tree(made(POINT, POINT / 2, 150)), tree(expected), rounding=2.0**20)
     assert_equal(tree(made(POINT, POINT / 2, 3)), tree(grad(f, (0, 1))(POINT, POINT / 2, 3)))
     assert made.traces == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_vectors_of_numbers_are_written_as_such(dtype: Any) -> None:
+    def f(x: Any) -> Any:
+        y = np.stack([x[1] * x[0], x[0] + x[2], np.sin(x[2])])
+        return np.sum(y * y[::-1])
+
+    for operator in ("value_and_gradient", "hvp"):
+        point = arguments_of(f, operator, np.array([0.5, -1.5, 2.0], dtype))
+        made = compile(f, *point, operator=operator)
+        assert_equal(tree(made(*point)), tree(eager(f, operator, point)))
+        assert "array((" in made.source
+        assert "stack(" not in made.source
+
+
+def test_a_zero_that_is_scattered_has_no_sign() -> None:
+    def f(x: Any) -> Any:
+        return x[0] * 0.0 + x[1] * 0.0 + x[2]
+
+    point = np.array([1.0, -1.0, 2.0])
+    got, expected = (g(-point) for g in (compile(f, point, operator="gradient"), grad(f)))
+    np.testing.assert_equal(np.signbit(got), np.signbit(expected))
