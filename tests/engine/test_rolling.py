@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -346,3 +347,22 @@ def test_a_zero_that_is_scattered_has_no_sign() -> None:
     point = np.array([1.0, -1.0, 2.0])
     got, expected = (g(-point) for g in (compile(f, point, operator="gradient"), grad(f)))
     np.testing.assert_equal(np.signbit(got), np.signbit(expected))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool) -> None:
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        raise ValueError("no function")
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with pytest.raises(ValueError, match="no function"):
+            compile(f, POINT)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [False]

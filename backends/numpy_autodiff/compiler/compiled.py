@@ -16,10 +16,11 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler import scalars
 from autodiff_compare.backends.numpy_autodiff.compiler.emit import emit
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, capture, is_input
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, capture, is_input
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
+from autodiff_compare.backends.numpy_autodiff.core.memory import collector_paused
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.transforms.arguments import placed, positions
@@ -114,11 +115,8 @@ class Compiled:
                     self._specialise(key, args, leaves, rebuild, given)
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
-        graph = capture(self.transformed, leaves, rebuild)
-        if "roll" in self._rewrites and len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG):
-            graph = rolled(graph, _FEWEST_SAVED)
-        # The guard of a factored sum fails again where the sum itself is not finite.
-        graph = optimize(graph, self._rewrites if key not in self._made else self._rewrites - {"factor"})
+        with collector_paused():
+            graph = self._graph(leaves, rebuild, first=key not in self._made)
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         source = None
         if key not in self._made and "scalars" in self._rewrites:
@@ -136,6 +134,14 @@ class Compiled:
             plain = all(map(is_input, leaves))
             self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
             self._arity = len(args)
+
+    def _graph(self, leaves: list[Any], rebuild: Any, first: bool) -> Graph:
+        """Capture and simplify the operations; ``first`` is false where a guard of other code for this form failed."""
+        graph = capture(self.transformed, leaves, rebuild)
+        if "roll" in self._rewrites and len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG):
+            graph = rolled(graph, _FEWEST_SAVED)
+        # The guard of a factored sum fails again where the sum itself is not finite.
+        return optimize(graph, self._rewrites if first else self._rewrites - {"factor"})
 
 
 @final
