@@ -1,4 +1,4 @@
-"""Memory: reuse of what was freed, which decides the speed of gradients on large arrays, and pauses of the collector."""
+"""Reuse of freed memory, which decides the speed of gradients on large arrays, and pauses of the garbage collector."""
 
 from __future__ import annotations
 
