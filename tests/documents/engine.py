@@ -32,6 +32,7 @@ from matplotlib.lines import Line2D
 
 from autodiff_compare import problems
 from autodiff_compare.report.page import style
+from autodiff_compare.results.formatting import count
 from autodiff_compare.results.formatting import seconds as duration
 from autodiff_compare.results.ratios import in_words, ratios
 from autodiff_compare.results.rows import CellRow, SampleRow
@@ -108,10 +109,11 @@ class Row:
     n: int
     seconds: Mapping[str, float]
     ratios: Mapping[str, float]
+    contended: int = 0
 
     @property
     def name(self) -> str:
-        return PROGRAMS[self.problem][0].format(n=f"{self.n:,}".replace(",", " "))
+        return PROGRAMS[self.problem][0].format(n=count(self.n) if self.n >= 10_000 else self.n)
 
     @property
     def work(self) -> Work:
@@ -133,7 +135,8 @@ def rows(folders: Iterable[pathlib.Path], sizes: Mapping[tuple[str, str], int]) 
             if problem in PROGRAMS and dtype == "float64" and operator in _OPERATORS:
                 prefix = f"{problem}/{size}/{dtype}/{operator}/"
                 seconds = {cell.removeprefix(prefix): s for cell, s in median.items() if cell.startswith(prefix)}
-                found.append(Row(problem, size, sizes[problem, size], seconds, by_backend))
+                waited = sum(cell.cell_id.startswith(prefix) and "contended" in cell.flags for cell in cells)
+                found.append(Row(problem, size, sizes[problem, size], seconds, by_backend, waited))
     order = list(PROGRAMS)
     return sorted(found, key=lambda row: (order.index(row.problem), row.n))
 
@@ -181,7 +184,9 @@ def limits_table(found: Sequence[Row], machine: Mapping[str, Any]) -> str:
         why, limit = max(row.work.limits(machine).items(), key=lambda item: item[1])
         entries = [in_words(row.seconds.get(spec, math.nan) / limit) for spec in specs]
         lines.append([row.name, duration(limit), why, *entries])
-    return _table(["program", "limit", "set by", *map(_heading, specs)], lines)
+    waited, timed = sum(row.contended for row in found), sum(len(row.seconds) for row in found)
+    note = f"\n{waited} of {timed} cells were timed while other programs had the processor.\n" if waited else ""
+    return _table(["program", "limit", "set by", *map(_heading, specs)], lines) + note
 
 
 def machine_table(machine: Mapping[str, Any]) -> str:
@@ -238,8 +243,8 @@ def draw_roofline(found: Sequence[Row], machine: Mapping[str, Any], path: pathli
 
 def replaced(text: str, name: str, table: str) -> str:
     """Return a document with the table between its two marks replaced."""
-    pattern = re.compile(rf"(<!-- {name}: [^\n]*-->\n\n).*?(\n<!-- end of {name} -->)", re.S)
-    made, count = pattern.subn(lambda m: m.group(1) + table + m.group(2), text)
+    pattern = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", re.S)
+    made, count = pattern.subn(lambda m: f"{m.group(1)}\n{table}\n{m.group(2)}", text)
     if count != 1:
         raise SystemExit(f"got {count} marks '<!-- {name}: ... -->' with '<!-- end of {name} -->', expected one")
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -323,3 +324,45 @@ def test_several_differentiated_arguments_and_integers() -> None:
     assert_equal(tree(made(POINT, POINT / 2, 150)), tree(expected), rounding=2.0**20)
     assert_equal(tree(made(POINT, POINT / 2, 3)), tree(grad(f, (0, 1))(POINT, POINT / 2, 3)))
     assert made.traces == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_vectors_of_numbers_are_written_as_such(dtype: Any) -> None:
+    def f(x: Any) -> Any:
+        y = np.stack([x[1] * x[0], x[0] + x[2], np.sin(x[2])])
+        return np.sum(y * y[::-1])
+
+    for operator in ("value_and_gradient", "hvp"):
+        point = arguments_of(f, operator, np.array([0.5, -1.5, 2.0], dtype))
+        made = compile(f, *point, operator=operator)
+        assert_equal(tree(made(*point)), tree(eager(f, operator, point)))
+        assert "array((" in made.source
+        assert "stack(" not in made.source
+
+
+def test_a_zero_that_is_scattered_has_no_sign() -> None:
+    def f(x: Any) -> Any:
+        return x[0] * 0.0 + x[1] * 0.0 + x[2]
+
+    point = np.array([1.0, -1.0, 2.0])
+    got, expected = (g(-point) for g in (compile(f, point, operator="gradient"), grad(f)))
+    np.testing.assert_equal(np.signbit(got), np.signbit(expected))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool) -> None:
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        raise ValueError("no function")
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with pytest.raises(ValueError, match="no function"):
+            compile(f, POINT)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [False]

@@ -20,6 +20,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
+from autodiff_compare.backends.numpy_autodiff.core.memory import collector_paused
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.transforms.arguments import placed, positions
@@ -44,7 +45,7 @@ _OTHER = object()
 Function = Callable[..., Any]
 
 
-#: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the form
+#: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``; ``first`` says whether the form
 #: of arguments is new.
 Writer = Callable[[Graph, str, Sequence[Any], frozenset[str], bool], Source]
 
@@ -139,9 +140,11 @@ class Compiled:
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         first = key not in self._made
         try:
-            source = self._written(leaves, rebuild, inputs, first, "roll" in self._rewrites)
+            with collector_paused():
+                source = self._written(leaves, rebuild, inputs, first, "roll" in self._rewrites)
         except RollError:
-            source = self._written(leaves, rebuild, inputs, first, False)
+            with collector_paused():
+                source = self._written(leaves, rebuild, inputs, first, False)
         self.traces += 1
         made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
         self._made[key] = [*self._made.get(key, ()), made]

@@ -1,4 +1,4 @@
-"""Emission: a graph as the source of one straight-line Python function on NumPy arrays.
+"""Emission: a graph as the source of one Python function on NumPy arrays, without branches but with rolled loops.
 
 The function checks that its arguments have the classes, shapes and dtypes it was made for, computes, and returns. Where
 a check or a guard fails it returns ``again(...)`` with its arguments.
@@ -10,6 +10,7 @@ is kept between calls, so threads may run it at once. The results share no memor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,7 @@ def _body(
         if isinstance(item, Loop):
             emit_loop(source, item, names, name[1:], needed)
         elif item.name == "loop":
-
-            def write(body: Graph, name: str = name) -> list[str]:
-                start = len(source.lines)
-                _body(source, body, names, rewrites, f"{name}_", called)
-                lines = source.lines[start:]
-                del source.lines[start:]
-                return [line[4:] for line in lines]
-
+            write = partial(_statements, source, names, rewrites, f"{name}_", called)
             lines, results[item] = rounds(source, item, names, f"{name[1:]}_", write, source.literal)
             source.lines += [f"    {line}" for line in lines]
         elif item.name in ("last", "collected"):
@@ -93,6 +87,17 @@ def _body(
             names[item] = name
             source.lines += [f"    {line}" for line in statement(source, item, names, out and names[out])]
     return memory
+
+
+def _statements(
+    source: Source, names: dict[Op, str], rewrites: frozenset[str], prefix: str, called: str, graph: Graph
+) -> list[str]:
+    """Return the statements of a graph, which are not written yet."""
+    start = len(source.lines)
+    _body(source, graph, names, rewrites, prefix, called)
+    lines = source.lines[start:]
+    del source.lines[start:]
+    return [line[4:] for line in lines]
 
 
 def _divides_by_zero(graph: Graph) -> bool:
@@ -111,7 +116,7 @@ def _between(order: Sequence[Op | Loop]) -> set[Op]:
 
 
 def _quiet(source: Source) -> None:
-    """Silence division, all of it."""
+    """Silence the warnings of divisions in the whole function."""
     start = 3 if source.lines[1].startswith("    if ") else 1
     with_ = f"    with {source.name(np.errstate, 'errstate')}(divide='ignore', invalid='ignore'):"
     source.lines[start:] = [with_, *(f"    {line}" for line in source.lines[start:])]

@@ -64,7 +64,8 @@ def _movable(graph: Graph) -> set[Op]:
 
 
 def _linear(use: Op, op: Op) -> bool:
-    return use.name in _SUMS | _KEEP and use.dtype == op.dtype and sum(a is op for a in use.args) == 1
+    plain = use.name in _KEEP or (use.name in _SUMS and set(use.kwargs) <= {"axis", "keepdims"})
+    return plain and use.dtype == op.dtype and sum(a is op for a in use.args) == 1
 
 
 def _factor(op: Op) -> float | None:

@@ -170,8 +170,13 @@ def _operations(trace: _Capture, known: dict[int, Any]) -> list[Op]:
         for node in trace.nodes[start:at]:
             call, primitive = node.call, node.call.primitive
             name = names.get(primitive) or names.setdefault(primitive, _name(primitive))
-            args = [_argument(a, trace, known) for a in node.args]
-            _check(name, args, call.kwargs)
+            # Two thirds of the arguments are nodes of this trace.
+            args = [
+                known[id(a)] if isinstance(a, Node) and a.tape is trace else _argument(a, trace, known)
+                for a in node.args
+            ]
+            if call.kwargs or not _SIMPLE.issuperset(map(type, args)):
+                _check(name, args, call.kwargs)
             op = known[id(node)] = Op(name, primitive.function, args, call.kwargs, node.primal)
             ops.append(op)
         if asked is not None:
@@ -206,8 +211,6 @@ _SIMPLE = frozenset({Op, float, int, slice, np.ndarray, np.float64})
 
 
 def _check(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    if not kwargs and _SIMPLE.issuperset(map(type, args)):
-        return
     if any(a.__class__ not in _SIMPLE and _holds_node(a) for a in args) or any(map(_holds_node, kwargs.values())):
         raise CompileError(f"got a traced value inside an argument of {name}, expected constants: do not compile")
 

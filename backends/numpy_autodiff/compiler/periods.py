@@ -161,7 +161,9 @@ def varies(op: Op, i: int) -> bool:
 
 def _kind(op: Op, at: Mapping[Op, int]) -> tuple[Any, list[int]]:
     """Return the kind of an operation, and the positions of those among its arguments."""
-    args, places, name = [], [], op.name
+    args: list[Any] = []
+    places: list[int] = []
+    name = op.name
     for i, x in enumerate(op.args):
         cls = x.__class__
         if cls is Op:

@@ -315,9 +315,11 @@ def _sums_rows(op: Op) -> tuple[Any, Any] | None:
     x = op.args[0] if op.name == "sum" and len(op.args) == 1 else None
     if not isinstance(x, Op) or op.dtype != x.dtype or op.dtype not in _DOTTED or op.kwargs.get("keepdims"):
         return None
+    if not set(op.kwargs) <= {"axis", "keepdims"}:
+        return None
     axis = op.kwargs.get("axis")
     (axis,) = axis if isinstance(axis, tuple) and len(axis) == 1 else (axis,)
-    if axis.__class__ is not int or axis % len(x.shape) != len(x.shape) - 1 or len(x.shape) < 2 or not x.size:
+    if axis.__class__ is not int or len(x.shape) < 2 or axis % len(x.shape) != len(x.shape) - 1 or not x.size:
         return None
     if x.name == "multiply" and all(_array_like(a, x) for a in x.args):
         return x.args[0], x.args[1]

@@ -38,6 +38,8 @@ from autodiff_compare.backends.numpy_autodiff.compiler.periods import FEWEST_ROU
 _MOST_TRIALS = 64
 #: Rounds that are left outside so that all elements come from one earlier loop.
 _MOST_OUTSIDE = 3
+#: How often each operation is looked at, on average, before the rest is left as it is.
+_SEARCHES = 64
 #: The farthest round back that a carry reaches.
 _FARTHEST = 4
 
@@ -78,6 +80,8 @@ class _Rolling:
         return Graph(self.old.inputs, self._ops, outputs, self.old.rebuild)
 
     def _roll(self) -> None:
+        # Each search looks at all operations of its stretch: with many loops, one after the other, that has an end.
+        left = _SEARCHES * len(self.old.ops)
         pending: list[tuple[int, int] | Stretch] = [(0, len(self.old.ops))]
         while pending:
             item = pending.pop()
@@ -89,7 +93,8 @@ class _Rolling:
                     self._add(loop)
                     pending.append((loop.stop, item.stop))
                 continue
-            found = self.listing.stretch(*item)
+            left -= item[1] - item[0]
+            found = self.listing.stretch(*item) if left >= 0 else None
             if found is None or found.saved < self._fewest:
                 self._place(*item)
             else:

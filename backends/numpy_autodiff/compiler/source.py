@@ -28,6 +28,9 @@ INFIX = {
 }
 #: One object each, because every access makes a new bound method.
 ADD_REDUCE, _ADD_AT = np.add.reduce, np.add.at
+_FLOATS = (np.float32, np.float64)
+#: Numbers up to which a vector is written as a tuple.
+_FEW = 16
 
 
 @dataclass
@@ -146,6 +149,11 @@ def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
     dtype = source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
     if _starts_with_a_slice(op):
         return _scatter_slices(source, op, args, target, dtype)
+    if _is_every_entry(op):
+        # As if added to zeros: -0.0 becomes 0.0.
+        placed = dict(zip(kwargs["indices"], args, strict=True))
+        entries = ", ".join(f"0.0 + {placed[i]}" for i in range(len(args)))
+        return [f"{target} = {source.function(np.array, 'array')}(({entries},))"]
     lines = [f"{target} = {source.function(np.zeros, 'zeros')}({kwargs['shape']}, {dtype})"]
     for index, part in zip(kwargs["indices"], args, strict=True):
         if is_basic(index):
@@ -161,6 +169,17 @@ def _starts_with_a_slice(op: Op) -> bool:
     plain = isinstance(index, slice) and index.step in (None, 1) and all(map(is_basic, op.kwargs["indices"]))
     alike = isinstance(part, Op) and len(part.shape) == 1 and part.dtype == op.dtype
     return plain and alike and len(op.shape) == 1 and 2 * part.size > op.size
+
+
+def _is_every_entry(op: Op) -> bool:
+    """Return whether the parts are the entries of a short vector, each once."""
+    indices = op.kwargs["indices"]
+    numbers = all(isinstance(a, Op) and a.scalar and a.dtype == op.dtype for a in op.args) and op.dtype in _FLOATS
+    return numbers and len(op.shape) == 1 and all(i.__class__ is int for i in indices) and _permutes(indices, op.size)
+
+
+def _permutes(indices: Sequence[int], n: int) -> bool:
+    return n <= _FEW and sorted(indices) == list(range(n))
 
 
 def _scatter_slices(source: Source, op: Op, args: list[str], target: str, dtype: str) -> list[str]:
@@ -200,6 +219,14 @@ def _dot(source: Source, op: Op, args: list[str]) -> str | None:
     return f"{product} + 0.0"
 
 
+def _stack(source: Source, op: Op, args: list[str]) -> str | None:
+    """Write a stack of numbers as an array of them, in a tenth of the time of `numpy.stack`."""
+    numbers = all(isinstance(a, Op) and a.scalar and a.dtype == op.dtype for a in op.args) and op.dtype in _FLOATS
+    if not numbers or len(args) > _FEW or set(op.kwargs) - {"axis"}:
+        return None
+    return f"{source.function(np.array, 'array')}(({', '.join(args)},))"
+
+
 def _mean(source: Source, op: Op, args: list[str]) -> str | None:
     """Write the mean of all float entries without the overhead of `numpy.mean`."""
     x = op.args[0]
@@ -228,6 +255,7 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
     "dot": _dot,
     "mean": _mean,
     "transpose": _transposed,
+    "stack": _stack,
     "entry": _entry,
     "sequence": _sequence,
 }
