@@ -146,7 +146,6 @@ def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[Ask]:
                 raise WorkerError(error.status, f"{spec}: {error}", fatal=error.fatal) from error
 
         try:
-            pool.open_all(plan.specs)
             yield ask
         finally:
             pool.close()

@@ -15,7 +15,7 @@ import numpy as np
 
 from autodiff_compare.backends import Backend
 from autodiff_compare.conventions.observation import status_of
-from autodiff_compare.execution.preparation import prepared
+from autodiff_compare.execution.computation.preparation import prepared
 from autodiff_compare.fuzzing.program import problem_of_text
 from autodiff_compare.plan.cases import leaves
 from autodiff_compare.plan.evaluation import with_operators

@@ -25,7 +25,7 @@ import numpy as np
 
 from autodiff_compare import backends
 from autodiff_compare.backends import PLAIN
-from autodiff_compare.execution.preparation import prepared
+from autodiff_compare.execution.computation.preparation import prepared
 from autodiff_compare.fuzzing.batch import SEED, SIZE, Outcome
 from autodiff_compare.fuzzing.program import Program, problem_of_text
 from autodiff_compare.judge import differences

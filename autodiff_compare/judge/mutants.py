@@ -131,11 +131,11 @@ def _equivalent(case: Case, mutant: Sequence[Array], right: Sequence[Array], K: 
     if [m.shape for m in mutant] != [r.shape for r in right]:
         return False
     eps = limits(case.dtype).eps
-    limits = [_EQUIVALENT * math.sqrt(K) * eps * norm(r) for r in compared(case, right)]
+    bounds = [_EQUIVALENT * math.sqrt(K) * eps * norm(r) for r in compared(case, right)]
     if case.operator == Operator.STEP:
         # The update was added to the parameters and rounded, in both results.
-        limits = [v + 2 * eps * norm(p) for v, p in zip(limits, case.inputs.differentiated, strict=True)]
-    pairs = zip(compared(case, mutant), compared(case, right), limits, strict=True)
+        bounds = [v + 2 * eps * norm(p) for v, p in zip(bounds, case.inputs.differentiated, strict=True)]
+    pairs = zip(compared(case, mutant), compared(case, right), bounds, strict=True)
     with np.errstate(invalid="ignore"):
         return all(norm(m - r) <= limit for m, r, limit in pairs)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Backend, Objective, Unsupported
-from autodiff_compare.execution.preparation import prepared
+from autodiff_compare.execution.computation.preparation import prepared
 from autodiff_compare.judge.composition import composed_cases
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
 from autodiff_compare.plan.plan import PlanError, plan_problems

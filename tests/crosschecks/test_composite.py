@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare import problems
-from autodiff_compare.execution.preparation import prepared
+from autodiff_compare.execution.computation.preparation import prepared
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.plan.cases import build_case, leaves
 from autodiff_compare.vocabulary import BATCHES, ON_REQUEST, PARTS, SAMPLED, Operator, Status

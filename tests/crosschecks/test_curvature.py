@@ -13,7 +13,7 @@ import pytest
 
 from autodiff_compare import problems
 from autodiff_compare.backends.numpy_autodiff import hessian_pattern, jacobian_pattern
-from autodiff_compare.execution.preparation import prepared
+from autodiff_compare.execution.computation.preparation import prepared
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.plan.cases import build_case, leaves
 from autodiff_compare.vocabulary import BY_UNITS, OF_HESSIAN, ON_REQUEST, Operator, Status
