@@ -56,6 +56,7 @@ THOROUGH: Mapping[str, str] = {
     "engine/test_programs.py::test_many_programs": "20 000 random programs",
     "execution/test_faults.py": "a run with a broken worker for each fault",
     "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",
+    "explaining/test_frameworks.py": "traces the stages of a search on every framework",
     "judge/test_controls.py::test_every_error_of_the_stated_resolution_is_rejected_and_no_right_gradient": (
         "judges a thousand wrong gradients"
     ),
