@@ -97,6 +97,7 @@ THOROUGH: Mapping[str, str] = {
     "execution/test_faults.py": "a run with a broken worker for each fault",
     "execution/test_hostile.py::test_each_fault_costs_its_own_cell": "a process for each of a hundred faults",
     "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",
+    "explaining/test_frameworks.py": "traces the stages of a search on every framework",
     "judge/test_controls.py::test_every_error_of_the_stated_resolution_is_rejected_and_no_right_gradient": (
         "judges a thousand wrong gradients"
     ),

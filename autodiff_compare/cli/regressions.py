@@ -105,6 +105,6 @@ def _explained(regression: Regression, files: Files, settings: Settings, seed: i
     query = Query([source], [partner, wrong], [axes["operator"]], [axes["dtype"]], [axes["size"]], seed)
     try:
         plan = session.planned(query)
-        yield from wording.lines(session.explained(plan, settings), wording.subject(plan.cells[0]))
+        yield from wording.lines(session.explained(plan, settings), wording.subject_of(plan.cells[0]))
     except (PlanError, ProblemError, session.ExplainError) as error:
         yield f"  not explained: {error}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,11 @@ def evaluate(
     dtype, operator, differentiated, data, directions
         The case.
     """
-    kinds = {"array": np.asarray, "scalar": lambda a: a[()], "number": lambda a: a.item()}
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "array": np.asarray,
+        "scalar": lambda a: a[()],
+        "number": lambda a: a.item(),
+    }
     given = tuple(kinds[kind](array) for kind, array in constants)
     view = View(text, given, tuple(tools), Inputs(tuple(differentiated), tuple(data)))
     objective = Objective(view.problem().function(backend, {}))

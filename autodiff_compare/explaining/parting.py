@@ -117,5 +117,5 @@ def _largest(part: int, a: Array, b: Array, allowed: Array) -> Difference | None
     with np.errstate(all="ignore"):
         excess = np.where(far > limit, far / limit, 0)
     entry = int(np.argmax(excess))
-    numbers = (float(np.ravel(x)[entry]) for x in (a, b))
-    return Difference(part, entry, *numbers, float(limit[entry]), float(excess[entry]))
+    first, second = (float(np.ravel(x)[entry]) for x in (a, b))
+    return Difference(part, entry, first, second, float(limit[entry]), float(excess[entry]))

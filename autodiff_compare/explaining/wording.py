@@ -39,7 +39,7 @@ _GIVEN = {
 _FINE = ("right", "subgradient")
 
 
-def subject(cell: Cell) -> str:
+def subject_of(cell: Cell) -> str:
     """Return what was computed, in words."""
     return f"{cell.operator} of {cell.problem}, {cell.size}, {cell.dtype}"
 

@@ -13,7 +13,7 @@ from autodiff_compare import backends, problems, taps
 from autodiff_compare.explaining.recording.program import Place
 
 _HERE = pathlib.Path(__file__).parents[1]
-_BACKENDS, _PROBLEMS = (pathlib.Path(p.__file__).parent for p in (backends, problems))
+_BACKENDS, _PROBLEMS = (pathlib.Path(str(package.__file__)).parent for package in (backends, problems))
 #: Files between an objective and the recorder. Their frames are no places of an objective.
 _BETWEEN = frozenset(
     map(

@@ -161,7 +161,9 @@ def tapped_view(program: Program) -> tuple[View, list[Slot]]:
 
     They follow the program's own differentiated inputs. A complex operand has two: for the real and the imaginary part.
     """
-    known, slots, zeros, spelled = program.variables(), [], [], {}
+    known, zeros = program.variables(), []
+    slots: list[Slot] = []
+    spelled: dict[int, str] = {}
     dtype = program.inputs[0].dtype
     for k, step in enumerate(program.steps):
         for use in step.uses():
