@@ -154,7 +154,7 @@ def _product_along(call: SeriesCall) -> Series:
     axes = axes_of(axis, ndim)
     rest = [i for i in range(ndim) if i not in axes]
     shape = [x[0].shape[i] for i in rest]
-    rows = [None if c is None else np.reshape(np.transpose(c, (*rest, *axes)), (*shape, -1)) for c in x]
+    rows: list[Any] = [None if c is None else np.reshape(np.transpose(c, (*rest, *axes)), (*shape, -1)) for c in x]
     n = rows[0].shape[-1]
     entries = [[None if c is None else c[..., k] for c in rows] for k in range(n)]
     one = series.constant(np.ones(shape, x[0].dtype)[()], x)
@@ -224,7 +224,7 @@ def _rows() -> Mapping[Primitive, Rule]:
         (_scaled_by(180 / math.pi), (_UFUNCS[np.rad2deg], _UFUNCS[np.degrees])),
     ]
     own = {primitive: rule for rule, primitives in kinds for primitive in primitives}
-    return own | elementary.RULES
+    return {**own, **elementary.RULES}
 
 
 _RULES: Mapping[Primitive, Rule] = MappingProxyType(_rows())
