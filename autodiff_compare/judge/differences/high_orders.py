@@ -3,8 +3,9 @@
 ``phi(t) = f(x + t u)`` is evaluated at N Chebyshev points of [-h, h]. The polynomial through them has the k-th
 derivative ``w_k @ phi / h^k`` at 0, with weights that depend on N alone. For a smooth function its error falls
 geometrically with N, and with each halving of h by ``2^(N-k)``; the rounding of f is magnified by ``|w_k| / h^k``. So
-h falls by factors of two, and each estimate has a bar: its distance from that of the next smaller h, or a part of
-that from the next larger one, and the magnified rounding. The estimate with the smallest bar is taken. At a kink no two agree, and the bar is wide.
+h falls by factors of two, and each estimate has a bar: its distance from that of the next smaller h, or a part of that
+from the next larger one, and the magnified rounding. The estimate with the smallest bar is taken. At a kink no two
+agree, and the bar is wide.
 """
 
 from __future__ import annotations
