@@ -11,8 +11,9 @@ if __name__ != "autodiff_compare.backends":
 
 from autodiff_compare.backends.interface import Backend
 from autodiff_compare.backends.loops import python_scan, python_while
+from autodiff_compare.backends.operators.curvature import half_width
 from autodiff_compare.backends.operators.objective import Expanded, Objective, Unsupported
-from autodiff_compare.backends.plain import PLAIN
+from autodiff_compare.backends.plain import PLAIN, Plain
 from autodiff_compare.backends.registry import (
     available,
     baseline,
@@ -30,11 +31,13 @@ __all__ = [
     "Expanded",
     "Objective",
     "Pattern",
+    "Plain",
     "Unsupported",
     "available",
     "baseline",
     "baseline_names",
     "function_idioms",
+    "half_width",
     "load",
     "missing",
     "offered",

@@ -300,7 +300,8 @@ class Judge:
         tolerances = self.tolerances
 
         def seen(allowed: Sequence[Array]) -> Finding:
-            return self.probe.check(leaves, allowed)
+            finding: Finding = self.probe.check(leaves, allowed)
+            return finding
 
         found = seen(tolerances.floor(leaves))
         if found.verdict not in _UNSETTLED:

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodiff_compare.backends import PLAIN, Backend, Expanded, Pattern
-from autodiff_compare.backends.plain import Plain
+from autodiff_compare.backends import PLAIN, Backend, Expanded, Pattern, Plain
 from autodiff_compare.problems import Array, Inputs, Problem
 
 if TYPE_CHECKING:
@@ -79,11 +78,10 @@ def _traced(problem: Problem, inputs: Inputs, detect: str) -> tuple[Pattern, ...
     No backend is opened: this may be the worker of another, whose memory allocator ours would configure.
     """
     try:
-        # Only where a pattern is detected: these load 60 modules. Other versions of NumPy may not have what they need.
+        # Only where a pattern is detected: it loads 60 modules. Other versions of NumPy may not have what it needs.
         from autodiff_compare.backends import numpy_autodiff
-        from autodiff_compare.backends.numpy_autodiff.array import namespace
 
-        function = problem.function(Plain(namespace.xp), inputs.static)
+        function = problem.function(Plain(numpy_autodiff.Variable(0.0).__array_namespace__()), inputs.static)
         argnums = tuple(range(len(inputs.differentiated)))
         found = getattr(numpy_autodiff, detect)(function, *inputs.arrays, argnums=argnums)
     except Exception as error:  # a user's function may raise anything on traced arrays

@@ -17,13 +17,15 @@ def taylor(jax: Any, f: Function, argnums: Sequence[int], n: int, degree: int, w
 
 def _by_jet(jax: Any, f: Function, argnums: tuple[int, ...], n: int, degree: int) -> Prepared:
     """Return the terms of jet, which are derivatives: its series are ``sum_k term_k t^k / k!``."""
-    from jax.experimental.jet import jet
+    from jax.experimental import jet
+
+    transform: Any = jet.jet
 
     def series(*given: Var) -> tuple[Var, ...]:
         xs = tuple(given[i] for i in argnums)
         terms = [[tangent, *[jax.numpy.zeros_like(tangent)] * (degree - 1)] for tangent in given[n:]]
         try:
-            value, found = jet(closed(f, given[:n], argnums), xs, terms)
+            value, found = transform(closed(f, given[:n], argnums), xs, terms)
         except NotImplementedError as error:
             raise Unsupported(f"jax.experimental.jet: {error}: use jax:nested") from error
         return tuple(jax.numpy.broadcast_to(jax.numpy.asarray(term, value.dtype), value.shape) for term in found)

@@ -140,8 +140,8 @@ def test_bars_of_high_orders_cover_the_error(name: str) -> None:
     found = along(lambda p: np.asarray(f(p)), np.array([x]), np.array([abs(x)]), 4)
     for k, (one, want) in enumerate(zip(found, exact, strict=True), 1):
         assert abs(one.derivative[0] / abs(x) ** k - want) <= one.bar[0] / abs(x) ** k
-    # The rounding of the offset, 1e-8, magnified by the weights over the step, is a part of 1e-4 of it at most.
-    assert found[0].bar[0] <= 1e-4 * abs(found[0].derivative[0])
+    # Also beside an offset of 1e8, whose rounding is 1e-8, the first derivative is known well enough to decide.
+    assert found[0].decided.all()
 
 
 def test_a_kink_has_no_narrow_bar() -> None:

@@ -3,8 +3,9 @@
 ``phi(t) = f(x + t u)`` is evaluated at N Chebyshev points of [-h, h]. The polynomial through them has the k-th
 derivative ``w_k @ phi / h^k`` at 0, with weights that depend on N alone. For a smooth function its error falls
 geometrically with N, and with each halving of h by ``2^(N-k)``; the rounding of f is magnified by ``|w_k| / h^k``. So
-h falls by factors of two, and each estimate has a bar: its distance from that of the next smaller h, and the
-magnified rounding of both. The estimate with the smallest bar is taken. At a kink no two agree, and the bar is wide.
+h falls by factors of two, and each estimate has a bar: its distance from that of the next smaller h, or a part of that
+from the next larger one, and the magnified rounding. The estimate with the smallest bar is taken. At a kink no two
+agree, and the bar is wide.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from autodiff_compare.vocabulary import Verdict
 _HALVINGS = 10
 #: Points beyond the order of the derivative.
 _MORE = 13
+#: Factor by which halving h reduces the error of a smooth function, at least.
+_FALL = 16.0
 #: Roundings by which a value of the function may be off.
 _ROUNDINGS = 4.0
 
@@ -62,7 +65,10 @@ def along(f: FlatFunction, x: Array, u: Array, order: int, wide: Wide = float64_
             roundings.append(np.abs(weights) @ noise / power)
             values.append(np.abs(phi).max(axis=0).astype(np.float64))
         found, rounding = np.stack(estimates), np.stack(roundings)
-        bars = np.abs(np.diff(found, axis=0)) + rounding[:-1] + rounding[1:]
+        apart = np.abs(np.diff(found, axis=0))
+        # Two neighbours may agree by chance: the larger h must agree too, whose error is far larger.
+        before = np.concatenate([np.full_like(apart[:1], np.inf), apart[:-1]]) / _FALL
+        bars = np.maximum(apart, before) + rounding[:-1] + rounding[1:]
         bars = np.where(np.isfinite(bars), bars, np.inf)
         best = np.argmin(bars, axis=0)
     size = np.max(values, axis=0)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from autodiff_compare.backends.operators.curvature import half_width
+from autodiff_compare.backends import half_width
 from autodiff_compare.judge import differences
 from autodiff_compare.judge.differences import FEW, MEANINGFUL, Estimates
 from autodiff_compare.judge.differences.high_orders import along
