@@ -13,7 +13,7 @@ from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRo
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.timing.clock import CONTENDED_ROUNDS
 from autodiff_compare.timing.statistics import Round, drifting, noisy
-from autodiff_compare.vocabulary import Operator, Phase, Status
+from autodiff_compare.vocabulary import PARTS, Operator, Phase, Status
 
 #: Longest message of a cell, in characters.
 LONGEST_MESSAGE = 300
@@ -104,8 +104,9 @@ def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellR
 
 def measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> CellRow:
     """Return the row with the properties of its result."""
-    has_value = row.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and result[0].shape == ()
-    entries = result[1:] if row.operator == Operator.VALUE_AND_GRADIENT else result
+    beside = row.operator in PARTS
+    has_value = (beside or row.operator == Operator.VALUE) and result[0].shape == ()
+    entries = result[1:] if beside else result
     norm = float(np.linalg.norm(np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in entries])))
     return replace(
         row,
