@@ -62,7 +62,8 @@ def _anomaly(e: Array, M: Array) -> Array:
     E = M + e * np.sign(np.sin(M))
     for _ in range(60):
         E = E - (E - e * np.sin(E) - M) / (1 - e * np.cos(E))
-    return np.asarray(E)
+    found: Array = E
+    return found
 
 
 def _kepler_jacobian(e: Array, M: Array, **_: Any) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRo
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.timing.clock import CONTENDED_ROUNDS
 from autodiff_compare.timing.statistics import Round, drifting, noisy
-from autodiff_compare.vocabulary import Operator, Phase, Status
+from autodiff_compare.vocabulary import PARTS, Operator, Phase, Status
 
 #: Longest message of a cell, in characters.
 LONGEST_MESSAGE = 300
@@ -130,8 +130,9 @@ def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellR
 
 def measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> CellRow:
     """Return the row with the properties of its result."""
-    has_value = row.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and result[0].shape == ()
-    entries = result[1:] if row.operator == Operator.VALUE_AND_GRADIENT else result
+    beside = row.operator in PARTS
+    has_value = (beside or row.operator == Operator.VALUE) and result[0].shape == ()
+    entries = result[1:] if beside else result
     return replace(
         row,
         how=found["how"],

@@ -69,7 +69,7 @@ def _value_gradient_hessian(engine: Any, request: Request) -> Prepared:
         f, xs, _ = _chosen(request, args)
         both = engine.value_and_grad(f, tuple(range(len(xs))))
         (value, slopes), push = engine.linearize(both, *xs)
-        rows = [_columns(lambda *t, i=i: push(*t)[1][i], xs, slope) for i, slope in enumerate(slopes)]  # type: ignore[misc]
+        rows = [_columns(lambda *t, i=i: push(*t)[1][i], xs, slope) for i, slope in enumerate(slopes)]
         return value, slopes, tuple(rows)
 
     return value_gradient_hessian
@@ -171,15 +171,27 @@ def _vectorised(row: Operator, by_rows: Callable[[Any, Request], Prepared]) -> C
 
 
 def _push(engine: Any, request: Request) -> Prepared:
-    return lambda *given: (lambda f, xs, t: engine.jvp(f, xs, t)[1])(*_chosen(request, given))
+    def jvp(*given: Var) -> Var:
+        f, xs, tangents = _chosen(request, given)
+        return engine.jvp(f, xs, tangents)[1]
+
+    return jvp
 
 
 def _pull(engine: Any, request: Request) -> Prepared:
-    return lambda *given: (lambda f, xs, c: engine.vjp(f, *xs)[1](*c))(*_chosen(request, given))
+    def vjp(*given: Var) -> Any:
+        f, xs, (cotangent,) = _chosen(request, given)
+        return engine.vjp(f, *xs)[1](cotangent)
+
+    return vjp
 
 
 def _second(engine: Any, request: Request) -> Prepared:
-    return lambda *given: (lambda f, xs, t: engine.hvp(f, xs, t))(*_chosen(request, given))
+    def hvp(*given: Var) -> Any:
+        f, xs, tangents = _chosen(request, given)
+        return engine.hvp(f, xs, tangents)
+
+    return hvp
 
 
 #: Operator -> the function of one row.

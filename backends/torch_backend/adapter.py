@@ -90,7 +90,7 @@ class TorchBackend(Backend):
         from autodiff_compare.backends.torch_backend.composite import ways
 
         self._torch: Any = torch
-        self._ways = WAYS | ways(WAYS)
+        self._ways = {**WAYS, **ways(WAYS)}
         self._in_forward_mode = False
         self._place = "cpu"
         if self.device == "gpu":

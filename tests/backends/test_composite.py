@@ -153,6 +153,13 @@ class TestPlan:
         with pytest.raises(PlanError, match="SAMPLES = "):
             self.operators(replace(LOSS, samples=()), "gradient_batch")
 
+    def test_all_variants_are_all_ways_of_computing_a_batch(self) -> None:
+        """`recommend` asks for them; a variant that differs in batches only is not computed otherwise."""
+        for operator, expected in (("gradient_batch", ["numpy", "numpy:compiled", "numpy:loop"]), ("hvp", None)):
+            query = Query(backends=["numpy"], operators=[operator], variants="all")
+            specs = [c.spec for c in plan_problems([LOSS], {"loss": ""}, query).cells]
+            assert specs == (expected or ["numpy", "numpy:compiled"])
+
     def test_a_size_may_name_the_number_of_rows(self) -> None:
         query = Query(backends=["numpy"], operators=["gradient", "jvp_batch"], sizes=["small", "smallx3", "smallx16"])
         cells = plan_problems([LOSS], {"loss": ""}, query).cells
