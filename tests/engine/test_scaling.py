@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autodiff_compare.backends.numpy_autodiff import Variable, compile, grad, hvp, jvp, vjp
+from autodiff_compare.backends.numpy_autodiff import Variable, compile, grad, hessian, hvp, jvp, vjp
 from autodiff_compare.backends.numpy_autodiff.compiler.compiled import MOST_FORMS
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import ones
 
@@ -343,6 +343,16 @@ def constant_weights(x: Any) -> Any:
     for i in range(len(x)):
         y = y + weights * x[i]
     return np.sum(y * y)
+
+
+def test_a_hessian_in_several_arguments_takes_no_more_sweeps_than_in_one() -> None:
+    def f(*parts: Any) -> Any:
+        return sum(np.sum(np.sin(a) * np.cos(b)) for a in parts for b in parts)
+
+    x = np.linspace(0.5, 1.5, 12)
+    split, _ = work(lambda: hessian(f, (0, 1, 2))(*np.split(x, 3)))
+    whole, _ = work(lambda: hessian(lambda z: f(z[:4], z[4:8], z[8:]))(x))
+    assert split < 1.2 * whole
 
 
 COMPILED = {name: LOOPS[name] for name in ("stack", "concatenate", "sum of squares", "split", "where", "rows", "heads")}

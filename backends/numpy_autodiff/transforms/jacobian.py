@@ -134,23 +134,35 @@ def _by_rows(out: Any, pullback: Callable[[Any], Any], inputs: list[Any], comple
 
 
 def _by_columns(f: Function, args: Sequence[Any], inputs: list[Any]) -> list[Any]:
-    out, push = linearize(f, *args)
-    _check_one_array(out)
+    """Return the blocks of one output."""
+    return _tables(lambda *given: (f(*given),), args, inputs)[0]
+
+
+def _tables(f: Function, args: Sequence[Any], inputs: list[Any]) -> list[list[Any]]:
+    """Return the blocks of each output of a function with a tuple of them: a sweep gives one column of all."""
+    outs, push = linearize(f, *args)
+    for out in outs:
+        _check_one_array(out)
     _, rebuild = flatten(tuple(args))
     zeros = [np.zeros(x.shape, constant(x).dtype) for x in inputs]
 
     def along(k: int, tangent: Any) -> Any:
         return push(*rebuild([*zeros[:k], tangent, *zeros[k + 1 :]]))
 
-    blocks = []
+    tables: list[list[Any]] = [[] for _ in outs]
     for k, x in enumerate(inputs):
         columns = [along(k, unit) for unit in _units(x)]
-        if _is_complex(x) and _is_complex(out):
-            _check_holomorphic(lambda factor, k=k, x=x: [along(k, factor * _direction(x))], [x])  # type: ignore[misc]
-        elif _is_complex(x):
-            columns = [t - 1j * along(k, 1j * unit) for t, unit in zip(columns, _units(x), strict=True)]
-        blocks.append(_joined(columns, -1, np.shape(out) + x.shape, out, x))
-    return blocks
+        turned = (
+            [along(k, 1j * unit) for unit in _units(x)] if _is_complex(x) and not all(map(_is_complex, outs)) else []
+        )
+        for i, (out, blocks) in enumerate(zip(outs, tables, strict=True)):
+            own = [column[i] for column in columns]
+            if _is_complex(x) and _is_complex(out):
+                _check_holomorphic(lambda factor, k=k, x=x, i=i: [along(k, factor * _direction(x))[i]], [x])  # type: ignore[misc]
+            elif _is_complex(x):
+                own = [t - 1j * other[i] for t, other in zip(own, turned, strict=True)]
+            blocks.append(_joined(own, -1, np.shape(out) + x.shape, out, x))
+    return tables
 
 
 def _joined(parts: list[Any], axis: int, shape: tuple[int, ...], out: Any, x: Any) -> Any:
@@ -206,7 +218,7 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
         partial, chosen = _chosen(f, where, args, kwargs)
         gradient = grad(partial, tuple(range(len(where))))
         inputs = [differentiable(x) for x in chosen]
-        rows = [tuple(_by_columns(lambda *xs, k=k: gradient(*xs)[k], chosen, inputs)) for k in range(len(where))]
+        rows = [tuple(blocks) for blocks in _tables(gradient, chosen, inputs)]
         return rows[0][0] if alone else tuple(rows)
 
     return table
