@@ -11,7 +11,8 @@ the last roundings of a result, which a small spread may have missed.
 
 *Number of samples.* The spread of few samples is small by chance for some of many entries: that of two uniform
 roundings is below a tenth of a rounding for every fifth entry, that of 8 for one of a million. So two samples may
-accept a result, and 24 are drawn before it is refuted (`Tolerances.refined`).
+accept a result, and 24 are drawn before it is refuted (`Tolerances.refined`). Of a derivative of many operations, such
+as a Hessian column by column, 8 have to do: the work of a sample is counted, so that every machine draws the same.
 
 *Outliers.* A comparison whose sides differ by rounding alone, such as that of a maximum near a tie, goes another way in
 some samples. Such samples lie far from the others and are dropped.
@@ -54,6 +55,8 @@ GUESSED = 10.0
 SAMPLES = (2, 4, 8, 24)
 #: An error above so many tolerances is refuted by 8 samples: their spread is as small in one of 10^9 entries.
 _HOPELESS = 30.0
+#: Operations of a sample from which no more than `_FEW` are drawn: .1 s, so that the judge takes about a second.
+_DEAR, _FEW = 2000.0, 8
 #: A sample further from the median than this multiple of the next one is an outlier.
 _OUTLIER = 100.0
 #: An entry of a closed form counts as zero by cancellation up to this multiple of its rounding.
@@ -88,6 +91,7 @@ class Tolerances:
         self.eps, self.tiny = (float(getattr(np.finfo(case.dtype), name)) for name in ("eps", "smallest_normal"))
         self._changes = changes
         self._samples: list[tuple[Array, ...]] = []
+        self._work = 0.0
         self._wanted = SAMPLES[0]
 
     def __call__(self, want: Sequence[Array], *, proved: bool = True) -> tuple[Array, ...]:
@@ -132,7 +136,8 @@ class Tolerances:
         excess
             The largest error in units of its tolerance so far.
         """
-        more = [number for number in SAMPLES if number > self._wanted]
+        most = _FEW if self._work > _DEAR else SAMPLES[-1]
+        more = [number for number in SAMPLES if self._wanted < number <= most]
         if self.note or not more or (excess > _HOPELESS and self._wanted > SAMPLES[1]):
             return False
         self._wanted = more[0]
@@ -168,7 +173,7 @@ class Tolerances:
     def _draw(self) -> None:
         while not self.note and len(self._samples) < self._wanted:
             try:
-                found = sample(self._engine, self.case, self._unit, self.case.seed + len(self._samples))
+                found, self._work = sample(self._engine, self.case, self._unit, self.case.seed + len(self._samples))
                 self._samples.append(tuple(a.astype(np.float64) for a in compared(self.case, found)))
             except Exception as error:  # a user's function may do on our engine what it likes
                 self.distrust(f"our engine cannot run the function ({type(error).__name__})")

@@ -76,6 +76,30 @@ def test_long_sum_spreads_by_its_number_of_terms() -> None:
     assert np.sqrt(K / 36) / 2 < whole < 6 * np.sqrt(K / 36)
 
 
+def test_a_derivative_of_many_operations_is_sampled_eight_times_and_others_more_often() -> None:
+    """One wrong entry is refuted either way; the work is counted, and does not depend on the machine."""
+    drawn = {}
+    for steps in (10, 3000):
+
+        def f(x: Any, *, xp: Any, steps: int = steps) -> Any:
+            y = x
+            for _ in range(steps):
+                y = y * 1.0001
+            return xp.sum(y * y)
+
+        case = case_at(f, X[:3], **closed(lambda x, steps=steps: 2 * x * np.longdouble(1.0001) ** (2 * steps)))
+        judge = Judge(case)
+        right = judge.reference.arrays
+        assert right is not None
+        off = right[0].astype(float)
+        assert overall(judge([off]))[0] == Status.OK
+        # Twice as much as few samples allow, so that more are drawn before it is refuted.
+        off = off + 2 * judge.tolerances(right)[0]
+        assert overall(judge([off]))[0] == Status.WRONG
+        drawn[steps] = len(judge.tolerances._samples)
+    assert drawn == {10: 24, 3000: 8}
+
+
 ZEROS = {
     "softmax": lambda x, *, xp: xp.sum(xp.exp(x) / xp.sum(xp.exp(x))),
     "standardised": lambda x, *, xp: xp.sum((x - xp.mean(x)) / xp.std(x)),

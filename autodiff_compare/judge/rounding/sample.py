@@ -16,8 +16,8 @@ from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator
 
 
-def sample(backend: Any, case: Case, eps: float, seed: int) -> tuple[Array, ...]:
-    """Return the leaves of a case's result in Monte Carlo arithmetic, each an array.
+def sample(backend: Any, case: Case, eps: float, seed: int) -> tuple[tuple[Array, ...], float]:
+    """Return the leaves of a case's result in Monte Carlo arithmetic, each an array, and the work in operations.
 
     Inputs move by one rounding too: an algorithm may compute with inputs that are off by as much. Whole numbers and
     those of few digits stay, and the parameters of a step, which are a term of its result.
@@ -65,7 +65,7 @@ def sample(backend: Any, case: Case, eps: float, seed: int) -> tuple[Array, ...]
     arrays, directions = [seen(a) for a in case.inputs.arrays], [seen(a) for a in case.directions]
     with np.errstate(all="ignore"):
         found = engine.derivative(backend, case, arrays, directions, around)
-    return tuple(np.asarray(constant(leaf)) for leaf in found)
+    return tuple(np.asarray(constant(leaf)) for leaf in found), trace.work
 
 
 def _scalar(array: Array) -> Any:
