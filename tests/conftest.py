@@ -32,6 +32,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tests[function][index].add_marker(pytest.mark.thorough)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file in one process, and those of an ``xdist_group``.
+
+    What a file's tests share, such as a fixture of the module, is made once then.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByGroupOrFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)).partition("::")[0]
+
+    return ByGroupOrFile(config, log)
+
+
 @functools.cache
 def opened(spec: str) -> Any:
     """An opened backend; skips where its framework is missing, except in CI, where all must be there."""

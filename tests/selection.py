@@ -2,8 +2,8 @@
 
 A test function with many parameter sets keeps a covering array of them (Cohen et al. 1997): every value of every
 parameter stays, and every combination of operator, backend and dtype. For a cross-check of 90 problems by 10
-operators by 4 backends by 2 dtypes that is one set in 20. Whole functions are left out only where `THOROUGH` names
-them, with the reason.
+operators by 4 backends by 2 dtypes that is one set in 20. `THINNER` names functions that keep less, and `THOROUGH`
+those that are left out, both with the reason. In a table of its own a test marks the sets that `few` leaves out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,29 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+import pytest
+
 #: Sets that a function may have without being thinned.
 _FEW = 24
 #: Parameters whose combinations all stay. Tests call a backend by different names.
 _COMBINED = (("operator",), ("spec", "backend", "name"), ("dtype",))
 
+#: Test function, as in `THOROUGH` -> the parameters that its covering need not cover, and the reason. Of the others
+#: every value stays, but not every combination.
+THINNER: Mapping[str, tuple[frozenset[str], str]] = {
+    "crosschecks/test_crosschecks.py::test_the_backends_agree_to_1e_10": (
+        frozenset({"problem"}),
+        "each result is held to its reference to 1e-10 besides",
+    ),
+    "backends/test_edges.py::test_a_scan_and_its_derivatives": (
+        frozenset(),
+        "the cross-checks have every operator through loops on every backend",
+    ),
+    "backends/test_orders.py::test_what_is_taken_by_default_is_the_order_that_it_is_called": (
+        frozenset(),
+        "traces second derivatives twice for every backend",
+    ),
+}
 #: Test function, ``file::function``, or file, below ``tests/`` -> why ``make test`` leaves it out.
 THOROUGH: Mapping[str, str] = {
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
@@ -31,12 +49,17 @@ THOROUGH: Mapping[str, str] = {
     "backends/test_torch_backend.py::test_one_process_compiles_more_functions_than_dynamo_keeps_for_a_code_object": (
         "compiles C++ for nine functions"
     ),
+    "api/test_compare.py::test_native_functions_are_compared_with_each_other": "starts PyTorch and JAX in workers",
+    "backends/test_orders.py::test_tensorflow_says_where_it_took_another_order_than_usual": "traces through a loop",
+    "backends/test_sparse.py::test_a_compiled_jacobian_of_take_is_right": "compiles C++",
+    "backends/test_torch_backend.py::test_a_compiled_tangent_that_is_zero_has_memory": "compiles C++",
     "cli/test_diff.py::test_a_run_equals_itself_and_the_next_run_is_comparable": "two whole runs",
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"
     ),
     "cli/test_main.py::test_a_broken_problem_file_is_one_clear_line": "a process for each of five files",
     "cli/test_main.py::test_a_mistake_is_one_clear_line_and_exit_code_2": "a process for each of 23 mistakes",
+    "cli/test_main.py::test_the_selftest_says_what_was_rejected": "judges every control of the judge",
     "cli/test_main.py::test_an_interrupted_run_keeps_what_was_finished": "two interrupted runs",
     "cli/test_terminal.py::test_csv_has_the_same_fields": "a whole comparison",
     "contract/test_conformance.py::test_a_careless_backend_breaks_the_clause_that_it_should": "a run for each clause",
@@ -80,6 +103,9 @@ THOROUGH: Mapping[str, str] = {
     ),
     "problems/test_problems.py::test_no_reference_is_zero_everywhere_at_any_size": "draws the large sizes",
     "process/test_environment.py::test_verdicts_are_the_same_under_hostile_variables": "two runs in processes",
+    "process/test_environment.py::test_what_is_stated_is_what_tensorflow_chooses_on_this_processor": (
+        "starts TensorFlow in a process of its own"
+    ),
     "process/test_environment.py::test_the_memory_of_a_call_is_measured_with_and_without_a_counter": (
         "starts TensorFlow in nine processes"
     ),
@@ -118,6 +144,9 @@ def thorough(tests: Mapping[str, Sequence[Mapping[str, Any] | None]]) -> Iterato
     for function, sets in tests.items():
         if function in THOROUGH or function.partition("::")[0] in THOROUGH:
             kept: set[int] = set()
+        elif function in THINNER:
+            free, _ = THINNER[function]
+            kept = covering([_words({n: v for n, v in (p or {}).items() if n not in free}).items() for p in sets])
         elif len(sets) > _FEW:
             kept = covering([features(parameters or {}) for parameters in sets])
         else:
@@ -138,9 +167,20 @@ def covering(sets: Sequence[Iterable[Hashable]]) -> set[int]:
 
 def features(parameters: Mapping[str, Any]) -> Iterator[Hashable]:
     """Yield what a parameter set must be kept for: each value, and the combination of operator, backend and dtype."""
-    words = {name: _word(value) for name, value in parameters.items()}
+    words = _words(parameters)
     yield from words.items()
     yield tuple(next((words[n] for n in names if n in words), None) for names in _COMBINED)
+
+
+def few(values: Iterable[Any], count: int) -> list[Any]:
+    """Return the values of a parameter, or tuples; those behind the first ``count`` are for ``make test-rest``."""
+    every = list(values)
+    rest = (value if isinstance(value, tuple) else (value,) for value in every[count:])
+    return every[:count] + [pytest.param(*value, marks=pytest.mark.thorough) for value in rest]
+
+
+def _words(parameters: Mapping[str, Any]) -> dict[str, Hashable]:
+    return {name: _word(value) for name, value in parameters.items()}
 
 
 def _word(value: Any) -> Hashable:

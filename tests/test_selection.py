@@ -10,7 +10,7 @@ import pytest
 from autodiff_compare.vocabulary import DTYPES, Operator
 from tests.crosschecks.test_crosschecks import cells
 from tests.imports import ROOT
-from tests.selection import THOROUGH, covering, features, thorough
+from tests.selection import THINNER, THOROUGH, covering, features, few, thorough
 
 
 def test_every_operator_backend_and_dtype_of_the_cross_checks_is_kept() -> None:
@@ -44,7 +44,21 @@ def test_objects_are_told_apart_by_identity() -> None:
     assert len(set(features({"row": a})) | set(features({"row": a}))) == 2
 
 
-@pytest.mark.parametrize("name", THOROUGH)
+def test_a_thinner_table_keeps_each_value_and_not_each_combination() -> None:
+    scan = "backends/test_edges.py::test_a_scan_and_its_derivatives"
+    pairs = "crosschecks/test_crosschecks.py::test_the_backends_agree_to_1e_10"
+    sets = [{"spec": spec, "operator": o, "problem": n} for spec in "ab" for o in "xyz" for n in range(9)]
+    kept = {name: 54 - len(list(thorough({name: sets}))) for name in (scan, pairs, "another")}
+    # The first set has three values; two more operators and eight problems, or two more operators, and one backend.
+    assert kept == {scan: 12, pairs: 4, "another": 14}
+
+
+def test_the_first_few_values_are_kept() -> None:
+    (a, b, c) = few("abc", 2)
+    assert (a, b, c.values, [mark.name for mark in c.marks]) == ("a", "b", ("c",), ["thorough"])
+
+
+@pytest.mark.parametrize("name", [*THOROUGH, *THINNER])
 def test_a_test_that_is_left_out_exists(name: str) -> None:
     file, _, function = name.partition("::")
     tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))

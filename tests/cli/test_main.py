@@ -13,6 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from autodiff_compare.cli.main import main
+from autodiff_compare.judge import controls, known_derivatives
+from autodiff_compare.judge.controls import RIGHT, SizeTrial
 from autodiff_compare.results import tables
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -209,6 +212,19 @@ def test_checking_judges_without_timing(tmp_path: pathlib.Path) -> None:
     (folder,) = tmp_path.iterdir()
     samples = tables.read(folder / "samples.csv", tables.SampleRow)
     assert set(samples["phase"]) == {"import", "prepare", "first_call"}
+
+
+def test_a_selftest_is_summed_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = [
+        SizeTrial("made", "float64", False, RIGHT, 0.0, 1, 0),
+        SizeTrial("made", "float64", False, "one", 0.1, 4, 4),
+    ]
+    monkeypatch.setattr(controls, "trials", lambda *_: sizes)
+    monkeypatch.setattr(known_derivatives, "FUNCTIONS", known_derivatives.FUNCTIONS[:2])
+    assert main(["selftest", "matyas"]) == 0
+    shown = capsys.readouterr().out
+    assert "wrong results were rejected, 0 of" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_the_selftest_says_what_was_rejected() -> None:

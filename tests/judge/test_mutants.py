@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,15 @@ from autodiff_compare import problems
 from autodiff_compare.judge.known_derivatives import FUNCTIONS, known_derivatives
 from autodiff_compare.judge.mutants import MUTATIONS, RIGHT, Trial, selftest
 from autodiff_compare.problems import Problem
+from tests.selection import few
 
 PROBLEMS = list(problems.available().values())
 CLASSIC = [p for p in PROBLEMS if "classic" in p.suites]
+
+
+def grouped(problem: Problem) -> Any:
+    """Return a parameter whose tests may run beside those of other problems."""
+    return pytest.param(problem, marks=pytest.mark.xdist_group(problem.name))
 
 
 def undetected(trials: Iterable[Trial]) -> set[tuple[str, str, str]]:
@@ -21,7 +28,7 @@ def undetected(trials: Iterable[Trial]) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
+@pytest.mark.parametrize("problem", [grouped(p) for p in PROBLEMS], ids=lambda p: p.name)
 def test_judge_rejects_wrong_and_accepts_right_results(problem: Problem, dtype: str) -> None:
     trials = list(selftest([problem], [dtype]))
     assert {t.mutation for t in trials} == {RIGHT, *MUTATIONS}
@@ -35,7 +42,7 @@ def test_numerical_differences_alone_do_the_same(problem: Problem) -> None:
     assert undetected(trials) == set()
 
 
-@pytest.mark.parametrize("problem", CLASSIC, ids=lambda p: p.name)
+@pytest.mark.parametrize("problem", few(CLASSIC, 4), ids=lambda p: p.name)
 def test_mutants_are_equivalent_only_where_nothing_was_changed(problem: Problem) -> None:
     """In float64 no sign flip, no entry off by 1e-3 and no factor of 1 + 1e-6 is within rounding of a nonzero leaf."""
     trials = list(selftest([problem]))
@@ -47,7 +54,7 @@ def test_mutants_are_equivalent_only_where_nothing_was_changed(problem: Problem)
             assert t.equivalent == 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", few(range(3), 1))
 def test_numerical_differences_cover_the_truth_everywhere(seed: int) -> None:
     trials = list(known_derivatives(seed=seed))
     assert [t for t in trials if not t.covered] == []

@@ -15,6 +15,7 @@ from autodiff_compare.results import tables
 from autodiff_compare.results.rows import ADDED
 from autodiff_compare.results.tables import TABLES, Run, SampleRow, TableError
 from tests.report.blank import blank
+from tests.selection import few
 
 _TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20) | st.sampled_from(
     ["None", "nan", "null", "NA", "inf", "", "=1+1", 'a "quoted", comma', "-"]
@@ -39,11 +40,14 @@ def same(a: object, b: object) -> bool:
     return a == b
 
 
+@pytest.mark.parametrize("examples", few([10, 100], 1))
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_survives_the_round_trip(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_table_survives_the_round_trip(
+    name: str, examples: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("tables") / f"{name}.csv"
 
-    @settings(deadline=None)  # files are written
+    @settings(deadline=None, max_examples=examples)  # files are written
     @given(rows_of(TABLES[name]))
     def check(rows: list[object]) -> None:
         tables.write(path, TABLES[name], rows)
