@@ -55,8 +55,8 @@ GUESSED = 10.0
 SAMPLES = (2, 4, 8, 24)
 #: An error above so many tolerances is refuted by 8 samples: their spread is as small in one of 10^9 entries.
 _HOPELESS = 30.0
-#: Operations of a sample from which no more than `_FEW` are drawn: .1 s, so that the judge takes about a second.
-_DEAR, _FEW = 2000.0, 8
+#: Operations of a sample from which at most `_FEW` are drawn: about .05 s.
+_DEAR, _FEW = 1000.0, 8
 #: A sample further from the median than this multiple of the next one is an outlier.
 _OUTLIER = 100.0
 #: An entry of a closed form counts as zero by cancellation up to this multiple of its rounding.
