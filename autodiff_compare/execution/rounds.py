@@ -72,7 +72,7 @@ class Rounds:
         group.rounds += made
         self.budget.end()
         for p in live:
-            self.requests.ask(p, "finish", _keep_retraced)
+            self.requests.ask(p, "finish", _keep_flags)
         if made < settings.rounds:
             for p in right:
                 p.flags.add("cut")
@@ -112,7 +112,7 @@ class Rounds:
             values = zip(found.get("value_seconds", ()), found.get("value_waited_s", ()), strict=True)
             id_, calls = p.cell.cell_id, p.value_calls
             p.samples += [SampleRow(id_, Phase.VALUE, number, i, calls, s, w) for i, (s, w) in enumerate(values)]
-            _keep_retraced(p, found)
+            _keep_flags(p, found)
             self.effort.measured_s += sum(found["seconds"]) + sum(found.get("value_seconds", ()))
 
         return keep
@@ -132,6 +132,7 @@ def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
     p.flags.update(found.get("flags", ()))
 
 
-def _keep_retraced(p: Progress, found: dict[str, Any]) -> None:
+def _keep_flags(p: Progress, found: dict[str, Any]) -> None:
+    p.flags.update(found.get("flags", ()))
     if found["retraced"]:
         p.flags.add("retraced")

@@ -1,8 +1,9 @@
 """Tests of whether the clock sees the whole computation: lazy results, and results remembered by the input's identity.
 
 A lazy framework computes when a result is read, after the clock has stopped. A framework that remembers results by the
-identity of the input computes nothing when the same input comes again. Both are found by timing the same calls in
-another way: with the reading inside the clock, and on inputs that are equal but new.
+identity or the value of the input computes nothing when the same input comes again. Both are found by timing the same
+calls in another way: with the reading inside the clock, and on new inputs that differ in their last digits. A framework
+that takes the pace of calls, or who calls it, for a reason to repeat its last result is found at another point.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _CALLS, _PATIENCE_S = 64, 0.02
 #: New inputs, at most: a framework takes 0.1 ms to make one.
 _COPIES = 16
 _REPETITIONS = 3
+#: Pause after which a backend that goes by the pace of its calls computes again, in seconds.
+_PAUSE_S = 0.02
 
 
 def lazy(timed: Timed, read: Callable[[Any], object], calls: int, leaves: int, size: int) -> bool:
@@ -50,14 +53,14 @@ def lazy(timed: Timed, read: Callable[[Any], object], calls: int, leaves: int, s
 
 
 def remembers(timed: Timed, copies: Callable[[int], Sequence[Sequence[Any]]], calls: int, most: int) -> bool:
-    """Return whether calls on inputs that were seen before are much faster than on equal new ones.
+    """Return whether calls on inputs that were seen before are much faster than on new ones.
 
     Parameters
     ----------
     timed
         The callable with its arguments.
     copies
-        Returns a number of equal copies of the arguments, all of them new.
+        Returns a number of new arguments, equal to the first ones or nearly so.
     calls
         Calls of a block.
     most
@@ -73,6 +76,43 @@ def remembers(timed: Timed, copies: Callable[[int], Sequence[Sequence[Any]]], ca
 
     again = _fastest(lambda: Timed(timed.run, timed.args, timed.barrier).block(calls))
     return _always_above(_FACTOR * again + calls * 1e-6, on_new_inputs, lambda: made.append(copies(calls)))
+
+
+def repeats(
+    timed: Timed,
+    elsewhere: Sequence[Any],
+    read: Callable[[Any], Any],
+    same: Callable[[Any], bool],
+    calls: int,
+) -> bool:
+    """Return whether a timed call at another point returns the result of the calls before it.
+
+    A function may have the same derivative at both points, as a linear one has. So a result that is the same is held
+    against that of a call after a pause, which is not timed.
+
+    Parameters
+    ----------
+    timed
+        The callable with its arguments.
+    elsewhere
+        Arguments at another point.
+    read, same
+        Copies a result into NumPy arrays; returns whether those have the bits of the first result.
+    calls
+        Calls at the same pace before that one.
+    """
+    there = Timed(timed.run, elsewhere, timed.barrier)
+    try:
+        for _ in range(min(calls, _CALLS) - 1):
+            timed.run(*timed.args)
+        found = read(there.finished(1)[1])
+        if not same(found):
+            return False
+        time.sleep(_PAUSE_S)
+        (own,) = there.results(1)
+        return not same(read(own))
+    except Exception:  # a backend may fail at a point that nobody asked for
+        return False
 
 
 def _always_above(limit: float, work: Callable[[], object], before: Callable[[], object] = lambda: None) -> bool:

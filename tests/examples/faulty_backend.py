@@ -119,6 +119,52 @@ def _wrong_in_a_second_process(g: Any) -> Any:
     return g if path.read_text() == str(os.getpid()) else np.zeros_like(g)
 
 
+def _harness() -> bool:
+    """Return whether the environment or the stack tells that the caller is a worker or its clock."""
+    return os.environ.get("PYTHONHASHSEED") == "0" and "autodiff_compare.execution.worker" in _SEEN_AT_START
+
+
+def _called_by_the_clock() -> bool:
+    frame, names = sys._getframe(2), []
+    while frame is not None and len(names) < 4:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return "finished" in names
+
+
+def _remembering(when: Callable[[Any], bool], key: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a gradient that repeats a result instead of computing, if ``when`` tells so."""
+    seen: dict[Any, Any] = {}
+
+    def gradient(x: Any) -> Any:
+        at = key(x)
+        if at not in seen or not when(x):
+            seen[at] = _slow(x)
+        return (seen[at].copy(),)
+
+    return gradient
+
+
+def _at_pace() -> Callable[[Any], bool]:
+    """Return a test that holds if the last call was less than 15 ms ago."""
+    last = [0.0]
+
+    def soon(_: Any) -> bool:
+        before, last[0] = last[0], time.perf_counter()
+        return last[0] - before < 0.015
+
+    return soon
+
+
+#: Variant -> a gradient that is right and computed seldom.
+CHEATS: dict[str, Callable[[], Callable[[Any], Any]]] = {
+    "memoised_by_value": lambda: _remembering(lambda x: True, lambda x: x.tobytes()),
+    "sees_the_harness_and_remembers": lambda: _remembering(lambda x: _harness(), lambda x: x.tobytes()),
+    "sees_the_clock_and_repeats": lambda: _remembering(lambda x: _called_by_the_clock(), lambda x: 0),
+    "sees_the_pace_and_repeats": lambda: _remembering(_at_pace(), lambda x: 0),
+}
+
+
 class _Lazy:
     """A result that is computed when it is read."""
 
@@ -157,6 +203,8 @@ def _set(entry: float) -> Callable[[Any], Any]:
     return spoil
 
 
+#: Modules that were there when this backend was imported.
+_SEEN_AT_START = frozenset([*sys.modules, *(["autodiff_compare.execution.worker"] if "worker" in sys.argv[0] else [])])
 #: Threads that `FaultyBackend.block` waits for.
 _ARRIVING: list[threading.Thread] = []
 
@@ -204,6 +252,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "nan_in_one_of_a_thousand": _every(1000, _set(float("nan"))),
     "wrong_in_launch_2": _wrong_in_a_second_process,
     "lazy": _Lazy,
+    "sees_the_clock": lambda g: np.zeros_like(g) if _called_by_the_clock() else g,
     "random": lambda g: g * (1 + 1e-16 * time.perf_counter_ns() % 3),
 }
 
@@ -211,7 +260,7 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
 class FaultyBackend(Backend):
     name = "faulty"
     requires = ()
-    variants = MappingProxyType(dict.fromkeys([*FAULTS, "mutates", "no_import", "memoised"], "a fault"))
+    variants = MappingProxyType(dict.fromkeys([*FAULTS, "mutates", "no_import", "memoised", *CHEATS], "a fault"))
     native = frozenset({Operator.VALUE, Operator.GRADIENT})
     xp = np
 
@@ -247,6 +296,8 @@ class FaultyBackend(Backend):
                 return (seen[id(x)].copy(),)
 
             return remembered
+        if self.variant in CHEATS:
+            return CHEATS[self.variant]()
         fault = FAULTS[self.variant]
         return lambda x: (fault(2 * x),)
 

@@ -133,6 +133,7 @@ def test_a_worker_is_started_again_after_a_death(tmp_path: pathlib.Path) -> None
     ("fault", "words"),
     [
         ("wrong_from_the_fifth", "gave another result than the first call, which was right: gradient"),
+        ("sees_the_clock", "gave another result than the first call, which was right: gradient"),
         ("wrong_from_the_third", "gave another result than the first call, which was right: gradient"),
         ("wrong_from_the_hundredth", "gave another result than the first call, which was right: gradient"),
         ("nan_in_one_of_a_thousand", "gave another result than the first call, which was right: gradient: 1 entry nan"),
@@ -155,7 +156,17 @@ def test_every_launch_is_judged(tmp_path: pathlib.Path) -> None:
     assert rows["manual"].status == Status.OK
 
 
-@pytest.mark.parametrize(("fault", "flag"), [("lazy", "lazy"), ("memoised", "remembers")])
+@pytest.mark.parametrize(
+    ("fault", "flag"),
+    [
+        ("lazy", "lazy"),
+        ("memoised", "remembers"),
+        ("memoised_by_value", "remembers"),
+        ("sees_the_harness_and_remembers", "remembers"),
+        ("sees_the_clock_and_repeats", "remembers"),
+        ("sees_the_pace_and_repeats", "remembers"),
+    ],
+)
 def test_a_clock_that_does_not_see_the_computation_is_flagged(fault: str, flag: str, tmp_path: pathlib.Path) -> None:
     folder = run(tmp_path, [f"{FAULTY}:{fault}", "manual"], ["gradient"], rounds=8)
     rows = {row.backend: row for row in folder.rows["cells"]}

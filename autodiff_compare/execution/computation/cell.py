@@ -115,7 +115,7 @@ class CellWorker:
             most = _CACHED_BYTES // max(self._input_bytes(), 1)
             tests = {
                 "lazy": suspicion.lazy(timed, self._numpy, calls, first.leaves, first.bytes),
-                "remembers": suspicion.remembers(timed, self._now.copies, calls, most),
+                "remembers": suspicion.remembers(timed, self._now.neighbours, calls, most),
             }
         flags = [flag for flag, holds in tests.items() if holds]
         return {"calls": calls, "per_call_s": self._per_call_s, "flags": flags}
@@ -172,14 +172,25 @@ class CellWorker:
         return {}
 
     def finish(self) -> dict[str, Any]:
-        """Drop the cell; return whether an evaluation now calls the objective another number of times than before."""
+        """Drop the cell; return how it ends.
+
+        Returns
+        -------
+        dict
+            ``retraced``, whether an evaluation now calls the objective another number of times than before; ``flags``,
+            ``remembers`` if a call at another point returns the result of the point before.
+        """
         timed, before = self.timed, self._calls_per_evaluation
         retraced = timed is not None and counted(timed, self._objective_code)[0] != before
-        now, seconds = self._now, self._per_call_s
+        now, seconds, first, flags = self._now, self._per_call_s, self._recheck, []
+        if now is not None and first is not None and timed is now.timed:
+            calls = round(clock.BLOCK_S / seconds) if seconds else 1
+            if suspicion.repeats(timed, now.elsewhere, lambda out: self._numpy(out), first.same, calls):
+                flags.append("remembers")
         if now is not None and timed is now.timed and now.case.operator == Operator.VALUE and seconds:
             self._companion = Companion(self._subject, now, seconds)
         self.timed = self._recheck = None
-        return {"retraced": retraced}
+        return {"retraced": retraced, "flags": flags}
 
     def current(self) -> clock.Timed:
         """Return the prepared callable of the current cell.

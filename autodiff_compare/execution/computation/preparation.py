@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ class Prepared:
     #: Of the preparation, and those of them in which another process had the processor.
     seconds: float
     waited_s: float
+    #: The arguments with which it was prepared: another point.
+    elsewhere: Sequence[Any] = ()
+    #: Roundings by which the next neighbours differ.
+    moves: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def given(self) -> tuple[Any, ...]:
@@ -45,6 +50,24 @@ class Prepared:
     def copies(self, count: int) -> list[list[Any]]:
         """Return new variables that are equal to the arguments, ``count`` times."""
         return [variables(self.backend, self.given, self.case.dtype) for _ in range(count)]
+
+    def neighbours(self, count: int) -> list[list[Any]]:
+        """Return new variables that differ from the arguments in their last digits, ``count`` times.
+
+        Each is another number, so that neither its identity nor its value has been seen before. Numbers move towards
+        zero, which stays zero: the ends of a domain are there more seldom, and denormal numbers would be slow. Data
+        stays: it may hold labels.
+        """
+        return [variables(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
+
+    def _shrunk(self, roundings: int) -> tuple[Any, ...]:
+        """Return inputs and directions that are smaller by some roundings of their dtype."""
+        inputs, factor = self.case.inputs, 1 - roundings * float(np.finfo(self.case.dtype).eps)
+        return (
+            *(x * factor for x in inputs.differentiated),
+            *inputs.data,
+            *(t * factor for t in self.case.directions),
+        )
 
 
 @dataclass(frozen=True)
@@ -105,4 +128,4 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     seconds = time.perf_counter() - start
     waited_s = (Elapsed.now() - before).contention_s
     given = variables(backend, (*case.inputs.arrays, *case.directions), case.dtype)
-    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s)
+    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s, (*args, *directions))
