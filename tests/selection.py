@@ -77,6 +77,7 @@ THOROUGH: Mapping[str, str] = {
     "engine/test_slopes.py::test_it_has_most_digits_of_the_second_derivative": "hundreds of digits for every function",
     "engine/test_programs.py::test_many_programs": "20 000 random programs",
     "execution/test_faults.py": "a run with a broken worker for each fault",
+    "execution/test_hostile.py::test_each_fault_costs_its_own_cell": "a process for each of a hundred faults",
     "execution/test_runner.py::test_doubtful_timings_are_flagged_and_reported": "a timed run for each flag",
     "judge/test_controls.py::test_every_error_of_the_stated_resolution_is_rejected_and_no_right_gradient": (
         "judges a thousand wrong gradients"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.judge.comparison import norm
 from autodiff_compare.judge.judge import Judge
 from autodiff_compare.plan.cases import Case, Cell
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
@@ -131,13 +132,12 @@ def measured(row: CellRow, found: dict[str, Any], result: Sequence[Any]) -> Cell
     """Return the row with the properties of its result."""
     has_value = row.operator in (Operator.VALUE, Operator.VALUE_AND_GRADIENT) and result[0].shape == ()
     entries = result[1:] if row.operator == Operator.VALUE_AND_GRADIENT else result
-    norm = float(np.linalg.norm(np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in entries])))
     return replace(
         row,
         how=found["how"],
         mode=found["mode"],
-        value=float(result[0]) if has_value else float("nan"),
-        gradient_norm=norm,
+        value=float(result[0]) if has_value and result[0].dtype.kind != "c" else float("nan"),
+        gradient_norm=norm(np.concatenate([np.ravel(leaf) for leaf in entries])),
         objective_calls=found["objective_calls"],
         peak_rss_bytes=found["peak_bytes"],
         memory_method=found["memory_method"],

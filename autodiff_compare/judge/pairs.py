@@ -53,6 +53,8 @@ def _pair(case: Case, a: str, b: str, first: Sequence[Array], second: Sequence[A
     shapes = [[leaf.shape for leaf in result] for result in (first, second)]
     if shapes[0] != shapes[1]:
         return Pair(a, b, math.nan, math.nan, math.nan, f"shapes differ: {' and '.join(map(shapes_in_words, shapes))}")
+    if any(np.iscomplexobj(leaf) for leaf in (*first, *second)):
+        return Pair(a, b, math.nan, math.nan, math.nan, "complex numbers, which are not compared")
     absolute, relative = 0.0, 0.0
     for p, q in zip(compared(case, first), compared(case, second), strict=True):
         difference = absolute_difference(p, q)

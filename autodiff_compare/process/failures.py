@@ -23,12 +23,20 @@ _BACKENDS = (_PACKAGE / "backends").resolve()
 
 def described(error: BaseException) -> str:
     """Return an exception's words; its first line ends with the place in the user's code, if there is one."""
-    first, newline, rest = (str(error).strip() or type(error).__name__).partition("\n")
+    first, newline, rest = (_words(error).strip() or type(error).__name__).partition("\n")
     where = place(error)
     if not where:
         return first + newline + rest
     shown = first if len(first) <= _LONGEST_WORDS else f"{first[:_LONGEST_WORDS]}..."
     return f"{shown} ({where}){newline}{rest}"
+
+
+def _words(error: BaseException) -> str:
+    """Return an exception's own words; empty if it cannot be put into words."""
+    try:
+        return str(error)
+    except Exception:  # a user's exception may do anything
+        return ""
 
 
 def place(error: BaseException) -> str:
