@@ -119,6 +119,7 @@ THOROUGH: Mapping[str, str] = {
         "draws every figure twice"
     ),
     "report/test_report.py::test_odd_numbers_are_drawn_or_left_out": "draws the figures of six runs",
+    "results/test_killed.py": "twenty runs that are killed",
     "results/test_resume.py": "two whole runs for each way of being interrupted",
     "studies/test_descent.py::test_adam_takes_the_classic_counts": "thousands of updates on every backend",
     "studies/test_descent.py::test_adam_takes_the_same_count_minimising_and_in_float32": "the same once more",

@@ -59,7 +59,7 @@ class Finding:
         The entry's index in its leaf, as ``[1]``, or else the direction in words.
     got, expected, half_width
         The number from the result, the estimate, and its error bar, in the user's units: per unit of the input for a
-        single entry, of the function along a direction.
+        single entry, of the function along a direction. Both are nan where differences do not settle.
     low, high
         The one-sided derivatives at a kink, in the same units; nan without a kink.
     how
@@ -223,7 +223,11 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)
     note = f"{same} of {len(judged.verdicts)} observations {verdict}"
-    if verdict != Verdict.PASS:
+    if verdict == Verdict.INCONCLUSIVE and not judged.found.zero[k] and not bar <= MEANINGFUL * abs(expected):
+        # Differences that do not settle give no number that could be expected.
+        note += f"; {place.words}: got {got:.10g}; {_unsettled(expected, bar, place)}"
+        expected = bar = math.nan
+    elif verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
     finding = Finding(
         verdict,
@@ -246,6 +250,12 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
     if verdict != Verdict.PASS or not finding.blind_spot:
         return finding
     return replace(finding, note=f"{note}; {finding.blind_spot}")
+
+
+def _unsettled(estimate: float, bar: float, place: Place) -> str:
+    """Return what numerical differences give that decide nothing, and why they may not settle."""
+    why = "; at a kink there is no second derivative" if place.how.startswith("second") else ""
+    return f"{place.how} do not settle ({estimate:.3g} +- {bar:.2g}){why}"
 
 
 def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:
