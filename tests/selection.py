@@ -126,6 +126,7 @@ THOROUGH: Mapping[str, str] = {
     "studies/test_descent.py::test_the_absolute_descent_takes_the_classic_counts": "tens of thousands of updates",
     "studies/test_descent.py::test_the_cubic_fit_ends_at_the_classic_point": "thousands of updates on every backend",
     "studies/test_descent.py::test_without_clearing_gradients_the_loss_swings": "thousands of updates on every backend",
+    "test_gpu_check.py::test_a_cpu_stands_in_for_the_gpu": "starts PyTorch and JAX in processes",
     "timing/test_trials.py::test_both_sides_compute_the_same": "compiles every baseline of every framework",
 }
 

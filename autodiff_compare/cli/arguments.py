@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from autodiff_compare import __version__
 from autodiff_compare.cli import values
 from autodiff_compare.cli.exits import USAGE
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import (
     BACKEND,
     RUN,
@@ -35,7 +36,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        complain(f"{message} (see {self.prog} --help)", self.prog)
+        self.exit(USAGE)
 
 
 def parser() -> _Parser:

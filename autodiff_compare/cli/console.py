@@ -11,6 +11,7 @@ from typing import TextIO
 from rich.console import Console
 
 from autodiff_compare.cli.exits import USAGE
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.summary.terminal import WIDTH
 
@@ -31,8 +32,8 @@ def console() -> Console:
 
 
 def usage(message: str) -> int:
-    """Print a message as one line on standard error; return the exit code of a mistaken command."""
-    print(f"autodiff-compare: {printable(message)}", file=sys.stderr)
+    """Print a message on standard error; return the exit code of a mistaken command."""
+    complain(printable(message))
     return USAGE
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.exits import DEFECT, FAILED, INTERRUPTED, UNWRITTEN, USAGE
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import unset_variables
 
 #: Errors of a standard output that is closed, full or gone.
@@ -37,15 +38,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code, as in `autodiff_compare.cli.exits`.
     """
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Parse a command line and run its verb; an interruption is left to `main`."""
     given = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:])
     unset = unset_variables(options)
     if unset:
-        print(
-            f"autodiff-compare: got --env {unset[0]}, which is not set here, expected a variable that is set, or "
-            "NAME=VALUE",
-            file=sys.stderr,
-        )
+        complain(f"got --env {unset[0]}, which is not set here, expected a variable that is set, or NAME=VALUE")
         return USAGE
     options.command = shlex.join(["compare.py", *given])
     if options.no_color:
@@ -65,13 +71,11 @@ def _ended(verb: Callable[..., int], options: argparse.Namespace) -> int:
     try:
         code = verb(options)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except OSError as error:
         from autodiff_compare.results.store import StoreError
 
         if isinstance(error, StoreError):
-            print(f"autodiff-compare: {error}", file=sys.stderr)
+            complain(str(error))
             return FAILED
         if error.errno not in _OUTPUT:
             return _defect()
@@ -89,14 +93,14 @@ def _unwritten(why: str) -> int:
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if why:
-        print(f"autodiff-compare: cannot write to standard output: {why}", file=sys.stderr)
+        complain(f"cannot write to standard output: {why}")
     return UNWRITTEN
 
 
 def _defect() -> int:
     """Report an exception that this program should have handled."""
     traceback.print_exc()
-    print("autodiff-compare: the lines above are a defect of this program: please report it", file=sys.stderr)
+    complain("the lines above are a defect of this program: please report it")
     return DEFECT
 
 

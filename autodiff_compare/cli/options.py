@@ -9,7 +9,7 @@ import pathlib
 from autodiff_compare.cli import values
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.plan.settings import LARGER_S, OPEN_S, SMALL_S
-from autodiff_compare.vocabulary import SUITES, VARIANTS
+from autodiff_compare.vocabulary import SUITES, VARIANTS, Operator
 
 #: How the value of an option is shown by ``--help``.
 BACKEND = "NAME[:VARIANT][@PYTHON]"
@@ -30,7 +30,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPERATOR",
-        help="operator to compute; may be repeated (default: all that a problem has)",
+        help=f"operator to compute: {', '.join(Operator)}; may be repeated (default: all that a problem has)",
     )
     parser.add_argument(
         "--size",

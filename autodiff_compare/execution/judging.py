@@ -24,7 +24,6 @@ from autodiff_compare.execution.progress import (
     measured,
 )
 from autodiff_compare.execution.requests import CellRequests, Keep
-from autodiff_compare.execution.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.judge.comparison import too_large
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.pairs import pairwise
@@ -32,6 +31,7 @@ from autodiff_compare.plan.cases import Cell, build_case
 from autodiff_compare.problems import ProblemError
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.failures import described, whole
+from autodiff_compare.process.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.results.tables import CheckRow, PairRow, SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
@@ -94,13 +94,18 @@ class Judging:
         """Judge a result that differs in some bit from the one that was judged; a wrong one ends the cell."""
         if result is None or digest(result) == p.judged:
             return
-        cell = p.cell
-        with time_limit(self.settings.deadline_s(cell.size)):
-            problem = self.requests.problems[cell.problem]
-            comparisons = Judge(build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed))(result)
-        status, message = overall(comparisons)
+        cell, limit_s = p.cell, self.settings.deadline_s(p.cell.size)
+        try:
+            with time_limit(limit_s):
+                problem = self.requests.problems[cell.problem]
+                comparisons = Judge(build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed))(result)
+            status, message = overall(comparisons)
+        except TimeLimitExceeded:
+            status, message, comparisons = Status.TIMEOUT, f"no verdict on it within {limit_s:g} s", ()
+        except Exception as error:  # a user's code may raise anything, in a later call too
+            status, message, comparisons = Status.ERROR, f"while being judged: {type(error).__name__}: {error}", ()
         if status != Status.OK:
-            p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]
+            p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons] or p.checks
             words = f"{where} gave another result than the first call, which was right: {message}"
             p.row = replace(p.row, status=status, message=words[:LONGEST_MESSAGE])
 

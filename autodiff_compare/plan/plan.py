@@ -13,10 +13,12 @@ from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
+from autodiff_compare.plan.settings import SMALL_S
 from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
+from autodiff_compare.process.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.vocabulary import DTYPES, ORDERS, SECOND_ORDER, SUITES, VARIANTS, Operator, join_spec, split_spec
 
 #: Backends that ``--variants all`` adds to the default ones, with all their variants, where they are installed.
@@ -166,6 +168,23 @@ def _sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
     return [size for size in meant if size in problem.size_names]
 
 
+def _loaded(source: str, limit_s: float) -> list[Problem]:
+    """Return the problems of a name or file, with their operators.
+
+    Raises
+    ------
+    ProblemError
+        If there is none, or the file and the first evaluation of its functions take longer than ``limit_s``.
+    """
+    try:
+        with time_limit(limit_s):
+            return list(map(with_operators, problems.load(source)))
+    except TimeLimitExceeded:
+        raise problems.ProblemError(
+            f"got no value of {source} in plain NumPy within {limit_s:g} s: give it more time with --timeout"
+        ) from None
+
+
 def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Problem], dict[str, str]]:
     """Load the problems of a query: those of its suites, then those that it names.
 
@@ -198,7 +217,7 @@ def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Probl
         for name in (*_members(suites), *query.problems):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
             try:
-                loaded = list(map(with_operators, problems.load(source)))
+                loaded = _loaded(source, query.timeout_s or SMALL_S)
             except problems.ProblemError as error:
                 if not (keep_going and name.endswith(".py") and pathlib.Path(name).is_file()):
                     raise

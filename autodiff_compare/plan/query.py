@@ -56,6 +56,8 @@ class Query:
         Folder of the user's instance files: each file is one more size of its problem.
     every
         Whether numerical differences look at every entry of a derivative singly, however many there are.
+    timeout_s
+        Seconds for loading a user's file and evaluating its function once; `None` for those of a small cell.
     """
 
     problems: Sequence[str] = ()
@@ -68,6 +70,7 @@ class Query:
     variants: str = ""
     data: pathlib.Path | None = None
     every: bool = False
+    timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         for name, default in _DEFAULTS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -48,6 +49,9 @@ REMEDIES = {
     "unsupported": "unsupported: the backend does not have the operator or function.",
     "not_installed": "not installed: install the packages named, or leave the backend out.",
 }
+#: Messages about the function itself, whatever the backend and the operator, and the numbers in them.
+_OF_THE_FUNCTION = re.compile(r"^repeat: two evaluations of the function|^in plain NumPy, before any backend")
+_IN_BRACKETS = r" \([^)]*\)"
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
     "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
@@ -275,16 +279,20 @@ def remedies(statuses: Iterable[str]) -> list[str]:
 
 
 def _failures(failures: pd.DataFrame) -> RenderableType:
-    """Return one row per distinct failure (problem, backend, operators, reason), and below them what to do."""
+    """Return one row per distinct failure (problem, backends, operators, reason), and below them what to do.
+
+    A failure of the function itself has one row for all backends.
+    """
     table = plain_table("Cells without a right result")
     for name in ("problem", "backend", "operators", "why"):
         table.add_column(name, overflow="fold")
-    keys = ["problem", "backend", "variant", "status", "message"]
-    for key, group in failures.groupby(keys, sort=False):
-        problem, backend, variant, status, message = map(str, key)
-        spec = join_spec(backend, variant)
-        operators = ", ".join(dict.fromkeys(group["operator"]))
-        table.add_row(problem, spec, operators, because(status, message))
+    own = failures["message"].map(lambda message: not _OF_THE_FUNCTION.search(message))
+    # Numbers drawn at random differ in each cell, and the reason is one.
+    reason = failures["message"].where(own, failures["message"].str.replace(_IN_BRACKETS, "", regex=True))
+    keys = [failures["problem"], failures["status"], pd.Series(_specs(failures), failures.index).where(own, ""), reason]
+    for (problem, status, *_), group in failures.groupby(keys, sort=False):
+        specs, operators = (", ".join(dict.fromkeys(names)) for names in (_specs(group), group["operator"]))
+        table.add_row(problem, specs, operators, because(status, str(group["message"].iloc[0])))
     return Group(table, *(Text(words, style="dim") for words in remedies(failures["status"])))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from autodiff_compare.cli.exits import DEFECT, INTERRUPTED, OK, UNWRITTEN, USAGE
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs.runs import show
+from autodiff_compare.execution.runner import Runner
 
 ROOT = pathlib.Path(__file__).parents[2]
 LIST = [sys.executable, "compare.py", "list"]
@@ -71,3 +73,27 @@ def test_an_interrupted_run_tells_how_far_it_came_and_how_to_go_on(tmp_path: pat
     assert "interrupted:" in words
     assert f"goonwithcompare.pyrun--resume{folder}" in words
     assert main(["show", str(folder)]) == OK
+
+
+@pytest.mark.parametrize("verb", ["show", "doctor", "selftest", "recommend"])
+def test_an_interruption_is_told_wherever_it_comes(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    # Before the verb's own code: while it is imported.
+    monkeypatch.setattr(pkgutil, "resolve_name", interrupted)
+    assert main([verb, *(["x"] if verb == "show" else [])]) == INTERRUPTED
+    assert capsys.readouterr().err == "autodiff-compare: interrupted\n"
+
+
+def test_an_interrupted_recommendation_tells_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, "run", interrupted)
+    assert main(["recommend", "sphere", "-b", "manual", "--out", str(tmp_path)]) == INTERRUPTED
+    assert capsys.readouterr().err == "autodiff-compare: interrupted: 0 of 1 cells were measured\n"

@@ -123,3 +123,17 @@ def test_a_single_broken_file_ends_the_command_with_the_usage_code(
     _, broken = written(tmp_path, "def f(:\n")
     assert main(["check", broken, "--out", str(tmp_path / "out")]) == 2
     assert "SyntaxError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def objective(x, xp):\n    while True:\n        pass\n",
+        "while True:\n    pass\n",
+    ],
+)
+def test_the_first_evaluation_has_the_time_limit_of_a_cell(source: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "endless.py"
+    path.write_text(f"import numpy as np\nx = np.ones(3)\n{source}")
+    with pytest.raises(PlanError, match=r"no value of .*endless.py in plain NumPy within 0.5 s: .* --timeout"):
+        plan(Query([str(path)], ["manual"], timeout_s=0.5))

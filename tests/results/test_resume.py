@@ -35,6 +35,7 @@ MEASURED = {
     "waited_s",
     "peak_rss_bytes",
     "threads_effective",
+    "threads_active",
     "flags",
     "contended_rounds",
     "calls",

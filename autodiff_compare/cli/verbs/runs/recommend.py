@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from typing import Any
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.display import Display
@@ -33,12 +33,10 @@ def recommend(options: argparse.Namespace) -> int:
         name = options.problem if options.run is not None else None
         found = recommendation(read_all(folder), name, options.calls, options.operator, options.size)
     except NothingRight as error:
-        print(f"autodiff-compare: {error}", file=sys.stderr)
+        complain(str(error))
         return exits.WRONG if error.wrong else exits.FAILED
     except (PlanError, ProblemError, TableError, RecommendError) as error:
         return usage(str(error))
-    except KeyboardInterrupt:
-        return exits.INTERRUPTED
     recommendation_text.show(found, console())
     print(f"tables: {folder}")
     return exits.OK
@@ -56,6 +54,7 @@ def _measured(options: argparse.Namespace) -> Any:
             sizes=[options.size] if options.size else [],
             seed=options.seed,
             variants="" if options.backend else "all",
+            timeout_s=options.timeout,
         )
         found, sources = load_problems(query)
         if len(found) != 1:
@@ -71,6 +70,11 @@ def _measured(options: argparse.Namespace) -> Any:
     try:
         with users_prints_aside(), Display() as display:
             Runner(planned, settings, folder, display).run()
+    except KeyboardInterrupt:
+        done = len(folder.rows["cells"])
+        again = f": recommend --from {folder.path} answers from these" if done else ""
+        complain(f"interrupted: {done} of {len(planned.cells)} cells were measured{again}")
+        return exits.INTERRUPTED
     finally:
         folder.close()
     return folder.path

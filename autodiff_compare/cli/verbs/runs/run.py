@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     _name_withheld(settings)
     interrupted, began = False, time.monotonic()
     try:
-        with users_prints_aside(), Display() as display:
+        with users_prints_aside(), Display(failures=output.wanted(options)) as display:
             runner = Runner(planned, settings, folder, display)
             runner.run()
     except KeyboardInterrupt:
@@ -100,6 +100,7 @@ def _query(options: argparse.Namespace) -> Query:
         variants=options.variants,
         data=options.data,
         every=options.entries == "all",
+        timeout_s=options.timeout,
     )
     if options.data is None or options.size:
         return query

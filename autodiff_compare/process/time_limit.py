@@ -1,4 +1,4 @@
-"""A time limit for what this process computes itself: the plain NumPy evaluations of the judge."""
+"""A time limit for what this process computes itself: the plain NumPy evaluations of the plan and of the judge."""
 
 from __future__ import annotations
 

@@ -1,0 +1,23 @@
+"""Messages on standard error: one line each in a pipe or a file, and wrapped in a terminal.
+
+Only the standard library is imported here, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+
+
+def complain(message: str, program: str = "autodiff-compare") -> None:
+    """Print a message on standard error, after the name of the program."""
+    print(_fitted(f"{program}: {message}"), file=sys.stderr)
+
+
+def _fitted(line: str) -> str:
+    """Return a line as it is, or in a terminal in as many lines as it takes; a path is not broken."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,37 @@
+"""Messages: one line for programs, wrapped for a reader; the operators are in ``--help``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.exits import USAGE
+from autodiff_compare.cli.main import main
+from autodiff_compare.vocabulary import Operator
+
+
+@pytest.mark.parametrize("argv", [["check", "nosuch"], ["check", "--size"], ["run", "--rounds", "many"]])
+@pytest.mark.parametrize(("terminal", "widest"), [(True, 50), (False, 10_000)])
+def test_a_mistake_fits_the_terminal_and_is_one_line_elsewhere(
+    argv: list[str], terminal: bool, widest: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("COLUMNS", "50")
+    try:
+        assert main(argv) == USAGE
+    except SystemExit as ended:
+        assert ended.code == USAGE  # noqa: PT017 - either way is right
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= widest
+    assert (len(lines) > 1) == terminal
+    assert lines[0].startswith("autodiff-compare")
+
+
+def test_the_help_of_a_run_lists_the_operators(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["run", "--help"])
+    shown = capsys.readouterr().out.split(os.linesep + "  -o OPERATOR")[1].split("  --size")[0]
+    assert {word.strip(",;") for word in shown.split()} >= set(map(str, Operator))
