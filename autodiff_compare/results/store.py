@@ -161,6 +161,7 @@ class RunFolder:
             If a file cannot be written.
         """
         start, rows = time.monotonic(), self.rows
+        rows["samples"] = _imports_first(rows["samples"])
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
         with self._store_errors():
@@ -311,6 +312,12 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _imports_first(samples: Sequence[Any]) -> list[Any]:
+    """Return samples with those of imports first, by name: frameworks are imported side by side and end in any order."""
+    imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round))
+    return [*imports, *(s for s in samples if s.phase != Phase.IMPORT)]
 
 
 def _subject_of_sample(row: Any) -> Hashable:

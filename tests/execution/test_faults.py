@@ -21,6 +21,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import client
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
+from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Status
 from tests.processes import lives, until
 
@@ -176,7 +177,8 @@ def test_a_clock_that_does_not_see_the_computation_is_flagged(fault: str, flag: 
     steady = {row.cell_id: row for row in folder.rows["timings"] if row.phase == "steady"}
     assert steady[rows["faulty"].cell_id].versus_fastest == ""
     assert math.isnan(steady[rows["faulty"].cell_id].ratio_to_fastest)
-    assert steady[rows["manual"].cell_id].versus_fastest == ""
+    # Alone in its group it gets no star; on a busy machine it is not even compared.
+    assert steady[rows["manual"].cell_id].versus_fastest in {"", CONTENDED}
 
 
 class FakeClient:

@@ -136,3 +136,23 @@ def test_a_kink_is_told_with_who_answers_what() -> None:
     ]
     words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
     assert words == "5 of 5 cells agree with their references; 2 asked at a kink (backends differ in 1)."
+
+
+def test_a_failure_of_the_function_itself_has_one_row() -> None:
+    def failed(operator: str, backend: str, message: str, status: str = "wrong") -> CellRow:
+        return blank(CellRow, problem="p", operator=operator, backend=backend, status=status, message=message)
+
+    drawn = "repeat: two evaluations of the function at the same inputs differ (0.{0} and 0.7): it is not deterministic"
+    rows = [failed(o, b, drawn.format(k)) for k, (o, b) in enumerate(itertools.product(("value", "hvp"), ("a", "b")))]
+    rows += [
+        failed("value", "c", "gradient fail at [0]: got 1 (a)"),
+        failed("hvp", "c", "gradient fail at [0]: got 1 (b)"),
+    ]
+    console = Console(file=io.StringIO(), width=200, record=True)
+    console.print(summary._failures(pd.DataFrame([asdict(row) for row in rows])))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()[2:5]]
+    assert lines == [
+        f"p a, b value, hvp wrong: {drawn.format(0)}",
+        "p c value wrong: gradient fail at [0]: got 1 (a)",
+        "p c hvp wrong: gradient fail at [0]: got 1 (b)",
+    ]

@@ -185,7 +185,7 @@ class CellWorker:
         now, seconds, first, flags = self._now, self._per_call_s, self._recheck, []
         if now is not None and first is not None and timed is now.timed:
             calls = round(clock.BLOCK_S / seconds) if seconds else 1
-            if suspicion.repeats(timed, now.elsewhere, lambda out: self._numpy(out), first.same, calls):
+            if suspicion.repeats(timed, now.elsewhere, self._numpy, first.same, calls):
                 flags.append("remembers")
         if now is not None and timed is now.timed and now.case.operator == Operator.VALUE and seconds:
             self._companion = Companion(self._subject, now, seconds)

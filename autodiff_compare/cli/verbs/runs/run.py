@@ -56,9 +56,11 @@ def run(options: argparse.Namespace) -> int:
         return folder
     _name_withheld(settings)
     interrupted, began = False, time.monotonic()
+    # The summary lists the failures; programs read their rows, and a person is told of them meanwhile.
+    display = Display(failures=output.wanted(options))
+    runner = Runner(planned, settings, folder, display)
     try:
-        with users_prints_aside(), Display(failures=output.wanted(options)) as display:
-            runner = Runner(planned, settings, folder, display)
+        with users_prints_aside(), display:
             runner.run()
     except KeyboardInterrupt:
         interrupted = True
