@@ -81,7 +81,7 @@ def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | N
     while time.perf_counter() - wall < seconds:
         work()
     after = _thread_seconds()
-    spent = [seconds - before.get(thread, 0.0) for thread, seconds in after.items()]
+    spent = [after[thread] - before.get(thread, 0.0) for thread in after]
     return sum(own > 0.1 * max(spent) for own in spent) if after else None
 
 
