@@ -67,7 +67,10 @@ def effective_threads(work: Callable[[], object], seconds: float = 0.05) -> floa
 
 
 def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | None:
-    """Count the threads that are busy for a tenth of the time or more while this process repeats ``work``.
+    """Count the threads that are busy while this process repeats ``work``.
+
+    They have a tenth or more of the processor time of the busiest one. Where other processes want the processor, none
+    of them may have a tenth of the time on the clock.
 
     Returns
     -------
@@ -77,9 +80,9 @@ def active_threads(work: Callable[[], object], seconds: float = 0.05) -> int | N
     before, wall = _thread_seconds(), time.perf_counter()
     while time.perf_counter() - wall < seconds:
         work()
-    busy = 0.1 * (time.perf_counter() - wall)
     after = _thread_seconds()
-    return sum(after[thread] - before.get(thread, 0.0) > busy for thread in after) if after else None
+    spent = [after[thread] - before.get(thread, 0.0) for thread in after]
+    return sum(own > 0.1 * max(spent) for own in spent) if after else None
 
 
 def _threads() -> set[str]:

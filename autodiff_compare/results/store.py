@@ -315,7 +315,7 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
 
 
 def _imports_first(samples: Sequence[Any]) -> list[Any]:
-    """Return samples with those of imports first, by name: frameworks are imported side by side and end in any order."""
+    """Return samples with those of imports first, by name: imports side by side end in any order."""
     imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round))
     return [*imports, *(s for s in samples if s.phase != Phase.IMPORT)]
 

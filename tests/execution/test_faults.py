@@ -115,7 +115,7 @@ def test_a_worker_that_the_system_killed_for_memory_is_out_of_memory(
     # The count of /proc/vmstat: as the faulty worker starts, as it is found dead, as manual's starts.
     counts = iter([7, 8, 8])
     monkeypatch.setattr(client, "_memory_kills", lambda: next(counts))
-    folder = run(tmp_path, [f"{FAULTY}:killed", "manual"], ["gradient"])
+    folder = run(tmp_path, [f"{FAULTY}:killed", "manual"], ["gradient"], preparations_alone=True)
     rows = {row.backend: row for row in folder.rows["cells"]}
     assert rows["faulty"].status == Status.OUT_OF_MEMORY
     assert "SIGKILL" in rows["faulty"].message
