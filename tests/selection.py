@@ -19,6 +19,7 @@ _COMBINED = (("operator",), ("spec", "backend", "name"), ("dtype",))
 
 #: Test function, ``file::function``, or file, below ``tests/`` -> why ``make test`` leaves it out.
 THOROUGH: Mapping[str, str] = {
+    "engine/test_loops_problems.py::test_problems_as_machine_code": "compiles machine code for four problems",
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
     "backends/test_nested.py::test_torch_compiles_reverse_within_reverse": "compiles C++",
     "backends/test_orders.py::test_an_order_keeps_float32": "traces nested derivatives of every order once more",

@@ -14,7 +14,7 @@ import pytest
 
 from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports, modules, room
 
-FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat", "numba", "llvmlite"}
+FRAMEWORKS = set("torch tensorflow keras jax jaxlib optax autograd array_api_compat numba llvmlite".split())
 #: What only the report may import.
 DRAWING = {"matplotlib", "jinja2", "markupsafe"}
 #: Files outside the report that may import pandas, each as ``room.module``.

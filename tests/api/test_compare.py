@@ -384,7 +384,9 @@ def test_a_native_function_in_numpy_is_the_reference_and_a_wrong_one_is_found() 
 
 def test_every_variant_of_a_backend_is_run_where_it_is_asked_for() -> None:
     chosen = plan(Query([VALLEY], ["numpy", "jax:eager"], ["gradient"], variants="all"))
-    assert chosen.specs == ("numpy", "numpy:compiled", "numpy:numba", "jax:eager"), "a variant that is named stands for itself"
+    assert chosen.specs == ("numpy", "numpy:compiled", "numpy:numba", "jax:eager"), (
+        "a variant that is named stands for itself"
+    )
     by_default = plan(Query([VALLEY], operators=["gradient"], variants="all")).specs
     expected = (
         "numpy numpy:compiled numpy:numba torch torch:compile tensorflow tensorflow:eager tensorflow:xla jax jax:eager"

@@ -214,13 +214,15 @@ class Kernel:
         """Return the array that holds the entries of a sequence."""
         place = self.bound.get(op)
         if isinstance(place, Alias):
-            return self.sequence(place.given)
+            outer: Op = place.given
+            return self.sequence(outer)
         if op in self.sequences:
             return self.sequences[op]
         if op.name != "collected" or op.args[0] not in self.collections:
             raise RollError(f"got a sequence from a {op.name} that another kernel computes: use numpy:compiled")
         first, lists = self.collections[op.args[0]]
-        return lists[op.args[1] - first]
+        number: int = op.args[1]
+        return lists[number - first]
 
     def constant(self, *key: Any) -> Buffer:
         """Return the parameter for a table of constants, the last of ``key``; the rest tells which it is."""
