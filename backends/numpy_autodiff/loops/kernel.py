@@ -140,6 +140,9 @@ class Kernel:
 
     def take(self, x: Any) -> Buffer | Term:
         """Return a parameter of the kernel: an operation computed elsewhere, or a constant array."""
+        if isinstance(x, np.ndarray) and not x.flags.c_contiguous:
+            # Kernels address entries as C orders them. The original is kept too, so that its id stays its own.
+            x = self._tables.setdefault(id(x), (np.ascontiguousarray(x), x))[0]
         key = x if isinstance(x, Op) else id(x)
         if key not in self.taken:
             self._names.setdefault(key, f"c{len(self._names)}")
