@@ -40,6 +40,7 @@ THOROUGH: Mapping[str, str] = {
     "backends/test_composite.py::test_parts_have_the_bits_of_single_calls": "traces operators at every call of JAX",
     "backends/test_composite.py::test_torch_compiles_them_into_one_graph": "compiles C++",
     "backends/test_composite.py::test_traced_parts_are_those_of_single_calls": "traces every part once more",
+    "engine/test_loops_problems.py::test_problems_as_machine_code": "compiles machine code for four problems",
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
     "backends/test_nested.py::test_torch_compiles_reverse_within_reverse": "compiles C++",
     "backends/test_orders.py::test_an_order_keeps_float32": "traces nested derivatives of every order once more",

@@ -14,18 +14,9 @@ import pytest
 
 from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports, modules, room
 
-FRAMEWORKS = {
-    "torch",
-    "tensorflow",
-    "keras",
-    "jax",
-    "jaxlib",
-    "optax",
-    "autograd",
-    "array_api_compat",
-    "numba",
-    "llvmlite",
-}
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"} | {
+    "numba", "llvmlite",
+}  # fmt: skip
 #: What only the report may import.
 DRAWING = {"matplotlib", "jinja2", "markupsafe"}
 #: Files outside the report that may import pandas, each as ``room.module``.

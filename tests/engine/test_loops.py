@@ -242,6 +242,19 @@ def test_only_the_variant_needs_numba() -> None:
     assert load("numpy").requires == load("numpy:compiled").requires == ("numpy",)
 
 
+def test_constants_in_any_order_in_memory() -> None:
+    constant = np.arange(6.0).reshape(2, 3)
+    x = np.linspace(0, 1, 6).reshape(3, 2)
+    functions: list[Function] = [
+        lambda x: np.sum(np.sin(x * constant.T)),
+        lambda x: np.sum(x[::-1] * constant.T[:, ::-1]),
+        lambda x: np.sum(x * np.broadcast_to(np.arange(2.0), (3, 2))),
+    ]
+    for f in functions:
+        made = compile(f, x, operator="gradient", build="python")
+        assert_equal(made(x), eager(f, "gradient", (x,)))
+
+
 def test_affine_positions() -> None:
     whole = np.arange(24).reshape(2, 3, 4)
     assert pattern(whole.transpose(2, 0, 1)) == (0, [1, 12, 4])

@@ -45,8 +45,8 @@ _OTHER = object()
 Function = Callable[..., Any]
 
 
-#: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``; ``first`` says whether the form
-#: of arguments is new.
+#: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the
+#: form of arguments is new.
 Writer = Callable[[Graph, str, Sequence[Any], frozenset[str], bool], Source]
 
 

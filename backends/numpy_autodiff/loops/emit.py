@@ -157,7 +157,7 @@ def _tuple(parts: Sequence[str]) -> str:
 
 def _base(dtype: Any) -> str:
     """Return the name that numba has for a dtype."""
-    return np.dtype(dtype).name.replace("bool", "boolean")
+    return str(np.dtype(dtype).name).replace("bool", "boolean")
 
 
 def _type(x: Any) -> str:

@@ -126,7 +126,7 @@ def _is_sequence(x: Any, steps: tuple[int, int], length: int, forms: Mapping[Op,
     start, step = steps
     taken = [x[start + step * k] for k in (0, length - 1)]
     if isinstance(x, range):
-        return (taken[0] < 0) == (taken[1] < 0)
+        return bool((taken[0] < 0) == (taken[1] < 0))
     numbers = all(v.__class__ is float for v in x)
     return numbers or (all(v.__class__ is int for v in x) and (min(x) >= 0 or max(x) < 0))
 
@@ -256,10 +256,9 @@ def seen(op: Op, index: Index, whole: Any) -> Index | Affine | None:
 
 
 def _on_diagonal(op: Op, index: Index) -> Index:
-    offset, first, second = (*op.args[1:], *(0, 0, 1)[len(op.args) - 1 :])
-    offset, first, second = (
-        op.kwargs.get(k, v) for k, v in zip(("offset", "axis1", "axis2"), (offset, first, second), strict=True)
-    )
+    given = {"offset": 0, "axis1": 0, "axis2": 1}
+    given |= dict(zip(given, op.args[1:], strict=False)) | dict(op.kwargs)
+    offset, first, second = given["offset"], given["axis1"], given["axis2"]
     n = len(op.args[0].shape)
     rest = iter(index[:-1])
     at = {first % n: index[-1] + max(0, -offset), second % n: index[-1] + max(0, offset)}

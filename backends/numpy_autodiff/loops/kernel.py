@@ -140,6 +140,9 @@ class Kernel:
 
     def take(self, x: Any) -> Buffer | Term:
         """Return a parameter of the kernel: an operation computed elsewhere, or a constant array."""
+        if isinstance(x, np.ndarray) and not x.flags.c_contiguous:
+            # Kernels address entries as C orders them. The original is kept too, so that its id stays its own.
+            x = self._tables.setdefault(id(x), (np.ascontiguousarray(x), x))[0]
         key = x if isinstance(x, Op) else id(x)
         if key not in self.taken:
             self._names.setdefault(key, f"c{len(self._names)}")
@@ -214,13 +217,15 @@ class Kernel:
         """Return the array that holds the entries of a sequence."""
         place = self.bound.get(op)
         if isinstance(place, Alias):
-            return self.sequence(place.given)
+            outer: Op = place.given
+            return self.sequence(outer)
         if op in self.sequences:
             return self.sequences[op]
         if op.name != "collected" or op.args[0] not in self.collections:
             raise RollError(f"got a sequence from a {op.name} that another kernel computes: use numpy:compiled")
         first, lists = self.collections[op.args[0]]
-        return lists[op.args[1] - first]
+        number: int = op.args[1]
+        return lists[number - first]
 
     def constant(self, *key: Any) -> Buffer:
         """Return the parameter for a table of constants, the last of ``key``; the rest tells which it is."""
