@@ -29,7 +29,7 @@ def test_there_are_sixty_faults_of_known_operations_and_each_changes_one_line() 
             changed_source(fault)
 
 
-@pytest.mark.parametrize("number", [0, 40])
+@pytest.mark.parametrize("number", [28])
 def test_a_planted_fault_is_found(number: int) -> None:
     (line,) = found([number])
     assert "MISSED" not in line
