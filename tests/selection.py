@@ -80,8 +80,8 @@ THOROUGH: Mapping[str, str] = {
     ),
     "documents/test_documents.py::test_shown_output_is_what_the_command_prints": "runs every command of the documents",
     "documents/test_readme.py": "runs every example",
-    "fuzzing/test_campaign.py::test_our_engine_has_no_finding_in_many_programs": "judges 2400 programs",
-    "fuzzing/test_faults.py::test_planted_faults_are_found": "a process for each of sixty planted faults",
+    "fuzzing/test_campaign.py::test_our_engine_has_no_finding_in_many_programs": "judges 1000 programs",
+    "fuzzing/test_faults.py::test_planted_faults_are_found": "a process for each of ten planted faults",
     "fuzzing/test_generator.py::test_every_operation_is_drawn": "draws thousands of programs",
     "fuzzing/test_scripts.py::test_every_operation_is_spelled_in_the_words_of_a_framework": (
         "imports every framework in a process of its own"

@@ -390,7 +390,7 @@ def _add_fuzz(verbs: Any) -> None:
         "A new fault is shrunk to a few lines and written to findings/NNN/: program.py, which check runs, and "
         "script.py, the same in the framework's own words. Exit code 1 if there is a fault that is not in the list of "
         "known defects.",
-        epilog="examples: autodiff-compare fuzz -b torch --budget 300; fuzz -b ./my_backend.py --programs 500; "
+        epilog="example: autodiff-compare fuzz -b torch --budget 300; or: fuzz -b ./my_backend.py --programs 500; "
         "fuzz --families linear_algebra -b torch:ff -o hvp; fuzz --known",
     )
     add_backends(fuzz, default="numpy, torch, tensorflow and jax, with the variants that run operation by operation")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,18 +61,15 @@ def compute(backend: Backend, texts: Sequence[str], operators: Sequence[Sequence
     Returns
     -------
     dict
-        ``outcomes``: for each program a list with, for each operator, the fields of an `Outcome`; ``seconds``: the
-        processor time of each program.
+        ``outcomes``: for each program a list with, for each operator, the fields of an `Outcome`.
     """
-    outcomes, seconds = [], []
+    outcomes = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for text, wanted in zip(texts, operators, strict=True):
-            start = time.process_time()
             problem = with_operators(problem_of_text(text))
             outcomes.append([vars(_outcome(backend, problem, Operator(name), dtype)) for name in wanted])
-            seconds.append(time.process_time() - start)
-    return {"outcomes": outcomes, "seconds": seconds}
+    return {"outcomes": outcomes}
 
 
 def _outcome(backend: Backend, problem: Problem, operator: Operator, dtype: str) -> Outcome:

@@ -221,7 +221,13 @@ class Campaign:
                     return
 
     def _follow(self, failure: Failure) -> None:
-        """Count a failure with a finding that explains it, or shrink it."""
+        """Count a failure with a finding that explains it, or shrink it.
+
+        A hang is written down as it was drawn: each smaller program might take as long.
+        """
+        if failure.judgement.classed == Class.HANG:
+            self.findings.add(failure, failure)
+            return
         rest = failure
         for finding in self.findings.explaining(failure):
             remaining = without(rest.program, finding.key.operations)

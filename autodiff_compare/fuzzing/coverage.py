@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autodiff_compare.fuzzing.operations import OPERATIONS
@@ -50,13 +50,6 @@ class Coverage:
     def operations(self) -> frozenset[str]:
         """Return the operations that occurred in a program."""
         return frozenset(place.operation for place in self.counts)
-
-    def classes(self) -> Mapping[str, collections.Counter[Class]]:
-        """Return backend -> class -> number of outcomes, each counted for every operation of its program."""
-        found: dict[str, collections.Counter[Class]] = {}
-        for place, counted in self.counts.items():
-            found.setdefault(place.spec, collections.Counter()).update(counted)
-        return found
 
     def rows(self) -> Iterator[tuple[Field, str, collections.Counter[Class]]]:
         """Yield places in the order of the table of operations, each with the family of its operation."""

@@ -12,8 +12,8 @@ from autodiff_compare.fuzzing.oracle import Class, Judgement
 from autodiff_compare.fuzzing.program import Input, Program
 from autodiff_compare.vocabulary import Operator, split_spec
 
-#: Operations that shrinking leaves where a scalar is needed; they are part of a fault only if nothing else is.
-_FRAME = frozenset({"sum"})
+#: Operations in which every scalar program ends, and which shrinking may leave: at fault only if nothing else is left.
+_FRAME = frozenset({"sum", "sin", "shift", "add"})
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_our_engine_has_no_finding(seed: int, dtype: str) -> None:
 @pytest.mark.parametrize("spec", ["numpy", "numpy:compiled"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_our_engine_has_no_finding_in_many_programs(spec: str, dtype: str) -> None:
-    found = campaign(engine(spec), Scope(100, dtypes=(dtype,), programs=600))
+    found = campaign(engine(spec), Scope(100, dtypes=(dtype,), programs=250))
     assert [(f.failure.program.source(), f.failure.judgement.words) for f in found.findings] == []
 
 
@@ -143,7 +143,8 @@ def test_backends_that_compile_get_fewer_programs(spec: str, expected: int) -> N
 def answered(texts: list[str], operators: list[list[str]], dtype: str) -> dict[str, Any]:
     del dtype
     outcomes = [[vars(Outcome(Status.OK, (np.zeros(()),))) for _ in names] for names in operators]
-    return {"outcomes": outcomes, "seconds": [0.0] * len(texts)}
+    assert len(texts) == len(operators)
+    return {"outcomes": outcomes}
 
 
 def worker(fails: Callable[[str, str], Status | None]) -> InWorker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import subprocess
 import sys
@@ -55,29 +56,33 @@ def test_a_derivative_without_words_has_no_script(operator: Operator, order: str
     assert bool(text) == (operator == Operator.HVP and order in ("", ":fr"))
 
 
+@functools.cache
+def covering() -> tuple[Program, ...]:
+    """Return regular programs that hold every operation."""
+    left, found = set(OPERATIONS), []
+    for _, program in itertools.islice(programs(0, Recipe(awkward=0.0, longest=2)), 6000):
+        if left & set(program.operations):
+            left -= set(program.operations)
+            found.append(program)
+        if not left:
+            return tuple(found)
+    raise AssertionError(f"no program holds {sorted(left)}")
+
+
 def batch(backend: str) -> str:
     """Return a script that evaluates every operation in the words of a framework, and names those that differ."""
-    parts = ["import numpy as np", "differ = []"]
-    left = dict.fromkeys(OPERATIONS)
-    for _, program in itertools.islice(programs(0, Recipe(awkward=0.0)), 4000):
-        if not left.keys() & set(program.operations):
-            continue
-        text = script(program, f"{backend}", Operator.VALUE, "float64", (), (program.value,), "a value")
-        for operation in program.operations:
-            left.pop(operation, None)
-        parts += [
-            f"try:\n    exec({text!r}, {{}})",
-            f"except BaseException as error:\n    differ.append(({program.operations!r}, repr(error)[:300]))",
-        ]
-    parts.append(f"assert not differ, differ\nprint('missing', {sorted(left)!r})")
-    return "\n".join(parts)
+    parts = ["differ = []"]
+    for program in covering():
+        text = script(program, backend, Operator.VALUE, "float64", (), (program.value,), "a value")
+        parts += ["try:", f"    exec({text!r}, {{}})", "except BaseException as error:"]
+        parts.append(f"    differ.append(({program.operations!r}, repr(error)[:300]))")
+    return "\n".join([*parts, "assert not differ, differ"])
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax", "tensorflow"])
 def test_every_operation_is_spelled_in_the_words_of_a_framework(backend: str) -> None:
     done = subprocess.run([sys.executable, "-c", batch(backend)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines()[-1] == "missing []"
 
 
 @pytest.mark.parametrize(

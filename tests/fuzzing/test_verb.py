@@ -66,3 +66,8 @@ def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, caps
     assert tables["fuzz"]["defect"].sum() == 0
     assert tables["fuzz"]["agree"].sum() > 100
     assert tables["findings"].empty
+    # The report shows what was covered.
+    assert main(["report", str(folder)]) == OK
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Random programs" in page
+    assert (folder / "figures" / "fuzz-float64.svg").is_file()

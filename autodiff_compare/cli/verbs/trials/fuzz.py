@@ -177,15 +177,16 @@ def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path,
 
 
 def _outcomes(campaign: Campaign) -> Table:
-    """Return the number of outcomes by backend and class."""
+    """Return the number of outcomes by backend and class; classes without any are left out."""
+    classes = [c for c in Class if c == Class.AGREE or any(counted[c] for counted in campaign.outcomes.values())]
     table = terminal.plain_table("Outcomes by backend; each is one operator of one program")
     table.add_column("backend")
-    for name in ("programs", *Class):
+    for name in ("programs", *classes):
         table.add_column(str(name), justify="right")
     for spec, counted in campaign.outcomes.items():
         step = stride(spec)
         share = "all" if step == 1 else f"1 of {step}"
-        table.add_row(spec, share, *(str(counted[classed]) for classed in Class))
+        table.add_row(spec, share, *(str(counted[classed]) for classed in classes))
     return table
 
 
