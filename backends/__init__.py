@@ -12,6 +12,7 @@ if __name__ != "autodiff_compare.backends":
 from autodiff_compare.backends.interface import Backend
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.curvature import half_width
+from autodiff_compare.backends.operators.derived import derivable, underivable
 from autodiff_compare.backends.operators.objective import Expanded, Objective, Unsupported
 from autodiff_compare.backends.plain import PLAIN, Plain
 from autodiff_compare.backends.registry import (
@@ -36,6 +37,7 @@ __all__ = [
     "available",
     "baseline",
     "baseline_names",
+    "derivable",
     "function_idioms",
     "half_width",
     "load",
@@ -43,4 +45,5 @@ __all__ = [
     "offered",
     "python_scan",
     "python_while",
+    "underivable",
 ]

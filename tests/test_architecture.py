@@ -64,6 +64,7 @@ FLOORS = {
     "compiler": {"core", "transforms"},
     "dependence": {"core", "transforms", "rules"},
     "taylor": {"core", "transforms", "rules"},
+    "batching": {"core", "transforms", "compiler"},
     "loops": {"core", "transforms", "compiler"},
     "array": {"core", "transforms", "rules", "compiler"},
     "tools": {"core", "transforms", "rules", "compiler", "array"},

@@ -218,23 +218,6 @@ def _loaded(source: str, limit_s: float) -> list[Problem]:
         ) from None
 
 
-def _loaded(source: str, limit_s: float) -> list[Problem]:
-    """Return the problems of a name or file, with their operators.
-
-    Raises
-    ------
-    ProblemError
-        If there is none, or the file and the first evaluation of its functions take longer than ``limit_s``.
-    """
-    try:
-        with time_limit(limit_s):
-            return list(map(with_operators, problems.load(source)))
-    except TimeLimitExceeded:
-        raise problems.ProblemError(
-            f"got no value of {source} in plain NumPy within {limit_s:g} s: give it more time with --timeout"
-        ) from None
-
-
 def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Problem], dict[str, str]]:
     """Load the problems of a query: those of its suites, then those that it names.
 

@@ -1,6 +1,6 @@
 """Composite operators of our engine: the function is recorded once for all results, directions and rows.
 
-A batch is the operator of one row, captured as a graph and evaluated for all rows at once (`compiler.vectorised`). A
+A batch is the operator of one row, captured as a graph and evaluated for all rows at once (`batching.vectorised`). A
 function that cannot be captured, because it branches on values, is recorded at each call. Its recording is linear in
 the direction: ``vjp`` returns a pull-back and ``linearize`` a push-forward, which are applied to one after the other.
 """
@@ -143,7 +143,7 @@ def _vectorised(row: Operator, by_rows: Callable[[Any, Request], Prepared]) -> C
 
     def build(engine: Any, request: Request) -> Prepared:
         from autodiff_compare.backends.numpy_autodiff import compiler
-        from autodiff_compare.backends.numpy_autodiff.compiler.vectorised import OtherBranch, vectorise
+        from autodiff_compare.backends.numpy_autodiff.batching.vectorised import OtherBranch, vectorise
 
         request.rows()
         slow, n, sampled = by_rows(engine, request), len(request.args), request.operator in SAMPLED

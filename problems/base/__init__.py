@@ -20,6 +20,7 @@ from autodiff_compare.problems.base.problem import (
     ProblemError,
     Question,
     Tools,
+    split_rows,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "ProblemError",
     "Question",
     "Tools",
+    "split_rows",
 ]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import numpy_autodiff as engine
+from autodiff_compare.backends.numpy_autodiff.batching.vectorised import OtherBranch, vectorise
 from autodiff_compare.backends.numpy_autodiff.compiler import CompileError
-from autodiff_compare.backends.numpy_autodiff.compiler.vectorised import OtherBranch, vectorise
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 
 _RNG = np.random.default_rng(1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from autodiff_compare import backends
-from autodiff_compare.backends import Backend
-from autodiff_compare.backends.operators.derived import derivable, underivable
+from autodiff_compare.backends import Backend, derivable, underivable
 from autodiff_compare.summary import terminal
 from autodiff_compare.vocabulary import DTYPES, How, Operator
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
-from autodiff_compare.problems.base.problem import split_rows
+from autodiff_compare.problems.base import split_rows
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError

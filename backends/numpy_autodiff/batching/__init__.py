@@ -1,0 +1,1 @@
+"""Batching: the captured graph of one row, evaluated for all rows at once."""
