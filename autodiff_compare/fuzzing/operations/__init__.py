@@ -26,5 +26,12 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
 
 #: Name -> operation.
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
-    elementwise.TABLE | reductions.TABLE | selections.TABLE | shapes.TABLE | linear_algebra.TABLE | loops.TABLE
+    {
+        **elementwise.TABLE,
+        **reductions.TABLE,
+        **selections.TABLE,
+        **shapes.TABLE,
+        **linear_algebra.TABLE,
+        **loops.TABLE,
+    }
 )
