@@ -106,7 +106,7 @@ def factored(graph: Graph) -> Graph:
         made: list[Op] = []
         total = _factored_sum(_terms(op, uses), op, uses, made) if _adds(op) and not inner else None
         witness = _witness(op, readers) if total is not None else None
-        if witness is not None:
+        if total is not None and witness is not None:
             new[op] = total
             witnesses.add(witness)
             ops += made
