@@ -129,3 +129,14 @@ def test_a_sum_without_a_witness_stays(name: str) -> None:
     args = (np.float64(1.5e308), np.float64(1.5e308), np.full(6, 0.1))
     with np.errstate(over="ignore"):
         np.testing.assert_equal(tree(made(*args)), tree(f(*args)))
+
+
+def test_a_long_sum_is_compiled_in_linear_depth() -> None:
+    def f(x: Any, y: Any) -> Any:
+        total = x * y
+        for k in range(1500):
+            total = total + (x * y if k % 7 else np.sin(x) * y)
+        return np.sum(total)
+
+    made = compile(f, X, Y, operator="value", rewrites=("factor", "dead"))
+    assert_equal(np.asarray(made(X, Y)), np.asarray(f(X, Y)), rounding=4096.0)

@@ -21,6 +21,8 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 
+#: Terms of the longest sum that is factored, and operations up to which a number is looked for that tells of it.
+_MOST_TERMS, _FARTHEST = 16, 64
 #: Functions that are linear in an argument and add up its entries; and those that keep a factor of an argument.
 _SUMS = frozenset({"sum", "dot", "vecdot"})
 _KEEP = frozenset({"multiply", "reshape", "transpose", "matmul"})
@@ -101,9 +103,9 @@ def factored(graph: Graph) -> Graph:
     ops: list[Op] = []
     for op in graph.ops:
         inner = uses[op] == 1 and any(map(_adds, readers.get(op, ())))
-        witness = _witness(op, readers) if _adds(op) and not inner else None
         made: list[Op] = []
-        total = None if witness is None else _factored_sum(_terms(op, op, uses), op, uses, made)
+        total = _factored_sum(_terms(op, uses), op, uses, made) if _adds(op) and not inner else None
+        witness = _witness(op, readers) if total is not None else None
         if total is not None and witness is not None:
             new[op] = total
             witnesses.add(witness)
@@ -122,11 +124,18 @@ def _adds(op: Op) -> bool:
     return op.name == "add" and not op.scalar and op.dtype is not None and op.dtype.kind == "f"
 
 
-def _terms(x: Any, whole: Op, uses: Mapping[Op, int]) -> list[Any]:
-    """Return the terms of a sum. A part of it that has other uses is a term."""
-    if not isinstance(x, Op) or x.name != "add" or x.dtype != whole.dtype or (x is not whole and uses[x] > 1):
-        return [x]
-    return [term for a in x.args for term in _terms(a, whole, uses)]
+def _terms(whole: Op, uses: Mapping[Op, int]) -> list[Any]:
+    """Return the terms of a sum. A part of it that has other uses is a term, and so is what is left of a long sum."""
+    terms: list[Any] = []
+    pending: list[Any] = [whole]
+    while pending:
+        x = pending.pop()
+        part = isinstance(x, Op) and x.name == "add" and x.dtype == whole.dtype and (x is whole or uses[x] == 1)
+        if part and len(terms) + len(pending) < _MOST_TERMS:
+            pending += reversed(x.args)
+        else:
+            terms.append(x)
+    return terms
 
 
 def _factored_sum(terms: list[Any], like: Op, uses: Mapping[Op, int], made: list[Op]) -> Any:
@@ -163,7 +172,7 @@ def _added(terms: Sequence[Any], like: Op, made: list[Op]) -> Any:
 def _witness(op: Op, readers: Mapping[Op, list[Op]]) -> Op | None:
     """Return a number that is not finite if an entry of ``op`` is not."""
     reached, pending = {op}, [op]
-    while pending:
+    while pending and len(reached) < _FARTHEST:
         x = pending.pop()
         if x.scalar and x.dtype is not None and x.dtype.kind == "f":
             return x
