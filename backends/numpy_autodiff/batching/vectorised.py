@@ -1,9 +1,10 @@
 """Vectorisation: a function of one row, evaluated for all rows of a batch at once.
 
 The function is captured once, at one row, as a graph of operations (`compiler.graph.capture`); a derivative inside it
-is part of that graph. The graph is then evaluated operation by operation. A value that depends on a row has the rows along a new
-first axis; any other value is computed once for all of them. For example, in the gradient of ``(x @ w - y)**2`` by w,
-with rows of x and y, the product ``x @ w`` is one matrix product of all rows, and the transpose of w is taken once.
+is part of that graph. The graph is then evaluated operation by operation. A value that depends on a row has the rows
+along a new first axis; any other value is computed once for all of them. For example, in the gradient of ``(x @ w -
+y)**2`` by w, with rows of x and y, the product ``x @ w`` is one matrix product of all rows, and the transpose of w is
+taken once.
 
 *Rules* move each operation past the first axis: elementwise functions get axes of length 1 behind it, reductions count
 their axes from the second, matrix products of all rows with one matrix are one product. An operation without a rule is

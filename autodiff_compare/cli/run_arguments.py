@@ -1,0 +1,208 @@
+"""Arguments of the verbs that make a run or read one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff_compare.cli import values
+from autodiff_compare.cli.options import (
+    BACKEND,
+    RUN,
+    add_backends,
+    add_cells,
+    add_dtypes,
+    add_environment,
+    add_out,
+    add_output,
+    add_phases,
+    add_problem,
+    add_resume,
+    add_threads,
+    add_timeout,
+)
+
+
+def add_run(verbs: Any) -> None:
+    run = verbs.add_parser(
+        "run",
+        help="compute, check and time derivatives; write tables; print a summary",
+        description="Compute derivatives on several backends, check each against a reference, and time the right "
+        "ones. Write the tables into a folder of their own under --out, and print their summary.",
+        epilog="example: autodiff-compare run cubic_fit ./mine.py -b numpy -b jax:eager -o gradient",
+    )
+    add_cells(run)
+    rounds = run.add_mutually_exclusive_group()
+    rounds.add_argument(
+        "--rounds", type=values.count, default=15, metavar="N", help="timing rounds (default: 15; 0: no timing)"
+    )
+    rounds.add_argument(
+        "--quick", dest="rounds", action="store_const", const=8, help="8 rounds, the fewest for a verdict on speed"
+    )
+    rounds.add_argument("--rigorous", dest="rounds", action="store_const", const=31, help="31 rounds")
+    run.add_argument(
+        "--launches",
+        type=values.positive_count,
+        default=1,
+        metavar="L",
+        help="start the workers L times and pool their rounds (default: 1)",
+    )
+    run.add_argument(
+        "--budget",
+        type=values.duration,
+        metavar="SECONDS",
+        help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
+    )
+    add_phases(run)
+    run.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run")
+
+
+def add_check(verbs: Any) -> None:
+    check = verbs.add_parser(
+        "check",
+        help="compute and check derivatives without timing: quick enough for every commit",
+        description="Compute derivatives on several backends and check each against a reference, without timing. "
+        "Write the tables and print their summary, as run does.",
+        epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
+    )
+    add_cells(check)
+    check.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run", rounds=0, launches=1, budget=None, phases=None)
+
+
+def add_descend(verbs: Any) -> None:
+    descend = verbs.add_parser(
+        "descend",
+        help="minimise a problem on every backend; print its study",
+        description="Minimise a problem on every backend and print its study: the overview, the iterations, and the "
+        "questions that belong to this problem. The robot arms and the raw eigenvalue have a study without a descent.",
+        epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch",
+    )
+    add_problem(descend)
+    add_backends(descend)
+    add_dtypes(descend)
+    add_out(descend)
+    add_resume(descend)
+    descend.add_argument("--descent", metavar="NAME", help="run only this descent of the problem (default: all)")
+    descend.add_argument(
+        "--seed",
+        type=int,
+        action="append",
+        default=[],
+        help="seed of a start; may be repeated (default: the starts of the descent)",
+    )
+    descend.add_argument("--iterations", type=values.count, metavar="N", help="stop after N updates")
+    descend.add_argument(
+        "--timeout",
+        type=values.duration,
+        default=600.0,
+        metavar="SECONDS",
+        help="time limit for one start (default: 600)",
+    )
+    add_threads(descend)
+    add_environment(descend)
+    descend.set_defaults(verb="autodiff_compare.cli.verbs.runs.descend:descend")
+
+
+def add_recommend(verbs: Any) -> None:
+    recommend = verbs.add_parser(
+        "recommend",
+        help="recommend a backend and variant for one function and a number of evaluations",
+        description="Run every variant of every backend on one function and recommend one. The answer weighs the "
+        "time before the first result against the time of each call, and gives break-even counts, accuracy, memory "
+        "and the uncertainty of the answer.",
+        epilog="example: autodiff-compare recommend ./mine.py --calls 100000",
+    )
+    add_problem(recommend)
+    recommend.add_argument(
+        "--calls", type=values.large_count, default=10_000, metavar="N", help="planned evaluations (default: 10000)"
+    )
+    recommend.add_argument(
+        "-o",
+        "--operator",
+        metavar="OPERATOR",
+        help="operator to compute (default: gradient; jacobian of a vector function)",
+    )
+    recommend.add_argument(
+        "-b",
+        "--backend",
+        action="append",
+        default=[],
+        metavar=BACKEND,
+        help="backend to compare; may be repeated (default: every variant of every backend)",
+    )
+    recommend.add_argument("--from", dest="run", metavar="RUN", help="read the tables of this run, measure nothing")
+    recommend.add_argument("--size", help="small (default), medium or large")
+    recommend.add_argument("--dtype", default="float64", help="float64 (default) or float32")
+    recommend.add_argument(
+        "--rounds", type=values.positive_count, default=8, metavar="N", help="timing rounds (default: 8)"
+    )
+    recommend.add_argument("--seed", type=int, default=0, help="seed of the inputs (default: 0)")
+    add_threads(recommend)
+    add_environment(recommend)
+    add_timeout(recommend)
+    add_out(recommend)
+    recommend.set_defaults(verb="autodiff_compare.cli.verbs.runs.recommend:recommend")
+
+
+def add_diff(verbs: Any) -> None:
+    diff = verbs.add_parser(
+        "diff",
+        help="compare two runs: slower, faster, wrong or right; exit code 1 on a regression",
+        description="List the cells that got slower, faster, wrong or right from run A to run B. A regression is a "
+        "cell that got slower, is no longer ok, or was ok and is missing although B's command asks for it. Runs "
+        "that differ in machine, versions, threads, seed or dtypes are refused.",
+        epilog="example: autodiff-compare diff 20261120T231558-b6ea results/20261120T232001-04c1",
+    )
+    diff.add_argument("run_a", metavar="RUN_A", help="folder of the earlier run, or its id under --out")
+    diff.add_argument("run_b", metavar="RUN_B", help="folder of the later run, or its id under --out")
+    diff.add_argument("--force", action="store_true", help="compare runs that differ, and list the differences")
+    diff.add_argument("--allow-missing", action="store_true", help="do not count a cell that B lacks as a regression")
+    diff.add_argument(
+        "--threshold",
+        type=values.percentage,
+        default=10.0,
+        metavar="PERCENT",
+        help="smallest change that is called slower or faster (default: 10; at least 2)",
+    )
+    diff.add_argument(
+        "--explain",
+        action="store_true",
+        help="compute the cells that became wrong again, beside a backend that is right, and name the line at which "
+        "they part",
+    )
+    diff.add_argument(
+        "--explain-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="problem file or backend file of the runs that --explain may execute; may be repeated",
+    )
+    add_out(diff)
+    add_output(diff)
+    diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")
+
+
+def add_report(verbs: Any) -> None:
+    report = verbs.add_parser(
+        "report",
+        help="write a page with the figures and tables of one run, or of several side by side",
+        description="Write report.html (one file that needs no network), figures/ and summary.md, from the CSV files "
+        "of a run. They go into the run's folder; for several runs, into a new folder under --out.",
+        epilog="example: autodiff-compare report 20261120T231558-b6ea --open",
+    )
+    report.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
+    report.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_out(report)
+    report.set_defaults(verb="autodiff_compare.cli.verbs.runs.report:report")
+
+
+def add_show(verbs: Any) -> None:
+    show = verbs.add_parser(
+        "show",
+        help="print the summary of a run again, from its tables",
+        description="Print the summary of a run again, from its tables. Nothing is computed.",
+        epilog="example: autodiff-compare show results/sample",
+    )
+    show.add_argument("run", metavar="RUN", help=RUN)
+    add_out(show)
+    add_output(show)
+    show.set_defaults(verb="autodiff_compare.cli.verbs.runs.show:show")
