@@ -292,7 +292,7 @@ def _failures(failures: pd.DataFrame) -> RenderableType:
     keys = [failures["problem"], failures["status"], pd.Series(_specs(failures), failures.index).where(own, ""), reason]
     for (problem, status, *_), group in failures.groupby(keys, sort=False):
         specs, operators = (", ".join(dict.fromkeys(names)) for names in (_specs(group), group["operator"]))
-        table.add_row(problem, specs, operators, because(status, str(group["message"].iloc[0])))
+        table.add_row(str(problem), specs, operators, because(str(status), str(group["message"].iloc[0])))
     return Group(table, *(Text(words, style="dim") for words in remedies(failures["status"])))
 
 
