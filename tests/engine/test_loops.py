@@ -80,6 +80,27 @@ def test_functions_of_numbers_as_machine_code_are_numpys(dtype: Any) -> None:
         assert np.array_equal(np.signbit(got[sure]), np.signbit(expected[sure])), name
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
+def test_powers_by_numbers_are_numpys(build: str) -> None:
+    # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow has 0.0 and inf.
+    exponents = (0.5, -0.5, 1.5, 0, 1, 1.0, 2, 2.0, 3, 3.0, 4, 5, -1, -2, -1.0, 0.25, 1 / 3)
+
+    def f(x: Any) -> Any:
+        return tuple(np.power(x, p) for p in exponents)
+
+    x = np.array(_NUMBERS)
+    made = compile(f, np.ones_like(x), operator="value", build=build)
+    for p, got, expected in zip(exponents, made(x), f(x), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(float).eps, err_msg=str(p))
+        assert np.array_equal(np.signbit(got), np.signbit(expected) & ~np.isnan(x)), p
+    for p in (0.5, 1.5):
+        assert_equal(
+            compile(lambda x, p=p: np.sum(x**p), np.ones(4), operator="gradient", build=build)(x[:4]),
+            eager(lambda x, p=p: np.sum(x**p), "gradient", (x[:4],)),
+        )
+
+
 def _chain(x: Any) -> Any:
     for _ in range(200):
         x = x * 1.0001 + 0.5
