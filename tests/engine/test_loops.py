@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import load
+from autodiff_compare.backends.numpy_autodiff import hvp
 from autodiff_compare.backends.numpy_autodiff.compiler import CompileError
 from autodiff_compare.backends.numpy_autodiff.loops import compile, native
 from autodiff_compare.backends.numpy_autodiff.loops.affine import pattern
@@ -248,14 +249,24 @@ def test_machine_code_is_kept_on_disk(tmp_path: Any, monkeypatch: pytest.MonkeyP
     native.cached(kernel, "loops_0", ["float64[::1]", "float64[::1]"], [])(np.ones(3), np.empty(3))
 
 
-def test_what_is_too_long_is_refused_with_its_reason() -> None:
+def test_what_loops_cannot_hold_is_straight_line_code_and_says_why() -> None:
     def f(x: Any) -> Any:
         for k in range(20):
             x = np.linalg.solve(np.eye(3) + np.outer(x, x) * 0.1 * k, np.sin(x) + k * k)
         return np.sum(x)
 
-    with pytest.raises(CompileError, match="kernels, expected at most 16: use numpy:compiled"):
-        compile(f, np.ones(3), np.ones(3), operator="hvp", build="python")
+    x, t = np.linspace(0.5, 1.0, 3), np.ones(3)
+    made = compile(f, x, t, operator="hvp", build="python")
+    assert made.fallbacks == ["got NumPy calls that split the loops into 41 kernels, expected at most 16"]
+    assert made.source.startswith(f"# Straight-line code, without loops in machine code: {made.fallbacks[0]}\ndef hvp(")
+    assert "loops_0" not in made.source
+    np.testing.assert_allclose(made(x, t), hvp(f, (x,), (t,))[0], rtol=1e-10)
+    assert compile(rosenbrock, POINT, build="python").fallbacks == []
+
+
+def test_a_branch_on_a_value_is_refused() -> None:
+    with pytest.raises(CompileError, match=r"np\.where"):
+        compile(lambda x: np.sum(x if x[0] > 0 else -x), np.ones(3), build="python")
 
 
 def test_only_the_variant_needs_numba() -> None:
