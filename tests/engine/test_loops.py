@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import pathlib
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +22,7 @@ from autodiff_compare.backends.numpy_autodiff.loops.pointwise import POINTWISE
 from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock
 from tests.engine.test_compiler import AWKWARD, FUNCTIONS, OPERATORS
 
+ROOT = pathlib.Path(__file__).parents[2]
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is an extra")
 #: No LAPACK answer exists for nan and inf, and none of one choice for equal eigenvalues.
 _FINITE_ONLY, _NO_TIES = {"solve", "eigenvalue"}, {"eigenvalue"}
@@ -272,6 +276,46 @@ def test_a_branch_on_a_value_is_refused() -> None:
 def test_only_the_variant_needs_numba() -> None:
     assert load("numpy:numba").requires == ("numpy", "numba")
     assert load("numpy").requires == load("numpy:compiled").requires == ("numpy",)
+
+
+#: A machine without numba: neither the module nor the distribution is found.
+_WITHOUT_NUMBA = """
+import importlib.metadata, sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refusing())
+found = importlib.metadata.Distribution.from_name
+def from_name(name):
+    if name in ("numba", "llvmlite"):
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+importlib.metadata.Distribution.from_name = from_name
+
+import numpy as np
+from autodiff_compare.backends import load, missing
+from autodiff_compare.backends.numpy_autodiff import compile, loops
+from autodiff_compare.vocabulary import Operator
+
+print([missing(load(spec)) for spec in ("numpy", "numpy:compiled", "numpy:numba")])
+for spec in ("numpy", "numpy:compiled"):
+    backend = load(spec)
+    backend.open()
+    print(backend.prepare(Operator.GRADIENT, lambda x: np.sum(x * x), [np.ones(2)])(np.ones(2))[0].tolist())
+print(loops.compile(lambda x: np.sum(x * x), np.ones(2), operator="gradient", build="python")(np.ones(2)).tolist())
+try:
+    loops.compile(lambda x: np.sum(x * x), np.ones(2))
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_without_numba_only_the_variant_is_missing() -> None:
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_NUMBA], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[(), (), ('numba',)]", *["[2.0, 2.0]"] * 3, "numba"]
 
 
 def test_constants_in_any_order_in_memory() -> None:
