@@ -334,6 +334,10 @@ class Backend(Declarations, Solutions, abc.ABC):
         """Return a number that grows with each trace or compilation; 0 if none is counted."""
         return 0
 
+    def fallbacks(self) -> int:
+        """Return a number that grows with each function that is prepared in another way than the variant's own."""
+        return 0
+
     def switches(self) -> Mapping[str, str]:
         """Return settings that change results, column of ``runs.csv`` -> word: ``{"onednn": "on"}``; after `open`."""
         return {}

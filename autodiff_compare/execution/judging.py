@@ -164,6 +164,7 @@ class Judging:
         cell, pool = p.cell, self.requests.pool
         p.result = tuple(found["result"])
         p.judged = digest(p.result)
+        p.flags.update(found["flags"])
         self._keep_phases(p, found, 0, at)
         comparisons = judge(p.result, repeatable=found["repeatable"], inputs_unchanged=found["inputs_unchanged"])
         p.checks = [CheckRow(cell.cell_id, **vars(c)) for c in comparisons]

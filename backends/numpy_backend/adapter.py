@@ -102,18 +102,22 @@ class NumpyBackend(NumpyArrays):
         numpy_autodiff.keep_freed_memory()
         self._engine, self._optimizers, self.xp = numpy_autodiff, optimizers, namespace.xp
         self._followed: Any = None
-        self._traced_before = 0
+        self._traced_before = self._fell_back_before = 0
         if self.variant == "numba" and self.build != "python":
             importlib.import_module("numba")
 
     def follow(self, made: Any) -> None:
         """Count the traces of this `numpy_autodiff.compiler.Compiled` from now on, and no longer of the former one."""
-        self._traced_before = self.traces()
+        self._traced_before, self._fell_back_before = self.traces(), self.fallbacks()
         self._followed = made
 
     def traces(self) -> int:
         """Return how often our compiler has traced the functions prepared so far."""
         return self._traced_before + (self._followed.traces if self._followed else 0)
+
+    def fallbacks(self) -> int:
+        """Return how often `numpy_autodiff.loops` has written straight-line code for functions prepared so far."""
+        return self._fell_back_before + (len(self._followed.fallbacks) if self._followed else 0)
 
     def idiom_scope(self) -> Mapping[str, Any]:
         return {"np": np} | {name: getattr(self._engine, name) for name in self._engine.__all__}

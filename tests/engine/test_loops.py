@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import pathlib
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import load
+from autodiff_compare.backends.numpy_autodiff import hvp
 from autodiff_compare.backends.numpy_autodiff.compiler import CompileError
 from autodiff_compare.backends.numpy_autodiff.loops import compile, native
 from autodiff_compare.backends.numpy_autodiff.loops.affine import pattern
@@ -18,6 +22,7 @@ from autodiff_compare.backends.numpy_autodiff.loops.pointwise import POINTWISE
 from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock
 from tests.engine.test_compiler import AWKWARD, FUNCTIONS, OPERATORS
 
+ROOT = pathlib.Path(__file__).parents[2]
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is an extra")
 #: No LAPACK answer exists for nan and inf, and none of one choice for equal eigenvalues.
 _FINITE_ONLY, _NO_TIES = {"solve", "eigenvalue"}, {"eigenvalue"}
@@ -78,6 +83,27 @@ def test_functions_of_numbers_as_machine_code_are_numpys(dtype: Any) -> None:
         np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(dtype).eps, err_msg=name)
         sure = (expected == 0) & ~np.isin(name, ["maximum", "minimum", "power"])
         assert np.array_equal(np.signbit(got[sure]), np.signbit(expected[sure])), name
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
+def test_powers_by_numbers_are_numpys(build: str) -> None:
+    # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow has 0.0 and inf.
+    exponents = (0.5, -0.5, 1.5, 0, 1, 1.0, 2, 2.0, 3, 3.0, 4, 5, -1, -2, -1.0, 0.25, 1 / 3)
+
+    def f(x: Any) -> Any:
+        return tuple(np.power(x, p) for p in exponents)
+
+    x = np.array(_NUMBERS)
+    made = compile(f, np.ones_like(x), operator="value", build=build)
+    for p, got, expected in zip(exponents, made(x), f(x), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(float).eps, err_msg=str(p))
+        assert np.array_equal(np.signbit(got), np.signbit(expected) & ~np.isnan(x)), p
+    for p in (0.5, 1.5):
+        assert_equal(
+            compile(lambda x, p=p: np.sum(x**p), np.ones(4), operator="gradient", build=build)(x[:4]),
+            eager(lambda x, p=p: np.sum(x**p), "gradient", (x[:4],)),
+        )
 
 
 def _chain(x: Any) -> Any:
@@ -227,19 +253,69 @@ def test_machine_code_is_kept_on_disk(tmp_path: Any, monkeypatch: pytest.MonkeyP
     native.cached(kernel, "loops_0", ["float64[::1]", "float64[::1]"], [])(np.ones(3), np.empty(3))
 
 
-def test_what_is_too_long_is_refused_with_its_reason() -> None:
+def test_what_loops_cannot_hold_is_straight_line_code_and_says_why() -> None:
     def f(x: Any) -> Any:
         for k in range(20):
             x = np.linalg.solve(np.eye(3) + np.outer(x, x) * 0.1 * k, np.sin(x) + k * k)
         return np.sum(x)
 
-    with pytest.raises(CompileError, match="kernels, expected at most 16: use numpy:compiled"):
-        compile(f, np.ones(3), np.ones(3), operator="hvp", build="python")
+    x, t = np.linspace(0.5, 1.0, 3), np.ones(3)
+    made = compile(f, x, t, operator="hvp", build="python")
+    assert made.fallbacks == ["got NumPy calls that split the loops into 41 kernels, expected at most 16"]
+    assert made.source.startswith(f"# Straight-line code, without loops in machine code: {made.fallbacks[0]}\ndef hvp(")
+    assert "loops_0" not in made.source
+    np.testing.assert_allclose(made(x, t), hvp(f, (x,), (t,))[0], rtol=1e-10)
+    assert compile(rosenbrock, POINT, build="python").fallbacks == []
+
+
+def test_a_branch_on_a_value_is_refused() -> None:
+    with pytest.raises(CompileError, match=r"np\.where"):
+        compile(lambda x: np.sum(x if x[0] > 0 else -x), np.ones(3), build="python")
 
 
 def test_only_the_variant_needs_numba() -> None:
     assert load("numpy:numba").requires == ("numpy", "numba")
     assert load("numpy").requires == load("numpy:compiled").requires == ("numpy",)
+
+
+#: A machine without numba: neither the module nor the distribution is found.
+_WITHOUT_NUMBA = """
+import importlib.metadata, sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refusing())
+found = importlib.metadata.Distribution.from_name
+def from_name(name):
+    if name in ("numba", "llvmlite"):
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+importlib.metadata.Distribution.from_name = from_name
+
+import numpy as np
+from autodiff_compare.backends import load, missing
+from autodiff_compare.backends.numpy_autodiff import compile, loops
+from autodiff_compare.vocabulary import Operator
+
+print([missing(load(spec)) for spec in ("numpy", "numpy:compiled", "numpy:numba")])
+for spec in ("numpy", "numpy:compiled"):
+    backend = load(spec)
+    backend.open()
+    print(backend.prepare(Operator.GRADIENT, lambda x: np.sum(x * x), [np.ones(2)])(np.ones(2))[0].tolist())
+print(loops.compile(lambda x: np.sum(x * x), np.ones(2), operator="gradient", build="python")(np.ones(2)).tolist())
+try:
+    loops.compile(lambda x: np.sum(x * x), np.ones(2))
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_without_numba_only_the_variant_is_missing() -> None:
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_NUMBA], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[(), (), ('numba',)]", *["[2.0, 2.0]"] * 3, "numba"]
 
 
 def test_constants_in_any_order_in_memory() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from autodiff_compare import problems
 from autodiff_compare.backends import load
-from autodiff_compare.backends.interface import Objective, Unsupported
+from autodiff_compare.backends.interface import Objective
+from autodiff_compare.backends.numpy_autodiff import grad
 from autodiff_compare.vocabulary import Operator
 from tests.engine.compiled import assert_equal, tree
 from tests.engine.test_compiled_problems import LOOPING
@@ -77,7 +78,20 @@ def test_problems_as_machine_code(name: str, operator: Operator) -> None:
         assert_equal(tree(got), tree(expected), rounding=_ROUNDING)
 
 
-def test_what_is_too_long_says_so() -> None:
-    (problem,) = problems.load("lqr")
-    with pytest.raises(Unsupported, match="operations, expected at most 6000 for loops: use numpy:compiled"):
-        computed("numpy:numba", problem, Operator.HESSIAN, "float64", "python")
+def test_what_is_too_long_is_counted_by_the_backend() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x * np.linalg.solve(np.eye(3) + np.outer(x, x), x))
+
+    backend: Any = load("numpy:numba")
+    backend.build = "python"
+    backend.open()
+    for steps, fallbacks in ((1, 0), (12, 1), (1, 1), (12, 2)):
+
+        def repeated(x: Any, steps: int = steps) -> Any:
+            for _ in range(steps):
+                x = x + 0.1 * f(x)
+            return np.sum(x)
+
+        run = backend.prepare(Operator.GRADIENT, repeated, [np.ones(3)])
+        np.testing.assert_allclose(run(np.ones(3) / 2)[0], grad(repeated)(np.ones(3) / 2), rtol=1e-12)
+        assert backend.fallbacks() == fallbacks

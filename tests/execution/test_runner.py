@@ -137,6 +137,7 @@ class FakePool:
             "how": "native",
             "mode": "",
             "objective_calls": 0,
+            "flags": [],
             "peak_bytes": 8,
             "memory_method": "VmHWM",
         }

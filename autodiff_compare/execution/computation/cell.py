@@ -75,6 +75,7 @@ class CellWorker:
         self._subject = subject
         if self._companion is not None and self._companion.subject != subject:
             self._companion = None
+        fallbacks = self.backend.fallbacks()
         self._now = now = prepared(self.backend, problem, key, numbers)
         case, self._per_call_s = now.case, 0.0
         before, start = clock.Elapsed.now(), time.perf_counter()
@@ -99,6 +100,7 @@ class CellWorker:
             "how": self.backend.how(case.operator),
             "mode": self.backend.mode(case.operator),
             "objective_calls": self._calls_per_evaluation,
+            "flags": ["fallback"] if self.backend.fallbacks() != fallbacks else [],
             **(peak_memory(self.backend, self.timed) if memory else {"peak_bytes": None, "memory_method": ""}),
         }
 

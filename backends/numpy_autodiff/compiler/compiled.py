@@ -10,13 +10,21 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler import scalars
 from autodiff_compare.backends.numpy_autodiff.compiler.emit import emit
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, RollError, capture, is_input
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import (
+    CompileError,
+    Graph,
+    RollError,
+    WriteError,
+    capture,
+    is_input,
+)
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
@@ -57,6 +65,15 @@ def straight_line(graph: Graph, operator: str, inputs: Sequence[Any], rewrites: 
     return emit(graph, operator, inputs, rewrites)
 
 
+@dataclass(frozen=True)
+class Style:
+    """How graphs are rewritten and written; ``fewest_saved`` as for `compile`."""
+
+    rewrites: frozenset[str] = frozenset(ALL_REWRITES)
+    write: Writer = straight_line
+    fewest_saved: int = 0
+
+
 def _give_up(*_args: Any) -> Any:
     return _OTHER
 
@@ -70,6 +87,8 @@ class Compiled:
     traces : int
         The number of captures: one for each form of the arguments (containers, shapes, dtypes, values of integers,
         booleans and other Python constants), and one more where a derivative rule takes another branch.
+    fallbacks : list of str
+        Why loops were not made, for each form that is straight-line code instead; its source begins with the reason.
 
     Notes
     -----
@@ -82,20 +101,17 @@ class Compiled:
         f: Function,
         operator: str,
         argnums: int | tuple[int, ...],
-        rewrites: frozenset[str],
-        write: Writer | None = None,
-        fewest_saved: int = 0,
+        style: Style,
     ) -> None:
         self._f = f
-        self._write = write or straight_line
-        self._fewest_saved = fewest_saved
+        self._style = style
         self._operator = operator
         self._argnums = argnums
-        self._rewrites = rewrites
         self._lock = threading.Lock()
         self._made: OrderedDict[Any, list[_Specialisation]] = OrderedDict()
         self._first: Any = None
         self.traces = 0
+        self.fallbacks: list[str] = []
         #: The function that calls enter: the first specialisation if all arguments are arrays, else the search.
         self.entry: Function = self._search
         self._arity = -1
@@ -139,14 +155,17 @@ class Compiled:
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
         first = key not in self._made
-        try:
-            with collector_paused():
-                source = self._written(leaves, rebuild, inputs, first, "roll" in self._rewrites)
-        except RollError:
-            with collector_paused():
-                source = self._written(leaves, rebuild, inputs, first, False)
+        note = ""
+        with collector_paused():
+            try:
+                source = self._source(self._style, leaves, rebuild, inputs, first)
+            except WriteError as error:
+                note = str(error)
+                self.fallbacks.append(note)
+                source = self._source(Style(), leaves, rebuild, inputs, first)
         self.traces += 1
-        made = _Specialisation(source, f"<compiled {self._operator} {id(self):x}.{self.traces}>", self._search, inputs)
+        name = f"<compiled {self._operator} {id(self):x}.{self.traces}>"
+        made = _Specialisation(source, name, self._search, inputs, note)
         self._made[key] = [*self._made.get(key, ()), made]
         if self.traces == 1:
             self._first = key
@@ -157,24 +176,33 @@ class Compiled:
             self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
             self._arity = len(args)
 
-    def _written(self, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool, roll: bool) -> Source:
+    def _source(self, style: Style, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool) -> Source:
+        """Write the function for one form of its arguments, without loops if they cannot be rolled."""
+        try:
+            return self._written(style, leaves, rebuild, inputs, first)
+        except RollError:
+            unrolled = replace(style, rewrites=style.rewrites - {"roll"})
+            return self._written(unrolled, leaves, rebuild, inputs, first)
+
+    def _written(self, style: Style, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool) -> Source:
         """Capture, rewrite and write the function for one form of its arguments."""
-        graph = capture(self.transformed, leaves, rebuild)
+        graph, rewrites = capture(self.transformed, leaves, rebuild), style.rewrites
         worth = len(graph.ops) > (_LONG_OF_NUMBERS if scalars.fits(graph) else _LONG)
-        if roll and (self._fewest_saved or worth):
-            graph = rolled(graph, self._fewest_saved or _FEWEST_SAVED)
+        if "roll" in rewrites and (style.fewest_saved or worth):
+            graph = rolled(graph, style.fewest_saved or _FEWEST_SAVED)
         # The guard of a factored sum fails again where the sum itself is not finite.
-        graph = optimize(graph, self._rewrites if first else self._rewrites - {"factor"})
-        return self._write(graph, self._operator, inputs, self._rewrites, first)
+        graph = optimize(graph, rewrites if first else rewrites - {"factor"})
+        return style.write(graph, self._operator, inputs, rewrites, first)
 
 
 @final
 class _Specialisation:
-    """Generated code for one form of the arguments."""
+    """Generated code for one form of the arguments; ``note`` tells why it is not what was asked for."""
 
-    def __init__(self, source: Source, filename: str, again: Function, inputs: list[Any]) -> None:
+    def __init__(self, source: Source, filename: str, again: Function, inputs: list[Any], note: str = "") -> None:
         code = "\n".join(source.lines) + "\n"
-        self.text = "\n\n".join([code, *source.called])
+        remark = f"# Straight-line code, without loops in machine code: {note}\n" if note else ""
+        self.text = remark + "\n\n".join([code, *source.called])
         scope = {**source.names, "again": again}
         exec(compile_source(code, filename), scope)
         weakref.finalize(self, linecache.cache.pop, filename, None)
@@ -302,7 +330,8 @@ def compile(
     rewrites
         The names of `ALL_REWRITES` to apply.
     write
-        What writes the code instead of `straight_line`, such as loops for a compiler of machine code.
+        What writes the code instead of `straight_line`, such as loops for a compiler of machine code. Where it raises
+        `WriteError`, straight-line code is written with all rewrites.
     fewest_saved
         The number of operations that a rolled loop must save; 0 for what suits straight-line code.
 
@@ -334,7 +363,8 @@ def compile(
     if unknown := set(rewrites) - set(ALL_REWRITES):
         raise ValueError(f"got rewrites {sorted(unknown)}, expected some of: {', '.join(ALL_REWRITES)}")
     where, alone = positions(argnums)
-    made = Compiled(f, operator, where[0] if alone else where, frozenset(rewrites), write, fewest_saved)
+    style = Style(frozenset(rewrites), write or straight_line, fewest_saved)
+    made = Compiled(f, operator, where[0] if alone else where, style)
     if examples:
         made(*examples)
     return made

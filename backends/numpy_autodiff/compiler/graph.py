@@ -36,6 +36,10 @@ class RollError(CompileError):
     """The graph cannot be written with its loops rolled; it may be without."""
 
 
+class WriteError(CompileError):
+    """The graph cannot be written in the way that was asked for; it may be as straight-line code."""
+
+
 @final
 class Op:
     """One operation: ``function(*args, **kwargs)``, where ``args`` are operations and constants.

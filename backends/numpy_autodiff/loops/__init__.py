@@ -59,12 +59,13 @@ def compile(
     Returns
     -------
     Compiled
-        As by `autodiff_compare.backends.numpy_autodiff.compile`. Its ``source`` has the kernels too.
+        As by `autodiff_compare.backends.numpy_autodiff.compile`. Its ``source`` has the kernels too. A graph that is
+        too long for a compiler, or split by too many NumPy calls, is straight-line code: ``fallbacks`` tells why.
 
     Raises
     ------
     CompileError
-        As there, and if the graph is too long for a compiler, or split by too many NumPy calls.
+        As there.
     ImportError
         Without `numba`, unless ``build`` is ``python``.
     """

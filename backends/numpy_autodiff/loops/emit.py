@@ -31,7 +31,7 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
     for op in graph.ops:
         forms[op] = form(op, forms)
         if op.name == "loop" and forms[op] == "call":
-            raise RollError("got rounds with NumPy calls, which loops do not hold: use numpy:compiled")
+            raise RollError("got rounds with NumPy calls, which loops do not hold")
     wanted = set(_wanted(graph, forms))
     program = make_program(graph, wanted, dict(zip(graph.inputs, inputs, strict=True)))
     names: dict[Op, str] = {op: n for op, n in program.names.items() if isinstance(op, Op)}

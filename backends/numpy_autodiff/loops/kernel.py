@@ -222,7 +222,7 @@ class Kernel:
         if op in self.sequences:
             return self.sequences[op]
         if op.name != "collected" or op.args[0] not in self.collections:
-            raise RollError(f"got a sequence from a {op.name} that another kernel computes: use numpy:compiled")
+            raise RollError(f"got a sequence from a {op.name} that another kernel computes")
         first, lists = self.collections[op.args[0]]
         number: int = op.args[1]
         return lists[number - first]

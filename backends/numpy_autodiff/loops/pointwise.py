@@ -281,6 +281,8 @@ def text(op: Op, args: list[str]) -> str:
     if op.name == "power" and op.args[1].__class__ is int and 2 <= op.args[1] <= 4:
         square = f"{args[0]} * {args[0]}"
         return {2: square, 3: f"{square} * {args[0]}", 4: f"({square}) * ({square})"}[op.args[1]]
+    if _is_root(op):
+        return f"np.sqrt({args[0]})"
     if op.name in _DOUBLE and op.dtype != np.float64:
         return f"np.float32({POINTWISE[op.name].text.format(*(f'np.float64({a})' for a in args))})"
     return POINTWISE[op.name].text.format(*args, one=literal(1, op.dtype))
@@ -290,7 +292,14 @@ def cost(op: Op) -> int:
     """Return how many additions take as long as this operation."""
     if op.name == "power" and op.args[1].__class__ is int:
         return 2
+    if _is_root(op):
+        return POINTWISE["sqrt"].cost
     return POINTWISE[op.name].cost if op.name in POINTWISE else 1
+
+
+def _is_root(op: Op) -> bool:
+    """Return whether an operation is a root, which NumPy makes of the number 0.5 as exponent: that of -inf is nan."""
+    return op.name == "power" and op.args[1].__class__ is float and op.args[1] == 0.5
 
 
 def literal(x: Any, dtype: Any) -> str:

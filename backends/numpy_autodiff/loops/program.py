@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, WriteError
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
@@ -46,13 +46,11 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
 
     Raises
     ------
-    CompileError
+    WriteError
         If the graph is too long to be worth compiling.
     """
     if len(graph.ops) > MOST_OPERATIONS:
-        raise CompileError(
-            f"got {len(graph.ops)} operations, expected at most {MOST_OPERATIONS} for loops: use numpy:compiled"
-        )
+        raise WriteError(f"got {len(graph.ops)} operations, expected at most {MOST_OPERATIONS} for loops")
     names = names | {op: f"v{i}" for i, op in enumerate(graph.ops)}
     forced: set[Op] = set()
     outside = set(wanted)
@@ -60,7 +58,7 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         found = _trial(graph, outside, forced, names)
         needed = {op for kernel in found.kernels for op in kernel.needed}
         if unmet := needed & forced:
-            raise CompileError(f"got {next(iter(unmet)).name}, which loops cannot read: use numpy:compiled")
+            raise WriteError(f"got {next(iter(unmet)).name}, which loops cannot read")
         crossing = {
             x for kernel in found.kernels for x in kernel.taken.values() if isinstance(x, Op)
         } & found.plan.roots
@@ -69,16 +67,15 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
             return found
         outside |= crossing
         forced |= dear | needed
-    raise CompileError("got a graph whose loops depend on each other in too many ways: use numpy:compiled")
+    raise WriteError("got a graph whose loops depend on each other in too many ways")
 
 
 def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str]) -> Program:
     """Write all kernels."""
     plan = make_plan(graph, outside, forced)
     if plan.stages > MOST_KERNELS:
-        raise CompileError(
-            f"got NumPy calls that split the loops into {plan.stages} kernels, expected at most {MOST_KERNELS}: "
-            "use numpy:compiled"
+        raise WriteError(
+            f"got NumPy calls that split the loops into {plan.stages} kernels, expected at most {MOST_KERNELS}"
         )
     kernels = []
     for stage in range(plan.stages):

@@ -67,7 +67,7 @@ def _copy(kernel: Kernel, x: Any, target: Buffer) -> None:
 def _loop(kernel: Kernel, op: Op) -> None:
     body = op.kwargs["body"]
     if body in kernel.bodies:
-        raise RollError("got one body for two loops: use numpy:compiled")
+        raise RollError("got one body for two loops")
     kernel.bodies.add(body)
     graph: Graph = body.graph
     outputs = graph.outputs
