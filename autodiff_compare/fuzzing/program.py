@@ -241,7 +241,7 @@ def evaluated(step: Step, values: Mapping[str, Array]) -> Array:
         Whatever NumPy raises.
     """
     with np.errstate(all="ignore"):
-        scope = {"xp": np, "scan": PLAIN.scan, "derivative": PLAIN.derivative, **values}
+        scope = {"xp": PLAIN.xp, "scan": PLAIN.scan, "derivative": PLAIN.derivative, **values}
         return np.asarray(eval(_compiled(step.text()), scope))
 
 

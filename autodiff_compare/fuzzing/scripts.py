@@ -24,7 +24,7 @@ _NAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 )
 _IMPORTS = {
     "torch": "import torch",
-    "jax": 'import jax\nimport jax.numpy as jnp\nimport numpy as np\n\njax.config.update("jax_enable_x64", True)',
+    "jax": 'import jax\nimport jax.numpy as jnp\nimport jax.scipy.special\nimport numpy as np\n\njax.config.update("jax_enable_x64", True)',
     "numpy": "import numpy as np\n\nfrom autodiff_compare.backends import numpy_autodiff as ad",
     "tensorflow": "import math\n\nimport numpy as np\nimport tensorflow as tf",
 }
@@ -51,6 +51,9 @@ _FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "torch_prod(": "def torch_prod(x, axis, keepdims):\n"
             "    if axis is not None:\n        return torch.prod(x, dim=axis, keepdim=keepdims)\n"
             "    return torch.prod(x).reshape([1] * x.ndim) if keepdims else torch.prod(x)",
+            "torch_logsumexp(": "def torch_logsumexp(x, axis, keepdims):\n"
+            "    axes = tuple(range(x.ndim)) if axis is None else axis\n"
+            "    return torch.logsumexp(x, dim=axes, keepdim=keepdims)",
             "torch_amax(": "def torch_amax(x, axis, keepdims):\n"
             "    return torch.amax(x, dim=tuple(range(x.ndim)) if axis is None else axis, keepdim=keepdims)",
             "torch_amin(": "def torch_amin(x, axis, keepdims):\n"
@@ -67,7 +70,8 @@ _FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "tensorflow": {
             "scan(": _SCAN.format(unstacked="tf.unstack(xs)", stack="tf.stack"),
-            "derivative(": "def derivative(f, mode):\n    def slope(x):\n"
+            # A tape watches the tensor itself: a copy keeps its other uses in the function out.
+            "derivative(": "def derivative(f, mode):\n    def slope(x):\n        x = tf.identity(x)\n"
             "        with tf.GradientTape() as tape:\n            tape.watch(x)\n            y = f(x)\n"
             "        return tape.gradient(y, x)\n\n    return slope",
             "tf_solve(": "def tf_solve(a, b):\n"
