@@ -24,7 +24,10 @@ _NAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 )
 _IMPORTS = {
     "torch": "import torch",
-    "jax": 'import jax\nimport jax.numpy as jnp\nimport jax.scipy.special\nimport numpy as np\n\njax.config.update("jax_enable_x64", True)',
+    "jax": (
+        "import jax\nimport jax.numpy as jnp\nimport jax.scipy.special\nimport numpy as np\n\n"
+        'jax.config.update("jax_enable_x64", True)'
+    ),
     "numpy": "import numpy as np\n\nfrom autodiff_compare.backends import numpy_autodiff as ad",
     "tensorflow": "import math\n\nimport numpy as np\nimport tensorflow as tf",
 }
