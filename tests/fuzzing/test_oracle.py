@@ -122,6 +122,24 @@ def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
         assert oracle.judgement(Operator.HVP, Outcome(Status.OK, (slope * t,))).classed not in (Class.DEFECT,)
 
 
+def test_a_curvature_that_jumps_is_seen_beside_large_ones() -> None:
+    """``x |x|`` at 0 and cubes of 40, with curvature 240 each: the jump is 1 % of the sum."""
+    point = (Input("x0", np.zeros(1)), Input("x1", np.full(4, 40.0)))
+    steps = (
+        Step("a", "abs", ("x0",)),
+        Step("b", "multiply", ("x0", "a")),
+        Step("c", "power", ("x1",), {"k": 3}),
+        Step("d", "add", ("b", "c")),
+        Step("s", "sum", ("d",), TOTAL),
+    )
+    oracle = Oracle(Program(point, steps, "s"), "float64")
+    t, u = oracle.case(Operator.HVP).directions
+    # d is summed over four copies of x |x|: -8 and 8 are the curvatures of its sides.
+    for slope in (8.0, -8.0):
+        outcome = Outcome(Status.OK, (slope * t, 240.0 * u))
+        assert oracle.judgement(Operator.HVP, outcome).classed != Class.DEFECT
+
+
 @pytest.mark.parametrize(
     ("dtype", "error", "classed"), [("float32", 1e-5, Class.PRECISION), ("float32", 0, Class.AGREE)]
 )
