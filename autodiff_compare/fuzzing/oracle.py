@@ -169,11 +169,11 @@ class Oracle:
         refuted = sorted((c for c in comparisons if c.verdict in _REFUTED), key=lambda c: bool(c.reference))
         if not refuted:
             nonsmooth = any(c.verdict == Verdict.NONSMOOTH for c in comparisons)
-            outside = "" if not nonsmooth or self.program.mixes_conventions else self._outside(operator, found)
+            outside = "" if not nonsmooth or self._conventional else self._outside(operator, found)
             return Judgement(Class.DEFECT, "number", outside) if outside else Judgement(Class.UNDECIDED, "", words)
         worst = refuted[0]
         if worst.reference and operator != Operator.VALUE:
-            if self.program.mixes_conventions:
+            if self._conventional:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
             if worst.verdict == Verdict.NONFINITE and self.program.singular:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
@@ -181,6 +181,11 @@ class Oracle:
             if doubtful and not self._smooth(operator):
                 return Judgement(Class.UNDECIDED, "", words)
         return self._refuted(operator, worst, words)
+
+    @property
+    def _conventional(self) -> bool:
+        """Return whether conventions of operations decide what the chain rule gives, even for a smooth function."""
+        return self.program.mixes_conventions or self.program.jumps
 
     def _excused(self, words: str) -> str:
         """Add the operations whose own derivative does not exist: the chain rule promises nothing there.

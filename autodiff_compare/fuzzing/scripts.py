@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
+
+from autodiff_compare.fuzzing.nearness import ROUNDINGS
 from autodiff_compare.fuzzing.program import Program, Step
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import ORDERS, Operator
@@ -157,7 +160,7 @@ _COMPILED = {
     "torch:compile": "torch.compile(lambda x, t: {words}, fullgraph=True)(x, t)",
 }
 _VALUE = "f(*x)"
-#: Relative error above which a script says that results differ.
+#: Relative error above which a script says that results differ; where digits are lost, `ROUNDINGS`.
 _TOLERANCE = {"float64": 1e-8, "float32": 1e-3}
 
 
@@ -169,6 +172,7 @@ def script(
     directions: Sequence[Array],
     expected: Sequence[Array],
     title: str,
+    digits: bool = False,
 ) -> str:
     """Return the script; empty if the derivative has no words in this framework.
 
@@ -182,12 +186,14 @@ def script(
         The leaves of the right result.
     title
         What is wrong, in one line.
+    digits
+        Whether the result has lost digits only, so that the script must look at all of them.
     """
     backend, _, variant = spec.partition(":")
     words = _expression(backend, variant, operator)
     if not words:
         return ""
-    return "\n".join(_lines(program, backend, words, dtype, directions, expected, title)) + "\n"
+    return "\n".join(_lines(program, backend, words, dtype, directions, expected, title, digits)) + "\n"
 
 
 def _expression(backend: str, variant: str, operator: Operator) -> str:
@@ -217,7 +223,9 @@ def _lines(
     directions: Sequence[Array],
     expected: Sequence[Array],
     title: str,
+    digits: bool,
 ) -> Iterator[str]:
+    tolerance = ROUNDINGS * float(np.finfo(dtype).eps) if digits else _TOLERANCE[dtype]
     steps = [f"    {step.name} = {spelled(step, backend)}" for step in program.steps]
     text = "\n".join([*steps, words])
     yield from (f'"""{title}"""', "", _IMPORTS[backend])
@@ -241,7 +249,7 @@ def _lines(
         'print("expected", expected)',
         "for a, b in zip(got, expected):",
         "    b = np.asarray(b)",
-        f"    tolerance = {_TOLERANCE[dtype]} * max(np.max(np.abs(b), initial=0), 1e-4)",
+        f"    tolerance = {tolerance:.2g} * max(np.max(np.abs(b), initial=0), 1e-4)",
         "    if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):",
         '        raise SystemExit("they differ")',
     )
