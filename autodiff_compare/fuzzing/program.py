@@ -30,6 +30,8 @@ from autodiff_compare.problems import Array, Problem, problem_of
 #: Name of every program as a problem, and so of its file: the directions of a case are drawn from the problem's name.
 NAME = "program"
 _INDENT = "    "
+#: Points near to another at which a jump is looked for, their distance, and the smallest jump, in units of the numbers.
+_NEARBY, _NEAR, _FAR = 8, 1e-7, 1e-2
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,29 @@ class Program:
             return bool(self.singular_steps)
         sources = [self._sources(name) for name in self.singular_steps[0].operands]
         return len(sources) > 1 and bool(frozenset.intersection(*sources))
+
+    @functools.cached_property
+    def jumps(self) -> bool:
+        """Return whether the value of a singular step jumps at its operands, as that of a sign does at 0.
+
+        Its value there is a convention too. ``sign(x) sin(x sign(x))`` is sin(x), with slope 1; by the chain rule its
+        slope at 0 is 0, whatever that of the sign.
+        """
+        rng = np.random.default_rng(0)
+        return any(self._jumps(step, rng) for step in self.singular_steps for _ in range(_NEARBY))
+
+    def _jumps(self, step: Step, rng: np.random.Generator) -> bool:
+        near = dict(self.values)
+        for name in step.operands:
+            x = self.values[name]
+            near[name] = x + _NEAR * rng.choice([-1.0, 1.0], x.shape) * np.where(x == 0, 1.0, np.abs(x))
+        try:
+            moved = evaluated(step, near)
+        except np.linalg.LinAlgError:
+            return False
+        value = self.values[step.name]
+        # Beyond the end of a domain NumPy has nan, which is no jump.
+        return bool(np.any(np.abs(moved - value) > _FAR * (1.0 + np.abs(value))))
 
     def _sources(self, name: str) -> frozenset[str]:
         """Return the inputs on which a value depends."""
@@ -241,7 +266,7 @@ def evaluated(step: Step, values: Mapping[str, Array]) -> Array:
         Whatever NumPy raises.
     """
     with np.errstate(all="ignore"):
-        scope = {"xp": np, "scan": PLAIN.scan, "derivative": PLAIN.derivative, **values}
+        scope = {"xp": PLAIN.xp, "scan": PLAIN.scan, "derivative": PLAIN.derivative, **values}
         return np.asarray(eval(_compiled(step.text()), scope))
 
 

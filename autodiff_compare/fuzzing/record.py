@@ -47,6 +47,7 @@ def script_of(finding: Finding) -> str:
         directions,
         oracle.reference(failure.operator),
         title_of(finding),
+        failure.judgement.classed == Class.PRECISION,
     )
 
 

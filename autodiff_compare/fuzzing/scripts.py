@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
+
+from autodiff_compare.fuzzing.nearness import ROUNDINGS
 from autodiff_compare.fuzzing.program import Program, Step
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import ORDERS, Operator
@@ -24,7 +27,10 @@ _NAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 )
 _IMPORTS = {
     "torch": "import torch",
-    "jax": 'import jax\nimport jax.numpy as jnp\nimport numpy as np\n\njax.config.update("jax_enable_x64", True)',
+    "jax": (
+        "import jax\nimport jax.numpy as jnp\nimport jax.scipy.special\nimport numpy as np\n\n"
+        'jax.config.update("jax_enable_x64", True)'
+    ),
     "numpy": "import numpy as np\n\nfrom autodiff_compare.backends import numpy_autodiff as ad",
     "tensorflow": "import math\n\nimport numpy as np\nimport tensorflow as tf",
 }
@@ -51,6 +57,9 @@ _FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "torch_prod(": "def torch_prod(x, axis, keepdims):\n"
             "    if axis is not None:\n        return torch.prod(x, dim=axis, keepdim=keepdims)\n"
             "    return torch.prod(x).reshape([1] * x.ndim) if keepdims else torch.prod(x)",
+            "torch_logsumexp(": "def torch_logsumexp(x, axis, keepdims):\n"
+            "    axes = tuple(range(x.ndim)) if axis is None else axis\n"
+            "    return torch.logsumexp(x, dim=axes, keepdim=keepdims)",
             "torch_amax(": "def torch_amax(x, axis, keepdims):\n"
             "    return torch.amax(x, dim=tuple(range(x.ndim)) if axis is None else axis, keepdim=keepdims)",
             "torch_amin(": "def torch_amin(x, axis, keepdims):\n"
@@ -67,7 +76,8 @@ _FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "tensorflow": {
             "scan(": _SCAN.format(unstacked="tf.unstack(xs)", stack="tf.stack"),
-            "derivative(": "def derivative(f, mode):\n    def slope(x):\n"
+            # A tape watches the tensor itself: a copy keeps its other uses in the function out.
+            "derivative(": "def derivative(f, mode):\n    def slope(x):\n        x = tf.identity(x)\n"
             "        with tf.GradientTape() as tape:\n            tape.watch(x)\n            y = f(x)\n"
             "        return tape.gradient(y, x)\n\n    return slope",
             "tf_solve(": "def tf_solve(a, b):\n"
@@ -150,7 +160,7 @@ _COMPILED = {
     "torch:compile": "torch.compile(lambda x, t: {words}, fullgraph=True)(x, t)",
 }
 _VALUE = "f(*x)"
-#: Relative error above which a script says that results differ.
+#: Relative error above which a script says that results differ; where digits are lost, `ROUNDINGS`.
 _TOLERANCE = {"float64": 1e-8, "float32": 1e-3}
 
 
@@ -162,6 +172,7 @@ def script(
     directions: Sequence[Array],
     expected: Sequence[Array],
     title: str,
+    digits: bool = False,
 ) -> str:
     """Return the script; empty if the derivative has no words in this framework.
 
@@ -175,12 +186,14 @@ def script(
         The leaves of the right result.
     title
         What is wrong, in one line.
+    digits
+        Whether the result has lost digits only, so that the script must look at all of them.
     """
     backend, _, variant = spec.partition(":")
     words = _expression(backend, variant, operator)
     if not words:
         return ""
-    return "\n".join(_lines(program, backend, words, dtype, directions, expected, title)) + "\n"
+    return "\n".join(_lines(program, backend, words, dtype, directions, expected, title, digits)) + "\n"
 
 
 def _expression(backend: str, variant: str, operator: Operator) -> str:
@@ -210,7 +223,9 @@ def _lines(
     directions: Sequence[Array],
     expected: Sequence[Array],
     title: str,
+    digits: bool,
 ) -> Iterator[str]:
+    tolerance = ROUNDINGS * float(np.finfo(dtype).eps) if digits else _TOLERANCE[dtype]
     steps = [f"    {step.name} = {spelled(step, backend)}" for step in program.steps]
     text = "\n".join([*steps, words])
     yield from (f'"""{title}"""', "", _IMPORTS[backend])
@@ -234,7 +249,7 @@ def _lines(
         'print("expected", expected)',
         "for a, b in zip(got, expected):",
         "    b = np.asarray(b)",
-        f"    tolerance = {_TOLERANCE[dtype]} * max(np.max(np.abs(b), initial=0), 1e-4)",
+        f"    tolerance = {tolerance:.2g} * max(np.max(np.abs(b), initial=0), 1e-4)",
         "    if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):",
         '        raise SystemExit("they differ")',
     )

@@ -113,6 +113,27 @@ def test_conventions_of_two_operands_are_no_defect() -> None:
     assert oracle.judgement(Operator.GRADIENT, Outcome(Status.OK, (np.zeros(1),))).classed == Class.UNDECIDED
 
 
+@pytest.mark.parametrize(
+    ("operation", "factor", "classed"),
+    [("sign", 1.0, Class.UNDECIDED), ("abs", 0.0, Class.DEFECT), ("sin", 0.0, Class.DEFECT)],
+)
+def test_the_chain_rule_promises_nothing_at_a_jump(operation: str, factor: float, classed: Class) -> None:
+    """``x + s sin(x s)`` with s = sign(x) is x + sin(x), with slope 2; by the chain rule it is 1 at 0, where s is 0.
+
+    With s = |x| or sin(x) it is x and a cube or more, with slope 1 by the chain rule too.
+    """
+    steps = (
+        Step("s", operation, ("x0",)),
+        Step("a", "multiply", ("x0", "s")),
+        Step("b", "sin", ("a",)),
+        Step("c", "multiply", ("s", "b")),
+        Step("d", "add", ("c", "x0")),
+        Step("t", "sum", ("d",), TOTAL),
+    )
+    oracle = Oracle(Program((Input("x0", np.zeros(2)),), steps, "t"), "float64")
+    assert oracle.judgement(Operator.GRADIENT, Outcome(Status.OK, (np.full(2, factor),))).classed == classed
+
+
 def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
     """``x |x|`` at 0: central second differences see 0, the mean of -2 and 2."""
     steps = (Step("a", "abs", ("x0",)), Step("b", "multiply", ("x0", "a")), Step("s", "sum", ("b",), TOTAL))
@@ -120,6 +141,24 @@ def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
     (t,) = oracle.case(Operator.HVP).directions
     for slope in (2.0, -2.0, 1.0):
         assert oracle.judgement(Operator.HVP, Outcome(Status.OK, (slope * t,))).classed not in (Class.DEFECT,)
+
+
+def test_a_curvature_that_jumps_is_seen_beside_large_ones() -> None:
+    """``x |x|`` at 0 and cubes of 40, with curvature 240 each: the jump is 1 % of the sum."""
+    point = (Input("x0", np.zeros(1)), Input("x1", np.full(4, 40.0)))
+    steps = (
+        Step("a", "abs", ("x0",)),
+        Step("b", "multiply", ("x0", "a")),
+        Step("c", "power", ("x1",), {"k": 3}),
+        Step("d", "add", ("b", "c")),
+        Step("s", "sum", ("d",), TOTAL),
+    )
+    oracle = Oracle(Program(point, steps, "s"), "float64")
+    t, u = oracle.case(Operator.HVP).directions
+    # d is summed over four copies of x |x|: -8 and 8 are the curvatures of its sides.
+    for slope in (8.0, -8.0):
+        outcome = Outcome(Status.OK, (slope * t, 240.0 * u))
+        assert oracle.judgement(Operator.HVP, outcome).classed != Class.DEFECT
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,13 @@ def test_a_script_tells_whether_results_differ(operator: Operator, right: bool, 
     assert "expected" in printed
 
 
+@pytest.mark.parametrize("digits", [False, True])
+def test_a_script_for_lost_digits_looks_at_all_of_them(digits: bool) -> None:
+    expected = (np.sin(SINE.inputs[0].value) * (1 + 1e-10),)
+    text = script(SINE, "numpy", Operator.VALUE, "float64", (), expected, "a title", digits)
+    assert ends(text) == ("they differ" if digits else None)
+
+
 @pytest.mark.parametrize(
     ("operator", "order"), list(itertools.product([Operator.HVP, Operator.HESSIAN], ["", ":fr", ":rr"]))
 )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from autodiff_compare.fuzzing.operations import elementwise, linear_algebra, loops, reductions, selections, shapes
+from autodiff_compare.fuzzing.operations import (
+    elementwise,
+    linear_algebra,
+    loops,
+    reductions,
+    selections,
+    shapes,
+    special,
+)
 from autodiff_compare.fuzzing.operations.operation import Operation
 
 __all__ = ["FAMILIES", "OPERATIONS", "Operation"]
@@ -14,6 +22,7 @@ __all__ = ["FAMILIES", "OPERATIONS", "Operation"]
 FAMILIES: Mapping[str, str] = MappingProxyType(
     {
         "elementwise": "one number of each operand at a time",
+        "special": "functions of statistics: the error function, log Gamma, Bessel functions and others",
         "reductions": "sums, products, extrema, norms and cumulative sums",
         "indexing": "slices, gathers, flips, triangles and sorting",
         "joining": "concatenation, stacking, shapes and broadcasting",
@@ -33,5 +42,6 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         **shapes.TABLE,
         **linear_algebra.TABLE,
         **loops.TABLE,
+        **special.TABLE,
     }
 )
