@@ -299,6 +299,18 @@ def test_what_loops_cannot_hold_is_straight_line_code_and_says_why() -> None:
     assert compile(rosenbrock, POINT, build="python").fallbacks == []
 
 
+def test_more_loops_than_a_compiler_takes_soon_are_straight_line_code() -> None:
+    def f(x: Any) -> Any:
+        # Sums of all entries between the steps keep their loops apart; the sizes differ, so that nothing is rolled.
+        return sum(np.sum(np.sin(x[:k] / np.sum(x[: k + 1]))) for k in range(5, 140))
+
+    x = np.linspace(1.0, 2.0, 150)
+    made = compile(f, x, operator="value", build="python")
+    assert len(made.fallbacks) == 1
+    assert "loops, expected at most 256" in made.fallbacks[0]
+    np.testing.assert_allclose(made(x), f(x), rtol=1e-12)
+
+
 def test_a_branch_on_a_value_is_refused() -> None:
     with pytest.raises(CompileError, match=r"np\.where"):
         compile(lambda x: np.sum(x if x[0] > 0 else -x), np.ones(3), build="python")
