@@ -169,11 +169,11 @@ class Oracle:
         refuted = sorted((c for c in comparisons if c.verdict in _REFUTED), key=lambda c: bool(c.reference))
         if not refuted:
             nonsmooth = any(c.verdict == Verdict.NONSMOOTH for c in comparisons)
-            outside = "" if not nonsmooth or self._conventional else self._outside(operator, found)
+            outside = "" if not nonsmooth or self._conventional(operator) else self._outside(operator, found)
             return Judgement(Class.DEFECT, "number", outside) if outside else Judgement(Class.UNDECIDED, "", words)
         worst = refuted[0]
         if worst.reference and operator != Operator.VALUE:
-            if self._conventional:
+            if self._conventional(operator):
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
             if worst.verdict == Verdict.NONFINITE and self.program.singular:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
@@ -182,10 +182,10 @@ class Oracle:
                 return Judgement(Class.UNDECIDED, "", words)
         return self._refuted(operator, worst, words)
 
-    @property
-    def _conventional(self) -> bool:
+    def _conventional(self, operator: Operator) -> bool:
         """Return whether conventions of operations decide what the chain rule gives, even for a smooth function."""
-        return self.program.mixes_conventions or self.program.jumps
+        meets = self.program.mixes_conventions or self.program.jumps
+        return meets or (operator in SECOND_ORDER and self.program.kinks)
 
     def _excused(self, words: str) -> str:
         """Add the operations whose own derivative does not exist: the chain rule promises nothing there.

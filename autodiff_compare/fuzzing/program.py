@@ -16,6 +16,7 @@ printing and the scripts in a framework's own words read the steps.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -123,21 +124,43 @@ class Program:
         Its value there is a convention too. ``sign(x) sin(x sign(x))`` is sin(x), with slope 1; by the chain rule its
         slope at 0 is 0, whatever that of the sign.
         """
-        rng = np.random.default_rng(0)
-        return any(self._jumps(step, rng) for step in self.singular_steps for _ in range(_NEARBY))
+        return any(
+            np.any(np.abs(side - value) > _FAR * (1.0 + np.abs(value)))
+            for value, *sides in self._nearby
+            for side in sides
+        )
 
-    def _jumps(self, step: Step, rng: np.random.Generator) -> bool:
-        near = dict(self.values)
-        for name in step.operands:
-            x = self.values[name]
-            near[name] = x + _NEAR * rng.choice([-1.0, 1.0], x.shape) * np.where(x == 0, 1.0, np.abs(x))
-        try:
-            moved = evaluated(step, near)
-        except np.linalg.LinAlgError:
-            return False
-        value = self.values[step.name]
-        # Beyond the end of a domain NumPy has nan, which is no jump.
-        return bool(np.any(np.abs(moved - value) > _FAR * (1.0 + np.abs(value))))
+    @functools.cached_property
+    def kinks(self) -> bool:
+        """Return whether the slopes of a singular step differ between two sides of its operands.
+
+        The slope that a convention gives there is a factor of second derivatives: that of ``maximum(x**2, 0)`` is 2,
+        and by the chain rule 2 times any number from 0 to 1.
+        """
+        return any(
+            np.any(np.abs(there - 2 * value + back) > _FAR * _NEAR * (1.0 + np.abs(value)))
+            for value, there, back in self._nearby
+        )
+
+    @functools.cached_property
+    def _nearby(self) -> list[tuple[Array, Array, Array]]:
+        """Return values of the singular steps at and near their operands, the latter in opposite directions.
+
+        Beyond the end of a domain NumPy has nan, which is neither a jump nor a kink.
+        """
+        rng, found = np.random.default_rng(0), []
+        for step in self.singular_steps * _NEARBY:
+            moves = {
+                name: _NEAR * _scale(x := self.values[name]) * rng.choice([-1.0, 1.0], x.shape)
+                for name in step.operands
+            }
+            with contextlib.suppress(np.linalg.LinAlgError):
+                there, back = (
+                    evaluated(step, {name: self.values[name] + side * move for name, move in moves.items()})
+                    for side in (1.0, -1.0)
+                )
+                found.append((self.values[step.name], there, back))
+        return found
 
     def _sources(self, name: str) -> frozenset[str]:
         """Return the inputs on which a value depends."""
@@ -235,6 +258,12 @@ class Program:
     def value(self) -> Array:
         """Return the value at the point, in plain NumPy."""
         return self.values[self.result]
+
+
+def _scale(x: Array) -> Array:
+    """Return the size of each entry; 1 for one that is zero, or a rounding of zero beside the others."""
+    size = np.abs(x)
+    return np.where(size <= 1e-12 * np.max(size, initial=0.0), 1.0, size)
 
 
 def array_text(array: Array) -> str:

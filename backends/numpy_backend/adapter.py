@@ -128,8 +128,7 @@ class NumpyBackend(NumpyArrays):
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         if self.traced:
             raise Unsupported(
-                f"numpy:{self.variant} emits straight-line code, which has no loop whose length depends on data: "
-                "use numpy"
+                f"numpy:{self.variant} traces a function once, and has no loop whose length depends on data: use numpy"
             )
         return python_while(cond, body, init, limit)
 

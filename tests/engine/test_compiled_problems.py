@@ -34,7 +34,8 @@ def _prepared(spec: str, problem: Any, operator: Operator, dtype: str, size: str
 
 
 #: Loops whose length depends on values cannot be straight-line code.
-LOOPING = [name for name, problem in problems.available().items() if "while_loop" in problem.uses]
+_UNKNOWN_LENGTH = frozenset({"while_loop", "solve_root", "solve_fixed_point"})
+LOOPING = [name for name, problem in problems.available().items() if not _UNKNOWN_LENGTH.isdisjoint(problem.uses)]
 
 
 @pytest.mark.parametrize("name", LOOPING)

@@ -87,6 +87,37 @@ def test_functions_of_numbers_as_machine_code_are_numpys(dtype: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
+def test_the_slope_at_the_end_of_a_domain_has_the_sign_of_the_bound(build: str) -> None:
+    # max(-0.0, 0.0) is the bound 0.0: the slope of its root is infinite and positive, that of -0.0 would be negative.
+    f: Function = lambda x: np.sum(np.sqrt(np.maximum(x, 0.0)) - np.sqrt(-np.minimum(x, -0.0)))  # noqa: E731
+    x = np.array([-0.0, 0.0, 2.0, -3.0])
+    assert_equal(compile(f, POINT[:4], operator="gradient", build=build)(x), eager(f, "gradient", (x,)))
+
+
+#: Sums whose results are one number with several axes; indices of such are not one index of a flat loop.
+_ONE_ENTRY: dict[str, Function] = {
+    "sums": lambda x: np.sum(np.sum(x, axis=-1, keepdims=True) * np.sin(x)),
+    "products": lambda x: np.prod(np.expm1(np.ravel(x)[:1][:, None] @ np.ravel(x)[None, -1:])),
+    "norms": lambda x: np.square(np.linalg.norm(x)) / np.linalg.norm(x * x),
+    "sums of products": lambda x: np.sum(np.einsum("...,...->...", np.sin(x), x)) * np.sum(np.square(np.sin(x))),
+    "variances": lambda x: np.var(x * x) * np.prod(x, keepdims=True)[..., None].sum(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (1, 3), (2, 1), (1, 2, 1)])
+@pytest.mark.parametrize("name", _ONE_ENTRY)
+def test_axes_of_one_entry(name: str, shape: tuple[int, ...]) -> None:
+    f = _ONE_ENTRY[name]
+    x = np.asarray(np.linspace(0.5, 1.5, int(np.prod(shape))).reshape(shape))
+    t = np.asarray(np.cos(x))
+    for operator, given in (("value_and_gradient", (x,)), ("hvp", (x, t))):
+        expected = tuple(map(np.asarray, eager(f, operator, given))) if operator != "hvp" else eager(f, "hvp", given)
+        assert_equal(compile(f, *given, operator=operator, build="python")(*given), expected, rounding=256)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
 def test_powers_by_numbers_are_numpys(build: str) -> None:
     # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow has 0.0 and inf.
     exponents = (0.5, -0.5, 1.5, 0, 1, 1.0, 2, 2.0, 3, 3.0, 4, 5, -1, -2, -1.0, 0.25, 1 / 3)
@@ -266,6 +297,18 @@ def test_what_loops_cannot_hold_is_straight_line_code_and_says_why() -> None:
     assert "loops_0" not in made.source
     np.testing.assert_allclose(made(x, t), hvp(f, (x,), (t,))[0], rtol=1e-10)
     assert compile(rosenbrock, POINT, build="python").fallbacks == []
+
+
+def test_more_loops_than_a_compiler_takes_soon_are_straight_line_code() -> None:
+    def f(x: Any) -> Any:
+        # Sums of all entries between the steps keep their loops apart; the sizes differ, so that nothing is rolled.
+        return sum(np.sum(np.sin(x[:k] / np.sum(x[: k + 1]))) for k in range(5, 140))
+
+    x = np.linspace(1.0, 2.0, 150)
+    made = compile(f, x, operator="value", build="python")
+    assert len(made.fallbacks) == 1
+    assert "loops, expected at most 256" in made.fallbacks[0]
+    np.testing.assert_allclose(made(x), f(x), rtol=1e-12)
 
 
 def test_a_branch_on_a_value_is_refused() -> None:

@@ -134,6 +134,23 @@ def test_the_chain_rule_promises_nothing_at_a_jump(operation: str, factor: float
     assert oracle.judgement(Operator.GRADIENT, Outcome(Status.OK, (np.full(2, factor),))).classed == classed
 
 
+@pytest.mark.parametrize(
+    ("operator", "right", "classed"),
+    [
+        (Operator.HVP, False, Class.UNDECIDED),
+        (Operator.HVP, True, Class.AGREE),
+        (Operator.GRADIENT, False, Class.DEFECT),
+    ],
+)
+def test_the_slope_at_a_kink_is_a_factor_of_second_derivatives(operator: Operator, right: bool, classed: Class) -> None:
+    """``maximum(x**2, 0)`` is a square; its second derivative at 0 is 2, or by the chain rule anything from 0 to 2."""
+    steps = (Step("a", "square", ("x0",)), Step("b", "maximum_scalar", ("a",)), Step("s", "sum", ("b",), TOTAL))
+    oracle = Oracle(Program((Input("x0", np.zeros(1)),), steps, "s"), "float64")
+    (t,) = oracle.case(operator).directions or (np.ones(1),)
+    found = 2.0 * t if right else t
+    assert oracle.judgement(operator, Outcome(Status.OK, (found,))).classed == classed
+
+
 def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
     """``x |x|`` at 0: central second differences see 0, the mean of -2 and 2."""
     steps = (Step("a", "abs", ("x0",)), Step("b", "multiply", ("x0", "a")), Step("s", "sum", ("b",), TOTAL))

@@ -73,7 +73,9 @@ def form(op: Op, forms: Mapping[Op, str] = MappingProxyType({})) -> str:
     if op.name in ("concatenate", "stack"):
         return "join" if all(map(_same_dtype(op), op.args)) else "call"
     if op.name == "scatter":
-        return "scatter" if all(map(_same_dtype(op), op.args)) and op.dtype.kind == "f" else "call"
+        # A result without axes is a number, which has no address to add to.
+        fits = bool(op.shape) and op.dtype.kind == "f" and all(map(_same_dtype(op), op.args))
+        return "scatter" if fits else "call"
     if op.name in _VIEWS:
         return _view_form(op)
     if not all(map(known, op.args[:1] if op.name == "astype" else op.args)):

@@ -244,7 +244,8 @@ def _needs_no_axes(kernel: Kernel, m: Store | Total) -> bool:
     while waiting:
         x = waiting.pop()
         own = x.shape if isinstance(x, Op) else np.shape(x)
-        if (isinstance(x, Op) and x in known) or math.prod(own) == 1:
+        # One number for all entries is read at the start; one entry of several axes may need to know them.
+        if (isinstance(x, Op) and x in known) or (math.prod(own) == 1 and own != shape):
             continue
         if own != shape:
             return False

@@ -18,13 +18,13 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """Return the larger number, nan if one is nan."""
-    return x if (x >= y) | (x != x) else y
+    """Return the larger number, nan if one is nan, and the second of zeros."""
+    return x if (x > y) | (x != x) else y
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """Return the smaller number, nan if one is nan."""
-    return x if (x <= y) | (x != x) else y
+    """Return the smaller number, nan if one is nan, and the second of zeros."""
+    return x if (x < y) | (x != x) else y
 
 
 def sign(x: Any, one: Any) -> Any:

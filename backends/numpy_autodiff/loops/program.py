@@ -18,8 +18,9 @@ from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
 from autodiff_compare.backends.numpy_autodiff.loops.rounds import write_stage
 
-#: Operations beyond which a compiler takes minutes, and kernels between NumPy calls beyond which nothing is won.
-MOST_OPERATIONS, MOST_KERNELS = 6000, 16
+#: Operations and loops beyond which a compiler takes minutes, and kernels between NumPy calls beyond which nothing is
+#: won.
+MOST_OPERATIONS, MOST_LOOPS, MOST_KERNELS = 6000, 256, 16
 #: A result is kept if it costs more additions than this and would be computed this much too often.
 _DEAR, _TOO_OFTEN, _MANY, _WASTE = 12, 1.25, 8, 500
 _MOST_TRIALS = 40
@@ -64,10 +65,18 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         } & found.plan.roots
         dear = set() if needed else _dear(found)
         if crossing <= outside and not dear and not needed:
+            _check_loops(found)
             return found
         outside |= crossing
         forced |= dear | needed
     raise WriteError("got a graph whose loops depend on each other in too many ways")
+
+
+def _check_loops(found: Program) -> None:
+    lines = (line for kernel in found.kernels for line in kernel.frames[0].lines)
+    loops = sum(line.lstrip().startswith("for ") for line in lines)
+    if loops > MOST_LOOPS:
+        raise WriteError(f"got {loops} loops, expected at most {MOST_LOOPS}")
 
 
 def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str]) -> Program:
