@@ -94,7 +94,7 @@ LACKS: dict[str, dict[str, str]] = {
     | {
         "expit(40)/0": _EXPIT,
         "xlogy(0,2)/0": "0 by its documentation",
-        "i1(0)/0": "0 where it is 1/2",
+        "i1(0)/0": "1 where it is 1/2",
     },
     "jax": {f"betainc({p})/{k}": "no rule" for p in ("2,3,0.25", "0.5,0.5,0.75", "20,5,0.75") for k in (0, 1)}
     | {"expit(40)/0": _EXPIT, "i0(0)/0": "1 where it is 0"},

@@ -68,7 +68,7 @@ def test_every_table_of_a_run_is_readable(tmp_path: pathlib.Path) -> None:
         ({"backends": ["nosuch"]}, "got backend 'nosuch', expected one of"),
         ({"backends": ["numpy:nosuch"]}, "got variant 'nosuch'"),
         ({"operators": ["nosuch"]}, "got operator 'nosuch', expected one of"),
-        ({"dtypes": ["float16"]}, "got dtype 'float16', expected one of: float64, float32"),
+        ({"dtypes": ["float8"]}, "got dtype 'float8', expected one of: float64, float32, float16"),
         ({"sizes": ["huge"]}, "got size 'huge', expected one of"),
         ({"problems": [QUADRATIC], "operators": ["jvp"]}, "expected some that quadratic has"),
     ],
