@@ -60,7 +60,8 @@ def _compare(spec: str, problem: Problem, operator: Operator, dtype: str, equal:
 def _close(got: Any, want: Any) -> None:
     """Within a few roundings: batched and single kernels of a framework may add in another order."""
     eps = np.finfo(want.dtype).eps
-    np.testing.assert_allclose(got, want, rtol=16 * eps, atol=16 * eps * np.abs(want).max(initial=0))
+    # The slope of tanh, 1 - y^2, errs by a rounding of 1 however small it is.
+    np.testing.assert_allclose(got, want, rtol=16 * eps, atol=16 * eps * np.abs(want).max(initial=1))
 
 
 def _equal(operator: Operator) -> Callable[[Any, Any], None]:
