@@ -49,6 +49,7 @@ SPARSE = np.diag([1.0, 2.0, 3.0])
 SPARSE[0, 2] = 4.0
 X = np.array([1.0, -2.0, 3.0])
 ZERO = np.array([0.0, 2.0, 3.0])
+TIES = np.array([0.0, 1.0, 0.0, 1.0, -2.0])
 
 #: The function, the point, the global pattern and, where it differs, the local one. All by hand.
 KNOWN: dict[str, tuple[Callable[..., Any], Any, Any, Any]] = {
@@ -109,6 +110,19 @@ KNOWN: dict[str, tuple[Callable[..., Any], Any, Any, Any]] = {
     "zero at the point": (lambda x: x * x[::-1], ZERO, of("x.x", ".x.", "x.x"), of("x..", ".x.", "x..")),
     "product of entries, one zero": (np.prod, ZERO, of("xxx"), of("x..")),
     "norm": (np.linalg.norm, ZERO, of("xxx"), of(".xx")),
+    # A complex number has one set for both parts: |2i| is flat along the real axis alone.
+    "modulus": (lambda x: np.abs(x[0] + 1j * x[1]), ZERO, of("xx."), None),
+    "square of a complex number": (lambda x: np.real((x[0] + 1j * x[1]) ** 2), ZERO, of("xx."), None),
+    "norm of complex numbers": (lambda x: np.linalg.norm(x[:2] + 1j * x[1:]), ZERO, of("xxx"), None),
+    # Equal entries share the slope: -2, 0, 0, 1, 1 in order, of which the median is the second 0.
+    "median of equals": (np.median, TIES, of("xxxxx"), of("x.x..")),
+    "quantiles of equals": (lambda x: np.quantile(x, [0.0, 0.8]), TIES, of("xxxxx", "xxxxx"), of("....x", ".x.x.")),
+    "median of rows": (
+        lambda x: np.median(np.reshape(x[:4], (2, 2)), axis=1),
+        TIES,
+        of("xx...", "..xx."),
+        None,
+    ),
 }  # fmt: skip
 
 
@@ -155,6 +169,13 @@ def test_a_local_hessian_leaves_out_what_is_flat_at_the_point() -> None:
     x = np.array([1.0, -1.0, 2.0])
     assert np.array_equal(dense(hessian_pattern(f, x)), np.eye(3, dtype=bool))
     assert np.array_equal(dense(hessian_pattern(f, x, local=True)), np.diag([True, False, True]))
+
+
+@pytest.mark.parametrize("statistic", [np.median, np.nanmedian, lambda x, axis: np.percentile(x, 50, axis)])
+def test_local_hessians_of_order_statistics_of_rows(statistic: Any) -> None:
+    # All entries of a row are equal, so that each has a third of the slope: the Hessian of a row is 2/9 everywhere.
+    found = hessian_pattern(lambda x: np.sum(statistic(x, 1) ** 2), np.ones((2, 3)), local=True)
+    assert np.array_equal(dense(found), np.kron(np.eye(2, dtype=bool), np.ones((3, 3), bool)))
 
 
 def test_blocks_of_several_arguments() -> None:
