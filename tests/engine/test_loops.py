@@ -268,6 +268,37 @@ def test_what_loops_cannot_hold_is_straight_line_code_and_says_why() -> None:
     assert compile(rosenbrock, POINT, build="python").fallbacks == []
 
 
+_CHAINS: dict[str, Function] = {
+    "elementwise": lambda y, t: np.tanh(y * np.cos(t) + 1.0 / (t + 1)),
+    "product of matrices": lambda y, t: np.tanh((np.arange(9.0).reshape(3, 3) * np.cos(t) / 9) @ y),
+    "branch": lambda y, t: np.where(y > np.cos(t), y * 0.9, np.sin(y + t)),
+}
+
+
+@pytest.mark.parametrize("operator", ["gradient", "hvp"])
+@pytest.mark.parametrize("name", _CHAINS)
+def test_rounds_that_do_not_repeat_are_written_without_recursion(name: str, operator: str) -> None:
+    # The constants differ from round to round, so that nothing is rolled and each formula holds all before it.
+    def f(x: Any) -> Any:
+        for t in range(60):
+            x = _CHAINS[name](x, t)
+        return np.sum(x)
+
+    given = arguments_of(f, operator, np.array([0.1, 0.2, 0.3]))
+    made = compile(f, *given, operator=operator, build="python")
+    assert made.fallbacks == []
+    assert_equal(made(*given), eager(f, operator, given))
+
+
+@pytest.mark.parametrize("shape", [(1,), (2, 1), (0, 3)])
+def test_gradients_of_views_without_entries(shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.diff(x, n=2, axis=0) ** 2) + np.sum(x[1:][2:] * 3) + np.sum(x * x)
+
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    assert_equal(compile(f, x, operator="gradient", build="python")(x), 2 * x)
+
+
 def test_a_branch_on_a_value_is_refused() -> None:
     with pytest.raises(CompileError, match=r"np\.where"):
         compile(lambda x: np.sum(x if x[0] > 0 else -x), np.ones(3), build="python")
