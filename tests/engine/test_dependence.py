@@ -107,6 +107,18 @@ KNOWN: dict[str, tuple[Callable[..., Any], Any, Any, Any]] = {
         None,
     ),
     "index that is computed": (lambda x: x[np.argmax(x)] + x[0], X, of("xxx"), of("x.x")),
+    "roll by a computed distance": (
+        lambda x: np.roll(x, np.argmax(x)),
+        X,
+        of("xxx", "xxx", "xxx"),
+        of(".x.", "..x", "x.."),
+    ),
+    "triangle from a computed diagonal": (
+        lambda x: np.tril(np.outer(x, np.ones(2)), np.argmax(x) - 2).ravel(),
+        X,
+        of("x..", "x..", ".x.", ".x.", "..x", "..x"),
+        of("x..", "...", ".x.", ".x.", "..x", "..x"),
+    ),
     "zero at the point": (lambda x: x * x[::-1], ZERO, of("x.x", ".x.", "x.x"), of("x..", ".x.", "x..")),
     "product of entries, one zero": (np.prod, ZERO, of("xxx"), of("x..")),
     "norm": (np.linalg.norm, ZERO, of("xxx"), of(".xx")),
@@ -223,6 +235,17 @@ def test_a_dense_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sets, "MOST_MEMBERS", 1000)
     with pytest.raises(ValueError, match="expected a sparse function"):
         jacobian_pattern(np.cumsum, np.ones(100))
+
+
+def test_a_computed_shape_is_refused_in_words_of_patterns() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.delete(x, np.argmax(x)) ** 2)
+
+    for wrong in (f, lambda x: np.sum(x[: np.argmax(x)]), lambda x: np.sum(np.arange(3.0)[np.argmax(x)] * x)):
+        for pattern in (hessian_pattern, jacobian_pattern):
+            with pytest.raises(TypeError, match=r"while a sparsity pattern is found.*local=True"):
+                pattern(wrong, X)
+    assert np.array_equal(dense(hessian_pattern(f, X, local=True)), np.diag([True, True, False]))
 
 
 def test_one_array_is_expected_as_output() -> None:

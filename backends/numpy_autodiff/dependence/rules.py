@@ -110,7 +110,16 @@ def _chosen(step: Step) -> Any:
 
 
 def _moved(step: Step) -> Any:
-    return np.asarray(step.primitive.function(step.numbers[0], *step.values[1:], **step.kwargs))
+    """Move the numbers as the entries are; by a computed distance, any may come to any place."""
+    numbers = _zeros(step.values[0]) if step.numbers[0] is None else step.numbers[0]
+    if all(map(step.known, range(1, len(step.values)))):
+        return np.asarray(step.primitive.function(numbers, *step.values[1:], **step.kwargs))
+    if step.primitive in _TRIANGLES:
+        return numbers
+    return np.broadcast_to(step.sets.joined(numbers, range(numbers.ndim)), np.shape(step.ans))
+
+
+_TRIANGLES = frozenset({shapes.TRIL, shapes.TRIU})
 
 
 def _joined(step: Step) -> Any:
