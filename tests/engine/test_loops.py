@@ -89,7 +89,27 @@ def test_functions_of_numbers_as_machine_code_are_numpys(dtype: Any) -> None:
 @pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
 def test_powers_by_numbers_are_numpys(build: str) -> None:
     # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow has 0.0 and inf.
-    exponents = (0.5, -0.5, 1.5, 0, 1, 1.0, 2, 2.0, 3, 3.0, 4, 5, -1, -2, -1.0, 0.25, 1 / 3)
+    exponents = (
+        0.5,
+        np.float64(0.5),
+        np.array(0.5),
+        -0.5,
+        1.5,
+        0,
+        1,
+        1.0,
+        2,
+        2.0,
+        3,
+        3.0,
+        4,
+        5,
+        -1,
+        -2,
+        -1.0,
+        0.25,
+        1 / 3,
+    )
 
     def f(x: Any) -> Any:
         return tuple(np.power(x, p) for p in exponents)
