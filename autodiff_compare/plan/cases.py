@@ -120,7 +120,7 @@ def sample_count(problem: Problem, inputs: Inputs) -> int:
     Raises
     ------
     ProblemError
-        If the problem names no such array, or their lengths differ.
+        If the problem names no such array, or their lengths differ or are 0.
     """
     lengths = [np.shape(inputs.arrays[i])[:1] for i in problem.samples]
     if not lengths:
@@ -131,6 +131,8 @@ def sample_count(problem: Problem, inputs: Inputs) -> int:
     if len(set(lengths)) > 1 or lengths[0] == ():
         shapes = ", ".join(str(np.shape(inputs.arrays[i])) for i in problem.samples)
         raise ProblemError(f"got arrays of samples of shapes {shapes} in {problem.name}, expected equal leading axes")
+    if lengths[0] == (0,):
+        raise ProblemError(f"got arrays without samples in {problem.name}, expected one row or more in each")
     return int(lengths[0][0])
 
 

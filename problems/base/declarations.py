@@ -293,7 +293,7 @@ def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tu
     Raises
     ------
     ProblemError
-        If a name is no parameter, or the leading axes differ.
+        If a name is no parameter, or the leading axes differ or are empty.
     """
     wanted = (given,) if isinstance(given, str) else tuple(given)
     for name in wanted:
@@ -301,9 +301,10 @@ def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tu
             raise ProblemError(f"got {name!r} in SAMPLES in {where}, expected some of: {', '.join(names)}")
     found = tuple(names.index(name) for name in wanted)
     shapes = [inputs.arrays[i].shape for i in found]
-    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
+    lengths = {shape[:1] for shape in shapes}
+    if len(lengths) > 1 or lengths & {(), (0,)}:
         shown = ", ".join(f"{n} {shape}" for n, shape in zip(wanted, shapes, strict=True))
-        raise ProblemError(f"got {shown} in SAMPLES in {where}, expected leading axes of the same length")
+        raise ProblemError(f"got {shown} in SAMPLES in {where}, expected leading axes of the same length, 1 or more")
     return found
 
 

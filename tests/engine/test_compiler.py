@@ -167,6 +167,28 @@ def test_gradients_of_a_sum_are_arrays_of_their_own() -> None:
     assert x[0] == 1.0
 
 
+@pytest.mark.parametrize("size", [3, 50_000])
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">c16"])
+def test_numbers_of_another_byte_order(dtype: str, size: int) -> None:
+    # By hand: the derivative of Re sum(x_(i+1) x_i) is the conjugate of the sum of both neighbours.
+    def f(x: Any) -> Any:
+        return np.real(np.sum(x[1:] * x[:-1]))
+
+    x = np.linspace(1.0, 2.0, size).astype(dtype)
+    expected = np.concatenate((x[1:2], x[2:] + x[:-2], x[-2:-1]))
+    made = compile(f, x, operator="gradient")
+    for given in (x, x.astype(x.dtype.type)):
+        np.testing.assert_allclose(made(given), expected, rtol=1e-6)
+        assert made(given).dtype == x.dtype.type
+    assert made.traces == 1
+
+
+def test_a_cast_to_another_byte_order() -> None:
+    x = np.arange(1.0, 4.0)
+    made = compile(lambda x: np.sum(x.astype(">f8")[1:] ** 2), x, operator="gradient")
+    assert made(x).tolist() == [0.0, 4.0, 6.0]
+
+
 def test_arrays_compiled_in_do_not_follow_their_source() -> None:
     weights = np.array([1.0, 2.0])
     made = compile(lambda x: np.sum(weights * x), np.ones(2), operator="value")

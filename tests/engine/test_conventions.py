@@ -188,3 +188,17 @@ def test_a_quantile_of_the_one_entry_that_is_there_is_that_entry(method: str) ->
     np.testing.assert_allclose(
         seen[-1].value, np.nanquantile(x, [0.0, 0.4, 1.0], axis=1, method=method), rtol=1e-15, atol=0
     )
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.5, -0.5, np.float64(0.5)])
+@pytest.mark.parametrize("x", [-0.0, 0.0, -np.inf, np.inf, 4.0])
+def test_powers_of_single_numbers_are_those_of_arrays(x: float, exponent: Any) -> None:
+    # By np.power, for which the exponent 0.5 is a root: the slope of it is -inf at -0.0 and nan at minus infinity.
+    def f(x: Any) -> Any:
+        return np.sum(x**exponent)
+
+    single, whole = np.float64(x), np.array([x])
+    with np.errstate(all="ignore"):
+        expected = grad(f)(whole)[0]
+        for found in (grad(f)(single), jvp(f, (single,), (np.float64(1),))[1], compile(f, operator="gradient")(single)):
+            np.testing.assert_array_equal(found, expected)

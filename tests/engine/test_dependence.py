@@ -49,6 +49,7 @@ SPARSE = np.diag([1.0, 2.0, 3.0])
 SPARSE[0, 2] = 4.0
 X = np.array([1.0, -2.0, 3.0])
 ZERO = np.array([0.0, 2.0, 3.0])
+TIES = np.array([0.0, 1.0, 0.0, 1.0, -2.0])
 
 #: The function, the point, the global pattern and, where it differs, the local one. All by hand.
 KNOWN: dict[str, tuple[Callable[..., Any], Any, Any, Any]] = {
@@ -106,9 +107,34 @@ KNOWN: dict[str, tuple[Callable[..., Any], Any, Any, Any]] = {
         None,
     ),
     "index that is computed": (lambda x: x[np.argmax(x)] + x[0], X, of("xxx"), of("x.x")),
+    "roll by a computed distance": (
+        lambda x: np.roll(x, np.argmax(x)),
+        X,
+        of("xxx", "xxx", "xxx"),
+        of(".x.", "..x", "x.."),
+    ),
+    "triangle from a computed diagonal": (
+        lambda x: np.tril(np.outer(x, np.ones(2)), np.argmax(x) - 2).ravel(),
+        X,
+        of("x..", "x..", ".x.", ".x.", "..x", "..x"),
+        of("x..", "...", ".x.", ".x.", "..x", "..x"),
+    ),
     "zero at the point": (lambda x: x * x[::-1], ZERO, of("x.x", ".x.", "x.x"), of("x..", ".x.", "x..")),
     "product of entries, one zero": (np.prod, ZERO, of("xxx"), of("x..")),
     "norm": (np.linalg.norm, ZERO, of("xxx"), of(".xx")),
+    # A complex number has one set for both parts: |2i| is flat along the real axis alone.
+    "modulus": (lambda x: np.abs(x[0] + 1j * x[1]), ZERO, of("xx."), None),
+    "square of a complex number": (lambda x: np.real((x[0] + 1j * x[1]) ** 2), ZERO, of("xx."), None),
+    "norm of complex numbers": (lambda x: np.linalg.norm(x[:2] + 1j * x[1:]), ZERO, of("xxx"), None),
+    # Equal entries share the slope: -2, 0, 0, 1, 1 in order, of which the median is the second 0.
+    "median of equals": (np.median, TIES, of("xxxxx"), of("x.x..")),
+    "quantiles of equals": (lambda x: np.quantile(x, [0.0, 0.8]), TIES, of("xxxxx", "xxxxx"), of("....x", ".x.x.")),
+    "median of rows": (
+        lambda x: np.median(np.reshape(x[:4], (2, 2)), axis=1),
+        TIES,
+        of("xx...", "..xx."),
+        None,
+    ),
 }  # fmt: skip
 
 
@@ -157,6 +183,13 @@ def test_a_local_hessian_leaves_out_what_is_flat_at_the_point() -> None:
     assert np.array_equal(dense(hessian_pattern(f, x, local=True)), np.diag([True, False, True]))
 
 
+@pytest.mark.parametrize("statistic", [np.median, np.nanmedian, lambda x, axis: np.percentile(x, 50, axis)])
+def test_local_hessians_of_order_statistics_of_rows(statistic: Any) -> None:
+    # All entries of a row are equal, so that each has a third of the slope: the Hessian of a row is 2/9 everywhere.
+    found = hessian_pattern(lambda x: np.sum(statistic(x, 1) ** 2), np.ones((2, 3)), local=True)
+    assert np.array_equal(dense(found), np.kron(np.eye(2, dtype=bool), np.ones((3, 3), bool)))
+
+
 def test_blocks_of_several_arguments() -> None:
     # f = sum(a^2 b): H_aa = 2 b, H_ab = 2 a, H_bb = 0, each diagonal.
     found = hessian_pattern(lambda a, c, b: np.sum(a * a * b * c), np.ones(2), 1.0, np.ones(2), argnums=(0, 2))
@@ -202,6 +235,17 @@ def test_a_dense_matrix_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sets, "MOST_MEMBERS", 1000)
     with pytest.raises(ValueError, match="expected a sparse function"):
         jacobian_pattern(np.cumsum, np.ones(100))
+
+
+def test_a_computed_shape_is_refused_in_words_of_patterns() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.delete(x, np.argmax(x)) ** 2)
+
+    for wrong in (f, lambda x: np.sum(x[: np.argmax(x)]), lambda x: np.sum(np.arange(3.0)[np.argmax(x)] * x)):
+        for pattern in (hessian_pattern, jacobian_pattern):
+            with pytest.raises(TypeError, match=r"while a sparsity pattern is found.*local=True"):
+                pattern(wrong, X)
+    assert np.array_equal(dense(hessian_pattern(f, X, local=True)), np.diag([True, True, False]))
 
 
 def test_one_array_is_expected_as_output() -> None:

@@ -120,7 +120,27 @@ def test_axes_of_one_entry(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("build", ["python", pytest.param("compiled", marks=needs_numba)])
 def test_powers_by_numbers_are_numpys(build: str) -> None:
     # NumPy takes the root for the exponent 0.5: -0.0 for -0.0 and nan for -inf, where C's pow has 0.0 and inf.
-    exponents = (0.5, -0.5, 1.5, 0, 1, 1.0, 2, 2.0, 3, 3.0, 4, 5, -1, -2, -1.0, 0.25, 1 / 3)
+    exponents = (
+        0.5,
+        np.float64(0.5),
+        np.array(0.5),
+        -0.5,
+        1.5,
+        0,
+        1,
+        1.0,
+        2,
+        2.0,
+        3,
+        3.0,
+        4,
+        5,
+        -1,
+        -2,
+        -1.0,
+        0.25,
+        1 / 3,
+    )
 
     def f(x: Any) -> Any:
         return tuple(np.power(x, p) for p in exponents)
@@ -309,6 +329,37 @@ def test_more_loops_than_a_compiler_takes_soon_are_straight_line_code() -> None:
     assert len(made.fallbacks) == 1
     assert "loops, expected at most 256" in made.fallbacks[0]
     np.testing.assert_allclose(made(x), f(x), rtol=1e-12)
+
+
+_CHAINS: dict[str, Function] = {
+    "elementwise": lambda y, t: np.tanh(y * np.cos(t) + 1.0 / (t + 1)),
+    "product of matrices": lambda y, t: np.tanh((np.arange(9.0).reshape(3, 3) * np.cos(t) / 9) @ y),
+    "branch": lambda y, t: np.where(y > np.cos(t), y * 0.9, np.sin(y + t)),
+}
+
+
+@pytest.mark.parametrize("operator", ["gradient", "hvp"])
+@pytest.mark.parametrize("name", _CHAINS)
+def test_rounds_that_do_not_repeat_are_written_without_recursion(name: str, operator: str) -> None:
+    # The constants differ from round to round, so that nothing is rolled and each formula holds all before it.
+    def f(x: Any) -> Any:
+        for t in range(60):
+            x = _CHAINS[name](x, t)
+        return np.sum(x)
+
+    given = arguments_of(f, operator, np.array([0.1, 0.2, 0.3]))
+    made = compile(f, *given, operator=operator, build="python")
+    assert made.fallbacks == []
+    assert_equal(made(*given), eager(f, operator, given))
+
+
+@pytest.mark.parametrize("shape", [(1,), (2, 1), (0, 3)])
+def test_gradients_of_views_without_entries(shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.diff(x, n=2, axis=0) ** 2) + np.sum(x[1:][2:] * 3) + np.sum(x * x)
+
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    assert_equal(compile(f, x, operator="gradient", build="python")(x), 2 * x)
 
 
 def test_a_branch_on_a_value_is_refused() -> None:

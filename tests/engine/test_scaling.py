@@ -222,6 +222,27 @@ def test_a_reshape_that_copies_within_a_view_keeps_its_parts() -> None:
     np.testing.assert_array_equal(got, 2 * weights * x)
 
 
+@pytest.mark.parametrize(
+    "empty",
+    [
+        lambda x: x[6:][1:],
+        lambda x: x[6:].reshape(-1, 1),
+        lambda x: np.diff(x[:0]),
+        lambda x: np.reshape(x, (2, 3))[:, 3:].T.reshape(-1)[0:],
+        lambda x: np.reshape(x, (2, 3)).T.reshape(-1)[6:][::-1],
+    ],
+)
+def test_a_view_of_nothing_within_a_view(empty: Any) -> None:
+    # The sum of no entries is 0, so that the gradient is that of the sum of squares.
+    def f(x: Any) -> Any:
+        return np.sum(empty(x) ** 2) + np.sum(x * x)
+
+    x = np.arange(6.0)
+    assert np.array_equal(grad(f)(x), 2 * x)
+    assert np.array_equal(hvp(f, (x,), (x,))[0], 2 * x)
+    assert np.array_equal(compile(f, x, operator="gradient")(x), 2 * x)
+
+
 def test_a_view_that_is_used_as_a_whole_too() -> None:
     # By hand: 3 x_0j^2 from the loop and 1 from the sum of the row; 1 from the sum over everything.
     x = np.arange(8.0).reshape(2, 4)

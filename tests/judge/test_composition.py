@@ -112,10 +112,14 @@ def test_rows_that_were_not_looked_at_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("samples", "words"),
-    [((), "expected the arrays that hold one sample in each row"), ((1, 2), "expected equal leading axes")],
+    [
+        ((), "expected the arrays that hold one sample in each row"),
+        ((1, 2), "expected equal leading axes"),
+        ((3,), "without samples in p, expected one row or more"),
+    ],
 )
 def test_samples_that_do_not_fit_are_refused(samples: tuple[int, ...], words: str) -> None:
-    inputs = Inputs((np.ones(2),), (X, Y[:3]))
+    inputs = Inputs((np.ones(2),), (X, Y[:3], X[:0]))
     problem = Problem("p", "t", "s", {"small": 1}, lambda *_: inputs, lambda *_: None, samples=samples)
     with pytest.raises(ProblemError, match=words):
         sample_count(problem, inputs)

@@ -42,10 +42,10 @@ def _lifted(name: str) -> Any:
 class Strict(Plain):
     """The array API standard with ``special``, and the loops of a backend."""
 
-    xp: Any = SimpleNamespace(
-        **{name: getattr(array_api_strict, name) for name in array_api_strict.__all__},
-        special=SimpleNamespace(**{name: _lifted(name) for name in ("erfc", "expit", "lgamma")}),
-    )
+    def __init__(self) -> None:
+        special = {name: _lifted(name) for name in ("erfc", "expit", "lgamma")}
+        names = {name: getattr(array_api_strict, name) for name in array_api_strict.__all__}
+        super().__init__(SimpleNamespace(**names, special=SimpleNamespace(**special)))
 
     def scan(self, f: Any, init: Any, xs: Any) -> Any:
         return python_scan(self.xp, f, init, xs)

@@ -47,10 +47,11 @@ def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
 
 def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
     """Reject the conversion to an array, which NumPy asks each entry of a list for, and other libraries ask for."""
-    if isinstance(primal(self), Node) and self.dtype.kind not in "fc":
+    if isinstance(found := primal(self), Node) and self.dtype.kind not in "fc":
+        meanwhile, instead = found.tape.purpose
         raise TypeError(
-            f"got a computed {self.dtype} of shape {self.shape} where NumPy makes an array of it while compiling, "
-            "as in a[i] of a plain array or np.repeat: use np.take_along_axis(a, i, axis), np.where, or do not compile"
+            f"got a computed {self.dtype} of shape {self.shape} where NumPy makes an array of it {meanwhile}, "
+            f"as in a[i] of a plain array: use np.take_along_axis(a, i, axis), np.where, or {instead}"
         )
     raise TypeError(
         f"got a traced value of shape {self.shape} where NumPy or another library makes an array copy of it: "
@@ -61,11 +62,12 @@ def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
 
 
 def _index_refused(self: Any) -> NoReturn:
-    if isinstance(primal(self), Node):
+    if isinstance(found := primal(self), Node):
+        meanwhile, instead = found.tape.purpose
         raise TypeError(
-            "got a Python integer made of a computed value while compiling (a bound of a slice, a length, range, a[i] "
+            f"got a Python integer made of a computed value {meanwhile} (a bound of a slice, a length, range, a[i] "
             "of a plain array), which would drop its derivative or fix a shape: use np.where or np.take_along_axis, "
-            "pass it as an integer argument, or do not compile"
+            f"pass it as an integer argument, or {instead}"
         )
     _INDEX(self)
 

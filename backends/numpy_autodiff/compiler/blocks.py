@@ -37,7 +37,7 @@ class Loop:
 
 def loop_length(op: Op) -> int:
     """Return the length of the loop that an operation may be part of, else 0."""
-    if op.dtype is None or op.kwargs.get("axis") is not None:
+    if op.dtype is None or not op.dtype.isnative or op.kwargs.get("axis") is not None:
         return 0
     if op.name == "scatter":
         return _scatter_length(op)
@@ -108,7 +108,7 @@ def emit_loop(source: Source, loop: Loop, names: dict[Op, str], number: str, nee
             if last[a] == i and local.get(a, "").startswith("b"):
                 free.setdefault(a.dtype, []).append(local[a])
         if op.name in _LOOP_TOTALS:
-            before.append(f"{name} = {source.name(op.dtype.type(0), f'zero_{op.dtype}')}")
+            before.append(f"{name} = {source.name(op.dtype.type(0), f'zero_{op.dtype.name}')}")
             body.append(f"{name} += {_total(source, op, args)}")
         elif op.name == "scatter":
             _scatter(source, op, args, name, (before, body, after), loop.length)
@@ -138,7 +138,7 @@ def _total(source: Source, op: Op, args: list[str]) -> str:
 
 
 def _dtype(source: Source, op: Op) -> str:
-    return source.name(op.dtype, f"{op.dtype}_dtype")
+    return source.dtype(op.dtype)
 
 
 def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, str], body: list[str]) -> str:
@@ -182,7 +182,7 @@ def _frame(source: Source, n: int, rows: Mapping[Any, int]) -> list[str]:
     lines, last = [], []
     for dtype, count in rows.items():
         buffers = ", ".join(f"b{dtype.num}_{k}" for k in range(count)) + ("," if count == 1 else "")
-        made = f"{source.function(np.empty, 'empty')}(({count}, {BLOCK}), {source.name(dtype, f'{dtype}_dtype')})"
+        made = f"{source.function(np.empty, 'empty')}(({count}, {BLOCK}), {source.dtype(dtype)})"
         lines += [f"scratch{dtype.num} = {made}", f"{buffers} = scratch{dtype.num}"]
         last.append(f"        {buffers} = scratch{dtype.num}[:, :j - i]")
     lines += [f"for i in range(0, {n}, {BLOCK}):", f"    j = i + {BLOCK}"]

@@ -258,9 +258,11 @@ def compile_source(text: str, filename: str) -> Any:
 
 
 def _canonical(x: Any) -> Any:
-    """Return a Python float or complex number as a NumPy scalar, a subclass of arrays as an array."""
+    """Return a Python number as a NumPy scalar, a subclass of arrays as an array, and numbers in native byte order."""
     if x.__class__ in (float, complex):
         return np.asarray(x)[()]
+    if is_input(x) and not x.dtype.isnative:
+        return np.asarray(x, x.dtype.type)
     return np.asarray(x) if isinstance(x, np.ndarray) and x.__class__ is not np.ndarray else x
 
 

@@ -58,6 +58,10 @@ class Source:
             self._given[key] = name
         return name
 
+    def dtype(self, x: np.dtype[Any]) -> str:
+        """Return a global name for a dtype: its own in any byte order, which ``str`` writes as ``>f8``."""
+        return self.name(x, f"{x.name}_dtype")
+
     def function(self, f: Callable[..., Any], name: str) -> str:
         """Return a global name for a function: a ufunc's own, else that of its primitive."""
         clean = "".join(c if c.isalnum() else "_" for c in (f.__name__ if isinstance(f, np.ufunc) else name))
@@ -114,7 +118,7 @@ def header(source: Source, name: str, inputs: Sequence[str], leaves: Sequence[An
         tests.append(f"{x}.__class__ is not {cls}")
         if isinstance(leaf, np.ndarray):
             tests.append(f"{x}.shape != {leaf.shape}")
-            tests.append(f"{x}.dtype is not {source.name(leaf.dtype, f'{leaf.dtype}_dtype'.lstrip('<>='))}")
+            tests.append(f"{x}.dtype is not {source.dtype(leaf.dtype)}")
     if tests:
         source.lines += [f"    if {' or '.join(tests)}:", f"        return {called}"]
 
@@ -146,7 +150,7 @@ def _expression(source: Source, op: Op, args: list[str], out: str | None) -> str
 def _scatter(source: Source, op: Op, args: list[str], target: str) -> list[str]:
     """Return lines that make zeros and add the parts at their places."""
     kwargs = op.kwargs
-    dtype = source.name(kwargs["dtype"], f"{kwargs['dtype']}_dtype")
+    dtype = source.dtype(kwargs["dtype"])
     if _starts_with_a_slice(op):
         return _scatter_slices(source, op, args, target, dtype)
     if _is_every_entry(op):

@@ -112,6 +112,8 @@ class Trace:
     """
 
     __slots__ = ("held", "kept", "level", "masked", "nodes", "partial", "record", "symbolic", "watched")
+    #: What a symbolic trace does, and what to do where it cannot, in the words of errors.
+    purpose: ClassVar[tuple[str, str]] = ("while compiling", "do not compile")
 
     def __init__(self, symbolic: bool = False) -> None:
         self.level = next(_levels)

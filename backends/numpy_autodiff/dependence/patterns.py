@@ -80,6 +80,7 @@ class _Following(Trace):
     """
 
     __slots__ = ("branches", "local", "sets")
+    purpose = ("while a sparsity pattern is found", "take the pattern of this point alone (local=True)")
 
     def __init__(self, local: bool) -> None:
         super().__init__(symbolic=not local)

@@ -110,7 +110,16 @@ def _chosen(step: Step) -> Any:
 
 
 def _moved(step: Step) -> Any:
-    return np.asarray(step.primitive.function(step.numbers[0], *step.values[1:], **step.kwargs))
+    """Move the numbers as the entries are; by a computed distance, any may come to any place."""
+    numbers = _zeros(step.values[0]) if step.numbers[0] is None else step.numbers[0]
+    if all(map(step.known, range(1, len(step.values)))):
+        return np.asarray(step.primitive.function(numbers, *step.values[1:], **step.kwargs))
+    if step.primitive in _TRIANGLES:
+        return numbers
+    return np.broadcast_to(step.sets.joined(numbers, range(numbers.ndim)), np.shape(step.ans))
+
+
+_TRIANGLES = frozenset({shapes.TRIL, shapes.TRIU})
 
 
 def _joined(step: Step) -> Any:
@@ -140,11 +149,22 @@ def _tied(step: Step) -> Any:
     numbers = step.numbers[0]
     if not step.known(1):
         return np.broadcast_to(step.sets.joined(numbers, (numbers.ndim - 1,), keepdims=True), numbers.shape)
-    ordered = np.asarray(step.values[1])
+    return _among_equals(step, step.values[1])
+
+
+def _sorted(step: Step) -> Any:
+    """Share among equal entries of a sorted row at this point; at others, sorting has joined the whole row."""
+    return _among_equals(step, step.values[0]) if step.local else step.numbers[0]
+
+
+def _among_equals(step: Step, ordered: Any) -> Any:
+    """Join the sets of equal neighbours along the last axis."""
+    numbers, ordered = step.numbers[0], np.asarray(ordered)
     fresh = np.ones(ordered.shape, bool)
     fresh[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
     runs = np.cumsum(fresh.ravel()) - 1
-    return step.sets.gathered(runs, numbers, (int(runs[-1]) + 1 if runs.size else 0,))[runs].reshape(numbers.shape)
+    found = step.sets.gathered(runs, np.ravel(numbers), (int(runs[-1]) + 1 if runs.size else 0,))
+    return found[runs].reshape(numbers.shape)
 
 
 def _axes_of_computed(step: Step, ndim: int) -> tuple[int, ...]:
@@ -314,10 +334,11 @@ def _rows() -> Mapping[Primitive, Rule]:
         ),
         (_embedded, (shapes.EMBED,)),
         (_joined, (joining.CONCATENATE, joining.STACK)),
-        (_itself, (shapes.ASTYPE, order.SHARED, elementwise.REAL, elementwise.IMAG)),
+        (_itself, (shapes.ASTYPE, elementwise.REAL, elementwise.IMAG)),
         (_first_part, (elementwise.UFUNCS[np.frexp], elementwise.UFUNCS[np.modf])),
         (_picked, (PICK,)),
         (_tied, (order.AVERAGE_TIES,)),
+        (_sorted, (order.SHARED,)),
         (_taken, (indexing.GATHER,)),
         (_spread, (indexing.SPREAD,)),
         (_scattered, (scatter.SCATTER,)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -48,19 +48,27 @@ class Step:
 
     def slopes(self, i: int) -> Any:
         """Return where the slope of an elementwise function in argument ``i`` is not zero; None if it is nowhere."""
-        one = np.ones(np.shape(self.values[i]), self.values[i].dtype)[()]
-        with np.errstate(all="ignore"):
-            found = jvp_rule(self.primitive, i)(one, self.ans, *self.values, **self.kwargs)
-        return None if found is None else np.not_equal(found, 0)
+        rule = jvp_rule(self.primitive, i)
+        return _nonzero(lambda one: rule(one, self.ans, *self.values, **self.kwargs), self.values[i])
 
     def weights(self) -> Any:
         """Return which entries of the only argument have a slope that is not zero in a reduction of it."""
-        one = np.ones(np.shape(self.ans), self.ans.dtype)[()]
-        with np.errstate(all="ignore"):
-            found = self.primitive.vjp(0)(one, self.ans, *self.values, **self.kwargs)
-        return np.not_equal(found, 0)
+        rule = self.primitive.vjp(0)
+        return _nonzero(lambda one: rule(one, self.ans, *self.values, **self.kwargs), self.ans)
 
     def all(self) -> int:
         """Return the number of the union of all sets of all arguments."""
         parts = [np.unique(self.numbers[i]).tolist() for i in self.where]
         return self.sets.all_of([k for part in parts for k in part])
+
+
+def _nonzero(rule: Callable[[Any], Any], like: Any) -> Any:
+    """Return where a linear function of numbers like ``like`` is not zero; None if it is nowhere.
+
+    Complex numbers have two directions, and a function of them may be flat in one: ``abs`` at 2i along 1.
+    """
+    ones = np.ones(np.shape(like), like.dtype)[()]
+    with np.errstate(all="ignore"):
+        found = [rule(ones * unit) for unit in ((1, 1j) if like.dtype.kind == "c" else (1,))]
+    masks = [np.not_equal(part, 0) for part in found if part is not None]
+    return np.logical_or.reduce(masks) if masks else None

@@ -177,12 +177,12 @@ def _call(
     empty = source.function(np.empty, "empty")
     for op, target in kernel.made.items():
         shape = op.shape[0] if len(op.shape) == 1 else op.shape
-        source.lines.append(f"    {target} = {empty}({shape}, {source.name(op.dtype, f'{op.dtype}_dtype')})")
+        source.lines.append(f"    {target} = {empty}({shape}, {source.dtype(op.dtype)})")
     args = [
         n if isinstance(x, Op) else source.name(x, n)
         for n, x in ((kernel.name_of(x), x) for x in kernel.taken.values())
     ]
-    own = [f"{empty}({size}, {source.name(dtype, f'{dtype}_dtype')})" for _, size, dtype in _by_size(kernel)[0]]
+    own = [f"{empty}({size}, {source.dtype(dtype)})" for _, size, dtype in _by_size(kernel)[0]]
     call = f"{source.name(function, name)}({', '.join([*args, *kernel.made.values(), *own])})"
     targets = [*(["right"] if kernel.guarded else []), *(names[op] for op in returned)]
     source.lines.append(f"    {', '.join(targets)} = {call}" if targets else f"    {call}")

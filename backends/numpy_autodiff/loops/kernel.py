@@ -28,6 +28,16 @@ from autodiff_compare.backends.numpy_autodiff.loops.terms import Alias, Buffer, 
 
 #: The line that stands for the return of a kernel whose guard failed.
 FAILED = "return FAILED"
+#: Formulas that are written within each other, each in up to six calls of Python, which allows a thousand.
+_MOST_NESTED = 30
+
+
+class _TooDeepError(Exception):
+    """An entry is so deep in formulas that it must be written before they are: its operation and index."""
+
+    def __init__(self, op: Op, index: Index) -> None:
+        super().__init__(op, index)
+        self.op, self.index = op, index
 
 
 class Kernel:
@@ -73,6 +83,8 @@ class Kernel:
         self._names = names
         self._where: dict[str, int] = {}
         self._number = 0
+        #: Formulas that are being written, each an argument of the one before.
+        self._nested = 0
         self.plans = [plan]
 
     # --- Lines and frames
@@ -269,13 +281,37 @@ class Kernel:
         return self.meant(place.given) if isinstance(place, Alias) and isinstance(place.given, Op) else op
 
     def expression(self, op: Op, index: Index) -> Term:
-        """Return an entry of an operation by its formula."""
-        key = (op, index)
-        known = self._recalled(key)
+        """Return an entry of an operation by its formula.
+
+        The formula of y_100 in ``y_(k+1) = tanh(c_k y_k)`` has a hundred others within it. Where too many are begun,
+        all are given up, the last is written first, and the others begin again: what they have written so far stands
+        in variables, and is not written again.
+        """
+        known = self._recalled((op, index))
         if known is not None:
             return known
-        found = _WRITERS[self._form(op)](self, op, index)
-        self.frames[found.depth].known[key] = found
+        if self._nested == _MOST_NESTED:
+            raise _TooDeepError(op, index)
+        if self._nested:
+            return self._written(op, index)
+        waiting = [(op, index)]
+        while True:
+            try:
+                found = self._written(*waiting[-1])
+            except _TooDeepError as deep:
+                waiting.append((deep.op, deep.index))
+            else:
+                waiting.pop()
+                if not waiting:
+                    return found
+
+    def _written(self, op: Op, index: Index) -> Term:
+        self._nested += 1
+        try:
+            found = _WRITERS[self._form(op)](self, op, index)
+        finally:
+            self._nested -= 1
+        self.frames[found.depth].known[(op, index)] = found
         self.work[op] += self.frames[found.depth].trips
         return found
 

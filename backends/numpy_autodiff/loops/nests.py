@@ -85,7 +85,8 @@ def _joined(op: Op, buffer: Buffer) -> Iterator[Member]:
 
 def _scattered(kernel: Kernel, op: Op, buffer: Buffer) -> list[list[Member]]:
     boxes = [_box(i, op.shape) for i in op.kwargs["indices"]] if "views" not in op.kwargs else [None]
-    if len(boxes) <= MOST_CUTS and all(boxes):
+    # An array without entries has no cells, and its parts stand for it.
+    if op.size and len(boxes) <= MOST_CUTS and all(boxes):
         cuts = [
             sorted({0, n, *(edge for box in boxes if box for edge in box[0][axis])}) for axis, n in enumerate(op.shape)
         ]

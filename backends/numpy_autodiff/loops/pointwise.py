@@ -299,7 +299,8 @@ def cost(op: Op) -> int:
 
 def _is_root(op: Op) -> bool:
     """Return whether an operation is a root, which NumPy makes of the number 0.5 as exponent: that of -inf is nan."""
-    return op.name == "power" and op.args[1].__class__ is float and op.args[1] == 0.5
+    y = op.args[1] if op.name == "power" else None
+    return isinstance(y, (float, np.floating, np.ndarray)) and not np.shape(y) and bool(y == 0.5)
 
 
 def literal(x: Any, dtype: Any) -> str:

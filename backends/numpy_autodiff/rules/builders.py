@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
+from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.reach import MOVES
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 
@@ -108,6 +109,23 @@ def as_array(x: Any) -> Any:
 def holds_variable(x: Any) -> bool:
     """Return whether ``x`` is a list or tuple with a variable in it, at any depth."""
     return isinstance(x, (list, tuple)) and any(isinstance(part, Node) or holds_variable(part) for part in x)
+
+
+def refuse_computed(name: str, argument: Any) -> None:
+    """Reject a computed argument that decides a shape.
+
+    Raises
+    ------
+    TypeError
+        If the argument is a variable, or a list with one in it.
+    """
+    found = [part for part in flatten(argument)[0] if isinstance(part, Node)]
+    if found:
+        meanwhile, instead = found[0].tape.purpose
+        raise TypeError(
+            f"got an argument of np.{name} that is computed from the inputs {meanwhile}, but it decides the shape of "
+            f"the result: use np.where or a mask as a factor, pass it as an integer argument, or {instead}"
+        )
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:

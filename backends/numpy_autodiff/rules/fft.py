@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.rules.builders import linear
+from autodiff_compare.backends.numpy_autodiff.rules.builders import linear, refuse_computed
 
 #: The norm by which the inverse transform has the scale of this one.
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -105,6 +105,7 @@ def _one(primitive: Primitive, length: Callable[[int], int] = lambda m: m) -> An
     """Make a transform along one axis; ``length`` gives the default n."""
 
     def transform(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
+        refuse_computed(f"fft.{primitive.name}", n)
         return primitive(a, length(a.shape[axis]) if n is None else n, axis, norm)
 
     return transform

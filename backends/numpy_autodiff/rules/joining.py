@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
-from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, refuse_computed
 
 
 def _concatenate(*arrays: Any, axis: int = 0) -> Any:
@@ -162,6 +162,7 @@ def column_stack(tup: Sequence[Any]) -> Any:
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Compute `numpy.array_split`."""
+    refuse_computed("array_split", indices_or_sections)
     axis = normalize_axis_index(axis, len(ary.shape))
     numbers = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
     return [ary[(slice(None),) * axis + (slice(n[0], n[-1] + 1) if len(n) else slice(0, 0),)] for n in numbers]
@@ -169,6 +170,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Compute `numpy.split`."""
+    refuse_computed("split", indices_or_sections)
     np.split(np.empty(ary.shape[axis], bool), indices_or_sections)
     return array_split(ary, indices_or_sections, axis)
 
@@ -189,6 +191,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """Compute `numpy.insert`, by a table of the sources of the entries."""
+    refuse_computed("insert", obj)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, len(arr.shape))
@@ -207,6 +210,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """Compute `numpy.delete`."""
+    refuse_computed("delete", obj)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)

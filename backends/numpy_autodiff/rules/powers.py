@@ -2,7 +2,8 @@
 
     d(x^y) = y x^(y-1) dx + x^y log(x) dy
 
-Conventions: ``x**0`` is 1 everywhere, with the slope 0; ``0**y`` is 0 for y > 0, with the slope 0 in y.
+Conventions: ``x**0`` is 1 everywhere, with the slope 0; ``0**y`` is 0 for y > 0, with the slope 0 in y. As in
+`numpy.power`, the exponent 0.5 is a root, so that the base -0.0 gives -0.0 and minus infinity gives nan.
 """
 
 from __future__ import annotations
@@ -50,11 +51,16 @@ def _power_x(g: Any, ans: Any, x: Any, y: Any) -> Any:
         return np.where(zero, g * UNIT(y, x), g * found)
 
 
+def _raised(x: Any, y: float) -> Any:
+    """Return ``x**y`` by `numpy.power`, which takes the root for 0.5; the operator of NumPy's numbers does not."""
+    return np.power(x, y) if y == 0.5 else x**y
+
+
 def _number_power_x(g: Any, ans: Any, x: Any, y: float) -> Any:
     if y >= 1:
-        return g * (y * x ** (y - 1))
+        return g * (y * _raised(x, y - 1))
     if y > 0 and 1 - (1 - y) == y:
-        return y * over(g, x ** (1 - y))
+        return y * over(g, _raised(x, 1 - y))
     if not has_zero(x):
         return g * (y * ans / x)
     origin = np.equal(x, 0)

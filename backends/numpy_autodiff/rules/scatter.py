@@ -64,12 +64,15 @@ def _through(whole: Any, views: Sequence[tuple[int, Any]]) -> list[Any]:
 
 
 def _scatter_within(parts: Any, indices: Any, out: Any, views: Any, places: Any) -> Any:
-    """Add parts to views of an array of zeros. A reshape that had to copy is added when it is complete."""
+    """Add parts to views of an array of zeros. A reshape that had to copy is added when it is complete.
+
+    An array without entries shares no memory with the array that it is a view of, and has nothing to add.
+    """
     found = _through(out, views)
     for place, index, part in zip(places, indices, parts, strict=True):
         _add_at(found[place], index, part)
     for (origin, _), copy in zip(reversed(views), reversed(found), strict=False):
-        if not np.may_share_memory(copy, found[origin]):
+        if copy.size and not np.may_share_memory(copy, found[origin]):
             found[origin][...] += copy.reshape(found[origin].shape)
     return out
 

@@ -12,7 +12,7 @@ from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, linear
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, linear, refuse_computed
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view
 
 
@@ -168,6 +168,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Compute `numpy.repeat`, by taking each index again."""
+    refuse_computed("repeat", repeats)
     if axis is None or not a.shape:
         a, axis = ravel(a), axis or 0
     return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis=axis)
@@ -175,6 +176,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 def tile(a: Any, reps: Any) -> Any:
     """Compute `numpy.tile`, by taking the entries of a tiled table of their numbers."""
+    refuse_computed("tile", reps)
     return ravel(a)[np.tile(np.arange(a.size).reshape(a.shape), reps)]
 
 
@@ -198,6 +200,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Any:
     """Compute `numpy.pad`, for constants and for the modes that copy entries (edge, wrap, reflect, symmetric)."""
+    refuse_computed("pad", pad_width)
     if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
         raise NotImplementedError(f"got mode {mode!r}, expected constant, edge, wrap, reflect or symmetric")
     numbers = np.arange(array.size).reshape(array.shape)
@@ -247,6 +250,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 def resize(a: Any, new_shape: Any) -> Any:
     """Compute `numpy.resize`: the entries are repeated."""
+    refuse_computed("resize", new_shape)
     new_shape = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
     if not a.size:
         return np.zeros(new_shape, a.dtype)
