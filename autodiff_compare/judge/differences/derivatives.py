@@ -29,7 +29,7 @@ import numpy as np
 from autodiff_compare.judge.differences.estimates import EPS, ROUNDINGS, Attempt, Estimates, settle
 from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
 from autodiff_compare.judge.differences.kinks import bent, kinked, one_sided
-from autodiff_compare.judge.differences.ladder import NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
+from autodiff_compare.judge.differences.ladder import LADDER, NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
@@ -45,6 +45,8 @@ _WIDE_BAR = 1e-7
 _OTHER_BASES = (2.0, 2.0**0.5)
 #: Part of the direction by which a point is displaced to see whether a slope exists there.
 _BESIDE = 2.0**-5
+#: Factor that makes one direction short beside the other.
+_SHORT = 2.0**-6
 #: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
 _LAST, _SETTLED = 5, 0.02
 #: Number of smallest steps at which a function that does not move counts as still.
@@ -109,9 +111,12 @@ def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: 
     Estimates
         Of ``r`` derivatives.
     """
+    return _explored(Seen(f, x, weights), _mixed(s, t), wide)
+
+
+def _mixed(s: Array, t: Array) -> Stencil:
     p, m = s + t, s - t
-    stencil = Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
-    return _explored(Seen(f, x, weights), stencil, wide)
+    return Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
 
 
 def _explored(seen: Seen, stencil: Stencil, wide: Wide) -> Estimates:
@@ -219,16 +224,22 @@ def _sides(seen: Seen, s: Samples, value: Array, bar: Array) -> tuple[Array, Arr
     A jump between the sides of s is one of ``s H t`` only if the slope along s does not exist beside the point: else
     the directions p and m cross the kink with t. It is looked for at a point displaced by t.
     """
-    jump, spread, found = bent(s)
-    if (found[1] & ~found[0]).any():
-        p, _, m, _ = s.stencil.directions
-        along, t = (p + m) / 2, (p - m) / 2
+    jump, bars, found = bent(s)
+    none = np.full(value.shape, np.nan)
+    if not found.any():
+        return found[0], none, none
+    p, _, m, _ = s.stencil.directions
+    along, t = (p + m) / 2, (p - m) / 2
+    if m.any():
         beside = replace(seen, x=seen.x + _BESIDE * t)
         found[1] &= kinked(sample(beside, Stencil(1, np.array([0.5, -0.5]), (along, -along)), _BESIDE))
+        # The sides of t are clear of those of s where s is short, and those of s where t is.
+        for k, (a, b) in enumerate(((along * _SHORT, t), (along, t * _SHORT))):
+            near = sample(seen, _mixed(a, b), s.steps[0] / LADDER[0])
+            jump[k], bars[k], _ = (e[k] * near.unit / s.unit / _SHORT for e in bent(near))
     which = np.where(found[0], 0, 1)[None]
-    size, more = (np.take_along_axis(a, which, axis=0)[0] for a in (np.abs(jump) / 2, spread))
-    corners = found.any(axis=0)
-    half = size + more + bar
+    size, more = (np.take_along_axis(a, which, axis=0)[0] for a in (np.abs(jump) / 2, bars))
+    corners, half = found.any(axis=0), size + more + bar
     return corners, np.where(corners, value - half, np.nan), np.where(corners, value + half, np.nan)
 
 

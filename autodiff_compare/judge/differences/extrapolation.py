@@ -9,9 +9,9 @@ Eliminating ``c`` leaves an error of order ``h^(2j+2)``::
 
     T_j(h/2) = T_(j-1)(h/2) + (T_(j-1)(h/2) - T_(j-1)(h)) / (4^j - 1)
 
-A one-sided difference has errors in all powers of ``h``; the same formula holds with ``2^j`` in place of ``4^j``. So has
-a central difference where the curvature jumps: for ``max(x, 0)^2`` at 0 it is ``h/2``. Powers of ``sqrt(h)``, as of
-``max(x, 0)^1.5``, are eliminated with ``2^(j/2)``.
+A one-sided difference has errors in all powers of ``h``; the same formula holds with ``2^j`` in place of ``4^j``. So
+has a central difference where the curvature jumps: for ``max(x, 0)^2`` at 0 it is ``h/2``. Powers of ``sqrt(h)``, as
+of ``max(x, 0)^1.5``, are eliminated with ``2^(j/2)``.
 
 **Rounding.** The new value is ``(4^j new - old) / (4^j - 1)``. Bounds of the rounding errors of both therefore combine
 to ``(4^j bound(new) + bound(old)) / (4^j - 1)``.

@@ -10,9 +10,9 @@ than the smallest step. The interval between the one-sided derivatives is extrap
     O(h) = (f(x + h u) - f(x - h u)) / 2 = h f' + h^2 J / 4 + h^3 f''' / 6 + ...
     2 (O(2h) - 2 O(h)) / h^2 = J + 2 h f''' + ...
 
-For the mixed derivative ``s H t`` with ``p = s + t`` and ``m = s - t`` let ``J(u)`` be the jump along u. From one side of
-``t`` to the other the derivative jumps by ``(J(p) + J(m)) / 4``: p and -m move with t. From one side of ``s`` to the
-other it jumps by ``(J(p) - J(m)) / 4``.
+For the mixed derivative ``s H t`` with ``p = s + t`` and ``m = s - t`` let ``J(u)`` be the jump along u. From one side
+of ``t`` to the other the derivative jumps by ``(J(p) + J(m)) / 4``: p and -m move with t. From one side of ``s`` to
+the other it jumps by ``(J(p) - J(m)) / 4``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def one_sided(s: Samples, at: Array) -> tuple[Array, Array]:
 
 
 def bent(s: Samples) -> tuple[Array, Array, Array]:
-    """Return the jumps of a mixed second derivative between the sides of t and of s, with their bars, and where they are.
+    """Return the jumps of a mixed second derivative between the sides of t and of s, their bars, and where they are.
 
     Parameters
     ----------
