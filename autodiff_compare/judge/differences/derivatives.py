@@ -239,7 +239,7 @@ def _sides(seen: Seen, s: Samples, value: Array, bar: Array) -> tuple[Array, Arr
             jump[k], bars[k], _ = (e[k] * near.unit / s.unit / _SHORT for e in bent(near))
     which = np.where(found[0], 0, 1)[None]
     size, more = (np.take_along_axis(a, which, axis=0)[0] for a in (np.abs(jump) / 2, bars))
-    corners, half = found.any(axis=0), size + more + bar
+    corners, half = np.asarray(found.any(axis=0)), size + more + bar
     return corners, np.where(corners, value - half, np.nan), np.where(corners, value + half, np.nan)
 
 

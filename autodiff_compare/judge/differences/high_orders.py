@@ -34,6 +34,8 @@ _FALL = 16.0
 _ROUNDINGS = 4.0
 #: Part of a one-sided derivative by which the other one must differ to be another one.
 _JUMP = 1e-3
+#: Part of their distance by which three successive distances may differ from it.
+_STEADY = 0.1
 
 
 def along(f: FlatFunction, x: Array, u: Array, order: int, wide: Wide = float64_only) -> list[Estimates]:
@@ -68,11 +70,11 @@ def along(f: FlatFunction, x: Array, u: Array, order: int, wide: Wide = float64_
             noise = _ROUNDINGS * max(eps, float(np.finfo(phi.dtype).eps)) * np.abs(phi).astype(np.float64)
             ladder.append([(w.astype(dtype) @ phi / power, np.abs(w) @ noise / power) for w in every])
             values.append(np.abs(phi).max(axis=0).astype(np.float64))
-        middle, right, left = (
-            _best(*(np.stack([row[k][j] for row in ladder]).astype(np.float64) for j in (0, 1))) for k in range(3)
-        )
-        corners = np.logical_or.accumulate(_jumps(right, left), axis=0)
-    size, ends = np.max(values, axis=0), _ends(right, left)
+        sets = [[np.stack([row[k][j] for row in ladder]).astype(np.float64) for j in (0, 1)] for k in range(3)]
+        middle, right, left = (_best(*each) for each in sets)
+        corners = np.logical_or.accumulate(_jumps(right, left, sets[1][0] - sets[2][0]), axis=0)
+        ends = _ends(right, left)
+    size = np.max(values, axis=0)
     return [
         _estimates(middle[0][k], middle[1][k], (corners[k], *(e[k] for e in ends)), size, steps[middle[2][k]])
         for k in range(order)
@@ -97,11 +99,16 @@ def _best(found: Array, rounding: Array) -> tuple[Array, Array, Array]:
     return value, bar, best
 
 
-def _jumps(right: tuple[Array, ...], left: tuple[Array, ...]) -> Array:
-    """Return where the derivatives of both sides exclude each other, shape (order, m)."""
+def _jumps(right: tuple[Array, ...], left: tuple[Array, ...], gaps: Array) -> Array:
+    """Return where the derivatives of both sides exclude each other, shape (order, m).
+
+    ``gaps`` are their distances in all intervals. Three successive ones must agree: noise grows with each halving.
+    """
     (a, a_bar, _), (b, b_bar, _) = right, left
     apart = np.abs(a - b)
-    return np.asarray((apart > 3 * (a_bar + b_bar)) & (apart > _JUMP * np.maximum(np.abs(a), np.abs(b))))
+    near = np.abs(gaps - (a - b)) <= _STEADY * apart
+    steady = (near[2:] & near[1:-1] & near[:-2]).any(axis=0)
+    return np.asarray(steady & (apart > 3 * (a_bar + b_bar)) & (apart > _JUMP * np.maximum(np.abs(a), np.abs(b))))
 
 
 def _ends(right: tuple[Array, ...], left: tuple[Array, ...]) -> tuple[Array, Array]:
@@ -143,8 +150,7 @@ def _weights(order: int) -> tuple[Array, tuple[Array, Array, Array]]:
     coefficients[0] /= 2
     units = [np.polynomial.Chebyshev(unit) for unit in np.eye(count)]
     rows = [np.array([unit.deriv(k)(0.0) for unit in units]) @ coefficients for k in range(1, order + 1)]
-    sides = (_one_sided(nodes, side, order) for side in (1.0, -1.0))
-    return nodes, (np.stack(rows), *sides)
+    return nodes, (np.stack(rows), _one_sided(nodes, 1.0, order), _one_sided(nodes, -1.0, order))
 
 
 def _one_sided(nodes: Array, side: float, order: int) -> Array:
