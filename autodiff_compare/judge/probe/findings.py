@@ -266,8 +266,9 @@ def _unsettled(estimate: float, bar: float, place: Place) -> str:
 
 def _absent(low: float, high: float, place: Place) -> str:
     """Return in words that there is no derivative of second or higher order, and its values from both sides."""
-    second = place.how.startswith("second")
-    what = "no second derivative at this point (kink of the slope)" if second else "no derivative of this order (kink)"
+    what = "no second derivative at this point (kink of the slope)"
+    if not place.how.startswith("second"):
+        what = "no derivative of this order (kink there or within the steps)"
     sides = f": from both sides it is {low:.6g} and {high:.6g}" if math.isfinite(low) and math.isfinite(high) else ""
     return what + sides
 
