@@ -42,8 +42,8 @@ _PLAIN = 0.05
 _STEP = 0.25
 #: dtype -> relative error up to which a wrong outcome has lost digits rather than a term.
 _LOST_DIGITS = {"float64": 1e-4, "float32": 1e-2}
-#: Directions, step and largest jump of the curvature between the two sides of a point.
-_DIRECTIONS, _SMALL, _JUMP = 3, 1e-4, 1e-2
+#: Random directions along which a curvature is sought, and the widest bar of one, as a part of it or of 1.
+_DIRECTIONS, _UNSETTLED = 3, 1e-2
 _REFUTED = (Verdict.FAIL, Verdict.NO_GRAD, Verdict.NONFINITE)
 
 
@@ -256,24 +256,19 @@ class Oracle:
 
     @functools.cached_property
     def _curvature_exists(self) -> bool:
-        """Return whether the curvature is the same on both sides of the point.
+        """Return whether numerical differences find a curvature, the same on both sides of the point.
 
-        Central second differences see the mean of two curvatures, as of ``x |x|`` at 0. Those of one side,
-        ``(f(x) - 2 f(x + h u) + f(x + 2 h u)) / h^2``, differ between the sides by a term in h if it is the same.
         Each entry is tried alone, since a jump in one may be small beside the curvature of all.
         """
         rng, n = np.random.default_rng(SEED), self._x.size
         scale = np.where(self._x == 0, 1.0, np.abs(self._x))
         together = rng.uniform(0.5, 1.5, (_DIRECTIONS, n)) * rng.choice([-1.0, 1.0], (_DIRECTIONS, n))
+        weights = np.ones((1, self.case(Operator.VALUE).output.size))
         for u in scale * np.concatenate([np.eye(n), together]):
-            sides = [self._curvature(side * u) for side in (1.0, -1.0)]
-            if not np.abs(sides[0] - sides[1]) <= _JUMP * (1.0 + np.abs(sides[0])):
+            seen = differences.second(self._f, self._x, u, u, weights)
+            if seen.verdicts[0] != Verdict.PASS or not 3 * seen.bar[0] <= _UNSETTLED * (1 + abs(seen.derivative[0])):
                 return False
         return True
-
-    def _curvature(self, u: Array) -> float:
-        f, x, h = self._f, self._x, _SMALL
-        return float(np.sum(f(x) - 2 * f(x + h * u) + f(x + 2 * h * u)) / h**2)
 
     # ---- the short way
 

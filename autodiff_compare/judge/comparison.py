@@ -18,7 +18,7 @@ import numpy as np
 from autodiff_compare.judge.composition import is_composite, parts_of, row_case, rows_of, split
 from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
-from autodiff_compare.plan.precision import numpy_dtype
+from autodiff_compare.plan.precision import limits, numpy_dtype
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import BATCHES, BY_UNITS, DIRECTIONAL, OF_HESSIAN, PARTS, TAYLOR_DEGREE, Operator
 
@@ -36,6 +36,8 @@ _INSTEAD = {
     Operator.HESSIAN_DIAGONAL: "sparse_hessian",
     Operator.LAPLACIAN: "laplacian_estimate",
 }
+#: dtype -> one that reaches larger numbers.
+_WIDER = {"float16": "bfloat16", "float32": "float64", "bfloat16": "float64"}
 #: Operators whose leaves are not normalised: none of them has the shape of an input.
 _NOT_NORMALISED = frozenset({Operator.VALUE, Operator.JVP, Operator.SPARSE_JACOBIAN, Operator.TAYLOR}) | OF_HESSIAN
 
@@ -293,6 +295,20 @@ def at_entry(got: Array, want: Array, allowed: Array, at: int) -> dict[str, Any]
         return {}
     values = (float(np.ravel(a)[at]) for a in np.broadcast_arrays(got, want, allowed))
     return dict(zip(("got", "expected", "entry_tolerance"), values, strict=True))
+
+
+def overflowed(case: Case, got: Array, want: Array, at: int) -> str:
+    """Return in words what was got at a flat index in place of a finite number, and that it exceeds the dtype if so."""
+    if at < 0:
+        return ""
+    value, right = float(np.ravel(got)[at]), float(np.ravel(want)[at])
+    largest = limits(case.dtype).largest
+    if not math.isfinite(right) or abs(right) <= largest:
+        return f"got {value:.6g}, expected {right:.6g}"
+    what = "value" if case.operator == Operator.VALUE else "derivative"
+    most = f"the largest {case.dtype} ({largest:.3g})"
+    instead = f", or use {_WIDER[case.dtype]}" if case.dtype in _WIDER else ""
+    return f"got {value:.6g}; the {what} {right:.3g} exceeds {most}: scale the function{instead}"
 
 
 def examined(suspects: Array, rng: np.random.Generator) -> Array:

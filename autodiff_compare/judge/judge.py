@@ -42,6 +42,7 @@ from autodiff_compare.judge.comparison import (
     matrix_position,
     norm,
     normalisation,
+    overflowed,
     same_infinite,
     shapes_in_words,
     within,
@@ -237,7 +238,13 @@ class Judge:
             worst_index=self._index(k, at, got.shape) if at >= 0 else "",
             nonfinite_count=int(np.count_nonzero(~np.isfinite(got))),
             verdict=Verdict.NO_GRAD if is_lost else verdict,
-            note=self._note("" if size > 0 else "the reference is zero: errors are absolute"),
+            note=self._note(
+                overflowed(self.case, got, want, at)
+                if verdict == Verdict.NONFINITE
+                else ""
+                if size > 0
+                else "the reference is zero: errors are absolute"
+            ),
             **at_entry(got, want, allowed, at),
         )
         return self._reexamined(k, found, got, want, allowed) if found.verdict in REFUTED else found

@@ -89,7 +89,7 @@ class Tolerances:
 
     def __init__(self, case: Case, changes: Callable[[], Sequence[Array]] | None = None) -> None:
         self.case, self.note = case, ""
-        self.eps, self.tiny = limits(case.dtype)
+        self.eps, self.tiny, _ = limits(case.dtype)
         self._changes = changes
         self._samples: list[tuple[Array, ...]] = []
         self._work = 0.0

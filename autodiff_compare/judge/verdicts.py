@@ -110,7 +110,7 @@ def _description(c: Comparison) -> str:
         return f"{c.quantity}: {c.note}"
     if c.verdict == Verdict.NONFINITE:
         entries = "entry" if c.nonfinite_count == 1 else "entries"
-        return f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})"
+        return join_notes(f"{c.quantity}: {c.nonfinite_count} {entries} nan or infinite ({c.reference})", c.note)
     if c.reference == NUMERICAL_DIFFERENCE:
         # The note names the entry or direction, what was got and expected, and how.
         return f"{c.quantity} {c.verdict} ({c.reference}): {c.note}"

@@ -21,10 +21,13 @@ class Limits(NamedTuple):
         Spacing of the numbers at 1.
     smallest_normal
         The smallest positive number with all digits.
+    largest
+        The largest finite number.
     """
 
     eps: float
     smallest_normal: float
+    largest: float
 
     @property
     def meaningful(self) -> float:
@@ -61,6 +64,6 @@ def limits(name: str) -> Limits:
     """
     if name == "bfloat16":
         # Eight bits of significand, one of them implied, and the exponents of float32.
-        return Limits(2.0**-7, 2.0**-126)
+        return Limits(2.0**-7, 2.0**-126, (2 - 2.0**-7) * 2.0**127)
     found = np.finfo(name)
-    return Limits(float(found.eps), float(found.smallest_normal))
+    return Limits(float(found.eps), float(found.smallest_normal), float(found.max))

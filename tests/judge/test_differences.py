@@ -114,6 +114,74 @@ def test_noise_that_repeats_at_equal_distances_is_seen(name: str, f: Any) -> Non
         assert abs(found.derivative[0] - np.cos(x) * scale) <= found.bar[0], x
 
 
+def _relu(x: Any) -> Any:
+    return np.maximum(x, 0.0)
+
+
+#: name, function, point, slope, curvature to the left and to the right.
+BENDS = [
+    ("squared hinge", lambda x: _relu(x) ** 2, 0.0, 0.0, 0.0, 2.0),
+    ("x |x|", lambda x: x * np.abs(x), 0.0, 0.0, -2.0, 2.0),
+    ("where", lambda x: np.where(x > 1.0, x * x, 2 * x - 1.0), 1.0, 2.0, 0.0, 2.0),
+    ("Huber", lambda x: np.where(np.abs(x) <= 1, x * x / 2, np.abs(x) - 0.5), 1.0, 1.0, 1.0, 0.0),
+    ("smooth beside", lambda x: np.exp(_relu(x) ** 2 + x), 0.0, 1.0, 1.0, 3.0),
+    ("elu", lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))), 0.0, 1.0, 1.0, 0.0),
+    ("below a large offset", lambda x: 1e3 + _relu(x) ** 2, 0.0, 0.0, 0.0, 2.0),
+]
+
+
+@pytest.mark.parametrize(("name", "f", "x", "slope", "left", "right"), BENDS, ids=[b[0] for b in BENDS])
+def test_a_slope_with_a_kink_is_known_and_has_no_derivative(
+    name: str, f: Any, x: float, slope: float, left: float, right: float
+) -> None:
+    u, weights = np.ones(1), np.ones((1, 1))
+    found = first(f, np.array([x]), u, weights)
+    assert found.decided.all()
+    assert abs(found.derivative[0] - slope) <= found.bar[0]
+    bent = second(f, np.array([x]), u, u, weights)
+    assert bent.verdicts == (Verdict.NONSMOOTH,)
+    assert np.allclose([bent.low[0], bent.high[0]], sorted((left, right)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "f", "curvature"),
+    [
+        ("a cube on one side", lambda x: _relu(x) ** 3 + x * x, 2.0),
+        ("a kink nearby", lambda x: _relu(x - 1e-3) ** 2 + x * x, 2.0),
+        ("waves", lambda x: np.sin(300 * x) + x * x, 2.0),
+        ("odd", lambda x: np.sinh(3 * x) + np.cosh(x), 1.0),
+    ],
+)
+def test_a_curvature_is_no_kink(name: str, f: Any, curvature: float) -> None:
+    found = second(f, np.zeros(1), np.ones(1), np.ones(1), np.ones((1, 1)))
+    assert found.verdicts == (Verdict.PASS,)
+    assert abs(found.derivative[0] - curvature) <= found.bar[0] <= 1e-5
+
+
+def test_a_power_of_three_halves_has_a_slope_of_zero() -> None:
+    found = first(lambda x: _relu(x) ** 1.5 + x, np.zeros(1), np.ones(1), np.ones((1, 1)))
+    assert abs(found.derivative[0] - 1.0) <= found.bar[0] <= 1e-10
+
+
+def test_a_mixed_derivative_has_a_kink_only_where_it_jumps() -> None:
+    """``x |x| + y^2`` has ``H_yy = 2`` and no ``H_xx``; ``max(y, z)^2 x`` has no ``H_xy`` where y = z."""
+
+    def separable(p: Any) -> Any:
+        return np.array([p[0] * abs(p[0]) + p[1] ** 2])
+
+    def selected(p: Any) -> Any:
+        return np.array([max(p[1], p[2]) ** 2 * p[0]])
+
+    weights, t = np.ones((1, 1)), np.array([0.75, -1.25])
+    found = [second(separable, np.array([0.0, 1.0]), s, t, weights) for s in np.eye(2)]
+    assert [one.verdicts[0] for one in found] == [Verdict.NONSMOOTH, Verdict.PASS]
+    assert np.allclose([found[0].low[0], found[0].high[0], found[1].derivative[0]], [-1.5, 1.5, -2.5], atol=1e-6)
+    for a, b in [(0, 1), (1, 0), (0, 2), (2, 0)]:
+        one = second(selected, np.array([0.0, 1.0, 1.0]), np.eye(3)[a], np.eye(3)[b], weights)
+        assert one.verdicts == (Verdict.NONSMOOTH,)
+        assert np.allclose([one.low[0], one.high[0]], [0.0, 2.0], atol=1e-6)
+
+
 def test_jump_gives_no_usable_estimate() -> None:
     """Differences grow as 1/h: whatever is found has a bar above 1e-3 of itself, which no check may call a pass."""
     found, _ = at(lambda x: np.where(x > 1, 5.0, 0.0) + x, 1.0)

@@ -20,6 +20,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import available
 from autodiff_compare.vocabulary import DIRECTIONAL, Operator, Status, Verdict
 from tests.conftest import opened
+from tests.judge.test_judge import case_at
 
 OPERATORS = [*sorted(DIRECTIONAL), Operator.SPARSE_HESSIAN]
 #: A polynomial, whose high orders are zero; several inputs; for series, exponentials and an array as well.
@@ -147,3 +148,35 @@ def test_bars_of_high_orders_cover_the_error(name: str) -> None:
 def test_a_kink_has_no_narrow_bar() -> None:
     found: list[Estimates] = along(lambda p: np.abs(p - 1.0), np.array([1.0]), np.array([1.0]), 2)
     assert not found[1].decided.any()
+
+
+@pytest.mark.parametrize(
+    ("f", "exists"),
+    [
+        (lambda p: np.maximum(p, 0.0) ** 2, [True, False, False]),
+        (lambda p: np.maximum(p, 0.0) ** 3, [True, True, False]),
+        (np.abs, [False, False, False]),
+        (lambda p: np.sin(3 * p), [True, True, True]),
+        (lambda p: 1 / (1 + 25 * p * p), [True, True, True]),
+    ],
+)
+def test_no_derivative_exists_from_the_first_that_jumps(f: Any, exists: list[bool]) -> None:
+    found = along(f, np.zeros(1), np.ones(1), 3)
+    assert [one.verdicts[0] == Verdict.PASS for one in found] == exists
+    assert all(
+        one.verdicts[0] == Verdict.NONSMOOTH for one, is_there in zip(found, exists, strict=True) if not is_there
+    )
+
+
+@pytest.mark.parametrize("f", [lambda x, *, xp: xp.sum(xp.exp(xp.sin(x)) * x), lambda x, *, xp: xp.sum(xp.log(x))])
+@pytest.mark.parametrize("x", [[0.8], [0.8, 0.3]])
+def test_a_half_width_of_zero_is_proved(f: Any, x: list[float]) -> None:
+    """A diagonal Hessian has the same curvature along all directions of signs: their spread is 0, within rounding."""
+    directions = np.array([[1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])[:, : len(x)]
+    case = case_at(f, x, operator=Operator.LAPLACIAN_ESTIMATE, directions=(directions,))
+    judge = Judge(case, NUMERICAL)
+    mean = judge.probe.observed[1].derivative[0]
+    for width, verdict in [(0.0, Verdict.PASS), (1e-5 * abs(mean), Verdict.FAIL)]:
+        found = {c.quantity: c.verdict for c in judge([np.array(mean), np.array(width)])}
+        assert (Verdict.FAIL in found.values()) == (verdict == Verdict.FAIL)
+        assert (overall(judge([np.array(mean), np.array(width)]))[0] == Status.OK) == (verdict == Verdict.PASS)

@@ -163,6 +163,60 @@ def test_anything_between_the_one_sided_derivatives_is_a_subgradient(
     assert (overall(comparisons)[0] == Status.OK) == (expected == Verdict.SUBGRADIENT)
 
 
+_BENT = [
+    (Operator.HVP, (np.ones(2),), [np.array([1.0, 2.0])]),
+    (Operator.HESSIAN, (), [np.diag([1.5, 2.0])]),
+    (Operator.HESSIAN_DIAGONAL, (), [np.array([0.0, 2.0])]),
+    (Operator.LAPLACIAN, (), [np.array(3.0)]),
+    (Operator.LAPLACIAN_ESTIMATE, (np.ones((2, 2)),), [np.array(3.0), np.array(0.0)]),
+]
+
+
+@pytest.mark.parametrize(("operator", "directions", "result"), _BENT, ids=[str(b[0]) for b in _BENT])
+def test_where_the_slope_has_a_kink_no_second_derivative_is_expected(
+    operator: Operator, directions: Any, result: list[Any]
+) -> None:
+    """``sum(max(x, 0)^2)`` at 0 has the curvatures 0 and 2: no number between them is wrong, and none is right."""
+    case = case_at(
+        lambda x, *, xp: xp.sum(xp.maximum(x, 0.0) ** 2), [0.0, 1.0], operator=operator, directions=directions
+    )
+    unproved = [c for c in Judge(case)(result) if c.reference and c.verdict != Verdict.PASS]
+    assert {c.verdict for c in unproved} == {Verdict.NONSMOOTH}
+    assert all("no second derivative at this point (kink of the slope)" in c.note for c in unproved)
+    assert all(np.isnan(c.expected) for c in unproved)
+
+
+def test_a_kink_of_the_slope_excuses_no_wrong_entry() -> None:
+    case = case_at(lambda x, *, xp: xp.sum(xp.maximum(x, 0.0) ** 2), [0.0, 1.0], operator=Operator.HESSIAN)
+    assert verdict_of(Judge(case)([np.diag([1.0, 2.001])]), "hessian") == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x, *, xp: xp.sum(xp.maximum(x, 0.0) ** 2), lambda x, *, xp: xp.sum(x * xp.abs(x))]
+)
+def test_a_gradient_of_zero_at_a_kink_of_the_slope_is_decided(f: Any) -> None:
+    judge, right = Judge(case_at(f, [0.0, 1.0])), np.array([0.0, 2.0])
+    assert overall(judge([right])) == (Status.OK, "")
+    assert verdict_of(judge([np.array([1e-9, 2.0])])) == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [
+        (
+            "float16",
+            "got -inf; the derivative -8e+04 exceeds the largest float16 (6.55e+04): scale the function, or use",
+        ),
+        ("float32", "got -inf, expected -80000"),
+    ],
+)
+def test_a_number_beyond_the_dtype_is_said_to_be(dtype: str, words: str) -> None:
+    case = case_at(lambda x, *, xp: -xp.sum(x * x) * 200.0, [200.0, 1.0], dtype=dtype)
+    status, message = overall(Judge(case)([np.array([-np.inf, -400.0], dtype)]))
+    assert status == Status.WRONG
+    assert f"1 entry nan or infinite (extended_precision); {words}" in message
+
+
 def test_end_of_the_interval_may_be_rounded_to_float32() -> None:
     case = case_at(
         lambda x, *, xp: xp.sum(0.1 * xp.abs(x)), [0.0], dtype="float32", reference={Operator.GRADIENT: np.sign}

@@ -28,7 +28,7 @@ SQUARES = Problem(
 def test_limits_are_those_of_the_dtype(name: str) -> None:
     """Expected: ml_dtypes, which reads them off the format."""
     expected = ml_dtypes.finfo(numpy_dtype(name))
-    assert limits(name)[:2] == (float(expected.eps), float(expected.smallest_normal))
+    assert limits(name) == (float(expected.eps), float(expected.smallest_normal), float(expected.max))
 
 
 @pytest.mark.parametrize("name", HALF_DTYPES)

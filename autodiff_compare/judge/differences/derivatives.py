@@ -8,7 +8,8 @@ bound of its error. Along a direction ``u``, with ``D(h) = (f(x + h u) - f(x - h
    dropped.
 2. *Extrapolation.* The differences are extrapolated to step 0 (`judge.differences.extrapolation`). The bound of
    their rounding error is ``max(2 eps (|f+| + |f-|), 6 sigma) / 2h + eps |f''| / 2 + 2 eps |D|``.
-3. *Kinks.* Where the slope jumps, the one-sided derivatives are extrapolated (`judge.differences.kinks`).
+3. *Kinks.* Where the slope jumps, the one-sided derivatives are extrapolated (`judge.differences.kinks`). Where the
+   curvature jumps there is no second derivative, though central second differences settle on the mean of both sides.
 4. *Other scales.* A function may live on a scale far smaller than its input, like ``sin(1e6 x)`` at 0.3. A few much
    smaller steps must agree with the estimate. If they do not, or the function is noisy, a second ladder starts at
    ``2^-12`` of the first. An estimate that is still too wide is sought on a third ladder, and in extended precision
@@ -25,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.judge.differences.estimates import Attempt, Estimates, settle
+from autodiff_compare.judge.differences.estimates import EPS, ROUNDINGS, Attempt, Estimates, settle
 from autodiff_compare.judge.differences.extrapolation import extrapolated, within_domain
-from autodiff_compare.judge.differences.kinks import kinked, one_sided
-from autodiff_compare.judge.differences.ladder import NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
+from autodiff_compare.judge.differences.kinks import bent, kinked, one_sided
+from autodiff_compare.judge.differences.ladder import LADDER, NOISY, FlatFunction, Samples, Seen, Stencil, sample, scan
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
@@ -40,6 +41,12 @@ _BELOW = {1: 0.5 ** np.array([21, 24, 27, 30, 34]), 2: 0.5 ** np.array([20, 23, 
 _WITHIN, _ABOVE = 0.5 ** np.array([2, 4, 8]), 2.0 ** np.array([3, 7, 11])
 #: A bar above this part of the derivative is wide: other steps are tried.
 _WIDE_BAR = 1e-7
+#: Ratios of the errors at successive steps that are tried where even powers of the step leave a wide bar.
+_OTHER_BASES = (2.0, 2.0**0.5)
+#: Part of the direction by which a point is displaced to see whether a slope exists there.
+_BESIDE = 2.0**-5
+#: Factor that makes one direction short beside the other.
+_SHORT = 2.0**-6
 #: Number of smallest steps that must agree with an estimate, and the part of the range by which they may differ.
 _LAST, _SETTLED = 5, 0.02
 #: Number of smallest steps at which a function that does not move counts as still.
@@ -104,21 +111,24 @@ def second(f: FlatFunction, x: Array, s: Array, t: Array, weights: Array, wide: 
     Estimates
         Of ``r`` derivatives.
     """
+    return _explored(Seen(f, x, weights), _mixed(s, t), wide)
+
+
+def _mixed(s: Array, t: Array) -> Stencil:
     p, m = s + t, s - t
-    stencil = Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
-    return _explored(Seen(f, x, weights), stencil, wide)
+    return Stencil(2, np.array([0.25, 0.25, -0.25, -0.25]), (p, -p, m, -m))
 
 
 def _explored(seen: Seen, stencil: Stencil, wide: Wide) -> Estimates:
     """Return the estimate that one ladder gives, or several if one leaves a doubt."""
     samples = sample(seen, stencil, 1.0)
     below = scan(seen, stencil, _BELOW[stencil.order], samples)
-    attempts = [_attempt(samples, 1.0, samples, below)]
+    attempts = [_attempt(seen, samples, 1.0, samples, below)]
     best = settle(attempts)
 
     def attempt(factor: float, dtype: Any = np.float64) -> Estimates:
-        ladder = sample(replace(seen, dtype=dtype), stencil, factor)
-        attempts.append(_attempt(ladder, factor, samples, below))
+        wider = replace(seen, dtype=dtype)
+        attempts.append(_attempt(wider, sample(wider, stencil, factor), factor, samples, below))
         return settle(attempts)
 
     smaller, smallest = _SMALLER[stencil.order]
@@ -141,24 +151,29 @@ def _open(best: Estimates) -> Array:
     return np.asarray(~best.decided & ~best.kinked)
 
 
-def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attempt:
+def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Samples) -> Attempt:
     """Return the estimates of one ladder and what they rest on.
 
-    ``base`` has the size of the functions, ``below`` the differences at much smaller steps. Where the function is
-    smooth, a difference is nearer to the derivative than one at a larger step.
+    ``seen`` is the function as sampled in ``s``, ``base`` has its size, ``below`` the differences at much smaller
+    steps. Where the function is smooth, a difference is nearer to the derivative than one at a larger step.
     """
     with np.errstate(all="ignore"):
         d, bound = s.differences
         d = within_domain(d)
-        value, bar, last = extrapolated(d, bound, base=4)
-        corners = kinked(s) if s.stencil.order == 1 else np.zeros(value.shape, bool)
-        low, high = one_sided(s, corners)
+        value, bar, last = _limit(d, bound, base.unit / s.unit)
+        if s.stencil.order == 1:
+            corners = kinked(s)
+            low, high = one_sided(s, corners)
+        else:
+            corners, low, high = _sides(seen, s, value, bar)
         apart = np.abs(d - value)
         range_ = np.maximum(np.abs(value), np.fmax.reduce(apart, axis=0))
         settled = np.all(apart[-_LAST:] <= _SETTLED * range_ + bar + 2 * bound[-_LAST:], axis=0)
         ratio = s.unit / below.unit
         # At a kink a central difference is the mean of the one-sided derivatives, at every step.
-        middle, half = np.where(corners, d[-1], value), np.where(corners, _SETTLED * (high - low), bar)
+        middle, half = value, bar
+        if s.stencil.order == 1:
+            middle, half = np.where(corners, d[-1], value), np.where(corners, _SETTLED * (high - low), bar)
         near, near_bound = below.differences
         beyond = np.abs(near - middle * ratio) - 2 * near_bound - ratio * (half + np.abs(d[-1] - middle))
         beyond = np.where((below.steps < s.steps[-1])[:, None], beyond, -np.inf).max(axis=0, initial=-np.inf)
@@ -184,6 +199,48 @@ def _attempt(s: Samples, factor: float, base: Samples, below: Samples) -> Attemp
         doubted=np.asarray(~(beyond <= 0)),
         refuted=np.asarray(~(beyond <= _SETTLED * np.abs(value) * ratio)),
     )
+
+
+def _limit(d: Array, bound: Array, size: Array) -> tuple[Array, Array, Array]:
+    """Return the differences extrapolated to step 0, as `extrapolated` does.
+
+    Where even powers of the step leave a wide bar, all powers are eliminated, and then those of its square root: the
+    function may have no further derivative at the point. ``size`` is that of the functions in units of ``d``.
+    """
+    value, bar, last = extrapolated(d, bound, base=4)
+    for base in _OTHER_BASES:
+        wide = ~((bar <= _WIDE_BAR * np.abs(value)) | ((np.abs(value) <= bar) & (bar <= ROUNDINGS * EPS * size)))
+        if not wide.any():
+            break
+        found = extrapolated(d, bound, base)
+        better = wide & (found[1] < bar)
+        value, bar, last = (np.where(better, b, a) for a, b in zip((value, bar, last), found, strict=True))
+    return value, bar, last
+
+
+def _sides(seen: Seen, s: Samples, value: Array, bar: Array) -> tuple[Array, Array, Array]:
+    """Return where there is no second derivative because the slope has a kink, and the one-sided values there.
+
+    A jump between the sides of s is one of ``s H t`` only if the slope along s does not exist beside the point: else
+    the directions p and m cross the kink with t. It is looked for at a point displaced by t.
+    """
+    jump, bars, found = bent(s)
+    none = np.full(value.shape, np.nan)
+    if not found.any():
+        return found[0], none, none
+    p, _, m, _ = s.stencil.directions
+    along, t = (p + m) / 2, (p - m) / 2
+    if m.any():
+        beside = replace(seen, x=seen.x + _BESIDE * t)
+        found[1] &= kinked(sample(beside, Stencil(1, np.array([0.5, -0.5]), (along, -along)), _BESIDE))
+        # The sides of t are clear of those of s where s is short, and those of s where t is.
+        for k, (a, b) in enumerate(((along * _SHORT, t), (along, t * _SHORT))):
+            near = sample(seen, _mixed(a, b), s.steps[0] / LADDER[0])
+            jump[k], bars[k], _ = (e[k] * near.unit / s.unit / _SHORT for e in bent(near))
+    which = np.where(found[0], 0, 1)[None]
+    size, more = (np.take_along_axis(a, which, axis=0)[0] for a in (np.abs(jump) / 2, bars))
+    corners, half = np.asarray(found.any(axis=0)), size + more + bar
+    return corners, np.where(corners, value - half, np.nan), np.where(corners, value + half, np.nan)
 
 
 def _verdict(finite: int, corner: bool, value: float) -> Verdict:

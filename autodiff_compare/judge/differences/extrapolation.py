@@ -9,7 +9,9 @@ Eliminating ``c`` leaves an error of order ``h^(2j+2)``::
 
     T_j(h/2) = T_(j-1)(h/2) + (T_(j-1)(h/2) - T_(j-1)(h)) / (4^j - 1)
 
-A one-sided difference has errors in all powers of ``h``; the same formula holds with ``2^j`` in place of ``4^j``.
+A one-sided difference has errors in all powers of ``h``; the same formula holds with ``2^j`` in place of ``4^j``. So
+has a central difference where the curvature jumps: for ``max(x, 0)^2`` at 0 it is ``h/2``. Powers of ``sqrt(h)``, as
+of ``max(x, 0)^1.5``, are eliminated with ``2^(j/2)``.
 
 **Rounding.** The new value is ``(4^j new - old) / (4^j - 1)``. Bounds of the rounding errors of both therefore combine
 to ``(4^j bound(new) + bound(old)) / (4^j - 1)``.
@@ -42,19 +44,20 @@ def within_domain(d: Array) -> Array:
     return np.where(np.flip(np.logical_or.accumulate(np.flip(bad, 0), axis=0), 0), np.nan, d)
 
 
-def extrapolated(d: Array, bound: Array, base: int) -> tuple[Array, Array, Array]:
+def extrapolated(d: Array, bound: Array, base: float) -> tuple[Array, Array, Array]:
     """Extrapolate differences to step 0: return the accepted values, their bars and the indices of their last steps.
 
     ``d[k, r]`` are the differences at steps halving with ``k``, ``bound[k, r]`` their rounding bounds. ``base`` is the
     ratio by which the leading error term falls when the step is halved: 4 for central, 2 for one-sided differences.
     """
+    # An error c h^a with base 2^a is the distance from the next larger step over base - 1, which may exceed it.
     gap = np.full_like(d, np.nan)
     gap[1:] = np.abs(np.diff(d, axis=0))
     table, bar = _romberg(d, bound, gap, base)
-    return _chosen(d, table, bar, bound + gap)
+    return _chosen(d, table, bar, bound + gap / min(base - 1, 1.0))
 
 
-def _romberg(d: Array, bound: Array, gap: Array, base: int) -> tuple[Array, Array]:
+def _romberg(d: Array, bound: Array, gap: Array, base: float) -> tuple[Array, Array]:
     """Return the table ``T_j`` at step ``k`` and its bars, both of shape ``(DEPTH + 1, steps, r)``."""
     values, bars = [d], [gap + bound]
     previous, carried = d, bound

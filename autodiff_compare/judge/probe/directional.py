@@ -25,7 +25,7 @@ from autodiff_compare.judge import differences
 from autodiff_compare.judge.differences import FEW, MEANINGFUL, Estimates
 from autodiff_compare.judge.differences.high_orders import along
 from autodiff_compare.judge.probe.estimator import Estimator, flat
-from autodiff_compare.judge.probe.findings import Finding, Judged, Place, summary
+from autodiff_compare.judge.probe.findings import Finding, Judged, Place, summary, worst
 from autodiff_compare.judge.probe.observations import NOTHING_UNSEEN
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
@@ -36,7 +36,7 @@ _MOST_ENTRIES = 64
 #: Most inputs for a Laplacian by differences, which takes some hundred values of the function for each.
 _MOST_SUMMED = 1024
 _ONE = np.ones((1, 1))
-#: Part of the function's size below which a term of a Taylor series counts as zero.
+#: Part of the function's size below which a term of a Taylor series counts as zero; so does a half width of its mean.
 _NEGLIGIBLE = 1e-6
 #: Binary exponents by which inputs may differ, in units of their scales, to be moved together.
 _BITS_TOGETHER = 14
@@ -77,6 +77,7 @@ class DirectionalProbe:
             slack=slack[places] / unit,
             part=MEANINGFUL,
             excused=np.zeros(places.size, bool),
+            slopes=False,
         )
         k = judged.worst
         order = "differences along the direction" if self.case.operator == Operator.TAYLOR else "second differences"
@@ -131,8 +132,7 @@ class DirectionalProbe:
         k = len(rows)
         deviations = q.derivative - q.derivative.mean()
         norm, width = float(np.linalg.norm(deviations)), half_width(k)
-        good = all(v == Verdict.PASS for v in q.verdicts)
-        verdict = Verdict.PASS if good else Verdict.UNDETERMINED
+        verdict = worst(q.verdicts)
         nan = np.full(2, math.nan)
         found = Estimates(
             derivative=np.array([q.derivative.mean(), width * norm]),
@@ -152,10 +152,15 @@ class DirectionalProbe:
         return np.arange(TAYLOR_DEGREE * self.objective.output.size), Estimates.join(every)
 
     def _negligible(self, found: Estimates) -> Array:
-        """Return where the bar of an order moves the series by a small part of the function, within its scale.
+        """Return where a bar is small against what it belongs to: those of a derivative that is zero are never narrow.
 
-        Rounding is magnified in high orders, so that the bar of a derivative that is zero is never a few roundings.
+        A half width is the error of the mean: it is zero where all curvatures agree, as for one input or a diagonal
+        Hessian. A term of a Taylor series moves the series within its scale. Rounding is magnified in high orders, so
+        that the bar of a term that is zero is never a few roundings.
         """
+        if self.case.operator == Operator.LAPLACIAN_ESTIMATE:
+            mean = np.abs(found.derivative[0]) if found.decided[0] else 0.0
+            return np.array([False, 3 * found.bar[1] <= _NEGLIGIBLE * mean])
         if self.case.operator != Operator.TAYLOR:
             return np.zeros(found.bar.shape, bool)
         orders = np.repeat(np.arange(1, TAYLOR_DEGREE + 1), self.objective.output.size)

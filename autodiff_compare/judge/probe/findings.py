@@ -114,6 +114,9 @@ class Judged:
         Part of the largest observation that the slack may reach.
     excused
         Where a kink is no objection, because other observations keep clear of it or look at it alone.
+    slopes
+        Whether the derivatives are slopes, of which any between the one-sided ones is a subgradient at a kink. Of
+        higher derivatives no one exists there, so that nothing is proved.
     """
 
     found: Estimates
@@ -122,6 +125,7 @@ class Judged:
     slack: Array
     part: float
     excused: Array
+    slopes: bool = True
 
     @property
     def scale(self) -> float:
@@ -151,7 +155,7 @@ class Judged:
             meant &= np.isfinite(self.slack)
             within = self.error <= self.tolerance
             inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
-            inside = (inside & np.isfinite(self.slack)) | self.excused
+            inside = (inside & np.isfinite(self.slack) & self.slopes) | self.excused
         facts = np.stack([known, clear, meant, within, inside], axis=1).tolist()
         return [_verdict(v, *row) for v, row in zip(self.found.verdicts, facts, strict=True)]
 
@@ -227,6 +231,8 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         # Differences that do not settle give no number that could be expected.
         note += f"; {place.words}: got {got:.10g}; {_unsettled(expected, bar, place)}"
         expected = bar = math.nan
+    elif verdict == Verdict.NONSMOOTH and not judged.slopes:
+        note += f"; {place.words}: got {got:.10g}; {_absent(low, high, place)}"
     elif verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
     finding = Finding(
@@ -256,6 +262,15 @@ def _unsettled(estimate: float, bar: float, place: Place) -> str:
     """Return what numerical differences give that decide nothing, and why they may not settle."""
     why = "; at a kink there is no second derivative" if place.how.startswith("second") else ""
     return f"{place.how} do not settle ({estimate:.3g} +- {bar:.2g}){why}"
+
+
+def _absent(low: float, high: float, place: Place) -> str:
+    """Return in words that there is no derivative of second or higher order, and its values from both sides."""
+    what = "no second derivative at this point (kink of the slope)"
+    if not place.how.startswith("second"):
+        what = "no derivative of this order (kink there or within the steps)"
+    sides = f": from both sides it is {low:.6g} and {high:.6g}" if math.isfinite(low) and math.isfinite(high) else ""
+    return what + sides
 
 
 def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:

@@ -108,7 +108,7 @@ def traced(
     observe
         Returns the observation of a fixed vector, as a row, and a direction.
     miss
-        Returns by how much an observation misses its tolerance; 0 if it does not fail.
+        Returns by how much an observation misses its tolerance; 0 if it has another verdict than the traced one.
     """
     fixed, direction = Direction.of(group.fixed[row]), group.direction
     n = group.fixed.shape[1]

@@ -130,7 +130,8 @@ class Probe:
             hidden = self._unseen(groups, judged, M)
         group, row = _at(groups, judged.worst)
         finding = summary(judged, judged.worst, self._place(group, row), hidden, self.objective.unit)
-        single = self._traced(group, row, M, T) if finding.verdict == Verdict.FAIL else None
+        traceable = finding.verdict == Verdict.FAIL or (self._second_order and finding.verdict == Verdict.NONSMOOTH)
+        single = self._traced(group, row, M, T, finding.verdict) if traceable else None
         if single is None:
             return finding
         found = summary(self._judged([single], M, T), 0, self._place(single, 0), hidden, self.objective.unit)
@@ -254,6 +255,7 @@ class Probe:
             slack=np.concatenate([g.slack(T) for g in groups]),
             part=RESOLVED if self.case.operator == Operator.STEP else precision.limits(self.case.dtype).meaningful,
             excused=np.repeat(together, sizes) & (self._first_beside < len(self.groups)),
+            slopes=not self._second_order,
         )
 
     def _unseen(self, groups: Sequence[Group], judged: Judged, M: Any) -> Unseen:
@@ -275,14 +277,16 @@ class Probe:
         for i, j in zip(hidden.rows[which].tolist(), hidden.columns[which].tolist(), strict=True):
             yield self._alone(i, j)
 
-    def _traced(self, group: Group, row: int, M: Any, T: Any) -> Group | None:
-        """Return the observation of a single entry to which a failed one is traced; `None` if there is none."""
+    def _traced(self, group: Group, row: int, M: Any, T: Any, verdict: Verdict) -> Group | None:
+        """Return the observation of a single entry to which one of that verdict is traced; `None` if there is none."""
         if self.case.problem.normalise is not None:
             return None
 
         def miss(one: Group) -> float:
             judged = self._judged([one], M, T)
-            return judged.miss(0) if judged.verdicts[0] == Verdict.FAIL else 0.0
+            if judged.verdicts[0] != verdict:
+                return 0.0
+            return judged.miss(0) if verdict == Verdict.FAIL else 1.0
 
         return traced(group, row, self._group, miss)
 
