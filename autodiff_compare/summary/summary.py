@@ -19,7 +19,7 @@ from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions
+from autodiff_compare.summary import conventions, random_programs
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import because, join_spec
@@ -72,6 +72,8 @@ def show(folder: pathlib.Path, console: Console) -> None:
         console.print()
     if len(tables["conventions"]):
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
+    if len(tables["fuzz"]):
+        random_programs.show(tables, folder, console)
     if len(tables["cells"]) or not len(tables["conventions"]):
         console.print(found(tables, folder))
 
@@ -131,6 +133,8 @@ def _result(tables: Mapping[str, pd.DataFrame]) -> str:
         ]
     if len(answers):
         parts += [f"{answers['case'].nunique()} cases of the atlas, {len(answers)} answers"]
+    if len(tables["fuzz"]):
+        parts += [random_programs.sentence(tables)]
     return ("; ".join(parts) or "this run has no results") + "."
 
 

@@ -70,4 +70,10 @@ def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, caps
     assert main(["report", str(folder)]) == OK
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Random programs" in page
+    capsys.readouterr()
+    assert main(["show", str(folder)]) == OK
+    assert "random programs with" in capsys.readouterr().out
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    assert "Random programs with" in summary
+    assert "no results" not in summary
     assert (folder / "figures" / "fuzz-float64.svg").is_file()

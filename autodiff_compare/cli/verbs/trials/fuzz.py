@@ -33,9 +33,10 @@ from autodiff_compare.fuzzing.record import fuzz_rows, script_of, title_of, writ
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
+from autodiff_compare.results.formatting import plural
 from autodiff_compare.results.rows import FindingRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.summary import terminal
+from autodiff_compare.summary import random_programs, terminal
 from autodiff_compare.vocabulary import Operator
 
 #: The backends without ``-b``. Those that run operation by operation get every program, compiled ones some.
@@ -159,16 +160,11 @@ class _Progress:
 def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path, out: Console) -> None:
     out.print(_outcomes(campaign))
     out.print()
-    new = [row for row in rows if row.number]
-    for row in new:
-        place = folder / "findings" / f"{row.number:03d}"
-        out.print(f"{row.classed}: {row.spec} {row.operator} of {row.operations} ({row.dtype})", markup=False)
-        out.print(f"  {row.message}", markup=False)
-        out.print(f"  shown by {row.programs} programs; {place}", markup=False, soft_wrap=True)
-    known = sum(row.programs for row in rows if not row.number)
+    for line in random_programs.findings(rows, folder):
+        out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"\n{campaign.count} programs: {len(campaign.coverage.operations)} of {len(OPERATIONS)} operations, "
-        f"{len(campaign.coverage.pairs)} pairs of them; {len(new)} new findings; known defects in {known} programs.",
+        f"\n{plural(campaign.count, 'program')}: {len(campaign.coverage.operations)} of {len(OPERATIONS)} operations, "
+        f"{plural(len(campaign.coverage.pairs), 'pair')} of them; {random_programs.told(rows)}.",
         markup=False,
     )
     for spec, why in campaign.unavailable.items():
