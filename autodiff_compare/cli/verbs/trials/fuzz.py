@@ -33,7 +33,7 @@ from autodiff_compare.fuzzing.record import fuzz_rows, script_of, title_of, writ
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
-from autodiff_compare.results.formatting import plural
+from autodiff_compare.results.formatting import listed, plural
 from autodiff_compare.results.rows import FindingRow
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.summary import random_programs, terminal
@@ -54,6 +54,8 @@ def fuzz(options: argparse.Namespace) -> int:
     try:
         scope = scope_of(options)
         query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype, seed=options.seed)
+        for spec in query.backends:
+            _require_general(spec)
         planned = dataclasses.replace(plan(query), problems=(), sources={}, cells=())
         settings = Settings(rounds=0, threads=options.threads, environment=environment_of(options))
         folder = open_folder(options, planned, settings)
@@ -105,6 +107,18 @@ def scope_of(options: argparse.Namespace) -> Scope:
         budget,
         options.programs,
     )
+
+
+def _require_general(spec: str) -> None:
+    """Reject a variant that differs from the default in operators only that no random program is asked for."""
+    try:
+        adapter = backends.load(spec.partition("@")[0])
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    limited = adapter.limited.get(adapter.variant, SCALAR_ALL)
+    if not limited & SCALAR_ALL:
+        only = listed(map(str, limited), most=len(limited))
+        raise PlanError(f"got {spec}, which computes only {only}, expected a backend that computes gradients")
 
 
 def _executors(
@@ -191,6 +205,11 @@ def _known(options: argparse.Namespace) -> int:
     defects = [known for known in known_defects() if not options.backend or known.key.backend in options.backend]
     specs = tuple(dict.fromkeys(known.failure.spec for known in defects))
     out = console()
+    for name in options.backend:
+        if all(known.key.backend != name for known in defects):
+            out.print(f"No known defect is listed for {name}.", markup=False)
+    if not defects:
+        return exits.OK
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = stack.enter_context(contextlib.closing(RunFolder(pathlib.Path(name))))
         planned = dataclasses.replace(plan(Query(backends=specs)), problems=(), sources={}, cells=())
