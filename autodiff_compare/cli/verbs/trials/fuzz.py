@@ -8,9 +8,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -19,8 +17,10 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.fuzzing.campaign import SCALAR_ALL, Campaign, Scope, stride
 from autodiff_compare.fuzzing.executors import InWorker
@@ -41,8 +41,6 @@ from autodiff_compare.vocabulary import Operator
 
 #: The backends without ``-b``. Those that run operation by operation get every program, compiled ones some.
 DEFAULT = ("numpy", "numpy:compiled", "torch", "torch:ff", "tensorflow:eager", "jax:eager", "jax", "tensorflow")
-#: Seconds between two progress lines.
-_EVERY_S = 10.0
 #: Seconds of a campaign that is given neither a budget nor a number of programs.
 _BUDGET_S = 60.0
 
@@ -66,9 +64,17 @@ def fuzz(options: argparse.Namespace) -> int:
     interrupted = False
     with contextlib.ExitStack() as stack:
         executors = _executors(planned, settings, folder, stack)
-        campaign = Campaign(executors, scope, Findings([known.key for known in known_defects()]), _Progress())
+        display = stack.enter_context(Display("programs", budget_s=scope.budget_s))
+        display.begin(scope.programs or 0, 0)
+
+        def tell(count: int, findings: Findings) -> None:
+            display.doing(plural(len(findings), "finding"))
+            display.count(count)
+
+        campaign = Campaign(executors, scope, Findings([known.key for known in known_defects()]), tell)
         try:
-            campaign.run()
+            with display.ticking():
+                campaign.run()
         except KeyboardInterrupt:
             interrupted = True
     try:
@@ -79,6 +85,8 @@ def fuzz(options: argparse.Namespace) -> int:
         output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
     else:
         _print(campaign, rows, folder.path, console())
+    if interrupted:
+        complain("interrupted")
     return exits.INTERRUPTED if interrupted else exits.WRONG if campaign.findings.new else exits.OK
 
 
@@ -156,19 +164,6 @@ def _versions(folder: RunFolder, backend: str) -> dict[str, str]:
     recorded = json.loads(folder.rows["runs"][0].versions)
     wanted = backends.load(backend).requires if backend in backends.available() else ()
     return {name: recorded[name] for name in wanted if name in recorded}
-
-
-class _Progress:
-    """Print progress on standard error every ten seconds."""
-
-    def __init__(self) -> None:
-        self._began = self._said = time.monotonic()
-
-    def __call__(self, count: int, findings: Findings) -> None:
-        now = time.monotonic()
-        if now - self._said >= _EVERY_S:
-            self._said = now
-            print(f"{count} programs, {len(findings)} findings, {now - self._began:.0f} s", file=sys.stderr)
 
 
 def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path, out: Console) -> None:
