@@ -31,7 +31,8 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="OPERATOR",
         help=f"operator to compute: {', '.join(Operator)}; may be repeated "
-        f"(default: {', '.join(o for o in Operator if o in STANDARD_OPERATORS)})",
+        f"(default: {', '.join(o for o in Operator if o in STANDARD_OPERATORS)}; step where "
+        "a problem has a descent)",
     )
     parser.add_argument(
         "--size",
