@@ -125,7 +125,7 @@ def _require_general(spec: str) -> None:
         raise PlanError(str(error)) from error
     limited = adapter.limited.get(adapter.variant, SCALAR_ALL)
     if not limited & SCALAR_ALL:
-        only = listed(map(str, limited), most=len(limited))
+        only = listed((str(o) for o in Operator if o in limited), most=len(limited))
         raise PlanError(f"got {spec}, which computes only {only}, expected a backend that computes gradients")
 
 
