@@ -11,6 +11,7 @@ file; `load` imports only the one it is asked for, so that a broken file harms n
 from __future__ import annotations
 
 import abc
+import difflib
 import functools
 import importlib
 import importlib.metadata
@@ -51,8 +52,10 @@ def load(spec: str) -> Backend:
         return _named(name)(variant)
     offered = _offered()
     if name not in offered:
-        choices = ", ".join([*_names(), *sorted(offered)])
-        raise ValueError(f"got backend {name!r}, expected one of: {choices}, or a path to a .py file")
+        known = [*_names(), *sorted(offered)]
+        close = difflib.get_close_matches(name, known, n=2)
+        expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
+        raise ValueError(f"got backend {name!r}, {expected} one of: {', '.join(known)}, or a path to a .py file")
     return _of_entry_point(offered[name])(variant)
 
 

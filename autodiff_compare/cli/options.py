@@ -9,7 +9,7 @@ import pathlib
 from autodiff_compare.cli import values
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.plan.settings import LARGER_S, OPEN_S, SMALL_S
-from autodiff_compare.vocabulary import NO_CACHE, SUITES, VARIANTS, Operator
+from autodiff_compare.vocabulary import NO_CACHE, STANDARD_OPERATORS, SUITES, VARIANTS, Operator
 
 #: How the value of an option is shown by ``--help``.
 BACKEND = "NAME[:VARIANT][@PYTHON]"
@@ -30,13 +30,16 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPERATOR",
-        help=f"operator to compute: {', '.join(Operator)}; may be repeated (default: all that a problem has)",
+        help=f"operator to compute: {', '.join(Operator)}; may be repeated "
+        f"(default: {', '.join(o for o in Operator if o in STANDARD_OPERATORS)}; step where "
+        "a problem has a descent)",
     )
     parser.add_argument(
         "--size",
         action="append",
         default=[],
-        help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed",
+        help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
+        "of batches with a number of rows, such as smallx8",
     )
     add_data(parser)
     parser.add_argument(

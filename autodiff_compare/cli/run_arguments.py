@@ -130,8 +130,11 @@ def add_recommend(verbs: Any) -> None:
         help="backend to compare; may be repeated (default: every variant of every backend)",
     )
     recommend.add_argument("--from", dest="run", metavar="RUN", help="read the tables of this run, measure nothing")
-    recommend.add_argument("--size", help="small (default), medium or large")
-    recommend.add_argument("--dtype", default="float64", help="float64 (default) or float32")
+    recommend.add_argument(
+        "--size",
+        help="small (default), medium or large; for operators of batches with a number of rows, such as smallx8",
+    )
+    recommend.add_argument("--dtype", default="float64", help="float64 (default), float32, float16 or bfloat16")
     recommend.add_argument(
         "--rounds", type=values.positive_count, default=8, metavar="N", help="timing rounds (default: 8)"
     )

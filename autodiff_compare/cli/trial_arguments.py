@@ -125,7 +125,7 @@ def add_explain(verbs: Any) -> None:
         help="operator to compute (default: gradient; jacobian of a vector function; hvp for orders of modes)",
     )
     explain.add_argument("--size", help="small (default), medium or large")
-    explain.add_argument("--dtype", default="float64", help="float64 (default) or float32")
+    explain.add_argument("--dtype", default="float64", help="float64 (default), float32, float16 or bfloat16")
     explain.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
     explain.add_argument(
         "--timeout",
@@ -167,8 +167,8 @@ def add_fuzz(verbs: Any) -> None:
         help="find faults nobody wrote down: random programs through the backends, judged and shrunk",
         description="Draw random programs, differentiate them on every backend, and judge each result independently. "
         "A new fault is shrunk to a few lines and written to findings/NNN/: program.py, which check runs, and "
-        "script.py, the same in the framework's own words. Exit code 1 if there is a fault that is not in the list of "
-        "known defects.",
+        "script.py, the same in the framework's own words (torch, jax, tensorflow and this project's engine only). "
+        "Exit code 1 if there is a fault that is not in the list of known defects.",
         epilog="example: autodiff-compare fuzz -b torch --budget 300; or: fuzz -b ./my_backend.py --programs 500; "
         "fuzz --families linear_algebra -b torch:ff -o hvp; fuzz --known",
     )

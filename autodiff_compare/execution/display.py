@@ -1,7 +1,8 @@
 """How far the work is: what a run, a study or the atlas tells of it, and its display in a terminal, pipe or notebook.
 
 A terminal and a notebook show one line that is rewritten; into a pipe goes a line every ten seconds. While a cell is
-timed nothing is written: the line is renewed between rounds, and by a thread of its own only during imports.
+timed nothing is written: the line is renewed between rounds. A thread of its own renews it where nothing is timed:
+during imports, while results are judged, and in verbs that time nothing.
 
 The time left is told only once some groups have been finished, and is extrapolated from groups. Imports before the
 first group has ended are left out of it: they would multiply. An estimate from the first of 108 cells, after an import
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 
-from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.formatting import plural, printable
 from autodiff_compare.results.tables import CellRow
 from autodiff_compare.vocabulary import BROKEN, Status
 
@@ -49,6 +50,13 @@ class Silent:
         del backend
         return contextlib.nullcontext()
 
+    def ticking(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which nothing is timed, so that a thread may renew the line."""
+        return contextlib.nullcontext()
+
+    def count(self, done: int) -> None:
+        """Take note of the number of pieces that are done."""
+
     def tell(self, row: CellRow) -> None:
         """Count a finished cell."""
 
@@ -74,10 +82,12 @@ class Display(Silent):
         What is counted, in the plural.
     failures
         Whether a pipe is told of cells that broke or are wrong, each in a line.
+    budget_s
+        Seconds after which the work ends, if its pieces are not counted beforehand.
     """
 
-    def __init__(self, pieces: str = "cells", *, failures: bool = True) -> None:
-        self._pieces, self._failures = pieces, failures
+    def __init__(self, pieces: str = "cells", *, failures: bool = True, budget_s: float | None = None) -> None:
+        self._pieces, self._failures, self._budget_s = pieces, failures, budget_s
         # In a notebook standard error is shown as an error. Both of its streams rewrite a line after a carriage return.
         notebook = "ipykernel" in sys.modules
         self._stream = sys.stdout if notebook else sys.stderr
@@ -110,6 +120,11 @@ class Display(Silent):
                 self.say(f"{row.cell_id}: {row.status}: {row.message}")
             self._show()
 
+    def count(self, done: int) -> None:
+        with self._lock:
+            self._done = done
+            self._show()
+
     def group_done(self) -> None:
         with self._lock:
             self._groups_done += 1
@@ -136,6 +151,17 @@ class Display(Silent):
                 self._import_began = time.monotonic()
             self._importing.append(backend)
             self._show()
+        try:
+            with self.ticking():
+                yield
+        finally:
+            with self._lock:
+                self._importing.remove(backend)
+                if not self._importing and not self._groups_done:
+                    self._import_s += time.monotonic() - self._import_began
+
+    @contextlib.contextmanager
+    def ticking(self) -> Iterator[None]:
         ended = threading.Event()
         renewal = threading.Thread(target=self._renew, args=(ended,), daemon=True)
         renewal.start()
@@ -144,10 +170,6 @@ class Display(Silent):
         finally:
             ended.set()
             renewal.join()
-            with self._lock:
-                self._importing.remove(backend)
-                if not self._importing and not self._groups_done:
-                    self._import_s += time.monotonic() - self._import_began
 
     def _renew(self, ended: threading.Event) -> None:
         while not ended.wait(_RENEWED_S):
@@ -158,16 +180,25 @@ class Display(Silent):
         """Return the line that tells how far the run is, in at most `WIDTH` columns."""
         now = time.monotonic()
         what = f"starting {', '.join(self._importing)}" if self._importing else self._what
-        parts = [f"{self._done} of {self._total} {self._pieces}", _duration(now - self._began), self._left(now)]
+        done = f"{self._done} of {self._total} {self._pieces}" if self._total else self._counted()
+        parts = [done, self._worked(now), self._left(now)]
         text = ", ".join(filter(None, parts)) + (f": {printable(what)}" if what else "")
         # A terminal moves to the next line after its last column.
         widest = WIDTH - 1
         return text if len(text) <= widest else f"{text[: widest - 3]}..."
 
+    def _counted(self) -> str:
+        return plural(self._done, self._pieces.removesuffix("s"))
+
+    def _worked(self, now: float) -> str:
+        """Return the time so far, of the budget if there is one."""
+        spent = now - self._began
+        return _duration(spent) if self._budget_s is None else f"{spent:.0f} of {self._budget_s:.0f} s"
+
     def _left(self, now: float) -> str:
         """Return the estimated time left, in words; empty before it means something."""
         done = self._groups_done
-        if self._importing or done < max(_SOME, _PART * self._groups):
+        if not self._groups or self._importing or done < max(_SOME, _PART * self._groups):
             return ""
         worked_s = now - self._began - self._import_s
         return f"about {_duration(worked_s / done * (self._groups - done))} left"

@@ -6,6 +6,7 @@ and `Judging.complete` waits for them: between the two, the runner may finish an
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -68,11 +69,12 @@ class Judging:
 
     def complete(self, group: Group) -> None:
         """Judge the results of a group, and those of later groups that arrive before its last one."""
-        while group.awaited:
-            response = self.requests.dispatcher.response()
-            owner, p = response.request.about
-            owner.awaited -= 1
-            self._receive(owner.judge, p, response)
+        with self.listener.ticking() if group.awaited else contextlib.nullcontext():
+            while group.awaited:
+                response = self.requests.dispatcher.response()
+                owner, p = response.request.about
+                owner.awaited -= 1
+                self._receive(owner.judge, p, response)
         if group.judge is not None:
             results = {p.cell.spec: p.result for p in group.begun if p.result}
             of = group.begun[0].cell.group

@@ -19,6 +19,7 @@ from autodiff_compare.explaining.directions import Directions
 from autodiff_compare.explaining.parting import Difference, differences
 from autodiff_compare.explaining.recording.program import Place
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
+from autodiff_compare.explaining.search import input_names
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
 from autodiff_compare.problems import SCALAR, Array, Inputs, Problem
@@ -156,10 +157,11 @@ class MarkedSearch:
         k = first.part - inputs
         backwards = stage in (COTANGENTS, SECOND)
         if k < 0:
-            shape = self.case.inputs.differentiated[first.part].shape
+            own = self.case.inputs.differentiated
+            name = input_names(self.case.problem, len(own))[first.part]
             return Parted(
                 stage, 0, len(marks), "input", marks[0].place, "", 1, 1,
-                entry_of(first, f"input {first.part}", shape), until=marks[0].words,
+                entry_of(first, name, own[first.part].shape), until=marks[0].words,
             )  # fmt: skip
         at = marks[k] if k < len(marks) else None
         if backwards:

@@ -243,7 +243,11 @@ def _same_place(a: Step, b: Step) -> bool:
 
 
 def input_names(problem: Problem, count: int) -> list[str]:
-    """Return the names of the differentiated inputs: the objective's parameters, else their numbers."""
-    parameters = inspect.signature(problem.objective).parameters.values() if problem.objective else ()
+    """Return the names of the differentiated inputs: the parameters of the function, else their numbers.
+
+    Of functions for single frameworks, the first one names them.
+    """
+    function = problem.objective or next(iter(problem.native.values()))
+    parameters = inspect.signature(function).parameters.values()
     names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][:count]
     return names if len(names) == count else [f"input {i}" for i in range(count)]

@@ -108,7 +108,7 @@ class Campaign:
     known
         The findings that are known before.
     tell
-        Is called after each batch with the number of programs and the findings.
+        Is called after each program with the number of programs and the findings.
 
     Attributes
     ----------
@@ -149,7 +149,6 @@ class Campaign:
                     received = {spec: answer.result() for spec, answer in answers.items()}
                     answers = self._sent(threads, following) if following else {}
                     self._judge(batch, received)
-                    self._tell(self.count, self.findings)
                     batch = following
             finally:
                 threads.shutdown(cancel_futures=True)
@@ -200,6 +199,7 @@ class Campaign:
             for spec, found in answers.items():
                 if number in found:
                     self._record(number, program, spec, oracle, *found[number])
+            self._tell(self.count, self.findings)
 
     def _record(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import functools
 import pathlib
@@ -12,6 +13,7 @@ from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.evaluation import with_operators
+from autodiff_compare.plan.operators import idle_backend, not_computed, operators_of
 from autodiff_compare.plan.precision import numpy_dtype
 from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
 from autodiff_compare.plan.settings import SMALL_S
@@ -25,9 +27,7 @@ from autodiff_compare.vocabulary import (
     DTYPES,
     HALF_DTYPES,
     OF_HESSIAN,
-    ON_REQUEST,
     ORDERS,
-    SAMPLED,
     SECOND_ORDER,
     SUITES,
     VARIANTS,
@@ -67,6 +67,8 @@ class Plan:
         The backends that take part in some operators only -> these: in the others they equal another variant.
     every
         Whether numerical differences look at every entry singly.
+    dropped
+        What the query names and no cell computes, each with the reason.
     """
 
     problems: tuple[Problem, ...]
@@ -77,6 +79,7 @@ class Plan:
     interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
     limited: Mapping[str, frozenset[Operator]] = field(default_factory=dict)
     every: bool = False
+    dropped: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[pathlib.Path]:
@@ -139,31 +142,20 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         for problem in found
         for size in _sizes_of(problem, sizes)
         for dtype in query.dtypes
-        for operator in _operators(problem, query.operators)
+        for operator in operators_of(problem, query.operators)
         if operator in BATCHES or problem.rows_of(size)[1] is None
         for spec in adapters
         if spec not in limited or operator in limited[spec]
     ]
-    _require_cells(cells, found, query, limited)
-    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, limited, query.every)
-
-
-def _require_cells(
-    cells: Sequence[Cell], found: Sequence[Problem], query: Query, limited: Mapping[str, Collection[Operator]]
-) -> None:
-    """Reject a query without cells, or with a backend that has none."""
-    idle = set(limited) - {cell.spec for cell in cells}
-    if idle and query.variants != "all":
-        kinds = ", ".join(str(o) for o in Operator if o in limited[min(idle)])
-        raise PlanError(f"got {min(idle)}, a way to compute {kinds}, expected one of these operators in the query")
+    dropped = tuple(not_computed(found, query.operators, {p.name: _sizes_of(p, sizes) for p in found}))
+    if query.variants != "all":
+        idle = limited.keys() - {cell.spec for cell in cells}
+        dropped += tuple(idle_backend(spec, limited[spec], found) for spec in limited if spec in idle)
     if not cells:
-        names = ", ".join(p.name for p in found)
-        possible = {o for problem in found for o in _operators(problem, list(Operator))}
-        has = ", ".join(str(o) for o in Operator if o in possible)
-        hint = ""
-        if any(name in SAMPLED for name in query.operators) and not possible & SAMPLED:
-            hint = "; for a batch, name the arrays with one sample in each row: SAMPLES = ('x',)"
-        raise PlanError(f"got operators {', '.join(query.operators)}, expected some that {names} has: {has}{hint}")
+        has = ", ".join(o for o in Operator if any(o in operators_of(p, list(Operator)) for p in found))
+        names, verb = ", ".join(p.name for p in found), "has" if len(found) == 1 else "have"
+        raise PlanError(f"got nothing to compute: {'; '.join(dropped)}. {names} {verb}: {has}")
+    return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, limited, query.every, dropped)
 
 
 def _matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[str]:
@@ -382,28 +374,6 @@ def _load_backend(text: str) -> Backend:
         raise PlanError(str(error)) from error
 
 
-def _operators(problem: Problem, names: Collection[str]) -> list[Operator]:
-    """Return the operators of a problem that are named, all if none is named, in the order of the vocabulary.
-
-    The value comes first, since other operators are compared with it. What `vocabulary.ON_REQUEST` lists follows from
-    other operators of the problem, and is computed only if it is named.
-    """
-    has = problem.operators | ({Operator.STEP} if problem.descent else set())
-    if names:
-        has |= {o for o, needs in ON_REQUEST.items() if needs <= has and _applies(problem, o)}
-    return [o for o in Operator if o in has and (not names or o in names)]
-
-
-def _applies(problem: Problem, operator: Operator) -> bool:
-    """Return whether an operator on request can be computed of a problem that has what it needs.
-
-    What is not shaped like an input cannot be normalised, and a batch over samples needs arrays of samples.
-    """
-    if operator == Operator.SPARSE_JACOBIAN or operator in OF_HESSIAN:
-        return problem.normalise is None
-    return operator not in SAMPLED or bool(problem.samples)
-
-
 def _require_installed(dtypes: Sequence[str]) -> None:
     """Reject a dtype that NumPy lacks here."""
     for dtype in dtypes:
@@ -417,4 +387,6 @@ def _require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:
     """Reject a name that is none of the choices."""
     for name in names:
         if name not in choices:
-            raise PlanError(f"got {kind} {name!r}, expected one of: {', '.join(choices)}")
+            close = difflib.get_close_matches(name, choices, n=2) if kind in ("operator", "suite", "size") else []
+            expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
+            raise PlanError(f"got {kind} {name!r}, {expected} one of: {', '.join(choices)}")

@@ -13,8 +13,8 @@ from types import TracebackType
 
 #: Longest text of a line of code that a message quotes, in characters.
 _LONGEST_LINE = 80
-#: Longest first line of an exception's own words, in characters, so that the place is not cut off.
-_LONGEST_WORDS = 180
+#: Longest first line of an exception's own words, in characters: advice stands at its end, and the place after it.
+_LONGEST_WORDS = 280
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 #: Problems are users' code, although some come with the package.
 _PROBLEMS = (_PACKAGE / "problems").resolve()

@@ -8,7 +8,7 @@ from autodiff_compare.report import contents
 from autodiff_compare.report.page.grids import Cell, Grid
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.wording import markdown as escaped
-from autodiff_compare.report.sections import conventions, overview
+from autodiff_compare.report.sections import conventions, fuzz, overview
 
 #: Longer messages are cut; the CSV files have them in full.
 _LONGEST = 300
@@ -32,6 +32,8 @@ def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
             overview.kinks(record),
             overview.descents(record),
             conventions.counts(record),
+            fuzz.outcomes(record),
+            fuzz.findings(record),
             overview.flags(record),
         )
         for grid in chosen:

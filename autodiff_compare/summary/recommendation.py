@@ -25,6 +25,8 @@ from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_s
 UNNOTICED_S = 0.1
 #: The time of the first call, measured once, is trusted to this factor.
 ONCE_FACTOR = 2.0
+#: A backend that was not compared, because other programs used the CPU, is open up to this factor.
+NEAR = 3.0
 #: Largest number of calls that is considered.
 _MOST_CALLS = 10**15
 
@@ -101,7 +103,10 @@ class Recommendation:
     equals
         Candidates whose difference to the cheapest is not proved or does not matter.
     open_to
-        Candidates that would be cheaper if times of first calls were off by `ONCE_FACTOR`.
+        Candidates that would be cheaper if times of first calls were off by `ONCE_FACTOR`, and those of ``uncompared``
+        whose interval begins within a factor of `NEAR`.
+    uncompared
+        Candidates with too few rounds that were quiet for them and for the cheapest: no difference is proved.
     ranges
         ``(first number of calls, candidate)``: the cheapest from there on.
     left_out
@@ -113,6 +118,7 @@ class Recommendation:
     ranked: tuple[Candidate, ...]
     equals: tuple[Candidate, ...]
     open_to: tuple[Candidate, ...]
+    uncompared: tuple[Candidate, ...]
     ranges: tuple[tuple[int, Candidate], ...]
     left_out: Mapping[str, str]
 
@@ -159,8 +165,12 @@ def recommendation(
     ranked = tuple(sorted(found, key=lambda c: c.total(calls)))
     best = ranked[0]
     equals = tuple(c for c in ranked[1:] if _equal(best, c, calls))
-    open_to = tuple(c for c in ranked[1:] if c not in equals and not _surely_cheaper(best, c, calls))
-    return Recommendation(_title(cells[0]), calls, ranked, equals, open_to, _ranges(found), left_out)
+    others = [c for c in ranked[1:] if c not in equals]
+    uncompared = tuple(c for c in others if _contended(best, c))
+    open_to = tuple(
+        c for c in others if not (_far(best, c, calls) if c in uncompared else _surely_cheaper(best, c, calls))
+    )
+    return Recommendation(_title(cells[0]), calls, ranked, equals, open_to, uncompared, _ranges(found), left_out)
 
 
 def _candidates(tables: Mapping[str, Any], cells: Sequence[CellRow]) -> list[Candidate]:
@@ -241,7 +251,18 @@ def _equal(best: Candidate, other: Candidate, calls: int) -> bool:
     if gap < max(UNNOTICED_S, MATTERS * best.total(calls)):
         return True
     steady = all(ONCE_FACTOR * c.once_s < MATTERS * c.total(calls) for c in (best, other))
-    return steady and not _least_ratio(other, best) > 1 + MATTERS
+    return steady and _least_ratio(other, best) <= 1 + MATTERS
+
+
+def _contended(best: Candidate, other: Candidate) -> bool:
+    """Return whether two cells have enough rounds, and too few that were quiet for both."""
+    return min(len(best.rounds), len(other.rounds)) >= ENOUGH_ROUNDS and math.isnan(_least_ratio(other, best))
+
+
+def _far(best: Candidate, other: Candidate, calls: int) -> bool:
+    """Return whether the intervals of the medians are further apart than `NEAR`, first calls off by `ONCE_FACTOR`."""
+    most = ONCE_FACTOR * best.once_s + (calls - 1) * best.high_s
+    return other.once_s / ONCE_FACTOR + (calls - 1) * other.low_s > NEAR * most
 
 
 def _surely_cheaper(best: Candidate, other: Candidate, calls: int) -> bool:

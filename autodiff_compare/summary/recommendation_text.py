@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 
 from autodiff_compare.results.formatting import count, listed, plural, seconds, size
-from autodiff_compare.summary.recommendation import ONCE_FACTOR, UNNOTICED_S, Candidate, Recommendation
+from autodiff_compare.summary.recommendation import NEAR, ONCE_FACTOR, UNNOTICED_S, Candidate, Recommendation
 from autodiff_compare.summary.terminal import WIDTH, plain_table
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS
 
@@ -47,7 +47,8 @@ def paragraphs(found: Recommendation) -> Iterator[str]:
         ranges = "; ".join(_range(found.ranges, k) for k in range(len(found.ranges)))
         yield f"Cheapest by the number of calls: {ranges}."
     elif len(found.ranked) > 1:
-        yield f"{found.ranges[0][1].spec} is the cheapest for any number of calls."
+        by = "By these medians, " if found.uncompared else ""
+        yield f"{by}{found.ranges[0][1].spec} is the cheapest for any number of calls."
     yield from _remarks(found)
     for spec, why in found.left_out.items():
         yield f"Left out: {spec} ({' '.join(why.split())[:200]})."
@@ -70,6 +71,8 @@ def _certainty(found: Recommendation) -> Iterator[str]:
     enough = all(len(c.rounds) >= ENOUGH_ROUNDS for c in found.ranked)
     if not enough:
         yield f"Not sure: under {ENOUGH_ROUNDS} timing rounds no difference is proved. Measure with more --rounds."
+    elif found.uncompared:
+        yield from _uncompared(found)
     elif found.open_to:
         yield (
             f"Open: {_names(c.spec for c in found.open_to)} could be cheaper. The first call was measured only once "
@@ -78,6 +81,23 @@ def _certainty(found: Recommendation) -> Iterator[str]:
     elif rest:
         others = f"the other {rest}" if rest > 1 else "the other one"
         yield f"Sure: {others} would cost more even if the first calls were off by a factor of {ONCE_FACTOR:g}."
+
+
+def _uncompared(found: Recommendation) -> Iterator[str]:
+    """Yield what is not proved because other programs used the CPU, and which backends are still near."""
+    disturbed = sum(not all(r.quiet for r in c.rounds) for c in found.ranked)
+    every = len(found.uncompared) == len(found.ranked) - 1
+    missing = "no difference is" if every else f"the difference to {len(found.uncompared)} of them is not"
+    yield (
+        f"Not sure: other programs used the CPU in {disturbed} of {plural(len(found.ranked), 'cell')}, so {missing} "
+        "proved. Repeat on an idle machine."
+    )
+    far = len([c for c in found.uncompared if c not in found.open_to])
+    if found.open_to:
+        behind = f"; the other {far} are far behind" if far > 1 else "; the other one is far behind" if far else ""
+        yield f"Open: {_names(c.spec for c in found.open_to)} could be cheaper{behind}."
+    else:
+        yield f"None of these is near: each is further behind than a factor of {NEAR:g}."
 
 
 def _remarks(found: Recommendation) -> Iterator[str]:

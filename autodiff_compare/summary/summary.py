@@ -19,9 +19,9 @@ from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions
+from autodiff_compare.summary import conventions, random_programs
+from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
-from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import because, join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
@@ -72,6 +72,8 @@ def show(folder: pathlib.Path, console: Console) -> None:
         console.print()
     if len(tables["conventions"]):
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
+    if len(tables["fuzz"]):
+        random_programs.show(tables, folder, console)
     if len(tables["cells"]) or not len(tables["conventions"]):
         console.print(found(tables, folder))
 
@@ -131,6 +133,8 @@ def _result(tables: Mapping[str, pd.DataFrame]) -> str:
         ]
     if len(answers):
         parts += [f"{answers['case'].nunique()} cases of the atlas, {len(answers)} answers"]
+    if len(tables["fuzz"]):
+        parts += [random_programs.sentence(tables)]
     return ("; ".join(parts) or "this run has no results") + "."
 
 
@@ -184,16 +188,11 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     ]
     what, names = _row_names(asked)
     title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
+    steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
     columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
     *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
     yield from tables
-    marks = "* fastest; ~ not proved slower; " if len(steady) else ""
-    shown = steady.loc[steady.index.isin(cells["cell_id"]), "versus_fastest"]
-    if (shown == CONTENDED).any():
-        marks += "? not compared, other programs were on the CPU; "
-    if shown.str.contains("x").any():
-        marks += "no mark: proved slower; "
-    yield Group(last, Text(f"{marks}{_READING}", style="dim"))
+    yield Group(last, Text(f"{meaning(steady['versus_fastest'])}{_READING}", style="dim"))
 
 
 def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
@@ -251,7 +250,7 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
     if status != "ok" or cell_id not in steady.index:
         return Text(status.replace("_", " "), style=_STYLES.get(status, "red"))
     timing = steady.loc[cell_id]
-    mark = {"fastest": "*", "~": "~", CONTENDED: "?"}.get(timing["versus_fastest"], " ")
+    mark = MARKS.get(timing["versus_fastest"], " ")
     return Text(seconds(float(timing["median_s"])) + mark, style="bold" if mark == "*" else "")
 
 

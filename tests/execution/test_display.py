@@ -213,3 +213,14 @@ def test_imports_that_come_later_are_part_of_the_time_left(
         shown.piece_done()
     # 2 s before the first piece are left out, 4 s are not: 4/3 s for each of three more.
     assert shown.line() == "3 of 6 cells, 6 s, about 4 s left"
+
+
+@pytest.mark.parametrize(
+    ("done", "line"), [(1, "1 program, 0 of 20 s: drawing"), (7, "7 programs, 0 of 20 s: drawing")]
+)
+def test_pieces_without_a_known_number_are_counted_within_their_budget(done: int, line: str) -> None:
+    display = Display("programs", budget_s=20.0)
+    display.begin(0, 0)
+    display.doing("drawing")
+    display.count(done)
+    assert display.line() == line

@@ -68,9 +68,12 @@ def test_every_table_of_a_run_is_readable(tmp_path: pathlib.Path) -> None:
         ({"backends": ["nosuch"]}, "got backend 'nosuch', expected one of"),
         ({"backends": ["numpy:nosuch"]}, "got variant 'nosuch'"),
         ({"operators": ["nosuch"]}, "got operator 'nosuch', expected one of"),
-        ({"dtypes": ["float8"]}, "got dtype 'float8', expected one of: float64, float32, float16"),
+        ({"dtypes": ["int8"]}, "got dtype 'int8', expected one of: float64, float32, float16, bfloat16"),
         ({"sizes": ["huge"]}, "got size 'huge', expected one of"),
-        ({"problems": [QUADRATIC], "operators": ["jvp"]}, "expected some that quadratic has"),
+        (
+            {"problems": [QUADRATIC], "operators": ["jvp"]},
+            "jvp of quadratic (the problem does not offer jvp). quadratic has: value, gradient",
+        ),
     ],
 )
 def test_an_unknown_name_in_a_plan_lists_the_choices(given: dict[str, list[str]], words: str) -> None:

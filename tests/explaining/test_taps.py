@@ -111,7 +111,7 @@ APART = [
     ({"soft": "np.exp(z) / stop_gradient(np.sum(np.exp(z)))"}, "jvp", "tangents", 'tap "soft"', 'tap "logits"'),
     ({"result": "np.sum(stop_gradient(s) * x)"}, "gradient", "cotangents", 'tap "soft"', "the result"),
     ({"result": "np.sum(s * x) * (1 + 1e-9)"}, "gradient", "values", "the result", 'tap "soft"'),
-    ({"result": "np.sum(s * stop_gradient(x))"}, "gradient", "cotangents", "input 0", 'tap "hidden"'),
+    ({"result": "np.sum(s * stop_gradient(x))"}, "gradient", "cotangents", "x", 'tap "hidden"'),
     (
         {"result": "np.sum(s * x) + np.sum((z - stop_gradient(z)) ** 2)"}, "hvp",
         "derivatives of cotangents", 'tap "logits"', 'tap "soft"',

@@ -56,6 +56,16 @@ def test_a_number_out_of_range_is_a_usage_error(words: list[str], capsys: Any) -
     assert "expected" in capsys.readouterr().err
 
 
+def test_a_variant_without_these_operators_is_refused(capsys: Any) -> None:
+    assert main(["fuzz", "-b", "numpy:jet"]) == USAGE
+    assert "numpy:jet, which computes only hessian_diagonal and laplacian" in capsys.readouterr().err
+
+
+def test_a_backend_without_known_defects_says_so(capsys: Any) -> None:
+    assert main(["fuzz", "--known", "-b", "manual"]) == OK
+    assert capsys.readouterr().out == "No known defect is listed for manual.\n"
+
+
 def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, capsys: Any) -> None:
     words = ["fuzz", "-b", "numpy", "--programs", "20", "--seed", "5", "--out", str(tmp_path), "--json"]
     assert main(words) == OK
@@ -70,4 +80,10 @@ def test_a_campaign_on_our_engine_writes_its_tables(tmp_path: pathlib.Path, caps
     assert main(["report", str(folder)]) == OK
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Random programs" in page
+    capsys.readouterr()
+    assert main(["show", str(folder)]) == OK
+    assert "random programs with" in capsys.readouterr().out
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    assert "Random programs with" in summary
+    assert "no results" not in summary
     assert (folder / "figures" / "fuzz-float64.svg").is_file()

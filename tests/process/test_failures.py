@@ -50,7 +50,7 @@ def test_long_lines_and_words_are_cut(tmp_path: pathlib.Path) -> None:
     long = "raise ValueError('" + 400 * "a" + "')"
     error = raised(tmp_path / "mine.py", f"def f(x):\n    {long}\n", 0)
     first = described(error).splitlines()[0]
-    assert f"{180 * 'a'}... (" in first
+    assert f"{280 * 'a'}... (" in first
     assert first.endswith("...)")
 
 

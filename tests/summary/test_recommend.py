@@ -25,7 +25,10 @@ QUIET = (1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.005)
 
 
 def run(folder: pathlib.Path, *backends: dict[str, Any]) -> dict[str, Any]:
-    """Write and read the tables of a run with a cell for each backend: ``spec``, seconds ``once`` and ``steady``."""
+    """Write and read the tables of a run with a cell for each backend: ``spec``, seconds ``once`` and ``steady``.
+
+    ``waited`` is the share of the time in which other programs had the processor.
+    """
     cells, checks, samples = [], [], []
     for b in backends:
         name, _, variant = b["spec"].partition(":")
@@ -43,7 +46,18 @@ def run(folder: pathlib.Path, *backends: dict[str, Any]) -> dict[str, Any]:
             samples += [SampleRow(cell_id, Phase.PREPARE, 0, 0, 1, 0.75 * b["once"])]
             samples += [SampleRow(cell_id, Phase.FIRST_CALL, 0, 0, 1, 0.25 * b["once"])]
             scatter: Sequence[float] = b.get("scatter", QUIET)
-            samples += [SampleRow(cell_id, Phase.STEADY, i, 0, 10, 10 * b["steady"] * s) for i, s in enumerate(scatter)]
+            samples += [
+                SampleRow(
+                    cell_id,
+                    Phase.STEADY,
+                    i,
+                    0,
+                    10,
+                    10 * b["steady"] * s,
+                    waited_s=b.get("waited", 0) * b["steady"] * 10,
+                )
+                for i, s in enumerate(scatter)
+            ]
     rows: dict[str, list[Any]] = {name: [] for name in tables.TABLES}
     rows |= {"runs": [blank(Run, schema_version=tables.SCHEMA_VERSION)], "cells": cells, "checks": checks}
     rows |= {"samples": samples, "timings": timings(cells, samples)}
@@ -120,6 +134,27 @@ def test_too_few_rounds_are_never_sure(tmp_path: pathlib.Path) -> None:
     assert found.best.spec == "jax"
     assert "Not sure: under 8 timing rounds" in said(found)
     assert "Sure" not in said(found)
+
+
+def test_a_busy_machine_proves_nothing_and_far_is_far(tmp_path: pathlib.Path) -> None:
+    """Of five backends with the same first call, all had to wait: two are within a factor of 3, two are not."""
+    steady = {"numpy": 10e-6, "torch": 15e-6, "jax": 25e-6, "autograd": 200e-6, "finite_difference": 17e-3}
+    given = [{"spec": spec, "once": 1e-3, "steady": s, "waited": 0.5} for spec, s in steady.items()]
+    found = recommendation(run(tmp_path, *given), "p", 1_000_000)
+    assert (found.best.spec, found.equals) == ("numpy", ())
+    assert [c.spec for c in found.open_to] == ["torch", "jax"]
+    assert "Not sure: other programs used the CPU in 5 of 5 cells, so no difference is proved. Repeat on an" in said(
+        found
+    )
+    assert "Open: torch and jax could be cheaper; the other 2 are far behind." in said(found)
+    assert "Sure" not in said(found)
+
+
+def test_a_busy_cell_among_quiet_ones_is_told_apart(tmp_path: pathlib.Path) -> None:
+    far = {"spec": "autograd", "once": 1e-3, "steady": 1e-3, "waited": 0.5}
+    found = recommendation(run(tmp_path, EAGER, TRACED, far), "p", 1_000_000)
+    assert "the CPU in 1 of 3 cells, so the difference to 1 of them is not proved" in said(found)
+    assert "None of these is near" in said(found)
 
 
 def test_what_is_not_right_is_left_out_with_its_reason(tmp_path: pathlib.Path) -> None:

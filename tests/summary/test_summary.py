@@ -156,3 +156,39 @@ def test_a_failure_of_the_function_itself_has_one_row() -> None:
         "p c value wrong: gradient fail at [0]: got 1 (a)",
         "p c hvp wrong: gradient fail at [0]: got 1 (b)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "marks", "legend"),
+    [
+        # Two cells of equal work, and one of twice the time.
+        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower; error"),
+        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower; error"),
+        ((1e-5,), " ", "error"),
+    ],
+)
+def test_only_the_marks_that_occur_are_explained(
+    given: tuple[float, ...], marks: str, legend: str, tmp_path: pathlib.Path
+) -> None:
+    run(tmp_path, *({"spec": VARIANTS[k], "once": 1e-3, "steady": steady} for k, steady in enumerate(given)))
+    lines = shown(tmp_path)
+    row = next(line for line in lines if line.startswith("p "))
+    assert "".join(mark for mark in row if mark in "*~?") == marks.replace(" ", "")
+    assert legend in " ".join(lines)
+
+
+def test_a_cell_that_was_not_compared_is_marked(tmp_path: pathlib.Path) -> None:
+    """In the first problem two cells are compared; the second has one cell, and the third had to share the CPU."""
+    run(
+        tmp_path,
+        *({"problem": "p", "spec": spec, "once": 1e-3, "steady": 1e-5} for spec in ("numpy", "torch")),
+        {"problem": "q", "spec": "numpy", "once": 1e-3, "steady": 1e-5},
+        *({"problem": "r", "spec": spec, "once": 1e-3, "steady": 1e-5, "waited": 0.5} for spec in ("numpy", "torch")),
+    )
+    lines = shown(tmp_path)
+    rows = {line[0]: "".join(c for c in line if c in "*~?") for line in lines if line[:2] in ("p ", "q ", "r ")}
+    assert rows == {"p": "*~", "q": "?", "r": "??"}
+    assert "* fastest of those compared; ~ not proved slower; ? not compared: other programs used the" in " ".join(
+        lines
+    )
+    assert "no mark" not in " ".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable, Iterator
 
 from rich.table import Table
@@ -21,6 +22,8 @@ from autodiff_compare.vocabulary import ORDERS, SUITES, Operator, join_spec
 #: Name of a whole set of operators; up to `_FEW` operators more or fewer are named beside it.
 _KINDS = {"scalar": SCALAR, "vector": VECTOR}
 _FEW = 2
+#: More sizes than this that are numbered in order are not listed singly; such a size may end with a tolerance.
+_MANY, _TOLERANCE = 6, re.compile(r"-1e-\d+$")
 _LEGEND = (
     "scalar: value gradient value_and_gradient jvp vjp jacobian hvp hessian",
     "vector: value jvp vjp jacobian",
@@ -106,8 +109,16 @@ def _shapes(arrays: Iterable[Array]) -> str:
     return ", ".join(str(a.shape) for a in arrays)
 
 
-def _sizes(problem: Problem) -> str:
-    return ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
+def _sizes(problem: Problem, *, short: bool = False) -> str:
+    """Return the sizes with their numbers; names alone where the numbers count the sizes, one of many if ``short``."""
+    if list(problem.sizes.values()) != list(range(len(problem.sizes))):
+        return ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
+    names = [*problem.sizes, *problem.files]
+    if not short or len(names) <= _MANY:
+        return ", ".join(names)
+    typical = names[len(names) // 2]
+    form = "WAY-TOLERANCE, " if _TOLERANCE.search(typical) else ""
+    return f"{len(names)} sizes: {form}such as {typical}"
 
 
 def _home(problem: Problem) -> str:
@@ -127,7 +138,7 @@ def _suite(title: str, members: Iterable[Problem], suite: str = "") -> Table:
 def _facts(problem: Problem, suite: str) -> Iterable[str]:
     """Yield the operators, sizes, descents and other suites of a problem."""
     yield in_words(problem.operators)
-    yield _sizes(problem)
+    yield _sizes(problem, short=True)
     if problem.descent:
         yield f"descend: {', '.join(problem.descent)}"
     others = [name for name in SUITES if name in problem.suites and name != suite]

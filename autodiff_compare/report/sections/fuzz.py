@@ -17,18 +17,21 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.style import Picture
+from autodiff_compare.results.tables import FuzzRow, rows_from
+from autodiff_compare.summary import random_programs
 from autodiff_compare.vocabulary import join_spec
 
-#: Columns of classes -> words and colour; where a field has outcomes of several, the last in this order shows.
+#: Columns of classes -> words and colour; where a cell has outcomes of several, the last in this order shows.
 _SHOWN = {
-    "agree": ("agrees", style.GREEN),
     "undecided": ("undecided only", style.GRID),
+    "agree": ("agrees", style.GREEN),
     "convention": ("a convention", style.SKY),
     "unsupported": ("no rule", style.GREY),
     "precision": ("lost digits", style.ORANGE),
     "error": ("error or hang", style.PURPLE),
     "defect": ("wrong", style.VERMILLION),
 }
+_READING = "A cell shows the worst outcome of all programs that contain the operation."
 #: Inches of a row and of a column.
 _ROW, _COLUMN = 0.14, 0.42
 
@@ -53,7 +56,7 @@ def sections(record: Record) -> Iterator[Section]:
         )
         for dtype, group in frame.groupby("dtype", sort=False)
     ]
-    parts = (*pictures, _findings(found))
+    parts = (*pictures, outcomes(record), findings(record))
     yield Section("fuzz", "Random programs", lead, tuple(part for part in parts if part))
 
 
@@ -61,15 +64,15 @@ def _sentence(frame: pd.DataFrame) -> str:
     wrong = frame[(frame["defect"] > 0) | (frame["precision"] > 0)]
     names = sorted(set(wrong["operation"]))
     if not names:
-        return "No outcome is wrong. A field counts every program that holds the operation."
+        return f"No outcome is wrong. {_READING}"
     return (
         f"{wording.plural(len(names), 'operation')} occur in programs with a wrong outcome; the findings say which of "
-        "them are at fault. A field counts every program that holds the operation."
+        f"them are at fault. {_READING}"
     )
 
 
 def _draw(frame: pd.DataFrame, dtype: str) -> Figure:
-    """Draw one field for each operation, backend and operator, in the colour of its worst class."""
+    """Draw one cell for each operation, backend and operator, in the colour of its worst class."""
     operations = list(dict.fromkeys(frame["operation"]))
     places = list(dict.fromkeys(zip(frame["spec"], frame["operator"], strict=True)))
     places.sort(key=lambda place: list(dict.fromkeys(frame["spec"])).index(place[0]))
@@ -83,6 +86,8 @@ def _draw(frame: pd.DataFrame, dtype: str) -> Figure:
     shown = sorted({int(k) for k in image[np.isfinite(image)]})
     colours = [colour for _, colour in _SHOWN.values()]
     handles = [Patch(color=colours[k], label=list(_SHOWN.values())[k][0]) for k in shown]
+    if np.isnan(image).any():
+        handles.append(Patch(facecolor=style.PAPER, edgecolor=style.GREY, linewidth=0.4, label="no program"))
     size = (_COLUMN * len(places) + 2.4, _ROW * len(operations) + 2.6)
     drawn, (ax,) = style.canvas(
         "Random programs", about=f"worst outcome by operation, {dtype}", panel=(size[0] - 2.0, size[1] - 2.6), left=1.8,
@@ -100,10 +105,25 @@ def _draw(frame: pd.DataFrame, dtype: str) -> Figure:
     return drawn
 
 
-def _findings(found: pd.DataFrame) -> Grid:
+def outcomes(record: Record) -> Grid:
+    """Return the number of outcomes by backend and class; an outcome counts once for each operation of its program."""
+    counts = random_programs.counted(rows_from(record.tables["fuzz"], FuzzRow))
+    classes = [name for name in random_programs.CLASSES if any(each[name] for each in counts.values())]
+    columns = ("operations", *classes)
+    rows = [
+        (words(spec), *(figure(n, str(n)) for n in map(each.__getitem__, columns))) for spec, each in counts.items()
+    ]
+    note = "Each outcome counts once for every operation of its program."
+    numeric = frozenset(range(1, len(columns) + 1))
+    return Grid(
+        "fuzz-outcomes", "Random programs: outcomes by backend", ("backend", *columns), tuple(rows), numeric, note
+    )
+
+
+def findings(record: Record) -> Grid:
     """Return the findings, new ones first, each with its smallest program."""
     rows = []
-    for row in found.to_dict("records"):
+    for row in record.tables["findings"].to_dict("records"):
         seen = ", ".join(f"{where} ({count})" for where, count in json.loads(row["seen"]).items())
         place = f"findings/{row['number']:03d}" if row["number"] else "known"
         rows.append((

@@ -19,6 +19,7 @@ from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.execution.display import Display
 from autodiff_compare.process import environment
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.client import WorkerClient, WorkerError
@@ -57,12 +58,18 @@ class Finding:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print the findings and the advice; return exit code 3 if an installed backend cannot be opened."""
+    names = list(options.backend or backends.available())
+    # The noise is measured before a thread renews the line.
     found = [*machine(), *variables(environment_of(options)), *clock(), *noise()]
-    for name in options.backend or backends.available():
-        try:
-            found.append(opened(name, options.threads, environment_of(options)))
-        except ValueError as error:
-            return usage(str(error))
+    try:
+        with Display("backends") as display, display.ticking():
+            display.begin(len(names), 0)
+            for name in names:
+                display.doing(f"opening {name}")
+                found.append(opened(name, options.threads, environment_of(options)))
+                display.piece_done()
+    except ValueError as error:
+        return usage(str(error))
     if output.wanted(options):
         output.write([asdict(finding) for finding in found], options)
     else:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.execution.display import Display
 from autodiff_compare.explaining import session, wording
@@ -35,7 +36,7 @@ def explain(options: argparse.Namespace) -> int:
     try:
         with users_prints_aside():
             plan = session.planned(query)
-            with Display(failures=False) as display:
+            with Display(failures=False) as display, display.ticking():
                 display.begin(2, 1)
                 found = session.explained(plan, settings, display)
     except (PlanError, ProblemError) as error:
@@ -44,6 +45,7 @@ def explain(options: argparse.Namespace) -> int:
         print(f"autodiff-compare: {printable(str(error))}", file=sys.stderr)
         return exits.FAILED
     except KeyboardInterrupt:
+        complain("interrupted")
         return exits.INTERRUPTED
     if output.wanted(options):
         output.write([record(plan, found)], options)

@@ -8,9 +8,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -19,8 +17,10 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.fuzzing.campaign import SCALAR_ALL, Campaign, Scope, stride
 from autodiff_compare.fuzzing.executors import InWorker
@@ -33,15 +33,14 @@ from autodiff_compare.fuzzing.record import fuzz_rows, script_of, title_of, writ
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
+from autodiff_compare.results.formatting import listed, plural
 from autodiff_compare.results.rows import FindingRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.summary import terminal
+from autodiff_compare.summary import random_programs, terminal
 from autodiff_compare.vocabulary import Operator
 
 #: The backends without ``-b``. Those that run operation by operation get every program, compiled ones some.
 DEFAULT = ("numpy", "numpy:compiled", "torch", "torch:ff", "tensorflow:eager", "jax:eager", "jax", "tensorflow")
-#: Seconds between two progress lines.
-_EVERY_S = 10.0
 #: Seconds of a campaign that is given neither a budget nor a number of programs.
 _BUDGET_S = 60.0
 
@@ -53,6 +52,8 @@ def fuzz(options: argparse.Namespace) -> int:
     try:
         scope = scope_of(options)
         query = Query(backends=options.backend or DEFAULT, dtypes=options.dtype, seed=options.seed)
+        for spec in query.backends:
+            _require_general(spec)
         planned = dataclasses.replace(plan(query), problems=(), sources={}, cells=())
         settings = Settings(rounds=0, threads=options.threads, environment=environment_of(options))
         folder = open_folder(options, planned, settings)
@@ -63,9 +64,17 @@ def fuzz(options: argparse.Namespace) -> int:
     interrupted = False
     with contextlib.ExitStack() as stack:
         executors = _executors(planned, settings, folder, stack)
-        campaign = Campaign(executors, scope, Findings([known.key for known in known_defects()]), _Progress())
+        display = stack.enter_context(Display("programs", budget_s=scope.budget_s))
+        display.begin(scope.programs or 0, 0)
+
+        def tell(count: int, findings: Findings) -> None:
+            display.doing(plural(len(findings), "finding"))
+            display.count(count)
+
+        campaign = Campaign(executors, scope, Findings([known.key for known in known_defects()]), tell)
         try:
-            campaign.run()
+            with display.ticking():
+                campaign.run()
         except KeyboardInterrupt:
             interrupted = True
     try:
@@ -76,6 +85,8 @@ def fuzz(options: argparse.Namespace) -> int:
         output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
     else:
         _print(campaign, rows, folder.path, console())
+    if interrupted:
+        complain("interrupted")
     return exits.INTERRUPTED if interrupted else exits.WRONG if campaign.findings.new else exits.OK
 
 
@@ -104,6 +115,18 @@ def scope_of(options: argparse.Namespace) -> Scope:
         budget,
         options.programs,
     )
+
+
+def _require_general(spec: str) -> None:
+    """Reject a variant that differs from the default in operators only that no random program is asked for."""
+    try:
+        adapter = backends.load(spec.partition("@")[0])
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    limited = adapter.limited.get(adapter.variant, SCALAR_ALL)
+    if not limited & SCALAR_ALL:
+        only = listed((str(o) for o in Operator if o in limited), most=len(limited))
+        raise PlanError(f"got {spec}, which computes only {only}, expected a backend that computes gradients")
 
 
 def _executors(
@@ -143,32 +166,14 @@ def _versions(folder: RunFolder, backend: str) -> dict[str, str]:
     return {name: recorded[name] for name in wanted if name in recorded}
 
 
-class _Progress:
-    """Print progress on standard error every ten seconds."""
-
-    def __init__(self) -> None:
-        self._began = self._said = time.monotonic()
-
-    def __call__(self, count: int, findings: Findings) -> None:
-        now = time.monotonic()
-        if now - self._said >= _EVERY_S:
-            self._said = now
-            print(f"{count} programs, {len(findings)} findings, {now - self._began:.0f} s", file=sys.stderr)
-
-
 def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path, out: Console) -> None:
     out.print(_outcomes(campaign))
     out.print()
-    new = [row for row in rows if row.number]
-    for row in new:
-        place = folder / "findings" / f"{row.number:03d}"
-        out.print(f"{row.classed}: {row.spec} {row.operator} of {row.operations} ({row.dtype})", markup=False)
-        out.print(f"  {row.message}", markup=False)
-        out.print(f"  shown by {row.programs} programs; {place}", markup=False, soft_wrap=True)
-    known = sum(row.programs for row in rows if not row.number)
+    for line in random_programs.findings(rows, folder):
+        out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"\n{campaign.count} programs: {len(campaign.coverage.operations)} of {len(OPERATIONS)} operations, "
-        f"{len(campaign.coverage.pairs)} pairs of them; {len(new)} new findings; known defects in {known} programs.",
+        f"\n{plural(campaign.count, 'program')}: {len(campaign.coverage.operations)} of {len(OPERATIONS)} operations, "
+        f"{plural(len(campaign.coverage.pairs), 'pair')} of them; {random_programs.told(rows)}.",
         markup=False,
     )
     for spec, why in campaign.unavailable.items():
@@ -195,6 +200,11 @@ def _known(options: argparse.Namespace) -> int:
     defects = [known for known in known_defects() if not options.backend or known.key.backend in options.backend]
     specs = tuple(dict.fromkeys(known.failure.spec for known in defects))
     out = console()
+    for name in options.backend:
+        if all(known.key.backend != name for known in defects):
+            out.print(f"No known defect is listed for {name}.", markup=False)
+    if not defects:
+        return exits.OK
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = stack.enter_context(contextlib.closing(RunFolder(pathlib.Path(name))))
         planned = dataclasses.replace(plan(Query(backends=specs)), problems=(), sources={}, cells=())

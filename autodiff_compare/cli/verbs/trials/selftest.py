@@ -13,7 +13,8 @@ import itertools
 import math
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from rich.table import Table
@@ -33,6 +34,8 @@ from autodiff_compare.timing import trials as clock_trials
 from autodiff_compare.timing.load import busy
 from autodiff_compare.timing.trials import Count
 
+_T = TypeVar("_T")
+
 
 def selftest(options: argparse.Namespace) -> int:
     """Print rejection rates and coverage; return exit code 1 if the judge failed anywhere."""
@@ -41,9 +44,10 @@ def selftest(options: argparse.Namespace) -> int:
         found, _ = load_problems(query)
     except PlanError as error:
         return usage(str(error))
-    trials = list(mutants.selftest(found, query.dtypes, query.seed))
-    sizes = list(controls.trials(query.dtypes, query.seed))
-    ladder = list(known_derivatives.known_derivatives(seed=options.seed))
+    with Display("trials") as display, display.ticking():
+        trials = list(_counting(mutants.selftest(found, query.dtypes, query.seed), "altered results", display))
+        sizes = list(_counting(controls.trials(query.dtypes, query.seed), "errors by size", display))
+        ladder = list(_counting(known_derivatives.known_derivatives(seed=options.seed), "known derivatives", display))
     out = console()
     out.print(_controls(trials))
     out.print()
@@ -68,6 +72,14 @@ def selftest(options: argparse.Namespace) -> int:
         f"right ones; the error bar covered the true error in {covered} of {len(ladder)} estimates."
     )
     return exits.WRONG if missed or unresolved or covered < len(ladder) else exits.OK
+
+
+def _counting(trials: Iterable[_T], what: str, display: Display) -> Iterator[_T]:
+    """Yield trials as they are made, and count them in the display."""
+    display.doing(what)
+    for trial in trials:
+        display.piece_done()
+        yield trial
 
 
 def timing(options: argparse.Namespace) -> int:

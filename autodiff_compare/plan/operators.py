@@ -1,0 +1,104 @@
+"""The operators of a problem that a query asks for, and why others are not computed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from autodiff_compare.problems import SCALAR, VECTOR, Problem
+from autodiff_compare.vocabulary import BATCHES, OF_HESSIAN, ON_REQUEST, SAMPLED, Operator
+
+_SCALAR_ONLY = SCALAR - VECTOR
+#: The operators that only a scalar function has.
+OF_SCALARS = _SCALAR_ONLY | {o for o, needs in ON_REQUEST.items() if needs & _SCALAR_ONLY}
+
+
+def operators_of(problem: Problem, names: Collection[str]) -> list[Operator]:
+    """Return the operators of a problem that are named, all if none is named, in the order of the vocabulary.
+
+    The value comes first, since other operators are compared with it. What `vocabulary.ON_REQUEST` lists follows from
+    other operators of the problem, and is computed only if it is named.
+    """
+    has = _own(problem)
+    if names:
+        has |= {o for o, needs in ON_REQUEST.items() if needs <= has and _applies(problem, o)}
+    return [o for o in Operator if o in has and (not names or o in names)]
+
+
+def _own(problem: Problem) -> set[Operator]:
+    return set(problem.operators) | ({Operator.STEP} if problem.descent else set())
+
+
+def _applies(problem: Problem, operator: Operator) -> bool:
+    """Return whether an operator on request can be computed of a problem that has what it needs.
+
+    What is not shaped like an input cannot be normalised, and a batch over samples needs arrays of samples.
+    """
+    if operator == Operator.SPARSE_JACOBIAN or operator in OF_HESSIAN:
+        return problem.normalise is None
+    return operator not in SAMPLED or bool(problem.samples)
+
+
+def not_computed(found: Sequence[Problem], names: Iterable[str], sizes: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield ``operator of problem (reason)`` for each named operator without a cell; problems with one reason together.
+
+    Parameters
+    ----------
+    sizes
+        Problem -> its sizes in the run.
+    """
+    names = list(names)
+    problems: dict[tuple[str, str], list[str]] = {}
+    for problem in found:
+        rows = [size for size in sizes[problem.name] if problem.rows_of(size)[1] is not None]
+        for name in names:
+            if name not in operators_of(problem, [name]):
+                problems.setdefault((name, _reason(problem, Operator(name))), []).append(problem.name)
+            elif rows and name not in BATCHES and len(rows) == len(sizes[problem.name]):
+                problems.setdefault((name, _of_rows(problem, rows)), []).append(problem.name)
+        if rows and not names:
+            problems.setdefault((f"size {', '.join(rows)}", _of_rows(problem, rows)), []).append(problem.name)
+    for (name, why), having in problems.items():
+        shown = ", ".join(having[:_MOST]) + (f" and {len(having) - _MOST} more" if len(having) > _MOST else "")
+        yield f"{name} of {shown} ({why})"
+
+
+def _of_rows(problem: Problem, sizes: Sequence[str]) -> str:
+    """Return why a size with a number of rows has no cell, and what to do."""
+    batches = [o for o in operators_of(problem, list(BATCHES)) if o in BATCHES]
+    add = f"add -o {' or -o '.join(batches)}, or " if batches else ""
+    rows = ", ".join(f"x{problem.rows_of(size)[1]}" for size in sizes)
+    verb = "sets" if len(sizes) == 1 else "set"
+    return f"{rows} {verb} the rows of a batch: {add}drop {rows}"
+
+
+#: Problems that are named in one reason; further ones are counted.
+_MOST = 4
+
+
+def _reason(problem: Problem, operator: Operator) -> str:
+    """Return why a problem does not have an operator, and what to do."""
+    if operator in OF_SCALARS and Operator.GRADIENT not in problem.operators:
+        return "it needs a scalar function"
+    if operator in SAMPLED and not problem.samples:
+        return "name the samples: SAMPLES = ('x',)"
+    if operator == Operator.STEP:
+        return "it needs a descent"
+    if not _applies(problem, operator):
+        return "the results of the problem are normalised"
+    missing = sorted(map(str, ON_REQUEST.get(operator, frozenset({operator})) - _own(problem)))
+    return f"the problem does not offer {', '.join(missing)}"
+
+
+def idle_backend(spec: str, operators: Collection[Operator], found: Sequence[Problem]) -> str:
+    """Return why a backend that takes part in some operators only has no cell, and which operator to add."""
+    *others, last = _named(operators)
+    only = f"{', '.join(others)} and {last}" if others else last
+    kind = " of scalar functions" if set(operators) <= OF_SCALARS else ""
+    possible = {o for problem in found for o in operators_of(problem, list(Operator))}
+    add = _named(set(operators) & possible)
+    hint = f": add -o {add[0]}" if add else ""
+    return f"{spec} (it computes only {only}{kind}{hint})"
+
+
+def _named(operators: Collection[Operator]) -> list[str]:
+    return [str(o) for o in Operator if o in operators]
