@@ -148,8 +148,10 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         if spec not in limited or operator in limited[spec]
     ]
     dropped = tuple(not_computed(found, query.operators, {p.name: _sizes_of(p, sizes) for p in found}))
-    if query.variants != "all":
-        idle = limited.keys() - {cell.spec for cell in cells}
+    idle = limited.keys() - {cell.spec for cell in cells}
+    if query.variants == "all":
+        adapters = {spec: text for spec, text in adapters.items() if spec not in idle}
+    else:
         dropped += tuple(idle_backend(spec, limited[spec], found) for spec in limited if spec in idle)
     if not cells:
         has = ", ".join(o for o in Operator if any(o in operators_of(p, list(Operator)) for p in found))
