@@ -160,7 +160,16 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
     with np.errstate(all="ignore"):
         d, bound = s.differences
         d = within_domain(d)
-        value, bar, last = _limit(d, bound, base.unit / s.unit)
+        ratio = s.unit / below.unit
+        near, near_bound = below.differences
+        smaller = (below.steps < s.steps[-1])[:, None]
+
+        def beyond(middle: Array, half: Array) -> Array:
+            """Return by how much a difference at a much smaller step is further from a value than those seen."""
+            excess = np.abs(near - middle * ratio) - 2 * near_bound - ratio * (half + np.abs(d[-1] - middle))
+            return np.asarray(np.where(smaller, excess, -np.inf).max(axis=0, initial=-np.inf))
+
+        value, bar, last = _limit(d, bound, base.unit / s.unit, beyond)
         if s.stencil.order == 1:
             corners = kinked(s)
             low, high = one_sided(s, corners)
@@ -169,14 +178,11 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
         apart = np.abs(d - value)
         range_ = np.maximum(np.abs(value), np.fmax.reduce(apart, axis=0))
         settled = np.all(apart[-_LAST:] <= _SETTLED * range_ + bar + 2 * bound[-_LAST:], axis=0)
-        ratio = s.unit / below.unit
         # At a kink a central difference is the mean of the one-sided derivatives, at every step.
         middle, half = value, bar
         if s.stencil.order == 1:
             middle, half = np.where(corners, d[-1], value), np.where(corners, _SETTLED * (high - low), bar)
-        near, near_bound = below.differences
-        beyond = np.abs(near - middle * ratio) - 2 * near_bound - ratio * (half + np.abs(d[-1] - middle))
-        beyond = np.where((below.steps < s.steps[-1])[:, None], beyond, -np.inf).max(axis=0, initial=-np.inf)
+        excess = beyond(middle, half)
         unit = s.unit.astype(np.float64)
         verdicts = tuple(map(_verdict, np.isfinite(d).sum(axis=0), corners, value))
         good = np.array([v == Verdict.PASS for v in verdicts], dtype=bool)
@@ -196,16 +202,17 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
         noisy=np.asarray(s.sigma > NOISY * s.eps * below.unit / s.unit),
         still=still,
         settled=settled,
-        doubted=np.asarray(~(beyond <= 0)),
-        refuted=np.asarray(~(beyond <= _SETTLED * np.abs(value) * ratio)),
+        doubted=np.asarray(~(excess <= 0)),
+        refuted=np.asarray(~(excess <= _SETTLED * np.abs(value) * ratio)),
     )
 
 
-def _limit(d: Array, bound: Array, size: Array) -> tuple[Array, Array, Array]:
+def _limit(d: Array, bound: Array, size: Array, beyond: Callable[[Array, Array], Array]) -> tuple[Array, Array, Array]:
     """Return the differences extrapolated to step 0, as `extrapolated` does.
 
     Where even powers of the step leave a wide bar, all powers are eliminated, and then those of its square root: the
-    function may have no further derivative at the point. ``size`` is that of the functions in units of ``d``.
+    function may have no further derivative at the point. Beside a kink such a limit is that of the other side, which
+    differences at much smaller steps are ``beyond``. ``size`` is that of the functions in units of ``d``.
     """
     value, bar, last = extrapolated(d, bound, base=4)
     for base in _OTHER_BASES:
@@ -213,7 +220,7 @@ def _limit(d: Array, bound: Array, size: Array) -> tuple[Array, Array, Array]:
         if not wide.any():
             break
         found = extrapolated(d, bound, base)
-        better = wide & (found[1] < bar)
+        better = wide & (found[1] < bar) & (beyond(found[0], found[1]) <= 0)
         value, bar, last = (np.where(better, b, a) for a, b in zip((value, bar, last), found, strict=True))
     return value, bar, last
 
