@@ -6,14 +6,16 @@ import importlib
 from typing import Any
 
 import numpy as np
-from numpy import *  # noqa: F403 - the namespace is NumPy's
-from numpy import fft, linalg
-
-__all__ = ["fft", "linalg", *np.__all__]
 
 
 def __getattr__(name: str) -> Any:
-    """Return ``special``, which loads SciPy and our engine where it is used, or an attribute of NumPy."""
+    """Return ``special``, which loads SciPy and our engine where it is used, or an attribute of NumPy.
+
+    What was found is kept, so that it is looked up once. Importing all names would load ``numpy.ma`` and others.
+    """
     if name == "special":
-        return importlib.import_module("autodiff_compare.backends.numpy_autodiff.array.special")
-    return getattr(np, name)
+        found = importlib.import_module("autodiff_compare.backends.numpy_autodiff.array.special")
+    else:
+        found = getattr(np, name)
+    globals()[name] = found
+    return found
