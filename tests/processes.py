@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that the first thread of ``pid`` started (Linux)."""
-    return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Return the processes that the threads of ``pid`` started (Linux)."""
+    found = (path.read_text() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"))
+    return [int(word) for text in found for word in text.split()]
 
 
 def lives(pid: int) -> bool:

@@ -156,10 +156,13 @@ class TestPlan:
 
     def test_all_variants_are_all_ways_of_computing_a_batch(self) -> None:
         """`recommend` asks for them; a variant that differs in batches only is not computed otherwise."""
-        for operator, expected in (("gradient_batch", ["numpy", "numpy:compiled", "numpy:loop"]), ("hvp", None)):
+        for operator, expected in (
+            ("gradient_batch", ["numpy", "numpy:compiled", "numpy:loop", "numpy:numba"]),
+            ("hvp", None),
+        ):
             query = Query(backends=["numpy"], operators=[operator], variants="all")
             specs = [c.spec for c in plan_problems([LOSS], {"loss": ""}, query).cells]
-            assert specs == (expected or ["numpy", "numpy:compiled"])
+            assert specs == (expected or ["numpy", "numpy:compiled", "numpy:numba"])
 
     def test_a_size_may_name_the_number_of_rows(self) -> None:
         query = Query(backends=["numpy"], operators=["gradient", "jvp_batch"], sizes=["small", "smallx3", "smallx16"])

@@ -174,5 +174,5 @@ def test_all_orders_are_asked_for_in_a_word() -> None:
 
 @pytest.mark.parametrize(("problem", "operators"), [("logistic_regression", ["gradient"]), ("planar_arm", [])])
 def test_an_order_without_a_second_derivative_is_refused(problem: str, operators: list[str]) -> None:
-    with pytest.raises(PlanError, match="got jax:fr, an order of modes for hvp and hessian"):
+    with pytest.raises(PlanError, match=r"jax:fr \(it computes only hvp, hessian, "):
         plan(Query([problem], ["jax:fr"], operators))
