@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from autodiff_compare.problems import Array
 
 Parameters = Mapping[str, Any]
 #: Returns parameters for operands, or `None` if the operation does not take these.
-Draw = Callable[..., Parameters | None]
+Draw = Callable[..., Optional[Parameters]]  # noqa: UP045 - a worker's Python may be 3.9
 #: Returns whether an operation is smooth at its operands, with a margin.
 Smooth = Callable[..., bool]
 
