@@ -71,7 +71,11 @@ def planned(query: Query) -> Plan:
     (name,) = query.operators
     if name in list(Operator) and Operator(name) not in STAGES:
         raise PlanError(f"got operator {name}, expected one that can be explained: {', '.join(map(str, STAGES))}")
-    return plan_problems(found, sources, query)
+    made = plan_problems(found, sources, query)
+    idle = {*made.specs} - {cell.spec for cell in made.cells}
+    if idle:
+        raise PlanError("; ".join(made.dropped) or f"got {min(idle)}, which does not compute {name} of {found[0].name}")
+    return made
 
 
 def _default(problem: Problem, specs: Sequence[str]) -> str:

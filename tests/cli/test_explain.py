@@ -97,7 +97,7 @@ def test_json_has_the_line_and_the_numbers(command: Command) -> None:
         ("explain hello numpy nosuch", 2, "got backend 'nosuch', expected one of"),
         ("explain hello numpy numpy:compiled -o step", 2, "got operator step, expected one that can be explained"),
         ("explain saddle numpy numpy:compiled", 2, "got problem 'saddle'"),
-        ("explain hello numpy numpy:fr -o gradient", 2, "an order of modes for hvp and hessian"),
+        ("explain hello numpy numpy:fr -o gradient", 2, "numpy:fr (it computes only hvp, hessian, "),
         ("explain hello numpy @/nosuch.py", 2, "expected an existing .py file"),
         ("explain @/problem.py numpy @/wrong.py -o hessian", 3, "no hessian to compare: mine: unsupported"),
         ("explain @/random.py numpy @/right.py", 3, "numpy gives other numbers at a second call"),

@@ -147,7 +147,7 @@ def test_a_case_is_explained() -> None:
         (["kink"], "expected a family: kinks"),
         (["--explain", "kinks"], "got 'kinks', expected a case"),
         (["kinks", "-b", "nosuch"], "got backend 'nosuch'"),
-        (["kinks", "--dtype", "float16"], "got dtype 'float16'"),
+        (["kinks", "--dtype", "float8"], "got dtype 'float8'"),
     ],
 )
 def test_a_mistake_is_one_clear_line(args: list[str], words: str) -> None:

@@ -22,7 +22,8 @@ def test_shown_output_is_what_the_command_prints(block: Shown) -> None:
 
 def test_what_is_not_compared_is_what_was_asked_for() -> None:
     """Every case of the guide to the conventions is there with an answer of every backend, in 80 columns."""
-    (block,) = [block for document in DOCUMENTS for block in shown(document) if not block.compared]
+    blocks = [block for document in DOCUMENTS for block in shown(document) if not block.compared]
+    (block,) = [block for block in blocks if block.document.name == "conventions.md"]
     words = block.command.split()[2:]
     cases = words[: words.index("-b")]
     assert f"{len(cases)} cases in" in block.text
