@@ -17,6 +17,7 @@ def taylor(jax: Any, f: Function, argnums: Sequence[int], n: int, degree: int, w
 
 def _by_jet(jax: Any, f: Function, argnums: tuple[int, ...], n: int, degree: int) -> Prepared:
     """Return the terms of jet, which are derivatives: its series are ``sum_k term_k t^k / k!``."""
+    import jax.extend.core
     from jax.experimental import jet
 
     transform: Any = jet.jet
@@ -28,6 +29,11 @@ def _by_jet(jax: Any, f: Function, argnums: tuple[int, ...], n: int, degree: int
             value, found = transform(closed(f, given[:n], argnums), xs, terms)
         except NotImplementedError as error:
             raise Unsupported(f"jax.experimental.jet: {error}: use jax:nested") from error
+        except KeyError as error:
+            # jet looks its rules up by primitive, and says no more of one that it lacks.
+            if not isinstance(error.args[0], jax.extend.core.Primitive):
+                raise
+            raise Unsupported(f"jax.experimental.jet has no rule for {error.args[0]}: use jax:nested") from error
         return tuple(jax.numpy.broadcast_to(jax.numpy.asarray(term, value.dtype), value.shape) for term in found)
 
     return series

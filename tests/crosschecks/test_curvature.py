@@ -26,6 +26,11 @@ SMALL = (
     "gaussian_process", "planar_arm",
 )  # fmt: skip
 SPECS = ("numpy", "torch", "jax:eager", "tensorflow:eager")
+#: (problem, operator, backend) -> why it is not right, in torch 2.13 and JAX 0.10.
+KNOWN = {
+    ("gaussian_process", Operator.TAYLOR, "torch"): "torch.func.jvp within itself is wrong through linalg.solve",
+    ("gaussian_process", Operator.TAYLOR, "jax:eager"): "jax.experimental.jet has no rule for cholesky",
+}
 
 
 def named(operator: Operator) -> list[str]:
@@ -54,7 +59,9 @@ def test_an_operator_is_tried_on_eight_problems(operator: Operator) -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize(("name", "operator"), CASES)
-def test_every_result_is_right(name: str, operator: Operator, spec: str) -> None:
+def test_every_result_is_right(request: pytest.FixtureRequest, name: str, operator: Operator, spec: str) -> None:
+    if (name, operator, spec) in KNOWN:
+        request.applymarker(pytest.mark.xfail(reason=KNOWN[name, operator, spec], strict=True))
     assert overall(judge_of(name, operator)(found(name, operator, spec))) == (Status.OK, "")
 
 
