@@ -6,12 +6,10 @@ from autodiff_compare.judge.differences.derivatives import first, second
 from autodiff_compare.judge.differences.estimates import Estimates, settle
 from autodiff_compare.judge.differences.ladder import WIDE, FlatFunction
 from autodiff_compare.judge.differences.scales import CHOSEN_COORDINATES, FEW, directions, scales, signs
-from autodiff_compare.plan.precision import MEANINGFUL
 
 __all__ = [
     "CHOSEN_COORDINATES",
     "FEW",
-    "MEANINGFUL",
     "WIDE",
     "Estimates",
     "FlatFunction",

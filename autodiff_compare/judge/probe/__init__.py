@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from autodiff_compare.judge.differences import MEANINGFUL
 from autodiff_compare.judge.probe.directional import DirectionalProbe
 from autodiff_compare.judge.probe.findings import SEVERITY, Finding
 from autodiff_compare.judge.probe.probe import RESOLVED, Probe
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.vocabulary import DIRECTIONAL
 
-__all__ = ["MEANINGFUL", "RESOLVED", "SEVERITY", "DirectionalProbe", "Finding", "Probe", "probe_of"]
+__all__ = ["RESOLVED", "SEVERITY", "DirectionalProbe", "Finding", "Probe", "probe_of"]
 
 
 def probe_of(case: Case, every: bool = False) -> Probe | DirectionalProbe:

@@ -22,12 +22,13 @@ import numpy as np
 
 from autodiff_compare.backends import half_width
 from autodiff_compare.judge import differences
-from autodiff_compare.judge.differences import FEW, MEANINGFUL, Estimates
+from autodiff_compare.judge.differences import FEW, Estimates
 from autodiff_compare.judge.differences.high_orders import along
 from autodiff_compare.judge.probe.estimator import Estimator, flat
 from autodiff_compare.judge.probe.findings import Finding, Judged, Place, summary, worst
 from autodiff_compare.judge.probe.observations import NOTHING_UNSEEN
 from autodiff_compare.plan.cases import Case
+from autodiff_compare.plan.precision import MEANINGFUL
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import TAYLOR_DEGREE, Operator, Verdict
 

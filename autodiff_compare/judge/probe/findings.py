@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autodiff_compare.judge.differences import MEANINGFUL, Estimates
+from autodiff_compare.judge.differences import Estimates
 from autodiff_compare.judge.probe.observations import Unseen
+from autodiff_compare.plan.precision import MEANINGFUL
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
