@@ -34,7 +34,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["nosuch"], "invalid choice: 'nosuch'"),
         ([], "required: VERB"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
-        (["run", "--dtype", "float16"], "got dtype 'float16', expected one of: float64, float32"),
+        (["run", "--dtype", "float80"], "got dtype 'float80', expected one of: float64, float32"),
         (["run", "-b", "nosuch"], "got backend 'nosuch', expected one of"),
         (["run", "-o", "nosuch"], "got operator 'nosuch', expected one of"),
         (["run", "--size", "huge"], "got size 'huge', expected one of"),
