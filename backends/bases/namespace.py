@@ -64,6 +64,7 @@ class Namespace(Part):
         self, owner: str, functions: Functions, linalg: Functions | None = None, special: Functions | None = None
     ) -> None:
         found: dict[str, Callable[..., Any]] = {**_NEW, **functions}
+        found |= {name: _of_data(f, found[name]) for name, f in _MOVES.items() if name in found}
         inner: dict[str, Callable[..., Any]] = dict(linalg or {})
         for name, (needs, formula) in _FORMULAS.items():
             if name not in found and all(n in found for n in needs.split()):
@@ -84,17 +85,55 @@ def _bound(formula: Callable[..., Any], xp: Any) -> Callable[..., Any]:
     return lambda *args, **options: formula(xp, *args, **options)
 
 
-def _is_constant(x: Any) -> bool:
-    return isinstance(x, (int, float, complex, list, tuple, np.ndarray, np.generic))
+def is_constant(x: Any) -> bool:
+    """Return whether ``x`` holds numbers alone, no variable or expression of a system."""
+    if isinstance(x, (list, tuple)):
+        return all(map(is_constant, x))
+    return isinstance(x, (int, float, complex, np.generic)) or (isinstance(x, np.ndarray) and x.dtype != object)
+
+
+def on_arrays(functions: Functions, of_numpy: Any = np) -> Functions:
+    """Return functions that leave numbers to NumPy, where it has a function of the name.
+
+    Outside of a graph, arrays are NumPy's. An expression of constants would be computed when it is read, after the
+    clock has stopped.
+    """
+
+    def either(own: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            return (other if all(map(is_constant, args)) else own)(*args, **options)
+
+        return call
+
+    return {name: either(f, getattr(of_numpy, name)) if hasattr(of_numpy, name) else f for name, f in functions.items()}
 
 
 def asarray(x: Any, dtype: Any = None, copy: Any = None) -> Any:  # noqa: ARG001 - a constant is never written into
     """Return numbers as a NumPy array, and a variable unchanged."""
-    return np.asarray(x, dtype=dtype) if _is_constant(x) else x
+    return np.asarray(x, dtype=dtype) if is_constant(x) else x
 
 
 def _astype(x: Any, dtype: Any, copy: bool = True) -> Any:
-    return np.asarray(x).astype(dtype, copy=copy) if _is_constant(x) else x.astype(dtype)
+    return np.asarray(x).astype(dtype, copy=copy) if is_constant(x) else x.astype(dtype)
+
+
+def _of_data(of_numpy: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that leaves arrays of integers or truth values to NumPy: they are data, often indices."""
+
+    def either(x: Any, *args: Any, **options: Any) -> Any:
+        is_data = isinstance(x, np.ndarray) and x.dtype.kind in "iub"
+        return (of_numpy if is_data else own)(x, *args, **options)
+
+    return either
+
+
+#: Functions that move entries, which is done to indices too.
+_MOVES: Functions = MappingProxyType(
+    {
+        "reshape": np.reshape, "permute_dims": np.transpose, "broadcast_to": np.broadcast_to, "tile": np.tile,
+        "repeat": np.repeat, "roll": np.roll,
+    }
+)  # fmt: skip
 
 
 def _like(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,7 +193,7 @@ def _flip(xp: Any, x: Any, *, axis: int | tuple[int, ...] | None = None) -> Any:
 
 
 def _take(xp: Any, x: Any, indices: Any, *, axis: int = 0) -> Any:  # noqa: ARG001
-    return along(x, axis, np.asarray(indices))
+    return along(x, axis, np.asarray(indices) if is_constant(indices) else indices)
 
 
 def _take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int = -1) -> Any:  # noqa: ARG001

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autodiff_compare.backends.bases.namespace import Functions
+from autodiff_compare.backends.bases.namespace import Functions, on_arrays
 from autodiff_compare.backends.interface import NumpyArrays, Prepared, Request, Unsupported
 from autodiff_compare.vocabulary import Operator
 
@@ -114,7 +114,7 @@ def scalar_functions(unary: Functions, binary: Functions, choose: Callable[[Any,
     found |= {name: _mapped(f, 1) for name, f in unary.items()}
     found |= {name: _mapped(f, 2) for name, f in binary.items()}
     found |= {name: _folded(binary[of]) for name, of in (("max", "maximum"), ("min", "minimum")) if of in binary}
-    return MappingProxyType(found | {"where": _mapped(choose, 3)})
+    return on_arrays({**found, "where": _mapped(choose, 3)})
 
 
 class Scalars(NumpyArrays):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from autodiff_compare.backends.bases.graphs import Graphs
-from autodiff_compare.backends.bases.namespace import Namespace
+from autodiff_compare.backends.bases.namespace import Namespace, on_arrays
 from autodiff_compare.backends.bases.scalars import filled, scalar_array, scalar_functions
 from autodiff_compare.backends.interface import Unsupported
 
@@ -40,7 +40,9 @@ class CasadiBackend(Graphs):
             "det": lambda a: self._matrix(casadi.det(self._sx(a)), ()),
             "cholesky": lambda a: self._matrix(casadi.chol(self._sx(a)).T, np.shape(a)),
         }
-        self.xp = Namespace("CasADi", own, linalg, {"erf": _mapped(casadi.erf), "erfinv": _mapped(casadi.erfinv)})
+        self.xp = Namespace(
+            "CasADi", own, on_arrays(linalg, np.linalg), {"erf": _mapped(casadi.erf), "erfinv": _mapped(casadi.erfinv)}
+        )
 
     def symbol(self, shape: tuple[int, ...], dtype: str) -> Any:
         if np.dtype(dtype).kind not in "fO":  # O: of an array of scalars, within a larger graph

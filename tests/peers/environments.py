@@ -21,7 +21,6 @@ REQUIREMENTS = ROOT / "examples" / "backends" / "requirements"
 PYTHONS = {
     "casadi": "",
     "chainer": "3.9",
-    "jax_enzyme": "",
     "mygrad": "",
     "pytensor": "",
     "uncertainties": "",

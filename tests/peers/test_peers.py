@@ -18,13 +18,15 @@ from tests.peers.environments import PYTHONS, ROOT, python_of
 EXAMPLES = ROOT / "examples" / "backends"
 #: Most lines of an adapter: a first one is read in one sitting.
 LONGEST = 130
+#: System -> the variant that is tried, where the default takes minutes to compile the clauses.
+VARIANTS = {"pytensor": ":plain"}
 
 
 def spec(name: str) -> str:
     python = python_of(name)
     if python is None:
         pytest.skip(f"no environment .peers/{name}: make peers says why")
-    return f"{EXAMPLES / f'{name}_backend.py'}@{python}"
+    return f"{EXAMPLES / f'{name}_backend.py'}{VARIANTS.get(name, '')}@{python}"
 
 
 @functools.cache
