@@ -169,7 +169,7 @@ class _Layers:
             return False
         if layer == "matmul":
             return parameter.ndim in (1, 2) and samples.ndim >= 2
-        return parameter.ndim < samples.ndim
+        return bool(parameter.ndim < samples.ndim)
 
     def _layer(
         self, layer: str, function: Callable[..., Any], args: Sequence[Any], samples: Var, parameter: Var
