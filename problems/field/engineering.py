@@ -92,7 +92,7 @@ def _cable_gradient(x: Array, ends: Array, rest: Array) -> Array:
     links = np.diff(np.concatenate([ends[:1], x, ends[1:]]), axis=0)
     lengths = np.sqrt(np.sum(links * links, axis=1, keepdims=True))
     pulls = _STIFFNESS * (1 - rest / lengths) * links
-    gradient = pulls[:-1] - pulls[1:]
+    gradient: Array = pulls[:-1] - pulls[1:]
     gradient[:, 1] += 1
     return gradient
 

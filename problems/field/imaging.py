@@ -127,7 +127,7 @@ def _variation_gradient(u: Array, y: Array) -> Array:
     right, down = np.diff(u, axis=1, append=u[:, -1:]), np.diff(u, axis=0, append=u[-1:])
     size = np.sqrt(right**2 + down**2 + 0.01)
     right, down = 0.3 * right / size, 0.3 * down / size
-    gradient = u - y - right - down
+    gradient: Array = u - y - right - down
     gradient[:, 1:] += right[:, :-1]
     gradient[1:] += down[:-1]
     return gradient
