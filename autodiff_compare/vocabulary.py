@@ -21,6 +21,7 @@ SUITES = {
     "adbench": "the four objectives of ADBench",
     "gradbench": "the evaluations of GradBench",
     "engine": "problems that measure this project's NumPy engine",
+    "field": "one objective from each of many fields of work",
     "all": "every problem",
 }
 
