@@ -1,7 +1,7 @@
 """Real-valued functions of complex numbers: losses of signal processing, physics and learning.
 
-Gradients are ``dL/da + i dL/db`` for an input ``a + ib``: ``g`` with ``dL = Re(conj(g) dz)``, summed over all entries. A
-residual ``r`` that depends on z without its conjugate, ``dr = J dz``, gives ``|r|^2`` the gradient ``2 J^H r``.
+Gradients are ``dL/da + i dL/db`` for an input ``a + ib``: ``g`` with ``dL = Re(conj(g) dz)``, summed over all entries.
+A residual ``r`` that depends on z without its conjugate, ``dr = J dz``, gives ``|r|^2`` the gradient ``2 J^H r``.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def _least_squares_gradient(z: Array, A: Array, b: Array) -> Array:
     return np.asarray(2 * _hermitian(A) @ (A @ z - b))
 
 
-# ---- phase retrieval: sum (|A z|^2 - y)^2 / m. With u = A z, d|u|^2 = 2 Re(conj(u) du) and du = A dz, so that the gradient
-# is 4 A^H ((|u|^2 - y) u) / m.
+# ---- phase retrieval: sum (|A z|^2 - y)^2 / m. With u = A z, d|u|^2 = 2 Re(conj(u) du) and du = A dz, so that the
+# gradient is 4 A^H ((|u|^2 - y) u) / m.
 
 
 def _phase_retrieval(z: Any, A: Any, y: Any, *, xp: Any) -> Any:
@@ -92,8 +92,8 @@ def _beamformer_inputs(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((_normal(rng, n) + wanted,), (R, wanted))
 
 
-# ---- spectral energy: sum w_k |F_k|^2 of the discrete Fourier transform F of z. The adjoint of the transform of n numbers
-# is n times its inverse, so that the gradient is 2 n ifft(w F).
+# ---- spectral energy: sum w_k |F_k|^2 of the discrete Fourier transform F of z. The adjoint of the transform of n
+# numbers is n times its inverse, so that the gradient is 2 n ifft(w F).
 
 
 def _spectral_energy(z: Any, weights: Any, *, xp: Any) -> Any:
@@ -128,8 +128,8 @@ def _vortices_inputs(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((place + 0.1 * _normal(rng, n),), (strength[first] * strength[second], first, second))
 
 
-# ---- infidelity of a quantum state: 1 - |c|^2 / N with the overlap c = f^H z and the norm N = z^H z. As dN = 2 Re(z^H dz)
-# and d|c|^2 = 2 Re(conj(c) f^H dz), the gradient is 2 |c|^2 z / N^2 - 2 f c / N.
+# ---- infidelity of a quantum state: 1 - |c|^2 / N with the overlap c = f^H z and the norm N = z^H z. As
+# dN = 2 Re(z^H dz) and d|c|^2 = 2 Re(conj(c) f^H dz), the gradient is 2 |c|^2 z / N^2 - 2 f c / N.
 
 
 def _infidelity(z: Any, target: Any, *, xp: Any) -> Any:
@@ -141,8 +141,8 @@ def _infidelity_gradient(z: Array, target: Array) -> Array:
     return np.asarray(2 * np.abs(c) ** 2 * z / N**2 - 2 * target * c / N)
 
 
-# ---- damped oscillations: sum over t of |sum_k c_k exp(s_k t) - y_t|^2 (Prony 1795), amplitudes c and rates s. The residual
-# r has dr = E dc + T E (c ds) with E = exp(t s) and T = diag(t).
+# ---- damped oscillations: sum over t of |sum_k c_k exp(s_k t) - y_t|^2 (Prony 1795), amplitudes c and rates s. The
+# residual r has dr = E dc + T E (c ds) with E = exp(t s) and T = diag(t).
 
 
 def _oscillations(c: Any, s: Any, t: Any, y: Any, *, xp: Any) -> Any:
@@ -157,7 +157,7 @@ def _oscillations_gradient(c: Array, s: Array, t: Array, y: Array) -> tuple[Arra
 
 def _oscillations_inputs(rng: np.random.Generator, n: int) -> Inputs:
     rates = -rng.uniform(0.1, 0.5, n) + 1j * rng.uniform(-4, 4, n)
-    # Times are complex numbers too: the standard lets no framework multiply real by complex arrays in general.
+    # Times are complex numbers too: TensorFlow multiplies no real array by a complex one.
     return Inputs((_normal(rng, n), rates), (np.linspace(0, 3, 6 * n) + 0j, _normal(rng, 6 * n)))
 
 

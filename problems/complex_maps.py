@@ -1,7 +1,7 @@
 """Functions with complex values: holomorphic ones, one of real numbers, and some that are not holomorphic.
 
-Jacobians are ``J`` with ``dy = J dz``, and ``dy = Re(J dz)`` for real values. What is not holomorphic has none; its closed
-form is the derivative along a tangent.
+Jacobians are ``J`` with ``dy = J dz``, and ``dy = Re(J dz)`` for real values. What is not holomorphic has none; its
+closed form is the derivative along a tangent.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def _convolution_jacobian(z: Array, w: Array) -> tuple[Array, Array]:
     return w[shift], z[shift]
 
 
-# ---- moduli |F_k| of the Fourier transform, real: d|F| = Re(conj(F) dF) / |F|, so that J_kj = conj(F_k)/|F_k| e^(-2 pi i jk/n)
+# ---- moduli |F_k| of the Fourier transform, real: d|F| = Re(conj(F) dF) / |F|, so that
+# J_kj = conj(F_k)/|F_k| e^(-2 pi i jk/n)
 
 
 def _spectrum_jacobian(z: Array) -> Array:

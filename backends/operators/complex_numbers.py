@@ -9,15 +9,15 @@ A derivative by a complex number ``z = a + ib`` is that by the pair (a, b), writ
 - *jvp*: the derivative of the output along the tangent, a complex number. *hvp*: that of the gradient.
 - *vjp*: the adjoint of the jvp in the inner product ``Re sum(conj(u) v)``. For a holomorphic f it is ``conj(f'(z)) u``,
   and with the cotangent 1 of a real value it is the gradient.
-- *jacobian*: ``J`` with ``dy = J dz``, so ``f'(z)`` if f is holomorphic; ``dy = Re(J dz)`` if the output is real, so the
-  conjugate of the gradient. It is complex if the input or the output is. A complex function of complex numbers that is
-  not holomorphic has none: four real derivatives are no complex number.
+- *jacobian*: ``J`` with ``dy = J dz``, so ``f'(z)`` if f is holomorphic. With ``dy = Re(J dz)`` if the output is real,
+  so the conjugate of the gradient. It is complex if the input or the output is. A complex function of complex numbers
+  that is not holomorphic has none: four real derivatives are no complex number.
 
 The value and the products are defined for every function, so that a function without a Jacobian is differentiated by
 them. An operator beyond `vocabulary.COMPLEX`, such as the Hessian, would not be an array of complex numbers either.
 
 An adapter that keeps this sets ``complex_numbers``, and states in ``conversions`` what it does to its framework's own
-results. The derived forms of gradient, Jacobian, vjp, jvp and hvp are those of real numbers, so these have to be native.
+results. The derived forms of gradient, Jacobian, vjp, jvp and hvp are those of real numbers: these have to be native.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def files(tmp_path: pathlib.Path) -> dict[str, str]:
         ("scalar", {"backends": ["numpy:jet", "numpy"]}, ["numpy:jet (it computes only hessian_diagonal"]),
         ("scalar", {}, []),
         ("holomorphic", {"operators": ["jacobian", "value_and_jvp", "vjp_batch"]}, []),
-        ("holomorphic", {"operators": ["value", "gradient"]}, ["gradient of holomorphic (it needs a scalar function of"]),
+        ("holomorphic", {"operators": ["value", "gradient"]}, ["gradient of holomorphic (it needs a scalar function"]),
         ("conjugate", {"operators": ["jvp", "jacobian"]}, ["jacobian of conjugate (it needs a holomorphic"]),
         ("conjugate", {"operators": ["jvp", "value_and_jacobian"]}, ["value_and_jacobian of conjugate (it needs a h"]),
         ("modulus", {"operators": ["hvp", "jacobian", "hvp_batch"]}, []),
