@@ -20,7 +20,7 @@ _OPERATORS = SCALAR - {Operator.HESSIAN}
 
 def _normal(rng: np.random.Generator, *shape: int) -> Array:
     """Draw complex numbers whose squared modulus is 1 on average."""
-    return np.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape)) / np.sqrt(2)
+    return np.asarray((rng.normal(size=shape) + 1j * rng.normal(size=shape)) / np.sqrt(2))
 
 
 def _power(r: Any, xp: Any) -> Any:

@@ -20,7 +20,7 @@ _SIZES: Mapping[str, int] = {"small": 4, "medium": 64, "large": 1024}
 
 def _normal(rng: np.random.Generator, *shape: int) -> Array:
     """Draw complex numbers whose squared modulus is 1 on average."""
-    return np.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape)) / np.sqrt(2)
+    return np.asarray((rng.normal(size=shape) + 1j * rng.normal(size=shape)) / np.sqrt(2))
 
 
 def _ring(rng: np.random.Generator, n: int) -> Array:
@@ -88,7 +88,7 @@ def _determinant_jacobian(A: Array) -> Array:
 
 
 def _matrix(rng: np.random.Generator, n: int) -> Array:
-    return _normal(rng, n, n) / np.sqrt(n) + 2 * np.eye(n)
+    return np.asarray(_normal(rng, n, n) / np.sqrt(n) + 2 * np.eye(n))
 
 
 # ---- circular convolution y_i = sum_j z_j w_(i - j) by Fourier transforms

@@ -1,9 +1,9 @@
 """Derivatives of functions of complex numbers in the convention of `operators.complex_numbers`.
 
 JAX transposes where the convention takes the adjoint. Its gradient of a real value is ``dL/da - i dL/db``, the
-conjugate. Its pull-back of a cotangent u through a holomorphic f is ``f'(z) u``, where the adjoint is ``conj(f'(z)) u``:
-the conjugate of JAX's pull-back of ``conj(u)``. Tangents are those of the convention, so that hvp, the tangent of the
-gradient, is conjugated like it. The conjugations are compiled with the derivative.
+conjugate. Its pull-back of a cotangent u through a holomorphic f is ``f'(z) u``, where the adjoint is
+``conj(f'(z)) u``: the conjugate of JAX's pull-back of ``conj(u)``. Tangents are those of the convention, so that hvp,
+the tangent of the gradient, is conjugated like it. The conjugations are compiled with the derivative.
 """
 
 from __future__ import annotations
