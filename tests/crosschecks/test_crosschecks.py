@@ -52,6 +52,13 @@ IMPRECISE = {
     for problem in ("negative_binomial_regression", "beta_regression")
     for operator in (Operator.HVP, Operator.HESSIAN)
 }
+#: (problem, operator, backend), in every dtype -> what the framework gets wrong.
+DEFECTS = {
+    ("complex_determinant", operator, "tensorflow:eager"): (
+        "its gradient of det multiplies by the determinant, not by its conjugate, in version 2.21"
+    )
+    for operator in (Operator.JVP, Operator.VJP, Operator.JACOBIAN)
+}
 
 
 @functools.cache
@@ -122,7 +129,8 @@ def cells() -> Iterator[Any]:
     for problem, operator in GROUPS:
         for dtype in dtypes_of(problem, operator):
             for spec in specs_of(problem, operator, dtype=dtype) + ["manual"] * (problem in CLASSIC):
-                reason = IMPRECISE.get((problem, operator, spec), "") if dtype == "float64" else ""
+                key = (problem, operator, spec)
+                reason = DEFECTS.get(key, "") or (IMPRECISE.get(key, "") if dtype == "float64" else "")
                 yield grouped(problem, operator, spec, dtype, reason=reason)
 
 
@@ -134,7 +142,7 @@ def grouped(*values: Any, reason: str = "") -> Any:
 
 def precise(problem: str, operator: Operator) -> list[str]:
     """The backends that are to have the operator with all digits."""
-    return [spec for spec in specs_of(problem, operator) if (problem, operator, spec) not in IMPRECISE]
+    return [spec for spec in specs_of(problem, operator) if (problem, operator, spec) not in {**IMPRECISE, **DEFECTS}]
 
 
 @pytest.mark.parametrize(("problem", "operator", "spec", "dtype"), list(cells()))
