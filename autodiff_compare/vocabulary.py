@@ -22,6 +22,7 @@ SUITES = {
     "gradbench": "the evaluations of GradBench",
     "engine": "problems that measure this project's NumPy engine",
     "complex": "functions of complex numbers",
+    "field": "one objective from each of many fields of work",
     "all": "every problem",
 }
 

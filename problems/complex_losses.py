@@ -44,15 +44,15 @@ def _least_squares_gradient(z: Array, A: Array, b: Array) -> Array:
     return np.asarray(2 * _hermitian(A) @ (A @ z - b))
 
 
-# ---- phase retrieval: sum (|A z|^2 - y)^2 / m. With u = A z, d|u|^2 = 2 Re(conj(u) du) and du = A dz, so that the
+# ---- phase retrieval by Wirtinger flow: sum (|A z|^2 - y)^2 / m. With u = A z, d|u|^2 = 2 Re(conj(u) du) and du = A dz, so that the
 # gradient is 4 A^H ((|u|^2 - y) u) / m.
 
 
-def _phase_retrieval(z: Any, A: Any, y: Any, *, xp: Any) -> Any:
+def _wirtinger_flow(z: Any, A: Any, y: Any, *, xp: Any) -> Any:
     return xp.mean((_power(xp.matmul(A, z), xp) - y) ** 2)
 
 
-def _phase_retrieval_gradient(z: Array, A: Array, y: Array) -> Array:
+def _wirtinger_flow_gradient(z: Array, A: Array, y: Array) -> Array:
     u = A @ z
     return np.asarray(4 * _hermitian(A) @ ((np.abs(u) ** 2 - y) * u) / y.size)
 
@@ -228,12 +228,12 @@ PROBLEMS = (
         _least_squares_gradient,
     ),
     _loss(
-        "phase_retrieval",
+        "wirtinger_flow",
         "mean (|A z|^2 - y)^2: a signal from intensities",
         "Candes, Li and Soltanolkotabi 2015, Wirtinger flow, IEEE Trans. Inform. Theory 61",
         lambda rng, n: Inputs((_normal(rng, n),), (_normal(rng, 4 * n, n), rng.uniform(0.5, 2, 4 * n))),
-        _phase_retrieval,
-        _phase_retrieval_gradient,
+        _wirtinger_flow,
+        _wirtinger_flow_gradient,
     ),
     _loss(
         "hermitian_form",

@@ -40,6 +40,8 @@ EAGER = ("numpy", "torch", "tensorflow:eager", "jax:eager")
 TRACED = frozenset({Operator.VALUE, Operator.VALUE_AND_GRADIENT, Operator.HVP, Operator.SPARSE_JACOBIAN})
 #: The same function as another problem's, written otherwise: only its value and gradient are computed.
 TWINS = {"gmm_adbench": "gmm", "ode_unrolled": "ode"}
+#: The objectives of many fields: `test_field` has them.
+ELSEWHERE = frozenset(p.name for p in problems.available().values() if "field" in p.suites)
 #: Left out for their cost: by reverse over reverse through a loop TensorFlow takes a minute and more to trace them.
 #: Their products with vectors, hvp, are there.
 DEAR = {("lqr", Operator.HESSIAN), ("ode", Operator.HESSIAN)}
@@ -97,7 +99,9 @@ def result_of(problem: str, dtype: str, operator: Operator, spec: str) -> tuple[
 GROUPS = [
     (problem, operator)
     for problem, operator in dict.fromkeys((cell.problem, cell.operator) for cell in plan(Query(suites=("all",))).cells)
-    if (problem not in TWINS or operator == Operator.VALUE_AND_GRADIENT) and (problem, operator) not in DEAR
+    if problem not in ELSEWHERE
+    and (problem not in TWINS or operator == Operator.VALUE_AND_GRADIENT)
+    and (problem, operator) not in DEAR
 ]
 # The quick ones first: `make test` keeps the first set with each operator, backend and dtype.
 GROUPS.sort(key=lambda group: group[0] not in CLASSIC)
@@ -196,7 +200,7 @@ def pushed(problem: str, spec: str, tangents: Any) -> Any:
 def having(*operators: Operator) -> Any:
     """(problem, backend) wherever there are all of ``operators``."""
     everything = plan(Query(suites=("all",))).problems
-    names = [p.name for p in everything if p.operators >= set(operators) and p.name not in TWINS]
+    names = [p.name for p in everything if p.operators >= set(operators) and p.name not in {*TWINS, *ELSEWHERE}]
     names = [name for name in names if not any((name, o) in DEAR for o in operators)]
     pairs = [grouped(name, spec) for name in names for spec in specs_of(name, *operators)]
     return pytest.mark.parametrize(("problem", "spec"), pairs)

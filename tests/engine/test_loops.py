@@ -198,6 +198,21 @@ def test_rolled_loops(name: str, operator: str) -> None:
     assert len(made.source.splitlines()) < 400
 
 
+def _noisy(x: Any) -> Any:
+    """A state of two axes, to which each round adds an expression that is the same in all of them."""
+    F, Q, P = np.array([[0.5, 0.2], [0.0, 0.4]]), np.array([[0.3, 0.5], [0.5, 1.0]]), np.eye(2)
+    for _ in range(30):
+        P = F @ (P * x[1]) @ F.T + np.exp(x[0] / 9) * Q
+    return np.sum(P * P)
+
+
+@pytest.mark.parametrize("operator", ["value", "value_and_gradient", "hvp"])
+def test_rounds_that_use_an_expression_from_outside(operator: str) -> None:
+    given = arguments_of(_noisy, operator, POINT)
+    made = compile(_noisy, *given, operator=operator, build="python")
+    assert_equal(made(*given), eager(_noisy, operator, given), rounding=4096)
+
+
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", ["matrix", "perceptron", "reductions", "index", "branches"])
