@@ -145,19 +145,20 @@ def compare(
     ----------
     f
         Function of arrays and of the array namespace, ``f(x, xp)`` or ``f(x, y, xp)``, written with array API names.
-        It returns an array of floats: a scalar has gradients and Hessians, any other shape has Jacobians. It is
-        differentiated in all parameters without a default. Or a dictionary from backend to a function of that
+        It returns an array of floats: a scalar has gradients and Hessians, any other shape has Jacobians. Complex
+        numbers have products, and Jacobians if the function is holomorphic. It is differentiated in all parameters
+        without a default. Or a dictionary from backend to a function of that
         framework's own arrays, without ``xp``: ``{"torch": f, "jax": g}``.
     x
-        Point of evaluation: an array of floats, a tuple with one value for each parameter, or a dictionary from
-        parameter to value. A value may be a container of arrays.
+        Point of evaluation: an array of floats or complex numbers, a tuple with one value for each parameter, or a
+        dictionary from parameter to value. A value may be a container of arrays.
     backends
         Backends as ``name[:variant][@PYTHON]``, or paths of ``.py`` files; by default numpy, torch, tensorflow and
         jax, or the keys of ``f``.
     operators
         Names of operators, such as ``"gradient"``; by default all operators of a function with such a value.
     dtypes
-        ``"float64"``, ``"float32"`` or both.
+        ``"float64"``, ``"float32"`` or both; of complex numbers the dtypes of their parts.
     rounds
         Timing rounds; 0 checks without timing, fewer than 8 give no verdict on speed.
     variants

@@ -31,6 +31,7 @@ from autodiff_compare.backends.interface import (
     python_scan,
     python_while,
 )
+from autodiff_compare.backends.operators.complex_numbers import has_complex, is_complex
 from autodiff_compare.backends.operators.curvature import by_second_derivatives
 from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
@@ -72,6 +73,10 @@ class TorchBackend(Backend):
         }
     )
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
+    complex_numbers: ClassVar[bool] = True
+    conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
+        {Operator.JACOBIAN: "conjugate of the rows that torch.autograd.grad gives"}
+    )
     native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
         {LOOP: frozenset(BATCHES), "hooks": frozenset({Operator.GRADIENT_BATCH}), "nested": BY_UNITS}
@@ -223,10 +228,13 @@ class TorchBackend(Backend):
         finally:
             self._in_forward_mode = False
         request.require_scalar(out.shape)
+        if self.variant == "compile" and (has_complex(request) or is_complex(out)):
+            raise Unsupported("torch.compile generates no code for complex numbers: use torch")
         if operator in BATCHES:
             request.rows()
         wide = out.numel() <= sum(args[i].numel() for i in request.argnums)
-        task = Task(torch, function, request.argnums, len(args), out, wide, request.samples)
+        of_complex = tuple(map(is_complex, request.inputs))
+        task = Task(torch, function, request.argnums, len(args), out, wide, request.samples, of_complex)
         example, row = (*every, *_directions(torch, request, out)), BATCHES.get(operator, operator)
         if operator is Operator.GRADIENT_BATCH and self.variant == "hooks":
             return by_layers(task, every)

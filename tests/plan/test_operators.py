@@ -23,9 +23,17 @@ def objective(x, xp):
 @pytest.fixture
 def files(tmp_path: pathlib.Path) -> dict[str, str]:
     """Return the paths of a scalar and of a vector function."""
-    for name, value in (("scalar", "xp.sum(xp.sin(x))"), ("vector", "xp.sin(x)")):
-        (tmp_path / f"{name}.py").write_text(_FILE.format(value), encoding="utf-8")
-    return {name: str(tmp_path / f"{name}.py") for name in ("scalar", "vector")}
+    values = {
+        "scalar": "xp.sum(xp.sin(x))",
+        "vector": "xp.sin(x)",
+        "holomorphic": "xp.exp((1 + 2j) * x)",
+        "conjugate": "x * xp.conj((1 + 2j) * x)",
+        "modulus": "xp.sum(xp.abs(x) ** 2)",
+    }
+    for name, value in values.items():
+        at = "x = x + 1j\n" if name in ("conjugate", "modulus") else ""
+        (tmp_path / f"{name}.py").write_text(_FILE.format(value) + at, encoding="utf-8")
+    return {name: str(tmp_path / f"{name}.py") for name in values}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,14 @@ def files(tmp_path: pathlib.Path) -> dict[str, str]:
         ("scalar", {"sizes": ["small", "smallx3"]}, ["size smallx3 of scalar (x3 sets the rows"]),
         ("scalar", {"backends": ["numpy:jet", "numpy"]}, ["numpy:jet (it computes only hessian_diagonal"]),
         ("scalar", {}, []),
+        ("holomorphic", {"operators": ["jacobian", "value_and_jvp", "vjp_batch"]}, []),
+        ("holomorphic", {"operators": ["value", "gradient"]}, ["gradient of holomorphic (it needs a scalar function"]),
+        ("conjugate", {"operators": ["jvp", "jacobian"]}, ["jacobian of conjugate (it needs a holomorphic"]),
+        ("conjugate", {"operators": ["jvp", "value_and_jacobian"]}, ["value_and_jacobian of conjugate (it needs a h"]),
+        ("modulus", {"operators": ["hvp", "jacobian", "hvp_batch"]}, []),
+        ("modulus", {"operators": ["hvp", "hessian"]}, ["hessian of modulus (it is not defined for complex"]),
+        ("modulus", {"operators": ["jvp", "taylor", "laplacian"]}, ["taylor of modulus (it is", "laplacian of mod"]),
+        ("modulus", {}, []),
     ],
 )  # fmt: skip
 def test_what_is_not_computed_is_told(
