@@ -44,8 +44,8 @@ def _least_squares_gradient(z: Array, A: Array, b: Array) -> Array:
     return np.asarray(2 * _hermitian(A) @ (A @ z - b))
 
 
-# ---- phase retrieval: sum (|A z|^2 - y)^2 / m. With u = A z, d|u|^2 = 2 Re(conj(u) du) and du = A dz, so that the
-# gradient is 4 A^H ((|u|^2 - y) u) / m.
+# ---- phase retrieval by Wirtinger flow: sum (|A z|^2 - y)^2 / m. With u = A z, d|u|^2 = 2 Re(conj(u) du) and
+# du = A dz, so that the gradient is 4 A^H ((|u|^2 - y) u) / m.
 
 
 def _wirtinger_flow(z: Any, A: Any, y: Any, *, xp: Any) -> Any:

@@ -134,6 +134,7 @@ def compare(
     timeout: float = 60.0,
     env: Mapping[str, str] | None = None,
     typical: Any = None,
+    degrees: int | Sequence[int] = (),
     out: str | pathlib.Path | None = None,
 ) -> Tables:
     """Compute the derivatives of a function on several backends, check each one, and time the right ones.
@@ -174,6 +175,8 @@ def compare(
         Typical sizes of the inputs, by which numerical differences move them: a size, a tuple with one for each
         parameter, or a dictionary from parameter to size. A size is a number or shaped like the value. By default each
         entry moves in proportion to its own size.
+    degrees
+        The highest derivative of ``taylor``, or several: a series of each degree is computed; 4 by default.
     out
         Folder in which the run's CSV files are kept; by default they are removed.
 
@@ -212,6 +215,7 @@ def compare(
         dtypes=names,
         seed=_whole("seed", seed),
         variants=variants,
+        degrees=[_whole("degrees", degree, 1) for degree in (degrees if isinstance(degrees, Sequence) else (degrees,))],
     )
     settings = Settings(
         rounds=_whole("rounds", rounds),
@@ -289,6 +293,8 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
         force_jupyter=False,
     )
     summary.show(folder.path, console)
+    for line in summary.not_computed(planned.dropped):
+        console.print(line)
     html = console.export_html(inline_styles=True, code_format=_HTML, clear=False)
     text = "\n".join(line.rstrip() for line in console.export_text(clear=False).splitlines())
     return Tables(read_all(folder.path), folder.path if kept else None, why, text, html)

@@ -15,7 +15,7 @@ from autodiff_compare.plan.evaluation import perturbed
 from autodiff_compare.plan.precision import complex_dtype, numpy_dtype
 from autodiff_compare.plan.sparsity import hessian_patterns, patterns
 from autodiff_compare.problems import Array, Inputs, Problem, ProblemError
-from autodiff_compare.vocabulary import BATCHES, SAMPLED, Operator, Optimizer, directed, join_spec
+from autodiff_compare.vocabulary import BATCHES, SAMPLED, TAYLOR_DEGREE, Operator, Optimizer, directed, join_spec
 
 #: Directions of a batch of products.
 DIRECTIONS = 8
@@ -102,6 +102,11 @@ class Case:
         return self.patterns if self.operator == Operator.SPARSE_JACOBIAN else ()
 
     @property
+    def degree(self) -> int:
+        """Return the highest derivative of a Taylor series."""
+        return self.problem.degree_of(self.size)[1] or TAYLOR_DEGREE
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Return what a backend must know of the problem to prepare this operator: fields of `Objective`."""
         sparse = {Operator.SPARSE_JACOBIAN: "patterns", Operator.SPARSE_HESSIAN: "hessian_patterns"}
@@ -178,9 +183,9 @@ def _case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int
     inputs = rounded(inputs, dtype)
     if operator in SAMPLED:
         inputs = first_samples(problem, inputs, problem.rows_of(size)[1])
-    directions = _directions(
-        problem, operator, inputs, _stream(problem.name, size, operator, seed), problem.rows_of(size)[1]
-    )
+    # Series of all degrees have one direction, so that their costs and terms can be compared.
+    stream = _stream(problem.name, problem.degree_of(size)[0], operator, seed)
+    directions = _directions(problem, operator, inputs, stream, problem.rows_of(size)[1])
     rounded_directions = tuple(_round(t, dtype) for t in directions)
     return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, _optimizer(problem))
 

@@ -40,6 +40,18 @@ def _applies(problem: Problem, operator: Operator) -> bool:
     return operator not in SAMPLED or bool(problem.samples)
 
 
+def computed_at(problem: Problem, size: str, operator: Operator, degrees: Collection[int] = ()) -> bool:
+    """Return whether an operator is computed at a size of a problem that has it.
+
+    A size with a number of rows is one of batches, and a size with a degree is one of Taylor series. Where a query
+    gives ``degrees``, a series has no other one.
+    """
+    rows, degree = problem.rows_of(size)[1], problem.degree_of(size)[1]
+    if operator == Operator.TAYLOR:
+        return rows is None and (degree is not None or not degrees)
+    return degree is None and (rows is None or operator in BATCHES)
+
+
 def not_computed(found: Sequence[Problem], names: Iterable[str], sizes: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield ``operator of problem (reason)`` for each named operator without a cell; problems with one reason together.
 

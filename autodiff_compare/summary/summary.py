@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -76,6 +77,11 @@ def show(folder: pathlib.Path, console: Console) -> None:
         random_programs.show(tables, folder, console)
     if len(tables["cells"]) or not len(tables["conventions"]):
         console.print(found(tables, folder))
+
+
+def not_computed(dropped: Iterable[str]) -> list[str]:
+    """Return a line for each operator or backend that a query names and no cell computes, as the plan words it."""
+    return [textwrap.fill(f"Not computed: {what}", WIDTH, break_on_hyphens=False) for what in dropped]
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:

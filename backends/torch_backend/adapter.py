@@ -39,6 +39,7 @@ from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
 from autodiff_compare.backends.torch_backend.eager import WAYS, Task, prepared, value
 from autodiff_compare.backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
+from autodiff_compare.backends.torch_backend.layers import by_layers
 from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
 from autodiff_compare.backends.torch_backend.series import second_along, taylor
 from autodiff_compare.vocabulary import (
@@ -67,6 +68,7 @@ class TorchBackend(Backend):
             "": "eager autograd",
             "compile": "torch.compile(fullgraph=True) of the torch.func transform; needs a C++ compiler",
             "loop": "eager autograd, one call for each row of a batch",
+            "hooks": "gradients of single samples from the layers x @ W + b of a model, by one backward sweep",
             "nested": "diagonals and Laplacians by torch.func.jvp within itself, along each unit vector",
         }
     )
@@ -77,10 +79,10 @@ class TorchBackend(Backend):
     )
     native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
-        {LOOP: frozenset(BATCHES), "nested": BY_UNITS}
+        {LOOP: frozenset(BATCHES), "hooks": frozenset({Operator.GRADIENT_BATCH}), "nested": BY_UNITS}
     )
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
-        {"": BY_UNITS, "compile": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS}
+        {"": BY_UNITS, "compile": BY_UNITS, "hooks": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS}
     )
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
@@ -234,6 +236,8 @@ class TorchBackend(Backend):
         of_complex = tuple(map(is_complex, request.inputs))
         task = Task(torch, function, request.argnums, len(args), out, wide, request.samples, of_complex)
         example, row = (*every, *_directions(torch, request, out)), BATCHES.get(operator, operator)
+        if operator is Operator.GRADIENT_BATCH and self.variant == "hooks":
+            return by_layers(task, every)
         if operator is Operator.TAYLOR:
             if self.variant == "compile":
                 raise Unsupported(NO_FORWARD_WITHIN_FORWARD)

@@ -35,11 +35,19 @@ USES = frozenset(
 
 #: A size with a number of rows of a batch: ``smallx16``.
 _ROWS = re.compile(r"(.+)x([1-9]\d*)")
+#: A size with the degree of a Taylor series: ``small^6``.
+_DEGREE = re.compile(r"(.+)\^([1-9]\d*)")
 
 
 def split_rows(size: str) -> tuple[str, int | None]:
     """Return the size and the number of rows in ``SIZExROWS``; `None` in a size without rows."""
     found = _ROWS.fullmatch(size)
+    return (found[1], int(found[2])) if found else (size, None)
+
+
+def split_degree(size: str) -> tuple[str, int | None]:
+    """Return the size and the degree in ``SIZE^DEGREE``; `None` in a size without a degree."""
+    found = _DEGREE.fullmatch(size)
     return (found[1], int(found[2])) if found else (size, None)
 
 
@@ -348,7 +356,12 @@ class Problem:
 
     def rows_of(self, size: str) -> tuple[str, int | None]:
         """Return the size and the number of rows of a batch in ``SIZExROWS``; `None` in a size without rows."""
+        size = self.degree_of(size)[0]
         return (size, None) if size in self.size_names else split_rows(size)
+
+    def degree_of(self, size: str) -> tuple[str, int | None]:
+        """Return the size and the degree of a Taylor series in ``SIZE^DEGREE``; `None` in a size without a degree."""
+        return (size, None) if size in self.size_names else split_degree(size)
 
     def draw(self, size: str, seed: int) -> Inputs:
         """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed."""

@@ -269,6 +269,19 @@ def test_comparing_from_python_returns_the_tables() -> None:
         _ = found.nosuch
 
 
+def test_degrees_are_computed_and_what_is_not_computed_is_told() -> None:
+    def sine(x: Any, xp: Any) -> Any:
+        return xp.sin(x)
+
+    found = autodiff_compare.compare(
+        sine, [0.5, 1.0], backends="numpy", operators=["taylor", "gradient"], degrees=[2, 5], rounds=0
+    )
+    assert dict(zip(found.cells["size"], found.cells["status"], strict=True)) == {"small^2": "ok", "small^5": "ok"}
+    assert repr(found).endswith("Not computed: gradient of sine (it needs a scalar function)")
+    with pytest.raises(ValueError, match=r"got degrees=0\.5, expected a whole number from 1"):
+        autodiff_compare.compare(sine, [0.5], operators="taylor", degrees=0.5)
+
+
 def test_the_folder_is_kept_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:
     found = autodiff_compare.compare(quadratic, [1.0, 2.0], backends="numpy", operators="value", rounds=0, out=tmp_path)
     assert found.folder is not None

@@ -128,6 +128,7 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
         argnums=range(len(case.inputs.differentiated)),
         directions=directions,
         optimizer=case.optimizer,
+        degree=case.degree,
     )
     seconds = time.perf_counter() - start
     waited_s = (Elapsed.now() - before).contention_s
