@@ -91,7 +91,9 @@ class Rounds:
 
     def _hold_value(self, p: Progress, values: Collection[str]) -> bool:
         """Let the worker hold the value beside a derivative if it is right and timed; return whether the cell lives."""
-        value = replace(p.cell, operator=Operator.VALUE)
+        # The value has no degree, and is computed at the size alone.
+        size = self.requests.problems[p.cell.problem].degree_of(p.cell.size)[0]
+        value = replace(p.cell, size=size, operator=Operator.VALUE)
         p.value_calls = 0
         if p.cell == value or value.cell_id not in values:
             return True

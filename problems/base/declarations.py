@@ -15,7 +15,7 @@ or whole problems, with everything that `Problem` has::
     PROBLEM = Problem(...)                      # or PROBLEMS = (...)
 
 The parameters of ``objective`` without a default are differentiated. Each takes its value from the variable of its
-name, or by position from ``INPUTS``. A value is an array of floats, or a container of such arrays
+name, or by position from ``INPUTS``. A value is an array of floats or complex numbers, or a container of such arrays
 (`autodiff_compare.problems.base.pytree`). A default that is a NumPy array is passed as data; any other default is kept.
 
 The result may be a scalar or an array. That decides which operators apply, and is known only once the function has
@@ -38,7 +38,6 @@ from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, 
 from autodiff_compare.user_files import UserFileError, load_module
 
 _FORMS = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
-_WHY_REAL = "pass the real and the imaginary part as two inputs"
 _WHY_FLOATS = "integers have no derivative: write 1.0 for 1"
 
 
@@ -134,6 +133,7 @@ def problem_of(
         suites=frozenset(),
         fixed=True,
         native=native,
+        complex_numbers=any(np.iscomplexobj(x) for x in inputs.differentiated),
         typical=typical_sizes(values.get("TYPICAL"), required, point, where),
         samples=_samples(values.get("SAMPLES", ()), [*(n for n, _ in arrays), *data], inputs, where),
     )
@@ -145,7 +145,10 @@ def point_of(
     values: Mapping[str, Any],
     where: str,
 ) -> tuple[Any, ...]:
-    """Return the value of each differentiated parameter, in float64; the arguments are those of `problem_of`."""
+    """Return the value of each differentiated parameter, in float64 or complex128.
+
+    The arguments are those of `problem_of`.
+    """
     return _point(_signature(objective, native, where)[0], values, where)
 
 
@@ -309,7 +312,7 @@ def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tu
 
 
 def _floats(name: str, value: Any, where: str) -> Array:
-    """Return a value as float64 array."""
+    """Return a value as float64 array, or as complex128 array if it is complex."""
     try:
         array = np.array(value)
     except ValueError as error:
@@ -323,10 +326,8 @@ def _floats(name: str, value: Any, where: str) -> Array:
     if array.dtype.kind in "iub":
         what = "True or False" if array.dtype.kind == "b" else "integers"
         raise ProblemError(f"got {what} for {name} in {where}, expected floats: {_WHY_FLOATS}")
-    if array.dtype.kind == "c":
-        raise ProblemError(f"got complex numbers for {name} in {where}, expected floats: {_WHY_REAL}")
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         raise ProblemError(f"got {type(value).__name__} of dtype {array.dtype} for {name} in {where}, expected floats")
     if not np.isfinite(array).all():
         raise ProblemError(f"got nan or infinity for {name} in {where}, expected finite numbers")
-    return array.astype(np.float64)
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

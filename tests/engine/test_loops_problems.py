@@ -15,7 +15,7 @@ from autodiff_compare.backends.interface import Objective
 from autodiff_compare.backends.numpy_autodiff import grad
 from autodiff_compare.vocabulary import DTYPES, Operator
 from tests.engine.compiled import assert_equal, tree
-from tests.engine.test_compiled_problems import LOOPING
+from tests.engine.test_compiled_problems import PLAIN
 
 #: Problems invert and normalise: two orders of summation differ by more than their own rounding.
 _ROUNDING = 4096.0
@@ -48,7 +48,7 @@ def computed(spec: str, problem: Any, operator: Operator, dtype: str, build: str
 def _cells() -> Iterator[Any]:
     """Yield problems, operators and dtypes; of the suite field, one operator of each, for `make test-rest`."""
     for name, problem in problems.available().items():
-        operators = [o for o in _OPERATORS if o in problem.operators and name not in LOOPING]
+        operators = [o for o in _OPERATORS if o in problem.operators and name in PLAIN]
         if "field" in problem.suites:
             yield pytest.param(name, operators[0], "float64", marks=pytest.mark.thorough)
             continue
