@@ -26,26 +26,27 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
+    GENERAL,
+    HERMITIAN,
+    blocks,
     columns,
     conjugated,
     diagonal_of,
-    gaps,
     hermitian,
     on_diagonal,
     over_gaps,
     transposed,
 )
-from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, blocks, differentiated, turn
+from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, differentiated, equal, turn
 
 # --- eigh
 
 
 def moved(w: Any, p: Any) -> Any:
     """Return ``dw``: the diagonal of P, and in a block of equal eigenvalues the eigenvalues of that block of P."""
-    alike = blocks(w, symmetric=True)
+    alike = equal(w, symmetric=True)
     if alike is None:
         return np.real(diagonal_of(p))
     n = p.shape[-1]
@@ -63,7 +64,7 @@ def _eigh_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) ->
     """Return the Hermitian part of ``V (diag gw + F o (V^H gV)) V^H``."""
     (w, v), (gw, gv) = ans, g
     if gv is None:
-        if differentiated(v) and blocks(w, symmetric=True) is not None:
+        if differentiated(v) and equal(w, symmetric=True) is not None:
             return SPECTRUM(a, w, v, gw, True)
         return hermitian((v * gw[..., None, :]) @ adjoint(v))
     inner = over_gaps(adjoint(v) @ gv, w, columns(reached[1]))
@@ -76,15 +77,15 @@ def _push_eigh(node: Any) -> None:
         node.flow = None
         return
     w, v = node.primal
-    turned = differentiated(v) and blocks(w, symmetric=True) is not None
-    dw = turn(node, _TURNED_EIGH, symmetric=True) if turned else None
+    turned = differentiated(v) and equal(w, symmetric=True) is not None
+    dw = turn(node, TURNED_EIGH, symmetric=True) if turned else None
     w, v = node.primal  # `turn` may have changed the basis
     inner = adjoint(v) @ hermitian(t) @ v
     node.flow = [dw if turned else moved(w, inner), v @ over_gaps(inner, w)]
 
 
 def _has_equal(node: Any, *_: Any) -> bool:
-    return has_zero(gaps(primal(node.primal[0])))
+    return blocks(node.primal[0], HERMITIAN) is not None
 
 
 EIGH: Primitive = Primitive(
@@ -128,7 +129,7 @@ def _turned_eigh_jvp(t: Any, ans: Any, *_: Any) -> Any:
 
 
 #: `EIGH` of a matrix in a given basis of its eigenvectors.
-_TURNED_EIGH: Primitive = Primitive(
+TURNED_EIGH: Primitive = Primitive(
     "turned_eigh", _given, (conjugated(_eigh_vjp),), (_turned_eigh_jvp,), steep=_has_equal, aware=True
 )
 
@@ -140,20 +141,20 @@ def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) -> 
     """Return ``V^-H (diag gw + (V^H gV - V^H V diag Re(V^H gV)) / conj(w_j - w_i)) V^H``, for columns of length 1."""
     (w, v), (gw, gv) = ans, g
     vh = adjoint(v)
-    if gv is None and differentiated(v) and blocks(w, symmetric=False) is not None:
+    if gv is None and differentiated(v) and equal(w, symmetric=False) is not None:
         return np.conj(transposed(SPECTRUM(a, w, v, np.conj(gw), False)))
     inner = None if gw is None else on_diagonal(gw)
     if gv is not None:
         turned = vh @ gv
         turned = turned - (vh @ v) * np.real(diagonal_of(turned))[..., None, :]
-        turned = over_gaps(turned, np.conj(w), columns(reached[1]))
+        turned = over_gaps(turned, np.conj(w), columns(reached[1]), GENERAL)
         inner = turned if inner is None else inner + turned
     return np.linalg.solve(vh, inner @ vh)
 
 
 def _eig_vectors(w: Any, v: Any, inner: Any) -> Any:
     """Return ``V (F o P)`` less, of each column, its change of length."""
-    moved = v @ over_gaps(inner, w)
+    moved = v @ over_gaps(inner, w, roundings=GENERAL)
     length = np.real(np.sum(np.conj(v) * moved, axis=-2))
     return moved - v * length[..., None, :]
 
@@ -164,7 +165,7 @@ def _push_eig(node: Any) -> None:
         node.flow = None
         return
     w, v = node.primal
-    alike = blocks(w, symmetric=False)
+    alike = equal(w, symmetric=False)
     turned = alike is not None and differentiated(v)
     dw = turn(node, _TURNED_EIG, symmetric=False) if turned else None
     w, v = node.primal  # `turn` may have changed the basis
@@ -174,7 +175,13 @@ def _push_eig(node: Any) -> None:
     node.flow = [dw, _eig_vectors(w, v, inner)]
 
 
-EIG: Primitive = Primitive("eig", np.linalg.eig, (conjugated(_eig_vjp),), push=_push_eig, steep=_has_equal, aware=True)
+def _has_equal_of_any(node: Any, *_: Any) -> bool:
+    return blocks(node.primal[0], GENERAL) is not None
+
+
+EIG: Primitive = Primitive(
+    "eig", np.linalg.eig, (conjugated(_eig_vjp),), push=_push_eig, steep=_has_equal_of_any, aware=True
+)
 
 
 def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
@@ -185,7 +192,7 @@ def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
 
 #: `EIG` of a matrix in a given basis of its eigenvectors.
 _TURNED_EIG: Primitive = Primitive(
-    "turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,), steep=_has_equal, aware=True
+    "turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,), steep=_has_equal_of_any, aware=True
 )
 
 
