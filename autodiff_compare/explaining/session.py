@@ -164,19 +164,20 @@ def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[tuple[
         def together(compute: Callable[[str], Sequence[Array]]) -> list[Sequence[Array]]:
             if len(shares) < len(plan.specs):
                 return list(map(compute, plan.specs))
-            with ThreadPoolExecutor(len(shares)) as threads:
-                try:
-                    return list(threads.map(compute, plan.specs))
-                except BaseException:
-                    # The context waits for the other thread, which need not finish its request.
-                    pool.kill()
-                    raise
+            try:
+                return list(threads.map(compute, plan.specs))
+            except BaseException:
+                # The other thread is waited for at the end, and need not finish its request.
+                pool.kill()
+                raise
 
-        try:
-            yield ask, together
-        finally:
-            pool.close()
-            folder.close()
+        # A worker ends with the thread that started it, so these threads stay until the end.
+        with ThreadPoolExecutor(len(plan.specs)) as threads:
+            try:
+                yield ask, together
+            finally:
+                pool.close()
+                folder.close()
 
 
 def _result(plan: Plan, case: Case, spec: str, ask: Ask) -> Sequence[Array]:
