@@ -72,7 +72,7 @@ def fuzz(options: argparse.Namespace) -> int:
             display.doing(plural(len(findings), "finding"))
             display.count(count)
 
-        campaign = Campaign(executors, scope, Findings([known.key for known in known_defects()]), tell)
+        campaign = Campaign(executors, scope, Findings([known.finding for known in known_defects()]), tell)
         try:
             with display.ticking():
                 campaign.run()
