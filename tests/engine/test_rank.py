@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends.numpy_autodiff import compile, grad, hvp, jvp
-from tests.engine.test_spectrum import MIXES, REAL_ALONE
+from tests.engine.test_spectrum import MIXES, REAL_ALONE, _difference
 
 la = np.linalg
 
@@ -114,6 +114,7 @@ def test_vectors_that_turn_freely_have_no_second_derivative(mix: str, full: bool
 
 _TURN = la.qr(np.random.default_rng(3).normal(size=(4, 4)))[0]
 _OTHER = la.qr(np.random.default_rng(8).normal(size=(4, 4)))[0]
+_PHASES = la.qr(np.random.default_rng(3).normal(size=(4, 4)) + 1j * np.random.default_rng(4).normal(size=(4, 4)))[0]
 #: Symmetric, with two values that are equal within rounding and two that stand apart.
 EQUAL = _TURN @ np.diag([1.0, 1.0, 2.0, 3.0]) @ _TURN.T
 EQUAL_SINGULAR = _TURN @ np.diag([3.0, 2.0, 1.0, 1.0]) @ _OTHER
@@ -139,6 +140,36 @@ def test_values_that_are_equal_within_rounding_have_vectors_without_derivative(
     expected = (f(a + h * (t + t.T)) - f(a - h * (t + t.T))) / (2 * h)
     np.testing.assert_allclose(jvp(f, (a,), (t + t.T,))[1], expected, rtol=1e-7)
     np.testing.assert_allclose(np.sum(grad(f)(a) * (t + t.T)), expected, rtol=1e-7)
+
+
+#: Vectors of simple values where others are equal, or zero more than once.
+SIMPLE: list[tuple[str, Any, Any]] = [
+    ("eigh", EQUAL, lambda a: _total(la.eigh(a)[1][:, 2:])),
+    ("eigh and values", EQUAL, lambda a: (lambda r: _total(r[1][:, 3:]) * np.sum(r[0] ** 2))(la.eigh(a))),
+    ("eigh, rank one", np.outer([1.0, 2.0, 2.0], [1.0, 2.0, 2.0]), lambda a: _total(la.eigh(a)[1][:, 2])),
+    (
+        "eigh, complex",
+        _PHASES @ np.diag([1.0, 1.0, 2.0, 3.0]) @ adjoint(_PHASES),
+        lambda a: _total(la.eigh(a)[1][:, 2:]),
+    ),
+    ("U", EQUAL_SINGULAR, lambda a: _total(la.svd(a)[0][:, :2])),
+    ("V", EQUAL_SINGULAR[:, :3], lambda a: _total(_svd(a)[2][:1])),
+    ("V, two zeros", np.outer([1.0, 2.0, -1.0], [0.5, 1.0, 2.0]), lambda a: _total(_svd(a)[2][:1])),
+    ("U, two zeros", np.outer([1.0, 2.0, -1.0], [0.5, 1.0, 2.0]), lambda a: _total(_svd(a)[0][:, :1])),
+]
+
+
+@pytest.mark.parametrize(("a", "f"), [row[1:] for row in SIMPLE], ids=[row[0] for row in SIMPLE])
+def test_vectors_of_simple_values_have_second_derivatives_where_others_are_equal(a: Any, f: Any) -> None:
+    rng = np.random.default_rng(6)
+    t, s = (
+        0.3 * (rng.normal(size=a.shape) + (1j * rng.normal(size=a.shape) if np.iscomplexobj(a) else 0)) for _ in "ts"
+    )
+    if a.shape[0] == a.shape[1] and np.allclose(a, adjoint(a)):
+        t, s = t + adjoint(t), s + adjoint(s)
+    expected = _difference(f, a, t, s)
+    for mix in _ways(MIXES, a):
+        np.testing.assert_allclose(MIXES[mix](f, a, t, s), expected, rtol=1e-5, atol=1e-6, err_msg=mix)
 
 
 # ---- qr

@@ -34,10 +34,12 @@ from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     columns,
     conjugated,
     diagonal_of,
+    eye_like,
     hermitian,
     on_diagonal,
     over_gaps,
     transposed,
+    with_value,
 )
 from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, differentiated, equal, turn
 
@@ -63,10 +65,13 @@ def moved(w: Any, p: Any) -> Any:
 def _eigh_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) -> Any:
     """Return the Hermitian part of ``V (diag gw + F o (V^H gV)) V^H``."""
     (w, v), (gw, gv) = ans, g
+    tied = differentiated(v) and equal(w, symmetric=True) is not None
+    if gv is not None and tied:
+        found = _columns_pulled(gv, w, v, a, reached[1])
+        # SPECTRUM knows how its value changes with V: a node would count all of V as needed.
+        return found if gw is None else found + SPECTRUM(a, w, v.primal, gw, True)
     if gv is None:
-        if differentiated(v) and equal(w, symmetric=True) is not None:
-            return SPECTRUM(a, w, v, gw, True)
-        return hermitian((v * gw[..., None, :]) @ adjoint(v))
+        return SPECTRUM(a, w, v, gw, True) if tied else hermitian((v * gw[..., None, :]) @ adjoint(v))
     inner = over_gaps(adjoint(v) @ gv, w, columns(reached[1]))
     return hermitian(v @ (inner if gw is None else inner + on_diagonal(gw)) @ adjoint(v))
 
@@ -81,7 +86,55 @@ def _push_eigh(node: Any) -> None:
     dw = turn(node, TURNED_EIGH, symmetric=True) if turned else None
     w, v = node.primal  # `turn` may have changed the basis
     inner = adjoint(v) @ hermitian(t) @ v
-    node.flow = [dw if turned else moved(w, inner), v @ over_gaps(inner, w)]
+    node.flow = [dw if turned else moved(w, inner), _vectors_moved(t, inner, w, v, node.args[0].primal)]
+
+
+# Let w_j be simple while others are equal. Then v_j has derivatives of all orders, but a rule that sums over the other
+# vectors meets those that have none. It needs them only together: with the resolvent
+#     R = (w_j - A + v_j v_j^H)^-1 - v_j v_j^H,
+# which is 1 / (w_j - w_i) for each other vector and 0 for v_j itself, dv_j = R dA v_j.
+
+
+def _resolvent(w: Any, v: Any, a: Any, j: int) -> tuple[Any, Any]:
+    """Return R and v_j. The value of A is that of its vectors, since only one triangle of ``a`` is read."""
+    known = primal(v)
+    whole = with_value((known * primal(w)[..., None, :]) @ adjoint(known), hermitian(a))
+    column = v[..., :, j : j + 1]
+    own = column @ adjoint(column)
+    return np.linalg.inv(w[..., j, None, None] * eye_like(own) - whole + own) - own, column
+
+
+def _simple(w: Any) -> list[bool]:
+    """Return of which values none is equal to another, in all matrices of a batch."""
+    alone = np.sum(equal(w, symmetric=True), axis=-1) == 1
+    return [bool(x) for x in np.all(np.reshape(alone, (-1, alone.shape[-1])), axis=0)]
+
+
+def _columns_pulled(gv: Any, w: Any, v: Any, a: Any, reached: Any) -> Any:
+    """Return the adjoint of `_vectors_moved` where values are equal and second derivatives follow."""
+    total: Any = 0.0
+    for j, alone in enumerate(_simple(w)):
+        g = gv[..., :, j : j + 1]
+        if alone:
+            r, column = _resolvent(w, v, a, j)
+            total = total + hermitian((r @ g) @ adjoint(column))
+        elif reached is True or (reached is not False and np.any(reached[..., j])):
+            total = total + np.nan * (g @ adjoint(v[..., :, j : j + 1]))
+    return total
+
+
+def _vectors_moved(t: Any, inner: Any, w: Any, v: Any, a: Any) -> Any:
+    """Return dV for ``t``, of which ``inner`` is ``V^H t V``; nan of vectors whose values are equal."""
+    if not differentiated(v) or equal(w, symmetric=True) is None:
+        return v @ over_gaps(inner, w)
+    found = []
+    for j, alone in enumerate(_simple(w)):
+        if alone:
+            r, column = _resolvent(w, v, a, j)
+            found.append(r @ (hermitian(t) @ column))
+        else:
+            found.append(np.nan * (t @ v[..., :, j : j + 1]))
+    return np.concatenate(found, axis=-1)
 
 
 def _has_equal(node: Any, *_: Any) -> bool:
@@ -122,10 +175,10 @@ def _given(a: Any, w: Any, v: Any) -> Any:
     return w, v
 
 
-def _turned_eigh_jvp(t: Any, ans: Any, *_: Any) -> Any:
+def _turned_eigh_jvp(t: Any, ans: Any, a: Any, *_: Any) -> Any:
     w, v = ans
     inner = adjoint(v) @ hermitian(t) @ v
-    return np.real(diagonal_of(inner)), v @ over_gaps(inner, w)
+    return np.real(diagonal_of(inner)), _vectors_moved(t, inner, w, v, a)
 
 
 #: `EIGH` of a matrix in a given basis of its eigenvectors.

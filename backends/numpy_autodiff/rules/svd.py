@@ -7,7 +7,7 @@ Conventions
   are the singular values with both signs, and zeros.
 - Vectors are unique only up to phases (and rotations among equal values). Functions that do not depend on that choice
   have right derivatives. At equal values the vectors have no derivative: a cotangent that needs it becomes nan.
-- At a matrix without full rank those vectors have derivatives that are unique up to phases: see `_without_full_rank`.
+- At a matrix without full rank those vectors have derivatives that are unique up to phases: see `_special`.
 - Of all phases those that rotate least are taken: ``diag(V^H dV)`` is 0 on the right.
 
 VJPs are derived in the inner product ``Re tr(G^H dA)``, as in the literature; `conjugated` turns them into the
@@ -73,8 +73,7 @@ def _vanishing(s: Any) -> Any:
 
 
 def _divisors(s: Any) -> tuple[Any, Any]:
-    """Return ``s``, and ``s_j + s_i`` with ones added on the diagonal; exactly 0 where they are zero within rounding.
-    """
+    """Return ``s``, and ``s_j + s_i`` with ones on the diagonal; exactly 0 where they are zero within rounding."""
     zero = _vanishing(s)
     sums = s[..., None, :] + s[..., :, None] + eye_like(s)
     if zero is None:
@@ -193,29 +192,31 @@ def _sorted_values(a: Any, k: int) -> Any:
     return 0.5 * (w[..., ::-1][..., :k] - w[..., :k])
 
 
-def _without_full_rank(a: Any, u: Any, s: Any, vh: Any, zero: Any) -> tuple[Any, Any, Any]:
-    """Return U, S and V^H of a matrix that lacks full rank, so that all derivatives that they have are finite.
+def _special(a: Any, u: Any, s: Any, vh: Any, zero: Any) -> tuple[Any, Any, Any]:
+    """Return U, S and V^H where values are equal or zero, so that all derivatives that they have are finite.
 
-    Let A have at least as many rows as columns. V holds the eigenvectors of A^H A, a polynomial in A. They have
-    derivatives where one singular value is zero, although those of U, on which the rule of `SVD` builds, may have none.
-    Columns of U with s_j > 0 are A v_j, brought to length 1. The others are eigenvectors of A A^H if A is square. If it
-    is not, they turn freely in their complement: they keep the rule of `SVD`, which is nan there.
+    Let A have at least as many rows as columns. V holds the eigenvectors of A^H A, a polynomial in A. Those of simple
+    values have derivatives, also of the value 0, although others, over which the rule of `SVD` sums, have none. Columns
+    of U with s_j > 0 are A v_j, brought to length 1. The others are eigenvectors of A A^H if A is square. If it is not,
+    they turn freely in their complement: they keep the rule of `SVD`, which is nan there.
 
     U, S and V of one zero in a real square matrix are followed together, S with its sign, so that U S V^H stays A.
     """
     if a.shape[-2] < a.shape[-1]:
-        v, s, uh = _without_full_rank(adjoint(a), adjoint(vh), s, adjoint(u), zero)
+        v, s, uh = _special(adjoint(a), adjoint(vh), s, adjoint(u), zero)
         return adjoint(uh), s, adjoint(v)
-    k, least = s.shape[-1], int(np.max(np.count_nonzero(zero, axis=-1)))
+    k, least = s.shape[-1], 0 if zero is None else int(np.max(np.count_nonzero(zero, axis=-1)))
     squares = primal(s) ** 2
     v = TURNED_EIGH(adjoint(a) @ a, squares, primal(adjoint(vh)))[1]
     rest = u[..., k - least :]
     square = a.shape[-2] == k and constant(a).dtype.kind != "c"
     if square:
         rest = TURNED_EIGH(a @ adjoint(a), squares, primal(u))[1][..., k - least :]
-    images = a @ v[..., : k - least]
-    first = images / np.linalg.vector_norm(images, axis=-2, keepdims=True)
-    u = np.concatenate((with_value(u[..., : k - least], first), rest), axis=-1)
+    # One by one: in a product with all of V, vectors without derivatives would meet the others.
+    images = [a @ v[..., j : j + 1] for j in range(k - least)]
+    unit = [image / np.linalg.vector_norm(image, axis=-2, keepdims=True) for image in images]
+    first = [with_value(u[..., j : j + 1], column) for j, column in enumerate(unit)]
+    u = np.concatenate((*first, rest), axis=-1)
     return u, s if square and least == 1 and blocks(s, _ROUNDINGS) is None else _sorted_values(a, k), adjoint(v)
 
 
@@ -225,10 +226,8 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     u, s, vh = SVD(a, full_matrices if compute_uv else False)
     if differentiated(a):
         zero = _vanishing(s)
-        if zero is not None and compute_uv:
-            u, s, vh = _without_full_rank(a, u, s, vh, zero)
-        elif zero is not None or blocks(s, _ROUNDINGS) is not None:
-            s = _sorted_values(a, s.shape[-1])
+        if zero is not None or blocks(s, _ROUNDINGS) is not None:
+            u, s, vh = _special(a, u, s, vh, zero) if compute_uv else (u, _sorted_values(a, s.shape[-1]), vh)
     return _Result(u, s, vh) if compute_uv else s
 
 
