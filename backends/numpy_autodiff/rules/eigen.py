@@ -8,6 +8,9 @@ eigh. Differentiate ``A V = V diag(w)``, write ``dV = V K`` and multiply by ``V^
 ``K = F o P`` with ``F_ij = 1 / (w_j - w_i)`` (Giles 2008, 3.1). The phases are chosen so that the diagonal of K is 0.
 The adjoint of this map is ``gA = V (diag gw + F o (V^H gV)) V^H``, of which the Hermitian part is taken.
 
+Where eigenvalues are equal, within rounding, their vectors have no derivative: a cotangent that needs it becomes nan.
+The vectors of the others keep theirs.
+
 eig. The same with ``P = V^-1 dA V``, for the columns of V up to their lengths. A column that keeps the length 1 has
 ``v Re(v^H dv)`` subtracted from its change.
 
