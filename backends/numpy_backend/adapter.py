@@ -126,11 +126,12 @@ class NumpyBackend(NumpyArrays):
         return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        if self.traced:
-            raise Unsupported(
-                f"numpy:{self.variant} traces a function once, and has no loop whose length depends on data: use numpy"
-            )
-        return python_while(cond, body, init, limit)
+        if not self.traced:
+            return python_while(cond, body, init, limit)
+        from autodiff_compare.backends.numpy_autodiff.compiler import goes_on
+
+        # Compiled for the number of rounds that the data take, and again for another one.
+        return python_while(lambda state: goes_on(cond(state)), body, init, limit)
 
     def stop_gradient(self, x: Var) -> Var:
         return self._engine.stop_gradient(x)
@@ -250,7 +251,7 @@ def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request
         example = (*request.args, *request.directions)
         made = compile(f, *example, argnums=request.argnums, operator=operator)
         backend.follow(made)
-        return made.entry
+        return made if made.guarded else made.entry
     except compiler.CompileError as error:
         raise Unsupported(str(error)) from error
 

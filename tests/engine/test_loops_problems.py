@@ -14,7 +14,6 @@ from autodiff_compare.backends.interface import Objective
 from autodiff_compare.backends.numpy_autodiff import grad
 from autodiff_compare.vocabulary import Operator
 from tests.engine.compiled import assert_equal, tree
-from tests.engine.test_compiled_problems import LOOPING
 
 #: Problems invert and normalise: two orders of summation differ by more than their own rounding.
 _ROUNDING = 4096.0
@@ -51,7 +50,7 @@ def computed(spec: str, problem: Any, operator: Operator, dtype: str, build: str
         for name, problem in problems.available().items()
         for operator in _OPERATORS
         for dtype in ("float64", "float32")[: 2 if operator in _FIRST else 1]
-        if name not in LOOPING and operator in problem.operators
+        if operator in problem.operators
     ],
 )
 def test_every_problem_by_loops(name: str, operator: Operator, dtype: str) -> None:
