@@ -41,7 +41,9 @@ from autodiff_compare.results.timings import timings
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, PAGE, FIGURE = ROOT / "README.md", ROOT / "docs/engine_performance.md", ROOT / "docs/engine_roofline.svg"
-BACKENDS = ("manual", "numpy", "numpy:compiled", "numpy:numba", "autograd", "torch", "tensorflow", "jax")
+#: Loops by hand, which `numba` compiles: the limit that `numpy:numba` is compared with, where that is installed.
+BY_NUMBA = "tests/examples/numba_by_hand.py"
+BACKENDS = ("manual", "numpy", "numpy:compiled", "numpy:numba", BY_NUMBA, "autograd", "torch", "tensorflow", "jax")
 _RUN = ("run", "--suite", "engine", "--size", "medium", "--size", "large", "--rounds", "15")
 _OPERATORS = ("value_and_gradient", "sparse_jacobian")
 
@@ -168,6 +170,8 @@ def _time(seconds: float) -> str:
 
 
 def _heading(spec: str) -> str:
+    if spec.endswith(".py"):
+        return pathlib.Path(spec).stem.replace("_", " ")
     return f"`{spec}`" if spec.startswith("numpy") else spec
 
 
