@@ -156,7 +156,7 @@ class NumpyBackend(NumpyArrays):
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Record the function once per call, and push or pull all products through that recording."""
-        if self.traced:
+        if self.traced and plan.number > _MOST_PRODUCTS:
             return one_by_one(self, request, plan)
         seeds, index = constants(self, request, plan)
         rows = [[seed[k] for seed in seeds] for k in range(plan.number)]
@@ -170,7 +170,7 @@ class NumpyBackend(NumpyArrays):
             )
             return tuple(np.take(part, at) for part, at in zip(plan.sources(sources), index, strict=True))
 
-        return entries
+        return _emitted(self, entries, "value", request) if self.traced else entries
 
     def _native(self, request: Request) -> Prepared:
         operator, function, n = request.operator, request.function, len(request.args)
@@ -228,6 +228,8 @@ def _factorial(k: int) -> float:
 #: A Jacobian or Hessian of more sweeps than this calls one compiled sweep repeatedly. One of fewer sweeps is emitted as
 #: a single long function.
 _MOST_SWEEPS = 32
+#: The same for the products of a sparse Jacobian, whose functions are long more often.
+_MOST_PRODUCTS = 4
 
 
 def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
