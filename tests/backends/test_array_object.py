@@ -75,6 +75,7 @@ ROUGH: dict[str, Call] = {
 LACKS: dict[str, dict[str, str]] = {
     "torch": {
         "A.size": "torch's size is a method: math.prod(x.shape)",
+        "t[1, :, j]": "torch keeps the place of indices that a slice divides: xp.take",
         "matmul of dtypes": "torch's @ does not promote dtypes: xp.astype",
     },
 }

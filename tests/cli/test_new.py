@@ -22,7 +22,7 @@ def cli(cwd: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("kind", "file", "command"),
     [
-        ("function", "mine.py", ["check", "./mine.py", "-b", "numpy", "-b", "finite_difference", "--json"]),
+        ("function", "mine.py", ["check", "./mine.py", "-b", "numpy", "--json"]),
         ("problem", "mine.py", ["check", "./mine.py", "-b", "numpy", "--dtype", "float32", "--json"]),
         ("backend", "mine_backend.py", ["conformance", "./mine_backend.py"]),
     ],

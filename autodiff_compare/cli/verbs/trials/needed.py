@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import tempfile
+import textwrap
 from collections.abc import Mapping
 
 from autodiff_compare.cli import exits
@@ -17,7 +18,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.summary.terminal import plain_table
+from autodiff_compare.summary.terminal import WIDTH, plain_table
 from autodiff_compare.vocabulary import because
 
 _TIMEOUT_S = 60.0
@@ -43,7 +44,7 @@ def needed(options: argparse.Namespace) -> int:
         return exits.FAILED
     complete = sum(not (uses & set(lacking)) for uses in used.values())
     has = f"{spec} has {len(every) - len(lacking)} of the {len(every)} names of xp that problems use"
-    print(f"{has}: enough for {complete} of {len(used)} problems.")
+    print(textwrap.fill(f"{has}: enough for {complete} of {len(used)} problems.", WIDTH))
     if lacking:
         _show(f"Names that {spec} lacks, in the order to write them", used, lacking)
     return exits.OK
