@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare import problems
-from autodiff_compare.backends.plain import Plain
+from autodiff_compare.backends import Plain
 from autodiff_compare.problems import Problem
 
 _EXTENSIONS = ("linalg", "fft", "special")

@@ -198,15 +198,15 @@ def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, An
 
 def _failure(error: Exception, backend: Any = None) -> dict[str, Any]:
     """Return the response about a failed request: status, message and traceback."""
-    from autodiff_compare.backends import Unsupported, hints
+    from autodiff_compare.backends import Unsupported, hint, lacking
 
     # A backend that cannot be opened has no namespace yet.
     xp = getattr(backend, "xp", None)
-    lacking = hints.lacking(error, backend.name, xp) if xp is not None else ""
-    hint = hints.hint(error, backend.name, xp) if xp is not None else ""
-    words, told = described(error, lacking, hint), {"traceback": whole(error)[-LONGEST_TRACEBACK:]}
+    absent = lacking(error, backend.name, xp) if xp is not None else ""
+    advice = hint(error, backend.name, xp) if xp is not None else ""
+    words, told = described(error, absent, advice), {"traceback": whole(error)[-LONGEST_TRACEBACK:]}
     # Adapters raise Unsupported; frameworks raise NotImplementedError where they have no rule or no kernel.
-    if lacking or isinstance(error, (Unsupported, NotImplementedError)) or _NO_KERNEL.search(words):
+    if absent or isinstance(error, (Unsupported, NotImplementedError)) or _NO_KERNEL.search(words):
         return {"status": Status.UNSUPPORTED, "message": words, **told}
     out_of_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(words)
     return {

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.backends import PLAIN, hints
+from autodiff_compare.backends import PLAIN, hint
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Inputs, Problem, ProblemError
 from autodiff_compare.process.failures import described
 
@@ -33,8 +33,8 @@ def with_operators(problem: Problem) -> Problem:
         inputs = problem.inputs(np.random.default_rng(0), next(iter(problem.sizes.values())))
         value = problem.function(PLAIN, inputs.static)(*inputs.arrays)
     except (Exception, SystemExit) as error:
-        hint = hints.hint(error, "numpy", PLAIN.xp) or _whole_numbers(error, problem)
-        words = f"{type(error).__name__}: {described(error, hint=hint)}"
+        advice = hint(error, "numpy", PLAIN.xp) or _whole_numbers(error, problem)
+        words = f"{type(error).__name__}: {described(error, hint=advice)}"
         raise ProblemError(f"cannot evaluate {problem.name} at the given point in plain NumPy: {words}") from error
     if type(value) is float and not problem.native:
         raise ProblemError(

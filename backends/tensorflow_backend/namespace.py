@@ -144,8 +144,8 @@ class Array:
     __le__, _ = _binary(elementwise.less_equal)
     __gt__, _ = _binary(elementwise.greater)
     __ge__, _ = _binary(elementwise.greater_equal)
-    __eq__, _ = _binary(elementwise.equal)  # type: ignore[assignment]
-    __ne__, _ = _binary(elementwise.not_equal)  # type: ignore[assignment]
+    __eq__, _ = _binary(elementwise.equal)
+    __ne__, _ = _binary(elementwise.not_equal)
     del _
     __neg__ = _unary(elementwise.negative)
     __pos__ = _unary(elementwise.positive)

@@ -63,6 +63,7 @@ ROUGH: dict[str, Call] = {
     "A[mask]": lambda xp, a, v, t, i, j: a[a > 0.4],
     "A[mask of rows]": lambda xp, a, v, t, i, j: a[v > 0.0],
     "A[mask, 0]": lambda xp, a, v, t, i, j: a[v > 0.0, 0],
+    "A[truth]": lambda xp, a, v, t, i, j: a[v[0] > 0.0],
     "float32 + float64": lambda xp, a, v, t, i, j: xp.astype(v, xp.float32) + v,
     "int32 + int64": lambda xp, a, v, t, i, j: xp.astype(i, xp.int32) + i,
     "float32 complex": lambda xp, a, v, t, i, j: xp.astype(v, xp.float32) * 1j,

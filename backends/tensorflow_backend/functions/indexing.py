@@ -34,7 +34,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return x[tuple(int(part) if isinstance(part, np.integer) else part for part in parts)]
     parts = [_converted(part) if _is_array(part) else part for part in parts]
     if len(parts) == 1 and parts[0].dtype == tf.bool:
-        return tf.boolean_mask(x, parts[0])
+        # A single truth adds an axis of length 1 or 0, as in NumPy.
+        return tf.boolean_mask(x, parts[0]) if parts[0].shape.rank else tf.boolean_mask(x[None], parts[0][None])
     parts = [part for one in parts for part in _without_masks(one)]
     _fit(x, parts)
     if not any(part is Ellipsis for part in parts):
@@ -69,8 +70,6 @@ def _is_position(part: Any) -> bool:
 def _converted(part: Any) -> Tensor:
     """Return an array of an index as a tensor of integers or truths."""
     part = tf.convert_to_tensor(part, tf.int64) if isinstance(part, list) and not part else tf.convert_to_tensor(part)
-    if part.dtype == tf.bool and part.shape.rank == 0:
-        raise IndexError("got a single truth as an index, expected a mask with the axes of the array: xp.where")
     if not (part.dtype.is_integer or part.dtype == tf.bool):
         raise IndexError(f"got an index of dtype {part.dtype.name}, expected integers: xp.astype(i, xp.int64)")
     return part
@@ -79,6 +78,8 @@ def _converted(part: Any) -> Tensor:
 def _without_masks(part: Any) -> list[Any]:
     """Return the positions that a mask stands for, one array for each of its axes; any other part unchanged."""
     if tf.is_tensor(part) and part.dtype == tf.bool:
+        if not part.shape.rank:
+            raise IndexError("got a single truth beside other indices, expected a mask with axes: xp.where")
         return list(tf.unstack(tf.where(part), num=part.shape.rank, axis=1))
     return [part]
 
