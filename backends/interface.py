@@ -37,7 +37,8 @@ the directions of its parts and returns a tuple of their results, with the same 
 ``jacobian_batch`` take none: their rows belong to the samples, the rows of the arguments in `Objective.samples`.
 
 A derivative has the dtype of the input or output that it belongs to. An input on which the output does not depend has
-the derivative zero. A callable changes none of its arguments and may be called any number of times.
+the derivative zero. A callable changes none of its arguments and may be called any number of times. For complex numbers
+see `autodiff_compare.backends.operators.complex_numbers`.
 
 A first adapter
 ---------------
@@ -75,6 +76,7 @@ from numpy.typing import NDArray
 from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.declarations import LOOP, Declarations
 from autodiff_compare.backends.loops import python_scan, python_while
+from autodiff_compare.backends.operators.complex_numbers import has_complex, require_defined
 from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.implicit import Solutions
 from autodiff_compare.backends.operators.objective import (
@@ -297,6 +299,8 @@ class Backend(Declarations, Solutions, abc.ABC):
             offered = ", ".join(o for o in ORDERS if o in self.orders) or "no choice of order"
             raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}; it offers: {offered}")
         request = Request(operator, f, args, tuple(argnums), directions, optimizer, degree)
+        if self.complex_numbers and has_complex(request):
+            require_defined(self, request)
         if self.how(operator) is How.NATIVE:
             return self._native(request)
         return derive(self, request, without=frozenset({operator}))

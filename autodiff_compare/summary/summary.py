@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import pathlib
+import textwrap
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,6 +63,11 @@ def show(folder: pathlib.Path, console: Console) -> None:
         console.print(found(tables, folder))
 
 
+def not_computed(dropped: Iterable[str]) -> list[str]:
+    """Return a line for each operator or backend that a query names and no cell computes, as the plan words it."""
+    return [textwrap.fill(f"Not computed: {what}", WIDTH, break_on_hyphens=False) for what in dropped]
+
+
 def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
     """Yield the tables for what the run has: times, failures, kinks, descents, questions, flags."""
     cells, timings = tables["cells"], tables["timings"]
@@ -82,6 +88,8 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
         yield from _questions(tables["questions"])
     if cells["flags"].any():
         yield _flagged(cells)
+    if cells["conversion"].any():
+        yield _converted(cells)
 
 
 def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -323,6 +331,17 @@ def _flagged(cells: pd.DataFrame) -> Table:
         having = sets.map(lambda flags, flag=flag: flag in flags)
         if having.any():
             table.add_row(words, f"{having.sum()} of {len(cells)}", ", ".join(dict.fromkeys(specs[having])))
+    return table
+
+
+def _converted(cells: pd.DataFrame) -> Table:
+    """Return one row per conversion of a framework's own derivative by complex numbers."""
+    table = plain_table("Complex numbers: own results brought to the convention dL/da + i dL/db")
+    for name in ("conversion", "operators", "backends"):
+        table.add_column(name, overflow="fold")
+    converted = cells.assign(spec=_specs(cells))[cells["conversion"] != ""]
+    for words, group in converted.groupby("conversion", sort=False):
+        table.add_row(str(words), ", ".join(group["operator"].unique()), ", ".join(group["spec"].unique()))
     return table
 
 

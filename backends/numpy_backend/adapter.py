@@ -25,6 +25,7 @@ from autodiff_compare.backends.interface import (
     python_while,
 )
 from autodiff_compare.backends.numpy_backend.composite import COMPOSITE
+from autodiff_compare.backends.operators.complex_numbers import has_complex
 from autodiff_compare.backends.operators.curvature import by_second_derivatives
 from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.derived import derive
@@ -71,6 +72,7 @@ class NumpyBackend(NumpyArrays):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, "float16")
+    complex_numbers: ClassVar[bool] = True
     native: ClassVar[frozenset[Operator]] = STANDARD_OPERATORS | set(COMPOSITE) | BY_UNITS | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES), **SERIES})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
@@ -236,7 +238,8 @@ def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
         sweeps = sum(map(np.size, request.inputs))
         if operator is Operator.JACOBIAN:
             sweeps = min(sweeps, np.size(request.function(*request.args)))
-        if sweeps > _MOST_SWEEPS:
+        # A Jacobian of complex numbers derived from products would be that of real numbers.
+        if sweeps > _MOST_SWEEPS and not has_complex(request):
             return derive(backend, request, without=frozenset({operator}))
     return _emitted(backend, request.function, operator.value, request)
 

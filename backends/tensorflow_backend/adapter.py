@@ -53,6 +53,10 @@ class TensorFlowBackend(Backend):
         }
     )
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
+    complex_numbers: ClassVar[bool] = True
+    conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
+        {Operator.JACOBIAN: "conjugate of the rows that tf.GradientTape gives"}
+    )
     native = frozenset(_OPERATORS) | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(

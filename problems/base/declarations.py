@@ -15,9 +15,9 @@ or whole problems, with everything that `Problem` has::
     PROBLEM = Problem(...)                      # or PROBLEMS = (...)
 
 The parameters of ``objective`` without a default are differentiated. Each takes its value from the variable of its
-name, or in their order from ``INPUTS``. A value is an array of floats, or a container of such arrays
-(`autodiff_compare.problems.base.pytree`); integers become floats. A default that is a NumPy array is passed as data;
-any other default is kept.
+name, or in their order from ``INPUTS``. A value is an array of floats or complex numbers, or a container of such
+arrays (`autodiff_compare.problems.base.pytree`); integers become floats. A default that is a NumPy array is passed as
+data; any other default is kept.
 
 The result may be a scalar or an array. That decides which operators apply, and is known only once the function has
 been evaluated: until then `Problem.operators` is empty.
@@ -39,7 +39,6 @@ from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, 
 from autodiff_compare.user_files import UserFileError, load_module
 
 _FORMS = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
-_WHY_REAL = "pass the real and the imaginary part as two inputs"
 #: The largest whole number below which float64 has them all.
 _EXACT = 2**53
 
@@ -137,6 +136,7 @@ def problem_of(
         suites=frozenset(),
         fixed=True,
         native=native,
+        complex_numbers=any(np.iscomplexobj(x) for x in inputs.differentiated),
         typical=typical_sizes(values.get("TYPICAL"), required, point, where),
         samples=_samples(values.get("SAMPLES", ()), [*(n for n, _ in arrays), *data], inputs, where),
     )
@@ -148,7 +148,10 @@ def point_of(
     values: Mapping[str, Any],
     where: str,
 ) -> tuple[Any, ...]:
-    """Return the value of each differentiated parameter, in float64; the arguments are those of `problem_of`."""
+    """Return the value of each differentiated parameter, in float64 or complex128.
+
+    The arguments are those of `problem_of`.
+    """
     return _point(_signature(objective, native, where)[0], values, where)
 
 
@@ -338,7 +341,7 @@ def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tu
 
 
 def _floats(name: str, value: Any, where: str) -> Array:
-    """Return a value as float64 array; whole numbers are converted."""
+    """Return a value as float64 array, or as complex128 array if it is complex; whole numbers become floats."""
     _refuse_masked(name, value, where)
     try:
         array = np.array(value)
@@ -357,13 +360,11 @@ def _floats(name: str, value: Any, where: str) -> Array:
         )
     if array.dtype.kind in "iu" and array.size and max(abs(int(array.max())), abs(int(array.min()))) > _EXACT:
         raise ProblemError(f"got integers beyond 2**53 for {name} in {where}, expected floats: float64 rounds them")
-    if array.dtype.kind == "c":
-        raise ProblemError(f"got complex numbers for {name} in {where}, expected floats: {_WHY_REAL}")
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "fiuc":
         raise ProblemError(f"got {type(value).__name__} of dtype {array.dtype} for {name} in {where}, expected floats")
     if not np.isfinite(array).all():
         raise ProblemError(f"got nan or infinity for {name} in {where}, expected finite numbers")
-    return array.astype(np.float64)
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _refuse_masked(name: str, value: Any, where: str) -> None:

@@ -99,7 +99,7 @@ def test_a_function_and_a_point_are_a_problem(
         ),
         ("def objective(x, k, xp): return x[k]\nx = [1.0]\nk = [0]", "indices and labels are data, a default"),
         (SQUARES + "x = [True]", "got True or False for x"),
-        (SQUARES + "x = [1j]", "complex numbers for x"),
+        (SQUARES + "x = [complex('nan')]", "nan or infinity for x"),
         (SQUARES + "x = 'text'", "expected floats"),
         (SQUARES + "x = [[1.0], [1.0, 2.0]]", "ragged x"),
         (SQUARES + "x = [float('nan')]", "nan or infinity for x"),
@@ -275,6 +275,19 @@ def test_comparing_from_python_returns_the_tables() -> None:
     assert found.folder is None
     with pytest.raises(AttributeError, match="expected one of: runs, cells"):
         _ = found.nosuch
+
+
+def test_degrees_are_computed_and_what_is_not_computed_is_told() -> None:
+    def sine(x: Any, xp: Any) -> Any:
+        return xp.sin(x)
+
+    found = autodiff_compare.compare(
+        sine, [0.5, 1.0], backends="numpy", operators=["taylor", "gradient"], degrees=[2, 5], rounds=0
+    )
+    assert dict(zip(found.cells["size"], found.cells["status"], strict=True)) == {"small^2": "ok", "small^5": "ok"}
+    assert repr(found).endswith("Not computed: gradient of sine (it needs a scalar function)")
+    with pytest.raises(ValueError, match=r"got degrees=0\.5, expected a whole number from 1"):
+        autodiff_compare.compare(sine, [0.5], operators="taylor", degrees=0.5)
 
 
 def test_the_folder_is_kept_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:

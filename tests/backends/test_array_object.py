@@ -67,6 +67,7 @@ ROUGH: dict[str, Call] = {
     "float32 + float64": lambda xp, a, v, t, i, j: xp.astype(v, xp.float32) + v,
     "int32 + int64": lambda xp, a, v, t, i, j: xp.astype(i, xp.int32) + i,
     "float32 complex": lambda xp, a, v, t, i, j: xp.astype(v, xp.float32) * 1j,
+    "full of a number": lambda xp, a, v, t, i, j: xp.full((2,), 0.1, dtype=xp.float64) + xp.full_like(v[:2], 0.3),
     "concat of dtypes": lambda xp, a, v, t, i, j: xp.concat([xp.astype(v, xp.float32), v]),
     "maximum of dtypes": lambda xp, a, v, t, i, j: xp.maximum(xp.astype(v, xp.float32), v),
     "where of dtypes": lambda xp, a, v, t, i, j: xp.where(v > 0, xp.astype(v, xp.float32), v),

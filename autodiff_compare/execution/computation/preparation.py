@@ -112,6 +112,8 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     """
     if key[1] not in backend.dtypes:
         raise Unsupported(f"{backend.name} computes in {', '.join(backend.dtypes)}, not in {key[1]}")
+    if problem.complex_numbers and not backend.complex_numbers:
+        raise Unsupported(f"{backend.name} does not declare that it differentiates functions of complex numbers")
     if numbers:
         case, other = (case_from_arrays(problem, *key, point) for point in numbers)
     else:
@@ -131,6 +133,7 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
         argnums=range(len(case.inputs.differentiated)),
         directions=directions,
         optimizer=case.optimizer,
+        degree=case.degree,
     )
     seconds = time.perf_counter() - start
     waited_s = (Elapsed.now() - before).contention_s

@@ -77,6 +77,8 @@ class Kernel:
         #: Operations that must be arrays in memory, since they are read at an address or by another kernel.
         self.needed: set[Op] = set()
         self.work: Counter[Op] = Counter()
+        #: Number of formulas that were written.
+        self.formulas = 0
         #: Arrays of this kernel alone: name, number of entries, dtype.
         self.allocations: list[tuple[str, int, Any]] = []
         self.outside = outside
@@ -307,6 +309,7 @@ class Kernel:
 
     def _written(self, op: Op, index: Index) -> Term:
         self._nested += 1
+        self.formulas += 1
         try:
             found = _WRITERS[self._form(op)](self, op, index)
         finally:

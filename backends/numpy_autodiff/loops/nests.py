@@ -244,6 +244,8 @@ def _needs_no_axes(kernel: Kernel, m: Store | Total) -> bool:
     known: set[Any] = set()
     while waiting:
         x = waiting.pop()
+        # An input of a loop's body may stand for an expression outside, which is written where it is read.
+        x = kernel.meant(x) if isinstance(x, Op) else x
         own = x.shape if isinstance(x, Op) else np.shape(x)
         # One number for all entries is read at the start; one entry of several axes may need to know them.
         if (isinstance(x, Op) and x in known) or (math.prod(own) == 1 and own != shape):

@@ -21,9 +21,17 @@ from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES
 from autodiff_compare.backends.numpy_autodiff.loops.terms import Alias, Buffer, Term
 
 
-def write_stage(kernel: Kernel, plan: Plan, stage: int) -> None:
-    """Write the roots of one stage, level by level: numbers first, then loops over entries, then rounds."""
+def write_stage(kernel: Kernel, plan: Plan, stage: int, within: float = math.inf) -> bool:
+    """Write the roots of one stage, level by level: numbers first, then loops over entries, then rounds.
+
+    Returns
+    -------
+    bool
+        Whether all were written; no level begins after ``within`` formulas.
+    """
     for level in plan.levels(stage):
+        if kernel.formulas > within:
+            return False
         nests = []
         rounds = []
         for op in plan.at_level(stage, level):
@@ -39,6 +47,7 @@ def write_stage(kernel: Kernel, plan: Plan, stage: int) -> None:
         write_level(kernel, nests)
         for op, kind in rounds:
             _loop(kernel, op) if kind == "loop" else _sequence(kernel, op)
+    return True
 
 
 def _sequence(kernel: Kernel, op: Op) -> None:

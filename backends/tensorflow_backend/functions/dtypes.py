@@ -147,7 +147,7 @@ def is_integral(x: Tensor) -> builtins.bool:
 def astype(x: Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: Any = None) -> Tensor:
     """Convert to another dtype; tensors are immutable, so ``copy`` and ``device`` have no effect."""
     del copy, device
-    return tf.cast(x, dtype)
+    return tf.cast(tensor(x), dtype)
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:

@@ -28,7 +28,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     IndexError
         If there are more parts than axes, or an array in the index holds no integers or truths.
     """
-    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = [_bounded(part) for part in (index if isinstance(index, tuple) else (index,))]
     if not any(map(_is_array, parts)):
         _fit(x, parts)
         return x[tuple(int(part) if isinstance(part, np.integer) else part for part in parts)]
@@ -47,6 +47,14 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     rest = x[tuple(_WHOLE if i in places else part for i, part in enumerate(parts))]
     in_front = given != list(range(given[0], given[0] + len(given)))
     return _gathered(rest, places, [parts[i] for i in places], in_front)
+
+
+def _bounded(part: Any) -> Any:
+    """Return a slice with bounds of dtypes that TensorFlow slices by; any other part unchanged."""
+    if not isinstance(part, slice):
+        return part
+    ends = (part.start, part.stop, part.step)
+    return slice(*(tf.cast(end, tf.int32) if tf.is_tensor(end) and end.dtype.size < 4 else end for end in ends))
 
 
 def _used(parts: list[Any]) -> int:

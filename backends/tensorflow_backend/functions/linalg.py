@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, widened
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, tensor, widened
 
 __all__ = [
     "cholesky",
@@ -168,7 +168,7 @@ def _relative(rtol: Any, x: Tensor) -> Tensor:
     """Return the standard's default tolerance: the longer side times the machine epsilon."""
     if rtol is None:
         rtol = max(tuple(x.shape)[-2:]) * float(np.finfo(x.dtype.as_numpy_dtype).eps)
-    return tf.cast(rtol, x.dtype.real_dtype)
+    return tf.cast(tensor(rtol), x.dtype.real_dtype)
 
 
 def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:

@@ -112,7 +112,8 @@ def eye(
 def full(shape: Shape, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
     """Return an array filled with one value."""
     del device
-    value = tensor(fill_value) if dtype is None else tf.cast(fill_value, dtype)
+    # By way of `tensor`: tf.cast makes a float32 of a Python number first.
+    value = tensor(fill_value) if dtype is None else tf.cast(tensor(fill_value), dtype)
     return tf.fill((shape,) if isinstance(shape, int) else shape, value)
 
 
