@@ -87,9 +87,10 @@ def split(spec: str) -> tuple[str, str]:
         If nothing follows the ``@``.
     """
     # An existing file may have an @ in its own path.
-    if pathlib.Path(split_spec(spec)[0]).is_file():
-        return spec, ""
-    backend, at, python = spec.partition("@")
+    file = split_spec(spec)[0]
+    own = file if pathlib.Path(file).is_file() else ""
+    backend, at, python = spec[len(own) :].partition("@")
+    backend = own + backend
     if at and not python:
         raise InterpreterError(f"got {spec!r} without an interpreter, expected {backend}@PATH/TO/python, or {backend}")
     return backend, python

@@ -15,6 +15,8 @@ from autodiff_compare.backends.bases.graphs import Graphs, Traced, lifted, raw
 from autodiff_compare.backends.bases.namespace import Namespace, on_arrays
 from autodiff_compare.backends.bases.scalars import Scalars, scalar_functions
 from autodiff_compare.backends.bases.wrapped import WrappedArrays
+from autodiff_compare.contract.clauses import outcome
+from autodiff_compare.contract.objectives import OBJECTIVES
 from autodiff_compare.vocabulary import Operator
 
 X, Y = np.array([1.0, 2.0, -0.5]), np.array([3.0, -1.0, 2.0])
@@ -41,10 +43,11 @@ class Node:
         return Node(self.data[key], ((self, pull),))
 
     def __add__(self, other: Any) -> Node:
-        return Node(self.data + node(other).data, ((self, lambda g: g), (node(other), lambda g: g)))
+        b = node(other, self.dtype)
+        return Node(self.data + b.data, ((self, lambda g: g), (b, lambda g: g)))
 
     def __mul__(self, other: Any) -> Node:
-        b = node(other)
+        b = node(other, self.dtype)
         return Node(self.data * b.data, ((self, lambda g: g * b.data), (b, lambda g: g * self.data)))
 
     def __matmul__(self, other: Node) -> Node:
@@ -52,13 +55,13 @@ class Node:
         return Node(a @ b, ((self, lambda g: g @ b.T), (other, lambda g: a.T @ g)))
 
     def __sub__(self, other: Any) -> Node:
-        return self + node(other) * -1.0
+        return self + node(other, self.dtype) * -1.0
 
     __radd__, __rmul__ = __add__, __mul__
 
 
-def node(x: Any) -> Node:
-    return x if isinstance(x, Node) else Node(x)
+def node(x: Any, dtype: Any) -> Node:
+    return x if isinstance(x, Node) else Node(np.asarray(x, dtype))
 
 
 def back(n: Node, g: Any) -> None:
@@ -338,3 +341,14 @@ def test_a_composed_function_is_that_of_numpy(name: str, args: Any) -> None:
         composed, expected = getattr(composed, part), getattr(expected, part)
     options = {"axis": 0} if name in ("expand_dims", "take") else {}
     np.testing.assert_allclose(composed(*args, **options), expected(*args, **options), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("cls", "kept"),
+    [(Tape, [True, None, True]), (Carriers, [True, True, True]), (Polynomials, [True, None, True])],
+    ids=["Tape", "Carriers", "Polynomials"],
+)
+def test_loops_comparisons_and_a_descent(cls: Any, kept: list[bool | None]) -> None:
+    """A descent needs no ``float()`` of a variable, which none of these has; two have no ``where``."""
+    found = [outcome(opened(cls), clause) for clause in OBJECTIVES]
+    assert [each["kept"] for each in found] == kept, found
