@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 
 from autodiff_compare.process.environment import PACKAGE, PACKAGES
 from autodiff_compare.process.variables import worker_environment
-from autodiff_compare.vocabulary import split_spec
 
 #: The oldest Python that the worker's own code runs on.
 OLDEST = (3, 9)
@@ -87,8 +86,8 @@ def split(spec: str) -> tuple[str, str]:
         If nothing follows the ``@``.
     """
     # An existing file may have an @ in its own path.
-    file = split_spec(spec)[0]
-    own = file if pathlib.Path(file).is_file() else ""
+    ends = [i for i, character in enumerate(spec) if character in ":@"]
+    own = max((spec[:i] for i in [*ends, len(spec)] if pathlib.Path(spec[:i]).is_file()), key=len, default="")
     backend, at, python = spec[len(own) :].partition("@")
     backend = own + backend
     if at and not python:
