@@ -47,10 +47,23 @@ _PAIRS = "complex numbers as pairs: index 0 is the real part, 1 the imaginary pa
 # g -> (Re g, -Im g), the pair of conj(g); that of z -> (Re z, Im z) is (g, h) -> g - ih.
 
 
-@numpy_autodiff.custom_rule(
-    vjp=(lambda g, ans, x: split_parts(np.conj(g)),),  # noqa: ARG005
-    jvp=(lambda t, ans, x: join_parts(t),),  # noqa: ARG005
-)
+def _pulled_to_pairs(g: Any, ans: Any, x: Any) -> Any:  # noqa: ARG001 - the names of a rule
+    return split_parts(np.conj(g))
+
+
+def _pushed_from_pairs(t: Any, ans: Any, x: Any) -> Any:  # noqa: ARG001
+    return join_parts(t)
+
+
+def _pulled_from_pairs(g: Any, ans: Any, z: Any) -> Any:  # noqa: ARG001
+    return np.conj(join_parts(g))
+
+
+def _pushed_to_pairs(t: Any, ans: Any, z: Any) -> Any:  # noqa: ARG001
+    return split_parts(t)
+
+
+@numpy_autodiff.custom_rule(vjp=(_pulled_to_pairs,), jvp=(_pushed_from_pairs,))
 def join_parts(x: Any) -> Any:
     """Return pairs along the last axis as complex numbers, bit by bit: also signed zeros and infinities."""
     kind = np.result_type(x.dtype, np.complex64)
@@ -58,10 +71,7 @@ def join_parts(x: Any) -> Any:
     return pairs.view(kind)[..., 0].copy()[()]
 
 
-@numpy_autodiff.custom_rule(
-    vjp=(lambda g, ans, z: np.conj(join_parts(g)),),  # noqa: ARG005
-    jvp=(lambda t, ans, z: split_parts(t),),  # noqa: ARG005
-)
+@numpy_autodiff.custom_rule(vjp=(_pulled_from_pairs,), jvp=(_pushed_to_pairs,))
 def split_parts(z: Any) -> Any:
     """Return real and imaginary parts along a new last axis."""
     return np.stack([np.real(z), np.imag(z)], axis=-1)

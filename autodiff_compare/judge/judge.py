@@ -171,8 +171,8 @@ class Judge:
     def numbers(self, result: Sequence[Array]) -> tuple[Comparison, ...]:
         """Compare the numbers alone, of leaves of the right shapes: those of a composite result part by part."""
         if self.in_pairs:
-            pairs = complex_numbers.result_in_pairs(self.case, result)
-            return complex_numbers.in_words(self.in_pairs.numbers(pairs))
+            leaves = complex_numbers.result_in_pairs(self.case, result)
+            return complex_numbers.in_words(self.in_pairs.numbers(leaves))
         if self.case.operator == Operator.LAPLACIAN_ESTIMATE:
             return tuple(estimated(self.case, tuple(self._numbers(result)), result))
         if not self.parts:

@@ -36,7 +36,8 @@ FLAGS = {
     "threads": "threads: more threads were busy than --threads allows",
     "lazy": "lazy: the result is computed when it is read, after the clock has stopped; the time is not compared",
     "remembers": "remembers: calls on an input that was seen before compute nothing; the time is not compared",
-    "fallback": "fallback: no loops could be made; computed by straight-line NumPy code, as by numpy:compiled",
+    "fallback": "fallback: not computed as the variant is described: numpy:numba by straight-line NumPy code, as "
+    "numpy:compiled; numpy:compiled, in long loops whose length depends on data, as numpy",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
 #: Status of a cell without a right result -> its meaning, and what a user can do.
