@@ -21,6 +21,8 @@ SUITES = {
     "adbench": "the four objectives of ADBench",
     "gradbench": "the evaluations of GradBench",
     "engine": "problems that measure this project's NumPy engine",
+    "complex": "functions of complex numbers",
+    "field": "one objective from each of many fields of work",
     "all": "every problem",
 }
 
@@ -109,6 +111,22 @@ BATCHES = {
 }
 #: Batches with one row for each sample of the data: the derivative of the function of that sample alone.
 SAMPLED = frozenset({Operator.GRADIENT_BATCH, Operator.JACOBIAN_BATCH})
+#: Operators of functions of complex numbers. The results of the others are no arrays of complex numbers.
+COMPLEX = frozenset(
+    {
+        Operator.VALUE,
+        Operator.GRADIENT,
+        Operator.VALUE_AND_GRADIENT,
+        Operator.JVP,
+        Operator.VJP,
+        Operator.JACOBIAN,
+        Operator.HVP,
+        Operator.VALUE_AND_JVP,
+        Operator.VALUE_AND_VJP,
+        Operator.VALUE_AND_JACOBIAN,
+        *BATCHES,
+    }
+)
 
 
 def directed(operator: Operator) -> Operator:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from autodiff_compare.backends.operators.orders import split_variant
-from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, Operator
+from autodiff_compare.vocabulary import BATCHES, DTYPES, ORDERS, PARTS, Operator
 
 #: Name of the variant that computes the rows of a batch one after the other.
 LOOP = "loop"
@@ -48,6 +48,10 @@ class Declarations:
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     #: The floating dtypes of `vocabulary.DTYPES` and `vocabulary.HALF_DTYPES` that it computes in.
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    #: Whether it differentiates functions of complex numbers in the convention of `operators.complex_numbers`.
+    complex_numbers: ClassVar[bool] = False
+    #: Operator -> how the framework's own result for complex numbers is brought to that convention.
+    conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
     #: Seconds that `open` takes, roughly. Where frameworks are imported side by side, the slowest is begun first.
     import_s: ClassVar[float] = 1.0
     #: Whether the function that `grad` returns can be differentiated again; `hvp` is derived from it only if so.
@@ -68,6 +72,12 @@ class Declarations:
             known += f"; or, for second derivatives, an order of modes: {', '.join(ORDERS)}"
             raise ValueError(f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}")
         self.device = "cpu"
+
+    def conversion(self, operator: Operator) -> str:
+        """Return how the framework's own result for complex numbers is brought to the convention; empty if it is."""
+        row = BATCHES.get(operator, operator)
+        words = (self.conversions.get(part, "") for part in PARTS.get(row, (row,)))
+        return "; ".join(dict.fromkeys(filter(None, words)))
 
     @property
     def full_variant(self) -> str:

@@ -37,7 +37,8 @@ the directions of its parts and returns a tuple of their results, with the same 
 ``jacobian_batch`` take none: their rows belong to the samples, the rows of the arguments in `Objective.samples`.
 
 A derivative has the dtype of the input or output that it belongs to. An input on which the output does not depend has
-the derivative zero. A callable changes none of its arguments and may be called any number of times.
+the derivative zero. A callable changes none of its arguments and may be called any number of times. For complex numbers
+see `autodiff_compare.backends.operators.complex_numbers`.
 
 A first adapter
 ---------------
@@ -54,7 +55,8 @@ one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
    that ``_native`` prepares). All other operators are derived from the native ones by
    `autodiff_compare.backends.operators.derived`.
 2. Import the framework in ``open()`` only, and set ``xp`` there: functions of the array API standard 2024.12 on the
-   framework's arrays. Every problem uses these names; a missing one makes those problems unsupported, nothing more.
+   framework's arrays. A missing one makes the problems that use it unsupported, nothing more; `Absent` gives a reason
+   of your own. ``compare.py conformance --needed`` lists the names by the number of problems that use them.
 3. Implement the abstract methods. Raise `Unsupported` with a reason wherever the system lacks a capability.
 4. Run ``compare.py conformance NAME`` or ``compare.py conformance ./my_backend.py``: it tries every clause of this
    contract and tells how to repair a broken one.
@@ -74,9 +76,11 @@ from numpy.typing import NDArray
 from autodiff_compare.backends import plain_namespace
 from autodiff_compare.backends.declarations import LOOP, Declarations
 from autodiff_compare.backends.loops import python_scan, python_while
+from autodiff_compare.backends.operators.complex_numbers import has_complex, require_defined
 from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.implicit import Solutions
 from autodiff_compare.backends.operators.objective import (
+    Absent,
     Expanded,
     Function,
     Objective,
@@ -100,8 +104,8 @@ from autodiff_compare.vocabulary import (
 
 #: All that an adapter imports from the contract.
 __all__ = [
-    "LOOP", "Backend", "Compression", "Expanded", "Function", "NumpyArrays", "Objective", "Prepared", "Request",
-    "Unsupported", "Var", "bare", "python_scan", "python_while",
+    "LOOP", "Absent", "Backend", "Compression", "Expanded", "Function", "NumpyArrays", "Objective", "Prepared",
+    "Request", "Unsupported", "Var", "bare", "python_scan", "python_while",
 ]  # fmt: skip
 
 
@@ -238,6 +242,18 @@ class Backend(Declarations, Solutions, abc.ABC):
         """
         raise Unsupported(f"{self.spec} has no stop_gradient")
 
+    def own_array(self, var: Var) -> Any:
+        """Return the framework's own array of a variable, which a prepared callable takes at no further cost.
+
+        By default it is the variable itself. An adapter whose variables wrap the framework's arrays overrides this and
+        `on_variables`; its prepared callables take both.
+        """
+        return var
+
+    def on_variables(self, f: Function) -> Function:
+        """Return a function of the framework's own arrays as one of variables: by default ``f`` itself."""
+        return f
+
     @final
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
         """Return the function that a user wrote for this backend, found by ``spec`` or ``name``; else ``neutral``.
@@ -247,10 +263,12 @@ class Backend(Declarations, Solutions, abc.ABC):
         Unsupported
             If there is neither.
         """
-        found = native.get(self.spec, native.get(self.name, neutral))
-        if found is None:
+        found = native.get(self.spec, native.get(self.name))
+        if found is not None:
+            return self.on_variables(found)
+        if neutral is None:
             raise Unsupported(f"OBJECTIVES has no function for {self.name}: add one under {self.name!r}")
-        return found
+        return neutral
 
     @abc.abstractmethod
     def block(self, out: Any) -> Any:
@@ -281,6 +299,8 @@ class Backend(Declarations, Solutions, abc.ABC):
             offered = ", ".join(o for o in ORDERS if o in self.orders) or "no choice of order"
             raise Unsupported(f"{self.name} has no second derivatives by {ORDERS[self.order]}; it offers: {offered}")
         request = Request(operator, f, args, tuple(argnums), directions, optimizer, degree)
+        if self.complex_numbers and has_complex(request):
+            require_defined(self, request)
         if self.how(operator) is How.NATIVE:
             return self._native(request)
         return derive(self, request, without=frozenset({operator}))

@@ -1,8 +1,9 @@
 """The problems: mathematical functions to differentiate, each written once against an array namespace ``xp``.
 
-A new problem is one file in this folder that declares ``PROBLEM`` or ``PROBLEMS``, without registration;
-`problems/hello.py` is the smallest example. Users' files are loaded alike. The contract and the methods that problems
-share are in `autodiff_compare.problems.base`, the atlas of conventions in `autodiff_compare.problems.conventions`.
+A new problem is one file in this folder, or in ``field/`` for the suite of that name, that declares ``PROBLEM`` or
+``PROBLEMS``, without registration; `problems/hello.py` is the smallest example. Users' files are loaded alike. The
+contract and the methods that problems share are in `autodiff_compare.problems.base`, the atlas of conventions in
+`autodiff_compare.problems.conventions`.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ __all__ = [
 
 @functools.cache
 def available() -> MappingProxyType[str, Problem]:
-    """Return all problems in this folder by name, in order of file and appearance."""
+    """Return all problems in this folder and in ``field/`` by name, in order of file and appearance."""
     folder = pathlib.Path(__file__).parent
-    modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    modules = [f"{place}{name}" for place in ("", "field.") for name in _modules(folder / place.rstrip("."))]
     found: dict[str, Problem] = {}
     for module in modules:
         for problem in problems_in(importlib.import_module(f"{__name__}.{module}")):
@@ -75,6 +76,10 @@ def available() -> MappingProxyType[str, Problem]:
                 raise ProblemError(f"got two problems named {problem.name!r}, the second in {module}.py: rename one")
             found[problem.name] = problem
     return MappingProxyType(found)
+
+
+def _modules(folder: pathlib.Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
 
 
 def load(name: str) -> tuple[Problem, ...]:

@@ -25,20 +25,13 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.problems.base import SCALAR, Array, Inputs, Problem
+from autodiff_compare.problems.base.runge_kutta import advanced
 from autodiff_compare.vocabulary import Operator
 
 
 def _step(y: Any, h: Any, x: Any, xp: Any) -> Any:
     """Return y after a step of the classic Runge-Kutta method of fourth order."""
-
-    def slope(y: Any) -> Any:
-        return x * xp.concat([xp.ones_like(y[:1]), y[:-1]])
-
-    a = slope(y)
-    b = slope(y + 0.5 * h * a)
-    c = slope(y + 0.5 * h * b)
-    d = slope(y + h * c)
-    return y + h / 6.0 * (a + 2.0 * (b + c) + d)
+    return advanced(lambda y: x * xp.concat([xp.ones_like(y[:1]), y[:-1]]), y, h)
 
 
 def _last(x: Any, steps: Any, *, scan: Callable[..., Any], xp: Any) -> Any:

@@ -134,6 +134,7 @@ def compare(
     timeout: float = 60.0,
     env: Mapping[str, str] | None = None,
     typical: Any = None,
+    degrees: int | Sequence[int] = (),
     out: str | pathlib.Path | None = None,
 ) -> Tables:
     """Compute the derivatives of a function on several backends, check each one, and time the right ones.
@@ -144,19 +145,20 @@ def compare(
     ----------
     f
         Function of arrays and of the array namespace, ``f(x, xp)`` or ``f(x, y, xp)``, written with array API names.
-        It returns an array of floats: a scalar has gradients and Hessians, any other shape has Jacobians. It is
-        differentiated in all parameters without a default. Or a dictionary from backend to a function of that
+        It returns an array of floats: a scalar has gradients and Hessians, any other shape has Jacobians. Complex
+        numbers have products, and Jacobians if the function is holomorphic. It is differentiated in all parameters
+        without a default. Or a dictionary from backend to a function of that
         framework's own arrays, without ``xp``: ``{"torch": f, "jax": g}``.
     x
-        Point of evaluation: an array of floats, a tuple with one value for each parameter, or a dictionary from
-        parameter to value. A value may be a container of arrays.
+        Point of evaluation: an array of floats or complex numbers, a tuple with one value for each parameter, or a
+        dictionary from parameter to value. A value may be a container of arrays.
     backends
         Backends as ``name[:variant][@PYTHON]``, or paths of ``.py`` files; by default numpy, torch, tensorflow and
         jax, or the keys of ``f``.
     operators
         Names of operators, such as ``"gradient"``; by default all operators of a function with such a value.
     dtypes
-        ``"float64"``, ``"float32"`` or both.
+        ``"float64"``, ``"float32"`` or both; of complex numbers the dtypes of their parts.
     rounds
         Timing rounds; 0 checks without timing, fewer than 8 give no verdict on speed.
     variants
@@ -173,6 +175,8 @@ def compare(
         Typical sizes of the inputs, by which numerical differences move them: a size, a tuple with one for each
         parameter, or a dictionary from parameter to size. A size is a number or shaped like the value. By default each
         entry moves in proportion to its own size.
+    degrees
+        The highest derivative of ``taylor``, or several: a series of each degree is computed; 4 by default.
     out
         Folder in which the run's CSV files are kept; by default they are removed.
 
@@ -211,6 +215,7 @@ def compare(
         dtypes=names,
         seed=_whole("seed", seed),
         variants=variants,
+        degrees=[_whole("degrees", degree, 1) for degree in (degrees if isinstance(degrees, Sequence) else (degrees,))],
     )
     settings = Settings(
         rounds=_whole("rounds", rounds),
@@ -288,6 +293,8 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
         force_jupyter=False,
     )
     summary.show(folder.path, console)
+    for line in summary.not_computed(planned.dropped):
+        console.print(line)
     html = console.export_html(inline_styles=True, code_format=_HTML, clear=False)
     text = "\n".join(line.rstrip() for line in console.export_text(clear=False).splitlines())
     return Tables(read_all(folder.path), folder.path if kept else None, why, text, html)

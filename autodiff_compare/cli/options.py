@@ -9,7 +9,7 @@ import pathlib
 from autodiff_compare.cli import values
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.plan.settings import LARGER_S, OPEN_S, SMALL_S
-from autodiff_compare.vocabulary import NO_CACHE, STANDARD_OPERATORS, SUITES, VARIANTS, Operator
+from autodiff_compare.vocabulary import NO_CACHE, STANDARD_OPERATORS, SUITES, TAYLOR_DEGREE, VARIANTS, Operator
 
 #: How the value of an option is shown by ``--help``.
 BACKEND = "NAME[:VARIANT][@PYTHON]"
@@ -40,6 +40,14 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
         "of batches with a number of rows, such as smallx8",
+    )
+    parser.add_argument(
+        "--degree",
+        type=values.positive_count,
+        action="append",
+        default=[],
+        metavar="K",
+        help=f"highest derivative of the operator taylor; may be repeated (default: {TAYLOR_DEGREE})",
     )
     add_data(parser)
     parser.add_argument(

@@ -215,9 +215,10 @@ class _Trial:
             return
         found.remark = _fault(parts, inputs)
         notes = [found.normalisation]
-        if any(map(np.iscomplexobj, inputs)) and _conjugates(self.backend):
-            parts = [np.conj(part) for part in parts]
-            notes.append("conjugated")
+        if any(map(np.iscomplexobj, inputs)):
+            conjugates = _conjugates(self.backend)
+            parts = [np.conj(part) for part in parts] if conjugates else parts
+            notes += ["conjugated"] * (conjugates or bool(self.backend.conversion(Operator.GRADIENT)))
         if self.case.symmetric and any(not np.array_equal(p, np.swapaxes(p, -1, -2), equal_nan=True) for p in parts):
             notes.append("symmetric part")
         found.normalisation = ", ".join(filter(None, notes))

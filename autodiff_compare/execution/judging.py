@@ -25,6 +25,7 @@ from autodiff_compare.execution.progress import (
     measured,
 )
 from autodiff_compare.execution.requests import CellRequests, Keep
+from autodiff_compare.judge import complex_numbers
 from autodiff_compare.judge.comparison import too_large
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.pairs import pairwise
@@ -119,7 +120,7 @@ class Judging:
             with time_limit(limit_s):
                 case = build_case(problem, first.size, first.dtype, first.operator, self.plan.seed)
             begun = [Progress(cell, self._blank(cell, case)) for cell in cells]
-            why = too_large(case)
+            why = complex_numbers.refused(case) or too_large(case)
             judge = Judge(case, every=self.plan.every)
         except TimeLimitExceeded:
             message = f"in plain NumPy, before any backend: no value within {limit_s:g} s"

@@ -71,8 +71,8 @@ class Rounds:
         live, made = run_rounds(ready, visit, lambda p: p.series, schedule, self.order)
         group.rounds += made
         self.budget.end()
-        for p in live:
-            self.requests.ask(p, "finish", _keep_flags)
+        deadline_s = settings.deadline_s(cell.size)
+        self.requests.ask_all([Request(p, p.cell.spec, "finish", deadline_s) for p in live], _keep_flags)
         if made < settings.rounds:
             for p in right:
                 p.flags.add("cut")
@@ -91,7 +91,9 @@ class Rounds:
 
     def _hold_value(self, p: Progress, values: Collection[str]) -> bool:
         """Let the worker hold the value beside a derivative if it is right and timed; return whether the cell lives."""
-        value = replace(p.cell, operator=Operator.VALUE)
+        # The value has no degree, and is computed at the size alone.
+        size = self.requests.problems[p.cell.problem].degree_of(p.cell.size)[0]
+        value = replace(p.cell, size=size, operator=Operator.VALUE)
         p.value_calls = 0
         if p.cell == value or value.cell_id not in values:
             return True

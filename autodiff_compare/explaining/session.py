@@ -98,6 +98,11 @@ def explained(plan: Plan, settings: Settings, listener: Silent | None = None) ->
         If a backend gives no result, the objective cannot be recorded, or a backend cannot compute what was recorded.
     """
     (problem,), cell = plan.problems, plan.cells[0]
+    if problem.complex_numbers:
+        raise ExplainError(
+            f"got complex numbers in {problem.name}, expected a function of real ones: pass real and imaginary parts as"
+            " two inputs"
+        )
     case = build_case(problem, cell.size, cell.dtype, cell.operator, plan.seed)
     first, second = plan.specs
     with _asking(plan, settings, listener or Silent()) as (ask, together):

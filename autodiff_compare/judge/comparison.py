@@ -20,7 +20,7 @@ from autodiff_compare.judge.differences import WIDE as WIDE
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.plan.precision import limits, numpy_dtype
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import BATCHES, BY_UNITS, DIRECTIONAL, OF_HESSIAN, PARTS, TAYLOR_DEGREE, Operator
+from autodiff_compare.vocabulary import BATCHES, BY_UNITS, DIRECTIONAL, OF_HESSIAN, PARTS, Operator
 
 #: Largest dense matrix of derivatives that is computed, in bytes. Judging it takes about ten times that memory.
 LARGEST_DENSE_BYTES = 2**27
@@ -81,7 +81,7 @@ def layout(case: Case) -> Iterator[Leaf]:
             yield Leaf(f"{name}[{i},{j}]" if many else name, shapes[i] + shapes[j], (i, j))
         return
     if operator in DIRECTIONAL:
-        yield from _directional_layout(operator, shapes, out)
+        yield from _directional_layout(case, shapes, out)
         return
     if case.entries:
         shapes = [(pattern.nnz,) for pattern in case.entries]
@@ -90,13 +90,14 @@ def layout(case: Case) -> Iterator[Leaf]:
         yield Leaf(f"{name}[{i}]" if len(shapes) > 1 else name, lead + shape, (i,))
 
 
-def _directional_layout(operator: Operator, shapes: list[tuple[int, ...]], out: tuple[int, ...]) -> Iterator[Leaf]:
+def _directional_layout(case: Case, shapes: list[tuple[int, ...]], out: tuple[int, ...]) -> Iterator[Leaf]:
     """Yield the leaves of derivatives along directions, which are no matrix of slopes by inputs."""
+    operator = case.operator
     if operator == Operator.HESSIAN_DIAGONAL:
         names = [f"{operator}[{i}]" if len(shapes) > 1 else str(operator) for i in range(len(shapes))]
         yield from (Leaf(name, shape, ()) for name, shape in zip(names, shapes, strict=True))
     elif operator == Operator.TAYLOR:
-        yield from (Leaf(f"{operator}[{k}]", out, ()) for k in range(1, TAYLOR_DEGREE + 1))
+        yield from (Leaf(f"{operator}[{k}]", out, ()) for k in range(1, case.degree + 1))
     else:
         names = ["estimate", "half_width"] if operator == Operator.LAPLACIAN_ESTIMATE else [str(operator)]
         yield from (Leaf(name, (), ()) for name in names)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.judge import kinks
+from autodiff_compare.judge import complex_numbers, kinks
 from autodiff_compare.judge.comparison import (
     absolute_difference,
     accumulation,
@@ -88,19 +88,28 @@ class Judge:
         self.eps = limits(case.dtype).eps
         self.K = accumulation(case)
         self.layout = tuple(layout(case))
-        self.parts = tuple(
-            Judge(part.case, None if part.case.operator == Operator.VALUE else reference, every=every)
-            for part in parts_of(case)
-        )
+        self.in_pairs: Judge | None = None
+        self.parts: tuple[Judge, ...] = ()
+        if complex_numbers.is_complex(case):
+            self.in_pairs = Judge(complex_numbers.in_pairs(case), reference, every=every)
+        else:
+            self.parts = tuple(
+                Judge(part.case, None if part.case.operator == Operator.VALUE else reference, every=every)
+                for part in parts_of(case)
+            )
 
     @functools.cached_property
     def probe(self) -> Any:
-        """Numerical differences of this case."""
+        """Numerical differences of this case; of complex numbers as pairs."""
+        if self.in_pairs:
+            return self.in_pairs.probe
         return probe_of(self.case, self._every)
 
     @functools.cached_property
     def reference(self) -> Reference:
-        """The derivative with which results are compared."""
+        """The derivative with which results are compared; of complex numbers as pairs."""
+        if self.in_pairs:
+            return self.in_pairs.reference
         if self.parts:
             return self._given or joined(self.case, [judge.reference for judge in self.parts])
         return self._given or reference_for(self.case, lambda: self.probe)
@@ -149,7 +158,7 @@ class Judge:
             return (yes_or_no("repeat", False, why),)
         result = tuple(np.asarray(leaf) for leaf in result)
         shape, dtype = self._shape(result), self._dtype(result)
-        if shape.verdict != Verdict.PASS or any(leaf.dtype.kind in _NOT_REAL for leaf in result):
+        if shape.verdict != Verdict.PASS or not self._comparable(result, dtype):
             return (shape, dtype)
         return (
             *self.numbers(result),
@@ -161,6 +170,9 @@ class Judge:
 
     def numbers(self, result: Sequence[Array]) -> tuple[Comparison, ...]:
         """Compare the numbers alone, of leaves of the right shapes: those of a composite result part by part."""
+        if self.in_pairs:
+            leaves = complex_numbers.result_in_pairs(self.case, result)
+            return complex_numbers.in_words(self.in_pairs.numbers(leaves))
         if self.case.operator == Operator.LAPLACIAN_ESTIMATE:
             return tuple(estimated(self.case, tuple(self._numbers(result)), result))
         if not self.parts:
@@ -174,7 +186,16 @@ class Judge:
         note = f"got {shapes_in_words(got)}, expected {shapes_in_words(expected)}"
         return yes_or_no("shape", got == expected, note)
 
+    def _comparable(self, result: Sequence[Array], dtype: Comparison) -> bool:
+        """Return whether the numbers of a result are of the kind that is expected."""
+        if self.in_pairs:
+            return dtype.verdict == Verdict.PASS
+        return not any(leaf.dtype.kind in _NOT_REAL for leaf in result)
+
     def _dtype(self, result: Sequence[Array]) -> Comparison:
+        if self.in_pairs:
+            got, expected = [str(leaf.dtype) for leaf in result], complex_numbers.dtypes(self.case)
+            return yes_or_no("dtype", got == expected, f"got {', '.join(got)}, expected {', '.join(expected)}")
         got = sorted({str(leaf.dtype) for leaf in result})
         words = " and ".join(got) or "nothing"
         return yes_or_no("dtype", got == [self.case.dtype], f"got {words}, expected {self.case.dtype}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodiff_compare.judge.comparison import compared, norm
+from autodiff_compare.judge.complex_numbers import in_pairs
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import Case, build_case
@@ -84,7 +85,8 @@ def selftest(
         for dtype in dtypes:
             for operator in operators(problem):
                 if not (numerically and operator == Operator.VALUE):
-                    yield from _trials(build_case(problem, problem.smallest, dtype, operator, seed), numerically)
+                    case = in_pairs(build_case(problem, problem.smallest, dtype, operator, seed))
+                    yield from _trials(case, numerically)
 
 
 def operators(problem: Problem) -> tuple[Operator, ...]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autodiff_compare.judge import complex_numbers
 from autodiff_compare.judge.comparison import (
     absolute_difference,
     compared,
     finite_or_zero,
     join_notes,
+    layout,
     norm,
     normalisation,
     shapes_in_words,
@@ -54,7 +56,14 @@ def _pair(case: Case, a: str, b: str, first: Sequence[Array], second: Sequence[A
     shapes = [[leaf.shape for leaf in result] for result in (first, second)]
     if shapes[0] != shapes[1]:
         return Pair(a, b, math.nan, math.nan, math.nan, f"shapes differ: {' and '.join(map(shapes_in_words, shapes))}")
-    if any(np.iscomplexobj(leaf) for leaf in (*first, *second)):
+    if complex_numbers.is_complex(case):
+        expected = [leaf.shape for leaf in layout(case)]
+        if shapes[0] != expected:
+            words = f"{shapes_in_words(shapes[0])}, expected {shapes_in_words(expected)}"
+            return Pair(a, b, math.nan, math.nan, math.nan, f"got shapes {words}")
+        first, second = (complex_numbers.result_in_pairs(case, result) for result in (first, second))
+        case = complex_numbers.in_pairs(case)
+    elif any(np.iscomplexobj(leaf) for leaf in (*first, *second)):
         return Pair(a, b, math.nan, math.nan, math.nan, "complex numbers, which are not compared")
     absolute, relative = 0.0, 0.0
     for p, q in zip(compared(case, first), compared(case, second), strict=True):

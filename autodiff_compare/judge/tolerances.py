@@ -191,13 +191,20 @@ class Tolerances:
         return True
 
     def _declared(self, want: Sequence[Array]) -> tuple[Array, ...]:
-        """Return the tolerance that the problem declares, relative to the entry or to the mean square of its leaf."""
-        declared = self.case.problem.tolerance or 0.0
-        return tuple(declared * self.eps * s for s in map(_sizes, want))
+        """Return the tolerance that the problem declares."""
+        declared = self.case.problem.tolerance
+        return tuple(np.zeros(()) for _ in want) if declared is None else self._relative(declared, want)
 
     def _guessed(self, want: Sequence[Array]) -> tuple[Array, ...]:
         declared = self.case.problem.tolerance
-        factor = GUESSED * math.sqrt(accumulation(self.case)) if declared is None else declared
+        return self._relative(GUESSED * math.sqrt(accumulation(self.case)) if declared is None else declared, want)
+
+    def _relative(self, factor: float, want: Sequence[Array]) -> tuple[Array, ...]:
+        """Return a multiple of one rounding: of the entry, of the mean square of its leaf, or of the inputs.
+
+        A product with a seed may cancel until its one entry is far smaller than its terms; the change by one rounding
+        of the inputs keeps their size.
+        """
         changes = (self._changes() if self._changes else ()) or [np.zeros(()) for _ in want]
         return tuple(factor * np.maximum(self.eps * _sizes(w), c) for w, c in zip(want, changes, strict=True))
 

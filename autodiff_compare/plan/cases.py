@@ -12,10 +12,10 @@ import numpy as np
 
 from autodiff_compare.backends import PLAIN, Pattern
 from autodiff_compare.plan.evaluation import perturbed
-from autodiff_compare.plan.precision import numpy_dtype
+from autodiff_compare.plan.precision import complex_dtype, numpy_dtype
 from autodiff_compare.plan.sparsity import hessian_patterns, patterns
 from autodiff_compare.problems import Array, Inputs, Problem, ProblemError
-from autodiff_compare.vocabulary import BATCHES, SAMPLED, Operator, Optimizer, directed, join_spec
+from autodiff_compare.vocabulary import BATCHES, SAMPLED, TAYLOR_DEGREE, Operator, Optimizer, directed, join_spec
 
 #: Directions of a batch of products.
 DIRECTIONS = 8
@@ -61,7 +61,7 @@ class Case:
     ----------
     inputs
         float64 arrays already rounded to ``dtype``, so that reference and backend are evaluated at exactly the same
-        point.
+        point. Arrays of complex numbers are complex128, with both parts rounded.
     directions
         Tangents (jvp, hvp: one per differentiated input, of its shape) or a cotangent (vjp: of the output's shape),
         float64 arrays rounded to ``dtype``; empty for the other operators. In a batch of products, several of them
@@ -100,6 +100,11 @@ class Case:
         if self.operator == Operator.SPARSE_HESSIAN:
             return self.hessian_patterns
         return self.patterns if self.operator == Operator.SPARSE_JACOBIAN else ()
+
+    @property
+    def degree(self) -> int:
+        """Return the highest derivative of a Taylor series."""
+        return self.problem.degree_of(self.size)[1] or TAYLOR_DEGREE
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -178,9 +183,9 @@ def _case(problem: Problem, size: str, dtype: str, operator: Operator, seed: int
     inputs = rounded(inputs, dtype)
     if operator in SAMPLED:
         inputs = first_samples(problem, inputs, problem.rows_of(size)[1])
-    directions = _directions(
-        problem, operator, inputs, _stream(problem.name, size, operator, seed), problem.rows_of(size)[1]
-    )
+    # Series of all degrees have one direction, so that their costs and terms can be compared.
+    stream = _stream(problem.name, problem.degree_of(size)[0], operator, seed)
+    directions = _directions(problem, operator, inputs, stream, problem.rows_of(size)[1])
     rounded_directions = tuple(_round(t, dtype) for t in directions)
     return Case(problem, size, dtype, operator, seed, inputs, rounded_directions, _optimizer(problem))
 
@@ -208,7 +213,12 @@ def rounded(inputs: Inputs, dtype: str) -> Inputs:
 
 
 def cast(array: Array, dtype: str) -> Array:
-    """Return a floating array in ``dtype``, the dtype of the cell; any other array unchanged."""
+    """Return a floating array in ``dtype``, the dtype of the cell, or a complex one with parts of it.
+
+    Any other array stays.
+    """
+    if np.iscomplexobj(array):
+        return array.astype(complex_dtype(dtype))
     return array.astype(numpy_dtype(dtype)) if np.issubdtype(array.dtype, np.floating) else array
 
 
@@ -224,6 +234,8 @@ def _optimizer(problem: Problem) -> Optimizer:
 
 
 def _round(array: Array, dtype: str) -> Array:
+    if np.iscomplexobj(array):
+        return cast(np.asarray(array), dtype).astype(np.complex128)
     return cast(np.asarray(array), dtype).astype(np.float64) if _floating(array) else np.asarray(array)
 
 
@@ -239,22 +251,29 @@ def _stream(*key: Any) -> np.random.Generator:
 def _directions(
     problem: Problem, operator: Operator, inputs: Inputs, rng: np.random.Generator, count: int | None
 ) -> Iterator[Array]:
-    """Yield directions with entries sign * U(0.5, 1.5): entries of +-1 alone would miss a swap of two coordinates."""
+    """Yield directions with entries sign * U(0.5, 1.5): entries of +-1 alone would miss a swap of two coordinates.
+
+    The imaginary parts of complex directions are drawn alike.
+    """
     takes = directed(operator)
     if operator == Operator.LAPLACIAN_ESTIMATE:
         for x in inputs.differentiated:
             yield rng.choice([-1.0, 1.0], size=(PROBES, *x.shape))
         return
     if takes in (Operator.JVP, Operator.HVP):
-        shapes = [x.shape for x in inputs.differentiated]
+        like = list(inputs.differentiated)
     elif takes == Operator.VJP:
-        shapes = [objective_value(problem, inputs).shape]
+        like = [objective_value(problem, inputs)]
     else:
-        shapes = []
-    if operator in BATCHES and operator not in SAMPLED:
-        shapes = [(count or DIRECTIONS, *shape) for shape in shapes]
-    for shape in shapes:
-        yield rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape)
+        like = []
+    for array in like:
+        shape = (count or DIRECTIONS, *array.shape) if operator in BATCHES and operator not in SAMPLED else array.shape
+        entries = _entries(rng, shape)
+        yield entries + 1j * _entries(rng, shape) if np.iscomplexobj(array) else entries
+
+
+def _entries(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.asarray(rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape))
 
 
 def case_arrays(case: Case) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

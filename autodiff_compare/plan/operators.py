@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from autodiff_compare.problems import SCALAR, VECTOR, Problem
-from autodiff_compare.vocabulary import BATCHES, OF_HESSIAN, ON_REQUEST, SAMPLED, Operator
+from autodiff_compare.vocabulary import BATCHES, COMPLEX, OF_HESSIAN, ON_REQUEST, SAMPLED, Operator
 
 _SCALAR_ONLY = SCALAR - VECTOR
 #: The operators that only a scalar function has.
@@ -33,9 +33,23 @@ def _applies(problem: Problem, operator: Operator) -> bool:
 
     What is not shaped like an input cannot be normalised, and a batch over samples needs arrays of samples.
     """
+    if problem.complex_numbers and operator not in COMPLEX:
+        return False
     if operator == Operator.SPARSE_JACOBIAN or operator in OF_HESSIAN:
         return problem.normalise is None
     return operator not in SAMPLED or bool(problem.samples)
+
+
+def computed_at(problem: Problem, size: str, operator: Operator, degrees: Collection[int] = ()) -> bool:
+    """Return whether an operator is computed at a size of a problem that has it.
+
+    A size with a number of rows is one of batches, and a size with a degree is one of Taylor series. Where a query
+    gives ``degrees``, a series has no other one.
+    """
+    rows, degree = problem.rows_of(size)[1], problem.degree_of(size)[1]
+    if operator == Operator.TAYLOR:
+        return rows is None and (degree is not None or not degrees)
+    return degree is None and (rows is None or operator in BATCHES)
 
 
 def not_computed(found: Sequence[Problem], names: Iterable[str], sizes: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -78,15 +92,25 @@ _MOST = 4
 def _reason(problem: Problem, operator: Operator) -> str:
     """Return why a problem does not have an operator, and what to do."""
     if operator in OF_SCALARS and Operator.GRADIENT not in problem.operators:
-        return "it needs a scalar function"
+        real = "of real values: take jacobian, jvp or vjp" if problem.complex_numbers else ""
+        return f"it needs a scalar function {real}".strip()
+    if problem.complex_numbers and operator not in COMPLEX:
+        return "it is not defined for complex numbers: take hvp, or real and imaginary parts as two inputs"
+    if problem.complex_numbers and Operator.JACOBIAN in _needed(operator) - problem.operators:
+        return "it needs a holomorphic function: take jvp and vjp"
     if operator in SAMPLED and not problem.samples:
         return "name the samples: SAMPLES = ('x',)"
     if operator == Operator.STEP:
         return "it needs a descent"
     if not _applies(problem, operator):
         return "the results of the problem are normalised"
-    missing = sorted(map(str, ON_REQUEST.get(operator, frozenset({operator})) - _own(problem)))
+    missing = sorted(map(str, _needed(operator) - _own(problem)))
     return f"the problem does not offer {', '.join(missing)}"
+
+
+def _needed(operator: Operator) -> frozenset[Operator]:
+    """Return the operators that a problem must have for one."""
+    return ON_REQUEST.get(operator, frozenset({operator}))
 
 
 def idle_backend(spec: str, operators: Collection[Operator], found: Sequence[Problem]) -> str:

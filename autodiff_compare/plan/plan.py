@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import functools
 import pathlib
@@ -13,17 +12,18 @@ from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.evaluation import with_operators
-from autodiff_compare.plan.operators import idle_backend, not_computed, operators_of
+from autodiff_compare.plan.operators import computed_at, idle_backend, not_computed, operators_of
 from autodiff_compare.plan.precision import numpy_dtype
-from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query
+from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query, require
+from autodiff_compare.plan.query import PlanError as PlanError
 from autodiff_compare.plan.settings import SMALL_S
+from autodiff_compare.plan.sizes import matching_sizes, sizes_of, with_degrees
 from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import Interpreter, InterpreterError, split
 from autodiff_compare.process.time_limit import TimeLimitExceeded, time_limit
 from autodiff_compare.vocabulary import (
-    BATCHES,
     DTYPES,
     HALF_DTYPES,
     OF_HESSIAN,
@@ -38,10 +38,6 @@ from autodiff_compare.vocabulary import (
 
 #: Backends that ``--variants all`` adds to the default ones, with all their variants, where they are installed.
 PEERS = ("autograd",)
-
-
-class PlanError(ValueError):
-    """A query names something that does not exist; the message lists the choices."""
 
 
 @dataclass(frozen=True)
@@ -133,21 +129,21 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         specs = tuple(dict.fromkeys(spec for problem in found for spec in problem.native))
     adapters, foreign, limited = _adapters(_with_variants(specs, query.variants))
     _require_native_backends(found, adapters)
-    _require("dtype", query.dtypes, (*DTYPES, *HALF_DTYPES))
+    require("dtype", query.dtypes, (*DTYPES, *HALF_DTYPES))
     _require_installed(query.dtypes)
-    _require("operator", query.operators, [str(o) for o in Operator])
-    sizes = _matching_sizes(found, query.sizes)
+    require("operator", query.operators, [str(o) for o in Operator])
+    sizes = with_degrees(matching_sizes(found, query.sizes), query)
     cells = [
         Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
-        for size in _sizes_of(problem, sizes)
+        for size in sizes_of(problem, sizes)
         for dtype in query.dtypes
         for operator in operators_of(problem, query.operators)
-        if operator in BATCHES or problem.rows_of(size)[1] is None
+        if computed_at(problem, size, operator, query.degrees)
         for spec in adapters
         if spec not in limited or operator in limited[spec]
     ]
-    dropped = tuple(not_computed(found, query.operators, {p.name: _sizes_of(p, sizes) for p in found}))
+    dropped = tuple(not_computed(found, query.operators, {p.name: sizes_of(p, sizes) for p in found}))
     idle = limited.keys() - {cell.spec for cell in cells}
     if query.variants == "all":
         adapters = {spec: text for spec, text in adapters.items() if spec not in idle}
@@ -158,41 +154,6 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
         names, verb = ", ".join(p.name for p in found), "has" if len(found) == 1 else "have"
         raise PlanError(f"got nothing to compute: {'; '.join(dropped)}. {names} {verb}: {has}")
     return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, limited, query.every, dropped)
-
-
-def _matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[str]:
-    """Return the sizes that the patterns match, and read each instance file once to report a damaged one now."""
-    known = list(dict.fromkeys(size for problem in found for size in problem.size_names))
-    if "small" in patterns and "small" not in known:
-        known.insert(0, "small")
-    sizes: dict[str, None] = {}
-    for pattern in patterns:
-        matching = [size for size in known if fnmatch.fnmatchcase(size, pattern)]
-        base, rows = found[0].rows_of(pattern) if found else (pattern, None)
-        if not matching and rows is not None:  # a number of rows of a batch
-            matching = [f"{size}x{rows}" for size in known if fnmatch.fnmatchcase(size, base)]
-        _require("size", () if matching else (pattern,), known)
-        sizes |= dict.fromkeys(matching)
-    try:
-        for problem in found:
-            for size in sizes.keys() & problem.files.keys():
-                problem.draw(size, 0)
-    except problems.ProblemError as error:
-        raise PlanError(str(error)) from error
-    return list(sizes)
-
-
-def _sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
-    """Return the sizes that a problem has; ``small``, the default size, stands for its `Problem.smallest`."""
-    meant = dict.fromkeys(_own(problem, size) for size in sizes)
-    return [size for size in meant if problem.rows_of(size)[0] in problem.size_names]
-
-
-def _own(problem: Problem, size: str) -> str:
-    """Return the size as the problem calls it: its smallest stands for ``small``, also with a number of rows."""
-    base, rows = problem.rows_of(size)
-    own = problem.smallest if base == "small" else base
-    return own if rows is None else f"{own}x{rows}"
 
 
 def _loaded(source: str, limit_s: float) -> list[Problem]:
@@ -234,7 +195,7 @@ def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Probl
     PlanError
         If there is no such problem or suite, or the folder ``data`` has no instance file of any of them.
     """
-    _require("suite", query.suites, list(SUITES))
+    require("suite", query.suites, list(SUITES))
     suites = query.suites or (() if query.problems else DEFAULT_SUITES)
     data = query.data
     found: dict[str, Problem] = {}
@@ -312,7 +273,7 @@ def _with_variants(specs: Sequence[str], which: str) -> list[str]:
     """
     if which == "":
         return list(specs)
-    _require("variants", [which], list(VARIANTS))
+    require("variants", [which], list(VARIANTS))
     peers = PEERS if which == "all" and specs == DEFAULT_BACKENDS else ()
     found: list[str] = []
     for spec in (*specs, *(p for p in peers if not backends.missing(backends.load(p)))):
@@ -383,12 +344,3 @@ def _require_installed(dtypes: Sequence[str]) -> None:
             numpy_dtype(dtype)
         except ValueError as error:
             raise PlanError(str(error)) from error
-
-
-def _require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:
-    """Reject a name that is none of the choices."""
-    for name in names:
-        if name not in choices:
-            close = difflib.get_close_matches(name, choices, n=2) if kind in ("operator", "suite", "size") else []
-            expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
-            raise PlanError(f"got {kind} {name!r}, {expected} one of: {', '.join(choices)}")

@@ -56,6 +56,14 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return found
 
 
+def complex_dtype(name: str) -> np.dtype[Any]:
+    """Return the dtype of complex numbers whose parts have the dtype of that name: complex128 or complex64.
+
+    There is none for half precision, whose numbers complex64 holds.
+    """
+    return np.dtype(np.complex128 if name == "float64" else np.complex64)
+
+
 def limits(name: str) -> Limits:
     """Return the limits of a dtype.
 

@@ -5,9 +5,11 @@ Only the standard library is imported here, so that the command line can show th
 
 from __future__ import annotations
 
+import difflib
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 DEFAULT_BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 DEFAULT_DTYPES = ("float64",)
@@ -16,14 +18,19 @@ DEFAULT_SIZES = ("small",)
 DEFAULT_SUITES = ("classic",)
 
 #: Field with several names -> its value where none is given.
-_DEFAULTS: dict[str, tuple[str, ...]] = {
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
     "problems": (),
     "backends": DEFAULT_BACKENDS,
     "operators": (),
     "dtypes": DEFAULT_DTYPES,
     "sizes": DEFAULT_SIZES,
     "suites": (),
+    "degrees": (),
 }
+
+
+class PlanError(ValueError):
+    """A query names something that does not exist; the message lists the choices."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,9 @@ class Query:
         Folder of the user's instance files: each file is one more size of its problem.
     every
         Whether numerical differences look at every entry of a derivative singly, however many there are.
+    degrees
+        The highest derivatives of ``taylor``: a series of each degree is computed; by default of
+        `autodiff_compare.vocabulary.TAYLOR_DEGREE`.
     timeout_s
         Seconds for loading a user's file and evaluating its function once; `None` for those of a small cell.
     """
@@ -70,8 +80,18 @@ class Query:
     variants: str = ""
     data: pathlib.Path | None = None
     every: bool = False
+    degrees: Sequence[int] = ()
     timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         for name, default in _DEFAULTS.items():
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))) or default)
+
+
+def require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:
+    """Reject a name that is none of the choices."""
+    for name in names:
+        if name not in choices:
+            close = difflib.get_close_matches(name, choices, n=2) if kind in ("operator", "suite", "size") else []
+            expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
+            raise PlanError(f"got {kind} {name!r}, {expected} one of: {', '.join(choices)}")

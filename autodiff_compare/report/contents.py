@@ -29,6 +29,7 @@ from autodiff_compare.results import formatting
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.tables import Run, column_types
 from autodiff_compare.summary import summary
+from autodiff_compare.vocabulary import Operator
 
 #: Most rows of a full table; further rows are only in the CSV file, since they would make the page slow to open.
 _MOST_ROWS = 50_000
@@ -119,6 +120,8 @@ def _problem(name: str, problem: str, cells: pd.DataFrame, styles: LineStyles) -
         if picture:
             yield picture
         yield from costs.scaling(slug, what, group, styles)
+        series = cells[(cells["dtype"] == dtype) & (cells["operator"] == Operator.TAYLOR) & ~cells["leading"]]
+        yield from costs.scaling(f"{slug}-taylor", what.replace(operator, str(Operator.TAYLOR), 1), series, styles)
     yield overview.details(cells, name, f"All {wording.plural(len(cells), 'cell')} of {problem}")
 
 

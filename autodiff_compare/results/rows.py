@@ -5,7 +5,7 @@ of the column name. `autodiff_compare.results.tables` writes and reads the files
 
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``; version 3 adds ``runs.environment``,
 ``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on;
-version 4 adds the tables ``fuzz`` and ``findings``.
+version 4 adds the tables ``fuzz`` and ``findings``, and ``cells.conversion``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class CellRow:
     size: Annotated[str, "name of the size: small, medium, large"]
     n_inputs: Annotated[int | None, "number of differentiated input entries; empty if the inputs could not be made"]
     n_outputs: Annotated[int | None, "number of output entries of the function; empty if it could not be evaluated"]
-    dtype: Annotated[str, "float64 or float32"]
+    dtype: Annotated[str, "float64 or float32; of complex numbers the dtype of their parts"]
     operator: Annotated[
         str,
         "the quantity computed: value gradient value_and_gradient jvp vjp jacobian sparse_jacobian hvp hessian step",
@@ -110,8 +110,14 @@ class CellRow:
         "quarter of the rounds) drift (the rounds have a trend) retraced (the framework traced during timed rounds) "
         "threads (more were busy than requested) cut (--budget ended the rounds early) lazy (the result is "
         "computed when it is read, after the clock has stopped) remembers (calls on an input that was seen before "
-        "compute nothing) fallback (numpy:numba computes by straight-line NumPy code, as numpy:compiled does)",
+        "compute nothing) fallback (numpy:numba computes by straight-line NumPy code, as numpy:compiled does; both "
+        "compute as numpy where a long loop has a length that depends on data)",
     ]
+    conversion: Annotated[
+        str,
+        "how the framework's own derivative by complex numbers was brought to the convention of this project, in which "
+        "the gradient is dL/da + i dL/db; empty if nothing was changed, and before version 4",
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -348,6 +354,7 @@ _UNKNOWN_ENTRY = {"got": math.nan, "expected": math.nan, "entry_tolerance": math
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
     {
         Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
+        CellRow: MappingProxyType({"conversion": ""}),
         CheckRow: MappingProxyType(_UNKNOWN_ENTRY),
         SampleRow: MappingProxyType({"waited_s": math.nan}),
     }

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from autodiff_compare.backends.idioms.jax import TAPE
 from autodiff_compare.backends.interface import LOOP, Backend, Function, Prepared, Request, Unsupported, Var, bare
+from autodiff_compare.backends.jax_backend.complex_numbers import CONVERSIONS, JACOBIANS, in_convention
 from autodiff_compare.backends.jax_backend.composite import SIDE_BY_SIDE, batch
 from autodiff_compare.backends.jax_backend.series import second_along, taylor
+from autodiff_compare.backends.operators.complex_numbers import has_complex, is_complex
 from autodiff_compare.backends.operators.curvature import by_second_derivatives
 from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.orders import closed, second_derivative
@@ -77,6 +79,8 @@ class JaxBackend(Backend):
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "fr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "gpu")
+    complex_numbers: ClassVar[bool] = True
+    conversions: ClassVar[Mapping[Operator, str]] = CONVERSIONS
     import_s: ClassVar[float] = 1.5
     idioms: ClassVar[Mapping[str, str]] = TAPE
 
@@ -187,12 +191,17 @@ class JaxBackend(Backend):
             return self._by_units(request)
         wide = out is None or out.size <= sum(one[i].size for i in argnums)
         row = BATCHES.get(operator, operator)
-        if operator is Operator.TAYLOR:
+        complex_numbers = has_complex(request) or (out is not None and is_complex(out))
+        if complex_numbers and row in JACOBIANS:
+            transform = JACOBIANS[row](jax, request, out, wide)
+        elif operator is Operator.TAYLOR:
             transform = taylor(jax, function, argnums, len(args), request.degree, self.variant)
         elif row in SECOND_ORDER:
             transform = second_derivative(jax, row, self.order_of(row), function, argnums, len(args))
         else:
             transform = _TRANSFORMS[row](jax, function, argnums, len(args), wide)
+        if complex_numbers and row not in JACOBIANS:
+            transform = in_convention(jax, row, transform, len(args))
         if operator in BATCHES:
             transform = batch(jax, request, transform)
         return self._ready(transform, (*args, *(request.directions or request.directions_like(out))))

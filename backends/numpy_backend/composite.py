@@ -50,6 +50,9 @@ def _value_and_jacobian(engine: Any, request: Request) -> Prepared:
     def value_and_jacobian(*args: Var) -> tuple[Var, tuple[Var, ...]]:
         f, xs, _ = _chosen(request, args)
         value, pull = engine.vjp(f, *xs)
+        if any(map(np.iscomplexobj, (value, *xs))):
+            # Rows of complex numbers take two sweeps, or are conjugated: see `numpy_autodiff.transforms.jacobian`.
+            return value, engine.jacobian(f, tuple(range(len(xs))))(*xs)
         shape, sizes = np.shape(value), [np.size(x) for x in xs]
         if sum(sizes) < np.size(value):
             return value, _columns(engine.linearize(f, *xs)[1], xs, value)

@@ -5,14 +5,16 @@ The ways differ in what a backend differentiates:
 
 - ``unrolled``: every iteration, from the start. The error of the derivative is about that of the iterations, once more.
 - ``implicit``: nothing but the equation, at the solution. A step ``y = x - F^-1 f(x, p)`` with x and F held constant
-  has the value x, as ``f(x, p) = 0``, and the derivative ``-F^-1 P``.
+  has the value x, as ``f(x, p) = 0``, and the derivative ``-F^-1 P``: y(p) follows x(p) with an error e of second order
+  in p. A further step from y, with the same F, leaves ``e - F^-1 F(y, p) e``, in which ``1 - F^-1 F(y, p)`` is of first
+  order: each further step makes the derivatives of one more order exact.
 - ``one_step``: the last iteration alone (Bolte, Pauwels and Vaiter 2023, "One-step differentiation of iterative
   algorithms"). A step of Newton's method differs from that of ``implicit`` by dF^-1 f, which vanishes with f. One
   iteration ``x = g(x, p)`` of a fixed point gives dg/dp, and leaves out the factor ``(1 - dg/dx)^-1``: its relative
   error is the rate of the iteration.
 
-A fixed point ``x = g(x, p)`` is the root of ``g(x, p) - x``. First derivatives are exact; second ones are not, as F is
-held constant.
+A fixed point ``x = g(x, p)`` is the root of ``g(x, p) - x``. Second derivatives are exact by ``implicit`` and
+``unrolled``. Those of ``one_step`` are wrong: it holds x constant, and leaves out what curves with x.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ class Solutions:
         way: Way = "implicit",
         tolerance: float = 1e-12,
         limit: int = 100,
+        order: int = 2,
     ) -> Var:
         """Return the root x of ``f(x, *parameters)`` by Newton's method, differentiable in the parameters.
 
@@ -65,17 +68,20 @@ class Solutions:
             What is differentiated: ``unrolled``, ``implicit`` or ``one_step``, as the module explains.
         tolerance
             The iteration ends with a step whose largest entry is no longer than this, or after ``limit`` steps.
+        order
+            Derivatives up to this order are exact by ``implicit``; each order takes one more evaluation of ``f``.
 
         Raises
         ------
         ValueError
-            If there is no such way.
+            If there is no such way, or no such order.
         """
 
         def newton(x: Var, *p: Var) -> Var:
             return x - _solved(self, _jacobian(self, f, x, p), f(x, *p))
 
-        return _differentiated(self, newton, f, start, parameters, way, tolerance, limit)
+        x = _iterated(self, newton, start, parameters, way, tolerance, limit)
+        return _differentiated(self, newton, f, x, parameters, way, order)
 
     @final
     def solve_fixed_point(
@@ -86,26 +92,21 @@ class Solutions:
         way: Way = "implicit",
         tolerance: float = 1e-12,
         limit: int = 1000,
+        order: int = 2,
     ) -> Var:
         """Return the fixed point x of ``x = g(x, *parameters)`` by iteration; otherwise as `solve_root`."""
 
         def residual(x: Var, *p: Var) -> Var:
             return g(x, *p) - x
 
-        return _differentiated(self, g, residual, start, parameters, way, tolerance, limit)
+        x = _iterated(self, g, start, parameters, way, tolerance, limit)
+        return _differentiated(self, g, residual, x, parameters, way, order)
 
 
-def _differentiated(
-    b: Solver,
-    step: Function,
-    equation: Function,
-    start: Var,
-    parameters: Sequence[Var],
-    way: Way,
-    tolerance: float,
-    limit: int,
+def _iterated(
+    b: Solver, step: Function, start: Var, parameters: Sequence[Var], way: Way, tolerance: float, limit: int
 ) -> Var:
-    """Iterate until a step is shorter than ``tolerance``, and return the solution with the derivative of ``way``."""
+    """Iterate until a step is shorter than ``tolerance``; the result is a constant unless the way is ``unrolled``."""
     if way not in WAYS:
         raise ValueError(f"got way {way!r} to differentiate a solution, expected one of: {', '.join(WAYS)}")
     xp, unrolled = b.xp, way == "unrolled"
@@ -119,12 +120,27 @@ def _differentiated(
     begin = start if unrolled else b.stop_gradient(start)
     longest = xp.max(xp.abs(b.stop_gradient(begin))) * 0 + 2 * tolerance
     x, _ = b.while_loop(lambda state: state[1] > tolerance, advance, (begin, longest), limit)
-    if unrolled:
+    return x if unrolled else b.stop_gradient(x)
+
+
+def _differentiated(
+    b: Solver, step: Function, equation: Function, x: Var, parameters: Sequence[Var], way: Way, order: int
+) -> Var:
+    """Return a solution with the derivatives of ``way``."""
+    if order < 1:
+        raise ValueError(f"got order={order!r} of the derivatives of a solution, expected a whole number from 1")
+    if way == "unrolled":
         return x
-    x = b.stop_gradient(x)
     if way == "one_step":
         return step(x, *parameters)
-    return x - _solved(b, b.stop_gradient(_jacobian(b, equation, x, seen)), equation(x, *parameters))
+    stop = b.stop_gradient
+    matrix = stop(_jacobian(b, equation, x, [stop(p) for p in parameters]))
+    y = x - _solved(b, matrix, equation(x, *parameters))
+    for _ in range(order - 1):
+        # Taken at x, not at y, so that values and first derivatives are what the tolerance leaves of them.
+        left = equation(x + (y - stop(y)), *parameters)
+        y = y - _solved(b, matrix, left - stop(left))
+    return y
 
 
 def _jacobian(b: Solver, f: Function, x: Var, parameters: Sequence[Var]) -> Var:

@@ -45,7 +45,8 @@ def _value_and_jacobian(p: Differentiated) -> Function:
         with p.tape(persistent=True) as tape:
             tape.watch(xs)
             y = p.value(args)
-        return y, p.jacobian(tape, y, xs)
+            parts = p.parts(y, xs)
+        return y, p.jacobian(tape, parts, xs)
 
     return value_and_jacobian
 
@@ -61,7 +62,7 @@ def _value_gradient_hessian(p: Differentiated) -> Function:
                 inner.watch(xs)
                 y = p.scalar(args)
             gradients = p.reverse(inner, y, xs)
-        return y, gradients, tuple(p.jacobian(outer, g, xs) for g in gradients)
+        return y, gradients, tuple(p.jacobian(outer, (g,), xs) for g in gradients)
 
     return value_gradient_hessian
 

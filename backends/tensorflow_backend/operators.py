@@ -68,8 +68,37 @@ class Differentiated:
         gradients = tape.gradient(y, xs, output_gradients=cotangent, unconnected_gradients=zero)
         return tuple(self.tf.convert_to_tensor(g) for g in gradients)
 
-    def jacobian(self, tape: Any, y: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
-        """Return dy/dx for each input, of shape ``y.shape + x.shape``; the tape is persistent."""
+    def parts(self, y: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
+        """Return the outputs whose rows make a Jacobian, computed where the tape records: `jacobian` takes them.
+
+        They are ``y`` alone for real numbers. Of complex numbers, a tape gives the rows of a complex output by complex
+        inputs and those of a real output by real inputs: ``y`` as complex numbers, then its real parts.
+        """
+        if not any(x.dtype.is_complex for x in (y, *xs)):
+            return (y,)
+        if y.dtype.is_complex:
+            return y, self.tf.math.real(y), self.tf.math.imag(y)
+        return self.tf.complex(y, self.tf.zeros_like(y)), y
+
+    def jacobian(self, tape: Any, parts: Sequence[Var], xs: Sequence[Var]) -> tuple[Var, ...]:
+        """Return dy/dx for each input, of shape ``y.shape + x.shape``; the tape is persistent.
+
+        The tape gives ``J^H u`` for a cotangent u: for a unit u a row of ``conj(J)``.
+        """
+        whole, *split = parts
+        if not split:
+            return self._rows(tape, whole, xs)
+        return tuple(self._block(tape, whole, split, x) for x in xs)
+
+    def _block(self, tape: Any, whole: Var, split: Sequence[Var], x: Var) -> Var:
+        """Return the Jacobian by one input where there are complex numbers."""
+        if x.dtype.is_complex:
+            return self.tf.math.conj(self._rows(tape, whole, [x])[0])
+        found = [self._rows(tape, part, [x])[0] for part in split]
+        return self.tf.complex(*found) if len(found) > 1 else found[0]
+
+    def _rows(self, tape: Any, y: Var, xs: Sequence[Var]) -> tuple[Var, ...]:
+        """Return the rows that the tape gives for the unit cotangents of ``y``."""
         if y.shape.rank == 0:
             return self.reverse(tape, y, xs)  # a vectorized single row takes 15 s to trace through a while loop
         if 0 in tuple(y.shape):
@@ -134,8 +163,8 @@ def _jacobian(p: Differentiated) -> Function:
         args, xs, _ = p.split(given)
         with p.tape(persistent=True) as tape:
             tape.watch(xs)
-            y = p.value(args)
-        return p.jacobian(tape, y, xs)
+            parts = p.parts(p.value(args), xs)
+        return p.jacobian(tape, parts, xs)
 
     return jacobian
 
@@ -166,7 +195,7 @@ def _hessian(p: Differentiated) -> Function:
                 inner.watch(xs)
                 y = p.scalar(args)
             gradients = p.reverse(inner, y, xs)
-        return tuple(p.jacobian(outer, g, xs) for g in gradients)
+        return tuple(p.jacobian(outer, (g,), xs) for g in gradients)
 
     return hessian
 

@@ -79,7 +79,9 @@ class Transforms:
             with p.tape(persistent=True) as tape:
                 tape.watch(xs)
                 y = f(*fresh)
-            return tuple(p.jacobian(tape, part, xs) for part in y) if isinstance(y, tuple) else p.jacobian(tape, y, xs)
+            if isinstance(y, tuple):
+                return tuple(p.jacobian(tape, (part,), xs) for part in y)
+            return p.jacobian(tape, (y,), xs)
 
         return jacobian
 

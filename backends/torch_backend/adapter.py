@@ -31,6 +31,7 @@ from autodiff_compare.backends.interface import (
     python_scan,
     python_while,
 )
+from autodiff_compare.backends.operators.complex_numbers import has_complex, is_complex
 from autodiff_compare.backends.operators.curvature import by_second_derivatives
 from autodiff_compare.backends.operators.derivation import Derivation
 from autodiff_compare.backends.operators.sparse_jacobian import constants, one_by_one
@@ -38,6 +39,7 @@ from autodiff_compare.backends.sparsity.colouring import Compression
 from autodiff_compare.backends.torch_backend.compiled import NO_FORWARD_WITHIN_FORWARD, all_at_once, compiled
 from autodiff_compare.backends.torch_backend.eager import WAYS, Task, prepared, value
 from autodiff_compare.backends.torch_backend.forward_mode import forward_value_and_derivative, load_forward_mode
+from autodiff_compare.backends.torch_backend.layers import by_layers
 from autodiff_compare.backends.torch_backend.namespace import indexed_take, namespace
 from autodiff_compare.backends.torch_backend.series import second_along, taylor
 from autodiff_compare.vocabulary import (
@@ -66,16 +68,21 @@ class TorchBackend(Backend):
             "": "eager autograd",
             "compile": "torch.compile(fullgraph=True) of the torch.func transform; needs a C++ compiler",
             "loop": "eager autograd, one call for each row of a batch",
+            "hooks": "gradients of single samples from the layers x @ W + b of a model, by one backward sweep",
             "nested": "diagonals and Laplacians by torch.func.jvp within itself, along each unit vector",
         }
     )
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
+    complex_numbers: ClassVar[bool] = True
+    conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
+        {Operator.JACOBIAN: "conjugate of the rows that torch.autograd.grad gives"}
+    )
     native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
-        {LOOP: frozenset(BATCHES), "nested": BY_UNITS}
+        {LOOP: frozenset(BATCHES), "hooks": frozenset({Operator.GRADIENT_BATCH}), "nested": BY_UNITS}
     )
     deriving: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(
-        {"": BY_UNITS, "compile": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS}
+        {"": BY_UNITS, "compile": BY_UNITS, "hooks": BY_UNITS, LOOP: frozenset(BATCHES) | BY_UNITS}
     )
     modes: ClassVar[Mapping[Operator, str]] = MappingProxyType(dict.fromkeys(SECOND_ORDER, "rr"))
     orders: ClassVar[frozenset[str]] = frozenset(ORDERS)
@@ -221,11 +228,16 @@ class TorchBackend(Backend):
         finally:
             self._in_forward_mode = False
         request.require_scalar(out.shape)
+        if self.variant == "compile" and (has_complex(request) or is_complex(out)):
+            raise Unsupported("torch.compile generates no code for complex numbers: use torch")
         if operator in BATCHES:
             request.rows()
         wide = out.numel() <= sum(args[i].numel() for i in request.argnums)
-        task = Task(torch, function, request.argnums, len(args), out, wide, request.samples)
+        of_complex = tuple(map(is_complex, request.inputs))
+        task = Task(torch, function, request.argnums, len(args), out, wide, request.samples, of_complex)
         example, row = (*every, *_directions(torch, request, out)), BATCHES.get(operator, operator)
+        if operator is Operator.GRADIENT_BATCH and self.variant == "hooks":
+            return by_layers(task, every)
         if operator is Operator.TAYLOR:
             if self.variant == "compile":
                 raise Unsupported(NO_FORWARD_WITHIN_FORWARD)

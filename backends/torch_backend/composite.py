@@ -14,8 +14,9 @@ from autodiff_compare.backends.operators.composite import stacked
 from autodiff_compare.backends.operators.objective import Prepared, Var
 from autodiff_compare.backends.operators.orders import closed
 from autodiff_compare.backends.torch_backend import eager
-from autodiff_compare.backends.torch_backend.eager import Task, basis_of, row_by_row, rows, zeros
+from autodiff_compare.backends.torch_backend.eager import Task
 from autodiff_compare.backends.torch_backend.forward_mode import load_forward_mode, never_wider
+from autodiff_compare.backends.torch_backend.sweeps import basis_of, row_by_row, rows, zeros
 from autodiff_compare.backends.torch_backend.twice import DifferentiableCheck
 from autodiff_compare.vocabulary import Operator
 
@@ -90,7 +91,7 @@ def _value_and_vjp(task: Task) -> Prepared:
 
 def _value_and_columns(task: Task) -> Prepared:
     torch, f, argnums = task.torch, task.f, task.argnums
-    if task.wide or task.out.numel() == 0:
+    if task.by_rows:
         return _value_and_rows(task)
     load_forward_mode(torch)
 
@@ -212,6 +213,9 @@ def _gradient_batch(task: Task) -> Prepared:
 
 
 def _jacobian_batch(task: Task) -> Prepared:
+    if any(task.complex_inputs) or task.out.is_complex():
+        # torch.func.jacrev gives the conjugate, and jacfwd half of the derivatives of a real output.
+        return _sample_by_sample(eager.WAYS[Operator.JACOBIAN][0])(task)
     if not task.wide:
         load_forward_mode(task.torch)
     transform = task.torch.func.jacrev if task.wide else task.torch.func.jacfwd

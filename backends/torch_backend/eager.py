@@ -22,6 +22,7 @@ from typing import Any
 from autodiff_compare.backends.operators.objective import Function, Prepared, Unsupported, Var
 from autodiff_compare.backends.operators.orders import closed, second_derivative
 from autodiff_compare.backends.torch_backend.forward_mode import load_forward_mode, never_wider
+from autodiff_compare.backends.torch_backend.sweeps import basis_of, row_by_row, rows, zeros
 from autodiff_compare.backends.torch_backend.twice import DifferentiableCheck
 from autodiff_compare.vocabulary import Operator
 
@@ -40,11 +41,21 @@ class Task:
     out: Var
     wide: bool  # the Jacobian has no more rows than columns, so rows are the cheaper side
     samples: tuple[int, ...] = ()  # positions of the arguments whose leading axis counts samples
+    complex_inputs: tuple[bool, ...] = ()  # which differentiated arguments are complex
 
     @functools.cached_property
     def differentiates_all(self) -> bool:
         """Return whether all arguments are differentiated, in their order."""
         return self.argnums == tuple(range(self.n))
+
+    @functools.cached_property
+    def by_rows(self) -> bool:
+        """Return whether a Jacobian is computed by rows.
+
+        A real output of complex inputs has two derivatives by each entry of them, along 1 and i. One row has both.
+        """
+        halved = not self.out.is_complex() and any(self.complex_inputs)
+        return self.wide or self.out.numel() == 0 or halved
 
     def record(self, args: Sequence[Var]) -> tuple[Var, list[Var]]:
         """Return the output and the leaves that it was computed from."""
@@ -96,13 +107,6 @@ def prepared(
             continue
         return run
     raise Unsupported(f"torch cannot do {operator} of this function: {refusals[0]}")
-
-
-def zeros(torch: Any, leaves: Sequence[Var]) -> tuple[Var, ...]:
-    """Return zeros, the gradient of an output that recorded nothing; raise a `RuntimeError` if recording is off."""
-    if not torch.is_grad_enabled():
-        raise RuntimeError("got a derivative under torch.no_grad(), expected recording on: call it outside that block")
-    return tuple(torch.zeros_like(leaf) for leaf in leaves)
 
 
 def _used(torch: Any, found: tuple[Var | None, ...], leaves: Sequence[Var]) -> tuple[Var, ...]:
@@ -254,7 +258,8 @@ def _jvp_by_rows(task: Task) -> Prepared:
 
     def jvp(*given: Var) -> Var:
         blocks = zip(jacobian(*given[:n]), given[n:], strict=True)
-        return sum(torch.tensordot(block, t, dims=t.ndim) for block, t in blocks)
+        total = sum(torch.tensordot(block, t.to(block.dtype), dims=t.ndim) for block, t in blocks)
+        return total.real if any(task.complex_inputs) and not task.out.is_complex() else total
 
     return jvp
 
@@ -278,15 +283,10 @@ def _hvp(task: Task) -> Prepared:
     return hvp
 
 
-def basis_of(torch: Any, like: Var) -> Var:
-    """Return the unit arrays of that shape and dtype, in C order, along a new first axis."""
-    return torch.eye(like.numel(), dtype=like.dtype).reshape(like.numel(), *like.shape)
-
-
 def _jacobian(task: Task) -> Prepared:
     """Return all columns by vectorised dual numbers if these are fewer, else all rows by one batched sweep."""
     torch, f, argnums = task.torch, task.f, task.argnums
-    if task.wide or task.out.numel() == 0:
+    if task.by_rows:
         return _jacobian_batched(task)
     load_forward_mode(torch)
 
@@ -332,41 +332,6 @@ def hessian_of(task: Task, sweep: Callable[..., tuple[Var, ...]], *, beside: boo
         return (out.detach(), tuple(s.detach() for s in slopes), second) if beside else second
 
     return hessian
-
-
-def rows(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
-    """Return the Jacobian blocks of ``out`` by one backward sweep over a batch of unit cotangents."""
-    parts: Sequence[Var | None] = [None] * len(leaves)
-    if _depends(torch, out, basis):
-        parts = torch.autograd.grad(out, leaves, basis, is_grads_batched=True, allow_unused=True, retain_graph=True)
-    return _blocks(torch, out, leaves, parts)
-
-
-def row_by_row(torch: Any, out: Var, leaves: Sequence[Var], basis: Var) -> tuple[Var, ...]:
-    """Return the Jacobian blocks of ``out`` by one backward sweep per unit cotangent."""
-    parts: Sequence[Var | None] = [None] * len(leaves)
-    if _depends(torch, out, basis):
-        sweeps = [torch.autograd.grad(out, leaves, row, allow_unused=True, retain_graph=True) for row in basis]
-        parts = [None if column[0] is None else torch.stack(column) for column in zip(*sweeps, strict=True)]
-    return _blocks(torch, out, leaves, parts)
-
-
-def _depends(torch: Any, out: Var, basis: Var) -> bool:
-    """Return whether a backward sweep is needed: ``out`` has entries and recorded something."""
-    if basis.shape[0] and out.grad_fn is None:
-        zeros(torch, ())
-    return bool(basis.shape[0]) and out.grad_fn is not None
-
-
-def _blocks(torch: Any, out: Var, leaves: Sequence[Var], parts: Sequence[Var | None]) -> tuple[Var, ...]:
-    """Reshape each part to ``out.shape + x.shape``, with zeros for `None`."""
-    shape = tuple(out.shape)
-    return tuple(
-        torch.zeros(shape + tuple(x.shape), dtype=x.dtype)
-        if part is None
-        else part.detach().reshape(shape + tuple(x.shape))
-        for part, x in zip(parts, leaves, strict=True)
-    )
 
 
 #: Operator -> implementations, best first.

@@ -26,19 +26,24 @@ def never_wider(torch: Any, transform: Function, dtype: Any) -> Function:
     torch 2.13 widens the tangent of a float32 0-d tensor times a Python number to float64, in every transform made of
     ``torch.func.jvp``. Results stay unchanged if an argument is float64 itself.
     """
-    wide = torch.float64
-    if dtype == wide:
+    wide = (torch.float64, torch.complex128)
+    if dtype in wide:
         return transform
 
     def kept(*given: Var) -> Any:
         found = transform(*given)
-        return found if any(a.dtype == wide for a in given) else _cast(found, dtype)
+        return found if any(a.dtype in wide for a in given) else _cast(found, dtype)
 
     return kept
 
 
 def _cast(result: Any, dtype: Any) -> Any:
-    return tuple(_cast(part, dtype) for part in result) if isinstance(result, tuple) else result.to(dtype)
+    if isinstance(result, tuple):
+        return tuple(_cast(part, dtype) for part in result)
+    if result.is_complex() or dtype.is_complex:
+        # A derivative may be complex where the output is real, and real where the output is complex.
+        return result.to(dtype.to_complex() if result.is_complex() else dtype.to_real())
+    return result.to(dtype)
 
 
 def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = True) -> Callable[[Var], tuple[Var, Var]]:

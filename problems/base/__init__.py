@@ -20,6 +20,7 @@ from autodiff_compare.problems.base.problem import (
     ProblemError,
     Question,
     Tools,
+    split_degree,
     split_rows,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "ProblemError",
     "Question",
     "Tools",
+    "split_degree",
     "split_rows",
 ]

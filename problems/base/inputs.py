@@ -21,11 +21,11 @@ class Inputs:
     Parameters
     ----------
     differentiated
-        float64 arrays of any shape. Every derivative is taken with respect to all of them; a gradient has one array
-        for each, of the same shape.
+        float64 or complex128 arrays of any shape. Every derivative is taken with respect to all of them; a gradient has
+        one array for each, of the same shape.
     data
-        Further arrays that are not differentiated. float64 arrays are cast to the cell's dtype, integer arrays stay
-        integers.
+        Further arrays that are not differentiated. float64 arrays are cast to the cell's dtype, complex128 arrays to
+        complex numbers with parts of that dtype; integer arrays stay integers.
     static
         Python values that are passed as keywords and never traced: counts, names, switches.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from autodiff_compare.problems.base.descent import Descent
 from autodiff_compare.problems.base.inputs import Array, Inputs
-from autodiff_compare.vocabulary import STANDARD_OPERATORS, Operator
+from autodiff_compare.vocabulary import COMPLEX, STANDARD_OPERATORS, Operator
 
 #: Operators that apply to a function with a scalar value.
 SCALAR = STANDARD_OPERATORS
@@ -35,11 +35,19 @@ USES = frozenset(
 
 #: A size with a number of rows of a batch: ``smallx16``.
 _ROWS = re.compile(r"(.+)x([1-9]\d*)")
+#: A size with the degree of a Taylor series: ``small^6``.
+_DEGREE = re.compile(r"(.+)\^([1-9]\d*)")
 
 
 def split_rows(size: str) -> tuple[str, int | None]:
     """Return the size and the number of rows in ``SIZExROWS``; `None` in a size without rows."""
     found = _ROWS.fullmatch(size)
+    return (found[1], int(found[2])) if found else (size, None)
+
+
+def split_degree(size: str) -> tuple[str, int | None]:
+    """Return the size and the degree in ``SIZE^DEGREE``; `None` in a size without a degree."""
+    found = _DEGREE.fullmatch(size)
     return (found[1], int(found[2])) if found else (size, None)
 
 
@@ -252,6 +260,12 @@ class Problem:
         Positions, among the differentiated inputs and the data, of the arrays whose leading axis counts samples. The
         objective is also defined for one of them: a batch computes its derivative for each row alone, as an array with
         a leading axis of length 1.
+    complex_numbers
+        Whether an input or the output is complex. Inputs of complex numbers are complex128 arrays. The operators are
+        among `vocabulary.COMPLEX`, without the Jacobian if a complex output is no holomorphic function of complex
+        inputs: no complex matrix is its derivative. Closed forms return what
+        `autodiff_compare.backends.operators.complex_numbers` defines. Where there is no Jacobian,
+        ``jvp``, which takes its tangents after the data, is the closed form.
     typical
         Typical size of each differentiated input: a number or an array of its shape, `None` for the input's own size.
         Numerical differences move an input in proportion to it. State one where an input is zero or happens to be
@@ -298,6 +312,7 @@ class Problem:
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     typical: Sequence[Any] = ()
     samples: tuple[int, ...] = ()
+    complex_numbers: bool = False
 
     def __post_init__(self) -> None:
         """Reject fields that would break a table or a worker later."""
@@ -315,6 +330,16 @@ class Problem:
         unknown = sorted(set(self.uses) - USES)
         if unknown:
             self._refuse(f"uses {unknown[0]!r}", f"some of: {', '.join(sorted(USES))}")
+        if self.complex_numbers:
+            self._refuse_for_complex_numbers()
+
+    def _refuse_for_complex_numbers(self) -> None:
+        """Reject fields that are defined for real numbers alone."""
+        strange = sorted(self.operators - COMPLEX)
+        if strange:
+            self._refuse(f"operator {strange[0]} of complex numbers", f"some of: {', '.join(sorted(COMPLEX))}")
+        if self.normalise is not None or self.descent:
+            self._refuse("a normalisation or a descent of complex numbers", "neither")
 
     def _refuse(self, got: str, expected: str) -> NoReturn:
         raise ProblemError(f"got {got} in Problem({self.name!r}, ...), expected {expected}")
@@ -331,7 +356,12 @@ class Problem:
 
     def rows_of(self, size: str) -> tuple[str, int | None]:
         """Return the size and the number of rows of a batch in ``SIZExROWS``; `None` in a size without rows."""
+        size = self.degree_of(size)[0]
         return (size, None) if size in self.size_names else split_rows(size)
+
+    def degree_of(self, size: str) -> tuple[str, int | None]:
+        """Return the size and the degree of a Taylor series in ``SIZE^DEGREE``; `None` in a size without a degree."""
+        return (size, None) if size in self.size_names else split_degree(size)
 
     def draw(self, size: str, seed: int) -> Inputs:
         """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed."""

@@ -102,8 +102,10 @@ def _dense(places: Any, count: int) -> Any:
 def _detectable() -> list[str]:
     names = []
     for problem in problems.available().values():
+        if problem.complex_numbers:
+            continue
         drawn = problem.draw(problem.smallest, 0)
-        small = sum(x.size for x in drawn.differentiated) <= _MOST
+        small = sum(x.size for x in drawn.differentiated) <= _MOST and "field" not in problem.suites
         if small and not problem.name.startswith(("particle", "saddle")) and problem.operators & {
             Operator.HESSIAN, Operator.JACOBIAN
         }:  # fmt: skip

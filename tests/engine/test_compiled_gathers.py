@@ -209,3 +209,36 @@ def test_a_place_that_is_not_there_is_an_error_as_in_numpy(
     for call in (f, grad(f), made):
         with pytest.raises(error, match=f"{says}|invalid entry in choice array"):
             call(np.array([0.5, 1.2, place]))
+
+
+#: Each axis is an index that the inputs decide: by position, by keyword, in a tuple, of a method.
+_COMPUTED_AXES: dict[str, Any] = {
+    "np.sum": lambda x, k: np.sum(x, axis=k),
+    "np.max": lambda x, k: np.max(x, k),
+    "np.concatenate": lambda x, k: np.concatenate([x, x], axis=k),
+    "np.flip": lambda x, k: np.flip(x, k)[0],
+    "np.linalg.norm": lambda x, k: np.linalg.norm(x, axis=k),
+    "np.mean": lambda x, k: x.mean(axis=(k,)),
+    "np.moveaxis": lambda x, k: np.moveaxis(x, k, 0),
+    "np.fft.fft": lambda x, k: np.abs(np.fft.fft(x, axis=k)),
+}
+
+
+@pytest.mark.parametrize("name", _COMPUTED_AXES)
+def test_a_computed_axis_is_refused_by_name(name: str) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(_COMPUTED_AXES[name](x, np.argmax(x[0, :2])))
+
+    x = np.arange(6.0).reshape(2, 3)
+    with pytest.raises(CompileError, match=rf"got (axis|source)= of {name} computed from the inputs while compiling"):
+        compile(f, x, operator="gradient")(x)
+
+
+def test_a_computed_axis_that_keeps_the_shape_is_followed() -> None:
+    def f(x: Any) -> Any:
+        return np.sum((np.roll(x, 1, axis=np.argmax(x[0, :2])) * np.arange(6.0).reshape(2, 3)) ** 2)
+
+    x = np.arange(6.0).reshape(2, 3)
+    made = compile(f, x, operator="gradient")
+    for at in (x, x[:, ::-1].copy()):
+        np.testing.assert_allclose(made(at), grad(f)(at), rtol=1e-13)

@@ -122,6 +122,12 @@ KNOWN: dict[str, tuple[Callable[..., Any], Any, Any, Any]] = {
     "zero at the point": (lambda x: x * x[::-1], ZERO, of("x.x", ".x.", "x.x"), of("x..", ".x.", "x..")),
     "product of entries, one zero": (np.prod, ZERO, of("xxx"), of("x..")),
     "norm": (np.linalg.norm, ZERO, of("xxx"), of(".xx")),
+    # Each is x, of slope 1, whose rule multiplies a slope of zero and one that is infinite at 0.
+    "square of a root": (lambda x: np.sqrt(x) ** 2, ZERO, of("x..", ".x.", "..x"), None),
+    "exponential of a logarithm": (lambda x: np.exp(np.log(x)), ZERO, of("x..", ".x.", "..x"), None),
+    "product of roots": (lambda x: np.prod(np.sqrt(np.stack([x, x])), axis=0), ZERO, of("x..", ".x.", "..x"), None),
+    # Of sqrt(x0) + sqrt(x1) the slope in x1 is finite, and the factor x0 is zero.
+    "zero times a sum of roots": (lambda x: x[:1] * np.sum(np.sqrt(x[:2])), ZERO, of("xx."), of("x..")),
     # A complex number has one set for both parts: |2i| is flat along the real axis alone.
     "modulus": (lambda x: np.abs(x[0] + 1j * x[1]), ZERO, of("xx."), None),
     "square of a complex number": (lambda x: np.real((x[0] + 1j * x[1]) ** 2), ZERO, of("xx."), None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import importlib.util
 import pathlib
 import subprocess
@@ -17,8 +18,9 @@ from autodiff_compare.backends import load
 from autodiff_compare.backends.numpy_autodiff import hvp
 from autodiff_compare.backends.numpy_autodiff.compiler import CompileError
 from autodiff_compare.backends.numpy_autodiff.loops import compile, native
-from autodiff_compare.backends.numpy_autodiff.loops.affine import pattern
+from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import POINTWISE
+from autodiff_compare.backends.numpy_autodiff.loops.terms import pattern
 from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock
 from tests.engine.test_compiler import AWKWARD, FUNCTIONS, OPERATORS
 
@@ -198,6 +200,21 @@ def test_rolled_loops(name: str, operator: str) -> None:
     assert len(made.source.splitlines()) < 400
 
 
+def _noisy(x: Any) -> Any:
+    """A state of two axes, to which each round adds an expression that is the same in all of them."""
+    F, Q, P = np.array([[0.5, 0.2], [0.0, 0.4]]), np.array([[0.3, 0.5], [0.5, 1.0]]), np.eye(2)
+    for _ in range(30):
+        P = F @ (P * x[1]) @ F.T + np.exp(x[0] / 9) * Q
+    return np.sum(P * P)
+
+
+@pytest.mark.parametrize("operator", ["value", "value_and_gradient", "hvp"])
+def test_rounds_that_use_an_expression_from_outside(operator: str) -> None:
+    given = arguments_of(_noisy, operator, POINT)
+    made = compile(_noisy, *given, operator=operator, build="python")
+    assert_equal(made(*given), eager(_noisy, operator, given), rounding=4096)
+
+
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", ["matrix", "perceptron", "reductions", "index", "branches"])
@@ -351,6 +368,22 @@ def test_rounds_that_do_not_repeat_are_written_without_recursion(name: str, oper
     made = compile(f, *given, operator=operator, build="python")
     assert made.fallbacks == []
     assert_equal(made(*given), eager(f, operator, given))
+
+
+def test_rounds_that_do_not_repeat_are_written_in_time_that_is_linear_in_their_number() -> None:
+    """Each of the loops reads entries of y in another order, and its formula would hold all formulas before it."""
+
+    def formulas(rounds: int) -> int:
+        def f(x: Any) -> Any:
+            for t in range(rounds):
+                x = np.sin(x[::-1] * np.cos(t))
+            return np.sum(x)
+
+        profiler = cProfile.Profile(builtins=False)
+        profiler.runcall(compile, f, np.array([0.1, 0.2, 0.3]), operator="gradient", build="python")
+        return sum(s.callcount for s in profiler.getstats() if s.code is Kernel._written.__code__)
+
+    assert formulas(80) <= 3 * formulas(40)
 
 
 @pytest.mark.parametrize("shape", [(1,), (2, 1), (0, 3)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from autodiff_compare import problems
 from autodiff_compare.backends import load
 from autodiff_compare.backends.interface import Objective
 from autodiff_compare.backends.numpy_autodiff import grad
-from autodiff_compare.vocabulary import Operator
+from autodiff_compare.vocabulary import DTYPES, Operator
 from tests.engine.compiled import assert_equal, tree
-from tests.engine.test_compiled_problems import LOOPING
+from tests.engine.test_compiled_problems import PLAIN
 
 #: Problems invert and normalise: two orders of summation differ by more than their own rounding.
 _ROUNDING = 4096.0
@@ -44,16 +45,18 @@ def computed(spec: str, problem: Any, operator: Operator, dtype: str, build: str
     return run(*args, *directions)
 
 
-@pytest.mark.parametrize(
-    ("name", "operator", "dtype"),
-    [
-        (name, operator, dtype)
-        for name, problem in problems.available().items()
-        for operator in _OPERATORS
-        for dtype in ("float64", "float32")[: 2 if operator in _FIRST else 1]
-        if name not in LOOPING and operator in problem.operators
-    ],
-)
+def _cells() -> Iterator[Any]:
+    """Yield problems, operators and dtypes; of the suite field, one operator of each, for `make test-rest`."""
+    for name, problem in problems.available().items():
+        operators = [o for o in _OPERATORS if o in problem.operators and name in PLAIN]
+        if "field" in problem.suites:
+            yield pytest.param(name, operators[0], "float64", marks=pytest.mark.thorough)
+            continue
+        for operator in operators:
+            yield from ((name, operator, dtype) for dtype in DTYPES[: 2 if operator in _FIRST else 1])
+
+
+@pytest.mark.parametrize(("name", "operator", "dtype"), list(_cells()))
 def test_every_problem_by_loops(name: str, operator: Operator, dtype: str) -> None:
     (problem,) = problems.load(name)
     expected = computed("numpy", problem, operator, dtype)

@@ -16,6 +16,7 @@ from autodiff_compare.judge.probe import DirectionalProbe
 from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.precision import limits, numpy_dtype
 from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import available
 from autodiff_compare.vocabulary import DIRECTIONAL, Operator, Status, Verdict
@@ -52,6 +53,39 @@ def test_right_results_are_right(problem: str, operator: Operator, dtype: str) -
     judge = Judge(case)
     assert overall(judge(result(case))) == (Status.OK, "")
     assert all(name.startswith("extended_precision") for name in judge.reference.names)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("operator", "directions", "exact"),
+    [
+        (Operator.HESSIAN_DIAGONAL, (), [[3.0, 4.5]]),
+        (Operator.LAPLACIAN, (), [7.5]),
+        (Operator.TAYLOR, ([1.0, -1.0],), [0.75 - 1.6875, 7.5, 6 - 6.0, 0.0]),
+    ],
+)
+def test_half_precision_is_judged_in_its_own_roundings(
+    operator: Operator, directions: Any, exact: list[Any], dtype: str
+) -> None:
+    """Of ``sum(x^3)``: a result off by a few roundings is right, one off by a quarter is not."""
+    case = case_at(lambda x, *, xp: xp.sum(x**3), [0.5, 0.75], dtype=dtype, operator=operator, directions=directions)
+    judge, kind = Judge(case, NUMERICAL), numpy_dtype(dtype)
+    off = [np.multiply(e, 1 + 2 * limits(dtype).eps).astype(kind) for e in exact]
+    assert overall(judge(off)) == (Status.OK, "")
+    assert overall(judge([np.multiply(e, 1.5).astype(kind) for e in exact]))[0] == Status.WRONG
+
+
+@pytest.mark.parametrize("degree", [1, 2, 7])
+def test_a_series_is_judged_to_its_degree(degree: int) -> None:
+    # All derivatives of exp are equal.
+    case = replace(
+        case_at(lambda x, *, xp: xp.exp(x), 0.5, operator=Operator.TAYLOR, directions=(1.0,)), size=f"small^{degree}"
+    )
+    judge = Judge(case)
+    right = [np.asarray(np.exp(0.5))] * degree
+    assert overall(judge(right)) == (Status.OK, "")
+    assert overall(judge([*right[:-1], right[-1] * (1 + 1e-4)]))[0] == Status.WRONG
+    assert "shape" in overall(judge([*right, right[0]]))[1]
 
 
 def controls(found: list[Any]) -> dict[str, list[Any]]:

@@ -128,6 +128,38 @@ def test_the_error_follows_the_tolerance(name: str, way: str) -> None:
         assert all(e <= 100 * t for e, t in zip(errors, TOLERANCES, strict=True)), errors
 
 
+@pytest.mark.parametrize("solver", ["solve_root", "solve_fixed_point"])
+@pytest.mark.parametrize(("way", "order"), [("implicit", 2), ("implicit", 3), ("unrolled", 2)])
+@pytest.mark.parametrize("spec", ["numpy", "torch"])
+def test_second_derivatives_are_exact(spec: str, way: str, order: int, solver: str) -> None:
+    """Kepler's equation E - e sin E = M gives E_M = 1/c with c = 1 - e cos E, and so E_MM = -e sin E / c^3 and
+    E_MMM = (3 e^2 sin^2 E / c - e cos E) / c^4.
+    """
+    backend, e, M = opened(spec), 0.3, 0.9
+
+    def anomaly(m: Any) -> Any:
+        if solver == "solve_root":
+            found = backend.solve_root(lambda E, m: E - e * backend.xp.sin(E) - m, m, m, way=way, order=order)
+        else:
+            found = backend.solve_fixed_point(lambda E, m: m + e * backend.xp.sin(E), m, m, way=way, order=order)
+        return backend.xp.sum(found)
+
+    derivative: Callable[[Any], Any] = anomaly
+    for _ in range(order):
+        derivative = functools.partial(lambda f, m: backend.xp.sum(backend.derivative(f)(m)), derivative)
+    got = float(backend.to_numpy(derivative(backend.to_var(np.array([M])))))
+    E = float(mpmath.findroot(lambda E: E - e * mpmath.sin(E) - M, M))
+    c = 1 - e * np.cos(E)
+    second, third = -e * np.sin(E) / c**3, (3 * (e * np.sin(E)) ** 2 / c - e * np.cos(E)) / c**4
+    assert got == pytest.approx(second if order == 2 else third, rel=1e-9)
+
+
+def test_an_order_below_one_is_refused() -> None:
+    backend = opened("numpy")
+    with pytest.raises(ValueError, match="got order=0 of the derivatives of a solution"):
+        backend.solve_root(lambda x, p: x - p, np.ones(2), np.ones(2), order=0)
+
+
 def test_an_unknown_way_is_refused() -> None:
     backend = opened("numpy")
     with pytest.raises(ValueError, match="expected one of: unrolled, implicit, one_step"):

@@ -18,6 +18,8 @@ import scipy.special
 from autodiff_compare.backends import PLAIN
 from autodiff_compare.backends.interface import python_scan
 from autodiff_compare.backends.plain import Plain
+from autodiff_compare.plan.cases import cast
+from autodiff_compare.plan.precision import complex_dtype
 from autodiff_compare.problems import Inputs, Problem, available, regressions
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.vocabulary import Operator, Optimizer
@@ -25,25 +27,26 @@ from autodiff_compare.vocabulary import Operator, Optimizer
 PROBLEMS = list(available().values())
 every_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
 # The other problems have their derivatives checked by numerical differences in test_crosschecks.py.
-CLOSED = [p for p in PROBLEMS if {Operator.GRADIENT, Operator.JACOBIAN} & set(p.reference)]
+# Those of complex numbers are in test_complex_numbers.py.
+CLOSED = [p for p in PROBLEMS if {Operator.GRADIENT, Operator.JACOBIAN} & set(p.reference) and not p.complex_numbers]
 every_closed_form = pytest.mark.parametrize("problem", CLOSED, ids=lambda p: p.name)
 
 
 #: Problems of special functions, which SciPy has in double precision at most.
-IN_DOUBLE = frozenset(p.name for p in regressions.PROBLEMS)
+IN_DOUBLE = frozenset({"black_scholes", *(p.name for p in regressions.PROBLEMS)})
 
 
 def _lifted(name: str) -> Any:
     """Return a function of SciPy on arrays of the standard's own class."""
     function = getattr(scipy.special, {"lgamma": "gammaln"}.get(name, name))
-    return lambda x: array_api_strict.asarray(function(np.asarray(x)))
+    return lambda x, **axes: array_api_strict.asarray(function(np.asarray(x), **axes))
 
 
 class Strict(Plain):
     """The array API standard with ``special``, and the loops of a backend."""
 
     def __init__(self) -> None:
-        special = {name: _lifted(name) for name in ("erfc", "expit", "lgamma")}
+        special = {name: _lifted(name) for name in ("erfc", "expit", "lgamma", "logsumexp")}
         names = {name: getattr(array_api_strict, name) for name in array_api_strict.__all__}
         super().__init__(SimpleNamespace(**names, special=SimpleNamespace(**special)))
 
@@ -79,7 +82,7 @@ def products(problem: Problem, inputs: Inputs) -> Any:
 
 
 def relative(a: Any, b: Any) -> float:
-    return float(np.linalg.norm(np.ravel(a - b).astype(float)) / np.linalg.norm(np.ravel(b).astype(float)))
+    return float(np.linalg.norm(abs(np.ravel(a - b)).astype(float)) / np.linalg.norm(abs(np.ravel(b)).astype(float)))
 
 
 # Problems that differentiate inside their objective need more than the standard.
@@ -90,9 +93,10 @@ _DIFFERENTIATE = {"derivative", "value_and_derivative", "solve_root", "solve_fix
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_objective_uses_only_the_standard_and_keeps_the_dtype(problem: Problem, dtype: str) -> None:
     inputs, xp = drawn(problem), array_api_strict
-    arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in inputs.arrays]
+    arrays = [cast(a, dtype) for a in inputs.arrays]
     out = problem.function(Strict(), inputs.static)(*map(xp.asarray, arrays))
-    assert out.dtype == getattr(xp, dtype)
+    kind = complex_dtype(dtype).name if np.iscomplexobj(np.asarray(out)) else dtype
+    assert out.dtype == getattr(xp, kind)
     plain = complete(problem, inputs, tools=PLAIN)[Operator.VALUE](*inputs.arrays)
     assert relative(np.asarray(out), plain) < 100 * np.finfo(dtype).eps
 
@@ -123,7 +127,8 @@ def test_inputs_follow_the_seed(problem: Problem) -> None:
     first, again, other = drawn(problem, 3), drawn(problem, 3), drawn(problem, 4)
     assert all(np.array_equal(a, b) for a, b in zip(first.arrays, again.arrays, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(first.differentiated, other.differentiated, strict=True))
-    assert all(a.dtype == np.float64 for a in first.differentiated)
+    assert all(a.dtype in (np.float64, np.complex128) for a in first.differentiated)
+    assert problem.complex_numbers or not any(map(np.iscomplexobj, first.differentiated))
 
 
 @every_closed_form

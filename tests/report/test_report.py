@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from autodiff_compare.cli.main import main
@@ -386,6 +387,14 @@ def test_growth_is_told_for_each_backend(read: Record) -> None:
     found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.backend_styles(read.specs))}
     assert found["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00")
     assert set(found) == {"p-median", "p-ratio", "p-peak", "p-error"}
+
+
+def test_series_are_drawn_against_their_degree() -> None:
+    sizes = ["small", "small^2", "small^8"]
+    given = {"problem": "p", "size": sizes, "operator": ["gradient", "taylor", "taylor"], "n_inputs": 3}
+    found = record._sized(pd.DataFrame(given))
+    assert found["n"].tolist() == [3, 2, 8]
+    assert found["axis"].tolist() == ["number of inputs", *["degree of the Taylor series"] * 2]
 
 
 def test_the_profile_counts_failures_as_never(read: Record) -> None:

@@ -99,6 +99,7 @@ class CellWorker:
             "first_call_waited_s": waited_s,
             "how": self.backend.how(case.operator),
             "mode": self.backend.mode(case.operator),
+            "conversion": self.backend.conversion(case.operator) if case.problem.complex_numbers else "",
             "objective_calls": self._calls_per_evaluation,
             "flags": ["fallback"] if self.backend.fallbacks() != fallbacks else [],
             **(peak_memory(self.backend, self.timed) if memory else {"peak_bytes": None, "memory_method": ""}),

@@ -24,10 +24,11 @@ from autodiff_compare.judge.differences.ladder import FlatFunction
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
-#: Halvings of the interval, from a quarter of the direction.
-_HALVINGS = 10
-#: Points beyond the order of the derivative.
-_MORE = 13
+#: Orders up to which intervals begin at a quarter of the direction. The rounding of higher ones is magnified more, so
+#: that they need larger intervals, where the function allows them, and fewer points.
+_LOW = 4
+#: Largest interval, in units of the direction, its halvings, and points beyond the order, for low and for high orders.
+_LADDERS = ((0.25, 10, 13), (8.0, 15, 9))
 #: Factor by which halving h reduces the error of a smooth function, at least.
 _FALL = 16.0
 #: Roundings by which a value of the function may be off.
@@ -58,10 +59,11 @@ def along(f: FlatFunction, x: Array, u: Array, order: int, wide: Wide = float64_
         One for each order, of m derivatives.
     """
     dtype = wide() or np.float64
-    nodes, every = _weights(order)
+    top, halvings, more = _LADDERS[order > _LOW]
+    nodes, every = _weights(order, order + more)
     x, u = x.astype(dtype), u.astype(dtype)
     ladder, values = [], []
-    steps = 0.25 * 0.5 ** np.arange(_HALVINGS)
+    steps = top * 0.5 ** np.arange(halvings)
     eps = float(np.finfo(dtype).eps)
     with np.errstate(all="ignore"):
         for h in steps:
@@ -136,14 +138,13 @@ def _estimates(value: Array, bar: Array, kink: tuple[Array, ...], size: Array, s
 
 
 @functools.cache
-def _weights(order: int) -> tuple[Array, tuple[Array, Array, Array]]:
-    """Return the Chebyshev points of [-1, 1], and the weights of the derivatives at 0 of the orders 1, 2, ...
+def _weights(order: int, count: int) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Return ``count`` Chebyshev points of [-1, 1], and the weights of the derivatives at 0 of the orders 1, 2, ...
 
     There are three sets of weights: of all points, of those on the right, and of those on the left.
 
     With ``p = sum_j c_j T_j`` the coefficients are ``c_j = 2/N sum_i p(t_i) T_j(t_i)``, half of it for j = 0.
     """
-    count = order + _MORE
     angles = (np.arange(count) + 0.5) * (math.pi / count)
     nodes = np.cos(angles)
     coefficients = 2.0 / count * np.cos(np.outer(np.arange(count), angles))

@@ -28,9 +28,9 @@ from autodiff_compare.judge.probe.estimator import Estimator, flat
 from autodiff_compare.judge.probe.findings import Finding, Judged, Place, summary, worst
 from autodiff_compare.judge.probe.observations import NOTHING_UNSEEN
 from autodiff_compare.plan.cases import Case
-from autodiff_compare.plan.precision import MEANINGFUL
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems import Array
-from autodiff_compare.vocabulary import TAYLOR_DEGREE, Operator, Verdict
+from autodiff_compare.vocabulary import Operator, Verdict
 
 #: Most entries of a diagonal that are looked at; of more, random ones are.
 _MOST_ENTRIES = 64
@@ -76,7 +76,7 @@ class DirectionalProbe:
             known=found.decided | self._negligible(found),
             got=got[places] / unit,
             slack=slack[places] / unit,
-            part=MEANINGFUL,
+            part=limits(self.case.dtype).meaningful,
             excused=np.zeros(places.size, bool),
             slopes=False,
         )
@@ -148,9 +148,9 @@ class DirectionalProbe:
 
     def _series(self) -> tuple[Array, Estimates]:
         v, length = flat(self.case.directions).astype(np.float64), self._length
-        found = along(self.objective.f, self.objective.x, v * length, TAYLOR_DEGREE, lambda: self.objective.wide)
+        found = along(self.objective.f, self.objective.x, v * length, self.case.degree, lambda: self.objective.wide)
         every = [one.divided(length**k) for k, one in enumerate(found, 1)]
-        return np.arange(TAYLOR_DEGREE * self.objective.output.size), Estimates.join(every)
+        return np.arange(self.case.degree * self.objective.output.size), Estimates.join(every)
 
     def _negligible(self, found: Estimates) -> Array:
         """Return where a bar is small against what it belongs to: those of a derivative that is zero are never narrow.
@@ -164,7 +164,7 @@ class DirectionalProbe:
             return np.array([False, 3 * found.bar[1] <= _NEGLIGIBLE * mean])
         if self.case.operator != Operator.TAYLOR:
             return np.zeros(found.bar.shape, bool)
-        orders = np.repeat(np.arange(1, TAYLOR_DEGREE + 1), self.objective.output.size)
+        orders = np.repeat(np.arange(1, self.case.degree + 1), self.objective.output.size)
         reach = [self._length**k / math.factorial(k) for k in orders.tolist()]
         with np.errstate(invalid="ignore"):
             return np.asarray(3 * found.bar * reach <= _NEGLIGIBLE * found.size)

@@ -27,6 +27,8 @@ from autodiff_compare.vocabulary import Verdict
 
 #: A bar of at most this many slacks is of the order of the rounding of the result.
 _SLACKS = 64.0
+#: Part of the larger of two one-sided values below which the other one is told as zero.
+_NEGLIGIBLE = 1e-6
 #: The verdicts from worst to best; a set of observations gets the worst of its verdicts.
 SEVERITY = (
     Verdict.NONFINITE,
@@ -233,7 +235,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         note += f"; {place.words}: got {got:.10g}; {_unsettled(expected, bar, place)}"
         expected = bar = math.nan
     elif verdict == Verdict.NONSMOOTH and not judged.slopes:
-        note += f"; {place.words}: got {got:.10g}; {_absent(low, high, place)}"
+        note += f"; {place.words}: got {got + 0.0:.10g}; {_absent(low, high, place)}"
     elif verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"
     finding = Finding(
@@ -270,8 +272,11 @@ def _absent(low: float, high: float, place: Place) -> str:
     what = "no second derivative at this point (kink of the slope)"
     if not place.how.startswith("second"):
         what = "no derivative of this order (kink there or within the steps)"
-    sides = f": from both sides it is {low:.6g} and {high:.6g}" if math.isfinite(low) and math.isfinite(high) else ""
-    return what + sides
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return what
+    # The values are widened by their bars: a zero among them is a rounding of the other one.
+    ends = (end if abs(end) > _NEGLIGIBLE * max(abs(low), abs(high)) else 0.0 for end in (low, high))
+    return f"{what}: from both sides it is {' and '.join(f'{end:.6g}' for end in ends)}"
 
 
 def _in_words(got: float, expected: float, bar: float, low: float, high: float) -> str:

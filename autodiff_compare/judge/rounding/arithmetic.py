@@ -59,8 +59,9 @@ def _names(text: str) -> frozenset[str]:
 #: Names of primitives that select, move or compare numbers, and do not round.
 EXACT = _names(
     "absolute astype average_ties broadcast_to clip concatenate conj copysign diagonal embed_diagonal fabs flip "
-    "fmax fmin fmod freed frexp getitem imag input ldexp max maximum min minimum modf nanmax nanmin negative "
-    "nextafter pick positive real remainder reshape roll share_ties sign sort stack transpose tril triu where"
+    "fmax fmin fmod freed frexp getitem imag input join_parts ldexp max maximum min minimum modf nanmax nanmin "
+    "negative nextafter pick positive real remainder reshape roll share_ties sign sort split_parts stack transpose "
+    "tril triu where"
 )
 #: Names of primitives whose result is exact if it and the operands have few digits.
 ALGEBRAIC = _names(
@@ -72,7 +73,9 @@ _PRODUCTS = _names("matmul einsum")
 _FACTORS = _names("prod cumprod")
 _EXPONENTIAL_SUMS = _names("logsumexp log_softmax softmax")
 _TRANSFORMS = _names("fft ifft rfft irfft")
-_FACTORISATIONS = _names("cholesky cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd")
+_FACTORISATIONS = _names(
+    "cholesky cholesky_adjoint cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd"
+)
 #: Operations of several roundings, among the algebraic ones and others.
 _SEVERAL = _SUMS | _PRODUCTS | _FACTORS
 _COMPOSED = _EXPONENTIAL_SUMS | _TRANSFORMS | _FACTORISATIONS

@@ -55,5 +55,6 @@ def derivative(
         argnums=range(len(case.inputs.differentiated)),
         directions=[backend.to_var(a) for a in case.directions],
         optimizer=case.optimizer,
+        degree=case.degree,
     )
     return leaves(backend.block(run(*arrays, *directions)))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
-from autodiff_compare.problems.base import split_rows
+from autodiff_compare.problems.base import split_degree, split_rows
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError
@@ -127,9 +127,15 @@ def _errors(checks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sized(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add sizes as numbers: the rows of batches, the number of inputs if sizes differ in it, else the own size."""
+    """Add sizes as numbers.
+
+    They are the rows of batches, the degrees of Taylor series, the number of inputs if sizes differ in it, else the own
+    size.
+    """
     cells["n"], cells["axis"] = np.nan, ""
-    for problem, group in cells.groupby("problem", sort=False):
+    series = cells["size"].map(lambda size: split_degree(size)[1]).astype("float64")
+    cells.loc[series.notna(), "n"], cells.loc[series.notna(), "axis"] = series, "degree of the Taylor series"
+    for problem, group in cells[series.isna()].groupby("problem", sort=False):
         names = list(dict.fromkeys(group["size"]))
         inputs = group.dropna(subset=["n_inputs"]).drop_duplicates("size").set_index("size")["n_inputs"]
         known = problems.available().get(str(problem))

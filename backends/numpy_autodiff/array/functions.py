@@ -22,7 +22,7 @@ from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
-from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable
+from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable, refuse_computed_axis
 
 _VARIADIC, _REST = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -127,6 +127,13 @@ class Form:
             first.append(taken.pop(p.name, p.default))
         return HANDLERS[self.function](*first, *variadic, **taken)
 
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments by NumPy's names; none where they do not fit its signature."""
+        try:
+            return self._numpy.bind(*args, **kwargs).arguments
+        except TypeError:
+            return {}
+
     def _take(self, taken: dict[str, Any], name: str, value: Any, default: Any) -> None:
         """Add an argument to those that are passed on, drop it, or reject it."""
         if value is np._NoValue:
@@ -220,6 +227,8 @@ def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: Mappin
     Exception
         Always: ``error`` where it is a message of ours, or where NumPy takes the arguments.
     """
+    for name, value in form(function).named(args, kwargs).items():
+        refuse_computed_axis(name, value, spelled(function))
     if not str(error).startswith("got "):
         leaves, rebuild = flatten([list(args), dict(kwargs)])
         plain, named = rebuild([constant(leaf) for leaf in leaves])

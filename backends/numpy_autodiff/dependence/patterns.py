@@ -13,8 +13,8 @@ thing is not followed: an ``if`` or ``while`` of Python on a computed value goes
 branches are counted, and a pattern with any holds for the points that take the same ones.
 
 *local*: the entries that are non-zero at the given point, as far as single operations tell: a side that ``where`` does
-not take has no part, nor has a factor that multiplies zero. Two terms that cancel are not noticed. It holds at that
-point alone.
+not take has no part, nor has a factor that multiplies zero, unless an infinite slope lies within it. Two terms that
+cancel are not noticed. It holds at that point alone.
 
 >>> import numpy as np
 >>> from autodiff_compare.backends.numpy_autodiff import jacobian_pattern

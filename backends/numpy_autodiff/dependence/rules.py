@@ -12,7 +12,7 @@ tuple. The kinds:
 
 A function without a rule makes every entry depend on all arguments: too large a pattern costs time, too small a one is
 wrong. A constant factor that is exactly zero breaks the dependence in every case; a factor or slope that happens to be
-zero at this point does so only where `Step.local` is set.
+zero at this point does so only where `Step.local` is set, and not for what was reached through an infinite slope.
 """
 
 from __future__ import annotations
@@ -86,12 +86,10 @@ def _elementwise(step: Step) -> Any:
     found = _zeros(step.ans)
     for i in step.where:
         numbers = step.numbers[i]
-        if step.local or step.primitive in _FLAT:
-            mask = step.slopes(i)
-            if mask is None:
-                continue
-            if step.local:
-                numbers = np.where(mask, numbers, 0)
+        if step.primitive in _FLAT and step.is_flat(i):
+            continue
+        if step.local:
+            numbers = step.passed(i)
         elif step.primitive in _FACTORS and step.known(1 - i):
             numbers = np.where(np.equal(step.values[1 - i], 0), 0, numbers)
         found = step.sets.union(found, numbers)
@@ -234,7 +232,7 @@ def _scattered(step: Step) -> Any:
 def _reduced(step: Step) -> Any:
     numbers, axis = step.numbers[0], step.kwargs.get("axis")
     if step.local and step.primitive not in _UNWEIGHTED:
-        numbers = np.where(step.weights(), numbers, 0)
+        numbers = step.weighted()
     axes = axes_of(tuple(axis) if isinstance(axis, list) else axis, numbers.ndim)
     return step.sets.joined(numbers, axes, step.kwargs.get("keepdims", False)).reshape(np.shape(step.ans))
 

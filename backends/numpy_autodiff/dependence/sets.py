@@ -18,7 +18,7 @@ they are. The number 0 is the empty set, so that what such a function fills with
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -42,6 +42,7 @@ class IndexSets:
         self._numbers: dict[frozenset[int], int] = {frozenset(): 0}
         self._unions: dict[int, int] = {}
         self._members = 0
+        self._has_marks = False
 
     def __getitem__(self, number: int) -> frozenset[int]:
         return self._sets[number]
@@ -96,6 +97,22 @@ class IndexSets:
             known = self._unions[pair] = self.number(self._sets[pair >> 32] | self._sets[pair & 0xFFFFFFFF])
         return known
 
+    def marked(self, numbers: Any) -> Any:
+        """Return the sets with a mark beside each member; the mark of j is ``-1 - j``, and is united as members are."""
+        self._has_marks = True
+        return self._each(numbers, lambda members: members | {-1 - j for j in members if j >= 0})
+
+    def of_marked(self, numbers: Any) -> Any:
+        """Return the marks of the sets alone; a mark stands for its member."""
+        if not self._has_marks:
+            return np.zeros_like(numbers)
+        return self._each(numbers, lambda members: frozenset(j for j in members if j < 0))
+
+    def _each(self, numbers: Any, change: Callable[[frozenset[int]], frozenset[int]]) -> Any:
+        known, back = np.unique(numbers, return_inverse=True)
+        found = np.array([self.number(change(self._sets[k])) for k in known.tolist()], np.int64)
+        return found[back].reshape(np.shape(numbers))
+
     def joined(self, numbers: Any, axes: Sequence[int], keepdims: bool = False) -> Any:
         """Return the unions along some axes, as `numpy.sum` adds."""
         numbers = np.asarray(numbers)
@@ -140,4 +157,5 @@ class IndexSets:
         return np.repeat(np.arange(len(flat), dtype=np.int64), counts), columns
 
     def _within(self, number: int, start: int, stop: int) -> Any:
-        return np.array(sorted(j - start for j in self._sets[number] if start <= j < stop), np.int64)
+        members = {max(j, -1 - j) for j in self._sets[number]}
+        return np.array(sorted(j - start for j in members if start <= j < stop), np.int64)

@@ -46,15 +46,38 @@ class Step:
         """Return whether the value of argument ``i`` is the same at every point, or may be used because it is local."""
         return self.local or self.numbers[i] is None
 
-    def slopes(self, i: int) -> Any:
-        """Return where the slope of an elementwise function in argument ``i`` is not zero; None if it is nowhere."""
-        rule = jvp_rule(self.primitive, i)
-        return _nonzero(lambda one: rule(one, self.ans, *self.values, **self.kwargs), self.values[i])
+    def is_flat(self, i: int) -> bool:
+        """Return whether an elementwise function has no slope in argument ``i`` at any point."""
+        return not self._slopes(i)
 
-    def weights(self) -> Any:
-        """Return which entries of the only argument have a slope that is not zero in a reduction of it."""
+    def passed(self, i: int) -> Any:
+        """Return the numbers of argument ``i`` that an elementwise function passes on at this point."""
+        return self._through(self.numbers[i], self._slopes(i))
+
+    def weighted(self) -> Any:
+        """Return the numbers of the only argument that a reduction of it passes on at this point."""
         rule = self.primitive.vjp(0)
-        return _nonzero(lambda one: rule(one, self.ans, *self.values, **self.kwargs), self.ans)
+        return self._through(
+            self.numbers[0], _slopes(lambda one: rule(one, self.ans, *self.values, **self.kwargs), self.ans)
+        )
+
+    def _slopes(self, i: int) -> list[Any]:
+        rule = jvp_rule(self.primitive, i)
+        return _slopes(lambda one: rule(one, self.ans, *self.values, **self.kwargs), self.values[i])
+
+    def _through(self, numbers: Any, slopes: Sequence[Any]) -> Any:
+        """Return the numbers where some slope is not zero, marked where one is infinite, elsewhere those with a mark.
+
+        ``sqrt(x)**2`` at 0 is a slope of zero times an infinite one: the product is 1 in truth, and nan in arithmetic,
+        so that the outer slope of zero must not cut what the inner one passes on.
+        """
+        if not slopes:
+            return np.zeros_like(numbers)
+        nonzero = np.logical_or.reduce([np.not_equal(part, 0) for part in slopes])
+        infinite = np.logical_or.reduce([~np.isfinite(part) for part in slopes])
+        if infinite.any():
+            numbers = np.where(infinite, self.sets.marked(numbers), numbers)
+        return np.where(nonzero, numbers, self.sets.of_marked(numbers))
 
     def all(self) -> int:
         """Return the number of the union of all sets of all arguments."""
@@ -62,13 +85,12 @@ class Step:
         return self.sets.all_of([k for part in parts for k in part])
 
 
-def _nonzero(rule: Callable[[Any], Any], like: Any) -> Any:
-    """Return where a linear function of numbers like ``like`` is not zero; None if it is nowhere.
+def _slopes(rule: Callable[[Any], Any], like: Any) -> list[Any]:
+    """Return the slopes of a linear function of numbers like ``like``; none if it has none at any point.
 
     Complex numbers have two directions, and a function of them may be flat in one: ``abs`` at 2i along 1.
     """
     ones = np.ones(np.shape(like), like.dtype)[()]
     with np.errstate(all="ignore"):
         found = [rule(ones * unit) for unit in ((1, 1j) if like.dtype.kind == "c" else (1,))]
-    masks = [np.not_equal(part, 0) for part in found if part is not None]
-    return np.logical_or.reduce(masks) if masks else None
+    return [part for part in found if part is not None]

@@ -7,12 +7,14 @@ kernels are written again.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, WriteError
+from autodiff_compare.backends.numpy_autodiff.loops.entries import WRITERS
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
@@ -24,6 +26,8 @@ MOST_OPERATIONS, MOST_LOOPS, MOST_KERNELS = 6000, 256, 16
 #: A result is kept if it costs more additions than this and would be computed this much too often.
 _DEAR, _TOO_OFTEN, _MANY, _WASTE = 12, 1.25, 8, 500
 _MOST_TRIALS = 40
+#: Formulas for each operation, on average, after which a trial ends to choose what is kept.
+_FORMULAS = 16
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Program:
     plan: Plan
     kernels: list[Kernel]
     names: dict[Any, str]
+    #: Whether all kernels were written.
+    whole: bool = True
 
 
 def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> Program:
@@ -55,8 +61,9 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
     names = names | {op: f"v{i}" for i, op in enumerate(graph.ops)}
     forced: set[Op] = set()
     outside = set(wanted)
+    within: float = _FORMULAS * len(graph.ops)
     for _ in range(_MOST_TRIALS):
-        found = _trial(graph, outside, forced, names)
+        found = _trial(graph, outside, forced, names, within)
         needed = {op for kernel in found.kernels for op in kernel.needed}
         if unmet := needed & forced:
             raise WriteError(f"got {next(iter(unmet)).name}, which loops cannot read")
@@ -65,8 +72,10 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         } & found.plan.roots
         dear = set() if needed else _dear(found)
         if crossing <= outside and not dear and not needed:
-            _check_loops(found)
-            return found
+            if found.whole:
+                _check_loops(found)
+                return found
+            within = math.inf
         outside |= crossing
         forced |= dear | needed
     raise WriteError("got a graph whose loops depend on each other in too many ways")
@@ -79,18 +88,24 @@ def _check_loops(found: Program) -> None:
         raise WriteError(f"got {loops} loops, expected at most {MOST_LOOPS}")
 
 
-def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str]) -> Program:
-    """Write all kernels."""
+def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str], within: float) -> Program:
+    """Write all kernels, or as many as take ``within`` formulas.
+
+    A formula of y_k holds those of all y before it. Where each of them is a loop of its own, writing all formulas takes
+    time quadratic in their number. The first ones already show which results are computed too often.
+    """
     plan = make_plan(graph, outside, forced)
     if plan.stages > MOST_KERNELS:
         raise WriteError(
             f"got NumPy calls that split the loops into {plan.stages} kernels, expected at most {MOST_KERNELS}"
         )
-    kernels = []
+    kernels: list[Kernel] = []
     for stage in range(plan.stages):
-        kernel = Kernel(plan, outside, names, forced)
-        write_stage(kernel, plan, stage)
+        kernel = Kernel(plan, outside, names, forced, WRITERS)
         kernels.append(kernel)
+        if not write_stage(kernel, plan, stage, within):
+            return Program(plan, kernels, names, whole=False)
+        within -= kernel.formulas
     return Program(plan, kernels, names)
 
 

@@ -13,17 +13,24 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, RollError
-from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, address
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.nests import write_level
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, is_nest, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES
-from autodiff_compare.backends.numpy_autodiff.loops.terms import Alias, Buffer, Term
+from autodiff_compare.backends.numpy_autodiff.loops.terms import Affine, Alias, Buffer, Term, address
 
 
-def write_stage(kernel: Kernel, plan: Plan, stage: int) -> None:
-    """Write the roots of one stage, level by level: numbers first, then loops over entries, then rounds."""
+def write_stage(kernel: Kernel, plan: Plan, stage: int, within: float = math.inf) -> bool:
+    """Write the roots of one stage, level by level: numbers first, then loops over entries, then rounds.
+
+    Returns
+    -------
+    bool
+        Whether all were written; no level begins after ``within`` formulas.
+    """
     for level in plan.levels(stage):
+        if kernel.formulas > within:
+            return False
         nests = []
         rounds = []
         for op in plan.at_level(stage, level):
@@ -39,6 +46,7 @@ def write_stage(kernel: Kernel, plan: Plan, stage: int) -> None:
         write_level(kernel, nests)
         for op, kind in rounds:
             _loop(kernel, op) if kind == "loop" else _sequence(kernel, op)
+    return True
 
 
 def _sequence(kernel: Kernel, op: Op) -> None:

@@ -128,6 +128,28 @@ def refuse_computed(name: str, argument: Any) -> None:
         )
 
 
+#: Arguments that name axes.
+_AXES = frozenset({"axis", "axis1", "axis2", "axes", "source", "destination"})
+
+
+def refuse_computed_axis(name: str, value: Any, of: str) -> None:
+    """Reject an axis that is computed from the inputs, where another point could choose another one.
+
+    Raises
+    ------
+    TypeError
+        If the argument names an axis and is a variable, or holds one.
+    """
+    found = [part for part in flatten(value)[0] if isinstance(part, Node)] if name in _AXES else []
+    if found:
+        meanwhile, instead = found[0].tape.purpose
+        raise TypeError(
+            f"got {name}= of {of} computed from the inputs {meanwhile}, expected an integer: at another point it may "
+            "be another axis, and the result of another shape: compute it along each axis and choose with np.where, "
+            f"or {instead}"
+        )
+
+
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return ``axis`` as a tuple of non-negative numbers; None is every axis.
 

@@ -12,7 +12,12 @@ from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, linear, refuse_computed
+from autodiff_compare.backends.numpy_autodiff.rules.builders import (
+    as_array,
+    linear,
+    refuse_computed,
+    refuse_computed_axis,
+)
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view
 
 
@@ -191,6 +196,12 @@ def atleast(n: int) -> Any:
     return at_least
 
 
+def flip(m: Any, axis: Any = None) -> Any:
+    """Compute `numpy.flip`."""
+    refuse_computed_axis("axis", axis, "np.flip")
+    return FLIP(m, axis)
+
+
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Compute `numpy.rot90`."""
     first, second = axes
@@ -276,7 +287,7 @@ HANDLERS: dict[Any, Any] = {
     np.expand_dims: expand_dims,
     np.broadcast_to: broadcast_to,
     np.broadcast_arrays: broadcast_arrays,
-    np.flip: lambda m, axis=None: FLIP(m, axis),
+    np.flip: flip,
     np.fliplr: lambda m: FLIP(m, 1),
     np.flipud: lambda m: FLIP(m, 0),
     np.rot90: rot90,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 
@@ -26,7 +25,7 @@ from autodiff_compare.results.resume import ResumeError, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
 from autodiff_compare.results.tables import CellRow, TableError
 from autodiff_compare.summary import summary
-from autodiff_compare.summary.terminal import WIDTH
+from autodiff_compare.summary.summary import not_computed
 from autodiff_compare.vocabulary import BROKEN, Status
 
 
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if isinstance(folder, int):
         return folder
     _name_withheld(settings)
-    for line in _not_computed(planned):
+    for line in not_computed(planned.dropped):
         print(line, file=sys.stderr)
     interrupted, began = False, time.monotonic()
     # The summary lists the failures; programs read their rows, and a person is told of them meanwhile.
@@ -74,17 +73,12 @@ def run(options: argparse.Namespace) -> int:
     if options.traceback:
         output.tracebacks(runner.tracebacks)
     if not output.wanted(options):
-        for line in _not_computed(planned):
+        for line in not_computed(planned.dropped):
             print(line)
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {folder.path}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
-
-
-def _not_computed(planned: Plan) -> list[str]:
-    """Return a line for each operator or backend that the query names and no cell computes."""
-    return [textwrap.fill(f"Not computed: {what}", WIDTH, break_on_hyphens=False) for what in planned.dropped]
 
 
 def _name_withheld(settings: Settings) -> None:
@@ -113,6 +107,7 @@ def _query(options: argparse.Namespace) -> Query:
         variants=options.variants,
         data=options.data,
         every=options.entries == "all",
+        degrees=options.degree,
         timeout_s=options.timeout,
     )
     if options.data is None or options.size:

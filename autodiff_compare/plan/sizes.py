@@ -1,0 +1,67 @@
+"""The sizes of a run: names and patterns of a query, with the rows of batches or the degrees of Taylor series."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+from autodiff_compare.plan.query import PlanError, Query, require
+from autodiff_compare.problems import Problem, ProblemError
+from autodiff_compare.problems.base import split_degree
+from autodiff_compare.vocabulary import Operator
+
+
+def matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[str]:
+    """Return the sizes that the patterns match, and read each instance file once to report a damaged one now."""
+    known = list(dict.fromkeys(size for problem in found for size in problem.size_names))
+    if "small" in patterns and "small" not in known:
+        known.insert(0, "small")
+    sizes: dict[str, None] = {}
+    for pattern in patterns:
+        matching = [size for size in known if fnmatch.fnmatchcase(size, pattern)]
+        base, suffix = _split(found[0], pattern) if found else (pattern, "")
+        if not matching and suffix:
+            matching = [f"{size}{suffix}" for size in known if fnmatch.fnmatchcase(size, base)]
+        require("size", () if matching else (pattern,), known)
+        sizes |= dict.fromkeys(matching)
+    try:
+        for problem in found:
+            for size in sizes.keys() & problem.files.keys():
+                problem.draw(size, 0)
+    except ProblemError as error:
+        raise PlanError(str(error)) from error
+    return list(sizes)
+
+
+def sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
+    """Return the sizes that a problem has; ``small``, the default size, stands for its `Problem.smallest`."""
+    meant = dict.fromkeys(_own(problem, size) for size in sizes)
+    return [size for size in meant if problem.rows_of(size)[0] in problem.size_names]
+
+
+def _own(problem: Problem, size: str) -> str:
+    """Return the size as the problem calls it: its smallest stands for ``small``, also with rows or a degree."""
+    base, suffix = _split(problem, size)
+    return f"{problem.smallest if base == 'small' else base}{suffix}"
+
+
+def _split(problem: Problem, size: str) -> tuple[str, str]:
+    """Return a size, and what follows it: the rows of a batch (``x8``) or the degree of a Taylor series (``^6``)."""
+    base = problem.rows_of(size)[0]
+    return base, size[len(base) :]
+
+
+def with_degrees(sizes: Sequence[str], query: Query) -> list[str]:
+    """Return the sizes, followed by each with the degrees of a query.
+
+    Raises
+    ------
+    PlanError
+        If there are degrees, and no Taylor series is asked for.
+    """
+    degrees = [*query.degrees, *(k for size in sizes if (k := split_degree(size)[1]))]
+    if degrees and Operator.TAYLOR not in query.operators:
+        raise PlanError(f"got degree {degrees[0]} without a Taylor series, expected the operator taylor: add -o taylor")
+    if any(k < 1 for k in degrees):
+        raise PlanError(f"got degree {min(degrees)}, expected a whole number from 1")
+    return [*sizes, *(f"{size}^{k}" for size in sizes for k in query.degrees)]
