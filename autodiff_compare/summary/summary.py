@@ -39,6 +39,8 @@ FLAGS = {
     "fallback": "fallback: no loops could be made; computed by straight-line NumPy code, as by numpy:compiled",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
+#: Title of the table of conversions.
+CONVERSIONS = "Complex numbers: own results brought to the convention dL/da + i dL/db"
 #: Status of a cell without a right result -> its meaning, and what a user can do.
 REMEDIES = {
     "wrong": "wrong: the result differs from its reference, or could not be proved right. "
@@ -376,7 +378,7 @@ def _flagged(cells: pd.DataFrame) -> Table:
 
 def _converted(cells: pd.DataFrame) -> Table:
     """Return one row per conversion of a framework's own derivative by complex numbers."""
-    table = plain_table("Complex numbers: own results brought to the convention dL/da + i dL/db")
+    table = plain_table(CONVERSIONS)
     for name in ("conversion", "operators", "backends"):
         table.add_column(name, overflow="fold")
     converted = cells.assign(spec=_specs(cells))[cells["conversion"] != ""]

@@ -13,7 +13,7 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import summary
-from autodiff_compare.summary.summary import FLAGS
+from autodiff_compare.summary.summary import CONVERSIONS, FLAGS
 from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Phase, Status
 
@@ -77,6 +77,15 @@ def flags(record: Record) -> Grid:
             rows.append((words(flag), words(meaning.partition(": ")[2]), figure(len(having), share), words(who)))
     return Grid("flags", "Timings to read with care", ("flag", "meaning", "cells", "backends"), tuple(rows),
                 numeric=frozenset({2}))  # fmt: skip
+
+
+def conversions(record: Record) -> Grid:
+    """Return one row for each conversion of a framework's own derivative by complex numbers."""
+    cells, rows = record.cells, []
+    for conversion, group in cells[cells["conversion"] != ""].groupby("conversion", sort=False):
+        operators, specs = (formatting.listed(group[column].unique()) for column in ("operator", "spec"))
+        rows.append((words(str(conversion)), words(operators), words(specs)))
+    return Grid("conversions", CONVERSIONS, ("conversion", "operators", "backends"), tuple(rows))
 
 
 def overviews(record: Record) -> list[Grid]:
