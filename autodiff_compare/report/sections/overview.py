@@ -12,8 +12,8 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
-from autodiff_compare.summary import summary
-from autodiff_compare.summary.summary import CONVERSIONS, FLAGS
+from autodiff_compare.summary import conversions, summary
+from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Phase, Status
 
@@ -79,13 +79,13 @@ def flags(record: Record) -> Grid:
                 numeric=frozenset({2}))  # fmt: skip
 
 
-def conversions(record: Record) -> Grid:
+def converted(record: Record) -> Grid:
     """Return one row for each conversion of a framework's own derivative by complex numbers."""
-    cells, rows = record.cells, []
-    for conversion, group in cells[cells["conversion"] != ""].groupby("conversion", sort=False):
-        operators, specs = (formatting.listed(group[column].unique()) for column in ("operator", "spec"))
-        rows.append((words(str(conversion)), words(operators), words(specs)))
-    return Grid("conversions", CONVERSIONS, ("conversion", "operators", "backends"), tuple(rows))
+    rows = [
+        (words(what), words(formatting.listed(operators)), words(formatting.listed(specs)))
+        for what, operators, specs in conversions.rows(record.cells)
+    ]
+    return Grid("conversions", conversions.TITLE, conversions.COLUMNS, tuple(rows))
 
 
 def overviews(record: Record) -> list[Grid]:
