@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends import Objective, Unsupported
-from autodiff_compare.contract.array_api import LINALG, NAMES
+from autodiff_compare.backends import LINALG, NAMES, Objective, Unsupported
 from autodiff_compare.contract.clause import Broken, Clause, close, short
 from autodiff_compare.contract.repeated_calls import REPEATED_CALLS
 from autodiff_compare.problems import Array

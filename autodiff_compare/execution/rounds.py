@@ -71,8 +71,8 @@ class Rounds:
         live, made = run_rounds(ready, visit, lambda p: p.series, schedule, self.order)
         group.rounds += made
         self.budget.end()
-        for p in live:
-            self.requests.ask(p, "finish", _keep_flags)
+        deadline_s = settings.deadline_s(cell.size)
+        self.requests.ask_all([Request(p, p.cell.spec, "finish", deadline_s) for p in live], _keep_flags)
         if made < settings.rounds:
             for p in right:
                 p.flags.add("cut")

@@ -20,7 +20,7 @@ import numpy as np
 
 from autodiff_compare.explaining.evaluation import request
 from autodiff_compare.explaining.recording.program import Program, Step, Variable
-from autodiff_compare.explaining.recording.views import Slot, View, operation, operation_view
+from autodiff_compare.explaining.recording.views import Slot, View, operation, operation_view, real_shape
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.judge.comparison import compared
 from autodiff_compare.judge.judge import Comparison, Judge, overall
@@ -28,6 +28,10 @@ from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
 from autodiff_compare.problems import Array
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.vocabulary import Operator, Status, Verdict
+
+#: Roundings of the largest number beside which another one is zero, and one rounding of each dtype.
+_ROUNDINGS = 4.0
+_EPS = {name: float(np.finfo(name).eps) for name in ("float64", "complex128", "float32", "complex64")}
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Around:
     operator
         What is computed of the operation: ``value``, ``jvp``, ``vjp`` or ``hvp``.
     cotangents
-        Variable -> its cotangent.
+        Variable -> its cotangent. A complex variable has, here and below, its real and imaginary parts along a first
+        axis.
     tangents
         Variable -> its tangent.
     cotangent_tangents
@@ -97,7 +102,9 @@ class Around:
 def tried(
     ask: Ask, specs: tuple[str, str], program: Program, step: Step, around: Around, dtype: str, slot: Slot, entry: int
 ) -> Trial | None:
-    """Return the trial of an operation alone; `None` for complex numbers, whose cotangents follow no one convention.
+    """Return the trial of an operation alone; `None` if nothing of it is differentiated.
+
+    Complex numbers are pairs of real ones, so that no convention about their derivatives is needed.
 
     Parameters
     ----------
@@ -115,8 +122,6 @@ def tried(
         The operand that receives the cotangent in question, or the result in question; and the flat entry.
     """
     known, floats = program.variables(), [v for v in step.results if v.active]
-    if any(known[u.name].kind == "c" for u in step.uses()) or any(v.kind == "c" for v in step.results):
-        return None
     found = operation(program, step)
     if not found.uses or (slot.use is None and slot.variable not in floats):
         return None
@@ -132,16 +137,19 @@ def tried(
         tuple(_directions(around, [known[u.name] for u in found.uses], floats)),
         DEFAULT_OPTIMIZER,
     )
+    counts = [2 if known[use.name].kind == "c" else 1 for use in found.uses]
     if slot.use is not None:
-        return _judged(ask, specs, view, case, [u.number for u in found.uses].index(slot.use.number), entry)
+        place = [use.number for use in found.uses].index(slot.use.number)
+        return _judged(ask, specs, view, case, sum(counts[:place]) + slot.part, entry)
     # Of several results, the operation returns one vector. The tangent of it stands in the place of the weights.
-    before = sum(math.prod(v.shape) for v in floats[: floats.index(slot.variable)])
-    return _judged(ask, specs, view, case, 0 if weights is None else len(found.uses), before + entry)
+    before = sum(math.prod(real_shape(v)) for v in floats[: floats.index(slot.variable)])
+    return _judged(ask, specs, view, case, 0 if weights is None else sum(counts), before + entry)
 
 
 def _directions(around: Around, operands: Sequence[Variable], results: Sequence[Variable]) -> list[Array]:
     """Return the directions of the operator: tangents of the operands, the cotangent of the results, or both."""
-    tangents = [_shaped(around.tangents, v) for v in operands]
+    shaped = ((v, _shaped(around.tangents, v)) for v in operands)
+    tangents = [part for v, t in shaped for part in (t if v.kind == "c" else [t])]
     if around.operator is Operator.JVP:
         return tangents
     if around.operator is Operator.VJP:
@@ -152,12 +160,20 @@ def _directions(around: Around, operands: Sequence[Variable], results: Sequence[
 def _joined(numbers: Mapping[str, Array], results: Sequence[Variable]) -> Array:
     """Return the numbers of the results of an operation, shaped as `operation` returns them."""
     parts = [_shaped(numbers, v) for v in results]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.ravel(part) for part in parts])
+    if len(results) == 1 and results[0].kind != "c":
+        return parts[0]
+    return np.concatenate([np.ravel(part) for part in parts])
 
 
 def _shaped(numbers: Mapping[str, Array], variable: Variable) -> Array:
-    """Return the numbers of a variable; zeros where nothing is known of it, since nothing reaches it."""
-    return np.broadcast_to(np.asarray(numbers.get(variable.name, 0.0), dtype=np.float64), variable.shape)
+    """Return the numbers of a variable; zeros where nothing is known of it, since nothing reaches it.
+
+    What is a rounding beside the others is zero too, as the imaginary part of a mean of real numbers: numerical
+    differences cannot see it, and would not confirm any reference.
+    """
+    found = np.asarray(numbers.get(variable.name, 0.0), dtype=np.float64)
+    rounding = _ROUNDINGS * _EPS.get(variable.dtype, 0.0) * np.max(np.abs(found), initial=0.0)
+    return np.broadcast_to(np.where(np.abs(found) <= rounding, 0.0, found), real_shape(variable))
 
 
 def _judged(ask: Ask, specs: tuple[str, str], view: View, case: Case, leaf: int, entry: int) -> Trial:

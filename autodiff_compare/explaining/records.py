@@ -75,6 +75,9 @@ class Parted:
         Places of further operations that differ on their own.
     until
         Of a tap: the taps, or the result, up to which what is computed of it may differ; in words.
+    within
+        Of an operation of a function that the objective differentiates: where it does. The numbers count the operations
+        of that function.
     """
 
     stage: str
@@ -90,6 +93,7 @@ class Parted:
     conventions: tuple[str, ...] = ()
     others: tuple[Place, ...] = ()
     until: str = ""
+    within: Place | None = None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ The stages, each made only if the ones before found nothing:
 4. *Tangents*, where the operator uses them, in the order of execution.
 5. *Derivatives of cotangents* along a tangent, for second derivatives, in the order of stage 3.
 
-A loop that is named is unrolled, and searched in the same way. The operation is then tried alone
-(`autodiff_compare.explaining.alone`). If no stage finds anything, the difference is not in any one operation: it comes
-from what a backend makes of the whole function, such as a compiler or a branch that it takes another way.
+A loop that is named is unrolled, and searched in the same way. If a nested derivative is named, the search goes on in
+the function that is differentiated there. The operation is then tried alone (`autodiff_compare.explaining.alone`). If
+no stage finds anything, the difference is not in any one operation: it comes from what a backend makes of the whole
+function, such as a compiler or a branch that it takes another way.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ import numpy as np
 
 from autodiff_compare.explaining.alone import Around, tried
 from autodiff_compare.explaining.conventions import related
-from autodiff_compare.explaining.directions import Directions
+from autodiff_compare.explaining.directions import Directions, directions
 from autodiff_compare.explaining.evaluation import request
 from autodiff_compare.explaining.parting import Difference, Order, differences
-from autodiff_compare.explaining.recording.program import Place, Program, Step
+from autodiff_compare.explaining.recording.inside import recorded_inside
+from autodiff_compare.explaining.recording.program import Place, Program, Step, Use
 from autodiff_compare.explaining.recording.recorder import recorded
 from autodiff_compare.explaining.recording.views import (
     Slot,
     View,
+    real_shape,
     received,
     split,
     tapped_view,
     values_view,
     weighted_view,
+    whole_view,
 )
 from autodiff_compare.explaining.records import COTANGENTS, SECOND, STAGES, TANGENTS, VALUES, Parted, entry_of
 from autodiff_compare.explaining.workers import Ask
@@ -45,7 +49,7 @@ from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, cast, rounded
 from autodiff_compare.problems import Array, Inputs, Problem
 from autodiff_compare.vocabulary import SECOND_ORDER, Operator
 
-_LOOPS = frozenset({"scan", "while_loop"})
+_LOOPS, _NESTED = frozenset({"scan", "while_loop"}), "derivative"
 #: Other operations with differences of their own that are listed.
 _MOST_OTHERS = 5
 
@@ -63,10 +67,15 @@ class Search:
         Sends a request to a backend's worker.
     seen
         The directions in which the results differ.
+    names
+        The inputs in the words of the user; by default the parameters of the objective.
     """
 
-    def __init__(self, case: Case, specs: tuple[str, str], ask: Ask, seen: Directions) -> None:
+    def __init__(
+        self, case: Case, specs: tuple[str, str], ask: Ask, seen: Directions, names: Sequence[str] = ()
+    ) -> None:
         self.case, self.specs, self.ask, self.seen = case, specs, ask, seen
+        self._names = list(names) or input_names(case.problem, len(case.inputs.differentiated))
         shared = case.inputs
         own = tuple(cast(x, case.dtype) for x in shared.differentiated)
         self._cotangents: dict[str, Array] = {}
@@ -83,12 +92,44 @@ class Search:
         autodiff_compare.explaining.recording.recorder.RecordError
             If the objective cannot be recorded.
         """
-        program = recorded(self.case.problem, self._inputs)
+        program, unrolled = recorded(self.case.problem, self._inputs), False
         stages, parted = self.stages(program)
+        decided = program.decided
         if parted is not None and parted.operation in _LOOPS:
-            unrolled = recorded(self.case.problem, self._inputs, unrolled=True)
-            parted = self.stages(unrolled)[1] or parted
-        return stages, parted, program.decided
+            program, unrolled = recorded(self.case.problem, self._inputs, unrolled=True), True
+            parted = self.stages(program)[1] or parted
+        if parted is not None and parted.operation == _NESTED:
+            inner = recorded_inside(self.case.problem, self._inputs, parted.number - 1, unrolled=unrolled)
+            parted = (self._inside(parted, program, inner) if inner else None) or parted
+        return stages, parted, decided
+
+    def _inside(self, parted: Parted, program: Program, inner: Program) -> Parted | None:
+        """Return the operation at which a nested derivative differs: one of the function that is differentiated.
+
+        The derivative is the gradient of that function f(z, c), where c are variables around it. What it passes back of
+        a cotangent w is the product of the Hessian of f with (w, 0), and its tangent is the part of z in the product
+        with the tangents of z and c.
+        """
+        step, view = program.steps[parted.number - 1], whole_view(inner)
+        argument = [piece for piece in step.text if isinstance(piece, Use)][-1]
+        names = [argument.name, *(v.name for v in inner.inputs[1:])]
+        along: list[Array] = []
+        if parted.stage == COTANGENTS:
+            along = [np.zeros(v.shape) for v in inner.inputs]
+            along[0] = along[0] + self._cotangents.get(step.results[0].name, 0.0)
+        elif parted.stage == TANGENTS:
+            along = [np.zeros(v.shape) + self._tangents.get(n, 0.0) for n, v in zip(names, inner.inputs, strict=True)]
+        elif parted.stage != VALUES:
+            return None
+        case = self._case(view, Operator.HVP if along else Operator.GRADIENT, along)
+        found = differences(case, *self._both(view, case))
+        if not found:
+            return None
+        known = program.variables()
+        words = [self._name(program, Slot(0, known[name], argument)) if name in known else "" for name in names]
+        search = Search(case, self.specs, self.ask, directions(case, found[0].part, found[0].entry), words)
+        inside = search.stages(inner)[1]
+        return replace(inside, within=parted.place) if inside else None
 
     def stages(self, program: Program) -> tuple[tuple[str, ...], Parted | None]:
         """Make the stages until one finds an operation."""
@@ -127,10 +168,10 @@ class Search:
             return split(np.ravel(leaves[-1]), slots)
 
         found = differences(case, *results, parts=parts, order=_forwards(slots))
-        real = [(s.variable, t) for s, t in zip(slots, parts(results[0]), strict=True) if s.variable.kind == "f"]
         self._tangents = {v.name: t for v, t in zip(program.inputs, self.seen.tangents, strict=True)}
-        self._tangents |= {variable.name: tangent.reshape(variable.shape) for variable, tangent in real}
-        ones = {slot.variable.name: np.ones(slot.variable.shape) for slot in slots}
+        for slot, tangent in zip(slots, parts(results[0]), strict=True):
+            self._tangents[slot.variable.name] = tangent.reshape(real_shape(slot.variable))
+        ones = {slot.variable.name: np.ones(real_shape(slot.variable)) for slot in slots}
         return self._parted(TANGENTS, program, slots, found, Around(operator, ones, self._tangents))
 
     def cotangents(self, program: Program) -> Parted | None:
@@ -172,7 +213,7 @@ class Search:
         """Return an operand in the words of the objective: the expression that made it, or the name of an input."""
         if slot.use is None:
             return "result"
-        for name, variable in zip(input_names(self.case.problem, len(program.inputs)), program.inputs, strict=True):
+        for name, variable in zip(self._names, program.inputs, strict=True):
             if variable.name == slot.variable.name:
                 return name
         made = next(step for step in program.steps if slot.variable in step.results)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pathlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -104,8 +105,8 @@ def explained(plan: Plan, settings: Settings, listener: Silent | None = None) ->
         )
     case = build_case(problem, cell.size, cell.dtype, cell.operator, plan.seed)
     first, second = plan.specs
-    with _asking(plan, settings, listener or Silent()) as ask:
-        results = [_result(plan, case, spec, ask) for spec in (first, second)]
+    with _asking(plan, settings, listener or Silent()) as (ask, together):
+        results = together(lambda spec: _result(plan, case, spec, ask))
         found = differences(case, *results)
         if not found:
             return Explanation(first, second, None)
@@ -139,26 +140,49 @@ def _verdicts(case: Case, results: Sequence[Sequence[Array]]) -> tuple[str, ...]
         return ("not judged",) * len(results)
 
 
+#: Returns what a function gives for each backend of a plan, in their order.
+Together = Callable[[Callable[[str], Sequence[Array]]], list[Sequence[Array]]]
+
+
 @contextmanager
-def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[Ask]:
-    """Return a function that sends requests to the workers of a plan, within a context."""
+def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[tuple[Ask, Together]]:
+    """Return, within a context, a function that sends requests to the workers of a plan, and one for both at once.
+
+    The first request to a worker imports its framework, which takes one processor. So both are made side by side, each
+    on a share of the processors, if there are two.
+    """
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
         folder = RunFolder(pathlib.Path(out))
         pool = Pool(plan, settings, folder, listener)
         deadline_s = settings.deadline_s(plan.cells[0].size)
+        shares = dict(zip(plan.specs, pool.shares, strict=False))
 
         def ask(spec: str, verb: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
             listener.doing(f"{_DOING[verb]} on {spec}")
             try:
+                if spec in shares:
+                    return pool.request_on(shares[spec], spec, verb, deadline_s, **params)
                 return pool.request(spec, verb, deadline_s, **params)
             except WorkerError as error:
                 raise WorkerError(error.status, f"{spec}: {error}", fatal=error.fatal) from error
 
-        try:
-            yield ask
-        finally:
-            pool.close()
-            folder.close()
+        def together(compute: Callable[[str], Sequence[Array]]) -> list[Sequence[Array]]:
+            if len(shares) < len(plan.specs):
+                return list(map(compute, plan.specs))
+            try:
+                return list(threads.map(compute, plan.specs))
+            except BaseException:
+                # The other thread is waited for at the end, and need not finish its request.
+                pool.kill()
+                raise
+
+        # A worker ends with the thread that started it, so these threads stay until the end.
+        with ThreadPoolExecutor(len(plan.specs)) as threads:
+            try:
+                yield ask, together
+            finally:
+                pool.close()
+                folder.close()
 
 
 def _result(plan: Plan, case: Case, spec: str, ask: Ask) -> Sequence[Array]:

@@ -74,7 +74,8 @@ def lines(found: Explanation, subject: str) -> Iterator[str]:
 
 
 def _operation(parted: Parted, found: Explanation) -> Iterator[str]:
-    yield f"{_MARGIN}The {parted.stage} part at operation {parted.number} of {parted.count}:"
+    inside = f" of the function that is differentiated at {_where(parted.within)}" if parted.within else ""
+    yield from _wrapped(f"The {parted.stage} part at operation {parted.number} of {parted.count}{inside}:", _MARGIN)
     yield ""
     yield from _source(parted)
     yield ""

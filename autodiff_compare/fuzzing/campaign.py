@@ -233,7 +233,7 @@ class Campaign:
             remaining = without(rest.program, finding.key.operations)
             again = self._failing([remaining], rest)[0] if remaining else None
             if again is None:
-                finding.count(failure)
+                self.findings.count(finding, failure)
                 return
             rest = again
         fails = lambda some: [found is not None for found in self._failing(some, rest)]  # noqa: E731

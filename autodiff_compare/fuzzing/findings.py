@@ -106,12 +106,13 @@ class Findings:
     Parameters
     ----------
     known
-        Keys of faults that are known: they are counted, and not written down again.
+        Faults that are known: they are counted, and not written down again. They explain failures as those do that the
+        campaign has found itself.
     """
 
-    def __init__(self, known: Sequence[Key] = ()) -> None:
+    def __init__(self, known: Sequence[Finding] = ()) -> None:
         self._found: dict[Key, Finding] = {}
-        self._known = frozenset(known)
+        self._known = {finding.key: finding for finding in known}
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self._found.values())
@@ -130,7 +131,12 @@ class Findings:
 
     def explaining(self, failure: Failure) -> list[Finding]:
         """Return the findings whose operations a failure holds."""
-        return [finding for finding in self if finding.key.may_explain(failure)]
+        possible = {**self._known, **self._found}
+        return [finding for key, finding in possible.items() if key.may_explain(failure)]
+
+    def count(self, finding: Finding, failure: Failure) -> None:
+        """Count a failure with a finding that explains it."""
+        self._found.setdefault(finding.key, Finding(finding.failure)).count(failure)
 
     def add(self, shrunk: Failure, failure: Failure) -> Finding:
         """Count a failure with the finding of its shrunk form, which is made if it is new."""

@@ -10,6 +10,7 @@ Program k of a seed depends on nothing but the two numbers and the families.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,19 @@ class Recipe:
         Part of the programs that are awkward.
     longest
         Largest number of steps, without those that make a scalar of the last values.
+    operations
+        Names of the operations to draw from; empty for all of the families.
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
     awkward: float = 0.25
     longest: int = 6
+    operations: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def table(self) -> tuple[str, ...]:
+        """Return the names of the operations to draw from."""
+        return self.operations or tuple(n for n, kind in OPERATIONS.items() if kind.family in self.families)
 
 
 def programs(seed: int, recipe: Recipe, start: int = 0) -> Iterator[tuple[int, Program]]:
@@ -70,9 +79,8 @@ def program(seed: int, number: int, recipe: Recipe) -> Program | None:
     rng = np.random.default_rng([seed, number])
     awkward = bool(rng.random() < recipe.awkward)
     made = _Growth(rng, awkward, _inputs(rng, awkward))
-    table = [name for name, kind in OPERATIONS.items() if kind.family in recipe.families]
     for _ in range(int(rng.integers(1, recipe.longest + 1))):
-        made.grow(table)
+        made.grow(recipe.table)
     if not made.steps:
         return None
     return made.finished(scalar=bool(rng.random() < 0.6))

@@ -31,6 +31,7 @@ from autodiff_compare.fuzzing.nearness import EPS, ROUNDINGS, flat, inner, near,
 from autodiff_compare.fuzzing.program import Program, problem_of_text
 from autodiff_compare.judge import differences
 from autodiff_compare.judge.judge import Comparison, Judge, overall
+from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE
 from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.problems import Array, Problem
@@ -177,6 +178,8 @@ class Oracle:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
             if worst.verdict == Verdict.NONFINITE and self.program.singular:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
+            if worst.reference == NUMERICAL_DIFFERENCE and self._invisible(operator, worst.max_abs_error):
+                return Judgement(Class.UNDECIDED, "", f"{words}; smaller than a rounding of the value")
             doubtful = worst.verdict == Verdict.NONFINITE or operator in SECOND_ORDER
             if doubtful and not self._smooth(operator):
                 return Judgement(Class.UNDECIDED, "", words)
@@ -186,6 +189,15 @@ class Oracle:
         """Return whether conventions of operations decide what the chain rule gives, even for a smooth function."""
         meets = self.program.mixes_conventions or self.program.jumps
         return meets or (operator in SECOND_ORDER and self.program.kinks)
+
+    def _invisible(self, operator: Operator, error: float) -> bool:
+        """Return whether an error moves the value by less than a rounding on the way, over the inputs' least size.
+
+        ``log(1 + x**2)`` is 0 for all floating-point numbers near 1e-12, so that its differences are 0 without noise.
+        """
+        least = float(np.min(np.abs(self._x[self._x != 0]), initial=1.0))
+        moved = error * least ** (2 if operator in SECOND_ORDER else 1)
+        return moved <= self._eps * max(float(np.max(np.abs(v), initial=0.0)) for v in self.program.values.values())
 
     def _excused(self, words: str) -> str:
         """Add the operations whose own derivative does not exist: the chain rule promises nothing there.

@@ -76,7 +76,8 @@ class TorchBackend(Backend):
     complex_numbers: ClassVar[bool] = True
     conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
         {
-            Operator.JACOBIAN: "rows of torch.autograd.grad, conjugated for complex inputs; or columns of torch.func.jacfwd"
+            Operator.JACOBIAN: "rows of torch.autograd.grad, conjugated for complex inputs; "
+            "or columns of torch.func.jacfwd"
         }
     )
     native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}

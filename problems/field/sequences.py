@@ -21,7 +21,8 @@ logarithms of m, a and b as parameters and the period [0, T],
 with rows of A and of B normalised, as the start.
 
 *CRF.* A sequence of labels y has the score ``sum_t U_t,y_t + sum_t T_{y_t-1, y_t}``, ``U = X W``. The logarithm of the
-sum of the exponentials of all scores comes from the recursion of the HMM; L is its excess over the score of y.
+sum of the exponentials of all scores comes from the recursion of the HMM; L is its excess over the score of y, plus the
+penalty ``(|W|^2 + |T|^2)/20``.
 
 *Soft-DTW.* The cost of aligning x with y, where ``softmin(c) = -g log sum exp(-c/g)`` replaces the minimum::
 

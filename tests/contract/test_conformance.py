@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from autodiff_compare.backends import array_api
 from autodiff_compare.cli.verbs.trials import conformance
 from autodiff_compare.cli.verbs.trials.conformance import Finding, findings_of, lines, sentence
-from autodiff_compare.contract import array_api
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query
 from tests.examples.careless_backend import CARELESS

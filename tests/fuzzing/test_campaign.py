@@ -93,12 +93,24 @@ def test_each_fault_is_one_finding_of_one_line(shown: Findings) -> None:
 def test_a_known_defect_is_counted_and_not_new(shown: Findings, tmp_path: pathlib.Path) -> None:
     finding = of(shown, "tanh")
     scope = dataclasses.replace(SCOPE, programs=finding.numbers[0] + 1)
-    again = campaign(faulty("tanh"), scope, Findings([finding.key]))
+    again = campaign(faulty("tanh"), scope, Findings([finding]))
     assert again.findings.new == []
     (known,) = again.findings
     row = write_finding(known, 0, tmp_path, "run", {})
     assert (row.number, row.operations, row.programs) == (0, "tanh", 1)
     assert not (tmp_path / "findings").exists()
+
+
+def test_a_known_defect_explains_a_program_that_holds_its_operations(shown: Findings) -> None:
+    """Where the operation of a known defect is cut out of a program that fails, the rest does not fail."""
+    steps = (Step("a", "square", ("x0",)), Step("b", "tanh", ("a",)), Step("c", "square", ("b",)))
+    program = Program((Input("x0", np.array(0.5)),), steps, "c")
+    failing = dataclasses.replace(of(shown, "tanh").failure, program=program, operator=Operator.GRADIENT, number=0)
+    found = Campaign({"numpy": InProcess(faulty("tanh"))}, SCOPE, Findings([of(shown, "tanh")]))
+    found._follow(failing)
+    (known,) = found.findings
+    assert found.findings.new == []
+    assert (known.key, known.numbers) == (of(shown, "tanh").key, [0])
 
 
 def test_a_finding_is_written_as_a_problem_file_and_a_script(shown: Findings, tmp_path: pathlib.Path) -> None:

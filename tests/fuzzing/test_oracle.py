@@ -151,6 +151,21 @@ def test_the_slope_at_a_kink_is_a_factor_of_second_derivatives(operator: Operato
     assert oracle.judgement(operator, Outcome(Status.OK, (found,))).classed == classed
 
 
+def test_what_is_below_a_rounding_of_the_value_is_undecided() -> None:
+    """Entries of the factor of x x^T + 1 are 1 for numbers near 1e-12: differences are 0, and slopes about 1e-12."""
+    point = (Input("x0", np.array([[[-0.0]], [[1e-12]]])),)
+    steps = (
+        Step("v0", "cholesky", ("x0",), {"n": 2}),
+        Step("v1", "log_softmax", ("v0",), {"axis": -3}),
+        Step("v2", "logsumexp", ("v1",), {"axis": 1, "keepdims": False}),
+    )
+    oracle = Oracle(Program(point, steps, "v2"), "float64")
+    (tangents,) = oracle._expected(Operator.JVP)
+    assert 0 < np.max(np.abs(tangents)) < 1e-11
+    assert oracle.judgement(Operator.JVP, Outcome(Status.OK, (tangents,))).classed != Class.PRECISION
+    assert oracle.judgement(Operator.JVP, Outcome(Status.OK, (tangents + 1.0,))).classed == Class.DEFECT
+
+
 def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
     """``x |x|`` at 0: central second differences see 0, the mean of -2 and 2."""
     steps = (Step("a", "abs", ("x0",)), Step("b", "multiply", ("x0", "a")), Step("s", "sum", ("b",), TOTAL))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pathlib
 import subprocess
 import sys
@@ -185,8 +186,17 @@ def test_waiting_is_the_second_number_of_the_schedulers_statistics_in_nanosecond
     text: str, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``/proc/PID/schedstat``: time on the processor, time waiting on a run queue, and the number of timeslices."""
-    monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: text)
+    monkeypatch.setattr(os, "pread", lambda *_: text.encode())
+    monkeypatch.setattr(clock, "_scheduler_statistics", lambda: 0)
     assert clock.queue_delay_s() == seconds
+
+
+def test_waiting_is_unknown_where_the_system_has_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> int:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(clock, "_scheduler_statistics", missing)
+    assert clock.queue_delay_s() == 0.0
 
 
 @pytest.mark.parametrize(("seconds", "blocks"), [(0.01, 7), (0.2, 3), (2.0, 1)])

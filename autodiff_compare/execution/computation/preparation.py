@@ -50,7 +50,7 @@ class Prepared:
 
     def copies(self, count: int) -> list[list[Any]]:
         """Return new variables that are equal to the arguments, ``count`` times."""
-        return [variables(self.backend, self.given, self.case.dtype) for _ in range(count)]
+        return [own_arrays(self.backend, self.given, self.case.dtype) for _ in range(count)]
 
     def neighbours(self, count: int) -> list[list[Any]]:
         """Return new variables that differ from the arguments in their last digits, ``count`` times.
@@ -59,7 +59,7 @@ class Prepared:
         zero, which stays zero: the ends of a domain are there more seldom, and denormal numbers would be slow. Data
         stays: it may hold labels.
         """
-        return [variables(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
+        return [own_arrays(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
 
     def _shrunk(self, roundings: int) -> tuple[Any, ...]:
         """Return inputs and directions that are smaller by some roundings of their dtype."""
@@ -91,6 +91,11 @@ def same_bits(a: Sequence[Any], b: Sequence[Any]) -> bool:
 def variables(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
     """Return arrays as variables of the framework."""
     return [backend.to_var(cast(array, dtype)) for array in arrays]
+
+
+def own_arrays(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
+    """Return arrays as the framework's own, which a timed call takes."""
+    return [backend.own_array(var) for var in variables(backend, arrays, dtype)]
 
 
 def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any] = ()) -> Prepared:
@@ -132,5 +137,6 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     )
     seconds = time.perf_counter() - start
     waited_s = (Elapsed.now() - before).contention_s
-    given = variables(backend, (*case.inputs.arrays, *case.directions), case.dtype)
-    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s, (*args, *directions))
+    given = own_arrays(backend, (*case.inputs.arrays, *case.directions), case.dtype)
+    elsewhere = tuple(map(backend.own_array, (*args, *directions)))
+    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s, elsewhere)

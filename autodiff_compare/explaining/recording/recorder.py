@@ -22,6 +22,7 @@ import numpy as np
 from autodiff_compare.backends import PLAIN, python_scan, python_while
 from autodiff_compare.explaining.recording.alignment import COLUMNS
 from autodiff_compare.explaining.recording.arrays import NUMPY_CALLED, RecordedArray, RecordedDtype, Source
+from autodiff_compare.explaining.recording.containers import arrays_in, holds_array, is_array, plain
 from autodiff_compare.explaining.recording.places import place
 from autodiff_compare.explaining.recording.program import Body, Place, Program, Step, Text, Use, Variable
 from autodiff_compare.problems import Array, Inputs, Problem
@@ -38,6 +39,9 @@ class RecordError(ValueError):
 
 def recorded(problem: Problem, inputs: Inputs, *, unrolled: bool = False) -> Program:
     """Return the program of a problem's objective.
+
+    A nested derivative is one operation of it. `autodiff_compare.explaining.recording.inside` returns the function that
+    is differentiated there.
 
     Parameters
     ----------
@@ -56,7 +60,11 @@ def recorded(problem: Problem, inputs: Inputs, *, unrolled: bool = False) -> Pro
     """
     if problem.objective is None:
         raise RecordError(f"{problem.name} has no objective of xp, only functions of single frameworks: set taps there")
-    recorder = Recorder(unrolled)
+    return recorded_by(Recorder(unrolled), problem, inputs)
+
+
+def recorded_by(recorder: Recorder, problem: Problem, inputs: Inputs) -> Program:
+    """Return the program of an objective that a recorder is given; see `recorded`."""
     neutral = problem.function(recorder, inputs.static)
     arrays = [
         recorder.variable(f"{kind}{i}", np.asarray(x), kind == "a")
@@ -115,20 +123,25 @@ class Recorder:
     ----------
     unrolled
         Whether loops are recorded round by round.
+    within
+        Index of a nested derivative whose function is recorded besides.
 
     Attributes
     ----------
     steps, constants, values, decided
         As in `Program`.
+    inside
+        The input, the operations and the result of that function.
     """
 
-    def __init__(self, unrolled: bool) -> None:
+    def __init__(self, unrolled: bool, within: int | None = None) -> None:
         self.xp: Any = _Namespace(self, PLAIN.xp, "xp")
         self.steps: list[Step] = []
         self.constants: list[Any] = []
         self.values: dict[str, Array] = {}
         self.decided: list[Place] = []
-        self._unrolled = unrolled
+        self.inside: tuple[RecordedArray, tuple[Step, ...], RecordedArray] | None = None
+        self._unrolled, self._within = unrolled, within
         self._active: set[str] = set()
         self._names = self._uses = 0
         self._depth = 0
@@ -154,7 +167,7 @@ class Recorder:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             text = [Source(f"{name}("), *_arguments(args, kwargs), Source(")")]
-            found = own(*map(_plain, args), **_plain(kwargs))
+            found = own(*map(plain, args), **plain(kwargs))
             if name in COLUMNS and not self._depth:
                 text = _aligned(name, text, found)
             return self._step(name, text, found)
@@ -166,7 +179,7 @@ class Recorder:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             text = [array, Source(f".{name}("), *_arguments(args, kwargs), Source(")")]
-            return self.operation(f".{name}", text, lambda: own(*map(_plain, args), **_plain(kwargs)))
+            return self.operation(f".{name}", text, lambda: own(*map(plain, args), **plain(kwargs)))
 
         return call
 
@@ -176,7 +189,7 @@ class Recorder:
 
     def decide(self) -> None:
         """Note that the objective reads a number of an intermediate result."""
-        self.decided.append(place("recorded"))
+        self.decided.append(place("recorded_by"))
 
     def tapped(self, name: str, x: Any) -> Any:
         """Record a tap: an operation that returns its operand."""
@@ -196,7 +209,7 @@ class Recorder:
             found = python_scan(self.xp, f, init, xs)
         body = self._body(f, (init, first))
         text = [Source(f"scan({body.name}, "), init, Source(", "), xs, Source(")")]
-        return self._step("scan", text, _plain(found), (body,))
+        return self._step("scan", text, plain(found), (body,))
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         """Record `autodiff_compare.backends.interface.Backend.while_loop`."""
@@ -206,7 +219,7 @@ class Recorder:
         with self._muted():
             found = python_while(cond, body, init, limit)
         text = [Source(f"while_loop({test.name}, {action.name}, "), init, Source(f", {limit})")]
-        return self._step("while_loop", text, _plain(found), (test, action))
+        return self._step("while_loop", text, plain(found), (test, action))
 
     def derivative(self, f: Callable[..., Any], mode: Literal["reverse", "forward"] = "reverse") -> Any:
         """Record `autodiff_compare.backends.interface.Backend.derivative`."""
@@ -219,15 +232,29 @@ class Recorder:
     def _nested(self, name: str, transform: Callable[..., Any], f: Callable[..., Any], mode: str) -> Callable[..., Any]:
         def of_values(z: Any) -> Any:
             # The engine traces through the recorded arrays: their values are its nodes.
-            return _plain(f(self.variable("z", z, True)))
+            return plain(f(self.variable("z", z, True)))
 
         def derivative(x: Any) -> Any:
+            if not self._depth and self._within == len(self.steps):
+                self._look_inside(f, x)
             body = self._body(f, (x,))
             with self._muted():
-                found = transform(of_values, mode)(_plain(x))
+                found = transform(of_values, mode)(plain(x))
             return self._step(name, [Source(f"{name}({body.name}, {mode!r})("), x, Source(")")], found, (body,))
 
         return derivative
+
+    def _look_inside(self, f: Callable[..., Any], x: Any) -> None:
+        """Record a function at a point, with the values of its operations."""
+        kept, self.steps, self._within = self.steps, [], None
+        z = self.variable(self._name("z"), plain(x), True)
+        self.values[z.name] = z.value
+        try:
+            out = f(z)
+            if isinstance(out, RecordedArray):
+                self.inside = z, tuple(self.steps), out
+        finally:
+            self.steps = kept
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[list[Step]]:
@@ -254,7 +281,7 @@ class Recorder:
         with self._aside() as steps:
             for arg in args:
                 parameter = self._name("p")
-                target, found = self._assigned(parameter, _plain(arg), True)
+                target, found = self._assigned(parameter, plain(arg), True)
                 heads.append((parameter, target))
                 given.append(found)
             result = self._spelled(f(*given))
@@ -268,13 +295,13 @@ class Recorder:
     def _step(self, name: str, text: list[Any], value: Any, bodies: tuple[Body, ...] = (), label: str = "") -> Any:
         if isinstance(value, np.dtype):
             return self._dtype(value, text)
-        if not _holds_array(value):
+        if not holds_array(value):
             return value
         spelled = tuple(itertools.chain.from_iterable(map(self._piece, text)))
-        draft = Step(name, spelled, "", (), place("recorded"), bodies, label)
+        draft = Step(name, spelled, "", (), place("recorded_by"), bodies, label)
         active = any(use.name in self._active for use in draft.uses())
         target, found = self._assigned(self._name("s"), value, active)
-        results = () if self._depth else tuple(map(variable_of, _arrays_in(found)))
+        results = () if self._depth else tuple(map(variable_of, arrays_in(found)))
         self.steps.append(Step(name, spelled, target, results, draft.place, bodies, label))
         if len(self.steps) > MOST_STEPS:
             raise RecordError(f"got more than {MOST_STEPS} operations, expected fewer: give a smaller --size")
@@ -289,7 +316,7 @@ class Recorder:
             return f"({', '.join(target for target, _ in parts)},)", made
         if isinstance(value, (float, int)) and not hasattr(value, "dtype"):
             value = np.asarray(value)[()]
-        if not _is_array(value):
+        if not is_array(value):
             return "_", value
         is_float = getattr(value.dtype, "kind", "f") in "fc"
         array = self.variable(name, value, active and is_float)
@@ -299,7 +326,7 @@ class Recorder:
 
     def _dtype(self, dtype: Any, text: Sequence[Any]) -> Any:
         """Return a dtype that was asked for as that of an operand, if it is one's."""
-        return next((RecordedDtype(a, dtype) for a in _arrays_in(text) if a.value.dtype == dtype), dtype)
+        return next((RecordedDtype(a, dtype) for a in arrays_in(text) if a.value.dtype == dtype), dtype)
 
     def _name(self, kind: str) -> str:
         self._names += 1
@@ -340,22 +367,6 @@ class Recorder:
         return (opening, *inside, closing)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value with NumPy's in place of recorded arrays and dtypes."""
-    if isinstance(value, RecordedArray):
-        return value.value
-    if isinstance(value, RecordedDtype):
-        return value.dtype
-    if isinstance(value, (tuple, list)):
-        parts = [_plain(part) for part in value]
-        return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, slice):
-        return slice(*map(_plain, (value.start, value.stop, value.step)))
-    return value
-
-
 def _aligned(name: str, text: list[Any], found: Any) -> list[Any]:
     """Return the text of a decomposition whose vectors get the signs that they have in NumPy."""
     last, parts = name.rpartition(".")[2], tuple(found) if isinstance(found, tuple) else ()
@@ -374,20 +385,3 @@ def _arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[Any]:
     for i, (name, arg) in enumerate(kwargs.items()):
         yield Source(f"{', ' if args or i else ''}{name}=")
         yield arg
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "dtype") and hasattr(value, "shape") and not isinstance(value, type)
-
-
-def _holds_array(value: Any) -> bool:
-    return any(map(_holds_array, value)) if isinstance(value, (tuple, list)) else _is_array(value)
-
-
-def _arrays_in(value: Any) -> Iterator[RecordedArray]:
-    """Yield the recorded arrays in nested sequences."""
-    if isinstance(value, RecordedArray):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _arrays_in(part)

@@ -86,11 +86,14 @@ class Slot:
         The variable that has the value, or that receives the cotangent.
     use
         The use that receives the cotangent; `None` for a value.
+    part
+        Of a complex variable that receives a cotangent: 0 for the real part, 1 for the imaginary part.
     """
 
     step: int
     variable: Variable
     use: Use | None = None
+    part: int = 0
 
 
 def _made(program: Program, text: str, differentiated: Iterable[Array]) -> View:
@@ -101,6 +104,12 @@ def _made(program: Program, text: str, differentiated: Iterable[Array]) -> View:
 
 def _parameters(program: Program, more: Sequence[str] = ()) -> list[str]:
     return [*(v.name for v in program.inputs), *more, *(v.name for v in program.data)]
+
+
+def whole_view(program: Program) -> View:
+    """Return the function that the program is."""
+    text = function_text(_parameters(program), list(lines(program.steps)), program.output)
+    return _made(program, text, (program.values[v.name] for v in program.inputs))
 
 
 def values_view(program: Program, *, differentiable: bool) -> tuple[View, list[Slot]]:
@@ -139,15 +148,22 @@ def _joined(program: Program, slots: Sequence[Slot]) -> str:
     return f"xp.concat([{', '.join(parts)}])"
 
 
+def real_shape(variable: Variable) -> tuple[int, ...]:
+    """Return the shape of the numbers of a variable: of a complex one, real and imaginary parts along a first axis."""
+    return (2, *variable.shape) if variable.kind == "c" else variable.shape
+
+
 def _size(slot: Slot) -> int:
-    return math.prod(slot.variable.shape) * (2 if slot.variable.kind == "c" else 1)
+    return math.prod(real_shape(slot.variable))
 
 
 def _flat(variable: Variable, dtype: str, like: str) -> Iterator[str]:
     """Yield the source of the flat real parts of a variable, in the dtype of the inputs."""
     name = variable.name
+    complex_of = {"float64": "complex128", "float32": "complex64"}
+    same = variable.dtype in (dtype, complex_of.get(dtype))
     for real in [f"xp.real({name})", f"xp.imag({name})"] if variable.kind == "c" else [name]:
-        cast = real if variable.dtype == dtype else f"xp.astype({real}, {like})"
+        cast = real if same else f"xp.astype({real}, {like})"
         yield f"xp.reshape({cast}, (-1,))"
 
 
@@ -171,9 +187,9 @@ def tapped_view(program: Program) -> tuple[View, list[Slot]]:
             if not variable.active:
                 continue
             names = []
-            for _ in range(2 if variable.kind == "c" else 1):
+            for part in range(2 if variable.kind == "c" else 1):
                 names.append(f"t{len(slots)}")
-                slots.append(Slot(k, variable, use))
+                slots.append(Slot(k, variable, use, part))
                 zeros.append(np.full(variable.shape, -0.0, dtype=dtype))
             spelled[use.number] = _tapped(variable, names, dtype)
     text = function_text(
@@ -196,12 +212,15 @@ def _tapped(variable: Variable, names: Sequence[str], dtype: str) -> str:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a program by itself.
+    """One operation of a program by itself, as a function of real arrays.
+
+    A complex operand is put together of two inputs, its real and its imaginary part, and a complex result is taken
+    apart. So its derivatives follow no convention of complex numbers.
 
     Parameters
     ----------
     uses
-        The uses that are differentiated, each an input of its own.
+        The uses that are differentiated, each one input of its own, or two.
     parameters
         The names of all its inputs, those of ``uses`` first.
     body
@@ -221,25 +240,36 @@ class Operation:
 
 def operation(program: Program, step: Step) -> Operation:
     """Return an operation as a function of its operands, each use of a variable an operand of its own."""
-    known = program.variables()
+    known, dtype = program.variables(), program.inputs[0].dtype
     uses = tuple(use for use in step.uses() if known[use.name].active)
-    own = {use.number: f"u{i}" for i, use in enumerate(uses)}
+    own: dict[int, tuple[str, ...]] = {}
+    for i, use in enumerate(uses):
+        own[use.number] = (f"u{i}", f"v{i}") if known[use.name].kind == "c" else (f"u{i}",)
     rest: dict[str, None] = {}
 
     def spelling(use: Use) -> str:
-        if use.number not in own and use.name in known:
+        names = own.get(use.number, ())
+        if not names and use.name in known:
             rest[use.name] = None
-        return own.get(use.number, use.name)
+        if len(names) == 2:
+            return f"({names[0]} + 1j * {names[1]})"
+        return names[0] if names else use.name
 
     body = tuple(lines([step], spelling))
     floats = [v for v in step.results if v.active]
     if len(floats) == 1 and floats[0].kind == "f":
         result, shape = floats[0].name, floats[0].shape
     else:
-        dtype = program.inputs[0].dtype
-        parts = [part for v in floats for part in _flat(v, dtype, f"{floats[0].name}.dtype")]
-        result, shape = f"xp.concat([{', '.join(parts)}])", (sum(math.prod(v.shape) for v in floats),)
-    return Operation(uses, (*own.values(), *rest), body, result, shape)
+        like = f"xp.{dtype}" if floats[0].kind == "c" else f"{floats[0].name}.dtype"
+        parts = [part for v in floats for part in _flat(v, dtype, like)]
+        result, shape = f"xp.concat([{', '.join(parts)}])", (sum(math.prod(real_shape(v)) for v in floats),)
+    parameters = [name for names in own.values() for name in names]
+    return Operation(uses, (*parameters, *rest), body, result, shape)
+
+
+def real_parts(variable: Variable, value: Array) -> list[Array]:
+    """Return the real arrays of a value: of a complex one, its real and its imaginary part."""
+    return [np.real(value), np.imag(value)] if variable.kind == "c" else [np.asarray(value)]
 
 
 def operation_view(program: Program, found: Operation, weights: Array | None = None) -> View:
@@ -255,20 +285,21 @@ def operation_view(program: Program, found: Operation, weights: Array | None = N
         Numbers shaped like the result. If given, the function is the weighted sum of the result, and the weights are
         its last differentiated input.
     """
-    values = program.values
-    first = [np.asarray(values[use.name]) for use in found.uses]
+    values, known = program.values, program.variables()
+    first = [part for use in found.uses for part in real_parts(known[use.name], values[use.name])]
+    count = len(first)
     parameters, result = list(found.parameters), found.result
     if weights is not None:
-        parameters.insert(len(found.uses), "weights")
+        parameters.insert(count, "weights")
         first.append(weights)
         result = f"xp.sum(weights * {result})"
-    rest = tuple(np.asarray(values[name]) for name in found.parameters[len(found.uses) :])
+    rest = tuple(np.asarray(values[name]) for name in found.parameters[count:])
     text = function_text(parameters, found.body, result)
     return View(text, program.constants, program.tools, Inputs(tuple(first), rest))
 
 
 def received(slots: Sequence[Slot], parts: Sequence[Array], own: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the cotangent of each variable: the sum of what its uses pass back.
+    """Return the cotangent of each variable, in its `real_shape`: the sum of what its uses pass back.
 
     Parameters
     ----------
@@ -279,6 +310,9 @@ def received(slots: Sequence[Slot], parts: Sequence[Array], own: Mapping[str, Ar
     """
     found = dict(own)
     for slot, part in zip(slots, parts, strict=True):
-        name = slot.variable.name
-        found[name] = found[name] + part if name in found else part
+        name, given = slot.variable.name, part
+        if slot.variable.kind == "c":
+            given = np.zeros(real_shape(slot.variable))
+            given[slot.part] = part
+        found[name] = found[name] + given if name in found else given
     return found

@@ -13,6 +13,7 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import conversions, summary
+from autodiff_compare.summary.failures import remedies
 from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Phase, Status
@@ -34,7 +35,7 @@ def failures(record: Record) -> Grid:
     return Grid(
         "failures-table", "Failures and missing results, with the reason",
         ("backend", "status", "why", "problem", "what", "cells"), tuple(rows), numeric=frozenset({5}),
-        note=" ".join(summary.remedies([*cells["status"], *descents["status"]])),
+        note=" ".join(remedies([*cells["status"], *descents["status"]])),
     )  # fmt: skip
 
 

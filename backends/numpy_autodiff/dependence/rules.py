@@ -47,6 +47,7 @@ from autodiff_compare.backends.numpy_autodiff.rules import (
     scatter,
     shapes,
     softmax,
+    svd,
 )
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of
 
@@ -361,7 +362,7 @@ def _rows() -> Mapping[Primitive, Rule]:
             _of_matrices,
             (
                 *(linalg.INV, linalg.COFACTORS, linalg.DET, linalg.SLOGDET, linalg.PINV),
-                *(decompositions.SVD, decompositions.CHOLESKY, decompositions.QR, eigen.EIGH, eigen.EIG),
+                *(svd.SVD, decompositions.CHOLESKY, decompositions.QR, eigen.EIGH, eigen.EIG),
             ),
         ),
     ]

@@ -42,6 +42,7 @@ from autodiff_compare.backends.numpy_autodiff.rules import (
     softmax,
     special,
     statistics,
+    svd,
 )
 from autodiff_compare.backends.numpy_autodiff.rules.constants import CONSTANT
 
@@ -49,7 +50,7 @@ __all__ = ["ACCUMULATE", "CONSTANT", "HANDLERS", "REDUCE", "UFUNCS"]
 
 _FAMILIES: tuple[Any, ...] = (
     *(elementwise, piecewise, reductions, shapes, indexing, joining, products, einsum, convolution),
-    *(linalg, norms, eigen, decompositions, fft, order, statistics, polynomials, special, constants),
+    *(linalg, norms, eigen, decompositions, svd, fft, order, statistics, polynomials, special, constants),
 )
 
 #: NumPy function -> its replacement for variables.

@@ -8,6 +8,9 @@ eigh. Differentiate ``A V = V diag(w)``, write ``dV = V K`` and multiply by ``V^
 ``K = F o P`` with ``F_ij = 1 / (w_j - w_i)`` (Giles 2008, 3.1). The phases are chosen so that the diagonal of K is 0.
 The adjoint of this map is ``gA = V (diag gw + F o (V^H gV)) V^H``, of which the Hermitian part is taken.
 
+Where eigenvalues are equal, within rounding, their vectors have no derivative: a cotangent that needs it becomes nan.
+The vectors of the others keep theirs.
+
 eig. The same with ``P = V^-1 dA V``, for the columns of V up to their lengths. A column that keeps the length 1 has
 ``v Re(v^H dv)`` subtracted from its change.
 
@@ -26,26 +29,29 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import primal
-from autodiff_compare.backends.numpy_autodiff.rules.builders import has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
+    GENERAL,
+    HERMITIAN,
+    blocks,
     columns,
     conjugated,
     diagonal_of,
-    gaps,
+    eye_like,
     hermitian,
     on_diagonal,
     over_gaps,
     transposed,
+    with_value,
 )
-from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, blocks, differentiated, turn
+from autodiff_compare.backends.numpy_autodiff.rules.spectrum import PARTED, SPECTRUM, differentiated, equal, turn
 
 # --- eigh
 
 
 def moved(w: Any, p: Any) -> Any:
     """Return ``dw``: the diagonal of P, and in a block of equal eigenvalues the eigenvalues of that block of P."""
-    alike = blocks(w, symmetric=True)
+    alike = equal(w, symmetric=True)
     if alike is None:
         return np.real(diagonal_of(p))
     n = p.shape[-1]
@@ -62,10 +68,13 @@ def moved(w: Any, p: Any) -> Any:
 def _eigh_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) -> Any:
     """Return the Hermitian part of ``V (diag gw + F o (V^H gV)) V^H``."""
     (w, v), (gw, gv) = ans, g
+    tied = differentiated(v) and equal(w, symmetric=True) is not None
+    if gv is not None and tied:
+        found = _columns_pulled(gv, w, v, a, reached[1])
+        # SPECTRUM knows how its value changes with V: a node would count all of V as needed.
+        return found if gw is None else found + SPECTRUM(a, w, v.primal, gw, True)
     if gv is None:
-        if differentiated(v) and blocks(w, symmetric=True) is not None:
-            return SPECTRUM(a, w, v, gw, True)
-        return hermitian((v * gw[..., None, :]) @ adjoint(v))
+        return SPECTRUM(a, w, v, gw, True) if tied else hermitian((v * gw[..., None, :]) @ adjoint(v))
     inner = over_gaps(adjoint(v) @ gv, w, columns(reached[1]))
     return hermitian(v @ (inner if gw is None else inner + on_diagonal(gw)) @ adjoint(v))
 
@@ -76,15 +85,63 @@ def _push_eigh(node: Any) -> None:
         node.flow = None
         return
     w, v = node.primal
-    turned = differentiated(v) and blocks(w, symmetric=True) is not None
-    dw = turn(node, _TURNED_EIGH, symmetric=True) if turned else None
+    turned = differentiated(v) and equal(w, symmetric=True) is not None
+    dw = turn(node, TURNED_EIGH, symmetric=True) if turned else None
     w, v = node.primal  # `turn` may have changed the basis
     inner = adjoint(v) @ hermitian(t) @ v
-    node.flow = [dw if turned else moved(w, inner), v @ over_gaps(inner, w)]
+    node.flow = [dw if turned else moved(w, inner), _vectors_moved(t, inner, w, v, node.args[0].primal)]
+
+
+# Let w_j be simple while others are equal. Then v_j has derivatives of all orders, but a rule that sums over the other
+# vectors meets those that have none. It needs them only together: with the resolvent
+#     R = (w_j - A + v_j v_j^H)^-1 - v_j v_j^H,
+# which is 1 / (w_j - w_i) for each other vector and 0 for v_j itself, dv_j = R dA v_j.
+
+
+def _resolvent(w: Any, v: Any, a: Any, j: int) -> tuple[Any, Any]:
+    """Return R and v_j. The value of A is that of its vectors, since only one triangle of ``a`` is read."""
+    known = primal(v)
+    whole = with_value((known * primal(w)[..., None, :]) @ adjoint(known), hermitian(a))
+    column = v[..., :, j : j + 1]
+    own = column @ adjoint(column)
+    return np.linalg.inv(w[..., j, None, None] * eye_like(own) - whole + own) - own, column
+
+
+def _simple(w: Any) -> list[bool]:
+    """Return of which values none is equal to another, in all matrices of a batch."""
+    alone = np.sum(equal(w, symmetric=True), axis=-1) == 1
+    return [bool(x) for x in np.all(np.reshape(alone, (-1, alone.shape[-1])), axis=0)]
+
+
+def _columns_pulled(gv: Any, w: Any, v: Any, a: Any, reached: Any) -> Any:
+    """Return the adjoint of `_vectors_moved` where values are equal and second derivatives follow."""
+    total: Any = 0.0
+    for j, alone in enumerate(_simple(w)):
+        g = gv[..., :, j : j + 1]
+        if alone:
+            r, column = _resolvent(w, v, a, j)
+            total = total + hermitian((r @ g) @ adjoint(column))
+        elif reached is True or (reached is not False and np.any(reached[..., j])):
+            total = total + np.nan * (g @ adjoint(v[..., :, j : j + 1]))
+    return total
+
+
+def _vectors_moved(t: Any, inner: Any, w: Any, v: Any, a: Any) -> Any:
+    """Return dV for ``t``, of which ``inner`` is ``V^H t V``; nan of vectors whose values are equal."""
+    if not differentiated(v) or equal(w, symmetric=True) is None:
+        return v @ over_gaps(inner, w)
+    found = []
+    for j, alone in enumerate(_simple(w)):
+        if alone:
+            r, column = _resolvent(w, v, a, j)
+            found.append(r @ (hermitian(t) @ column))
+        else:
+            found.append(np.nan * (t @ v[..., :, j : j + 1]))
+    return np.concatenate(found, axis=-1)
 
 
 def _has_equal(node: Any, *_: Any) -> bool:
-    return has_zero(gaps(primal(node.primal[0])))
+    return blocks(node.primal[0], HERMITIAN) is not None
 
 
 EIGH: Primitive = Primitive(
@@ -121,14 +178,14 @@ def _given(a: Any, w: Any, v: Any) -> Any:
     return w, v
 
 
-def _turned_eigh_jvp(t: Any, ans: Any, *_: Any) -> Any:
+def _turned_eigh_jvp(t: Any, ans: Any, a: Any, *_: Any) -> Any:
     w, v = ans
     inner = adjoint(v) @ hermitian(t) @ v
-    return np.real(diagonal_of(inner)), v @ over_gaps(inner, w)
+    return np.real(diagonal_of(inner)), _vectors_moved(t, inner, w, v, a)
 
 
 #: `EIGH` of a matrix in a given basis of its eigenvectors.
-_TURNED_EIGH: Primitive = Primitive(
+TURNED_EIGH: Primitive = Primitive(
     "turned_eigh", _given, (conjugated(_eigh_vjp),), (_turned_eigh_jvp,), steep=_has_equal, aware=True
 )
 
@@ -140,20 +197,20 @@ def _eig_vjp(g: Any, ans: Any, a: Any, *_: Any, reached: Any = (True, True)) -> 
     """Return ``V^-H (diag gw + (V^H gV - V^H V diag Re(V^H gV)) / conj(w_j - w_i)) V^H``, for columns of length 1."""
     (w, v), (gw, gv) = ans, g
     vh = adjoint(v)
-    if gv is None and differentiated(v) and blocks(w, symmetric=False) is not None:
+    if gv is None and differentiated(v) and equal(w, symmetric=False) is not None:
         return np.conj(transposed(SPECTRUM(a, w, v, np.conj(gw), False)))
     inner = None if gw is None else on_diagonal(gw)
     if gv is not None:
         turned = vh @ gv
         turned = turned - (vh @ v) * np.real(diagonal_of(turned))[..., None, :]
-        turned = over_gaps(turned, np.conj(w), columns(reached[1]))
+        turned = over_gaps(turned, np.conj(w), columns(reached[1]), GENERAL)
         inner = turned if inner is None else inner + turned
     return np.linalg.solve(vh, inner @ vh)
 
 
 def _eig_vectors(w: Any, v: Any, inner: Any) -> Any:
     """Return ``V (F o P)`` less, of each column, its change of length."""
-    moved = v @ over_gaps(inner, w)
+    moved = v @ over_gaps(inner, w, roundings=GENERAL)
     length = np.real(np.sum(np.conj(v) * moved, axis=-2))
     return moved - v * length[..., None, :]
 
@@ -164,7 +221,7 @@ def _push_eig(node: Any) -> None:
         node.flow = None
         return
     w, v = node.primal
-    alike = blocks(w, symmetric=False)
+    alike = equal(w, symmetric=False)
     turned = alike is not None and differentiated(v)
     dw = turn(node, _TURNED_EIG, symmetric=False) if turned else None
     w, v = node.primal  # `turn` may have changed the basis
@@ -174,7 +231,13 @@ def _push_eig(node: Any) -> None:
     node.flow = [dw, _eig_vectors(w, v, inner)]
 
 
-EIG: Primitive = Primitive("eig", np.linalg.eig, (conjugated(_eig_vjp),), push=_push_eig, steep=_has_equal, aware=True)
+def _has_equal_of_any(node: Any, *_: Any) -> bool:
+    return blocks(node.primal[0], GENERAL) is not None
+
+
+EIG: Primitive = Primitive(
+    "eig", np.linalg.eig, (conjugated(_eig_vjp),), push=_push_eig, steep=_has_equal_of_any, aware=True
+)
 
 
 def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
@@ -185,7 +248,7 @@ def _turned_eig_jvp(t: Any, ans: Any, *_: Any) -> Any:
 
 #: `EIG` of a matrix in a given basis of its eigenvectors.
 _TURNED_EIG: Primitive = Primitive(
-    "turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,), steep=_has_equal, aware=True
+    "turned_eig", _given, (conjugated(_eig_vjp),), (_turned_eig_jvp,), steep=_has_equal_of_any, aware=True
 )
 
 

@@ -1,4 +1,9 @@
-"""Parts of matrices, for the rules of decompositions, and the change of inner product between conventions."""
+"""Parts of matrices and of their spectra, for the rules of decompositions, and the change of inner product.
+
+A computed eigenvalue or singular value is known to a few roundings of the largest one. The rules take two that are
+closer than that for equal, and a singular value that is smaller for zero. A quotient by their difference would be
+rounding over rounding, a finite number without a meaning.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
 from autodiff_compare.backends.numpy_autodiff.rules.builders import has_zero
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 
@@ -42,14 +48,43 @@ def off_diagonal(x: Any) -> Any:
     return x * (1 - eye_like(x))
 
 
-def gaps(w: Any) -> Any:
-    """Return ``w_j - w_i``, with ones on the diagonal."""
-    return w[..., None, :] - w[..., :, None] + eye_like(w)
+#: Rounding errors within which eigenvalues are equal, per row of the matrix; those of a general matrix have more.
+HERMITIAN, GENERAL = 1, 100
 
 
-def over_gaps(x: Any, w: Any, needed: Any = True) -> Any:
+def blocks(w: Any, roundings: int) -> Any:
+    """Return whether values i and j are equal within roundings per entry of ``w``, per matrix; None if all differ."""
+    w = primal(w)
+    if not w.size:
+        return None
+    n = w.shape[-1]
+    scale = np.max(np.abs(w), axis=-1, keepdims=True)[..., None]
+    apart = np.abs(w[..., :, None] - w[..., None, :])
+    close = np.less_equal(apart, n * roundings * float(np.finfo(w.dtype).eps) * scale)
+    if np.count_nonzero(close) == w.size:
+        return None
+    seen = pattern(close)
+    return np.not_equal(np.linalg.matrix_power((seen | np.eye(n, dtype=bool)).astype(float), n), 0)
+
+
+def pattern(mask: Any) -> Any:
+    """Return a mask as plain truth values; a compiler guards by it what holds for this mask only."""
+    seen = constant(mask)
+    if not np.all(np.equal(mask, seen)):
+        raise AssertionError
+    return seen
+
+
+def gaps(w: Any, roundings: int) -> Any:
+    """Return ``w_j - w_i``, exactly 0 where they are equal within roundings; with ones on the diagonal."""
+    found = w[..., None, :] - w[..., :, None] + eye_like(w)
+    alike = blocks(w, roundings)
+    return found if alike is None else np.where(alike & ~np.eye(w.shape[-1], dtype=bool), 0, found)
+
+
+def over_gaps(x: Any, w: Any, needed: Any = True, roundings: int = HERMITIAN) -> Any:
     """Return ``x_ij / (w_j - w_i)`` off the diagonal, 0 on it; see `over_or_nan`."""
-    return over_or_nan(off_diagonal(x), gaps(w), needed)
+    return over_or_nan(off_diagonal(x), gaps(w, roundings), needed)
 
 
 def over_or_nan(x: Any, d: Any, needed: Any = True) -> Any:
@@ -67,6 +102,19 @@ def over_or_nan(x: Any, d: Any, needed: Any = True) -> Any:
 def columns(mask: Any) -> Any:
     """Return which columns of a matrix have an entry in the mask, as one row."""
     return mask if mask is True or mask is False else np.any(mask, axis=-2, keepdims=True)
+
+
+def needed_columns(mask: Any, k: int) -> Any:
+    """Return which of the first k columns of a basis are needed: all, if one of its complement is."""
+    found = columns(mask)
+    if found is True or found is False or found.shape[-1] == k:
+        return found
+    return np.logical_or(found[..., :k], np.any(found[..., k:], axis=-1, keepdims=True))
+
+
+def with_value(exact: Any, same: Any) -> Any:
+    """Return ``exact`` with the derivatives of ``same``, which differs from it by rounding alone."""
+    return primal(exact) + (same - primal(same))
 
 
 def hermitian(x: Any) -> Any:

@@ -15,7 +15,7 @@ but there are two ways to a:
 
 `SPECTRUM` is B as a function of A and g. A derivative that begins forward needs no D at all: `DIRECTION`, the
 tangents of w, is computed in the basis of each block that makes P diagonal for the first direction, and `turn` puts the
-decomposition itself into that basis. Singular values are treated as eigenvalues (`decompositions.svd`).
+decomposition itself into that basis. Singular values are treated as eigenvalues (`rules.svd`).
 
 A function that is not symmetric in equal values has no second derivative there. It is treated as if it were symmetric.
 """
@@ -30,9 +30,12 @@ from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangen
 from autodiff_compare.backends.numpy_autodiff.core.forward import is_streaming
 from autodiff_compare.backends.numpy_autodiff.core.partial_sweep import pull_between
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, primal
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
 from autodiff_compare.backends.numpy_autodiff.rules.linalg import adjoint
 from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
+    GENERAL,
+    HERMITIAN,
+    blocks,
     diagonal_of,
     hermitian,
     off_diagonal,
@@ -40,32 +43,15 @@ from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     transposed,
 )
 
-#: Rounding errors within which eigenvalues are equal, per row of the matrix; those of a general matrix have more.
-_HERMITIAN, _GENERAL = 1, 100
-
-
-def blocks(w: Any, symmetric: bool) -> Any:
-    """Return whether eigenvalues i and j are equal within rounding, per matrix; None if all are distinct."""
-    w = primal(w)
-    if not w.size:
-        return None
-    roundings = w.shape[-1] * (_HERMITIAN if symmetric else _GENERAL)
-    scale = np.max(np.abs(w), axis=-1, keepdims=True)[..., None]
-    apart = np.abs(w[..., :, None] - w[..., None, :])
-    close = np.less_equal(apart, roundings * float(np.finfo(w.dtype).eps) * scale)
-    if np.count_nonzero(close) == w.size:
-        return None
-    seen = constant(close)
-    # The rest holds for this pattern only: by this comparison a compiler guards it.
-    if not np.all(np.equal(close, seen)):
-        raise AssertionError
-    n = w.shape[-1]
-    return np.not_equal(np.linalg.matrix_power((seen | np.eye(n, dtype=bool)).astype(float), n), 0)
-
 
 def differentiated(x: Any) -> bool:
     """Return whether a transform further out differentiates results that are computed with ``x``."""
     return primal(x) is not x
+
+
+def equal(w: Any, symmetric: bool) -> Any:
+    """Return whether eigenvalues i and j are equal within rounding, per matrix; None if all are distinct."""
+    return blocks(w, HERMITIAN if symmetric else GENERAL)
 
 
 def _left(v: Any, symmetric: bool) -> Any:
@@ -151,7 +137,7 @@ def _push_spectrum(node: Any) -> None:
 
 
 def _alike(w: Any, symmetric: bool) -> Any:
-    found = blocks(w, symmetric)
+    found = equal(w, symmetric)
     return np.eye(w.shape[-1], dtype=bool) if found is None else found
 
 
@@ -255,7 +241,7 @@ def turn(node: Any, turned: Primitive, symmetric: bool) -> Any:
     """
     a, t = node.args[0].primal, node.args[0].flow
     w, v = map(_value, node.primal)
-    alike = blocks(w, symmetric)
+    alike = equal(w, symmetric)
     outer = a.flow if isinstance(a, Node) and is_streaming(a.tape) else None
     along = primal(t if outer is None else outer)
     found = frame(_left(v, symmetric) @ _part(along, symmetric) @ v, alike, symmetric)

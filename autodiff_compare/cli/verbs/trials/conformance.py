@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.cli.verbs.trials.needed import needed
 from autodiff_compare.contract.clauses import CLAUSES
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
@@ -53,6 +54,10 @@ class Finding:
 
 def conformance(options: argparse.Namespace) -> int:
     """Test a backend against every clause and print the findings; return exit code 1 if one is broken."""
+    if options.needed:
+        return needed(options)
+    if options.backend is None:
+        return usage("got no backend, expected its name, or the path of its .py file, or --needed")
     try:
         with users_prints_aside():
             planned = plan(Query([_FUNCTIONS], [options.backend], dtypes=DTYPES))

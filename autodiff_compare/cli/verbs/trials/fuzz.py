@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ def fuzz(options: argparse.Namespace) -> int:
         return usage(str(error))
     if isinstance(folder, int):
         return folder
-    interrupted = False
+    interrupted, began_s = False, _processor_s()
     with contextlib.ExitStack() as stack:
         executors = _executors(planned, settings, folder, stack)
         display = stack.enter_context(Display("programs", budget_s=scope.budget_s))
@@ -71,12 +72,13 @@ def fuzz(options: argparse.Namespace) -> int:
             display.doing(plural(len(findings), "finding"))
             display.count(count)
 
-        campaign = Campaign(executors, scope, Findings([known.key for known in known_defects()]), tell)
+        campaign = Campaign(executors, scope, Findings([known.finding for known in known_defects()]), tell)
         try:
             with display.ticking():
                 campaign.run()
         except KeyboardInterrupt:
             interrupted = True
+    used_s = _processor_s() - began_s
     try:
         rows = _written(campaign, folder)
     finally:
@@ -84,7 +86,7 @@ def fuzz(options: argparse.Namespace) -> int:
     if output.wanted(options):
         output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
     else:
-        _print(campaign, rows, folder.path, console())
+        _print(campaign, rows, folder.path, used_s, console())
     if interrupted:
         complain("interrupted")
     return exits.INTERRUPTED if interrupted else exits.WRONG if campaign.findings.new else exits.OK
@@ -166,14 +168,21 @@ def _versions(folder: RunFolder, backend: str) -> dict[str, str]:
     return {name: recorded[name] for name in wanted if name in recorded}
 
 
-def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path, out: Console) -> None:
+def _processor_s() -> float:
+    """Return the seconds of processor time of this process and of its workers that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path, used_s: float, out: Console) -> None:
     out.print(_outcomes(campaign))
     out.print()
     for line in random_programs.findings(rows, folder):
         out.print(line, markup=False, soft_wrap=True)
     out.print(
         f"\n{plural(campaign.count, 'program')}: {len(campaign.coverage.operations)} of {len(OPERATIONS)} operations, "
-        f"{plural(len(campaign.coverage.pairs), 'pair')} of them; {random_programs.told(rows)}.",
+        f"{plural(len(campaign.coverage.pairs), 'pair')} of them; {random_programs.told(rows)}. "
+        f"Processor time: {used_s:.0f} s.",
         markup=False,
     )
     for spec, why in campaign.unavailable.items():
