@@ -55,7 +55,7 @@ class TensorFlowBackend(Backend):
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     complex_numbers: ClassVar[bool] = True
     conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
-        {Operator.JACOBIAN: "conjugate of the rows that tf.GradientTape gives"}
+        {Operator.JACOBIAN: "rows of tf.GradientTape, conjugated for complex inputs"}
     )
     native = frozenset(_OPERATORS) | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
