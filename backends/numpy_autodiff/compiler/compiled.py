@@ -199,7 +199,7 @@ class Compiled:
     def _recorded(self, leaves: list[Any], rebuild: Any) -> Source:
         """Write a call of the eager transforms, with the constants among the arguments."""
         varying = [i for i, x in enumerate(leaves) if is_input(x)]
-        kept = [None if is_input(x) else x for x in leaves]
+        kept = [None if is_input(x) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves]
 
         def record(*inputs: Any) -> Any:
             given = list(kept)
