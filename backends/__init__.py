@@ -9,6 +9,8 @@ from __future__ import annotations
 if __name__ != "autodiff_compare.backends":
     raise ImportError("got import backends, expected autodiff_compare.backends: the folder belongs to that package")
 
+from autodiff_compare.backends.array_api import LINALG, NAMES
+from autodiff_compare.backends.hints import hint, lacking
 from autodiff_compare.backends.interface import Backend
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.curvature import half_width
@@ -27,6 +29,8 @@ from autodiff_compare.backends.registry import (
 from autodiff_compare.backends.sparsity.pattern import Pattern
 
 __all__ = [
+    "LINALG",
+    "NAMES",
     "PLAIN",
     "Backend",
     "Expanded",
@@ -40,6 +44,8 @@ __all__ = [
     "derivable",
     "function_idioms",
     "half_width",
+    "hint",
+    "lacking",
     "load",
     "missing",
     "offered",

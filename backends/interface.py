@@ -55,7 +55,8 @@ one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
    that ``_native`` prepares). All other operators are derived from the native ones by
    `autodiff_compare.backends.operators.derived`.
 2. Import the framework in ``open()`` only, and set ``xp`` there: functions of the array API standard 2024.12 on the
-   framework's arrays. Every problem uses these names; a missing one makes those problems unsupported, nothing more.
+   framework's arrays. A missing one makes the problems that use it unsupported, nothing more; `Absent` gives a reason
+   of your own. ``compare.py conformance --needed`` lists the names by the number of problems that use them.
 3. Implement the abstract methods. Raise `Unsupported` with a reason wherever the system lacks a capability.
 4. Run ``compare.py conformance NAME`` or ``compare.py conformance ./my_backend.py``: it tries every clause of this
    contract and tells how to repair a broken one.
@@ -79,6 +80,7 @@ from autodiff_compare.backends.operators.complex_numbers import has_complex, req
 from autodiff_compare.backends.operators.derived import derive
 from autodiff_compare.backends.operators.implicit import Solutions
 from autodiff_compare.backends.operators.objective import (
+    Absent,
     Expanded,
     Function,
     Objective,
@@ -102,8 +104,8 @@ from autodiff_compare.vocabulary import (
 
 #: All that an adapter imports from the contract.
 __all__ = [
-    "LOOP", "Backend", "Compression", "Expanded", "Function", "NumpyArrays", "Objective", "Prepared", "Request",
-    "Unsupported", "Var", "bare", "python_scan", "python_while",
+    "LOOP", "Absent", "Backend", "Compression", "Expanded", "Function", "NumpyArrays", "Objective", "Prepared",
+    "Request", "Unsupported", "Var", "bare", "python_scan", "python_while",
 ]  # fmt: skip
 
 
@@ -240,6 +242,18 @@ class Backend(Declarations, Solutions, abc.ABC):
         """
         raise Unsupported(f"{self.spec} has no stop_gradient")
 
+    def own_array(self, var: Var) -> Any:
+        """Return the framework's own array of a variable, which a prepared callable takes at no further cost.
+
+        By default it is the variable itself. An adapter whose variables wrap the framework's arrays overrides this and
+        `on_variables`; its prepared callables take both.
+        """
+        return var
+
+    def on_variables(self, f: Function) -> Function:
+        """Return a function of the framework's own arrays as one of variables: by default ``f`` itself."""
+        return f
+
     @final
     def implementation(self, native: Mapping[str, Function], neutral: Function | None) -> Function:
         """Return the function that a user wrote for this backend, found by ``spec`` or ``name``; else ``neutral``.
@@ -249,10 +263,12 @@ class Backend(Declarations, Solutions, abc.ABC):
         Unsupported
             If there is neither.
         """
-        found = native.get(self.spec, native.get(self.name, neutral))
-        if found is None:
+        found = native.get(self.spec, native.get(self.name))
+        if found is not None:
+            return self.on_variables(found)
+        if neutral is None:
             raise Unsupported(f"OBJECTIVES has no function for {self.name}: add one under {self.name!r}")
-        return found
+        return neutral
 
     @abc.abstractmethod
     def block(self, out: Any) -> Any:

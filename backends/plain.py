@@ -73,7 +73,7 @@ def _through(spec: str, function: Function, *arrays: Any) -> Any:
     """Call a framework's function on NumPy arrays. `numpy.longdouble` becomes float64, their widest dtype."""
     backend = _opened(spec)
     given = [np.asarray(a, dtype=np.float64) if np.asarray(a).dtype == np.longdouble else a for a in arrays]
-    return backend.to_numpy(backend.block(function(*map(backend.to_var, given))))
+    return backend.to_numpy(backend.block(backend.on_variables(function)(*map(backend.to_var, given))))
 
 
 @functools.cache

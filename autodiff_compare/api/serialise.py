@@ -1,29 +1,44 @@
 """Serialise a function of the caller as a problem file that workers can load.
 
-A function of a module is imported by its qualified name. Any other function (of the running script, of a notebook, a
-lambda) is written as source text, with the values of the names that it uses: modules are imported, plain data and
-arrays are written out, functions are serialised in the same way. Anything else raises `NotSendable` with the reason.
-The script itself is never imported by a worker: it would call `compare` again.
+A function or class of a module is imported by its qualified name. Any other one (of the running script, of a
+notebook, a lambda) is written as source text, with the values of the names that it uses: modules are imported, plain
+data and arrays are written out, functions and classes are serialised in the same way. Other objects are pickled, with
+names in the place of functions and classes that are written as text. What cannot be pickled raises `NotSendable` with
+the reason. The script itself is never imported by a worker: it would call `compare` again.
+
+The text is that of any Python, so that workers of other environments read it too.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
-import dis
-import linecache
+import io
 import os
 import pathlib
+import pickle
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABCMeta
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, final
 
 import numpy as np
 
+from autodiff_compare.api.sources import (
+    NotSendable,
+    class_definition,
+    class_names,
+    definition,
+    methods,
+    names,
+    without_defaults,
+    word,
+)
 from autodiff_compare.problems import Array
+
+__all__ = ["NotSendable", "write"]
 
 _HEAD = '''"""{name}: a function of the caller, and the point of evaluation."""
 
@@ -49,8 +64,17 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 }
 
 
-class NotSendable(Exception):  # noqa: N818 - no failure: it is then computed in this process
-    """A function cannot be serialised for another process; the message names the reason."""
+_UNPICKLE = """import io as _io
+import pickle as _pickle
+
+
+class _Unpickler(_pickle.Unpickler):
+    def persistent_load(self, name):
+        return eval(name, globals())
+
+
+def _unpickled(found):
+    return _Unpickler(_io.BytesIO(found.tobytes())).load()"""
 
 
 def write(
@@ -103,6 +127,8 @@ class _Text:
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.arrays: dict[str, Array] = {}
+        #: The function that is being written: classes that it uses may stand in the same file.
+        self._near: FunctionType | None = None
         self._defined: dict[str, Any] = {}
 
     def function(self, f: Any) -> str:
@@ -114,12 +140,17 @@ class _Text:
             return f"{module}.{names}"
         if isinstance(f, partial):
             self._part("import functools as _functools")
-            given = [self._anything(f"an argument of {_word(f.func)}", value) for value in f.args]
-            given += [f"{k}={self._anything(f'{k} of {_word(f.func)}', v)}" for k, v in f.keywords.items()]
+            given = [self._anything(f"an argument of {word(f.func)}", value) for value in f.args]
+            given += [f"{k}={self._anything(f'{k} of {word(f.func)}', v)}" for k, v in f.keywords.items()]
             return f"_functools.partial({', '.join([self.function(f.func), *given])})"
-        if not isinstance(f, FunctionType):
-            raise NotSendable(f"{_word(f)} is {_kind(f)}, no function with a source")
-        return self._written(f)
+        if isinstance(f, MethodType):
+            owner = f.__self__
+            return f"{self.function(owner) if callable(owner) else self._object(word(owner), owner)}.{f.__name__}"
+        if _is_cached(f):
+            return self.function(f.__wrapped__)
+        if isinstance(f, type):
+            return self._class(f)
+        return self._written(f) if isinstance(f, FunctionType) else self._object(word(f), f)
 
     def array(self, value: Array) -> str:
         """Store an array for the ``.npz`` file and return the expression that denotes it."""
@@ -128,19 +159,19 @@ class _Text:
         return f"_arrays[{key!r}]"
 
     def _written(self, f: FunctionType) -> str:
-        node = _definition(f)
+        node, self._near = definition(f), f
         name = "function" if isinstance(node, ast.Lambda) else f.__name__
-        names = dict(_names(f))
-        while self._defined.get(name, f) is not f or names.get(name, f) is not f:
+        used = {key: _uncached(value) for key, value in names(f)}
+        while self._defined.get(name, f) is not f or used.get(name, f) is not f:
             name += "_"
         if name in self._defined:
             return name
         self._defined[name] = f
-        for used, value in names.items():
-            self._define(used, value)
-        defaults = [self._anything(f"a default of {_word(f)}", value) for value in f.__defaults__ or ()]
-        keywords = [(k, self._anything(f"a default of {_word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
-        self._part(_without_defaults(node, name))
+        for key, value in used.items():
+            self._define(key, value)
+        defaults = [self._anything(f"a default of {word(f)}", value) for value in f.__defaults__ or ()]
+        keywords = [(k, self._anything(f"a default of {word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
+        self._part(without_defaults(node, name))
         if hasattr(f, "__wrapped__"):  # inspect.signature reads the parameters from it
             self._part(f"{name}.__wrapped__ = {self.function(f.__wrapped__)}")
         if defaults:
@@ -148,6 +179,36 @@ class _Text:
         if keywords:
             self._part(f"{name}.__kwdefaults__ = {{{', '.join(f'{k!r}: {v}' for k, v in keywords)}}}")
         return name
+
+    def _class(self, cls: type) -> str:
+        """Define a class and return its name; what was assigned to it later is assigned again."""
+        name = cls.__name__
+        if name in self._defined:
+            if self._defined[name] is not cls:
+                raise NotSendable(f"{name} has different values in two functions")
+            return name
+        node, scope = class_definition(cls, self._near)
+        self._defined[name] = cls
+        own = methods(cls)
+        for key, value in [*class_names(node, scope), *(pair for f in own.values() for pair in names(f))]:
+            if key != "__class__":  # the cell of super()
+                self._define(key, _uncached(value))
+        self._part(ast.unparse(node))
+        # A class of another metaclass, such as an enumeration, makes attributes of its own.
+        for key, value in vars(cls).items() if type(cls) in (type, ABCMeta) else ():
+            if key not in own and not key.startswith(("__", "_abc_")) and not hasattr(type(value), "__get__"):
+                self._part(f"{name}.{key} = {self._anything(f'{key} of {name}', value)}")
+        return name
+
+    def _object(self, what: str, value: Any) -> str:
+        """Pickle an object and return the expression that denotes it."""
+        file = io.BytesIO()
+        try:
+            _Pickler(file, self.function).dump(value)
+        except (pickle.PicklingError, TypeError, AttributeError, ValueError) as error:
+            raise NotSendable(f"{what} is of type {type(value).__name__}, which cannot be pickled: {error}") from error
+        self._part(_UNPICKLE)
+        return f"_unpickled({self.array(np.frombuffer(file.getvalue(), np.uint8))})"
 
     def _define(self, name: str, value: Any) -> None:
         """Define a name with the value that it has in this process."""
@@ -185,11 +246,41 @@ class _Text:
         if type(value) is dict:
             parts = (f"{self.value(what, key)}: {self.value(what, part)}" for key, part in value.items())
             return f"{{{', '.join(parts)}}}"
-        raise NotSendable(f"{what} is of type {type(value).__name__}, expected plain data")
+        if isinstance(value, ModuleType):
+            raise NotSendable(f"{what} is of type module, expected plain data")
+        return self._object(what, value)
 
     def _part(self, text: str) -> None:
         if text not in self.parts:
             self.parts.append(text)
+
+
+@final
+class _Pickler(pickle.Pickler):
+    """A pickler that leaves functions and classes which cannot be imported to `_Text`."""
+
+    def __init__(self, file: io.BytesIO, expression: Callable[[Any], str]) -> None:
+        # The newest protocol that Python 3.9 reads is 5; 4 is enough for all that is sent.
+        super().__init__(file, protocol=4)
+        self._expression = expression
+
+    def persistent_id(self, obj: Any) -> str | None:
+        if not isinstance(obj, (type, FunctionType)) or obj in _SINGLE or _importable(obj):
+            return None
+        return self._expression(obj)
+
+
+#: Types without a name of their own in ``builtins``; pickle knows them.
+_SINGLE = (type(None), type(Ellipsis), type(NotImplemented))
+
+
+def _is_cached(f: Any) -> bool:
+    """Return whether a function is one of `functools.cache`."""
+    return type(f).__name__ == "_lru_cache_wrapper"
+
+
+def _uncached(value: Any) -> Any:
+    return value.__wrapped__ if _is_cached(value) else value
 
 
 def _importable(f: Any) -> tuple[str, str] | None:
@@ -223,122 +314,8 @@ def _importable_module(module: ModuleType) -> bool:
     return False
 
 
-def _definition(f: FunctionType) -> ast.FunctionDef | ast.Lambda:
-    """Return the syntax tree of a function, from its source text."""
-    text = "".join(linecache.getlines(f.__code__.co_filename, f.__globals__))
-    if not text:
-        raise NotSendable(f"the source of {_word(f)} cannot be read")
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        raise NotSendable(f"the source of {_word(f)} has changed since it was loaded") from None
-    found = [node for node in ast.walk(tree) if _is_of(f.__code__, node)]
-    if len(found) != 1:
-        why = "is no longer in its source" if not found else "shares its line with an equal function"
-        raise NotSendable(f"{_word(f)} {why}, in {f.__code__.co_filename}")
-    node = found[0]
-    assert isinstance(node, (ast.FunctionDef, ast.Lambda))
-    if isinstance(node, ast.FunctionDef):
-        # Decorators are dropped: f is the plain function, and a call of it runs this very definition.
-        node.decorator_list = []
-    return node
-
-
-def _is_of(code: CodeType, node: ast.AST) -> bool:
-    """Return whether a definition is that of ``code``: same name, same line, same instructions."""
-    if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
-        return False
-    named = _name(node)
-    line = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-    if named != code.co_name or line != code.co_firstlineno:
-        return False
-    made = _compiled(node)
-    return made is None or _instructions(made) == _instructions(code)
-
-
-def _name(node: ast.FunctionDef | ast.Lambda) -> str:
-    return node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-
-
-def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
-    """Return the code of a definition that is compiled on its own; `None` if it does not compile."""
-    try:
-        if isinstance(node, ast.Lambda):
-            outer = compile(ast.Expression(node), "", "eval")
-        else:
-            outer = compile(ast.Module([node], []), "", "exec")
-    except SyntaxError:
-        return None
-    # The last one: a default or a decorator may hold a function of the same name, which comes first.
-    return next((c for c in outer.co_consts[::-1] if isinstance(c, CodeType) and c.co_name == _name(node)), None)
-
-
-def _instructions(code: CodeType) -> list[tuple[str, Any]]:
-    """Return the instructions of a function, without the differences that depend on where it is compiled."""
-    # In place, closures and methods of imported modules compile to other opcodes than in a function on its own.
-    plain = {"LOAD_DEREF": "LOAD_GLOBAL", "LOAD_CLASSDEREF": "LOAD_GLOBAL", "LOAD_METHOD": "LOAD_ATTR"}
-    return [
-        (plain.get(i.opname, i.opname), _instructions(i.argval) if isinstance(i.argval, CodeType) else i.argval)
-        for i in dis.get_instructions(code)
-        if i.opname not in ("COPY_FREE_VARS", "RESUME", "PUSH_NULL", "PRECALL", "CACHE", "MAKE_CELL")
-        and "JUMP" not in i.opname
-    ]
-
-
-def _names(f: FunctionType) -> Iterator[tuple[str, Any]]:
-    """Yield the names that a function looks up outside itself, with their values."""
-    enclosed = {}
-    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-        try:
-            enclosed[name] = cell.cell_contents
-        except ValueError:
-            raise NotSendable(f"{name} in {_word(f)} has no value yet") from None
-    yield from enclosed.items()
-    for name in dict.fromkeys(_looked_up(f.__code__)):
-        if name in f.__globals__ and name not in enclosed:
-            yield name, f.__globals__[name]
-        elif not hasattr(builtins, name) and name not in enclosed:
-            raise NotSendable(f"{name} in {_word(f)} has no value")
-
-
-def _looked_up(code: CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield instruction.argval
-        # A function that assigns an outer name keeps state between calls, which another process does not have.
-        outside = instruction.opname == "STORE_DEREF" and instruction.argval in code.co_freevars
-        if outside or instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            raise NotSendable(f"{code.co_name} assigns {instruction.argval}, a name outside the function")
-        if isinstance(instruction.argval, CodeType):
-            yield from _looked_up(instruction.argval)
-
-
-def _without_defaults(node: ast.FunctionDef | ast.Lambda, name: str) -> str:
-    """Return a definition as text, with defaults of `None`: their present values are set afterwards."""
-    copied = ast.parse(ast.unparse(node)).body[0]
-    made: Any = copied.value if isinstance(copied, ast.Expr) else copied
-    made.args.defaults = [ast.Constant(None) for _ in made.args.defaults]
-    made.args.kw_defaults = [d and ast.Constant(None) for d in made.args.kw_defaults]
-    if isinstance(made, ast.Lambda):
-        return f"{name} = {ast.unparse(made)}"
-    made.name = name
-    return ast.unparse(made)
-
-
 def _paths() -> list[str]:
     """Return the folders of ``sys.path`` that hold the caller's modules, not those of installed packages."""
     installed = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
     found = [os.path.abspath(path) for path in sys.path]
     return [path for path in dict.fromkeys(found) if os.path.isdir(path) and not path.startswith(installed)]
-
-
-def _kind(f: Any) -> str:
-    """Return the kind of a callable that is no function, in words."""
-    if isinstance(f, MethodType):
-        owner = f.__self__ if isinstance(f.__self__, type) else type(f.__self__)
-        return f"a method of {owner.__name__}"
-    return "a class" if isinstance(f, type) else f"of type {type(f).__name__}"
-
-
-def _word(f: Any) -> str:
-    return str(getattr(f, "__name__", None) or type(f).__name__)

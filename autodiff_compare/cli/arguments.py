@@ -57,6 +57,7 @@ def parser() -> _Parser:
         run_arguments.add_report,
         run_arguments.add_show,
         trial_arguments.add_doctor,
+        _add_new,
         _add_completion,
         _add_list,
     ):
@@ -64,6 +65,19 @@ def parser() -> _Parser:
     for verb in verbs.choices.values():
         verb.add_argument("--no-color", action="store_true", help="print without colours, as with NO_COLOR set")
     return whole
+
+
+def _add_new(verbs: Any) -> None:
+    new = verbs.add_parser(
+        "new",
+        help="write a commented file to start from: a function, a problem or a backend of your own",
+        description="Write a small file that works into the current folder, with comments that say what to replace. A "
+        "function has a point; a problem also has sizes, closed forms and descents. An existing file is kept.",
+        epilog="example: autodiff-compare new function my_model; then: autodiff-compare run ./my_model.py",
+    )
+    new.add_argument("kind", choices=("function", "problem", "backend"), help="kind of the file")
+    new.add_argument("name", metavar="NAME", help="name of the function, problem or backend")
+    new.set_defaults(verb="autodiff_compare.cli.verbs.new:new")
 
 
 def _add_completion(verbs: Any) -> None:

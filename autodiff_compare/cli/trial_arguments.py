@@ -97,9 +97,19 @@ def add_conformance(verbs: Any) -> None:
         help="test whether a backend keeps the contract, clause by clause",
         description="Test whether a backend keeps the contract of backends/interface.py. Print each clause with its "
         "result, and how to repair a broken one. Exit code 1 if a clause is broken.",
-        epilog="example: autodiff-compare conformance ./my_backend.py",
+        epilog="example: autodiff-compare conformance ./my_backend.py; or: conformance --needed ./my_backend.py",
     )
-    conformance.add_argument("backend", metavar=BACKEND, help="name of a backend, or path of a .py file")
+    conformance.add_argument(
+        "backend",
+        nargs="?",
+        metavar=BACKEND,
+        help="name of a backend, or path of a .py file; required but for --needed",
+    )
+    conformance.add_argument(
+        "--needed",
+        action="store_true",
+        help="list the names of xp by the number of problems that need them instead; with a backend, those it lacks",
+    )
     add_environment(conformance)
     conformance.set_defaults(verb="autodiff_compare.cli.verbs.trials.conformance:conformance")
 

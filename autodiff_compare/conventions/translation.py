@@ -42,7 +42,8 @@ def translated(backend: Backend, case: Case) -> Translation:
     alias = next((name for name, held in scope.items() if held is backend.xp and name != "xp"), "xp")
     source = "\n".join([*names.definitions, ast.unparse(tree.body.body)])
     function = eval(compile(ast.fix_missing_locations(tree), f"<case {case.name}>", "eval"), scope)
-    return Translation(source.replace("xp.", f"{alias}."), function)
+    # An idiom is the framework's own code, on its own arrays.
+    return Translation(source.replace("xp.", f"{alias}."), backend.on_variables(function))
 
 
 class _Translator(ast.NodeTransformer):

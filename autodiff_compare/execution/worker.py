@@ -193,16 +193,20 @@ def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, An
         served = _VERBS[verb](worker, **params) if verb in _VERBS else worker.call(_FUNCTIONS[verb], params)
         return {"ok": served}
     except Exception as error:
-        return _failure(error)
+        return _failure(error, worker.backend)
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def _failure(error: Exception, backend: Any = None) -> dict[str, Any]:
     """Return the response about a failed request: status, message and traceback."""
-    from autodiff_compare.backends import Unsupported
+    from autodiff_compare.backends import Unsupported, hint, lacking
 
-    words, told = described(error), {"traceback": whole(error)[-LONGEST_TRACEBACK:]}
+    # A backend that cannot be opened has no namespace yet.
+    xp = getattr(backend, "xp", None)
+    absent = lacking(error, backend.name, xp) if xp is not None else ""
+    advice = hint(error, backend.name, xp) if xp is not None else ""
+    words, told = described(error, absent, advice), {"traceback": whole(error)[-LONGEST_TRACEBACK:]}
     # Adapters raise Unsupported; frameworks raise NotImplementedError where they have no rule or no kernel.
-    if isinstance(error, (Unsupported, NotImplementedError)) or _NO_KERNEL.search(words):
+    if absent or isinstance(error, (Unsupported, NotImplementedError)) or _NO_KERNEL.search(words):
         return {"status": Status.UNSUPPORTED, "message": words, **told}
     out_of_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(words)
     return {
@@ -230,6 +234,7 @@ _FUNCTIONS = {
     "convention": "autodiff_compare.studies.eigenvalues:convention",
     "observe": "autodiff_compare.conventions.observation:observe",
     "clause": "autodiff_compare.contract.clauses:try_clause",
+    "absent": "autodiff_compare.contract.needed:absent",
     "programs": "autodiff_compare.fuzzing.batch:compute",
     "program": "autodiff_compare.explaining.evaluation:evaluate",
     "taps": "autodiff_compare.explaining.marks:listed",

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodiff_compare.backends import PLAIN
+from autodiff_compare.backends import PLAIN, hint
 from autodiff_compare.problems import SCALAR, VECTOR, Array, Inputs, Problem, ProblemError
 from autodiff_compare.process.failures import described
 from autodiff_compare.vocabulary import COMPLEX, Operator
@@ -38,7 +38,8 @@ def with_operators(problem: Problem) -> Problem:
         inputs = problem.inputs(np.random.default_rng(0), next(iter(problem.sizes.values())))
         value = problem.function(PLAIN, inputs.static)(*inputs.arrays)
     except (Exception, SystemExit) as error:
-        words = f"{type(error).__name__}: {described(error)}"
+        advice = hint(error, "numpy", PLAIN.xp) or _whole_numbers(error, problem)
+        words = f"{type(error).__name__}: {described(error, hint=advice)}"
         raise ProblemError(f"cannot evaluate {problem.name} at the given point in plain NumPy: {words}") from error
     if type(value) is float and not problem.native:
         raise ProblemError(
@@ -90,6 +91,17 @@ def _is_holomorphic(function: Callable[..., object], inputs: Inputs) -> bool:
         return False
     size = max(float(np.max(np.abs(d), initial=0.0)) for d in (straight, turned))
     return bool(np.max(np.abs(turned - 1j * straight), initial=0.0) <= _HOLOMORPHIC * size)
+
+
+def _whole_numbers(error: BaseException, problem: Problem) -> str:
+    """Return advice where a function takes its whole numbers for indices: they were converted to floats."""
+    inputs = problem.draw(next(iter(problem.size_names)), 0).differentiated
+    whole = any(x.size and np.array_equal(x, np.trunc(x)) for x in inputs)
+    if not whole or not isinstance(error, (IndexError, TypeError)):
+        return ""
+    return (
+        "a value of whole numbers is differentiated, as floats; indices and labels are data, a default: k=np.array(...)"
+    )
 
 
 def perturbed(problem: Problem, inputs: Inputs, rng: np.random.Generator) -> Inputs:

@@ -15,20 +15,34 @@ from types import TracebackType
 _LONGEST_LINE = 80
 #: Longest first line of an exception's own words, in characters: advice stands at its end, and the place after it.
 _LONGEST_WORDS = 280
+#: The same, where a hint is told.
+_LONGEST_WITH_HINT = 120
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 #: Problems are users' code, although some come with the package.
 _PROBLEMS = (_PACKAGE / "problems").resolve()
 _BACKENDS = (_PACKAGE / "backends").resolve()
 
 
-def described(error: BaseException) -> str:
-    """Return an exception's words; its first line ends with the place in the user's code, if there is one."""
+def described(error: BaseException, instead: str = "", hint: str = "") -> str:
+    """Return an exception's words; its first line ends with a hint and the place in the user's code, if there are any.
+
+    Parameters
+    ----------
+    error
+        The exception.
+    instead
+        Words that replace its first line.
+    hint
+        What to do.
+    """
     first, newline, rest = (_words(error).strip() or type(error).__name__).partition("\n")
-    where = place(error)
-    if not where:
+    first, where = instead or first, place(error)
+    if not where and not hint:
         return first + newline + rest
-    shown = first if len(first) <= _LONGEST_WORDS else f"{first[:_LONGEST_WORDS]}..."
-    return f"{shown} ({where}){newline}{rest}"
+    longest = _LONGEST_WORDS if not hint else _LONGEST_WITH_HINT
+    shown = first if len(first) <= longest else f"{first[:longest]}..."
+    told = f"{shown}: {hint}" if hint else shown
+    return f"{told} ({where}){newline}{rest}" if where else f"{told}{newline}{rest}"
 
 
 def _words(error: BaseException) -> str:
@@ -56,7 +70,8 @@ def place(error: BaseException) -> str:
 
 def whole(error: BaseException) -> str:
     """Return the traceback, with its causes."""
-    return "".join(traceback.format_exception(error))
+    # On Python 3.9, on which a worker may run, the exception alone is not enough.
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import pathlib
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -20,10 +19,10 @@ from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
-from autodiff_compare.vocabulary import because, join_spec
+from autodiff_compare.vocabulary import join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> its meaning for a reader.
@@ -40,21 +39,6 @@ FLAGS = {
     "numpy:compiled; numpy:compiled, in long loops whose length depends on data, as numpy",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
-#: Status of a cell without a right result -> its meaning, and what a user can do.
-REMEDIES = {
-    "wrong": "wrong: the result differs from its reference, or could not be proved right. "
-    "compare.py check PROBLEM -b BACKEND -o OPERATOR shows every error.",
-    "error": "error: an exception was raised, as shown.",
-    "timeout": "timeout: no answer in time. Give it more with --timeout, or take a smaller --size.",
-    "not_run": "not run: not tried, for the reason shown; run --resume tries it again.",
-    "crash": "crash: the worker process died. Run the function alone in this framework to find the cause.",
-    "out_of_memory": "out of memory: take a smaller --size.",
-    "unsupported": "unsupported: the backend does not have the operator or function.",
-    "not_installed": "not installed: install the packages named, or leave the backend out.",
-}
-#: Messages about the function itself, whatever the backend and the operator, and the numbers in them.
-_OF_THE_FUNCTION = re.compile(r"^repeat: two evaluations of the function|^in plain NumPy, before any backend")
-_IN_BRACKETS = r" \([^)]*\)"
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
     "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
@@ -93,9 +77,9 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
     relative = ratios.ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
     if relative:
         yield from _relative_times(relative)
-    failures = cells[cells["status"] != "ok"]
-    if len(failures):
-        yield _failures(failures)
+    failed = cells[cells["status"] != "ok"]
+    if len(failed):
+        yield failures.table(failed)
     at_kinks = kinks(cells, tables["checks"])
     if at_kinks:
         yield _kinks(at_kinks)
@@ -106,7 +90,7 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
     if cells["flags"].any():
         yield _flagged(cells)
     if cells["conversion"].any():
-        yield _converted(cells)
+        yield conversions.table(cells.assign(spec=_specs(cells)))
 
 
 def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -281,30 +265,6 @@ def _relative_times(found: Mapping[CellGroup, Mapping[str, float]]) -> Iterator[
     return split_tables(f"Time{what} relative to the hand-written NumPy derivative (manual = 1)", names, columns)
 
 
-def remedies(statuses: Iterable[str]) -> list[str]:
-    """Return the meaning of each status among ``statuses``, and what a user can do about it."""
-    had = set(statuses)
-    return [words for status, words in REMEDIES.items() if status in had]
-
-
-def _failures(failures: pd.DataFrame) -> RenderableType:
-    """Return one row per distinct failure (problem, backends, operators, reason), and below them what to do.
-
-    A failure of the function itself has one row for all backends.
-    """
-    table = plain_table("Cells without a right result")
-    for name in ("problem", "backend", "operators", "why"):
-        table.add_column(name, overflow="fold")
-    own = failures["message"].map(lambda message: not _OF_THE_FUNCTION.search(message))
-    # Numbers drawn at random differ in each cell, and the reason is one.
-    reason = failures["message"].where(own, failures["message"].str.replace(_IN_BRACKETS, "", regex=True))
-    keys = [failures["problem"], failures["status"], pd.Series(_specs(failures), failures.index).where(own, ""), reason]
-    for (problem, status, *_), group in failures.groupby(keys, sort=False):
-        specs, operators = (", ".join(dict.fromkeys(names)) for names in (_specs(group), group["operator"]))
-        table.add_row(str(problem), specs, operators, because(str(status), str(group["message"].iloc[0])))
-    return Group(table, *(Text(words, style="dim") for words in remedies(failures["status"])))
-
-
 def _descents(descents: pd.DataFrame) -> Iterator[Table]:
     """Yield tables of the updates of each descent and their time on each backend."""
     parts = descents["cell_id"].str.split("/", n=4, expand=True)
@@ -372,17 +332,6 @@ def _flagged(cells: pd.DataFrame) -> Table:
         having = sets.map(lambda flags, flag=flag: flag in flags)
         if having.any():
             table.add_row(words, f"{having.sum()} of {len(cells)}", ", ".join(dict.fromkeys(specs[having])))
-    return table
-
-
-def _converted(cells: pd.DataFrame) -> Table:
-    """Return one row per conversion of a framework's own derivative by complex numbers."""
-    table = plain_table("Complex numbers: own results brought to the convention dL/da + i dL/db")
-    for name in ("conversion", "operators", "backends"):
-        table.add_column(name, overflow="fold")
-    converted = cells.assign(spec=_specs(cells))[cells["conversion"] != ""]
-    for words, group in converted.groupby("conversion", sort=False):
-        table.add_row(str(words), ", ".join(group["operator"].unique()), ", ".join(group["spec"].unique()))
     return table
 
 

@@ -154,8 +154,9 @@ def measure(backend: backends.Backend, task: str, rounds: int, seed: int) -> dic
     argnums = range(len(inputs.differentiated))
     interface = backend.prepare(chosen.operator, chosen.objective(backend, inputs), args, argnums=argnums)
     runs = {"interface": interface, "by_hand": by_hand}
-    sides = {side: clock.Timed(run, args, backend.block) for side, run in runs.items()}
-    results = [[backend.to_numpy(leaf) for leaf in leaves(timed.run(*args))] for timed in sides.values()]
+    given = [backend.own_array(arg) for arg in args]
+    sides = {side: clock.Timed(run, given, backend.block) for side, run in runs.items()}
+    results = [[backend.to_numpy(leaf) for leaf in leaves(timed.run(*given))] for timed in sides.values()]
     # Both sides make the same number of calls, so that their blocks hold the same amount of work.
     calls = max(clock.calibrate(timed).calls for timed in sides.values())
     taken: dict[str, list[Round]] = {side: [] for side in sides}

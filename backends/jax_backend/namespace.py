@@ -5,6 +5,7 @@ Importing this module imports JAX, so only the adapter's ``open()`` does that.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import jax.numpy
@@ -23,5 +24,15 @@ special = Special(
 
 
 def __getattr__(name: str) -> Any:
-    """Return the attributes that an import of all names leaves out, such as ``__array_api_version__``."""
-    return getattr(jax.numpy, name)
+    """Return the attributes that an import of all names leaves out, such as ``__array_api_version__``.
+
+    Raises
+    ------
+    AttributeError
+        If there is none; it names this namespace, by which a hint is found.
+    """
+    try:
+        return getattr(jax.numpy, name)
+    except AttributeError as error:
+        error.name, error.obj = name, sys.modules[__name__]
+        raise

@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, final
 
@@ -54,7 +55,7 @@ class TensorFlowBackend(Backend):
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     complex_numbers: ClassVar[bool] = True
     conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
-        {Operator.JACOBIAN: "conjugate of the rows that tf.GradientTape gives"}
+        {Operator.JACOBIAN: "rows of tf.GradientTape, conjugated for complex inputs"}
     )
     native = frozenset(_OPERATORS) | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
@@ -82,7 +83,7 @@ class TensorFlowBackend(Backend):
         tf.get_logger().setLevel("ERROR")
         # TensorFloat-32 would compute float32 matrix products with 10-bit mantissas.
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        self._tf, self.xp = tf, namespace
+        self._tf, self._arrays, self.xp = tf, namespace, namespace.xp
         self._asynchronous = bool(tf.config.list_physical_devices("GPU"))
         self._updates: dict[Any, Any] = {}
         self._depth = 0
@@ -120,23 +121,30 @@ class TensorFlowBackend(Backend):
             return {} if told is None else {"onednn": "on" if told.lower() in ("1", "true") else "off"}
 
     def to_var(self, array: Any, *, dtype: str | None = None) -> Var:
-        if self._tf.is_tensor(array):
-            array = array.numpy()
+        given = self._arrays.raw(array)
+        if self._tf.is_tensor(given):
+            given = given.numpy()
         # A tensor may share the memory of the array that it is made of, so it is given a copy.
-        return self._tf.constant(np.array(array, dtype=dtype))
+        return self._arrays.Array(self._tf.constant(np.array(given, dtype=dtype)))
 
     def to_numpy(self, var: Var) -> NDArray[Any]:
         return np.array(var.numpy())
+
+    def own_array(self, var: Var) -> Any:
+        return self._arrays.raw(var)
+
+    def on_variables(self, f: Function) -> Function:
+        return partial(self._arrays.called_with_tensors, f)
 
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
         tf, chosen = self._tf, (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
         def gradient(*args: Var) -> Any:
             # The arguments are copied, because the tape would also record uses of the caller's tensors inside ``f``.
-            fresh = [tf.identity(a) for a in args]
+            fresh = [tf.identity(a) for a in self._arrays.raw(args)]
             _refuse_integers(fresh, chosen)
             p = Differentiated(tf, self._inside(bare(f)), chosen, len(fresh), vectorized=False)
-            gradients = OPERATORS[Operator.GRADIENT](p)(*fresh)
+            gradients = self._arrays.wrapped(OPERATORS[Operator.GRADIENT](p)(*fresh))
             return gradients[0] if isinstance(argnums, int) else gradients
 
         return gradient
@@ -151,6 +159,7 @@ class TensorFlowBackend(Backend):
         """
         from autodiff_compare.backends.tensorflow_backend.optimizers import build_update
 
+        params, grads = self._arrays.raw(tuple(params)), self._arrays.raw(tuple(grads))
         specs = self._specs(params)
         key = (replace(optimizer, learning_rate=0.0), *((tuple(s.shape), s.dtype) for s in specs))
         if key not in self._updates:
@@ -162,29 +171,31 @@ class TensorFlowBackend(Backend):
             optimizer.learning_rate, "float64" if any(s.dtype == self._tf.float64 for s in specs) else "float32"
         )
         new, slots = update(rate, list(params), list(grads), initial if state is None else state)
-        return tuple(new), slots
+        return tuple(map(self._arrays.Array, new)), slots
 
     def _specs(self, given: Sequence[Var]) -> list[Any]:
         return [self._tf.TensorSpec(a.shape, a.dtype) for a in given]
 
     def _native(self, request: Request) -> Prepared:
-        operator, args, argnums = request.operator, request.args, request.argnums
+        raw = self._arrays.raw
+        operator, args, argnums = request.operator, raw(tuple(request.args)), request.argnums
         if operator != Operator.VALUE:
             _refuse_integers(args, argnums)
         self._fell_back = False
         # Eager vectorization traces at every call: 80 to 250 ms where a loop over rows takes 2 to 40 ms.
-        function = request.function if operator is Operator.VALUE else self._inside(request.function)
+        value = operator is Operator.VALUE
+        function = self._arrays.on_tensors(request.function) if value else self._inside(request.function)
         if operator in BATCHES:
             request.rows()
         p = Differentiated(self._tf, function, argnums, len(args), self.variant != "eager", request.samples)
-        given = [*args, *request.directions]
+        given = [*args, *raw(tuple(request.directions))]
         if self.order and operator in SECOND_ORDER:
             return self._in_order(operator, p, given)
         if operator is Operator.TAYLOR:
             series = taylor(p, request.degree)
-            return series if self.variant == "eager" else self._traced(series, given)
+            return self._eager(series) if self.variant == "eager" else self._traced(series, given)
         if self.variant == "eager":
-            return _OPERATORS[operator](p)
+            return self._eager(_OPERATORS[operator](p))
         try:
             return self._traced(_OPERATORS[operator](p), given)
         except Exception as first:
@@ -213,7 +224,7 @@ class TensorFlowBackend(Backend):
             for fast in (True, False)
         ]
         if self.variant == "eager":
-            return ways[-1]
+            return self._eager(ways[-1])
         try:
             return self._first_traced(ways, given)
         except Unsupported:
@@ -231,11 +242,11 @@ class TensorFlowBackend(Backend):
         """Compute all products in one graph: by ``tf.vectorized_map`` or, where it has no rule, unrolled."""
         from autodiff_compare.backends.tensorflow_backend.products import entries
 
-        args, argnums = request.args, request.argnums
+        args, argnums = self._arrays.raw(tuple(request.args)), request.argnums
         _refuse_integers(args, argnums)
         if self.variant == "eager":
             return one_by_one(self, request, plan)
-        fixed = [part for parts in constants(self, request, plan) for part in parts]
+        fixed = [part for parts in self._arrays.raw(constants(self, request, plan)) for part in parts]
         p = Differentiated(self._tf, self._inside(request.function), argnums, len(args), vectorized=True)
         product = OPERATORS[plan.operator](p)
         other = FALLBACKS.get(plan.operator, OPERATORS[plan.operator])(p)
@@ -250,6 +261,11 @@ class TensorFlowBackend(Backend):
             with contextlib.suppress(Exception):
                 return self._traced(way, given)
         return self._traced(last, given)
+
+    def _eager(self, function: Function) -> Prepared:
+        """Return a function of tensors that also takes arrays, as a traced one does."""
+        raw = self._arrays.raw
+        return lambda *given: function(*map(raw, given))
 
     def _traced(self, function: Function, given: Sequence[Var]) -> Prepared:
         traced = self._tf.function(function, autograph=False, jit_compile=self.variant == "xla" or None)
@@ -270,21 +286,31 @@ class TensorFlowBackend(Backend):
     def scan(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
         from autodiff_compare.backends.tensorflow_backend.scan import scan
 
-        return scan(f, init, xs)
+        nest = self._tf.nest.map_structure
+        raw, wrapped = (partial(nest, part) for part in (self._arrays.raw, self._arrays.wrapped))
+        carry, ys = scan(lambda carry, x: raw(f(wrapped(carry), wrapped(x))), raw(init), raw(xs))
+        return wrapped(carry), wrapped(ys)
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         """Run `tf.while_loop`. XLA can differentiate it because the limit is known; eagerly, it is a Python loop."""
-        return self._tf.while_loop(cond, lambda state: [body(state)], [init], maximum_iterations=limit)[0]
+        raw, wrapped = self._arrays.raw, self._arrays.wrapped
+        (last,) = self._tf.while_loop(
+            lambda state: raw(cond(wrapped(state))),
+            lambda state: [raw(body(wrapped(state)))],
+            [raw(init)],
+            maximum_iterations=limit,
+        )
+        return wrapped(last)
 
     def stop_gradient(self, x: Var) -> Var:
-        return self._tf.stop_gradient(x)
+        return self._arrays.Array(self._tf.stop_gradient(self._arrays.raw(x)))
 
     def derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "reverse":
             return self.grad(f)
         from autodiff_compare.backends.tensorflow_backend.forward_mode import forward_derivative
 
-        return forward_derivative(self._inside(bare(f)), lambda: self._depth == 0)
+        return self._arrays.on_arrays(forward_derivative(self._inside(bare(f)), lambda: self._depth == 0))
 
     def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "forward":
@@ -292,18 +318,23 @@ class TensorFlowBackend(Backend):
 
         def both(x: Var) -> tuple[Var, Var]:
             p = Differentiated(self._tf, self._inside(bare(f)), (0,), 1, vectorized=False)
-            value, (gradient,) = OPERATORS[Operator.VALUE_AND_GRADIENT](p)(self._tf.identity(x))
+            given = self._tf.identity(self._arrays.raw(x))
+            value, (gradient,) = self._arrays.wrapped(OPERATORS[Operator.VALUE_AND_GRADIENT](p)(given))
             return value, gradient
 
         return both
 
     def _inside(self, f: Function) -> Function:
-        """Return ``f`` with a counter of active calls, by which `derivative` detects an enclosing differentiation."""
+        """Return ``f`` on tensors, with a counter of active calls.
+
+        By the counter `derivative` detects an enclosing differentiation.
+        """
+        on_tensors = self._arrays.on_tensors(f)
 
         def function(*args: Var) -> Var:
             self._depth += 1
             try:
-                return f(*args)
+                return on_tensors(*args)
             finally:
                 self._depth -= 1
 

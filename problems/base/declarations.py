@@ -15,8 +15,9 @@ or whole problems, with everything that `Problem` has::
     PROBLEM = Problem(...)                      # or PROBLEMS = (...)
 
 The parameters of ``objective`` without a default are differentiated. Each takes its value from the variable of its
-name, or by position from ``INPUTS``. A value is an array of floats or complex numbers, or a container of such arrays
-(`autodiff_compare.problems.base.pytree`). A default that is a NumPy array is passed as data; any other default is kept.
+name, or in their order from ``INPUTS``. A value is an array of floats or complex numbers, or a container of such
+arrays (`autodiff_compare.problems.base.pytree`); integers become floats. A default that is a NumPy array is passed as
+data; any other default is kept.
 
 The result may be a scalar or an array. That decides which operators apply, and is known only once the function has
 been evaluated: until then `Problem.operators` is empty.
@@ -38,7 +39,8 @@ from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, 
 from autodiff_compare.user_files import UserFileError, load_module
 
 _FORMS = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
-_WHY_FLOATS = "integers have no derivative: write 1.0 for 1"
+#: The largest whole number below which float64 has them all.
+_EXACT = 2**53
 
 
 def problems_in(module: ModuleType) -> tuple[Problem, ...]:
@@ -117,6 +119,7 @@ def problem_of(
     arrays = [leaf for n, value in zip(required, point, strict=True) for leaf in leaves(n, value)]
     if not arrays:
         raise ProblemError(f"got no array in {', '.join(required)} in {where}, expected one or more to differentiate")
+    native = {backend: _by_position(f, required, where) for backend, f in native.items()}
     if any(map(is_container, point)):
         function = function and unpacked(function, point)
         native = {backend: unpacked(f, point) for backend, f in native.items()}
@@ -172,18 +175,28 @@ def _signature(
     if not required:
         raise ProblemError(f"got objective({', '.join(parameters)}) in {where}, expected a parameter to differentiate")
     arrays = {name: p.default for name, p in parameters.items() if isinstance(p.default, np.ndarray)}
+    for name, array in arrays.items():
+        _refuse_masked(name, array, where)
     plain = list(parameters)[: len(required)] == required and parameters["xp"].kind is not _POSITIONAL_ONLY
-    if plain and not arrays:
+    if plain and not arrays and all(parameters[name].kind is not _KEYWORD_ONLY for name in required):
         return required, {}, objective
-    names = [*required, *arrays]
-
-    def by_name(*given: Any, xp: Any) -> Any:
-        return objective(xp=xp, **dict(zip(names, given, strict=True)))
-
-    return required, arrays, by_name
+    return required, arrays, _by_name(objective, [*required, *arrays], parameters)
 
 
-_POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+def _by_name(
+    function: Callable[..., Any], names: Sequence[str], parameters: Mapping[str, inspect.Parameter]
+) -> Callable[..., Any]:
+    """Return a function of arrays in the order of ``names`` that passes each by its name, unless that is impossible."""
+
+    def called(*given: Any, **named: Any) -> Any:
+        values = {**dict(zip(names, given, strict=True)), **named}
+        first = [values.pop(name) for name, p in parameters.items() if p.kind is _POSITIONAL_ONLY and name in values]
+        return function(*first, **values)
+
+    return called
+
+
+_POSITIONAL_ONLY, _KEYWORD_ONLY = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -195,13 +208,29 @@ def _parameters(function: Callable[..., Any], where: str) -> Mapping[str, inspec
             f"got a function in {where} whose parameters cannot be read, expected def objective(x, xp): {error}"
         ) from error
     for name, parameter in found.items():
-        if parameter.kind in _VARIABLE or parameter.kind is _POSITIONAL_ONLY:
+        if parameter.kind in _VARIABLE:
             raise ProblemError(
                 f"got parameter {parameter} in {where}, expected parameters with names: def objective(x, y, xp)"
             )
         if parameter.default is parameter.empty and not name.isidentifier():
             raise ProblemError(f"got parameter {name!r} in {where}, expected a name")
     return found
+
+
+def _by_position(function: Callable[..., Any], names: Sequence[str], where: str) -> Callable[..., Any]:
+    """Return a function of one framework that takes its arrays by position, in the order of ``names``.
+
+    Functions of two frameworks may name their parameters differently: those of this one are taken in their order.
+    """
+    try:
+        parameters = _parameters(function, where)
+    except ProblemError:  # built into a framework: it has a signature of its own
+        return function
+    own = [name for name, p in parameters.items() if p.default is p.empty]
+    if len(own) != len(names) or all(parameters[name].kind is not _KEYWORD_ONLY for name in own):
+        return function
+    order = list(names) if set(own) == set(names) else own
+    return _by_name(function, order, parameters)
 
 
 def _required(function: Callable[..., Any], where: str) -> list[str]:
@@ -312,7 +341,8 @@ def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tu
 
 
 def _floats(name: str, value: Any, where: str) -> Array:
-    """Return a value as float64 array, or as complex128 array if it is complex."""
+    """Return a value as float64 array, or as complex128 array if it is complex; whole numbers become floats."""
+    _refuse_masked(name, value, where)
     try:
         array = np.array(value)
     except ValueError as error:
@@ -323,11 +353,28 @@ def _floats(name: str, value: Any, where: str) -> Array:
     except Exception as error:  # a framework's array that NumPy cannot convert: quote its reason
         kind = f"{type(value).__module__}.{type(value).__name__}"
         raise ProblemError(f"got {name} of {kind} in {where}, expected a NumPy array: {error}") from error
-    if array.dtype.kind in "iub":
-        what = "True or False" if array.dtype.kind == "b" else "integers"
-        raise ProblemError(f"got {what} for {name} in {where}, expected floats: {_WHY_FLOATS}")
-    if array.dtype.kind not in "fc":
+    if array.dtype.kind == "b":
+        raise ProblemError(
+            f"got True or False for {name} in {where}, expected floats: a truth has no derivative; data are a default, "
+            f"{name}=np.array(...)"
+        )
+    if array.dtype.kind in "iu" and array.size and max(abs(int(array.max())), abs(int(array.min()))) > _EXACT:
+        raise ProblemError(f"got integers beyond 2**53 for {name} in {where}, expected floats: float64 rounds them")
+    if array.dtype.kind not in "fiuc":
         raise ProblemError(f"got {type(value).__name__} of dtype {array.dtype} for {name} in {where}, expected floats")
     if not np.isfinite(array).all():
         raise ProblemError(f"got nan or infinity for {name} in {where}, expected finite numbers")
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _refuse_masked(name: str, value: Any, where: str) -> None:
+    """Reject masked arrays: as plain arrays they would count what their masks leave out."""
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            _refuse_masked(name, part, where)
+    # By its name: importing numpy.ma takes time, and where there is a masked array it has been imported.
+    elif any(cls.__name__ == "MaskedArray" and cls.__module__.startswith("numpy.ma") for cls in type(value).__mro__):
+        raise ProblemError(
+            f"got a masked array for {name} in {where}, expected a plain one: pass {name}.filled(...), or "
+            f"{name}.compressed() with the entries that count"
+        )

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -89,7 +90,14 @@ def test_a_function_and_a_point_are_a_problem(
     [
         ("x = [1.0]", "define objective(x, xp)"),
         (SQUARES, "got no value for x"),
-        (SQUARES + "x = [1, 2]", "got integers for x"),
+        (SQUARES + "x = [1, 2**53 + 1]", "got integers beyond 2**53 for x"),
+        (SQUARES + "import numpy as np\nx = np.ma.array([1.0, 2.0], mask=[0, 1])", "got a masked array for x"),
+        (SQUARES + "import numpy as np\nx = [np.ma.array([1.0], mask=[1]), [2.0]]", "got a masked array for x[0]"),
+        (
+            "import numpy as np\ndef objective(x, xp, d=np.ma.array([1.0], mask=[1])): return x\nx = [1.0]",
+            "array for d",
+        ),
+        ("def objective(x, k, xp): return x[k]\nx = [1.0]\nk = [0]", "indices and labels are data, a default"),
         (SQUARES + "x = [True]", "got True or False for x"),
         (SQUARES + "x = [complex('nan')]", "nan or infinity for x"),
         (SQUARES + "x = 'text'", "expected floats"),
@@ -114,7 +122,7 @@ def test_a_function_and_a_point_are_a_problem(
         ("def objective(x, xp): yield x\nx = [1.0]", "got generator from mine"),
         ("def objective(x, xp): raise SystemExit(3)\nx = [1.0]", "SystemExit: 3"),
         ("raise SystemExit('no licence')", "SystemExit: no licence"),
-        (SQUARES + "x = {'w': [1, 2]}", "got integers for x['w']"),
+        (SQUARES + "x = {'w': [True, False]}", "got True or False for x['w']"),
         (SQUARES + "x = {'w': ([1.0, 2.0], [1.0])}", "got a ragged x['w']"),
         (SQUARES + "x = {}", "got no array in x"),
         (SQUARES + "x = {'w': 'tanh'}", "got str of dtype <U4 for x['w']"),
@@ -314,14 +322,20 @@ def test_what_a_function_prints_stays_out_of_results_for_programs(tmp_path: path
 
 
 class Norm:
+    def __init__(self, held: Any = None) -> None:
+        self.held = held
+
     def __call__(self, x: Any, xp: Any) -> Any:
         return xp.sum(x * x)
 
+    def energy(self, x: Any, *, y: Any, xp: Any) -> Any:
+        return xp.sum(x * x) * y
+
 
 def test_a_function_that_cannot_be_sent_is_computed_here_and_says_so() -> None:
-    with pytest.warns(UserWarning, match="in this process, .* no function with a source"):
+    with pytest.warns(UserWarning, match="in this process, .* which cannot be pickled"):
         found = autodiff_compare.compare(
-            Norm(), [3.0, 4.0], backends="numpy", operators=["gradient", "hessian"], rounds=1
+            Norm(threading.Lock()), [3.0, 4.0], backends="numpy", operators=["gradient", "hessian"], rounds=1
         )
     assert set(found.cells["status"]) == {"ok"}
     assert found.in_process.startswith("Norm is of type Norm")
@@ -329,10 +343,20 @@ def test_a_function_that_cannot_be_sent_is_computed_here_and_says_so() -> None:
     assert len(found.samples.query("phase == 'steady'")) > 0
 
 
+def test_a_method_of_an_object_is_sent_and_integers_are_floats() -> None:
+    """The gradient of y sum(x^2) at x = (3, 4), y = 2 is (12, 16, 25), of norm sqrt(1025)."""
+    found = autodiff_compare.compare(
+        Norm().energy, {"x": [3, 4], "y": 2}, backends="numpy", operators="gradient", rounds=0
+    )
+    assert (found.in_process, list(found.cells["status"])) == ("", ["ok"])
+    assert float(found.cells["gradient_norm"].iloc[0]) == pytest.approx(1025**0.5)
+
+
 @pytest.mark.parametrize(
     ("f", "x", "given", "words"),
     [
-        (quadratic, [1, 2], {}, "got integers for x"),
+        (quadratic, [True, False], {}, "got True or False for x"),
+        (quadratic, np.ma.array([1.0, 2.0], mask=[0, 1]), {}, "got a masked array for x in compare()"),
         (quadratic, ([1.0], [2.0]), {}, "INPUTS of 2 values"),
         (quadratic, {"y": [1.0]}, {}, "got no value for x in compare(): expected {'x': ...}, or a tuple around"),
         (quadratic, {"x": [1.0, 2.0], "y": [1.0]}, {}, "got values for x, y in compare()"),

@@ -293,14 +293,12 @@ FOURIER = [
 ]
 ROWS = [*ELEMENTWISE, *OPERATORS, *REDUCTIONS, *MANIPULATION, *CREATION, *LINALG, *FOURIER]
 
-_NO_VECTORS = {"matrix @ vector": "TensorFlow's @ takes matrices only: xp.matmul takes vectors"}
 _NO_NEGATIVE_STEPS = {
     "x[..., ::-1]": "torch has no slices with negative steps: xp.flip",
     "x[1, -1:0:-1, None, ::2]": "torch has no slices with negative steps: xp.flip",
 }
 #: backend -> row name -> why its value, dtype or shape differs.
 LACKS: dict[str, dict[str, str]] = {
-    "tensorflow": _NO_VECTORS,
     "torch": {
         **_NO_NEGATIVE_STEPS,
         "unique_all": "torch.unique returns no first indices (pytorch issue 36748)",
@@ -314,7 +312,6 @@ LACKS: dict[str, dict[str, str]] = {
 }
 #: backend -> row name -> why its derivative does not exist or differs from numerical differences.
 BAD_DERIVATIVES: dict[str, dict[str, str]] = {
-    "tensorflow": _NO_VECTORS,
     "torch": {**_NO_NEGATIVE_STEPS, "x % 0.7, x // 0.7": "torch has no derivative of floor_divide"},
     "jax": {"x[mask]": "under jit a boolean mask has no static shape"},
     "autograd": {

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+from autodiff_compare.backends import array_api
 from autodiff_compare.cli.verbs.trials import conformance
 from autodiff_compare.cli.verbs.trials.conformance import Finding, findings_of, lines, sentence
-from autodiff_compare.contract import array_api
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query
 from tests.examples.careless_backend import CARELESS
@@ -122,6 +122,13 @@ def test_a_backend_that_cannot_be_opened_is_one_clear_line(
     assert done.returncode == code
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_remedy_names_the_python_of_another_environment() -> None:
+    made = plan(Query([conformance._FUNCTIONS], [f"numpy@mine={sys.executable}"], ["value"]))
+    assert conformance._asked(made, "numpy@mine") == f"numpy@mine={sys.executable}"
+    here = plan(Query([conformance._FUNCTIONS], ["numpy"], ["value"]))
+    assert conformance._asked(here, "numpy") == "numpy"
 
 
 def test_a_backend_in_words() -> None:

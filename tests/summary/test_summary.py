@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from autodiff_compare.results.rows import CellRow, CheckRow, DescentRow
-from autodiff_compare.summary import summary
+from autodiff_compare.summary import failures, summary
 from tests.report.blank import blank
 from tests.summary.test_recommend import run
 
@@ -149,12 +149,33 @@ def test_a_failure_of_the_function_itself_has_one_row() -> None:
         failed("hvp", "c", "gradient fail at [0]: got 1 (b)"),
     ]
     console = Console(file=io.StringIO(), width=200, record=True)
-    console.print(summary._failures(pd.DataFrame([asdict(row) for row in rows])))
+    console.print(failures.table(pd.DataFrame([asdict(row) for row in rows])))
     lines = [" ".join(line.split()) for line in console.export_text().splitlines()[2:5]]
     assert lines == [
         f"p a, b value, hvp wrong: {drawn.format(0)}",
         "p c value wrong: gradient fail at [0]: got 1 (a)",
         "p c hvp wrong: gradient fail at [0]: got 1 (b)",
+    ]
+
+
+def test_what_a_backend_lacks_has_one_row_for_each_reason() -> None:
+    """A first-order backend on six problems: one row for two operators and all problems, one for a missing function."""
+
+    def refused(problem: str, operator: str, message: str, status: str = "unsupported") -> CellRow:
+        return blank(CellRow, problem=problem, operator=operator, backend="d", status=status, message=message)
+
+    names = ["a", "b", "c", "e", "f", "g"]
+    rows = [refused(p, o, f"d offers jvp; {o} cannot be derived from that") for p in names for o in ("hvp", "hessian")]
+    rows += [refused(p, "jvp", f"d has no xp.acos ({p}.py:3: return xp.acos(x))") for p in names[:2]]
+    rows += [refused("g", "vjp", "d has no xp.eye (g.py:3: xp.eye(2))"), refused("a", "vjp", "at [0]: got 1", "wrong")]
+    console = Console(file=io.StringIO(), width=200, record=True)
+    console.print(failures.table(pd.DataFrame([asdict(row) for row in rows])))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()[2:6]]
+    assert lines == [
+        "a, b, c, e and 2 others d hvp, hessian unsupported: d offers jvp; these operators cannot be derived from that",
+        "a, b d jvp unsupported: d has no xp.acos",
+        "g d vjp unsupported: d has no xp.eye (g.py:3: xp.eye(2))",
+        "a d vjp wrong: at [0]: got 1",
     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from autodiff_compare.backends import PLAIN, Backend, Objective, Unsupported
 from autodiff_compare.execution.computation.recheck import bits
-from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, tracing_case
+from autodiff_compare.plan.cases import Case, build_case, cast, received, tracing_case
 from autodiff_compare.plan.sparsity import expanded
 from autodiff_compare.problems import Problem
 from autodiff_compare.problems.base.closed_forms import complete
@@ -50,7 +50,7 @@ class Prepared:
 
     def copies(self, count: int) -> list[list[Any]]:
         """Return new variables that are equal to the arguments, ``count`` times."""
-        return [variables(self.backend, self.given, self.case.dtype) for _ in range(count)]
+        return [own_arrays(self.backend, self.given, self.case.dtype) for _ in range(count)]
 
     def neighbours(self, count: int) -> list[list[Any]]:
         """Return new variables that differ from the arguments in their last digits, ``count`` times.
@@ -59,7 +59,7 @@ class Prepared:
         zero, which stays zero: the ends of a domain are there more seldom, and denormal numbers would be slow. Data
         stays: it may hold labels.
         """
-        return [variables(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
+        return [own_arrays(self.backend, self._shrunk(next(self.moves)), self.case.dtype) for _ in range(count)]
 
     def _shrunk(self, roundings: int) -> tuple[Any, ...]:
         """Return inputs and directions that are smaller by some roundings of their dtype."""
@@ -93,6 +93,11 @@ def variables(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
     return [backend.to_var(cast(array, dtype)) for array in arrays]
 
 
+def own_arrays(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
+    """Return arrays as the framework's own, which a timed call takes."""
+    return [backend.own_array(var) for var in variables(backend, arrays, dtype)]
+
+
 def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any] = ()) -> Prepared:
     """Prepare a cell at one point and return its callable with the arguments of another.
 
@@ -103,14 +108,14 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     problem, key
         The cell.
     numbers
-        Inputs and directions of both points, if this process cannot draw the same ones from the seed.
+        What is `sent` of the case, if this process cannot draw the same numbers from the seed.
     """
     if key[1] not in backend.dtypes:
         raise Unsupported(f"{backend.name} computes in {', '.join(backend.dtypes)}, not in {key[1]}")
     if problem.complex_numbers and not backend.complex_numbers:
-        raise Unsupported(f"{backend.name} does not declare that it differentiates functions of complex numbers")
+        raise Unsupported(f"{backend.name} takes no complex numbers")
     if numbers:
-        case, other = (case_from_arrays(problem, *key, point) for point in numbers)
+        case, other = received(problem, *key, numbers)
     else:
         case = build_case(problem, *key)
         other = tracing_case(case)
@@ -132,5 +137,6 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     )
     seconds = time.perf_counter() - start
     waited_s = (Elapsed.now() - before).contention_s
-    given = variables(backend, (*case.inputs.arrays, *case.directions), case.dtype)
-    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s, (*args, *directions))
+    given = own_arrays(backend, (*case.inputs.arrays, *case.directions), case.dtype)
+    elsewhere = tuple(map(backend.own_array, (*args, *directions)))
+    return Prepared(backend, case, Timed(run, given, backend.block), seconds, waited_s, elsewhere)

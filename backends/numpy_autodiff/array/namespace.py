@@ -118,5 +118,6 @@ linalg = _namespace(np.linalg, {})
 xp = _namespace(
     np,
     {"linalg": linalg, "fft": np.fft, "special": special, "asarray": asarray, "astype": astype}
+    | {"__array_api_version__": "2024.12", "__array_namespace_info__": np.__array_namespace_info__}
     | {f.__name__: f for f in (sort, argsort, diff)},
 )

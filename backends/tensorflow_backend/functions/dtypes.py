@@ -1,12 +1,13 @@
 """Data types, and the conversion of Python scalars.
 
-TensorFlow does not promote dtypes: ``float32 * float64`` raises an error, in an operator as in a function of this
-namespace. Python scalars are weak: they take the dtype of the other operand.
+TensorFlow does not promote dtypes: ``float32 * float64`` raises an error. Functions of two operands and operators of
+arrays promote them here. Python scalars are weak: they take the dtype of the other operand.
 """
 
 from __future__ import annotations
 
 import builtins
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,13 +61,64 @@ _DEFAULTS: dict[type, DType] = {builtins.bool: bool, int: int64, float: float64,
 
 
 def match(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    """Return two operands as tensors; a Python scalar takes the dtype of the other operand."""
+    """Return two operands as tensors of one dtype; a Python scalar takes the dtype of the other operand."""
     if isinstance(x2, _SCALARS):
         x1 = tensor(x1)
-        return x1, tf.convert_to_tensor(x2, x1.dtype)
+        dtype = _with_scalar(x1.dtype, x2)
+        return _as(x1, dtype), tf.convert_to_tensor(x2, dtype)
     if isinstance(x1, _SCALARS):
-        return tf.convert_to_tensor(x1, x2.dtype), x2
-    return x1, x2
+        x2, x1 = match(x2, x1)
+        return x1, x2
+    first, second = promoted(x1, x2)
+    return first, second
+
+
+def promoted(*operands: Any) -> list[Tensor]:
+    """Return tensors in their common dtype.
+
+    Within a kind it is that of the standard's promotion table. An integer beside a floating operand takes its dtype, as
+    in PyTorch and JAX, which keeps float32; the standard leaves it open. So does a NumPy array of floats.
+    """
+    tensors = [x if tf.is_tensor(x) else _beside(x, operands) for x in operands]
+    dtype = tensors[0].dtype
+    for other in tensors[1:]:
+        dtype = _common(dtype, other.dtype)
+    return [_as(x, dtype) for x in tensors]
+
+
+def _beside(x: Any, operands: Any) -> Tensor:
+    """Return a NumPy array as a tensor; floats take the floating dtype of a tensor beside them."""
+    found = tensor(x)
+    floating = [o.dtype for o in operands if tf.is_tensor(o) and o.dtype.is_floating]
+    return _as(found, floating[0]) if found.dtype.is_floating and floating else found
+
+
+def _as(x: Tensor, dtype: DType) -> Tensor:
+    return x if x.dtype == dtype else tf.cast(x, dtype)
+
+
+@functools.cache
+def _common(a: DType, b: DType) -> DType:
+    """Return the dtype to which two dtypes are promoted."""
+    if a == b or b == bool:
+        return a
+    if a == bool:
+        return b
+    exact = [d.is_integer for d in (a, b)]
+    if exact[0] != exact[1]:
+        return b if exact[0] else a
+    return tf.as_dtype(np.result_type(a.as_numpy_dtype, b.as_numpy_dtype))
+
+
+def _with_scalar(dtype: DType, scalar: complex) -> DType:
+    """Return the dtype to which an array is promoted by a Python scalar of another kind."""
+    if isinstance(scalar, (builtins.bool, int)):
+        return int64 if dtype == bool and not isinstance(scalar, builtins.bool) else dtype
+    if isinstance(scalar, float):
+        return dtype if dtype.is_floating or dtype.is_complex else float64
+    if dtype.is_complex:
+        return dtype
+    return complex64 if dtype.is_floating and dtype != float64 else complex128
 
 
 def tensor(x: Any) -> Tensor:
@@ -95,7 +147,7 @@ def is_integral(x: Tensor) -> builtins.bool:
 def astype(x: Tensor, dtype: DType, /, *, copy: builtins.bool = True, device: Any = None) -> Tensor:
     """Convert to another dtype; tensors are immutable, so ``copy`` and ``device`` have no effect."""
     del copy, device
-    return tf.cast(x, dtype)
+    return tf.cast(tensor(x), dtype)
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, widened
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, match, tensor, widened
 
 __all__ = [
     "cholesky",
@@ -67,7 +67,10 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
 
 def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     """Return the matrix product; unlike TensorFlow's ``@``, it accepts vectors on either side."""
+    x1, x2 = match(x1, x2)
     left, right = x1.shape.rank, x2.shape.rank
+    if not left or not right:
+        raise ValueError(f"got a product of {left}-D and {right}-D arrays, expected vectors or matrices: use * instead")
     if left == 1 and right == 1:
         return tf.tensordot(x1, x2, 1)
     if right == 1:
@@ -79,21 +82,24 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
 
 def tensordot(x1: Tensor, x2: Tensor, /, *, axes: Any = 2) -> Tensor:
     """Sum products over the last axes of ``x1`` and the first of ``x2``, or over the given pairs of axes."""
-    return tf.tensordot(x1, x2, axes)
+    return tf.tensordot(*match(x1, x2), axes)
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     """Return the inner product along an axis counted from the end, with ``x1`` conjugated."""
+    x1, x2 = match(x1, x2)
     return tf.reduce_sum(tf.math.conj(x1) * x2, axis=axis)
 
 
 def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
     """Return the outer product of two vectors."""
+    x1, x2 = match(x1, x2)
     return x1[:, None] * x2[None, :]
 
 
 def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     """Return the cross product along an axis of length 3; the other axes broadcast."""
+    x1, x2 = match(x1, x2)
     a, b = tf.unstack(x1, axis=axis), tf.unstack(x2, axis=axis)
     if len(a) != 3 or len(b) != 3:
         raise ValueError(f"got lengths {len(a)} and {len(b)} along axis {axis}, expected 3 and 3")
@@ -162,7 +168,7 @@ def _relative(rtol: Any, x: Tensor) -> Tensor:
     """Return the standard's default tolerance: the longer side times the machine epsilon."""
     if rtol is None:
         rtol = max(tuple(x.shape)[-2:]) * float(np.finfo(x.dtype.as_numpy_dtype).eps)
-    return tf.cast(rtol, x.dtype.real_dtype)
+    return tf.cast(tensor(rtol), x.dtype.real_dtype)
 
 
 def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:

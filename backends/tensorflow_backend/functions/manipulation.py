@@ -9,7 +9,8 @@ from typing import Any, Literal, Union
 import numpy as np
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, promoted, tensor
+from autodiff_compare.backends.tensorflow_backend.functions.indexing import from_start
 
 __all__ = [
     "arange",
@@ -47,7 +48,6 @@ __all__ = [
 ]
 
 Shape = Union[int, Sequence[int]]  # noqa: UP007 - a worker's Python may be 3.9
-stack = tf.stack
 broadcast_to = tf.broadcast_to
 
 
@@ -112,7 +112,8 @@ def eye(
 def full(shape: Shape, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
     """Return an array filled with one value."""
     del device
-    value = tensor(fill_value) if dtype is None else tf.cast(fill_value, dtype)
+    # By way of `tensor`: tf.cast makes a float32 of a Python number first.
+    value = tensor(fill_value) if dtype is None else tf.cast(tensor(fill_value), dtype)
     return tf.fill((shape,) if isinstance(shape, int) else shape, value)
 
 
@@ -176,9 +177,15 @@ def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
 
 def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
     """Join arrays along an axis, or flatten and join them if ``axis`` is `None`."""
+    arrays = promoted(*arrays)
     if axis is None:
         return tf.concat([tf.reshape(a, (-1,)) for a in arrays], axis=0)
     return tf.concat(arrays, axis=axis)
+
+
+def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    """Join arrays of one shape along a new axis."""
+    return tf.stack(promoted(*arrays), axis=axis)
 
 
 def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
@@ -187,14 +194,37 @@ def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
 
 
 def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
-    """Remove the given axes, which have length 1."""
+    """Remove the given axes, which have length 1.
+
+    Raises
+    ------
+    ValueError
+        If the length of an axis is another.
+    """
+    axes = _normalized(axis, x.shape.rank)
+    longer = [a for a in axes if x.shape[a] not in (1, None)]
+    if longer:
+        raise ValueError(f"got axis {longer[0]} of length {x.shape[longer[0]]} to remove, expected length 1")
     # tf.squeeze takes an empty list to mean all axes.
-    return tf.identity(x) if axis == () else tf.squeeze(x, axis)
+    return tf.squeeze(x, axes) if axes else tf.identity(x)
 
 
 def _normalized(axis: int | tuple[int, ...] | None, rank: int) -> list[int]:
+    """Return axes counted from the front.
+
+    Raises
+    ------
+    ValueError
+        If there is no such axis, or one is named twice.
+    """
     axes = range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return [a % rank for a in axes]
+    wrong = [a for a in axes if not -rank <= a < rank]
+    if wrong:
+        raise ValueError(f"got axis {wrong[0]} of an array of {rank} dimensions, expected {-rank} to {rank - 1}")
+    found = [a % rank for a in axes]
+    if len(set(found)) < len(found):
+        raise ValueError(f"got axes {tuple(axes)} of an array of {rank} dimensions, expected each axis once")
+    return found
 
 
 def flip(x: Tensor, /, *, axis: int | tuple[int, ...] | None = None) -> Tensor:
@@ -247,12 +277,6 @@ def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     return tuple(tf.unstack(x, axis=axis))
 
 
-def _from_start(indices: Any, length: int) -> Tensor:
-    """Make negative indices count from the end, which ``tf.gather`` does not support."""
-    indices = tf.convert_to_tensor(indices)
-    return indices if indices.dtype.is_unsigned else tf.where(indices < 0, indices + length, indices)
-
-
 def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     """Return the entries at ``indices`` along an axis; the cotangents of repeated indices are added.
 
@@ -265,12 +289,12 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
         if x.shape.rank != 1:
             raise ValueError(f"got axis=None for an array of {x.shape.rank} dimensions: pass axis")
         axis = 0
-    return tf.gather(x, _from_start(indices, x.shape[axis]), axis=axis)
+    return tf.gather(x, from_start(indices, x.shape[axis]), axis=axis)
 
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """Return, for each position in ``indices``, the entry with that index along an axis; other axes broadcast."""
-    x, indices = moveaxis(x, axis, -1), moveaxis(_from_start(indices, x.shape[axis]), axis, -1)
+    x, indices = moveaxis(x, axis, -1), moveaxis(from_start(indices, x.shape[axis]), axis, -1)
     lead = np.broadcast_shapes(tuple(x.shape)[:-1], tuple(indices.shape)[:-1])
     x = tf.broadcast_to(x, (*lead, x.shape[-1]))
     indices = tf.broadcast_to(indices, (*lead, indices.shape[-1]))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.cli.verbs.trials.needed import needed
 from autodiff_compare.contract.clauses import CLAUSES
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Runner
@@ -53,6 +54,10 @@ class Finding:
 
 def conformance(options: argparse.Namespace) -> int:
     """Test a backend against every clause and print the findings; return exit code 1 if one is broken."""
+    if options.needed:
+        return needed(options)
+    if options.backend is None:
+        return usage("got no backend, expected its name, or the path of its .py file, or --needed")
     try:
         with users_prints_aside():
             planned = plan(Query([_FUNCTIONS], [options.backend], dtypes=DTYPES))
@@ -109,7 +114,13 @@ def findings_of(planned: Plan, environment: Mapping[str, str] | None = None) -> 
         finally:
             pool.close()
             folder.close()
-        yield from _operators(folder.rows["cells"], planned.adapters[spec])
+        yield from _operators(folder.rows["cells"], _asked(planned, spec))
+
+
+def _asked(planned: Plan, spec: str) -> str:
+    """Return the backend as the command line takes it, with its Python if that is another one."""
+    python = planned.interpreters.get(spec)
+    return planned.adapters[spec] + (f"@{python.label}={python.path}" if python else "")
 
 
 def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:

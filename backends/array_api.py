@@ -22,3 +22,8 @@ LINALG = (
     "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matrix_norm", "matrix_power", "outer",
     "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "trace", "vector_norm",
 )  # fmt: skip
+#: Functions of its extension ``fft``.
+FFT = (
+    "fft", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifftn", "ifftshift", "ihfft", "irfft", "irfftn", "rfft",
+    "rfftfreq", "rfftn",
+)  # fmt: skip

@@ -1,0 +1,65 @@
+"""Hints: the message of each framework for a spelling that it refuses, and the spelling that all accept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends import load, missing
+from autodiff_compare.backends.hints import hint, lacking
+from autodiff_compare.vocabulary import Operator
+
+X = np.array([1.0, -2.0, 0.5])
+
+
+def _assigned(x: Any, xp: Any) -> Any:
+    x[0] = 2.0
+    return xp.sum(x)
+
+
+#: What a user writes -> backends that refuse it, and words of the hint.
+SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
+    ("branch", lambda x, xp: xp.sum(x) if x[0] > 0 else x[1], ("tensorflow", "jax"), "xp.where"),
+    ("mask", lambda x, xp: xp.sum(x[x > 0]), ("jax",), "xp.where(mask"),
+    ("assignment", _assigned, ("tensorflow", "jax"), "xp.where"),
+    ("method", lambda x, xp: x.cumsum()[-1], ("tensorflow",), "xp.cumulative_sum"),
+    ("method of the standard", lambda x, xp: x.sum(), ("tensorflow",), "xp.sum(x)"),
+    ("NumPy's name", lambda x, xp: xp.sum(xp.concatenate([x, x])), ("tensorflow",), "xp.concat"),
+    ("NumPy's function", lambda x, xp: xp.sum(np.sin(x)), ("jax",), "xp.sin"),
+    ("negative step", lambda x, xp: xp.sum(x[::-1] * x), ("torch",), "xp.flip"),
+    ("torch's name", lambda x, xp: xp.sum(xp.cat([x, x])), ("numpy", "tensorflow", "jax"), "xp.concat"),
+    ("vector norm", lambda x, xp: xp.linalg.norm(x), ("tensorflow",), "xp.linalg.vector_norm"),
+]
+ROWS = [(name, f, backend, words) for name, f, backends, words in SPELLINGS for backend in backends]
+
+
+@pytest.mark.parametrize(("name", "f", "backend", "words"), ROWS, ids=[f"{r[0]}-{r[2]}" for r in ROWS])
+def test_a_refused_spelling_has_a_hint(name: str, f: Callable[..., Any], backend: str, words: str) -> None:
+    opened = load(backend)
+    if missing(opened) and not os.environ.get("CI"):
+        pytest.skip(f"not installed: {', '.join(missing(opened))}")
+    opened.open()
+    x = opened.to_var(X)
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - each framework raises its own
+        opened.prepare(Operator.GRADIENT, lambda x: f(x, opened.xp), [x])(x)
+    assert words in f"{caught.value} {hint(caught.value, opened.name, opened.xp)}"
+
+
+def test_a_name_of_the_standard_that_a_namespace_lacks_is_named() -> None:
+    class Names:
+        linalg: Any = type("linalg", (), {})()
+
+    xp = Names()
+    for call, words in (
+        (lambda: xp.acos, "mine has no xp.acos"),  # type: ignore[attr-defined]
+        (lambda: xp.linalg.det, "mine has no xp.linalg.det"),
+        (lambda: xp.nosuch, ""),  # type: ignore[attr-defined]
+        (lambda: "text".acos, ""),  # type: ignore[attr-defined]
+    ):
+        with pytest.raises(AttributeError) as caught:
+            call()
+        assert lacking(caught.value, "mine", xp) == words
