@@ -154,8 +154,8 @@ def _weights(order: int, count: int) -> tuple[Array, tuple[Array, Array, Array]]
     coefficients[0] /= 2
     units = [np.polynomial.Chebyshev(unit) for unit in np.eye(count)]
     rows = [np.array([unit.deriv(k)(0.0) for unit in units]) @ coefficients for k in range(1, order + 1)]
-    sides = (_one_sided(nodes.astype(np.float64), side, order) for side in (1.0, -1.0))
-    return nodes, (np.stack(rows), *sides)
+    right, left = (_one_sided(nodes.astype(np.float64), side, order) for side in (1.0, -1.0))
+    return nodes, (np.stack(rows), right, left)
 
 
 def _one_sided(nodes: Array, side: float, order: int) -> Array:
