@@ -170,7 +170,7 @@ def test_a_rounding_of_the_reference_is_undecided() -> None:
     """``hypot(3 x, x)`` is a multiple of x: its second derivative is 0, and that of the reference is a rounding."""
     steps = (Step("a", "scale", ("x0",), {"k": 3.0}), Step("b", "hypot", ("a", "x0")))
     oracle = Oracle(Program((Input("x0", np.array(0.388)),), steps, "b"), "float32")
-    for found, right in ((0.0, True), (1e-3, False)):
+    for found, right in ((0.0, True), (1e-8, True), (1e-3, False)):
         outcome = Outcome(Status.OK, (np.array(found, dtype=np.float32),))
         assert (oracle.judgement(Operator.HVP, outcome).classed != Class.DEFECT) == right
 
