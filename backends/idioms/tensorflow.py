@@ -94,9 +94,10 @@ def var(x, correction=0.0):
         "stop_gradient": "tf.stop_gradient",
         "raw_gradient": """
 def raw_gradient(f, *args):
+    args = [tf.convert_to_tensor(a) for a in args]
     with tf.GradientTape() as tape:
         tape.watch([a for a in args if a.dtype != tf.bool])
-        y = f(*args)
+        y = tf.convert_to_tensor(f(*args))
     found = tape.gradient(y, args[0])
     if isinstance(found, tf.IndexedSlices):
         return tf.convert_to_tensor(found), "sparse made dense"

@@ -76,6 +76,16 @@ def test_a_loop_that_is_too_long_to_compile_is_recorded_at_each_call(way: str, m
         assert [float(v) for v in made(np.float64(x), y)] == pytest.approx([x * y**n, y**n], rel=1e-14)
 
 
+def test_a_recorded_loop_keeps_its_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_MOST_LOOPED", 12)
+    factors = np.array([2, 3])
+    made = compile(lambda x, y: doubled(x, y[0]), np.float64(0.001), factors, operator="value")
+    factors[0] = 3
+    # 0.001 2^17 and 0.001 3^11 are the first that are not below 100.
+    assert float(made(np.float64(0.001), np.array([2, 3]))) == pytest.approx(131.072)
+    assert float(made(np.float64(0.001), factors)) == pytest.approx(177.147)
+
+
 def test_a_branch_of_the_user_is_still_refused() -> None:
     with pytest.raises(CompileError, match="truth of a traced value"):
         compile(lambda x: python_while(lambda z: z < 100.0, lambda z: 2 * z, x, 50), np.float64(3.0))

@@ -113,7 +113,7 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     if key[1] not in backend.dtypes:
         raise Unsupported(f"{backend.name} computes in {', '.join(backend.dtypes)}, not in {key[1]}")
     if problem.complex_numbers and not backend.complex_numbers:
-        raise Unsupported(f"{backend.name} does not declare that it differentiates functions of complex numbers")
+        raise Unsupported(f"{backend.name} takes no complex numbers")
     if numbers:
         case, other = received(problem, *key, numbers)
     else:

@@ -141,7 +141,7 @@ class Compiled:
         key = (_form(args), *map(leaf_key, leaves))
         tried = 0
         while True:
-            found = self._made.get(key, ())
+            found: list[_Specialisation] = self._made.get(key, [])
             with contextlib.suppress(KeyError):
                 self._made.move_to_end(key)
             for made in found[tried:]:
@@ -199,7 +199,7 @@ class Compiled:
     def _recorded(self, leaves: list[Any], rebuild: Any) -> Source:
         """Write a call of the eager transforms, with the constants among the arguments."""
         varying = [i for i, x in enumerate(leaves) if is_input(x)]
-        kept = [None if is_input(x) else x for x in leaves]
+        kept = [None if is_input(x) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves]
 
         def record(*inputs: Any) -> Any:
             given = list(kept)
