@@ -37,7 +37,7 @@ class PyTensorBackend(Graphs):
         self.pytensor, self.pt = pytensor, pt
         # All rewrites of a chain of 300 sums and products take minutes.
         linker, rewrites = {"": ("numba", "fast_run"), "c": ("cvm", "fast_run"), "plain": ("py", None)}[self.variant]
-        self.mode = pytensor.compile.mode.Mode(linker, rewrites)
+        self.linking = pytensor.compile.mode.Mode(linker, rewrites)
         own = {_NAMES.get(name, name): getattr(pt, name) for name in _SAME}
         own |= {
             "abs": abs,
@@ -87,7 +87,7 @@ class PyTensorBackend(Graphs):
 
     def compiled(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., Sequence[Any]]:
         run: Callable[..., Sequence[Any]] = self.pytensor.function(
-            [x.of for x in inputs], [y.of for y in outputs], mode=self.mode, on_unused_input="ignore"
+            [x.of for x in inputs], [y.of for y in outputs], mode=self.linking, on_unused_input="ignore"
         )
         return run
 

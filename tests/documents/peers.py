@@ -1,7 +1,7 @@
 """Remake the table and the figure of ``docs/peers.md`` from runs: ``python -m tests.documents.peers RUN [RUN ...]``.
 
 The first run is ``compare.py run --suite classic`` with Chainer beside the four frameworks; further runs hold descents
-of the verb ``descend``. Without a run, one is made: it needs ``.peers/chainer`` (``make peers``).
+of the verb ``descend``. Without a run, all are made, in minutes: it needs ``.peers/chainer`` (``make peers``).
 """
 
 from __future__ import annotations
@@ -22,24 +22,35 @@ ADAPTER = ROOT / "examples" / "backends" / "chainer_backend.py"
 _BETWEEN = re.compile(r"(<!-- classic: [^\n]*-->\n).*?(<!-- end of classic -->)", re.S)
 #: The operators of a row, best first: a function with an array value has no gradient.
 _SHOWN = ("value_and_gradient", "jacobian")
+#: Problems with descents.
+_DESCENTS = (
+    "matrix_inverse_absolute",
+    "matrix_inverse_squared",
+    "cubic_fit",
+    "eigenvalue_targeting_equal",
+    "eigenvalue_targeting_distinct",
+)
 
 
-def run() -> pathlib.Path:
-    """Run the classic suite on the five systems and return the folder of the run."""
-    out = tempfile.mkdtemp()
+def made() -> list[pathlib.Path]:
+    """Run the classic suite and its descents on the five systems and return the folders of the runs."""
+    out = pathlib.Path(tempfile.mkdtemp())
     specs = ["numpy", "torch", "tensorflow", "jax", f"{ADAPTER}@{python_of('chainer')}"]
     backends = [word for spec in specs for word in ("-b", spec)]
-    command = [sys.executable, "compare.py", "run", "--suite", "classic", "--dtype", "float64", "--quick", *backends]
-    subprocess.run([*command, "--out", out], cwd=ROOT, check=False)
-    (folder,) = pathlib.Path(out).iterdir()
-    return folder
+    operators = [word for operator in _SHOWN for word in ("-o", operator)]
+    commands = [["run", "--suite", "classic", "--dtype", "float64", "--rounds", "8", *operators]]
+    commands += [["descend", problem, "--timeout", "900"] for problem in _DESCENTS]
+    for i, command in enumerate(commands):
+        there = ["--out", str(out / str(i))]
+        subprocess.run([sys.executable, "compare.py", *command, *backends, *there], cwd=ROOT, check=False)
+    return [folder for i in range(len(commands)) for folder in (out / str(i)).iterdir()]
 
 
 def times(folder: pathlib.Path) -> tuple[list[str], dict[str, dict[str, float]]]:
     """Return the backends, and problem and operator -> backend -> median seconds of a right result."""
     tables = read_all(folder)
     cells = tables["cells"].set_index("cell_id")
-    calls = tables["timings"].query("phase == 'call'").set_index("cell_id")["median_s"]
+    calls = tables["timings"].query("phase == 'steady'").set_index("cell_id")["median_s"]
     found: dict[str, dict[str, float]] = {}
     for (problem, operator), rows in cells.groupby(["problem", "operator"], sort=False):
         if operator in _SHOWN and not (operator == "jacobian" and f"{problem} {_SHOWN[0]}" in found):
@@ -88,7 +99,7 @@ def draw(backends: list[str], found: dict[str, dict[str, float]]) -> None:
             looks,
             about="median time of one call: gradient beside the value, or Jacobian; lower is better",
             panel=(5.4, 0.24 * len(found)),
-            left=2.6,
+            left=3.1,
         )
         for name, look in looks.items():
             points = [(at[name], i) for i, at in enumerate(found.values()) if name in at]
@@ -101,7 +112,7 @@ def draw(backends: list[str], found: dict[str, dict[str, float]]) -> None:
 
 def main(runs: list[str]) -> None:
     """Write the page's part and its figure."""
-    folders = [pathlib.Path(r) for r in runs] or [run()]
+    folders = [pathlib.Path(r) for r in runs] or made()
     backends, found = times(folders[0])
     head = ["gradient or Jacobian, one call", *backends]
     rows = [[name, *(seconds(at[b]) if b in at else "-" for b in backends)] for name, at in found.items()]

@@ -50,21 +50,11 @@ def test_the_absolute_descent_begins_as_in_the_classic_study(ask: Any) -> None:
     np.testing.assert_allclose(found, FIRST, rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("problem", "name", "iterations", "restarts"),
-    [
-        ("matrix_inverse_absolute", "stale", 56_141, 415),
-        ("matrix_inverse_absolute", "fresh", 42_336, 318),
-        ("matrix_inverse_squared", "stale", 490, 0),
-        ("matrix_inverse_squared", "fresh", 490, 0),
-    ],
-)
-def test_the_matrix_inverse_takes_the_classic_counts(
-    ask: Any, problem: str, name: str, iterations: int, restarts: int
-) -> None:
-    found = descent(ask, problem, name)
+def test_the_squared_descent_takes_490_steps_and_no_restart(ask: Any) -> None:
+    """The absolute one, of 42 336 updates, is in ``docs/peers.md``: it takes a minute of processor time."""
+    found = descent(ask, "matrix_inverse_squared", "fresh")
     assert found.converged
-    assert (found.iterations, found.restarts) == (iterations, restarts)
+    assert (found.iterations, found.restarts) == (490, 0)
 
 
 def test_the_cubic_fit_ends_at_the_classic_point(ask: Any) -> None:
