@@ -2,7 +2,10 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: compare test test-rest test-all mutants lint docs sample clean
+# Example backends in environments of their own; PEERS names some of them.
+PEERS ?= casadi chainer mygrad pytensor uncertainties
+
+.PHONY: compare test test-rest test-all peers mutants lint docs sample clean
 
 compare: $(VENV)/.installed
 	$(RUN) compare.py run --quick
@@ -17,6 +20,11 @@ test-rest: $(VENV)/.installed
 
 test-all: $(VENV)/.installed
 	$(RUN) -m pytest
+
+# Systems that are not installed here: their environments in .peers/, and the tests of their example backends.
+peers: $(VENV)/.installed
+	$(RUN) -m tests.peers.environments $(PEERS)
+	$(RUN) -m pytest tests/peers
 
 # Single-line changes of the judge, the clock, the statistics and the rules that no test notices; minutes for each room.
 mutants: $(VENV)/.installed
@@ -36,7 +44,7 @@ sample: $(VENV)/.installed
 	$(RUN) compare.py report results/sample
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .peers
 
 # Everything comes from pyproject.toml and constraints.txt; a change of either installs again.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -50,7 +50,7 @@ QUESTIONS = (
         "no_seed",
         f"{_POLYNOMIAL} elementwise at {_MATRIX}, no seed given: gradient with respect to x",
         "error",
-        conventions={"sums the output": [[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]]},
+        conventions={"sums the output": [[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]], "no gradient": "none"},
     ),
     Question(
         "second_derivative", "y = x^3 at x = 5: [first, second] derivative by differentiating twice", [75.0, 30.0]

@@ -20,7 +20,7 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autogra
 #: What only the report may import.
 DRAWING = {"matplotlib", "jinja2", "markupsafe"}
 #: Files outside the report that may import pandas, each as ``room.module``.
-PANDAS = {"api.compare", "results.tables", "summary.failures", "summary.summary"}
+PANDAS = {"api.compare", "results.tables", "summary.conversions", "summary.failures", "summary.summary"}
 
 _FLOOR = {"vocabulary", "user_files", "taps"}
 _OPEN = {"backends", "problems"}

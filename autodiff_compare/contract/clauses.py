@@ -16,6 +16,7 @@ import numpy as np
 
 from autodiff_compare.backends import LINALG, NAMES, Objective, Unsupported
 from autodiff_compare.contract.clause import Broken, Clause, close, short
+from autodiff_compare.contract.objectives import OBJECTIVES
 from autodiff_compare.contract.repeated_calls import REPEATED_CALLS
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import (
@@ -360,5 +361,6 @@ CLAUSES: tuple[Clause, ...] = (
         True,
     ),
     Clause("step: sgd, momentum, nesterov and adam", "the formulas are in vocabulary.Optimizer", _step, True),
+    *OBJECTIVES,
     *REPEATED_CALLS,
 )

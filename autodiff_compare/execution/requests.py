@@ -11,7 +11,7 @@ from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.progress import LONGEST_MESSAGE, Progress, first_line
-from autodiff_compare.plan.cases import Cell, build_case, case_arrays, tracing_case
+from autodiff_compare.plan.cases import Cell, build_case, sent
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
@@ -101,12 +101,11 @@ class CellRequests:
         return False
 
     def _numbers(self, cell: Cell) -> tuple[Any, ...]:
-        """Return both points of a cell if its worker cannot draw the same ones, else nothing.
+        """Return what is `sent` of a cell if its worker cannot draw the same numbers, else nothing.
 
         It may draw others if the problem has a fixed point, or if it runs under another NumPy (``@PYTHON``).
         """
         problem = self.problems[cell.problem]
         if not (problem.fixed or cell.spec in self.plan.interpreters):
             return ()
-        case = build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed)
-        return case_arrays(case), case_arrays(tracing_case(case))
+        return sent(build_case(problem, cell.size, cell.dtype, cell.operator, self.plan.seed))

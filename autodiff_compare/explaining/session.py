@@ -25,7 +25,7 @@ from autodiff_compare.explaining.search import Search
 from autodiff_compare.explaining.workers import Ask
 from autodiff_compare.judge.comparison import layout, shapes_in_words
 from autodiff_compare.judge.judge import Judge
-from autodiff_compare.plan.cases import Case, build_case, case_arrays, tracing_case
+from autodiff_compare.plan.cases import Case, build_case, sent
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
@@ -195,7 +195,7 @@ def _result(plan: Plan, case: Case, spec: str, ask: Ask) -> Sequence[Array]:
         "dtype": case.dtype,
         "operator": case.operator,
         "seed": plan.seed,
-        "numbers": (case_arrays(case), case_arrays(tracing_case(case))) if foreign else (),
+        "numbers": sent(case) if foreign else (),
     }
     try:
         answer = ask(spec, "cell", params)

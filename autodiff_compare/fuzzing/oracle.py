@@ -30,6 +30,7 @@ from autodiff_compare.fuzzing.batch import SEED, SIZE, Outcome
 from autodiff_compare.fuzzing.nearness import EPS, ROUNDINGS, flat, inner, near, shown
 from autodiff_compare.fuzzing.program import Program, problem_of_text
 from autodiff_compare.judge import differences
+from autodiff_compare.judge.comparison import WIDE
 from autodiff_compare.judge.judge import Comparison, Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE
 from autodiff_compare.plan.cases import Case, build_case, leaves
@@ -178,7 +179,7 @@ class Oracle:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
             if worst.verdict == Verdict.NONFINITE and self.program.singular:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
-            if worst.reference == NUMERICAL_DIFFERENCE and self._invisible(operator, worst.max_abs_error):
+            if self._invisible(operator, worst):
                 return Judgement(Class.UNDECIDED, "", f"{words}; smaller than a rounding of the value")
             doubtful = worst.verdict == Verdict.NONFINITE or operator in SECOND_ORDER
             if doubtful and not self._smooth(operator):
@@ -190,14 +191,19 @@ class Oracle:
         meets = self.program.mixes_conventions or self.program.jumps
         return meets or (operator in SECOND_ORDER and self.program.kinks)
 
-    def _invisible(self, operator: Operator, error: float) -> bool:
+    def _invisible(self, operator: Operator, worst: Comparison) -> bool:
         """Return whether an error moves the value by less than a rounding on the way, over the inputs' least size.
 
         ``log(1 + x**2)`` is 0 for all floating-point numbers near 1e-12, so that its differences are 0 without noise.
+        A reference that is computed has roundings of its own arithmetic: ``hypot(3 * x, x)`` has the second derivative
+        0, and in extended precision some 1e-19.
         """
+        unit = self._eps
+        if worst.reference != NUMERICAL_DIFFERENCE:
+            unit = ROUNDINGS * (EPS if "float64" in worst.reference else float(np.finfo(WIDE).eps))
         least = float(np.min(np.abs(self._x[self._x != 0]), initial=1.0))
-        moved = error * least ** (2 if operator in SECOND_ORDER else 1)
-        return moved <= self._eps * max(float(np.max(np.abs(v), initial=0.0)) for v in self.program.values.values())
+        moved = worst.max_abs_error * least ** (2 if operator in SECOND_ORDER else 1)
+        return moved <= unit * max(float(np.max(np.abs(v), initial=0.0)) for v in self.program.values.values())
 
     def _excused(self, words: str) -> str:
         """Add the operations whose own derivative does not exist: the chain rule promises nothing there.

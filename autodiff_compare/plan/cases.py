@@ -78,6 +78,8 @@ class Case:
     inputs: Inputs
     directions: tuple[Array, ...]
     optimizer: Optimizer
+    #: The patterns of a sparse result, if another process has sent them.
+    sent: tuple[Pattern, ...] = ()
 
     @functools.cached_property
     def output(self) -> Array:
@@ -97,6 +99,8 @@ class Case:
     @property
     def entries(self) -> tuple[Pattern, ...]:
         """Return the patterns of a sparse result, one for each of its leaves; nothing for other operators."""
+        if self.sent:
+            return self.sent
         if self.operator == Operator.SPARSE_HESSIAN:
             return self.hessian_patterns
         return self.patterns if self.operator == Operator.SPARSE_JACOBIAN else ()
@@ -276,25 +280,68 @@ def _entries(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.5, 1.5, size=shape))
 
 
-def case_arrays(case: Case) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Return inputs and directions of a case, for a process whose NumPy may draw other numbers."""
-    return case.inputs.arrays, case.directions
+def sent(case: Case) -> tuple[Any, ...]:
+    """Return what a process needs to compute a case without drawing it: its NumPy may draw other numbers, or none.
+
+    Returns
+    -------
+    tuple
+        For the case and for its `tracing_case`: arrays, directions, number of differentiated arrays, keywords. Then the
+        patterns of a sparse result.
+    """
+    points = [
+        (c.inputs.arrays, c.directions, len(c.inputs.differentiated), _packed(dict(c.inputs.static)))
+        for c in (case, tracing_case(case))
+    ]
+    return (*points, [(p.shape, p.rows, p.columns) for p in case.entries])
 
 
-def case_from_arrays(
-    problem: Problem, size: str, dtype: str, operator: Operator, seed: int, arrays: Sequence[Sequence[Array]]
-) -> Case:
-    """Return a case from its `case_arrays`, which another process sent."""
-    inputs, directions = map(tuple, arrays)
-    drawn = problem.draw(size, seed)
-    n = len(drawn.differentiated)
-    return Case(
-        problem,
-        size,
-        dtype,
-        operator,
-        seed,
-        Inputs(inputs[:n], inputs[n:], drawn.static),
-        directions,
-        _optimizer(problem),
+def received(
+    problem: Problem, size: str, dtype: str, operator: Operator, seed: int, numbers: Sequence[Any]
+) -> tuple[Case, Case]:
+    """Return a case and its tracing case from the `sent` ones."""
+    *points, entries = numbers
+    patterns = tuple(Pattern(tuple(shape), rows, columns) for shape, rows, columns in entries)
+    case, other = (
+        Case(problem, size, dtype, operator, seed, inputs, directions, _optimizer(problem), patterns)
+        for inputs, directions in (_received(problem, size, seed, *point) for point in points)
     )
+    return case, other
+
+
+def _received(
+    problem: Problem, size: str, seed: int, arrays: Sequence[Array], directions: Sequence[Array], n: int, packed: Any
+) -> tuple[Inputs, tuple[Array, ...]]:
+    static = problem.draw(size, seed).static if packed is None else _unpacked(packed)
+    return Inputs(tuple(arrays[:n]), tuple(arrays[n:]), static), tuple(directions)
+
+
+#: Types of keywords that arrive at another process as they are.
+_PLAIN = (str, int, float, bool, type(None), np.ndarray)
+
+
+def _packed(value: Any) -> Any:
+    """Return a value with its tuples, lists and dictionaries marked as such; `None` if it holds anything else."""
+    try:
+        return _marked(value)
+    except TypeError:
+        return None
+
+
+def _marked(value: Any) -> Any:
+    if type(value) in (tuple, list):
+        return {type(value).__name__: [_marked(part) for part in value]}
+    if type(value) is dict and all(isinstance(key, str) for key in value):
+        return {"dict": [[key, _marked(part)] for key, part in value.items()]}
+    if type(value) in _PLAIN:
+        return value
+    raise TypeError(f"got {type(value).__name__}, expected numbers, texts, arrays and containers of them")
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, parts),) = value.items()
+    if kind == "dict":
+        return {key: _unpacked(part) for key, part in parts}
+    return tuple(map(_unpacked, parts)) if kind == "tuple" else list(map(_unpacked, parts))

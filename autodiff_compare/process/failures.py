@@ -70,7 +70,8 @@ def place(error: BaseException) -> str:
 
 def whole(error: BaseException) -> str:
     """Return the traceback, with its causes."""
-    return "".join(traceback.format_exception(error))
+    # On Python 3.9, on which a worker may run, the exception alone is not enough.
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

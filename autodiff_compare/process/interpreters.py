@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 
 from autodiff_compare.process.environment import PACKAGE, PACKAGES
 from autodiff_compare.process.variables import worker_environment
-from autodiff_compare.vocabulary import split_spec
 
 #: The oldest Python that the worker's own code runs on.
 OLDEST = (3, 9)
@@ -87,9 +86,10 @@ def split(spec: str) -> tuple[str, str]:
         If nothing follows the ``@``.
     """
     # An existing file may have an @ in its own path.
-    if pathlib.Path(split_spec(spec)[0]).is_file():
-        return spec, ""
-    backend, at, python = spec.partition("@")
+    ends = [i for i, character in enumerate(spec) if character in ":@"]
+    own = max((spec[:i] for i in [*ends, len(spec)] if pathlib.Path(spec[:i]).is_file()), key=len, default="")
+    backend, at, python = spec[len(own) :].partition("@")
+    backend = own + backend
     if at and not python:
         raise InterpreterError(f"got {spec!r} without an interpreter, expected {backend}@PATH/TO/python, or {backend}")
     return backend, python

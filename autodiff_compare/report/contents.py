@@ -92,7 +92,8 @@ def _overview(record: Record, styles: LineStyles) -> tuple[Any, ...]:
     folded = [
         Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.all_operators(record)
     ]
-    return (*overview.overviews(record), overview.kinks(record), *folded, *profile.pictures(record, styles))
+    tables = (*overview.overviews(record), overview.kinks(record), overview.converted(record))
+    return (*tables, *folded, *profile.pictures(record, styles))
 
 
 def _studies(record: Record, styles: LineStyles) -> Iterator[Section | Grid]:

@@ -30,6 +30,7 @@ def summary(records: Sequence[Record], grids: Sequence[Grid] = ()) -> str:
             overview.failures(record),
             *overview.overviews(record),
             overview.kinks(record),
+            overview.converted(record),
             overview.descents(record),
             conventions.counts(record),
             fuzz.outcomes(record),

@@ -110,7 +110,8 @@ class CellRow:
         "quarter of the rounds) drift (the rounds have a trend) retraced (the framework traced during timed rounds) "
         "threads (more were busy than requested) cut (--budget ended the rounds early) lazy (the result is "
         "computed when it is read, after the clock has stopped) remembers (calls on an input that was seen before "
-        "compute nothing) fallback (numpy:numba computes by straight-line NumPy code, as numpy:compiled does)",
+        "compute nothing) fallback (numpy:numba computes by straight-line NumPy code, as numpy:compiled does; both "
+        "compute as numpy where a long loop has a length that depends on data)",
     ]
     conversion: Annotated[
         str,

@@ -215,6 +215,10 @@ class _Run:
     def vars(self, arrays: Sequence[Array]) -> list[Any]:
         return [self.backend.to_var(cast(array, self.dtype)) for array in arrays]
 
+    def number(self, loss: Any) -> float:
+        """Return a loss as a number. A variable need not have ``float()``."""
+        return float(self.backend.to_numpy(loss))
+
     def numpy(self, variables: Vars) -> list[Array]:
         return [np.asarray(self.backend.to_numpy(v)) for v in variables]
 
@@ -286,7 +290,7 @@ def _by_hand(run: _Run) -> Callable[[Vars], _Evaluated]:
             new, state = backend.step(rule.optimizer, params, grads, state)
             return new
 
-        return float(value), grads, update
+        return run.number(value), grads, update
 
     return evaluate
 
@@ -300,7 +304,7 @@ def _minimiser(run: _Run) -> Callable[[Vars], _Evaluated]:
     def evaluate(params: Vars) -> _Evaluated:
         nonlocal state
         value, new, state = minimise([*params, *data], state)
-        return float(value), None, lambda: new
+        return run.number(value), None, lambda: new
 
     return evaluate
 
@@ -342,7 +346,7 @@ def _adapt(
     alpha, restarts, n, fresh = run.rule.optimizer.learning_rate, 0, 0, 0
     params: Vars = run.vars(run.inputs.differentiated)
     value, grads = both(*params, *data)
-    loss = float(value)
+    loss = run.number(value)
     inf, single = math.inf, len(params) == 1
     tested = loss if after else inf
     # Comparisons with nan are false, so a loss that is nan ends the loop, as an infinite one does.
@@ -361,7 +365,7 @@ def _adapt(
         else:
             params = [p - alpha * g for p, g in zip(params, grads, strict=True)]
         value, grads = both(*params, *data)
-        before, loss, n = loss, float(value), n + 1
+        before, loss, n = loss, run.number(value), n + 1
         tested = loss if after else before
         alpha *= grow if loss < before else shrink
     log.keep(n, loss, alpha, grads, params)

@@ -67,9 +67,29 @@ def at(problem: Problem, theta: Sequence[float]) -> Inputs:
     return Inputs((np.asarray(theta, dtype=np.float64),), data.data, data.static)
 
 
-def jacobians_at(backend: Backend, problem: Problem, dtype: str, points: Sequence[Sequence[float]]) -> list[Jacobians]:
-    """Differentiate the pose at several points, see `jacobians`."""
-    return [jacobians(backend, problem, dtype, theta) for theta in points]
+def arrays_at(problem: Problem, points: Sequence[Sequence[float]]) -> list[tuple[Array, ...]]:
+    """Return the arguments of the objective at several points, to be sent to workers: their NumPy may be older."""
+    return [at(problem, theta).arrays for theta in points]
+
+
+def outputs(problem: Problem) -> int:
+    """Return the number of entries of the pose."""
+    return int(np.size(_pose(problem, POSES[problem.name].theta)))
+
+
+def jacobians_at(
+    backend: Backend, problem: Problem, dtype: str, points: Sequence[Sequence[Array]], outputs: int
+) -> list[Jacobians]:
+    """Differentiate the pose at several points.
+
+    Parameters
+    ----------
+    points
+        The arguments of the objective at each point, from `arrays_at`.
+    outputs
+        Entries of the pose.
+    """
+    return [_jacobians(backend, problem, dtype, Inputs((arrays[0],), tuple(arrays[1:])), outputs) for arrays in points]
 
 
 def jacobians(backend: Backend, problem: Problem, dtype: str, theta: Sequence[float]) -> Jacobians:
@@ -87,12 +107,16 @@ def jacobians(backend: Backend, problem: Problem, dtype: str, theta: Sequence[fl
     Unsupported
         If the backend lacks one of the two modes for this function.
     """
-    inputs = rounded(at(problem, theta), dtype)
+    inputs = at(problem, theta)
+    return _jacobians(backend, problem, dtype, inputs, np.size(objective_value(problem, inputs)))
+
+
+def _jacobians(backend: Backend, problem: Problem, dtype: str, inputs: Inputs, m: int) -> Jacobians:
+    inputs = rounded(inputs, dtype)
     function = problem.function(backend, inputs.static)
     objective = Objective(function, complete(problem, inputs))
     args = [backend.to_var(cast(a, dtype)) for a in inputs.arrays]
-    n = len(theta)
-    m = np.size(objective_value(problem, inputs))
+    n = inputs.differentiated[0].size
 
     def units(k: int) -> list[Any]:
         return [backend.to_var(row) for row in np.eye(k, dtype=dtype)]

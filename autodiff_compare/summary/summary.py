@@ -19,7 +19,7 @@ from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, failures, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 from autodiff_compare.vocabulary import join_spec
@@ -35,7 +35,8 @@ FLAGS = {
     "threads": "threads: more threads were busy than --threads allows",
     "lazy": "lazy: the result is computed when it is read, after the clock has stopped; the time is not compared",
     "remembers": "remembers: calls on an input that was seen before compute nothing; the time is not compared",
-    "fallback": "fallback: no loops could be made; computed by straight-line NumPy code, as by numpy:compiled",
+    "fallback": "fallback: not computed as the variant is described: numpy:numba by straight-line NumPy code, as "
+    "numpy:compiled; numpy:compiled, in long loops whose length depends on data, as numpy",
     "cut": "cut: fewer rounds than requested, because the --budget was spent",
 }
 #: Words of the first table, defined where a reader first meets them.
@@ -89,7 +90,7 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
     if cells["flags"].any():
         yield _flagged(cells)
     if cells["conversion"].any():
-        yield _converted(cells)
+        yield conversions.table(cells.assign(spec=_specs(cells)))
 
 
 def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -331,17 +332,6 @@ def _flagged(cells: pd.DataFrame) -> Table:
         having = sets.map(lambda flags, flag=flag: flag in flags)
         if having.any():
             table.add_row(words, f"{having.sum()} of {len(cells)}", ", ".join(dict.fromkeys(specs[having])))
-    return table
-
-
-def _converted(cells: pd.DataFrame) -> Table:
-    """Return one row per conversion of a framework's own derivative by complex numbers."""
-    table = plain_table("Complex numbers: own results brought to the convention dL/da + i dL/db")
-    for name in ("conversion", "operators", "backends"):
-        table.add_column(name, overflow="fold")
-    converted = cells.assign(spec=_specs(cells))[cells["conversion"] != ""]
-    for words, group in converted.groupby("conversion", sort=False):
-        table.add_row(str(words), ", ".join(group["operator"].unique()), ", ".join(group["spec"].unique()))
     return table
 
 

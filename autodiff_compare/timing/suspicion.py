@@ -21,6 +21,8 @@ _FACTOR = 4.0
 _READ_S, _READ_BYTES_S = 2e-5, 5e8
 #: Calls that are timed in one way, at most, and seconds after which no further repetition begins.
 _CALLS, _PATIENCE_S = 64, 0.02
+#: The same for a suspicion, which rests on every repetition being slow.
+_SUSPICION_S = 2.0
 #: New inputs, at most: a framework takes 0.1 ms to make one.
 _COPIES = 16
 _REPETITIONS = 3
@@ -124,7 +126,8 @@ def _always_above(limit: float, work: Callable[[], object], before: Callable[[],
         if found <= limit:
             return False
         spent += found
-        if spent >= _PATIENCE_S:
+        # One duration proves nothing: new inputs of many megabytes may still be on their way into memory.
+        if spent >= _SUSPICION_S:
             break
     return True
 

@@ -128,11 +128,12 @@ class NumpyBackend(NumpyArrays):
         return self._engine.grad(bare(f), argnums if isinstance(argnums, int) else tuple(argnums))
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
-        if self.traced:
-            raise Unsupported(
-                f"numpy:{self.variant} traces a function once, and has no loop whose length depends on data: use numpy"
-            )
-        return python_while(cond, body, init, limit)
+        if not self.traced:
+            return python_while(cond, body, init, limit)
+        from autodiff_compare.backends.numpy_autodiff.compiler import goes_on
+
+        # Compiled for the number of rounds that the data take, and again for another one.
+        return python_while(lambda state: goes_on(cond(state)), body, init, limit)
 
     def stop_gradient(self, x: Var) -> Var:
         return self._engine.stop_gradient(x)
@@ -157,7 +158,7 @@ class NumpyBackend(NumpyArrays):
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Record the function once per call, and push or pull all products through that recording."""
-        if self.traced:
+        if self.traced and plan.number > _MOST_PRODUCTS:
             return one_by_one(self, request, plan)
         seeds, index = constants(self, request, plan)
         rows = [[seed[k] for seed in seeds] for k in range(plan.number)]
@@ -171,7 +172,7 @@ class NumpyBackend(NumpyArrays):
             )
             return tuple(np.take(part, at) for part, at in zip(plan.sources(sources), index, strict=True))
 
-        return entries
+        return _emitted(self, entries, "value", request) if self.traced else entries
 
     def _native(self, request: Request) -> Prepared:
         operator, function, n = request.operator, request.function, len(request.args)
@@ -229,6 +230,8 @@ def _factorial(k: int) -> float:
 #: A Jacobian or Hessian of more sweeps than this calls one compiled sweep repeatedly. One of fewer sweeps is emitted as
 #: a single long function.
 _MOST_SWEEPS = 32
+#: The same for the products of a sparse Jacobian, whose functions are long more often.
+_MOST_PRODUCTS = 4
 
 
 def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
@@ -253,7 +256,7 @@ def _emitted(backend: NumpyBackend, f: Function, operator: str, request: Request
         example = (*request.args, *request.directions)
         made = compile(f, *example, argnums=request.argnums, operator=operator)
         backend.follow(made)
-        return made.entry
+        return made if made.guarded else made.entry
     except compiler.CompileError as error:
         raise Unsupported(str(error)) from error
 

@@ -72,21 +72,27 @@ def _value_gradient_hessian(engine: Any, request: Request) -> Prepared:
         f, xs, _ = _chosen(request, args)
         both = engine.value_and_grad(f, tuple(range(len(xs))))
         (value, slopes), push = engine.linearize(both, *xs)
-        rows = [_columns(lambda *t, i=i: push(*t)[1][i], xs, slope) for i, slope in enumerate(slopes)]
-        return value, slopes, tuple(rows)
+        return value, slopes, _tables(lambda *tangents: push(*tangents)[1], xs, slopes)
 
     return value_gradient_hessian
 
 
 def _columns(push: Callable[..., Var], xs: Sequence[Var], like: Var) -> tuple[Var, ...]:
     """Return the Jacobian blocks of an output like ``like``, column by column."""
+    return _tables(lambda *tangents: (push(*tangents),), xs, (like,))[0]
+
+
+def _tables(push: Callable[..., Sequence[Var]], xs: Sequence[Var], likes: Sequence[Var]) -> tuple[tuple[Var, ...], ...]:
+    """Return the Jacobian blocks of each of several outputs like ``likes``: one push gives a column of all of them."""
     zeros = [np.zeros(np.shape(x), x.dtype) for x in xs]
-    blocks = []
+    rows: list[list[Var]] = [[] for _ in likes]
     for k, x in enumerate(xs):
-        shape = np.shape(like) + np.shape(x)
         found = [push(*zeros[:k], unit, *zeros[k + 1 :]) for unit in _units(x)]
-        blocks.append(np.reshape(np.stack(found, axis=-1), shape) if found else np.zeros(shape, x.dtype))
-    return tuple(blocks)
+        for i, (blocks, like) in enumerate(zip(rows, likes, strict=True)):
+            shape = np.shape(like) + np.shape(x)
+            own = [column[i] for column in found]
+            blocks.append(np.reshape(np.stack(own, axis=-1), shape) if own else np.zeros(shape, x.dtype))
+    return tuple(map(tuple, rows))
 
 
 def _units(x: Var) -> Var:

@@ -55,7 +55,7 @@ class TensorFlowBackend(Backend):
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     complex_numbers: ClassVar[bool] = True
     conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
-        {Operator.JACOBIAN: "conjugate of the rows that tf.GradientTape gives"}
+        {Operator.JACOBIAN: "rows of tf.GradientTape, conjugated for complex inputs"}
     )
     native = frozenset(_OPERATORS) | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType({LOOP: frozenset(BATCHES)})
@@ -289,7 +289,7 @@ class TensorFlowBackend(Backend):
         nest = self._tf.nest.map_structure
         raw, wrapped = (partial(nest, part) for part in (self._arrays.raw, self._arrays.wrapped))
         carry, ys = scan(lambda carry, x: raw(f(wrapped(carry), wrapped(x))), raw(init), raw(xs))
-        return wrapped((carry, ys))
+        return wrapped(carry), wrapped(ys)
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, limit: int) -> Any:
         """Run `tf.while_loop`. XLA can differentiate it because the limit is known; eagerly, it is a Python loop."""
@@ -310,7 +310,7 @@ class TensorFlowBackend(Backend):
             return self.grad(f)
         from autodiff_compare.backends.tensorflow_backend.forward_mode import forward_derivative
 
-        return self._arrays.on_arrays(forward_derivative(self._inside(bare(f)), lambda: self._depth == 0))  # type: ignore[no-any-return]
+        return self._arrays.on_arrays(forward_derivative(self._inside(bare(f)), lambda: self._depth == 0))
 
     def value_and_derivative(self, f: Function, mode: Literal["reverse", "forward"] = "reverse") -> Function:
         if mode == "forward":

@@ -75,7 +75,10 @@ class TorchBackend(Backend):
     dtypes: ClassVar[tuple[str, ...]] = (*DTYPES, *HALF_DTYPES)
     complex_numbers: ClassVar[bool] = True
     conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType(
-        {Operator.JACOBIAN: "conjugate of the rows that torch.autograd.grad gives"}
+        {
+            Operator.JACOBIAN: "rows of torch.autograd.grad, conjugated for complex inputs; "
+            "or columns of torch.func.jacfwd"
+        }
     )
     native = STANDARD_OPERATORS | set(PARTS) | set(BATCHES) | BY_UNITS | {Operator.TAYLOR}
     limited: ClassVar[Mapping[str, frozenset[Operator]]] = MappingProxyType(

@@ -86,7 +86,7 @@ def _is_mean(task: Task, example: Sequence[Var], rows: Sequence[Sequence[Var]]) 
 def _near(task: Task, a: Var, b: Var) -> bool:
     """Return whether two gradients agree in half of their digits: rounding is judged elsewhere."""
     torch = task.torch
-    return bool(torch.linalg.vector_norm(a - b) <= torch.finfo(b.dtype).eps ** 0.5 * torch.linalg.vector_norm(b) + 0.0)
+    return bool(torch.linalg.vector_norm(a - b) <= torch.finfo(b.dtype).eps ** 0.5 * torch.linalg.vector_norm(b))
 
 
 def _swept(task: Task, args: Sequence[Var], *, mean: bool) -> tuple[Var, ...]:

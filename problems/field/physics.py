@@ -110,10 +110,10 @@ def _star_inputs(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((orbit, np.asarray(rng.normal(2.0, 0.2)), np.asarray(rng.normal(scale=0.3))), (t, y))
 
 
-# ---- optics: a lens of four surfaces
+# ---- optics: a lens
 
-#: Refractive indices before the surfaces of a doublet of two glasses with a gap between them, and after the last.
-_INDICES = (1.0, 1.62, 1.0, 1.52, 1.0)
+#: Refractive indices before the first surface, in the glass, and behind the second.
+_INDICES = (1.0, 1.52, 1.0)
 
 
 def _lens(curvatures: Any, distances: Any, heights: Any, sines: Any, *, xp: Any) -> Any:
@@ -135,8 +135,8 @@ def _lens(curvatures: Any, distances: Any, heights: Any, sines: Any, *, xp: Any)
 
 def _lens_inputs(rng: np.random.Generator, n: int) -> Inputs:
     """Draw a lens of focal length near 1, with n rays at each of three angles."""
-    curvatures = np.array([1.1, -0.2, 0.5, -0.7]) + rng.normal(scale=0.05, size=4)
-    distances = np.array([0.06, 0.1, 0.06, 0.6]) + rng.uniform(0.0, 0.02, 4)
+    curvatures = np.array([1.2, -0.8]) + rng.normal(scale=0.05, size=2)
+    distances = np.array([0.1, 0.85]) + rng.uniform(0.0, 0.05, 2)
     return Inputs((curvatures, distances), (np.linspace(-0.2, 0.2, n), np.array([[0.0], [0.08], [0.15]])))
 
 
@@ -237,7 +237,7 @@ PROBLEMS = (
     ),
     Problem(
         name="ray_tracing",
-        title="optics: spots of 3 n rays through a lens of four surfaces, in curvatures and distances",
+        title="optics: spots of 3 n rays through a lens, in curvatures, thickness and distance of the image",
         source="Welford, Aberrations of Optical Systems, section 4.2",
         sizes={"small": 5, "medium": 500, "large": 50_000},
         inputs=_lens_inputs,

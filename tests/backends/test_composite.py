@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Backend, Objective, Unsupported
+from autodiff_compare.backends import numpy_autodiff as engine
+from autodiff_compare.backends.numpy_backend.composite import _value_gradient_hessian
+from autodiff_compare.backends.operators.request import Request
 from autodiff_compare.execution.computation.preparation import prepared
 from autodiff_compare.judge.composition import composed_cases
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
@@ -110,6 +113,37 @@ def test_an_objective_is_evaluated_once_for_all_parts(spec: str) -> None:
         calls = 0
         backend.block(run(x, *one))
         assert calls == 1, operator
+
+
+def test_a_hessian_in_blocks_takes_one_push_for_each_entry_of_the_inputs() -> None:
+    """A push gives a column of all blocks: three arrays of two, one and three entries take six pushes."""
+    pushes = 0
+
+    class Counting:
+        value_and_grad = staticmethod(engine.value_and_grad)
+
+        @staticmethod
+        def linearize(f: Any, *args: Any) -> Any:
+            out, push = engine.linearize(f, *args)
+
+            def counted(*tangents: Any) -> Any:
+                nonlocal pushes
+                pushes += 1
+                return push(*tangents)
+
+            return out, counted
+
+    args = [np.array([1.0, 2.0]), np.array(0.5), np.array([0.1, 0.2, 0.3])]
+    request = Request(
+        Operator.VALUE_GRADIENT_HESSIAN, lambda x, s, y: np.sum(np.sin(x) * s) * np.sum(y * y), args, (0, 1, 2)
+    )
+    value, slopes, blocks = _value_gradient_hessian(Counting, request)(*args)
+    assert pushes == 6
+    expected = engine.hessian(request.function, (0, 1, 2))(*args)
+    for got, want in zip(leaves(blocks), leaves(expected), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-15)
+    assert value == request.function(*args)
+    assert len(slopes) == 3
 
 
 @pytest.mark.parametrize("spec", ["numpy", "torch", "jax", "tensorflow"])

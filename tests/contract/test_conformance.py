@@ -124,6 +124,13 @@ def test_a_backend_that_cannot_be_opened_is_one_clear_line(
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_remedy_names_the_python_of_another_environment() -> None:
+    made = plan(Query([conformance._FUNCTIONS], [f"numpy@mine={sys.executable}"], ["value"]))
+    assert conformance._asked(made, "numpy@mine") == f"numpy@mine={sys.executable}"
+    here = plan(Query([conformance._FUNCTIONS], ["numpy"], ["value"]))
+    assert conformance._asked(here, "numpy") == "numpy"
+
+
 def test_a_backend_in_words() -> None:
     long = "word " * 40
     for kept in (True, False, None):

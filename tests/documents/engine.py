@@ -41,7 +41,9 @@ from autodiff_compare.results.timings import timings
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, PAGE, FIGURE = ROOT / "README.md", ROOT / "docs/engine_performance.md", ROOT / "docs/engine_roofline.svg"
-BACKENDS = ("manual", "numpy", "numpy:compiled", "numpy:numba", "autograd", "torch", "tensorflow", "jax")
+#: Loops by hand, which `numba` compiles: the limit that `numpy:numba` is compared with, where that is installed.
+BY_NUMBA = "tests/examples/numba_by_hand.py"
+BACKENDS = ("manual", "numpy", "numpy:compiled", "numpy:numba", BY_NUMBA, "autograd", "torch", "tensorflow", "jax")
 _RUN = ("run", "--suite", "engine", "--size", "medium", "--size", "large", "--rounds", "15")
 _OPERATORS = ("value_and_gradient", "sparse_jacobian")
 
@@ -98,6 +100,10 @@ _TARGETS = {
     ("engine_rosenbrock", "large"): (1.7, 0.5),
     ("engine_perceptron", "medium"): (1.15, 1),
 }
+
+
+#: Share of a limit that a time may fall to, since both are measured, minutes apart.
+_WITHIN = 0.9
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,8 @@ def _time(seconds: float) -> str:
 
 
 def _heading(spec: str) -> str:
+    if spec.endswith(".py"):
+        return pathlib.Path(spec).stem.replace("_", " ")
     return f"`{spec}`" if spec.startswith("numpy") else spec
 
 
@@ -179,21 +187,30 @@ def _entry(row: Row, spec: str) -> str:
 def limits_table(found: Sequence[Row], machine: Mapping[str, Any]) -> str:
     """Return the table of times over their lower limits."""
     specs = ["manual", *_backends(found)]
-    lines = []
+    lines, bounds = [], []
     for row in found:
         why, limit = max(row.work.limits(machine).items(), key=lambda item: item[1])
+        bounds.append((row, limit))
         entries = [in_words(row.seconds.get(spec, math.nan) / limit) for spec in specs]
         lines.append([row.name, duration(limit), why, *entries])
+    beaten = [f"{row.name} on {spec}" for row, limit in bounds for spec in specs if _beats(row, spec, limit)]
     waited, timed = sum(row.contended for row in found), sum(len(row.seconds) for row in found)
     note = f"\n{waited} of {timed} cells were timed while other programs had the processor.\n" if waited else ""
+    if beaten:
+        note += f"\nFaster than a limit, which is none then: {', '.join(beaten)}.\n"
     return _table(["program", "limit", "set by", *map(_heading, specs)], lines) + note
+
+
+def _beats(row: Row, spec: str, limit: float) -> bool:
+    """Return whether a time is below its limit by more than the two were measured to."""
+    return row.seconds.get(spec, math.inf) < _WITHIN * limit
 
 
 def machine_table(machine: Mapping[str, Any]) -> str:
     """Return what was measured of the machine."""
     lines = [
         ["matrix product", f"{machine['flops'] / 1e9:.3g} Gflop/s"],
-        ["additions that wait for one another", f"{machine['latency'] * 1e9:.3g} ns each"],
+        ["operations that wait for one another", f"{machine['latency'] * 1e9:.3g} ns each"],
     ]
     for size, speed in machine["bandwidth"].items():
         lines.append([f"copies within {int(size) // 1024} KiB", f"{speed / 1e9:.3g} GB/s"])

@@ -33,19 +33,8 @@ def _prepared(spec: str, problem: Any, operator: Operator, dtype: str, size: str
     return run(*args, *directions), backend
 
 
-#: Loops whose length depends on values cannot be straight-line code.
-_UNKNOWN_LENGTH = frozenset({"while_loop", "solve_root", "solve_fixed_point"})
-LOOPING = [name for name, problem in problems.available().items() if not _UNKNOWN_LENGTH.isdisjoint(problem.uses)]
 #: Those of complex numbers are in tests/backends/test_complex_numbers.py.
-PLAIN = [name for name, problem in problems.available().items() if name not in LOOPING and not problem.complex_numbers]
-
-
-@pytest.mark.parametrize("name", LOOPING)
-def test_a_loop_of_unknown_length_is_refused_with_its_reason(name: str) -> None:
-    (problem,) = problems.load(name)
-    operator = Operator.GRADIENT if Operator.GRADIENT in problem.operators else Operator.VALUE
-    with pytest.raises(Unsupported, match="loop whose length depends on data: use numpy"):
-        _prepared("numpy:compiled", problem, operator, "float64")
+PLAIN = [name for name, problem in problems.available().items() if not problem.complex_numbers]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -18,9 +18,9 @@ from autodiff_compare.backends import load
 from autodiff_compare.backends.numpy_autodiff import hvp
 from autodiff_compare.backends.numpy_autodiff.compiler import CompileError
 from autodiff_compare.backends.numpy_autodiff.loops import compile, native
-from autodiff_compare.backends.numpy_autodiff.loops.affine import pattern
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import POINTWISE
+from autodiff_compare.backends.numpy_autodiff.loops.terms import pattern
 from tests.engine.compiled import POINT, Function, arguments_of, assert_equal, eager, rosenbrock
 from tests.engine.test_compiler import AWKWARD, FUNCTIONS, OPERATORS
 

@@ -166,6 +166,15 @@ def test_what_is_below_a_rounding_of_the_value_is_undecided() -> None:
     assert oracle.judgement(Operator.JVP, Outcome(Status.OK, (tangents + 1.0,))).classed == Class.DEFECT
 
 
+def test_a_rounding_of_the_reference_is_undecided() -> None:
+    """``hypot(3 x, x)`` is a multiple of x: its second derivative is 0, and that of the reference is a rounding."""
+    steps = (Step("a", "scale", ("x0",), {"k": 3.0}), Step("b", "hypot", ("a", "x0")))
+    oracle = Oracle(Program((Input("x0", np.array(0.388)),), steps, "b"), "float32")
+    for found, right in ((0.0, True), (1e-3, False)):
+        outcome = Outcome(Status.OK, (np.array(found, dtype=np.float32),))
+        assert (oracle.judgement(Operator.HVP, outcome).classed != Class.DEFECT) == right
+
+
 def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
     """``x |x|`` at 0: central second differences see 0, the mean of -2 and 2."""
     steps = (Step("a", "abs", ("x0",)), Step("b", "multiply", ("x0", "a")), Step("s", "sum", ("b",), TOTAL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import Objective
-from autodiff_compare.judge.differences import Estimates
+from autodiff_compare.judge.differences import WIDE, Estimates
 from autodiff_compare.judge.differences.high_orders import along
 from autodiff_compare.judge.judge import Judge, overall
 from autodiff_compare.judge.probe import DirectionalProbe
@@ -169,11 +170,13 @@ LINES: dict[str, tuple[Any, Any, list[float]]] = {
 }
 
 
+@pytest.mark.parametrize("order", [4, 8])
+@pytest.mark.parametrize("wide", [None, WIDE], ids=["double", "extended"])
 @pytest.mark.parametrize("name", LINES)
-def test_bars_of_high_orders_cover_the_error(name: str) -> None:
+def test_bars_of_high_orders_cover_the_error(name: str, wide: Any, order: int) -> None:
     f, x, exact = LINES[name]
-    found = along(lambda p: np.asarray(f(p)), np.array([x]), np.array([abs(x)]), 4)
-    for k, (one, want) in enumerate(zip(found, exact, strict=True), 1):
+    found = along(lambda p: np.asarray(f(p)), np.array([x]), np.array([abs(x)]), order, lambda: wide)
+    for k, (one, want) in enumerate(zip(found[:4], exact, strict=True), 1):
         assert abs(one.derivative[0] / abs(x) ** k - want) <= one.bar[0] / abs(x) ** k
     # Also beside an offset of 1e8, whose rounding is 1e-8, the first derivative is known well enough to decide.
     assert found[0].decided.all()
@@ -200,6 +203,16 @@ def test_no_derivative_exists_from_the_first_that_jumps(f: Any, exists: list[boo
     assert all(
         one.verdicts[0] == Verdict.NONSMOOTH for one, is_there in zip(found, exists, strict=True) if not is_there
     )
+
+
+@pytest.mark.parametrize("power", [2, 4, 6])
+def test_kinks_of_high_derivatives_are_found_and_no_others(power: int) -> None:
+    """The derivative of order p of ``max(t, 0)^p`` is 0 on one side and p! on the other."""
+    found = along(lambda t: np.maximum(t, 0.0) ** power, np.zeros(1), np.ones(1), 7)
+    assert [one.verdicts[0] == Verdict.NONSMOOTH for one in found] == [k >= power for k in range(1, 8)]
+    ends = [found[power - 1].low[0], found[power - 1].high[0]]
+    np.testing.assert_allclose(ends, [0.0, math.factorial(power)], atol=0.01 * math.factorial(power))
+    assert all(one.verdicts[0] != Verdict.NONSMOOTH for one in along(np.sin, np.full(1, 0.4), np.full(1, 0.4), 8))
 
 
 @pytest.mark.parametrize("f", [lambda x, *, xp: xp.sum(xp.exp(xp.sin(x)) * x), lambda x, *, xp: xp.sum(xp.log(x))])

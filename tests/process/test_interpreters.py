@@ -68,6 +68,8 @@ def test_an_at_sign_in_the_path_of_a_file_is_no_interpreter(tmp_path: pathlib.Pa
     path = tmp_path / "me@home.py"
     path.touch()
     assert split(f"{path}:fast") == (f"{path}:fast", "")
+    assert split(f"{path}:fast@/a/python") == (f"{path}:fast", "/a/python")
+    assert split(f"{path}@old=/a/python") == (str(path), "old=/a/python")
 
 
 @pytest.mark.parametrize(

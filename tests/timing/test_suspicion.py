@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from autodiff_compare.timing import suspicion
 from autodiff_compare.timing.clock import Timed
-from autodiff_compare.timing.suspicion import repeats
+from autodiff_compare.timing.suspicion import remembers, repeats
 
 
 class Pauses:
@@ -71,3 +72,25 @@ def test_a_repeated_result_is_told_from_an_equal_one(
         return bool(out == first)
 
     assert repeats(timed, (elsewhere,), lambda out: out, same, 20) is found
+
+
+@pytest.mark.parametrize(
+    ("on_new_inputs", "found"),
+    [
+        ([0.001], False),
+        # The first new inputs are still on their way into memory; the next ones take as long as those seen before.
+        ([0.5, 0.001], False),
+        ([0.5, 0.5, 0.001], False),
+        ([0.5, 0.5, 0.5], True),
+        # Two seconds of waiting are enough.
+        ([3.0], True),
+    ],
+)
+def test_memory_of_inputs_is_suspected_where_all_new_ones_are_slow(
+    on_new_inputs: list[float], found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durations = iter([0.001, 0.001, 0.001, *on_new_inputs])
+    monkeypatch.setattr(suspicion, "_seconds", lambda _: next(durations))
+    timed = Timed(_square, [2.0], lambda result: result)
+    assert remembers(timed, lambda count: [[2.0]] * count, 2, 2) is found
+    assert list(durations) == []

@@ -70,7 +70,7 @@ class CellWorker:
         memory
             Whether to measure the growth of peak memory.
         numbers
-            Inputs and directions of both points, if this process cannot draw the same ones from the seed.
+            What is `sent` of the case, if this process cannot draw the same numbers from the seed.
         """
         self._subject = subject
         if self._companion is not None and self._companion.subject != subject:

@@ -12,7 +12,7 @@ import numpy as np
 
 from autodiff_compare.backends import PLAIN, Backend, Objective, Unsupported
 from autodiff_compare.execution.computation.recheck import bits
-from autodiff_compare.plan.cases import Case, build_case, case_from_arrays, cast, tracing_case
+from autodiff_compare.plan.cases import Case, build_case, cast, received, tracing_case
 from autodiff_compare.plan.sparsity import expanded
 from autodiff_compare.problems import Problem
 from autodiff_compare.problems.base.closed_forms import complete
@@ -108,14 +108,14 @@ def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any
     problem, key
         The cell.
     numbers
-        Inputs and directions of both points, if this process cannot draw the same ones from the seed.
+        What is `sent` of the case, if this process cannot draw the same numbers from the seed.
     """
     if key[1] not in backend.dtypes:
         raise Unsupported(f"{backend.name} computes in {', '.join(backend.dtypes)}, not in {key[1]}")
     if problem.complex_numbers and not backend.complex_numbers:
-        raise Unsupported(f"{backend.name} does not declare that it differentiates functions of complex numbers")
+        raise Unsupported(f"{backend.name} takes no complex numbers")
     if numbers:
-        case, other = (case_from_arrays(problem, *key, point) for point in numbers)
+        case, other = received(problem, *key, numbers)
     else:
         case = build_case(problem, *key)
         other = tracing_case(case)

@@ -19,16 +19,16 @@ import math
 import numpy as np
 
 from autodiff_compare.judge.differences.derivatives import Wide, float64_only
-from autodiff_compare.judge.differences.estimates import Estimates
-from autodiff_compare.judge.differences.ladder import FlatFunction
+from autodiff_compare.judge.differences.estimates import EPS, Estimates
+from autodiff_compare.judge.differences.ladder import WIDE, FlatFunction
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Verdict
 
 #: Orders up to which intervals begin at a quarter of the direction. The rounding of higher ones is magnified more, so
-#: that they need larger intervals, where the function allows them, and fewer points.
+#: that they need larger intervals, where the function allows them.
 _LOW = 4
-#: Largest interval, in units of the direction, its halvings, and points beyond the order, for low and for high orders.
-_LADDERS = ((0.25, 10, 13), (8.0, 15, 9))
+#: Largest interval, in units of the direction, and its halvings, for low and for high orders.
+_LADDERS = ((0.25, 10), (8.0, 15))
 #: Factor by which halving h reduces the error of a smooth function, at least.
 _FALL = 16.0
 #: Roundings by which a value of the function may be off.
@@ -59,8 +59,9 @@ def along(f: FlatFunction, x: Array, u: Array, order: int, wide: Wide = float64_
         One for each order, of m derivatives.
     """
     dtype = wide() or np.float64
-    top, halvings, more = _LADDERS[order > _LOW]
-    nodes, every = _weights(order, order + more)
+    top, halvings = _LADDERS[order > _LOW]
+    # The points of one side are half of them, and must tell derivatives up to the order as well.
+    nodes, every = _weights(order, order + 13 if order <= _LOW else 2 * order + 5)
     x, u = x.astype(dtype), u.astype(dtype)
     ladder, values = [], []
     steps = top * 0.5 ** np.arange(halvings)
@@ -94,7 +95,8 @@ def _best(found: Array, rounding: Array) -> tuple[Array, Array, Array]:
     apart = np.abs(np.diff(found, axis=0))
     # Two neighbours may agree by chance: the larger h must agree too, whose error is far larger.
     before = np.concatenate([np.full_like(apart[:1], np.inf), apart[:-1]]) / _FALL
-    bars = np.maximum(apart, before) + rounding[:-1] + rounding[1:]
+    # An estimate in extended precision is itself rounded to a double.
+    bars = np.maximum(apart, before) + rounding[:-1] + rounding[1:] + EPS * np.abs(found[:-1])
     bars = np.where(np.isfinite(bars), bars, np.inf)
     best = np.argmin(bars, axis=0)
     value, bar = (np.take_along_axis(a, best[None], axis=0)[0] for a in (found, bars))
@@ -145,13 +147,15 @@ def _weights(order: int, count: int) -> tuple[Array, tuple[Array, Array, Array]]
 
     With ``p = sum_j c_j T_j`` the coefficients are ``c_j = 2/N sum_i p(t_i) T_j(t_i)``, half of it for j = 0.
     """
-    angles = (np.arange(count) + 0.5) * (math.pi / count)
+    # In extended precision: an error of the weights is a relative error of the derivative, at all intervals alike.
+    angles = (np.arange(count) + 0.5) * (np.arctan2(WIDE(0), WIDE(-1)) / count)
     nodes = np.cos(angles)
-    coefficients = 2.0 / count * np.cos(np.outer(np.arange(count), angles))
+    coefficients = 2 / WIDE(count) * np.cos(np.outer(np.arange(count), angles))
     coefficients[0] /= 2
     units = [np.polynomial.Chebyshev(unit) for unit in np.eye(count)]
     rows = [np.array([unit.deriv(k)(0.0) for unit in units]) @ coefficients for k in range(1, order + 1)]
-    return nodes, (np.stack(rows), _one_sided(nodes, 1.0, order), _one_sided(nodes, -1.0, order))
+    right, left = (_one_sided(nodes.astype(np.float64), side, order) for side in (1.0, -1.0))
+    return nodes, (np.stack(rows), right, left)
 
 
 def _one_sided(nodes: Array, side: float, order: int) -> Array:

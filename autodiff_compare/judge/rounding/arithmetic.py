@@ -73,7 +73,9 @@ _PRODUCTS = _names("matmul einsum")
 _FACTORS = _names("prod cumprod")
 _EXPONENTIAL_SUMS = _names("logsumexp log_softmax softmax")
 _TRANSFORMS = _names("fft ifft rfft irfft")
-_FACTORISATIONS = _names("cholesky cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd")
+_FACTORISATIONS = _names(
+    "cholesky cholesky_adjoint cofactors det eig eigh embedded_eigh inv lstsq pinv qr slogdet solve spectrum svd"
+)
 #: Operations of several roundings, among the algebraic ones and others.
 _SEVERAL = _SUMS | _PRODUCTS | _FACTORS
 _COMPOSED = _EXPONENTIAL_SUMS | _TRANSFORMS | _FACTORISATIONS

@@ -12,7 +12,7 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
-from autodiff_compare.summary import summary
+from autodiff_compare.summary import conversions, summary
 from autodiff_compare.summary.failures import remedies
 from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.timing.statistics import CONTENDED
@@ -78,6 +78,15 @@ def flags(record: Record) -> Grid:
             rows.append((words(flag), words(meaning.partition(": ")[2]), figure(len(having), share), words(who)))
     return Grid("flags", "Timings to read with care", ("flag", "meaning", "cells", "backends"), tuple(rows),
                 numeric=frozenset({2}))  # fmt: skip
+
+
+def converted(record: Record) -> Grid:
+    """Return one row for each conversion of a framework's own derivative by complex numbers."""
+    rows = [
+        (words(what), words(formatting.listed(operators)), words(formatting.listed(specs)))
+        for what, operators, specs in conversions.rows(record.cells)
+    ]
+    return Grid("conversions", conversions.TITLE, conversions.COLUMNS, tuple(rows))
 
 
 def overviews(record: Record) -> list[Grid]:

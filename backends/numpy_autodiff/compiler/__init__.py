@@ -19,6 +19,6 @@ array([1., 1., 1.])
 """
 
 from autodiff_compare.backends.numpy_autodiff.compiler.compiled import ALL_REWRITES, Compiled, compile
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import CompileError, goes_on
 
-__all__ = ["ALL_REWRITES", "CompileError", "Compiled", "compile"]
+__all__ = ["ALL_REWRITES", "CompileError", "Compiled", "compile", "goes_on"]

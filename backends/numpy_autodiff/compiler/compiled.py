@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import hashlib
 import linecache
 import threading
 import weakref
@@ -20,22 +19,22 @@ from autodiff_compare.backends.numpy_autodiff.compiler.emit import emit
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import (
     CompileError,
     Graph,
+    LongLoopError,
     RollError,
     WriteError,
     capture,
     is_input,
+    leaf_key,
 )
+from autodiff_compare.backends.numpy_autodiff.compiler.invariants import watched
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
 from autodiff_compare.backends.numpy_autodiff.core.memory import collector_paused
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
-from autodiff_compare.backends.numpy_autodiff.transforms.arguments import placed, positions
-from autodiff_compare.backends.numpy_autodiff.transforms.gradient import grad, value_and_grad
-from autodiff_compare.backends.numpy_autodiff.transforms.jacobian import hessian, hvp, jacobian
-from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
-from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
+from autodiff_compare.backends.numpy_autodiff.transforms.arguments import positions
+from autodiff_compare.backends.numpy_autodiff.transforms.by_name import OPERATORS, Function
 
 ALL_REWRITES: dict[str, str] = REWRITES | {
     "roll": "write repeated operations as loops",
@@ -50,7 +49,6 @@ _LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 #: Forms of arguments that one compiled function keeps code for, besides the first.
 MOST_FORMS = 128
 _OTHER = object()
-Function = Callable[..., Any]
 
 
 #: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the
@@ -86,9 +84,13 @@ class Compiled:
     ----------
     traces : int
         The number of captures: one for each form of the arguments (containers, shapes, dtypes, values of integers,
-        booleans and other Python constants), and one more where a derivative rule takes another branch.
+        booleans and other Python constants), and one more where a derivative rule takes another branch, or a loop whose
+        length depends on values another number of rounds.
+    guarded : bool
+        Whether code depends on such branches, so that other code may become the first to be tried.
     fallbacks : list of str
-        Why loops were not made, for each form that is straight-line code instead; its source begins with the reason.
+        Why a form is not computed as it was asked for, but by straight-line code without loops, or recorded at each
+        call. The source begins with the reason.
 
     Notes
     -----
@@ -111,6 +113,7 @@ class Compiled:
         self._made: OrderedDict[Any, list[_Specialisation]] = OrderedDict()
         self._first: Any = None
         self.traces = 0
+        self.guarded = False
         self.fallbacks: list[str] = []
         #: The function that calls enter: the first specialisation if all arguments are arrays, else the search.
         self.entry: Function = self._search
@@ -127,7 +130,7 @@ class Compiled:
 
     def transformed(self, *given: Any) -> Any:
         """Compute the same by the eager transforms."""
-        return _OPERATORS[self._operator](self._f, self._argnums, given)
+        return OPERATORS[self._operator](self._f, self._argnums, given)
 
     def _search(self, *args: Any) -> Any:
         leaves, rebuild = flatten(args)
@@ -135,15 +138,17 @@ class Compiled:
             return self.transformed(*args)
         given = leaves
         leaves = [_canonical(x) for x in leaves]
-        key = (_form(args), *map(_leaf_key, leaves))
+        key = (_form(args), *map(leaf_key, leaves))
         tried = 0
         while True:
-            found = self._made.get(key, ())
+            found: list[_Specialisation] = self._made.get(key, [])
             with contextlib.suppress(KeyError):
                 self._made.move_to_end(key)
             for made in found[tried:]:
                 out = made.run(leaves)
                 if out is not _OTHER:
+                    if made is not found[0]:
+                        self._prefer(key, made, leaves)
                     return out
             tried = len(found)
             if tried >= _MOST_SPECIALISATIONS:
@@ -151,6 +156,18 @@ class Compiled:
             with self._lock:
                 if len(self._made.get(key, ())) == tried:
                     self._specialise(key, args, leaves, rebuild, given)
+
+    def _prefer(self, key: Any, made: _Specialisation, leaves: list[Any]) -> None:
+        """Try first what was right last: values that change slowly take the same branches."""
+        with self._lock:
+            self._made[key] = [made, *(other for other in self._made.get(key, ()) if other is not made)]
+            if key == self._first and self._arity >= 0:
+                self.entry = self._entering(made, leaves)
+
+    def _entering(self, made: _Specialisation, leaves: list[Any]) -> Function:
+        if all(map(is_input, leaves)):
+            return made.function
+        return _past_constants(made.function, leaves, self._search)
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
@@ -160,9 +177,13 @@ class Compiled:
             try:
                 source = self._source(self._style, leaves, rebuild, inputs, first)
             except WriteError as error:
-                note = str(error)
-                self.fallbacks.append(note)
+                self.fallbacks.append(str(error))
+                note = f"Straight-line code, without loops in machine code: {error}"
                 source = self._source(Style(), leaves, rebuild, inputs, first)
+            except LongLoopError as error:
+                self.fallbacks.append(str(error))
+                note = f"Recorded at each call: {error}"
+                source = self._recorded(leaves, rebuild)
         self.traces += 1
         name = f"<compiled {self._operator} {id(self):x}.{self.traces}>"
         made = _Specialisation(source, name, self._search, inputs, note)
@@ -172,9 +193,27 @@ class Compiled:
         elif len(self._made) > MOST_FORMS + 1:
             del self._made[next(other for other in self._made if other != self._first)]
         if self.traces == 1 and not any(isinstance(a, (tuple, list, dict)) for a in args):
-            plain = all(map(is_input, leaves))
-            self.entry = made.function if plain else _past_constants(made.function, leaves, self._search)
+            self.entry = self._entering(made, leaves)
             self._arity = len(args)
+
+    def _recorded(self, leaves: list[Any], rebuild: Any) -> Source:
+        """Write a call of the eager transforms, with the constants among the arguments."""
+        varying = [i for i, x in enumerate(leaves) if is_input(x)]
+        kept = [None if is_input(x) else x.copy() if isinstance(x, np.ndarray) else x for x in leaves]
+
+        def record(*inputs: Any) -> Any:
+            given = list(kept)
+            for i, x in zip(varying, inputs, strict=True):
+                given[i] = x
+            return self.transformed(*rebuild(given))
+
+        source = Source()
+        names = [f"x{i}" for i in range(len(varying))]
+        source.lines = [
+            f"def {self._operator}({', '.join([*names, '*', 'again=again'])}):",
+            f"    return {source.name(record, 'record')}({', '.join(names)})",
+        ]
+        return source
 
     def _source(self, style: Style, leaves: list[Any], rebuild: Any, inputs: list[Any], first: bool) -> Source:
         """Write the function for one form of its arguments, without loops if they cannot be rolled."""
@@ -192,6 +231,7 @@ class Compiled:
             graph = rolled(graph, style.fewest_saved or _FEWEST_SAVED)
         # The guard of a factored sum fails again where the sum itself is not finite.
         graph = optimize(graph, rewrites if first else rewrites - {"factor"})
+        self.guarded |= any(map(watched, graph.ops))
         return style.write(graph, self._operator, inputs, rewrites, first)
 
 
@@ -201,7 +241,7 @@ class _Specialisation:
 
     def __init__(self, source: Source, filename: str, again: Function, inputs: list[Any], note: str = "") -> None:
         code = "\n".join(source.lines) + "\n"
-        remark = f"# Straight-line code, without loops in machine code: {note}\n" if note else ""
+        remark = f"# {note}\n" if note else ""
         self.text = remark + "\n\n".join([code, *source.called])
         scope = {**source.names, "again": again}
         exec(compile_source(code, filename), scope)
@@ -275,35 +315,6 @@ def _form(tree: Any) -> Any:
     return None
 
 
-def _leaf_key(x: Any) -> Any:
-    if is_input(x):
-        return x.shape, x.dtype
-    if isinstance(x, np.ndarray):
-        if x.dtype.hasobject:
-            return x.shape, x.dtype, tuple(map(_leaf_key, x.ravel().tolist()))
-        # A digest, because a key with the bytes would be as large as the array.
-        return x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=32).digest()
-    try:
-        hash(x)
-    except TypeError:
-        return type(x), _Identity(x)
-    return type(x), x
-
-
-@final
-class _Identity:
-    """A key for one object. It keeps the object alive, so that no later one is taken for it."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    def __hash__(self) -> int:
-        return id(self._thing)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other._thing is self._thing
-
-
 def compile(
     f: Function,
     *examples: Any,
@@ -360,8 +371,8 @@ def compile(
     >>> both.traces
     1
     """
-    if operator not in _OPERATORS:
-        raise ValueError(f"got operator {operator!r}, expected one of: {', '.join(_OPERATORS)}")
+    if operator not in OPERATORS:
+        raise ValueError(f"got operator {operator!r}, expected one of: {', '.join(OPERATORS)}")
     if unknown := set(rewrites) - set(ALL_REWRITES):
         raise ValueError(f"got rewrites {sorted(unknown)}, expected some of: {', '.join(ALL_REWRITES)}")
     where, alone = positions(argnums)
@@ -371,52 +382,5 @@ def compile(
         made(*examples)
     return made
 
-
-def _positions(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else argnums
-
-
-def _chosen(f: Function, argnums: int | tuple[int, ...], args: Sequence[Any]) -> tuple[Function, list[Any]]:
-    """Return ``f`` as a function of the differentiated arguments alone, and their values."""
-    where, args, _ = placed(f, _positions(argnums), args, {})
-
-    def partial(*values: Any) -> Any:
-        given = list(args)
-        for i, value in zip(where, values, strict=True):
-            given[i] = value
-        return f(*given)
-
-    return partial, [args[i] for i in where]
-
-
-def _jvp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
-    n = len(given) - len(_positions(argnums))
-    partial, xs = _chosen(f, argnums, given[:n])
-    return jvp(partial, xs, given[n:])[1]
-
-
-def _vjp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
-    partial, xs = _chosen(f, argnums, given[:-1])
-    found = vjp(partial, *xs)[1](given[-1])
-    return found[0] if isinstance(argnums, int) else found
-
-
-def _hvp(f: Function, argnums: int | tuple[int, ...], given: Sequence[Any]) -> Any:
-    n = len(given) - len(_positions(argnums))
-    partial, xs = _chosen(f, argnums, given[:n])
-    found = hvp(partial, xs, given[n:])
-    return found[0] if isinstance(argnums, int) else found
-
-
-_OPERATORS: dict[str, Callable[[Function, Any, Sequence[Any]], Any]] = {
-    "value": lambda f, argnums, args: f(*args),  # noqa: ARG005
-    "gradient": lambda f, argnums, args: grad(f, argnums)(*args),
-    "value_and_gradient": lambda f, argnums, args: value_and_grad(f, argnums)(*args),
-    "jvp": _jvp,
-    "vjp": _vjp,
-    "hvp": _hvp,
-    "jacobian": lambda f, argnums, args: jacobian(f, argnums)(*args),
-    "hessian": lambda f, argnums, args: hessian(f, argnums)(*args),
-}
 
 __all__ = ["ALL_REWRITES", "CompileError", "Compiled", "compile"]

@@ -5,11 +5,12 @@ that trace, so that it records the derivative as well, in order of computation.
 
 A derivative rule may branch on values (``over`` tests whether a divisor has a zero). Such a branch goes the way of the
 example and leaves an operation ``guard`` in the graph. Where the branch would go the other way at run time, the
-function is captured again. A branch in the user's code raises.
+function is captured again. So does the condition of a loop (`goes_on`). A branch in the user's code raises.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 import traceback
@@ -20,10 +21,12 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, lift
 from autodiff_compare.backends.numpy_autodiff.core.pytree import Rebuild, flatten
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant, primal
 
 #: The engine's own package, under whatever name it is imported.
 _OWN = __name__.removesuffix("compiler.graph")
+#: Operations from which on the rounds of a loop whose length depends on values take seconds to compile.
+_MOST_LOOPED = 10_000
 #: Functions whose result has a shape that depends on values. So has "where" of one argument, which its arity tells.
 _SHAPE_BY_VALUE = frozenset({"nonzero", "argwhere", "flatnonzero", "unique", "intersect1d"})
 
@@ -38,6 +41,10 @@ class RollError(CompileError):
 
 class WriteError(CompileError):
     """The graph cannot be written in the way that was asked for; it may be as straight-line code."""
+
+
+class LongLoopError(CompileError):
+    """The rounds of a loop whose length depends on values make too long a graph; they may be recorded at each call."""
 
 
 @final
@@ -126,9 +133,59 @@ class _Capture(Trace):
         return way
 
 
+def goes_on(answer: Any) -> bool:
+    """Return the truth of the condition of a loop whose length depends on values.
+
+    A graph that is captured holds the rounds of the example, each with a guard. For another number of rounds the
+    function is captured again.
+
+    Raises
+    ------
+    LongLoopError
+        If the graph is too long to be worth compiling.
+    """
+    x = primal(answer)
+    if isinstance(x, Node) and len(x.tape.nodes) > _MOST_LOOPED:
+        raise LongLoopError(
+            f"got a loop whose length depends on data, after {len(x.tape.nodes)} operations, expected at most "
+            f"{_MOST_LOOPED}"
+        )
+    return bool(answer)
+
+
 def is_input(x: Any) -> bool:
     """Return whether a leaf varies from call to call. Floating and complex numbers do; all else is compiled in."""
     return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
+
+
+def leaf_key(x: Any) -> Any:
+    """Return a key for what a graph depends on of a leaf: shape and dtype of an input, and all of a constant."""
+    if is_input(x):
+        return x.shape, x.dtype
+    if isinstance(x, np.ndarray):
+        if x.dtype.hasobject:
+            return x.shape, x.dtype, tuple(map(leaf_key, x.ravel().tolist()))
+        # A digest, because a key with the bytes would be as large as the array.
+        return x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=32).digest()
+    try:
+        hash(x)
+    except TypeError:
+        return type(x), _Identity(x)
+    return type(x), x
+
+
+@final
+class _Identity:
+    """A key for one object. It keeps the object alive, so that no later one is taken for it."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __hash__(self) -> int:
+        return id(self._thing)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other._thing is self._thing
 
 
 def capture(

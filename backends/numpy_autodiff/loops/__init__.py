@@ -3,8 +3,9 @@
 The graph of `compiler` is written as *kernels*: functions of loops over entries, with all intermediate results in
 variables. ``sum(sin(x) * x)`` is one loop without temporary arrays. What has no loop here (factorisations, large matrix
 products, sorts) is a NumPy call between kernels. `forms` says which operations have loops, `plan` places results,
-`kernel` writes values at an index, `nests` writes loops, `program` decides what is kept in memory, `emit` writes the
-function that calls the kernels, and `native` compiles them. `pointwise` holds the elementwise functions.
+`kernel` keeps lines and places, `entries` writes values at an index, `nests` writes loops, `program` decides what is
+kept in memory, `emit` writes the function that calls the kernels, and `native` compiles them. `pointwise` holds the
+elementwise functions.
 
 >>> import numpy as np
 >>> from autodiff_compare.backends.numpy_autodiff.loops import compile

@@ -12,8 +12,8 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
-from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, Index, address, pattern, variable
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, loop_dtypes
+from autodiff_compare.backends.numpy_autodiff.loops.terms import Affine, Index, address, pattern, variable
 
 #: Products up to this many multiplications are loops; larger ones are left to the BLAS that NumPy calls.
 LARGEST_PRODUCT = 2048

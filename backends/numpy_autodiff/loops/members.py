@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
-from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, Index, address
+from autodiff_compare.backends.numpy_autodiff.loops.entries import product
 from autodiff_compare.backends.numpy_autodiff.loops.forms import Reduction, line
-from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel, product
+from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import literal
-from autodiff_compare.backends.numpy_autodiff.loops.terms import BLOCK, Buffer, Term, combine, start
+from autodiff_compare.backends.numpy_autodiff.loops.terms import (
+    BLOCK,
+    Affine,
+    Buffer,
+    Index,
+    Term,
+    address,
+    combine,
+    start,
+)
 
 Ranges = tuple[tuple[int, int], ...]
 

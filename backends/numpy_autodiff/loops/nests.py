@@ -20,7 +20,6 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
-from autodiff_compare.backends.numpy_autodiff.loops.affine import Index
 from autodiff_compare.backends.numpy_autodiff.loops.forms import positions, reduction
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.members import (
@@ -35,7 +34,7 @@ from autodiff_compare.backends.numpy_autodiff.loops.members import (
 )
 from autodiff_compare.backends.numpy_autodiff.loops.plan import written_out
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import literal
-from autodiff_compare.backends.numpy_autodiff.loops.terms import BLOCK, Buffer
+from autodiff_compare.backends.numpy_autodiff.loops.terms import BLOCK, Buffer, Index
 
 #: Loops that one range may be cut into.
 MOST_CUTS = 6

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, WriteError
+from autodiff_compare.backends.numpy_autodiff.loops.entries import WRITERS
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, cost
@@ -100,7 +101,7 @@ def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str
         )
     kernels: list[Kernel] = []
     for stage in range(plan.stages):
-        kernel = Kernel(plan, outside, names, forced)
+        kernel = Kernel(plan, outside, names, forced, WRITERS)
         kernels.append(kernel)
         if not write_stage(kernel, plan, stage, within):
             return Program(plan, kernels, names, whole=False)

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, RollError
-from autodiff_compare.backends.numpy_autodiff.loops.affine import Affine, address
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.nests import write_level
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan, is_nest, make_plan
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES
-from autodiff_compare.backends.numpy_autodiff.loops.terms import Alias, Buffer, Term
+from autodiff_compare.backends.numpy_autodiff.loops.terms import Affine, Alias, Buffer, Term, address
 
 
 def write_stage(kernel: Kernel, plan: Plan, stage: int, within: float = math.inf) -> bool:

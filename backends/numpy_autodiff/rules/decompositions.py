@@ -30,6 +30,9 @@ from autodiff_compare.backends.numpy_autodiff.rules.matrices import (
     with_value,
 )
 from autodiff_compare.backends.numpy_autodiff.rules.spectrum import differentiated
+from autodiff_compare.backends.numpy_autodiff.rules.triangular import cholesky_adjoint, is_large
+from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
+from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
 
 # --- cholesky
 #
@@ -50,13 +53,32 @@ def _cholesky_jvp(t: Any, ans: Any, a: Any) -> Any:
     return ans @ _half_lower(inverse @ hermitian(t) @ adjoint(inverse))
 
 
-def _cholesky_vjp(g: Any, ans: Any, a: Any) -> Any:
+def _pulled_back(g: Any, factor: Any) -> Any:
     """Return the Hermitian part of ``L^-H Phi(L^H G) L^-1``."""
-    del a
     # One inverse takes a third of the time of two general solves; NumPy has no triangular solves.
-    inverse = np.linalg.inv(ans)
-    return hermitian(adjoint(inverse) @ _half_lower(adjoint(ans) @ g) @ inverse)
+    inverse = np.linalg.inv(factor)
+    return hermitian(adjoint(inverse) @ _half_lower(adjoint(factor) @ g) @ inverse)
 
+
+def _cholesky_vjp(g: Any, ans: Any, a: Any) -> Any:
+    del a
+    return CHOLESKY_ADJOINT(g, ans) if is_large(ans) else _pulled_back(g, ans)
+
+
+# The adjoint is linear in G, so that its own derivative along G is itself, and the transpose of that the pushforward of
+# the factorisation.
+CHOLESKY_ADJOINT: Primitive = Primitive(
+    "cholesky_adjoint",
+    cholesky_adjoint,
+    (
+        conjugated(lambda c, ans, g, factor: _cholesky_jvp(c, factor, None)),
+        conjugated(lambda c, ans, g, factor: vjp(lambda x: _pulled_back(g, x), factor)[1](c)[0]),
+    ),
+    (
+        lambda t, ans, g, factor: CHOLESKY_ADJOINT(t, factor),
+        lambda t, ans, g, factor: jvp(lambda x: _pulled_back(g, x), (factor,), (t,))[1],
+    ),
+)
 
 CHOLESKY: Primitive = Primitive("cholesky", np.linalg.cholesky, (conjugated(_cholesky_vjp),), (_cholesky_jvp,))
 

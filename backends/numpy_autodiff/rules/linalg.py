@@ -16,6 +16,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.tracing import constant, primal
+from autodiff_compare.backends.numpy_autodiff.rules import triangular
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, over
 from autodiff_compare.backends.numpy_autodiff.transforms.jvp import jvp
 from autodiff_compare.backends.numpy_autodiff.transforms.vjp import vjp
@@ -33,7 +34,7 @@ def adjoint(x: Any) -> Any:
 # From A A^-1 = 1: dA A^-1 + A d(A^-1) = 0, so d(A^-1) = -A^-1 dA A^-1. The transpose is -A^-T G A^-T.
 INV: Primitive = Primitive(
     "inv",
-    np.linalg.inv,
+    triangular.inverse,
     (lambda g, ans, a: -(_t(ans) @ g @ _t(ans)),),
     (lambda t, ans, a: -(ans @ t @ ans),),
 )
@@ -59,7 +60,7 @@ def _solve_jvp_a(t: Any, ans: Any, a: Any, b: Any) -> Any:
 
 SOLVE: Primitive = Primitive(
     "solve",
-    np.linalg.solve,
+    triangular.solve,
     (_solve_vjp_a, lambda g, ans, a, b: _solve_columns(_t(a), g, b)),
     (_solve_jvp_a, lambda t, ans, a, b: SOLVE(a, t)),
 )

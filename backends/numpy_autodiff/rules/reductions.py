@@ -106,7 +106,7 @@ def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Return the weights of the entries in their maximum: 1 over the number of ties."""
     hit = np.equal(x, expand(ans, x, axis, keepdims))
     weights = hit.astype(x.dtype)
-    if hit.__class__ is np.ndarray and np.count_nonzero(hit) == ans.size and not np.isnan(ans).any():
+    if np.count_nonzero(hit) == np.size(ans) and not np.any(np.isnan(ans)):
         # One each. The check for nan is needed: nan equals nothing and has none, while another could have two.
         return weights
     return weights * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)

@@ -221,10 +221,9 @@ def _arm(work: _Work, problem: Problem, pool: Pool, out: Console) -> set[str]:
     pose, source = robot_arm.POSES[problem.name], work.plan.sources[problem.name]
     statuses: set[str] = set()
     for dtype in work.dtypes:
-        points = [pose.theta, pose.singular]
-        answers, new = _request_all(
-            work, pool, "jacobians", source=source, problem=problem.name, dtype=dtype, points=points
-        )
+        points = robot_arm.arrays_at(problem, [pose.theta, pose.singular])
+        sent = {"dtype": dtype, "points": points, "outputs": robot_arm.outputs(problem)}
+        answers, new = _request_all(work, pool, "jacobians", source=source, problem=problem.name, **sent)
         statuses |= new
         if answers:
             show(

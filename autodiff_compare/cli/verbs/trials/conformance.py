@@ -114,7 +114,13 @@ def findings_of(planned: Plan, environment: Mapping[str, str] | None = None) -> 
         finally:
             pool.close()
             folder.close()
-        yield from _operators(folder.rows["cells"], planned.adapters[spec])
+        yield from _operators(folder.rows["cells"], _asked(planned, spec))
+
+
+def _asked(planned: Plan, spec: str) -> str:
+    """Return the backend as the command line takes it, with its Python if that is another one."""
+    python = planned.interpreters.get(spec)
+    return planned.adapters[spec] + (f"@{python.label}={python.path}" if python else "")
 
 
 def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:

@@ -1,0 +1,291 @@
+"""An array namespace ``xp`` from the functions that a system has.
+
+A system seldom has every function of the array API standard. `Namespace` takes those it has and completes them:
+
+1. Functions that follow from operators, from indexing or from functions that are there, as
+   ``hypot(x, y) = sqrt(x x + y y)``.
+   Only formulas without loss of digits are used, so that ``log1p`` is never written as ``log(1 + x)``.
+2. Functions that make new arrays, such as ``zeros``: NumPy's. A system takes NumPy arrays as constants.
+
+Any other name raises `Absent` with the name of the system.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from autodiff_compare.backends.operators.objective import Absent
+from autodiff_compare.backends.special import Special
+
+Functions = Mapping[str, Callable[..., Any]]
+
+
+class Part:
+    """The functions of one namespace as attributes; a missing one raises `Absent`.
+
+    Parameters
+    ----------
+    owner
+        Name of the system, for messages.
+    prefix
+        ``""``, or ``"linalg."`` within the extension.
+    functions
+        Name -> function.
+    """
+
+    def __init__(self, owner: str, prefix: str, functions: Functions) -> None:
+        self._owner, self._prefix = owner, prefix
+        vars(self).update(functions)
+
+    def __getattr__(self, name: str) -> Any:
+        raise Absent(f"{self._owner} has no {self._prefix}{name}")
+
+
+class Namespace(Part):
+    """An array namespace: the functions of a system, and those that are composed of them.
+
+    Parameters
+    ----------
+    owner
+        Name of the system, for messages.
+    functions
+        The system's own functions under the names of the array API standard, with its signatures.
+    linalg, special
+        Those of the extension ``linalg`` and of ``xp.special``.
+    """
+
+    def __init__(
+        self, owner: str, functions: Functions, linalg: Functions | None = None, special: Functions | None = None
+    ) -> None:
+        found: dict[str, Callable[..., Any]] = {**_NEW, **functions}
+        found |= {name: _of_data(f, found[name]) for name, f in _MOVES.items() if name in found}
+        inner: dict[str, Callable[..., Any]] = dict(linalg or {})
+        for name, (needs, formula) in _FORMULAS.items():
+            if name not in found and all(n in found for n in needs.split()):
+                found[name] = _bound(formula, self)
+        for name, (needs, formula) in _LINALG.items():
+            if name not in inner and all(n in found for n in needs.split()):
+                inner[name] = _bound(formula, self)
+        super().__init__(owner, "", found)
+        self.linalg = Part(owner, "linalg.", inner)
+        self.special = Special(owner, special or {})
+        self.pi, self.e, self.inf, self.nan, self.newaxis = math.pi, math.e, math.inf, math.nan, None
+        self.float32, self.float64, self.int32, self.int64, self.bool = (
+            np.float32, np.float64, np.int32, np.int64, np.bool_,
+        )  # fmt: skip
+
+
+def _bound(formula: Callable[..., Any], xp: Any) -> Callable[..., Any]:
+    return lambda *args, **options: formula(xp, *args, **options)
+
+
+def is_constant(x: Any) -> bool:
+    """Return whether ``x`` holds numbers alone, no variable or expression of a system."""
+    if isinstance(x, (list, tuple)):
+        return all(map(is_constant, x))
+    return isinstance(x, (int, float, complex, np.generic)) or (isinstance(x, np.ndarray) and x.dtype != object)
+
+
+def on_arrays(functions: Functions, of_numpy: Any = np) -> Functions:
+    """Return functions that leave numbers to NumPy, where it has a function of the name.
+
+    Outside of a graph, arrays are NumPy's. An expression of constants would be computed when it is read, after the
+    clock has stopped.
+    """
+
+    def either(own: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            return (other if all(map(is_constant, args)) else own)(*args, **options)
+
+        return call
+
+    return {name: either(f, getattr(of_numpy, name)) if hasattr(of_numpy, name) else f for name, f in functions.items()}
+
+
+def asarray(x: Any, dtype: Any = None, copy: Any = None) -> Any:  # noqa: ARG001 - a constant is never written into
+    """Return numbers as a NumPy array, and a variable unchanged."""
+    return np.asarray(x, dtype=dtype) if is_constant(x) else x
+
+
+def _astype(x: Any, dtype: Any, copy: bool = True) -> Any:
+    return np.asarray(x).astype(dtype, copy=copy) if is_constant(x) else x.astype(dtype)
+
+
+def _of_data(of_numpy: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that leaves arrays of integers or truth values to NumPy: they are data, often indices."""
+
+    def either(x: Any, *args: Any, **options: Any) -> Any:
+        is_data = isinstance(x, np.ndarray) and x.dtype.kind in "iub"
+        return (of_numpy if is_data else own)(x, *args, **options)
+
+    return either
+
+
+#: Functions that move entries, which is done to indices too.
+_MOVES: Functions = MappingProxyType(
+    {
+        "reshape": np.reshape, "permute_dims": np.transpose, "broadcast_to": np.broadcast_to, "tile": np.tile,
+        "repeat": np.repeat, "roll": np.roll,
+    }
+)  # fmt: skip
+
+
+def _like(make: Callable[..., Any]) -> Callable[..., Any]:
+    def made(x: Any, *value: Any, dtype: Any = None) -> Any:
+        return make(tuple(x.shape), *value, dtype=np.dtype(str(dtype or x.dtype)))
+
+    return made
+
+
+#: Functions that make arrays.
+_NEW: Functions = MappingProxyType(
+    {name: getattr(np, name) for name in ("arange", "eye", "full", "linspace", "meshgrid", "ones", "zeros")}
+    | {"asarray": asarray, "astype": _astype}
+    | {f"{name}_like": _like(getattr(np, name)) for name in ("empty", "full", "ones", "zeros")}
+)
+
+
+def along(x: Any, axis: int, key: Any) -> Any:
+    """Return ``x`` indexed by ``key`` on one axis."""
+    return x[(slice(None),) * (axis % len(x.shape)) + (key,)]
+
+
+def _unstack(xp: Any, x: Any, *, axis: int = 0) -> tuple[Any, ...]:  # noqa: ARG001 - the signature of a formula
+    return tuple(along(x, axis, i) for i in range(x.shape[axis]))
+
+
+def _stack(xp: Any, xs: Sequence[Any], *, axis: int = 0) -> Any:
+    return xp.concat([xp.expand_dims(x, axis=axis) for x in xs], axis=axis)
+
+
+def _expand_dims(xp: Any, x: Any, *, axis: int = 0) -> Any:
+    shape, place = list(x.shape), axis % (len(x.shape) + 1)
+    return xp.reshape(x, (*shape[:place], 1, *shape[place:]))
+
+
+def _squeeze(xp: Any, x: Any, axis: int | tuple[int, ...]) -> Any:
+    dropped = {a % len(x.shape) for a in ((axis,) if isinstance(axis, int) else axis)}
+    return xp.reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in dropped))
+
+
+def _moveaxis(xp: Any, x: Any, source: int, destination: int) -> Any:
+    order = [i for i in range(len(x.shape)) if i != source % len(x.shape)]
+    order.insert(destination % len(x.shape), source % len(x.shape))
+    return xp.permute_dims(x, tuple(order))
+
+
+def _matrix_transpose(xp: Any, x: Any) -> Any:
+    n = len(x.shape)
+    return xp.permute_dims(x, (*range(n - 2), n - 1, n - 2))
+
+
+def _flip(xp: Any, x: Any, *, axis: int | tuple[int, ...] | None = None) -> Any:  # noqa: ARG001
+    axes = range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    for a in axes:
+        x = along(x, a, slice(None, None, -1))
+    return x
+
+
+def _take(xp: Any, x: Any, indices: Any, *, axis: int = 0) -> Any:  # noqa: ARG001
+    return along(x, axis, np.asarray(indices) if is_constant(indices) else indices)
+
+
+def _take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int = -1) -> Any:  # noqa: ARG001
+    at, place = np.asarray(indices), axis % len(x.shape)
+    return x[tuple(at if i == place else g for i, g in enumerate(np.ogrid[tuple(map(slice, at.shape))]))]
+
+
+def _mean(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    axes = range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return xp.sum(x, axis=axis, keepdims=keepdims) / float(math.prod(x.shape[a] for a in axes))
+
+
+def _var(xp: Any, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    away = x - _mean(xp, x, axis=axis, keepdims=True)
+    axes = range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    count = math.prod(x.shape[a] for a in axes) - correction
+    return xp.sum(away * away, axis=axis, keepdims=keepdims) / float(count)
+
+
+def _triangle(make: Callable[..., Any]) -> Callable[..., Any]:
+    def part(xp: Any, x: Any, *, k: int = 0) -> Any:
+        inside = make(np.ones(tuple(x.shape), dtype=bool), k)
+        return xp.where(inside, x, np.zeros((), dtype=str(x.dtype)))
+
+    return part
+
+
+def _operator(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return lambda _, x, y: function(x, y)
+
+
+#: Functions that are operators of Python.
+_OPERATORS: Functions = MappingProxyType(
+    {
+        "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
+        "pow": operator.pow, "matmul": operator.matmul, "less": operator.lt, "less_equal": operator.le,
+        "greater": operator.gt, "greater_equal": operator.ge,
+    }
+)  # fmt: skip
+#: Function -> the functions it needs, and its formula.
+_FORMULAS: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
+    {name: ("", _operator(f)) for name, f in _OPERATORS.items()}
+    | {
+        "negative": ("", lambda _, x: -x),
+        "positive": ("", lambda _, x: x),
+        "square": ("", lambda _, x: x * x),
+        "reciprocal": ("", lambda _, x: 1.0 / x),
+        "hypot": ("sqrt", lambda xp, x, y: xp.sqrt(x * x + y * y)),
+        "clip": ("maximum minimum", lambda xp, x, lo, hi: xp.minimum(xp.maximum(x, lo), hi)),
+        "unstack": ("", _unstack),
+        "expand_dims": ("reshape", _expand_dims),
+        "squeeze": ("reshape", _squeeze),
+        "stack": ("reshape concat", _stack),
+        "moveaxis": ("permute_dims", _moveaxis),
+        "matrix_transpose": ("permute_dims", _matrix_transpose),
+        "flip": ("", _flip),
+        "take": ("", _take),
+        "take_along_axis": ("", _take_along_axis),
+        "mean": ("sum", _mean),
+        "var": ("sum", _var),
+        "std": ("sum sqrt", lambda xp, x, **options: xp.sqrt(xp.var(x, **options))),
+        "vecdot": ("sum", lambda xp, x, y, *, axis=-1: xp.sum(x * y, axis=axis)),
+        "tril": ("where", _triangle(np.tril)),
+        "triu": ("where", _triangle(np.triu)),
+    }
+)
+
+
+def _diagonal(xp: Any, x: Any) -> Any:  # noqa: ARG001
+    each = np.arange(min(x.shape[-2:]))
+    return x[(slice(None),) * (len(x.shape) - 2) + (each, each)]
+
+
+def _cross(xp: Any, x: Any, y: Any, *, axis: int = -1) -> Any:
+    (a, b, c), (u, v, w) = xp.unstack(x, axis=axis), xp.unstack(y, axis=axis)
+    return xp.stack([b * w - c * v, c * u - a * w, a * v - b * u], axis=axis)
+
+
+def _vector_norm(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+#: Function of ``linalg`` -> the functions it needs, and its formula.
+_LINALG: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
+    {
+        "matrix_transpose": ("permute_dims", _matrix_transpose),
+        "outer": ("reshape", lambda xp, x, y: xp.reshape(x, (-1, 1)) * xp.reshape(y, (1, -1))),
+        "vecdot": ("sum", lambda xp, x, y, *, axis=-1: xp.sum(x * y, axis=axis)),
+        "diagonal": ("", _diagonal),
+        "trace": ("sum", lambda xp, x: xp.sum(_diagonal(xp, x), axis=-1)),
+        "cross": ("reshape concat", _cross),
+        "vector_norm": ("sum sqrt", _vector_norm),
+        "matrix_norm": ("sum sqrt", lambda xp, x, **options: _vector_norm(xp, x, axis=(-2, -1), **options)),
+    }
+)

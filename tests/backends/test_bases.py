@@ -1,0 +1,354 @@
+"""The bases of adapters, each with a small system of its kind: every operator is right, and what is missing says so.
+
+The systems: a tape of sums and products, scalars that carry a gradient, and expressions that print as Python.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends import Unsupported
+from autodiff_compare.backends.bases.graphs import Graphs, Traced, lifted, raw
+from autodiff_compare.backends.bases.namespace import Namespace, on_arrays
+from autodiff_compare.backends.bases.scalars import Scalars, scalar_functions
+from autodiff_compare.backends.bases.wrapped import WrappedArrays
+from autodiff_compare.contract.clauses import outcome
+from autodiff_compare.contract.objectives import OBJECTIVES
+from autodiff_compare.vocabulary import Operator
+
+X, Y = np.array([1.0, 2.0, -0.5]), np.array([3.0, -1.0, 2.0])
+
+
+class Node:
+    """An array with the arrays it was made of, and for each the function that pulls a cotangent back to it."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, data: Any, parents: tuple[Any, ...] = (), records: bool = False) -> None:
+        self.data, self.parents, self.grad = np.asarray(data), parents, None
+        self.records = records or any(p.records for p, _ in parents)
+
+    shape = property(lambda self: self.data.shape)
+    dtype = property(lambda self: self.data.dtype)
+
+    def __getitem__(self, key: Any) -> Node:
+        def pull(g: Any) -> Any:
+            out = np.zeros_like(self.data)
+            out[key] = g
+            return out
+
+        return Node(self.data[key], ((self, pull),))
+
+    def __add__(self, other: Any) -> Node:
+        b = node(other, self.dtype)
+        return Node(self.data + b.data, ((self, lambda g: g), (b, lambda g: g)))
+
+    def __mul__(self, other: Any) -> Node:
+        b = node(other, self.dtype)
+        return Node(self.data * b.data, ((self, lambda g: g * b.data), (b, lambda g: g * self.data)))
+
+    def __matmul__(self, other: Node) -> Node:
+        a, b = self.data, other.data
+        return Node(a @ b, ((self, lambda g: g @ b.T), (other, lambda g: a.T @ g)))
+
+    def __sub__(self, other: Any) -> Node:
+        return self + node(other, self.dtype) * -1.0
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def node(x: Any, dtype: Any) -> Node:
+    return x if isinstance(x, Node) else Node(np.asarray(x, dtype))
+
+
+def back(n: Node, g: Any) -> None:
+    """Add a cotangent to every recording node below, path by path."""
+    if n.records:
+        n.grad = g if n.grad is None else n.grad + g
+    for parent, pull in n.parents:
+        back(parent, pull(g))
+
+
+class Tape(WrappedArrays):
+    name, requires = "tape", ()
+
+    def open(self) -> None:
+        total = lambda x: Node(x.data.sum(), ((x, lambda g: np.broadcast_to(g, x.shape)),))  # noqa: E731
+        join = lambda xs, axis=0: Node(  # noqa: E731
+            np.stack([x.data for x in xs]), tuple((x, lambda g, i=i: g[i]) for i, x in enumerate(xs))
+        )
+        reshape = lambda x, shape: Node(np.reshape(x.data, shape), ((x, lambda g: np.reshape(g, x.shape)),))  # noqa: E731
+        self.xp = Namespace("Tape", {"sum": total, "stack": join, "reshape": reshape})
+
+    def variable(self, array: Any, records: bool) -> Any:
+        return Node(array, records=records)
+
+    def array(self, var: Any) -> Any:
+        return var.data
+
+    def sweep(self, output: Any, inputs: Any, cotangent: Any, again: bool) -> Any:
+        back(output, np.ones_like(output.data) if cotangent is None else cotangent.data)
+        return [x.grad for x in inputs]
+
+
+class Carrier:
+    """A number with its gradient by independent numbers."""
+
+    def __init__(self, v: float, d: dict[int, float]) -> None:
+        self.v, self.d = v, d
+
+    def __mul__(self, other: Any) -> Carrier:
+        o = other if isinstance(other, Carrier) else Carrier(float(other), {})
+        keys = {*self.d, *o.d}
+        return Carrier(self.v * o.v, {k: self.d.get(k, 0.0) * o.v + self.v * o.d.get(k, 0.0) for k in keys})
+
+    def __add__(self, other: Any) -> Carrier:
+        o = other if isinstance(other, Carrier) else Carrier(float(other), {})
+        return Carrier(self.v + o.v, {k: self.d.get(k, 0.0) + o.d.get(k, 0.0) for k in {*self.d, *o.d}})
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __sub__(self, other: Any) -> Carrier:
+        return self + other * -1.0
+
+    def __lt__(self, other: Any) -> bool:
+        return self.v < getattr(other, "v", other)
+
+
+class Carriers(Scalars):
+    name, requires = "carriers", ()
+
+    def open(self) -> None:
+        self.xp = Namespace("Carriers", scalar_functions({}, {}, lambda c, a, b: a if c else b))
+
+    def scalar(self, value: float) -> Any:
+        found = Carrier(value, {})
+        found.d[id(found)] = 1.0
+        return found
+
+    def number(self, scalar: Any) -> float:
+        return float(getattr(scalar, "v", scalar))
+
+    def slopes(self, scalar: Any, inputs: Any) -> Any:
+        return [getattr(scalar, "d", {}).get(id(x), 0.0) for x in inputs]
+
+
+class Monomials:
+    """A polynomial of the entries of inputs in each entry: ``{((entry, power), ...): coefficient}``."""
+
+    def __init__(self, entries: Any) -> None:
+        self.entries = np.asarray(entries, dtype=object)
+
+    def __add__(self, other: Any) -> Monomials:
+        return Monomials(np.frompyfunc(_add, 2, 1)(self.entries, other.entries))
+
+    def __mul__(self, other: Any) -> Monomials:
+        return Monomials(np.frompyfunc(_times, 2, 1)(self.entries, other.entries))
+
+    def __sub__(self, other: Any) -> Monomials:
+        return self + other * _constant(-1.0)
+
+
+def _add(a: Any, b: Any) -> Any:
+    return {k: a.get(k, 0.0) + b.get(k, 0.0) for k in {*a, *b}}
+
+
+def _times(a: Any, b: Any) -> Any:
+    out: dict[Any, float] = {}
+    for p, c in a.items():
+        for q, d in b.items():
+            key = tuple(sorted(p + q))
+            out[key] = out.get(key, 0.0) + c * d
+    return out
+
+
+def _constant(x: Any) -> Monomials:
+    return x if isinstance(x, Monomials) else Monomials(np.frompyfunc(lambda v: {(): float(v)}, 1, 1)(np.asarray(x)))
+
+
+def _filled(entries: list[Any], shape: tuple[int, ...]) -> Monomials:
+    out = np.empty(len(entries), dtype=object)
+    out[:] = entries
+    return Monomials(out.reshape(shape))
+
+
+class Polynomials(Graphs):
+    name, requires = "polynomials", ()
+
+    def open(self) -> None:
+        self.count = 0
+
+        def total(x: Monomials) -> Monomials:
+            found: Any = {}
+            for entry in np.ravel(x.entries).tolist():
+                found = _add(found, entry)
+            return _filled([found], ())
+
+        stack = lambda xs, axis=0: _filled([np.ravel(x.entries).tolist()[0] for x in xs], (len(xs),))  # noqa: E731
+        reshape = lambda x, shape: Monomials(np.reshape(x.entries, shape))  # noqa: E731
+        own = {"sum": total, "stack": stack, "reshape": reshape}
+        self.xp = Namespace("Polynomials", on_arrays({name: lifted(self, f) for name, f in own.items()}))
+
+    def shape(self, of: Any) -> Any:
+        return np.shape(of.entries)
+
+    def dtype(self, of: Any) -> str:
+        return "float64"
+
+    def index(self, of: Any, key: Any) -> Any:
+        found = of.entries[key]
+        return _filled([found], ()) if isinstance(found, dict) else Monomials(found)
+
+    def operand(self, x: Any, like: Any) -> Any:
+        return _constant(x)
+
+    def symbol(self, shape: tuple[int, ...], dtype: str) -> Any:
+        size = int(np.prod(shape))
+        self.count += size
+        return Traced(self, _filled([{(i,): 1.0} for i in range(self.count - size, self.count)], shape))
+
+    def names(self, x: Any) -> list[int]:
+        return [next(iter(entry))[0] for entry in np.ravel(raw(x).entries).tolist()]
+
+    def gradients(self, scalar: Any, inputs: Any) -> Any:
+        (of,) = np.ravel(raw(scalar).entries).tolist()
+
+        def slope(i: int) -> Any:
+            out: dict[Any, float] = {}
+            for powers, c in of.items():
+                if i in powers:
+                    at = powers.index(i)
+                    rest = powers[:at] + powers[at + 1 :]
+                    out[rest] = out.get(rest, 0.0) + c * powers.count(i)
+            return out
+
+        return [Traced(self, _filled(list(map(slope, self.names(x))), x.shape)) for x in inputs]
+
+    def replaced(self, outputs: Any, old: Any, new: Any) -> Any:
+        swap = {
+            i: entry
+            for a, b in zip(old, new, strict=True)
+            for i, entry in zip(self.names(a), np.ravel(_constant(raw(b)).entries).tolist(), strict=True)
+        }
+
+        def changed(of: Any) -> Any:
+            out: Any = {}
+            for powers, c in of.items():
+                term: Any = {(): c}
+                for i in powers:
+                    term = _times(term, swap.get(i, {(i,): 1.0}))
+                out = _add(out, term)
+            return out
+
+        return [Traced(self, Monomials(np.frompyfunc(changed, 1, 1)(raw(y).entries))) for y in outputs]
+
+    def compiled(self, inputs: Any, outputs: Any) -> Any:
+        names = [i for x in inputs for i in self.names(x)]
+
+        def run(*given: Any) -> Any:
+            at = dict(zip(names, (v for g in given for v in np.ravel(g).tolist()), strict=True))
+            value = lambda of: sum(c * float(np.prod([at[i] for i in p])) for p, c in of.items())  # noqa: E731
+            return [np.asarray(np.frompyfunc(value, 1, 1)(raw(y).entries), dtype=float) for y in outputs]
+
+        return run
+
+
+def opened(cls: Any) -> Any:
+    backend = cls()
+    backend.open()
+    return backend
+
+
+def cubic(xp: Any) -> Any:
+    """Return sum(x x y) - x0 y1; by x: 2 x y - (y1, 0, 0); by y: x x - (0, x0, 0)."""
+    return lambda x, y: xp.sum(x * x * y) - x[0] * y[1]
+
+
+BY_X = 2 * X * Y - np.array([Y[1], 0, 0])
+BY_Y = X * X - np.array([0, X[0], 0])
+
+
+@pytest.mark.parametrize("cls", [Tape, Carriers, Polynomials])
+def test_first_derivatives(cls: Any) -> None:
+    b = opened(cls)
+    args = [b.to_var(X), b.to_var(Y)]
+    elsewhere = [b.to_var(Y), b.to_var(X)]  # prepared there: no number of it may stay
+    prepare = lambda operator, f, ways=(): b.prepare(operator, f, elsewhere, argnums=(0, 1), directions=ways)  # noqa: E731
+    value, gradient = prepare(Operator.VALUE_AND_GRADIENT, cubic(b.xp))(*args)
+    np.testing.assert_allclose(b.to_numpy(value), np.sum(X * X * Y) - X[0] * Y[1], rtol=1e-14)
+    for found, expected in zip(gradient, (BY_X, BY_Y), strict=True):
+        np.testing.assert_allclose(b.to_numpy(found), expected, rtol=1e-14)
+    ways = [b.to_var(Y), b.to_var(X)]
+    slope = prepare(Operator.JVP, cubic(b.xp), ways)(*args, *ways)
+    np.testing.assert_allclose(b.to_numpy(slope), BY_X @ Y + BY_Y @ X, rtol=1e-14)
+    rows = prepare(Operator.JACOBIAN, lambda x, y: b.xp.stack([x[0] * y[1], x[2] + y[2]]))(*args)
+    assert all(isinstance(block, (np.ndarray, Node)) and block.dtype == float for block in rows), "computed, not lazy"
+    np.testing.assert_allclose(b.to_numpy(rows[0]), [[Y[1], 0, 0], [0, 0, 1]], rtol=1e-14)
+    np.testing.assert_allclose(b.to_numpy(rows[1]), [[0, X[0], 0], [0, 0, 1]], rtol=1e-14)
+    zero = prepare(Operator.GRADIENT, lambda x, y: b.xp.sum(y * y))(*args)[0]
+    np.testing.assert_array_equal(b.to_numpy(zero), np.zeros(3))
+
+
+def test_a_graph_has_second_derivatives_and_can_be_nested() -> None:
+    b = opened(Polynomials)
+    product = b.prepare(Operator.HVP, cubic(b.xp), [Y, X], argnums=(0,), directions=[X])(X, Y, X)
+    np.testing.assert_allclose(product[0], 2 * Y * X, rtol=1e-14)
+    first = b.grad(lambda x, y: b.xp.sum(x * x * x * y))
+    np.testing.assert_allclose(b.grad(lambda x, y: b.xp.sum(first(x, y)))(X, Y), 6 * X * Y, rtol=1e-14)
+
+
+@pytest.mark.parametrize("cls", [Tape, Carriers])
+def test_a_system_of_first_order_says_so(cls: Any) -> None:
+    b = opened(cls)
+    x = b.to_var(X)
+    with pytest.raises(Unsupported, match="cannot be differentiated again"):
+        b.prepare(Operator.HESSIAN, lambda x: b.xp.sum(x * x), [x])
+
+
+def test_a_branch_on_data_is_unsupported_in_a_graph() -> None:
+    b = opened(Polynomials)
+    with pytest.raises(Unsupported, match=r"xp\.where"):
+        b.prepare(Operator.VALUE, lambda x: x if x else x * x, [X])
+
+
+def test_a_missing_function_names_the_system() -> None:
+    b = opened(Tape)
+    assert not hasattr(b.xp, "exp")
+    assert not hasattr(b.xp, "hypot")  # composed of sqrt, which is missing too
+    for name in ("xp.exp", "xp.linalg.eigh", "xp.special.erf"):
+        with pytest.raises(Unsupported, match=f"Tape has no .*{name.rpartition('.')[2]}"):
+            eval(name, {"xp": b.xp})
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("hypot", (X, Y)), ("square", (X,)), ("mean", (X,)), ("var", (X,)), ("std", (X,)), ("clip", (X, -1.0, 1.0)),
+        ("flip", (X,)), ("take", (X, np.array([2, 0]))), ("expand_dims", (X,)), ("matrix_transpose", (np.outer(X, Y),)),
+        ("moveaxis", (np.outer(X, Y), 0, 1)), ("tril", (np.outer(X, Y),)), ("linalg.trace", (np.outer(X, Y),)),
+        ("linalg.cross", (X, Y)), ("linalg.vector_norm", (X,)), ("linalg.outer", (X, Y)), ("stack", ([X, Y],)),
+        ("linalg.diagonal", (np.outer(X, Y),)), ("vecdot", (X, Y)), ("unstack", (X,)),
+    ],
+)  # fmt: skip
+def test_a_composed_function_is_that_of_numpy(name: str, args: Any) -> None:
+    few = ("sum", "sqrt", "reshape", "concat", "permute_dims", "where", "maximum", "minimum")
+    composed: Any = Namespace("few", {n: getattr(np, n) for n in few})
+    expected: Any = np
+    for part in name.split("."):
+        composed, expected = getattr(composed, part), getattr(expected, part)
+    options = {"axis": 0} if name in ("expand_dims", "take") else {}
+    np.testing.assert_allclose(composed(*args, **options), expected(*args, **options), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("cls", "kept"),
+    [(Tape, [True, None, True]), (Carriers, [True, True, True]), (Polynomials, [True, None, True])],
+    ids=["Tape", "Carriers", "Polynomials"],
+)
+def test_loops_comparisons_and_a_descent(cls: Any, kept: list[bool | None]) -> None:
+    """A descent needs no ``float()`` of a variable, which none of these has; two have no ``where``."""
+    found = [outcome(opened(cls), clause) for clause in OBJECTIVES]
+    assert [each["kept"] for each in found] == kept, found

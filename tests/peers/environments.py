@@ -1,0 +1,82 @@
+"""The environments of the example backends; ``python -m tests.peers.environments [NAME ...]`` makes missing ones.
+
+Each system has a folder ``.peers/NAME`` with the packages of ``examples/backends/requirements/NAME.txt``, which pins
+all of them. A system that cannot be installed here is named with the reason, and its tests are skipped.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[2]
+FOLDER = ROOT / ".peers"
+REQUIREMENTS = ROOT / "examples" / "backends" / "requirements"
+#: System -> the Python that it needs; empty for the one of this project.
+PYTHONS = {
+    "casadi": "",
+    "chainer": "3.9",
+    "mygrad": "",
+    "pytensor": "",
+    "uncertainties": "",
+}
+#: Seconds for all environments together.
+LIMIT_S = 240.0
+
+
+def python_of(name: str) -> pathlib.Path | None:
+    """Return the Python of a system's environment, `None` if it was not made from the present requirements."""
+    mark, wanted = FOLDER / name / "installed.txt", REQUIREMENTS / f"{name}.txt"
+    made = mark.is_file() and mark.read_text() == wanted.read_text()
+    return FOLDER / name / "bin" / "python" if made else None
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of this version: the present one, one of pyenv, or one on the path."""
+    if version in ("", f"{sys.version_info.major}.{sys.version_info.minor}"):
+        return sys.executable
+    found = sorted((pathlib.Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+    return str(found[0]) if found else shutil.which(f"python{version}")
+
+
+def make(name: str, until: float) -> str:
+    """Make an environment; return why it cannot be made, empty if it was."""
+    folder, base = FOLDER / name, interpreter(PYTHONS[name])
+    if base is None:
+        return f"no Python {PYTHONS[name]} on this machine"
+    shutil.rmtree(folder, ignore_errors=True)
+    # pip of this environment installs into the other one, so that none is unpacked there.
+    steps = [
+        [base, "-m", "venv", "--without-pip", str(folder)],
+        [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet", "--no-deps",
+         "--no-compile", "--timeout", "30", "--retries", "1", "-r", str(REQUIREMENTS / f"{name}.txt")],
+    ]  # fmt: skip
+    for step in steps:
+        try:
+            subprocess.run(step, check=True, capture_output=True, text=True, timeout=max(until - time.monotonic(), 1))
+        except subprocess.TimeoutExpired:
+            return f"not installed within {LIMIT_S:g} s"
+        except subprocess.CalledProcessError as error:
+            return (error.stderr.strip().splitlines() or ["no message"])[-1]
+    (folder / "installed.txt").write_text((REQUIREMENTS / f"{name}.txt").read_text())
+    return ""
+
+
+def main(names: list[str]) -> None:
+    """Make the environments that are missing, two at a time, and print one line for each."""
+    until = time.monotonic() + LIMIT_S
+    wanted = names or sorted(PYTHONS)
+    with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        begun = {name: pool.submit(make, name, until) for name in wanted if python_of(name) is None}
+        for name in wanted:
+            why = begun[name].result() if name in begun else ""
+            print(f"{name}: {f'skipped: {why}' if why else python_of(name)}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
