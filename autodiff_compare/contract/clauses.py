@@ -345,7 +345,12 @@ CLAUSES: tuple[Clause, ...] = (
     ),
     Clause("each order of modes in orders", "heed order_of(operator) in _native, or leave orders empty", _orders, True),
     Clause("scan", "return python_scan(self.xp, f, init, xs), or the framework's own loop", _scan, True),
-    Clause("while_loop", "leave it to Backend, or the framework's own loop", _while_loop, True),
+    Clause(
+        "while_loop",
+        "leave it to Backend, take the framework's own loop, or raise Unsupported where values are not known",
+        _while_loop,
+        True,
+    ),
     Clause(
         "a reverse derivative inside an objective", "leave it to Backend if grad nests", _derivative("reverse"), True
     ),

@@ -62,6 +62,10 @@ def written(folder: pathlib.Path, text: str) -> str:
             [],
             True,
         ),
+        ("def objective(x, *, y, xp): return xp.sum(x) * y\nx = [1, 2]\ny = 3", [(2,), ()], [], True),
+        ("def objective(*, x, xp): return x * x\nx = [1.0]", [(1,)], [], False),
+        ("def objective(x, /, y, xp): return xp.sum(x) * y\nINPUTS = ([1.0], 2.0)", [(1,), ()], [], True),
+        ("def objective(x, xp, /): return xp.sum(x)\nx = [1.0]", [(1,)], [], True),
         (
             "import numpy as np\ndef objective(p, xp, a=np.ones(2)): return xp.sum((p[0] @ p[1]) * a)\n"
             "p = [np.ones((2, 2)), np.ones((2, 2))]",
