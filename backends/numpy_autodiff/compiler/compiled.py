@@ -143,7 +143,7 @@ class Compiled:
         key = (_form(args), *map(leaf_key, leaves))
         tried = attempts = 0
         while True:
-            found = self._made.get(key, ())
+            found: Sequence[_Specialisation] = self._made.get(key, ())
             with contextlib.suppress(KeyError):
                 self._made.move_to_end(key)
             for made in found[tried:]:
