@@ -43,6 +43,8 @@ ALL_REWRITES: dict[str, str] = REWRITES | {
     "scalars": "compute single float64 numbers as Python floats",
 }
 _MOST_SPECIALISATIONS = 8
+#: Specialisations made in one call: the first may factor sums that are not finite, the second does not.
+_MOST_ATTEMPTS = 2
 #: Operations from which on repetitions are written as loops, and operations that a loop must then save. Straight-line
 #: code of single numbers is faster, by up to a half; each operation takes 50 us to write.
 _LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
@@ -139,9 +141,9 @@ class Compiled:
         given = leaves
         leaves = [_canonical(x) for x in leaves]
         key = (_form(args), *map(leaf_key, leaves))
-        tried = 0
+        tried = attempts = 0
         while True:
-            found: list[_Specialisation] = self._made.get(key, [])
+            found: Sequence[_Specialisation] = self._made.get(key, ())
             with contextlib.suppress(KeyError):
                 self._made.move_to_end(key)
             for made in found[tried:]:
@@ -151,8 +153,10 @@ class Compiled:
                         self._prefer(key, made, leaves)
                     return out
             tried = len(found)
-            if tried >= _MOST_SPECIALISATIONS:
+            # New code may round otherwise than its capture, and so leave a loop that converges after another round.
+            if tried >= _MOST_SPECIALISATIONS or attempts == _MOST_ATTEMPTS:
                 return self.transformed(*args)
+            attempts += 1
             with self._lock:
                 if len(self._made.get(key, ())) == tried:
                     self._specialise(key, args, leaves, rebuild, given)
