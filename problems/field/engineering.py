@@ -43,7 +43,7 @@ _FIELD = frozenset({"field"})
 # ---- structural engineering: a truss
 
 
-#: In units of eps: a solution has the rounding of K times its condition, 100 to 1000 for two bays, and a second
+#: In units of eps: a solution has the rounding of K times its condition, near 90 for two bays, and a second
 #: derivative consists of two solutions.
 _TRUSS = 1e3
 
