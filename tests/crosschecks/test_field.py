@@ -1,8 +1,8 @@
 """The objectives of the suite ``field``, unchanged, on the four backends in both dtypes, against their references.
 
 `test_crosschecks` has the other suites, with every operator; here is value and gradient, and one product with the
-Hessian. The frameworks are eager: to trace forty objectives takes them a minute. NumPy comes first, so that it is the
-backend with which `make test` tries each objective.
+Hessian. The frameworks are eager: tracing every objective would take them minutes. NumPy comes first, so that it is
+the backend with which `make test` tries each objective.
 """
 
 from __future__ import annotations
