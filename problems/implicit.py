@@ -42,9 +42,14 @@ _FIRST = frozenset({Operator.VALUE, Operator.GRADIENT, Operator.VALUE_AND_GRADIE
 _TESTS = frozenset({"tests"})
 
 
-def _settings(n: int) -> dict[str, Any]:
+def _settings(n: int, last: float = 2e-15) -> dict[str, Any]:
+    """Return the way, the tolerance and the limit of a size; ``last`` is the tolerance of a solution to the last digit.
+
+    What is left of Newton's method after a step of 1e-15 is nothing. A linear iteration leaves ``rate / (1 - rate)`` of
+    its last step.
+    """
     way, tolerance = _TRIES[n]
-    return {"way": way, "tolerance": tolerance, "limit": 200}
+    return {"way": way, "tolerance": tolerance if n else last, "limit": 200}
 
 
 # ---- Kepler's equation
@@ -114,7 +119,7 @@ def _ridge_inputs(rng: np.random.Generator, n: int) -> Inputs:
     A = rng.normal(size=(8, 3))
     # No eigenvalue of A'A exceeds the largest row sum, so that the descent contracts.
     step = 1 / (np.abs(A.T @ A).sum(axis=1).max() + 12)
-    return Inputs((np.asarray(rng.uniform(8.0, 12.0)), rng.normal(size=8)), (A, np.asarray(step)), _settings(n))
+    return Inputs((np.asarray(rng.uniform(8.0, 12.0)), rng.normal(size=8)), (A, np.asarray(step)), _settings(n, last=2e-17))
 
 
 # ---- entropic optimal transport
