@@ -119,7 +119,9 @@ def _ridge_inputs(rng: np.random.Generator, n: int) -> Inputs:
     A = rng.normal(size=(8, 3))
     # No eigenvalue of A'A exceeds the largest row sum, so that the descent contracts.
     step = 1 / (np.abs(A.T @ A).sum(axis=1).max() + 12)
-    return Inputs((np.asarray(rng.uniform(8.0, 12.0)), rng.normal(size=8)), (A, np.asarray(step)), _settings(n, last=2e-17))
+    return Inputs(
+        (np.asarray(rng.uniform(8.0, 12.0)), rng.normal(size=8)), (A, np.asarray(step)), _settings(n, last=2e-17)
+    )
 
 
 # ---- entropic optimal transport

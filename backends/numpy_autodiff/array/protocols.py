@@ -51,7 +51,7 @@ def _array_refused(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
         meanwhile, instead = found.tape.purpose
         raise TypeError(
             f"got a computed {self.dtype} of shape {self.shape} where NumPy makes an array of it {meanwhile}, "
-            f"as in a[i] of a plain array: use np.take(a, i, axis=0), np.where, or {instead}"
+            f"as in a[i] of a plain array: use xp.take(a, i, axis=0), np.take_along_axis, np.where, or {instead}"
         )
     raise TypeError(
         f"got a traced value of shape {self.shape} where NumPy or another library makes an array copy of it: "
