@@ -255,8 +255,12 @@ class Pool:
             raise self._refused[spec]
 
     def _drop(self, name: str) -> None:
-        """End a process; the backends that it served are opened again when they are needed."""
+        """End a process; the backends that it served are opened again when they are needed.
+
+        A thread whose request failed may end a process while the pool is closed by another one: the first one does.
+        """
         with self._lock:
             self._opened -= {spec for spec in self._opened if self._process(spec) == name}
-            client = self._clients.pop(name)
-        client.close()
+            client = self._clients.pop(name, None)
+        if client is not None:
+            client.close()
