@@ -30,6 +30,12 @@ def _regular(a: Array, *_: Array) -> bool:
     return bool(np.all(np.linalg.cond(a) < _CONDITION))
 
 
+def _triangle_apart(a: Array) -> bool:
+    """Return whether matrices are far from singular, and entries of R far from zero, where |R| has a kink."""
+    rows, columns = np.triu_indices(a.shape[-1])
+    return _regular(a) and bool(np.all(np.abs(np.linalg.qr(a)[1][..., rows, columns]) > MARGIN))
+
+
 def _apart(a: Array) -> bool:
     """Return whether the singular values of each matrix are far from each other and from zero."""
     values = np.linalg.svd(a, compute_uv=False)
@@ -217,7 +223,9 @@ TABLE: Mapping[str, Operation] = {
         _apart,
         tensorflow="tf.linalg.matrix_transpose(tf.linalg.svd({0})[2]) ** 2",
     ),
-    "qr": _algebra("xp.abs(xp.linalg.qr({0})[1])", 1, _tall, _regular, tensorflow="tf.math.abs(tf.linalg.qr({0})[1])"),
+    "qr": _algebra(
+        "xp.abs(xp.linalg.qr({0})[1])", 1, _tall, _triangle_apart, tensorflow="tf.math.abs(tf.linalg.qr({0})[1])"
+    ),
     "pinv": _algebra("xp.linalg.pinv({0})", 1, _occupied_matrix, _regular),
     "matrix_norm": _algebra(
         "xp.linalg.matrix_norm({0}, ord={ord})",
