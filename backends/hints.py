@@ -6,6 +6,7 @@ backend. Each framework refuses that in words of its own. `hint` adds the spelli
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -101,10 +102,11 @@ def lacking(error: BaseException, owner: str, xp: Any) -> str:
     xp
         Its namespace.
     """
-    name = getattr(error, "name", None)
+    if not isinstance(error, AttributeError):
+        return ""
     # Python 3.9 does not keep the object of an AttributeError.
-    place = getattr(error, "obj", None)
-    if not isinstance(error, AttributeError) or place is None or not isinstance(name, str):
+    name, place = getattr(error, "name", None), getattr(error, "obj", None)
+    if place is None or not isinstance(name, str):
         return ""
     for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT)):
         if place is (getattr(xp, extension, None) if extension else xp) and name in names:
@@ -114,12 +116,14 @@ def lacking(error: BaseException, owner: str, xp: Any) -> str:
 
 def hint(error: BaseException, owner: str, xp: Any) -> str:
     """Return the spelling that works on every backend, in words; empty if none is known. Parameters as `lacking`."""
-    name, place = getattr(error, "name", None), getattr(error, "obj", None)
-    if isinstance(error, AttributeError) and isinstance(name, str):
+    if isinstance(error, AttributeError) and isinstance(name := getattr(error, "name", None), str):
+        place = getattr(error, "obj", None)
         if (place is xp or place is getattr(xp, "linalg", None)) and name in SPELLINGS:
             return f"write {SPELLINGS[name]}, which every backend has"
         if place is not xp and hasattr(place, "shape") and name in (*NAMES, *SPELLINGS):
             return f"write {SPELLINGS.get(name, f'xp.{name}(x)')}: arrays have no methods in the standard"
-    words = f"{type(error).__name__}: {error}"
+    words = type(error).__name__
+    with contextlib.suppress(Exception):  # a user's exception may be one that cannot be put into words
+        words = f"{words}: {error}"
     rows = _ROWS.get(owner, ())
     return next((told for pattern, told in rows if re.search(pattern, words, re.IGNORECASE | re.DOTALL)), "")
