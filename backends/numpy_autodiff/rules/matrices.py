@@ -48,8 +48,8 @@ def off_diagonal(x: Any) -> Any:
     return x * (1 - eye_like(x))
 
 
-#: Rounding errors within which eigenvalues are equal, per row of the matrix; those of a general matrix have more. LAPACK on
-#: processors without FMA leaves equal eigenvalues up to 1.3 of them apart.
+#: Rounding errors within which eigenvalues are equal, per row of the matrix; those of a general matrix have more.
+#: LAPACK on processors without FMA leaves equal eigenvalues up to 1.3 of them apart.
 HERMITIAN, GENERAL = 4, 100
 
 
