@@ -51,6 +51,7 @@ from autodiff_compare.results.rows import (
     TimingRow,
 )
 from autodiff_compare.results.screening import escaped, impossible
+from autodiff_compare.vocabulary import join_spec
 
 __all__ = [
     "LARGEST_TABLE",
@@ -268,6 +269,11 @@ def rows_from(frame: pd.DataFrame, table: type[Row]) -> list[Row]:
     """Return the rows of a data frame as dataclasses; missing integers become `None`."""
     records: Sequence[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
     return [table(**{k: None if v is pd.NA else v for k, v in record.items()}) for record in records]
+
+
+def specs_of(frame: pd.DataFrame) -> pd.Series[str]:
+    """Return the column ``spec`` (``backend[:variant]``) of a table with the columns ``backend`` and ``variant``."""
+    return pd.Series(list(map(join_spec, frame["backend"], frame["variant"])), frame.index)
 
 
 def _type_name(kind: Any) -> str:

@@ -9,8 +9,9 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from autodiff_compare.results.tables import specs_of
 from autodiff_compare.summary.terminal import plain_table
-from autodiff_compare.vocabulary import Status, because, join_spec
+from autodiff_compare.vocabulary import Status, because
 
 #: Status of a cell without a right result -> its meaning, and what a user can do.
 REMEDIES = {
@@ -49,7 +50,7 @@ def table(failures: pd.DataFrame) -> RenderableType:
     made = plain_table("Cells without a right result")
     for name in ("problem", "backend", "operators", "why"):
         made.add_column(name, overflow="fold")
-    specs = pd.Series(list(map(join_spec, failures["backend"], failures["variant"])), failures.index)
+    specs = specs_of(failures)
     own = failures["message"].map(lambda message: not _OF_THE_FUNCTION.search(message))
     lacks = failures["status"].isin(_OF_THE_BACKEND)
     # Numbers drawn at random differ in each cell, and the reason is one.

@@ -17,12 +17,19 @@ from rich.text import Text
 
 from autodiff_compare.results import ratios
 from autodiff_compare.results.formatting import seconds
-from autodiff_compare.results.tables import CellRow, ConventionRow, SampleRow, read_all, resume_command, rows_from
+from autodiff_compare.results.tables import (
+    CellRow,
+    ConventionRow,
+    SampleRow,
+    read_all,
+    resume_command,
+    rows_from,
+    specs_of,
+)
 from autodiff_compare.results.timings import Group as CellGroup
 from autodiff_compare.summary import conventions, conversions, failures, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
-from autodiff_compare.vocabulary import join_spec
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unsupported": "yellow", "not_installed": "dim"}
 #: Flag -> its meaning for a reader.
@@ -90,7 +97,7 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
     if cells["flags"].any():
         yield _flagged(cells)
     if cells["conversion"].any():
-        yield conversions.table(cells.assign(spec=_specs(cells)))
+        yield conversions.table(cells.assign(spec=specs_of(cells)))
 
 
 def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -173,7 +180,7 @@ def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
 def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:
     """Yield tables of problem and operator by backend: the time of a steady call; below them, how to read them."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
-    cells = cells.assign(spec=_specs(cells))
+    cells = cells.assign(spec=specs_of(cells))
     asked = _asked(cells)
     rows = [
         cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
@@ -247,10 +254,6 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
     return Text(seconds(float(timing["median_s"])) + mark, style="bold" if mark == "*" else "")
 
 
-def _specs(cells: pd.DataFrame) -> list[str]:
-    return list(map(join_spec, cells["backend"], cells["variant"]))
-
-
 def _relative_times(found: Mapping[CellGroup, Mapping[str, float]]) -> Iterator[Table]:
     """Yield tables of each group with the time of each backend relative to the hand-written baseline."""
     operators = {operator for *_, operator in found}
@@ -289,7 +292,7 @@ def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str
     notes = checks[checks["verdict"] == "subgradient"].drop_duplicates("cell_id").set_index("cell_id")["note"]
     there = cells[cells["cell_id"].isin(notes.index) & (cells["status"] == "ok")]
     found: dict[tuple[str, str], list[str]] = {}
-    for row, spec in zip(there.to_dict("records"), _specs(there), strict=True):
+    for row, spec in zip(there.to_dict("records"), specs_of(there), strict=True):
         marks = [m for m, usual in ((row["size"], "small"), (row["dtype"], "float64")) if m != usual]
         place = " ".join([row["problem"], row["operator"], *marks])
         found.setdefault((place, str(notes[row["cell_id"]]).rpartition("; ")[2]), []).append(spec)
@@ -327,7 +330,7 @@ def _flagged(cells: pd.DataFrame) -> Table:
     table = plain_table("Timings to read with care")
     for name in ("why", "cells", "backends"):
         table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
-    specs, sets = pd.Series(_specs(cells), index=cells.index), cells["flags"].str.split()
+    specs, sets = specs_of(cells), cells["flags"].str.split()
     for flag, words in FLAGS.items():
         having = sets.map(lambda flags, flag=flag: flag in flags)
         if having.any():

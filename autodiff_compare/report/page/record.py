@@ -15,8 +15,8 @@ from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems.base import split_degree, split_rows
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
-from autodiff_compare.results.tables import Run, TableError
-from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status, join_spec
+from autodiff_compare.results.tables import Run, TableError, specs_of
+from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status
 
 #: References from the most trusted on; others come last.
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
@@ -99,7 +99,7 @@ def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
 
 def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells = found["cells"].copy()
-    cells["spec"] = list(map(join_spec, cells["backend"], cells["variant"]))
+    cells["spec"] = specs_of(cells)
     stands = cells.groupby("problem")["operator"].agg(leading)
     cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
     cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")

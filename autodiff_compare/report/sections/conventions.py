@@ -12,8 +12,8 @@ from autodiff_compare.report.page.grids import Cell, Data, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.results import formatting
+from autodiff_compare.results.tables import specs_of
 from autodiff_compare.summary.conventions import LETTERS, order
-from autodiff_compare.vocabulary import join_spec
 
 
 def sections(record: Record) -> Iterator[Section]:
@@ -36,9 +36,8 @@ def sections(record: Record) -> Iterator[Section]:
 def _answers(record: Record) -> pd.DataFrame:
     """Return the table case by case, with the column ``spec`` (``backend[:variant]``)."""
     frame = record.tables["conventions"]
-    specs = list(map(join_spec, frame["backend"], frame["variant"]))
     places = {case: k for k, case in enumerate(frame["case"].unique())}
-    return frame.assign(spec=specs, place=frame["case"].map(places)).sort_values("place", kind="stable")
+    return frame.assign(spec=specs_of(frame), place=frame["case"].map(places)).sort_values("place", kind="stable")
 
 
 def counts(record: Record) -> Grid:

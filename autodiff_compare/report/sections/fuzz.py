@@ -17,9 +17,8 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.style import Picture
-from autodiff_compare.results.tables import FuzzRow, rows_from
+from autodiff_compare.results.tables import FuzzRow, rows_from, specs_of
 from autodiff_compare.summary import random_programs
-from autodiff_compare.vocabulary import join_spec
 
 #: Columns of classes -> words and colour; where a cell has outcomes of several, the last in this order shows.
 _SHOWN = {
@@ -41,7 +40,7 @@ def sections(record: Record) -> Iterator[Section]:
     frame, found = record.tables["fuzz"], record.tables["findings"]
     if frame.empty:
         return
-    frame = frame.assign(spec=list(map(join_spec, frame["backend"], frame["variant"])))
+    frame = frame.assign(spec=specs_of(frame))
     operations, new = frame["operation"].nunique(), int((found["number"] > 0).sum())
     lead = (
         f"{wording.plural(operations, 'operation')} on {wording.plural(frame['spec'].nunique(), 'backend')}; "
