@@ -6,14 +6,17 @@ import contextlib
 import errno
 import os
 import sys
+import textwrap
 from typing import TextIO
 
 from rich.console import Console
 
-from autodiff_compare.cli.exits import USAGE
+from autodiff_compare.cli.exits import FAILED, USAGE
 from autodiff_compare.cli.messages import complain
+from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.summary.terminal import WIDTH
+from autodiff_compare.vocabulary import because
 
 
 class _Console(Console):
@@ -35,6 +38,13 @@ def usage(message: str) -> int:
     """Print a message on standard error; return the exit code of a mistaken command."""
     complain(printable(message))
     return USAGE
+
+
+def not_opened(backend: str, error: WorkerError) -> int:
+    """Print why a backend cannot be opened; return the exit code of a verb that needs it."""
+    reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
+    print(textwrap.fill(f"{backend} cannot be opened: {reason}", WIDTH, break_on_hyphens=False))
+    return FAILED
 
 
 def users_prints_aside() -> contextlib.redirect_stdout[TextIO]:

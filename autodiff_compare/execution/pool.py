@@ -12,6 +12,8 @@ lower the processor time over wall time that it finds.
 from __future__ import annotations
 
 import contextlib
+import pathlib
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -264,3 +266,15 @@ class Pool:
             client = self._clients.pop(name, None)
         if client is not None:
             client.close()
+
+
+@contextlib.contextmanager
+def passing_pool(plan: Plan, settings: Settings, listener: Silent | None = None) -> Iterator[Pool]:
+    """Yield the workers of a plan whose records are not kept; they end with the context."""
+    with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
+        pool = Pool(plan, settings, RunFolder(pathlib.Path(out)), listener)
+        try:
+            yield pool
+        finally:
+            pool.close()
+            pool.folder.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ import numpy as np
 
 from autodiff_compare.backends import load
 from autodiff_compare.execution.display import Silent
-from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.pool import passing_pool
 from autodiff_compare.explaining.alone import word_of
 from autodiff_compare.explaining.directions import directions
 from autodiff_compare.explaining.marked import MarkedSearch, MarkError
@@ -31,7 +29,6 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
-from autodiff_compare.results.store import RunFolder
 from autodiff_compare.vocabulary import Operator
 
 #: Request -> what a listener is told.
@@ -151,9 +148,8 @@ def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[tuple[
     The first request to a worker imports its framework, which takes one processor. So both are made side by side, each
     on a share of the processors, if there are two.
     """
-    with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
-        folder = RunFolder(pathlib.Path(out))
-        pool = Pool(plan, settings, folder, listener)
+    # A worker ends with the thread that started it, so these threads stay until the pool is closed.
+    with ThreadPoolExecutor(len(plan.specs)) as threads, passing_pool(plan, settings, listener) as pool:
         deadline_s = settings.deadline_s(plan.cells[0].size)
         shares = dict(zip(plan.specs, pool.shares, strict=False))
 
@@ -176,13 +172,7 @@ def _asking(plan: Plan, settings: Settings, listener: Silent) -> Iterator[tuple[
                 pool.kill()
                 raise
 
-        # A worker ends with the thread that started it, so these threads stay until the end.
-        with ThreadPoolExecutor(len(plan.specs)) as threads:
-            try:
-                yield ask, together
-            finally:
-                pool.close()
-                folder.close()
+        yield ask, together
 
 
 def _result(plan: Plan, case: Case, spec: str, ask: Ask) -> Sequence[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -33,17 +34,15 @@ class _Pool:
         assert deadline_s > 0
         return {"spec": spec, "share": [], "verb": verb}
 
-    def close(self) -> None:
+    def kill(self) -> None:
         pass
-
-    kill = close
 
 
 @pytest.mark.parametrize("shares", [[[0], [1], [2]], []], ids=["two processors", "one processor"])
 def test_the_first_requests_are_sent_side_by_side_if_there_are_processors(
     monkeypatch: pytest.MonkeyPatch, shares: list[list[int]]
 ) -> None:
-    monkeypatch.setattr(session, "Pool", _Pool)
+    monkeypatch.setattr(session, "passing_pool", lambda *_: contextlib.nullcontext(_Pool()))
     monkeypatch.setattr(_Pool, "shares", shares)
     problem, *specs = PLAN
     plan = session.planned(Query([problem], specs))

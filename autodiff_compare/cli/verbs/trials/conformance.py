@@ -6,28 +6,25 @@ Every clause runs in the backend's own worker, so that a hang or a crash breaks 
 from __future__ import annotations
 
 import argparse
-import pathlib
-import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autodiff_compare.cli import exits
-from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.console import not_opened, usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.trials.needed import needed
 from autodiff_compare.contract.clauses import CLAUSES
-from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.pool import passing_pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import PACKAGE
-from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import CellRow
 from autodiff_compare.summary.terminal import WIDTH
-from autodiff_compare.vocabulary import DTYPES, Operator, Status, because
+from autodiff_compare.vocabulary import DTYPES, Operator, Status
 
 _FUNCTIONS = str(PACKAGE / "contract" / "functions.py")
 _TIMEOUT_S = 60.0
@@ -71,9 +68,7 @@ def conformance(options: argparse.Namespace) -> int:
             findings.append(finding)
             print("\n".join(lines(finding)), flush=True)
     except WorkerError as error:
-        reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
-        print(textwrap.fill(f"{spec} cannot be opened: {reason}", WIDTH, break_on_hyphens=False))
-        return exits.FAILED
+        return not_opened(spec, error)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     print(sentence(findings))
@@ -97,24 +92,18 @@ def findings_of(planned: Plan, environment: Mapping[str, str] | None = None) -> 
     """
     (spec,) = planned.specs
     settings = Settings(rounds=0, memory=False, timeout_s=_TIMEOUT_S, environment=environment or {})
-    with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
-        folder = RunFolder(pathlib.Path(out))
-        pool = Pool(planned, settings, folder)
-        try:
-            # One request first: a backend that cannot be opened would break every clause with the same message.
-            pool.request(spec, "clause", _TIMEOUT_S, number=0)
-            for number, clause in enumerate(CLAUSES):
-                try:
-                    found = pool.request(spec, "clause", _TIMEOUT_S, number=number)
-                except WorkerError as error:
-                    yield Finding(clause.name, False, f"{error.status}: {error}", clause.remedy)
-                else:
-                    yield Finding(clause.name, found["kept"], found["words"], clause.remedy)
-            Runner(planned, settings, folder, pool=pool).run()
-        finally:
-            pool.close()
-            folder.close()
-        yield from _operators(folder.rows["cells"], _asked(planned, spec))
+    with passing_pool(planned, settings) as pool:
+        # One request first: a backend that cannot be opened would break every clause with the same message.
+        pool.request(spec, "clause", _TIMEOUT_S, number=0)
+        for number, clause in enumerate(CLAUSES):
+            try:
+                found = pool.request(spec, "clause", _TIMEOUT_S, number=number)
+            except WorkerError as error:
+                yield Finding(clause.name, False, f"{error.status}: {error}", clause.remedy)
+            else:
+                yield Finding(clause.name, found["kept"], found["words"], clause.remedy)
+        Runner(planned, settings, pool.folder, pool=pool).run()
+    yield from _operators(pool.folder.rows["cells"], _asked(planned, spec))
 
 
 def _asked(planned: Plan, spec: str) -> str:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
-import tempfile
 import textwrap
 from collections.abc import Mapping
 
 from autodiff_compare.cli import exits
-from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.console import console, not_opened, usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.contract import needed as names
-from autodiff_compare.execution.pool import Pool
+from autodiff_compare.execution.pool import passing_pool
 from autodiff_compare.plan.plan import PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
-from autodiff_compare.results.store import RunFolder
 from autodiff_compare.summary.terminal import WIDTH, plain_table
-from autodiff_compare.vocabulary import because
 
 _TIMEOUT_S = 60.0
 #: Problems that are named for each name of ``xp``.
@@ -39,9 +35,7 @@ def needed(options: argparse.Namespace) -> int:
     except PlanError as error:
         return usage(str(error))
     except WorkerError as error:
-        reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
-        print(f"{options.backend} cannot be opened: {reason}")
-        return exits.FAILED
+        return not_opened(options.backend, error)
     complete = sum(not (uses & set(lacking)) for uses in used.values())
     has = f"{spec} has {len(every) - len(lacking)} of the {len(every)} names of xp that problems use"
     print(textwrap.fill(f"{has}: enough for {complete} of {len(used)} problems.", WIDTH))
@@ -56,14 +50,8 @@ def _lacking(options: argparse.Namespace, every: list[str]) -> tuple[str, list[s
         planned = plan(Query(["hello"], [options.backend]))
     (spec,) = planned.specs
     settings = Settings(rounds=0, memory=False, timeout_s=_TIMEOUT_S, environment=environment_of(options))
-    with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
-        folder = RunFolder(pathlib.Path(out))
-        pool = Pool(planned, settings, folder)
-        try:
-            return spec, list(pool.request(spec, "absent", _TIMEOUT_S, names=every)["absent"])
-        finally:
-            pool.close()
-            folder.close()
+    with passing_pool(planned, settings) as pool:
+        return spec, list(pool.request(spec, "absent", _TIMEOUT_S, names=every)["absent"])
 
 
 def _show(title: str, used: Mapping[str, frozenset[str]], lacking: list[str]) -> None:
