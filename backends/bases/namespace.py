@@ -156,6 +156,11 @@ def along(x: Any, axis: int, key: Any) -> Any:
     return x[(slice(None),) * (axis % len(x.shape)) + (key,)]
 
 
+def _axes(x: Any, axis: int | tuple[int, ...] | None) -> Sequence[int]:
+    """Return the axes that an argument ``axis`` names; all if it is `None`."""
+    return range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+
+
 def _unstack(xp: Any, x: Any, *, axis: int = 0) -> tuple[Any, ...]:  # noqa: ARG001 - the signature of a formula
     return tuple(along(x, axis, i) for i in range(x.shape[axis]))
 
@@ -170,7 +175,7 @@ def _expand_dims(xp: Any, x: Any, *, axis: int = 0) -> Any:
 
 
 def _squeeze(xp: Any, x: Any, axis: int | tuple[int, ...]) -> Any:
-    dropped = {a % len(x.shape) for a in ((axis,) if isinstance(axis, int) else axis)}
+    dropped = {a % len(x.shape) for a in _axes(x, axis)}
     return xp.reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in dropped))
 
 
@@ -186,8 +191,7 @@ def _matrix_transpose(xp: Any, x: Any) -> Any:
 
 
 def _flip(xp: Any, x: Any, *, axis: int | tuple[int, ...] | None = None) -> Any:  # noqa: ARG001
-    axes = range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    for a in axes:
+    for a in _axes(x, axis):
         x = along(x, a, slice(None, None, -1))
     return x
 
@@ -202,15 +206,17 @@ def _take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int = -1) -> Any:  
 
 
 def _mean(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    axes = range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return xp.sum(x, axis=axis, keepdims=keepdims) / float(math.prod(x.shape[a] for a in axes))
+    return xp.sum(x, axis=axis, keepdims=keepdims) / float(math.prod(x.shape[a] for a in _axes(x, axis)))
 
 
 def _var(xp: Any, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     away = x - _mean(xp, x, axis=axis, keepdims=True)
-    axes = range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    count = math.prod(x.shape[a] for a in axes) - correction
+    count = math.prod(x.shape[a] for a in _axes(x, axis)) - correction
     return xp.sum(away * away, axis=axis, keepdims=keepdims) / float(count)
+
+
+def _vecdot(xp: Any, x: Any, y: Any, *, axis: int = -1) -> Any:
+    return xp.sum(x * y, axis=axis)
 
 
 def _triangle(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -255,7 +261,7 @@ _FORMULAS: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
         "mean": ("sum", _mean),
         "var": ("sum", _var),
         "std": ("sum sqrt", lambda xp, x, **options: xp.sqrt(xp.var(x, **options))),
-        "vecdot": ("sum", lambda xp, x, y, *, axis=-1: xp.sum(x * y, axis=axis)),
+        "vecdot": ("sum", _vecdot),
         "tril": ("where", _triangle(np.tril)),
         "triu": ("where", _triangle(np.triu)),
     }
@@ -281,7 +287,7 @@ _LINALG: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
     {
         "matrix_transpose": ("permute_dims", _matrix_transpose),
         "outer": ("reshape", lambda xp, x, y: xp.reshape(x, (-1, 1)) * xp.reshape(y, (1, -1))),
-        "vecdot": ("sum", lambda xp, x, y, *, axis=-1: xp.sum(x * y, axis=axis)),
+        "vecdot": ("sum", _vecdot),
         "diagonal": ("", _diagonal),
         "trace": ("sum", lambda xp, x: xp.sum(_diagonal(xp, x), axis=-1)),
         "cross": ("reshape concat", _cross),

@@ -134,7 +134,7 @@ class TensorFlowBackend(Backend):
         return self._arrays.raw(var)
 
     def on_variables(self, f: Function) -> Function:
-        return partial(self._arrays.called_with_tensors, f)
+        return self._arrays.on_arrays(f)
 
     def grad(self, f: Function, argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
         tf, chosen = self._tf, (argnums,) if isinstance(argnums, int) else tuple(argnums)

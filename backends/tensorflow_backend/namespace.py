@@ -286,11 +286,6 @@ def on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def called_with_tensors(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function of tensors, such as a user's own TensorFlow code, with arrays."""
-    return wrapped(function(*map(raw, args)))
-
-
 #: Functions of ``linalg`` that stand in the namespace itself too.
 _PRODUCTS = ("matmul", "matrix_transpose", "tensordot", "vecdot")
 
