@@ -112,21 +112,7 @@ BATCHES = {
 #: Batches with one row for each sample of the data: the derivative of the function of that sample alone.
 SAMPLED = frozenset({Operator.GRADIENT_BATCH, Operator.JACOBIAN_BATCH})
 #: Operators of functions of complex numbers. The results of the others are no arrays of complex numbers.
-COMPLEX = frozenset(
-    {
-        Operator.VALUE,
-        Operator.GRADIENT,
-        Operator.VALUE_AND_GRADIENT,
-        Operator.JVP,
-        Operator.VJP,
-        Operator.JACOBIAN,
-        Operator.HVP,
-        Operator.VALUE_AND_JVP,
-        Operator.VALUE_AND_VJP,
-        Operator.VALUE_AND_JACOBIAN,
-        *BATCHES,
-    }
-)
+COMPLEX = frozenset({*STANDARD_OPERATORS, *PARTS, *BATCHES} - {Operator.HESSIAN, Operator.VALUE_GRADIENT_HESSIAN})
 
 
 def directed(operator: Operator) -> Operator:

@@ -34,22 +34,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         f"(default: {', '.join(o for o in Operator if o in STANDARD_OPERATORS)}; step where "
         "a problem has a descent)",
     )
-    parser.add_argument(
-        "--size",
-        action="append",
-        default=[],
-        help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
-        "of batches with a number of rows, such as smallx8",
-    )
-    parser.add_argument(
-        "--degree",
-        type=values.positive_count,
-        action="append",
-        default=[],
-        metavar="K",
-        help=f"highest derivative of the operator taylor; may be repeated (default: {TAYLOR_DEGREE})",
-    )
-    add_data(parser)
+    _add_sizes(parser)
     parser.add_argument(
         "--variants",
         choices=tuple(VARIANTS),
@@ -77,6 +62,26 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         default="backend",
         help="start a process for each backend (default) or each cell; none: one process for all",
     )
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add what a query says about sizes: their names, the degree of series, and files of instances."""
+    parser.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
+        "of batches with a number of rows, such as smallx8",
+    )
+    parser.add_argument(
+        "--degree",
+        type=values.positive_count,
+        action="append",
+        default=[],
+        metavar="K",
+        help=f"highest derivative of the operator taylor; may be repeated (default: {TAYLOR_DEGREE})",
+    )
+    add_data(parser)
 
 
 def add_problem(parser: argparse.ArgumentParser) -> None:
