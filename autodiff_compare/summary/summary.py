@@ -59,7 +59,11 @@ _ASKED, _ANSWER = 36, 11
 
 def show(folder: pathlib.Path, console: Console) -> None:
     """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
-    tables = read_all(folder)
+    show_tables(read_all(folder), folder, console)
+
+
+def show_tables(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console) -> None:
+    """Print tables that have been read, as `show` does; ``folder`` is named where a run goes on."""
     for table in _shown(tables):
         console.print(table)
         console.print()

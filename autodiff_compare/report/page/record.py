@@ -7,19 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from autodiff_compare import problems
-from autodiff_compare.plan.precision import limits
-from autodiff_compare.problems.base import split_degree, split_rows
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError, specs_of
-from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status
+from autodiff_compare.results.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
+from autodiff_compare.vocabulary import Phase
 
-#: References from the most trusted on; others come last.
-_REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
 #: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
 
@@ -87,9 +82,7 @@ def leading(operators: pd.Series) -> str:
 
 def timed(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the right cells whose time a log axis can show."""
-    measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
-    right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
-    return right
+    return right_and_timed(cells)
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
@@ -102,55 +95,17 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells["spec"] = specs_of(cells)
     stands = cells.groupby("problem")["operator"].agg(leading)
     cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
-    cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")
+    errors = worst_errors(found["checks"]).drop(columns="tolerance")
+    cells = cells.merge(errors, on="cell_id", how="left")
     cells["reference"] = cells["reference"].fillna("")
     cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
-    eps = {dtype: limits(dtype).eps for dtype in (*DTYPES, *HALF_DTYPES)}
-    cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
+    cells["error_eps"] = in_eps(cells["error"], cells["dtype"])
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])
     steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n"])
     cells = cells.merge(steady, on="cell_id", how="left")
     cells["versus_fastest"] = cells["versus_fastest"].fillna("")
-    early = timings[timings["phase"].isin([Phase.PREPARE, Phase.FIRST_CALL])]
-    cells["setup_s"] = cells["cell_id"].map(early.groupby("cell_id")["median_s"].sum()).astype("float64")
-    return _sized(cells)
-
-
-def _errors(checks: pd.DataFrame) -> pd.DataFrame:
-    """Return for each cell the largest relative error against the best reference that it was compared with."""
-    rows = checks[checks["norm_rel_error"].notna()].copy()
-    rank = {name: k for k, name in enumerate(_REFERENCES)}
-    rows["rank"] = rows["reference"].str.split(r"[ :(]", n=1, regex=True).str[0].map(rank).fillna(len(rank))
-    best = rows[rows["rank"] == rows.groupby("cell_id")["rank"].transform("min")]
-    worst = best.sort_values("norm_rel_error", kind="stable").drop_duplicates("cell_id", keep="last")
-    return worst[["cell_id", "norm_rel_error", "reference"]].rename(columns={"norm_rel_error": "error"})
-
-
-def _sized(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add sizes as numbers.
-
-    They are the rows of batches, the degrees of Taylor series, the number of inputs if sizes differ in it, else the own
-    size.
-    """
-    cells["n"], cells["axis"] = np.nan, ""
-    series = cells["size"].map(lambda size: split_degree(size)[1]).astype("float64")
-    cells.loc[series.notna(), "n"], cells.loc[series.notna(), "axis"] = series, "degree of the Taylor series"
-    for problem, group in cells[series.isna()].groupby("problem", sort=False):
-        names = list(dict.fromkeys(group["size"]))
-        inputs = group.dropna(subset=["n_inputs"]).drop_duplicates("size").set_index("size")["n_inputs"]
-        known = problems.available().get(str(problem))
-        rows = {s: split_rows(s) for s in names}
-        if len({base for base, _ in rows.values()}) == 1 and all(count is not None for _, count in rows.values()):
-            numbers, axis = {s: float(count or 0) for s, (_, count) in rows.items()}, "rows of the batch"
-        elif len(inputs) == len(names) == inputs.nunique() and (inputs > 0).all():
-            numbers, axis = {s: float(inputs[s]) for s in names}, "number of inputs"
-        elif known is not None and set(names) <= set(known.sizes):
-            numbers, axis = {s: float(known.sizes[s]) for s in names}, "size of the problem"
-        else:
-            continue
-        cells.loc[group.index, "n"] = group["size"].map(numbers).astype("float64")
-        cells.loc[group.index, "axis"] = axis
-    return cells
+    cells["setup_s"] = cells["cell_id"].map(setup_seconds(timings)).astype("float64")
+    return sized(cells)
 
 
 def _rounds(samples: pd.DataFrame) -> pd.DataFrame:
