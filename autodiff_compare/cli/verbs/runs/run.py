@@ -20,6 +20,7 @@ from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.variables import withheld_variables
+from autodiff_compare.results.machines import this_machine
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
@@ -122,11 +123,12 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
     reason = writable(options.out)
     if reason:
         return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
-    row = recorded_now(options.command, planned, settings)
+    here = this_machine(planned, settings)
+    row = recorded_now(options.command, planned, settings, here)
     if getattr(options, "resume", None) is not None:
         reason = refusal(options.resume, row)
-        return usage(reason) if reason else RunFolder(options.out, options.resume)
-    folder = RunFolder(options.out)
+        return usage(reason) if reason else RunFolder(options.out, options.resume, machine=here)
+    folder = RunFolder(options.out, machine=here)
     folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
     return folder
 
