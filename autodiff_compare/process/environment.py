@@ -9,7 +9,7 @@ import pathlib
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from autodiff_compare.process import affinity
 from autodiff_compare.process.affinity import processors
@@ -66,11 +66,18 @@ def machine() -> dict[str, str | int | None]:
     }
 
 
-def hardware() -> dict[str, str]:
-    """Return what distinguishes this machine from others beside `machine`: columns of ``machines.csv``."""
+def hardware(allowed: Sequence[int]) -> dict[str, str | int]:
+    """Return what distinguishes this machine from others beside `machine`: columns of ``machines.csv``.
+
+    Parameters
+    ----------
+    allowed
+        Numbers of the processors that the program may use.
+    """
     return {
         "cpu_id": cpu_id(cpuinfo()),
-        "affinity": affinity.described(processors(), os.cpu_count()),
+        "cpu_count": len(allowed) or os.cpu_count() or 1,
+        "affinity": affinity.described(allowed, os.cpu_count()),
         "accelerators": accelerators(),
     }
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from autodiff_compare.process import environment
+from autodiff_compare.process.affinity import processors
 from autodiff_compare.process.variables import influential_variables, recorded_variables
+from autodiff_compare.results.formatting import listed, plural, size
 from autodiff_compare.results.rows import MachineRow, Run
 
 if TYPE_CHECKING:
@@ -29,13 +32,21 @@ WITHOUT_EFFECT = frozenset({"pandas"})
 #: Columns of `MachineRow` that are no part of the key: the name of a host changes no time, and what TensorFlow chooses
 #: follows from the processor and the environment.
 _NOT_IN_KEY = frozenset({"key", "hostname", "onednn"})
+#: Most facts in a title.
+_MOST_FACTS = 6
+#: Column of `MachineRow` -> the value that stands for an unknown one.
+UNKNOWN: Mapping[str, Any] = MappingProxyType(
+    {"cpu_id": "", "affinity": "", "memory_bytes": None, "accelerators": "unknown", "onednn": "", "environment": ""}
+)
 #: Columns of ``runs.csv`` that describe the machine on which the run was started.
 OF_THE_MACHINE = (
     "hostname", "cpu_model", "cpu_count", "memory_bytes", "os", "python", "versions", "environment", "onednn",
 )  # fmt: skip
 
 
-def this_machine(planned: Plan, settings: Settings, *, in_process: bool = False) -> MachineRow:
+def this_machine(
+    planned: Plan, settings: Settings, *, in_process: bool = False, allowed: Sequence[int] | None = None
+) -> MachineRow:
     """Return the row of ``machines.csv`` of the machine on which this process runs.
 
     Parameters
@@ -46,8 +57,10 @@ def this_machine(planned: Plan, settings: Settings, *, in_process: bool = False)
         Their environment variables reach the workers.
     in_process
         Whether the functions are computed in this process, where all its environment variables count.
+    allowed
+        Numbers of the processors on which cells are timed; by default all that this process may use.
     """
-    facts = environment.machine() | environment.hardware()
+    facts = environment.machine() | environment.hardware(processors() if allowed is None else allowed)
     row = MachineRow(
         key="",
         versions=json.dumps({**environment.versions(), **planned.versions}),
@@ -56,6 +69,15 @@ def this_machine(planned: Plan, settings: Settings, *, in_process: bool = False)
         **facts,  # type: ignore[arg-type]
     )
     return dataclasses.replace(row, key=key_of(row))
+
+
+def stamped(rows: Mapping[str, Sequence[Any]], machine: MachineRow) -> dict[str, list[Any]]:
+    """Return rows by table name, with the key of a machine in those that name none."""
+    key = machine.key
+    return {
+        name: [row if getattr(row, "machine", key) else dataclasses.replace(row, machine=key) for row in new]
+        for name, new in rows.items()
+    }
 
 
 def variables(planned: Plan, settings: Settings, *, in_process: bool) -> dict[str, str]:
@@ -68,7 +90,7 @@ def variables(planned: Plan, settings: Settings, *, in_process: bool) -> dict[st
 def of_run(run: Run) -> MachineRow:
     """Return the only machine of a run of an older schema, as its row in ``runs.csv`` describes it."""
     known = {name: getattr(run, name) for name in OF_THE_MACHINE}
-    row = MachineRow(key="", cpu_id="", affinity="", accelerators="", code="", **known)
+    row = MachineRow(key="", cpu_id="", affinity="", accelerators="unknown", code="", **known)
     return dataclasses.replace(row, key=key_of(row))
 
 
@@ -79,7 +101,7 @@ def key_of(row: MachineRow) -> str:
     """
     facts = {name: value for name, value in vars(row).items() if name not in _NOT_IN_KEY}
     facts["memory_bytes"] = row.memory_bytes and installed_bytes(row.memory_bytes)
-    facts["versions"] = _counted(row.versions)
+    facts["versions"] = _counted(row.versions) or row.versions
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -93,12 +115,12 @@ def installed_bytes(usable: int) -> int:
     return above * 3 // 4 if usable <= above * 3 // 4 else above
 
 
-def _counted(versions: str) -> object:
-    """Return the versions that count, from the column ``versions``; its text where it is damaged."""
+def _counted(text: str) -> dict[str, Any]:
+    """Return the names and values that count, from a column ``versions`` or ``environment``; none if it is damaged."""
     try:
-        return {name: version for name, version in json.loads(versions).items() if name not in WITHOUT_EFFECT}
+        return {name: value for name, value in json.loads(text).items() if name not in WITHOUT_EFFECT}
     except (ValueError, AttributeError, RecursionError):
-        return versions
+        return {}
 
 
 def split(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -117,3 +139,40 @@ def split(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     used = {key for frame in made.values() for key in frame["machine"].unique()}
     keys = [key for key in [*named, *sorted(used - set(named))] if key in used] or list(named)[:1] or [""]
     return {key: {**tables, **{name: frame[frame["machine"] == key] for name, frame in made.items()}} for key in keys}
+
+
+def titles(known: Sequence[MachineRow]) -> dict[str, str]:
+    """Return key -> a title: its number and processor, the facts in which the machines differ, and its hosts.
+
+    Examples
+    --------
+    ``machine 2: AMD EPYC, 4 of 8, on 4 cores, numpy 2.4.6, host b``
+    """
+    facts = {row.key: _facts(row) for row in known}
+    common = set.intersection(*map(set, facts.values())) if facts else set()
+    found = {}
+    for number, (key, own) in enumerate(facts.items(), 1):
+        hosts = list(dict.fromkeys(row.hostname for row in known if row.key == key))
+        row = next(row for row in known if row.key == key)
+        differing = [words for words in own if words not in common and words != row.cpu_model]
+        named = f"host{'s' if len(hosts) > 1 else ''} {listed(hosts, 4)}"
+        found[key] = f"machine {number}: {', '.join(filter(None, [row.cpu_model, *differing[:_MOST_FACTS], named]))}"
+    return found
+
+
+def _facts(row: MachineRow) -> list[str]:
+    """Return what is in the key of a machine, in words."""
+    memory = [size(installed_bytes(row.memory_bytes))] if row.memory_bytes else []
+    packages, variables = _counted(row.versions), _counted(row.environment)
+    return [
+        row.cpu_model,
+        row.cpu_id,
+        row.affinity or plural(row.cpu_count, "processor"),
+        *memory,
+        row.accelerators,
+        row.os,
+        f"Python {row.python}",
+        *(f"{name} {version}" for name, version in packages.items()),
+        *(f"{name}={value}" for name, value in variables.items()),
+        f"code {row.code}",
+    ]

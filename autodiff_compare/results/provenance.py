@@ -14,15 +14,19 @@ from typing import Any
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import environment
-from autodiff_compare.results.formatting import printable
-from autodiff_compare.results.machines import OF_THE_MACHINE, WITHOUT_EFFECT
-from autodiff_compare.results.rows import ADDED
+from autodiff_compare.results.formatting import printable, size
+from autodiff_compare.results.machines import OF_THE_MACHINE, UNKNOWN, WITHOUT_EFFECT, installed_bytes
 from autodiff_compare.results.tables import SCHEMA_VERSION, MachineRow, Run, TableError
 from autodiff_compare.vocabulary import split_spec
 
-#: Columns that identify a machine. The host's name and memory are not among them: a container gets a new name at each
-#: start, and the memory of a virtual machine varies by a few pages.
-MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn", "environment")
+#: Columns of `MachineRow` by which two machines are told apart, and those of the software on one machine. The host's
+#: name is not among them: a container gets a new one at each start.
+HARDWARE = ("cpu_model", "cpu_id", "cpu_count", "affinity", "memory_bytes", "accelerators", "os")
+SOFTWARE = ("python", "onednn", "environment", "versions")
+#: Columns that hold a JSON object of texts.
+_OF_TEXTS = frozenset({"versions", "environment"})
+#: A value that no column has.
+_NEVER = object()
 #: Longest value in a message, in characters.
 _LONGEST = 60
 
@@ -63,26 +67,35 @@ def recorded_now(command: str, planned: Plan, settings: Settings, here: MachineR
     )
 
 
-def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
-    """Describe each difference of two runs in ``fields`` or in the versions of their packages.
+def differences(a: Run | MachineRow, b: Run | MachineRow, fields: Sequence[str]) -> list[str]:
+    """Describe each difference of two runs, or of two machines, in ``fields``.
 
-    A field that is unknown in one of them, because its schema is older, is no difference.
+    A field that is unknown in one of them, because its schema is older, is no difference. Of the columns ``versions``
+    and ``environment``, each package and each variable is a field; memory counts as what is installed.
 
     Raises
     ------
     TableError
-        If the column ``versions`` of a run is not a JSON object of texts.
+        If a column ``versions`` or ``environment`` is not a JSON object of texts.
     """
-    pairs = {name: (getattr(a, name), getattr(b, name)) for name in fields}
-    pairs = {name: pair for name, pair in pairs.items() if name not in ADDED[Run] or ADDED[Run][name] not in pair}
-    if "environment" in pairs:
-        pairs |= _each(*(_json_of_texts(text, "environment") for text in pairs.pop("environment")))
-    first, second = versions(a), versions(b)
-    pairs |= {name: pair for name, pair in _each(first, second).items() if name not in WITHOUT_EFFECT}
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for name in fields:
+        pair = getattr(a, name), getattr(b, name)
+        if UNKNOWN.get(name, _NEVER) in pair:
+            continue
+        if name in _OF_TEXTS:
+            pairs |= _each(*(_json_of_texts(text, name) for text in pair))
+        else:
+            pairs[name] = (_installed(pair[0]), _installed(pair[1])) if name == "memory_bytes" else pair
+    pairs = {name: pair for name, pair in pairs.items() if name not in WITHOUT_EFFECT}
     return [f"{name} {_short(x)} and {_short(y)}" for name, (x, y) in pairs.items() if x != y]
 
 
-def versions(run: Run) -> dict[str, str]:
+def _installed(usable: int) -> str:
+    return size(installed_bytes(usable))
+
+
+def versions(run: Run | MachineRow) -> dict[str, str]:
     """Return distribution -> version from the column ``versions`` of a run.
 
     Raises

@@ -87,7 +87,9 @@ class MachineRow:
         "'2 at 4.2 GHz of 8, on 1 core'; empty before version 5",
     ]
     memory_bytes: Annotated[int | None, "physical memory; empty where the system does not report it"]
-    accelerators: Annotated[str, "models of the NVIDIA accelerators; empty if there are none, and before version 5"]
+    accelerators: Annotated[
+        str, "models of the NVIDIA accelerators; empty if there are none, 'unknown' before version 5"
+    ]
     os: Annotated[str, "operating system and release"]
     python: Annotated[str, "Python version"]
     versions: Annotated[str, "JSON: distribution -> version, as in the table runs"]

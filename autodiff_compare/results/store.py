@@ -39,6 +39,7 @@ from typing import Any
 
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
+from autodiff_compare.results.machines import stamped
 from autodiff_compare.results.tables import MachineRow, TableError
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
@@ -139,12 +140,8 @@ class RunFolder:
         """Return the rows with this machine in those that name none; its own row comes with the first of them."""
         if self.machine is None:
             return rows
-        key, subject = self.machine.key, _SUBJECTS["machines"](self.machine)
-        first = {} if subject in self._rows["machines"] or "machines" in rows else {"machines": [self.machine]}
-        return first | {
-            name: [row if getattr(row, "machine", key) else dataclasses.replace(row, machine=key) for row in new]
-            for name, new in rows.items()
-        }
+        known = _SUBJECTS["machines"](self.machine) in self._rows["machines"] or "machines" in rows
+        return ({} if known else {"machines": [self.machine]}) | stamped(rows, self.machine)
 
     def amend(self, told: Mapping[str, str]) -> None:
         """Add what a worker says of its framework to the rows of the run and of this machine.
