@@ -51,9 +51,9 @@ def grids(frame: pd.DataFrame) -> Iterator[Grid]:
     frame
         As returned by `autodiff_compare.results.tidy.tidy`.
     """
-    by = [name for name in ("dtype", "machine") if name in frame]
-    for key, cells in frame.groupby(by, sort=False):
-        yield _overview(", ".join(map(str, key)), cells)
+    several = frame["machine"].nunique() > 1
+    for (dtype, machine), cells in frame.groupby(["dtype", "machine"], sort=False):
+        yield _overview(f"{dtype}, machine {machine}" if several else str(dtype), cells)
     failed = frame[frame["status"] != Status.OK]
     if len(failed):
         yield _failures(failed)

@@ -46,7 +46,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
     --------
     >>> tables = compare(lambda x, xp: xp.sum(x**2), [1.0, 2.0], backends="numpy")  # doctest: +SKIP
     >>> list(tables)  # doctest: +SKIP
-    ['runs', 'cells', 'checks', 'pairs', 'samples', 'timings', 'steps', 'descents', 'questions', 'conventions']
+    ['runs', 'machines', 'cells', 'checks', 'pairs', 'samples', 'timings', 'steps', 'descents', 'questions', ...]
     >>> tables.cells[["backend", "operator", "status"]].head(2)  # doctest: +SKIP
       backend  operator status
     0   numpy     value     ok
@@ -85,6 +85,11 @@ class Tables(Mapping[str, "pd.DataFrame"]):
     def runs(self) -> pd.DataFrame:
         """The run: its command, code, machine and settings."""
         return self._frames["runs"]
+
+    @property
+    def machines(self) -> pd.DataFrame:
+        """One row for each machine on which the run was computed."""
+        return self._frames["machines"]
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -147,7 +152,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
         Returns
         -------
         pandas.DataFrame
-            ``problem``, ``size``, ``n``, ``dtype``, ``operator``, ``backend``, ``variant``, ``spec``
+            ``problem``, ``size``, ``n``, ``dtype``, ``operator``, ``backend``, ``variant``, ``machine``, ``spec``
             (``backend[:variant]``), ``status``, ``verdict`` (``fastest``, ``slower``, ``tie``, ``contended``; empty if
             not compared); ``median_s``, ``low_s``, ``high_s`` (seconds of one call, 95 % interval); ``ratio``,
             ``ratio_low``, ``ratio_high`` (time over that of the fastest of the group, 99 % interval);

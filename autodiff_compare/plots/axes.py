@@ -19,8 +19,6 @@ from autodiff_compare.summary.recommendation import leading
 
 #: Dots per inch of the picture in a notebook, twice those of a usual screen.
 _DPI = 192
-#: Columns that select the cells of a figure.
-_SELECT = ("problem", "operator", "dtype", "size", "backend", "machine")
 
 
 class FigureError(ValueError):
@@ -85,7 +83,7 @@ def one_each(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
         If another column has several values: the caller has to choose one.
     """
     for name in names:
-        there = list(dict.fromkeys(frame[name])) if name in frame else []
+        there = list(dict.fromkeys(frame[name]))
         if len(there) < 2:
             continue
         if name != "operator":
@@ -101,14 +99,14 @@ def looks_of(frame: pd.DataFrame) -> dict[str, style.LineStyle]:
 
 def labels(frame: pd.DataFrame) -> pd.Series[str]:
     """Return the name of each row's group: its problem, operator, size, dtype and machine, without what all share."""
-    varying = [name for name in ("problem", "operator", "size", "dtype", "machine") if name in frame]
-    named = [name for name in varying if frame[name].nunique() > 1] or ["problem", "operator"]
+    columns = ("problem", "operator", "size", "dtype", "machine")
+    named = [name for name in columns if frame[name].nunique() > 1] or ["problem", "operator"]
     return frame[named].agg(" ".join, axis=1) if len(frame) else pd.Series(dtype="str")
 
 
 def shared(frame: pd.DataFrame) -> str:
     """Return what all rows have in common, for the title."""
-    names = [name for name in ("problem", "operator", "size", "dtype", "machine") if name in frame]
+    names = ("problem", "operator", "size", "dtype")
     return ", ".join(str(frame[name].iloc[0]) for name in names if frame[name].nunique() == 1)
 
 

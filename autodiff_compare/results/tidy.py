@@ -18,6 +18,7 @@ import pandas as pd
 from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems.base import number_of, split_degree, split_rows
+from autodiff_compare.results.machines import split
 from autodiff_compare.results.tables import SampleRow, rows_from, specs_of
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.timing.statistics import CONTENDED, paired_ratio
@@ -25,8 +26,6 @@ from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status, spli
 
 #: The columns by which the rows of every table are chosen.
 KEYS = ("problem", "size", "n", "dtype", "operator", "backend", "variant")
-#: The column of the machine on which a cell was computed, in tables that have it.
-_MACHINE = "machine"
 #: References from the most trusted on; others come last.
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
 #: Word of ``timings.versus_fastest`` -> verdict; any other text is a proved ratio.
@@ -44,16 +43,22 @@ def tidy(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `KEYS`, then ``spec`` (``backend[:variant]``), ``status``, ``verdict`` (``fastest``, ``slower``, ``tie``,
-        ``contended``, empty if not compared), ``median_s`` with ``low_s`` and ``high_s`` (95 % interval; seconds per
-        call), ``ratio`` with ``ratio_low`` and ``ratio_high`` (time over that of the fastest of the group, median over
-        the rounds and 99 % interval), ``ratio_to_value``, ``setup_s`` (preparation and first call), ``error`` (largest
-        relative error against the best reference), ``error_eps`` (the same in units of the dtype's eps), ``tolerance``
-        (of that comparison, relative), ``reference``, ``peak_bytes``, ``flags``, ``message``, ``cell_id``.
-        What is not known is nan, or an empty text.
+        `KEYS`, ``machine``, then ``spec`` (``backend[:variant]``), ``status``, ``verdict`` (``fastest``, ``slower``,
+        ``tie``, ``contended``, empty if not compared), ``median_s`` with ``low_s`` and ``high_s`` (95 % interval;
+        seconds per call), ``ratio`` with ``ratio_low`` and ``ratio_high`` (time over that of the fastest of the group,
+        median over the rounds and 99 % interval), ``ratio_to_value``, ``setup_s`` (preparation and first call),
+        ``error`` (largest relative error against the best reference), ``error_eps`` (the same in units of the dtype's
+        eps), ``tolerance`` (of that comparison, relative), ``reference``, ``peak_bytes``, ``flags``, ``message``,
+        ``cell_id``. What is not known is nan, or an empty text.
     """
     cells = keyed(tables)["cells"].assign(spec=specs_of(tables["cells"]))
-    found = cells[[*KEYS, *_machine(cells), "spec", "status"]].copy()
+    parts = [_tidied(part, cells.loc[part["cells"].index]) for part in split(tables).values()]
+    return pd.concat(parts).sort_index(kind="stable")
+
+
+def _tidied(tables: Mapping[str, pd.DataFrame], cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the cells of one machine, from its tables."""
+    found = cells[[*KEYS, "machine", "spec", "status"]].copy()
     steady = _by_cell(tables["timings"], Phase.STEADY)
     versus = cells["cell_id"].map(steady["versus_fastest"]).fillna("")
     found["verdict"] = versus.map(lambda word: _VERDICTS.get(word, "slower")).astype("str")
@@ -139,10 +144,6 @@ def _first(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     return frame[[*there, *frame.columns.drop(there)]]
 
 
-def _machine(frame: pd.DataFrame) -> list[str]:
-    return [_MACHINE] if _MACHINE in frame else []
-
-
 # ---- times
 
 
@@ -160,11 +161,9 @@ def _ratios(cells: pd.DataFrame, samples: pd.DataFrame) -> dict[str, tuple[float
     """Return the ratio of each compared cell to the fastest of its group, with the ends of its interval."""
     compared = cells[cells["verdict"].isin(["fastest", "slower", "tie"])]
     chosen = samples[(samples["phase"] == Phase.STEADY) & samples["cell_id"].isin(compared["cell_id"])]
-    columns = [name for name in SampleRow.__dataclass_fields__ if name in chosen]
-    rounds = {cell: series for (cell, _), series in series_of(rows_from(chosen[columns], SampleRow)).items()}
+    rounds = {cell: series for (cell, _, _), series in series_of(rows_from(chosen, SampleRow)).items()}
     found: dict[str, tuple[float, float, float]] = {}
-    group = ["problem", "size", "dtype", "operator", *_machine(cells)]
-    for _, members in compared.groupby(group, sort=False):
+    for _, members in compared.groupby(["problem", "size", "dtype", "operator"], sort=False):
         best = members.loc[members["verdict"] == "fastest", "cell_id"]
         if len(best) != 1:
             continue

@@ -277,7 +277,7 @@ def test_comparing_from_python_returns_the_tables() -> None:
     assert max(map(len, repr(found).splitlines())) <= 80
     assert found._repr_html_().startswith("<table>")
     assert found.folder is None
-    with pytest.raises(AttributeError, match="expected one of: runs, cells"):
+    with pytest.raises(AttributeError, match="expected one of: runs, machines"):
         _ = found.nosuch
 
 

@@ -24,7 +24,7 @@ def test_every_table_is_an_attribute_with_the_keys(tmp_path: pathlib.Path) -> No
     for name in TABLES:
         assert getattr(tables, name) is tables[name]
     assert tables.checks.query("backend == 'jax' and n == 3")["verdict"].size == 1
-    with pytest.raises(AttributeError, match="got 'nosuch', expected one of: runs, cells"):
+    with pytest.raises(AttributeError, match="got 'nosuch', expected one of: runs, machines, cells"):
         _ = tables.nosuch  # type: ignore[attr-defined]
     # A copy: a reader's columns do not come back.
     own = tables.tidy()
@@ -123,11 +123,13 @@ def test_several_sizes_have_a_column(tmp_path: pathlib.Path) -> None:
 
 def test_a_report_is_one_page(tmp_path: pathlib.Path) -> None:
     frames = run(tmp_path, EAGER, TRACED)
-    tables = Tables({**frames, "runs": frames["runs"].assign(versions="{}", environment="{}", run_id="../x")}, None)
+    run_row = frames["runs"].assign(versions="{}", environment="{}", run_id="../x")
+    machine = frames["machines"].assign(versions="{}", environment="{}")
+    tables = Tables({**frames, "runs": run_row, "machines": machine}, None)
     page = tables.report(tmp_path / "page.html")
     assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
     assert {p.suffix for p in tmp_path.iterdir()} == {".csv", ".html"}
-    with pytest.raises(ValueError, match=r"got the folder '.*', expected a file in it: .*report\.html'"):
+    with pytest.raises(ValueError, match=r"got the folder '.*', expected the path of a page: '.*report\.html'"):
         tables.report(tmp_path)
 
 

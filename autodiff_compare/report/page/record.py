@@ -1,17 +1,21 @@
-"""Record of a run for the report: its tables, and one frame that joins cells, timings and errors."""
+"""Record of a run on one machine, for the report: its tables, and one frame that joins cells, timings and errors.
+
+Every figure and table of a page is made from one record, so that no number joins two machines.
+"""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from autodiff_compare.results import tables
-from autodiff_compare.results.provenance import versions
-from autodiff_compare.results.tables import Run, TableError, specs_of
+from autodiff_compare.results.machines import OF_THE_MACHINE, split
+from autodiff_compare.results.provenance import HARDWARE, differences, versions
+from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
 from autodiff_compare.results.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
 from autodiff_compare.vocabulary import Phase
 
@@ -21,18 +25,20 @@ _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
 
 @dataclass(frozen=True)
 class Record:
-    """Tables of a run, read and joined.
+    """Tables of a run, read and joined; of a run on several machines, the part that one of them computed.
 
     Parameters
     ----------
     name
-        Name of its folder, unique among the runs of a report.
+        Name of its folder, with the number of the machine if there are several; unique among the records of a report.
     run
-        Its row in ``runs.csv``.
+        Its row in ``runs.csv``, with the machine of the record.
+    machine
+        The row of this machine in ``machines.csv``.
     versions
-        Distribution -> version.
+        Distribution -> version, on this machine.
     tables
-        Tables as read, with unprintable characters escaped.
+        Tables as read, with unprintable characters escaped, and the rows of this machine.
     cells
         ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
@@ -48,6 +54,7 @@ class Record:
     name: str
     folder: pathlib.Path
     run: Run
+    machine: MachineRow
     versions: Mapping[str, str]
     tables: Mapping[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -56,7 +63,23 @@ class Record:
 
 
 def read(folder: pathlib.Path) -> Record:
-    """Read the tables of a run's folder and join them.
+    """Read the tables of a run on one machine and join them.
+
+    Raises
+    ------
+    TableError
+        As `read_all`; also if the run is on several machines.
+    """
+    found = read_all(folder)
+    if len(found) != 1:
+        raise TableError(
+            f"got a run on {len(found)} machines in {folder}, expected one: read_all gives each its record"
+        )
+    return found[0]
+
+
+def read_all(folder: pathlib.Path) -> list[Record]:
+    """Read the tables of a run and join them; return a record for each machine.
 
     Raises
     ------
@@ -67,11 +90,36 @@ def read(folder: pathlib.Path) -> Record:
     if len(found["runs"]) != 1:
         raise TableError(f"got {len(found['runs'])} rows in the table runs of {folder}, expected 1")
     (run,) = tables.rows_from(found["runs"], Run)
+    known = {row.key: row for row in tables.rows_from(found["machines"], MachineRow)}
+    parts = split(found)
+    lost = [key for key in parts if key not in known]
+    if lost:
+        raise TableError(f"got rows of machine {lost[0]!r} in {folder}, which its table machines lacks")
+    if len(parts) == 1:
+        return [_record(folder, "", run, known[key], part) for key, part in parts.items()]
+    # How many of the planned cells each machine should have is not known.
+    whole = {"runs": found["runs"].assign(planned_cells=pd.array([pd.NA], dtype="Int64"))}
+    return [
+        _record(folder, f", machine {k}", run, known[key], part | whole)
+        for k, (key, part) in enumerate(parts.items(), 1)
+    ]
+
+
+def comparable(a: Record, b: Record) -> bool:
+    """Return whether times of two records may be divided: two runs on one machine, or on equal ones."""
+    return a.run.run_id != b.run.run_id and not differences(a.machine, b.machine, HARDWARE)
+
+
+def _record(
+    folder: pathlib.Path, which: str, run: Run, machine: MachineRow, found: Mapping[str, pd.DataFrame]
+) -> Record:
+    """Return the record of one machine, from its part of the tables."""
     cells = _joined(found)
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
-    name = folder.resolve().name
-    return Record(name, folder, run, versions(run), found, cells, _rounds(found["samples"]), specs)
+    here = replace(run, **{name: getattr(machine, name) for name in OF_THE_MACHINE})
+    name, rounds = f"{folder.resolve().name}{which}", _rounds(found["samples"])
+    return Record(name, folder, here, machine, versions(here), found, cells, rounds, specs)
 
 
 def leading(operators: pd.Series) -> str:
@@ -101,7 +149,7 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
     cells["error_eps"] = in_eps(cells["error"], cells["dtype"])
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])
-    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n"])
+    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n", "machine"])
     cells = cells.merge(steady, on="cell_id", how="left")
     cells["versus_fastest"] = cells["versus_fastest"].fillna("")
     cells["setup_s"] = cells["cell_id"].map(setup_seconds(timings)).astype("float64")
