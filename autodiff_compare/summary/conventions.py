@@ -55,7 +55,12 @@ def overview(rows: Sequence[ConventionRow], out: Console) -> None:
         for start in range(0, len(specs), _BACKENDS):
             _families(here, specs[start : start + _BACKENDS], dtype, out)
         _totals(here, specs, out)
-        _listed(here, Class.CONVENTION, f"Conventions that differ ({dtype}); in brackets: the right range of each entry", out)
+        _listed(
+            here,
+            Class.CONVENTION,
+            f"Conventions that differ ({dtype}); in brackets: the right range of each entry",
+            out,
+        )
         _listed(here, Class.DEFECT, f"Defects ({dtype}); in brackets: the right answer", out)
         out.print(sentence(here, specs))
 

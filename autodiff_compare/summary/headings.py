@@ -10,9 +10,9 @@ from autodiff_compare.vocabulary import WAYS, split_spec
 
 #: Way to run a function -> its meaning, in the order of the legend.
 _MEANINGS = {
-    "eager": "operation by operation, at every call",
-    "graph": "traced and compiled before the calls that are timed",
-    "jit": "traced and compiled before the calls that are timed",
+    "eager": "operation by operation, at each call",
+    "graph": "compiled before the timed calls",
+    "jit": "compiled before the timed calls",
 }
 #: Up to this many inputs, a row gets the sentence on overhead.
 _FEW_INPUTS = 100
@@ -60,6 +60,6 @@ def overhead(inputs: Iterable[float]) -> str:
     if not any(n <= _FEW_INPUTS for n in inputs):
         return ""
     return (
-        " With few inputs and little data, a time is mostly the overhead of calls: it does not carry over to larger "
+        " With few inputs and little data, a time is mostly the overhead of a call, and does not carry over to larger "
         "sizes."
     )

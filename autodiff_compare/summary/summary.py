@@ -48,8 +48,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references; inputs: numbers that the result is "
-    "differentiated by. A cell is one problem, size, dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references; inputs: numbers to differentiate "
+    "by. A cell is one problem, size, dtype, operator and backend."
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
