@@ -1,8 +1,8 @@
 """The reference pages, made from the code: ``python -m tests.documents.reference``.
 
-``docs/reference/command_line.md`` is made from the parser of the command line, ``docs/reference/python.md`` from the
-docstrings of what the package makes public. A test fails where one is stale. The tables have their reference in
-``results/README.md``, from the documentation of their columns.
+``docs/reference/command_line.md`` is made from the parser of the command line, ``backends.md`` beside it from what
+the adapters declare, and ``python.md`` from the docstrings of what the package makes public. A test fails where one
+is stale. The tables have their reference in ``results/README.md``, from the documentation of their columns.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from enum import Enum
 from typing import Any
 
 import autodiff_compare
-from autodiff_compare import testing
+from autodiff_compare import backends, testing
 from autodiff_compare.backends import interface, numpy_autodiff
 from autodiff_compare.cli.arguments import parser
+from autodiff_compare.vocabulary import ORDERS, join_spec
 
 FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "reference"
 _MADE = "<!-- made from the code: python -m tests.documents.reference -->"
@@ -28,6 +29,17 @@ _MADE = "<!-- made from the code: python -m tests.documents.reference -->"
 _CONTRACT = ("Backend", "NumpyArrays", "Unsupported", "Absent")
 #: Public names that are described in another place, or not at all.
 _ELSEWHERE = {"testing", "__version__"}
+_BACKENDS = """\
+A *backend* is an AD system behind one interface, and a *variant* is a way to run it: `-b
+NAME[:VARIANT][:ORDER][@PYTHON]`. A run that names none takes `numpy`, `torch`, `tensorflow` and `jax`. `numpy` is
+the NumPy engine of this project. `--variants all` adds every variant of each, and `autograd`. Variants for single
+operators (`loop`, `hooks`, `jet`, `nested`) take part in these alone.
+
+`manual` is the closed form of the problem, where it has one, and `finite_difference` needs no framework either: it
+is `wrong` by the tolerance of automatic differentiation, so read its error ([limits](../limits.md)). `numpy:numba`
+keeps machine code in your cache folder between runs; `--no-cache` does not. An order of modes chooses how second
+derivatives are computed ([operators](../operators.md#orders-of-modes-hvp-hessian)). `@PYTHON` runs the backend
+under another Python ([own backend](../own_backend.md#another-environment))."""
 #: Options that every verb has.
 _SHARED = ("--help", "--no-color", "--no-config")
 _SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.M)
@@ -94,6 +106,35 @@ def _examples(epilog: str) -> list[str]:
     lines = [re.sub(r"^(or|then): ", "", line) for line in commands]
     program = lines[0].split()[0]
     return ["```sh", *(line if line.startswith((program, "source")) else f"{program} {line}" for line in lines), "```"]
+
+
+# ---- backends
+
+
+def backend_table() -> str:
+    """Return the page of all backends with their variants, from what the adapters declare."""
+    lines = [
+        _MADE,
+        "",
+        "# Backends and variants",
+        "",
+        _BACKENDS,
+        "",
+        "| backend | how it runs | needs |",
+        "|---|---|---|",
+    ]
+    for name, backend in backends.available().items():
+        for variant, words in backend.variants.items():
+            needs = ", ".join(backend.requires) if not variant else ""
+            own = words if words != "default" else (inspect.getdoc(backend) or "").partition("\n")[0].rstrip(".")
+            lines.append(f"| `{join_spec(name, variant)}` | {_cell(own)} | {needs} |")
+    lines += ["", "| backend | dtypes | complex numbers | orders of modes | devices |", "|---|---|---|---|---|"]
+    for name, backend in backends.available().items():
+        orders = " ".join(order for order in ORDERS if order in backend.orders) or "its own"
+        complex_numbers = "yes" if backend.complex_numbers else "no"
+        dtypes, devices = " ".join(backend.dtypes), " ".join(backend.devices)
+        lines.append(f"| `{name}` | {dtypes} | {complex_numbers} | {orders} | {devices} |")
+    return "\n".join(lines) + "\n"
 
 
 # ---- Python
@@ -250,7 +291,11 @@ def _example(text: str) -> str:
     return f"```pycon\n{shown}\n```"
 
 
-PAGES: dict[str, Callable[[], str]] = {"command_line.md": command_line, "python.md": python}
+PAGES: dict[str, Callable[[], str]] = {
+    "command_line.md": command_line,
+    "backends.md": backend_table,
+    "python.md": python,
+}
 
 
 def main() -> None:
