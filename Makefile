@@ -39,7 +39,7 @@ lint: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(RUN) -m tests.documents.shown
 
-# The documents as a site in build/site, with every link checked; open build/site/index.html.
+# The documents as a site, with every link checked. To read it: python -m http.server --directory build/site
 site: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 

@@ -30,8 +30,8 @@ _CONTRACT = ("Backend", "NumpyArrays", "Unsupported", "Absent")
 #: Public names that are described in another place, or not at all.
 _ELSEWHERE = {"testing", "__version__"}
 _BACKENDS = """\
-A *backend* is an AD system behind one interface, and a *variant* is a way to run it: `-b
-NAME[:VARIANT][:ORDER][@PYTHON]`. A run that names none takes `numpy`, `torch`, `tensorflow` and `jax`. `numpy` is
+A *backend* is an AD system behind one interface, and a *variant* is a way to run it. Behind `-b` stands
+`NAME[:VARIANT][:ORDER][@PYTHON]`. A run that names none takes `numpy`, `torch`, `tensorflow` and `jax`. `numpy` is
 the NumPy engine of this project. `--variants all` adds every variant of each, and `autograd`. Variants for single
 operators (`loop`, `hooks`, `jet`, `nested`) take part in these alone.
 
