@@ -45,7 +45,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         "--entries",
         choices=("some", "all"),
         default="some",
-        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+        help="entries that numerical differences test one by one, above 32 inputs: some (default) or all",
     )
     add_resume(parser)
     add_traceback(parser)

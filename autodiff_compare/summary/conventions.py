@@ -20,7 +20,7 @@ from autodiff_compare.vocabulary import join_spec, split_spec
 #: Class -> its letter in a count, and its meaning.
 LETTERS = {
     Class.AGREE: ("a", "agree: the derivative exists, and the answer is equal to it"),
-    Class.CONVENTION: ("c", "convention: no derivative exists, the answer is between the one-sided derivatives"),
+    Class.CONVENTION: ("c", "convention: no derivative exists, and the answer is in the hull of those nearby"),
     Class.VALUE: ("v", "value differs: the function has another value, by its definition or by an overflow"),
     Class.DEFECT: ("D", "defect: a wrong derivative, nan, or an exception where a right answer exists"),
     Class.UNDEFINED: ("u", "undefined: no answer is right, or the chain rule finds none"),

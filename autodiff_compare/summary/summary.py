@@ -293,7 +293,7 @@ def _descents(descents: pd.DataFrame) -> Iterator[Table]:
         rows = {row["spec"]: row for row in group.to_dict("records")}
         for spec, column in columns.items():
             column.append(_descent_time(rows.get(spec)))
-    title = "Descents: updates and time (+ stop rule not met: compare.py descend goes on)"
+    title = "Descents: updates and time (+: ended before its stop rule, or has none)"
     return split_tables(title, names, columns, second={"updates": updates})
 
 
@@ -313,7 +313,7 @@ def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str
 
 def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
     """Return one row per answer at a kink, with the backends that gave it."""
-    table = plain_table("At a kink: any value between the one-sided derivatives is right")
+    table = plain_table("At a kink: each of these answers is a subgradient, and right")
     for name in ("problem", "backends", "answer"):
         table.add_column(name, overflow="fold")
     for row in found:

@@ -37,9 +37,9 @@ operators (`loop`, `hooks`, `jet`, `nested`) take part in these alone.
 
 `manual` is the closed form of the problem, where it has one, and `finite_difference` needs no framework either: it
 is `wrong` by the tolerance of automatic differentiation, so read its error ([limits](../limits.md)). `numpy:numba`
-keeps machine code in your cache folder between runs; `--no-cache` does not. An order of modes chooses how second
-derivatives are computed ([operators](../operators.md#orders-of-modes-hvp-hessian)). `@PYTHON` runs the backend
-under another Python ([own backend](../own_backend.md#another-environment))."""
+needs the extra `numba`, and keeps machine code in your cache folder between runs; `--no-cache` does not. An order
+of modes chooses how second derivatives are computed ([operators](../operators.md#orders-of-modes-hvp-hessian)).
+`@PYTHON` runs the backend under another Python ([own backend](../own_backend.md#another-environment))."""
 #: Options that every verb has.
 _SHARED = ("--help", "--no-color", "--no-config")
 _SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.M)
