@@ -79,7 +79,9 @@ THOROUGH: Mapping[str, str] = {
         "judges ten answers to each of 600 cases"
     ),
     "documents/test_documents.py::test_shown_output_is_what_the_command_prints": "runs every command of the documents",
-    "documents/test_readme.py": "runs every example",
+    "documents/test_examples.py": "runs every example",
+    "documents/test_readme.py": "runs the longer examples",
+    "documents/test_site.py": "builds the site",
     "fuzzing/test_campaign.py::test_our_engine_has_no_finding_in_many_programs": "judges 1000 programs",
     "fuzzing/test_faults.py::test_planted_faults_are_found": "a process for each of ten planted faults",
     "fuzzing/test_generator.py::test_every_operation_is_drawn": "draws thousands of programs",

@@ -22,7 +22,7 @@ DRAWING = {"matplotlib", "jinja2", "markupsafe"}
 #: Files outside these that may import pandas, each as ``room.module``.
 PANDAS = {
     "api.advice", "api.figures", "api.overview", "api.tables", "results.tables", "results.tidy", "summary.conversions",
-    "summary.failures", "summary.scaling", "summary.summary",
+    "summary.failures", "summary.growth_table", "summary.scaling", "summary.summary",
 }  # fmt: skip
 #: The file of Python's interface that names the axes of a figure in its types.
 AXES = "api.figures"

@@ -45,7 +45,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         "--entries",
         choices=("some", "all"),
         default="some",
-        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+        help="entries that numerical differences test one by one, above 32 inputs: some (default) or all",
     )
     add_resume(parser)
     add_traceback(parser)
@@ -71,7 +71,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
-        "of batches with a number of rows, such as smallx8",
+        "of batches with a number of rows, such as smallx8; of one problem alone: PROBLEM/SIZE, such as gmm/medium",
     )
     parser.add_argument(
         "--n",

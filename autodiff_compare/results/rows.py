@@ -157,6 +157,11 @@ class CellRow:
         "how the framework's own derivative by complex numbers was brought to the convention of this project, in which "
         "the gradient is dL/da + i dL/db; empty if nothing was changed, and before version 4",
     ] = ""
+    n: Annotated[
+        int | None,
+        "size of the problem as a number, such as its points of data; empty for an instance file of the user, and "
+        "before version 5",
+    ] = None
     machine: MachineKey = ""
 
 
@@ -405,7 +410,7 @@ _UNKNOWN_MACHINE = MappingProxyType({"machine": ""})
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
     {
         Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
-        CellRow: MappingProxyType({"conversion": "", **_UNKNOWN_MACHINE}),
+        CellRow: MappingProxyType({"conversion": "", "n": None, **_UNKNOWN_MACHINE}),
         CheckRow: MappingProxyType({**_UNKNOWN_ENTRY, **_UNKNOWN_MACHINE}),
         SampleRow: MappingProxyType({"waited_s": math.nan, **_UNKNOWN_MACHINE}),
         **dict.fromkeys(

@@ -81,15 +81,18 @@ def _tidied(tables: Mapping[str, pd.DataFrame], cells: pd.DataFrame) -> pd.DataF
 def keyed(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the tables with the columns `KEYS` in each whose rows belong to cells, backends or pairs of them.
 
-    A row without such a part, such as the import of a framework, has an empty text or a missing number. The backend
-    of a question is split into ``backend`` and ``variant``. Tables of runs and of random programs are unchanged. The
-    number of timings, ``n`` in ``timings.csv``, is called ``count``, since ``n`` is the size.
+    ``n`` is the number of the size as it is stored, of a batch its rows, of a Taylor series its degree, and in older
+    tables the number of inputs. A row without such a part, such as the import of a framework, has an empty text or a
+    missing number. The backend of a question is split into ``backend`` and ``variant``. Tables of runs and of random
+    programs are unchanged. The number of timings, ``n`` in ``timings.csv``, is called ``count``, since ``n`` is the
+    size.
     """
-    cells = sized(tables["cells"])
-    cells["n"] = cells["n"].round().astype("Int64")
+    cells = tables["cells"]
+    counted = cells["size"].map(lambda size: split_rows(split_degree(size)[0])[1] or split_degree(size)[1]).notna()
+    cells = cells.assign(n=cells["n"].where(~counted).fillna(sized(cells)["n"].round().astype("Int64")))
     keys = cells.set_index("cell_id")[[*KEYS]]
     found = dict(tables)
-    found["cells"] = _first(cells.drop(columns="axis"), ("run_id", "cell_id", *KEYS))
+    found["cells"] = _first(cells, ("run_id", "cell_id", *KEYS))
     found["checks"] = _with_keys(tables["checks"], keys)
     found["samples"] = _with_keys(tables["samples"], keys)
     found["timings"] = _with_keys(tables["timings"].rename(columns={"n": "count"}), keys)

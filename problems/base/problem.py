@@ -345,6 +345,11 @@ class Problem:
         """Return the size and the degree of a Taylor series in ``SIZE^DEGREE``; `None` in a size without a degree."""
         return (size, None) if size in self.size_names else split_degree(size)
 
+    def n_of(self, size: str) -> int | None:
+        """Return the number n of a size: that of an own size, or of ``n=1000``; `None` of an instance file."""
+        base = self.rows_of(size)[0]
+        return self.sizes[base] if base in self.sizes else number_of(base)
+
     def draw(self, size: str, seed: int) -> Inputs:
         """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed.
 
@@ -354,7 +359,7 @@ class Problem:
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])
-        n = self.sizes[size] if size in self.sizes else number_of(size)
+        n = self.n_of(size)
         if n is None:
             raise ProblemError(f"got size {size!r} of {self.name}, expected one of: {', '.join(self.size_names)}")
         found = self.inputs(np.random.default_rng(seed), n)
