@@ -79,7 +79,7 @@ def scaling(frame: pd.DataFrame, axes: Axes | None = None, what: str = "time", *
         got = f"{rows['n'].nunique()} sizes with a known {what}"
         raise FigureError(f"got {got}, expected two or more: compare(f, x, n=[10, 100, 1000])")
     found = growths(rows) if what == "time" else {}
-    axes = axes or new_axes(3.6, 6.8)
+    axes = axes or new_axes(3.6, 7.4)
     _draw(axes, rows, quantity, found, looks_of(frame))
     return axes
 

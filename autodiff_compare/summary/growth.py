@@ -76,7 +76,7 @@ class Growth:
         """Return ``n^1.02 [0.97, 1.07]``, or why there is no exponent."""
         if self.determined:
             return f"n^{self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}]"
-        return "exponent not determined" if self.sizes >= FEWEST else f"under {FEWEST} quiet sizes"
+        return "not determined" if self.sizes >= FEWEST else f"under {FEWEST} quiet sizes"
 
 
 def growth(sizes: Sequence[float], seconds: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Growth:
