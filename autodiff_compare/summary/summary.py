@@ -48,8 +48,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references; inputs: numbers to differentiate "
-    "by. A cell is one problem, size, dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references",
+    "inputs: differentiated numbers; cell: a problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -194,8 +194,10 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     second = {"inputs": [headings.whole(n) for n in inputs]}
     *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    how = f"{headings.legend(columns)}{meaning(steady['versus_fastest'])}{_READING}"
-    yield Group(last, Text(how + (headings.overhead(inputs) if len(steady) else ""), style="dim"))
+    marks = meaning(steady["versus_fastest"]).removesuffix("; ")
+    overhead = headings.overhead(inputs) if len(steady) else ""
+    lines = [headings.legend(columns), marks, *_READING, headings.longer(names), overhead]
+    yield Group(last, Text("\n".join(filter(None, lines)), style="dim"))
 
 
 def _largest(numbers: pd.Series[int]) -> float:

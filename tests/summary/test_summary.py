@@ -76,10 +76,10 @@ def test_a_row_names_the_size(n: int | None, inputs: int | None, size: str, show
         (
             ("numpy", "jax"),
             ["numpy\n(eager)", "jax\n(jit)"],
-            "eager: operation by operation, at each call; jit: traced",
+            "eager: operation by operation, at each call; jit: compiled",
         ),
         (("jax:eager", "numpy:compiled"), ["jax\n:eager", "numpy\n:compiled"], ""),
-        (("tensorflow", "jax:fr"), ["tensorflow\n(graph)", "jax\n:fr"], "graph: compiled before"),
+        (("tensorflow", "jax:fr"), ["tensorflow\n(graph)", "jax\n:fr"], "graph: compiled beforehand"),
         (("numpy@older", "mine"), ["numpy@older\n(eager)", "mine"], "eager: operation by operation"),
     ],
 )
@@ -236,8 +236,8 @@ def test_what_a_backend_lacks_has_one_row_for_each_reason() -> None:
     ("given", "marks", "legend"),
     [
         # Two cells of equal work, and one of twice the time.
-        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower; error"),
-        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower; error"),
+        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower error"),
+        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower error"),
         ((1e-5,), " ", "error"),
     ],
 )
