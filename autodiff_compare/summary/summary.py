@@ -157,7 +157,8 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
         wins = _proved_fastest(cells, steady)
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
         if len(shares):
-            parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+            often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
+            parts.append(f"fastest: {shares.index[0]}" if len(wins) == 1 else f"fastest most often: {often}")
     return "; ".join(parts) + "."
 
 

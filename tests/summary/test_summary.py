@@ -96,6 +96,14 @@ def test_the_way_of_a_backend_is_that_of_its_default_variant(name: str) -> None:
     assert any(word in backend.variants[""] for word in words[WAYS[name]])
 
 
+@pytest.mark.parametrize(("problems", "words"), [(1, "; fastest: numpy."), (2, "; fastest most often: numpy 2.")])
+def test_the_fastest_of_one_row_is_not_counted(problems: int, words: str, tmp_path: pathlib.Path) -> None:
+    times = {"numpy": 1e-5, "torch": 2e-5}
+    run(tmp_path, *({"problem": f"p{k}", "spec": spec, "once": 1e-3, "steady": steady}
+                    for k in range(problems) for spec, steady in times.items()))  # fmt: skip
+    assert " ".join(shown(tmp_path)).endswith(words)
+
+
 def test_few_inputs_get_the_sentence_on_overhead(tmp_path: pathlib.Path) -> None:
     run(tmp_path, {"spec": "numpy", "once": 1e-3, "steady": 1e-5})
     assert "With few inputs and little data, a time is mostly the overhead of a call" in " ".join(shown(tmp_path))
