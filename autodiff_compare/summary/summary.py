@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodiff_compare.results import ratios
-from autodiff_compare.results.formatting import seconds
+from autodiff_compare.results.formatting import plural, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
@@ -151,7 +151,8 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     places = Counter(place for place, _, _ in kinks(cells, checks))
     if places:
         differ = sum(n > 1 for n in places.values())
-        parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
+        differ_in = f" (backends differ in {differ})" if differ else ""
+        parts.append(f"{plural(len(places), 'derivative')} at a kink{differ_in}")
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = _proved_fastest(cells, steady)

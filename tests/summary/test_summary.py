@@ -196,7 +196,7 @@ def test_a_kink_is_told_with_who_answers_what() -> None:
         ("q gradient", "numpy", f"got 1, {ends[1]}"),
     ]
     words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
-    assert words == "5 of 5 cells agree with their references; 2 asked at a kink (backends differ in 1)."
+    assert words == "5 of 5 cells agree with their references; 2 derivatives at a kink (backends differ in 1)."
 
 
 def test_a_failure_of_the_function_itself_has_one_row() -> None:
