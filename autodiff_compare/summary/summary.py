@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodiff_compare.results import ratios
-from autodiff_compare.results.formatting import seconds
+from autodiff_compare.results.formatting import plural, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
@@ -48,8 +48,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references; inputs: numbers to differentiate "
-    "by. A cell is one problem, size, dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references",
+    "inputs: differentiated numbers; cell: a problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -151,13 +151,15 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     places = Counter(place for place, _, _ in kinks(cells, checks))
     if places:
         differ = sum(n > 1 for n in places.values())
-        parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
+        differ_in = f" (backends differ in {differ})" if differ else ""
+        parts.append(f"{plural(len(places), 'derivative')} at a kink{differ_in}")
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = _proved_fastest(cells, steady)
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
         if len(shares):
-            parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+            often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
+            parts.append(f"fastest: {shares.index[0]}" if len(wins) == 1 else f"fastest most often: {often}")
     return "; ".join(parts) + "."
 
 
@@ -194,8 +196,10 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     second = {"inputs": [headings.whole(n) for n in inputs]}
     *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    how = f"{headings.legend(columns)}{meaning(steady['versus_fastest'])}{_READING}"
-    yield Group(last, Text(how + (headings.overhead(inputs) if len(steady) else ""), style="dim"))
+    marks = meaning(steady["versus_fastest"]).removesuffix("; ")
+    overhead = headings.overhead(inputs) if len(steady) else ""
+    lines = [headings.legend(columns), marks, *_READING, headings.longer(names), overhead]
+    yield Group(last, Text("\n".join(filter(None, lines)), style="dim"))
 
 
 def _largest(numbers: pd.Series[int]) -> float:
