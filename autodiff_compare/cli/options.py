@@ -71,7 +71,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
-        "of batches with a number of rows, such as smallx8",
+        "of batches with a number of rows, such as smallx8; of one problem alone: PROBLEM/SIZE, such as gmm/medium",
     )
     parser.add_argument(
         "--degree",

@@ -31,7 +31,7 @@ from autodiff_compare.results.tables import (
     specs_of,
 )
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, conversions, failures, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, headings, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 
@@ -52,8 +52,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
-    "dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references; inputs: numbers that the result is "
+    "differentiated by. A cell is one problem, size, dtype, operator and backend."
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -221,17 +221,27 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
         for problem, size, operator in asked
     ]
-    what, names = _row_names(asked)
+    inputs = [_largest(row["n_inputs"]) for row in rows]
+    what, names = _row_names(asked, [_largest(row["n"]) for row in rows], inputs)
     title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
     steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
     columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
-    *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
+    second = {"inputs": [headings.whole(n) for n in inputs]}
+    *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    yield Group(last, Text(f"{meaning(steady['versus_fastest'])}{_READING}", style="dim"))
+    how = f"{headings.legend(columns)}{meaning(steady['versus_fastest'])}{_READING}"
+    yield Group(last, Text(how + (headings.overhead(inputs) if len(steady) else ""), style="dim"))
 
 
-def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
-    """Return what the rows have in common, for the title, and the name of each row."""
+def _largest(numbers: pd.Series[int]) -> float:
+    """Return the largest of the numbers that are there; nan if there is none."""
+    return float(numbers.astype("float64").max())
+
+
+def _row_names(
+    asked: Sequence[tuple[str, str, str]], n: Sequence[float], inputs: Sequence[float]
+) -> tuple[str, list[str]]:
+    """Return what the rows have in common, for the title, and the name of each row with its size."""
     operators = {operator for *_, operator in asked}
     if len(operators) == 1:
         what, marks = f"{asked[0][2]} call", {asked[0][2]: ""}
@@ -240,8 +250,8 @@ def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
     else:
         what, marks = "call (gradient unless named)", {"gradient": ""}
     return what, [
-        problem + marks.get(operator, f" {operator}") + ("" if size == "small" else f" ({size})")
-        for problem, size, operator in asked
+        headings.sized(problem + marks.get(operator, f" {operator}"), size, *numbers)
+        for (problem, size, operator), *numbers in zip(asked, n, inputs, strict=True)
     ]
 
 
