@@ -97,7 +97,8 @@ def _machines(records: Sequence[Record]) -> Iterator[Grid | str]:
     """Yield the overview of each machine of a run on several: their cells stand in no common table."""
     for k, r in enumerate(records):
         if sum(other.folder == r.folder for other in records) > 1:
-            yield f"{r.name}: {titles([r.machine])[r.machine.key].partition(': ')[2]}. Times are compared within it."
+            title = titles([r.machine], [r.machine.key])[r.machine.key].partition(": ")[2]
+            yield f"{r.name}: {title}. Times are compared within it."
             for grid in overview.overviews(r):
                 yield replace(grid, name=f"{grid.name}-{k}", title=f"{grid.title}: {r.name}")
 

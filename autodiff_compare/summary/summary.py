@@ -71,7 +71,8 @@ def show_tables(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, consol
 
     A run on several machines has the tables of each, one machine below the other.
     """
-    parts, titles = machines.split(tables), machines.titles(rows_from(tables["machines"], MachineRow))
+    parts = machines.split(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
     for key, part in parts.items():
         if len(parts) > 1:
             console.print(_wrapped(titles.get(key, key)), style="bold", markup=False)
@@ -143,7 +144,7 @@ def _results(tables: Mapping[str, pd.DataFrame]) -> str:
     parts = machines.split(tables)
     if len(parts) == 1:
         return _result(tables)
-    titles = machines.titles(rows_from(tables["machines"], MachineRow))
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
     told = " ".join(
         f"{titles.get(key, key).partition(':')[0].capitalize()}: {_result(part)}" for key, part in parts.items()
     )
