@@ -270,8 +270,8 @@ def _shows(seen: Seen, samples: Samples, steps: Array, best: Estimates | None = 
 
     The contribution of an input may drown in the rounding of the others: ``x[0] + x[1]`` at (1e8, 1e-9). Extended
     precision or larger steps may show it. Only a slope that the bar of ``best`` would hide counts: another one belongs
-    to larger steps alone, like that of ``x^3`` at 0. Steps that hardly differ show the same slope. Of a rounding, as that
-    of ``x^2`` in ``(x + x^2) - x^2 - x``, they show another one, or the same divided by another step.
+    to larger steps alone, like that of ``x^3`` at 0. Steps that hardly differ show the same slope. Of a rounding, as
+    that of ``x^2`` in ``(x + x^2) - x^2 - x``, they show another one, or the same divided by another step.
     """
     with np.errstate(all="ignore"):
         found = scan(seen, samples.stencil, steps, samples)
