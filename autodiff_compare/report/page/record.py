@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pandas as pd
 from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems.base import split_degree, split_rows
+from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import versions
 from autodiff_compare.results.tables import Run, TableError, specs_of
@@ -22,6 +24,8 @@ from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status
 _REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
 #: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
+#: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
+_DOUBTFUL = frozenset({"noisy", "contended", "drift", "retraced", "threads", "lazy", "remembers"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Record:
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
         and ``reference`` (the largest error against the best reference, in eps); ``kink`` (whether the point is a kink
         and the answer is between the one-sided derivatives); the columns of the steady phase in ``timings.csv``;
-        ``setup_s`` (preparation and first call).
+        ``setup_s`` (preparation and first call); ``where`` (the size in numbers).
     rounds
         One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.
     specs
@@ -76,7 +80,21 @@ def read(folder: pathlib.Path) -> Record:
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
     name = folder.resolve().name
+    cells["where"] = [
+        _where(*row) for row in zip(cells["size"], cells["n"], cells["axis"], cells["n_inputs"], strict=True)
+    ]
     return Record(name, folder, run, versions(run), found, cells, _rounds(found["samples"]), specs)
+
+
+def _where(size: str, n: float, axis: str, inputs: Any) -> str:
+    """Return a size in numbers: ``n = 2000, 4 inputs``; its name if no number is known."""
+    known = None if inputs is None or inputs is pd.NA or inputs != inputs else int(inputs)
+    counts = "" if known is None else wording.plural(known, "input")
+    if not math.isfinite(n):
+        return counts or size
+    amount = {"rows of the batch": wording.plural(int(n), "row"), "degree of the Taylor series": f"degree {n:g}"}
+    what = amount.get(axis, f"n = {wording.count(n)}")
+    return what if not counts else counts if n == known and axis not in amount else f"{what}, {counts}"
 
 
 def leading(operators: pd.Series) -> str:
@@ -90,6 +108,17 @@ def timed(cells: pd.DataFrame) -> pd.DataFrame:
     measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
     right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
     return right
+
+
+def doubtful(flags: str) -> list[str]:
+    """Return those of a cell's flags that forbid to conclude anything from its time."""
+    return [flag for flag in flags.split() if flag in _DOUBTFUL]
+
+
+def sure(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells from whose times something may be concluded: those without a doubtful flag."""
+    kept: pd.DataFrame = cells[[not doubtful(str(flags)) for flags in cells["flags"]]]
+    return kept
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
-from autodiff_compare.report.page.record import Record, largest
+from autodiff_compare.report.page.record import Record, doubtful, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import conversions, summary
 from autodiff_compare.summary.failures import remedies
@@ -131,15 +132,17 @@ def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Gri
     rows = []
     for (problem, size, operator), group in cells.groupby(["problem", "size", "operator"], sort=False):
         by_spec = {str(row["spec"]): row for row in group.to_dict("records")}
-        found = (cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs)
-        rows.append((words(str(problem), small=(_where(group, size, operator),)), *found))
+        found = [cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs]
+        where = f"{operator}, {size}: {group['where'].iloc[0]}"
+        rows.append((words(str(problem), small=(where,)), *_ranked(found)))
     columns = ("problem", *specs)
-    return Grid(name, title, columns, tuple(rows), numeric=frozenset(range(1, len(columns))), note=_reading(cells))
+    return Grid(name, title, columns, tuple(rows), frozenset(range(1, len(columns))), _reading(cells), ranked=True)
 
 
-def _where(group: pd.DataFrame, size: Any, operator: Any) -> str:
-    n = float(group["n"].iloc[0])
-    return f"{operator}, {size}" + (f" ({n:g})" if math.isfinite(n) else "")
+def _ranked(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells with their places, the fastest first, and those without a ratio last."""
+    order = sorted(range(len(cells)), key=lambda k: (float(cells[k].key or 0.0), k))
+    return [replace(found, rank=order.index(k) + 1) for k, found in enumerate(cells)]
 
 
 def _reading(cells: pd.DataFrame) -> str:
@@ -184,7 +187,8 @@ def versus(row: dict[Any, Any]) -> tuple[str, str]:
     """Return the ratio to the fastest in words, and its style class."""
     verdict, times = str(row["versus_fastest"]), formatting.ratio(row["ratio_to_fastest"])
     if verdict == "fastest":
-        return "fastest", "fastest"
+        # A flagged time is not shown as a result.
+        return "fastest", "" if doubtful(str(row["flags"])) else "fastest"
     if verdict == "~":
         return f"~ {times}", ""
     if verdict == CONTENDED:
@@ -215,7 +219,8 @@ def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
         ok = row["status"] == Status.OK
         status = _STATUS.get(row["status"], row["status"])
         rows.append((
-            words(str(row["operator"])), words(str(row["size"]), key=row["n"] if math.isfinite(row["n"]) else None),
+            words(str(row["operator"])),
+            words(f"{row['size']}: {row['where']}", key=row["n"] if math.isfinite(row["n"]) else None),
             words(str(row["spec"])), words(str(row["how"])),
             figure(row["median_s"], wording.seconds(row["median_s"]), hint=_interval(row)) if ok
             else words(status, kind=_KINDS.get(row["status"], "bad"), key=math.inf, hint=str(row["message"])),

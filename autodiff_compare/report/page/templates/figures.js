@@ -1,0 +1,137 @@
+// Figures: drawn when they come into view, in the colours of the theme; their drawings for print are put in place after.
+
+function once(make) {
+  let made;
+  return function () { return made || (made = make()); };
+}
+const figures = once(async function () { return JSON.parse(await unpack(packedPart("figures"))); });
+const library = once(async function () {
+  const code = document.createElement("script");
+  code.textContent = await unpack(packedPart("library"));
+  document.head.append(code);
+  return window.vegaEmbed;
+});
+function address(svg) {
+  return "data:image/svg+xml," + encodeURIComponent(svg);
+}
+
+// ---- charts
+
+// Calls `change` with every object inside a specification.
+function walk(part, change) {
+  if (part === null || typeof part !== "object") return;
+  if (!Array.isArray(part)) change(part);
+  Object.values(part).forEach(function (inner) { walk(inner, change); });
+}
+function isLog(spec) {
+  let found = false;
+  walk(spec.layer, function (part) { if (part.scale && part.scale.type === "log") found = true; });
+  return found;
+}
+function linear(spec) {
+  spec.params.find(function (param) { return param.name === "log"; }).value = false;
+  walk(spec.layer, function (part) {
+    if (part.scale && part.scale.type === "log") part.scale = { zero: true, nice: true };
+  });
+  walk(spec.encoding, function (part) {
+    if (part.scale && part.scale.type === "log") part.scale = { zero: true, nice: true };
+  });
+}
+// The legend in as many columns as fit: a letter is 7 pixels wide, a marker with its gaps 36.
+function fitLegend(spec, width) {
+  walk(spec, function (part) {
+    if (!part.legend || !part.legend.columns) return;
+    const names = part.scale.domain;
+    const widest = 36 + 7 * Math.max(...names.map(function (name) { return Math.min(name.length, 30); }));
+    part.legend.columns = Math.max(1, Math.min(names.length, Math.floor((width - 70) / widest)));
+  });
+}
+// Draws a chart into an element. Of two calls that overlap, the later one wins.
+async function chart(node, given, log) {
+  const turn = node.turn = (node.turn || 0) + 1;
+  const embed = await library();
+  if (node.turn !== turn) return;
+  const spec = JSON.parse(themed(JSON.stringify(given)));
+  const width = Math.max(node.clientWidth, 240);
+  Object.assign(spec, { width: width, autosize: { type: "fit-x", contains: "padding" } });
+  fitLegend(spec, width);
+  if (!log) linear(spec);
+  if (matchMedia("(pointer: coarse)").matches) {
+    // A finger on a chart scrolls the page.
+    walk(spec.layer, function (part) {
+      if (part.params) part.params = part.params.filter(function (param) { return param.name !== "view"; });
+    });
+  }
+  if (node.drawn) node.drawn.finalize();
+  node.drawn = await embed(node, spec, {
+    mode: "vega-lite", renderer: "canvas", actions: false, ast: true, logLevel: 1, tooltip: { theme: dark() ? "dark" : "light" } });
+  node.shown = { given: given, log: log, width: node.clientWidth };
+}
+function tools(figure, node, spec) {
+  const bar = make("div", { class: "chart-tools" });
+  const reset = make("button", { type: "button" }, "Reset");
+  reset.addEventListener("click", function () { chart(node, spec, node.shown.log); });
+  if (isLog(spec)) {
+    const scale = make("button", { type: "button", "aria-pressed": "false" }, "Linear axes");
+    scale.addEventListener("click", function () {
+      const log = !node.shown.log;
+      scale.setAttribute("aria-pressed", String(!log));
+      chart(node, spec, log);
+    });
+    bar.append(scale);
+  }
+  bar.append(reset);
+  figure.querySelector(".drawing").after(bar);
+}
+
+// ---- figures
+
+async function show(figure) {
+  const given = (await figures())[figure.dataset.name];
+  const box = figure.querySelector(".drawing");
+  if (given.spec) {
+    const node = make("div", { class: "live" });
+    box.prepend(node);
+    await chart(node, given.spec, true);
+    box.style.aspectRatio = "auto";
+    tools(figure, node, given.spec);
+  } else {
+    const image = make("img", { class: "live", alt: "", src: address(themed(given.svg)) });
+    image.again = function () { image.src = address(themed(given.svg)); };
+    box.prepend(image);
+  }
+}
+const seen = new IntersectionObserver(function (entries) {
+  entries.forEach(function (entry) {
+    if (!entry.isIntersecting) return;
+    seen.unobserve(entry.target);
+    show(entry.target);
+  });
+}, { rootMargin: "400px" });
+let printable = false;
+async function addPrinted(figure) {
+  const given = (await figures())[figure.dataset.name];
+  const image = make("img", { class: "printed", alt: "", src: address(given.svg) });
+  figure.querySelector(".drawing").append(image);
+  return image.decode().catch(function () {});
+}
+function watch(figure) {
+  seen.observe(figure);
+  if (printable) addPrinted(figure);
+}
+function redraw() {
+  document.querySelectorAll(".live").forEach(function (node) {
+    if (node.again) node.again();
+    if (node.shown) chart(node, node.shown.given, node.shown.log);
+  });
+}
+document.addEventListener("themed", redraw);
+let waiting;
+window.addEventListener("resize", function () {
+  clearTimeout(waiting);
+  waiting = setTimeout(function () {
+    document.querySelectorAll(".live").forEach(function (node) {
+      if (node.shown && node.shown.width !== node.clientWidth) chart(node, node.shown.given, node.shown.log);
+    });
+  }, 200);
+});
