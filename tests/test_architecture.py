@@ -17,8 +17,8 @@ from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"} | {
     "numba", "llvmlite",
 }  # fmt: skip
-#: What only the report may import.
-DRAWING = {"matplotlib", "jinja2", "markupsafe"}
+#: What only the report and the charts may import.
+DRAWING = {"matplotlib", "jinja2", "markupsafe", "vl_convert"}
 #: Files outside the report that may import pandas, each as ``room.module``.
 PANDAS = {"api.compare", "results.tables", "summary.conversions", "summary.failures", "summary.summary"}
 
@@ -43,13 +43,14 @@ for _room, _allowed in {
     "execution": "process plan timing results judge studies conventions",
     "explaining": "process plan timing results judge studies conventions execution",
     "summary": "process plan timing results studies conventions",
-    "report": "process plan timing results studies conventions summary",
+    "charts": "process plan timing results",
+    "report": "process plan timing results studies conventions summary charts",
     "fuzzing": "process plan timing results judge studies conventions execution",
     "contract": "process plan timing results judge studies conventions execution",
     "testing": "process plan judge",
-    "api": "process plan timing results judge studies conventions execution summary report contract testing",
+    "api": "process plan timing results judge studies conventions execution summary charts report contract testing",
     "__main__": "cli",
-    "cli": "process plan timing results judge studies conventions execution summary report contract api"
+    "cli": "process plan timing results judge studies conventions execution summary charts report contract api"
     " explaining fuzzing",
 }.items():
     ROOMS[_room] = {*_allowed.split(), *_FLOOR, *_OPEN}
@@ -195,7 +196,8 @@ def test_rooms_reach_backends_and_problems_through_their_packages(module: str) -
             assert name.removeprefix(f"{PACKAGE}.") in allowed, f"{name}: use problems.load()"
         of_the_report = module.startswith("report")
         assert root(name) != "pandas" or of_the_report or module in PANDAS, name
-        assert root(name) not in DRAWING or of_the_report, f"{name}: only the report draws"
+        draws = of_the_report or module.startswith("charts")
+        assert root(name) not in DRAWING or draws, f"{name}: only the report and the charts draw"
 
 
 def test_the_shared_words_import_nothing_but_the_standard_library() -> None:

@@ -2,7 +2,8 @@
 
 A log axis over few decades has ticks at 1, 2, ..., 9 times each power of ten. Labels stand at the powers of ten, at 2
 and 5 times these where less than two decades are seen, and at every tick where the ends are within a factor of 4. The
-expressions look at the part of the axis that is seen, so that this remains true after zooming. ``log`` is a parameter of the chart: `False` in a page that shows it linearly.
+expressions look at the part of the axis that is seen, so that this remains true after zooming. ``log`` is a parameter
+of the chart: `False` in a page that shows it linearly.
 """
 
 from __future__ import annotations

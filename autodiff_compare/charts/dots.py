@@ -70,10 +70,15 @@ def dots(
             **spec.hollow(),
             "encoding": {**place, "x": along, "color": {"value": PAPER}, "opacity": spec.opacity()},
         },
-        *(spec.rule("x", *line) if line else []),
+        *(spec.rule("x", *line, before=_left(line[0], kept, x) > 0.5) if line else []),
     ]  # fmt: skip
     height = max(_ROW, 8 + _SERIES * len(looks)) * max(len(names), 1)
     return spec.framed(title, about, {"width": width, "height": height, "layer": layers}, kept)
+
+
+def _left(at: float, rows: Sequence[Mapping[str, Any]], x: Axis) -> float:
+    """Return the share of the values that are smaller than ``at``."""
+    return sum(row[x.field] < at for row in rows) / max(len(rows), 1)
 
 
 def _names(names: Sequence[str]) -> Json:

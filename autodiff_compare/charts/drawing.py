@@ -1,4 +1,4 @@
-"""Drawing of charts by Vega itself, in this process: SVG and PNG files, and the JavaScript of a page that shows them."""
+"""Drawing of charts by Vega, in this process: SVG and PNG files, and the JavaScript of a page that shows them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 from typing import cast
 
 import vl_convert
@@ -14,10 +15,16 @@ from autodiff_compare.charts.axes import Json
 from autodiff_compare.charts.spec import VERSION
 from autodiff_compare.results.replacing import write_text
 
+#: Names of clip paths in an SVG of Vega, where they are made and where they are used.
+_CLIP = re.compile(r'(?:(?<=id=")|(?<=\(#))clip\d+')
+
 
 def svg(chart: Json) -> str:
     """Return the drawing of a chart as SVG."""
-    return cast(str, vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=VERSION))
+    drawn = cast(str, vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=VERSION))
+    # Vega numbers clip paths over all charts of the process; numbered anew, a chart has the same bytes each time.
+    names: dict[str, str] = {}
+    return _CLIP.sub(lambda found: names.setdefault(found[0], f"clip{len(names)}"), drawn)
 
 
 def png(drawing: str, scale: float = 1.5) -> bytes:

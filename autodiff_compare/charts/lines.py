@@ -58,15 +58,18 @@ def lines(
     across, up = x.encoding("x"), y.encoding("y")
     shape = "step-after" if step else "linear"
     seen = spec.opacity() if markers else {"value": 0}
-    if bands:
-        widths = dict(zip(looks, itertools.cycle(_BANDS), strict=False))
-        kept = [{**row, "width": widths[row["series"]]} for row in kept]
-    thick = {"strokeWidth": {"field": "width", "type": "quantitative", "scale": None, "legend": None}} if bands else {}
+    widths = dict(zip(looks, itertools.cycle(_BANDS if bands else [2.0]), strict=False))
+    kept = [{**row, "width": widths[row["series"]], "dash": list(looks[row["series"]].dash) or [1, 0]} for row in kept]
     layers: list[Json] = [
         *(layer for value in at for layer in spec.rule("x", value)),
         {
-            "mark": {"type": "line", "interpolate": shape, "strokeWidth": 2, "clip": True},
-            "encoding": {"y": up, "strokeDash": spec.dash(looks), "opacity": spec.opacity(), **thick},
+            "mark": {"type": "line", "interpolate": shape, "clip": True},
+            "encoding": {
+                "y": up,
+                "strokeDash": spec.plain("dash"),
+                "strokeWidth": spec.plain("width", "quantitative"),
+                "opacity": spec.opacity(),
+            },
         },
         {
             "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],

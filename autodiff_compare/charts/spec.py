@@ -26,12 +26,13 @@ _CONFIG: Json = {
     "background": "transparent",
     "font": FONT,
     "view": {"stroke": None},
-    "title": {"anchor": "start", "frame": "group", "color": INK, "subtitleColor": SOFT, "fontSize": 13, "offset": 8,
-              "subtitleFontSize": 11.5, "fontWeight": "bold", "subtitlePadding": 4},
-    "axis": {"gridColor": GRID, "gridWidth": 0.7, "domainColor": SOFT, "tickColor": SOFT, "labelColor": INK, "titleColor": INK,
-             "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "titlePadding": 8},
+    "title": {"anchor": "start", "frame": "bounds", "color": INK, "subtitleColor": SOFT, "fontSize": 13,
+              "offset": 8, "subtitleFontSize": 11.5, "fontWeight": "bold", "subtitlePadding": 4},
+    "axis": {"gridColor": GRID, "gridWidth": 0.7, "domainColor": SOFT, "tickColor": SOFT, "labelColor": INK,
+             "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal",
+             "titlePadding": 8},
     "legend": {"labelColor": INK, "labelFontSize": 11.5, "orient": "top", "title": None, "symbolSize": 70,
-               "symbolStrokeWidth": 2, "labelLimit": 220, "columnPadding": 14, "offset": 6},
+               "symbolStrokeWidth": 2, "labelLimit": 220, "columnPadding": 10, "offset": 6},
 }  # fmt: skip
 
 _LEGEND_CHOICE: Json = {
@@ -50,7 +51,7 @@ def framed(title: str, about: str, body: Json, rows: Sequence[Mapping[str, Any]]
 
 
 def choices(*channels: str) -> list[Json]:
-    """Return the parameters of what a reader does: series chosen in the legend, and the part of the axes that is seen."""
+    """Return the parameters that a reader sets: series chosen in the legend, and the part that is seen."""
     view = {"type": "interval", "encodings": list(channels), "zoom": _ZOOM}
     return [_LEGEND_CHOICE, {"name": "view", "select": view, "bind": "scales"}]
 
@@ -65,9 +66,9 @@ def marker(looks: Looks) -> Json:
     return _by_series(looks, [look.marker for look in looks.values()])
 
 
-def dash(looks: Looks) -> Json:
-    """Return the encoding of the dashes of series."""
-    return _by_series(looks, [list(look.dash) or [1, 0] for look in looks.values()])
+def plain(field: str, kind: str = "nominal") -> Json:
+    """Return the encoding of a property by a field that holds its values, without a scale and a legend."""
+    return {"field": field, "type": kind, "scale": None, "legend": None}
 
 
 def _by_series(looks: Looks, values: Sequence[Any]) -> Json:
@@ -82,9 +83,9 @@ def _by_series(looks: Looks, values: Sequence[Any]) -> Json:
 
 
 def _columns(looks: Mapping[str, Look]) -> int:
-    """Return the columns of the legend that fit into about 390 pixels: a letter is 7 wide, a marker with its gaps 36."""
-    widest = max((min(len(name), 30) for name in looks), default=1) * 7 + 36
-    return max(1, min(len(looks), 390 // widest))
+    """Return the columns of the legend that fit into 390 pixels: a letter is 6.3 wide, a marker with its gaps 28."""
+    widest = max((min(len(name), 30) for name in looks), default=1) * 6.3 + 28
+    return max(1, min(len(looks), int(390 / widest)))
 
 
 def opacity(full: float = 1.0) -> Json:
@@ -105,13 +106,14 @@ def hollow() -> Json:
     }
 
 
-def rule(channel: str, at: float, text: str = "") -> list[Json]:
-    """Return the layers of a dashed line across the chart, and of its text."""
+def rule(channel: str, at: float, text: str = "", *, before: bool = True) -> list[Json]:
+    """Return the layers of a dashed line across the chart, and of its text before or after the line."""
     place = {channel: {"datum": at, "type": "quantitative"}}
     line = {"data": {"values": [{}]}, "mark": {"type": "rule", "color": SOFT, "strokeDash": [4, 3]}, "encoding": place}
+    side = {"align": "right", "dx": -4} if before else {"align": "left", "dx": 4}
     words = {
         "data": {"values": [{}]},
-        "mark": {"type": "text", "text": text, "align": "right", "baseline": "top", "dx": -4, "dy": 2, "color": SOFT},
+        "mark": {"type": "text", "text": text, "baseline": "top", "dy": 2, "color": SOFT, **side},
         "encoding": place | {"y" if channel == "x" else "x": {"value": 0}},
     }
     return [line, words] if text else [line]

@@ -40,8 +40,8 @@ _MOST_ROWS = 50_000
 _RAW: Mapping[str, tuple[int, tuple[str, ...]]] = {"samples": (6, ()), "steps": (6, ("extra",))}
 #: First columns of the full table of cells; the others follow in the order of the file.
 _CELL_COLUMNS = (
-    "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s", "ci_high_s",
-    "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
+    "problem", "size", "where", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s",
+    "ci_high_s", "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
 )  # fmt: skip
 #: Columns left out of it, since other columns have the same information.
 _HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error"})
@@ -186,7 +186,7 @@ def _abridged(name: str, digits: int, left: Sequence[str]) -> str:
 def cell_table(record: Record) -> pd.DataFrame:
     """Return the cells with their timings and errors."""
     rest = [c for c in record.cells.columns if c not in {*_CELL_COLUMNS, *_HIDDEN}]
-    return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend"})
+    return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend", "where": "size in numbers"})
 
 
 def data(name: str, frame: pd.DataFrame, note: str = "", file: str = "") -> Data:

@@ -166,15 +166,16 @@ def _change_words(common: pd.DataFrame, a: Record, b: Record) -> str:
     per = common.groupby("spec", sort=False)["ratio"].median()
     words_ = formatting.listed(f"{spec} {formatting.ratio(value)}" for spec, value in per.items())
     return (
-        f"Over {wording.plural(len(common), 'common cell')} without a flag, {b.name} takes {formatting.ratio(middle)} the "
-        f"time of {a.name} in the median; by backend: {words_}. Each marker is one operator and size of a problem; right "
-        f"of 1, {b.name} is slower."
+        f"Over {wording.plural(len(common), 'common cell')} without a flag, {b.name} takes {formatting.ratio(middle)} "
+        f"the time of {a.name} in the median; by backend: {words_}. Each marker is one operator and size of a problem; "
+        f"right of 1, {b.name} is slower."
     )
 
 
 def _change_chart(title: str, common: pd.DataFrame, looks: Looks) -> Json:
     rows = [
-        {"series": row["spec"], "name": row["problem"], "ratio": float(row["ratio"]), "flags": str(row["flags"]).strip(),
+        {"series": row["spec"], "name": row["problem"], "ratio": float(row["ratio"]),
+         "flags": str(row["flags"]).strip(),
          "what": f"{row['operator']}, {row['where']}", "words": formatting.ratio(row["ratio"]),
          "first": wording.seconds(row["median_s_a"]), "later": wording.seconds(row["median_s_b"])}
         for row in common.to_dict("records")

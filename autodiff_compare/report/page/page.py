@@ -6,8 +6,10 @@ when it is opened or scrolled to: folded parts, full tables, figures, and the li
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,7 @@ from autodiff_compare.charts.looks import themed
 from autodiff_compare.report.page import chart, style
 from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.grids import Data, Grid
-from autodiff_compare.report.page.packing import packed
+from autodiff_compare.report.page.packing import packed, unpacked
 from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.page.wording import inline_json
 from autodiff_compare.results.replacing import own_folder, write_text
@@ -143,12 +145,22 @@ def _environment(**functions: Callable[..., Any]) -> jinja2.Environment:
 
 
 def _figures(path: pathlib.Path) -> set[str]:
-    """Return the names of the figure files that an existing page links to; none without a page."""
+    """Return the names of the figure files of an existing page; none without a page.
+
+    A page names them in its packed figures; one of an earlier version only in its links.
+    """
     try:
         text = read_bytes(path, LARGEST_TABLE).decode("utf-8", "replace")
     except TableError:
         return set()
-    return set(re.findall(r'<a href="figures/([a-z0-9_-]+\.(?:svg|png))">', text))
+    linked = set(re.findall(r'<a href="figures/([a-z0-9_-]+\.(?:svg|png))">', text))
+    found = re.search(r'data-kind="figures">([A-Za-z0-9+/=]*)<', text)
+    try:
+        names = json.loads(unpacked(found[1])) if found else {}
+    except (ValueError, zlib.error):
+        names = {}
+    safe = [name for name in names if re.fullmatch("[a-z0-9_-]+", name)]
+    return linked | {f"{name}.{ending}" for name in safe for ending in ("svg", "png")}
 
 
 def _breakable(text: str) -> Markup:

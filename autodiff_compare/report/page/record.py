@@ -80,21 +80,28 @@ def read(folder: pathlib.Path) -> Record:
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
     name = folder.resolve().name
-    cells["where"] = [
-        _where(*row) for row in zip(cells["size"], cells["n"], cells["axis"], cells["n_inputs"], strict=True)
-    ]
+    cells["where"] = _in_numbers(cells, found["cells"])
     return Record(name, folder, run, versions(run), found, cells, _rounds(found["samples"]), specs)
 
 
-def _where(size: str, n: float, axis: str, inputs: Any) -> str:
-    """Return a size in numbers: ``n = 2000, 4 inputs``; its name if no number is known."""
-    known = None if inputs is None or inputs is pd.NA or inputs != inputs else int(inputs)
-    counts = "" if known is None else wording.plural(known, "input")
-    if not math.isfinite(n):
-        return counts or size
-    amount = {"rows of the batch": wording.plural(int(n), "row"), "degree of the Taylor series": f"degree {n:g}"}
-    what = amount.get(axis, f"n = {wording.count(n)}")
-    return what if not counts else counts if n == known and axis not in amount else f"{what}, {counts}"
+def _in_numbers(cells: pd.DataFrame, stored: pd.DataFrame) -> list[str]:
+    """Return the size of each cell in numbers: ``n = 2000, 4 inputs``; its name if no number is known.
+
+    The number that was stored with a cell counts, not that of today's problem; older tables have none.
+    """
+    own = stored["n"].astype("float64") if "n" in stored else cells["n"].where(cells["axis"] == "size of the problem")
+    columns = (cells["size"], own, cells["n"], cells["axis"], cells["n_inputs"].astype("float64"))
+    return [_where(*row) for row in zip(*columns, strict=True)]
+
+
+def _where(size: str, own: float, n: float, axis: str, inputs: float) -> str:
+    counts = wording.plural(int(inputs), "input") if math.isfinite(inputs) else ""
+    parts = [f"n = {wording.count(own)}"] if math.isfinite(own) and own != inputs else []
+    if axis == "rows of the batch":
+        parts = [wording.plural(int(n), "row")]
+    if axis == "degree of the Taylor series":
+        parts = [f"degree {n:g}"]
+    return ", ".join([*parts, *([counts] if counts else [])]) or size
 
 
 def leading(operators: pd.Series) -> str:

@@ -1,9 +1,9 @@
 """Style of the figures: palette, canvas, axes, and files whose bytes depend only on the data.
 
-Colours are those of the charts (`autodiff_compare.charts.looks`). Each backend also has a marker and each variant a line
-style, so colour alone carries no information. Figures here are drawn by matplotlib: those that no chart can show, such
-as matrices, graphs and poses. A figure is drawn once and saved three times: as PNG and SVG beside the page, and as SVG
-inside it, where a script replaces the colours by those of the page's theme.
+Colours are those of the charts (`autodiff_compare.charts.looks`). Each backend also has a marker and each variant a
+line style, so colour alone carries no information. Figures here are drawn by matplotlib: those that no chart can show,
+such as matrices, graphs and poses. A figure is drawn once and saved three times: as PNG and SVG beside the page, and as
+SVG inside it, where a script replaces the colours by those of the page's theme.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ def _break_even_chart(what: str, found: Mapping[str, Line], order: Sequence[tupl
         for spec, line in found.items() for n in calls
     ]  # fmt: skip
     return lines(
-        "Time for n calls", rows, Axis("calls", "number of calls"), Axis("total", "total time, with preparation", "seconds"),
+        "Time for n calls", rows, Axis("calls", "number of calls"),
+        Axis("total", "total time, with preparation", "seconds"),
         {spec: looks[spec] for spec in found}, about=what, markers=False, at=[float(n) for n, _ in order[1:]],
         hints=(("series", "backend"), ("count", "calls"), ("words", "total time"), ("each", "each later call")),
     )  # fmt: skip
@@ -293,7 +294,8 @@ def _dot_chart(
     known = {row["series"] for row in rows}
     chart = dots(
         title, rows, list(dict.fromkeys(shown["problem"])), axis, {s: look for s, look in looks.items() if s in known},
-        hints=(("series", "backend"), ("name", "problem"), ("where", "size"), ("words", axis.title), ("flags", "flags")),
+        hints=(("series", "backend"), ("name", "problem"), ("where", "size"), ("words", axis.title),
+               ("flags", "flags")),
         line=line, about=about,
     )  # fmt: skip
     return Chart(name, f"{title}: {about}", sentence, chart)

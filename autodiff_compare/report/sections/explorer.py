@@ -1,7 +1,7 @@
 """Section with the explorer: the numbers of all cells, and the charts among which a reader chooses.
 
-The charts are made here without rows; the script of the page puts in the rows of a choice. Numbers come with their texts,
-so that the script formats none.
+The charts are made here without rows; the script of the page puts in the rows of a choice. Numbers come with their
+texts, so that the script formats none.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ _NAMES = {"problem": "problem", "operator": "operator", "dtype": "dtype", "size"
 #: (Field, heading) of what is shown on hovering.
 _HINTS = (
     ("backend", "backend"), ("problem", "problem"), ("where", "size"), ("time_words", "time of one call"),
-    ("interval", "95 % interval"), ("ratio_words", "relative to the fastest"), ("cost_words", "relative to the function"),
-    ("setup_words", "first call"), ("error_words", "error"), ("memory_words", "memory"), ("flags_words", "flags"),
+    ("interval", "95 % interval"), ("ratio_words", "relative to the fastest"),
+    ("cost_words", "relative to the function"), ("setup_words", "first call"), ("error_words", "error"),
+    ("memory_words", "memory"), ("flags_words", "flags"),
 )  # fmt: skip
 
 
@@ -89,8 +90,8 @@ def sections(record: Record) -> Sequence[Section]:
         "first": _first(cells, next(iter(measures))),
     }
     lead = (
-        "Choose cells and a quantity. Hover over a marker for its value, interval and error. Click a backend to take it "
-        "out or to put it back."
+        "Choose cells and a quantity. Hover over a marker for its value, interval and error. Click a backend to take "
+        "it out or to put it back."
     )
     return (Section("explore", "Explore", lead, (Explorer(given),)),)
 

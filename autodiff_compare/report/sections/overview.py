@@ -177,8 +177,8 @@ def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
         return Cell("ok", (error,), math.inf, "ok", "checked, not timed")
     text, kind = versus(row)
     ratio, _, interval = text.partition(" [")
-    beside = [f"[{interval}"] if interval else []
-    small = (*beside, wording.seconds(row["median_s"]), error, *([str(row["flags"])] if row["flags"] else []))
+    ends = [interval.rstrip("]").replace(", ", " to ") + " times"] if interval else []
+    small = (*ends, f"{wording.seconds(row['median_s'])}, {error}", *([str(row["flags"])] if row["flags"] else []))
     share = _share(row["ratio_to_fastest"], longest)
     return Cell(ratio, small, row["ratio_to_fastest"], kind, _interval(row), share)
 

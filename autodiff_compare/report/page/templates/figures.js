@@ -25,36 +25,60 @@ function walk(part, change) {
 }
 function isLog(spec) {
   let found = false;
-  walk(spec.layer, function (part) { if (part.scale && part.scale.type === "log") found = true; });
+  walk(spec, function (part) { if (part.scale && part.scale.type === "log") found = true; });
   return found;
 }
 function linear(spec) {
   spec.params.find(function (param) { return param.name === "log"; }).value = false;
-  walk(spec.layer, function (part) {
-    if (part.scale && part.scale.type === "log") part.scale = { zero: true, nice: true };
-  });
-  walk(spec.encoding, function (part) {
+  walk(spec, function (part) {
     if (part.scale && part.scale.type === "log") part.scale = { zero: true, nice: true };
   });
 }
-// The legend in as many columns as fit: a letter is 7 pixels wide, a marker with its gaps 36.
-function fitLegend(spec, width) {
+// Pixels that the names of rows take at the left of a chart; on a narrow page they are cut.
+function left(spec, width) {
+  let taken = 60;
   walk(spec, function (part) {
+    if (part.field !== "name" || !part.axis) return;
+    if (width < 520) part.axis.labelLimit = 120;
+    const longest = Math.max(0, ...spec.data.values.map(function (row) { return String(row.name).length; }));
+    taken = Math.min(part.axis.labelLimit, 7 * longest) + 10;
+  });
+  return taken;
+}
+function wrapped(text, most) {
+  if (!text || Array.isArray(text) || text.length <= most) return text;
+  const lines = [""];
+  text.split(" ").forEach(function (word) {
+    const longer = lines[lines.length - 1] ? lines[lines.length - 1] + " " + word : word;
+    if (longer.length <= most) lines[lines.length - 1] = longer; else lines.push(word);
+  });
+  return lines.filter(Boolean);
+}
+// Fits texts into the width, in pixels of a letter; the legend gets as many columns as fit, with 28 for a marker.
+function fit(spec, width) {
+  const inner = width - left(spec, width);
+  spec.title.text = wrapped(spec.title.text, Math.floor(width / 8.8));
+  spec.title.subtitle = wrapped(spec.title.subtitle, Math.floor(width / 7));
+  walk(spec, function (part) {
+    if (part.type === "quantitative" && typeof part.title === "string") {
+      part.title = wrapped(part.title, Math.floor(inner / 6.6));
+    }
     if (!part.legend || !part.legend.columns) return;
     const names = part.scale.domain;
-    const widest = 36 + 7 * Math.max(...names.map(function (name) { return Math.min(name.length, 30); }));
-    part.legend.columns = Math.max(1, Math.min(names.length, Math.floor((width - 70) / widest)));
+    const widest = 28 + 6.3 * Math.max(...names.map(function (name) { return Math.min(name.length, 30); }));
+    part.legend.columns = Math.max(1, Math.min(names.length, Math.floor(inner / widest)));
   });
 }
 // Draws a chart into an element. Of two calls that overlap, the later one wins.
 async function chart(node, given, log) {
   const turn = node.turn = (node.turn || 0) + 1;
+  node.setAttribute("aria-busy", "true");
   const embed = await library();
   if (node.turn !== turn) return;
   const spec = JSON.parse(themed(JSON.stringify(given)));
   const width = Math.max(node.clientWidth, 240);
   Object.assign(spec, { width: width, autosize: { type: "fit-x", contains: "padding" } });
-  fitLegend(spec, width);
+  fit(spec, width);
   if (!log) linear(spec);
   if (matchMedia("(pointer: coarse)").matches) {
     // A finger on a chart scrolls the page.
@@ -66,6 +90,7 @@ async function chart(node, given, log) {
   node.drawn = await embed(node, spec, {
     mode: "vega-lite", renderer: "canvas", actions: false, ast: true, logLevel: 1, tooltip: { theme: dark() ? "dark" : "light" } });
   node.shown = { given: given, log: log, width: node.clientWidth };
+  if (node.turn === turn) node.setAttribute("aria-busy", "false");
 }
 function tools(figure, node, spec) {
   const bar = make("div", { class: "chart-tools" });
@@ -93,13 +118,13 @@ async function show(figure) {
     const node = make("div", { class: "live" });
     box.prepend(node);
     await chart(node, given.spec, true);
-    box.style.aspectRatio = "auto";
     tools(figure, node, given.spec);
   } else {
     const image = make("img", { class: "live", alt: "", src: address(themed(given.svg)) });
     image.again = function () { image.src = address(themed(given.svg)); };
     box.prepend(image);
   }
+  box.style.aspectRatio = "auto";
 }
 const seen = new IntersectionObserver(function (entries) {
   entries.forEach(function (entry) {
