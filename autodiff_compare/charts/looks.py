@@ -21,15 +21,15 @@ BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
 )  # fmt: skip
 #: Backend -> marker, and the colours of its default and of its variants in the order of their appearance.
 _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "numpy": ("circle", (BLUE, "#00929e", "#5b50c8", "#6a87a8", "#0d3f73")),
+    "numpy": ("circle", (BLUE, "#00929e", "#5b50c8", "#7b86b0", "#0d3f73")),
     "torch": ("square", (VERMILLION, "#a01c1c", "#e0507c", "#8a5a3c", "#5c1f3a")),
-    "tensorflow": ("triangle-up", (ORANGE, "#6b5a00", "#b59a2c", "#8f7350", "#453a00")),
-    "jax": ("diamond", (GREEN, "#4f8f1f", "#00594a", "#7d9a5c", "#2b5a18")),
+    "tensorflow": ("triangle-up", (ORANGE, "#6b5a00", "#948400", "#8f7350", "#453a00")),
+    "jax": ("diamond", (GREEN, "#4f8f1f", "#00594a", "#7d9a5c", "#3d4a00")),
 }
 #: Families of other backends, in the order of their appearance.
 _OTHERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("triangle-down", (PURPLE, "#7a2f8f", "#d0649f", "#8f6f9a", "#4a1f5c")),
-    ("cross", (SKY, "#2f6f8f", "#7a8fd0", "#4f8f9a", "#1f4a5c")),
+    ("triangle-down", (PURPLE, "#7a2f8f", "#e05fb8", "#8f6f9a", "#4a1f5c")),
+    ("cross", (SKY, "#2f6f8f", "#6f7fd8", "#4f8f9a", "#1f4a5c")),
     ("triangle-right", (GREY, "#4f4f4f", "#8f8478", "#69757f", "#2f2f2f")),
     ("triangle-left", ("#c2453d", "#7f4f24", "#9c7f9c", "#a0606f", "#5a2a27")),
 )

@@ -46,7 +46,7 @@ class Record:
         ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
         and ``reference`` (the largest error against the best reference, in eps); ``kink`` (whether the point is a kink
-        and the answer is between the one-sided derivatives); the columns of the steady phase in ``timings.csv``;
+        and the answer is a subgradient); the columns of the steady phase in ``timings.csv``;
         ``setup_s`` (preparation and first call); ``where`` (the size in numbers).
     rounds
         One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.

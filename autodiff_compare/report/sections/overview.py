@@ -105,8 +105,7 @@ def kinks(record: Record) -> Grid:
     """Return the answers at points without a derivative, with the backends that gave them."""
     rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
     note = (
-        "A kink has no derivative. Any value between the one-sided derivatives is right, and systems choose "
-        "differently."
+        "A kink has no derivative. Each of these answers is a subgradient, and right; systems choose differently."
     )
     return Grid("kinks", "Answers at kinks", ("what", "backends", "answer"), rows, note=note)
 

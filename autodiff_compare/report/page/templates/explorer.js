@@ -40,7 +40,9 @@ function explorer(place, given) {
   Object.keys(looks).forEach(function (backend) {
     const chip = make("button", { type: "button", "aria-pressed": "true" }, backend);
     const dot = make("i", {});
-    dot.style.background = looks[backend];
+    function paint() { dot.style.background = themed(looks[backend]); }
+    document.addEventListener("themed", paint);
+    paint();
     chip.prepend(dot);
     chip.addEventListener("click", function () {
       if (!hidden.delete(backend)) hidden.add(backend);
