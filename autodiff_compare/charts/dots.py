@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff_compare.charts import spec
 from autodiff_compare.charts.axes import Axis, Json
-from autodiff_compare.charts.looks import PAPER, Looks
+from autodiff_compare.charts.looks import Looks
 
 #: Least pixels of a row, and pixels of each series within it.
 _ROW, _SERIES = 20, 6
@@ -54,12 +54,12 @@ def dots(
     )
     layers: list[Json] = [
         {
+            "params": spec.choices("x"),
             "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
             "mark": {"type": "rule", "strokeWidth": 1.4, "clip": True},
             "encoding": {**place, "x": along | {"field": "low"}, "x2": {"field": "high"}, "opacity": spec.opacity()},
         },
         {
-            "params": spec.choices("x"),
             "mark": {"type": "point", "filled": True, "size": 48, "clip": True},
             "encoding": {
                 **place, "x": along, "shape": spec.marker(looks), "opacity": spec.opacity(0.95),
@@ -68,7 +68,7 @@ def dots(
         },
         {
             **spec.hollow(),
-            "encoding": {**place, "x": along, "color": {"value": PAPER}, "opacity": spec.opacity()},
+            "encoding": {**place, "x": along, **spec.paper(looks)},
         },
         *(spec.rule("x", *line, before=_left(line[0], kept, x) > 0.5) if line else []),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff_compare.charts import spec
 from autodiff_compare.charts.axes import Axis, Json
-from autodiff_compare.charts.looks import INK, PAPER, Looks
+from autodiff_compare.charts.looks import INK, Looks
 
 #: Widths of lines that may coincide, in pixels.
 _BANDS = (5.0, 3.4, 2.0, 1.0)
@@ -61,8 +61,8 @@ def lines(
     widths = dict(zip(looks, itertools.cycle(_BANDS if bands else [2.0]), strict=False))
     kept = [{**row, "width": widths[row["series"]], "dash": list(looks[row["series"]].dash) or [1, 0]} for row in kept]
     layers: list[Json] = [
-        *(layer for value in at for layer in spec.rule("x", value)),
         {
+            "params": spec.choices("x", "y"),
             "mark": {"type": "line", "interpolate": shape, "clip": True},
             "encoding": {
                 "y": up,
@@ -76,14 +76,14 @@ def lines(
             "mark": {"type": "rule", "strokeWidth": 1.4, "clip": True},
             "encoding": {"y": up | {"field": "low"}, "y2": {"field": "high"}, "opacity": spec.opacity()},
         },
+        *(layer for value in at for layer in spec.rule("x", value)),
         {
-            "params": spec.choices("x", "y"),
             "mark": {"type": "point", "filled": True, "size": 42 if markers else 90, "clip": True},
             "encoding": {"y": up, "shape": spec.marker(looks), "opacity": seen, "tooltip": spec.told(hints)},
         },
     ]
     if markers:
-        layers.append({**spec.hollow(), "encoding": {"y": up, "color": {"value": PAPER}, "opacity": spec.opacity()}})
+        layers.append({**spec.hollow(), "encoding": {"y": up, **spec.paper(looks)}})
     if notches:
         layers.append(_notches(x, notches, size[1]))
     body = {"width": size[0], "height": size[1], "encoding": {"x": across, "color": spec.colour(looks)}}

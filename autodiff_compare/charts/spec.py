@@ -51,7 +51,10 @@ def framed(title: str, about: str, body: Json, rows: Sequence[Mapping[str, Any]]
 
 
 def choices(*channels: str) -> list[Json]:
-    """Return the parameters that a reader sets: series chosen in the legend, and the part that is seen."""
+    """Return the parameters that a reader sets: series chosen in the legend, and the part that is seen.
+
+    They belong to the first layer of a chart: the legend is that of the first layer, and answers to no other's.
+    """
     view = {"type": "interval", "encodings": list(channels), "zoom": _ZOOM}
     return [_LEGEND_CHOICE, {"name": "view", "select": view, "bind": "scales"}]
 
@@ -99,11 +102,14 @@ def told(hints: Iterable[tuple[str, str]]) -> list[Json]:
 
 
 def hollow() -> Json:
-    """Return the layer that makes the markers of flagged cells hollow."""
-    return {
-        "transform": [{"filter": "datum.flags"}],
-        "mark": {"type": "point", "filled": True, "size": 13, "clip": True, "color": PAPER, "tooltip": None},
-    }
+    """Return the layer that makes the markers of flagged cells hollow, without its encoding."""
+    mark = {"type": "point", "filled": True, "size": 13, "clip": True, "tooltip": None}
+    return {"transform": [{"filter": "datum.flags"}], "mark": mark}
+
+
+def paper(looks: Looks) -> Json:
+    """Return the encoding of markers in the colour of the paper."""
+    return {"color": {"value": PAPER}, "shape": marker(looks), "opacity": opacity()}
 
 
 def rule(channel: str, at: float, text: str = "", *, before: bool = True) -> list[Json]:

@@ -31,7 +31,8 @@ _PLACE = """([selector, role, series]) => {
     return null;
   };
   const found = find(view.scenegraph().root, 0, 0);
-  return found && [box.x + origin[0] + found[0], box.y + origin[1] + found[1]];
+  const padding = view.padding();
+  return found && [box.x + padding.left + origin[0] + found[0], box.y + padding.top + origin[1] + found[1]];
 }"""
 
 

@@ -15,7 +15,7 @@ import math
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -27,30 +27,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from autodiff_compare.charts.looks import (
-    BLUE,
-    GREEN,
-    GREY,
-    GRID,
-    INK,
-    ORANGE,
-    PAPER,
-    PURPLE,
-    SKY,
-    SOFT,
-    VERMILLION,
-    backend_looks,
-)
+from autodiff_compare.charts import looks
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import formatting
 from autodiff_compare.results.replacing import replacing, write_text
 
+INK, SOFT, GRID, PAPER = looks.INK, looks.SOFT, looks.GRID, looks.PAPER
+BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
+    looks.BLUE, looks.VERMILLION, looks.ORANGE, looks.GREEN, looks.PURPLE, looks.SKY, looks.GREY,
+)  # fmt: skip
 #: Marker of a chart -> that of matplotlib.
 _MARKERS = {
     "circle": "o", "square": "s", "triangle-up": "^", "diamond": "D", "triangle-down": "v", "cross": "P",
     "triangle-right": ">", "triangle-left": "<",
 }  # fmt: skip
-_LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.labelsize": 9.5, "axes.titlesize": 10, "legend.fontsize": 9,
@@ -119,27 +109,10 @@ class Picture:
 
 def backend_styles(names: Iterable[str]) -> dict[str, LineStyle]:
     """Return the style of each ``backend[:variant]``: an own colour, a marker by backend, a line style by variant."""
-    looks = backend_looks(names)
+    found = looks.backend_looks(names)
     return {
         name: LineStyle(look.colour, _MARKERS[look.marker], (0, look.dash) if look.dash else "-", 7.5 - 1.2 * (k % 4))
-        for k, (name, look) in enumerate(looks.items())
-    }
-
-
-def bands(given: LineStyles) -> dict[str, LineStyle]:
-    """Return styles without markers, each line thinner than the one before, so that coinciding lines are all seen."""
-    return {
-        name: replace(look, marker="none", width=(4.6, 3.2, 2.0, 1.0)[k % 4])
-        for k, (name, look) in enumerate(given.items())
-    }
-
-
-def palette(names: Iterable[str]) -> dict[str, LineStyle]:
-    """Return styles for series that are not backends, such as starts or pairs."""
-    colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
-    return {
-        name: LineStyle(colours[k % 7], "os^DvPX<>"[k % 9], _LINES[k % 4], 7.5 - 1.1 * (k % 4))
-        for k, name in enumerate(dict.fromkeys(names))
+        for k, (name, look) in enumerate(found.items())
     }
 
 

@@ -84,7 +84,11 @@ def sections(record: Record) -> Sequence[Section]:
     given: Json = {
         "table": _table(cells, measures),
         "measures": {name: _measure(name, m) for name, m in measures.items()},
-        "looks": {spec: look.colour for spec, look in looks.items() if spec in set(cells["spec"])},
+        "looks": {
+            spec: {"colour": look.colour, "dash": list(look.dash) or [1, 0]}
+            for spec, look in looks.items()
+            if spec in set(cells["spec"])
+        },
         "charts": _charts(looks),
         "across": {k: v for k, v in _ACROSS.items() if k != "calls" or {"time", "setup"} <= measures.keys()},
         "first": _first(cells, next(iter(measures))),

@@ -104,9 +104,7 @@ def overviews(record: Record) -> list[Grid]:
 def kinks(record: Record) -> Grid:
     """Return the answers at points without a derivative, with the backends that gave them."""
     rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
-    note = (
-        "A kink has no derivative. Each of these answers is a subgradient, and right; systems choose differently."
-    )
+    note = "A kink has no derivative. Each of these answers is a subgradient, and right; systems choose differently."
     return Grid("kinks", "Answers at kinks", ("what", "backends", "answer"), rows, note=note)
 
 

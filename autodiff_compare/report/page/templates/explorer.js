@@ -19,7 +19,7 @@ function explorer(place, given) {
     return rows.filter(function (row) { return names.every(function (name) { return row[name] === state[name]; }); });
   }
   const selects = {};
-  function choose(name, title, change) {
+  function choose(name, title) {
     const label = make("label", {}, title);
     selects[name] = make("select", { name: name });
     label.append(selects[name]);
@@ -40,7 +40,7 @@ function explorer(place, given) {
   Object.keys(looks).forEach(function (backend) {
     const chip = make("button", { type: "button", "aria-pressed": "true" }, backend);
     const dot = make("i", {});
-    function paint() { dot.style.background = themed(looks[backend]); }
+    function paint() { dot.style.background = themed(looks[backend].colour); }
     document.addEventListener("themed", paint);
     paint();
     chip.prepend(dot);
@@ -93,6 +93,7 @@ function explorer(place, given) {
       .map(function (row) {
         return Object.assign({}, row, {
           series: row.backend, value: row[state.shown], flags: measure.timed ? row.flags : "",
+          width: 2.5, dash: looks[row.backend].dash,
           low: measure.low ? row[measure.low] : null, high: measure.high ? row[measure.high] : null });
       });
   }
@@ -103,7 +104,9 @@ function explorer(place, given) {
       .forEach(function (row) {
         for (let k = 0; k <= 24; k += 1) {
           const n = Math.round(Math.pow(10, k / 4));
-          made.push(Object.assign({}, row, { series: row.backend, n: n, value: row.setup + (n - 1) * row.time }));
+          made.push(Object.assign({}, row, {
+            series: row.backend, n: n, value: row.setup + (n - 1) * row.time, low: null, high: null,
+            width: 2.5, dash: looks[row.backend].dash }));
         }
       });
     return made;
@@ -130,7 +133,10 @@ function explorer(place, given) {
         part.axis.labelExpr = measure.labels[state.across === "size" || state.across === "calls" ? "y" : "x"];
         if (part.scale.type === "log") part.scale.base = measure.base;
       }
-      if (part.field === "name") part.sort = order;
+      if (part.field === "name") {
+        part.sort = order;
+        if (part.axis) part.axis.labelLimit = 260;
+      }
       if (part.type === "point" && part.size) part.size = part.tooltip === null ? 40 : 130;
       if (part.field === "n" && shown.length && state.across === "size") part.title = shown[0].axis;
     });
@@ -139,7 +145,7 @@ function explorer(place, given) {
       spec.height = lines * Math.max(order.length, 1);
     }
     spec.data.values = shown;
-    spec.title = { text: headline(), subtitle: place_(found) };
+    spec.title = { text: headline(), subtitle: subtitle(found) };
     return spec;
   }
   function headline() {
@@ -147,7 +153,7 @@ function explorer(place, given) {
     return what[0].toUpperCase() + what.slice(1) + ": " + state.operator +
       (state.across === "problem" ? "" : " of " + state.problem);
   }
-  function place_(found) {
+  function subtitle(found) {
     const fixed = FREE[state.across].length || !found.length ? "" : ", " + found[0].where;
     return state.dtype + fixed;
   }

@@ -62,7 +62,7 @@ async function unfold(details) {
 }
 // A link or an address that leads into a folded part opens it.
 async function follow() {
-  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
   if (target && target.tagName === "DETAILS" && !target.open) {
     target.open = true;
     await unfold(target);
