@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff_compare.charts import spec
 from autodiff_compare.charts.axes import Axis, Json
-from autodiff_compare.charts.looks import Looks
+from autodiff_compare.charts.looks import SOFT, Looks
 
 #: Least pixels of a row, and pixels of each series within it.
 _ROW, _SERIES = 20, 6
@@ -33,7 +33,7 @@ def dots(
     rows
         Each with ``name``, ``series``, the fields of the axis and of ``hints``, and, where known, ``low`` and ``high``
         (the ends of an interval) and ``flags`` (non-empty: the marker is hollow). A zero, which a log axis cannot
-        show, is drawn at its left end.
+        show, is drawn at its left end, with a 0 beside it; ``zero`` then names the field.
     names
         The rows of the chart in order.
     looks
@@ -46,7 +46,11 @@ def dots(
         Whether the markers of a row stand below each other; otherwise on one line.
     """
     floor = _floor([row[x.field] for row in rows], x)
-    kept = [{**row, x.field: row[x.field] or floor} for row in rows if x.shows(row[x.field]) or row[x.field] == 0]
+    kept = [
+        {**row, x.field: floor, "zero": x.field} if x.log and row[x.field] == 0 else dict(row)
+        for row in rows
+        if x.shows(row[x.field]) or row[x.field] == 0
+    ]
     along = x.encoding("x")
     dodge = {"field": "series", "type": "nominal", "scale": {"domain": list(looks)}, "sort": None}
     place = {"y": _names(names), "color": spec.colour(looks)} | (
@@ -69,6 +73,11 @@ def dots(
         {
             **spec.hollow(),
             "encoding": {**place, "x": along, **spec.paper(looks)},
+        },
+        {
+            "transform": [{"filter": "datum.zero"}],
+            "mark": {"type": "text", "text": "0", "align": "right", "dx": -6, "fontSize": 10, "clip": True},
+            "encoding": {**place, "x": along, "color": {"value": SOFT}, "opacity": spec.opacity()},
         },
         *(spec.rule("x", *line, before=_left(line[0], kept, x) > 0.5) if line else []),
     ]  # fmt: skip

@@ -71,6 +71,8 @@ def test_zeros_are_drawn_left_of_all_other_dots() -> None:
     rows = [{"series": "a", "name": name, "e": e} for name, e in (("x", 0.0), ("y", 2.0), ("z", 5.0))]
     chart = dots("", rows, ["x", "y", "z"], Axis("e", "error"), looks.series_looks("a"))
     assert [row["e"] for row in chart["data"]["values"]] == [2.0 / 2.5, 2.0, 5.0]
+    assert [row.get("zero") for row in chart["data"]["values"]] == ["e", None, None]
+    assert texts(drawing.svg(chart)).count("0") == 1
 
 
 def test_an_empty_chart_is_drawn() -> None:

@@ -120,10 +120,13 @@ function explorer(place, given) {
     const spec = JSON.parse(JSON.stringify(given.charts[state.across]));
     const measure = measures[state.across === "calls" ? "time" : state.shown];
     let shown = state.across === "calls" ? calls(found) : points(found);
+    const dotted = state.across === "backend" || state.across === "problem";
+    const positive = shown.filter(function (row) { return row.value > 0; });
     if (state.log) {
-      const least = Math.min(...shown.filter(function (r) { return r.value > 0; }).map(function (r) { return r.value; }));
-      shown = shown.map(function (r) { return r.value === 0 ? Object.assign(r, { value: least / 2.5 }) : r; });
-      shown = shown.filter(function (r) { return r.value > 0; });
+      // A log axis has no zero: dots are drawn at its left end with a 0 beside them, lines leave it out.
+      const least = positive.length ? Math.min(...positive.map(function (row) { return row.value; })) : 1;
+      shown = dotted ? shown.filter(function (row) { return row.value >= 0; }) : positive;
+      shown.forEach(function (row) { if (row.value === 0) Object.assign(row, { value: least / 2.5, zero: "value" }); });
     }
     const order = names(shown);
     shown.forEach(function (r) { r.name = state.across === "problem" ? r.problem : r.series; });
@@ -140,7 +143,7 @@ function explorer(place, given) {
       if (part.type === "point" && part.size) part.size = part.tooltip === null ? 40 : 130;
       if (part.field === "n" && shown.length && state.across === "size") part.title = shown[0].axis;
     });
-    if (spec.layer[0].encoding && spec.layer[0].encoding.y && spec.layer[0].encoding.y.field === "name") {
+    if (dotted) {
       const lines = state.across === "problem" ? Math.max(26, 10 + 9 * distinct("series", shown).length) : 36;
       spec.height = lines * Math.max(order.length, 1);
     }

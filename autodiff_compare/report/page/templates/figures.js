@@ -30,6 +30,8 @@ function isLog(spec) {
 }
 function linear(spec) {
   spec.params.find(function (param) { return param.name === "log"; }).value = false;
+  spec.data.values.forEach(function (row) { if (row.zero) row[row.zero] = 0; });
+  spec.layer = spec.layer.filter(function (layer) { return !layer.mark || layer.mark.text !== "0"; });
   walk(spec, function (part) {
     if (part.scale && part.scale.type === "log") part.scale = { zero: true, nice: true };
   });
@@ -97,10 +99,10 @@ function tools(figure, node, spec) {
   const reset = make("button", { type: "button" }, "Reset");
   reset.addEventListener("click", function () { chart(node, spec, node.shown.log); });
   if (isLog(spec)) {
-    const scale = make("button", { type: "button", "aria-pressed": "false" }, "Linear axes");
+    const scale = make("button", { type: "button" }, "Linear axes");
     scale.addEventListener("click", function () {
       const log = !node.shown.log;
-      scale.setAttribute("aria-pressed", String(!log));
+      scale.textContent = log ? "Linear axes" : "Log axes";
       chart(node, spec, log);
     });
     bar.append(scale);
