@@ -221,7 +221,11 @@ def add_traceback(parser: argparse.ArgumentParser) -> None:
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add the run to continue."""
-    parser.add_argument("--resume", metavar="RUN", help="continue this run: its folder, or its id under --out")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="continue this run: its folder, or its id under --out; on another machine, what is left stands apart",
+    )
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
