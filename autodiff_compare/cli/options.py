@@ -231,3 +231,25 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print the results as JSON, not as tables")
     output.add_argument("--csv", action="store_true", help="print the results as CSV, not as tables")
+
+
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """Add where the units of a run are carried out."""
+    parser.add_argument(
+        "--on",
+        type=values.engine,
+        metavar="ENGINE",
+        help=f"carry out units of the work elsewhere: {values.ENGINES} (docs/cluster.md; default: here, as one)",
+    )
+    parser.add_argument(
+        "--slurm-args",
+        default="",
+        metavar="ARGS",
+        help="arguments of sbatch for each job, such as '--account=NAME --constraint=milan'",
+    )
+    parser.add_argument(
+        "--unit-timeout",
+        type=values.duration,
+        metavar="SECONDS",
+        help="with --on, time limit for one unit; its open cells end as timeout (default: none, or that of Slurm)",
+    )

@@ -12,6 +12,7 @@ from autodiff_compare.cli.options import (
     add_cells,
     add_dtypes,
     add_environment,
+    add_on,
     add_out,
     add_output,
     add_phases,
@@ -53,6 +54,7 @@ def add_run(verbs: Any) -> None:
         help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
     )
     add_phases(run)
+    add_on(run)
     run.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run")
 
 
@@ -65,6 +67,7 @@ def add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     add_cells(check)
+    add_on(check)
     check.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run", rounds=0, launches=1, budget=None, phases=None)
 
 
