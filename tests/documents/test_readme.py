@@ -88,7 +88,7 @@ def _without_errors(text: str) -> str:
 
 def test_your_own_runs_as_shown(tmp_path: pathlib.Path) -> None:
     _written(YOUR_OWN, tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"valley.py", "python_use.py", "native.py"}
+    assert {p.name for p in tmp_path.iterdir()} == {"valley.py", "python_use.py", "native.py", "ridge.py"}
     assert _python("python_use.py", cwd=tmp_path).returncode == 0
     for name in ("valley", "native"):
         (found,) = problems.load(str(tmp_path / f"{name}.py"))
@@ -111,6 +111,9 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
     assert "1 000 000 calls" in outputs[2]
     assert "Warning" not in "".join(shown)
     assert outputs[3] == shown[3]
+    assert "PictureAxes" in outputs[4]
+    assert "Take numpy" in outputs[5]
+    assert outputs[6] == shown[6]
 
 
 def test_the_schema_document_is_that_of_the_code() -> None:
