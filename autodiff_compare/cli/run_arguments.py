@@ -135,8 +135,8 @@ def add_recommend(verbs: Any) -> None:
     recommend.add_argument("--from", dest="run", metavar="RUN", help="read the tables of this run, measure nothing")
     recommend.add_argument(
         "--size",
-        help="small (default), medium or large; for operators of batches with a number of rows, such as smallx8; for "
-        "taylor with a degree, such as small^6",
+        help="small (default), medium, large, or a number such as n=1000; for operators of batches with a number of "
+        "rows, such as smallx8; for taylor with a degree, such as small^6",
     )
     recommend.add_argument("--dtype", default="float64", help="float64 (default), float32, float16 or bfloat16")
     recommend.add_argument(
