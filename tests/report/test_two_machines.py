@@ -6,6 +6,7 @@ A changes, and nothing that is said of both: whatever still differs stands under
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -59,6 +60,19 @@ def test_every_column_of_the_timings_is_of_one_machine(rows: Rows) -> None:
         assert (own[0] == own[1]) == same
         assert own[0] != []
     assert {t.machine for t in first if t.ratio_to_fastest == t.ratio_to_fastest} == {A.key, B.key}, "both compare"
+
+
+def test_the_rows_would_show_a_joined_number(rows: Rows) -> None:
+    """A control: where all rows name one machine, the changed numbers of B do change what is said of A."""
+    machine = {c.cell_id: c.machine for c in rows["cells"]}
+    first, second = (
+        timings(*([dataclasses.replace(row, machine="") for row in r[name]] for name in ("cells", "samples")))
+        for r in (rows, perturbed(rows, B.key))
+    )
+    for column in ("median_s", "ratio_to_value", "ratio_to_fastest", "versus_fastest"):
+        pairs = zip(first, second, strict=True)
+        changed = {x.cell_id for x, y in pairs if repr(getattr(x, column)) != repr(getattr(y, column))}
+        assert any(machine.get(cell_id) == A.key for cell_id in changed), column
 
 
 def test_a_time_over_the_hand_written_one_is_of_one_machine(rows: Rows) -> None:
