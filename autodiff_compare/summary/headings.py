@@ -10,10 +10,12 @@ from autodiff_compare.vocabulary import WAYS, split_spec
 
 #: Way to run a function -> its meaning, in the order of the legend.
 _MEANINGS = {
-    "eager": "operation by operation, at every call",
-    "graph": "traced and compiled before the calls that are timed",
-    "jit": "traced and compiled before the calls that are timed",
+    "eager": "operation by operation, at each call",
+    "graph": "compiled beforehand",
+    "jit": "compiled beforehand",
 }
+#: Words between the name of a problem and its n.
+_N = " (n = "
 #: Up to this many inputs, a row gets the sentence on overhead.
 _FEW_INPUTS = 100
 
@@ -31,13 +33,13 @@ def way_of(spec: str) -> str:
 
 
 def legend(specs: Iterable[str]) -> str:
-    """Return the meaning of the ways that occur among backends: ``eager: ...; graph, jit: ...;``."""
+    """Return the meaning of the ways that occur among backends: ``eager: ...; graph, jit: ...``."""
     found = {way_of(spec) for spec in specs}
     words: dict[str, list[str]] = {}
     for way, meaning in _MEANINGS.items():
         if way in found:
             words.setdefault(meaning, []).append(way)
-    return "".join(f"{', '.join(ways)}: {meaning}; " for meaning, ways in words.items())
+    return "; ".join(f"{', '.join(ways)}: {meaning}" for meaning, ways in words.items())
 
 
 def sized(problem: str, size: str, n: float, inputs: float) -> str:
@@ -46,8 +48,13 @@ def sized(problem: str, size: str, n: float, inputs: float) -> str:
     A fit of four coefficients to 2000 points has four inputs, and n = 2000. Missing numbers are nan.
     """
     if n > inputs:
-        return f"{problem} (n = {whole(n)})"
+        return f"{problem}{_N}{whole(n)})"
     return problem if size == "small" else f"{problem} ({size})"
+
+
+def longer(names: Iterable[str]) -> str:
+    """Return the meaning of n if some row names it."""
+    return "n: size of the problem, where it exceeds the inputs" if any(_N in name for name in names) else ""
 
 
 def whole(n: float) -> str:
@@ -60,6 +67,6 @@ def overhead(inputs: Iterable[float]) -> str:
     if not any(n <= _FEW_INPUTS for n in inputs):
         return ""
     return (
-        " With few inputs and little data, a time is mostly the overhead of calls: it does not carry over to larger "
+        "With few inputs and little data, a time is mostly the overhead of a call, and does not carry over to larger "
         "sizes."
     )
