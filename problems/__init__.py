@@ -40,6 +40,7 @@ from autodiff_compare.problems.base.declarations import (
     typical_sizes,
 )
 from autodiff_compare.problems.base.instances.folder import with_data
+from autodiff_compare.problems.base.instances.points import filled, number, size_with, with_points
 
 __all__ = [
     "NUMPY",
@@ -56,11 +57,15 @@ __all__ = [
     "Question",
     "Tools",
     "available",
+    "filled",
     "load",
+    "number",
     "point_of",
     "problem_of",
+    "size_with",
     "typical_sizes",
     "with_data",
+    "with_points",
 ]
 
 

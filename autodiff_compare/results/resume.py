@@ -17,8 +17,9 @@ from dataclasses import replace
 
 from autodiff_compare.process.variables import onednn_stated
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import MACHINE, differences
-from autodiff_compare.results.store import locate, read_log
+from autodiff_compare.results.store import read_log
 from autodiff_compare.results.tables import Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 
@@ -32,7 +33,7 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
-    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
+    {"verb", "command", "out", "name", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
 )
 
 

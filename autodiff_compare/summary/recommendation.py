@@ -11,15 +11,16 @@ trusted to a factor of 2: a choice that this factor could reverse is called open
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autodiff_compare.plan.operators import leading
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, Round, order_statistic_interval, quiet_pairs
-from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_spec
+from autodiff_compare.vocabulary import Phase, Status, because, join_spec
 
 #: Differences of a whole job below this many seconds do not matter.
 UNNOTICED_S = 0.1
@@ -125,12 +126,6 @@ class Recommendation:
     @property
     def best(self) -> Candidate:
         return self.ranked[0]
-
-
-def leading(operators: Iterable[str]) -> Operator:
-    """Return the operator that a user most likely wants: the gradient, else the Jacobian, else the first."""
-    has, order = set(operators), (Operator.GRADIENT, Operator.JACOBIAN, *Operator)
-    return Operator(next(o for o in order if o in has))
 
 
 def recommendation(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from autodiff_compare.results import store, tables
 from autodiff_compare.results.resume import recorded
-from autodiff_compare.results.store import RunFolder, StoreError, locate, read_log
+from autodiff_compare.results.store import RunFolder, StoreError, read_log
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
 from tests.processes import children, lives, until
 from tests.report.blank import blank
@@ -261,13 +261,6 @@ def test_any_log_is_read_or_refused(lines: list[bytes]) -> None:
         else:
             assert len(records) <= len(lines)
             assert length <= path.stat().st_size
-
-
-def test_a_run_is_found_by_path_and_by_id(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "r").mkdir()
-    assert locate("r", tmp_path) == locate(str(tmp_path / "r"), pathlib.Path("elsewhere")) == tmp_path / "r"
-    with pytest.raises(TableError, match="got run 's', expected a run's folder or the id of one"):
-        locate("s", tmp_path)
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="processes are followed through /proc")

@@ -44,8 +44,8 @@ from autodiff_compare.cli.scope import Axes, Scope
 from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import formatting, tables
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import MACHINE, differences
-from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow, TableError
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.summary import terminal

@@ -9,7 +9,7 @@ import webbrowser
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
-from autodiff_compare.results.store import locate
+from autodiff_compare.results.places import data_folder, locate
 from autodiff_compare.results.tables import TableError
 
 #: Import name -> distribution.
@@ -26,7 +26,7 @@ def report(options: argparse.Namespace) -> int:
     from autodiff_compare.report.write import write
 
     try:
-        path = write([locate(run, options.out) for run in options.runs], options.out)
+        path = write([locate(run, options.out) for run in options.runs], options.out or data_folder())
     except TableError as error:
         return usage(str(error))
     except OSError as error:

@@ -20,6 +20,7 @@ from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.variables import withheld_variables
+from autodiff_compare.results.places import NameTaken, folder_of_new, shown
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
@@ -75,9 +76,11 @@ def run(options: argparse.Namespace) -> int:
     if not output.wanted(options):
         for line in not_computed(planned.dropped):
             print(line)
+        if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
+            print("A file of your own: its leading derivative; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
-        print(f"tables: {folder.path}")
+        print(f"tables: {shown(folder.path)}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
 
@@ -108,6 +111,7 @@ def _query(options: argparse.Namespace) -> Query:
         data=options.data,
         every=options.entries == "all",
         degrees=options.degree,
+        points=options.at,
         timeout_s=options.timeout,
     )
     if options.data is None or options.size:
@@ -119,14 +123,20 @@ def _query(options: argparse.Namespace) -> Query:
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
     """Return the run's folder with its row in ``runs.csv``, or the exit code if it cannot be written or resumed."""
-    reason = writable(options.out)
-    if reason:
-        return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
+    resume = getattr(options, "resume", None)
     row = recorded_now(options.command, planned, settings)
-    if getattr(options, "resume", None) is not None:
-        reason = refusal(options.resume, row)
-        return usage(reason) if reason else RunFolder(options.out, options.resume)
-    folder = RunFolder(options.out)
+    if resume is not None:
+        reason = refusal(resume, row)
+        return usage(reason) if reason else RunFolder(resume.parent, resume)
+    try:
+        place = folder_of_new(options.out, options.name)
+    except NameTaken as error:
+        return usage(str(error))
+    reason = writable(place)
+    if reason:
+        given = f"got --out {str(place)!r}" if options.out is not None else f"got {place} without --out"
+        return usage(f"{given}, expected a folder that can be written to: {reason}")
+    folder = RunFolder(place, name=options.name)
     folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
     return folder
 

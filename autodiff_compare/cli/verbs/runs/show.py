@@ -8,7 +8,7 @@ import pathlib
 from autodiff_compare.cli import output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.exits import OK
-from autodiff_compare.results.store import locate
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.tables import TableError
 from autodiff_compare.summary import summary
 

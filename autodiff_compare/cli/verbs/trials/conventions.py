@@ -36,6 +36,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results import places
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary import conventions as show
@@ -80,7 +81,7 @@ def conventions(options: argparse.Namespace) -> int:
     out = console()
     with contextlib.ExitStack() as stack:
         if options.explain is not None:
-            options.out = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            options.out, options.name = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())), ""
         folder = open_folder(options, work.plan, work.settings)
         if isinstance(folder, int):
             return folder
@@ -231,4 +232,4 @@ def _broke(rows: Sequence[ConventionRow]) -> bool:
 
 def _print(rows: Sequence[ConventionRow], path: pathlib.Path, out: Console) -> None:
     show.overview(rows, out)
-    out.print(f"tables: {path}", soft_wrap=True)
+    out.print(f"tables: {places.shown(path)}", soft_wrap=True)

@@ -34,6 +34,7 @@ from autodiff_compare.fuzzing.record import fuzz_rows, script_of, title_of, writ
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
+from autodiff_compare.results import places
 from autodiff_compare.results.formatting import listed, plural
 from autodiff_compare.results.rows import FindingRow
 from autodiff_compare.results.store import RunFolder
@@ -187,7 +188,7 @@ def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path,
     )
     for spec, why in campaign.unavailable.items():
         out.print(f"{spec}: left out: {why}", markup=False)
-    out.print(f"tables: {folder}", soft_wrap=True, markup=False)
+    out.print(f"tables: {places.shown(folder)}", soft_wrap=True, markup=False)
 
 
 def _outcomes(campaign: Campaign) -> Table:
