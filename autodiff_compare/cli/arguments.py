@@ -89,6 +89,7 @@ def parser() -> _Parser:
         trial_arguments.add_fuzz,
         run_arguments.add_show,
         run_arguments.add_runs,
+        run_arguments.add_history,
         run_arguments.add_report,
         trial_arguments.add_doctor,
         _add_new,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 from autodiff_compare.cli import values
@@ -271,3 +272,29 @@ def add_runs(verbs: Any) -> None:
     add_place(runs)
     add_output(runs)
     runs.set_defaults(verb="autodiff_compare.cli.verbs.runs.runs:runs")
+
+
+def add_history(verbs: Any) -> None:
+    history = verbs.add_parser(
+        "history",
+        help="show the times of cells over many runs, and where they changed",
+        description="Read the runs that were timed on the machine of the latest one, and print each cell's time over "
+        "them, with the runs at which it changed and what changed with it: versions, code, Python. A change is one "
+        "that diff would claim. With WORDs, read the cells whose names have all of them.",
+        epilog="example: autodiff-compare history cubic_fit gradient --svg history.svg",
+    )
+    history.add_argument("words", nargs="*", metavar="WORD", help="part of a cell's name, such as gradient or numpy")
+    history.add_argument(
+        "--last", type=values.positive_count, default=50, metavar="N", help="read the last N runs (default: 50)"
+    )
+    history.add_argument(
+        "--threshold",
+        type=values.percentage,
+        default=10.0,
+        metavar="PERCENT",
+        help="smallest change that is called one (default: 10; at least 2)",
+    )
+    history.add_argument("--svg", type=pathlib.Path, metavar="FILE", help="draw the cells that changed into this file")
+    add_place(history)
+    add_output(history)
+    history.set_defaults(verb="autodiff_compare.cli.verbs.runs.history:history")
