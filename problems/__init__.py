@@ -110,7 +110,7 @@ def load(name: str) -> tuple[Problem, ...]:
 
 
 def _unknown(name: str) -> str:
-    """Describe an unknown name, with the similar problems or all of them."""
+    """Describe an unknown name, with the similar problems."""
     path = pathlib.Path(name)
     if path.is_dir() or path.is_file():
         kind = "folder" if path.is_dir() else "file"
@@ -118,4 +118,4 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, available())
     if close:
         return f"problem {name!r}, did you mean {' or '.join(close)}? Expected one that compare.py list shows"
-    return f"problem {name!r}, expected one of: {', '.join(available())}"
+    return f"problem {name!r}, expected one of the {len(available())} that compare.py list shows"

@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE)
 
     def _similar(self, option: str) -> str:
-        return did_you_mean(option.partition("=")[0], list(self._option_string_actions))
+        return did_you_mean(option.partition("=")[0], self._option_string_actions)
 
 
 def _joined(words: Sequence[str]) -> list[str]:
@@ -120,19 +120,21 @@ def _add_completion(verbs: Any) -> None:
         "completion",
         help="print a script that completes verbs, options and names in a shell",
         description="Print a script that completes verbs, options, backends and problems in a shell.",
-        epilog="example: source <(autodiff-compare completion bash)",
+        epilog="example: source <(autodiff-compare completion bash); in fish: autodiff-compare completion fish | "
+        "source",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="shell that reads the script")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="shell that reads the script")
     completion.set_defaults(verb="autodiff_compare.cli.verbs.completion:completion")
 
 
 def _add_list(verbs: Any) -> None:
     listing = verbs.add_parser(
         "list",
-        help="list problems and backends, or describe one problem; imports no framework",
-        description="List the problems by suite and the backends with their variants. With a PROBLEM, describe it: "
-        "source, sizes, shapes, operators, closed forms, descents. No framework is imported.",
-        epilog="example: autodiff-compare list gmm",
+        help="list problems and backends, describe one problem, or search; imports no framework",
+        description="List the problems by suite and the backends with their variants. With the name of a PROBLEM, "
+        "describe it: source, sizes, shapes, operators, closed forms, descents. With other words, list the problems "
+        "that have all of them in their name, title, source or suites. No framework is imported.",
+        epilog="example: autodiff-compare list gmm; or: autodiff-compare list eigenvalue",
     )
     add_problems(listing, default="all problems, and the backends")
     listing.add_argument(

@@ -9,7 +9,7 @@ import difflib
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def complain(message: str, program: str = "autodiff-compare") -> None:
@@ -21,6 +21,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``, did you mean NAME?`` with the known names that are similar; empty if none is."""
     close = difflib.get_close_matches(name, list(known), n=2)
     return f", did you mean {' or '.join(close)}?" if close else ""
+
+
+def expected(name: str, known: Sequence[str], number: str = "one") -> str:
+    """Return what follows an unknown name in a message: the similar names, then what is expected: all of them."""
+    hint = did_you_mean(name, known)
+    return f"{f'{hint} Expected' if hint else ', expected'} {number} of: {', '.join(known)}"
 
 
 def _fitted(line: str) -> str:

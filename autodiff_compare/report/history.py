@@ -6,6 +6,9 @@ import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.results.replacing import replacing
 
@@ -67,25 +70,27 @@ def draw(panels: Sequence[Panel], runs: Sequence[str], path: pathlib.Path) -> in
         )
         for ax, panel in zip(axes, shown, strict=True):
             _draw(ax, panel, len(runs))
-        axes[-1].set_xlabel("run")
+        axes[-1].set_xlabel("run, the earliest first")
         with replacing(path) as temporary:
             figure.savefig(temporary, format="svg")
     return len(panels) - len(shown)
 
 
-def _draw(ax: style.Axes, panel: Panel, runs: int) -> None:
+def _draw(ax: Axes, panel: Panel, runs: int) -> None:
+    at = [k + 1 for k in panel.at]
     middle, low, high = ([t[k] for t in panel.times] for k in range(3))
     below, above = ([abs(m - e) for m, e in zip(middle, end, strict=True)] for end in (low, high))
-    ax.errorbar(panel.at, middle, yerr=(below, above), fmt="o", ms=3, lw=0.9, color=style.BLUE)
-    bounds = [*panel.starts, len(panel.at)]
+    ax.errorbar(at, middle, yerr=(below, above), fmt="o", ms=3, lw=0.9, color=style.BLUE)
+    bounds = [*panel.starts, len(at)]
     for k, level in enumerate(panel.levels):
-        first, last = panel.at[bounds[k]], panel.at[bounds[k + 1] - 1]
+        first, last = at[bounds[k]], at[bounds[k + 1] - 1]
         ax.plot((first - 0.4, last + 0.4), (level, level), color=style.VERMILLION, lw=1.2)
         if k:
-            between = (panel.at[bounds[k] - 1] + first) / 2
+            between = (at[bounds[k] - 1] + first) / 2
             ax.axvline(between, color=style.SOFT, lw=0.8, ls=(0, (4, 2)))
             words = f"{level / panel.levels[k - 1]:.3g}x"
             ax.annotate(words, (between, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7)
     ax.set_title(wording.label(panel.title, 70), loc="left", pad=11 if len(panel.levels) > 1 else 3)
-    ax.set_xlim(-0.6, max(runs - 0.4, 0.6))
+    ax.set_xlim(0.4, runs + 0.6)
+    ax.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     style.log_axis(ax.yaxis, [*low, *high], wording.seconds, most=4)

@@ -35,7 +35,7 @@ import numpy as np
 
 from autodiff_compare.backends import Backend, Objective
 from autodiff_compare.plan.cases import cast, rounded
-from autodiff_compare.problems import Adaptive, Array, Descent, Inputs, Problem
+from autodiff_compare.problems import Adaptive, Array, Descent, Inputs, Problem, ProblemError
 from autodiff_compare.problems.base.closed_forms import complete
 from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.vocabulary import Operator
@@ -144,27 +144,24 @@ def descend(
 
     Raises
     ------
-    ProblemError
-        If the problem has no such descent, or it cannot be changed so.
     DescentError
-        If its options contradict each other.
+        If the problem has no such descent, it cannot be changed so, or its options contradict each other.
     Unsupported
         If the backend has no gradient of this function or no optimizer.
     """
-    rule = descent_of(problem, descent)
+    try:
+        rule = descent_of(problem, descent)
+    except ProblemError as error:
+        raise DescentError(str(error)) from error
     _refuse_contradictions(rule)
-    follow = {**rule.follow, "point": _entries} if watch else rule.follow
-    rule = replace(rule, every=every or rule.every, follow=follow)
+    point = {"point": lambda *x: np.concatenate([np.ravel(part) for part in x])} if watch else {}
+    rule = replace(rule, every=every or rule.every, follow={**rule.follow, **point})
     run = _Run(backend, problem, descent, rule, start, dtype, rounded(rule.start(start), dtype))
     log = _Log(run)
     loop = _prepared_loop(run, rule.max_iterations if max_iterations is None else max_iterations, log)
     begun = time.perf_counter()
     end = loop()
     return _trace(run, log, end, time.perf_counter() - begun)
-
-
-def _entries(*point: Array) -> Array:
-    return np.concatenate([np.ravel(x) for x in point])
 
 
 def _trace(run: _Run, log: _Log, end: _End, seconds: float) -> Trace:

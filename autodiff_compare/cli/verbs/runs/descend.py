@@ -14,7 +14,7 @@ from autodiff_compare import problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.cli.messages import did_you_mean
+from autodiff_compare.cli.messages import expected
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.display import Display
@@ -120,9 +120,8 @@ def _descents_of(options: argparse.Namespace, found: Sequence[Problem]) -> dict[
     own = {name: list(p.descent) or ([PLAIN] if name not in _WITHOUT_DESCENT else []) for name, p in able.items()}
     names = [name for descents in own.values() for name in descents]
     if options.descent is not None and options.descent not in names:
-        close = did_you_mean(options.descent, names)
-        choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
-        raise PlanError(f"got descent {options.descent!r}{close or ','} {choices}")
+        choices = expected(options.descent, names) if names else ", expected none: its study has no descent"
+        raise PlanError(f"got descent {options.descent!r}{choices}")
     starts = options.start or [()]
     changes = [
         Changes(options.size, options.lr, options.stop_loss, tuple(options.target or ()), tuple(start))

@@ -9,6 +9,7 @@ import webbrowser
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
+from autodiff_compare.execution.display import Display
 from autodiff_compare.results.places import data_folder, locate
 from autodiff_compare.results.tables import TableError
 
@@ -26,7 +27,10 @@ def report(options: argparse.Namespace) -> int:
     from autodiff_compare.report.write import write
 
     try:
-        path = write([locate(run, options.out) for run in options.runs], options.out or data_folder())
+        folders = [locate(run, options.out) for run in options.runs]
+        with Display("pages") as display, display.ticking():
+            display.doing(f"drawing the figures of {', '.join(folder.name for folder in folders)}")
+            path = write(folders, options.out or data_folder())
     except TableError as error:
         return usage(str(error))
     except OSError as error:

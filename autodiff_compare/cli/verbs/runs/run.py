@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
-        with users_prints_aside():
+        with users_prints_aside(), Display() as reading, reading.ticking():
+            reading.doing("reading the problems")
             planned = plan(_query(options))
         settings = Settings(
             rounds=options.rounds,

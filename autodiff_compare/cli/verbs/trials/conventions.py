@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import json
 import os
 import pathlib
@@ -111,6 +112,7 @@ def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
     for name in names:
         if name not in CASES and not (families and name in FAMILIES):
             near = [known for known in CASES if name in known or known in name]
+            near += [known for known in difflib.get_close_matches(name, [*FAMILIES, *CASES]) if known not in near]
             choices = f"expected a family: {', '.join(FAMILIES)}; or a case" if families else "expected a case"
             raise PlanError(f"got {name!r}, {choices}{': ' + ', '.join(near) if near else ''}")
     return tuple(case for case in CASES.values() if not names or case.family in names or case.name in names)
