@@ -23,7 +23,7 @@ from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.plan import Plan, plan, plan_problems
-from autodiff_compare.plan.query import ALL_OPERATORS, Query
+from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem, point_of, problem_of
 from autodiff_compare.results.provenance import recorded_now
@@ -211,7 +211,7 @@ def compare(
     names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
     query = Query(
         backends=_several(backends or ()),
-        operators=_several(operators) or (ALL_OPERATORS,),
+        operators=_several(operators),
         dtypes=names,
         seed=_whole("seed", seed),
         variants=variants,

@@ -27,18 +27,18 @@ def operators_of(problem: Problem, names: Collection[str]) -> list[Operator]:
     return [o for o in Operator if o in has and (not names or o in names)]
 
 
-def asked(problem: Problem, names: Collection[str], *, own_file: bool) -> list[Operator]:
+def asked(problem: Problem, names: Collection[str], *, lead: bool) -> list[Operator]:
     """Return the operators of a problem that a query asks for, as `operators_of`.
 
     Parameters
     ----------
     problem, names
         The problem, and the operators of the query; `ALL_OPERATORS` stands for those without any name.
-    own_file
-        Whether the problem is of a user's file. Its author asks one question first: what is its derivative? So it has
-        its gradient, or its Jacobian, where the query names no operator.
+    lead
+        Whether the gradient, or else the Jacobian, stands for the operators where none is named; all of them where the
+        problem has neither.
     """
-    if own_file and not names:
+    if lead and not names:
         has = _own(problem)
         return operators_of(problem, [o for o in _LEADING if o in has][:1])
     if ALL_OPERATORS not in names:

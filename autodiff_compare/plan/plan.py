@@ -162,14 +162,14 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     _require_installed(query.dtypes)
     require("operator", query.operators, [ALL_OPERATORS, *(str(o) for o in Operator)])
     named = [name for name in query.operators if name != ALL_OPERATORS]
-    own_files = {p.name for p in found if sources[p.name].endswith(".py")}
+    leading = {p.name for p in found if query.leading and sources[p.name].endswith(".py")}
     sizes = with_degrees(matching_sizes(found, query.sizes), query)
     cells = [
         Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
         for size in sizes_of(problem, sizes)
         for dtype in query.dtypes
-        for operator in asked(problem, query.operators, own_file=problem.name in own_files)
+        for operator in asked(problem, query.operators, lead=problem.name in leading)
         if computed_at(problem, size, operator, query.degrees)
         for spec in adapters
         if spec not in limited or operator in limited[spec]

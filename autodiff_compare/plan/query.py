@@ -17,7 +17,7 @@ DEFAULT_SIZES = ("small",)
 #: The suites of a query that names neither a problem nor a suite.
 DEFAULT_SUITES = ("classic",)
 
-#: Stands for every operator that a problem has; a user's file is otherwise asked for its leading one.
+#: Stands for every operator that a problem has.
 ALL_OPERATORS = "all"
 
 #: Field with several names -> its value where none is given.
@@ -50,8 +50,11 @@ class Query:
     backends
         Backends as ``name[:variant][:order][@PYTHON]``, or paths of ``.py`` files; by default `DEFAULT_BACKENDS`.
     operators
-        Names of operators, or `ALL_OPERATORS` for every operator that a problem has. By default all of them, and of a
-        user's file its gradient, or its Jacobian if its value is not a scalar.
+        Names of operators; `ALL_OPERATORS`, which is the default, for every operator that a problem has, without
+        ``sparse_jacobian`` where its Jacobian is dense.
+    leading
+        Whether a user's file has its leading operator alone, where no operator is named: its gradient, or its Jacobian
+        if its value is not a scalar.
     dtypes
         ``float64``, ``float32`` or both; by default ``float64``.
     sizes
@@ -88,6 +91,7 @@ class Query:
     every: bool = False
     degrees: Sequence[int] = ()
     points: Sequence[tuple[complex, ...]] = ()
+    leading: bool = False
     timeout_s: float | None = None
 
     def __post_init__(self) -> None:

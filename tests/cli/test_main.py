@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -34,7 +35,10 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["nosuch"], "invalid choice: 'nosuch'"),
         ([], "required: VERB"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
-        (["run", "--dtype", "float80"], "got dtype 'float80', expected one of: float64, float32"),
+        (
+            ["run", "--dtype", "float80"],
+            "got dtype 'float80', did you mean float64 or float32? Expected one of",
+        ),
         (["run", "-b", "nosuch"], "got backend 'nosuch', expected one of"),
         (["run", "-o", "nosuch"], "got operator 'nosuch', expected one of"),
         (["run", "--size", "huge"], "got size 'huge', expected one of"),
@@ -48,8 +52,8 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--seed", "x"], "invalid int value"),
         (["run", "missing.py"], "expected an existing .py file"),
         (["run", "sphere", "--out", "/proc/nowhere"], "expected a folder that can be written to"),
-        (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
-        (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
+        (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
+        (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
         (["diff", "a"], "RUN_B"),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
@@ -82,16 +86,36 @@ def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path
 
 
 def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
-    done = cli("run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", cwd=tmp_path)
+    command = ["run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", "-o", "all", "--name", "first"]
+    done = cli(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "6 of 6 cells agree" in done.stdout
+    assert done.stdout.endswith("tables: results/first\n")
     assert "of it inside timed calls, " in done.stdout
     assert "inside compilers and first calls" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    (folder,) = (tmp_path / "results").iterdir()
-    frames = tables.read_all(folder)
+    frames = tables.read_all(tmp_path / "results" / "first")
     assert set(frames["cells"]["status"]) == {"ok"}
     assert next(iter(frames["runs"]["command"])).startswith("compare.py run")
+    again = cli(*command, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "got --name first, which is there already" in again.stderr
+
+
+def test_a_users_file_has_its_gradient_and_writes_nothing_here_unless_asked(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "here").mkdir()
+    done = cli("check", QUADRATIC, "-b", "numpy", cwd=tmp_path / "here")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 cells agree" in done.stdout
+    assert "-o all computes every operator" in done.stdout
+    assert list((tmp_path / "here").iterdir()) == []
+    assert f"tables: {tmp_path / 'data' / 'autodiff-compare' / 'runs'}" in done.stdout
+    (entry,) = json.loads(cli("runs", "--json", cwd=tmp_path / "here").stdout)
+    assert (entry["latest"], entry["results"]) == ("latest", "1 ok")
+    assert cli("show", "latest", cwd=tmp_path / "here").stdout.startswith("Result of one gradient call")
 
 
 @pytest.mark.parametrize(("fault", "code"), [("zeros", 1), ("raises", 3), ("unsupported", 0)])

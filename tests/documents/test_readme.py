@@ -49,15 +49,14 @@ def test_own_problem_and_own_backend_run_as_shown(folder: pathlib.Path) -> None:
     assert {p.name for p in folder.iterdir()} == shown
     command = [sys.executable, str(ROOT / "compare.py"), "run", "./mine.py", "-b", "numpy"]
     done = subprocess.run(
-        [*command, "-b", "./complex_step_backend.py", "--rounds", "1"],
+        [*command, "-b", "./complex_step_backend.py", "--rounds", "1", "-o", "all", "--name", "mine"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = (folder / "results").iterdir()
-    cells = read_all(run)["cells"]
+    cells = read_all(folder / "results" / "mine")["cells"]
     by_backend = {name: set(part["status"]) for name, part in cells.groupby("backend")}
     assert by_backend["numpy"] == {"ok"}
     done_by_complex_step = cells[cells["backend"] == "complex_step"].set_index("operator")["status"]
@@ -66,7 +65,7 @@ def test_own_problem_and_own_backend_run_as_shown(folder: pathlib.Path) -> None:
 
 
 def test_a_function_runs_as_shown_from_a_file_and_from_python(folder: pathlib.Path) -> None:
-    done = _python(str(ROOT / "compare.py"), "check", "./valley.py", "-b", "numpy", cwd=folder)
+    done = _python(str(ROOT / "compare.py"), "check", "./valley.py", "-o", "all", "-b", "numpy", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "8 of 8 cells agree" in done.stdout
     done = _python("from_python.py", cwd=folder)

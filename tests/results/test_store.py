@@ -287,6 +287,7 @@ def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: p
 
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: pathlib.Path) -> None:
     command = [sys.executable, str(ROOT / "compare.py"), "check", str(EXAMPLES / "quadratic.py"), "-b", "manual"]
+    command += ["-o", "all"]
     runs = [subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [run.wait(300) for run in runs] == [0, 0]
     found = [tables.read_all(folder) for folder in tmp_path.iterdir()]

@@ -8,8 +8,7 @@ import sys
 import webbrowser
 
 from autodiff_compare.cli import exits
-from autodiff_compare.cli.console import usage
-from autodiff_compare.execution.display import Display
+from autodiff_compare.cli.console import told_after, usage
 from autodiff_compare.results.places import data_folder, locate
 from autodiff_compare.results.tables import TableError
 
@@ -28,8 +27,7 @@ def report(options: argparse.Namespace) -> int:
 
     try:
         folders = [locate(run, options.out) for run in options.runs]
-        with Display("pages") as display, display.ticking():
-            display.doing(f"drawing the figures of {', '.join(folder.name for folder in folders)}")
+        with told_after(f"drawing the figures of {', '.join(folder.name for folder in folders)}"):
             path = write(folders, options.out or data_folder())
     except TableError as error:
         return usage(str(error))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.console import told_after, usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs import show
@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
-        with users_prints_aside(), Display() as reading, reading.ticking():
-            reading.doing("reading the problems")
+        with users_prints_aside(), told_after("reading the problems"):
             planned = plan(_query(options))
         settings = Settings(
             rounds=options.rounds,
@@ -113,6 +112,8 @@ def _query(options: argparse.Namespace) -> Query:
         every=options.entries == "all",
         degrees=options.degree,
         points=options.at,
+        # The author of a function asks for its derivative first.
+        leading=True,
         timeout_s=options.timeout,
     )
     if options.data is None or options.size:

@@ -66,7 +66,6 @@ def conformance(options: argparse.Namespace) -> int:
     findings: list[Finding] = []
     try:
         with Display("clauses") as display, display.ticking():
-            display.doing(f"starting {spec}")
             for finding in findings_of(planned, environment_of(options)):
                 findings.append(finding)
                 display.hide()
