@@ -235,6 +235,11 @@ class Phase(Word):
     VALUE = "value"
 
 
+#: Backend -> how it runs a function unless a variant is named. ``eager``: operation by operation, at every call;
+#: ``graph`` and ``jit``: traced and compiled beforehand, once.
+WAYS = {"numpy": "eager", "torch": "eager", "tensorflow": "graph", "jax": "jit", "autograd": "eager"}
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """An update rule with its hyper-parameters, which mean the same on every backend.

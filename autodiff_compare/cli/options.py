@@ -23,6 +23,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     add_dtypes(parser)
     add_out(parser)
     add_output(parser)
+    add_errors(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
     parser.add_argument(
         "-o",
@@ -71,7 +72,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
-        "of batches with a number of rows, such as smallx8",
+        "of batches with a number of rows, such as smallx8; of one problem alone: PROBLEM/SIZE, such as gmm/medium",
     )
     parser.add_argument(
         "--at",
@@ -246,6 +247,15 @@ def add_place(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         metavar="FOLDER",
         help="folder in which runs are looked for (default: results here, then your data folder)",
+    )
+
+
+def add_errors(parser: argparse.ArgumentParser) -> None:
+    """Add the errors of single cells to a summary."""
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="print the error of each cell below its time, in eps: units of the dtype's rounding error",
     )
 
 

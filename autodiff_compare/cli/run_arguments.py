@@ -13,6 +13,7 @@ from autodiff_compare.cli.options import (
     add_cells,
     add_dtypes,
     add_environment,
+    add_errors,
     add_out,
     add_output,
     add_phases,
@@ -255,6 +256,7 @@ def add_show(verbs: Any) -> None:
     )
     show.add_argument("run", metavar="RUN", help=RUN)
     add_place(show)
+    add_errors(show)
     add_output(show)
     show.set_defaults(verb="autodiff_compare.cli.verbs.runs.show:show")
 

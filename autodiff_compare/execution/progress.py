@@ -125,6 +125,7 @@ def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellR
         threads_active=None,
         contended_rounds=None,
         flags="",
+        n=case.problem.sizes.get(case.problem.rows_of(cell.size)[0]) if case else None,
     )
 
 

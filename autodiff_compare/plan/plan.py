@@ -24,7 +24,7 @@ from autodiff_compare.plan.query import (
 )
 from autodiff_compare.plan.query import PlanError as PlanError
 from autodiff_compare.plan.settings import SMALL_S
-from autodiff_compare.plan.sizes import matching_sizes, sizes_of, with_degrees
+from autodiff_compare.plan.sizes import matching_sizes, split_size, taken, with_degrees
 from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
@@ -146,7 +146,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     found, sources
         As `load_problems` returns them.
     query
-        Its ``problems``, ``suites`` and ``data`` are ignored.
+        Its ``suites`` and ``data`` are ignored, and its ``problems`` but for the sizes in them.
 
     Raises
     ------
@@ -163,18 +163,19 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     require("operator", query.operators, [ALL_OPERATORS, *(str(o) for o in Operator)])
     named = [name for name in query.operators if name != ALL_OPERATORS]
     leading = {p.name for p in found if query.leading and sources[p.name].endswith(".py")}
-    sizes = with_degrees(matching_sizes(found, query.sizes), query)
+    known = with_degrees(matching_sizes(found, query.sizes), query)
+    sizes = {problem.name: taken(problem, query, known) for problem in found}
     cells = [
         Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
-        for size in sizes_of(problem, sizes)
+        for size in sizes[problem.name]
         for dtype in query.dtypes
         for operator in asked(problem, query.operators, lead=problem.name in leading)
         if computed_at(problem, size, operator, query.degrees)
         for spec in adapters
         if spec not in limited or operator in limited[spec]
     ]
-    dropped = tuple(not_computed(found, named, {p.name: sizes_of(p, sizes) for p in found}))
+    dropped = tuple(not_computed(found, named, sizes))
     idle = limited.keys() - {cell.spec for cell in cells}
     if query.variants == "all":
         adapters = {spec: text for spec, text in adapters.items() if spec not in idle}
@@ -233,7 +234,7 @@ def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Probl
     sources: dict[str, str] = {}
     broken: dict[str, str] = {}
     try:
-        for name in (*_members(suites), *query.problems):
+        for name in dict.fromkeys([*_members(suites), *(split_size(given)[0] for given in query.problems)]):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
             try:
                 loaded = _loaded(source, query.timeout_s or SMALL_S)

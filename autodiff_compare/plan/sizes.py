@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
+from autodiff_compare import problems
 from autodiff_compare.plan.query import PlanError, Query, require
 from autodiff_compare.problems import Problem, ProblemError
 from autodiff_compare.problems.base import split_degree
@@ -31,6 +32,31 @@ def matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[st
     except ProblemError as error:
         raise PlanError(str(error)) from error
     return list(sizes)
+
+
+def split_size(name: str) -> tuple[str, str]:
+    """Return the problem and the size of ``PROBLEM/SIZE``; the name of a file, or of no such problem, has no size."""
+    problem, slash, size = name.partition("/")
+    known = slash and not name.endswith(".py") and problem in problems.available()
+    return (problem, size) if known else (name, "")
+
+
+def taken(problem: Problem, query: Query, sizes: Sequence[str]) -> list[str]:
+    """Return the sizes at which a problem takes part in a query.
+
+    ``PROBLEM/SIZE`` among the problems of a query is that size, whatever the other sizes of the query are. A problem
+    that is also named alone, or is in a suite of the query, takes part at those of ``sizes`` too.
+
+    Raises
+    ------
+    PlanError
+        If the problem does not have a size that is named with it.
+    """
+    named = [size for name, size in map(split_size, query.problems) if size and name == problem.name]
+    for size in named:
+        require(f"size of {problem.name}", [problem.rows_of(size)[0]], problem.size_names)
+    alone = not named or problem.name in query.problems or not {"all", *problem.suites}.isdisjoint(query.suites)
+    return list(dict.fromkeys([*(sizes_of(problem, sizes) if alone else ()), *named]))
 
 
 def sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:

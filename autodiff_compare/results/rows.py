@@ -118,6 +118,11 @@ class CellRow:
         "how the framework's own derivative by complex numbers was brought to the convention of this project, in which "
         "the gradient is dL/da + i dL/db; empty if nothing was changed, and before version 4",
     ] = ""
+    n: Annotated[
+        int | None,
+        "size of the problem as a number, such as its points of data; empty for an instance file of the user, and "
+        "before version 5",
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -354,7 +359,7 @@ _UNKNOWN_ENTRY = {"got": math.nan, "expected": math.nan, "entry_tolerance": math
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
     {
         Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
-        CellRow: MappingProxyType({"conversion": ""}),
+        CellRow: MappingProxyType({"conversion": "", "n": None}),
         CheckRow: MappingProxyType(_UNKNOWN_ENTRY),
         SampleRow: MappingProxyType({"waited_s": math.nan}),
     }

@@ -15,8 +15,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.results import ratios
-from autodiff_compare.results.formatting import seconds
+from autodiff_compare.results.formatting import eps, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
@@ -27,7 +28,7 @@ from autodiff_compare.results.tables import (
     specs_of,
 )
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, conversions, failures, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, headings, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 
@@ -48,8 +49,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
-    "dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references; inputs: numbers that the result is "
+    "differentiated by. A cell is one problem, size, dtype, operator and backend."
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -57,10 +58,20 @@ _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
 _ASKED, _ANSWER = 36, 11
 
 
-def show(folder: pathlib.Path, console: Console) -> None:
-    """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
+def show(folder: pathlib.Path, console: Console, *, errors: bool = False) -> None:
+    """Print the tables of a run, at most 80 columns wide, and its result in one sentence.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    console
+        Where they are printed.
+    errors
+        Whether each time has the error of its own cell beside it.
+    """
     tables = read_all(folder)
-    for table in _shown(tables):
+    for table in _shown(tables, errors):
         console.print(table)
         console.print()
     if len(tables["conventions"]):
@@ -76,11 +87,11 @@ def not_computed(dropped: Iterable[str]) -> list[str]:
     return [textwrap.fill(f"Not computed: {what}", WIDTH, break_on_hyphens=False) for what in dropped]
 
 
-def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
+def _shown(tables: Mapping[str, pd.DataFrame], errors: bool = False) -> Iterator[RenderableType]:
     """Yield the tables for what the run has: times, failures, kinks, descents, questions, flags."""
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
-        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype))
+        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype), errors)
     relative = ratios.ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
     if relative:
         yield from _relative_times(relative)
@@ -177,7 +188,9 @@ def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
     return f"{wall_s:.0f} s, {timed:.0%} of it inside timed calls, {prepared:.0%} inside compilers and first calls"
 
 
-def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:
+def _overview(
+    cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str, errors: bool
+) -> Iterator[RenderableType]:
     """Yield tables of problem and operator by backend: the time of a steady call; below them, how to read them."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     cells = cells.assign(spec=specs_of(cells))
@@ -186,17 +199,28 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
         for problem, size, operator in asked
     ]
-    what, names = _row_names(asked)
+    inputs = [_largest(row["n_inputs"]) for row in rows]
+    what, names = _row_names(asked, [_largest(row["n"]) for row in rows], inputs)
     title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
     steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
-    columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
-    *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
+    beside = _errors_in_eps(checks, dtype) if errors else {}
+    columns = {str(spec): _times(str(spec), rows, steady, beside) for spec in cells["spec"].unique()}
+    second = {"inputs": [headings.whole(n) for n in inputs]}
+    *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    yield Group(last, Text(f"{meaning(steady['versus_fastest'])}{_READING}", style="dim"))
+    how = f"{headings.legend(columns)}{meaning(steady['versus_fastest'])}{_READING}"
+    yield Group(last, Text(how + (headings.overhead(inputs) if len(steady) else ""), style="dim"))
 
 
-def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
-    """Return what the rows have in common, for the title, and the name of each row."""
+def _largest(numbers: pd.Series[int]) -> float:
+    """Return the largest of the numbers that are there; nan if there is none."""
+    return float(numbers.astype("float64").max())
+
+
+def _row_names(
+    asked: Sequence[tuple[str, str, str]], n: Sequence[float], inputs: Sequence[float]
+) -> tuple[str, list[str]]:
+    """Return what the rows have in common, for the title, and the name of each row with its size."""
     operators = {operator for *_, operator in asked}
     if len(operators) == 1:
         what, marks = f"{asked[0][2]} call", {asked[0][2]: ""}
@@ -205,18 +229,32 @@ def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
     else:
         what, marks = "call (gradient unless named)", {"gradient": ""}
     return what, [
-        problem + marks.get(operator, f" {operator}") + ("" if size == "small" else f" ({size})")
-        for problem, size, operator in asked
+        headings.sized(problem + marks.get(operator, f" {operator}"), size, *numbers)
+        for (problem, size, operator), *numbers in zip(asked, n, inputs, strict=True)
     ]
 
 
-def _times(spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame) -> list[Text | str]:
-    """Return the column of one backend: its last cell in each row, empty where it has none."""
+def _times(
+    spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame, errors: Mapping[Hashable, str]
+) -> list[Text | str]:
+    """Return the column of one backend: its last cell in each row, empty where it has none.
+
+    ``errors``: cell -> what stands below it.
+    """
     found: list[Text | str] = []
     for row in rows:
         own = list(row[row["spec"] == spec].itertuples())
-        found.append(_cell(own[-1], steady) if own else Text(""))
+        text = _cell(own[-1], steady) if own else Text("")
+        if own and own[-1].cell_id in errors:
+            text.append(f"\n{errors[own[-1].cell_id]} ", style="not bold dim")
+        found.append(text)
     return found
+
+
+def _errors_in_eps(checks: pd.DataFrame, dtype: str) -> dict[Hashable, str]:
+    """Return cell -> its largest error, in units of the rounding of its dtype."""
+    largest = checks.groupby("cell_id")["norm_rel_error"].max().dropna() / float(limits(dtype).eps)
+    return {cell_id: eps(float(error)) for cell_id, error in largest.items()}
 
 
 def _largest_errors(

@@ -27,4 +27,4 @@ def results(folder: pathlib.Path, options: argparse.Namespace) -> None:
     if output.wanted(options):
         output.write(output.results(folder), options)
     else:
-        summary.show(folder, console())
+        summary.show(folder, console(), errors=options.errors)
