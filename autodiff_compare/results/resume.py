@@ -46,6 +46,7 @@ _MAY_DIFFER = frozenset(
         "no_color",
         "traceback",
         "errors",
+        "animate",
     }
 )
 

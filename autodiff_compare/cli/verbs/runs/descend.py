@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import pathlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +15,7 @@ from rich.console import Console
 from autodiff_compare import problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.console import console, told_after, usage
 from autodiff_compare.cli.messages import expected
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
@@ -68,11 +70,12 @@ def descend(options: argparse.Namespace) -> int:
     out, interrupted = console(), False
     pool = Pool(work.plan, work.settings, folder, display)
     statuses: set[str] = set()
+    traces: list[Trace] = []
     try:
         with display:
             display.begin(pieces, pieces)
             for problem in work.plan.problems:
-                statuses |= _study(work, problem, pool, folder, out)
+                statuses |= _study(work, problem, pool, folder, out, traces)
     except KeyboardInterrupt:
         interrupted = True
     except TableError as error:
@@ -81,13 +84,31 @@ def descend(options: argparse.Namespace) -> int:
         pool.close()
         folder.close()
     print(f"tables: {shown(folder.path)}")
+    if options.animate is not None and traces:
+        return _animated(work, traces[0], pathlib.Path(options.animate or folder.path / "descent.gif"))
     return exits.INTERRUPTED if interrupted else exits.FAILED if statuses & BROKEN else exits.OK
+
+
+def _animated(work: _Work, trace: Trace, path: pathlib.Path) -> int:
+    """Write a descent as a moving picture; return the exit code."""
+    from autodiff_compare.report.animation import write
+
+    problem = next(p for p in work.plan.problems if p.name == trace.problem)
+    try:
+        with told_after("drawing the moving picture"):
+            write(problem, trace, path)
+    except OSError as error:
+        return usage(f"cannot write {path}: {error.strerror or error}")
+    print(f"moving picture: {shown(path)}")
+    return exits.OK
 
 
 def _work(options: argparse.Namespace) -> _Work:
     """Check all names and return the work, before any worker starts."""
     if options.problem is None:
         raise PlanError(f"got no problem, expected one of: {', '.join(_known())}")
+    if options.animate is not None and importlib.util.find_spec("matplotlib") is None:
+        raise PlanError("not installed: matplotlib, needed for --animate: pip install 'autodiff-compare[report]'")
     if sum(map(bool, (options.start, options.starts, options.seed))) > 1:
         raise PlanError("got two of --start, --starts and --seed, expected one of them: each says where to start")
     query = Query([options.problem], options.backend, dtypes=options.dtype, sizes=_sizes(options.problem))
@@ -154,8 +175,11 @@ def _known() -> list[str]:
     return [p.name for p in problems.available().values() if p.descent or p.name in _WITHOUT_DESCENT]
 
 
-def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console) -> set[str]:
-    """Run the descents of one problem and print its study; return the statuses that occurred."""
+def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console, found: list[Trace]) -> set[str]:
+    """Run the descents of one problem and print its study; return the statuses that occurred.
+
+    ``found`` gets the traces.
+    """
     if problem.name in _WITHOUT_DESCENT:
         return _WITHOUT_DESCENT[problem.name](work, problem, pool, out)
     traces: list[Trace] = []
@@ -169,6 +193,7 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
         pool.listener.hide()
         if traces:
             show(tables.descent_tables(problem, traces), out)
+            found += traces
     if not traces:
         out.print(f"No descent of {problem.name} ran: descents.csv holds the reasons.", soft_wrap=True)
     return statuses
