@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 # Example backends in environments of their own; PEERS names some of them.
 PEERS ?= casadi chainer mygrad pytensor uncertainties
 
-.PHONY: compare test test-rest test-all peers mutants lint docs sample clean
+.PHONY: compare test test-rest test-all peers mutants lint docs site sample clean
 
 compare: $(VENV)/.installed
 	$(RUN) compare.py run --quick --out results
@@ -39,6 +39,10 @@ lint: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(RUN) -m tests.documents.shown
 
+# The documents as a site, with every link checked. To read it: python -m http.server --directory build/site
+site: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 # The page and all figures of the sample run, made from its tables.
 sample: $(VENV)/.installed
 	$(RUN) compare.py report results/sample
@@ -49,5 +53,5 @@ clean:
 # Everything comes from pyproject.toml and constraints.txt; a change of either installs again.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[all,test,dev]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[all,test,dev,docs]'
 	touch $@

@@ -208,7 +208,7 @@ class Verdict(Word):
     - ``inconclusive``: it agrees, but the tolerance is too wide to prove anything.
     - ``nonsmooth``: numerical differences find no derivative at the point.
     - ``undetermined``: too few values around the point are finite.
-    - ``subgradient``: the point is a kink, and the result lies between the one-sided derivatives.
+    - ``subgradient``: the point is a kink, and the result is in the hull of the derivatives nearby.
     - ``estimate``: the result is right for its random directions; its own error bar tells how far the derivative is.
     - ``no_grad``: the result is missing or all zeros, and the derivative is not zero.
     - ``nonfinite``: the result is nan or infinite where the derivative is finite.

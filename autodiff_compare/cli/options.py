@@ -46,7 +46,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         "--entries",
         choices=("some", "all"),
         default="some",
-        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+        help="entries that numerical differences test one by one, above 32 inputs: some (default) or all",
     )
     add_resume(parser)
     add_traceback(parser)
@@ -81,6 +81,15 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="X,Y,...",
         help="evaluate at these numbers, the entries of the inputs in order, such as -2,0.5; may be repeated",
+    )
+    parser.add_argument(
+        "--n",
+        dest="size",
+        type=values.sizes,
+        action="extend",
+        metavar="RANGE",
+        help="sizes by their number: 1000, 10,100,1e3, 10:1e6:log7 (seven, equal ratios) or 10:50:lin5 (five, equal "
+        "steps); a user's file draws its point at each: x = lambda n, rng: rng.normal(size=n)",
     )
     parser.add_argument(
         "--degree",

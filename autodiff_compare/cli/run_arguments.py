@@ -280,8 +280,8 @@ def add_history(verbs: Any) -> None:
     history = verbs.add_parser(
         "history",
         help="show the times of cells over many runs, and where they changed",
-        description="Read the runs that were timed on the machine of the latest one, and print each cell's time over "
-        "them, with the runs at which it changed and what changed with it: versions, code, Python. A change is one "
+        description="Read the latest runs that were timed, and print each cell's time over them on one machine, "
+        "with the runs at which it changed and what changed with it: versions, code, Python. A change is one "
         "that diff would claim. With WORDs, read the cells whose names have all of them.",
         epilog="example: autodiff-compare history cubic_fit gradient --svg history.svg",
     )

@@ -6,6 +6,8 @@ import argparse
 import cmath
 import math
 
+from autodiff_compare.plan import ranges
+
 
 def count(text: str) -> int:
     """Return a whole number from 0."""
@@ -113,3 +115,11 @@ def finite(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number, such as 1e-6")
     return value
+
+
+def sizes(text: str) -> list[str]:
+    """Return the sizes that a number or a range such as ``10:1e6:log7`` names: ``n=10``, ..."""
+    try:
+        return [f"n={number}" for number in ranges.numbers(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -12,6 +12,7 @@ from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.evaluation import with_finite_values, with_operators
+from autodiff_compare.plan.numbered_sizes import not_made, refusals
 from autodiff_compare.plan.operators import asked, computed_at, idle_backend, not_computed, operators_of
 from autodiff_compare.plan.precision import numpy_dtype
 from autodiff_compare.plan.query import (
@@ -165,17 +166,19 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     leading = {p.name for p in found if query.leading and sources[p.name].endswith(".py")}
     known = with_degrees(matching_sizes(found, query.sizes), query)
     sizes = {problem.name: taken(problem, query, known) for problem in found}
+    refused = {problem.name: refusals(problem, sizes[problem.name], query.timeout_s or SMALL_S) for problem in found}
     cells = [
         Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
         for size in sizes[problem.name]
+        if size not in refused[problem.name]
         for dtype in query.dtypes
         for operator in asked(problem, query.operators, lead=problem.name in leading)
         if computed_at(problem, size, operator, query.degrees)
         for spec in adapters
         if spec not in limited or operator in limited[spec]
     ]
-    dropped = tuple(not_computed(found, named, sizes))
+    dropped = (*not_made(refused), *not_computed(found, named, sizes))
     idle = limited.keys() - {cell.spec for cell in cells}
     if query.variants == "all":
         adapters = {spec: text for spec, text in adapters.items() if spec not in idle}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from autodiff_compare import problems
 from autodiff_compare.plan.query import PlanError, Query, require
 from autodiff_compare.problems import Problem, ProblemError
-from autodiff_compare.problems.base import split_degree
+from autodiff_compare.problems.base import number_of, split_degree
 from autodiff_compare.vocabulary import Operator
 
 
@@ -23,6 +23,8 @@ def matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[st
         base, suffix = _split(found[0], pattern) if found else (pattern, "")
         if not matching and suffix:
             matching = [f"{size}{suffix}" for size in known if fnmatch.fnmatchcase(size, base)]
+        if not matching and number_of(base) is not None:
+            matching = [pattern]
         require("size", () if matching else (pattern,), known)
         sizes |= dict.fromkeys(matching)
     try:
@@ -54,15 +56,23 @@ def taken(problem: Problem, query: Query, sizes: Sequence[str]) -> list[str]:
     """
     named = [size for name, size in map(split_size, query.problems) if size and name == problem.name]
     for size in named:
-        require(f"size of {problem.name}", [problem.rows_of(size)[0]], problem.size_names)
+        base = problem.rows_of(size)[0]
+        require(f"size of {problem.name}", () if _has(problem, base) else (base,), problem.size_names)
     alone = not named or problem.name in query.problems or not {"all", *problem.suites}.isdisjoint(query.suites)
     return list(dict.fromkeys([*(sizes_of(problem, sizes) if alone else ()), *named]))
 
 
 def sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
-    """Return the sizes that a problem has; ``small``, the default size, stands for its `Problem.smallest`."""
+    """Return the sizes that a problem has, or that are given by their number.
+
+    ``small``, the default size, stands for its `Problem.smallest`.
+    """
     meant = dict.fromkeys(_own(problem, size) for size in sizes)
-    return [size for size in meant if problem.rows_of(size)[0] in problem.size_names]
+    return [size for size in meant if _has(problem, problem.rows_of(size)[0])]
+
+
+def _has(problem: Problem, size: str) -> bool:
+    return size in problem.size_names or number_of(size) is not None
 
 
 def _own(problem: Problem, size: str) -> str:

@@ -10,9 +10,9 @@ from autodiff_compare.vocabulary import WAYS, split_spec
 
 #: Way to run a function -> its meaning, in the order of the legend.
 _MEANINGS = {
-    "eager": "operation by operation, at every call",
-    "graph": "traced and compiled before the calls that are timed",
-    "jit": "traced and compiled before the calls that are timed",
+    "eager": "operation by operation, at each call",
+    "graph": "compiled beforehand",
+    "jit": "compiled beforehand",
 }
 #: Up to this many inputs, a row gets the sentence on overhead.
 _FEW_INPUTS = 100
@@ -31,13 +31,13 @@ def way_of(spec: str) -> str:
 
 
 def legend(specs: Iterable[str]) -> str:
-    """Return the meaning of the ways that occur among backends: ``eager: ...; graph, jit: ...;``."""
+    """Return the meaning of the ways that occur among backends: ``eager: ...; graph, jit: ...``."""
     found = {way_of(spec) for spec in specs}
     words: dict[str, list[str]] = {}
     for way, meaning in _MEANINGS.items():
         if way in found:
             words.setdefault(meaning, []).append(way)
-    return "".join(f"{', '.join(ways)}: {meaning}; " for meaning, ways in words.items())
+    return "; ".join(f"{', '.join(ways)}: {meaning}" for meaning, ways in words.items())
 
 
 def sized(problem: str, size: str, n: float, inputs: float) -> str:
@@ -61,6 +61,6 @@ def overhead(inputs: Iterable[float]) -> str:
     if not any(n <= _FEW_INPUTS for n in inputs):
         return ""
     return (
-        " With few inputs and little data, a time is mostly the overhead of calls: it does not carry over to larger "
+        "With few inputs and little data, a time is mostly the overhead of a call, and does not carry over to larger "
         "sizes."
     )

@@ -1,4 +1,7 @@
-"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags."""
+"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags.
+
+Whatever compares or counts cells does so on one machine (`autodiff_compare.results.machines.split`).
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from autodiff_compare.plan.precision import limits
-from autodiff_compare.results import ratios
+from autodiff_compare.results import machines, ratios
 from autodiff_compare.results.formatting import eps, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
+    MachineRow,
     SampleRow,
     read_all,
     resume_command,
@@ -28,7 +32,7 @@ from autodiff_compare.results.tables import (
     specs_of,
 )
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, conversions, failures, headings, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, growth_table, headings, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 
@@ -49,8 +53,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references; inputs: numbers that the result is "
-    "differentiated by. A cell is one problem, size, dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references",
+    "inputs: differentiated numbers; cell: one problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -59,18 +63,44 @@ _ASKED, _ANSWER = 36, 11
 
 
 def show(folder: pathlib.Path, console: Console, *, errors: bool = False) -> None:
-    """Print the tables of a run, at most 80 columns wide, and its result in one sentence.
+    """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
+    show_tables(read_all(folder), folder, console, errors=errors)
+
+
+def show_tables(
+    tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console, *, errors: bool = False
+) -> None:
+    """Print tables that have been read, as `show` does.
+
+    A run on several machines has the tables of each, one machine below the other.
 
     Parameters
     ----------
+    tables
+        Table name -> rows.
     folder
-        The run's folder.
+        The run's folder, which is named where a run goes on.
     console
         Where they are printed.
     errors
-        Whether each time has the error of its own cell beside it.
+        Whether each time has the error of its own cell below it.
     """
-    tables = read_all(folder)
+    parts, titles = machines.split(tables), machines.titles(rows_from(tables["machines"], MachineRow))
+    for key, part in parts.items():
+        if len(parts) > 1:
+            console.print(_wrapped(titles.get(key, key)), style="bold", markup=False)
+            console.print()
+        _show_one(part, folder, console, errors)
+    if len(tables["cells"]) or not len(tables["conventions"]):
+        console.print(found(tables, folder))
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _show_one(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console, errors: bool) -> None:
+    """Print the tables of one machine."""
     for table in _shown(tables, errors):
         console.print(table)
         console.print()
@@ -78,8 +108,6 @@ def show(folder: pathlib.Path, console: Console, *, errors: bool = False) -> Non
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
     if len(tables["fuzz"]):
         random_programs.show(tables, folder, console)
-    if len(tables["cells"]) or not len(tables["conventions"]):
-        console.print(found(tables, folder))
 
 
 def not_computed(dropped: Iterable[str]) -> list[str]:
@@ -107,6 +135,7 @@ def _shown(tables: Mapping[str, pd.DataFrame], errors: bool = False) -> Iterator
         yield from _questions(tables["questions"])
     if cells["flags"].any():
         yield _flagged(cells)
+    yield from growth_table.tables(tables)
     if cells["conversion"].any():
         yield conversions.table(cells.assign(spec=specs_of(cells)))
 
@@ -119,7 +148,20 @@ def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
     interrupted = _interrupted(tables, folder)
     if interrupted and not len(tables["cells"]):
         return interrupted
-    return f"{interrupted}. So far {_result(tables)}" if interrupted else _result(tables)
+    result = _results(tables)
+    return f"{interrupted}. So far {result}" if interrupted else result
+
+
+def _results(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return the result of each machine in a sentence, and of several that their times are not compared."""
+    parts = machines.split(tables)
+    if len(parts) == 1:
+        return _result(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow))
+    told = " ".join(
+        f"{titles.get(key, key).partition(':')[0].capitalize()}: {_result(part)}" for key, part in parts.items()
+    )
+    return f"{len(parts)} machines, whose times are not compared. {told}"
 
 
 def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -208,8 +250,13 @@ def _overview(
     second = {"inputs": [headings.whole(n) for n in inputs]}
     *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    how = f"{headings.legend(columns)}{meaning(steady['versus_fastest'])}{_READING}"
-    yield Group(last, Text(how + (headings.overhead(inputs) if len(steady) else ""), style="dim"))
+    overhead = headings.overhead(inputs) if len(steady) else ""
+    longer = (
+        "n: size of the problem, given where it exceeds the inputs" if any("(n = " in name for name in names) else ""
+    )
+    marks = meaning(steady["versus_fastest"]).removesuffix("; ")
+    lines = [headings.legend(columns), marks, *_READING, longer, overhead]
+    yield Group(last, Text("\n".join(filter(None, lines)), style="dim"))
 
 
 def _largest(numbers: pd.Series[int]) -> float:
@@ -321,7 +368,7 @@ def _descents(descents: pd.DataFrame) -> Iterator[Table]:
         rows = {row["spec"]: row for row in group.to_dict("records")}
         for spec, column in columns.items():
             column.append(_descent_time(rows.get(spec)))
-    title = "Descents: updates and time (+ stop rule not met: compare.py descend goes on)"
+    title = "Descents: updates and time (+: ended before its stop rule, or has none)"
     return split_tables(title, names, columns, second={"updates": updates})
 
 
@@ -341,7 +388,7 @@ def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str
 
 def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
     """Return one row per answer at a kink, with the backends that gave it."""
-    table = plain_table("At a kink: any value between the one-sided derivatives is right")
+    table = plain_table("At a kink: each of these answers is a subgradient, and right")
     for name in ("problem", "backends", "answer"):
         table.add_column(name, overflow="fold")
     for row in found:

@@ -95,6 +95,30 @@ def test_a_point_that_does_not_fit_is_refused(query: Query, words: str) -> None:
 def test_a_point_outside_the_domain_is_refused(tmp_path) -> None:
     file = tmp_path / "logs.py"
     file.write_text("def objective(x, xp):\n    return xp.sum(xp.log(x))\n\n\nx = [1.0, 2.0]\n")
-    assert [c.size for c in plan(Query([str(file)], ["numpy"], points=[(3.0, 4.0)])).cells] == ["at=3,4"]
+    assert [c.size for c in plan(Query([str(file)], ["numpy"], ["gradient"], points=[(3.0, 4.0)])).cells] == ["at=3,4"]
     with pytest.raises(PlanError, match="expected a point of its domain"):
         plan(Query([str(file)], ["numpy"], points=[(-1.0, 2.0)]))
+
+
+@pytest.mark.parametrize("at", [[-2, 0.5], (-2.0, 0.5), np.array([-2.0, 0.5]), (np.array([-2.0]), np.array([0.5]))])
+def test_python_gives_a_point_as_numbers_or_as_an_array_for_each_input(at: object) -> None:
+    from autodiff_compare import compare
+
+    tables = compare("goldstein_price", at=at, backends="manual", operators="gradient", rounds=0)
+    assert list(tables.cells["cell_id"]) == ["goldstein_price/at=-2,0.5/float64/gradient/manual"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"at": [1, 2, 3]}, "expected 2 numbers"),
+        ({"at": ["a", 2]}, "expected numbers, or an array for each input"),
+        ({"at": [float("nan"), 2]}, "expected finite numbers"),
+        ({"x": [1.0, 2.0]}, "expected at= or n="),
+    ],
+)
+def test_python_refuses_what_is_no_point(given: dict[str, object], words: str) -> None:
+    from autodiff_compare import compare
+
+    with pytest.raises(ValueError, match=words):
+        compare("goldstein_price", backends="manual", **given)  # type: ignore[arg-type]

@@ -76,10 +76,10 @@ def test_a_row_names_the_size(n: int | None, inputs: int | None, size: str, show
         (
             ("numpy", "jax"),
             ["numpy\n(eager)", "jax\n(jit)"],
-            "eager: operation by operation, at every call; jit: traced",
+            "eager: operation by operation, at each call; jit: compiled",
         ),
         (("jax:eager", "numpy:compiled"), ["jax\n:eager", "numpy\n:compiled"], ""),
-        (("tensorflow", "jax:fr"), ["tensorflow\n(graph)", "jax\n:fr"], "graph: traced and compiled before"),
+        (("tensorflow", "jax:fr"), ["tensorflow\n(graph)", "jax\n:fr"], "graph: compiled beforehand"),
         (("numpy@older", "mine"), ["numpy@older\n(eager)", "mine"], "eager: operation by operation"),
     ],
 )
@@ -98,7 +98,7 @@ def test_the_way_of_a_backend_is_that_of_its_default_variant(name: str) -> None:
 
 def test_few_inputs_get_the_sentence_on_overhead(tmp_path: pathlib.Path) -> None:
     run(tmp_path, {"spec": "numpy", "once": 1e-3, "steady": 1e-5})
-    assert "With few inputs and little data, a time is mostly the overhead of calls" in " ".join(shown(tmp_path))
+    assert "With few inputs and little data, a time is mostly the overhead of a call" in " ".join(shown(tmp_path))
     assert headings.overhead([1000.0, float("nan")]) == ""
 
 
@@ -236,8 +236,8 @@ def test_what_a_backend_lacks_has_one_row_for_each_reason() -> None:
     ("given", "marks", "legend"),
     [
         # Two cells of equal work, and one of twice the time.
-        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower; error"),
-        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower; error"),
+        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower error"),
+        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower error"),
         ((1e-5,), " ", "error"),
     ],
 )

@@ -1,7 +1,8 @@
 """The verb ``history``: the time of each cell over many runs, and the runs at which it changed.
 
-Runs are compared only with runs of the same machine, threads, device and seed as the latest one. Rounds count, and are
-left out as contended, by the rules of ``diff``; the change points are those of `autodiff_compare.timing.levels`.
+Runs stand in one history only with the threads, device and seed of the latest one, and a cell's times only on the
+hardware that computed it last. Rounds count, and are left out as contended, by the rules of ``diff``; the change points
+are those of `autodiff_compare.timing.levels`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from autodiff_compare.cli.exits import OK
 from autodiff_compare.cli.verbs.runs.diff import Recorded, recorded
 from autodiff_compare.execution.display import Display
 from autodiff_compare.results import formatting, places
-from autodiff_compare.results.provenance import differences
+from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.results.tables import Run, TableError
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.levels import Measured, levels
@@ -30,9 +31,9 @@ from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_in
 from autodiff_compare.vocabulary import Status
 
 #: Columns of a run that must be equal for its times to stand in one series with others.
-_MACHINE = ("cpu_model", "cpu_count", "os", "device", "threads", "seed", "environment")
-#: Columns whose change may explain a change of time; versions of packages are always among them.
-_CAUSES = ("python", "onednn", "git_commit", "code")
+_SETTINGS = ("device", "threads", "seed")
+#: Columns of a run whose change may explain a change of time, besides those of its machine's software.
+_CAUSES = ("git_commit", "code")
 _CONFIDENCE = 0.99
 #: Heights of a sparkline; what stands for a run in which the cell was not right, and for one that does not count.
 _BARS, _DIGITS, _BROKEN, _UNCOUNTED = "▁▂▃▄▅▆▇█", "12345678", "x", "."
@@ -129,7 +130,7 @@ def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:
             display.doing(f"reading {folder.name}")
             try:
                 one = recorded(folder)
-                comparable = not found or _same_machine(one.run, found[0].run)
+                comparable = not found or not differences(one.run, found[0].run, _SETTINGS)
             except TableError:
                 comparable = False
             if not comparable:
@@ -142,10 +143,6 @@ def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:
     return found[::-1], apart
 
 
-def _same_machine(a: Run, b: Run) -> bool:
-    return all(getattr(a, name) == getattr(b, name) for name in _MACHINE)
-
-
 def series(past: Sequence[Past], words: Sequence[str], threshold: float) -> list[Series]:
     """Return the history of each cell whose name has all the words, in the order of the latest run that has it."""
     cells = dict.fromkeys(cell for one in reversed(past) for cell in one.found.cells)
@@ -156,13 +153,16 @@ def series(past: Sequence[Past], words: Sequence[str], threshold: float) -> list
 
 def _series(cell: str, past: Sequence[Past], threshold: float) -> Series:
     timed = [(one, measured) for one in past if (measured := _measured(one.found, cell)) is not None]
+    if timed:
+        last = timed[-1][0].found.machines[cell]
+        timed = [(one, m) for one, m in timed if not differences(one.found.machines[cell], last, HARDWARE)]
     times = tuple(measured for _, measured in timed)
     starts = tuple(levels(times, threshold))
     ends = tuple((one.name, _end(one.found, cell)) for one in past)
     bare = Series(cell, tuple(one.name for one, _ in timed), times, starts, (), ends)
     middles = bare.medians()
     changes = tuple(
-        Change(timed[start][0].name, middles[k] / middles[k - 1], _cause(timed[start - 1][0].run, timed[start][0].run))
+        Change(timed[start][0].name, middles[k] / middles[k - 1], _cause(cell, timed[start - 1][0], timed[start][0]))
         for k, start in enumerate(starts)
         if k
     )
@@ -185,9 +185,10 @@ def _end(run: Recorded, cell: str) -> str:
     return "" if end is None else end.status
 
 
-def _cause(before: Run, after: Run) -> str:
+def _cause(cell: str, before: Past, after: Past) -> str:
     """Return what changed from one run to the next besides the time: versions, code, Python."""
-    found = differences(before, after, _CAUSES)
+    found = differences(before.found.machines[cell], after.found.machines[cell], SOFTWARE)
+    found += differences(before.run, after.run, _CAUSES)
     return "; ".join(w.partition(" ")[0] if w.startswith(("code ", "git_commit ")) else w for w in found)
 
 
@@ -238,11 +239,11 @@ def _show(found: Sequence[Series], past: Sequence[Past], apart: int) -> None:
 
 
 def _sentence(past: Sequence[Past], apart: int) -> str:
-    left = f" {formatting.plural(apart, 'run')} of another machine or setting left out." if apart else ""
+    left = f" {formatting.plural(apart, 'run')} with other threads, device or seed left out." if apart else ""
     return (
         f"{formatting.plural(len(past), 'timed run')} from {past[0].run.started_utc[:10]} to "
         f"{past[-1].run.started_utc[:10]}.{left} A change is one beyond the intervals of the runs and the threshold, "
-        "as in diff; a run in which other programs used the CPU is not counted."
+        "as in diff. Not counted (.): runs on other hardware, and those in which other programs used the CPU."
     )
 
 

@@ -12,6 +12,7 @@ from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import told_after, usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs import show
 from autodiff_compare.execution.display import Display
@@ -20,11 +21,13 @@ from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.variables import withheld_variables
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.machines import this_machine
 from autodiff_compare.results.places import NameTaken, folder_of_new, shown
 from autodiff_compare.results.provenance import recorded_now
-from autodiff_compare.results.resume import ResumeError, refusal, resumed
+from autodiff_compare.results.resume import ResumeError, elsewhere, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
-from autodiff_compare.results.tables import CellRow, TableError
+from autodiff_compare.results.tables import CellRow, MachineRow, TableError
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import not_computed
 from autodiff_compare.vocabulary import BROKEN, Status
@@ -125,11 +128,12 @@ def _query(options: argparse.Namespace) -> Query:
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
     """Return the run's folder with its row in ``runs.csv``, or the exit code if it cannot be written or resumed."""
+    here = this_machine(planned, settings)
+    row = recorded_now(options.command, planned, settings, here)
     resume = getattr(options, "resume", None)
-    row = recorded_now(options.command, planned, settings)
     if resume is not None:
         reason = refusal(resume, row)
-        return usage(reason) if reason else RunFolder(resume.parent, resume)
+        return usage(reason) if reason else _continued(options, here)
     try:
         place = folder_of_new(options.out, options.name)
     except NameTaken as error:
@@ -138,8 +142,17 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
     if reason:
         given = f"got --out {str(place)!r}" if options.out is not None else f"got {place} without --out"
         return usage(f"{given}, expected a folder that can be written to: {reason}")
-    folder = RunFolder(place, name=options.name)
+    folder = RunFolder(place, name=options.name, machine=here)
     folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
+    return folder
+
+
+def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
+    """Return the folder of a run that is resumed; say so if it goes on on another machine."""
+    folder = RunFolder(options.resume.parent, options.resume, machine=here)
+    words = elsewhere(folder.rows["machines"], here)
+    if words:
+        complain(printable(words))
     return folder
 
 
