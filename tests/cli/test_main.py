@@ -57,6 +57,16 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
         (["diff", "a"], "RUN_B"),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
+        (["descend", "cubic_fit", "--start", "-1,2"], "got 2 numbers, expected 4 numbers"),
+        (["descend", "cubic_fit", "--start", "1,2,3,4", "--starts", "3"], "got two of --start, --starts and --seed"),
+        (["descend", "cubic_fit", "--lr", "-1e-5"], "expected a positive number"),
+        (["descend", "planar_arm", "--size", "5"], "the study of planar_arm has no descent"),
+        (["run", "sphere", "--at", "-1,2,3"], "got 3 numbers for sphere, expected 2 numbers"),
+        (["run", "sphere", "--at", "1,nan"], "expected finite numbers with commas"),
+        (["rum"], "did you mean run?"),
+        (["run", "--opreator", "gradient"], "did you mean --operator?"),
+        (["run", "-b", "jax:eagr"], "did you mean eager?"),
+        (["show", "latest~99"], "got latest~99, expected one of the runs in"),
         (["descend", "sphere"], "sphere"),
     ],
 )
@@ -196,6 +206,8 @@ def test_listing_names_every_problem_and_backend() -> None:
         (["particle_rr", "sphere"], ["tolerance    1000 eps", "uses         derivative, while_loop", "sphere\n"]),
         ([str(EXAMPLES / "quadratic.py")], ["sum of squares", "operators    value gradient hessian"]),
         (["--suite", "adbench"], ["adbench: the four objectives of ADBench", "hand_complicated "]),
+        (["heat"], ["heat_inverse scalar 8-250", "list WORD finds those"]),
+        (["thermometers", "rod"], ["heat_inverse"]),
     ],
 )
 def test_listing_tells_what_is_known_of_a_problem(asked: list[str], told: list[str]) -> None:
