@@ -268,3 +268,44 @@ def test_the_selftest_says_what_was_rejected() -> None:
     assert done.returncode == 0, done.stdout
     assert "wrong results were rejected, 0 of" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_error_of_each_cell_is_printed_below_its_time(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "check",
+        "sphere",
+        "cubic_fit",
+        "-b",
+        "manual",
+        "-o",
+        "gradient",
+        "-o",
+        "hessian",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main([*command, "--errors"]) == 0
+    shown = capsys.readouterr().out
+    row = next(k for k, line in enumerate(shown.splitlines()) if line.startswith("sphere "))
+    # 2 x has no rounding error.
+    assert shown.splitlines()[row + 1].split() == ["exact"]
+    assert main(["show", "latest", "--out", str(tmp_path)]) == 0
+    assert "exact" not in capsys.readouterr().out
+
+
+def test_runs_are_listed_with_how_they_ended(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("No run in ")
+    for name, words in (("good", ["-b", "manual"]), ("bad", ["-b", f"{FAULTY}:zeros"])):
+        main(["check", QUADRATIC, *words, "--name", name, "--out", str(tmp_path)])
+    capsys.readouterr()
+    assert main(["runs", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = found["rows"] if isinstance(found, dict) else found
+    assert {row["run"]: row["results"] for row in rows} == {"good": "1 ok", "bad": "1 wrong"}
+    assert main(["runs", "wrong", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert ("bad" in shown, "good" in shown) == (True, False)
+    assert max(map(len, shown.splitlines()[1:])) <= 80
