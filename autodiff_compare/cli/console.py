@@ -51,7 +51,10 @@ def not_opened(backend: str, error: WorkerError) -> int:
 
 @contextlib.contextmanager
 def told_after(what: str, seconds: float = 1.5) -> Iterator[None]:
-    """Tell on standard error what is being done, once it has taken some seconds: no verb is silent for long."""
+    """Tell a terminal what is being done, once it has taken some seconds: no verb is silent for long."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
     timer = threading.Timer(seconds, print, (f"{what} ...",), {"file": sys.stderr})
     timer.daemon = True
     timer.start()
