@@ -230,7 +230,11 @@ def add_traceback(parser: argparse.ArgumentParser) -> None:
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add the run to continue."""
-    parser.add_argument("--resume", metavar="RUN", help="continue this run: its folder, name or id, or latest")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="continue this run: its folder, name or id, or latest; on another machine, what is left stands apart",
+    )
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -141,22 +141,30 @@ def split(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {key: {**tables, **{name: frame[frame["machine"] == key] for name, frame in made.items()}} for key in keys}
 
 
-def titles(known: Sequence[MachineRow]) -> dict[str, str]:
+def titles(known: Sequence[MachineRow], keys: Collection[str]) -> dict[str, str]:
     """Return key -> a title: its number and processor, the facts in which the machines differ, and its hosts.
+
+    Parameters
+    ----------
+    known
+        The rows of the table ``machines``.
+    keys
+        The machines that are shown, in the order of their numbers.
 
     Examples
     --------
     ``machine 2: AMD EPYC, 4 of 8, on 4 cores, numpy 2.4.6, host b``
     """
-    facts = {row.key: _facts(row) for row in known}
+    rows = {row.key: row for row in reversed(known)}
+    facts = {key: _facts(rows[key]) for key in keys if key in rows}
     common = set.intersection(*map(set, facts.values())) if facts else set()
     found = {}
     for number, (key, own) in enumerate(facts.items(), 1):
         hosts = list(dict.fromkeys(row.hostname for row in known if row.key == key))
-        row = next(row for row in known if row.key == key)
-        differing = [words for words in own if words not in common and words != row.cpu_model]
+        model = rows[key].cpu_model
+        differing = [words for words in own if words not in common and words != model]
         named = f"host{'s' if len(hosts) > 1 else ''} {listed(hosts, 4)}"
-        found[key] = f"machine {number}: {', '.join(filter(None, [row.cpu_model, *differing[:_MOST_FACTS], named]))}"
+        found[key] = f"machine {number}: {', '.join(filter(None, [model, *differing[:_MOST_FACTS], named]))}"
     return found
 
 

@@ -6,7 +6,7 @@ of the column name. `autodiff_compare.results.tables` writes and reads the files
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``; version 3 adds ``runs.environment``,
 ``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on;
 version 4 adds the tables ``fuzz`` and ``findings``, and ``cells.conversion``;
-version 5 adds the table ``machines``, and the column ``machine`` to every table but ``runs``.
+version 5 adds the table ``machines``, the column ``machine`` of every table but ``runs``, and ``cells.n``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ _MEANINGS = {
     "graph": "compiled beforehand",
     "jit": "compiled beforehand",
 }
+#: Words between the name of a problem and its n.
+_N = " (n = "
 #: Up to this many inputs, a row gets the sentence on overhead.
 _FEW_INPUTS = 100
 
@@ -47,8 +49,13 @@ def sized(problem: str, size: str, n: float, inputs: float) -> str:
     inputs, and n = 2000. Missing numbers are nan.
     """
     if n > inputs and not size.startswith("at="):
-        return f"{problem} (n = {whole(n)})"
+        return f"{problem}{_N}{whole(n)})"
     return problem if size == "small" else f"{problem} ({size})"
+
+
+def longer(names: Iterable[str]) -> str:
+    """Return the meaning of n if some row names it."""
+    return "n: size of the problem, where it exceeds the inputs" if any(_N in name for name in names) else ""
 
 
 def whole(n: float) -> str:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from autodiff_compare.plan.precision import limits
 from autodiff_compare.results import machines, ratios
-from autodiff_compare.results.formatting import eps, seconds
+from autodiff_compare.results.formatting import eps, plural, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
@@ -54,7 +54,7 @@ FLAGS = {
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
     "error: the largest relative error of the row's cells against their references",
-    "inputs: differentiated numbers; cell: one problem, size, dtype, operator, backend",
+    "inputs: differentiated numbers; cell: a problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -85,7 +85,8 @@ def show_tables(
     errors
         Whether each time has the error of its own cell below it.
     """
-    parts, titles = machines.split(tables), machines.titles(rows_from(tables["machines"], MachineRow))
+    parts = machines.split(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
     for key, part in parts.items():
         if len(parts) > 1:
             console.print(_wrapped(titles.get(key, key)), style="bold", markup=False)
@@ -157,7 +158,7 @@ def _results(tables: Mapping[str, pd.DataFrame]) -> str:
     parts = machines.split(tables)
     if len(parts) == 1:
         return _result(tables)
-    titles = machines.titles(rows_from(tables["machines"], MachineRow))
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
     told = " ".join(
         f"{titles.get(key, key).partition(':')[0].capitalize()}: {_result(part)}" for key, part in parts.items()
     )
@@ -204,13 +205,15 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     places = Counter(place for place, _, _ in kinks(cells, checks))
     if places:
         differ = sum(n > 1 for n in places.values())
-        parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
+        differ_in = f" (backends differ in {differ})" if differ else ""
+        parts.append(f"{plural(len(places), 'derivative')} at a kink{differ_in}")
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = _proved_fastest(cells, steady)
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
         if len(shares):
-            parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+            often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
+            parts.append(f"fastest: {shares.index[0]}" if len(wins) == 1 else f"fastest most often: {often}")
     return "; ".join(parts) + "."
 
 
@@ -250,12 +253,9 @@ def _overview(
     second = {"inputs": [headings.whole(n) for n in inputs]}
     *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    overhead = headings.overhead(inputs) if len(steady) else ""
-    longer = (
-        "n: size of the problem, given where it exceeds the inputs" if any("(n = " in name for name in names) else ""
-    )
     marks = meaning(steady["versus_fastest"]).removesuffix("; ")
-    lines = [headings.legend(columns), marks, *_READING, longer, overhead]
+    overhead = headings.overhead(inputs) if len(steady) else ""
+    lines = [headings.legend(columns), marks, *_READING, headings.longer(names), overhead]
     yield Group(last, Text("\n".join(filter(None, lines)), style="dim"))
 
 

@@ -133,12 +133,12 @@ def test_the_side_by_side_page_joins_nothing(before: pathlib.Path, after: pathli
 
 def test_a_recommendation_is_of_one_machine(rows: Rows, before: pathlib.Path, after: pathlib.Path) -> None:
     machine = {c.cell_id: c.machine for c in rows["cells"]}
-    seen = set()
+    seen, tables = set(), [read_all(path) for path in (before, after)]
     for problem, size in {(c.problem, c.size) for c in rows["cells"]}:
         found: list[Any] = []
-        for path in (before, after):
+        for run in tables:
             try:
-                found.append(recommendation(read_all(path), problem, 100, "gradient", size))
+                found.append(recommendation(run, problem, 100, "gradient", size))
             except NothingRight as error:
                 found.append(str(error))
         if isinstance(found[0], str):

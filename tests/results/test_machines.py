@@ -220,13 +220,15 @@ def test_a_title_has_what_tells_the_machines_apart() -> None:
         dataclasses.replace(FIRST, key="2", hostname="b", versions='{"numpy": "2.4.7"}', environment='{"A": "1"}'),
         dataclasses.replace(FIRST, key="3", hostname="c", cpu_model="Z80", affinity="", cpu_count=1),
     ]
-    assert titles(known) == {
+    # The machine that only started the run has no number.
+    known.insert(0, dataclasses.replace(FIRST, key="0", hostname="laptop"))
+    assert titles(known, ["1", "2", "3"]) == {
         "1": "machine 1: AMD EPYC, 2 of 2, on 2 cores, numpy 2.4.6, hosts a and twin",
         "2": "machine 2: AMD EPYC, 2 of 2, on 2 cores, numpy 2.4.7, A=1, host b",
         "3": "machine 3: Z80, 1 processor, numpy 2.4.6, host c",
     }
-    assert titles([known[0]]) == {"1": "machine 1: AMD EPYC, host a"}
-    assert titles([]) == {}
+    assert titles(known, ["2"]) == {"2": "machine 1: AMD EPYC, host b"}
+    assert titles([], []) == {}
 
 
 def test_the_key_has_every_column_of_a_machine_but_three() -> None:

@@ -96,6 +96,14 @@ def test_the_way_of_a_backend_is_that_of_its_default_variant(name: str) -> None:
     assert any(word in backend.variants[""] for word in words[WAYS[name]])
 
 
+@pytest.mark.parametrize(("problems", "words"), [(1, "; fastest: numpy."), (2, "; fastest most often: numpy 2.")])
+def test_the_fastest_of_one_row_is_not_counted(problems: int, words: str, tmp_path: pathlib.Path) -> None:
+    times = {"numpy": 1e-5, "torch": 2e-5}
+    run(tmp_path, *({"problem": f"p{k}", "spec": spec, "once": 1e-3, "steady": steady}
+                    for k in range(problems) for spec, steady in times.items()))  # fmt: skip
+    assert " ".join(shown(tmp_path)).endswith(words)
+
+
 def test_few_inputs_get_the_sentence_on_overhead(tmp_path: pathlib.Path) -> None:
     run(tmp_path, {"spec": "numpy", "once": 1e-3, "steady": 1e-5})
     assert "With few inputs and little data, a time is mostly the overhead of a call" in " ".join(shown(tmp_path))
@@ -188,7 +196,7 @@ def test_a_kink_is_told_with_who_answers_what() -> None:
         ("q gradient", "numpy", f"got 1, {ends[1]}"),
     ]
     words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
-    assert words == "5 of 5 cells agree with their references; 2 asked at a kink (backends differ in 1)."
+    assert words == "5 of 5 cells agree with their references; 2 derivatives at a kink (backends differ in 1)."
 
 
 def test_a_failure_of_the_function_itself_has_one_row() -> None:

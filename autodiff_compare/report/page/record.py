@@ -5,6 +5,7 @@ Every figure and table of a page is made from one record, so that no number join
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import OF_THE_MACHINE, split
 from autodiff_compare.results.provenance import HARDWARE, differences, versions
@@ -21,6 +23,8 @@ from autodiff_compare.vocabulary import Phase
 
 #: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
+#: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
+_DOUBTFUL = frozenset({"noisy", "contended", "drift", "retraced", "threads", "lazy", "remembers"})
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Record:
         ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
         and ``reference`` (the largest error against the best reference, in eps); ``kink`` (whether the point is a kink
-        and the answer is between the one-sided derivatives); the columns of the steady phase in ``timings.csv``;
-        ``setup_s`` (preparation and first call).
+        and the answer is a subgradient); the columns of the steady phase in ``timings.csv``;
+        ``setup_s`` (preparation and first call); ``where`` (the size in numbers).
     rounds
         One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.
     specs
@@ -117,9 +121,30 @@ def _record(
     cells = _joined(found)
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
+    cells["where"] = _in_numbers(cells, found["cells"])
     here = replace(run, **{name: getattr(machine, name) for name in OF_THE_MACHINE})
     name, rounds = f"{folder.resolve().name}{which}", _rounds(found["samples"])
     return Record(name, folder, here, machine, versions(here), found, cells, rounds, specs)
+
+
+def _in_numbers(cells: pd.DataFrame, stored: pd.DataFrame) -> list[str]:
+    """Return the size of each cell in numbers: ``n = 2000, 4 inputs``; its name if no number is known.
+
+    The number that was stored with a cell counts, not that of today's problem; older tables have none.
+    """
+    own = stored["n"].astype("float64") if "n" in stored else cells["n"].where(cells["axis"] == "size of the problem")
+    columns = (cells["size"], own, cells["n"], cells["axis"], cells["n_inputs"].astype("float64"))
+    return [_where(*row) for row in zip(*columns, strict=True)]
+
+
+def _where(size: str, own: float, n: float, axis: str, inputs: float) -> str:
+    counts = wording.plural(int(inputs), "input") if math.isfinite(inputs) else ""
+    parts = [f"n = {wording.count(own)}"] if math.isfinite(own) and own != inputs else []
+    if axis == "rows of the batch":
+        parts = [wording.plural(int(n), "row")]
+    if axis == "degree of the Taylor series":
+        parts = [f"degree {n:g}"]
+    return ", ".join([*parts, *([counts] if counts else [])]) or size
 
 
 def leading(operators: pd.Series) -> str:
@@ -131,6 +156,17 @@ def leading(operators: pd.Series) -> str:
 def timed(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the right cells whose time a log axis can show."""
     return right_and_timed(cells)
+
+
+def doubtful(flags: str) -> list[str]:
+    """Return those of a cell's flags that forbid to conclude anything from its time."""
+    return [flag for flag in flags.split() if flag in _DOUBTFUL]
+
+
+def sure(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells from whose times something may be concluded: those without a doubtful flag."""
+    kept: pd.DataFrame = cells[[not doubtful(str(flags)) for flags in cells["flags"]]]
+    return kept
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
