@@ -148,7 +148,8 @@ def _latest(before: int, out: pathlib.Path | None) -> pathlib.Path:
         return runs[before]
     where = " and ".join(shown(place) for place in places(out))
     there = f"{len(runs)} run{'s' * (len(runs) != 1)}" if runs else "no run yet"
-    raise TableError(f"got latest~{before}, expected one of the runs in {where}: {there} (compare.py runs)")
+    asked = f"latest~{before}" if before else "latest"
+    raise TableError(f"got {asked}, expected one of the runs in {where}: {there} (compare.py runs)")
 
 
 def _choices(run: str, out: pathlib.Path | None) -> str:

@@ -10,7 +10,7 @@ find the same descent from its name alone: `descent_of`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -55,15 +55,24 @@ class Changes:
         return " ".join([descent, *(f"{k}={_text(v)}" for k, v in given.items() if v is not None and v != ())])
 
 
-def parsed(name: str) -> tuple[str, Changes]:
+def parsed(name: str, known: Iterable[str] = ()) -> tuple[str, Changes]:
     """Return the name of a problem's descent, and the changes that a name adds to it.
+
+    Parameters
+    ----------
+    name
+        The whole name.
+    known
+        Names of the problem's descents, which may have spaces.
 
     Raises
     ------
     ProblemError
         If a change is malformed.
     """
-    descent, *words = name.split(" ")
+    bases = [base for base in known if name == base or name.startswith(f"{base} ")]
+    descent = max(bases, key=len, default=name.split(" ")[0])
+    words = name[len(descent) :].split()
     given: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition("=")
@@ -84,7 +93,7 @@ def descent_of(problem: Problem, name: str) -> Descent:
     ProblemError
         If there is no such descent, or it cannot be changed so; the message says what can.
     """
-    base, changes = parsed(name)
+    base, changes = parsed(name, problem.descent)
     if base not in problem.descent and not (base == PLAIN and not problem.descent and changes.lr is not None):
         known = ", ".join(problem.descent) or "it has none"
         raise ProblemError(f"got descent {base!r}, expected one of {problem.name}: {known}")

@@ -118,6 +118,16 @@ def test_a_change_that_does_not_fit_is_refused(problem: str, name: str, words: s
         descent_of(available()[problem], name)
 
 
+def test_descents_may_have_spaces_in_their_names() -> None:
+    cubic = available()["cubic_fit"]
+    spaced = replace(
+        cubic, descent={"by hand": cubic.descent["cleared"], "by hand twice": cubic.descent["accumulated"]}
+    )
+    assert descent_of(spaced, "by hand").accumulate is False
+    assert descent_of(spaced, "by hand twice").accumulate is True
+    assert descent_of(spaced, "by hand twice lr=0.5").optimizer.learning_rate == 0.5
+
+
 def test_a_descent_of_one_size_says_so() -> None:
     cubic = available()["cubic_fit"]
     fixed = replace(cubic, descent={name: replace(d, sized=None) for name, d in cubic.descent.items()})

@@ -38,16 +38,17 @@ def with_points(problem: Problem, points: Sequence[Sequence[complex]], seed: int
     ProblemError
         If the problem has no size with so many entries, or the numbers do not fit.
     """
+
+    def draw(n: int) -> Inputs:
+        return problem.inputs(np.random.default_rng(seed), n)
+
     found: dict[str, Inputs] = {}
     numbers: dict[str, int] = {}
     for point in points:
-
-        def draw(n: int) -> Inputs:
-            return problem.inputs(np.random.default_rng(seed), n)
-
         n = size_with(len(point), draw, list(problem.sizes.values()))
         if n is None:
-            raise ProblemError(f"got {_count(len(point))} for {problem.name}, expected {expected(draw, problem.sizes)}")
+            expected = _shapes(draw(problem.sizes[problem.smallest]))
+            raise ProblemError(f"got {_count(len(point))} for {problem.name}, expected {expected}")
         name = f"at={written(point)}"
         found[name], numbers[name] = filled(draw(n), point), n
     return replace(problem, sizes=numbers, points=found, fixed=True, files={}, instances=None, descent={}, questions=())
@@ -109,13 +110,8 @@ def _entries_at(n: int, draw: Callable[[int], Inputs]) -> int:
         return -1
 
 
-def expected(draw: Callable[[int], Inputs], sizes: Sequence[int] | dict[str, int]) -> str:
-    """Return in words how many numbers a problem takes at its first size."""
-    first = next(iter(sizes.values())) if isinstance(sizes, dict) else sizes[0]
-    return _shapes(draw(first))
-
-
 def _shapes(inputs: Inputs) -> str:
+    """Return in words how many numbers a point takes."""
     shapes = ", ".join(str(x.shape) for x in inputs.differentiated)
     return f"{_count(entries(inputs))}: the entries of {'an array' if shapes.count('(') == 1 else 'arrays'} of {shapes}"
 

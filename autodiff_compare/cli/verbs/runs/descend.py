@@ -148,8 +148,8 @@ def _descents_of(options: argparse.Namespace, found: Sequence[Problem]) -> dict[
         Changes(options.size, options.lr, options.stop_loss, tuple(options.target or ()), tuple(start))
         for start in starts
     ]
-    if not names and changes != [Changes()]:
-        raise PlanError(f"got a change of a descent, expected none: the study of {options.problem} has no descent")
+    if not names and (changes != [Changes()] or options.animate is not None):
+        raise PlanError(f"got an option of descents, expected none: the study of {options.problem} has no descent")
     changed = {
         problem: [c.named(name) for name in descents if options.descent in (None, name) for c in changes]
         for problem, descents in own.items()

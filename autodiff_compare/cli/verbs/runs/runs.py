@@ -93,7 +93,7 @@ def entries(out: pathlib.Path | None) -> Iterator[Entry]:
         fields = places.run_fields(folder)
         yield Entry(
             run=folder.name,
-            latest="latest" if k == 0 else f"~{k}",
+            latest=f"latest~{k}" if k else "latest",
             started=str(fields.get("started_utc", ""))[:16].replace("T", " "),
             results=_results(folder, str(fields.get("planned_cells") or "")),
             command=_words(str(fields.get("command") or "")),
