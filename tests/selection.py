@@ -109,6 +109,7 @@ THOROUGH: Mapping[str, str] = {
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
     "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",
+    "packaging/test_action.py": "a process for each verb of each step of a job",
     "packaging/test_clashing_project.py::test_pytest_runs_without_the_fixture": (
         "the fixture's test runs pytest there too"
     ),

@@ -27,6 +27,9 @@ DATA = {
 #: What the source distribution holds beside the package.
 BESIDE = {
     ".ci/run",
+    ".pre-commit-hooks.yaml",
+    "action.yml",
+    "action/compare.sh",
     "CHANGELOG.md",
     "CITATION.cff",
     "CONTRIBUTING.md",
