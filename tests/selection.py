@@ -115,6 +115,7 @@ THOROUGH: Mapping[str, str] = {
     ),
     "packaging/test_distributions.py::test_an_editable_installation_takes_the_code_of_the_clone": "one more build",
     "packaging/test_distributions.py::test_the_source_distribution_gives_the_same_wheel": "two more builds",
+    "packaging/test_extras.py": "downloads JAX, and runs pip on two environments",
     "packaging/test_public_face.py::test_mypy_sees_the_types_of_the_installed_package": "mypy from an empty cache",
     "problems/test_bundle_adjustment.py::test_derivatives_are_correct_at_and_near_zero_rotation": (
         "large Jacobians on every backend"
