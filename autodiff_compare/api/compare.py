@@ -26,6 +26,7 @@ from autodiff_compare.plan.plan import Plan, plan, plan_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem, point_of, problem_of
+from autodiff_compare.results.machines import this_machine
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import read_all
@@ -270,11 +271,10 @@ def _planned(
 
 
 def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:
-    folder = RunFolder(out)
+    here = this_machine(planned, settings, in_process=bool(why))
+    folder = RunFolder(out, machine=here)
     try:
-        folder.add(
-            {"runs": [replace(recorded_now(command, planned, settings, in_process=bool(why)), run_id=folder.run_id)]}
-        )
+        folder.add({"runs": [replace(recorded_now(command, planned, settings, here), run_id=folder.run_id)]})
         # Failures are in the tables; a pipe is told of progress alone.
         with Display(failures=False) as display:
             local = LocalPool(planned, folder, display) if why else None

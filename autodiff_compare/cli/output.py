@@ -55,12 +55,13 @@ def results(folder: pathlib.Path) -> list[dict[str, Any]]:
     tables = read_all(folder)
     cells, checks, timings = tables["cells"], tables["checks"], tables["timings"]
     worst = checks.sort_values("norm_rel_error", ascending=False).drop_duplicates("cell_id").set_index("cell_id")
-    steady = timings[timings["phase"] == Phase.STEADY].set_index("cell_id")
+    # A cell's time is that on its own machine.
+    steady = timings[timings["phase"] == Phase.STEADY].set_index(["cell_id", "machine"])
     error = worst[["reference", "norm_rel_error", "tolerance", "verdict"]]
     time = steady[["n", "median_s", "ci_low_s", "ci_high_s", "ratio_to_value", "ratio_to_fastest", "versus_fastest"]]
     # A cell without rounds has none of them, which only the nullable dtype can hold beside whole numbers.
     time = time.rename(columns={"n": "rounds"}).astype({"rounds": "Int64"})
-    joined = cells.join(error, on="cell_id").join(time, on="cell_id")
+    joined = cells.join(error, on="cell_id").join(time, on=["cell_id", "machine"])
     records: list[dict[str, Any]] = joined.astype(object).where(joined.notna(), None).to_dict("records")  # type: ignore[assignment]
     return [{"folder": str(folder), **record} for record in records]
 

@@ -41,8 +41,8 @@ class Progress:
 
     @property
     def series(self) -> list[Round]:
-        """The timing rounds so far."""
-        return series_of(self.samples).get((self.cell.cell_id, Phase.STEADY), [])
+        """The timing rounds so far; the samples name no machine before they are added to a folder."""
+        return series_of(self.samples).get((self.cell.cell_id, Phase.STEADY, ""), [])
 
 
 @dataclass

@@ -75,7 +75,8 @@ class Runner:
         self.pool = pool or Pool(plan, settings, folder, self.listener)
         self.effort = Effort()
         self.tracebacks: dict[str, list[str]] = {}
-        self._values = comparable_values(folder.rows["cells"])
+        here = folder.machine.key if folder.machine else ""
+        self._values = comparable_values([row for row in folder.rows["cells"] if row.machine == here])
 
     def run(self) -> None:
         """Execute all groups that are not finished, then questions and descents, then further launches."""

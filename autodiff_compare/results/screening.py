@@ -20,13 +20,15 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "timings": {"n": 0},
     "cells": {"n_inputs": 0, "n_outputs": 0, "peak_rss_bytes": 0, "threads_requested": 0, "contended_rounds": 0},
     "runs": {"cpu_count": 0, "threads": 0, "rounds": 0},
+    "machines": {"cpu_count": 0},
 }
 #: Table -> columns that hold together at most once.
 _UNIQUE: Mapping[str, tuple[str, ...]] = {
     "runs": ("run_id",),
     "cells": ("cell_id",),
-    "timings": ("cell_id", "phase"),
-    "samples": ("cell_id", "phase", "round", "sample"),
+    "machines": ("key", "hostname"),
+    "timings": ("cell_id", "phase", "machine"),
+    "samples": ("cell_id", "phase", "round", "sample", "machine"),
     "descents": ("cell_id", "start"),
 }
 

@@ -39,7 +39,8 @@ from typing import Any
 
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
-from autodiff_compare.results.tables import TableError
+from autodiff_compare.results.machines import stamped
+from autodiff_compare.results.tables import MachineRow, TableError
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
 
@@ -74,6 +75,8 @@ class RunFolder:
         The folder in which the folder of a new run is made.
     resume
         The folder of an existing run that is continued instead.
+    machine
+        The machine on which this process runs: rows that name no machine were made there.
 
     Raises
     ------
@@ -83,7 +86,10 @@ class RunFolder:
         If the log of ``resume`` is missing or damaged before its last line.
     """
 
-    def __init__(self, out: pathlib.Path, resume: pathlib.Path | None = None) -> None:
+    def __init__(
+        self, out: pathlib.Path, resume: pathlib.Path | None = None, *, machine: MachineRow | None = None
+    ) -> None:
+        self.machine = machine
         self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
         self._done: set[str] = set()
         # The atlas of conventions adds rows from several threads.
@@ -121,6 +127,7 @@ class RunFolder:
         StoreError
             If the line cannot be written.
         """
+        rows = self._stamped(rows)
         record: dict[str, Any] = {name: [vars(row) for row in new] for name, new in rows.items()}
         line = protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
         with self._lock:
@@ -129,20 +136,31 @@ class RunFolder:
             if time.monotonic() > self._refresh_at:
                 self.write_tables()
 
+    def _stamped(self, rows: Rows) -> Rows:
+        """Return the rows with this machine in those that name none; its own row comes with the first of them."""
+        if self.machine is None:
+            return rows
+        known = _SUBJECTS["machines"](self.machine) in self._rows["machines"] or "machines" in rows
+        return ({} if known else {"machines": [self.machine]}) | stamped(rows, self.machine)
+
     def amend(self, told: Mapping[str, str]) -> None:
-        """Add what a worker says of its framework to the fields of the run's row; different words stand side by side.
+        """Add what a worker says of its framework to the rows of the run and of this machine.
+
+        Different words stand side by side.
 
         Parameters
         ----------
         told
-            Field of `rows.Run` -> one word.
+            Field of `rows.Run` and `rows.MachineRow` -> one word.
         """
         with self._lock:
-            for row in [row for rows in self._rows["runs"].values() for row in rows]:
-                words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
-                amended = dataclasses.replace(row, **words)
-                if amended != row:
-                    self.add({"runs": [amended]})
+            own = self._rows["machines"].get(_SUBJECTS["machines"](self.machine), ()) if self.machine else ()
+            every = {"runs": [row for rows in self._rows["runs"].values() for row in rows], "machines": list(own)}
+            changed = {
+                table: [new for row in rows if (new := _with_words(row, told)) != row] for table, rows in every.items()
+            }
+            if any(changed.values()):
+                self.add({table: rows for table, rows in changed.items() if rows})
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
         """Return whether all these cells have ended, none of them broken, and the piece of work ``done`` is done.
@@ -314,15 +332,21 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
     return descriptor
 
 
+def _with_words(row: Any, told: Mapping[str, str]) -> Any:
+    """Return a row with words added to those of its fields, sorted and each once."""
+    words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
+    return dataclasses.replace(row, **words)
+
+
 def _imports_first(samples: Sequence[Any]) -> list[Any]:
     """Return samples with those of imports first, by name: imports side by side end in any order."""
-    imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round))
+    imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round, s.machine))
     return [*imports, *(s for s in samples if s.phase != Phase.IMPORT)]
 
 
 def _subject_of_sample(row: Any) -> Hashable:
-    """Return the cell of a sample; for an import, which belongs to no cell, the backend and the number of the start."""
-    return (row.cell_id, row.round) if row.phase == Phase.IMPORT else row.cell_id
+    """Return the cell of a sample; for an import, of no cell, the backend, the number of the start and the machine."""
+    return (row.cell_id, row.round, row.machine) if row.phase == Phase.IMPORT else row.cell_id
 
 
 def _fields(*names: str) -> Callable[[Any], Hashable]:
@@ -332,6 +356,7 @@ def _fields(*names: str) -> Callable[[Any], Hashable]:
 #: Table -> function that returns the subject of a row. Rows with one subject are written and replaced together.
 _SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
     "runs": _fields("run_id"),
+    "machines": _fields("key", "hostname"),
     "cells": lambda row: row.cell_id,
     "checks": lambda row: row.cell_id,
     "samples": _subject_of_sample,
@@ -340,8 +365,8 @@ _SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
     "descents": _fields("cell_id", "start"),
     "questions": _fields("backend", "question"),
     "conventions": _fields("family", "dtype", "backend", "variant"),
-    "fuzz": _fields("run_id"),
-    "findings": _fields("run_id"),
+    "fuzz": _fields("run_id", "machine"),
+    "findings": _fields("run_id", "machine"),
 }
 
 

@@ -1,4 +1,7 @@
-"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags."""
+"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags.
+
+Whatever compares or counts cells does so on one machine (`autodiff_compare.results.machines.split`).
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autodiff_compare.results import ratios
+from autodiff_compare.results import machines, ratios
 from autodiff_compare.results.formatting import seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
+    MachineRow,
     SampleRow,
     read_all,
     resume_command,
@@ -58,8 +62,28 @@ _ASKED, _ANSWER = 36, 11
 
 
 def show(folder: pathlib.Path, console: Console) -> None:
-    """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
+    """Print the tables of a run, at most 80 columns wide, and its result in one sentence.
+
+    A run on several machines has the tables of each, one machine below the other.
+    """
     tables = read_all(folder)
+    parts = machines.split(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
+    for key, part in parts.items():
+        if len(parts) > 1:
+            console.print(_wrapped(titles.get(key, key)), style="bold", markup=False)
+            console.print()
+        _show_one(part, folder, console)
+    if len(tables["cells"]) or not len(tables["conventions"]):
+        console.print(found(tables, folder))
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _show_one(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console) -> None:
+    """Print the tables of one machine."""
     for table in _shown(tables):
         console.print(table)
         console.print()
@@ -67,8 +91,6 @@ def show(folder: pathlib.Path, console: Console) -> None:
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
     if len(tables["fuzz"]):
         random_programs.show(tables, folder, console)
-    if len(tables["cells"]) or not len(tables["conventions"]):
-        console.print(found(tables, folder))
 
 
 def not_computed(dropped: Iterable[str]) -> list[str]:
@@ -108,7 +130,20 @@ def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
     interrupted = _interrupted(tables, folder)
     if interrupted and not len(tables["cells"]):
         return interrupted
-    return f"{interrupted}. So far {_result(tables)}" if interrupted else _result(tables)
+    result = _results(tables)
+    return f"{interrupted}. So far {result}" if interrupted else result
+
+
+def _results(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return the result of each machine in a sentence, and of several that their times are not compared."""
+    parts = machines.split(tables)
+    if len(parts) == 1:
+        return _result(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
+    told = " ".join(
+        f"{titles.get(key, key).partition(':')[0].capitalize()}: {_result(part)}" for key, part in parts.items()
+    )
+    return f"{len(parts)} machines, whose times are not compared. {told}"
 
 
 def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.formats import document, markdown
-from autodiff_compare.cli.formats.fields import ROWS, RUN
+from autodiff_compare.cli.formats.fields import HEADERS, ROWS
 from autodiff_compare.cli.main import main
 from autodiff_compare.summary import terminal
 from tests.documents import json_schema
@@ -61,8 +61,8 @@ def _has_exactly(found: dict[str, Any]) -> None:
     fields = ROWS[found["kind"]]
     for row in found["rows"]:
         assert list(row) == list(fields)
-    for run in found["runs"]:
-        assert list(run) == list(RUN)
+    for table, columns in HEADERS.items():
+        assert [list(entry) for entry in found[table]] == [list(columns)] * len(found["runs"])
     assert found["units"]["rows"] == {name: field.unit for name, field in fields.items() if field.unit}
 
 
@@ -76,8 +76,9 @@ def test_the_file_is_made_from_the_fields() -> None:
 @pytest.mark.parametrize("kind", ROWS)
 def test_every_number_has_a_unit(kind: str) -> None:
     only_names = {"line", "schema_version", "seed"}
-    fields = ROWS[kind] | RUN
-    assert [name for name, field in fields.items() if field.numeric and not field.unit and name not in only_names] == []
+    for fields in (ROWS[kind], *HEADERS.values()):
+        numbers = [name for name, field in fields.items() if field.numeric and not field.unit]
+        assert set(numbers) <= only_names
 
 
 def test_cells_of_a_run(printed: Print) -> None:
@@ -88,6 +89,7 @@ def test_cells_of_a_run(printed: Print) -> None:
     (run,) = found["runs"]
     assert pathlib.Path(run["folder"]).is_dir()
     assert run["versions"]["numpy"]
+    assert [machine["key"] for machine in found["machines"]] == [found["rows"][0]["machine"]]
     assert found["units"]["rows"]["median_s"] == "seconds per call"
 
 

@@ -45,6 +45,7 @@ def test_the_table_of_fields_names_every_kind_and_every_field() -> None:
         "schema_version",
         "program",
         "runs",
+        "machines",
         "units",
         "rows",
     ]

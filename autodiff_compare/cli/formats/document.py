@@ -1,4 +1,4 @@
-"""The JSON document of a verb: what made it, the runs that it is about, the units of its numbers, and its rows.
+"""The JSON document of a verb: what made it, the runs and machines that it is about, units, and rows.
 
 Its fields are those of `autodiff_compare.cli.formats.fields`; ``output.schema.json`` beside this module describes
 them as a JSON schema (draft 2020-12).
@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from autodiff_compare import __version__
-from autodiff_compare.cli.formats.fields import FORMAT_VERSION, OBJECTS, ROWS, RUN, Field
+from autodiff_compare.cli.formats.fields import FORMAT_VERSION, HEADERS, OBJECTS, ROWS, Field
 from autodiff_compare.results.rows import SCHEMA_VERSION
 from autodiff_compare.results.tables import read_all
 
@@ -38,8 +38,8 @@ def document(kind: str, rows: Sequence[Record], folders: Sequence[pathlib.Path])
         "format_version": FORMAT_VERSION,
         "schema_version": SCHEMA_VERSION,
         "program": f"autodiff-compare {__version__}",
-        "runs": [header for folder in folders for header in _headers(folder)],
-        "units": {"runs": _units(RUN), "rows": _units(ROWS[kind])},
+        **{table: [entry for folder in folders for entry in _entries(folder, table)] for table in HEADERS},
+        "units": {name: _units(fields) for name, fields in {**HEADERS, "rows": ROWS[kind]}.items()},
         "rows": [_plain_record(row) for row in rows],
     }
 
@@ -49,9 +49,9 @@ def schema() -> Any:
     return json.loads(resources.files(__package__).joinpath("output.schema.json").read_text(encoding="utf-8"))
 
 
-def _headers(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """Return the rows of ``runs.csv`` of a run, its JSON columns decoded."""
-    frame = read_all(folder, ["runs"])["runs"]
+def _entries(folder: pathlib.Path, table: str) -> list[dict[str, Any]]:
+    """Return the rows of a table that describes a run, its columns of JSON decoded."""
+    frame = read_all(folder, [table])[table]
     rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[assignment]
     decoded = [{**row, **{name: _object(row[name]) for name in OBJECTS}} for row in rows]
     return [_plain_record({"folder": str(folder), **row}) for row in decoded]

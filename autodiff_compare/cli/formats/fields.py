@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autodiff_compare.results.rows import CellRow, CheckRow, ConventionRow, FuzzRow, Run, TimingRow
+from autodiff_compare.results.rows import CellRow, CheckRow, ConventionRow, FuzzRow, MachineRow, Run, TimingRow
 
 #: Units of the numbers in columns of the CSV tables; ``1`` stands for a ratio, or for the objective's own unit.
 _UNITS: Mapping[str, str] = {
@@ -147,7 +147,10 @@ ROWS: Mapping[str, Mapping[str, Field]] = {
     "explanation": _EXPLANATION,
     "fuzz": {**_FOLDER, **_of(FuzzRow)},
 }
-#: Columns of ``runs.csv`` that hold JSON, and are objects in a document.
+#: Parts of a document that describe its runs, each a table of the same name -> the fields of an entry.
+HEADERS: Mapping[str, Mapping[str, Field]] = {
+    "runs": {**_FOLDER, **_of(Run)},
+    "machines": {**_FOLDER, **_of(MachineRow)},
+}
+#: Columns of these tables that hold JSON, and are objects in a document.
 OBJECTS = ("versions", "environment")
-#: The header of a document: one entry for each run.
-RUN: Mapping[str, Field] = {**_FOLDER, **_of(Run)}

@@ -1,10 +1,13 @@
-"""Record of a run for the report: its tables, and one frame that joins cells, timings and errors."""
+"""Record of a run on one machine, for the report: its tables, and one frame that joins cells, timings and errors.
+
+Every figure and table of a page is made from one record, so that no number joins two machines.
+"""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,9 @@ from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems.base import split_degree, split_rows
 from autodiff_compare.results import tables
-from autodiff_compare.results.provenance import versions
-from autodiff_compare.results.tables import Run, TableError, specs_of
+from autodiff_compare.results.machines import OF_THE_MACHINE, split
+from autodiff_compare.results.provenance import HARDWARE, differences, versions
+from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
 from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status
 
 #: References from the most trusted on; others come last.
@@ -26,18 +30,20 @@ _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
 
 @dataclass(frozen=True)
 class Record:
-    """Tables of a run, read and joined.
+    """Tables of a run, read and joined; of a run on several machines, the part that one of them computed.
 
     Parameters
     ----------
     name
-        Name of its folder, unique among the runs of a report.
+        Name of its folder, with the number of the machine if there are several; unique among the records of a report.
     run
-        Its row in ``runs.csv``.
+        Its row in ``runs.csv``, with the machine of the record.
+    machine
+        The row of this machine in ``machines.csv``.
     versions
-        Distribution -> version.
+        Distribution -> version, on this machine.
     tables
-        Tables as read, with unprintable characters escaped.
+        Tables as read, with unprintable characters escaped, and the rows of this machine.
     cells
         ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
@@ -53,6 +59,7 @@ class Record:
     name: str
     folder: pathlib.Path
     run: Run
+    machine: MachineRow
     versions: Mapping[str, str]
     tables: Mapping[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -61,7 +68,23 @@ class Record:
 
 
 def read(folder: pathlib.Path) -> Record:
-    """Read the tables of a run's folder and join them.
+    """Read the tables of a run on one machine and join them.
+
+    Raises
+    ------
+    TableError
+        As `read_all`; also if the run is on several machines.
+    """
+    found = read_all(folder)
+    if len(found) != 1:
+        raise TableError(
+            f"got a run on {len(found)} machines in {folder}, expected one: read_all gives each its record"
+        )
+    return found[0]
+
+
+def read_all(folder: pathlib.Path) -> list[Record]:
+    """Read the tables of a run and join them; return a record for each machine.
 
     Raises
     ------
@@ -72,11 +95,36 @@ def read(folder: pathlib.Path) -> Record:
     if len(found["runs"]) != 1:
         raise TableError(f"got {len(found['runs'])} rows in the table runs of {folder}, expected 1")
     (run,) = tables.rows_from(found["runs"], Run)
+    known = {row.key: row for row in tables.rows_from(found["machines"], MachineRow)}
+    parts = split(found)
+    lost = [key for key in parts if key not in known]
+    if lost:
+        raise TableError(f"got rows of machine {lost[0]!r} in {folder}, which its table machines lacks")
+    if len(parts) == 1:
+        return [_record(folder, "", run, known[key], part) for key, part in parts.items()]
+    # How many of the planned cells each machine should have is not known.
+    whole = {"runs": found["runs"].assign(planned_cells=pd.array([pd.NA], dtype="Int64"))}
+    return [
+        _record(folder, f", machine {k}", run, known[key], part | whole)
+        for k, (key, part) in enumerate(parts.items(), 1)
+    ]
+
+
+def comparable(a: Record, b: Record) -> bool:
+    """Return whether times of two records may be divided: two runs on one machine, or on equal ones."""
+    return a.run.run_id != b.run.run_id and not differences(a.machine, b.machine, HARDWARE)
+
+
+def _record(
+    folder: pathlib.Path, which: str, run: Run, machine: MachineRow, found: Mapping[str, pd.DataFrame]
+) -> Record:
+    """Return the record of one machine, from its part of the tables."""
     cells = _joined(found)
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
-    name = folder.resolve().name
-    return Record(name, folder, run, versions(run), found, cells, _rounds(found["samples"]), specs)
+    here = replace(run, **{name: getattr(machine, name) for name in OF_THE_MACHINE})
+    name, rounds = f"{folder.resolve().name}{which}", _rounds(found["samples"])
+    return Record(name, folder, here, machine, versions(here), found, cells, rounds, specs)
 
 
 def leading(operators: pd.Series) -> str:
@@ -108,7 +156,7 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     eps = {dtype: limits(dtype).eps for dtype in (*DTYPES, *HALF_DTYPES)}
     cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])
-    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n"])
+    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n", "machine"])
     cells = cells.merge(steady, on="cell_id", how="left")
     cells["versus_fastest"] = cells["versus_fastest"].fillna("")
     early = timings[timings["phase"].isin([Phase.PREPARE, Phase.FIRST_CALL])]

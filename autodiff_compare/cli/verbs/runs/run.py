@@ -12,6 +12,7 @@ from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.console import usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs import show
 from autodiff_compare.execution.display import Display
@@ -20,10 +21,12 @@ from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.variables import withheld_variables
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.machines import this_machine
 from autodiff_compare.results.provenance import recorded_now
-from autodiff_compare.results.resume import ResumeError, refusal, resumed
+from autodiff_compare.results.resume import ResumeError, elsewhere, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
-from autodiff_compare.results.tables import CellRow, TableError
+from autodiff_compare.results.tables import CellRow, MachineRow, TableError
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import not_computed
 from autodiff_compare.vocabulary import BROKEN, Status
@@ -122,12 +125,22 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
     reason = writable(options.out)
     if reason:
         return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
-    row = recorded_now(options.command, planned, settings)
+    here = this_machine(planned, settings)
+    row = recorded_now(options.command, planned, settings, here)
     if getattr(options, "resume", None) is not None:
         reason = refusal(options.resume, row)
-        return usage(reason) if reason else RunFolder(options.out, options.resume)
-    folder = RunFolder(options.out)
+        return usage(reason) if reason else _continued(options, here)
+    folder = RunFolder(options.out, machine=here)
     folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
+    return folder
+
+
+def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
+    """Return the folder of a run that is resumed; say so if it goes on on another machine."""
+    folder = RunFolder(options.out, options.resume, machine=here)
+    words = elsewhere(folder.rows["machines"], here)
+    if words:
+        complain(printable(words))
     return folder
 
 
