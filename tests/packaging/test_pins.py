@@ -66,6 +66,12 @@ def test_every_dependency_has_a_lower_bound_that_the_pins_keep() -> None:
         assert one.specifier.contains(PINS[canonicalize_name(one.name)], prereleases=True), one
 
 
+def test_the_page_on_installing_has_every_bound() -> None:
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    for name, bound in lowest.bounds().items():
+        assert f"| {name} | {bound} |" in page
+
+
 @pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml", "MANIFEST.in", "Makefile"])
 def test_no_registry_and_no_path_of_a_machine_is_named(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.table import Table
 
-from autodiff_compare.results.formatting import printable
+from autodiff_compare.results import formatting
 
 
 class _Markdown(Console):
@@ -39,29 +39,23 @@ def blocks(given: Any) -> Iterator[str]:
             yield from blocks(part)
     elif isinstance(given, Table):
         yield from _table(given)
-    elif text := escaped(str(given)):
+    elif text := formatting.markdown(str(given)):
         yield text
-
-
-def escaped(text: str) -> str:
-    """Escape text so that nothing in it is Markdown, HTML or the mention of a user; line breaks become spaces."""
-    flat = " ".join(printable(text).split())
-    return re.sub(r"([\\`*_\[\]<>|#~!&])", r"\\\1", flat).replace("@", "@\u200b")
 
 
 def _table(table: Table) -> Iterator[str]:
     """Yield the title and the lines of a table; one without a header gets an empty one, which Markdown needs."""
     if table.title:
-        yield f"**{escaped(str(table.title))}**"
-    heads = [escaped(_joined(column.header)) if table.show_header else "" for column in table.columns]
+        yield f"**{formatting.markdown(str(table.title))}**"
+    heads = [_cell(column.header) if table.show_header else "" for column in table.columns]
     marks = ["---:" if column.justify == "right" else "---" for column in table.columns]
-    rows = zip(*([escaped(_joined(cell)) for cell in column.cells] for column in table.columns), strict=True)
+    rows = zip(*(map(_cell, column.cells) for column in table.columns), strict=True)
     yield "\n".join(map(_line, [heads, marks, *rows]))
 
 
-def _joined(cell: Any) -> str:
-    """Return a heading or a name in one line: a terminal breaks it before a variant or after an underscore."""
-    return re.sub(r"\n\s*(?=:)|(?<=_)\n\s*", "", str(cell))
+def _cell(cell: Any) -> str:
+    """Return a cell in one line; a terminal breaks a heading before a variant, and a name after an underscore."""
+    return formatting.markdown(re.sub(r"\n\s*(?=:)|(?<=_)\n\s*", "", str(cell)))
 
 
 def _line(cells: Iterable[str]) -> str:
