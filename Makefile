@@ -8,10 +8,10 @@ PEERS ?= casadi chainer mygrad pytensor uncertainties
 # Extras that `make compare` installs: the frameworks that it runs, and what draws the report of a run.
 COMPARED := torch,tensorflow,jax,report
 
-.PHONY: compare test test-rest test-all lowest peers mutants lint docs sample clean
+.PHONY: compare test test-rest test-all lowest peers mutants lint docs site sample clean
 
 compare: $(VENV)/.compared
-	$(RUN) compare.py run --quick
+	$(RUN) compare.py run --quick --suite classic engine_logistic/medium engine_mixture/medium engine_network/medium
 
 # What a change is tried with: every room, and every operator, backend and dtype that the cross-checks have.
 test: $(VENV)/.installed
@@ -46,6 +46,10 @@ lint: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(RUN) -m tests.documents.shown
 
+# The documents as a site, with every link checked. To read it: python -m http.server --directory build/site
+site: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 # The page and all figures of the sample run, made from its tables.
 sample: $(VENV)/.installed
 	$(RUN) compare.py report results/sample
@@ -64,5 +68,5 @@ $(VENV)/.compared: pyproject.toml constraints.txt
 
 # The tests, their tools and the other extras come on top.
 $(VENV)/.installed: $(VENV)/.compared
-	$(RUN) -m pip install --constraint constraints.txt --editable '.[all,test,dev]'
+	$(RUN) -m pip install --constraint constraints.txt --editable '.[all,test,dev,docs]'
 	touch $@

@@ -32,13 +32,14 @@ from autodiff_compare.problems.base import (
     Question,
     Tools,
 )
-from autodiff_compare.problems.base.declarations import (
+from autodiff_compare.problems.base.declared.declarations import (
     point_of,
     problem_of,
     problems_in,
     problems_of_file,
-    typical_sizes,
 )
+from autodiff_compare.problems.base.declared.points import is_drawn
+from autodiff_compare.problems.base.declared.typical import typical_sizes
 from autodiff_compare.problems.base.instances.folder import with_data
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Question",
     "Tools",
     "available",
+    "is_drawn",
     "load",
     "point_of",
     "problem_of",

@@ -58,6 +58,7 @@ THOROUGH: Mapping[str, str] = {
         "evaluates Hessians at a hundred points"
     ),
     "crosschecks/test_curvature.py::test_every_result_is_right": "judges directions of every problem, on every backend",
+    "api/test_notebook.py": "runs a notebook in a kernel",
     "api/test_compare.py::test_native_functions_are_compared_with_each_other": "starts PyTorch and JAX in workers",
     "backends/test_orders.py::test_tensorflow_says_where_it_took_another_order_than_usual": "traces through a loop",
     "backends/test_sparse.py::test_a_compiled_jacobian_of_take_is_right": "compiles C++",
@@ -79,7 +80,9 @@ THOROUGH: Mapping[str, str] = {
         "judges ten answers to each of 600 cases"
     ),
     "documents/test_documents.py::test_shown_output_is_what_the_command_prints": "runs every command of the documents",
-    "documents/test_readme.py": "runs every example",
+    "documents/test_examples.py": "runs every example",
+    "documents/test_readme.py": "runs the longer examples",
+    "documents/test_site.py": "builds the site",
     "fuzzing/test_campaign.py::test_our_engine_has_no_finding_in_many_programs": "judges 1000 programs",
     "fuzzing/test_faults.py::test_planted_faults_are_found": "a process for each of ten planted faults",
     "fuzzing/test_generator.py::test_every_operation_is_drawn": "draws thousands of programs",

@@ -17,10 +17,15 @@ from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"} | {
     "numba", "llvmlite",
 }  # fmt: skip
-#: What only the report may import.
-DRAWING = {"matplotlib", "jinja2", "markupsafe"}
-#: Files outside the report that may import pandas, each as ``room.module``.
-PANDAS = {"api.compare", "results.tables", "summary.conversions", "summary.failures", "summary.summary"}
+#: What only the report, the charts and the figures for Python may import.
+DRAWING = {"matplotlib", "jinja2", "markupsafe", "vl_convert"}
+#: Files outside these that may import pandas, each as ``room.module``.
+PANDAS = {
+    "api.advice", "api.figures", "api.overview", "api.tables", "results.tables", "results.tidy", "summary.conversions",
+    "summary.failures", "summary.growth_table", "summary.scaling", "summary.summary",
+}  # fmt: skip
+#: The file of Python's interface that names the axes of a figure in its types.
+AXES = "api.figures"
 
 _FLOOR = {"vocabulary", "user_files", "taps"}
 _OPEN = {"backends", "problems"}
@@ -43,13 +48,16 @@ for _room, _allowed in {
     "execution": "process plan timing results judge studies conventions",
     "explaining": "process plan timing results judge studies conventions execution",
     "summary": "process plan timing results studies conventions",
-    "report": "process plan timing results studies conventions summary",
+    "charts": "process plan timing results",
+    "report": "process plan timing results studies conventions summary charts",
+    "plots": "process plan timing results studies conventions summary charts report",
     "fuzzing": "process plan timing results judge studies conventions execution",
     "contract": "process plan timing results judge studies conventions execution",
     "testing": "process plan judge",
-    "api": "process plan timing results judge studies conventions execution summary report contract testing",
+    "api": "process plan timing results judge studies conventions execution summary charts report plots contract"
+    " testing",
     "__main__": "cli",
-    "cli": "process plan timing results judge studies conventions execution summary report contract api"
+    "cli": "process plan timing results judge studies conventions execution summary charts report contract api"
     " explaining fuzzing",
 }.items():
     ROOMS[_room] = {*_allowed.split(), *_FLOOR, *_OPEN}
@@ -193,9 +201,10 @@ def test_rooms_reach_backends_and_problems_through_their_packages(module: str) -
         if root(name) == PACKAGE and room(name) == "problems":
             allowed = {"problems", "problems.base", "problems.base.closed_forms", "problems.conventions"}
             assert name.removeprefix(f"{PACKAGE}.") in allowed, f"{name}: use problems.load()"
-        of_the_report = module.startswith("report")
-        assert root(name) != "pandas" or of_the_report or module in PANDAS, name
-        assert root(name) not in DRAWING or of_the_report, f"{name}: only the report draws"
+        drawn = module.startswith(("report", "plots"))
+        assert root(name) != "pandas" or drawn or module in PANDAS, name
+        draws = drawn or module.startswith("charts") or module == AXES
+        assert root(name) not in DRAWING or draws, f"{name}: only report, charts and plots draw"
 
 
 def test_the_shared_words_import_nothing_but_the_standard_library() -> None:

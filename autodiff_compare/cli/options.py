@@ -45,7 +45,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         "--entries",
         choices=("some", "all"),
         default="some",
-        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+        help="entries that numerical differences test one by one, above 32 inputs: some (default) or all",
     )
     add_resume(parser)
     add_traceback(parser)
@@ -71,7 +71,16 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
-        "of batches with a number of rows, such as smallx8",
+        "of batches with a number of rows, such as smallx8; of one problem alone: PROBLEM/SIZE, such as gmm/medium",
+    )
+    parser.add_argument(
+        "--n",
+        dest="size",
+        type=values.sizes,
+        action="extend",
+        metavar="RANGE",
+        help="sizes by their number: 1000, 10,100,1e3, 10:1e6:log7 (seven, equal ratios) or 10:50:lin5 (five, equal "
+        "steps); a user's file draws its point at each: x = lambda n, rng: rng.normal(size=n)",
     )
     parser.add_argument(
         "--degree",
@@ -212,7 +221,11 @@ def add_traceback(parser: argparse.ArgumentParser) -> None:
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add the run to continue."""
-    parser.add_argument("--resume", metavar="RUN", help="continue this run: its folder, or its id under --out")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="continue this run: its folder, or its id under --out; on another machine, what is left stands apart",
+    )
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

@@ -153,12 +153,17 @@ def add_diff(verbs: Any) -> None:
         help="compare two runs: slower, faster, wrong or right; exit code 1 on a regression",
         description="List the cells that got slower, faster, wrong or right from run A to run B. A regression is a "
         "cell that got slower, is no longer ok, or was ok and is missing although B's command asks for it. Runs "
-        "that differ in machine, versions, threads, seed or dtypes are refused.",
+        "that differ in versions, threads, seed or dtypes are refused. Cells from different machines are compared by "
+        "their results, not by their times.",
         epilog="example: autodiff-compare diff 20261120T231558-b6ea results/20261120T232001-04c1",
     )
     diff.add_argument("run_a", metavar="RUN_A", help="folder of the earlier run, or its id under --out")
     diff.add_argument("run_b", metavar="RUN_B", help="folder of the later run, or its id under --out")
-    diff.add_argument("--force", action="store_true", help="compare runs that differ, and list the differences")
+    diff.add_argument(
+        "--force",
+        action="store_true",
+        help="compare runs that differ, and list the differences; times of different machines are never compared",
+    )
     diff.add_argument("--allow-missing", action="store_true", help="do not count a cell that B lacks as a regression")
     diff.add_argument(
         "--threshold",

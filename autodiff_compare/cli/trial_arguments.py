@@ -121,7 +121,7 @@ def add_explain(verbs: Any) -> None:
         description="Compare two backends, variants or orders of modes operation by operation: values, then "
         "cotangents and tangents. Name the first operation that differs beyond its measured rounding, with its "
         "line, both numbers and the reference, and judge it alone. Exit code 0 if they agree, 1 if they part, 3 if "
-        "it cannot be told.",
+        "no answer is possible.",
         epilog="example: autodiff-compare explain ./mine.py numpy torch; or: explain gmm jax jax:eager --dtype "
         "float32; or: explain ./mine.py torch:fr torch:rr -o hvp; or: explain ./mine.py numpy ./my_backend.py",
     )
@@ -174,7 +174,7 @@ def add_conventions(verbs: Any) -> None:
 def add_fuzz(verbs: Any) -> None:
     fuzz = verbs.add_parser(
         "fuzz",
-        help="find faults nobody wrote down: random programs through the backends, judged and shrunk",
+        help="search for wrong derivatives by random programs, and shrink each that is found to a few lines",
         description="Draw random programs, differentiate them on every backend, and judge each result independently. "
         "A new fault is shrunk to a few lines and written to findings/NNN/: program.py, which check runs, and "
         "script.py, the same in the framework's own words (torch, jax, tensorflow and this project's engine only). "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from autodiff_compare.plan import ranges
+
 
 def count(text: str) -> int:
     """Return a whole number from 0."""
@@ -70,3 +72,11 @@ def share(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 0 to 100")
     return value
+
+
+def sizes(text: str) -> list[str]:
+    """Return the sizes that a number or a range such as ``10:1e6:log7`` names: ``n=10``, ..."""
+    try:
+        return [f"n={number}" for number in ranges.numbers(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

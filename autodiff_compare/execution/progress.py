@@ -125,6 +125,7 @@ def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellR
         threads_active=None,
         contended_rounds=None,
         flags="",
+        n=case.problem.n_of(cell.size) if case else None,
     )
 
 

@@ -42,7 +42,8 @@ class Query:
     Parameters
     ----------
     problems
-        Names of problems, or paths of ``.py`` files. They are added to the problems of ``suites``.
+        Names of problems, with a size or without (``gmm/medium``), or paths of ``.py`` files. They are added to the
+        problems of ``suites``.
     backends
         Backends as ``name[:variant][:order][@PYTHON]``, or paths of ``.py`` files; by default `DEFAULT_BACKENDS`.
     operators

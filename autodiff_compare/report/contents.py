@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from autodiff_compare.charts.looks import Looks, backend_looks
 from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.grids import Data, Grid, words
 from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.record import Record
-from autodiff_compare.report.page.style import LineStyles, Picture
 from autodiff_compare.report.sections import (
     conventions,
     costs,
+    explorer,
     fuzz,
     graph,
     overview,
@@ -37,8 +40,8 @@ _MOST_ROWS = 50_000
 _RAW: Mapping[str, tuple[int, tuple[str, ...]]] = {"samples": (6, ()), "steps": (6, ("extra",))}
 #: First columns of the full table of cells; the others follow in the order of the file.
 _CELL_COLUMNS = (
-    "problem", "size", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s", "ci_high_s",
-    "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
+    "problem", "size", "where", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s",
+    "ci_high_s", "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
 )  # fmt: skip
 #: Columns of ``machines.csv`` beside those of ``runs.csv``.
 _OF_MACHINES = ("key", "cpu_id", "affinity", "accelerators")
@@ -48,20 +51,25 @@ _HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", 
 
 def page(record: Record) -> Page:
     """Return the page of one run."""
-    styles = style.backend_styles(record.specs)
+    looks = backend_looks(record.specs)
     parts = [
         Section("failures", "Failures", parts=_failures(record)),
-        Section("overview", "Overview", parts=_overview(record, styles)),
-        Section("studies", "Studies", parts=tuple(_studies(record, styles))),
+        *explorer.sections(record),
+        Section("overview", "Overview", parts=_overview(record, looks)),
+        Section("studies", "Studies", parts=tuple(_studies(record, looks))),
         *conventions.sections(record),
         *fuzz.sections(record),
-        Section("problems", "Each problem", parts=tuple(_problems(record, styles))),
+        Section("problems", "Each problem", parts=tuple(_problems(record, looks))),
         Section(
             "together",
             "All problems",
-            parts=(*costs.comparisons(record, styles), *overview.pairs(record)),
+            parts=(*costs.comparisons(record, looks), *overview.pairs(record)),
         ),
-        Section("rounds", "Rounds and flags", parts=(*rounds.pictures(record, styles), overview.flags(record))),
+        Section(
+            "rounds",
+            "Rounds and flags",
+            parts=(*rounds.pictures(record, style.backend_styles(record.specs)), overview.flags(record)),
+        ),
         Section("what", "Run and machine", parts=(*provenance([record]), overview.imports(record))),
         Section("tables", "Full tables", parts=tuple(full(record))),
     ]
@@ -78,7 +86,7 @@ def found(record: Record) -> str:
 
 def _kept(section: Section) -> Section:
     """Return the section without its empty tables."""
-    return Section(section.name, section.title, section.lead, tuple(p for p in section.parts if p))
+    return replace(section, parts=tuple(p for p in section.parts if p))
 
 
 def _failures(record: Record) -> tuple[Any, ...]:
@@ -90,41 +98,39 @@ def _failures(record: Record) -> tuple[Any, ...]:
     return ("Every descent ran.",) if len(record.tables["descents"]) else ()
 
 
-def _overview(record: Record, styles: LineStyles) -> tuple[Any, ...]:
-    folded = [
-        Grid(g.name, g.title, g.columns, g.rows, g.numeric, g.note, fold=True) for g in overview.all_operators(record)
-    ]
+def _overview(record: Record, looks: Looks) -> tuple[Any, ...]:
+    folded = [replace(grid, fold=True) for grid in overview.all_operators(record)]
     tables = (*overview.overviews(record), overview.kinks(record), overview.converted(record))
-    return (*tables, *folded, *profile.pictures(record, styles))
+    return (*tables, *folded, *profile.pictures(record, looks))
 
 
-def _studies(record: Record, styles: LineStyles) -> Iterator[Section | Grid]:
+def _studies(record: Record, looks: Looks) -> Iterator[Section | Grid]:
     yield overview.descents(record)
-    yield from studies.sections(record, styles)
+    yield from studies.sections(record, looks)
     yield from robot_arms.sections(record)
     yield from questions.sections(record)
     yield from graph.sections(record)
 
 
-def _problems(record: Record, styles: LineStyles) -> Iterator[Section]:
+def _problems(record: Record, looks: Looks) -> Iterator[Section]:
     for k, (problem, cells) in enumerate(record.cells.groupby("problem", sort=False), 1):
-        yield Section(f"problem-{k}", str(problem), parts=tuple(_problem(f"p{k}", str(problem), cells, styles)))
+        parts = tuple(_problem(f"p{k}", str(problem), cells, looks))
+        yield Section(f"problem-{k}", str(problem), parts=parts, fold=True)
 
 
-def _problem(name: str, problem: str, cells: pd.DataFrame, styles: LineStyles) -> Iterator[Picture | Grid]:
+def _problem(name: str, problem: str, cells: pd.DataFrame, looks: Looks) -> Iterator[Chart | Grid]:
     several = cells["dtype"].nunique() > 1
     for dtype in cells["dtype"].unique():
         group = cells[(cells["dtype"] == dtype) & cells["leading"]]
         operator, largest = str(group["operator"].iloc[0]), costs.largest_size(group)
-        size = f", {largest['size'].iloc[0]}" if group["size"].nunique() > 1 else ""
         what = f"{problem} {operator}" + (f" {dtype}" if several else "")
         slug = wording.slug(name, problem, str(dtype))
-        picture = costs.break_even(f"{slug}-calls", f"{what}{size}", largest, styles)
-        if picture:
-            yield picture
-        yield from costs.scaling(slug, what, group, styles)
+        chart = costs.break_even(f"{slug}-calls", f"{what}, {largest['where'].iloc[0]}", largest, looks)
+        if chart:
+            yield chart
+        yield from costs.scaling(slug, what, group, looks)
         series = cells[(cells["dtype"] == dtype) & (cells["operator"] == Operator.TAYLOR) & ~cells["leading"]]
-        yield from costs.scaling(f"{slug}-taylor", what.replace(operator, str(Operator.TAYLOR), 1), series, styles)
+        yield from costs.scaling(f"{slug}-taylor", what.replace(operator, str(Operator.TAYLOR), 1), series, looks)
     yield overview.details(cells, name, f"All {wording.plural(len(cells), 'cell')} of {problem}")
 
 
@@ -186,7 +192,7 @@ def _abridged(name: str, digits: int, left: Sequence[str]) -> str:
 def cell_table(record: Record) -> pd.DataFrame:
     """Return the cells with their timings and errors."""
     rest = [c for c in record.cells.columns if c not in {*_CELL_COLUMNS, *_HIDDEN}]
-    return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend"})
+    return record.cells[[*_CELL_COLUMNS, *rest]].rename(columns={"spec": "backend", "where": "size in numbers"})
 
 
 def data(name: str, frame: pd.DataFrame, note: str = "", file: str = "") -> Data:

@@ -11,18 +11,19 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
+from autodiff_compare.charts.axes import Axis, Json
+from autodiff_compare.charts.dots import dots
+from autodiff_compare.charts.looks import Looks, backend_looks
 from autodiff_compare.report import contents
-from autodiff_compare.report.page import dot_plot, style, wording
+from autodiff_compare.report.page import wording
+from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Page, Section
-from autodiff_compare.report.page.record import Record, comparable, timed
-from autodiff_compare.report.page.style import LineStyles, Picture
+from autodiff_compare.report.page.record import Record, comparable, doubtful, sure, timed
 from autodiff_compare.report.sections import overview, profile
 from autodiff_compare.results import formatting
 from autodiff_compare.results.machines import titles
@@ -36,13 +37,13 @@ _OF_MACHINES, _OF_RUNS = (*HARDWARE, *SOFTWARE), ("threads", "seed", "code")
 
 def page(records: Sequence[Record]) -> Page:
     """Return the page of several runs, or of one run on several machines."""
-    styles = style.backend_styles(s for r in records for s in r.specs)
+    looks = backend_looks(s for r in records for s in r.specs)
     sections = [
         Section("failures", "Failures", parts=tuple(_failures(records))),
         Section("differences", "Differences of the runs", parts=tuple(_differences(records))),
-        Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, styles))),
+        Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, looks))),
         Section("machines", "Each machine", parts=tuple(_machines(records))),
-        Section("profiles", "Performance profiles", parts=tuple(_profiles(records, styles))),
+        Section("profiles", "Performance profiles", parts=tuple(_profiles(records, looks))),
         Section("what", "Runs and machines", parts=tuple(contents.provenance(records))),
         Section("tables", "Full tables", parts=(_all_cells(records),)),
     ]
@@ -76,7 +77,7 @@ def _failures(records: Sequence[Record]) -> list[Any]:
         grid = overview.failures(r)
         title = f"{r.name}: {grid.title[0].lower()}{grid.title[1:]}"
         if grid:
-            parts.append(Grid(f"{grid.name}-{k}", title, grid.columns, grid.rows, grid.numeric, grid.note))
+            parts.append(replace(grid, name=f"{grid.name}-{k}", title=title))
         else:
             parts.append(f"{r.name}: nothing failed.")
     return parts
@@ -114,8 +115,8 @@ def beside(records: Sequence[Record]) -> list[Grid]:
     note = "Time of one steady call, with the error below."
     if divided:
         note += (
-            " Ratio: relative to the first run; 'differs' if the 95 % intervals do not overlap. Different runs share "
-            "no rounds, so this is no proof: compare.py diff is stricter."
+            " Ratio: relative to the first run; 'differs' if the 95 % intervals do not overlap and neither time is "
+            "flagged. Different runs share no rounds, so this is no proof: compare.py diff is stricter."
         )
     if len(divided) < len(records) - 1:
         note += " There is no ratio between different machines."
@@ -131,7 +132,7 @@ def beside(records: Sequence[Record]) -> list[Grid]:
 def _row(cells: Sequence[dict[Any, Any]], runs: int, divided: Sequence[int]) -> tuple[Cell, ...]:
     by_place = {int(row["place"]): row for row in cells}
     first, what = by_place.get(0), cells[0]
-    head = words(str(what["problem"]), small=(f"{what['operator']}, {what['size']}",))
+    head = words(str(what["problem"]), small=(f"{what['operator']}, {what['size']}: {what['where']}",))
     times = (_time(by_place.get(k)) for k in range(runs))
     return (head, words(str(what["spec"])), *times, *(_ratio(first, by_place.get(k)) for k in divided))
 
@@ -152,6 +153,7 @@ def _ratio(first: dict[Any, Any] | None, row: dict[Any, Any] | None) -> Cell:
         return figure(math.nan, "-")
     ratio = row["median_s"] / first["median_s"]
     apart = first["ci_high_s"] < row["ci_low_s"] or row["ci_high_s"] < first["ci_low_s"]
+    apart = apart and not any(doubtful(str(cell["flags"])) for cell in (first, row))
     return figure(ratio, formatting.ratio(ratio), small=("differs",) if apart else ())
 
 
@@ -168,61 +170,60 @@ def _only(records: Sequence[Record]) -> list[str]:
     return found
 
 
-def _changes(records: Sequence[Record], styles: LineStyles) -> list[Picture]:
-    """Return a figure for each later run on an equal machine: the time of every common cell relative to the first."""
+def _changes(records: Sequence[Record], looks: Looks) -> list[Chart]:
+    """Return a chart for each later run on an equal machine: the time of every common cell relative to the first."""
     found = []
     for k, other in enumerate(records[1:], 1):
         common = _common(records[0], other)
         if len(common) and comparable(records[0], other):
             title = f"Times of {wording.label(other.name)} relative to {wording.label(records[0].name)}"
-            sentence_ = _change_words(common, records[0], other)
-            found.append(Picture(f"change-{k}", title, sentence_, partial(_draw_changes, title, common, styles)))
+            words_ = _change_words(sure(common), records[0], other)
+            found.append(Chart(f"change-{k}", title, words_, _change_chart(title, common, looks)))
     return found
 
 
 def _common(a: Record, b: Record) -> pd.DataFrame:
-    first = timed(a.cells)[["cell_id", "problem", "spec", "median_s"]]
-    both = first.merge(timed(b.cells)[["cell_id", "median_s"]], on="cell_id", suffixes=("_a", "_b"))
-    return both.assign(ratio=both["median_s_b"] / both["median_s_a"])
+    """Return the cells that both runs timed, with the flags of both."""
+    columns = ["cell_id", "problem", "operator", "where", "spec", "median_s", "flags"]
+    both = timed(a.cells)[columns].merge(timed(b.cells)[["cell_id", "median_s", "flags"]], on="cell_id",
+                                         suffixes=("_a", "_b"))  # fmt: skip
+    return both.assign(ratio=both["median_s_b"] / both["median_s_a"], flags=both["flags_a"] + " " + both["flags_b"])
 
 
 def _change_words(common: pd.DataFrame, a: Record, b: Record) -> str:
+    if common.empty:
+        return "No change is stated: 0 of the common cells are without a flag."
     middle = common["ratio"].median()
     per = common.groupby("spec", sort=False)["ratio"].median()
     words_ = formatting.listed(f"{spec} {formatting.ratio(value)}" for spec, value in per.items())
     return (
-        f"Over {wording.plural(len(common), 'common cell')}, {b.name} takes {formatting.ratio(middle)} the time of "
-        f"{a.name} in the median; by backend: {words_}. Each dot is one operator and size of a problem; right of 1, "
-        f"{b.name} is slower."
+        f"Over {wording.plural(len(common), 'common cell')} without a flag, {b.name} takes {formatting.ratio(middle)} "
+        f"the time of {a.name} in the median; by backend: {words_}. Each marker is one operator and size of a problem; "
+        f"right of 1, {b.name} is slower."
     )
 
 
-def _draw_changes(title: str, common: pd.DataFrame, styles: LineStyles) -> Figure:
-    rows = list(dict.fromkeys(common["problem"]))
-    specs = list(dict.fromkeys(common["spec"]))
-    drawn, (ax,) = style.canvas(
-        title,
-        {s: styles[s] for s in specs},
-        panel=(3.9, max(0.3 * len(rows), 0.8)),
-        left=dot_plot.left_of(rows, 0.78),
-    )
-    place = {name: k for k, name in enumerate(rows)}
-    for k, spec in enumerate(specs):
-        part = common[common["spec"] == spec]
-        shift = (k - (len(specs) - 1) / 2) * 0.6 / max(len(specs), 1)
-        ax.plot(part["ratio"], part["problem"].map(place) + shift, **styles[spec].points(markersize=4, alpha=0.8))
-    style.log_axis(ax.xaxis, [*common["ratio"], 1.0], formatting.ratio)
-    ax.axvline(1.0, color=style.SOFT, lw=1, zorder=1)
-    dot_plot.name_rows(ax, rows)
-    ax.set_xlabel("time relative to the first run")
-    return drawn
+def _change_chart(title: str, common: pd.DataFrame, looks: Looks) -> Json:
+    rows = [
+        {"series": row["spec"], "name": row["problem"], "ratio": float(row["ratio"]),
+         "flags": str(row["flags"]).strip(),
+         "what": f"{row['operator']}, {row['where']}", "words": formatting.ratio(row["ratio"]),
+         "first": wording.seconds(row["median_s_a"]), "later": wording.seconds(row["median_s_b"])}
+        for row in common.to_dict("records")
+    ]  # fmt: skip
+    return dots(
+        title, rows, list(dict.fromkeys(common["problem"])), Axis("ratio", "time relative to the first run", "ratio"),
+        {s: look for s, look in looks.items() if s in set(common["spec"])}, line=(1.0, "no change"),
+        hints=(("series", "backend"), ("name", "problem"), ("what", "cell"), ("first", "first run"),
+               ("later", "later run"), ("words", "ratio"), ("flags", "flags")),
+    )  # fmt: skip
 
 
-def _profiles(records: Sequence[Record], styles: LineStyles) -> list[Picture]:
+def _profiles(records: Sequence[Record], looks: Looks) -> list[Chart]:
     return [
-        Picture(picture.name, picture.title, f"{r.name}: {picture.sentence}", picture.draw)
+        replace(chart, sentence=f"{r.name}: {chart.sentence}")
         for k, r in enumerate(records)
-        for picture in profile.pictures(r, styles, f"run {k + 1}")
+        for chart in profile.pictures(r, looks, f"run {k + 1}")
     ]
 
 

@@ -6,7 +6,7 @@ of the column name. `autodiff_compare.results.tables` writes and reads the files
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``; version 3 adds ``runs.environment``,
 ``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on;
 version 4 adds the tables ``fuzz`` and ``findings``, and ``cells.conversion``;
-version 5 adds the table ``machines``, and the column ``machine`` to every table but ``runs``.
+version 5 adds the table ``machines``, the column ``machine`` of every table but ``runs``, and ``cells.n``.
 """
 
 from __future__ import annotations
@@ -157,6 +157,11 @@ class CellRow:
         "how the framework's own derivative by complex numbers was brought to the convention of this project, in which "
         "the gradient is dL/da + i dL/db; empty if nothing was changed, and before version 4",
     ] = ""
+    n: Annotated[
+        int | None,
+        "size of the problem as a number, such as its points of data; empty for an instance file of the user, and "
+        "before version 5",
+    ] = None
     machine: MachineKey = ""
 
 
@@ -405,7 +410,7 @@ _UNKNOWN_MACHINE = MappingProxyType({"machine": ""})
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
     {
         Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
-        CellRow: MappingProxyType({"conversion": "", **_UNKNOWN_MACHINE}),
+        CellRow: MappingProxyType({"conversion": "", "n": None, **_UNKNOWN_MACHINE}),
         CheckRow: MappingProxyType({**_UNKNOWN_ENTRY, **_UNKNOWN_MACHINE}),
         SampleRow: MappingProxyType({"waited_s": math.nan, **_UNKNOWN_MACHINE}),
         **dict.fromkeys(

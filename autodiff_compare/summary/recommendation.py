@@ -131,6 +131,17 @@ class Recommendation:
     def best(self) -> Candidate:
         return self.ranked[0]
 
+    @property
+    def enough(self) -> bool:
+        """Return whether all candidates have the rounds that a verdict takes."""
+        return all(len(c.rounds) >= ENOUGH_ROUNDS for c in self.ranked)
+
+    @property
+    def sure(self) -> bool:
+        """Return whether every other candidate would cost more even if first calls were off by `ONCE_FACTOR`."""
+        others = self.equals or self.open_to or self.uncompared
+        return len(self.ranked) == 1 or (self.enough and not others)
+
 
 def leading(operators: Iterable[str]) -> Operator:
     """Return the operator that a user most likely wants: the gradient, else the Jacobian, else the first."""

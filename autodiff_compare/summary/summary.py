@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodiff_compare.results import machines, ratios
-from autodiff_compare.results.formatting import seconds
+from autodiff_compare.results.formatting import plural, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
@@ -31,7 +31,7 @@ from autodiff_compare.results.tables import (
     specs_of,
 )
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, conversions, failures, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, growth_table, headings, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 
@@ -52,8 +52,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
-    "dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references",
+    "inputs: differentiated numbers; cell: a problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -62,11 +62,15 @@ _ASKED, _ANSWER = 36, 11
 
 
 def show(folder: pathlib.Path, console: Console) -> None:
-    """Print the tables of a run, at most 80 columns wide, and its result in one sentence.
+    """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
+    show_tables(read_all(folder), folder, console)
+
+
+def show_tables(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console) -> None:
+    """Print tables that have been read, as `show` does; ``folder`` is named where a run goes on.
 
     A run on several machines has the tables of each, one machine below the other.
     """
-    tables = read_all(folder)
     parts = machines.split(tables)
     titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
     for key, part in parts.items():
@@ -118,6 +122,7 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
         yield from _questions(tables["questions"])
     if cells["flags"].any():
         yield _flagged(cells)
+    yield from growth_table.tables(tables)
     if cells["conversion"].any():
         yield conversions.table(cells.assign(spec=specs_of(cells)))
 
@@ -186,13 +191,15 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     places = Counter(place for place, _, _ in kinks(cells, checks))
     if places:
         differ = sum(n > 1 for n in places.values())
-        parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
+        differ_in = f" (backends differ in {differ})" if differ else ""
+        parts.append(f"{plural(len(places), 'derivative')} at a kink{differ_in}")
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = _proved_fastest(cells, steady)
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
         if len(shares):
-            parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+            often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
+            parts.append(f"fastest: {shares.index[0]}" if len(wins) == 1 else f"fastest most often: {often}")
     return "; ".join(parts) + "."
 
 
@@ -221,17 +228,29 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
         for problem, size, operator in asked
     ]
-    what, names = _row_names(asked)
+    inputs = [_largest(row["n_inputs"]) for row in rows]
+    what, names = _row_names(asked, [_largest(row["n"]) for row in rows], inputs)
     title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
     steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
     columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
-    *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
+    second = {"inputs": [headings.whole(n) for n in inputs]}
+    *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    yield Group(last, Text(f"{meaning(steady['versus_fastest'])}{_READING}", style="dim"))
+    marks = meaning(steady["versus_fastest"]).removesuffix("; ")
+    overhead = headings.overhead(inputs) if len(steady) else ""
+    lines = [headings.legend(columns), marks, *_READING, headings.longer(names), overhead]
+    yield Group(last, Text("\n".join(filter(None, lines)), style="dim"))
 
 
-def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
-    """Return what the rows have in common, for the title, and the name of each row."""
+def _largest(numbers: pd.Series[int]) -> float:
+    """Return the largest of the numbers that are there; nan if there is none."""
+    return float(numbers.astype("float64").max())
+
+
+def _row_names(
+    asked: Sequence[tuple[str, str, str]], n: Sequence[float], inputs: Sequence[float]
+) -> tuple[str, list[str]]:
+    """Return what the rows have in common, for the title, and the name of each row with its size."""
     operators = {operator for *_, operator in asked}
     if len(operators) == 1:
         what, marks = f"{asked[0][2]} call", {asked[0][2]: ""}
@@ -240,8 +259,8 @@ def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
     else:
         what, marks = "call (gradient unless named)", {"gradient": ""}
     return what, [
-        problem + marks.get(operator, f" {operator}") + ("" if size == "small" else f" ({size})")
-        for problem, size, operator in asked
+        headings.sized(problem + marks.get(operator, f" {operator}"), size, *numbers)
+        for (problem, size, operator), *numbers in zip(asked, n, inputs, strict=True)
     ]
 
 
@@ -318,7 +337,7 @@ def _descents(descents: pd.DataFrame) -> Iterator[Table]:
         rows = {row["spec"]: row for row in group.to_dict("records")}
         for spec, column in columns.items():
             column.append(_descent_time(rows.get(spec)))
-    title = "Descents: updates and time (+ stop rule not met: compare.py descend goes on)"
+    title = "Descents: updates and time (+: ended before its stop rule, or has none)"
     return split_tables(title, names, columns, second={"updates": updates})
 
 
@@ -338,7 +357,7 @@ def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str
 
 def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
     """Return one row per answer at a kink, with the backends that gave it."""
-    table = plain_table("At a kink: any value between the one-sided derivatives is right")
+    table = plain_table("At a kink: each of these answers is a subgradient, and right")
     for name in ("problem", "backends", "answer"):
         table.add_column(name, overflow="fold")
     for row in found:

@@ -275,9 +275,9 @@ def test_comparing_from_python_returns_the_tables() -> None:
     assert len(found.timings.query("phase == 'steady'")) == 3
     assert "3 of 4 cells agree" in repr(found)
     assert max(map(len, repr(found).splitlines())) <= 80
-    assert found._repr_html_().startswith("<pre")
+    assert found._repr_html_().startswith("<table>")
     assert found.folder is None
-    with pytest.raises(AttributeError, match="expected one of: runs, cells"):
+    with pytest.raises(AttributeError, match="expected one of: runs, machines"):
         _ = found.nosuch
 
 

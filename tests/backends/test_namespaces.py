@@ -34,6 +34,8 @@ I = np.array([[3, -1, 2], [0, 5, -4]])  # noqa: E741
 J = np.array([2, 0, 1, 2])
 M = np.array([[True, False, True], [False, False, True]])
 Z = F + 1j * G
+#: Hermitian matrices.
+H2 = np.stack([A + A.T + 1j * (A - A.T), S + 1j * (A - A.T)])
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5, -2.5])
 E0 = np.zeros((0, 3))
 
@@ -254,6 +256,11 @@ LINALG = [
     by("svd full", lambda xp, x: xp.linalg.svd(x).U ** 2, F, smooth=False),
     of("linalg.svdvals", F),
     of("linalg.pinv", F),
+    rough("linalg.pinv", Z),
+    rough("linalg.pinv", np.stack([Z, 0 * Z])),
+    rough("linalg.eigvalsh", H2),
+    by("eigh of complex", lambda xp, x: xp.linalg.eigh(x).eigenvalues, H2, smooth=False),
+    by("slogdet of complex", lambda xp, x: xp.linalg.slogdet(x).logabsdet, H2, smooth=False),
     rough("linalg.matrix_rank", B2),
     rough("linalg.matrix_rank", np.outer(V, P)),
     *(by(f"matrix_power {n}", lambda xp, x, n=n: xp.linalg.matrix_power(x, n), B2) for n in (-2, 0, 1, 5)),

@@ -52,6 +52,21 @@ def test_nan_inf_zeros_and_ties(name: str, at: str) -> None:
         assert_equal(made(*given), eager(FUNCTIONS[name], operator, given))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_hyperbolic_tangent_and_its_slope_share_one_exponential(dtype: Any) -> None:
+    """Of ``sum(w tanh(x))`` the gradients are tanh(x) and w (1 - tanh^2), which is ``4 d / (1 + d)^2``, d = e^-2|x|."""
+    x = np.array([0.0, 1e-20, 0.3, 0.62, 0.63, 2.0, -5.0, 20.0, -40.0, 300.0, -800.0, np.inf, -np.inf], dtype)
+    w = np.linspace(1, 2, x.size).astype(dtype)
+    made = compile(lambda x, w: np.sum(np.tanh(x) * w), x, w, argnums=(0, 1), operator="gradient", build="python")
+    by_x, by_w = made(x, w)
+    d = np.exp(-2 * np.abs(x.astype(np.float64)))
+    np.testing.assert_allclose(by_w, np.tanh(x.astype(np.float64)), rtol=4 * np.finfo(dtype).eps)
+    tiny = float(np.finfo(dtype).tiny)
+    np.testing.assert_allclose(by_x, w * 4 * d / (1 + d) ** 2, rtol=8 * np.finfo(dtype).eps, atol=tiny)
+    assert made.source.count("= decay(") + made.source.count("float32(decay(") == 1
+    assert "tanh(" not in made.source.replace("arctanh(", "")
+
+
 #: Where functions of one and two numbers are compared: signed zeros, tiny, huge, infinite, nan, ties.
 _NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-30, 1e30, np.inf, -np.inf, np.nan, 20.0, -20.0]
 _UNARY = sorted(

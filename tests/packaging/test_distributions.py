@@ -22,7 +22,7 @@ DATA = {
     "autodiff_compare/backends/numpy_autodiff/README.md",
     "autodiff_compare/report/page/templates/report.css",
     "autodiff_compare/report/page/templates/report.html.j2",
-    "autodiff_compare/report/page/templates/report.js",
+    *(f"autodiff_compare/report/page/templates/{name}.js" for name in ("tables", "page", "figures", "explorer")),
 }
 #: What the source distribution holds beside the package.
 BESIDE = {

@@ -1,154 +1,319 @@
-"""The page in a real browser: a script in a copy of the page tests sorting, filtering, paging and the theme."""
+"""The page in a real browser: what a reader does with it, and pictures of it at three widths, light and dark.
+
+``pytest --artefacts FOLDER tests/report/test_browser.py`` keeps the pictures.
+"""
 
 from __future__ import annotations
 
-import html
-import json
 import pathlib
-import re
 import shutil
-import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from autodiff_compare.charts.looks import DARK, INK
 from autodiff_compare.report.write import write
+from tests.report.browsing import browser, marker, name, settled, shown
 from tests.report.made_run import made
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-    "--virtual-time-budget=5000", "--dump-dom",
-)  # fmt: skip
-
-#: In every text of the run.
+ROOT = pathlib.Path(__file__).parents[2]
+#: In every text of the made run.
 _EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>"
-
-_SCRIPT = """
-const found = {};
-const one = s => document.querySelector(s);
-const column = (t, k) => Array.from(t.tBodies[0].rows, r => r.cells[k].querySelector(".main").textContent);
-const paper = () => getComputedStyle(document.body).backgroundColor;
-const theme = one("#theme");
-found.themes = [];
-for (let i = 0; i < 4; i++) {
-  found.themes.push([document.documentElement.dataset.theme || "system", theme.textContent, paper()]);
-  theme.click();
-}
-const table = one("#t-overview-float64");
-const heads = table.tHead.rows[0].cells;
-found.before = column(table, 1);
-heads[1].querySelector("button").click();
-found.up = [heads[1].getAttribute("aria-sort"), column(table, 1)];
-heads[1].querySelector("button").click();
-found.down = [heads[1].getAttribute("aria-sort"), column(table, 1)];
-heads[0].querySelector("button").click();
-found.byName = [heads[1].getAttribute("aria-sort"), heads[0].getAttribute("aria-sort"), column(table, 0)];
-const checks = one("#d-checks");
-const body = checks.querySelector("tbody"), filter = checks.querySelector("input");
-const state = () => [checks.querySelector("output").textContent, body.rows.length];
-found.pages = [state()];
-checks.querySelectorAll(".tools button")[1].click();
-found.pages.push(state());
-filter.value = "PLANAR numerical";
-filter.dispatchEvent(new Event("input"));
-found.filtered = [state(), Array.from(body.rows, r => r.textContent)];
-filter.value = "no such row";
-filter.dispatchEvent(new Event("input"));
-found.none = state();
-filter.value = "";
-filter.dispatchEvent(new Event("input"));
-const errors = Array.from(checks.querySelectorAll("thead th"), th => th.textContent).indexOf("norm_rel_error");
-const values = () => Array.from(body.rows, r => r.cells[errors].title || r.cells[errors].textContent);
-checks.querySelectorAll("thead button")[errors].click();
-found.sorted = values();
-checks.querySelectorAll("thead button")[errors].click();
-found.sortedDown = values();
-found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-found.alerts = window.alerted || 0;
-const probe = document.createElement("pre");
-probe.id = "probe";
-probe.textContent = JSON.stringify(found);
-document.body.append(probe);
-"""
-
-
-def browser() -> str:
-    """Return the path of a browser, or skip the test with the reason."""
-    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser: looked for {', '.join(_BROWSERS)}")
-    return path
-
-
-def probed(page: pathlib.Path, folder: pathlib.Path, width: int = 1400) -> dict[str, Any]:
-    """Return what the script finds in a copy of the page."""
-    copy = folder / "probe.html"
-    text = page.read_text(encoding="utf-8")
-    watch = "<script>window.alert = () => { window.alerted = 1; };</script>"
-    text = text.replace("<body>", f"<body>{watch}").replace("</body>", f"<script>{_SCRIPT}</script></body>")
-    copy.write_text(text, encoding="utf-8")
-    command = [browser(), *_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)
-    assert match, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(html.unescape(match.group(1)))
-    return found
+#: A figure of the sample with a legend and two log axes.
+_FIGURE = "#f-d1-cubic_fit-cleared-float64-loss"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    browser()
-    folder = made(tmp_path_factory.mktemp("runs"), name=_EVIL, studied=False)
+def opened() -> Iterator[Any]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sample(opened: Any, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Return the page of the default comparison."""
+    folder = tmp_path_factory.mktemp("runs") / "sample"
+    shutil.copytree(ROOT / "results" / "sample", folder)
     return write([folder], folder.parent)
 
 
 @pytest.fixture(scope="module")
-def found(page: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return probed(page, tmp_path_factory.mktemp("browser"))
+def hostile(opened: Any, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Return the page of a made run with texts that would be markup."""
+    folder = made(tmp_path_factory.mktemp("runs"), name=_EVIL, studied=False)
+    return write([folder], folder.parent)
 
 
-def test_the_theme_goes_round(found: dict[str, Any]) -> None:
-    themes, words, papers = zip(*found["themes"], strict=True)
-    assert themes == ("system", "light", "dark", "system")
-    assert words[:3] == ("Theme: auto", "Theme: light", "Theme: dark")
-    assert papers[1] == "rgb(255, 255, 255)"
-    assert papers[2] == "rgb(20, 23, 27)"
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the pictures: that of ``--artefacts``, else a temporary one."""
+    folder = pathlib.Path(request.config.getoption("--artefacts") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-def test_columns_are_sorted_as_numbers(found: dict[str, Any]) -> None:
-    # The ratios of a: fastest (1) at 2 inputs, 8x at 32.
-    assert found["before"] == ["fastest", "8x"] * 3
-    assert found["up"] == ["ascending", ["fastest"] * 3 + ["8x"] * 3]
-    assert found["down"] == ["descending", ["8x"] * 3 + ["fastest"] * 3]
-    assert found["byName"][:2] == [None, "ascending"]
-    assert found["byName"][2] == sorted(found["byName"][2])
+# ---- the page as a whole
 
 
-def test_full_tables_have_pages_and_a_filter(found: dict[str, Any]) -> None:
-    # 24 right cells with three checks each.
-    assert found["pages"] == [["1 to 50 of 72", 50], ["51 to 72 of 72", 22]]
-    state, rows = found["filtered"]
-    assert state == ["1 to 8 of 8 (72 in total)", 8]
-    assert all("planar_arm" in r and "numerical" in r for r in rows)
-    assert found["none"] == ["0 to 0 of 0 (72 in total)", 0]
+def test_the_page_of_the_default_comparison_is_small(opened: Any, sample: pathlib.Path) -> None:
+    assert sample.stat().st_size < 2e6
+    with shown(opened, sample) as page:
+        count = "document.querySelectorAll('*').length"
+        print("elements:", page.evaluate(count), "bytes:", sample.stat().st_size)
+        print("first paint (ms):", page.evaluate("performance.getEntriesByType('paint').map(e => e.startTime)"))
+        assert page.evaluate(count) < 4000
+        for _ in range(12):
+            page.mouse.wheel(0, 2000)
+            page.wait_for_timeout(100)
+        assert page.evaluate(count) < 4000
 
 
-def test_what_is_unknown_comes_last_in_both_directions(found: dict[str, Any]) -> None:
-    # 48 of the 72 checks have an error; a page has 50 rows.
-    for values, order in ((found["sorted"], 1), (found["sortedDown"], -1)):
-        numbers = [float(v) for v in values if v != "-"]
-        assert len(numbers) == 48
-        assert values[48:] == ["-", "-"]
-        assert numbers == sorted(numbers)[::order]
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 820, 1400])
+def test_pictures_of_the_page(
+    opened: Any, sample: pathlib.Path, pictures: pathlib.Path, width: int, theme: str
+) -> None:
+    with shown(opened, sample, width, theme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        page.screenshot(path=pictures / f"top-{width}-{theme}.png")
+        for place in ("#explore", "#overview .figures", _FIGURE):
+            page.locator(place).first.scroll_into_view_if_needed()
+            if place == _FIGURE:
+                settled(page, f"{_FIGURE} .live")
+            page.locator(place).first.screenshot(path=pictures / f"{place.strip('#.').split()[0]}-{width}-{theme}.png")
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[theme]
 
 
-def test_hostile_texts_do_not_run(found: dict[str, Any]) -> None:
-    assert found["alerts"] == 0
+def test_a_narrow_page_shows_the_fastest_first(opened: Any, sample: pathlib.Path) -> None:
+    with shown(opened, sample, 390) as page:
+        rows = page.evaluate(
+            "Array.from(document.querySelector('table.ranked').tBodies[0].rows, row => Array.from(row.cells).slice(1)"
+            ".sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)"
+            ".map(cell => Number(cell.dataset.key)))"
+        )
+    assert len(rows) == 18
+    assert all(row == sorted(row) and len(row) == 4 for row in rows)
 
 
-@pytest.mark.parametrize("width", [500, 820])
-def test_a_narrow_page_does_not_scroll_sideways(page: pathlib.Path, tmp_path: pathlib.Path, width: int) -> None:
-    # Headless Chromium makes no window narrower than 500.
-    assert probed(page, tmp_path, width)["overflow"] <= 0
+def test_print_shows_the_drawings_on_white(opened: Any, sample: pathlib.Path, pictures: pathlib.Path) -> None:
+    with shown(opened, sample, theme="dark") as page:
+        page.emulate_media(media="print")
+        visible = "Array.from(document.querySelectorAll('{}'), e => e.offsetParent !== null)"
+        printed = page.evaluate(visible.format("figure .printed"))
+        assert len(printed) == page.locator("figure").count() > 10
+        assert all(printed)
+        assert not any(page.evaluate(visible.format("figure .live, .chart-tools, #explore")))
+        assert page.evaluate("getComputedStyle(document.body).getPropertyValue('--paper')").strip() == "#fff"
+        page.pdf(path=pictures / "print.pdf", format="A4")
+        assert (pictures / "print.pdf").stat().st_size > 50_000
+
+
+# ---- the explorer
+
+
+def _rows(page: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page.evaluate("document.querySelector('#chart').drawn.view.data('rows')")
+    return found
+
+
+def test_a_backend_is_taken_out_and_put_back(opened: Any, sample: pathlib.Path, pictures: pathlib.Path) -> None:
+    with shown(opened, sample) as page:
+        chart = page.locator("#explore")
+        before = chart.screenshot(path=pictures / "explorer-before.png")
+        assert [row["backend"] for row in _rows(page)] == ["numpy", "torch", "tensorflow", "jax"]
+        chip = page.get_by_role("button", name="jax", exact=True)
+        chip.click()
+        settled(page, "#chart")
+        after = chart.screenshot(path=pictures / "explorer-after.png")
+        assert chip.get_attribute("aria-pressed") == "false"
+        assert [row["backend"] for row in _rows(page)] == ["numpy", "torch", "tensorflow"]
+        assert before != after
+        chip.click()
+        settled(page, "#chart")
+        assert len(_rows(page)) == 4
+
+
+def test_every_choice_of_the_explorer_draws_a_chart(opened: Any, sample: pathlib.Path, pictures: pathlib.Path) -> None:
+    with shown(opened, sample) as page:
+        page.select_option("select[name=problem]", "cubic_fit")
+        for across, count in (("backend", 4), ("problem", 12 * 4), ("calls", 25 * 4)):
+            page.select_option("select[name=across]", across)
+            settled(page, "#chart")
+            assert len(_rows(page)) == count, across
+            page.locator("#explore").screenshot(path=pictures / f"explorer-{across}.png")
+        page.select_option("select[name=across]", "backend")
+        for quantity in ("time", "ratio", "cost", "setup", "error", "memory"):
+            page.select_option("select[name=shown]", quantity)
+            settled(page, "#chart")
+            assert {row["backend"] for row in _rows(page)} <= {"numpy", "torch", "tensorflow", "jax"}
+            assert _rows(page), quantity
+            page.locator("#explore").screenshot(path=pictures / f"explorer-{quantity}.png")
+        page.locator("#log").click()
+        settled(page, "#chart")
+        assert page.evaluate("document.querySelector('#chart').drawn.view.scale('x').domain()[0]") == 0
+
+
+def test_sizes_are_compared_and_flags_are_hollow(opened: Any, hostile: pathlib.Path, pictures: pathlib.Path) -> None:
+    with shown(opened, hostile) as page:
+        page.select_option("select[name=across]", "size")
+        settled(page, "#chart")
+        # Two sizes of a and b; c has no result.
+        assert sorted((row["n"], row["backend"]) for row in _rows(page)) == [(2, "a"), (2, "b"), (32, "a"), (32, "b")]
+        told = page.locator("#told").text_content()
+        assert "No result: c<script>" in told
+        assert "Hollow: flagged, so not to be compared: b (drift, noisy)." in told
+        page.locator("#explore").screenshot(path=pictures / "explorer-size.png")
+
+
+def test_hovering_tells_value_interval_and_error(opened: Any, sample: pathlib.Path, pictures: pathlib.Path) -> None:
+    with shown(opened, sample) as page:
+        page.locator("#chart").scroll_into_view_if_needed()
+        page.mouse.move(*marker(page, "#chart", "numpy"))
+        hint = page.locator("#vg-tooltip-element.visible")
+        hint.wait_for(timeout=10_000)
+        told = hint.text_content()
+        for word in ("backend", "numpy", "time of one call", "95 % interval", " to ", "error", "eps", "flags"):
+            assert word in told, told
+        page.screenshot(path=pictures / "explorer-hover.png")
+
+
+# ---- charts
+
+
+def test_a_chart_is_singled_out_moved_zoomed_and_made_linear(
+    opened: Any, sample: pathlib.Path, pictures: pathlib.Path
+) -> None:
+    with shown(opened, sample) as page:
+        figure, live = page.locator(_FIGURE), f"{_FIGURE} .live"
+        figure.scroll_into_view_if_needed()
+        settled(page, live)
+        figure.screenshot(path=pictures / "chart-before.png")
+        page.mouse.click(*name(page, live, "torch"))
+        page.wait_for_timeout(300)
+        chosen = page.evaluate(f"document.querySelector('{live}').drawn.view.data('shown_store').map(d => d.values)")
+        assert chosen == [["torch"]]
+        figure.screenshot(path=pictures / "chart-singled-out.png")
+
+        domain = f"Array.from(document.querySelector('{live}').drawn.view.scale('x').domain())"
+        whole, top = page.evaluate(domain), page.evaluate("scrollY")
+        page.mouse.wheel(0, 40)
+        page.wait_for_timeout(300)
+        assert page.evaluate("scrollY") > top, "a wheel turned over a chart scrolls the page"
+        assert page.evaluate(domain) == whole
+        figure.hover()
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -200)
+        page.keyboard.up("Control")
+        page.wait_for_timeout(300)
+        low, high = page.evaluate(domain)
+        assert whole[0] < low < high < whole[1]
+        figure.screenshot(path=pictures / "chart-zoomed.png")
+
+        figure.get_by_role("button", name="Linear axes").click()
+        settled(page, live)
+        assert page.evaluate(domain)[0] == 0
+        figure.screenshot(path=pictures / "chart-linear.png")
+        figure.get_by_role("button", name="Reset").click()
+        settled(page, live)
+
+
+# ---- tables, theme, hostile texts
+
+
+def _column(page: Any, k: int) -> list[str]:
+    found: list[str] = page.locator("#t-overview-float64 tbody tr").evaluate_all(
+        f"rows => rows.map(row => row.cells[{k}].querySelector('.main').textContent)"
+    )
+    return found
+
+
+def test_tables_are_sorted_as_numbers(opened: Any, hostile: pathlib.Path) -> None:
+    with shown(opened, hostile) as page:
+        head = page.locator("#t-overview-float64 thead th")
+        # The ratios of a: fastest (1) at 2 inputs, 8x at 32.
+        assert _column(page, 1) == ["fastest", "8x"] * 3
+        head.nth(1).locator("button").click()
+        assert (head.nth(1).get_attribute("aria-sort"), _column(page, 1)) == (
+            "ascending",
+            ["fastest"] * 3 + ["8x"] * 3,
+        )
+        head.nth(1).locator("button").click()
+        assert _column(page, 1) == ["8x"] * 3 + ["fastest"] * 3
+        head.nth(0).locator("button").click()
+        assert (head.nth(1).get_attribute("aria-sort"), head.nth(0).get_attribute("aria-sort")) == (None, "ascending")
+        assert _column(page, 0) == sorted(_column(page, 0))
+
+
+def test_full_tables_are_made_when_they_are_opened(opened: Any, hostile: pathlib.Path) -> None:
+    with shown(opened, hostile) as page:
+        checks = page.locator("#d-checks")
+        assert checks.locator("table").count() == 0
+        checks.locator("summary").click()
+        state, rows = checks.locator("output"), checks.locator("tbody tr")
+        rows.first.wait_for()
+        # 24 right cells with three checks each.
+        assert (state.text_content(), rows.count()) == ("1 to 50 of 72", 50)
+        checks.get_by_role("button", name="Next").click()
+        assert (state.text_content(), rows.count()) == ("51 to 72 of 72", 22)
+        checks.locator("input").fill("PLANAR numerical")
+        assert (state.text_content(), rows.count()) == ("1 to 8 of 8 (72 in total)", 8)
+        assert all("planar_arm" in text and "numerical" in text for text in rows.all_text_contents())
+        checks.locator("input").fill("no such row")
+        assert state.text_content() == "0 to 0 of 0 (72 in total)"
+        checks.locator("input").fill("")
+        k = checks.locator("thead th").all_text_contents().index("norm_rel_error")
+        for order in (1, -1):
+            # 48 of the 72 checks have an error; a page has 50 rows, and what is unknown comes last in both directions.
+            checks.locator("thead button").nth(k).click()
+            values = checks.locator("tbody tr").evaluate_all(
+                f"rows => rows.map(row => row.cells[{k}].title || row.cells[{k}].textContent)"
+            )
+            numbers = [float(v) for v in values if v != "-"]
+            assert (len(numbers), values[48:]) == (48, ["-", "-"])
+            assert numbers == sorted(numbers)[::order]
+
+
+def test_links_open_the_folded_parts_that_they_lead_to(opened: Any, hostile: pathlib.Path) -> None:
+    with shown(opened, hostile) as page:
+        part = page.locator("#problem-2")
+        assert part.locator("figure").count() == 0
+        page.evaluate("location.hash = '#problem-2'")
+        part.locator("figure").first.wait_for()
+        assert part.get_attribute("open") is not None
+
+
+def test_the_theme_goes_round_and_charts_follow(opened: Any, hostile: pathlib.Path) -> None:
+    with shown(opened, hostile) as page:
+        button, found = page.locator("#theme"), []
+        for _ in range(4):
+            settled(page, "#chart")
+            paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            colours = page.evaluate("document.querySelector('#chart').drawn.spec.config.axis.labelColor")
+            found.append((button.text_content(), paper, colours))
+            button.click()
+    assert [words for words, _, _ in found] == ["Theme: auto", "Theme: light", "Theme: dark", "Theme: auto"]
+    assert found[1][1:] == ("rgb(255, 255, 255)", INK)
+    assert found[2][1:] == ("rgb(20, 23, 27)", DARK[INK])
+
+
+def test_hostile_texts_do_not_run(opened: Any, hostile: pathlib.Path) -> None:
+    """A dialog would be reported by the browser, a refused script in the console."""
+    with shown(opened, hostile) as page:
+        asked: list[str] = []
+        page.on("dialog", lambda dialog: asked.append(dialog.message))
+        for part in page.locator("details").all():
+            part.locator("summary").first.click()
+        page.wait_for_timeout(500)
+        page.locator("#chart").scroll_into_view_if_needed()
+        page.mouse.move(*marker(page, "#chart", "a"))
+        page.wait_for_timeout(300)
+        assert asked == []
+        assert page.locator("img[src='x']").count() == 0
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_a_narrow_page_does_not_scroll_sideways(opened: Any, hostile: pathlib.Path, width: int) -> None:
+    with shown(opened, hostile, width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

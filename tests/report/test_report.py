@@ -14,17 +14,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from autodiff_compare.charts.looks import backend_looks, themed
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs.runs import report as verb
 from autodiff_compare.report import contents, markdown, side_by_side
-from autodiff_compare.report.page import record, style, wording
+from autodiff_compare.report.page import chart, record, style, wording
 from autodiff_compare.report.page.grids import Grid, packed
+from autodiff_compare.report.page.packing import packed as packed_text
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
@@ -35,6 +38,7 @@ from autodiff_compare.results.tables import rows_from
 from autodiff_compare.results.timings import timings
 from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
+from tests.report.opened import opened, parts
 
 ROOT = pathlib.Path(__file__).parents[2]
 #: What would be code in HTML, in a script element, in a template, in a formula, in a terminal or in a path.
@@ -86,7 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def page(folder: pathlib.Path) -> Page:
-    return Page((folder / "report.html").read_text(encoding="utf-8"))
+    return Page(opened((folder / "report.html").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +138,7 @@ def test_every_figure_says_in_a_sentence_what_it_shows(page: Page, folder: pathl
     drawings = [a for a in page.all("div") if str(a.get("class")).startswith("drawing")]
     assert len(drawings) == len(page.all("figure")) == len(page.all("figcaption")) > 15
     assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
-    whole = (folder / "report.html").read_text(encoding="utf-8")
+    whole = opened((folder / "report.html").read_text(encoding="utf-8"))
     for sentence in re.findall(r"<figcaption>(.*?) <span", whole):
         assert sentence.endswith((".", "axis"))
         assert re.search(r"\d|tape", sentence), f"nothing of the data in {sentence!r}"
@@ -151,13 +155,26 @@ def test_tables_have_captions_and_heads(page: Page) -> None:
     assert page.all("html") == [{"lang": "en"}]
 
 
-def test_figures_follow_the_theme(folder: pathlib.Path) -> None:
+def test_colours_of_figures_have_a_form_for_the_dark_theme(folder: pathlib.Path) -> None:
     whole = (folder / "report.html").read_text(encoding="utf-8")
-    drawn = re.findall(r"<svg.*?</svg>", whole, re.S)
-    assert drawn
-    assert not [c for c in (style.INK, style.SOFT, style.GRID, style.PAPER) if any(c in svg for svg in drawn)]
-    alone = (folder / "figures" / "rounds.svg").read_text(encoding="utf-8")
-    assert "var(" not in alone
+    (drawings,) = parts(whole, "figures")
+    assert {f"{name}.svg" for name in drawings} == {path.name for path in (folder / "figures").glob("*.svg")}
+    assert {name for name, drawing in drawings.items() if "spec" in drawing} >= {"profile-float64", "cost-float64"}
+    assert "rounds" in drawings
+    colours = json.loads(re.findall(r'<script type="application/json" id="colours">(.*?)</script>', whole)[0])
+    assert colours == themed()
+    for drawing in drawings.values():
+        found = set(re.findall(r"#[0-9a-f]{6}\b", json.dumps(drawing.get("spec", {}))))
+        assert found <= set(colours)
+
+
+def test_the_first_look_at_a_page_is_small(folder: pathlib.Path) -> None:
+    """The bundle of Vega is the largest part; it is unpacked after the page is shown."""
+    whole = (folder / "report.html").read_text(encoding="utf-8")
+    assert len(Page(whole).elements) < 1500
+    (library,) = parts(whole, "library")
+    assert "vegaEmbed" in library
+    assert len(whole) - len(packed_text(library)) < 450_000
 
 
 # ---- the same bytes
@@ -200,7 +217,7 @@ def test_figures_of_an_earlier_rendering_are_removed_and_no_other_file(tmp_path:
     after = {path.name for path in (made_run / "figures").iterdir()}
     assert {"rounds.svg", "rounds.png", "profile-float64.svg"} <= before - after, "untimed: nothing to draw"
     assert after - before == {"mine.svg", "rounds.svg.bak"}
-    page = (made_run / "report.html").read_text(encoding="utf-8")
+    page = opened((made_run / "report.html").read_text(encoding="utf-8"))
     assert set(re.findall(r'"figures/(.*?)"', page)) == after & before
 
 
@@ -227,9 +244,12 @@ def test_the_overview_gives_ratio_time_and_error(read: Record) -> None:
     first, second = grid.rows[0], grid.rows[1]
     # At 2 inputs a gradient takes 6 us on a and 12 us on b; at 32 it takes 96 us on a.
     assert [c.text for c in first] == ["goldstein_price", "fastest", "2x", "unsupported"]
-    assert first[1].small == ("6.01 µs", "error 0.5 eps")
+    assert first[1].small == ("6.01 µs, error 0.5 eps",)
+    assert [c.rank for c in first[1:]] == [1, 2, 3]
+    assert [c.rank for c in second[1:]] == [2, 1, 3]
     assert [c.text for c in second] == ["goldstein_price", "8x", "fastest", "unsupported"]
-    assert second[2].small[-2:] == ("error 2 eps", "drift noisy")
+    assert second[2].small[-2:] == ("12 µs, error 2 eps", "drift noisy")
+    assert (first[1].kind, second[2].kind) == ("fastest", ""), "a flagged time is not marked as a result"
     assert all(cell.text for r in grid.rows for cell in r)
 
 
@@ -283,9 +303,9 @@ def test_the_summary_can_be_pasted(folder: pathlib.Path) -> None:
 
 
 def test_the_full_tables_hold_every_row(read: Record, folder: pathlib.Path) -> None:
-    whole = (folder / "report.html").read_text(encoding="utf-8")
+    whole = opened((folder / "report.html").read_text(encoding="utf-8"))
     found = re.findall(
-        r'<section class="data" id="d-(.*?)">.*?<script type="application/json">(.*?)</script>', whole, re.S
+        r'<details class="data" id="d-(.*?)">.*?<script type="application/json">(.*?)</script>', whole, re.S
     )
     rows = {name: json.loads(text)["count"] for name, text in found}
     # A run without random programs has no section about them.
@@ -339,11 +359,11 @@ def test_the_sample_is_what_its_tables_make_today() -> None:
     assert {path.stem for path in kept} < {picture.name for picture in pictures}
 
 
-def pictures_of(section: Section) -> Iterator[style.Picture]:
+def pictures_of(section: Section) -> Iterator[style.Picture | chart.Chart]:
     for part in section.parts:
         if isinstance(part, Section):
             yield from pictures_of(part)
-        elif isinstance(part, style.Picture):
+        elif isinstance(part, (style.Picture, chart.Chart)):
             yield part
 
 
@@ -369,10 +389,15 @@ def test_thinned_samples_give_the_same_timings() -> None:
 
 def test_the_break_even_of_the_made_run(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & (read.cells["operator"] == "gradient")]
-    picture = costs.break_even("p", "goldstein_price", costs.largest_size(group), style.backend_styles(read.specs))
-    assert picture is not None
+    largest = costs.largest_size(group)
+    drawn = costs.break_even("p", "goldstein_price", largest.assign(flags=""), backend_looks(read.specs))
+    assert drawn is not None
     # 10 us + 96 (n-1) us against 1 ms + 12 (n-1) us: 990/84 = 11.8, so from 13 calls on; the median is 0.1 % higher.
-    assert picture.sentence.startswith("a is cheapest up to 12 calls, b from 13 on")
+    assert drawn.sentence.startswith("a is cheapest up to 12 calls, b from 13 on")
+    flagged = costs.break_even("p", "goldstein_price", largest, backend_looks(read.specs))
+    assert flagged is not None
+    told = "a is cheapest from the first call on. Not compared, since its time is flagged: b."
+    assert flagged.sentence.startswith(told)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 3.0])
@@ -384,9 +409,13 @@ def test_the_exponent_of_a_power_law(power: float) -> None:
 
 def test_growth_is_told_for_each_backend(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & read.cells["leading"]]
-    found = {p.name: p.sentence for p in costs.scaling("p", "what", group, style.backend_styles(read.specs))}
-    assert found["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00")
-    assert set(found) == {"p-median", "p-ratio", "p-peak", "p-error"}
+    looks = backend_looks(read.specs)
+    quiet = {c.name: c.sentence for c in costs.scaling("p", "what", group.assign(flags=""), looks)}
+    assert quiet["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00.")
+    assert set(quiet) == {"p-median", "p-ratio", "p-peak", "p-error"}
+    # The larger time of b is flagged, so that one time is left of it.
+    found = {c.name: c.sentence for c in costs.scaling("p", "what", group, looks)}
+    assert found["p-median"].startswith("From n = 2 to 32, the time grows: a like n^1.00. Flagged times, drawn hollow")
 
 
 def test_series_are_drawn_against_their_degree() -> None:
@@ -398,15 +427,24 @@ def test_series_are_drawn_against_their_degree() -> None:
 
 
 def test_the_profile_counts_failures_as_never(read: Record) -> None:
-    found = profile.ratios(read, "float64")
+    calm = replace(read, cells=read.cells.assign(flags=""))
+    found = profile.ratios(calm, "float64")
     assert found["c"] == [math.inf] * 12
     # a is 2 times faster at 2 inputs and 8 times slower at 32, for every problem and operator.
     assert sorted(np.round(found["a"], 6)) == [1.0] * 6 + [8.0] * 6
     at = np.array([0.5, 1.0, 2.0, 7.9, 8.1])
     assert profile.profile([round(r, 6) for r in found["b"]], at).tolist() == [0.0, 0.5, 1.0, 1.0, 1.0]
     assert profile.profile(found["c"], at).tolist() == [0.0] * 5
-    (picture,) = profile.pictures(read, style.backend_styles(read.specs))
-    assert picture.sentence.endswith("Groups without a right result: c 12.")
+    (drawn,) = profile.pictures(calm, backend_looks(read.specs))
+    assert drawn.sentence.endswith("Groups without a right result: c 12.")
+
+
+def test_groups_with_a_flagged_time_are_left_out_of_the_profile(read: Record) -> None:
+    # Every time of b at 32 inputs is flagged; a is fastest in the other six groups.
+    assert profile.ratios(read, "float64")["a"] == [1.0] * 6
+    (drawn,) = profile.pictures(read, backend_looks(read.specs))
+    assert "Of 6 groups of cells, a is fastest in 6" in drawn.sentence
+    assert drawn.sentence.endswith("Left out, since a time is flagged: 6 groups.")
 
 
 def test_descents_that_part_are_told(read: Record) -> None:
@@ -450,10 +488,11 @@ def test_boxes_of_a_graph_do_not_touch() -> None:
 
 
 def test_hostile_texts_are_text(hostile: pathlib.Path, page: Page) -> None:
-    whole = (hostile / "report.html").read_text(encoding="utf-8")
+    folded = (hostile / "report.html").read_text(encoding="utf-8")
+    whole = opened(folded)
     found = Page(whole)
-    plain = [a for a in page.all("script") if not a]
-    assert [a for a in found.all("script") if a.get("type") != "application/json"] == plain
+    inert = ("application/json", "application/octet-stream")
+    assert [a for a in [*Page(folded).all("script"), *found.all("script")] if a.get("type") not in inert] == [{}, {}]
     assert not [a for _, attributes in found.elements for a in attributes if a.startswith("on")]
     assert not found.all("img")
     assert not re.findall("[\x00-\x08\x0b-\x1f\u202e]", whole)
@@ -490,9 +529,11 @@ def test_odd_numbers_are_drawn_or_left_out(tmp_path: pathlib.Path, odd: float) -
     with style.drawing():
         for section in contents.page(read).sections:
             for part in section.parts:
-                for picture in [part, *getattr(part, "parts", ())]:
-                    if isinstance(picture, style.Picture):
-                        assert style.save(picture, tmp_path).svg.endswith("</svg>\n")
+                for figure in [part, *getattr(part, "parts", ())]:
+                    if isinstance(figure, style.Picture):
+                        assert style.save(figure, tmp_path).svg.endswith("</svg>\n")
+                    if isinstance(figure, chart.Chart):
+                        assert chart.save(figure, tmp_path).svg.endswith("</svg>")
 
 
 @pytest.mark.parametrize(
@@ -547,7 +588,9 @@ def test_two_runs_side_by_side(both: pathlib.Path) -> None:
     found = Page(both.read_text(encoding="utf-8"))
     shown = "".join(found.texts)
     assert "a-run and b-run have the same machine, versions and code." in shown
-    assert "Over 24 common cells, b-run takes 2x the time of a-run in the median; by backend: a 2x and b 2x." in shown
+    # 6 of the 24 cells are flagged.
+    told = "Over 18 common cells without a flag, b-run takes 2x the time of a-run in the median; by backend: a 2x and"
+    assert told in shown
     records = [record.read(both.parent.parent / name) for name in ("a-run", "b-run")]
     (grid,) = side_by_side.beside(records)
     assert grid.columns == ("problem", "backend", "a-run", "b-run", "b-run / a-run")

@@ -82,10 +82,11 @@ def cut(whole: pathlib.Path, out: pathlib.Path, lines: int, tail: str = "") -> p
     return folder
 
 
-def altered(folder: pathlib.Path, **fields: object) -> None:
+def altered(folder: pathlib.Path, machines: list[object] | None = None, **fields: object) -> None:
     first, *rest = records(folder)
     record = json.loads(first)
     record["runs"][0].update(fields)
+    record["machines"] = machines or record["machines"]
     (folder / "log.jsonl").write_text(json.dumps(record) + "\n" + "".join(rest))
 
 
@@ -315,6 +316,32 @@ def test_a_run_that_cannot_be_resumed_is_rejected_in_one_line(
     assert words in err
     assert (out, len(err.splitlines())) == ("", 1)
     assert (folder / "log.jsonl").read_bytes() == before
+
+
+def test_a_run_is_completed_on_another_machine(
+    whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was there keeps its machine, what is left gets this one, and neither is compared with the other."""
+    from autodiff_compare.cli.main import main
+
+    (last,) = [k for k, line in enumerate(records(whole)) if '"sphere/small/float64/gradient/numpy"' in line]
+    folder = cut(whole, tmp_path, last)
+    machine = json.loads(records(folder)[0])["machines"][0]
+    altered(folder, machines=[machine | {"cpu_model": "Z80", "key": "there"}])
+    log = (folder / "log.jsonl").read_text()
+    (folder / "log.jsonl").write_text(log.replace(f'"machine":"{machine["key"]}"', '"machine":"there"'))
+    assert main(["run", "--resume", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    (told,) = [line for line in err.splitlines() if "this machine is not that of the run" in line]
+    assert f"cpu_model Z80 and {machine['cpu_model']}" in told
+    assert "2 machines, whose times are not compared. Machine 1: " in " ".join(out.split())
+    found = tables.read_all(folder)
+    assert list(found["machines"]["cpu_model"]) == ["Z80", machine["cpu_model"]]
+    groups = found["cells"].groupby(["problem", "size", "dtype", "operator"])["machine"]
+    assert (groups.nunique() == 1).all(), "a group is computed on one machine as a whole"
+    assert set(found["cells"]["machine"]) == set(found["machines"]["key"])
+    imports = found["timings"][found["timings"]["phase"] == "import"]
+    assert sorted(imports["cell_id"]) == ["manual", "manual", "numpy", "numpy"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _UNITS: Mapping[str, str] = {
     "threads_effective": "threads",
     "threads_active": "threads",
     "contended_rounds": "rounds",
-    "n": "rounds",
+    "n": "1",
     **dict.fromkeys(("median_s", "ci_low_s", "ci_high_s"), "seconds per call"),
     **dict.fromkeys(("ratio_to_value", "ratio_to_fastest", "norm_rel_error", "tolerance"), "1"),
     **dict.fromkeys(("value_expected", "bar", "distance"), "1"),
@@ -84,16 +84,13 @@ def _of(table: type[Any], *names: str, absent: bool = False) -> dict[str, Field]
 
 
 _FOLDER = {"folder": Field(str, "folder of the run")}
-_TIMES = _of(
-    TimingRow,
-    *("n", "median_s", "ci_low_s", "ci_high_s", "ratio_to_value", "ratio_to_fastest", "versus_fastest"),
-    absent=True,
-)
+_TIMES = ("median_s", "ci_low_s", "ci_high_s", "ratio_to_value", "ratio_to_fastest", "versus_fastest")
 _CELLS = {
     **_FOLDER,
     **_of(CellRow),
     **_of(CheckRow, "reference", "norm_rel_error", "tolerance", "verdict", absent=True),
-    **{{"n": "rounds"}.get(name, name): field for name, field in _TIMES.items()},
+    "rounds": replace(_of(TimingRow, "n", absent=True)["n"], unit="rounds"),
+    **_of(TimingRow, *_TIMES, absent=True),
 }
 _CHANGES = {
     "kind": Field(str, "kind of the change: slower, faster, no longer ok, ok again, missing, appeared, ..."),

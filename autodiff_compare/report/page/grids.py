@@ -29,6 +29,8 @@ class Cell:
         Length of a bar below the text, from 0 to 1; no bar if `None`.
     code, long
         Whether the text is source code, and whether it consists of sentences, which need a wide column.
+    rank
+        Place within the row, from 1, where a narrow page shows the cells one below the other; no place if 0.
     """
 
     text: str
@@ -39,6 +41,7 @@ class Cell:
     share: float | None = None
     code: bool = False
     long: bool = False
+    rank: int = 0
 
     @property
     def sort_key(self) -> str:
@@ -67,6 +70,8 @@ class Grid:
         Whether it is a matrix of numbers, which cannot be sorted.
     fold
         Whether the table is folded until a reader opens it.
+    ranked
+        Whether a narrow page shows the cells of a row one below the other, in the order of their ranks.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Grid:
     heads: int = 1
     matrix: bool = False
     fold: bool = False
+    ranked: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.rows)

@@ -5,27 +5,26 @@ Every figure and table of a page is made from one record, so that no number join
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from autodiff_compare import problems
-from autodiff_compare.plan.precision import limits
-from autodiff_compare.problems.base import split_degree, split_rows
+from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import OF_THE_MACHINE, split
 from autodiff_compare.results.provenance import HARDWARE, differences, versions
 from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
-from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status
+from autodiff_compare.results.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
+from autodiff_compare.vocabulary import Phase
 
-#: References from the most trusted on; others come last.
-_REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
 #: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
+#: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
+_DOUBTFUL = frozenset({"noisy", "contended", "drift", "retraced", "threads", "lazy", "remembers"})
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class Record:
         ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
         and ``reference`` (the largest error against the best reference, in eps); ``kink`` (whether the point is a kink
-        and the answer is between the one-sided derivatives); the columns of the steady phase in ``timings.csv``;
-        ``setup_s`` (preparation and first call).
+        and the answer is a subgradient); the columns of the steady phase in ``timings.csv``;
+        ``setup_s`` (preparation and first call); ``where`` (the size in numbers).
     rounds
         One row for each steady round: ``cell_id``, ``round``, ``seconds`` per call.
     specs
@@ -122,9 +121,30 @@ def _record(
     cells = _joined(found)
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
+    cells["where"] = _in_numbers(cells, found["cells"])
     here = replace(run, **{name: getattr(machine, name) for name in OF_THE_MACHINE})
     name, rounds = f"{folder.resolve().name}{which}", _rounds(found["samples"])
     return Record(name, folder, here, machine, versions(here), found, cells, rounds, specs)
+
+
+def _in_numbers(cells: pd.DataFrame, stored: pd.DataFrame) -> list[str]:
+    """Return the size of each cell in numbers: ``n = 2000, 4 inputs``; its name if no number is known.
+
+    The number that was stored with a cell counts, not that of today's problem; older tables have none.
+    """
+    own = stored["n"].astype("float64") if "n" in stored else cells["n"].where(cells["axis"] == "size of the problem")
+    columns = (cells["size"], own, cells["n"], cells["axis"], cells["n_inputs"].astype("float64"))
+    return [_where(*row) for row in zip(*columns, strict=True)]
+
+
+def _where(size: str, own: float, n: float, axis: str, inputs: float) -> str:
+    counts = wording.plural(int(inputs), "input") if math.isfinite(inputs) else ""
+    parts = [f"n = {wording.count(own)}"] if math.isfinite(own) and own != inputs else []
+    if axis == "rows of the batch":
+        parts = [wording.plural(int(n), "row")]
+    if axis == "degree of the Taylor series":
+        parts = [f"degree {n:g}"]
+    return ", ".join([*parts, *([counts] if counts else [])]) or size
 
 
 def leading(operators: pd.Series) -> str:
@@ -135,9 +155,18 @@ def leading(operators: pd.Series) -> str:
 
 def timed(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the right cells whose time a log axis can show."""
-    measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
-    right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
-    return right
+    return right_and_timed(cells)
+
+
+def doubtful(flags: str) -> list[str]:
+    """Return those of a cell's flags that forbid to conclude anything from its time."""
+    return [flag for flag in flags.split() if flag in _DOUBTFUL]
+
+
+def sure(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells from whose times something may be concluded: those without a doubtful flag."""
+    kept: pd.DataFrame = cells[[not doubtful(str(flags)) for flags in cells["flags"]]]
+    return kept
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:
@@ -150,55 +179,17 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells["spec"] = specs_of(cells)
     stands = cells.groupby("problem")["operator"].agg(leading)
     cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
-    cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")
+    errors = worst_errors(found["checks"]).drop(columns="tolerance")
+    cells = cells.merge(errors, on="cell_id", how="left")
     cells["reference"] = cells["reference"].fillna("")
     cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
-    eps = {dtype: limits(dtype).eps for dtype in (*DTYPES, *HALF_DTYPES)}
-    cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
+    cells["error_eps"] = in_eps(cells["error"], cells["dtype"])
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])
     steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n", "machine"])
     cells = cells.merge(steady, on="cell_id", how="left")
     cells["versus_fastest"] = cells["versus_fastest"].fillna("")
-    early = timings[timings["phase"].isin([Phase.PREPARE, Phase.FIRST_CALL])]
-    cells["setup_s"] = cells["cell_id"].map(early.groupby("cell_id")["median_s"].sum()).astype("float64")
-    return _sized(cells)
-
-
-def _errors(checks: pd.DataFrame) -> pd.DataFrame:
-    """Return for each cell the largest relative error against the best reference that it was compared with."""
-    rows = checks[checks["norm_rel_error"].notna()].copy()
-    rank = {name: k for k, name in enumerate(_REFERENCES)}
-    rows["rank"] = rows["reference"].str.split(r"[ :(]", n=1, regex=True).str[0].map(rank).fillna(len(rank))
-    best = rows[rows["rank"] == rows.groupby("cell_id")["rank"].transform("min")]
-    worst = best.sort_values("norm_rel_error", kind="stable").drop_duplicates("cell_id", keep="last")
-    return worst[["cell_id", "norm_rel_error", "reference"]].rename(columns={"norm_rel_error": "error"})
-
-
-def _sized(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add sizes as numbers.
-
-    They are the rows of batches, the degrees of Taylor series, the number of inputs if sizes differ in it, else the own
-    size.
-    """
-    cells["n"], cells["axis"] = np.nan, ""
-    series = cells["size"].map(lambda size: split_degree(size)[1]).astype("float64")
-    cells.loc[series.notna(), "n"], cells.loc[series.notna(), "axis"] = series, "degree of the Taylor series"
-    for problem, group in cells[series.isna()].groupby("problem", sort=False):
-        names = list(dict.fromkeys(group["size"]))
-        inputs = group.dropna(subset=["n_inputs"]).drop_duplicates("size").set_index("size")["n_inputs"]
-        known = problems.available().get(str(problem))
-        rows = {s: split_rows(s) for s in names}
-        if len({base for base, _ in rows.values()}) == 1 and all(count is not None for _, count in rows.values()):
-            numbers, axis = {s: float(count or 0) for s, (_, count) in rows.items()}, "rows of the batch"
-        elif len(inputs) == len(names) == inputs.nunique() and (inputs > 0).all():
-            numbers, axis = {s: float(inputs[s]) for s in names}, "number of inputs"
-        elif known is not None and set(names) <= set(known.sizes):
-            numbers, axis = {s: float(known.sizes[s]) for s in names}, "size of the problem"
-        else:
-            continue
-        cells.loc[group.index, "n"] = group["size"].map(numbers).astype("float64")
-        cells.loc[group.index, "axis"] = axis
-    return cells
+    cells["setup_s"] = cells["cell_id"].map(setup_seconds(timings)).astype("float64")
+    return sized(cells)
 
 
 def _rounds(samples: pd.DataFrame) -> pd.DataFrame:

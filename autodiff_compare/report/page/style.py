@@ -1,9 +1,9 @@
 """Style of the figures: palette, canvas, axes, and files whose bytes depend only on the data.
 
-The colours are those of Okabe and Ito (2008), which remain distinct with any kind of colour blindness. Each backend
-also has a marker and each variant a line style, so colour alone carries no information. A figure is drawn once and
-saved three times: as PNG and SVG beside the page, and as SVG inside it, where ink, grid and paper follow the theme of
-the page.
+Colours are those of the charts (`autodiff_compare.charts.looks`). Each backend also has a marker and each variant a
+line style, so colour alone carries no information. Figures here are drawn by matplotlib: those that no chart can show,
+such as matrices, graphs and poses. A figure is drawn once and saved three times: as PNG and SVG beside the page, and as
+SVG inside it, where a script replaces the colours by those of the page's theme.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -27,20 +27,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from autodiff_compare.charts import looks
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import formatting
 from autodiff_compare.results.replacing import replacing, write_text
-from autodiff_compare.vocabulary import split_spec
 
-INK, SOFT, GRID, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#ffffff"
+INK, SOFT, GRID, PAPER = looks.INK, looks.SOFT, looks.GRID, looks.PAPER
 BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
-    "#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7f7f7f",
+    looks.BLUE, looks.VERMILLION, looks.ORANGE, looks.GREEN, looks.PURPLE, looks.SKY, looks.GREY,
 )  # fmt: skip
-_KNOWN = {"numpy": (BLUE, "o"), "torch": (VERMILLION, "s"), "tensorflow": (ORANGE, "^"), "jax": (GREEN, "D")}
-_OTHERS = ((PURPLE, "v"), (SKY, "P"), (GREY, "X"), (BLUE, "*"), (VERMILLION, "<"), (GREEN, ">"), (ORANGE, "h"))
-_LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
-#: In the page these colours are replaced by variables of its theme.
-_THEMED = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--grid)", PAPER: "var(--paper)", BLUE: "var(--blue)"}
+#: Marker of a chart -> that of matplotlib.
+_MARKERS = {
+    "circle": "o", "square": "s", "triangle-up": "^", "diamond": "D", "triangle-down": "v", "cross": "P",
+    "triangle-right": ">", "triangle-left": "<",
+}  # fmt: skip
 
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.labelsize": 9.5, "axes.titlesize": 10, "legend.fontsize": 9,
@@ -108,34 +108,11 @@ class Picture:
 
 
 def backend_styles(names: Iterable[str]) -> dict[str, LineStyle]:
-    """Return the style of each ``backend[:variant]``: colour and marker by backend, line style by variant."""
-    found: dict[str, LineStyle] = {}
-    variants: dict[str, int] = {}
-    others = iter(range(10**6))
-    bases: dict[str, tuple[str, str]] = dict(_KNOWN)
-    for name in dict.fromkeys(names):
-        base = split_spec(name)[0]
-        if base not in bases:
-            bases[base] = _OTHERS[next(others) % len(_OTHERS)]
-        k = variants[base] = variants.get(base, -1) + 1
-        found[name] = LineStyle(*bases[base], _LINES[k % len(_LINES)], 7.5 - 1.2 * (len(found) % 4))
-    return found
-
-
-def bands(given: LineStyles) -> dict[str, LineStyle]:
-    """Return styles without markers, each line thinner than the one before, so that coinciding lines are all seen."""
+    """Return the style of each ``backend[:variant]``: an own colour, a marker by backend, a line style by variant."""
+    found = looks.backend_looks(names)
     return {
-        name: replace(look, marker="none", width=(4.6, 3.2, 2.0, 1.0)[k % 4])
-        for k, (name, look) in enumerate(given.items())
-    }
-
-
-def palette(names: Iterable[str]) -> dict[str, LineStyle]:
-    """Return styles for series that are not backends, such as starts or pairs."""
-    colours = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
-    return {
-        name: LineStyle(colours[k % 7], "os^DvPX<>"[k % 9], _LINES[k % 4], 7.5 - 1.1 * (k % 4))
-        for k, name in enumerate(dict.fromkeys(names))
+        name: LineStyle(look.colour, _MARKERS[look.marker], (0, look.dash) if look.dash else "-", 7.5 - 1.2 * (k % 4))
+        for k, (name, look) in enumerate(found.items())
     }
 
 
@@ -299,10 +276,11 @@ def drawing() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure inside the page: its SVG, and its width in pixels of the page."""
+    """A figure inside the page: its SVG, and its width and height in pixels of the page."""
 
     svg: str
-    width: float
+    width: int
+    height: int
 
 
 def save(picture: Picture, folder: pathlib.Path) -> Drawing:
@@ -314,18 +292,7 @@ def save(picture: Picture, folder: pathlib.Path) -> Drawing:
     # Verdana is as wide as DejaVu Sans, so the layout also fits where that font is missing.
     svg = drawn.getvalue().decode("utf-8").replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     write_text(folder / f"{picture.name}.svg", svg)
+    inline = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     # A CSS pixel is 1/96 inch.
-    return _inline(svg, picture.name, round(float(figure.get_figwidth()) * 96))
-
-
-def _inline(svg: str, name: str, width: float) -> Drawing:
-    """Return the SVG for the page: without prolog and metadata, with ids that no other figure has, themed."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
-    body = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', body)
-    body = re.sub(r'(href="#|url\(#)([^")]+)', rf"\1{name}-\2", body)
-    for colour, variable in _THEMED.items():
-        body = body.replace(colour, variable)
-    head, _, rest = body.partition(">")
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return Drawing(f'{head} style="width:{width}px" aria-hidden="true" focusable="false">{rest}', width)
+    width, height = (round(float(length) * 96) for length in figure.get_size_inches())
+    return Drawing(inline, width, height)

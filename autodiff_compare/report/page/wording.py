@@ -45,4 +45,4 @@ def inline_json(value: object) -> str:
 
 def markdown(text: str) -> str:
     """Escape text for a cell of a Markdown table, so that nothing in it is markup."""
-    return formatting.markdown(text)
+    return formatting.markdown(text.replace(_NARROW_SPACE, " "))

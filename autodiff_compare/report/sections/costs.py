@@ -12,22 +12,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from autodiff_compare.report.page import dot_plot, style, wording
-from autodiff_compare.report.page.record import Record, largest, timed
-from autodiff_compare.report.page.style import LineStyles, Picture
+from autodiff_compare.charts.axes import Axis, Json
+from autodiff_compare.charts.dots import dots
+from autodiff_compare.charts.lines import lines
+from autodiff_compare.charts.looks import Looks, series_looks
+from autodiff_compare.report.page import wording
+from autodiff_compare.report.page.chart import Chart
+from autodiff_compare.report.page.record import Record, largest, sure, timed
 from autodiff_compare.results import formatting
 from autodiff_compare.summary.break_even import Line, cheapest
-from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Status
 
 #: Largest number of calls that is considered.
 _MOST_CALLS = 10**9
+#: Columns that flags of a timing bear on.
+_TIMED = frozenset({"median_s", "ratio_to_value"})
 #: Pairs of backends in one figure; more cannot be told apart.
 _MOST_PAIRS = 8
 
@@ -35,70 +41,88 @@ _MOST_PAIRS = 8
 # ---- first call against steady state
 
 
-def break_even(name: str, what: str, cells: pd.DataFrame, styles: LineStyles) -> Picture | None:
+def break_even(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Chart | None:
     """Return total time against the number of calls, for the cells of one group; `None` if none was timed."""
     right = timed(cells)
     right = right[(right["setup_s"] > 0) & np.isfinite(right["setup_s"])]
-    lines = {s: Line(a, b) for s, a, b in zip(right["spec"], right["setup_s"], right["median_s"], strict=True)}
-    if not lines:
+    found = {s: Line(a, b) for s, a, b in zip(right["spec"], right["setup_s"], right["median_s"], strict=True)}
+    if not found:
         return None
-    order = cheapest(lines, _MOST_CALLS)
+    trusted = {spec: found[spec] for spec in sure(right)["spec"]}
+    order = cheapest(trusted, _MOST_CALLS) if trusted else []
+    first = [line.setup for line in found.values()]
+    ends = " to ".join(dict.fromkeys(wording.seconds(f(first)) for f in (min, max)))
+    sentence = (
+        f"{_cheapest_words(order, [spec for spec in found if spec not in trusted])} The first call, with preparation, "
+        f"takes {ends}. Importing the framework is not counted; it takes its time once in each process."
+    )
+    chart = _break_even_chart(what, found, order, looks)
+    return Chart(name, f"Time for n calls: {what}", sentence, chart)
+
+
+def _cheapest_words(order: Sequence[tuple[int, str]], flagged: Sequence[str]) -> str:
+    """Return which backend is cheapest from which call on, among those whose times are not flagged."""
+    left = f" Not compared, since its time is flagged: {formatting.listed(flagged)}." if flagged else ""
+    if not order:
+        return f"No break-even is stated.{left}"
     words = f"{order[0][1]} is cheapest from the first call on"
     if len(order) > 1:
         words = f"{order[0][1]} is cheapest up to {wording.plural(order[1][0] - 1, 'call')}"
         words += "".join(f", {spec} from {wording.count(n)} on" for n, spec in order[1:])
-    first = [line.setup for line in lines.values()]
-    ends = " to ".join(dict.fromkeys(wording.seconds(f(first)) for f in (min, max)))
-    sentence = (
-        f"{words}. The first call, with preparation, takes {ends}. Importing the framework is not counted; it takes "
-        "its time once in each process."
-    )
-    draw = partial(_draw_break_even, what, lines, order, styles)
-    return Picture(name, f"Time for n calls: {what}", sentence, draw)
+    return f"{words}.{left}"
 
 
-def _draw_break_even(
-    what: str, lines: Mapping[str, Line], order: Sequence[tuple[int, str]], styles: LineStyles
-) -> Figure:
-    last = max(10**4, 30 * order[-1][0])
-    calls = np.unique(np.round(np.geomspace(1, last, 60)))
-    figure, (ax,) = style.canvas("Time for n calls", {s: styles[s] for s in lines}, about=what)
-    totals: list[float] = []
-    for spec, line in lines.items():
-        y = [line.total(n) for n in calls]
-        totals += y
-        ax.plot(calls, y, **styles[spec].lines(markevery=(list(lines).index(spec) * 3, 15)))
-    style.log_axis(ax.xaxis, [1, last], formatting.number)
-    style.log_axis(ax.yaxis, totals, wording.seconds)
-    for n, _ in order[1:]:
-        ax.axvline(n, color=style.SOFT, lw=0.9, ls=(0, (2, 2)), zorder=1)
-    ax.set_xlabel("number of calls")
-    ax.set_ylabel("total time, with preparation")
-    return figure
+def _break_even_chart(what: str, found: Mapping[str, Line], order: Sequence[tuple[int, str]], looks: Looks) -> Json:
+    last = max(10**4, *(30 * n for n, _ in order))
+    calls = np.unique(np.round(np.geomspace(1, last, 30)))
+    rows = [
+        {"series": spec, "calls": float(n), "total": line.total(n), "count": wording.count(n),
+         "words": wording.seconds(line.total(n)), "each": wording.seconds(line.each)}
+        for spec, line in found.items() for n in calls
+    ]  # fmt: skip
+    return lines(
+        "Time for n calls", rows, Axis("calls", "number of calls"),
+        Axis("total", "total time, with preparation", "seconds"),
+        {spec: looks[spec] for spec in found}, about=what, markers=False, at=[float(n) for n, _ in order[1:]],
+        hints=(("series", "backend"), ("count", "calls"), ("words", "total time"), ("each", "each later call")),
+    )  # fmt: skip
 
 
 # ---- against size
 
 
-def scaling(name: str, what: str, cells: pd.DataFrame, styles: LineStyles) -> Iterator[Picture]:
+@dataclass(frozen=True)
+class _Against:
+    """What is drawn against the size: column, title, title of the axis, unit, format, and the sentence below it."""
+
+    column: str
+    title: str
+    axis: str
+    unit: str
+    words: Callable[[float], str]
+    sentence: Callable[[pd.DataFrame], str]
+
+
+def scaling(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Iterator[Chart]:
     """Yield time, cost in calls of the function, memory and error against the size, if several sizes were run."""
     right = cells[(cells["status"] == Status.OK) & cells["n"].notna()]
     if right["n"].nunique() < 2:
         return
-    axis = str(right["axis"].iloc[0])
-    parts: tuple[tuple[str, str, str, Callable[[float], str], Callable[[pd.DataFrame], str]], ...] = (
-        ("median_s", "Time against size", "time of one call", wording.seconds, _growth),
-        ("ratio_to_value", "Cost of a derivative against size", "calls of the function", formatting.number, _dearest),
-        ("peak_rss_bytes", "Memory against size", "growth of peak memory", formatting.size, _largest_memory),
-        ("error_eps", "Error against size", "error (eps)", formatting.number, _least_right),
-    )
-    for column, title, ylabel, words, sentence in parts:
-        values = right[column].astype("float64")
+    parts = (
+        _Against("median_s", "Time against size", "time of one call", "seconds", wording.seconds, _growth),
+        _Against("ratio_to_value", "Cost of a derivative against size", "calls of the function", "number",
+                 formatting.number, _dearest),
+        _Against("peak_rss_bytes", "Memory against size", "growth of peak memory", "bytes", formatting.size,
+                 _largest_memory),
+        _Against("error_eps", "Error against size", "error (eps)", "number", formatting.eps, _least_right),
+    )  # fmt: skip
+    for part in parts:
+        values = right[part.column].astype("float64")
         shown = right.assign(shown=values)[values.notna() & (values > 0) & np.isfinite(values)]
-        unit = column == "ratio_to_value" and (right["operator"] == "value").all()
+        unit = part.column == "ratio_to_value" and (right["operator"] == "value").all()
         if shown["n"].nunique() >= 2 and not unit:
-            draw = partial(_draw_scaling, title, what, shown, axis, ylabel, words, styles)
-            yield Picture(f"{name}-{column.partition('_')[0]}", f"{title}: {what}", sentence(shown), draw)
+            chart = _scaling_chart(part, what, shown, looks)
+            yield Chart(f"{name}-{part.column.partition('_')[0]}", f"{part.title}: {what}", part.sentence(shown), chart)
 
 
 def exponent(n: Sequence[float], seconds: Sequence[float]) -> float:
@@ -115,20 +139,20 @@ def _series(shown: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _growth(shown: pd.DataFrame) -> str:
     low, high = shown["n"].min(), shown["n"].max()
-    # A line through contended cells tells of the other programs.
-    shown = shown[shown["versus_fastest"] != CONTENDED]
-    fits = {spec: exponent(list(g["n"]), list(g["shown"])) for spec, g in _series(shown)}
+    kept = sure(shown)
+    fits = {spec: exponent(list(g["n"]), list(g["shown"])) for spec, g in _series(kept)}
     order = sorted((k, spec) for spec, k in fits.items() if math.isfinite(k))
     parts = [f"{spec} like n^{_power(k)}" for k, spec in order]
+    left = "" if len(kept) == len(shown) else " Flagged times, drawn hollow, are left out of it."
     if not parts:
-        return "No growth is stated: too few rounds were quiet. Bars: 95 % intervals of the median."
+        return f"No growth is stated: too few times are without a flag.{left} Bars: 95 % intervals of the median."
     words = f"From n = {low:g} to {high:g}, the time grows: {', '.join(parts)}"
-    last = sorted(set(shown["n"]))[-2:]
-    if shown["n"].nunique() > 2:
-        ends = [exponent(list(g["n"]), list(g["shown"])) for _, g in _series(shown[shown["n"].isin(last)])]
+    last = sorted(set(kept["n"]))[-2:]
+    if kept["n"].nunique() > 2:
+        ends = [exponent(list(g["n"]), list(g["shown"])) for _, g in _series(kept[kept["n"].isin(last)])]
         finite = [k for k in ends if math.isfinite(k)]
         words += f"; between the last two like n^{_power(min(finite))} to n^{_power(max(finite))}" if finite else ""
-    return f"{words}. Bars: 95 % intervals of the median."
+    return f"{words}.{left} Bars: 95 % intervals of the median."
 
 
 def _power(k: float) -> str:
@@ -137,7 +161,10 @@ def _power(k: float) -> str:
 
 
 def _dearest(shown: pd.DataFrame) -> str:
-    last = shown[shown["n"] == shown["n"].max()].sort_values("shown")
+    kept = sure(shown)
+    if kept.empty:
+        return f"No cost is stated: the times of all {wording.plural(len(shown), 'cell')} are flagged."
+    last = kept[kept["n"] == kept["n"].max()].sort_values("shown")
     return (
         f"At n = {last['n'].iloc[0]:g} one call takes {formatting.ratio(last['shown'].iloc[0])} "
         f"({last['spec'].iloc[0]}) to {formatting.ratio(last['shown'].iloc[-1])} ({last['spec'].iloc[-1]}) the time "
@@ -159,52 +186,50 @@ def _least_right(shown: pd.DataFrame) -> str:
     )
 
 
-def _draw_scaling(
-    title: str,
-    what: str,
-    shown: pd.DataFrame,
-    axis: str,
-    ylabel: str,
-    words: Callable[[float], str],
-    styles: LineStyles,
-) -> Figure:
-    found = dict(_series(shown))
-    series = {spec: found[spec] for spec in styles if spec in found}
-    figure, (ax,) = style.canvas(title, {s: styles[s] for s in series}, about=what)
-    reach = list(shown["shown"])
-    for spec, group in series.items():
-        ax.plot(group["n"], group["shown"], **styles[spec].lines())
-        if ylabel == "time of one call":
-            bars = group[(group["ci_low_s"] > 0) & np.isfinite(group["ci_high_s"])]
-            ax.vlines(bars["n"], bars["ci_low_s"], bars["ci_high_s"], color=styles[spec].colour, lw=1.2)
-            reach += [*bars["ci_low_s"], *bars["ci_high_s"]]
-    style.size_axis(ax.xaxis, shown["n"])
-    if words is formatting.size:
-        style.byte_axis(ax.yaxis, reach)
-    else:
-        style.log_axis(ax.yaxis, reach, words)
-    ax.set_xlabel(axis)
-    ax.set_ylabel(ylabel)
-    return figure
+def _scaling_chart(part: _Against, what: str, shown: pd.DataFrame, looks: Looks) -> Json:
+    timing = part.column == "median_s"
+    rows = [row for _, group in _series(shown) for row in map(partial(_point, part), group.to_dict("records"))]
+    known = {row["series"] for row in rows}
+    hints = (("series", "backend"), ("where", "size"), ("words", part.axis), ("interval", "95 % interval"),
+             ("accuracy", "error"), ("flags", "flags"))  # fmt: skip
+    return lines(
+        part.title, rows, Axis("n", str(shown["axis"].iloc[0])), Axis("shown", part.axis, part.unit),
+        {spec: look for spec, look in looks.items() if spec in known}, about=what,
+        hints=[hint for hint in hints if timing or hint[0] != "interval"],
+    )  # fmt: skip
+
+
+def _point(part: _Against, row: Mapping[Any, Any]) -> Json:
+    """Return a cell as a point of a chart, with the interval of its time."""
+    found = {
+        "series": row["spec"], "name": row["problem"], "n": float(row["n"]), "shown": float(row["shown"]),
+        "where": row["where"], "words": part.words(float(row["shown"])), "accuracy": formatting.eps(row["error_eps"]),
+    }  # fmt: skip
+    if part.column in _TIMED:
+        found["flags"] = row["flags"]
+    low, high = row["ci_low_s"], row["ci_high_s"]
+    if part.column == "median_s" and low > 0 and math.isfinite(high):
+        found |= {"low": low, "high": high, "interval": f"{wording.seconds(low)} to {wording.seconds(high)}"}
+    return found
 
 
 # ---- over all problems
 
 
-def comparisons(record: Record, styles: LineStyles) -> Iterator[Picture]:
+def comparisons(record: Record, looks: Looks) -> Iterator[Chart]:
     """Yield for each dtype, over all problems: cost in calls of the function, memory, error, differences."""
     cells = record.cells[record.cells["leading"] & (record.cells["status"] == Status.OK)]
     for dtype in cells["dtype"].unique():
         group = largest_size(cells[cells["dtype"] == dtype])
-        yield from _dots(group, str(dtype), styles)
+        yield from _dots(group, str(dtype), looks)
     frame = record.tables["pairs"]
     leading = record.cells[record.cells["leading"]]
     stands = dict(zip(leading["problem"], leading["operator"], strict=True))
     for dtype in frame["dtype"].unique():
         chosen = frame[(frame["dtype"] == dtype) & (frame["operator"] == frame["problem"].map(stands))]
-        picture = _differences(chosen, str(dtype))
-        if picture:
-            yield picture
+        chart = _differences(chosen, str(dtype))
+        if chart:
+            yield chart
 
 
 def largest_size(cells: pd.DataFrame) -> pd.DataFrame:
@@ -213,55 +238,72 @@ def largest_size(cells: pd.DataFrame) -> pd.DataFrame:
     return cells[cells["size"] == cells["problem"].map(last.set_index("problem")["size"])]
 
 
-def _dots(group: pd.DataFrame, dtype: str, styles: LineStyles) -> Iterator[Picture]:
+def _dots(group: pd.DataFrame, dtype: str, looks: Looks) -> Iterator[Chart]:
     about = f"{formatting.listed(group['operator'])}, {dtype}" + (
         ", largest size" if "large" in set(group["size"]) else ""
     )
-    cost = _by_spec(group[group["operator"] != "value"], "ratio_to_value", styles)
+    cost = _by_spec(group[group["operator"] != "value"], "ratio_to_value", looks)
     if cost:
-        yield _dot_picture(
-            f"cost-{dtype}", "Cost of a derivative", cost, styles, "time relative to the function (same backend)",
-            formatting.number, _cost_words(cost, set(group["operator"])), (1.0, "the function itself"), about=about,
+        kept = sure(group[group["operator"] != "value"])
+        yield _dot_chart(
+            f"cost-{dtype}", "Cost of a derivative", group, "ratio_to_value", looks,
+            Axis("shown", "time relative to the function (same backend)"), formatting.ratio,
+            _cost_words(_by_spec(kept, "ratio_to_value", looks), set(group["operator"])), (1.0, "the function itself"),
+            about,
         )  # fmt: skip
-    memory = _by_spec(group, "peak_rss_bytes", styles)
+    memory = _by_spec(group, "peak_rss_bytes", looks)
     if any(v > 0 for found in memory.values() for v in found.values()):
-        yield _dot_picture(
-            f"memory-{dtype}", "Memory of one call", memory, styles, "growth of peak memory", formatting.size,
-            _memory_words(group, memory), about=about,
+        yield _dot_chart(
+            f"memory-{dtype}", "Memory of one call", group, "peak_rss_bytes", looks,
+            Axis("shown", "growth of peak memory", "bytes"), formatting.size, _memory_words(group, memory), None, about,
         )  # fmt: skip
-    error = _by_spec(group, "error_eps", styles)
+    error = _by_spec(group, "error_eps", looks)
     if error:
-        yield _dot_picture(
-            f"error-{dtype}", "Error", error, styles, "error against the best reference (eps)", formatting.number,
-            _error_words(group), (1.0, "one rounding"), about=about,
+        yield _dot_chart(
+            f"error-{dtype}", "Error", group, "error_eps", looks,
+            Axis("shown", "error against the best reference (eps)"), formatting.eps, _error_words(group),
+            (1.0, "one rounding"), about,
         )  # fmt: skip
 
 
-def _by_spec(group: pd.DataFrame, column: str, styles: LineStyles) -> dict[str, dict[str, float]]:
+def _by_spec(group: pd.DataFrame, column: str, looks: Looks) -> dict[str, dict[str, float]]:
     values = group[column].astype("float64")
     kept = group.assign(shown=values)[np.isfinite(values)]
     found = {str(s): dict(zip(part["problem"], part["shown"], strict=True)) for s, part in kept.groupby("spec")}
-    return {spec: found[spec] for spec in styles if spec in found}
+    return {spec: found[spec] for spec in looks if spec in found}
 
 
-def _dot_picture(
+def _dot_chart(
     name: str,
     title: str,
-    series: Mapping[str, Mapping[str, float]],
-    styles: LineStyles,
-    xlabel: str,
+    group: pd.DataFrame,
+    column: str,
+    looks: Looks,
+    axis: Axis,
     words: Callable[[float], str],
     sentence: str,
-    line: tuple[float, str] | None = None,
-    *,
+    line: tuple[float, str] | None,
     about: str,
-) -> Picture:
-    rows = list(dict.fromkeys(p for found in series.values() for p in found))
-    draw = partial(dot_plot.dots, title, rows, series, styles, xlabel, words, line=line, about=about)
-    return Picture(name, f"{title}: {about}", sentence, draw)
+) -> Chart:
+    values = group[column].astype("float64")
+    shown = group.assign(shown=values)[np.isfinite(values)]
+    if column == "ratio_to_value":
+        shown = shown[shown["operator"] != "value"]
+    part = _Against(column, title, axis.title, axis.unit, words, _least_right)
+    rows = [_point(part, {**row, "n": 0.0}) for row in shown.to_dict("records")]
+    known = {row["series"] for row in rows}
+    chart = dots(
+        title, rows, list(dict.fromkeys(shown["problem"])), axis, {s: look for s, look in looks.items() if s in known},
+        hints=(("series", "backend"), ("name", "problem"), ("where", "size"), ("words", axis.title),
+               ("flags", "flags")),
+        line=line, about=about,
+    )  # fmt: skip
+    return Chart(name, f"{title}: {about}", sentence, chart)
 
 
 def _cost_words(cost: Mapping[str, Mapping[str, float]], operators: set[str]) -> str:
+    if not cost:
+        return "No cost is stated: 0 of the times are without a flag."
     middle = {spec: float(np.median(list(found.values()))) for spec, found in cost.items()}
     low, high = min(middle, key=lambda s: middle[s]), max(middle, key=lambda s: middle[s])
     words = f"The median over the problems is lowest for {low} ({formatting.ratio(middle[low])})"
@@ -288,7 +330,7 @@ def _error_words(group: pd.DataFrame) -> str:
     return f"{words}; {exact} of {len(known)} results are exact (drawn at 0)." if exact else f"{words}."
 
 
-def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
+def _differences(frame: pd.DataFrame, dtype: str) -> Chart | None:
     known = frame[np.isfinite(frame["difference_in_eps"])]
     known = known.assign(pair=known["backend_a"] + " - " + known["backend_b"])
     known = known.sort_values("difference_in_eps", kind="stable").drop_duplicates(["problem", "pair"], keep="last")
@@ -304,11 +346,15 @@ def _differences(frame: pd.DataFrame, dtype: str) -> Picture | None:
     if len(furthest) > _MOST_PAIRS:
         sentence += f" The figure shows the {_MOST_PAIRS} of {len(furthest)} pairs with the largest differences."
     shown = known[known["pair"].isin(furthest[:_MOST_PAIRS])].sort_index()
-    series = {
-        str(pair): dict(zip(part["problem"], part["difference_in_eps"], strict=True))
-        for pair, part in shown.groupby("pair", sort=False)
-    }
-    return _dot_picture(
-        f"pairs-{dtype}", "Differences between backends", series, style.palette(series), "difference (eps)",
-        formatting.number, sentence, (1.0, "one rounding"), about=f"{formatting.listed(frame['operator'])}, {dtype}",
+    about = f"{formatting.listed(frame['operator'])}, {dtype}"
+    rows = [
+        {"series": str(row["pair"]), "name": row["problem"], "shown": float(row["difference_in_eps"]),
+         "words": formatting.eps(row["difference_in_eps"])}
+        for row in shown.to_dict("records")
+    ]  # fmt: skip
+    chart = dots(
+        "Differences between backends", rows, list(dict.fromkeys(shown["problem"])), Axis("shown", "difference (eps)"),
+        series_looks(map(str, shown["pair"])), about=about, line=(1.0, "one rounding"),
+        hints=(("series", "pair"), ("name", "problem"), ("words", "difference")),
     )  # fmt: skip
+    return Chart(f"pairs-{dtype}", f"Differences between backends: {about}", sentence, chart)

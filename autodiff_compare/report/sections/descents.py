@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from autodiff_compare.charts.axes import Axis, Json
+from autodiff_compare.charts.lines import lines
+from autodiff_compare.charts.looks import Looks, series_looks
 from autodiff_compare.problems import Array
-from autodiff_compare.report.page import style, wording
-from autodiff_compare.report.page.style import LineStyles, Picture
+from autodiff_compare.report.page import wording
+from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.results import formatting
 from autodiff_compare.studies.descent import Step, Trace
 
@@ -27,27 +26,25 @@ _DEEPEST = 1e-16
 _STARTS = 4
 
 
-def pictures(name: str, found: Sequence[Trace], backend_styles: LineStyles) -> Iterator[Picture]:
+def pictures(name: str, found: Sequence[Trace], backend_looks: Looks) -> Iterator[Chart]:
     """Yield for each descent and dtype its first start on all backends, and its starts on the first backend."""
     for (descent, dtype), group in _grouped(found).items():
-        first = [t for t in group if t.start == group[0].start and drawn(t)]
+        first = {t.backend: t for t in group if t.start == group[0].start and drawn(t)}
         about = f"{group[0].problem}, {descent}, {dtype}"
         slug = wording.slug(name, descent, dtype)
         if first:
-            by_name = {t.backend: t for t in first}
-            styles = style.bands({t.backend: backend_styles[t.backend] for t in first})
-            where = f"{about}, start {first[0].start}"
-            yield Picture(
-                f"{slug}-loss", f"Convergence: {where}", _sentence(first), partial(_draw, where, by_name, styles)
-            )
+            looks = {backend: backend_looks[backend] for backend in first}
+            where = f"{about}, start {group[0].start}"
+            words = _sentence([*first.values()])
+            yield Chart(f"{slug}-loss", f"Convergence: {where}", words, loss_chart("Convergence", where, first, looks))
+            if any(len({s.step_size for s in t.steps}) > 1 for t in first.values()):
+                yield _step_sizes(f"{slug}-step-size", where, first, looks)
         starts = {f"start {t.start}": t for t in group if t.backend == group[0].backend and drawn(t)}
         if len(starts) > 1:
             few = dict(list(starts.items())[:_STARTS])
-            where = f"{about}, {group[0].backend}"
-            yield Picture(
-                f"{slug}-starts", f"Convergence from several starts: {where}", _start_words(list(starts.values())),
-                partial(_draw, where, few, style.palette(few), "Convergence from several starts"),
-            )  # fmt: skip
+            where, title = f"{about}, {group[0].backend}", "Convergence from several starts"
+            chart = loss_chart(title, where, few, series_looks(few))
+            yield Chart(f"{slug}-starts", f"{title}: {where}", _start_words(list(starts.values())), chart)
 
 
 def drawn(trace: Trace) -> bool:
@@ -66,7 +63,7 @@ def _sentence(found: Sequence[Trace]) -> str:
     t = found[0]
     end = "meets its stop rule after" if t.converged else "ends without meeting its stop rule after"
     words = f"{t.backend} {end} {wording.plural(t.iterations, 'update')}"
-    words += f" with {wording.plural(t.restarts, 'restart')} (ticks at the bottom)" if t.restarts else ""
+    words += f" with {wording.plural(t.restarts, 'restart')} (strokes at the bottom)" if t.restarts else ""
     words += f", at a loss of {formatting.number(t.final_loss)}"
     if len(found) < 2:
         return f"{words}."
@@ -105,44 +102,50 @@ def thinned(iterations: Array, *values: Array) -> tuple[Array, ...]:
     return (iterations[chosen], *(v[chosen] for v in values))
 
 
-def _column(steps: Sequence[Step], name: str) -> Array:
-    values = np.array([getattr(s, name) for s in steps], dtype=np.float64)
-    return np.where((values > 0) & np.isfinite(values), values, np.nan)
+def loss_chart(title: str, about: str, found: Mapping[str, Trace], looks: Looks) -> Json:
+    """Return the losses of descents by name, with the restarts of the first that has any."""
+    points = {name: (t.steps, [s.loss for s in t.steps]) for name, t in found.items()}
+    restarts = next((r for t in found.values() if (r := _restarts(t))), [])
+    return over_steps(title, about, points, "loss", looks, restarts)
 
 
-def _draw(about: str, found: Mapping[str, Trace], styles: LineStyles, title: str = "Convergence") -> Figure:
-    sizes = {name: _column(t.steps, "step_size") for name, t in found.items()}
-    known = np.concatenate([v[np.isfinite(v)] for v in sizes.values()])
-    moving = known.size > 0 and known.max() > known.min()
-    restarts = next(((n, r) for n, t in found.items() if (r := _restarts(t))), None)
-    handles = {"restart": Line2D([], [], color=style.INK, marker="|", linestyle="none")} if restarts else None
-    figure, axes = style.canvas(
-        title, styles, about=about, panels=(2 if moving else 1, 1), handles=handles,
-        heights=[2.1, 1.3] if moving else [2.3], gap=(0.5, 0.2), share_x=True,
+def _step_sizes(name: str, about: str, found: Mapping[str, Trace], looks: Looks) -> Chart:
+    points = {spec: (t.steps, [s.step_size for s in t.steps]) for spec, t in found.items()}
+    sizes = [v for _, values in points.values() for v in values if 0 < v < math.inf]
+    words = f"The step size lies between {formatting.number(min(sizes))} and {formatting.number(max(sizes))}."
+    chart = over_steps("Step size", about, points, "step size", looks, [])
+    return Chart(name, f"Step size: {about}", words, chart)
+
+
+def over_steps(
+    title: str,
+    about: str,
+    found: Mapping[str, tuple[Sequence[Step], Sequence[float]]],
+    quantity: str,
+    looks: Looks,
+    restarts: Sequence[int],
+) -> Json:
+    """Return a quantity of the steps of descents against the iteration, both on log axes.
+
+    Values below `_DEEPEST` of the largest are left out.
+    """
+    values = {name: np.array(given, dtype=np.float64) for name, (_, given) in found.items()}
+    largest = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in values.values()), default=0.0)
+    rows = []
+    for name, (steps, _) in found.items():
+        kept = thinned(np.array([s.iteration for s in steps]), values[name], np.arange(len(steps)))
+        for n, value, k in zip(*kept, strict=True):
+            if largest * _DEEPEST <= value < math.inf:
+                rows.append({
+                    "series": name, "n": int(n) + 1, "value": float(f"{value:.7g}"), "count": wording.count(int(n) + 1),
+                    "words": formatting.number(float(value)), "rate": formatting.number(steps[int(k)].step_size),
+                })  # fmt: skip
+    hints = (("series", "series"), ("count", "iteration"), ("words", quantity), ("rate", "step size"))
+    return lines(
+        title, rows, Axis("n", "iteration (from 1)"), Axis("value", quantity), looks, about=about, markers=False,
+        bands=True, hints=hints, notches=[n + 1 for n in restarts],
     )  # fmt: skip
-    columns = {"loss": {name: _column(t.steps, "loss") for name, t in found.items()}, "step size": sizes}
-    for ax, (label, values) in zip(axes, columns.items(), strict=False):
-        for name, t in found.items():
-            n, y = thinned(np.array([s.iteration for s in t.steps]), values[name])
-            ax.plot(n + 1, y, **styles[name].lines(markevery=60))
-        shown = np.concatenate([v[np.isfinite(v)] for v in values.values()])
-        style.log_axis(ax.yaxis, shown[shown >= shown.max() * _DEEPEST], formatting.number, most=6)
-        ax.set_ylabel(label)
-    last = max(t.steps[-1].iteration for t in found.values()) + 1
-    for ax in axes:
-        style.log_axis(ax.xaxis, [1, last], formatting.number)
-        ax.tick_params(labelbottom=ax is axes[-1])
-    if restarts:
-        _mark_restarts(axes[0], restarts[1])
-    axes[-1].set_xlabel("iteration (from 1)")
-    return figure
 
 
 def _restarts(trace: Trace) -> list[int]:
     return [s.iteration for s in trace.steps if "restart" in s.extra]
-
-
-def _mark_restarts(ax: Any, iterations: Sequence[int]) -> None:
-    at = np.array(iterations) + 1
-    ax.plot(at, np.full(len(at), 0.025), "|", color=style.INK, ms=6, mew=0.7, alpha=0.6, clip_on=False,
-            transform=ax.get_xaxis_transform())  # fmt: skip

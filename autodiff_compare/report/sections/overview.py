@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
-from autodiff_compare.report.page.record import Record, largest
+from autodiff_compare.report.page.record import Record, doubtful, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.summary import conversions, summary
 from autodiff_compare.summary.failures import remedies
@@ -103,10 +104,7 @@ def overviews(record: Record) -> list[Grid]:
 def kinks(record: Record) -> Grid:
     """Return the answers at points without a derivative, with the backends that gave them."""
     rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
-    note = (
-        "A kink has no derivative. Any value between the one-sided derivatives is right, and systems choose "
-        "differently."
-    )
+    note = "A kink has no derivative. Each of these answers is a subgradient, and right; systems choose differently."
     return Grid("kinks", "Answers at kinks", ("what", "backends", "answer"), rows, note=note)
 
 
@@ -131,15 +129,17 @@ def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Gri
     rows = []
     for (problem, size, operator), group in cells.groupby(["problem", "size", "operator"], sort=False):
         by_spec = {str(row["spec"]): row for row in group.to_dict("records")}
-        found = (cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs)
-        rows.append((words(str(problem), small=(_where(group, size, operator),)), *found))
+        found = [cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs]
+        where = f"{operator}, {size}: {group['where'].iloc[0]}"
+        rows.append((words(str(problem), small=(where,)), *_ranked(found)))
     columns = ("problem", *specs)
-    return Grid(name, title, columns, tuple(rows), numeric=frozenset(range(1, len(columns))), note=_reading(cells))
+    return Grid(name, title, columns, tuple(rows), frozenset(range(1, len(columns))), _reading(cells), ranked=True)
 
 
-def _where(group: pd.DataFrame, size: Any, operator: Any) -> str:
-    n = float(group["n"].iloc[0])
-    return f"{operator}, {size}" + (f" ({n:g})" if math.isfinite(n) else "")
+def _ranked(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells with their places, the fastest first, and those without a ratio last."""
+    order = sorted(range(len(cells)), key=lambda k: (float(cells[k].key or 0.0), k))
+    return [replace(found, rank=order.index(k) + 1) for k, found in enumerate(cells)]
 
 
 def _reading(cells: pd.DataFrame) -> str:
@@ -174,8 +174,8 @@ def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:
         return Cell("ok", (error,), math.inf, "ok", "checked, not timed")
     text, kind = versus(row)
     ratio, _, interval = text.partition(" [")
-    beside = [f"[{interval}"] if interval else []
-    small = (*beside, wording.seconds(row["median_s"]), error, *([str(row["flags"])] if row["flags"] else []))
+    ends = [interval.rstrip("]").replace(", ", " to ") + " times"] if interval else []
+    small = (*ends, f"{wording.seconds(row['median_s'])}, {error}", *([str(row["flags"])] if row["flags"] else []))
     share = _share(row["ratio_to_fastest"], longest)
     return Cell(ratio, small, row["ratio_to_fastest"], kind, _interval(row), share)
 
@@ -184,7 +184,8 @@ def versus(row: dict[Any, Any]) -> tuple[str, str]:
     """Return the ratio to the fastest in words, and its style class."""
     verdict, times = str(row["versus_fastest"]), formatting.ratio(row["ratio_to_fastest"])
     if verdict == "fastest":
-        return "fastest", "fastest"
+        # A flagged time is not shown as a result.
+        return "fastest", "" if doubtful(str(row["flags"])) else "fastest"
     if verdict == "~":
         return f"~ {times}", ""
     if verdict == CONTENDED:
@@ -215,7 +216,8 @@ def details(cells: pd.DataFrame, name: str, title: str) -> Grid:
         ok = row["status"] == Status.OK
         status = _STATUS.get(row["status"], row["status"])
         rows.append((
-            words(str(row["operator"])), words(str(row["size"]), key=row["n"] if math.isfinite(row["n"]) else None),
+            words(str(row["operator"])),
+            words(f"{row['size']}: {row['where']}", key=row["n"] if math.isfinite(row["n"]) else None),
             words(str(row["spec"])), words(str(row["how"])),
             figure(row["median_s"], wording.seconds(row["median_s"]), hint=_interval(row)) if ok
             else words(status, kind=_KINDS.get(row["status"], "bad"), key=math.inf, hint=str(row["message"])),

@@ -14,13 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from autodiff_compare import problems
+from autodiff_compare.charts.looks import Looks, series_looks
+from autodiff_compare.charts.spec import rule
 from autodiff_compare.problems import Array
 from autodiff_compare.report.page import style, wording
+from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.descent_traces import grid, known, numbers, traces
 from autodiff_compare.report.page.grids import Grid
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
-from autodiff_compare.report.page.style import LineStyles, Picture
+from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.sections import descents
 from autodiff_compare.results import formatting
 from autodiff_compare.studies import tables
@@ -30,11 +33,11 @@ from autodiff_compare.studies.descent import Trace
 _PANELS = 4
 
 
-def sections(record: Record, backend_styles: LineStyles) -> Iterator[Section]:
+def sections(record: Record, looks: Looks) -> Iterator[Section]:
     """Yield one section for each problem that was minimised."""
     for k, (problem, found) in enumerate(traces(record).items(), 1):
         name = f"descent-{k}"
-        parts: list[Any] = [*descents.pictures(f"d{k}-{problem}", found, backend_styles)]
+        parts: list[Any] = [*descents.pictures(f"d{k}-{problem}", found, looks)]
         own = known(problem, found)
         parts += _followed(f"d{k}", found)
         if own is not None and problem in STUDIES:
@@ -192,7 +195,7 @@ def _draw_matrix(ax: Axes, matrix: Array) -> None:
 # ---- the cubic fit
 
 
-def _cubic(name: str, found: Sequence[Trace]) -> Iterator[Picture | Grid]:
+def _cubic(name: str, found: Sequence[Trace]) -> Iterator[Chart | Picture | Grid]:
     """Yield the fit with its residual, the excess loss, and the tables of the study."""
     fit = tables.Fit.of(*found[0].data)
     trace = next((t for t in found if t.descent == "cleared"), found[0])
@@ -243,7 +246,7 @@ def _draw_fit(about: str, fit: tables.Fit, theta: Array) -> Figure:
     return figure
 
 
-def _excess(name: str, fit: tables.Fit, found: Sequence[Trace]) -> Iterator[Picture]:
+def _excess(name: str, fit: tables.Fit, found: Sequence[Trace]) -> Iterator[Chart]:
     """Yield the excess of the loss over the least one, for each descent on the first backend that made it."""
     first = {t.descent: t for t in reversed(found) if t.dtype == found[0].dtype}
     chosen = dict(reversed(first.items()))
@@ -253,31 +256,17 @@ def _excess(name: str, fit: tables.Fit, found: Sequence[Trace]) -> Iterator[Pict
         for descent, t in chosen.items()
     ]
     sentence = f"The least loss is {fit.least:.6g}; {'; '.join(ends)}. Dashed: 1 % of the least loss."
-    styles = style.palette(chosen)
-    yield Picture(
-        f"{name}-excess", "Excess of the loss: cubic_fit", sentence, partial(_draw_excess, fit, chosen, styles)
-    )
-
-
-def _draw_excess(fit: tables.Fit, chosen: Mapping[str, Trace], styles: LineStyles) -> Figure:
+    points = {descent: (t.steps, [s.loss - fit.least for s in t.steps]) for descent, t in chosen.items()}
     backends = formatting.listed(t.backend for t in chosen.values())
-    figure, (ax,) = style.canvas("Excess of the loss", styles, about=f"cubic_fit, {backends}")
-    values: list[float] = [0.01 * fit.least]
-    for descent, t in chosen.items():
-        excess = np.array([s.loss - fit.least for s in t.steps])
-        n, y = descents.thinned(np.array([s.iteration for s in t.steps]), np.where(excess > 0, excess, np.nan))
-        values += [float(v) for v in y if math.isfinite(v)]
-        ax.plot(n + 1, y, **styles[descent].lines(markevery=60))
-    ax.axhline(0.01 * fit.least, color=style.SOFT, ls=(0, (6, 3)), lw=1)
-    style.log_axis(ax.xaxis, [1, max(t.iterations for t in chosen.values()) + 1], formatting.number)
-    style.log_axis(ax.yaxis, values, formatting.number)
-    ax.set_xlabel("iteration (from 1)")
-    ax.set_ylabel("loss - least loss")
-    return figure
+    chart = descents.over_steps(
+        "Excess of the loss", f"cubic_fit, {backends}", points, "loss - least loss", series_looks(chosen), []
+    )
+    chart["layer"] += rule("y", 0.01 * fit.least)
+    yield Chart(f"{name}-excess", "Excess of the loss: cubic_fit", sentence, chart)
 
 
 #: Problem -> function that makes the figures and tables of its own study.
-STUDIES: Mapping[str, Callable[[str, Sequence[Trace]], Iterator[Picture | Grid]]] = {
+STUDIES: Mapping[str, Callable[[str, Sequence[Trace]], Iterator[Chart | Picture | Grid]]] = {
     "matrix_inverse_absolute": _inverse,
     "matrix_inverse_squared": _inverse,
     "cubic_fit": _cubic,

@@ -14,7 +14,7 @@ from autodiff_compare.backends.numpy_autodiff.loops.forms import form
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import FAILED, Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.native import Build
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan
-from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, literal
+from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, literal, with_decays
 from autodiff_compare.backends.numpy_autodiff.loops.program import make_program
 
 #: Entries of arrays that a kernel keeps on the stack, 64 KB in float64; its caller makes what is larger.
@@ -24,6 +24,7 @@ _VIEWS_OF_NUMPY = frozenset({"transpose", "reshape", "getitem", "broadcast_to"})
 
 def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source:
     """Write a function of the input leaves; its scope must define ``again`` besides."""
+    graph = with_decays(graph)
     source = Source()
     inputs = [f"x{i}" for i in range(len(graph.inputs))]
     header(source, name, inputs, leaves)

@@ -13,7 +13,7 @@ from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import TableError
 
 #: Import name -> distribution.
-_NEEDED = {"matplotlib": "matplotlib", "jinja2": "Jinja2"}
+_NEEDED = {"matplotlib": "matplotlib", "jinja2": "Jinja2", "vl_convert": "vl-convert-python"}
 
 
 def report(options: argparse.Namespace) -> int:

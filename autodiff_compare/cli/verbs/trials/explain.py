@@ -21,7 +21,7 @@ from autodiff_compare.results.formatting import printable
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Print where two backends part; return 0 if they agree, 1 if they part, 3 if it cannot be told."""
+    """Print where two backends part; return 0 if they agree, 1 if they part, 3 if no answer is possible."""
     query = Query(
         [options.problem],
         [options.a, options.b],

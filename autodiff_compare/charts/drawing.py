@@ -1,0 +1,54 @@
+"""Drawing of charts by Vega, in this process: SVG and PNG files, and the JavaScript of a page that shows them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+from typing import cast
+
+import vl_convert
+
+from autodiff_compare.charts.axes import Json
+from autodiff_compare.charts.spec import VERSION
+from autodiff_compare.results.replacing import write_text
+
+#: Names of clip paths in an SVG of Vega, where they are made and where they are used.
+_CLIP = re.compile(r'(?:(?<=id=")|(?<=\(#))clip\d+')
+
+
+def svg(chart: Json) -> str:
+    """Return the drawing of a chart as SVG."""
+    drawn = cast(str, vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=VERSION))
+    # Vega numbers clip paths over all charts of the process; numbered anew, a chart has the same bytes each time.
+    names: dict[str, str] = {}
+    return _CLIP.sub(lambda found: names.setdefault(found[0], f"clip{len(names)}"), drawn)
+
+
+def png(drawing: str, scale: float = 1.5) -> bytes:
+    """Return the PNG of an SVG, with ``scale`` pixels for each pixel of the chart."""
+    return cast(bytes, vl_convert.svg_to_png(drawing, scale=scale))
+
+
+def javascript() -> str:
+    """Return the JavaScript that draws charts in a page: Vega, Vega-Lite and Vega-Embed of one version.
+
+    It sets ``window.vegaEmbed``. vl-convert takes five seconds to make it from its own modules, so it is kept in the
+    user's cache folder; where that cannot be written to, it is made each time.
+    """
+    kept = _cache_folder() / f"vega-lite-{VERSION}-by-vl-convert-{vl_convert.__version__}.js"
+    with contextlib.suppress(OSError, UnicodeError):
+        return kept.read_text(encoding="utf-8")
+    made = cast(str, vl_convert.javascript_bundle(vl_version=VERSION))
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_text(kept, made)
+    return made
+
+
+def _cache_folder() -> pathlib.Path:
+    """Return the folder of this package for files that can be made again (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (pathlib.Path(base) if os.path.isabs(base) else pathlib.Path.home() / ".cache") / "autodiff-compare"

@@ -1,0 +1,83 @@
+"""A headless Chromium that tests drive, or the reason why there is none, and places of parts of a chart in its page."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+
+#: Where a part of a chart stands, in pixels of the page; `null` if it has none. Vega draws on one canvas, and its scene
+#: graph says where: each item within its group.
+_PLACE = """([selector, role, series]) => {
+  const node = document.querySelector(selector), view = node.drawn.view;
+  const box = node.querySelector("canvas").getBoundingClientRect(), origin = view.origin();
+  const named = item => item.datum && (role === "mark" ? item.datum.series : item.datum.value) === series;
+  const wanted = item => item.mark && item.mark.role === role && named(item) && item.mark.marktype !== "rule" &&
+    item.mark.marktype !== "line";
+  const find = (item, x, y) => {
+    if (wanted(item)) return [x + item.x, y + item.y];
+    const group = item.mark ? [x + (item.x || 0), y + (item.y || 0)] : [x, y];
+    for (const part of item.items || []) {
+      const inside = find(part, ...group);
+      if (inside) return inside;
+    }
+    return null;
+  };
+  const found = find(view.scenegraph().root, 0, 0);
+  const padding = view.padding();
+  return found && [box.x + padding.left + origin[0] + found[0], box.y + padding.top + origin[1] + found[1]];
+}"""
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Any]:
+    """Yield a browser, or skip the test with the reason: ``.ci/browser`` installs what is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no browser is driven without playwright")
+    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser: looked for {', '.join(_BROWSERS)}")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path, args=[*_FLAGS])
+        yield found
+        found.close()
+
+
+@contextlib.contextmanager
+def shown(browser: Any, path: pathlib.Path, width: int = 1400, theme: str = "light") -> Iterator[Any]:
+    """Yield a page at a width, drawn to its end; fails if it reports an error in its console."""
+    made = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    with contextlib.closing(made) as context:
+        page = context.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: said.append(f"error: {error}"))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=yes]", timeout=300_000, state="attached")
+        yield page
+        assert said == []
+
+
+def marker(page: Any, chart: str, series: str) -> list[float]:
+    """Return where the first marker of a series stands, in pixels of the page."""
+    found = page.evaluate(_PLACE, [chart, "mark", series])
+    assert found, f"no marker of {series}"
+    return list(found)
+
+
+def name(page: Any, chart: str, series: str) -> list[float]:
+    """Return where a series stands in the legend of a chart, in pixels of the page."""
+    found = page.evaluate(_PLACE, [chart, "legend-label", series])
+    assert found, f"no name of {series} in the legend"
+    return [found[0] + 4, found[1]]
+
+
+def settled(page: Any, chart: str) -> None:
+    """Wait until a chart that was changed is drawn."""
+    page.wait_for_selector(f"{chart}[aria-busy=false]", timeout=60_000)
