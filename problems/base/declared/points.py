@@ -150,8 +150,8 @@ def _floats(name: str, value: Any, where: str) -> Array:
         raise ProblemError(f"got {name} of {kind} in {where}, expected a NumPy array: {error}") from error
     if array.dtype.kind == "b":
         raise ProblemError(
-            f"got True or False for {name} in {where}, expected floats: a truth has no derivative; data are a default, "
-            f"{name}=np.array(...)"
+            f"got True or False for {name} in {where}, expected floats: a truth value has no derivative; data are "
+            f"a default, {name}=np.array(...)"
         )
     if array.dtype.kind in "iu" and array.size and max(abs(int(array.max())), abs(int(array.min()))) > _EXACT:
         raise ProblemError(f"got integers beyond 2**53 for {name} in {where}, expected floats: float64 rounds them")
