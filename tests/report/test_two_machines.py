@@ -25,10 +25,10 @@ from autodiff_compare.report.page.grids import Grid
 from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.write import write
+from autodiff_compare.results.frames.tidy import tidy
 from autodiff_compare.results.machines import split
 from autodiff_compare.results.ratios import ratios
 from autodiff_compare.results.tables import read_all
-from autodiff_compare.results.tidy import tidy
 from autodiff_compare.results.timings import timings
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.recommendation import NothingRight, recommendation
