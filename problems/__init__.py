@@ -31,6 +31,7 @@ from autodiff_compare.problems.base import (
     ProblemError,
     Question,
     Tools,
+    number_of,
 )
 from autodiff_compare.problems.base.declared.declarations import (
     point_of,
@@ -61,6 +62,7 @@ __all__ = [
     "filled",
     "is_drawn",
     "load",
+    "number_of",
     "number",
     "point_of",
     "problem_of",
