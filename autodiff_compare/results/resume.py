@@ -36,21 +36,8 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
-    {
-        "verb",
-        "command",
-        "out",
-        "name",
-        "resume",
-        "timeout",
-        "open_timeout",
-        "json",
-        "csv",
-        "no_color",
-        "traceback",
-        "errors",
-        "animate",
-    }
+    {"verb", "command", "out", "name", "resume", "timeout", "open_timeout", "json", "csv", "markdown", "errors"}
+    | {"no_color", "no_config", "traceback", "animate"}
 )
 
 

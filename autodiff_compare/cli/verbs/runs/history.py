@@ -43,11 +43,12 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class Past:
-    """A run in the history: its name, its row of ``runs.csv``, and the cells that it has."""
+    """A run in the history: its name, its row of ``runs.csv``, the cells that it has, and its folder."""
 
     name: str
     run: Run
     found: Recorded
+    folder: pathlib.Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def history(options: argparse.Namespace) -> int:
             f"got no timed cell{about} in {formatting.plural(len(past), 'run')}, expected some: compare.py runs"
         )
     if output.wanted(options):
-        output.write([record for one in found for record in records(one)], options)
+        rows = [record for one in found for record in records(one)]
+        output.write("history", rows, options, [one.folder for one in past if one.folder is not None])
     else:
         _show(found, past, apart)
     if options.svg is not None:
@@ -136,7 +138,7 @@ def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:
             if not comparable:
                 apart += 1
             elif one.rounds:
-                found.append(Past(folder.name, one.run, one))
+                found.append(Past(folder.name, one.run, one, folder))
             display.piece_done()
     if not found:
         raise TableError("got no run that was timed, expected some: make one with compare.py run")
