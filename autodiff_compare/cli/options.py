@@ -283,3 +283,25 @@ def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> No
         output.add_argument("--markdown", action="store_true", help="print the tables as Markdown, for a comment")
     else:
         parser.set_defaults(markdown=False)
+
+
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """Add where the units of a run are carried out."""
+    parser.add_argument(
+        "--on",
+        type=values.engine,
+        metavar="ENGINE",
+        help=f"carry out units of the work elsewhere: {values.ENGINES} (docs/cluster.md; default: here, as one)",
+    )
+    parser.add_argument(
+        "--slurm-args",
+        default="",
+        metavar="ARGS",
+        help="arguments of sbatch for each job, such as '--account=NAME --constraint=milan'",
+    )
+    parser.add_argument(
+        "--unit-timeout",
+        type=values.duration,
+        metavar="SECONDS",
+        help="with --on, time limit for one unit; its open cells end as timeout (default: none, or that of Slurm)",
+    )

@@ -14,6 +14,7 @@ from autodiff_compare.cli.options import (
     add_dtypes,
     add_environment,
     add_errors,
+    add_on,
     add_out,
     add_output,
     add_phases,
@@ -56,6 +57,7 @@ def add_run(verbs: Any) -> None:
         help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
     )
     add_phases(run)
+    add_on(run)
     run.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run")
 
 
@@ -68,6 +70,7 @@ def add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     add_cells(check)
+    add_on(check)
     check.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run", rounds=0, launches=1, budget=None, phases=None)
 
 
@@ -180,8 +183,8 @@ def add_recommend(verbs: Any) -> None:
     recommend.add_argument("--from", dest="run", metavar="RUN", help="read the tables of this run, measure nothing")
     recommend.add_argument(
         "--size",
-        help="small (default), medium or large; for operators of batches with a number of rows, such as smallx8; for "
-        "taylor with a degree, such as small^6",
+        help="small (default), medium, large, or a number such as n=1000; for operators of batches with a number of "
+        "rows, such as smallx8; for taylor with a degree, such as small^6",
     )
     recommend.add_argument("--dtype", default="float64", help="float64 (default), float32, float16 or bfloat16")
     recommend.add_argument(

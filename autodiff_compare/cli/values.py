@@ -5,8 +5,25 @@ from __future__ import annotations
 import argparse
 import cmath
 import math
+import re
 
 from autodiff_compare.plan import ranges
+
+#: What ``--on`` may be.
+ENGINES = "local:N, dask://HOST:PORT, slurm or slurm:PARTITION"
+_ENGINE = re.compile(r"local:[1-9]\d*|dask://[^\s/]+:\d+|slurm(:[\w.,-]+)?")
+
+
+def engine(text: str) -> str:
+    """Return the name of an engine, one of `ENGINES`."""
+    if not _ENGINE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected {ENGINES}")
+    return text
+
+
+def no_engine(text: str) -> str:
+    """Refuse an engine: a campaign judges and shrinks in one process."""
+    raise argparse.ArgumentTypeError(f"got {text!r}: run fuzz on each host instead, with a --seed of its own")
 
 
 def count(text: str) -> int:

@@ -35,11 +35,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import stamped
+from autodiff_compare.results.order import in_plan_order
 from autodiff_compare.results.tables import MachineRow, TableError
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
@@ -64,6 +66,22 @@ Rows = Mapping[str, Sequence[Any]]
 
 class StoreError(OSError):
     """Raised if a run's folder cannot be written to; the message is one line that says what to do."""
+
+
+class Record(Protocol):
+    """Takes up the rows of a run: its folder, or the line to the machine that has it. `RunFolder` documents it."""
+
+    run_id: str
+    machine: MachineRow | None
+
+    @property
+    def rows(self) -> Rows: ...
+
+    def add(self, rows: Rows, *, done: str = "") -> None: ...
+
+    def amend(self, told: Mapping[str, str]) -> None: ...
+
+    def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool: ...
 
 
 class RunFolder:
@@ -113,6 +131,16 @@ class RunFolder:
             raise
         self.run_id = next((row.run_id for row in self.rows["runs"]), self.path.name)
         self._refresh_at = 0.0
+        self._plan: Plan | None = None
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The pieces of work that are done."""
+        return frozenset(self._done)
+
+    def arrange(self, plan: Plan) -> None:
+        """Sort the rows of the tables by a plan from now on, in whatever order they have come and will come."""
+        self._plan = plan
 
     @property
     def rows(self) -> dict[str, list[Any]]:
@@ -164,7 +192,7 @@ class RunFolder:
             own = self._rows["machines"].get(_SUBJECTS["machines"](self.machine), ()) if self.machine else ()
             every = {"runs": [row for rows in self._rows["runs"].values() for row in rows], "machines": list(own)}
             changed = {
-                table: [new for row in rows if (new := _with_words(row, told)) != row] for table, rows in every.items()
+                table: [new for row in rows if (new := with_words(row, told)) != row] for table, rows in every.items()
             }
             if any(changed.values()):
                 self.add({table: rows for table, rows in changed.items() if rows})
@@ -186,6 +214,8 @@ class RunFolder:
             If a file cannot be written.
         """
         start, rows = time.monotonic(), self.rows
+        if self._plan is not None:
+            rows = in_plan_order(rows, self._plan)
         rows["samples"] = _imports_first(rows["samples"])
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
@@ -328,7 +358,7 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
     return descriptor
 
 
-def _with_words(row: Any, told: Mapping[str, str]) -> Any:
+def with_words(row: Any, told: Mapping[str, str]) -> Any:
     """Return a row with words added to those of its fields, sorted and each once."""
     words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
     return dataclasses.replace(row, **words)

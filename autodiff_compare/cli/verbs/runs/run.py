@@ -15,6 +15,10 @@ from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs import show
+from autodiff_compare.execution.cluster.engine import Engine, EngineError
+from autodiff_compare.execution.cluster.engines import engine
+from autodiff_compare.execution.cluster.spread import Spread
+from autodiff_compare.execution.cluster.texts import TextsError, collected
 from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
@@ -38,8 +42,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
+        query = _query(options)
         with users_prints_aside(), told_after("reading the problems"):
-            planned = plan(_query(options))
+            planned = plan(query)
         settings = Settings(
             rounds=options.rounds,
             threads=options.threads,
@@ -54,8 +59,10 @@ def run(options: argparse.Namespace) -> int:
             descents=options.rounds > 0,
             environment=environment_of(options),
         )
+        there = _engine(options, settings)
+        texts = collected(planned) if there else None
         folder = open_folder(options, planned, settings)
-    except (PlanError, ResumeError, TableError) as error:
+    except (PlanError, ResumeError, TableError, EngineError, TextsError) as error:
         return usage(str(error))
     if isinstance(folder, int):
         return folder
@@ -65,7 +72,13 @@ def run(options: argparse.Namespace) -> int:
     interrupted, began = False, time.monotonic()
     # The summary lists the failures; programs read their rows, and a person is told of them meanwhile.
     display = Display(failures=output.wanted(options))
-    runner = Runner(planned, settings, folder, display)
+    folder.arrange(planned)
+    runner: Runner | Spread = Runner(planned, settings, folder, display)
+    if there and texts:
+        there.use(folder.path / "slurm")
+        for line in there.notes:
+            print(line, file=sys.stderr)
+        runner = Spread(planned, query, settings, folder, there, texts, display, options.unit_timeout)
     try:
         with users_prints_aside(), display:
             runner.run()
@@ -80,11 +93,24 @@ def run(options: argparse.Namespace) -> int:
         for line in not_computed(planned.dropped):
             print(line)
         if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
-            print("A file of your own: its leading derivative; -o all computes every operator.")
+            print("Of your own file its gradient was computed, or its Jacobian; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {shown(folder.path)}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def _engine(options: argparse.Namespace, settings: Settings) -> Engine | None:
+    """Return the engine of ``--on``; `None` without it.
+
+    Raises
+    ------
+    EngineError
+        If it is not there.
+    """
+    if not options.on:
+        return None
+    return engine(options.on, settings, slurm_args=options.slurm_args, limit_s=options.unit_timeout)
 
 
 def _name_withheld(settings: Settings) -> None:

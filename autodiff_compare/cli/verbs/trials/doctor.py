@@ -19,6 +19,7 @@ from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.cli.verbs.trials import elsewhere
 from autodiff_compare.execution.display import Display
 from autodiff_compare.process import environment
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
@@ -58,6 +59,8 @@ class Finding:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print the findings and the advice; return exit code 3 if an installed backend cannot be opened."""
+    if options.on:
+        return elsewhere.doctor(options)
     names = list(options.backend or backends.available())
     # The noise is measured before a thread renews the line.
     found = [*machine(), *variables(environment_of(options)), *clock(), *noise()]
