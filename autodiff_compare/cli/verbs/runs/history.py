@@ -13,9 +13,10 @@ import itertools
 import math
 import pathlib
 import statistics
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.console import console, usage
@@ -103,16 +104,18 @@ def history(options: argparse.Namespace) -> int:
     if not found:
         about = f" with {' '.join(options.words)} in its name" if options.words else ""
         return usage(
-            f"got no timed cell{about} in {formatting.plural(len(past), 'run')}, expected some: compare.py runs"
+            f"got no cell that is right and timed{about} in {formatting.plural(len(past), 'timed run')}, expected one or "
+            "more: compare.py runs lists the runs"
         )
     if output.wanted(options):
         rows = [record for one in found for record in records(one)]
         output.write("history", rows, options, [one.folder for one in past if one.folder is not None])
     else:
         _show(found, past, apart)
-    if options.svg is not None:
-        return _drawn(found, past, options.svg)
-    return OK
+    if options.svg is None:
+        return OK
+    # Programs read the records alone on standard output.
+    return _drawn(found, past, options.svg, sys.stderr if output.wanted(options) else sys.stdout)
 
 
 def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:
@@ -241,7 +244,9 @@ def _show(found: Sequence[Series], past: Sequence[Past], apart: int) -> None:
 
 
 def _sentence(past: Sequence[Past], apart: int) -> str:
-    left = f" {formatting.plural(apart, 'run')} with other threads, device or seed left out." if apart else ""
+    left = (
+        f" Left out: {formatting.plural(apart, 'run')} with other threads, device or seed, or damaged." if apart else ""
+    )
     return (
         f"{formatting.plural(len(past), 'timed run')} from {past[0].run.started_utc[:10]} to "
         f"{past[-1].run.started_utc[:10]}.{left} A change is one beyond the intervals of the runs and the threshold, "
@@ -270,7 +275,7 @@ def _spark(one: Series, encoding: str) -> str:
     return found
 
 
-def _drawn(found: Sequence[Series], past: Sequence[Past], path: pathlib.Path) -> int:
+def _drawn(found: Sequence[Series], past: Sequence[Past], path: pathlib.Path, told: TextIO) -> int:
     """Write the figure of the cells that changed, or of the first ones if none did; return the exit code."""
     if importlib.util.find_spec("matplotlib") is None:
         return usage("not installed: matplotlib, needed for --svg: pip install 'autodiff-compare[report]'")
@@ -292,5 +297,6 @@ def _drawn(found: Sequence[Series], past: Sequence[Past], path: pathlib.Path) ->
         left = draw(panels, [f"{p.run.started_utc[:10]} {p.name}" for p in past], path)
     except OSError as error:
         return usage(f"cannot write {path}: {error.strerror or error}")
-    print(f"figure: {path}" + (f" ({left} more cells are not drawn: history WORD chooses)" if left else ""))
+    more = f" ({left} more cells are not drawn: history WORD chooses)" if left else ""
+    print(f"figure: {path}{more}", file=told)
     return OK
