@@ -103,10 +103,8 @@ def history(options: argparse.Namespace) -> int:
     found = series(past, options.words, options.threshold / 100)
     if not found:
         about = f" with {' '.join(options.words)} in its name" if options.words else ""
-        return usage(
-            f"got no cell that is right and timed{about} in {formatting.plural(len(past), 'timed run')}, expected one or "
-            "more: compare.py runs lists the runs"
-        )
+        read = formatting.plural(len(past), "timed run")
+        return usage(f"got no cell that is right and timed{about} in {read}, expected one: compare.py runs lists runs")
     if output.wanted(options):
         rows = [record for one in found for record in records(one)]
         output.write("history", rows, options, [one.folder for one in past if one.folder is not None])
@@ -244,9 +242,8 @@ def _show(found: Sequence[Series], past: Sequence[Past], apart: int) -> None:
 
 
 def _sentence(past: Sequence[Past], apart: int) -> str:
-    left = (
-        f" Left out: {formatting.plural(apart, 'run')} with other threads, device or seed, or damaged." if apart else ""
-    )
+    others = formatting.plural(apart, "run")
+    left = f" Left out: {others} with other threads, device or seed, or damaged." if apart else ""
     return (
         f"{formatting.plural(len(past), 'timed run')} from {past[0].run.started_utc[:10]} to "
         f"{past[-1].run.started_utc[:10]}.{left} A change is one beyond the intervals of the runs and the threshold, "
