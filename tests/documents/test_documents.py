@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import shlex
@@ -40,7 +41,9 @@ def test_masks_hide_times_and_nothing_else() -> None:
     assert masked("a 1 s") != masked("b 1 s")
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_links_and_verbs_exist(document: pathlib.Path) -> None:
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):
@@ -49,9 +52,11 @@ def test_links_and_verbs_exist(document: pathlib.Path) -> None:
         assert verb in VERBS, verb
 
 
+#: Words at which a shell ends a command.
+_SHELL = {"|", ">", ">>", "&&", "||", ";"}
 #: Lines of blocks of commands: document, and the words behind the program.
 COMMANDS = [
-    (document.name, words[words.index(program) + 1 :])
+    (document.name, list(itertools.takewhile(lambda word: word not in _SHELL, words[words.index(program) + 1 :])))
     for document in DOCUMENTS
     for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
     for line in block.splitlines()
