@@ -399,6 +399,10 @@ def test_the_break_even_of_the_made_run(read: Record) -> None:
     assert flagged is not None
     told = "a is cheapest from the first call on. Not compared, since its time is flagged: b."
     assert flagged.sentence.startswith(told)
+    # A run on a busy machine: nothing is left to conclude from.
+    busy = costs.break_even("p", "goldstein_price", largest.assign(flags="noisy"), backend_looks(read.specs))
+    assert busy is not None
+    assert busy.sentence.startswith("No break-even is stated. Not compared, since its time is flagged: a and b.")
 
 
 @pytest.mark.parametrize(
