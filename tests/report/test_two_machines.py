@@ -92,8 +92,8 @@ def blocks(path: pathlib.Path) -> dict[str, str]:
     summary.show(path, Console(file=out, width=80, highlight=False, markup=False, emoji=False))
     text, _, last = out.getvalue().rpartition("2 machines, whose times are not compared.")
     said, _, of_b = " ".join(last.split()).partition("Machine 2: ")
-    head, of_a = text.partition("machine 1: ")[::2]
-    of_a, _, of_b_tables = of_a.partition("machine 2: ")
+    head, of_a = text.partition("Machine 1: ")[::2]
+    of_a, _, of_b_tables = of_a.partition("Machine 2: ")
     return {"": head, "A": of_a + said, "B": of_b_tables + of_b}
 
 
