@@ -8,7 +8,7 @@ PEERS ?= casadi chainer mygrad pytensor uncertainties
 .PHONY: compare test test-rest test-all peers mutants lint docs site sample clean
 
 compare: $(VENV)/.installed
-	$(RUN) compare.py run --quick
+	$(RUN) compare.py run --quick --out results
 
 # What a change is tried with: every room, and every operator, backend and dtype that the cross-checks have.
 test: $(VENV)/.installed

@@ -456,7 +456,9 @@ def test_a_run_equals_itself_and_the_next_run_is_comparable(tmp_path: pathlib.Pa
     command = [sys.executable, str(ROOT / "compare.py")]
     for _ in range(2):
         done = subprocess.run(
-            [*command, "check", QUADRATIC, "-b", "manual", "--out", str(tmp_path)], capture_output=True, check=False
+            [*command, "check", QUADRATIC, "-b", "manual", "-o", "all", "--out", str(tmp_path)],
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
     a, b = sorted(path.name for path in tmp_path.iterdir())

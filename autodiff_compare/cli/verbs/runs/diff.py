@@ -51,8 +51,8 @@ from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
-from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
 from autodiff_compare.results.timings import series_of, steady_of
 from autodiff_compare.summary import terminal

@@ -8,7 +8,7 @@ import pathlib
 from autodiff_compare.cli import output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.exits import OK
-from autodiff_compare.results.store import locate
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.tables import TableError
 from autodiff_compare.summary import summary
 
@@ -27,4 +27,4 @@ def results(folder: pathlib.Path, options: argparse.Namespace) -> None:
     if output.wanted(options):
         output.write(output.results(folder), options)
     else:
-        summary.show(folder, console())
+        summary.show(folder, console(), errors=options.errors)
