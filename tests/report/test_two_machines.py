@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from autodiff_compare.cli import output
-from autodiff_compare.cli.verbs.runs import diff
+from autodiff_compare.cli.verbs.runs import diff, history
 from autodiff_compare.report import contents, markdown, side_by_side
 from autodiff_compare.report.page import record
 from autodiff_compare.report.page.chart import Chart
@@ -194,6 +194,22 @@ def test_two_such_runs_are_compared_machine_by_machine(before: pathlib.Path, aft
         assert a.machines[change.cell_id] == B
     parts = diff.sentence(a, b, diff.changes(a, b))
     assert f"median ratio of all B/A 1 on machine {A.key}" in parts
+
+
+def test_a_history_is_of_one_machine(rows: Rows, before: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The second run has computed every cell on the other machine: nothing of the first run counts."""
+    moved = {A.key: B.key, B.key: A.key, "": ""}
+    other = {
+        name: [dataclasses.replace(r, machine=moved[r.machine]) for r in rows[name]] for name in ("cells", "samples")
+    }
+    past = [
+        history.Past(name, run.run, run)
+        for name, run in (("1", diff.recorded(before)), ("2", diff.recorded(folder(tmp_path, {**rows, **other}))))
+    ]
+    found = history.series(past, (), 0.1)
+    assert found
+    assert {one.runs for one in found} == {("2",)}
+    assert [one.runs for one in history.series([past[0], past[0]], (), 0.1)] == [("1", "1")] * len(found)
 
 
 def test_each_part_holds_the_rows_of_its_machine(before: pathlib.Path) -> None:
