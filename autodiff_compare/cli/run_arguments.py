@@ -13,8 +13,8 @@ from autodiff_compare.cli.options import (
     add_cells,
     add_dtypes,
     add_environment,
-    add_on,
     add_errors,
+    add_on,
     add_out,
     add_output,
     add_phases,
@@ -237,7 +237,7 @@ def add_diff(verbs: Any) -> None:
         help="problem file or backend file of the runs that --explain may execute; may be repeated",
     )
     add_place(diff)
-    add_output(diff)
+    add_output(diff, markdown=True)
     diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")
 
 
@@ -265,7 +265,7 @@ def add_show(verbs: Any) -> None:
     show.add_argument("run", metavar="RUN", help=RUN)
     add_place(show)
     add_errors(show)
-    add_output(show)
+    add_output(show, markdown=True)
     show.set_defaults(verb="autodiff_compare.cli.verbs.runs.show:show")
 
 

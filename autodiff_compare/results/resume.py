@@ -37,7 +37,7 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
     {"verb", "command", "out", "name", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
-    | {"on", "slurm_args", "unit_timeout", "errors", "animate"}
+    | {"on", "slurm_args", "unit_timeout", "errors", "animate", "markdown", "no_config"}
 )
 
 
