@@ -226,7 +226,10 @@ def test_the_report_has_a_page_for_each_machine(tmp_path: pathlib.Path) -> None:
     rows = drawn(1)
     kept = [c for c in rows["cells"] if c.problem == "sphere" and c.operator == "gradient"]
     made = folder(tmp_path, {**rows, "cells": kept, "samples": [], "checks": [], "descents": [], "steps": []})
-    assert write([made], tmp_path) == made / "report.html"
+    path = write([made], tmp_path)
+    assert path == made / "report.html"
+    whole = path.read_text(encoding="utf-8")
+    assert all(f"Its whole page is two/machine-{k}/report.html." in whole for k in (1, 2))
     for k, machine in enumerate((A, B), 1):
         page = (made / f"machine-{k}" / "report.html").read_text(encoding="utf-8")
         assert machine.hostname in page
