@@ -100,8 +100,7 @@ def cpu_id(text: str) -> str:
 
 def accelerators(folder: pathlib.Path = _ACCELERATORS) -> str:
     """Return the models of the NVIDIA accelerators, separated by commas; empty if there are none."""
-    texts = (path.read_text(errors="replace") for path in sorted(folder.glob("*/information")))
-    lines = (line.partition(":") for text in texts for line in text.splitlines())
+    lines = (line.partition(":") for path in sorted(folder.glob("*/information")) for line in _text(path).splitlines())
     return ", ".join(sorted(value.strip() for name, _, value in lines if name.strip() == "Model"))
 
 
@@ -153,8 +152,13 @@ def _cpu_model() -> str:
 
 def cpuinfo() -> str:
     """Return the text of ``/proc/cpuinfo``; empty where there is none."""
+    return _text(pathlib.Path("/proc/cpuinfo"))
+
+
+def _text(path: pathlib.Path) -> str:
+    """Return the text of a file of the system; empty where there is none, or it may not be read."""
     try:
-        return pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
