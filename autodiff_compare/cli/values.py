@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
+from autodiff_compare.plan import ranges
+
 #: What ``--on`` may be.
 ENGINES = "local:N, dask://HOST:PORT, slurm or slurm:PARTITION"
 _ENGINE = re.compile(r"local:[1-9]\d*|dask://[^\s/]+:\d+|slurm(:[\w.,-]+)?")
@@ -20,8 +22,6 @@ def engine(text: str) -> str:
 def no_engine(text: str) -> str:
     """Refuse an engine: a campaign judges and shrinks in one process."""
     raise argparse.ArgumentTypeError(f"got {text!r}: run fuzz on each host instead, with a --seed of its own")
-
-from autodiff_compare.plan import ranges
 
 
 def count(text: str) -> int:

@@ -164,7 +164,7 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
 def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
     """Return the folder of a run that is resumed; say so if it goes on on another machine."""
     folder = RunFolder(options.out, options.resume, machine=here)
-    words = elsewhere(folder.rows["machines"], here)
+    words = "" if getattr(options, "on", None) else elsewhere(folder.rows["machines"], here)
     if words:
         complain(printable(words))
     return folder
