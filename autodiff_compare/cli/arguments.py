@@ -64,6 +64,11 @@ def parser() -> _Parser:
         add(verbs)
     for verb in verbs.choices.values():
         verb.add_argument("--no-color", action="store_true", help="print without colours, as with NO_COLOR set")
+        verb.add_argument(
+            "--no-config",
+            action="store_true",
+            help="leave out the options in pyproject.toml, [tool.autodiff-compare]",
+        )
     return whole
 
 

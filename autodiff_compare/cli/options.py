@@ -22,7 +22,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     add_backends(parser)
     add_dtypes(parser)
     add_out(parser)
-    add_output(parser)
+    add_output(parser, markdown=True)
     parser.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
     parser.add_argument(
         "-o",
@@ -239,11 +239,17 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the formats for other programs."""
+def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> None:
+    """Add the formats for other programs, and with ``markdown`` the one for comments."""
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="print the results as JSON, not as tables")
+    output.add_argument(
+        "--json", action="store_true", help="print the results as JSON with the run and the units, not as tables"
+    )
     output.add_argument("--csv", action="store_true", help="print the results as CSV, not as tables")
+    if markdown:
+        output.add_argument("--markdown", action="store_true", help="print the tables as Markdown, for a comment")
+    else:
+        parser.set_defaults(markdown=False)
 
 
 def add_on(parser: argparse.ArgumentParser) -> None:

@@ -189,7 +189,7 @@ def add_diff(verbs: Any) -> None:
         help="problem file or backend file of the runs that --explain may execute; may be repeated",
     )
     add_out(diff)
-    add_output(diff)
+    add_output(diff, markdown=True)
     diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")
 
 
@@ -216,5 +216,5 @@ def add_show(verbs: Any) -> None:
     )
     show.add_argument("run", metavar="RUN", help=RUN)
     add_out(show)
-    add_output(show)
+    add_output(show, markdown=True)
     show.set_defaults(verb="autodiff_compare.cli.verbs.runs.show:show")

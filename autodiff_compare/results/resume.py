@@ -35,8 +35,8 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
-    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
-    | {"on", "slurm_args", "unit_timeout"}
+    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "markdown", "no_color", "no_config"}
+    | {"traceback", "on", "slurm_args", "unit_timeout"}
 )
 
 

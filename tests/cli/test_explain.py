@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import jsonschema
 import pytest
 
+from autodiff_compare.cli.formats import document
+from autodiff_compare.cli.formats.fields import ROWS
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.regressions import Files, Regression, explained
 from autodiff_compare.plan.plan import PlanError
@@ -83,8 +86,11 @@ def test_backends_that_agree_are_not_told_apart(command: Command) -> None:
 
 def test_json_has_the_line_and_the_numbers(command: Command) -> None:
     code, out, _ = command("explain @/problem.py numpy @/wrong.py --json")
-    (found,) = json.loads(out)
+    printed = json.loads(out)
+    jsonschema.validate(printed, document.schema())
+    (found,) = printed["rows"]
     assert code == 1
+    assert list(found) == list(ROWS["explanation"])
     assert (found["stage"], found["operation"], found["line"]) == ("cotangents", "xp.tanh", 3)
     assert found["number_b"] == pytest.approx(1.5 * found["number_a"])
     assert (found["alone_a"], found["alone_b"]) == ("right", "wrong")

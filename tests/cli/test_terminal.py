@@ -33,7 +33,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: list[str]) -> None:
     done = cli(*checked, "--json")
-    records = json.loads(done.stdout)
+    records = json.loads(done.stdout)["rows"]
     assert [(r["problem"], r["backend"], r["status"]) for r in records] == [
         (problem, backend, "ok") for problem in ("sphere", "tape_cube") for backend in ("numpy", "manual")
     ]
@@ -44,13 +44,13 @@ def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: li
 
 def test_csv_has_the_same_fields(checked: list[str]) -> None:
     lines = list(csv.DictReader(io.StringIO(cli(*checked, "--csv").stdout)))
-    records = json.loads(cli(*checked, "--json").stdout)
+    records = json.loads(cli(*checked, "--json").stdout)["rows"]
     assert [list(line) for line in lines] == [list(record) for record in records]
     assert [line["cell_id"] for line in lines] == [record["cell_id"] for record in records]
 
 
 def test_the_doctor_looks_at_machine_clock_noise_and_backends() -> None:
-    found = json.loads(cli("doctor", "-b", "manual", "--json").stdout)
+    found = json.loads(cli("doctor", "-b", "manual", "--json").stdout)["rows"]
     assert {f["area"] for f in found} == {"machine", "clock", "noise", "backend"}
     (backend,) = [f for f in found if f["area"] == "backend"]
     assert "threads busy of 1 asked for" in backend["found"]

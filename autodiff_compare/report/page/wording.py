@@ -45,5 +45,4 @@ def inline_json(value: object) -> str:
 
 def markdown(text: str) -> str:
     """Escape text for a cell of a Markdown table, so that nothing in it is markup."""
-    flat = " ".join(printable(text.replace(_NARROW_SPACE, " ")).split())
-    return re.sub(r"([\\`*_\[\]<>|#~!&])", r"\\\1", flat).replace("@", "@\u200b")
+    return formatting.markdown(text.replace(_NARROW_SPACE, " "))

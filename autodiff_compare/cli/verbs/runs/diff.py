@@ -44,6 +44,7 @@ from rich.console import Console
 
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.formats import markdown
 from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.regressions import Files, Regression, explained
 from autodiff_compare.cli.scope import Axes, Scope
@@ -240,24 +241,27 @@ def _timed(cell_id: str, a: Sequence[Round], b: Sequence[Round], threshold: floa
 def diff(options: argparse.Namespace) -> int:
     """Print the changes; return exit code 1 on a regression, 2 if the runs cannot be read or compared."""
     try:
-        a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
+        folders = [locate(run, options.out) for run in (options.run_a, options.run_b)]
+        a, b = map(recorded, folders)
         against = "; ".join(reasons(a, b))
     except TableError as error:
         return usage(str(error))
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if options.explain and output.wanted(options):
-        return usage("got --explain with --json or --csv, expected one of them: explanations are text")
+        return usage("got --explain with --json, --csv or --markdown, expected one of them: explanations are text")
     if against:
         print(f"autodiff-compare: the runs differ, so a change means little: {against}", file=sys.stderr)
     moved = elsewhere(a, b)
     if moved:
         complain(printable(_of_two_machines(moved)))
     found = changes(a, b, options.threshold / 100)
-    if output.wanted(options):
-        output.write([asdict(change) for change in found], options)
+    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
+    if options.json or options.csv:
+        rows = [{**asdict(change), "regression": change.kind in regressions} for change in found]
+        output.write("changes", rows, options, folders)
     else:
-        out = console()
+        out = markdown.console() if options.markdown else console()
         show(found, out)
         out.print(sentence(a, b, found))
     if options.explain:
@@ -265,7 +269,6 @@ def diff(options: argparse.Namespace) -> int:
             _explain(options, b, found)
         except PlanError as error:
             return usage(str(error))
-    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
     return exits.WRONG if any(change.kind in regressions for change in found) else exits.OK
 
 

@@ -88,7 +88,8 @@ def conventions(options: argparse.Namespace) -> int:
         if options.explain is not None:
             show.explain(rows, out)
         elif output.wanted(options):
-            output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
+            records = [{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows]
+            output.write("conventions", records, options, [folder.path])
         else:
             _print(rows, folder.path, out)
     return exits.INTERRUPTED if interrupted else exits.FAILED if _broke(rows) else exits.OK

@@ -74,7 +74,7 @@ def doctor(options: argparse.Namespace) -> int:
     except ValueError as error:
         return usage(str(error))
     if output.wanted(options):
-        output.write([asdict(finding) for finding in found], options)
+        output.write("doctor", [asdict(finding) for finding in found], options)
     else:
         _show(found)
     return exits.FAILED if any(f.area == "backend" and "cannot be opened" in f.found for f in found) else exits.OK

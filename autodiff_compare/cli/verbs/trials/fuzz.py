@@ -84,7 +84,8 @@ def fuzz(options: argparse.Namespace) -> int:
     finally:
         folder.close()
     if output.wanted(options):
-        output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
+        records = [{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows]
+        output.write("fuzz", records, options, [folder.path])
     else:
         _print(campaign, rows, folder.path, used_s, console())
     if interrupted:
