@@ -20,8 +20,9 @@ from dataclasses import replace
 
 from autodiff_compare.process.variables import onednn_stated
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences, versions
-from autodiff_compare.results.store import locate, read_log
+from autodiff_compare.results.store import read_log
 from autodiff_compare.results.tables import MachineRow, Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 
@@ -35,8 +36,8 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
-    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "markdown", "no_color", "no_config"}
-    | {"traceback", "on", "slurm_args", "unit_timeout"}
+    {"verb", "command", "out", "name", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
+    | {"on", "slurm_args", "unit_timeout", "errors", "animate", "markdown", "no_config"}
 )
 
 

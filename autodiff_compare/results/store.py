@@ -93,6 +93,8 @@ class RunFolder:
         The folder in which the folder of a new run is made.
     resume
         The folder of an existing run that is continued instead.
+    name
+        The id of a new run; by default one is made from the time.
     machine
         The machine on which this process runs: rows that name no machine were made there.
 
@@ -105,7 +107,12 @@ class RunFolder:
     """
 
     def __init__(
-        self, out: pathlib.Path, resume: pathlib.Path | None = None, *, machine: MachineRow | None = None
+        self,
+        out: pathlib.Path,
+        resume: pathlib.Path | None = None,
+        *,
+        name: str = "",
+        machine: MachineRow | None = None,
     ) -> None:
         self.machine = machine
         self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
@@ -114,7 +121,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self.path = resume or out
         with self._store_errors():
-            self.path = resume or _new_folder(out)
+            self.path = resume or _new_folder(out, name)
             self._log = _open_log(self.path, new=resume is None)
         try:
             if resume is not None:
@@ -281,20 +288,6 @@ class RunFolder:
         return f"what was finished is in its {_LOG}: make room, then run {resume}"
 
 
-def locate(run: str, out: pathlib.Path) -> pathlib.Path:
-    """Return the folder of a run, given by its path or by its id under ``out``.
-
-    Raises
-    ------
-    TableError
-        If there is no such folder.
-    """
-    for path in (pathlib.Path(run), out / run):
-        if path.is_dir():
-            return path
-    raise TableError(f"got run {run!r}, expected a run's folder or the id of one under {str(out)!r}")
-
-
 def read_log(folder: pathlib.Path) -> tuple[list[tuple[dict[str, list[Any]], str]], int]:
     """Return the records of a log and the length in bytes of its whole lines.
 
@@ -337,8 +330,11 @@ def _record(line: bytes) -> tuple[dict[str, list[Any]], str]:
     return {name: [tables.row(tables.TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
 
 
-def _new_folder(out: pathlib.Path) -> pathlib.Path:
-    """Make a folder named by the time and a random number, so that simultaneous runs get different ones."""
+def _new_folder(out: pathlib.Path, name: str) -> pathlib.Path:
+    """Make a folder of this name, or named by the time and a random number: simultaneous runs get different ones."""
+    if name:
+        (out / name).mkdir(parents=True)
+        return out / name
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     while True:
         path = out / f"{stamp}-{secrets.token_hex(2)}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.console import told_after, usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
 from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
@@ -27,6 +27,7 @@ from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.variables import withheld_variables
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.machines import this_machine
+from autodiff_compare.results.places import NameTaken, folder_of_new, shown
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, elsewhere, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
         query = _query(options)
-        with users_prints_aside():
+        with users_prints_aside(), told_after("reading the problems"):
             planned = plan(query)
         settings = Settings(
             rounds=options.rounds,
@@ -91,9 +92,11 @@ def run(options: argparse.Namespace) -> int:
     if not output.wanted(options):
         for line in not_computed(planned.dropped):
             print(line)
+        if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
+            print("A file of your own: its leading derivative; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
-        print(f"tables: {folder.path}")
+        print(f"tables: {shown(folder.path)}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
 
 
@@ -137,6 +140,9 @@ def _query(options: argparse.Namespace) -> Query:
         data=options.data,
         every=options.entries == "all",
         degrees=options.degree,
+        points=options.at,
+        # The author of a function asks for its derivative first.
+        leading=True,
         timeout_s=options.timeout,
     )
     if options.data is None or options.size:
@@ -148,22 +154,28 @@ def _query(options: argparse.Namespace) -> Query:
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
     """Return the run's folder with its row in ``runs.csv``, or the exit code if it cannot be written or resumed."""
-    reason = writable(options.out)
-    if reason:
-        return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
     here = this_machine(planned, settings)
     row = recorded_now(options.command, planned, settings, here)
-    if getattr(options, "resume", None) is not None:
-        reason = refusal(options.resume, row)
+    resume = getattr(options, "resume", None)
+    if resume is not None:
+        reason = refusal(resume, row)
         return usage(reason) if reason else _continued(options, here)
-    folder = RunFolder(options.out, machine=here)
+    try:
+        place = folder_of_new(options.out, options.name)
+    except NameTaken as error:
+        return usage(str(error))
+    reason = writable(place)
+    if reason:
+        given = f"got --out {str(place)!r}" if options.out is not None else f"got {place} without --out"
+        return usage(f"{given}, expected a folder that can be written to: {reason}")
+    folder = RunFolder(place, name=options.name, machine=here)
     folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
     return folder
 
 
 def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
     """Return the folder of a run that is resumed; say so if it goes on on another machine."""
-    folder = RunFolder(options.out, options.resume, machine=here)
+    folder = RunFolder(options.resume.parent, options.resume, machine=here)
     words = "" if getattr(options, "on", None) else elsewhere(folder.rows["machines"], here)
     if words:
         complain(printable(words))
