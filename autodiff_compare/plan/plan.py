@@ -112,12 +112,12 @@ def plan(query: Query) -> Plan:
     """
     found, sources = load_problems(query, keep_going=True)
     if query.points:
-        found = _at_points(found, query)
+        found = at_points(found, query)
         query = replace(query, sizes=[size for problem in found for size in problem.sizes])
     return plan_problems(found, sources, query)
 
 
-def _at_points(found: Sequence[Problem], query: Query) -> list[Problem]:
+def at_points(found: Sequence[Problem], query: Query) -> list[Problem]:
     """Return the problems at the points of a query, in place of their sizes.
 
     Raises

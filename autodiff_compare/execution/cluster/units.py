@@ -19,7 +19,7 @@ from autodiff_compare.execution.cluster.texts import Copies, Texts
 from autodiff_compare.execution.problem_studies import descents_left, questions_left
 from autodiff_compare.execution.runner import Part, groups_left
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.plan.plan import Plan, PlanError, load_problems
+from autodiff_compare.plan.plan import Plan, PlanError, at_points, load_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.plan.unplannable import is_unplannable
@@ -113,6 +113,13 @@ def _plain(query: Query) -> dict[str, Any]:
     return fields | {"problems": (), "suites": (), "data": None}
 
 
+def _tuples(value: Any) -> Any:
+    """Return a value of JSON with tuples for lists, as the fields of a query are."""
+    if isinstance(value, dict):
+        return {name: _tuples(part) for name, part in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def planned(order: Mapping[str, Any], copies: Copies) -> Plan:
     """Return the plan of a unit on the host that carries it out.
 
@@ -122,8 +129,9 @@ def planned(order: Mapping[str, Any], copies: Copies) -> Plan:
         If this host cannot load the problem, or lacks an interpreter.
     """
     source = copies.place(order["source"])
-    query = dataclasses.replace(Query(**order["query"]), problems=(source,))
+    query = dataclasses.replace(Query(**_tuples(order["query"])), problems=(source,))
     found, _ = load_problems(query)
+    found = at_points(found, query) if query.points else found
     problem = next((p for p in found if p.name == order["problem"]), None)
     if problem is None:
         raise PlanError(f"got no problem {order['problem']!r} in {order['source']} on this host")
