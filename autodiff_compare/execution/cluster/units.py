@@ -103,7 +103,7 @@ def order(unit: Unit, plan: Plan, query: Query, settings: Settings, folder: RunF
         "settings": {**dataclasses.asdict(settings), "budget_s": budget},
         "values": values,
         "done": sorted(piece for piece in folder.done if piece.startswith(prefix)),
-        "texts": texts.message(),
+        "texts": texts.of([plan.sources[unit.problem], *plan.adapters.values()]).message(),
     }
 
 
