@@ -104,6 +104,7 @@ _DOCTOR = {
     "what": Field(str, "the quantity or the backend"),
     "found": Field(str, "its value, with the unit"),
     "advice": Field(str, "what to change before quoting a number; empty if nothing"),
+    "host": Field(str, "name of the host that was examined; only with --on", optional=True),
 }
 _RUN_LIST = {
     "run": Field(str, "name or id of the run: its folder's name"),

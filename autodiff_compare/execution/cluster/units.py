@@ -103,7 +103,7 @@ def order(unit: Unit, plan: Plan, query: Query, settings: Settings, folder: RunF
         "settings": {**dataclasses.asdict(settings), "budget_s": budget},
         "values": values,
         "done": sorted(piece for piece in folder.done if piece.startswith(prefix)),
-        "texts": texts.message(),
+        "texts": texts.of([plan.sources[unit.problem], *plan.adapters.values()]).message(),
     }
 
 
@@ -116,8 +116,15 @@ def _plain(query: Query) -> dict[str, Any]:
 
 def _query(fields: Mapping[str, Any], source: str) -> Query:
     """Return the query of one problem from its plain fields."""
-    points = [tuple(complex(*pair) if pair[1] else float(pair[0]) for pair in point) for point in fields["points"]]
-    return Query(**{**fields, "problems": (source,), "points": points})
+    points = tuple(tuple(complex(*pair) if pair[1] else float(pair[0]) for pair in p) for p in fields["points"])
+    return Query(**{**_tuples(fields), "problems": (source,), "points": points})
+
+
+def _tuples(value: Any) -> Any:
+    """Return a value of JSON with tuples for lists, as the fields of a query are."""
+    if isinstance(value, dict):
+        return {name: _tuples(part) for name, part in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def planned(order: Mapping[str, Any], copies: Copies) -> Plan:

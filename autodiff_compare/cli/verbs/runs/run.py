@@ -176,7 +176,7 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
 def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
     """Return the folder of a run that is resumed; say so if it goes on on another machine."""
     folder = RunFolder(options.resume.parent, options.resume, machine=here)
-    words = elsewhere(folder.rows["machines"], here)
+    words = "" if getattr(options, "on", None) else elsewhere(folder.rows["machines"], here)
     if words:
         complain(printable(words))
     return folder
