@@ -11,15 +11,24 @@ A tuple ``x`` holds one argument of the function each; anything else is the only
 container of arrays: a dictionary, list, tuple, named tuple or dataclass. A derivative is a container like ``x``.
 
 Functions get copies. A function that writes into its argument fails the assertion, and the caller's arrays stay.
+
+Complex numbers
+---------------
+Arguments may be complex, and so may be values of other functions than those of a gradient. With ``z = a + ib`` a
+gradient is ``dL/da + i dL/db``, a product with the Jacobian is the derivative along the tangent, and the other product
+is its adjoint in ``Re sum(conj(w) y)`` (`autodiff_compare.backends.operators.complex_numbers`). JAX returns the
+conjugate of this gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from autodiff_compare.judge import complex_numbers
 from autodiff_compare.judge.differences import FEW
 from autodiff_compare.judge.judge import Comparison, Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL
@@ -27,8 +36,8 @@ from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
 from autodiff_compare.problems import Array, Inputs, Problem, typical_sizes
 from autodiff_compare.testing.containers import Arrays, arguments, leaves_of
 from autodiff_compare.testing.failure import PROVED, failure
-from autodiff_compare.testing.numbers import called, numbers
-from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
+from autodiff_compare.testing.numbers import called, numbers, precision, widest
+from autodiff_compare.vocabulary import COMPLEX, DTYPES, Operator, Status, Verdict
 
 
 def assert_gradients(
@@ -51,7 +60,7 @@ def assert_gradients(
         The point: one array or container of arrays, or a tuple with one for each argument of ``f``.
     gradient
         A container like ``x`` of anything that ``np.asarray`` accepts; or a function of the same arguments as ``f``
-        that returns this.
+        that returns this. By complex numbers it is ``dL/da + i dL/db``.
     dtype
         The precision in which the gradient was computed, ``float64`` or ``float32``; by default its own dtype.
     seed
@@ -73,7 +82,7 @@ def assert_gradients(
         If the gradient is wrong, or cannot be proved right because the function is not smooth at ``x`` or too noisy;
         if a function writes into its input, or gives other numbers each time.
     TypeError
-        If something is not made of real numbers: None, truth values, complex numbers, texts, masked arrays.
+        If something is not made of numbers: None, truth values, texts, masked arrays; or if the value is complex.
     ValueError
         If the function does not return a scalar.
 
@@ -287,7 +296,7 @@ def assert_jvp_vjp(
         found = called(jvp, [point, tangent], "the JVP function", apart=False) if callable(jvp) else jvp
         seen += _judged(f, point, Operator.JVP, found, tangent.leaves, dtype, seed, rtol, typical)
     if vjp is not None:
-        output = arguments((numbers(called(f, [_doubles(point)], "f"), "a result of f"),), "f(x)")
+        output = arguments((numbers(called(f, [_doubles(point)], "f"), "a result of f", also_complex=True),), "f(x)")
         cotangent = _direction(w if w is None else (w,), output, "w", seed, needed=not callable(vjp))
         found = called(vjp, [point, cotangent], "the VJP function", apart=False) if callable(vjp) else vjp
         seen += _judged(f, point, Operator.VJP, found, cotangent.leaves, dtype, seed, rtol, typical)
@@ -295,16 +304,16 @@ def assert_jvp_vjp(
 
 
 def _doubles(point: Arrays) -> Arrays:
-    """Return the point in float64.
+    """Return the point in double precision.
 
     Raises
     ------
     TypeError
-        If it is not made of real numbers.
+        If it is not made of numbers.
     """
     __tracebackhide__ = True
-    leaves = [numbers(leaf, name).astype(np.float64) for name, leaf in zip(point.names, point.leaves, strict=True)]
-    return Arrays(point.names, tuple(leaves), point.refill)
+    leaves = [numbers(x, name, also_complex=True) for name, x in zip(point.names, point.leaves, strict=True)]
+    return Arrays(point.names, tuple(leaf.astype(widest(leaf)) for leaf in leaves), point.refill)
 
 
 def _scalar(f: Callable[..., Any], point: Arrays) -> None:
@@ -320,17 +329,30 @@ def _direction(given: Any, like: Arrays, name: str, seed: int, *, needed: bool) 
     if given is None and needed:
         raise ValueError(f"got the value of a product without its vector, expected {name}=")
     shapes = [np.shape(leaf) for leaf in like.leaves]
+    wide = [widest(np.asarray(leaf)) for leaf in like.leaves]
     if given is None:
-        rng = np.random.default_rng(seed)
-        leaves = [rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) for shape in shapes]
+        leaves = list(_drawn(np.random.default_rng(seed), shapes, wide))
     else:
-        leaves = [numbers(leaf, name).astype(np.float64) for leaf in leaves_of(given, _labels(like), name)]
+        parts = leaves_of(given, _labels(like), name)
+        of_complex = [dtype.kind == "c" for dtype in wide] if len(parts) == len(wide) else [False] * len(parts)
+        leaves = [numbers(p, name, also_complex=c).astype(np.complex128 if c else np.float64)
+                  for p, c in zip(parts, of_complex, strict=True)]  # fmt: skip
         if [leaf.shape for leaf in leaves] != shapes:
             got = ", ".join(str(leaf.shape) for leaf in leaves)
             raise ValueError(f"got {name} of shape {got}, expected {', '.join(map(str, shapes))}")
-    dtypes = [getattr(leaf, "dtype", np.dtype(np.float64)) for leaf in like.leaves]
-    kept = [leaf.astype(t if t.kind == "f" else np.float64) for leaf, t in zip(leaves, dtypes, strict=True)]
+    dtypes = [getattr(leaf, "dtype", w) for leaf, w in zip(like.leaves, wide, strict=True)]
+    kept = [leaf.astype(t if t.kind in "fc" else w) for leaf, t, w in zip(leaves, dtypes, wide, strict=True)]
     return Arrays(tuple(n.replace("x", name, 1) for n in like.names), tuple(kept), like.refill)
+
+
+def _drawn(rng: np.random.Generator, shapes: Sequence[Any], dtypes: Sequence[Any]) -> Iterator[Array]:
+    """Yield numbers ``sign * U(0.5, 1.5)``, of which complex ones have two."""
+
+    def parts(shape: Any) -> Array:
+        return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+
+    for shape, dtype in zip(shapes, dtypes, strict=True):
+        yield parts(shape) + 1j * parts(shape) if dtype.kind == "c" else parts(shape)
 
 
 def _labels(point: Arrays) -> list[str]:
@@ -366,12 +388,24 @@ def _judged(
 ) -> tuple[Comparison, ...]:
     """Judge a derivative; raise if it is not proved right."""
     __tracebackhide__ = True
-    leaves = tuple(_floats(numbers(leaf, f"a {operator}")) for leaf in _parts(found, point, operator))
-    numbers(called(f, [_doubles(point)], "f"), "a result of f")
-    dtype = dtype or str(np.result_type(*leaves) if leaves else np.dtype(np.float64))
+    value = numbers(called(f, [_doubles(point)], "f"), "a result of f", also_complex=True)
+    with_complex = any(map(np.iscomplexobj, (value, *_doubles(point).leaves)))
+    if with_complex and operator == Operator.HESSIAN:
+        raise TypeError(
+            "got complex numbers, expected real ones: their Hessian is no array of complex numbers; use assert_hvp, or"
+            " write the function in real and imaginary parts"
+        )
+    parts = _parts(found, point, operator)
+    leaves = tuple(_floats(numbers(leaf, f"a {operator}", also_complex=with_complex)) for leaf in parts)
+    dtype = dtype or precision(leaves)
     if dtype not in DTYPES:
         raise AssertionError(f"got a {operator} of dtype {dtype}, expected one of {', '.join(DTYPES)}")
     case = _case(f, point, operator, directions, dtype, seed, rtol, typical)
+    if with_complex:
+        case = replace(case, problem=replace(case.problem, operators=COMPLEX, complex_numbers=True))
+        # A complex number may be real.
+        wanted = map(np.dtype, complex_numbers.dtypes(case))
+        leaves = tuple(x.astype(t) if t.kind == "c" else x for x, t in zip(leaves, wanted, strict=False))
     few = sum(x.size for x in case.inputs.differentiated) <= FEW
     comparisons = Judge(case, NUMERICAL if few else None)(leaves)
     status, why = overall(comparisons)
