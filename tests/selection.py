@@ -112,11 +112,13 @@ THOROUGH: Mapping[str, str] = {
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
     "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",
+    "packaging/test_action.py": "a process for each verb of each step of a job",
     "packaging/test_clashing_project.py::test_pytest_runs_without_the_fixture": (
         "the fixture's test runs pytest there too"
     ),
     "packaging/test_distributions.py::test_an_editable_installation_takes_the_code_of_the_clone": "one more build",
     "packaging/test_distributions.py::test_the_source_distribution_gives_the_same_wheel": "two more builds",
+    "packaging/test_extras.py": "downloads JAX, and runs pip on two environments",
     "packaging/test_public_face.py::test_mypy_sees_the_types_of_the_installed_package": "mypy from an empty cache",
     "problems/test_bundle_adjustment.py::test_derivatives_are_correct_at_and_near_zero_rotation": (
         "large Jacobians on every backend"

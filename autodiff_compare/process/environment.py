@@ -23,6 +23,7 @@ PACKAGES = (
     "numpy",
     "torch",
     "tensorflow",
+    "tensorflow-cpu",
     "keras",
     "jax",
     "jaxlib",

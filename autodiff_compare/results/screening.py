@@ -62,7 +62,8 @@ def impossible(name: str, frame: pd.DataFrame) -> str:
 def escaped(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the control characters of its texts escaped; line breaks are kept."""
     cleaned = frame.copy()
-    for column in frame.columns[frame.dtypes == "str"]:
+    # Before version 3, pandas has no dtype of its own for texts.
+    for column in frame.columns[(frame.dtypes == "str") | (frame.dtypes == "object")]:
         words = {text: printable(text) for text in frame[column].unique()}
         if any(text != word for text, word in words.items()):
             cleaned[column] = frame[column].map(words).astype("str")

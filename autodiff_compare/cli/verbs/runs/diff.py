@@ -44,6 +44,7 @@ from rich.console import Console
 
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.formats import markdown
 from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.regressions import Files, Regression, explained
 from autodiff_compare.cli.scope import Axes, Scope
@@ -51,8 +52,8 @@ from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
-from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
 from autodiff_compare.results.timings import series_of, steady_of
 from autodiff_compare.summary import terminal
@@ -166,9 +167,9 @@ def reasons(a: Recorded, b: Recorded) -> list[str]:
     """Return the reasons why two runs cannot be compared; empty if they can."""
     apart = differences(a.run, b.run, ("threads", "device", "seed"))
     # Where the machines differ only results are compared, which need no equal versions.
-    for first, second in dict.fromkeys(_machines(a, b).values()):
-        if not differences(first, second, HARDWARE):
-            apart += differences(first, second, SOFTWARE)
+    for machines in dict.fromkeys(_machines(a, b).values()):
+        if not differences(*machines, HARDWARE):
+            apart += differences(*machines, SOFTWARE)
     first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
     if first != second:
         apart.append(f"dtype {_listed(first)} and {_listed(second)}")
@@ -240,24 +241,27 @@ def _timed(cell_id: str, a: Sequence[Round], b: Sequence[Round], threshold: floa
 def diff(options: argparse.Namespace) -> int:
     """Print the changes; return exit code 1 on a regression, 2 if the runs cannot be read or compared."""
     try:
-        a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
+        folders = [locate(run, options.out) for run in (options.run_a, options.run_b)]
+        a, b = map(recorded, folders)
         against = "; ".join(reasons(a, b))
     except TableError as error:
         return usage(str(error))
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if options.explain and output.wanted(options):
-        return usage("got --explain with --json or --csv, expected one of them: explanations are text")
+        return usage("got --explain with --json, --csv or --markdown, expected one of them: explanations are text")
     if against:
         print(f"autodiff-compare: the runs differ, so a change means little: {against}", file=sys.stderr)
     moved = elsewhere(a, b)
     if moved:
         complain(printable(_of_two_machines(moved)))
     found = changes(a, b, options.threshold / 100)
-    if output.wanted(options):
-        output.write([asdict(change) for change in found], options)
+    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
+    if options.json or options.csv:
+        rows = [{**asdict(change), "regression": change.kind in regressions} for change in found]
+        output.write("changes", rows, options, folders)
     else:
-        out = console()
+        out = markdown.console() if options.markdown else console()
         show(found, out)
         out.print(sentence(a, b, found))
     if options.explain:
@@ -265,7 +269,6 @@ def diff(options: argparse.Namespace) -> int:
             _explain(options, b, found)
         except PlanError as error:
             return usage(str(error))
-    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
     return exits.WRONG if any(change.kind in regressions for change in found) else exits.OK
 
 
@@ -321,7 +324,7 @@ def show(found: Sequence[Change], out: Console) -> None:
 
 def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     """Return the counts in words, and the median ratio of all cells: it tells a changed machine from a changed cell."""
-    common, moved = set(a.cells) & set(b.cells), elsewhere(a, b)
+    common, moved = [c for c in b.cells if c in a.cells], elsewhere(a, b)
     rounds = {c: (a.rounds.get(c, ()), b.rounds.get(c, ())) for c in common if c not in moved}
     timed = [c for c, sides in rounds.items() if min(map(len, sides)) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]

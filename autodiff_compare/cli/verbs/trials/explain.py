@@ -48,7 +48,7 @@ def explain(options: argparse.Namespace) -> int:
         complain("interrupted")
         return exits.INTERRUPTED
     if output.wanted(options):
-        output.write([record(plan, found)], options)
+        output.write("explanation", [record(plan, found)], options)
     else:
         print(printable("\n".join(wording.lines(found, wording.subject_of(plan.cells[0])))))
     return exits.OK if found.result is None else exits.WRONG
