@@ -15,10 +15,10 @@ import pandas as pd
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
+from autodiff_compare.results.frames.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
 from autodiff_compare.results.machines import OF_THE_MACHINE, split
 from autodiff_compare.results.provenance import HARDWARE, differences, versions
 from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
-from autodiff_compare.results.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
 from autodiff_compare.vocabulary import Phase
 
 #: The leading operator of a problem is the first of these that it has.
