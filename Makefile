@@ -11,7 +11,7 @@ COMPARED := torch,tensorflow,jax,report
 .PHONY: compare test test-rest test-all lowest peers mutants lint docs site sample clean
 
 compare: $(VENV)/.compared
-	$(RUN) compare.py run --quick --suite classic engine_logistic/medium engine_mixture/medium engine_network/medium
+	$(RUN) compare.py run --quick --out results --suite classic engine_logistic/medium engine_mixture/medium engine_network/medium
 
 # What a change is tried with: every room, and every operator, backend and dtype that the cross-checks have.
 test: $(VENV)/.installed

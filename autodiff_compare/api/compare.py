@@ -36,6 +36,7 @@ def compare(
     f: Callable[..., Any] | Mapping[str, Callable[..., Any]] | str,
     x: Any = None,
     *,
+    at: Any = None,
     n: int | Iterable[int] | str | None = None,
     backends: str | Sequence[str] | None = None,
     operators: str | Sequence[str] = (),
@@ -68,6 +69,9 @@ def compare(
         dictionary from parameter to value. A value may be a container of arrays. It may also be a function of the size,
         ``lambda n, rng: rng.normal(size=n)``, which is called with a `numpy.random.Generator`; so may ``x``
         itself, which then returns any of these but a dictionary. A default of ``f`` that is such a function is data.
+    at
+        Point of a problem that is given by its name: numbers, the entries of its inputs in order, or an array for each
+        input, such as ``at=[-2, 0.5]``. By default the point is drawn.
     n
         The sizes at which it is computed, if ``x`` is a function of the size: a number, several, or a range such as
         ``"10:1e6:log7"``, seven numbers of equal ratios. By default 100. A problem is computed at its smallest size.
@@ -147,7 +151,9 @@ def compare(
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
         held.callback(_forget, folder)
         if isinstance(f, str):
-            planned, why = _named(f, x, typical, query)
+            planned, why = _named(f, x, typical, at, query)
+        elif at is not None:
+            raise ValueError("got at= for a function of your own, expected x: compare(f, [1.0, 2.0])")
         else:
             planned, why = _planned(f, x, typical, numbers, folder, query)
         name = planned.problems[0].name
@@ -158,11 +164,30 @@ def compare(
         return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
 
 
-def _named(name: str, x: Any, typical: Any, query: Query) -> tuple[Plan, str]:
+def _named(name: str, x: Any, typical: Any, at: Any, query: Query) -> tuple[Plan, str]:
     """Return the plan of a problem that is given by its name; workers run it."""
     if x is not None or typical is not None:
-        raise ValueError(f"got {'x' if x is not None else 'typical'} for the problem {name!r}, expected n= alone")
-    return plan(replace(query, problems=[name])), ""
+        raise ValueError(f"got {'x' if x is not None else 'typical'} for the problem {name!r}, expected at= or n=")
+    return plan(replace(query, problems=[name], points=() if at is None else [_entries(at)])), ""
+
+
+def _entries(at: Any) -> tuple[complex, ...]:
+    """Return the entries of a point: of numbers, of an array, or of one array for each input.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers.
+    """
+    try:
+        parts = [np.ravel(np.asarray(part)) for part in (at if isinstance(at, (list, tuple)) else [at])]
+        flat = np.concatenate(parts) if parts else np.empty(0)
+        found = flat.astype(np.complex128 if np.iscomplexobj(flat) else np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"got at={at!r}, expected numbers, or an array for each input: {error}") from error
+    if not found.size or not np.isfinite(found).all():
+        raise ValueError(f"got at={at!r}, expected finite numbers")
+    return tuple(found.tolist())
 
 
 def _problem(f: Any, x: Any, typical: Any, numbers: tuple[int, ...]) -> tuple[Problem, Any]:

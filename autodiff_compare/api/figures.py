@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +26,11 @@ class Plot:
 
     def time(self, ax: Axes | None = None, **cells: Choice) -> Axes:
         """Draw the time of a call in each right cell, with its 95 % interval; flagged times are hollow."""
-        from autodiff_compare.plots import comparison
-
-        return self._drawn(comparison.time, ax, **cells)
+        return self._drawn("comparison", "time", ax, **cells)
 
     def error(self, ax: Axes | None = None, **cells: Choice) -> Axes:
         """Draw the largest relative error of each cell, in eps of its dtype; wrong cells are crosses."""
-        from autodiff_compare.plots import comparison
-
-        return self._drawn(comparison.error, ax, **cells)
+        return self._drawn("comparison", "error", ax, **cells)
 
     def scaling(self, what: str = "time", ax: Axes | None = None, **cells: Choice) -> Axes:
         """Draw a quantity of one operator against the size n.
@@ -46,19 +43,19 @@ class Plot:
         ax, cells
             As for the other figures. Of several operators the gradient is drawn, else the Jacobian, else the first.
         """
-        from autodiff_compare.plots import scaling
-
-        return self._drawn(scaling.scaling, ax, what=what, **cells)
+        return self._drawn("scaling", "scaling", ax, what=what, **cells)
 
     def profile(self, ax: Axes | None = None, **cells: Choice) -> Axes:
         """Draw the performance profile: in which share of the groups a backend is within a factor of the fastest."""
-        from autodiff_compare.plots import profile
+        return self._drawn("profile", "profile", ax, **cells)
 
-        return self._drawn(profile.profile, ax, **cells)
-
-    def _drawn(self, draw: Callable[..., Axes], ax: Axes | None, **given: Any) -> Axes:
+    def _drawn(self, module: str, name: str, ax: Axes | None, **given: Any) -> Axes:
         """Draw on the caller's axes in the caller's style, or on new axes in the style of the report."""
-        from autodiff_compare.plots.axes import styled
-
+        try:
+            from autodiff_compare.plots.axes import styled
+        except ModuleNotFoundError as error:
+            message = f"got no {error.name}, expected it for figures: pip install 'autodiff-compare[report]'"
+            raise ModuleNotFoundError(message, name=error.name) from error
+        draw: Callable[..., Axes] = getattr(importlib.import_module(f"autodiff_compare.plots.{module}"), name)
         with styled(ax):
             return draw(self._tidy(), ax, **given)

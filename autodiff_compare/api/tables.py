@@ -19,6 +19,7 @@ from autodiff_compare.api.advice import Advice
 from autodiff_compare.api.figures import Plot
 from autodiff_compare.api.numbers import whole
 from autodiff_compare.results import tables, tidy
+from autodiff_compare.results.places import locate
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.recommendation import recommendation
 from autodiff_compare.summary.terminal import WIDTH
@@ -275,12 +276,12 @@ def read(run: str | os.PathLike[str]) -> Tables:
     Parameters
     ----------
     run
-        Folder of the run: ``results/20261120T231558-b6ea``.
+        Folder of the run, its name or id, or ``"latest"``, ``"latest~1"``, ...
 
     Raises
     ------
     TableError
         If its tables are missing, damaged or of a later version.
     """
-    folder = pathlib.Path(run)
+    folder = locate(os.fspath(run))
     return Tables(tables.read_all(folder), folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from autodiff_compare.cli import values
@@ -10,6 +11,7 @@ from autodiff_compare.cli.options import (
     add_backends,
     add_dtypes,
     add_environment,
+    add_on,
     add_out,
     add_output,
     add_problems,
@@ -54,6 +56,7 @@ def add_selftest(verbs: Any) -> None:
     selftest.add_argument(
         "--trials", type=values.positive_count, default=10, metavar="N", help="trials of the clock (default: 10)"
     )
+    add_on(selftest)
     selftest.set_defaults(verb="autodiff_compare.cli.verbs.trials.selftest:selftest")
 
 
@@ -217,6 +220,7 @@ def add_fuzz(verbs: Any) -> None:
         metavar="PERCENT",
         help="share of programs at zeros, ties, tiny, huge and empty inputs (default: 25)",
     )
+    fuzz.add_argument("--on", type=values.no_engine, help=argparse.SUPPRESS)
     fuzz.add_argument("--known", action="store_true", help="run the known defects again and print the list")
     add_threads(fuzz)
     add_environment(fuzz)
@@ -244,4 +248,5 @@ def add_doctor(verbs: Any) -> None:
     add_threads(doctor)
     add_environment(doctor)
     add_output(doctor)
+    add_on(doctor)
     doctor.set_defaults(verb="autodiff_compare.cli.verbs.trials.doctor:doctor")

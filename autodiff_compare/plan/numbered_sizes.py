@@ -96,7 +96,9 @@ def _unmade(problem: Problem, n: int) -> str:
         return given if problem.fixed else "its inputs do not depend on n"
     if _entries(inputs) <= _EVALUATED:
         with np.errstate(all="ignore"):
-            objective_value(problem, inputs)
+            value = objective_value(problem, inputs)
+        if not np.isfinite(value).all():
+            return "its value there is nan or infinite: draw a point of its domain"
     return ""
 
 

@@ -36,7 +36,7 @@ class PictureAxes(Axes):
         figure, file = self.get_figure(root=True), io.BytesIO()
         assert figure is not None
         figure.savefig(file, format="png", dpi=_DPI, bbox_inches="tight")
-        width, height = figure.get_tightbbox().size  # type: ignore[attr-defined]
+        width, height = figure.get_tightbbox().size
         return file.getvalue(), {"width": round(96 * width), "height": round(96 * height)}
 
 

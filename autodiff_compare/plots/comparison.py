@@ -29,6 +29,8 @@ from autodiff_compare.vocabulary import Status
 
 #: Inches of a row, and of what is above and below the rows.
 _ROW, _AROUND = 0.34, 1.3
+#: Inches of the axes with the handles of the legend, and of a letter.
+_AXES, _LETTER = 5.2, 0.085
 
 
 def time(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axes:
@@ -90,6 +92,8 @@ def error(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axes:
         markers(axes, own["error_eps"][~wrong], y[~wrong.to_numpy()], look, np.zeros(int((~wrong).sum()), bool))
         axes.plot(own["error_eps"][wrong], y[wrong.to_numpy()], "x", color=look.colour, ms=8, mew=2)
     style.log_axis(axes.xaxis, shown["error_eps"], formatting.number)
+    if (rows["error_eps"] == 0).any():
+        _name_exact(axes, floor)
     axes.set_xlabel("largest relative error, in eps of the dtype")
     title(axes, "Error against the reference", shared(rows))
     wrong = {"wrong": Line2D([], [], marker="x", color=style.INK, ls="none", mew=2)}
@@ -97,11 +101,19 @@ def error(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axes:
     return axes
 
 
+def _name_exact(axes: Axes, at: float) -> None:
+    """Name the place of exact results on the log axis, in place of the ticks near it."""
+    ticks = [float(t) for t in axes.get_xticks() if t > 2 * at]
+    axes.set_xticks([at, *ticks], ["exact", *map(formatting.number, ticks)])
+
+
 def _rows(rows: pd.DataFrame, axes: Axes | None) -> tuple[Axes, Callable[[pd.DataFrame], Any]]:
     """Return the axes with a named row for each group, and a function that places cells in them."""
     names = list(dict.fromkeys(labels(rows)))
     specs = list(dict.fromkeys(rows["spec"]))
-    axes = axes or new_axes(_AROUND + _ROW * max(len(names), 2))
+    # Names stand at the left of the axes, and backends at the right.
+    room = _LETTER * (max(map(len, names)) + max(map(len, specs)))
+    axes = axes or new_axes(_AROUND + _ROW * max(len(names), 2), _AXES + room)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)

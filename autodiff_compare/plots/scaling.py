@@ -26,8 +26,8 @@ from autodiff_compare.plots.axes import (
 )
 from autodiff_compare.report.page import style
 from autodiff_compare.results import formatting
-from autodiff_compare.summary.growth import Growth
 from autodiff_compare.summary.scaling import growths
+from autodiff_compare.timing.growth import Growth
 from autodiff_compare.vocabulary import Status
 
 

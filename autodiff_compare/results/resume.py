@@ -20,8 +20,9 @@ from dataclasses import replace
 
 from autodiff_compare.process.variables import onednn_stated
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences, versions
-from autodiff_compare.results.store import locate, read_log
+from autodiff_compare.results.store import read_log
 from autodiff_compare.results.tables import MachineRow, Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 
@@ -35,8 +36,8 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
-    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "markdown", "no_color", "no_config"}
-    | {"traceback"}
+    {"verb", "command", "out", "name", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
+    | {"on", "slurm_args", "unit_timeout", "errors", "animate", "markdown", "no_config"}
 )
 
 
@@ -50,8 +51,8 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
     Parameters
     ----------
     options
-        The options of this command line; ``options.resume`` names the run. Only the output folder and the timeout are
-        taken from them, if they are given.
+        The options of this command line; ``options.resume`` names the run. Only the output folder, the timeout, and
+        where it is carried out are taken from them, if they are given.
     parse
         Parses the words of a command line, the verb first.
 
@@ -86,6 +87,8 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
         )
     timeout = then.timeout if options.timeout == plain.timeout else options.timeout
     here = {"out": options.out, "resume": folder, "timeout": timeout, "command": options.command}
+    if getattr(options, "on", None):
+        here |= {name: getattr(options, name) for name in ("on", "slurm_args", "unit_timeout")}
     return argparse.Namespace(**{**vars(then), **here})
 
 

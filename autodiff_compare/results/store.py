@@ -35,11 +35,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import stamped
+from autodiff_compare.results.order import in_plan_order
 from autodiff_compare.results.tables import MachineRow, TableError
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
@@ -66,6 +68,22 @@ class StoreError(OSError):
     """Raised if a run's folder cannot be written to; the message is one line that says what to do."""
 
 
+class Record(Protocol):
+    """Takes up the rows of a run: its folder, or the line to the machine that has it. `RunFolder` documents it."""
+
+    run_id: str
+    machine: MachineRow | None
+
+    @property
+    def rows(self) -> Rows: ...
+
+    def add(self, rows: Rows, *, done: str = "") -> None: ...
+
+    def amend(self, told: Mapping[str, str]) -> None: ...
+
+    def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool: ...
+
+
 class RunFolder:
     """The folder of a run, ``<out>/<run_id>/``, with its log and its tables.
 
@@ -75,6 +93,8 @@ class RunFolder:
         The folder in which the folder of a new run is made.
     resume
         The folder of an existing run that is continued instead.
+    name
+        The id of a new run; by default one is made from the time.
     machine
         The machine on which this process runs: rows that name no machine were made there.
 
@@ -87,7 +107,12 @@ class RunFolder:
     """
 
     def __init__(
-        self, out: pathlib.Path, resume: pathlib.Path | None = None, *, machine: MachineRow | None = None
+        self,
+        out: pathlib.Path,
+        resume: pathlib.Path | None = None,
+        *,
+        name: str = "",
+        machine: MachineRow | None = None,
     ) -> None:
         self.machine = machine
         self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
@@ -96,7 +121,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self.path = resume or out
         with self._store_errors():
-            self.path = resume or _new_folder(out)
+            self.path = resume or _new_folder(out, name)
             self._log = _open_log(self.path, new=resume is None)
         try:
             if resume is not None:
@@ -106,6 +131,16 @@ class RunFolder:
             raise
         self.run_id = next((row.run_id for row in self.rows["runs"]), self.path.name)
         self._refresh_at = 0.0
+        self._plan: Plan | None = None
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The pieces of work that are done."""
+        return frozenset(self._done)
+
+    def arrange(self, plan: Plan) -> None:
+        """Sort the rows of the tables by a plan from now on, in whatever order they have come and will come."""
+        self._plan = plan
 
     @property
     def rows(self) -> dict[str, list[Any]]:
@@ -157,7 +192,7 @@ class RunFolder:
             own = self._rows["machines"].get(_SUBJECTS["machines"](self.machine), ()) if self.machine else ()
             every = {"runs": [row for rows in self._rows["runs"].values() for row in rows], "machines": list(own)}
             changed = {
-                table: [new for row in rows if (new := _with_words(row, told)) != row] for table, rows in every.items()
+                table: [new for row in rows if (new := with_words(row, told)) != row] for table, rows in every.items()
             }
             if any(changed.values()):
                 self.add({table: rows for table, rows in changed.items() if rows})
@@ -179,6 +214,8 @@ class RunFolder:
             If a file cannot be written.
         """
         start, rows = time.monotonic(), self.rows
+        if self._plan is not None:
+            rows = in_plan_order(rows, self._plan)
         rows["samples"] = _imports_first(rows["samples"])
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
@@ -251,20 +288,6 @@ class RunFolder:
         return f"what was finished is in its {_LOG}: make room, then run {resume}"
 
 
-def locate(run: str, out: pathlib.Path) -> pathlib.Path:
-    """Return the folder of a run, given by its path or by its id under ``out``.
-
-    Raises
-    ------
-    TableError
-        If there is no such folder.
-    """
-    for path in (pathlib.Path(run), out / run):
-        if path.is_dir():
-            return path
-    raise TableError(f"got run {run!r}, expected a run's folder or the id of one under {str(out)!r}")
-
-
 def read_log(folder: pathlib.Path) -> tuple[list[tuple[dict[str, list[Any]], str]], int]:
     """Return the records of a log and the length in bytes of its whole lines.
 
@@ -307,8 +330,11 @@ def _record(line: bytes) -> tuple[dict[str, list[Any]], str]:
     return {name: [tables.row(tables.TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
 
 
-def _new_folder(out: pathlib.Path) -> pathlib.Path:
-    """Make a folder named by the time and a random number, so that simultaneous runs get different ones."""
+def _new_folder(out: pathlib.Path, name: str) -> pathlib.Path:
+    """Make a folder of this name, or named by the time and a random number: simultaneous runs get different ones."""
+    if name:
+        (out / name).mkdir(parents=True)
+        return out / name
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     while True:
         path = out / f"{stamp}-{secrets.token_hex(2)}"
@@ -332,7 +358,7 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
     return descriptor
 
 
-def _with_words(row: Any, told: Mapping[str, str]) -> Any:
+def with_words(row: Any, told: Mapping[str, str]) -> Any:
     """Return a row with words added to those of its fields, sorted and each once."""
     words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
     return dataclasses.replace(row, **words)

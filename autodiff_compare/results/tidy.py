@@ -205,7 +205,8 @@ def in_eps(errors: pd.Series[float], dtypes: pd.Series[str]) -> pd.Series[float]
 def right_and_timed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the right cells whose time a log axis can show."""
     measured = (frame["median_s"] > 0) & np.isfinite(frame["median_s"])
-    return frame[(frame["status"] == Status.OK) & measured]
+    right: pd.DataFrame = frame[(frame["status"] == Status.OK) & measured]
+    return right
 
 
 # ---- sizes

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from autodiff_compare.results.formatting import number, seconds
 from autodiff_compare.results.tidy import tidy
-from autodiff_compare.summary.growth import FEWEST
 from autodiff_compare.summary.scaling import growths
 from autodiff_compare.summary.terminal import plain_table
+from autodiff_compare.timing.growth import FEWEST
 
 if TYPE_CHECKING:
     import pandas as pd

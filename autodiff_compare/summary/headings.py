@@ -45,9 +45,10 @@ def legend(specs: Iterable[str]) -> str:
 def sized(problem: str, size: str, n: float, inputs: float) -> str:
     """Return the name of a problem, with n if it exceeds the number of inputs, else with a size that is not small.
 
-    A fit of four coefficients to 2000 points has four inputs, and n = 2000. Missing numbers are nan.
+    A point that is given, such as ``at=-2,0.5``, is shown itself. A fit of four coefficients to 2000 points has four
+    inputs, and n = 2000. Missing numbers are nan.
     """
-    if n > inputs:
+    if n > inputs and not size.startswith("at="):
         return f"{problem}{_N}{whole(n)})"
     return problem if size == "small" else f"{problem} ({size})"
 

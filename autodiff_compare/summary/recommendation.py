@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autodiff_compare.plan.operators import leading
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
 from autodiff_compare.results.timings import series_of, steady_of
 from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, Round, order_statistic_interval, quiet_pairs
-from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_spec
+from autodiff_compare.vocabulary import Phase, Status, because, join_spec
 
 #: Differences of a whole job below this many seconds do not matter.
 UNNOTICED_S = 0.1
@@ -141,12 +142,6 @@ class Recommendation:
         """Return whether every other candidate would cost more even if first calls were off by `ONCE_FACTOR`."""
         others = self.equals or self.open_to or self.uncompared
         return len(self.ranked) == 1 or (self.enough and not others)
-
-
-def leading(operators: Iterable[str]) -> Operator:
-    """Return the operator that a user most likely wants: the gradient, else the Jacobian, else the first."""
-    has, order = set(operators), (Operator.GRADIENT, Operator.JACOBIAN, *Operator)
-    return Operator(next(o for o in order if o in has))
 
 
 def recommendation(

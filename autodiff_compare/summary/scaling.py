@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from autodiff_compare.summary.growth import Growth, growth
+from autodiff_compare.timing.growth import Growth, growth
 from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Status
 

@@ -18,8 +18,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autodiff_compare.plan.precision import limits
 from autodiff_compare.results import machines, ratios
-from autodiff_compare.results.formatting import plural, seconds
+from autodiff_compare.results.formatting import eps, plural, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
@@ -61,15 +62,28 @@ _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
 _ASKED, _ANSWER = 36, 11
 
 
-def show(folder: pathlib.Path, console: Console) -> None:
+def show(folder: pathlib.Path, console: Console, *, errors: bool = False) -> None:
     """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
-    show_tables(read_all(folder), folder, console)
+    show_tables(read_all(folder), folder, console, errors=errors)
 
 
-def show_tables(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console) -> None:
-    """Print tables that have been read, as `show` does; ``folder`` is named where a run goes on.
+def show_tables(
+    tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console, *, errors: bool = False
+) -> None:
+    """Print tables that have been read, as `show` does.
 
     A run on several machines has the tables of each, one machine below the other.
+
+    Parameters
+    ----------
+    tables
+        Table name -> rows.
+    folder
+        The run's folder, which is named where a run goes on.
+    console
+        Where they are printed.
+    errors
+        Whether each time has the error of its own cell below it.
     """
     parts = machines.split(tables)
     titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
@@ -77,7 +91,7 @@ def show_tables(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, consol
         if len(parts) > 1:
             console.print(_wrapped(titles.get(key, key)), style="bold", markup=False)
             console.print()
-        _show_one(part, folder, console)
+        _show_one(part, folder, console, errors)
     if len(tables["cells"]) or not len(tables["conventions"]):
         console.print(found(tables, folder))
 
@@ -86,9 +100,9 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _show_one(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console) -> None:
+def _show_one(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console, errors: bool) -> None:
     """Print the tables of one machine."""
-    for table in _shown(tables):
+    for table in _shown(tables, errors):
         console.print(table)
         console.print()
     if len(tables["conventions"]):
@@ -102,11 +116,11 @@ def not_computed(dropped: Iterable[str]) -> list[str]:
     return [textwrap.fill(f"Not computed: {what}", WIDTH, break_on_hyphens=False) for what in dropped]
 
 
-def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
+def _shown(tables: Mapping[str, pd.DataFrame], errors: bool = False) -> Iterator[RenderableType]:
     """Yield the tables for what the run has: times, failures, kinks, descents, questions, flags."""
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
-        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype))
+        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype), errors)
     relative = ratios.ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
     if relative:
         yield from _relative_times(relative)
@@ -219,7 +233,9 @@ def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
     return f"{wall_s:.0f} s, {timed:.0%} of it inside timed calls, {prepared:.0%} inside compilers and first calls"
 
 
-def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:
+def _overview(
+    cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str, errors: bool
+) -> Iterator[RenderableType]:
     """Yield tables of problem and operator by backend: the time of a steady call; below them, how to read them."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     cells = cells.assign(spec=specs_of(cells))
@@ -232,7 +248,8 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
     what, names = _row_names(asked, [_largest(row["n"]) for row in rows], inputs)
     title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
     steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
-    columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
+    beside = _errors_in_eps(checks, dtype) if errors else {}
+    columns = {str(spec): _times(str(spec), rows, steady, beside) for spec in cells["spec"].unique()}
     second = {"inputs": [headings.whole(n) for n in inputs]}
     *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
@@ -264,13 +281,27 @@ def _row_names(
     ]
 
 
-def _times(spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame) -> list[Text | str]:
-    """Return the column of one backend: its last cell in each row, empty where it has none."""
+def _times(
+    spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame, errors: Mapping[Hashable, str]
+) -> list[Text | str]:
+    """Return the column of one backend: its last cell in each row, empty where it has none.
+
+    ``errors``: cell -> what stands below it.
+    """
     found: list[Text | str] = []
     for row in rows:
         own = list(row[row["spec"] == spec].itertuples())
-        found.append(_cell(own[-1], steady) if own else Text(""))
+        text = _cell(own[-1], steady) if own else Text("")
+        if own and own[-1].cell_id in errors:
+            text.append(f"\n{errors[own[-1].cell_id]} ", style="not bold dim")
+        found.append(text)
     return found
+
+
+def _errors_in_eps(checks: pd.DataFrame, dtype: str) -> dict[Hashable, str]:
+    """Return cell -> its largest error, in units of the rounding of its dtype."""
+    largest = checks.groupby("cell_id")["norm_rel_error"].max().dropna() / float(limits(dtype).eps)
+    return {cell_id: eps(float(error)) for cell_id, error in largest.items()}
 
 
 def _largest_errors(

@@ -233,6 +233,8 @@ class Problem:
         The format of public instance files of this problem.
     files
         Size name -> instance file of the user, set by `problems.with_data`.
+    points
+        Size name -> inputs at a point of the user, set by `problems.with_points`.
     fixed
         Whether ``inputs`` returns the same point for every seed. The function is then prepared at a point close to it.
     native
@@ -290,6 +292,7 @@ class Problem:
     expansion: Expansion | None = None
     instances: Instances | None = None
     files: Mapping[str, pathlib.Path] = field(default_factory=dict)
+    points: Mapping[str, Inputs] = field(default_factory=dict)
     fixed: bool = False
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     typical: Sequence[Any] = ()
@@ -351,11 +354,13 @@ class Problem:
         return self.sizes[base] if base in self.sizes else number_of(base)
 
     def draw(self, size: str, seed: int) -> Inputs:
-        """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed.
+        """Return the inputs of a size: drawn from ``seed``, or those of a user's point or instance file.
 
         A size that is not among `size_names` is given by its number, ``n=1000``.
         """
         size = self.rows_of(size)[0]
+        if size in self.points:
+            return self.points[size]
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])

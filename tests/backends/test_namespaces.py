@@ -438,10 +438,19 @@ DTYPES = [
     ("result_type", lambda xp: bool(xp.result_type(xp.int8, xp.int32) == xp.int32)),
     ("finfo", lambda xp: [float(getattr(xp.finfo(xp.float32), k)) for k in ("bits", "eps", "max", "min")]),
     ("iinfo", lambda xp: [int(getattr(xp.iinfo(xp.int16), k)) for k in ("bits", "max", "min")]),
+    ("finfo of an array", lambda xp: float(xp.finfo(xp.asarray([1.0, 2.0], dtype=xp.float32)).eps)),
+    ("iinfo of an array", lambda xp: int(xp.iinfo(xp.asarray([1, 2], dtype=xp.int16)).max)),
+    ("fftfreq", lambda xp: xp.fft.fftfreq(4, dtype=xp.float32).dtype == xp.float32),
+    ("rfftfreq", lambda xp: xp.fft.rfftfreq(4, dtype=xp.float32).dtype == xp.float32),
     ("constants", lambda xp: [xp.e, xp.pi, xp.inf, xp.newaxis]),
 ]
 
 
+_NEWER = frozenset({"finfo of an array", "iinfo of an array", "fftfreq", "rfftfreq"})
+
+
 @pytest.mark.parametrize(("name", "call"), DTYPES, ids=lambda p: p if isinstance(p, str) else "")
-def test_dtype_functions(backend: Any, name: str, call: Callable[[Any], Any]) -> None:
+def test_dtype_functions(request: pytest.FixtureRequest, backend: Any, name: str, call: Callable[[Any], Any]) -> None:
+    if backend.name == "autograd" and name in _NEWER:
+        request.applymarker(pytest.mark.xfail(reason="autograd has NumPy's functions, without these arguments"))
     assert call(backend.xp) == call(strict), name

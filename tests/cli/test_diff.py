@@ -189,9 +189,10 @@ def test_what_makes_it_meaningless_is_named(fields: dict[str, object], words: st
 
 def test_another_host_or_pandas_makes_no_difference() -> None:
     # A virtual machine has a few pages more or less after each start.
-    pages = {"memory_bytes": 25_276_514_304 + 5 * 4096}
-    other = side(hostname="other", versions='{"numpy": "2.4", "pandas": "9"}', rounds=times(2), **pages)
-    first = side(memory_bytes=25_276_514_304)
+    usable = 25_276_514_304
+    versions = '{"numpy": "2.4", "pandas": "9"}'
+    other = side(hostname="other", versions=versions, rounds=times(2), memory_bytes=usable + 5 * 4096)
+    first = side(memory_bytes=usable)
     assert reasons(first, other) == []
     assert elsewhere(first, other) == {}
     assert [change.kind for change in changes(first, other)] == [diff.SLOWER]
@@ -213,10 +214,10 @@ def test_of_two_machines_only_results_are_compared(
     fields: dict[str, object], words: str, more: list[str], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = side(cells="xy", memory_bytes=2**33)
-    for other, code in ((side(rounds=times(9), cells="xy"), 0), (side("wrong", cells="xy"), 1)):
-        b = of(
-            dataclasses.replace(other.run, **{"memory_bytes": 2**33} | fields), dict(other.cells), dict(other.rounds)
-        )  # type: ignore[arg-type]
+    alike = {"memory_bytes": 2**33} | fields
+    slower = side(rounds=times(9), cells="xy", **alike)  # type: ignore[arg-type]
+    wrong = side("wrong", cells="xy", **alike)  # type: ignore[arg-type]
+    for b, code in ((slower, 0), (wrong, 1)):
         assert reasons(first, b) == []
         paths = [str(written(tmp_path, made)) for made in (first, b)]
         assert main(["diff", *paths, *more]) == code
@@ -229,11 +230,11 @@ def test_of_two_machines_only_results_are_compared(
 
 def test_a_median_ratio_is_of_one_machine() -> None:
     """Cells x and y of both runs were computed on machine A, cell z on machine B, which is twice as slow in run 2."""
-    first, second = (side(cells="xyz", rounds=times(r)) for r in (1, 1))
-    slow = dataclasses.replace(of_run(RUN), key="B", cpu_model="other")
-    runs = [dataclasses.replace(r, machines={**r.machines, "z": slow}) for r in (first, second)]
-    runs[1] = dataclasses.replace(runs[1], rounds={**runs[1].rounds, "z": [Round(s) for s in times(2)]})
-    words = diff.sentence(runs[0], runs[1], changes(*runs))
+    first = side(cells="xyz")
+    there = dataclasses.replace(of_run(RUN), key="B", cpu_model="other")
+    first = dataclasses.replace(first, machines={**first.machines, "z": there})
+    second = dataclasses.replace(first, rounds={**first.rounds, "z": [Round(s) for s in times(2)]})
+    words = diff.sentence(first, second, changes(first, second))
     assert f"median ratio of all B/A 1 on machine {of_run(RUN).key}; median ratio of all B/A 2 on machine B." in words
 
 
@@ -455,7 +456,9 @@ def test_a_run_equals_itself_and_the_next_run_is_comparable(tmp_path: pathlib.Pa
     command = [sys.executable, str(ROOT / "compare.py")]
     for _ in range(2):
         done = subprocess.run(
-            [*command, "check", QUADRATIC, "-b", "manual", "--out", str(tmp_path)], capture_output=True, check=False
+            [*command, "check", QUADRATIC, "-b", "manual", "-o", "all", "--out", str(tmp_path)],
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
     a, b = sorted(path.name for path in tmp_path.iterdir())

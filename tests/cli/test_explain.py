@@ -145,9 +145,8 @@ def test_diff_explains_the_change_between_two_runs(tmp_path: pathlib.Path) -> No
     runs = []
     for factor in ("1.0", "1.5"):
         (tmp_path / "mine.py").write_text(BACKEND.replace("FACTOR", factor))
-        known = set((tmp_path / "results").glob("*"))
-        _compare(tmp_path, "check ./problem.py -b numpy -b ./mine.py -o gradient")
-        runs += [run.name for run in set((tmp_path / "results").glob("*")) - known]
+        runs += [f"by-{factor}"]
+        _compare(tmp_path, f"check ./problem.py -b numpy -b ./mine.py -o gradient --name {runs[-1]}")
     done = _compare(tmp_path, f"diff {' '.join(runs)} --explain --explain-file problem.py --explain-file mine.py")
     assert done.returncode == 1, done.stderr
     assert done.stdout.rstrip().endswith("mine is wrong in xp.tanh.")

@@ -68,7 +68,7 @@ class Shown:
             done = subprocess.run(
                 command,
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_DATA_HOME": f"{folder}/share"},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -76,7 +76,9 @@ class Shown:
             )
         if done.returncode not in (0, 1):
             raise RuntimeError(f"{self.command} ended with {done.returncode}: {done.stderr[-500:]}")
-        lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+        # A reader's runs go into the data folder of his home.
+        stdout = done.stdout.replace(f"{folder}/share", "~/.local/share")
+        lines = [line.rstrip() for line in stdout.rstrip().splitlines()]
         return "\n".join(part_of(lines, part)) + "\n"
 
 

@@ -40,7 +40,9 @@ def test_masks_hide_times_and_nothing_else() -> None:
     assert masked("a 1 s") != masked("b 1 s")
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_links_and_verbs_exist(document: pathlib.Path) -> None:
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):

@@ -50,15 +50,14 @@ def test_own_problem_and_own_backend_run_as_shown(folder: pathlib.Path) -> None:
     assert {p.name for p in folder.iterdir()} == {"growth.py", "test_growth.py", "mine.py", "complex_step_backend.py"}
     command = [sys.executable, str(ROOT / "compare.py"), "run", "./mine.py", "-b", "numpy"]
     done = subprocess.run(
-        [*command, "-b", "./complex_step_backend.py", "--rounds", "1"],
+        [*command, "-b", "./complex_step_backend.py", "--rounds", "1", "-o", "all", "--name", "mine"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = (folder / "results").iterdir()
-    cells = read_all(run)["cells"]
+    cells = read_all(folder / "results" / "mine")["cells"]
     by_backend = {name: set(part["status"]) for name, part in cells.groupby("backend")}
     assert by_backend["numpy"] == {"ok"}
     done_by_complex_step = cells[cells["backend"] == "complex_step"].set_index("operator")["status"]

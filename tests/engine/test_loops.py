@@ -67,6 +67,20 @@ def test_a_hyperbolic_tangent_and_its_slope_share_one_exponential(dtype: Any) ->
     assert "tanh(" not in made.source.replace("arctanh(", "")
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [lambda x: 1.0 / (x * x + 2.0), lambda x: np.reciprocal(x * x + 2.0)])
+def test_a_reciprocal_and_its_slope_share_one_division(f: Any, dtype: Any) -> None:
+    """Of ``sum(s^6 - s^3)`` with s = 1 / (x^2 + 2) the gradient is ``-2 x s^2 (6 s^5 - 3 s^2)``."""
+    x = np.linspace(-3, 3, 64).astype(dtype)
+    made = compile(lambda x: np.sum(f(x) ** 6 - f(x) ** 3), x, operator="value_and_gradient", build="python")
+    value, gradient = made(x)
+    z = x.astype(np.float64)
+    s = 1 / (z * z + 2)
+    np.testing.assert_allclose(value, np.sum(s**6 - s**3), rtol=30 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(gradient, -2 * z * s**2 * (6 * s**5 - 3 * s**2), rtol=0, atol=8 * np.finfo(dtype).eps)
+    assert made.source.count(" / ") == 1
+
+
 #: Where functions of one and two numbers are compared: signed zeros, tiny, huge, infinite, nan, ties.
 _NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-30, 1e30, np.inf, -np.inf, np.nan, 20.0, -20.0]
 _UNARY = sorted(

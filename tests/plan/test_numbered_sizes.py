@@ -127,6 +127,14 @@ def test_a_point_that_is_given_has_one_size(tmp_path: pathlib.Path) -> None:
         plan(Query([str(tmp_path / "mine.py")], ["numpy"], sizes=["n=10", "n=20"]))
 
 
+def test_a_point_outside_the_domain_is_refused_at_its_size(tmp_path: pathlib.Path) -> None:
+    text = "def objective(x, xp): return xp.sum(xp.log(x))\nx = lambda n, rng: rng.random(n) + 60 - n\nSIZES = 10"
+    (tmp_path / "mine.py").write_text(text)
+    planned = plan(Query([str(tmp_path / "mine.py")], ["numpy"], ["value"], sizes=["n=20", "n=70"]))
+    assert [cell.size for cell in planned.cells] == ["n=20"]
+    assert planned.dropped == ("n=70 of mine (its value there is nan or infinite: draw a point of its domain)",)
+
+
 def test_a_problem_refuses_an_unknown_size() -> None:
     with pytest.raises(ProblemError, match="got size 'huge' of lse, expected one of: small, medium, large"):
         problems.load("lse")[0].draw("huge", 0)

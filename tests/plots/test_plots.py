@@ -68,6 +68,7 @@ def test_errors_are_in_eps_and_wrong_cells_are_crosses(tmp_path: pathlib.Path) -
     axes = compared(tmp_path).plot.error(operator="gradient")
     # Exact results are at the left edge, a third of the smallest error.
     assert points(axes) == pytest.approx([1 / 3, 1.0, 2.0**52])
+    assert next(t.get_text() for t in axes.get_xticklabels()) == "exact"
     assert [line.get_marker() for line in axes.get_lines() if len(line.get_xdata()) and line.get_marker() == "x"] == [
         "x"
     ]

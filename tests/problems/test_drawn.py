@@ -31,6 +31,13 @@ def loaded(folder: pathlib.Path, text: str) -> Any:
         (SQUARES + "x = lambda n, rng: rng.normal(size=n)\nSIZES = (10, 1000)", {"n=10": 10, "n=1000": 1000}, [(7,)]),
         (SQUARES + "def x(rng, n): return rng.normal(size=(n, 2)).tolist()\nSIZES = 10", {"n=10": 10}, [(7, 2)]),
         (SQUARES + "INPUTS = lambda n, rng: rng.normal(size=n)", {"n=100": 100}, [(7,)]),
+        (SQUARES + "x = lambda n, rng, spread=2.0: spread * rng.normal(size=n)", {"n=100": 100}, [(7,)]),
+        (
+            SQUARES + "from functools import partial\ndef draw(n, rng, low): return low + rng.random(n)\n"
+            "x = partial(draw, low=3.0)",
+            {"n=100": 100},
+            [(7,)],
+        ),
         (
             "def objective(x, y, xp): return xp.sum(x) * xp.sum(y)\n"
             "x = lambda n, rng: rng.normal(size=n)\ny = [1.0, 2.0]",

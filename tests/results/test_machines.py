@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -177,7 +178,11 @@ _VERSION_4 = 4
 
 def test_an_older_folder_has_the_machine_of_its_run(tmp_path: pathlib.Path) -> None:
     run = blank(Run, run_id="r", schema_version=_VERSION_4, cpu_model="c", cpu_count=2, versions='{"numpy": "1"}')
-    rows = {"runs": [run], "cells": [_cell("a")], "samples": [SampleRow(_cell("a").cell_id, "steady", 0, 0, 1, 1.0)]}
+    rows: dict[str, list[Any]] = {
+        "runs": [run],
+        "cells": [_cell("a")],
+        "samples": [SampleRow(_cell("a").cell_id, "steady", 0, 0, 1, 1.0)],
+    }
     for name, kind in tables.TABLES.items():
         tables.write(tmp_path / f"{name}.csv", kind, rows.get(name, ()))
     (tmp_path / "machines.csv").unlink()

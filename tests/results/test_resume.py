@@ -82,11 +82,10 @@ def cut(whole: pathlib.Path, out: pathlib.Path, lines: int, tail: str = "") -> p
     return folder
 
 
-def altered(folder: pathlib.Path, machines: list[object] | None = None, **fields: object) -> None:
+def altered(folder: pathlib.Path, table: str = "runs", /, **fields: object) -> None:
     first, *rest = records(folder)
     record = json.loads(first)
-    record["runs"][0].update(fields)
-    record["machines"] = machines or record["machines"]
+    record[table][0].update(fields)
     (folder / "log.jsonl").write_text(json.dumps(record) + "\n" + "".join(rest))
 
 
@@ -327,7 +326,7 @@ def test_a_run_is_completed_on_another_machine(
     (last,) = [k for k, line in enumerate(records(whole)) if '"sphere/small/float64/gradient/numpy"' in line]
     folder = cut(whole, tmp_path, last)
     machine = json.loads(records(folder)[0])["machines"][0]
-    altered(folder, machines=[machine | {"cpu_model": "Z80", "key": "there"}])
+    altered(folder, "machines", cpu_model="Z80", key="there")
     log = (folder / "log.jsonl").read_text()
     (folder / "log.jsonl").write_text(log.replace(f'"machine":"{machine["key"]}"', '"machine":"there"'))
     assert main(["run", "--resume", str(folder)]) == 0

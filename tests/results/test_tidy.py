@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autodiff_compare.api.tables import Tables
 from autodiff_compare.results import tidy
 from autodiff_compare.results.tables import TABLES, CellRow, CheckRow, read_all, rows_from
+from tests.report import two_machines
 from tests.summary.test_recommend import QUIET, run
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -116,3 +118,24 @@ def test_the_stored_tables_keep_their_columns() -> None:
     tidy.keyed(tables)
     assert rows_from(tables["cells"], CellRow)
     assert rows_from(tables["checks"], CheckRow)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_row_depends_on_what_another_machine_measured(seed: int, tmp_path: pathlib.Path) -> None:
+    rows = two_machines.drawn(seed)
+    before, after = (
+        read_all(two_machines.folder(tmp_path / name, made))
+        for name, made in (("before", rows), ("after", two_machines.perturbed(rows, two_machines.B.key)))
+    )
+    one, other = (tidy.tidy(tables) for tables in (before, after))
+    assert set(one["machine"]) == {two_machines.A.key, two_machines.B.key}
+    of_a = one["machine"] == two_machines.A.key
+    pd.testing.assert_frame_equal(one[of_a], other[of_a])
+    assert not one[~of_a].equals(other[~of_a])
+    # In the order of the cells, whatever the machine.
+    assert one["cell_id"].tolist() == before["cells"]["cell_id"].tolist()
+    tables = Tables(before, None)
+    assert f"machine {two_machines.A.key}" in tables.to_markdown()
+    with pytest.raises(ValueError, match="got tables with more than one machine, expected machine= one of: "):
+        tables.plot.scaling()
+    assert tables.plot.time(machine=two_machines.A.key).get_title(loc="left").startswith("Time of one call")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
+from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -220,6 +220,7 @@ POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
     | _calls("floor ceil trunc isfinite isnan isinf", 1)
     | {
         "divide": Pointwise("{0} / {1}", 5),
+        "reciprocal": Pointwise("{one} / {0}", 5),
         "negative": Pointwise("-{0}", kinds="fi"),
         "absolute": Pointwise("abs({0})"),
         "fabs": Pointwise("abs({0})"),
@@ -256,40 +257,6 @@ _OF_TWO = frozenset({"power", "share", "tanh_by"})
 TYPES: Mapping[Any, str] = MappingProxyType(
     _FLOAT_OF | {np.dtype(np.int64): "np.int64", np.dtype(np.bool_): "np.bool_"}
 )
-
-
-def with_decays(graph: Graph) -> Graph:
-    """Return the graph with one exponential for a hyperbolic tangent and its slope at the same argument.
-
-    A gradient takes ``tanh(x)`` on the way forth and ``1 - tanh(x)^2`` on the way back, often in another kernel. The
-    difference would lose the digits of a small slope, and both computed apart take an exponential each. With
-    ``d = e^(-2 |x|)`` they are ``(1 - d) / (1 + d)`` and ``4 d / (1 + d)^2``, and neither cancels.
-    """
-    tanh, slope = ({op.args[0] for op in graph.ops if op.name == name and _of_op(op)} for name in ("tanh", "sech2"))
-    if not tanh & slope:
-        return graph
-    new: dict[Op, Op] = {}
-    decays: dict[Op, Op] = {}
-    ops: list[Op] = []
-    for op in graph.ops:
-        args = [new.get(a, a) if isinstance(a, Op) else a for a in op.args]
-        if op.name in ("tanh", "sech2") and _of_op(op) and op.args[0] in tanh & slope:
-            x = op.args[0]
-            if x not in decays:
-                decays[x] = Op("decay", lambda x: np.exp(-2.0 * np.abs(x)), args, {}, op)
-                ops.append(decays[x])
-            if op.name == "tanh":
-                new[op] = Op("tanh_by", lambda x, d: np.tanh(x), [*args, decays[x]], {}, op)  # noqa: ARG005
-            else:
-                new[op] = Op("sech2_by", sech2_by, [decays[x]], {}, op)
-        else:
-            new[op] = op.with_args(args)
-        ops.append(new[op])
-    return Graph(graph.inputs, ops, [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs], graph.rebuild)
-
-
-def _of_op(op: Op) -> bool:
-    return isinstance(op.args[0], Op) and op.dtype in _FLOAT_OF and not op.kwargs and op.args[0].dtype == op.dtype
 
 
 def loop_dtypes(op: Op) -> tuple[Any, ...] | None:

@@ -1,6 +1,6 @@
 """Points of evaluation in a user's declaration: arrays, containers of arrays, or functions of a size that draw them.
 
-A function of the size has the parameters ``n`` and ``rng``, or ``n`` alone, in any order::
+A function of the size has the parameters ``n`` and ``rng``, or ``n`` alone, in any order, and others with a default::
 
     x = lambda n, rng: rng.normal(size=n)
 
@@ -21,30 +21,36 @@ from autodiff_compare.problems.base.declared.pytree import mapped
 from autodiff_compare.problems.base.inputs import Array
 from autodiff_compare.problems.base.problem import ProblemError
 
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 #: The largest whole number below which float64 has them all.
 _EXACT = 2**53
-#: Parameters of a function of the size.
-_OF_SIZE = ({"n"}, {"n", "rng"})
 
 
 def is_drawn(value: Any) -> bool:
     """Return whether a value is a function of the size: of ``n``, or of ``n`` and ``rng``."""
-    return _parameters(value) in _OF_SIZE
+    return _draws(_parameters(value))
 
 
 def draws_data(value: Any) -> bool:
     """Return whether a default of an objective is data that is drawn: a function of ``n`` and ``rng``."""
-    return _parameters(value) == {"n", "rng"}
+    parameters = _parameters(value)
+    return _draws(parameters) and "rng" in parameters
 
 
-def _parameters(value: Any) -> set[str]:
-    """Return the names of the parameters of a function; nothing for any other value."""
+def _draws(parameters: Mapping[str, bool]) -> bool:
+    """Return whether a function with these parameters can be called with ``n``, or with ``n`` and ``rng``."""
+    return "n" in parameters and all(has_default or name in ("n", "rng") for name, has_default in parameters.items())
+
+
+def _parameters(value: Any) -> dict[str, bool]:
+    """Return the parameters of a function: name -> whether it has a default; nothing for any other value."""
     if not callable(value) or hasattr(value, "__array__"):
-        return set()
+        return {}
     try:
-        return set(inspect.signature(value).parameters)
+        parameters = inspect.signature(value).parameters
     except (TypeError, ValueError):
-        return set()
+        return {}
+    return {name: p.default is not p.empty for name, p in parameters.items() if p.kind not in _VARIABLE}
 
 
 def depends_on_size(names: Sequence[str], values: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
@@ -93,9 +99,9 @@ def _at(value: Any, name: str, n: int, rng: np.random.Generator, where: str) -> 
     if not callable(value) or hasattr(value, "__array__"):
         return value
     takes = _parameters(value)
-    if takes not in _OF_SIZE:
+    if not _draws(takes):
         raise ProblemError(
-            f"got a function of ({', '.join(sorted(takes))}) for {name} in {where}, expected an array, or a function "
+            f"got a function of ({', '.join(takes)}) for {name} in {where}, expected an array, or a function "
             f"of the size: {name} = lambda n, rng: rng.normal(size=n)"
         )
     try:
@@ -144,8 +150,8 @@ def _floats(name: str, value: Any, where: str) -> Array:
         raise ProblemError(f"got {name} of {kind} in {where}, expected a NumPy array: {error}") from error
     if array.dtype.kind == "b":
         raise ProblemError(
-            f"got True or False for {name} in {where}, expected floats: a truth has no derivative; data are a default, "
-            f"{name}=np.array(...)"
+            f"got True or False for {name} in {where}, expected floats: a truth value has no derivative; data are "
+            f"a default, {name}=np.array(...)"
         )
     if array.dtype.kind in "iu" and array.size and max(abs(int(array.max())), abs(int(array.min()))) > _EXACT:
         raise ProblemError(f"got integers beyond 2**53 for {name} in {where}, expected floats: float64 rounds them")

@@ -52,8 +52,8 @@ from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
-from autodiff_compare.results.store import locate
 from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
 from autodiff_compare.results.timings import series_of, steady_of
 from autodiff_compare.summary import terminal
@@ -167,9 +167,9 @@ def reasons(a: Recorded, b: Recorded) -> list[str]:
     """Return the reasons why two runs cannot be compared; empty if they can."""
     apart = differences(a.run, b.run, ("threads", "device", "seed"))
     # Where the machines differ only results are compared, which need no equal versions.
-    for first, second in dict.fromkeys(_machines(a, b).values()):
-        if not differences(first, second, HARDWARE):
-            apart += differences(first, second, SOFTWARE)
+    for machines in dict.fromkeys(_machines(a, b).values()):
+        if not differences(*machines, HARDWARE):
+            apart += differences(*machines, SOFTWARE)
     first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
     if first != second:
         apart.append(f"dtype {_listed(first)} and {_listed(second)}")
@@ -324,7 +324,7 @@ def show(found: Sequence[Change], out: Console) -> None:
 
 def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     """Return the counts in words, and the median ratio of all cells: it tells a changed machine from a changed cell."""
-    common, moved = set(a.cells) & set(b.cells), elsewhere(a, b)
+    common, moved = [c for c in b.cells if c in a.cells], elsewhere(a, b)
     rounds = {c: (a.rounds.get(c, ()), b.rounds.get(c, ())) for c in common if c not in moved}
     timed = [c for c, sides in rounds.items() if min(map(len, sides)) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]

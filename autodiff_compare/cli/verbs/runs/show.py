@@ -9,7 +9,7 @@ from autodiff_compare.cli import output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.exits import OK
 from autodiff_compare.cli.formats import markdown
-from autodiff_compare.results.store import locate
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.tables import TableError
 from autodiff_compare.summary import summary
 
@@ -28,4 +28,4 @@ def results(folder: pathlib.Path, options: argparse.Namespace) -> None:
     if options.json or options.csv:
         output.write("cells", output.results(folder), options, [folder])
     else:
-        summary.show(folder, markdown.console() if options.markdown else console())
+        summary.show(folder, markdown.console() if options.markdown else console(), errors=options.errors)

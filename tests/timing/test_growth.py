@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from autodiff_compare.summary.growth import Growth, growth
+from autodiff_compare.timing.growth import Growth, growth
 
 SIZES = np.unique(np.round(np.geomspace(10, 1e6, 7)))
 
