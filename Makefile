@@ -51,7 +51,7 @@ site: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 # The page and all figures of the sample run, made from its tables.
-sample: $(VENV)/.installed
+sample: $(VENV)/.compared
 	$(RUN) compare.py report results/sample
 
 clean:
