@@ -100,10 +100,29 @@ _CHANGES = {
     "regression": Field(bool, "whether the change makes the exit code 1"),
 }
 _DOCTOR = {
-    "area": Field(str, "machine, clock, noise or backend"),
+    "host": Field(str, "the host, with --on", optional=True),
+    "area": Field(str, "machine, clock, noise, backend or verdict"),
     "what": Field(str, "the quantity or the backend"),
     "found": Field(str, "its value, with the unit"),
     "advice": Field(str, "what to change before quoting a number; empty if nothing"),
+}
+_HISTORY = {
+    "cell_id": Field(str, "problem/size/dtype/operator/backend[:variant]"),
+    "run": Field(str, "name or id of the run"),
+    "median_s": Field(float, "median over the rounds", "seconds per call"),
+    "low_s": Field(float, "lower end of the interval of the median", "seconds per call"),
+    "high_s": Field(float, "upper end of that interval", "seconds per call"),
+    "level": Field(int, "number of the level of times that the run belongs to, from 1"),
+    "change": Field(float, "time of this level over that of the last, at the first run of a level; else null", "1"),
+    "cause": Field(str, "what differs between the runs around the change"),
+}
+_RUNS = {
+    "run": Field(str, "name or id of the run"),
+    "latest": Field(str, "how it is also called: latest, latest~1, ..."),
+    "started": Field(str, "start time, UTC, to the minute"),
+    "results": Field(str, "its cells and how they ended, or what else it has"),
+    "command": Field(str, "its command, without the program"),
+    "folder": Field(str, "its folder"),
 }
 _EXPLANATION = {
     "problem": Field(str, "name of the problem"),
@@ -143,6 +162,8 @@ ROWS: Mapping[str, Mapping[str, Field]] = {
     "doctor": _DOCTOR,
     "explanation": _EXPLANATION,
     "fuzz": {**_FOLDER, **_of(FuzzRow)},
+    "history": _HISTORY,
+    "runs": _RUNS,
 }
 #: Parts of a document that describe its runs, each a table of the same name -> the fields of an entry.
 HEADERS: Mapping[str, Mapping[str, Field]] = {

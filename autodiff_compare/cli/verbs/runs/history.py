@@ -105,7 +105,7 @@ def history(options: argparse.Namespace) -> int:
             f"got no timed cell{about} in {formatting.plural(len(past), 'run')}, expected some: compare.py runs"
         )
     if output.wanted(options):
-        output.write([record for one in found for record in records(one)], options)
+        output.write("history", [record for one in found for record in records(one)], options)
     else:
         _show(found, past, apart)
     if options.svg is not None:

@@ -70,7 +70,7 @@ def doctor(options: argparse.Namespace) -> int:
         return usage(str(error))
     if output.wanted(options):
         records = [{"host": call.host, **record} for call in made for record in call.records]
-        output.write(records, options)
+        output.write("doctor", records, options)
     else:
         _show(made)
     broken = any("cannot be opened" in str(record["found"]) for call in made for record in call.records)
