@@ -12,7 +12,7 @@ from importlib.metadata import version
 import vl_convert
 
 from autodiff_compare.charts.axes import Json
-from autodiff_compare.charts.spec import VERSION
+from autodiff_compare.charts.spec import INVISIBLE, VERSION
 from autodiff_compare.results.replacing import write_text
 
 #: Names of clip paths in an SVG of Vega, where they are made and where they are used.
@@ -20,8 +20,9 @@ _CLIP = re.compile(r'(?:(?<=id=")|(?<=\(#))clip\d+')
 
 
 def svg(chart: Json) -> str:
-    """Return the drawing of a chart as SVG."""
-    drawn = vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=VERSION)
+    """Return the drawing of a chart as SVG, without the points that are only there to be hovered over."""
+    seen = [layer for layer in chart["layer"] if layer.get("encoding", {}).get("opacity") != INVISIBLE]
+    drawn = vl_convert.vegalite_to_svg(json.dumps({**chart, "layer": seen}), vl_version=VERSION)
     # Vega numbers clip paths over all charts of the process; numbered anew, a chart has the same bytes each time.
     names: dict[str, str] = {}
     return _CLIP.sub(lambda found: names.setdefault(found[0], f"clip{len(names)}"), drawn)
