@@ -73,7 +73,7 @@ def _cheapest_words(order: Sequence[tuple[int, str]], flagged: Sequence[str]) ->
 
 
 def _break_even_chart(what: str, found: Mapping[str, Line], order: Sequence[tuple[int, str]], looks: Looks) -> Json:
-    last = max(10**4, *(30 * n for n, _ in order))
+    last = max([10**4, *(30 * n for n, _ in order)])
     calls = np.unique(np.round(np.geomspace(1, last, 30)))
     rows = [
         {"series": spec, "calls": float(n), "total": line.total(n), "count": wording.count(n),
