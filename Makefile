@@ -5,10 +5,13 @@ RUN := $(VENV)/bin/python
 # Example backends in environments of their own; PEERS names some of them.
 PEERS ?= casadi chainer mygrad pytensor uncertainties
 
-.PHONY: compare test test-rest test-all peers mutants lint docs sample clean
+# Extras that `make compare` installs: the frameworks that it runs, and what draws the report of a run.
+COMPARED := torch,tensorflow,jax,report
 
-compare: $(VENV)/.installed
-	$(RUN) compare.py run --quick
+.PHONY: compare test test-rest test-all lowest peers mutants lint docs site sample clean
+
+compare: $(VENV)/.compared
+	$(RUN) compare.py run --quick --out results --suite classic engine_logistic/medium engine_mixture/medium engine_network/medium
 
 # What a change is tried with: every room, and every operator, backend and dtype that the cross-checks have.
 test: $(VENV)/.installed
@@ -20,6 +23,10 @@ test-rest: $(VENV)/.installed
 
 test-all: $(VENV)/.installed
 	$(RUN) -m pytest
+
+# Every dependency at its lower bound, in an environment of its own.
+lowest: $(VENV)/.installed
+	$(RUN) -m tests.packaging.lowest
 
 # Systems that are not installed here: their environments in .peers/, and the tests of their example backends.
 peers: $(VENV)/.installed
@@ -39,15 +46,27 @@ lint: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(RUN) -m tests.documents.shown
 
+# The documents as a site, with every link checked. To read it: python -m http.server --directory build/site
+site: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 # The page and all figures of the sample run, made from its tables.
 sample: $(VENV)/.installed
 	$(RUN) compare.py report results/sample
 
 clean:
-	rm -rf $(VENV) .peers
+	rm -rf $(VENV) .peers .lowest
 
 # Everything comes from pyproject.toml and constraints.txt; a change of either installs again.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.compared: pyproject.toml constraints.txt
+	@echo 'Installing NumPy, PyTorch, TensorFlow, JAX and matplotlib into $(VENV), and nothing outside of it.'
+	@echo 'On Linux these are 3.5 GB to download and DISK GB on disk; with a PyTorch without CUDA 1.1 GB and DISK GB:'
+	@echo 'docs/install.md says how.'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[all,test,dev]'
+	$(RUN) -m pip install --constraint constraints.txt --editable '.[$(COMPARED)]'
+	touch $@
+
+# The tests, their tools and the other extras come on top.
+$(VENV)/.installed: $(VENV)/.compared
+	$(RUN) -m pip install --constraint constraints.txt --editable '.[all,test,dev,docs]'
 	touch $@

@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodiff_compare import testing
-    from autodiff_compare.api.compare import Tables, compare
+    from autodiff_compare.api.compare import compare
+    from autodiff_compare.api.tables import Tables, read
     from autodiff_compare.problems import Inputs, Problem
     from autodiff_compare.taps import tap
     from autodiff_compare.vocabulary import Operator
 
 __version__ = "0.1.0"
 
-__all__ = ["Inputs", "Operator", "Problem", "Tables", "__version__", "compare", "tap", "testing"]
+__all__ = ["Inputs", "Operator", "Problem", "Tables", "__version__", "compare", "read", "tap", "testing"]
 
 #: Public name -> the module that defines it.
 _HOMES = {
     "Inputs": "autodiff_compare.problems",
     "Operator": "autodiff_compare.vocabulary",
     "Problem": "autodiff_compare.problems",
-    "Tables": "autodiff_compare.api.compare",
+    "Tables": "autodiff_compare.api.tables",
     "compare": "autodiff_compare.api.compare",
+    "read": "autodiff_compare.api.tables",
     "tap": "autodiff_compare.taps",
 }
 

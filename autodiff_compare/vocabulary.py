@@ -206,9 +206,11 @@ class Verdict(Word):
     - ``pass``: the result agrees within the tolerance.
     - ``fail``: it does not.
     - ``inconclusive``: it agrees, but the tolerance is too wide to prove anything.
-    - ``nonsmooth``: numerical differences find no derivative at the point.
+    - ``nonsmooth``: numerical differences find no derivative at the point, and the result is not between those of both
+      sides.
     - ``undetermined``: too few values around the point are finite.
-    - ``subgradient``: the point is a kink, and the result lies between the one-sided derivatives.
+    - ``subgradient``: the point is a kink, and the result is in the hull of the derivatives nearby. At a kink of the
+      slope these are second derivatives.
     - ``estimate``: the result is right for its random directions; its own error bar tells how far the derivative is.
     - ``no_grad``: the result is missing or all zeros, and the derivative is not zero.
     - ``nonfinite``: the result is nan or infinite where the derivative is finite.
@@ -233,6 +235,11 @@ class Phase(Word):
     FIRST_CALL = "first_call"
     STEADY = "steady"
     VALUE = "value"
+
+
+#: Backend -> how it runs a function unless a variant is named. ``eager``: operation by operation, at every call;
+#: ``graph`` and ``jit``: traced and compiled beforehand, once.
+WAYS = {"numpy": "eager", "torch": "eager", "tensorflow": "graph", "jax": "jit", "autograd": "eager"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -70,7 +71,9 @@ class Declarations:
         if self.variant not in self.variants:
             known = ", ".join(repr(v) for v in self.variants if v) or "none"
             known += f"; or, for second derivatives, an order of modes: {', '.join(ORDERS)}"
-            raise ValueError(f"got variant {variant!r} of backend {self.name!r}, expected one of: {known}")
+            close = difflib.get_close_matches(variant, [*self.variants, *ORDERS], n=2)
+            hint = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
+            raise ValueError(f"got variant {variant!r} of backend {self.name!r}, {hint} one of: {known}")
         self.device = "cpu"
 
     def conversion(self, operator: Operator) -> str:

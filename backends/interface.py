@@ -59,7 +59,7 @@ one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
    of your own. ``compare.py conformance --needed`` lists the names by the number of problems that use them.
 3. Implement the abstract methods. Raise `Unsupported` with a reason wherever the system lacks a capability.
 4. Run ``compare.py conformance NAME`` or ``compare.py conformance ./my_backend.py``: it tries every clause of this
-   contract and tells how to repair a broken one.
+   contract and says how to repair a broken one.
 5. A backend that needs more than one file is a folder ``backends/<name>_backend/``; its ``adapter.py`` holds the class.
 """
 

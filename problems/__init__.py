@@ -32,14 +32,16 @@ from autodiff_compare.problems.base import (
     Question,
     Tools,
 )
-from autodiff_compare.problems.base.declarations import (
+from autodiff_compare.problems.base.declared.declarations import (
     point_of,
     problem_of,
     problems_in,
     problems_of_file,
-    typical_sizes,
 )
+from autodiff_compare.problems.base.declared.points import is_drawn
+from autodiff_compare.problems.base.declared.typical import typical_sizes
 from autodiff_compare.problems.base.instances.folder import with_data
+from autodiff_compare.problems.base.instances.points import filled, number, size_with, with_points
 
 __all__ = [
     "NUMPY",
@@ -56,11 +58,16 @@ __all__ = [
     "Question",
     "Tools",
     "available",
+    "filled",
+    "is_drawn",
     "load",
+    "number",
     "point_of",
     "problem_of",
+    "size_with",
     "typical_sizes",
     "with_data",
+    "with_points",
 ]
 
 
@@ -105,7 +112,7 @@ def load(name: str) -> tuple[Problem, ...]:
 
 
 def _unknown(name: str) -> str:
-    """Describe an unknown name, with the similar problems or all of them."""
+    """Describe an unknown name, with the similar problems."""
     path = pathlib.Path(name)
     if path.is_dir() or path.is_file():
         kind = "folder" if path.is_dir() else "file"
@@ -113,4 +120,4 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, available())
     if close:
         return f"problem {name!r}, did you mean {' or '.join(close)}? Expected one that compare.py list shows"
-    return f"problem {name!r}, expected one of: {', '.join(available())}"
+    return f"problem {name!r}, expected one of the {len(available())} that compare.py list shows"

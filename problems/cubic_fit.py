@@ -8,7 +8,7 @@ The model is V theta, with the powers of the points as columns of V. Therefore::
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,22 +48,29 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((rng.uniform(-1.0, 1.0, 4),), _points(n))
 
 
-def _start(seed: int) -> Inputs:
+def _classic(seed: int) -> Array:
     """Return the classic start for seed 0, a random one for other seeds."""
-    theta = np.array([0.1, 0.2, 0.3, 0.4]) if seed == 0 else np.random.RandomState(seed).randn(4)
-    return Inputs((theta,), _points(2000))
+    return np.array([0.1, 0.2, 0.3, 0.4]) if seed == 0 else np.random.RandomState(seed).randn(4)
 
 
-def _normal_start(seed: int) -> Inputs:
+def _normal(seed: int) -> Array:
     """Return four standard normal numbers, for seed 0 those of ``torch.manual_seed(0)`` and ``torch.randn(())``."""
     if seed:
-        return _start(seed)
-    return Inputs(
-        (np.array([1.5409960746765137, -0.293428897857666, -2.1787893772125244, 0.5684312582015991]),), _points(2000)
-    )
+        return _classic(seed)
+    return np.array([1.5409960746765137, -0.293428897857666, -2.1787793772125244, 0.5684312582015991])
 
 
-_descent = partial(Descent, optimizer=Optimizer("sgd", learning_rate=1e-6), start=_start, max_iterations=2000)
+def _descent(start: Callable[[int], Array] = _classic, n: int = 2000, **changes: Any) -> Descent:
+    """Return the classic descent on n points."""
+    settings: dict[str, Any] = {
+        "optimizer": Optimizer("sgd", learning_rate=1e-6),
+        "start": lambda seed: Inputs((start(seed),), _points(n)),
+        "max_iterations": 2000,
+        "follow": {"theta": lambda theta: theta},
+        "sized": lambda other: _descent(start, other, **changes),
+    }
+    return Descent(**(settings | changes))
+
 
 PROBLEM = Problem(
     name="cubic_fit",
@@ -79,8 +86,8 @@ PROBLEM = Problem(
     },
     samples=(1, 2),
     descent={
-        "cleared": _descent(follow={"theta": lambda theta: theta}),
+        "cleared": _descent(),
         # The classic mistake: gradients add up from step to step and the loss oscillates. Here it ends at 7.6e4.
-        "accumulated": _descent(start=_normal_start, accumulate=True, follow={"theta": lambda theta: theta}),
+        "accumulated": _descent(_normal, accumulate=True),
     },
 )

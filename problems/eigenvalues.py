@@ -21,6 +21,7 @@ ways. Three of the problems are independent of that choice; ``eigenvalue_smalles
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -173,7 +174,7 @@ def _equal_target(n: int) -> Array:
 
 def _distinct_target(n: int) -> Array:
     """Return n numbers from 0.5 to 2 by equal factors; (0.5, 1, 2) for n = 3."""
-    return np.asarray(0.5 * 4.0 ** (np.arange(n) / (n - 1)))
+    return np.asarray(0.5 * 4.0 ** (np.arange(n) / max(n - 1, 1)))
 
 
 def _descending_target(n: int) -> Array:
@@ -192,27 +193,32 @@ def _parameters(target: Callable[[int], Array]) -> Callable[[np.random.Generator
     return inputs
 
 
-def _start(target: Callable[[int], Array]) -> Callable[[int], Inputs]:
+def _start(target: Callable[[int], Array], n: int) -> Callable[[int], Inputs]:
     def start(seed: int) -> Inputs:
-        return Inputs((np.random.RandomState(seed).rand(6),), (target(3), _matrix_entries(3)))
+        return Inputs((np.random.RandomState(seed).rand(n * (n + 1) // 2),), (target(n), _matrix_entries(n)))
 
     return start
 
 
 def _eigenvalues(r: Array) -> Array:
-    return eigh(_matrix(np.asarray(r), _matrix_entries(3)))[0]
+    # r has n (n + 1) / 2 entries.
+    n = (math.isqrt(8 * np.size(r) + 1) - 1) // 2
+    return eigh(_matrix(np.asarray(r), _matrix_entries(n)))[0]
 
 
-def _descent(target: Callable[[int], Array], **changes: Any) -> Descent:
+def _descent(target: Callable[[int], Array], n: int = 3, **changes: Any) -> Descent:
     """Return the classic descent: each iteration updates, then tests the loss from before its update."""
     settings: dict[str, Any] = {
         "optimizer": Optimizer("adam", learning_rate=1e-3, b1=0.9, b2=0.999, eps=1e-7, eps_hat=True),
-        "start": _start(target),
+        "start": _start(target, n),
         "starts": (0, 1, 2, 3),
         "stop_loss": 1e-8,
         "stop_when": "before",
         "max_iterations": 10_000,
         "follow": {"eigenvalues": _eigenvalues},
+        "sized": lambda other: _descent(target, other, **changes),
+        # The closed forms of equal targets hold for ones alone.
+        "target": None if target is _equal_target else 0,
     }
     return Descent(**(settings | changes))
 

@@ -8,7 +8,6 @@ With the residual ``R = X Y - I``::
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,22 +46,24 @@ def _inputs(rng: np.random.Generator, n: int) -> Inputs:
     return Inputs((Y,), (X, np.eye(n)))
 
 
-def _drawn(seed: int) -> tuple[Inputs, np.random.RandomState]:
+def _drawn(seed: int, n: int) -> tuple[Inputs, np.random.RandomState]:
     stream = np.random.RandomState(seed)
-    X, Y = stream.rand(3, 3), stream.rand(3, 3)
-    return Inputs((Y,), (X, np.eye(3))), stream
+    X, Y = stream.rand(n, n), stream.rand(n, n)
+    return Inputs((Y,), (X, np.eye(n))), stream
 
 
-def _start(seed: int) -> Inputs:
-    return _drawn(seed)[0]
+def _descent(n: int = 3, max_restarts: int = 10_000, gradient: Any = "fresh", **changes: Any) -> Descent:
+    """Return the classic descent for matrices of n rows; an adaptive one starts with the optimizer's learning rate."""
+    settings: dict[str, Any] = {
+        "optimizer": Optimizer("sgd", learning_rate=0.01),
+        "start": lambda seed: _drawn(seed, n)[0],
+        "stop_when": "after",
+        "max_iterations": 1_000_000,
+        "adaptive": Adaptive(lambda seed: _drawn(seed, n)[1], max_restarts=max_restarts, gradient=gradient),
+        "sized": lambda other: _descent(other, max_restarts, gradient, **changes),
+    }
+    return Descent(**(settings | changes))
 
-
-def _stream(seed: int) -> np.random.RandomState:
-    return _drawn(seed)[1]
-
-
-# An adaptive descent uses only the learning rate of the optimizer, as its first step size.
-_descent = partial(Descent, optimizer=Optimizer("sgd", learning_rate=0.01), start=_start, max_iterations=1_000_000)
 
 PROBLEMS = (
     Problem(
@@ -78,12 +79,10 @@ PROBLEMS = (
             Operator.GRADIENT: _absolute_gradient,
         },
         descent={
-            "fresh": _descent(stop_loss=1e-3, stop_when="after", adaptive=Adaptive(_stream, gradient="fresh")),
-            "stale": _descent(stop_loss=1e-3, stop_when="after", adaptive=Adaptive(_stream, gradient="stale")),
+            "fresh": _descent(stop_loss=1e-3),
+            "stale": _descent(stop_loss=1e-3, gradient="stale"),
             # Without restarts the descent stalls at E = 2.78, long before this bound.
-            "no_restarts": _descent(
-                stop_loss=1e-3, stop_when="after", max_iterations=1000, adaptive=Adaptive(_stream, max_restarts=0)
-            ),
+            "no_restarts": _descent(stop_loss=1e-3, max_restarts=0, max_iterations=1000),
         },
     ),
     Problem(
@@ -98,6 +97,6 @@ PROBLEMS = (
             Operator.GRADIENT: _squared_gradient,
             Operator.HESSIAN: _squared_hessian,
         },
-        descent={"fresh": _descent(stop_loss=1e-7, stop_when="after", adaptive=Adaptive(_stream))},
+        descent={"fresh": _descent(stop_loss=1e-7)},
     ),
 )

@@ -222,6 +222,7 @@ FUNCTIONS = (
         (-4, 5),
         np.zeros,
         source=f"{_MORE}, problem 22",
+        multiple=4,
     ),
     OptimisationFunction(
         "wood",
@@ -230,6 +231,7 @@ FUNCTIONS = (
         (-10, 10),
         np.ones,
         source=f"{_MORE}, problem 14; CUTEr WOODS beyond four variables",
+        multiple=4,
     ),
     OptimisationFunction(
         "hartmann3",

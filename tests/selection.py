@@ -58,6 +58,7 @@ THOROUGH: Mapping[str, str] = {
         "evaluates Hessians at a hundred points"
     ),
     "crosschecks/test_curvature.py::test_every_result_is_right": "judges directions of every problem, on every backend",
+    "api/test_notebook.py": "runs a notebook in a kernel",
     "api/test_compare.py::test_native_functions_are_compared_with_each_other": "starts PyTorch and JAX in workers",
     "backends/test_orders.py::test_tensorflow_says_where_it_took_another_order_than_usual": "traces through a loop",
     "backends/test_sparse.py::test_a_compiled_jacobian_of_take_is_right": "compiles C++",
@@ -79,7 +80,9 @@ THOROUGH: Mapping[str, str] = {
         "judges ten answers to each of 600 cases"
     ),
     "documents/test_documents.py::test_shown_output_is_what_the_command_prints": "runs every command of the documents",
-    "documents/test_readme.py": "runs every example",
+    "documents/test_examples.py": "runs every example",
+    "documents/test_readme.py": "runs the longer examples",
+    "documents/test_site.py": "builds the site",
     "fuzzing/test_campaign.py::test_our_engine_has_no_finding_in_many_programs": "judges 1000 programs",
     "fuzzing/test_faults.py::test_planted_faults_are_found": "a process for each of ten planted faults",
     "fuzzing/test_generator.py::test_every_operation_is_drawn": "draws thousands of programs",
@@ -109,11 +112,13 @@ THOROUGH: Mapping[str, str] = {
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
     "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",
+    "packaging/test_action.py": "a process for each verb of each step of a job",
     "packaging/test_clashing_project.py::test_pytest_runs_without_the_fixture": (
         "the fixture's test runs pytest there too"
     ),
     "packaging/test_distributions.py::test_an_editable_installation_takes_the_code_of_the_clone": "one more build",
     "packaging/test_distributions.py::test_the_source_distribution_gives_the_same_wheel": "two more builds",
+    "packaging/test_extras.py": "downloads JAX, and runs pip on two environments",
     "packaging/test_public_face.py::test_mypy_sees_the_types_of_the_installed_package": "mypy from an empty cache",
     "problems/test_bundle_adjustment.py::test_derivatives_are_correct_at_and_near_zero_rotation": (
         "large Jacobians on every backend"

@@ -17,10 +17,15 @@ from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"} | {
     "numba", "llvmlite",
 }  # fmt: skip
-#: What only the report and the charts may import.
+#: What only the report, the charts and the figures for Python may import.
 DRAWING = {"matplotlib", "jinja2", "markupsafe", "vl_convert"}
-#: Files outside the report that may import pandas, each as ``room.module``.
-PANDAS = {"api.compare", "results.tables", "summary.conversions", "summary.failures", "summary.summary"}
+#: Files outside these that may import pandas, each as ``room.module``.
+PANDAS = {
+    "api.advice", "api.figures", "api.overview", "api.tables", "results.tables", "results.tidy", "summary.conversions",
+    "summary.failures", "summary.growth_table", "summary.scaling", "summary.summary",
+}  # fmt: skip
+#: The file of Python's interface that names the axes of a figure in its types.
+AXES = "api.figures"
 
 _FLOOR = {"vocabulary", "user_files", "taps"}
 _OPEN = {"backends", "problems"}
@@ -45,10 +50,12 @@ for _room, _allowed in {
     "summary": "process plan timing results studies conventions",
     "charts": "process plan timing results",
     "report": "process plan timing results studies conventions summary charts",
+    "plots": "process plan timing results studies conventions summary charts report",
     "fuzzing": "process plan timing results judge studies conventions execution",
     "contract": "process plan timing results judge studies conventions execution",
     "testing": "process plan judge",
-    "api": "process plan timing results judge studies conventions execution summary charts report contract testing",
+    "api": "process plan timing results judge studies conventions execution summary charts report plots contract"
+    " testing",
     "__main__": "cli",
     "cli": "process plan timing results judge studies conventions execution summary charts report contract api"
     " explaining fuzzing",
@@ -194,10 +201,10 @@ def test_rooms_reach_backends_and_problems_through_their_packages(module: str) -
         if root(name) == PACKAGE and room(name) == "problems":
             allowed = {"problems", "problems.base", "problems.base.closed_forms", "problems.conventions"}
             assert name.removeprefix(f"{PACKAGE}.") in allowed, f"{name}: use problems.load()"
-        of_the_report = module.startswith("report")
-        assert root(name) != "pandas" or of_the_report or module in PANDAS, name
-        draws = of_the_report or module.startswith("charts")
-        assert root(name) not in DRAWING or draws, f"{name}: only the report and the charts draw"
+        drawn = module.startswith(("report", "plots"))
+        assert root(name) != "pandas" or drawn or module in PANDAS, name
+        draws = drawn or module.startswith("charts") or module == AXES
+        assert root(name) not in DRAWING or draws, f"{name}: only report, charts and plots draw"
 
 
 def test_the_shared_words_import_nothing_but_the_standard_library() -> None:
@@ -270,9 +277,9 @@ def test_verbs_and_worker_functions_that_are_named_by_text_exist() -> None:
 def test_versions_are_pinned_in_one_place_only() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
-    assert not [d for d in wanted if any(c in d for c in "<>=~")]
+    assert not [d for d in wanted if any(c in d for c in ("<", "==", "~"))], "a lower bound is no pin"
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    names = {d.partition("[")[0].lower() for d in wanted} - {"autodiff-compare"}
+    names = {d.partition("[")[0].partition(">=")[0].lower() for d in wanted} - {"autodiff-compare"}
     assert names <= {p.replace("_", "-") for p in pinned}
 
 

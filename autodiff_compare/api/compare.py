@@ -3,127 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import keyword
 import pathlib
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from autodiff_compare.api import serialise
-from autodiff_compare.execution.display import Display
+from autodiff_compare.api import progress, serialise
+from autodiff_compare.api.numbers import positive, sizes, whole
+from autodiff_compare.api.tables import Tables
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.plan import Plan, plan, plan_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
-from autodiff_compare.problems import Problem, point_of, problem_of
+from autodiff_compare.problems import Problem, is_drawn, point_of, problem_of
+from autodiff_compare.problems.base import numbered
+from autodiff_compare.results.machines import this_machine
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import read_all
-from autodiff_compare.summary import summary
-from autodiff_compare.summary.recommendation import recommendation
-from autodiff_compare.summary.recommendation_text import paragraphs
-from autodiff_compare.summary.terminal import WIDTH
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_HTML = '<pre style="line-height: 1.25; white-space: pre; font-family: monospace">{code}</pre>'
-
-
-class Tables(Mapping[str, "pd.DataFrame"]):
-    """The tables of a run, as a mapping from table name to data frame; `compare` returns them.
-
-    A table is read as ``tables["cells"]`` or ``tables.cells``. ``results/README.md`` documents every table and column.
-    In a terminal or a notebook, the tables are displayed as their summary.
-
-    Attributes
-    ----------
-    folder : pathlib.Path or None
-        Folder of the CSV files; `None` if they were not kept.
-    in_process : str
-        Reason why the function was computed in this process; empty if worker processes computed it.
-
-    Examples
-    --------
-    >>> tables = compare(lambda x, xp: xp.sum(x**2), [1.0, 2.0], backends="numpy")  # doctest: +SKIP
-    >>> list(tables)  # doctest: +SKIP
-    ['runs', 'cells', 'checks', 'pairs', 'samples', 'timings', 'steps', 'descents', 'questions', 'conventions']
-    >>> tables.cells[["backend", "operator", "status"]].head(2)  # doctest: +SKIP
-      backend  operator status
-    0   numpy     value     ok
-    1   numpy  gradient     ok
-    """
-
-    def __init__(
-        self, frames: Mapping[str, pd.DataFrame], folder: pathlib.Path | None, in_process: str, text: str, html: str
-    ) -> None:
-        self._frames = dict(frames)
-        self.folder = folder
-        self.in_process = in_process
-        self._text, self._html = text, html
-
-    def __getitem__(self, name: str) -> pd.DataFrame:
-        return self._frames[name]
-
-    def __getattr__(self, name: str) -> pd.DataFrame:
-        if name.startswith("_") or name not in self._frames:
-            raise AttributeError(f"got {name!r}, expected one of: {', '.join(self.__dict__.get('_frames', ()))}")
-        return self._frames[name]
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._frames]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._frames)
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def recommend(self, calls: int = 10_000, operator: str | None = None) -> str:
-        """Recommend a backend for a number of evaluations, from the tables; nothing is measured.
-
-        Parameters
-        ----------
-        calls
-            Number of planned evaluations, at least 1.
-        operator
-            Name of the operator; by default ``gradient``, or ``jacobian`` if the value is not a scalar.
-
-        Returns
-        -------
-        str
-            The recommendation, one paragraph a line: the backend, its break-even counts, accuracy and memory.
-
-        Raises
-        ------
-        RecommendError
-            If no backend is right and timed, or the tables do not have the operator.
-        ValueError
-            If ``calls`` is not a whole number from 1.
-        """
-        return "\n".join(paragraphs(recommendation(self, None, _whole("calls", calls, 1), operator)))
-
-    def __repr__(self) -> str:
-        return self._text
-
-    def _repr_html_(self) -> str:
-        return self._html
 
 
 def compare(
-    f: Callable[..., Any] | Mapping[str, Callable[..., Any]],
-    x: Any,
+    f: Callable[..., Any] | Mapping[str, Callable[..., Any]] | str,
+    x: Any = None,
     *,
+    at: Any = None,
+    n: int | Iterable[int] | str | None = None,
     backends: str | Sequence[str] | None = None,
     operators: str | Sequence[str] = (),
     dtypes: str | Sequence[str] = "float64",
@@ -148,10 +62,19 @@ def compare(
         It returns an array of floats: a scalar has gradients and Hessians, any other shape has Jacobians. Complex
         numbers have products, and Jacobians if the function is holomorphic. It is differentiated in all parameters
         without a default. Or a dictionary from backend to a function of that
-        framework's own arrays, without ``xp``: ``{"torch": f, "jax": g}``.
+        framework's own arrays, without ``xp``: ``{"torch": f, "jax": g}``. Or the name of a problem of this project,
+        such as ``"rosenbrock"``, which has a point of its own.
     x
         Point of evaluation: an array of floats or complex numbers, a tuple with one value for each parameter, or a
-        dictionary from parameter to value. A value may be a container of arrays.
+        dictionary from parameter to value. A value may be a container of arrays. It may also be a function of the size,
+        ``lambda n, rng: rng.normal(size=n)``, which is called with a `numpy.random.Generator`; so may ``x``
+        itself, which then returns any of these but a dictionary. A default of ``f`` that is such a function is data.
+    at
+        Point of a problem that is given by its name: numbers, the entries of its inputs in order, or an array for each
+        input, such as ``at=[-2, 0.5]``. By default the point is drawn.
+    n
+        The sizes at which it is computed, if ``x`` is a function of the size: a number, several, or a range such as
+        ``"10:1e6:log7"``, seven numbers of equal ratios. By default 100. A problem is computed at its smallest size.
     backends
         Backends as ``name[:variant][@PYTHON]``, or paths of ``.py`` files; by default numpy, torch, tensorflow and
         jax, or the keys of ``f``.
@@ -207,46 +130,83 @@ def compare(
     >>> print(tables)  # doctest: +SKIP
     >>> tables.timings.query("phase == 'steady'")[["cell_id", "median_s"]]  # doctest: +SKIP
     """
-    problem, values = _problem(f, x, typical)
     names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
+    numbers = sizes(n)
     query = Query(
         backends=_several(backends or ()),
         operators=_several(operators),
         dtypes=names,
-        seed=_whole("seed", seed),
+        sizes=list(map(numbered, numbers)),
+        seed=whole("seed", seed),
         variants=variants,
-        degrees=[_whole("degrees", degree, 1) for degree in (degrees if isinstance(degrees, Sequence) else (degrees,))],
+        degrees=[whole("degrees", degree, 1) for degree in (degrees if isinstance(degrees, Sequence) else (degrees,))],
     )
     settings = Settings(
-        rounds=_whole("rounds", rounds),
-        threads=_whole("threads", threads, 1),
-        timeout_s=_positive("timeout", timeout),
+        rounds=whole("rounds", rounds),
+        threads=whole("threads", threads, 1),
+        timeout_s=positive("timeout", timeout),
         environment=_texts("env", env or {}),
     )
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
         held.callback(_forget, folder)
-        planned, why = _planned(problem, f, values, typical, folder, query)
+        if isinstance(f, str):
+            planned, why = _named(f, x, typical, at, query)
+        elif at is not None:
+            raise ValueError("got at= for a function of your own, expected x: compare(f, [1.0, 2.0])")
+        else:
+            planned, why = _planned(f, x, typical, numbers, folder, query)
+        name = planned.problems[0].name
         if why:
-            words = f"{problem.name} is computed in this process, without isolation and timeouts: {why}"
+            words = f"{name} is computed in this process, without isolation and timeouts: {why}"
             warnings.warn(words, stacklevel=2)
-        command = f"autodiff_compare.compare({problem.name})" + (f" in this process: {why}" if why else "")
+        command = f"autodiff_compare.compare({name})" + (f" in this process: {why}" if why else "")
         return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
 
 
-def _problem(f: Any, x: Any, typical: Any) -> tuple[Problem, tuple[Any, ...]]:
+def _named(name: str, x: Any, typical: Any, at: Any, query: Query) -> tuple[Plan, str]:
+    """Return the plan of a problem that is given by its name; workers run it."""
+    if x is not None or typical is not None:
+        raise ValueError(f"got {'x' if x is not None else 'typical'} for the problem {name!r}, expected at= or n=")
+    return plan(replace(query, problems=[name], points=() if at is None else [_entries(at)])), ""
+
+
+def _entries(at: Any) -> tuple[complex, ...]:
+    """Return the entries of a point: of numbers, of an array, or of one array for each input.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers.
+    """
+    try:
+        parts = [np.ravel(np.asarray(part)) for part in (at if isinstance(at, (list, tuple)) else [at])]
+        flat = np.concatenate(parts) if parts else np.empty(0)
+        found = flat.astype(np.complex128 if np.iscomplexobj(flat) else np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"got at={at!r}, expected numbers, or an array for each input: {error}") from error
+    if not found.size or not np.isfinite(found).all():
+        raise ValueError(f"got at={at!r}, expected finite numbers")
+    return tuple(found.tolist())
+
+
+def _problem(f: Any, x: Any, typical: Any, numbers: tuple[int, ...]) -> tuple[Problem, Any]:
     """Return the problem of ``f``, and the value of each parameter; a tuple ``x`` has one value for each."""
     native, objective = (dict(f), None) if isinstance(f, Mapping) else ({}, f)
     if not native and not callable(f):
-        raise ValueError(f"got {type(f).__name__} to compare, expected a function f(x, xp) or {{'torch': f, 'jax': g}}")
+        expected = "a function f(x, xp), {'torch': f, 'jax': g}, or the name of a problem"
+        raise ValueError(f"got {type(f).__name__} to compare, expected {expected}")
+    if x is None:
+        raise ValueError("got no x in compare(), expected the point: compare(f, [1.0, 2.0])")
     first = next(iter(native.values()), f)
     while isinstance(first, partial):
         first = first.func
     name = str(getattr(first, "__name__", type(first).__name__))
     if not name.isidentifier() or keyword.iskeyword(name):
         name = "function"
-    values = x if isinstance(x, Mapping) else {"INPUTS": x if isinstance(x, tuple) else (x,)}
-    problem = problem_of(name, objective, native, {**values, "TYPICAL": typical}, "compare()")
+    values = x if isinstance(x, Mapping) else {"INPUTS": x if isinstance(x, tuple) or is_drawn(x) else (x,)}
+    more = {"TYPICAL": typical} | ({"SIZES": numbers} if numbers else {})
+    problem = problem_of(name, objective, native, {**values, **more}, "compare()")
     point = point_of(objective, native, values, "compare()")
     if isinstance(x, Mapping) and len(x) > len(point):
         raise ValueError(
@@ -257,12 +217,13 @@ def _problem(f: Any, x: Any, typical: Any) -> tuple[Problem, tuple[Any, ...]]:
 
 
 def _planned(
-    problem: Problem, f: Any, values: Sequence[Any], typical: Any, folder: pathlib.Path, query: Query
+    f: Any, x: Any, typical: Any, numbers: tuple[int, ...], folder: pathlib.Path, query: Query
 ) -> tuple[Plan, str]:
     """Return the plan, and the reason for running in this process (empty if workers run it)."""
+    problem, values = _problem(f, x, typical, numbers)
     objective, native = (None, f) if isinstance(f, Mapping) else (f, {})
     try:
-        path = serialise.write(folder, problem.name, objective, native, values, typical)
+        path = serialise.write(folder, problem.name, objective, native, values, typical, numbers)
     except serialise.NotSendable as error:
         found = with_operators(problem)
         return plan_problems([found], {found.name: found.name}, query), str(error)
@@ -270,34 +231,16 @@ def _planned(
 
 
 def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why: str, *, kept: bool) -> Tables:
-    folder = RunFolder(out)
+    here = this_machine(planned, settings, in_process=bool(why))
+    folder = RunFolder(out, machine=here)
     try:
-        folder.add(
-            {"runs": [replace(recorded_now(command, planned, settings, in_process=bool(why)), run_id=folder.run_id)]}
-        )
-        # Failures are in the tables; a pipe is told of progress alone.
-        with Display(failures=False) as display:
+        folder.add({"runs": [replace(recorded_now(command, planned, settings, here), run_id=folder.run_id)]})
+        with progress.display() as display:
             local = LocalPool(planned, folder, display) if why else None
             Runner(planned, settings, folder, display, local).run()
     finally:
         folder.close()
-    # In a notebook a console displays whatever it records, unless it is told that it is in none.
-    console = Console(
-        file=io.StringIO(),
-        width=WIDTH,
-        record=True,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        force_terminal=True,
-        force_jupyter=False,
-    )
-    summary.show(folder.path, console)
-    for line in summary.not_computed(planned.dropped):
-        console.print(line)
-    html = console.export_html(inline_styles=True, code_format=_HTML, clear=False)
-    text = "\n".join(line.rstrip() for line in console.export_text(clear=False).splitlines())
-    return Tables(read_all(folder.path), folder.path if kept else None, why, text, html)
+    return Tables(read_all(folder.path), folder.path if kept else None, why, planned.dropped)
 
 
 def _several(given: Any) -> tuple[Any, ...]:
@@ -305,23 +248,10 @@ def _several(given: Any) -> tuple[Any, ...]:
     return (given,) if isinstance(given, (str, type, np.dtype)) else tuple(given)
 
 
-def _whole(name: str, given: Any, least: int = 0) -> int:
-    """Return a whole number of any numeric type as an int; reject any other value."""
-    if not isinstance(given, (int, float, np.integer, np.floating)) or given != given // 1 or given < least:
-        raise ValueError(f"got {name}={given!r}, expected a whole number from {least}")
-    return int(given)
-
-
 def _texts(name: str, given: Any) -> dict[str, str]:
     if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
         raise ValueError(f"got {name}={given!r}, expected a dictionary from variable to text, both of type str")
     return dict(given)
-
-
-def _positive(name: str, given: Any) -> float:
-    if not isinstance(given, (int, float, np.integer, np.floating)) or not 0 < given < float("inf"):
-        raise ValueError(f"got {name}={given!r}, expected a positive number of seconds")
-    return float(given)
 
 
 def _forget(folder: pathlib.Path) -> None:

@@ -82,8 +82,9 @@ def write(
     name: str,
     objective: Callable[..., Any] | None,
     native: Mapping[str, Callable[..., Any]],
-    values: Sequence[Any],
+    values: Sequence[Any] | Callable[..., Any],
     typical: Any = None,
+    sizes: Sequence[int] = (),
 ) -> pathlib.Path:
     """Write the problem file ``name.py``, and its arrays as ``name.npz``; return the path of the problem file.
 
@@ -94,9 +95,12 @@ def write(
     objective, native
         As `problems.problem_of` takes them.
     values
-        Value of each differentiated parameter: an array, or a container of arrays.
+        Value of each differentiated parameter: an array, a container of arrays, or a function of the size; or one
+        function that draws them all.
     typical
         Typical sizes of the parameters, as `problems.problem_of` takes them.
+    sizes
+        The sizes of drawn values; none for those by default.
 
     Raises
     ------
@@ -109,11 +113,12 @@ def write(
         if native:
             entries = ", ".join(f"{backend!r}: {text.function(f)}" for backend, f in native.items())
             lines.append(f"OBJECTIVES = {{{entries}}}")
-        given = ", ".join(text.value("the point", x) for x in values)
-        sizes = text.value("the typical sizes", typical)
+        each = [] if callable(values) else [text.anything("the point", x) for x in values]
+        given = text.function(values) if callable(values) else f"({', '.join(each)},)"
+        own = text.value("the typical sizes", typical)
     except RecursionError:
         raise NotSendable(f"{name} uses data that contain themselves") from None
-    lines += [f"INPUTS = ({given},)", f"TYPICAL = {sizes}"]
+    lines += [f"INPUTS = {given}", f"TYPICAL = {own}", *([f"SIZES = {tuple(sizes)}"] if sizes else [])]
     path = folder / f"{name}.py"
     head = _HEAD.format(name=name, paths=repr(_paths()))
     path.write_text("\n".join([head, *text.parts, *lines]) + "\n", encoding="utf-8")
@@ -140,8 +145,8 @@ class _Text:
             return f"{module}.{names}"
         if isinstance(f, partial):
             self._part("import functools as _functools")
-            given = [self._anything(f"an argument of {word(f.func)}", value) for value in f.args]
-            given += [f"{k}={self._anything(f'{k} of {word(f.func)}', v)}" for k, v in f.keywords.items()]
+            given = [self.anything(f"an argument of {word(f.func)}", value) for value in f.args]
+            given += [f"{k}={self.anything(f'{k} of {word(f.func)}', v)}" for k, v in f.keywords.items()]
             return f"_functools.partial({', '.join([self.function(f.func), *given])})"
         if isinstance(f, MethodType):
             owner = f.__self__
@@ -169,8 +174,8 @@ class _Text:
         self._defined[name] = f
         for key, value in used.items():
             self._define(key, value)
-        defaults = [self._anything(f"a default of {word(f)}", value) for value in f.__defaults__ or ()]
-        keywords = [(k, self._anything(f"a default of {word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
+        defaults = [self.anything(f"a default of {word(f)}", value) for value in f.__defaults__ or ()]
+        keywords = [(k, self.anything(f"a default of {word(f)}", v)) for k, v in (f.__kwdefaults__ or {}).items()]
         self._part(without_defaults(node, name))
         if hasattr(f, "__wrapped__"):  # inspect.signature reads the parameters from it
             self._part(f"{name}.__wrapped__ = {self.function(f.__wrapped__)}")
@@ -197,7 +202,7 @@ class _Text:
         # A class of another metaclass, such as an enumeration, makes attributes of its own.
         for key, value in vars(cls).items() if type(cls) in (type, ABCMeta) else ():
             if key not in own and not key.startswith(("__", "_abc_")) and not hasattr(type(value), "__get__"):
-                self._part(f"{name}.{key} = {self._anything(f'{key} of {name}', value)}")
+                self._part(f"{name}.{key} = {self.anything(f'{key} of {name}', value)}")
         return name
 
     def _object(self, what: str, value: Any) -> str:
@@ -220,12 +225,13 @@ class _Text:
             self._defined[name] = value
             self._part(f"import {_module_name(value)} as {name}")
             return
-        expression = self._anything(name, value)
+        expression = self.anything(name, value)
         if expression != name:
             self._part(f"{name} = {expression}")
         self._defined[name] = value
 
-    def _anything(self, what: str, value: Any) -> str:
+    def anything(self, what: str, value: Any) -> str:
+        """Return an expression for a function or for plain data."""
         return self.function(value) if callable(value) else self.value(what, value)
 
     def value(self, what: str, value: Any) -> str:

@@ -6,24 +6,57 @@ Only the standard library, the vocabulary and default values are imported here, 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from autodiff_compare import __version__
 from autodiff_compare.cli import run_arguments, trial_arguments
 from autodiff_compare.cli.exits import USAGE
-from autodiff_compare.cli.messages import complain
+from autodiff_compare.cli.messages import complain, did_you_mean
 from autodiff_compare.cli.options import (
     add_data,
     add_problems,
 )
 
+#: A value that argparse takes for an option: ``-2,0.5``, ``-1e-5``.
+_NEGATIVE = re.compile(r"-[\d.].*")
+_CHOICES = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
+
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that reports a mistake in one line, without the usage text."""
+    """A parser that reports a mistake in one line, without the usage text, and names what is written similarly."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments; an option's value may begin with the sign of a number."""
+        found, unknown = super().parse_known_args(_joined(sys.argv[1:] if args is None else args), namespace)
+        options = [word for word in unknown if word.startswith("-")]
+        if options:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._similar(options[0])}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
+        invalid = _CHOICES.search(message)
+        if invalid:
+            known = [name.strip(" '") for name in invalid[2].split(",")]
+            message += did_you_mean(invalid[1], known)
         complain(f"{message} (see {self.prog} --help)", self.prog)
         self.exit(USAGE)
+
+    def _similar(self, option: str) -> str:
+        return did_you_mean(option.partition("=")[0], self._option_string_actions)
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with ``--option=-1,2`` for ``--option -1,2``."""
+    found: list[str] = []
+    for word in words:
+        if found and _NEGATIVE.fullmatch(word) and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def parser() -> _Parser:
@@ -54,8 +87,10 @@ def parser() -> _Parser:
         trial_arguments.add_explain,
         trial_arguments.add_conventions,
         trial_arguments.add_fuzz,
-        run_arguments.add_report,
         run_arguments.add_show,
+        run_arguments.add_runs,
+        run_arguments.add_history,
+        run_arguments.add_report,
         trial_arguments.add_doctor,
         _add_new,
         _add_completion,
@@ -64,6 +99,11 @@ def parser() -> _Parser:
         add(verbs)
     for verb in verbs.choices.values():
         verb.add_argument("--no-color", action="store_true", help="print without colours, as with NO_COLOR set")
+        verb.add_argument(
+            "--no-config",
+            action="store_true",
+            help="leave out the options in pyproject.toml, [tool.autodiff-compare]",
+        )
     return whole
 
 
@@ -85,19 +125,21 @@ def _add_completion(verbs: Any) -> None:
         "completion",
         help="print a script that completes verbs, options and names in a shell",
         description="Print a script that completes verbs, options, backends and problems in a shell.",
-        epilog="example: source <(autodiff-compare completion bash)",
+        epilog="example: source <(autodiff-compare completion bash); in fish: autodiff-compare completion fish | "
+        "source",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="shell that reads the script")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="shell that reads the script")
     completion.set_defaults(verb="autodiff_compare.cli.verbs.completion:completion")
 
 
 def _add_list(verbs: Any) -> None:
     listing = verbs.add_parser(
         "list",
-        help="list problems and backends, or describe one problem; imports no framework",
-        description="List the problems by suite and the backends with their variants. With a PROBLEM, describe it: "
-        "source, sizes, shapes, operators, closed forms, descents. No framework is imported.",
-        epilog="example: autodiff-compare list gmm",
+        help="list problems and backends, describe one problem, or search; imports no framework",
+        description="List the problems by suite and the backends with their variants. With the name of a PROBLEM, "
+        "describe it: source, sizes, shapes, operators, closed forms, descents. With other words, list the problems "
+        "that have all of them in their name, title, source or suites. No framework is imported.",
+        epilog="example: autodiff-compare list gmm; or: autodiff-compare list eigenvalue",
     )
     add_problems(listing, default="all problems, and the backends")
     listing.add_argument(

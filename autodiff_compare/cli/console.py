@@ -7,6 +7,8 @@ import errno
 import os
 import sys
 import textwrap
+import threading
+from collections.abc import Iterator
 from typing import TextIO
 
 from rich.console import Console
@@ -45,6 +47,21 @@ def not_opened(backend: str, error: WorkerError) -> int:
     reason = because(error.status.replace("_", " "), " ".join(str(error).split()))
     print(textwrap.fill(f"{backend} cannot be opened: {reason}", WIDTH, break_on_hyphens=False))
     return FAILED
+
+
+@contextlib.contextmanager
+def told_after(what: str, seconds: float = 1.5) -> Iterator[None]:
+    """Tell a terminal what is being done, once it has taken some seconds: no verb is silent for long."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    timer = threading.Timer(seconds, print, (f"{what} ...",), {"file": sys.stderr})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def users_prints_aside() -> contextlib.redirect_stdout[TextIO]:

@@ -18,6 +18,9 @@ from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.exits import DEFECT, FAILED, INTERRUPTED, UNWRITTEN, USAGE
 from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import unset_variables
+from autodiff_compare.cli.project.settings import ProjectError
+from autodiff_compare.cli.project.words import completed
+from autodiff_compare.results.formatting import printable
 
 #: Errors of a standard output that is closed, full or gone.
 _OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO})
@@ -48,7 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """Parse a command line and run its verb; an interruption is left to `main`."""
     given = list(sys.argv[1:] if argv is None else argv)
-    options = parser().parse_args([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:])
+    try:
+        given, added = completed([_FORMER_NAMES.get(word, word) for word in given[:1]] + given[1:], parser)
+    except ProjectError as error:
+        complain(printable(str(error)))
+        return USAGE
+    if added:
+        complain(printable(added))
+    options = parser().parse_args(given)
     unset = unset_variables(options)
     if unset:
         complain(f"got --env {unset[0]}, which is not set here, expected a variable that is set, or NAME=VALUE")

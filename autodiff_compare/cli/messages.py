@@ -5,14 +5,28 @@ Only the standard library is imported here, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterable, Sequence
 
 
 def complain(message: str, program: str = "autodiff-compare") -> None:
     """Print a message on standard error, after the name of the program."""
     print(_fitted(f"{program}: {message}"), file=sys.stderr)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``, did you mean NAME?`` with the known names that are similar; empty if none is."""
+    close = difflib.get_close_matches(name, list(known), n=2)
+    return f", did you mean {' or '.join(close)}?" if close else ""
+
+
+def expected(name: str, known: Sequence[str], number: str = "one") -> str:
+    """Return what follows an unknown name in a message: the similar names, then what is expected: all of them."""
+    hint = did_you_mean(name, known)
+    return f"{f'{hint} Expected' if hint else ', expected'} {number} of: {', '.join(known)}"
 
 
 def _fitted(line: str) -> str:

@@ -13,7 +13,7 @@ from autodiff_compare.vocabulary import NO_CACHE, STANDARD_OPERATORS, SUITES, TA
 
 #: How the value of an option is shown by ``--help``.
 BACKEND = "NAME[:VARIANT][@PYTHON]"
-RUN = "folder of a run, or its id under --out"
+RUN = "folder of a run, its name or id (compare.py runs lists them), or latest, latest~1, ..."
 
 
 def add_cells(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,8 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     add_backends(parser)
     add_dtypes(parser)
     add_out(parser)
-    add_output(parser)
+    add_output(parser, markdown=True)
+    add_errors(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
     parser.add_argument(
         "-o",
@@ -30,9 +31,9 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPERATOR",
-        help=f"operator to compute: {', '.join(Operator)}; may be repeated "
-        f"(default: {', '.join(o for o in Operator if o in STANDARD_OPERATORS)}; step where "
-        "a problem has a descent)",
+        help=f"operator to compute: {', '.join(Operator)}; may be repeated (default: of your own file its gradient, or "
+        "jacobian if its value is not a scalar; of other problems all, which are "
+        f"{', '.join(o for o in Operator if o in STANDARD_OPERATORS)}, and step where a problem has a descent)",
     )
     _add_sizes(parser)
     parser.add_argument(
@@ -45,7 +46,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         "--entries",
         choices=("some", "all"),
         default="some",
-        help="entries that numerical differences look at singly; all: every one, however many (default: some)",
+        help="entries that numerical differences test one by one, above 32 inputs: some (default) or all",
     )
     add_resume(parser)
     add_traceback(parser)
@@ -71,7 +72,24 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="small (default), medium, large, or a size from --data; patterns such as '*' are allowed; for operators "
-        "of batches with a number of rows, such as smallx8",
+        "of batches with a number of rows, such as smallx8; of one problem alone: PROBLEM/SIZE, such as gmm/medium",
+    )
+    parser.add_argument(
+        "--at",
+        type=values.numbers,
+        action="append",
+        default=[],
+        metavar="X,Y,...",
+        help="evaluate at these numbers, the entries of the inputs in order, such as -2,0.5; may be repeated",
+    )
+    parser.add_argument(
+        "--n",
+        dest="size",
+        type=values.sizes,
+        action="extend",
+        metavar="RANGE",
+        help="sizes by their number: 1000, 10,100,1e3, 10:1e6:log7 (seven, equal ratios) or 10:50:lin5 (five, equal "
+        "steps); a user's file draws its point at each: x = lambda n, rng: rng.normal(size=n)",
     )
     parser.add_argument(
         "--degree",
@@ -212,22 +230,78 @@ def add_traceback(parser: argparse.ArgumentParser) -> None:
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
     """Add the run to continue."""
-    parser.add_argument("--resume", metavar="RUN", help="continue this run: its folder, or its id under --out")
-
-
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of all runs."""
     parser.add_argument(
-        "--out",
-        type=pathlib.Path,
-        default=pathlib.Path("results"),
-        metavar="FOLDER",
-        help="folder that holds the runs (default: results)",
+        "--resume",
+        metavar="RUN",
+        help="continue this run: its folder, name or id, or latest; on another machine, what is left stands apart",
     )
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the formats for other programs."""
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add where a new run is written: its name, and the folder that holds it."""
+    parser.add_argument(
+        "--name",
+        default="",
+        help="name of the run, such as before: it is kept in results/NAME, and diff, show and report find it by name",
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="folder that holds the run (default: results here if it has a name, else your data folder, such as "
+        "~/.local/share/autodiff-compare/runs)",
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add the folder in which runs are looked for."""
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="folder in which runs are looked for (default: results here, then your data folder)",
+    )
+
+
+def add_errors(parser: argparse.ArgumentParser) -> None:
+    """Add the errors of single cells to a summary."""
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="print the error of each cell below its time, in eps: units of the dtype's rounding error",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, *, markdown: bool = False) -> None:
+    """Add the formats for other programs, and with ``markdown`` the one for comments."""
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="print the results as JSON, not as tables")
+    output.add_argument(
+        "--json", action="store_true", help="print the results as JSON with the run and the units, not as tables"
+    )
     output.add_argument("--csv", action="store_true", help="print the results as CSV, not as tables")
+    if markdown:
+        output.add_argument("--markdown", action="store_true", help="print the tables as Markdown, for a comment")
+    else:
+        parser.set_defaults(markdown=False)
+
+
+def add_on(parser: argparse.ArgumentParser) -> None:
+    """Add where the units of a run are carried out."""
+    parser.add_argument(
+        "--on",
+        type=values.engine,
+        metavar="ENGINE",
+        help=f"carry out units of the work elsewhere: {values.ENGINES} (docs/cluster.md; default: here, as one)",
+    )
+    parser.add_argument(
+        "--slurm-args",
+        default="",
+        metavar="ARGS",
+        help="arguments of sbatch for each job, such as '--account=NAME --constraint=milan'",
+    )
+    parser.add_argument(
+        "--unit-timeout",
+        type=values.duration,
+        metavar="SECONDS",
+        help="with --on, time limit for one unit; its open cells end as timeout (default: none, or that of Slurm)",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 from autodiff_compare.cli import values
@@ -12,9 +13,12 @@ from autodiff_compare.cli.options import (
     add_cells,
     add_dtypes,
     add_environment,
+    add_errors,
+    add_on,
     add_out,
     add_output,
     add_phases,
+    add_place,
     add_problem,
     add_resume,
     add_threads,
@@ -53,6 +57,7 @@ def add_run(verbs: Any) -> None:
         help="time limit for all timing together; a cell that gets fewer rounds has the flag cut",
     )
     add_phases(run)
+    add_on(run)
     run.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run")
 
 
@@ -65,6 +70,7 @@ def add_check(verbs: Any) -> None:
         epilog="example: autodiff-compare check ./mine.py -b torch --dtype float32",
     )
     add_cells(check)
+    add_on(check)
     check.set_defaults(verb="autodiff_compare.cli.verbs.runs.run:run", rounds=0, launches=1, budget=None, phases=None)
 
 
@@ -74,7 +80,8 @@ def add_descend(verbs: Any) -> None:
         help="minimise a problem on every backend; print its study",
         description="Minimise a problem on every backend and print its study: the overview, the iterations, and the "
         "questions that belong to this problem. The robot arms and the raw eigenvalue have a study without a descent.",
-        epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch",
+        epilog="example: autodiff-compare descend cubic_fit -b numpy -b torch; or: descend cubic_fit --lr 3e-6 --start "
+        "1,1,1,1; or: descend ./mine.py --lr 0.01 --animate",
     )
     add_problem(descend)
     add_backends(descend)
@@ -90,6 +97,7 @@ def add_descend(verbs: Any) -> None:
         help="seed of a start; may be repeated (default: the starts of the descent)",
     )
     descend.add_argument("--iterations", type=values.count, metavar="N", help="stop after N updates")
+    _add_changes(descend)
     descend.add_argument(
         "--timeout",
         type=values.duration,
@@ -100,6 +108,49 @@ def add_descend(verbs: Any) -> None:
     add_threads(descend)
     add_environment(descend)
     descend.set_defaults(verb="autodiff_compare.cli.verbs.runs.descend:descend")
+
+
+def _add_changes(descend: Any) -> None:
+    """Add what is changed of a problem's descents, and what is recorded of them."""
+    descend.add_argument(
+        "--start",
+        type=values.real_numbers,
+        action="append",
+        default=[],
+        metavar="X,Y,...",
+        help="start at these numbers, the entries of the inputs in order; may be repeated",
+    )
+    descend.add_argument("--starts", type=values.positive_count, metavar="N", help="run from the seeds 0 to N - 1")
+    descend.add_argument(
+        "--target", type=values.real_numbers, metavar="X,Y,...", help="aim at these numbers, such as eigenvalues"
+    )
+    descend.add_argument(
+        "--lr",
+        type=values.positive,
+        metavar="RATE",
+        help="learning rate; a problem without a descent is minimised by plain gradient descent with it",
+    )
+    descend.add_argument(
+        "--size", type=values.positive_count, metavar="N", help="size n of the problem, such as 5 for 5 x 5 matrices"
+    )
+    descend.add_argument(
+        "--stop-loss", type=values.finite, metavar="LOSS", help="stop once the loss is at most this number"
+    )
+    descend.add_argument(
+        "--every",
+        type=values.positive_count,
+        default=0,
+        metavar="K",
+        help="record every K-th update in steps.csv (default: the first 1000, then ever fewer)",
+    )
+    descend.add_argument(
+        "--animate",
+        nargs="?",
+        const="",
+        metavar="FILE.gif",
+        help="draw the first descent of the first backend as a moving picture (default: descent.gif in the run's "
+        "folder)",
+    )
 
 
 def add_recommend(verbs: Any) -> None:
@@ -132,8 +183,8 @@ def add_recommend(verbs: Any) -> None:
     recommend.add_argument("--from", dest="run", metavar="RUN", help="read the tables of this run, measure nothing")
     recommend.add_argument(
         "--size",
-        help="small (default), medium or large; for operators of batches with a number of rows, such as smallx8; for "
-        "taylor with a degree, such as small^6",
+        help="small (default), medium, large, or a number such as n=1000; for operators of batches with a number of "
+        "rows, such as smallx8; for taylor with a degree, such as small^6",
     )
     recommend.add_argument("--dtype", default="float64", help="float64 (default), float32, float16 or bfloat16")
     recommend.add_argument(
@@ -153,12 +204,17 @@ def add_diff(verbs: Any) -> None:
         help="compare two runs: slower, faster, wrong or right; exit code 1 on a regression",
         description="List the cells that got slower, faster, wrong or right from run A to run B. A regression is a "
         "cell that got slower, is no longer ok, or was ok and is missing although B's command asks for it. Runs "
-        "that differ in machine, versions, threads, seed or dtypes are refused.",
-        epilog="example: autodiff-compare diff 20261120T231558-b6ea results/20261120T232001-04c1",
+        "that differ in versions, threads, seed or dtypes are refused. Cells from different machines are compared by "
+        "their results, not by their times.",
+        epilog="example: autodiff-compare diff latest~1 latest; or: autodiff-compare diff before after",
     )
-    diff.add_argument("run_a", metavar="RUN_A", help="folder of the earlier run, or its id under --out")
-    diff.add_argument("run_b", metavar="RUN_B", help="folder of the later run, or its id under --out")
-    diff.add_argument("--force", action="store_true", help="compare runs that differ, and list the differences")
+    diff.add_argument("run_a", metavar="RUN_A", help=f"the earlier run: {RUN}")
+    diff.add_argument("run_b", metavar="RUN_B", help="the later run, likewise")
+    diff.add_argument(
+        "--force",
+        action="store_true",
+        help="compare runs that differ, and list the differences; times of different machines are never compared",
+    )
     diff.add_argument("--allow-missing", action="store_true", help="do not count a cell that B lacks as a regression")
     diff.add_argument(
         "--threshold",
@@ -180,8 +236,8 @@ def add_diff(verbs: Any) -> None:
         metavar="FILE",
         help="problem file or backend file of the runs that --explain may execute; may be repeated",
     )
-    add_out(diff)
-    add_output(diff)
+    add_place(diff)
+    add_output(diff, markdown=True)
     diff.set_defaults(verb="autodiff_compare.cli.verbs.runs.diff:diff")
 
 
@@ -190,12 +246,12 @@ def add_report(verbs: Any) -> None:
         "report",
         help="write a page with the figures and tables of one run, or of several side by side",
         description="Write report.html (one file that needs no network), figures/ and summary.md, from the CSV files "
-        "of a run. They go into the run's folder; for several runs, into a new folder under --out.",
-        epilog="example: autodiff-compare report 20261120T231558-b6ea --open",
+        "of a run. They go into the run's folder; for several runs, into a new folder of --out or of your data folder.",
+        epilog="example: autodiff-compare report latest --open",
     )
     report.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     report.add_argument("--open", action="store_true", help="open the page in the browser")
-    add_out(report)
+    add_place(report)
     report.set_defaults(verb="autodiff_compare.cli.verbs.runs.report:report")
 
 
@@ -204,9 +260,51 @@ def add_show(verbs: Any) -> None:
         "show",
         help="print the summary of a run again, from its tables",
         description="Print the summary of a run again, from its tables. Nothing is computed.",
-        epilog="example: autodiff-compare show results/sample",
+        epilog="example: autodiff-compare show latest",
     )
     show.add_argument("run", metavar="RUN", help=RUN)
-    add_out(show)
-    add_output(show)
+    add_place(show)
+    add_errors(show)
+    add_output(show, markdown=True)
     show.set_defaults(verb="autodiff_compare.cli.verbs.runs.show:show")
+
+
+def add_runs(verbs: Any) -> None:
+    runs = verbs.add_parser(
+        "runs",
+        help="list the runs that were made, the latest first",
+        description="List the runs in results here and in your data folder, the latest first: name or id, start time, "
+        "how the cells ended, command. With WORDs, list those that have all of them.",
+        epilog="example: autodiff-compare runs cubic_fit",
+    )
+    runs.add_argument("words", nargs="*", metavar="WORD", help="part of a name, a command or a result")
+    runs.add_argument("--all", action="store_true", help="list all runs (default: the last 20)")
+    add_place(runs)
+    add_output(runs)
+    runs.set_defaults(verb="autodiff_compare.cli.verbs.runs.runs:runs")
+
+
+def add_history(verbs: Any) -> None:
+    history = verbs.add_parser(
+        "history",
+        help="show the times of cells over many runs, and where they changed",
+        description="Read the latest runs that were timed, and print each cell's time over them on one machine, "
+        "with the runs at which it changed and what changed with it: versions, code, Python. A change is one "
+        "that diff would claim. With WORDs, read the cells whose names have all of them.",
+        epilog="example: autodiff-compare history cubic_fit gradient --svg history.svg",
+    )
+    history.add_argument("words", nargs="*", metavar="WORD", help="part of a cell's name, such as gradient or numpy")
+    history.add_argument(
+        "--last", type=values.positive_count, default=50, metavar="N", help="read the last N runs (default: 50)"
+    )
+    history.add_argument(
+        "--threshold",
+        type=values.percentage,
+        default=10.0,
+        metavar="PERCENT",
+        help="smallest change that is called one (default: 10; at least 2)",
+    )
+    history.add_argument("--svg", type=pathlib.Path, metavar="FILE", help="draw the cells that changed into this file")
+    add_place(history)
+    add_output(history)
+    history.set_defaults(verb="autodiff_compare.cli.verbs.runs.history:history")

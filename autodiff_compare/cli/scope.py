@@ -29,12 +29,12 @@ _DEFAULTS: Mapping[str, tuple[str, ...]] = {
 #: Axis -> the options that select its values.
 _SELECT: Mapping[str, tuple[str, ...]] = {
     "problem": ("problems", "problem", "suite"),
-    "size": ("size", "data"),
+    "size": ("size", "data", "at"),
     "dtype": ("dtype",),
     "operator": ("operator",),
     "backend": ("backend", "variants"),
-    "descent": ("descent", "rounds"),
-    "start": ("seed",),
+    "descent": ("descent", "rounds", "start", "target", "lr", "stop_loss"),
+    "start": ("seed", "starts"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from autodiff_compare.cli import values
@@ -10,6 +11,7 @@ from autodiff_compare.cli.options import (
     add_backends,
     add_dtypes,
     add_environment,
+    add_on,
     add_out,
     add_output,
     add_problems,
@@ -54,6 +56,7 @@ def add_selftest(verbs: Any) -> None:
     selftest.add_argument(
         "--trials", type=values.positive_count, default=10, metavar="N", help="trials of the clock (default: 10)"
     )
+    add_on(selftest)
     selftest.set_defaults(verb="autodiff_compare.cli.verbs.trials.selftest:selftest")
 
 
@@ -121,7 +124,7 @@ def add_explain(verbs: Any) -> None:
         description="Compare two backends, variants or orders of modes operation by operation: values, then "
         "cotangents and tangents. Name the first operation that differs beyond its measured rounding, with its "
         "line, both numbers and the reference, and judge it alone. Exit code 0 if they agree, 1 if they part, 3 if "
-        "it cannot be told.",
+        "no answer is possible.",
         epilog="example: autodiff-compare explain ./mine.py numpy torch; or: explain gmm jax jax:eager --dtype "
         "float32; or: explain ./mine.py torch:fr torch:rr -o hvp; or: explain ./mine.py numpy ./my_backend.py",
     )
@@ -174,7 +177,7 @@ def add_conventions(verbs: Any) -> None:
 def add_fuzz(verbs: Any) -> None:
     fuzz = verbs.add_parser(
         "fuzz",
-        help="find faults nobody wrote down: random programs through the backends, judged and shrunk",
+        help="search for wrong derivatives by random programs, and shrink each that is found to a few lines",
         description="Draw random programs, differentiate them on every backend, and judge each result independently. "
         "A new fault is shrunk to a few lines and written to findings/NNN/: program.py, which check runs, and "
         "script.py, the same in the framework's own words (torch, jax, tensorflow and this project's engine only). "
@@ -217,6 +220,7 @@ def add_fuzz(verbs: Any) -> None:
         metavar="PERCENT",
         help="share of programs at zeros, ties, tiny, huge and empty inputs (default: 25)",
     )
+    fuzz.add_argument("--on", type=values.no_engine, help=argparse.SUPPRESS)
     fuzz.add_argument("--known", action="store_true", help="run the known defects again and print the list")
     add_threads(fuzz)
     add_environment(fuzz)
@@ -244,4 +248,5 @@ def add_doctor(verbs: Any) -> None:
     add_threads(doctor)
     add_environment(doctor)
     add_output(doctor)
+    add_on(doctor)
     doctor.set_defaults(verb="autodiff_compare.cli.verbs.trials.doctor:doctor")

@@ -3,6 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import cmath
+import math
+import re
+
+from autodiff_compare.plan import ranges
+
+#: What ``--on`` may be.
+ENGINES = "local:N, dask://HOST:PORT, slurm or slurm:PARTITION"
+_ENGINE = re.compile(r"local:[1-9]\d*|dask://[^\s/]+:\d+|slurm(:[\w.,-]+)?")
+
+
+def engine(text: str) -> str:
+    """Return the name of an engine, one of `ENGINES`."""
+    if not _ENGINE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected {ENGINES}")
+    return text
+
+
+def no_engine(text: str) -> str:
+    """Refuse an engine: a campaign judges and shrinks in one process."""
+    raise argparse.ArgumentTypeError(f"got {text!r}: run fuzz on each host instead, with a --seed of its own")
 
 
 def count(text: str) -> int:
@@ -70,3 +91,52 @@ def share(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 0 to 100")
     return value
+
+
+def numbers(text: str) -> tuple[complex, ...]:
+    """Return numbers with commas between them, such as ``-2,0.5`` or ``1+2j,3``; real ones are floats."""
+    try:
+        found = tuple(complex(part) if "j" in part.lower() else float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(map(cmath.isfinite, found)):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected finite numbers with commas between, such as -2,0.5")
+    return found
+
+
+def real_numbers(text: str) -> tuple[float, ...]:
+    """Return real numbers with commas between them."""
+    found = numbers(text)
+    if any(isinstance(value, complex) for value in found):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected real numbers")
+    return tuple(float(value.real) for value in found)
+
+
+def positive(text: str) -> float:
+    """Return a positive, finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a positive number, such as 1e-5")
+    return value
+
+
+def finite(text: str) -> float:
+    """Return a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number, such as 1e-6")
+    return value
+
+
+def sizes(text: str) -> list[str]:
+    """Return the sizes that a number or a range such as ``10:1e6:log7`` names: ``n=10``, ..."""
+    try:
+        return [f"n={number}" for number in ranges.numbers(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

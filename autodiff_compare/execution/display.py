@@ -16,7 +16,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from autodiff_compare.results.formatting import plural, printable
@@ -84,14 +84,24 @@ class Display(Silent):
         Whether a pipe is told of cells that broke or are wrong, each in a line.
     budget_s
         Seconds after which the work ends, if its pieces are not counted beforehand.
+    bar
+        ``bar(line, share)`` shows the line and the share that is done, in place of a stream; an empty line hides it.
     """
 
-    def __init__(self, pieces: str = "cells", *, failures: bool = True, budget_s: float | None = None) -> None:
+    def __init__(
+        self,
+        pieces: str = "cells",
+        *,
+        failures: bool = True,
+        budget_s: float | None = None,
+        bar: Callable[[str, float], None] | None = None,
+    ) -> None:
+        self._bar = bar
         self._pieces, self._failures, self._budget_s = pieces, failures, budget_s
         # In a notebook standard error is shown as an error. Both of its streams rewrite a line after a carriage return.
         notebook = "ipykernel" in sys.modules
         self._stream = sys.stdout if notebook else sys.stderr
-        self._rewrites = notebook or self._stream.isatty()
+        self._rewrites = notebook or self._stream.isatty() or bar is not None
         self._lock = threading.RLock()
         self._total = self._groups = self._done = self._groups_done = 0
         self._what, self._shown = "", ""
@@ -213,7 +223,10 @@ class Display(Silent):
 
     def _rewrite(self, text: str) -> None:
         """Put a text in the place of the line that is shown."""
-        if self._rewrites and text != self._shown:
+        if self._bar is not None and text != self._shown:
+            self._bar(text, self._done / self._total if self._total else 0.0)
+            self._shown = text
+        elif self._rewrites and text != self._shown:
             blank = " " * len(self._shown)
             print(f"\r{blank}\r{text}", end="", file=self._stream, flush=True)
             self._shown = text

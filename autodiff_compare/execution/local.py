@@ -15,7 +15,7 @@ from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.worker import Worker, answer
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process.client import WorkerError, payload
-from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.store import Record
 from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
@@ -38,7 +38,7 @@ class LocalPool:
         As in `autodiff_compare.execution.pool.Pool`.
     """
 
-    def __init__(self, plan: Plan, folder: RunFolder, listener: Silent | None = None) -> None:
+    def __init__(self, plan: Plan, folder: Record, listener: Silent | None = None) -> None:
         self.folder, self.listener = folder, listener or Silent()
         self.threads: dict[str, float] = {}
         self.active: dict[str, int | None] = {}

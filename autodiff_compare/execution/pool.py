@@ -24,7 +24,7 @@ from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.affinity import processors, shares
 from autodiff_compare.process.client import WorkerClient, WorkerError
-from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.store import Record, RunFolder
 from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
@@ -49,6 +49,8 @@ class Pool:
         The folder to which the import times are added.
     listener
         Is told which frameworks are being imported.
+    timed_on
+        Processors on which all workers are timed; by default the first of those that this process may use.
 
     Attributes
     ----------
@@ -58,7 +60,14 @@ class Pool:
         ``backend[:variant]`` -> threads that were busy in that probe; `None` where the system does not report them.
     """
 
-    def __init__(self, plan: Plan, settings: Settings, folder: RunFolder, listener: Silent | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        folder: Record,
+        listener: Silent | None = None,
+        timed_on: Sequence[int] = (),
+    ) -> None:
         self.settings, self.folder, self.listener = settings, folder, listener or Silent()
         self.threads: dict[str, float] = {}
         self.active: dict[str, int | None] = {}
@@ -68,6 +77,7 @@ class Pool:
         self._lock = threading.RLock()
         self._killed = False
         self._shares = shares(processors(), settings.threads)
+        self._timed_on = timed_on or self._shares[0]
         self._refused: dict[str, WorkerError] = {}
         self._failed: dict[str, WorkerError] = {}
         self._adapters, self._interpreters = plan.adapters, plan.interpreters
@@ -86,7 +96,7 @@ class Pool:
         WorkerError
             If the request fails, or the backend is not installed, cannot be opened or has been given up.
         """
-        return self._request(self._shares[0], spec, verb, deadline_s, params, alone=True)
+        return self._request(self._timed_on, spec, verb, deadline_s, params, alone=True)
 
     def request_on(
         self, share: Sequence[int], spec: str, verb: str, deadline_s: float, **params: Any
@@ -134,7 +144,7 @@ class Pool:
         """
         for spec in specs if self.shares else ():
             try:
-                self._client(spec, self._shares[0], alone=True)
+                self._client(spec, self._timed_on, alone=True)
             except WorkerError as error:
                 self._failed[spec] = error
 
@@ -151,6 +161,10 @@ class Pool:
             self._drop(name)
 
     close = restart
+
+    def renumber(self) -> None:
+        """Number the imports as those of another run: the workers that live have been imported once in it."""
+        self._starts = {spec: int(spec in self._opened) for spec in self._starts}
 
     def kill(self) -> None:
         """Kill every worker, also one that is being started; requests that other threads wait for fail at once."""
@@ -272,9 +286,10 @@ class Pool:
 def passing_pool(plan: Plan, settings: Settings, listener: Silent | None = None) -> Iterator[Pool]:
     """Yield the workers of a plan whose records are not kept; they end with the context."""
     with tempfile.TemporaryDirectory(prefix="autodiff-compare-") as out:
-        pool = Pool(plan, settings, RunFolder(pathlib.Path(out)), listener)
+        folder = RunFolder(pathlib.Path(out))
+        pool = Pool(plan, settings, folder, listener)
         try:
             yield pool
         finally:
             pool.close()
-            pool.folder.close()
+            folder.close()

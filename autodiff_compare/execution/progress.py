@@ -41,8 +41,8 @@ class Progress:
 
     @property
     def series(self) -> list[Round]:
-        """The timing rounds so far."""
-        return series_of(self.samples).get((self.cell.cell_id, Phase.STEADY), [])
+        """The timing rounds so far; the samples name no machine before they are added to a folder."""
+        return series_of(self.samples).get((self.cell.cell_id, Phase.STEADY, ""), [])
 
 
 @dataclass
@@ -125,6 +125,7 @@ def blank_row(run_id: str, threads: int, cell: Cell, case: Case | None) -> CellR
         threads_active=None,
         contended_rounds=None,
         flags="",
+        n=case.problem.n_of(cell.size) if case else None,
     )
 
 

@@ -19,9 +19,11 @@ one, a few times. What is finished is in the folder even if the run is interrupt
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import itertools
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from autodiff_compare.execution.dispatcher import Dispatcher
 from autodiff_compare.execution.display import Silent
@@ -32,11 +34,20 @@ from autodiff_compare.execution.problem_studies import ProblemStudies
 from autodiff_compare.execution.progress import Effort, Group, Progress, flagged
 from autodiff_compare.execution.requests import CellRequests
 from autodiff_compare.execution.rounds import Rounds, comparable_values
+from autodiff_compare.execution.turns import NoTurns
 from autodiff_compare.plan.cases import Cell
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
-from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.store import Record
 from autodiff_compare.timing.schedule import Budget
+
+
+class Part(enum.StrEnum):
+    """A part of a run: its cells, the questions that problems ask, or the descents."""
+
+    CELLS = "cells"
+    QUESTIONS = "questions"
+    DESCENTS = "descents"
 
 
 class Runner:
@@ -49,11 +60,16 @@ class Runner:
     settings
         Rounds, launches, threads, deadlines and isolation.
     folder
-        The folder to which finished groups are added.
+        The record to which finished groups are added.
     listener
         Is told what is done, and of each finished cell and group in each launch.
     pool
         Answers the requests; by default worker processes.
+    turns
+        Keeps what is timed apart from other work on this host; by default the run has its host to itself.
+    dispatcher
+        Sends the requests, for a pool that outlives the run: its threads have started the workers, which the kernel
+        kills with them. By default the run has one of its own.
 
     Attributes
     ----------
@@ -67,42 +83,49 @@ class Runner:
         self,
         plan: Plan,
         settings: Settings,
-        folder: RunFolder,
+        folder: Record,
         listener: Silent | None = None,
         pool: Pool | LocalPool | None = None,
+        turns: NoTurns | None = None,
+        dispatcher: Dispatcher | None = None,
     ) -> None:
         self.plan, self.settings, self.folder, self.listener = plan, settings, folder, listener or Silent()
-        self.pool = pool or Pool(plan, settings, folder, self.listener)
+        self.pool, self.turns = pool or Pool(plan, settings, folder, self.listener), turns or NoTurns()
+        self._dispatcher = dispatcher
         self.effort = Effort()
         self.tracebacks: dict[str, list[str]] = {}
-        self._values = comparable_values(folder.rows["cells"])
+        here = folder.machine.key if folder.machine else ""
+        self._values = comparable_values([row for row in folder.rows["cells"] if row.machine == here])
 
     def run(self) -> None:
-        """Execute all groups that are not finished, then questions and descents, then further launches."""
+        """Execute the whole plan, and end its workers."""
         try:
-            left = self.left()
-            pieces = len(left) * self.settings.launches
-            self.listener.begin(sum(map(len, left)) * self.settings.launches, pieces)
-            self._import_alone(cell for cells in left for cell in cells)
-            with Dispatcher(self.pool) as dispatcher:
-                self._execute(left, dispatcher, Budget(self.settings.budget_s, pieces))
+            self.execute()
         finally:
             self.pool.close()
 
-    def left(self) -> list[list[Cell]]:
-        """Return the groups that the folder does not hold yet.
+    def execute(self, parts: Collection[Part] = tuple(Part)) -> None:
+        """Execute all groups that are not finished, then questions and descents, then further launches.
 
-        A group with a missing or broken cell is executed again as a whole: pairs and the paired rule need the results
-        and rounds of all its backends from one execution.
+        Parameters
+        ----------
+        parts
+            What is executed of the plan; the workers live on.
         """
-        groups = [list(cells) for _, cells in itertools.groupby(self.plan.cells, key=lambda cell: cell.group)]
-        return [g for g in groups if not self.folder.settled((cell.cell_id for cell in g), self._piece(g[0]))]
+        left = groups_left(self.plan, self.settings, self.folder) if Part.CELLS in parts else []
+        pieces = len(left) * self.settings.launches
+        self.listener.begin(sum(map(len, left)) * self.settings.launches, pieces)
+        # A phase that is to be measured alone is measured while no other unit computes on this host either.
+        alone = self.settings.imports_alone or self.settings.preparations_alone
+        with self.turns.working(), self.turns.measuring() if alone else contextlib.nullcontext():
+            self._import_alone(cell for cells in left for cell in cells)
+            kept = self._dispatcher
+            with Dispatcher(self.pool) if kept is None else contextlib.nullcontext(kept) as dispatcher:
+                self._execute(left, parts, dispatcher, Budget(self.settings.budget_s, pieces))
 
-    def _piece(self, cell: Cell) -> str:
-        """Return the mark of a group whose launches are all done; with one launch the cells themselves are the mark."""
-        return f"launches/{'/'.join(cell.group)}" if self.settings.launches > 1 else ""
-
-    def _execute(self, left: Sequence[Sequence[Cell]], dispatcher: Dispatcher, budget: Budget) -> None:
+    def _execute(
+        self, left: Sequence[Sequence[Cell]], parts: Collection[Part], dispatcher: Dispatcher, budget: Budget
+    ) -> None:
         requests = CellRequests(self.plan, self.settings, self.listener, dispatcher, self.pool)
         requests.tracebacks = self.tracebacks
         judging = Judging(requests, self.folder.run_id, self.effort)
@@ -110,8 +133,11 @@ class Runner:
         groups = self._first_launch(left, judging, rounds)
         studies = ProblemStudies(self.plan, self.settings, self.folder, self.pool, self.listener, self.effort)
         for problem in self.plan.problems:
-            studies.ask(problem, dispatcher)
-            studies.descend(problem)
+            if Part.QUESTIONS in parts:
+                studies.ask(problem, dispatcher)
+            if Part.DESCENTS in parts:
+                with self._measuring():
+                    studies.descend(problem)
         for number in range(1, self.settings.launches):
             self.pool.restart()
             self._import_alone(p.cell for group in groups for p in group.right)
@@ -132,9 +158,12 @@ class Runner:
         group = next(ahead, None)
         while group is not None:
             # A worker holds one cell: with timing, it is needed until its rounds have ended.
-            following = None if self.settings.rounds else next(ahead, None)
+            follows = not self.settings.rounds and not self.turns.wanted()
+            following = next(ahead, None) if follows else None
             judging.complete(group)
             self._time(group, rounds, group.right)
+            if not self.settings.rounds and following is None:
+                self.turns.pause()
             try:
                 following = following or next(ahead, None)
             finally:
@@ -147,14 +176,20 @@ class Runner:
     def _time(self, group: Group, rounds: Rounds, right: list[Progress]) -> None:
         """Time the right cells of a group, if the run has rounds."""
         if self.settings.rounds:
-            rounds.time(group, right, self._values)
+            with self._measuring():
+                rounds.time(group, right, self._values)
         if self.settings.isolate == Isolate.CELL:
             self.pool.restart()
+
+    def _measuring(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which no other unit computes on this host."""
+        alone = self.settings.imports_alone or self.settings.preparations_alone
+        return contextlib.nullcontext() if alone else self.turns.measuring()
 
     def _add(self, group: Group, launch: int) -> None:
         """Add the rows of a group to the folder."""
         rows = [flagged(p) for p in group.begun]
-        done = self._piece(group.begun[0].cell) if launch + 1 == self.settings.launches else ""
+        done = _piece(group.begun[0].cell, self.settings) if launch + 1 == self.settings.launches else ""
         # One line of the log: an interrupted run holds all of a group or nothing of it.
         self.folder.add(
             {
@@ -169,3 +204,18 @@ class Runner:
         for row in rows:
             self.listener.tell(row)
         self.listener.group_done()
+
+
+def groups_left(plan: Plan, settings: Settings, folder: Record) -> list[list[Cell]]:
+    """Return the groups of a plan that the record does not hold yet.
+
+    A group with a missing or broken cell is executed again as a whole: pairs and the paired rule need the results and
+    rounds of all its backends from one execution.
+    """
+    groups = [list(cells) for _, cells in itertools.groupby(plan.cells, key=lambda cell: cell.group)]
+    return [g for g in groups if not folder.settled((cell.cell_id for cell in g), _piece(g[0], settings))]
+
+
+def _piece(cell: Cell, settings: Settings) -> str:
+    """Return the mark of a group whose launches are all done; with one launch the cells themselves are the mark."""
+    return f"launches/{'/'.join(cell.group)}" if settings.launches > 1 else ""

@@ -6,6 +6,8 @@ compiler does not hold up the others. While the workers compute a batch, the one
 *No duplicates.* A fault shows in many programs. A failing program is first compared with the findings so far
 (`Findings.known`): the operations of a finding are cut out of it, each replaced by an input with its value. If the rest
 does not fail, the program is counted with that finding. Otherwise the rest is shrunk and becomes a finding of its own.
+A finding in one mode explains a failure in another one only if its own program fails there too: a wrong second
+derivative says nothing about the first.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from autodiff_compare.fuzzing.batch import Outcome
 from autodiff_compare.fuzzing.coverage import Coverage
 from autodiff_compare.fuzzing.executors import Executor, Task, UnavailableError
-from autodiff_compare.fuzzing.findings import Failure, Findings, without
+from autodiff_compare.fuzzing.findings import Failure, Finding, Findings, Key, without
 from autodiff_compare.fuzzing.generator import Recipe, programs
 from autodiff_compare.fuzzing.oracle import FINDINGS, Class, Oracle
 from autodiff_compare.fuzzing.program import Program
@@ -134,6 +136,7 @@ class Campaign:
         self.outcomes = {spec: collections.Counter[Class]() for spec in executors}
         self.unavailable: dict[str, str] = {}
         self.count = 0
+        self._reached: dict[tuple[Key, str, str, str], bool] = {}
 
     def run(self) -> None:
         """Run batches until the budget or the number of programs is spent."""
@@ -230,6 +233,8 @@ class Campaign:
             return
         rest = failure
         for finding in self.findings.explaining(failure):
+            if not self._reaches(finding, failure):
+                continue
             remaining = without(rest.program, finding.key.operations)
             again = self._failing([remaining], rest)[0] if remaining else None
             if again is None:
@@ -242,6 +247,31 @@ class Campaign:
         found = self._failing([small], rest, thorough=True)[0]
         # A program whose failure does not repeat is written down as it was drawn.
         self.findings.add(found or failure, failure)
+
+    def _reaches(self, finding: Finding, failure: Failure) -> bool:
+        """Return whether the program of a finding fails in the mode of a failure too.
+
+        Of an array there is no second derivative: a wrong first one is taken to reach it.
+        """
+        key, program, operator = finding.key, finding.failure.program, failure.operator
+        if key.mode == failure.mode:
+            return True
+        if program.value.ndim and operator in SCALAR_ALL - VECTOR_ALL:
+            if operator in SECOND_ORDER:
+                return key.mode != "value"
+            operator = Operator.VJP
+        at = (key, failure.spec, failure.mode, failure.dtype)
+        if at not in self._reached:
+            self._reached[at] = self._is_wrong(program, failure.spec, operator, failure.dtype)
+        return self._reached[at]
+
+    def _is_wrong(self, program: Program, spec: str, operator: Operator, dtype: str) -> bool:
+        """Return whether a backend's outcome of a program is a finding of any class."""
+        try:
+            ((outcome,),) = self.executors[spec]([(program.source(), (str(operator),))], dtype)
+        except UnavailableError:
+            return False
+        return Oracle(program, dtype).judgement(operator, outcome).classed in FINDINGS
 
     def _failing(self, some: Sequence[Program], like: Failure, *, thorough: bool = False) -> list[Failure | None]:
         """Return for each program the failure that is like another one; `None` if it does not fail so.

@@ -10,10 +10,12 @@ import numpy as np
 
 from autodiff_compare.fuzzing.oracle import Class, Judgement
 from autodiff_compare.fuzzing.program import Input, Program
-from autodiff_compare.vocabulary import Operator, split_spec
+from autodiff_compare.vocabulary import SECOND_ORDER, Operator, split_spec
 
 #: Operations in which every scalar program ends, and which shrinking may leave: at fault only if nothing else is left.
 _FRAME = frozenset({"sum", "sin", "shift", "add"})
+#: Operator -> what of a framework it shows; all others show its reverse mode.
+_MODES = {Operator.VALUE: "value", Operator.JVP: "forward", **dict.fromkeys(SECOND_ORDER, "second order")}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Failure:
     dtype: str
     judgement: Judgement
 
+    @property
+    def mode(self) -> str:
+        """Return what of the framework it shows: ``value``, ``forward``, ``reverse`` or ``second order``."""
+        return _MODES.get(self.operator, "reverse")
+
 
 @dataclass(frozen=True)
 class Key:
@@ -46,6 +53,8 @@ class Key:
     ----------
     backend
         The framework, without its variant.
+    mode
+        What of the framework is at fault: the ``value``, its ``forward`` or ``reverse`` mode, or the ``second order``.
     classed, kind
         The class and the kind of the judgement.
     operations
@@ -53,6 +62,7 @@ class Key:
     """
 
     backend: str
+    mode: str
     classed: Class
     kind: str
     operations: frozenset[str]
@@ -62,10 +72,11 @@ class Key:
         """Return the key of a shrunk failure."""
         operations = frozenset(failure.program.operations)
         backend, _ = split_spec(failure.spec)
-        return Key(backend, failure.judgement.classed, failure.judgement.kind, operations - _FRAME or operations)
+        judgement = failure.judgement
+        return Key(backend, failure.mode, judgement.classed, judgement.kind, operations - _FRAME or operations)
 
     def may_explain(self, failure: Failure) -> bool:
-        """Return whether a failure holds the operations of this finding, on the same framework."""
+        """Return whether a failure holds the operations of this finding, on the same framework, in any mode."""
         same = split_spec(failure.spec)[0] == self.backend and failure.judgement.classed == self.classed
         return same and self.operations <= set(failure.program.operations)
 

@@ -3,7 +3,9 @@
 A program grows step by step, and each step is evaluated at the point at once. A *regular* program keeps a margin to
 kinks and to the ends of domains (`operations.operation`), so that its derivatives exist and numerical differences see
 them. An *awkward* program has zeros, ties, tiny and huge numbers, empty arrays and single entries, and keeps no margin:
-there conventions differ, and rules that divide by what may be zero fail.
+there conventions differ, and rules that divide by what may be zero fail. Some of these are regular but for one step,
+which is at a kink where it selects: a tie of two operands or entries, a bound, a zero. No other convention meets that
+one there, so that an answer outside the one-sided derivatives can be told from a choice.
 
 Program k of a seed depends on nothing but the two numbers and the families.
 """
@@ -29,6 +31,8 @@ _AWKWARD = (0.0, 0.0, -0.0, 1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
 #: leave no digits in a sine.
 _SIZES = (1e-12, 1e-8, 1e-4, 1e3)
 _OF_ONE_SIZE = (1.0, 1.0, -1.0, 2.0, 0.5, -2.0)
+#: Part of the awkward programs with one step at a kink.
+_KINKED = 0.3
 _MOST_ENTRIES = 24
 _MOST_AXES = 3
 #: Largest number in a regular and in an awkward program, so that rounding stays small.
@@ -77,9 +81,16 @@ def programs(seed: int, recipe: Recipe, start: int = 0) -> Iterator[tuple[int, P
 def program(seed: int, number: int, recipe: Recipe) -> Program | None:
     """Return one program of a seed; `None` if no operation fits its inputs."""
     rng = np.random.default_rng([seed, number])
-    awkward = bool(rng.random() < recipe.awkward)
+    drawn = float(rng.random())
+    kinked = drawn < recipe.awkward * _KINKED
+    awkward = drawn < recipe.awkward and not kinked
     made = _Growth(rng, awkward, _inputs(rng, awkward))
-    for _ in range(int(rng.integers(1, recipe.longest + 1))):
+    count = int(rng.integers(1, recipe.longest + 1))
+    # One of the last steps, so that the result depends on it.
+    last = count - int(rng.integers(1, 3)) if kinked else -1
+    for k in range(count):
+        if k == max(last, 0) and kinked:
+            made.meet(recipe.table)
         made.grow(recipe.table)
     if not made.steps:
         return None
@@ -115,6 +126,25 @@ class _Growth:
         for _ in range(_ATTEMPTS):
             if self._add(table[int(self.rng.integers(len(table)))]):
                 return
+
+    def meet(self, table: Sequence[str]) -> None:
+        """Add a step at a kink of its operation, with an input of its own as the operand that is there."""
+        choices = [name for name in table if OPERATIONS[name].kink]
+        for _ in range(_ATTEMPTS if choices else 0):
+            operation = choices[int(self.rng.integers(len(choices)))]
+            kind, value = OPERATIONS[operation], self._operand()
+            assert kind.kink is not None
+            fresh = Input(f"x{len(self.inputs)}", kind.kink(self.rng, self.values[value]))
+            operands = (value, fresh.name)[-kind.operands :]
+            values = {**self.values, fresh.name: fresh.value}
+            parameters = kind.draws(self.rng, *(values[name] for name in operands))
+            if parameters is None:
+                continue
+            self.values[fresh.name] = fresh.value
+            if self.step(operation, operands, parameters):
+                self.inputs = (*self.inputs, fresh)
+                return
+            del self.values[fresh.name]
 
     def _add(self, operation: str) -> bool:
         kind = OPERATIONS[operation]

@@ -316,12 +316,17 @@ class Judge:
             worst_index=found.index,
             nonfinite_count=0,
             verdict=Verdict.NO_GRAD if lost else found.verdict,
-            note=self._note(found.note),
+            note=self._note(found.note if found.verdict in PROVED else join_notes(found.note, self._raised)),
             got=found.got,
             expected=found.expected,
             entry_tolerance=found.half_width,
             how=found.how,
         )
+
+    @property
+    def _raised(self) -> str:
+        """Return the exception that ended the domain nearby, in words; empty if there was none."""
+        return str(self.probe.objective.raised)
 
     def _finding(self, leaves: Sequence[Array]) -> Finding:
         """Compare with numerical differences, with tolerances measured only as well as the result requires."""

@@ -12,14 +12,18 @@ import numpy as np
 
 from autodiff_compare.judge.differences import FEW
 from autodiff_compare.judge.probe import Probe
+from autodiff_compare.judge.singular import curvatures
+from autodiff_compare.judge.singular.slopes import MOST
 from autodiff_compare.judge.singular.subdifferential import contains
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import Operator, Verdict
 
 #: Operators whose result has a row of derivatives by all inputs for each output, or for a combination of outputs.
 _ROWS = frozenset({Operator.GRADIENT, Operator.VJP, Operator.JACOBIAN})
+#: Operators of second derivatives that are judged together.
+_CURVED = frozenset({Operator.HVP, Operator.HESSIAN, Operator.SPARSE_HESSIAN})
 #: Words for entries that are wrong together.
-OUTSIDE = "the entries at the kink are not in the convex hull of the gradients nearby, though each alone is"
+OUTSIDE = "the entries at the kink are not in the convex hull of the derivatives nearby, though each alone is"
 
 
 def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
@@ -30,7 +34,7 @@ def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
     probe
         The numerical differences of the case.
     derivative
-        Leaves of the derivative, without the value, each of whose entries is right or between one-sided derivatives.
+        Leaves of the derivative, without the value, each of whose entries is right or between those of both sides.
 
     Returns
     -------
@@ -38,7 +42,11 @@ def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
         False also for other operators, and where there are too many entries at kinks to tell.
     """
     case, objective = probe.case, probe.objective
-    if case.operator not in _ROWS or case.problem.normalise is not None:
+    if case.problem.normalise is not None:
+        return False
+    if case.operator in _CURVED:
+        return _outside_curvatures(probe, derivative)
+    if case.operator not in _ROWS:
         return False
     matrix = np.asarray(probe.matrix(derivative), dtype=np.float64) / objective.unit
     columns = _suspects(objective.x)
@@ -55,6 +63,27 @@ def outside(probe: Probe, derivative: Sequence[Array]) -> bool:
             if not contains(f, objective.x, objective.scales, entries, matrix[row, entries]):
                 return True
     return False
+
+
+def _outside_curvatures(probe: Probe, derivative: Sequence[Array]) -> bool:
+    """Return whether second derivatives are not those of one matrix of the generalised Hessian."""
+    objective, n = probe.objective, probe.objective.x.size
+    if n > MOST:
+        return False
+    matrix = probe.matrix(derivative)
+    matrix = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), np.float64) / objective.unit
+    moves = np.diag(objective.scales)
+    if probe.case.operator == Operator.HVP:
+        v = np.concatenate([np.ravel(d) for d in probe.case.directions]).astype(np.float64)
+        length = float(np.max(np.abs(v) / objective.scales, initial=0.0)) or 1.0
+        pairs = [(s, v / length) for s in moves]
+        got = np.array([s @ matrix[:, 0] for s in moves]) / length
+    else:
+        above = np.triu_indices(n)
+        pairs = [(moves[i], moves[j]) for i, j in zip(*above, strict=True)]
+        got = (moves @ matrix @ moves)[above]
+    with np.errstate(all="ignore"):
+        return not curvatures.contains(objective.f, objective.x, objective.scales, pairs, got)
 
 
 def _suspects(x: Array) -> Array:

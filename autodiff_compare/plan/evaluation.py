@@ -52,6 +52,29 @@ def with_operators(problem: Problem) -> Problem:
     return replace(problem, operators=VECTOR if array.shape else SCALAR)
 
 
+def with_finite_values(problem: Problem) -> Problem:
+    """Return the problem as it is, if its value is finite at each of its points in plain NumPy.
+
+    Raises
+    ------
+    ProblemError
+        If the value at a point is nan or infinite, or the function fails there.
+    """
+    for size, inputs in problem.points.items():
+        if problem.stand_in:
+            continue
+        try:
+            with np.errstate(all="ignore"):
+                value = np.asarray(problem.function(PLAIN, inputs.static)(*inputs.arrays))
+        except Exception as error:  # outside its domain a user's function may raise anything
+            raise ProblemError(
+                f"cannot evaluate {problem.name} {size} in plain NumPy: {type(error).__name__}: {described(error)}"
+            ) from error
+        if not np.isfinite(value).all():
+            raise ProblemError(f"got nan or infinity from {problem.name} {size}, expected a point of its domain")
+    return problem
+
+
 def _of_complex_numbers(problem: Problem, inputs: Inputs, value: Array) -> Problem:
     """Return the problem with the operators of a function of complex numbers.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from autodiff_compare.plan.query import ALL_OPERATORS
 from autodiff_compare.problems import SCALAR, VECTOR, Problem
 from autodiff_compare.vocabulary import BATCHES, COMPLEX, OF_HESSIAN, ON_REQUEST, SAMPLED, Operator
 
+#: The operators that a user most likely wants, in this order.
+_LEADING = (Operator.GRADIENT, Operator.JACOBIAN)
 _SCALAR_ONLY = SCALAR - VECTOR
 #: The operators that only a scalar function has.
 OF_SCALARS = _SCALAR_ONLY | {o for o, needs in ON_REQUEST.items() if needs & _SCALAR_ONLY}
@@ -22,6 +25,33 @@ def operators_of(problem: Problem, names: Collection[str]) -> list[Operator]:
     if names:
         has |= {o for o, needs in ON_REQUEST.items() if needs <= has and _applies(problem, o)}
     return [o for o in Operator if o in has and (not names or o in names)]
+
+
+def asked(problem: Problem, names: Collection[str], *, lead: bool) -> list[Operator]:
+    """Return the operators of a problem that a query asks for, as `operators_of`.
+
+    Parameters
+    ----------
+    problem, names
+        The problem, and the operators of the query; `ALL_OPERATORS` stands for those without any name.
+    lead
+        Whether the gradient, or else the Jacobian, stands for the operators where none is named; all of them where the
+        problem has neither.
+    """
+    if lead and not names:
+        has = _own(problem)
+        return operators_of(problem, [o for o in _LEADING if o in has][:1])
+    if ALL_OPERATORS not in names:
+        return operators_of(problem, names)
+    named = {name for name in names if name != ALL_OPERATORS}
+    chosen = {*operators_of(problem, ()), *(operators_of(problem, named) if named else ())}
+    return [o for o in Operator if o in chosen]
+
+
+def leading(operators: Iterable[str]) -> Operator:
+    """Return the operator that a user most likely wants: the gradient, else the Jacobian, else the first."""
+    has = set(operators)
+    return Operator(next(o for o in (*_LEADING, *Operator) if o in has))
 
 
 def _own(problem: Problem) -> set[Operator]:

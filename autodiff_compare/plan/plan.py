@@ -6,18 +6,26 @@ import fnmatch
 import functools
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autodiff_compare import backends, problems
 from autodiff_compare.backends import Backend
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.plan.evaluation import with_operators
-from autodiff_compare.plan.operators import computed_at, idle_backend, not_computed, operators_of
+from autodiff_compare.plan.evaluation import with_finite_values, with_operators
+from autodiff_compare.plan.numbered_sizes import not_made, refusals
+from autodiff_compare.plan.operators import asked, computed_at, idle_backend, not_computed, operators_of
 from autodiff_compare.plan.precision import numpy_dtype
-from autodiff_compare.plan.query import DEFAULT_BACKENDS, DEFAULT_SUITES, Query, require
+from autodiff_compare.plan.query import (
+    ALL_OPERATORS,
+    DEFAULT_BACKENDS,
+    DEFAULT_SIZES,
+    DEFAULT_SUITES,
+    Query,
+    require,
+)
 from autodiff_compare.plan.query import PlanError as PlanError
 from autodiff_compare.plan.settings import SMALL_S
-from autodiff_compare.plan.sizes import matching_sizes, sizes_of, with_degrees
+from autodiff_compare.plan.sizes import matching_sizes, split_size, taken, with_degrees
 from autodiff_compare.plan.unplannable import is_unplannable, stand_in
 from autodiff_compare.problems import Problem
 from autodiff_compare.process import interpreters
@@ -102,7 +110,29 @@ def plan(query: Query) -> Plan:
     PlanError
         If a problem, suite, backend, variant, operator, dtype or size does not exist, or an instance file is damaged.
     """
-    return plan_problems(*load_problems(query, keep_going=True), query)
+    found, sources = load_problems(query, keep_going=True)
+    if query.points:
+        found = _at_points(found, query)
+        query = replace(query, sizes=[size for problem in found for size in problem.sizes])
+    return plan_problems(found, sources, query)
+
+
+def _at_points(found: Sequence[Problem], query: Query) -> list[Problem]:
+    """Return the problems at the points of a query, in place of their sizes.
+
+    Raises
+    ------
+    PlanError
+        If no problem is named, sizes are given too, or a point does not fit or is outside the domain.
+    """
+    if not query.problems or query.suites:
+        raise PlanError("got --at without a problem, expected one or more by name: their inputs get its numbers")
+    if query.sizes != DEFAULT_SIZES or query.data is not None:
+        raise PlanError("got --at with --size or --data, expected one of them: the numbers decide the size")
+    try:
+        return [with_finite_values(problems.with_points(p, query.points, query.seed)) for p in found]
+    except problems.ProblemError as error:
+        raise PlanError(str(error)) from error
 
 
 def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Query) -> Plan:
@@ -117,7 +147,7 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     found, sources
         As `load_problems` returns them.
     query
-        Its ``problems``, ``suites`` and ``data`` are ignored.
+        Its ``suites`` and ``data`` are ignored, and its ``problems`` but for the sizes in them.
 
     Raises
     ------
@@ -131,19 +161,24 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     _require_native_backends(found, adapters)
     require("dtype", query.dtypes, (*DTYPES, *HALF_DTYPES))
     _require_installed(query.dtypes)
-    require("operator", query.operators, [str(o) for o in Operator])
-    sizes = with_degrees(matching_sizes(found, query.sizes), query)
+    require("operator", query.operators, [ALL_OPERATORS, *(str(o) for o in Operator)])
+    named = [name for name in query.operators if name != ALL_OPERATORS]
+    leading = {p.name for p in found if query.leading and sources[p.name].endswith(".py")}
+    known = with_degrees(matching_sizes(found, query.sizes), query)
+    sizes = {problem.name: taken(problem, query, known) for problem in found}
+    refused = {problem.name: refusals(problem, sizes[problem.name], query.timeout_s or SMALL_S) for problem in found}
     cells = [
         Cell(problem.name, size, dtype, operator, *split_spec(spec))
         for problem in found
-        for size in sizes_of(problem, sizes)
+        for size in sizes[problem.name]
+        if size not in refused[problem.name]
         for dtype in query.dtypes
-        for operator in operators_of(problem, query.operators)
+        for operator in asked(problem, query.operators, lead=problem.name in leading)
         if computed_at(problem, size, operator, query.degrees)
         for spec in adapters
         if spec not in limited or operator in limited[spec]
     ]
-    dropped = tuple(not_computed(found, query.operators, {p.name: sizes_of(p, sizes) for p in found}))
+    dropped = (*not_made(refused), *not_computed(found, named, sizes))
     idle = limited.keys() - {cell.spec for cell in cells}
     if query.variants == "all":
         adapters = {spec: text for spec, text in adapters.items() if spec not in idle}
@@ -202,7 +237,7 @@ def load_problems(query: Query, *, keep_going: bool = False) -> tuple[list[Probl
     sources: dict[str, str] = {}
     broken: dict[str, str] = {}
     try:
-        for name in (*_members(suites), *query.problems):
+        for name in dict.fromkeys([*_members(suites), *(split_size(given)[0] for given in query.problems)]):
             source = f"{name}@{data.resolve()}" if data and not name.endswith(".py") else name
             try:
                 loaded = _loaded(source, query.timeout_s or SMALL_S)

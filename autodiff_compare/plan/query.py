@@ -17,6 +17,9 @@ DEFAULT_SIZES = ("small",)
 #: The suites of a query that names neither a problem nor a suite.
 DEFAULT_SUITES = ("classic",)
 
+#: Stands for every operator that a problem has.
+ALL_OPERATORS = "all"
+
 #: Field with several names -> its value where none is given.
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "problems": (),
@@ -26,6 +29,7 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "sizes": DEFAULT_SIZES,
     "suites": (),
     "degrees": (),
+    "points": (),
 }
 
 
@@ -42,12 +46,16 @@ class Query:
     Parameters
     ----------
     problems
-        Names of problems, or paths of ``.py`` files. They are added to the problems of ``suites``.
+        Names of problems, with a size or without (``gmm/medium``), or paths of ``.py`` files. They are added to the
+        problems of ``suites``.
     backends
         Backends as ``name[:variant][:order][@PYTHON]``, or paths of ``.py`` files; by default `DEFAULT_BACKENDS`.
     operators
-        Names of operators; by default every operator that a problem has, without ``sparse_jacobian``
-        where its Jacobian is dense.
+        Names of operators; `ALL_OPERATORS`, which is the default, for every operator that a problem has, without
+        ``sparse_jacobian`` where its Jacobian is dense.
+    leading
+        Whether a user's file has its leading operator alone, where no operator is named: its gradient, or its Jacobian
+        if its value is not a scalar.
     dtypes
         ``float64``, ``float32`` or both; by default ``float64``.
     sizes
@@ -66,6 +74,8 @@ class Query:
     degrees
         The highest derivatives of ``taylor``: a series of each degree is computed; by default of
         `autodiff_compare.vocabulary.TAYLOR_DEGREE`.
+    points
+        Points at which the problems are evaluated, in place of their sizes: the entries of their inputs in order.
     timeout_s
         Seconds for loading a user's file and evaluating its function once; `None` for those of a small cell.
     """
@@ -81,6 +91,8 @@ class Query:
     data: pathlib.Path | None = None
     every: bool = False
     degrees: Sequence[int] = ()
+    points: Sequence[tuple[complex, ...]] = ()
+    leading: bool = False
     timeout_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -92,6 +104,6 @@ def require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:
     """Reject a name that is none of the choices."""
     for name in names:
         if name not in choices:
-            close = difflib.get_close_matches(name, choices, n=2) if kind in ("operator", "suite", "size") else []
+            close = difflib.get_close_matches(name, choices, n=2)
             expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
             raise PlanError(f"got {kind} {name!r}, {expected} one of: {', '.join(choices)}")

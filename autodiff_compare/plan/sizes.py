@@ -5,9 +5,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
+from autodiff_compare import problems
 from autodiff_compare.plan.query import PlanError, Query, require
 from autodiff_compare.problems import Problem, ProblemError
-from autodiff_compare.problems.base import split_degree
+from autodiff_compare.problems.base import number_of, split_degree
 from autodiff_compare.vocabulary import Operator
 
 
@@ -22,6 +23,8 @@ def matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[st
         base, suffix = _split(found[0], pattern) if found else (pattern, "")
         if not matching and suffix:
             matching = [f"{size}{suffix}" for size in known if fnmatch.fnmatchcase(size, base)]
+        if not matching and number_of(base) is not None:
+            matching = [pattern]
         require("size", () if matching else (pattern,), known)
         sizes |= dict.fromkeys(matching)
     try:
@@ -33,10 +36,43 @@ def matching_sizes(found: Sequence[Problem], patterns: Sequence[str]) -> list[st
     return list(sizes)
 
 
+def split_size(name: str) -> tuple[str, str]:
+    """Return the problem and the size of ``PROBLEM/SIZE``; the name of a file, or of no such problem, has no size."""
+    problem, slash, size = name.partition("/")
+    known = slash and not name.endswith(".py") and problem in problems.available()
+    return (problem, size) if known else (name, "")
+
+
+def taken(problem: Problem, query: Query, sizes: Sequence[str]) -> list[str]:
+    """Return the sizes at which a problem takes part in a query.
+
+    ``PROBLEM/SIZE`` among the problems of a query is that size, whatever the other sizes of the query are. A problem
+    that is also named alone, or is in a suite of the query, takes part at those of ``sizes`` too.
+
+    Raises
+    ------
+    PlanError
+        If the problem does not have a size that is named with it.
+    """
+    named = [size for name, size in map(split_size, query.problems) if size and name == problem.name]
+    for size in named:
+        base = problem.rows_of(size)[0]
+        require(f"size of {problem.name}", () if _has(problem, base) else (base,), problem.size_names)
+    alone = not named or problem.name in query.problems or not {"all", *problem.suites}.isdisjoint(query.suites)
+    return list(dict.fromkeys([*(sizes_of(problem, sizes) if alone else ()), *named]))
+
+
 def sizes_of(problem: Problem, sizes: Sequence[str]) -> list[str]:
-    """Return the sizes that a problem has; ``small``, the default size, stands for its `Problem.smallest`."""
+    """Return the sizes that a problem has, or that are given by their number.
+
+    ``small``, the default size, stands for its `Problem.smallest`.
+    """
     meant = dict.fromkeys(_own(problem, size) for size in sizes)
-    return [size for size in meant if problem.rows_of(size)[0] in problem.size_names]
+    return [size for size in meant if _has(problem, problem.rows_of(size)[0])]
+
+
+def _has(problem: Problem, size: str) -> bool:
+    return size in problem.size_names or number_of(size) is not None
 
 
 def _own(problem: Problem, size: str) -> str:

@@ -13,17 +13,54 @@ import contextlib
 import os
 import pathlib
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 #: A worker is flagged ``threads`` if its CPU time over wall time exceeds this factor times the requested threads.
 THREADS_TOLERANCE = 1.15
 #: The folder with an entry for each thread of this process.
 _TASKS = pathlib.Path("/proc/self/task")
+#: The folder with an entry for each processor of the machine.
+_PROCESSORS = pathlib.Path("/sys/devices/system/cpu")
 
 
 def processors() -> list[int]:
     """Return the processors that this process may use, in ascending order; none where the system does not tell."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def described(allowed: Sequence[int], every: int | None, folder: pathlib.Path = _PROCESSORS) -> str:
+    """Describe processors by what their speed depends on: ``4 of 8 at 4.2 GHz on 2 cores``; empty if there are none.
+
+    Their numbers are left out: a scheduler gives each job others, which are as fast. The number of cores tells whether
+    some of them share one (simultaneous multithreading), and the highest clock rate tells fast cores from economical
+    ones.
+
+    Parameters
+    ----------
+    allowed
+        Numbers of the processors.
+    every
+        Number of all processors of the machine.
+    folder
+        The system's description of its processors.
+    """
+    cores = {_told(folder / f"cpu{n}" / "topology" / "thread_siblings_list") or str(n) for n in allowed}
+    rates = Counter(_told(folder / f"cpu{n}" / "cpufreq" / "cpuinfo_max_freq") for n in allowed)
+    kinds = ", ".join(
+        f"{count} at {int(rate) / 1e6:.4g} GHz" if rate.isdecimal() else str(count)
+        for rate, count in sorted(rates.items(), key=lambda kind: (kind[0].rjust(12), kind[1]), reverse=True)
+    )
+    of = f" of {every}" if every else ""
+    return f"{kinds}{of}, on {len(cores)} core{'s' if len(cores) > 1 else ''}" if allowed else ""
+
+
+def _told(path: pathlib.Path) -> str:
+    """Return the text of a file of the system; empty if there is none."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def limit_affinity(threads: int) -> None:

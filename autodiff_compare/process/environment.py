@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import pathlib
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from autodiff_compare.process import affinity
 from autodiff_compare.process.affinity import processors
 
 #: The folder that holds the package, and the package's own folder.
@@ -21,6 +23,7 @@ PACKAGES = (
     "numpy",
     "torch",
     "tensorflow",
+    "tensorflow-cpu",
     "keras",
     "jax",
     "jaxlib",
@@ -32,6 +35,14 @@ PACKAGES = (
     "array-api-compat",
     "numba",
 )
+
+
+#: Fields of ``/proc/cpuinfo`` that identify a processor more closely than its name, which many clouds shorten, and
+#: those that list its instruction sets: on x86 and on ARM.
+_IDENTITY = ("vendor_id", "cpu family", "model", "stepping", "CPU implementer", "CPU variant", "CPU part")
+_INSTRUCTIONS = ("flags", "Features")
+#: The NVIDIA driver's description of its accelerators, a file each.
+_ACCELERATORS = pathlib.Path("/proc/driver/nvidia/gpus")
 
 
 def hide_clone() -> None:
@@ -54,6 +65,44 @@ def machine() -> dict[str, str | int | None]:
         "os": f"{platform.system()} {platform.release()}",
         "python": sys.version.split()[0],
     }
+
+
+def hardware(allowed: Sequence[int]) -> dict[str, str | int]:
+    """Return what distinguishes this machine from others beside `machine`: columns of ``machines.csv``.
+
+    Parameters
+    ----------
+    allowed
+        Numbers of the processors that the program may use.
+    """
+    return {
+        "cpu_id": cpu_id(cpuinfo()),
+        "cpu_count": len(allowed) or os.cpu_count() or 1,
+        "affinity": affinity.described(allowed, os.cpu_count()),
+        "accelerators": accelerators(),
+    }
+
+
+def cpu_id(text: str) -> str:
+    """Return vendor, family, model and stepping of a processor, and a digest of its instruction sets.
+
+    Parameters
+    ----------
+    text
+        The text of ``/proc/cpuinfo``; its first processor counts.
+    """
+    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    fields = {name.strip(): value.strip() for name, _, value in lines}
+    found = [fields[name] for name in _IDENTITY if name in fields]
+    sets = " ".join(sorted({word for name in _INSTRUCTIONS for word in fields.get(name, "").split()}))
+    return " ".join([*found, *([hashlib.sha256(sets.encode()).hexdigest()[:8]] if sets else [])])
+
+
+def accelerators(folder: pathlib.Path = _ACCELERATORS) -> str:
+    """Return the models of the NVIDIA accelerators, separated by commas; empty if there are none."""
+    texts = (path.read_text(errors="replace") for path in sorted(folder.glob("*/information")))
+    lines = (line.partition(":") for text in texts for line in text.splitlines())
+    return ", ".join(sorted(value.strip() for name, _, value in lines if name.strip() == "Model"))
 
 
 def versions() -> Mapping[str, str]:
@@ -80,6 +129,21 @@ def git_commit() -> str:
         return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def program_digest() -> str:
+    """Return a digest of this program's source files; unlike a commit, it tells uncommitted states apart."""
+    # In a clone, adapters and problems are behind links, which rglob does not follow.
+    rooms = {path.resolve() for room in (".", "backends", "problems") for path in (PACKAGE / room).rglob("*.py")}
+    return digest_of(sorted(rooms))
+
+
+def digest_of(files: Iterable[pathlib.Path], begun: str = "") -> str:
+    """Return a digest of the names and texts of files, in their order, and of the text ``begun``."""
+    digest = hashlib.sha256(begun.encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def _cpu_model() -> str:

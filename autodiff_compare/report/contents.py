@@ -43,8 +43,10 @@ _CELL_COLUMNS = (
     "problem", "size", "where", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s",
     "ci_high_s", "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
 )  # fmt: skip
+#: Columns of ``machines.csv`` beside those of ``runs.csv``.
+_OF_MACHINES = ("key", "cpu_id", "affinity", "accelerators")
 #: Columns left out of it, since other columns have the same information.
-_HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error"})
+_HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error", "machine"})
 
 
 def page(record: Record) -> Page:
@@ -139,6 +141,7 @@ def provenance(records: Sequence[Record]) -> Iterator[Grid]:
     }
     for hidden in ("run id", "schema version", "versions"):
         del facts[hidden]
+    facts |= {name.replace("_", " "): [getattr(r.machine, name) or "unknown" for r in records] for name in _OF_MACHINES}
     versions = list(dict.fromkeys(n for r in records for n in r.versions))
     facts |= {printable(n): [printable(r.versions.get(n, "absent")) for r in records] for n in versions}
     rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())
@@ -157,19 +160,22 @@ def _fact(record: Record, name: str) -> str:
 
 
 def full(record: Record) -> Iterator[Data]:
-    """Yield every table of the run; those of raw rows are abridged."""
+    """Yield every table of the run; those of raw rows are abridged.
+
+    The column ``machine`` is only in the CSV files: the page is of one machine.
+    """
     yield data(
         "cells", cell_table(record), "One row for each cell, with its timing and its largest error.", "cells.csv"
     )
     for name, frame in record.tables.items():
-        if len(frame) and name not in {"runs", "cells", *_RAW}:
-            yield data(name, frame, file=f"{name}.csv")
+        if len(frame) and name not in {"runs", "machines", "cells", *_RAW}:
+            yield data(name, frame.drop(columns="machine"), file=f"{name}.csv")
     if len(record.rounds):
         yield data("rounds", record.rounds, "The median of each steady round, computed from samples.csv.")
     for name, (digits, left) in _RAW.items():
         frame = record.tables[name]
         if len(frame):
-            yield data(name, _rounded(frame, digits).drop(columns=list(left)), _abridged(name, digits, left),
+            yield data(name, _rounded(frame, digits).drop(columns=[*left, "machine"]), _abridged(name, digits, left),
                        f"{name}.csv")  # fmt: skip
 
 

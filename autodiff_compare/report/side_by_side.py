@@ -1,11 +1,15 @@
-"""Report of several runs side by side, for two machines, two versions or two states of the code."""
+"""Report of several records side by side: two machines, two versions or two states of the code.
+
+Times are divided only between runs on equal machines (`autodiff_compare.report.page.record.comparable`); the machines
+of one run, and of others, stand beside each other without a ratio.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,24 +23,26 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Page, Section
-from autodiff_compare.report.page.record import Record, doubtful, sure, timed
+from autodiff_compare.report.page.record import Record, comparable, doubtful, sure, timed
 from autodiff_compare.report.sections import overview, profile
 from autodiff_compare.results import formatting
-from autodiff_compare.results.provenance import MACHINE, differences
+from autodiff_compare.results.machines import titles
+from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.summary.summary import sentence
 from autodiff_compare.vocabulary import Status
 
-#: Fields of ``runs.csv`` in which runs are compared, besides the versions of their packages.
-_FIELDS = (*MACHINE, "threads", "seed", "code")
+#: Columns of ``machines.csv`` and of ``runs.csv`` in which runs are compared.
+_OF_MACHINES, _OF_RUNS = (*HARDWARE, *SOFTWARE), ("threads", "seed", "code")
 
 
 def page(records: Sequence[Record]) -> Page:
-    """Return the page of several runs."""
+    """Return the page of several runs, or of one run on several machines."""
     looks = backend_looks(s for r in records for s in r.specs)
     sections = [
         Section("failures", "Failures", parts=tuple(_failures(records))),
         Section("differences", "Differences of the runs", parts=tuple(_differences(records))),
         Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, looks))),
+        Section("machines", "Each machine", parts=tuple(_machines(records))),
         Section("profiles", "Performance profiles", parts=tuple(_profiles(records, looks))),
         Section("what", "Runs and machines", parts=tuple(contents.provenance(records))),
         Section("tables", "Full tables", parts=(_all_cells(records),)),
@@ -46,12 +52,22 @@ def page(records: Sequence[Record]) -> Page:
     )
     faults = [f"{r.name}: {words_}" for r in records for words_ in overview.faults(r)]
     gaps = [f"{r.name}: {words_}" for r in records for words_ in overview.gaps(r)]
-    return Page(f"{len(records)} runs side by side", found, faults, [s for s in sections if any(s.parts)], gaps)
+    return Page(_title(records), found, faults, [s for s in sections if any(s.parts)], gaps)
+
+
+def _title(records: Sequence[Record]) -> str:
+    """Return the heading of the page."""
+    runs = list(dict.fromkeys(r.folder.name for r in records))
+    if len(runs) == 1:
+        return f"Run {runs[0]} on {len(records)} machines"
+    machines = f" on {len(records)} machines" if len(records) > len(runs) else ""
+    return f"{len(runs)} runs{machines} side by side"
 
 
 def folder_name(records: Sequence[Record]) -> str:
     """Return the name of the report's folder: the names of the runs, or a digest if that is too long for a file."""
-    name = "_and_".join(re.sub(r"[^A-Za-z0-9_-]+", "-", r.name).strip("-") for r in records)
+    names = dict.fromkeys(re.sub(r"[^A-Za-z0-9_-]+", "-", r.folder.name).strip("-") for r in records)
+    name = "_and_".join(names)
     return name if len(name) <= 120 else f"{len(records)}_runs_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
@@ -71,39 +87,54 @@ def _differences(records: Sequence[Record]) -> list[str]:
     """Return the differences of each run from the first one, in words."""
     found = []
     for other in records[1:]:
-        words_ = "; ".join(differences(records[0].run, other.run, _FIELDS))
+        apart = differences(records[0].machine, other.machine, _OF_MACHINES)
+        words_ = "; ".join([*apart, *differences(records[0].run, other.run, _OF_RUNS)])
         found.append(f"{records[0].name} and {other.name} differ in: {words_}." if words_ else
                      f"{records[0].name} and {other.name} have the same machine, versions and code.")  # fmt: skip
     return found
+
+
+def _machines(records: Sequence[Record]) -> Iterator[Grid | str]:
+    """Yield the overview of each machine of a run on several: their cells stand in no common table."""
+    for k, r in enumerate(records):
+        if sum(other.folder == r.folder for other in records) > 1:
+            title = titles([r.machine], [r.machine.key])[r.machine.key].partition(": ")[2]
+            yield f"{r.name}: {title}. Times are compared within it."
+            for grid in overview.overviews(r):
+                yield replace(grid, name=f"{grid.name}-{k}", title=f"{grid.title}: {r.name}")
 
 
 def beside(records: Sequence[Record]) -> list[Grid]:
     """Return for each dtype the leading operators that two or more runs have: time, error, ratio to the first run."""
     cells = pd.concat([r.cells.assign(place=k) for k, r in enumerate(records)], ignore_index=True)
     shared = cells[cells["leading"] & cells.duplicated("cell_id", keep=False)]
-    numbers = [f"{r.name} / {records[0].name}" for r in records[1:]]
+    divided = [k for k, r in enumerate(records) if comparable(records[0], r)]
+    numbers = [f"{records[k].name} / {records[0].name}" for k in divided]
     columns = ("problem", "backend", *(r.name for r in records), *numbers)
     numeric = frozenset(range(2, len(columns)))
-    note = (
-        "Time of one steady call, with the error below. Ratio: relative to the first run; 'differs' if the 95 % "
-        "intervals do not overlap and neither time is flagged. Different runs share no rounds, so this is no proof: "
-        "compare.py diff is stricter."
-    )
+    note = "Time of one steady call, with the error below."
+    if divided:
+        note += (
+            " Ratio: relative to the first run; 'differs' if the 95 % intervals do not overlap and neither time is "
+            "flagged. Different runs share no rounds, so this is no proof: compare.py diff is stricter."
+        )
+    if len(divided) < len(records) - 1:
+        note += " There is no ratio between different machines."
     found = []
     for dtype in shared["dtype"].unique():
         groups = shared[shared["dtype"] == dtype].groupby("cell_id", sort=False)
-        rows = tuple(_row([*group.to_dict("records")], len(records)) for _, group in groups)
+        rows = tuple(_row([*group.to_dict("records")], len(records), divided) for _, group in groups)
         title = f"One call in each run, {dtype}"
         found.append(Grid(f"beside-{dtype}", title, columns, rows, numeric, note, heads=2))
     return found
 
 
-def _row(cells: Sequence[dict[Any, Any]], runs: int) -> tuple[Cell, ...]:
+def _row(cells: Sequence[dict[Any, Any]], runs: int, divided: Sequence[int]) -> tuple[Cell, ...]:
     by_place = {int(row["place"]): row for row in cells}
     first, what = by_place.get(0), cells[0]
     head = words(str(what["problem"]), small=(f"{what['operator']}, {what['size']}: {what['where']}",))
     times = (_time(by_place.get(k)) for k in range(runs))
-    return (head, words(str(what["spec"])), *times, *(_ratio(first, by_place.get(k)) for k in range(1, runs)))
+    return (head, words(str(what["spec"])), *times, *(_ratio(first, by_place.get(k)) for k in divided))
 
 
 def _time(row: dict[Any, Any] | None) -> Cell:
@@ -140,11 +171,11 @@ def _only(records: Sequence[Record]) -> list[str]:
 
 
 def _changes(records: Sequence[Record], looks: Looks) -> list[Chart]:
-    """Return a chart for each later run: the time of every common cell relative to the first run."""
+    """Return a chart for each later run on an equal machine: the time of every common cell relative to the first."""
     found = []
     for k, other in enumerate(records[1:], 1):
         common = _common(records[0], other)
-        if len(common):
+        if len(common) and comparable(records[0], other):
             title = f"Times of {wording.label(other.name)} relative to {wording.label(records[0].name)}"
             words_ = _change_words(sure(common), records[0], other)
             found.append(Chart(f"change-{k}", title, words_, _change_chart(title, common, looks)))

@@ -7,6 +7,7 @@ are ASCII, for terminals; the report passes typographic signs (`autodiff_compare
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 _UNITS_OF_TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
@@ -21,6 +22,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def markdown(text: str) -> str:
+    """Escape text for a cell of a Markdown table: nothing in it is Markdown, HTML or the mention of a user."""
+    flat = " ".join(printable(text).split())
+    return re.sub(r"([\\`*_\[\]<>|#~!&])", r"\\\1", flat).replace("@", "@\u200b")
 
 
 def seconds(value: float, micro: str = "u") -> str:

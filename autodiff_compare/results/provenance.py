@@ -6,7 +6,6 @@ The numbers of two runs may stand in one table only if their provenance agrees.
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -15,23 +14,24 @@ from typing import Any
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import environment
-from autodiff_compare.process.environment import PACKAGE
-from autodiff_compare.process.variables import influential_variables, recorded_variables
-from autodiff_compare.results.formatting import printable
-from autodiff_compare.results.rows import ADDED
-from autodiff_compare.results.tables import SCHEMA_VERSION, Run, TableError
+from autodiff_compare.results.formatting import printable, size
+from autodiff_compare.results.machines import OF_THE_MACHINE, UNKNOWN, WITHOUT_EFFECT, installed_bytes
+from autodiff_compare.results.tables import SCHEMA_VERSION, MachineRow, Run, TableError
 from autodiff_compare.vocabulary import split_spec
 
-#: Columns that identify a machine. The host's name and memory are not among them: a container gets a new name at each
-#: start, and the memory of a virtual machine varies by a few pages.
-MACHINE = ("cpu_model", "cpu_count", "os", "python", "onednn", "environment")
-#: Packages whose version changes no result and no timing.
-_WITHOUT_EFFECT = frozenset({"pandas"})
+#: Columns of `MachineRow` by which two machines are told apart, and those of the software on one machine. The host's
+#: name is not among them: a container gets a new one at each start.
+HARDWARE = ("cpu_model", "cpu_id", "cpu_count", "affinity", "memory_bytes", "accelerators", "os")
+SOFTWARE = ("python", "onednn", "environment", "versions")
+#: Columns that hold a JSON object of texts.
+_OF_TEXTS = frozenset({"versions", "environment"})
+#: A value that no column has.
+_NEVER = object()
 #: Longest value in a message, in characters.
 _LONGEST = 60
 
 
-def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str:
+def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = (), program: str = "") -> str:
     """Return a digest of this program's source files and of the user's.
 
     Unlike a commit, it tells two states of uncommitted files apart.
@@ -42,66 +42,60 @@ def code_digest(given: Iterable[str], files: Iterable[pathlib.Path] = ()) -> str
         Problems and backends as named by the user; those of the form ``path.py[:variant]`` are files.
     files
         Further files of the user.
+    program
+        Digest of this program's files, where it is known already.
     """
-    digest = hashlib.sha256()
-    # In a clone, adapters and problems are behind links, which rglob does not follow.
-    rooms = {path.resolve() for room in (".", "backends", "problems") for path in (PACKAGE / room).rglob("*.py")}
     own = sorted(pathlib.Path(name) for name in {split_spec(text)[0] for text in given} if name.endswith(".py"))
-    for path in [*sorted(rooms), *own, *files]:
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    return environment.digest_of([*own, *files], program or environment.program_digest())
 
 
-def recorded_now(command: str, planned: Plan, settings: Settings, *, in_process: bool = False) -> Run:
-    """Return the row of ``runs.csv`` of a run that begins now, with an empty id.
-
-    ``in_process``: whether the functions are computed in this process, where all its environment variables count.
-    """
+def recorded_now(command: str, planned: Plan, settings: Settings, here: MachineRow) -> Run:
+    """Return the row of ``runs.csv`` of a run that begins now on the machine ``here``, with an empty id."""
     return Run(
         run_id="",
         schema_version=SCHEMA_VERSION,
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=command,
         git_commit=environment.git_commit(),
-        code=code_digest((*planned.sources.values(), *planned.adapters.values()), planned.files),
+        code=code_digest((*planned.sources.values(), *planned.adapters.values()), planned.files, here.code),
         seed=planned.seed,
         threads=settings.threads,
         device=settings.device,
-        onednn="",
         rounds=settings.rounds,
-        versions=json.dumps({**environment.versions(), **planned.versions}),
-        environment=json.dumps(_variables(planned, settings, in_process)),
         planned_cells=len(planned.cells),
-        **environment.machine(),  # type: ignore[arg-type]
+        **{name: getattr(here, name) for name in OF_THE_MACHINE},
     )
 
 
-def _variables(planned: Plan, settings: Settings, in_process: bool) -> dict[str, str]:
-    if in_process:
-        return influential_variables()
-    return recorded_variables(settings.environment, other_python=bool(planned.interpreters))
+def differences(a: Run | MachineRow, b: Run | MachineRow, fields: Sequence[str]) -> list[str]:
+    """Describe each difference of two runs, or of two machines, in ``fields``.
 
-
-def differences(a: Run, b: Run, fields: Sequence[str]) -> list[str]:
-    """Describe each difference of two runs in ``fields`` or in the versions of their packages.
-
-    A field that is unknown in one of them, because its schema is older, is no difference.
+    A field that is unknown in one of them, because its schema is older, is no difference. Of the columns ``versions``
+    and ``environment``, each package and each variable is a field; memory counts as what is installed.
 
     Raises
     ------
     TableError
-        If the column ``versions`` of a run is not a JSON object of texts.
+        If a column ``versions`` or ``environment`` is not a JSON object of texts.
     """
-    pairs = {name: (getattr(a, name), getattr(b, name)) for name in fields}
-    pairs = {name: pair for name, pair in pairs.items() if name not in ADDED[Run] or ADDED[Run][name] not in pair}
-    if "environment" in pairs:
-        pairs |= _each(*(_json_of_texts(text, "environment") for text in pairs.pop("environment")))
-    first, second = versions(a), versions(b)
-    pairs |= {name: pair for name, pair in _each(first, second).items() if name not in _WITHOUT_EFFECT}
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for name in fields:
+        pair = getattr(a, name), getattr(b, name)
+        if UNKNOWN.get(name, _NEVER) in pair:
+            continue
+        if name in _OF_TEXTS:
+            pairs |= _each(*(_json_of_texts(text, name) for text in pair))
+        else:
+            pairs[name] = (_installed(pair[0]), _installed(pair[1])) if name == "memory_bytes" else pair
+    pairs = {name: pair for name, pair in pairs.items() if name not in WITHOUT_EFFECT}
     return [f"{name} {_short(x)} and {_short(y)}" for name, (x, y) in pairs.items() if x != y]
 
 
-def versions(run: Run) -> dict[str, str]:
+def _installed(usable: int) -> str:
+    return size(installed_bytes(usable))
+
+
+def versions(run: Run | MachineRow) -> dict[str, str]:
     """Return distribution -> version from the column ``versions`` of a run.
 
     Raises

@@ -1,7 +1,7 @@
 """The time of each backend relative to the hand-written derivative, the backend ``manual``.
 
 All backends are timed within a round, so drift of the machine cancels in the ratio of one round. The median of the
-ratios of all rounds is reported. Only right results are compared.
+ratios of all rounds is reported. Only right results of one machine are compared.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from autodiff_compare.results.tables import CellRow, SampleRow
-from autodiff_compare.results.timings import Group, group_of, series_of
+from autodiff_compare.results.timings import Group, group_of, series_of, steady_of
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, quiet_pairs
-from autodiff_compare.vocabulary import Phase, Status, join_spec
+from autodiff_compare.vocabulary import join_spec
 
 #: The backend that is the unit of the ratios.
 BY_HAND = "manual"
@@ -22,16 +22,18 @@ BY_HAND = "manual"
 def ratios(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> dict[Group, dict[str, float]]:
     """Return group -> ``backend[:variant]`` -> ratio, for the groups in which the hand-written derivative is timed.
 
-    Backends without a right and timed result in the group are left out.
+    Backends without a right and timed result in the group are left out, and those on another machine than the
+    hand-written derivative.
     """
-    rounds = {cell_id: series for (cell_id, phase), series in series_of(samples).items() if phase == Phase.STEADY}
-    groups: dict[Group, dict[str, Sequence[Round]]] = {}
+    rounds = steady_of(cells, series_of(samples))
+    groups: dict[tuple[Group, str], dict[str, Sequence[Round]]] = {}
     for cell in cells:
-        if cell.status == Status.OK and cell.cell_id in rounds:
-            groups.setdefault(group_of(cell), {})[join_spec(cell.backend, cell.variant)] = rounds[cell.cell_id]
+        if cell.cell_id in rounds:
+            found = groups.setdefault((group_of(cell), cell.machine), {})
+            found[join_spec(cell.backend, cell.variant)] = rounds[cell.cell_id]
     return {
         group: {spec: _ratio(times, found[BY_HAND]) for spec, times in found.items() if spec != BY_HAND}
-        for group, found in groups.items()
+        for (group, _), found in groups.items()
         if BY_HAND in found and len(found) > 1
     }
 

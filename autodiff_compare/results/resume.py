@@ -1,4 +1,7 @@
-"""Resuming a run: the options of the recorded command, and the check that both runs' numbers fit into one table.
+"""Resuming a run: the options of the recorded command, and the check that both runs' cells fit into one table.
+
+A run may be completed on another machine, or with other versions. What is left is computed there, group by group, and
+stands under that machine's key: no number joins it with the rest.
 
 ``compare.py run --resume RUN`` suffices: the options come from the command that the run has recorded. A run's folder is
 data, and data must not choose what is executed. A user's file (``./mine.py``) or another interpreter (``@PYTHON``) is
@@ -17,9 +20,10 @@ from dataclasses import replace
 
 from autodiff_compare.process.variables import onednn_stated
 from autodiff_compare.results.formatting import printable
-from autodiff_compare.results.provenance import MACHINE, differences
-from autodiff_compare.results.store import locate, read_log
-from autodiff_compare.results.tables import Run, TableError, resume_command
+from autodiff_compare.results.places import locate
+from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences, versions
+from autodiff_compare.results.store import read_log
+from autodiff_compare.results.tables import MachineRow, Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 
 #: Parses the words of a command line, the verb first.
@@ -32,7 +36,8 @@ RESUMABLE = dict.fromkeys(("run", "check"), "autodiff_compare.cli.verbs.runs.run
 
 #: Options that may differ when a run is resumed: they do not change what is computed.
 _MAY_DIFFER = frozenset(
-    {"verb", "command", "out", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
+    {"verb", "command", "out", "name", "resume", "timeout", "open_timeout", "json", "csv", "no_color", "traceback"}
+    | {"on", "slurm_args", "unit_timeout", "errors", "animate", "markdown", "no_config"}
 )
 
 
@@ -46,8 +51,8 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
     Parameters
     ----------
     options
-        The options of this command line; ``options.resume`` names the run. Only the output folder and the timeout are
-        taken from them, if they are given.
+        The options of this command line; ``options.resume`` names the run. Only the output folder, the timeout, and
+        where it is carried out are taken from them, if they are given.
     parse
         Parses the words of a command line, the verb first.
 
@@ -82,6 +87,8 @@ def resumed(options: argparse.Namespace, parse: Parse) -> argparse.Namespace:
         )
     timeout = then.timeout if options.timeout == plain.timeout else options.timeout
     here = {"out": options.out, "resume": folder, "timeout": timeout, "command": options.command}
+    if getattr(options, "on", None):
+        here |= {name: getattr(options, name) for name in ("on", "slurm_args", "unit_timeout")}
     return argparse.Namespace(**{**vars(then), **here})
 
 
@@ -103,14 +110,42 @@ def recorded(folder: pathlib.Path) -> Run:
 
 
 def refusal(folder: pathlib.Path, ours: Run) -> str:
-    """Return why the run ``ours`` cannot continue the run in a folder; empty if it can."""
-    # Ours has no workers yet: what they will be told is compared with what TensorFlow reported then.
-    ours = replace(ours, onednn=onednn_stated())
-    fields = ("schema_version", *MACHINE, "seed", "threads", "device", "rounds", "code")
-    found = differences(recorded(folder), ours, fields)
+    """Return why the run ``ours`` cannot continue the run in a folder; empty if it can.
+
+    Raises
+    ------
+    TableError
+        If the log is damaged.
+    """
+    fields = ("schema_version", "seed", "threads", "device", "rounds", "code")
+    then = recorded(folder)
+    versions(then)
+    found = differences(then, ours, fields)
     if not found:
         return ""
     return f"got a run that differs from this one, expected an equal one: {'; '.join(found)}: start a new run"
+
+
+def elsewhere(known: Sequence[MachineRow], here: MachineRow) -> str:
+    """Return what is to be said of a run that goes on on another machine; empty for one that it was on.
+
+    Parameters
+    ----------
+    known
+        The machines of the run so far.
+    here
+        This machine.
+    """
+    if not known or here.key in {row.key for row in known}:
+        return ""
+    # Workers will be told what TensorFlow reports after they have started.
+    ours = replace(here, onednn=onednn_stated())
+    apart = differences(known[-1], ours, (*HARDWARE, *SOFTWARE, "code"))
+    how = f" ({'; '.join(apart)})" if apart else ""
+    return (
+        f"this machine is not that of the run{how}: what is left is computed here, and times of the two machines are "
+        "not compared"
+    )
 
 
 def _verbs(options: argparse.Namespace) -> str:

@@ -5,7 +5,8 @@ of the column name. `autodiff_compare.results.tables` writes and reads the files
 
 Schema history: version 1 is the first; version 2 adds ``runs.onednn``; version 3 adds ``runs.environment``,
 ``runs.planned_cells``, ``samples.waited_s``, and the columns of ``checks`` from ``got`` on;
-version 4 adds the tables ``fuzz`` and ``findings``, and ``cells.conversion``.
+version 4 adds the tables ``fuzz`` and ``findings``, and ``cells.conversion``;
+version 5 adds the table ``machines``, the column ``machine`` of every table but ``runs``, and ``cells.n``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+
+#: The column ``machine`` of a row: `autodiff_compare.results.machines` says what distinguishes two machines.
+MachineKey = Annotated[str, "key of the machine on which the row was made; no statistic joins two of them"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,41 @@ class Run:
     planned_cells: Annotated[
         int | None, "number of cells that the run was asked for; fewer rows in cells.csv: it was interrupted"
     ]
+
+
+@dataclass(frozen=True)
+class MachineRow:
+    """A machine on which cells of the run were computed, with its software: times of two keys are never compared.
+
+    Hosts that are alike have one key, and a row each. Before version 5 the only machine is that of the table ``runs``.
+    """
+
+    key: Annotated[
+        str,
+        "digest of all columns but hostname and onednn, with the memory rounded up to a usual size; the column machine "
+        "of the other tables refers to it",
+    ]
+    hostname: Annotated[str, "name of the host"]
+    cpu_model: Annotated[str, "name of the processor"]
+    cpu_id: Annotated[
+        str, "its vendor, family, model and stepping, and a digest of its instruction sets; empty before version 5"
+    ]
+    cpu_count: Annotated[int, "number of processors that the program may use"]
+    affinity: Annotated[
+        str,
+        "these processors by highest clock rate, where the system tells it, and the number of their cores: "
+        "'2 at 4.2 GHz of 8, on 1 core'; empty before version 5",
+    ]
+    memory_bytes: Annotated[int | None, "physical memory; empty where the system does not report it"]
+    accelerators: Annotated[
+        str, "models of the NVIDIA accelerators; empty if there are none, 'unknown' before version 5"
+    ]
+    os: Annotated[str, "operating system and release"]
+    python: Annotated[str, "Python version"]
+    versions: Annotated[str, "JSON: distribution -> version, as in the table runs"]
+    environment: Annotated[str, "JSON: variable -> value, as in the table runs"]
+    code: Annotated[str, "digest of the program's source files, without the user's; empty before version 5"]
+    onednn: Annotated[str, "whether TensorFlow computed with oneDNN, as in the table runs"] = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +157,12 @@ class CellRow:
         "how the framework's own derivative by complex numbers was brought to the convention of this project, in which "
         "the gradient is dL/da + i dL/db; empty if nothing was changed, and before version 4",
     ] = ""
+    n: Annotated[
+        int | None,
+        "size of the problem as a number, such as its points of data; empty for an instance file of the user, and "
+        "before version 5",
+    ] = None
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +193,7 @@ class CheckRow:
     expected: Annotated[float, "the reference there"]
     entry_tolerance: Annotated[float, "absolute error that is allowed there: rounding, and the reference's error bar"]
     how: Annotated[str, "how numerical differences obtained the reference there; empty for other references"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +210,7 @@ class PairRow:
     norm_rel_difference: Annotated[float, "norm of the difference over the larger of the two norms"]
     difference_in_eps: Annotated[float, "norm_rel_difference in units of eps of the dtype"]
     note: Annotated[str, "normalisation applied before the comparison, and remarks"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -187,6 +234,7 @@ class SampleRow:
         "seconds of the block in which another process had the processor that this one waited for; nan for the "
         "phase import, where the system does not tell, and before version 3",
     ] = math.nan
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -218,6 +266,7 @@ class TimingRow:
         "fastest, '~' if not; 'fastest' for the fastest; 'contended' if fewer than eight rounds were quiet for both; "
         "empty under eight rounds and for a cell that is compared with no other",
     ]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -231,6 +280,7 @@ class StepRow:
     step_size: Annotated[float, "step size of the update"]
     gradient_norm: Annotated[float, "Euclidean norm of the gradient"]
     extra: Annotated[str, "JSON: further quantities that the study records, such as eigenvalues or a restart"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +301,7 @@ class DescentRow:
     first_point: Annotated[str, "JSON: the differentiated inputs at the start; empty above 1000 entries"]
     last_point: Annotated[str, "JSON: the differentiated inputs at the end; empty above 1000 entries"]
     message: Annotated[str, "reason why it did not run or did not converge"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -266,6 +317,7 @@ class QuestionRow:
     convention: Annotated[str, "if they do not agree: the framework's legitimate convention, if it has one"]
     message: Annotated[str, "the exception or warning that the framework raised"]
     spelled: Annotated[str, "the source text that was executed"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -303,6 +355,7 @@ class ConventionRow:
     message: Annotated[str, "the exception, or the reason for the class"]
     derivation: Annotated[str, "derivation of the right answer"]
     safe: Annotated[str, "a way to write the function that is right on every backend; empty if it is safe as written"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -327,6 +380,7 @@ class FuzzRow:
     error: Annotated[int, "programs for which the framework raises although NumPy has a value"]
     hang: Annotated[int, "programs without an answer in time"]
     undecided: Annotated[int, "programs whose derivative is not known at their point, or does not exist there"]
+    machine: MachineKey = ""
 
 
 @dataclass(frozen=True)
@@ -347,22 +401,29 @@ class FindingRow:
     reproduced: Annotated[str, "whether the standalone script shows it: yes, no; empty if there is no script"]
     message: Annotated[str, "what was got and what was expected"]
     program: Annotated[str, "source of the smallest program, a problem file"]
+    machine: MachineKey = ""
 
 
 _UNKNOWN_ENTRY = {"got": math.nan, "expected": math.nan, "entry_tolerance": math.nan, "how": ""}
+_UNKNOWN_MACHINE = MappingProxyType({"machine": ""})
 #: Columns that older versions of the schema lack, and the value that stands for an unknown one.
 ADDED: Mapping[type[Any], Mapping[str, Any]] = MappingProxyType(
     {
         Run: MappingProxyType({"onednn": "", "environment": "", "planned_cells": None}),
-        CellRow: MappingProxyType({"conversion": ""}),
-        CheckRow: MappingProxyType(_UNKNOWN_ENTRY),
-        SampleRow: MappingProxyType({"waited_s": math.nan}),
+        CellRow: MappingProxyType({"conversion": "", "n": None, **_UNKNOWN_MACHINE}),
+        CheckRow: MappingProxyType({**_UNKNOWN_ENTRY, **_UNKNOWN_MACHINE}),
+        SampleRow: MappingProxyType({"waited_s": math.nan, **_UNKNOWN_MACHINE}),
+        **dict.fromkeys(
+            (PairRow, TimingRow, StepRow, DescentRow, QuestionRow, ConventionRow, FuzzRow, FindingRow),
+            _UNKNOWN_MACHINE,
+        ),
     }
 )
 
 #: Table name -> dataclass of its rows.
 TABLES: dict[str, type[Any]] = {
     "runs": Run,
+    "machines": MachineRow,
     "cells": CellRow,
     "checks": CheckRow,
     "pairs": PairRow,
@@ -376,4 +437,4 @@ TABLES: dict[str, type[Any]] = {
     "findings": FindingRow,
 }
 #: Tables that folders of older versions lack: they are read as empty.
-LATER_TABLES = frozenset({"fuzz", "findings"})
+LATER_TABLES = frozenset({"machines", "fuzz", "findings"})

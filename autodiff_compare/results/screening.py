@@ -20,13 +20,15 @@ _LEAST: Mapping[str, Mapping[str, float]] = {
     "timings": {"n": 0},
     "cells": {"n_inputs": 0, "n_outputs": 0, "peak_rss_bytes": 0, "threads_requested": 0, "contended_rounds": 0},
     "runs": {"cpu_count": 0, "threads": 0, "rounds": 0},
+    "machines": {"cpu_count": 0},
 }
 #: Table -> columns that hold together at most once.
 _UNIQUE: Mapping[str, tuple[str, ...]] = {
     "runs": ("run_id",),
     "cells": ("cell_id",),
-    "timings": ("cell_id", "phase"),
-    "samples": ("cell_id", "phase", "round", "sample"),
+    "machines": ("key", "hostname"),
+    "timings": ("cell_id", "phase", "machine"),
+    "samples": ("cell_id", "phase", "round", "sample", "machine"),
     "descents": ("cell_id", "start"),
 }
 
@@ -60,7 +62,8 @@ def impossible(name: str, frame: pd.DataFrame) -> str:
 def escaped(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with the control characters of its texts escaped; line breaks are kept."""
     cleaned = frame.copy()
-    for column in frame.columns[frame.dtypes == "str"]:
+    # Before version 3, pandas has no dtype of its own for texts.
+    for column in frame.columns[(frame.dtypes == "str") | (frame.dtypes == "object")]:
         words = {text: printable(text) for text in frame[column].unique()}
         if any(text != word for text, word in words.items()):
             cleaned[column] = frame[column].map(words).astype("str")

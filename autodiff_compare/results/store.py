@@ -35,11 +35,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
-from autodiff_compare.results.tables import TableError
+from autodiff_compare.results.machines import stamped
+from autodiff_compare.results.order import in_plan_order
+from autodiff_compare.results.tables import MachineRow, TableError
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
 
@@ -65,6 +68,22 @@ class StoreError(OSError):
     """Raised if a run's folder cannot be written to; the message is one line that says what to do."""
 
 
+class Record(Protocol):
+    """Takes up the rows of a run: its folder, or the line to the machine that has it. `RunFolder` documents it."""
+
+    run_id: str
+    machine: MachineRow | None
+
+    @property
+    def rows(self) -> Rows: ...
+
+    def add(self, rows: Rows, *, done: str = "") -> None: ...
+
+    def amend(self, told: Mapping[str, str]) -> None: ...
+
+    def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool: ...
+
+
 class RunFolder:
     """The folder of a run, ``<out>/<run_id>/``, with its log and its tables.
 
@@ -74,6 +93,10 @@ class RunFolder:
         The folder in which the folder of a new run is made.
     resume
         The folder of an existing run that is continued instead.
+    name
+        The id of a new run; by default one is made from the time.
+    machine
+        The machine on which this process runs: rows that name no machine were made there.
 
     Raises
     ------
@@ -83,14 +106,22 @@ class RunFolder:
         If the log of ``resume`` is missing or damaged before its last line.
     """
 
-    def __init__(self, out: pathlib.Path, resume: pathlib.Path | None = None) -> None:
+    def __init__(
+        self,
+        out: pathlib.Path,
+        resume: pathlib.Path | None = None,
+        *,
+        name: str = "",
+        machine: MachineRow | None = None,
+    ) -> None:
+        self.machine = machine
         self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
         self._done: set[str] = set()
         # The atlas of conventions adds rows from several threads.
         self._lock = threading.RLock()
         self.path = resume or out
         with self._store_errors():
-            self.path = resume or _new_folder(out)
+            self.path = resume or _new_folder(out, name)
             self._log = _open_log(self.path, new=resume is None)
         try:
             if resume is not None:
@@ -100,6 +131,16 @@ class RunFolder:
             raise
         self.run_id = next((row.run_id for row in self.rows["runs"]), self.path.name)
         self._refresh_at = 0.0
+        self._plan: Plan | None = None
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The pieces of work that are done."""
+        return frozenset(self._done)
+
+    def arrange(self, plan: Plan) -> None:
+        """Sort the rows of the tables by a plan from now on, in whatever order they have come and will come."""
+        self._plan = plan
 
     @property
     def rows(self) -> dict[str, list[Any]]:
@@ -121,6 +162,7 @@ class RunFolder:
         StoreError
             If the line cannot be written.
         """
+        rows = self._stamped(rows)
         record: dict[str, Any] = {name: [vars(row) for row in new] for name, new in rows.items()}
         line = protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
         with self._lock:
@@ -129,20 +171,31 @@ class RunFolder:
             if time.monotonic() > self._refresh_at:
                 self.write_tables()
 
+    def _stamped(self, rows: Rows) -> Rows:
+        """Return the rows with this machine in those that name none; its own row comes with the first of them."""
+        if self.machine is None:
+            return rows
+        known = _SUBJECTS["machines"](self.machine) in self._rows["machines"] or "machines" in rows
+        return ({} if known else {"machines": [self.machine]}) | stamped(rows, self.machine)
+
     def amend(self, told: Mapping[str, str]) -> None:
-        """Add what a worker says of its framework to the fields of the run's row; different words stand side by side.
+        """Add what a worker says of its framework to the rows of the run and of this machine.
+
+        Different words stand side by side.
 
         Parameters
         ----------
         told
-            Field of `rows.Run` -> one word.
+            Field of `rows.Run` and `rows.MachineRow` -> one word.
         """
         with self._lock:
-            for row in [row for rows in self._rows["runs"].values() for row in rows]:
-                words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
-                amended = dataclasses.replace(row, **words)
-                if amended != row:
-                    self.add({"runs": [amended]})
+            own = self._rows["machines"].get(_SUBJECTS["machines"](self.machine), ()) if self.machine else ()
+            every = {"runs": [row for rows in self._rows["runs"].values() for row in rows], "machines": list(own)}
+            changed = {
+                table: [new for row in rows if (new := with_words(row, told)) != row] for table, rows in every.items()
+            }
+            if any(changed.values()):
+                self.add({table: rows for table, rows in changed.items() if rows})
 
     def settled(self, cell_ids: Iterable[str] = (), done: str = "") -> bool:
         """Return whether all these cells have ended, none of them broken, and the piece of work ``done`` is done.
@@ -161,6 +214,8 @@ class RunFolder:
             If a file cannot be written.
         """
         start, rows = time.monotonic(), self.rows
+        if self._plan is not None:
+            rows = in_plan_order(rows, self._plan)
         rows["samples"] = _imports_first(rows["samples"])
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
@@ -233,20 +288,6 @@ class RunFolder:
         return f"what was finished is in its {_LOG}: make room, then run {resume}"
 
 
-def locate(run: str, out: pathlib.Path) -> pathlib.Path:
-    """Return the folder of a run, given by its path or by its id under ``out``.
-
-    Raises
-    ------
-    TableError
-        If there is no such folder.
-    """
-    for path in (pathlib.Path(run), out / run):
-        if path.is_dir():
-            return path
-    raise TableError(f"got run {run!r}, expected a run's folder or the id of one under {str(out)!r}")
-
-
 def read_log(folder: pathlib.Path) -> tuple[list[tuple[dict[str, list[Any]], str]], int]:
     """Return the records of a log and the length in bytes of its whole lines.
 
@@ -289,8 +330,11 @@ def _record(line: bytes) -> tuple[dict[str, list[Any]], str]:
     return {name: [tables.row(tables.TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
 
 
-def _new_folder(out: pathlib.Path) -> pathlib.Path:
-    """Make a folder named by the time and a random number, so that simultaneous runs get different ones."""
+def _new_folder(out: pathlib.Path, name: str) -> pathlib.Path:
+    """Make a folder of this name, or named by the time and a random number: simultaneous runs get different ones."""
+    if name:
+        (out / name).mkdir(parents=True)
+        return out / name
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     while True:
         path = out / f"{stamp}-{secrets.token_hex(2)}"
@@ -314,15 +358,21 @@ def _open_log(folder: pathlib.Path, *, new: bool) -> int:
     return descriptor
 
 
+def with_words(row: Any, told: Mapping[str, str]) -> Any:
+    """Return a row with words added to those of its fields, sorted and each once."""
+    words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
+    return dataclasses.replace(row, **words)
+
+
 def _imports_first(samples: Sequence[Any]) -> list[Any]:
     """Return samples with those of imports first, by name: imports side by side end in any order."""
-    imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round))
+    imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round, s.machine))
     return [*imports, *(s for s in samples if s.phase != Phase.IMPORT)]
 
 
 def _subject_of_sample(row: Any) -> Hashable:
-    """Return the cell of a sample; for an import, which belongs to no cell, the backend and the number of the start."""
-    return (row.cell_id, row.round) if row.phase == Phase.IMPORT else row.cell_id
+    """Return the cell of a sample; for an import, of no cell, the backend, the number of the start and the machine."""
+    return (row.cell_id, row.round, row.machine) if row.phase == Phase.IMPORT else row.cell_id
 
 
 def _fields(*names: str) -> Callable[[Any], Hashable]:
@@ -332,6 +382,7 @@ def _fields(*names: str) -> Callable[[Any], Hashable]:
 #: Table -> function that returns the subject of a row. Rows with one subject are written and replaced together.
 _SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
     "runs": _fields("run_id"),
+    "machines": _fields("key", "hostname"),
     "cells": lambda row: row.cell_id,
     "checks": lambda row: row.cell_id,
     "samples": _subject_of_sample,
@@ -340,8 +391,8 @@ _SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
     "descents": _fields("cell_id", "start"),
     "questions": _fields("backend", "question"),
     "conventions": _fields("family", "dtype", "backend", "variant"),
-    "fuzz": _fields("run_id"),
-    "findings": _fields("run_id"),
+    "fuzz": _fields("run_id", "machine"),
+    "findings": _fields("run_id", "machine"),
 }
 
 

@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from autodiff_compare.results.machines import of_run
 from autodiff_compare.results.replacing import replacing
 from autodiff_compare.results.rows import (
     ADDED,
@@ -43,6 +44,7 @@ from autodiff_compare.results.rows import (
     DescentRow,
     FindingRow,
     FuzzRow,
+    MachineRow,
     PairRow,
     QuestionRow,
     Run,
@@ -63,6 +65,7 @@ __all__ = [
     "DescentRow",
     "FindingRow",
     "FuzzRow",
+    "MachineRow",
     "PairRow",
     "QuestionRow",
     "Run",
@@ -153,7 +156,26 @@ def read_all(folder: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[
     damaged = next(filter(None, (impossible(name, frame) for name, frame in found.items())), "")
     if damaged:
         raise TableError(f"{damaged}: {path} is damaged")
-    return {name: escaped(frame) for name, frame in found.items()}
+    return {name: escaped(frame) for name, frame in _with_machine(found, path).items()}
+
+
+def _with_machine(found: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> Mapping[str, pd.DataFrame]:
+    """Return tables with the only machine of a run that has no table of machines: that of its row in ``runs.csv``."""
+    runs, known = (
+        found[name] if name in found else _read_or_empty(folder / f"{name}.csv", name) for name in ("runs", "machines")
+    )
+    if len(known) or len(runs) != 1:
+        return found
+    machine = of_run(rows_from(runs, Run)[0])
+    cells = {name: [_text(value)] for name, value in vars(machine).items()}
+    hints = column_types(MachineRow)
+    own = pd.DataFrame({name: _column(name, cells[name], kind, folder) for name, kind in hints.items()})
+    filled = {
+        name: frame.assign(machine=frame["machine"].mask(frame["machine"] == "", machine.key))
+        for name, frame in found.items()
+        if "machine" in frame.columns
+    }
+    return {name: own if name == "machines" else filled.get(name, frame) for name, frame in found.items()}
 
 
 def _read_or_empty(path: pathlib.Path, name: str) -> pd.DataFrame:

@@ -1,4 +1,8 @@
-"""The table ``timings.csv``: statistics of each cell and phase, derived from ``samples.csv``."""
+"""The table ``timings.csv``: statistics of each cell and phase, derived from ``samples.csv``.
+
+Rounds are pooled, and cells compared, within one machine (`autodiff_compare.results.machines`): where the cells of a
+group come from two, each machine has a fastest cell of its own, and no ratio joins them.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ UNSEEN = frozenset({"lazy", "remembers"})
 
 #: Problem, size, dtype, operator.
 Group = tuple[str, str, str, str]
+#: Cell, phase, machine: what one series of rounds belongs to.
+Key = tuple[str, str, str]
 
 
 def group_of(row: CellRow | PairRow) -> Group:
@@ -32,16 +38,19 @@ def group_of(row: CellRow | PairRow) -> Group:
     return (row.problem, row.size, row.dtype, row.operator)
 
 
-def rounds_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[float]]:
-    """Return (cell_id, phase) -> seconds per call of each round."""
+def rounds_of(samples: Iterable[SampleRow]) -> dict[Key, list[float]]:
+    """Return (cell_id, phase, machine) -> seconds per call of each round."""
     return {key: [r.seconds for r in rounds] for key, rounds in series_of(samples).items()}
 
 
-def series_of(samples: Iterable[SampleRow]) -> dict[tuple[str, str], list[Round]]:
-    """Return (cell_id, phase) -> its rounds: the median of the quiet blocks of each, of all blocks where few are."""
-    blocks: dict[tuple[str, str], dict[int, list[SampleRow]]] = defaultdict(lambda: defaultdict(list))
+def series_of(samples: Iterable[SampleRow]) -> dict[Key, list[Round]]:
+    """Return (cell_id, phase, machine) -> its rounds.
+
+    A round is the median of its quiet blocks, or of all blocks where few are quiet.
+    """
+    blocks: dict[Key, dict[int, list[SampleRow]]] = defaultdict(lambda: defaultdict(list))
     for s in samples:
-        blocks[s.cell_id, s.phase][s.round].append(s)
+        blocks[s.cell_id, s.phase, s.machine][s.round].append(s)
     return {key: [_round(per[r]) for r in sorted(per)] for key, per in blocks.items()}
 
 
@@ -52,42 +61,45 @@ def _round(blocks: Sequence[SampleRow]) -> Round:
 def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[TimingRow]:
     """Return the statistics of each cell and phase; ratios compare the steady phases of right cells of one group."""
     series = series_of(samples)
-    steady = {
-        cell.cell_id: series[cell.cell_id, Phase.STEADY]
-        for cell in cells
-        if cell.status == Status.OK and (cell.cell_id, Phase.STEADY) in series
-    }
+    steady = steady_of(cells, series)
     by_id = {cell.cell_id: cell for cell in cells}
     ranked = {cell_id: values for cell_id, values in steady.items() if not UNSEEN & set(by_id[cell_id].flags.split())}
     fastest = _fastest(by_id, ranked)
     return [
-        _row(key, values, by_id.get(key[0]), ranked, fastest, series.get((key[0], Phase.VALUE), []))
+        _row(key, values, by_id.get(key[0]), ranked, fastest, series.get((key[0], Phase.VALUE, key[2]), []))
         for key, values in series.items()
         if key[1] != Phase.VALUE
     ]
 
 
+def steady_of(cells: Iterable[CellRow], series: Mapping[Key, Sequence[Round]]) -> dict[str, Sequence[Round]]:
+    """Return cell_id -> its steady rounds, for the right cells that are timed on their own machine."""
+    keys = {cell.cell_id: (cell.cell_id, Phase.STEADY, cell.machine) for cell in cells if cell.status == Status.OK}
+    return {cell_id: series[key] for cell_id, key in keys.items() if key in series}
+
+
 def _row(
-    key: tuple[str, str],
+    key: Key,
     rounds: Sequence[Round],
     cell: CellRow | None,
     ranked: Mapping[str, Sequence[Round]],
-    fastest: Mapping[Group, str],
+    fastest: Mapping[tuple[Group, str], str],
     beside: Sequence[Round],
 ) -> TimingRow:
-    cell_id, phase = key
+    cell_id, phase, machine = key
     values = steadiest(rounds)
     middle = median(values)
     low, high = order_statistic_interval(values, 0.95)
     to_value = to_fastest = math.nan
     versus = ""
-    if cell is not None and phase == Phase.STEADY and cell_id in ranked:
+    if cell is not None and phase == Phase.STEADY and cell_id in ranked and machine == cell.machine:
         to_value = 1.0 if cell.operator == Operator.VALUE else _to_value(rounds, beside)
-        best = fastest.get(group_of(cell))
+        best = fastest.get((group_of(cell), machine))
         versus = _versus(cell_id, rounds, best, ranked)
         if best is not None and versus not in ("", CONTENDED):
             to_fastest = middle / median(steadiest(ranked[best]))
-    return TimingRow(cell_id, phase, len(values), min(values), middle, low, high, to_value, to_fastest, versus)
+    numbers = (len(values), min(values), middle, low, high, to_value, to_fastest)
+    return TimingRow(cell_id, phase, *numbers, versus, machine)
 
 
 def _to_value(rounds: Sequence[Round], beside: Sequence[Round]) -> float:
@@ -105,14 +117,14 @@ def _versus(cell_id: str, rounds: Sequence[Round], best: str | None, ranked: Map
     return "" if enough or len(rounds) < ENOUGH_ROUNDS else CONTENDED
 
 
-def _fastest(by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]) -> dict[Group, str]:
-    """Return group -> cell_id of the cell with the smallest median, among those with enough quiet rounds.
+def _fastest(by_id: Mapping[str, CellRow], ranked: Mapping[str, Sequence[Round]]) -> dict[tuple[Group, str], str]:
+    """Return (group, machine) -> cell_id of the cell with the smallest median, among those with enough quiet rounds.
 
     A cell that is compared with no other is not the fastest.
     """
-    groups: dict[Group, list[str]] = defaultdict(list)
+    groups: dict[tuple[Group, str], list[str]] = defaultdict(list)
     for cell_id in ranked:
-        groups[group_of(by_id[cell_id])].append(cell_id)
+        groups[group_of(by_id[cell_id]), by_id[cell_id].machine].append(cell_id)
     found = {}
     for group, members in groups.items():
         enough = [c for c in members if sum(r.quiet for r in ranked[c]) >= ENOUGH_ROUNDS]

@@ -14,9 +14,8 @@ Every point is evaluated once: n updates call value-and-gradient n + 1 times, an
 ``fresh`` gradient, which is evaluated at the new point.
 
 Example of the adaptive rule: at update n the loss falls from 5.85 to 5.70, so alpha grows from 0.01 to 0.012. Row n + 1
-of the log holds (5.70, 0.012), the step size of the *next* update. A restart changes the point but not the loss that
-the next one is compared with: that remains the loss from before the restart, for a ``stale`` and for a ``fresh``
-gradient alike. The update counts of the classic study depend on it.
+of the log holds (5.70, 0.012), the step size of the *next* update. A restart does not change the loss that the next one
+is compared with, be the gradient ``stale`` or ``fresh``: the update counts of the classic study depend on it.
 
 The expected numbers are in ``tests/studies/test_descent.py``. In float64 from start 0 the absolute matrix inverse takes
 56 141 updates and 415 restarts (``stale``) or 42 336 and 318 (``fresh``), the squared one 490 and none; eigenvalue
@@ -28,7 +27,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Optional
 
@@ -36,8 +35,9 @@ import numpy as np
 
 from autodiff_compare.backends import Backend, Objective
 from autodiff_compare.plan.cases import cast, rounded
-from autodiff_compare.problems import Adaptive, Array, Descent, Inputs, Problem
+from autodiff_compare.problems import Adaptive, Array, Descent, Inputs, Problem, ProblemError
 from autodiff_compare.problems.base.closed_forms import complete
+from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.vocabulary import Operator
 
 Vars = Sequence[Any]
@@ -116,35 +116,47 @@ class Trace:
 
 
 def descend(
-    backend: Backend, problem: Problem, descent: str, start: int, dtype: str, max_iterations: int | None = None
+    backend: Backend,
+    problem: Problem,
+    descent: str,
+    start: int,
+    dtype: str,
+    max_iterations: int | None = None,
+    every: int = 0,
+    watch: bool = False,
 ) -> Trace:
     """Minimise ``problem`` on an opened backend and return the trace.
 
     Parameters
     ----------
     descent
-        A key of ``problem.descent``.
+        A key of ``problem.descent``, and changes of it as in `studies.changes`.
     start
         Seed of the start.
     dtype
         ``"float64"`` or ``"float32"``: of the start, the data and every update.
     max_iterations
         Most updates, in place of the descent's own bound.
+    every
+        Updates from one recorded step to the next, in place of the descent's own number.
+    watch
+        Whether each step records the entries of the point, as ``point``.
 
     Raises
     ------
     DescentError
-        If the problem has no such descent, or its options contradict each other.
+        If the problem has no such descent, it cannot be changed so, or its options contradict each other.
     Unsupported
         If the backend has no gradient of this function or no optimizer.
     """
-    if descent not in problem.descent:
-        raise DescentError(
-            f"got descent {descent!r}, expected one of {problem.name}: {', '.join(problem.descent) or 'it has none'}"
-        )
-    rule = problem.descent[descent]
+    try:
+        rule = descent_of(problem, descent)
+    except ProblemError as error:
+        raise DescentError(str(error)) from error
     _refuse_contradictions(rule)
-    run = _Run(backend, problem, descent, start, dtype, rounded(rule.start(start), dtype))
+    point = {"point": lambda *x: np.concatenate([np.ravel(part) for part in x])} if watch else {}
+    rule = replace(rule, every=every or rule.every, follow={**rule.follow, **point})
+    run = _Run(backend, problem, descent, rule, start, dtype, rounded(rule.start(start), dtype))
     log = _Log(run)
     loop = _prepared_loop(run, rule.max_iterations if max_iterations is None else max_iterations, log)
     begun = time.perf_counter()
@@ -204,13 +216,10 @@ class _Run:
     backend: Backend
     problem: Problem
     descent: str
+    rule: Descent
     start: int
     dtype: str
     inputs: Inputs
-
-    @property
-    def rule(self) -> Descent:
-        return self.problem.descent[self.descent]
 
     def vars(self, arrays: Sequence[Array]) -> list[Any]:
         return [self.backend.to_var(cast(array, self.dtype)) for array in arrays]
@@ -260,7 +269,8 @@ class _Log:
             extra |= {name: np.asarray(f(*point)).tolist() for name, f in self.run.rule.follow.items()}
         norm = math.nan if grads is None else _norm(self.run.numpy(grads))
         self.steps.append(Step(n, loss, step_size, norm, extra))
-        self.due = n + 1 if n < KEEP_ALL else math.ceil(n * KEEP_GROWTH)
+        own = n + 1 if n < KEEP_ALL else math.ceil(n * KEEP_GROWTH)
+        self.due = n + self.run.rule.every if self.run.rule.every else own
 
 
 def _norm(arrays: Sequence[Array]) -> float:

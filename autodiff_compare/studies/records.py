@@ -14,6 +14,7 @@ from autodiff_compare.plan.cases import cast, rounded
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.tables import DescentRow, StepRow
+from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.studies.descent import Step, Trace, revived
 from autodiff_compare.vocabulary import Operator, Status
 
@@ -45,7 +46,7 @@ class Key:
 
 
 def run_descent(
-    pool: Requester, problem: str, source: str, key: Key, timeout_s: float, iterations: int | None
+    pool: Requester, problem: str, source: str, key: Key, timeout_s: float, iterations: int | None, **recorded: Any
 ) -> tuple[DescentRow, Trace | None]:
     """Run one descent in the backend's worker, and return its row and trace; a failure has no trace.
 
@@ -57,6 +58,8 @@ def run_descent(
         In seconds; a descent that takes longer fails with the status ``timeout``.
     iterations
         Most updates; `None` for the descent's own bound.
+    recorded
+        What is recorded of the steps: ``every`` and ``watch`` of `autodiff_compare.studies.descent.descend`.
     """
     cell_id = "/".join((problem, key.descent, key.dtype, Operator.STEP, key.spec))
     try:
@@ -70,6 +73,7 @@ def run_descent(
             start=key.start,
             dtype=key.dtype,
             max_iterations=iterations,
+            **recorded,
         )
     except WorkerError as error:
         return _failed(cell_id, key.start, error), None
@@ -141,7 +145,7 @@ def trace_from_rows(problem: Problem, row: DescentRow, steps: Sequence[StepRow])
     if row.status != Status.OK:
         return None
     name, descent, dtype, _, spec = row.cell_id.rsplit("/", 4)
-    inputs = rounded(problem.descent[descent].start(row.start), dtype)
+    inputs = rounded(descent_of(problem, descent).start(row.start), dtype)
     first = tuple(cast(array, dtype) for array in inputs.differentiated)
     return Trace(
         problem=name,

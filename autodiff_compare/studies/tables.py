@@ -24,6 +24,7 @@ import numpy as np
 
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.results import formatting
+from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.studies.descent import Step, Trace
 
 #: Steps of a descent in the table of its convergence.
@@ -277,10 +278,10 @@ def _end_points(traces: Sequence[Trace]) -> dict[str, Array]:
 
 
 def _rates(problem: Problem, fit: Fit, traces: Sequence[Trace]) -> StudyTable:
-    plain = [t for t in traces if not problem.descent[t.descent].accumulate]
+    plain = [t for t in traces if not descent_of(problem, t.descent).accumulate]
     rows = []
     for (descent, start), group in _grouped(plain, "descent", "start").items():
-        rate, theta = problem.descent[descent].optimizer.learning_rate, group[0].first_point[0].astype(np.float64)
+        rate, theta = descent_of(problem, descent).optimizer.learning_rate, group[0].first_point[0].astype(np.float64)
         needed = fit.updates_until(theta, rate, 0.01)
         rows.append((descent, start, rate, group[0].iterations, "never" if needed is None else needed))
     columns = ("descent", "start", "learning rate", "updates made", "needed to be within 1 %")

@@ -20,7 +20,7 @@ from autodiff_compare.vocabulary import join_spec, split_spec
 #: Class -> its letter in a count, and its meaning.
 LETTERS = {
     Class.AGREE: ("a", "agree: the derivative exists, and the answer is equal to it"),
-    Class.CONVENTION: ("c", "convention: no derivative exists, the answer is between the one-sided derivatives"),
+    Class.CONVENTION: ("c", "convention: no derivative exists, and the answer is in the hull of those nearby"),
     Class.VALUE: ("v", "value differs: the function has another value, by its definition or by an overflow"),
     Class.DEFECT: ("D", "defect: a wrong derivative, nan, or an exception where a right answer exists"),
     Class.UNDEFINED: ("u", "undefined: no answer is right, or the chain rule finds none"),
@@ -55,7 +55,12 @@ def overview(rows: Sequence[ConventionRow], out: Console) -> None:
         for start in range(0, len(specs), _BACKENDS):
             _families(here, specs[start : start + _BACKENDS], dtype, out)
         _totals(here, specs, out)
-        _listed(here, Class.CONVENTION, f"Conventions that differ ({dtype}); in brackets: the right interval", out)
+        _listed(
+            here,
+            Class.CONVENTION,
+            f"Conventions that differ ({dtype}); in brackets: the right range of each entry",
+            out,
+        )
         _listed(here, Class.DEFECT, f"Defects ({dtype}); in brackets: the right answer", out)
         out.print(sentence(here, specs))
 
@@ -230,7 +235,7 @@ def _right(row: ConventionRow) -> str:
     given = json.loads(row.expected)
     if row.right.startswith("kink"):
         corners = ", ".join(f"({_vector(v)})" if isinstance(v, list) else _number(v) for v in given)
-        return f"any point in the convex hull of {corners}{'; ' + words if words else ''}"
+        return f"any point of {words}, such as {corners}" if words else f"any point in the convex hull of {corners}"
     return _vector(given)
 
 
@@ -247,14 +252,16 @@ def _answered(row: ConventionRow, out: Console) -> None:
         _field(out, "  from the left", _vector(json.loads(row.left)))
         _field(out, "  from the right", _vector(json.loads(row.right_side)))
     if row.right.startswith("kink") and row.hull != "[]":
-        _field(out, "  hull", f"{_ranges(json.loads(row.hull))}; {_off(row)}")
+        ranges = json.loads(row.hull)
+        # The ranges of the entries alone would be a box, of which the hull is a part.
+        _field(out, "  hull" if len(ranges) == 1 else "  hull, by entry", f"{_ranges(ranges)}; {_off(row)}")
     for name, words in (("  normalised", row.normalisation), ("  message", row.message)):
         if words:
             _field(out, name, words)
 
 
 def _off(row: ConventionRow) -> str:
-    if not row.distance > 0:
+    if not row.distance > 0 or row.distance <= row.tolerance:  # the distance of a point inside is a rounding
         return "the answer is inside"
     return f"the answer is {row.distance:.1g} outside, allowed is {row.tolerance:.1g}"
 

@@ -6,20 +6,24 @@ cheapest backend depends on the number of calls.
 The certainty follows from what is known of the two parts. Times of a steady call are compared by the 99 % interval of
 their per-round ratio (`autodiff_compare.timing.statistics`). The first call was measured once or a few times and is
 trusted to a factor of 2: a choice that this factor could reverse is called open. Importing a framework is not counted.
+
+Only cells of one machine are compared (`autodiff_compare.results.machines`): of that which has most of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autodiff_compare.plan.operators import leading
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
-from autodiff_compare.results.timings import series_of
+from autodiff_compare.results.timings import series_of, steady_of
 from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, Round, order_statistic_interval, quiet_pairs
-from autodiff_compare.vocabulary import Operator, Phase, Status, because, join_spec
+from autodiff_compare.vocabulary import Phase, Status, because, join_spec
 
 #: Differences of a whole job below this many seconds do not matter.
 UNNOTICED_S = 0.1
@@ -29,6 +33,8 @@ ONCE_FACTOR = 2.0
 NEAR = 3.0
 #: Largest number of calls that is considered.
 _MOST_CALLS = 10**15
+#: Reason for leaving out a cell that another machine computed.
+_ELSEWHERE = "computed on another machine: times of two machines are not compared"
 
 
 class RecommendError(ValueError):
@@ -126,11 +132,16 @@ class Recommendation:
     def best(self) -> Candidate:
         return self.ranked[0]
 
+    @property
+    def enough(self) -> bool:
+        """Return whether all candidates have the rounds that a verdict takes."""
+        return all(len(c.rounds) >= ENOUGH_ROUNDS for c in self.ranked)
 
-def leading(operators: Iterable[str]) -> Operator:
-    """Return the operator that a user most likely wants: the gradient, else the Jacobian, else the first."""
-    has, order = set(operators), (Operator.GRADIENT, Operator.JACOBIAN, *Operator)
-    return Operator(next(o for o in order if o in has))
+    @property
+    def sure(self) -> bool:
+        """Return whether every other candidate would cost more even if first calls were off by `ONCE_FACTOR`."""
+        others = self.equals or self.open_to or self.uncompared
+        return len(self.ranked) == 1 or (self.enough and not others)
 
 
 def recommendation(
@@ -157,11 +168,12 @@ def recommendation(
     if not every:
         raise RecommendError("got a run without cells, expected one of compare.py run")
     cells = _chosen_cells(every, problem, operator, size)
-    found = _candidates(tables, cells)
+    here = [c for c in cells if c.machine == _machine(cells)]
+    found = _candidates(tables, here)
     if not found:
-        raise NothingRight(cells)
+        raise NothingRight(here)
     names = {c.spec for c in found}
-    left_out = {_spec(c): _reason(c) for c in cells if _spec(c) not in names}
+    left_out = {_spec(c): _reason(c) if c in here else _ELSEWHERE for c in cells if _spec(c) not in names}
     ranked = tuple(sorted(found, key=lambda c: c.total(calls)))
     best = ranked[0]
     equals = tuple(c for c in ranked[1:] if _equal(best, c, calls))
@@ -173,11 +185,17 @@ def recommendation(
     return Recommendation(_title(cells[0]), calls, ranked, equals, open_to, uncompared, _ranges(found), left_out)
 
 
+def _machine(cells: Sequence[CellRow]) -> str:
+    """Return the machine that computed most of the cells; of several, the one that comes first."""
+    return Counter(c.machine for c in cells).most_common(1)[0][0]
+
+
 def _candidates(tables: Mapping[str, Any], cells: Sequence[CellRow]) -> list[Candidate]:
     """Return the cells that are right and timed, as candidates."""
-    ids = {cell.cell_id for cell in cells}
-    rounds = series_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids)
-    timed = {(t.cell_id, t.phase): t for t in rows_from(tables["timings"], TimingRow) if t.cell_id in ids}
+    ids, machine = {cell.cell_id for cell in cells}, cells[0].machine
+    rounds = steady_of(cells, series_of(s for s in rows_from(tables["samples"], SampleRow) if s.cell_id in ids))
+    timings = (t for t in rows_from(tables["timings"], TimingRow) if t.cell_id in ids and t.machine == machine)
+    timed = {(t.cell_id, t.phase): t for t in timings}
     errors: dict[str, float] = {}
     for check in rows_from(tables["checks"], CheckRow):
         if check.cell_id in ids and not math.isnan(check.norm_rel_error):
@@ -212,12 +230,12 @@ def _matching(cells: Sequence[CellRow], column: str, value: str | None) -> list[
 def _candidate(
     cell: CellRow,
     timed: Mapping[tuple[str, str], TimingRow],
-    rounds: Mapping[tuple[str, str], Sequence[Round]],
+    rounds: Mapping[str, Sequence[Round]],
     errors: Mapping[str, float],
 ) -> Candidate | None:
     steady = timed.get((cell.cell_id, Phase.STEADY))
     once = [timed.get((cell.cell_id, phase)) for phase in (Phase.PREPARE, Phase.FIRST_CALL)]
-    if cell.status != Status.OK or steady is None or None in once:
+    if cell.cell_id not in rounds or steady is None or None in once:
         return None
     known = not math.isnan(steady.ci_low_s)
     return Candidate(
@@ -226,7 +244,7 @@ def _candidate(
         steady_s=steady.median_s,
         low_s=steady.ci_low_s if known else steady.median_s,
         high_s=steady.ci_high_s if known else steady.median_s,
-        rounds=tuple(rounds[cell.cell_id, Phase.STEADY]),
+        rounds=tuple(rounds[cell.cell_id]),
         error=errors.get(cell.cell_id, math.nan),
         peak_bytes=cell.peak_rss_bytes,
         flags=tuple(cell.flags.split()),

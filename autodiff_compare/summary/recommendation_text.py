@@ -68,8 +68,7 @@ def _choice(found: Recommendation) -> str:
 
 def _certainty(found: Recommendation) -> Iterator[str]:
     rest = len(found.ranked) - 1 - len(found.equals)
-    enough = all(len(c.rounds) >= ENOUGH_ROUNDS for c in found.ranked)
-    if not enough:
+    if not found.enough:
         yield f"Not sure: under {ENOUGH_ROUNDS} timing rounds no difference is proved. Measure with more --rounds."
     elif found.uncompared:
         yield from _uncompared(found)

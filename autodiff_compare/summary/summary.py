@@ -1,4 +1,7 @@
-"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags."""
+"""The summary of a run in the terminal, made from the CSV files alone: times, failures, kinks, descents, flags.
+
+Whatever compares or counts cells does so on one machine (`autodiff_compare.results.machines.split`).
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autodiff_compare.results import ratios
-from autodiff_compare.results.formatting import seconds
+from autodiff_compare.plan.precision import limits
+from autodiff_compare.results import machines, ratios
+from autodiff_compare.results.formatting import eps, plural, seconds
 from autodiff_compare.results.tables import (
     CellRow,
     ConventionRow,
+    MachineRow,
     SampleRow,
     read_all,
     resume_command,
@@ -27,7 +32,7 @@ from autodiff_compare.results.tables import (
     specs_of,
 )
 from autodiff_compare.results.timings import Group as CellGroup
-from autodiff_compare.summary import conventions, conversions, failures, random_programs
+from autodiff_compare.summary import conventions, conversions, failures, growth_table, headings, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
 
@@ -48,8 +53,8 @@ FLAGS = {
 }
 #: Words of the first table, defined where a reader first meets them.
 _READING = (
-    "error: the largest relative error of the row's cells against their references. A cell is one problem, size, "
-    "dtype, operator and backend."
+    "error: the largest relative error of the row's cells against their references",
+    "inputs: differentiated numbers; cell: a problem, size, dtype, operator, backend",
 )
 #: With more rows than this, the overview has one row per problem: the first of these operators that it has.
 _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
@@ -57,18 +62,53 @@ _MOST_ROWS, _LEADING = 12, ("gradient", "jacobian")
 _ASKED, _ANSWER = 36, 11
 
 
-def show(folder: pathlib.Path, console: Console) -> None:
+def show(folder: pathlib.Path, console: Console, *, errors: bool = False) -> None:
     """Print the tables of a run, at most 80 columns wide, and its result in one sentence."""
-    tables = read_all(folder)
-    for table in _shown(tables):
+    show_tables(read_all(folder), folder, console, errors=errors)
+
+
+def show_tables(
+    tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console, *, errors: bool = False
+) -> None:
+    """Print tables that have been read, as `show` does.
+
+    A run on several machines has the tables of each, one machine below the other.
+
+    Parameters
+    ----------
+    tables
+        Table name -> rows.
+    folder
+        The run's folder, which is named where a run goes on.
+    console
+        Where they are printed.
+    errors
+        Whether each time has the error of its own cell below it.
+    """
+    parts = machines.split(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
+    for key, part in parts.items():
+        if len(parts) > 1:
+            console.print(_wrapped(titles.get(key, key)), style="bold", markup=False)
+            console.print()
+        _show_one(part, folder, console, errors)
+    if len(tables["cells"]) or not len(tables["conventions"]):
+        console.print(found(tables, folder))
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _show_one(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path, console: Console, errors: bool) -> None:
+    """Print the tables of one machine."""
+    for table in _shown(tables, errors):
         console.print(table)
         console.print()
     if len(tables["conventions"]):
         conventions.overview(rows_from(tables["conventions"], ConventionRow), console)
     if len(tables["fuzz"]):
         random_programs.show(tables, folder, console)
-    if len(tables["cells"]) or not len(tables["conventions"]):
-        console.print(found(tables, folder))
 
 
 def not_computed(dropped: Iterable[str]) -> list[str]:
@@ -76,11 +116,11 @@ def not_computed(dropped: Iterable[str]) -> list[str]:
     return [textwrap.fill(f"Not computed: {what}", WIDTH, break_on_hyphens=False) for what in dropped]
 
 
-def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
+def _shown(tables: Mapping[str, pd.DataFrame], errors: bool = False) -> Iterator[RenderableType]:
     """Yield the tables for what the run has: times, failures, kinks, descents, questions, flags."""
     cells, timings = tables["cells"], tables["timings"]
     for dtype in cells["dtype"].unique():
-        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype))
+        yield from _overview(cells[cells["dtype"] == dtype], tables["checks"], timings, str(dtype), errors)
     relative = ratios.ratios(rows_from(cells, CellRow), rows_from(tables["samples"], SampleRow))
     if relative:
         yield from _relative_times(relative)
@@ -96,6 +136,7 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
         yield from _questions(tables["questions"])
     if cells["flags"].any():
         yield _flagged(cells)
+    yield from growth_table.tables(tables)
     if cells["conversion"].any():
         yield conversions.table(cells.assign(spec=specs_of(cells)))
 
@@ -108,7 +149,20 @@ def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
     interrupted = _interrupted(tables, folder)
     if interrupted and not len(tables["cells"]):
         return interrupted
-    return f"{interrupted}. So far {_result(tables)}" if interrupted else _result(tables)
+    result = _results(tables)
+    return f"{interrupted}. So far {result}" if interrupted else result
+
+
+def _results(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return the result of each machine in a sentence, and of several that their times are not compared."""
+    parts = machines.split(tables)
+    if len(parts) == 1:
+        return _result(tables)
+    titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
+    told = " ".join(
+        f"{titles.get(key, key).partition(':')[0].capitalize()}: {_result(part)}" for key, part in parts.items()
+    )
+    return f"{len(parts)} machines, whose times are not compared. {told}"
 
 
 def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
@@ -151,13 +205,15 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
     places = Counter(place for place, _, _ in kinks(cells, checks))
     if places:
         differ = sum(n > 1 for n in places.values())
-        parts.append(f"{len(places)} asked at a kink" + (f" (backends differ in {differ})" if differ else ""))
+        differ_in = f" (backends differ in {differ})" if differ else ""
+        parts.append(f"{plural(len(places), 'derivative')} at a kink{differ_in}")
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
         wins = _proved_fastest(cells, steady)
         shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
         if len(shares):
-            parts.append("fastest most often: " + ", ".join(f"{name} {int(n)}" for name, n in shares.items()))
+            often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
+            parts.append(f"fastest: {shares.index[0]}" if len(wins) == 1 else f"fastest most often: {often}")
     return "; ".join(parts) + "."
 
 
@@ -177,7 +233,9 @@ def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
     return f"{wall_s:.0f} s, {timed:.0%} of it inside timed calls, {prepared:.0%} inside compilers and first calls"
 
 
-def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str) -> Iterator[RenderableType]:
+def _overview(
+    cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, dtype: str, errors: bool
+) -> Iterator[RenderableType]:
     """Yield tables of problem and operator by backend: the time of a steady call; below them, how to read them."""
     steady = timings[timings["phase"] == "steady"].set_index("cell_id")
     cells = cells.assign(spec=specs_of(cells))
@@ -186,17 +244,30 @@ def _overview(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame, 
         cells[(cells["problem"] == problem) & (cells["size"] == size) & (cells["operator"] == operator)]
         for problem, size, operator in asked
     ]
-    what, names = _row_names(asked)
+    inputs = [_largest(row["n_inputs"]) for row in rows]
+    what, names = _row_names(asked, [_largest(row["n"]) for row in rows], inputs)
     title = f"{'Time' if len(steady) else 'Result'} of one {what}, {dtype}"
     steady = marked(steady[steady.index.isin([cell_id for row in rows for cell_id in row["cell_id"]])])
-    columns = {str(spec): _times(str(spec), rows, steady) for spec in cells["spec"].unique()}
-    *tables, last = split_tables(title, names, columns, last=partial(_largest_errors, rows, checks))
+    beside = _errors_in_eps(checks, dtype) if errors else {}
+    columns = {str(spec): _times(str(spec), rows, steady, beside) for spec in cells["spec"].unique()}
+    second = {"inputs": [headings.whole(n) for n in inputs]}
+    *tables, last = split_tables(title, names, columns, second=second, last=partial(_largest_errors, rows, checks))
     yield from tables
-    yield Group(last, Text(f"{meaning(steady['versus_fastest'])}{_READING}", style="dim"))
+    marks = meaning(steady["versus_fastest"]).removesuffix("; ")
+    overhead = headings.overhead(inputs) if len(steady) else ""
+    lines = [headings.legend(columns), marks, *_READING, headings.longer(names), overhead]
+    yield Group(last, Text("\n".join(filter(None, lines)), style="dim"))
 
 
-def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
-    """Return what the rows have in common, for the title, and the name of each row."""
+def _largest(numbers: pd.Series[int]) -> float:
+    """Return the largest of the numbers that are there; nan if there is none."""
+    return float(numbers.astype("float64").max())
+
+
+def _row_names(
+    asked: Sequence[tuple[str, str, str]], n: Sequence[float], inputs: Sequence[float]
+) -> tuple[str, list[str]]:
+    """Return what the rows have in common, for the title, and the name of each row with its size."""
     operators = {operator for *_, operator in asked}
     if len(operators) == 1:
         what, marks = f"{asked[0][2]} call", {asked[0][2]: ""}
@@ -205,18 +276,32 @@ def _row_names(asked: Sequence[tuple[str, str, str]]) -> tuple[str, list[str]]:
     else:
         what, marks = "call (gradient unless named)", {"gradient": ""}
     return what, [
-        problem + marks.get(operator, f" {operator}") + ("" if size == "small" else f" ({size})")
-        for problem, size, operator in asked
+        headings.sized(problem + marks.get(operator, f" {operator}"), size, *numbers)
+        for (problem, size, operator), *numbers in zip(asked, n, inputs, strict=True)
     ]
 
 
-def _times(spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame) -> list[Text | str]:
-    """Return the column of one backend: its last cell in each row, empty where it has none."""
+def _times(
+    spec: str, rows: Sequence[pd.DataFrame], steady: pd.DataFrame, errors: Mapping[Hashable, str]
+) -> list[Text | str]:
+    """Return the column of one backend: its last cell in each row, empty where it has none.
+
+    ``errors``: cell -> what stands below it.
+    """
     found: list[Text | str] = []
     for row in rows:
         own = list(row[row["spec"] == spec].itertuples())
-        found.append(_cell(own[-1], steady) if own else Text(""))
+        text = _cell(own[-1], steady) if own else Text("")
+        if own and own[-1].cell_id in errors:
+            text.append(f"\n{errors[own[-1].cell_id]} ", style="not bold dim")
+        found.append(text)
     return found
+
+
+def _errors_in_eps(checks: pd.DataFrame, dtype: str) -> dict[Hashable, str]:
+    """Return cell -> its largest error, in units of the rounding of its dtype."""
+    largest = checks.groupby("cell_id")["norm_rel_error"].max().dropna() / float(limits(dtype).eps)
+    return {cell_id: eps(float(error)) for cell_id, error in largest.items()}
 
 
 def _largest_errors(
@@ -283,7 +368,7 @@ def _descents(descents: pd.DataFrame) -> Iterator[Table]:
         rows = {row["spec"]: row for row in group.to_dict("records")}
         for spec, column in columns.items():
             column.append(_descent_time(rows.get(spec)))
-    title = "Descents: updates and time (+ stop rule not met: compare.py descend goes on)"
+    title = "Descents: updates and time (+: ended before its stop rule, or has none)"
     return split_tables(title, names, columns, second={"updates": updates})
 
 
@@ -303,7 +388,7 @@ def kinks(cells: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str, str
 
 def _kinks(found: Sequence[tuple[str, str, str]]) -> Table:
     """Return one row per answer at a kink, with the backends that gave it."""
-    table = plain_table("At a kink: any value between the one-sided derivatives is right")
+    table = plain_table("At a kink: each of these answers is a subgradient, and right")
     for name in ("problem", "backends", "answer"):
         table.add_column(name, overflow="fold")
     for row in found:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodiff_compare.studies.tables import StudyTable
+from autodiff_compare.summary.headings import heading
 
 #: Columns that every table, sentence and message fits.
 WIDTH = 80
@@ -31,6 +32,7 @@ def plain_table(title: str, *, header: bool = True) -> Table:
         title_style="bold",
         box=None,
         padding=(0, 1, 0, 0),
+        pad_edge=False,
         header_style="dim",
         show_header=header,
         min_width=len(title),
@@ -102,13 +104,13 @@ def split_tables(
     shown = [_broken(name) for name in names]
     around = {**(second or {}), **(last([]) if last else {})}
     taken = _wide("problem", shown) + sum(_wide(name, cells) for name, cells in around.items())
-    widths = {spec: _wide(_head(spec), cells) for spec, cells in columns.items()}
-    for group in side_by_side(widths, WIDTH - taken):
+    widths = {spec: _wide(heading(spec), cells) for spec, cells in columns.items()}
+    for group in side_by_side(widths, WIDTH - taken + 1):  # nothing follows the last column
         right = {**(second or {}), **{spec: columns[spec] for spec in group}, **(last(group) if last else {})}
         table = plain_table(title)
         table.add_column("problem", no_wrap=True)
         for name in right:
-            table.add_column(_head(name), justify="right", no_wrap=True)
+            table.add_column(heading(name), justify="right", no_wrap=True)
         for k, name in enumerate(shown):
             table.add_row(name, *(cells[k] for cells in right.values()))
         yield table
@@ -123,11 +125,6 @@ def side_by_side(widths: Mapping[str, int], room: int) -> list[list[str]]:
         if all(sum(widths[name] for name in group) <= room for group in groups):
             return groups
     return [[name] for name in names]
-
-
-def _head(spec: str) -> str:
-    """Return the heading of a backend's column, with the variant on a second line."""
-    return spec.replace(":", "\n:")
 
 
 def _wide(head: str, cells: Sequence[Text | str]) -> int:

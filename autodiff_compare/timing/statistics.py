@@ -102,6 +102,21 @@ def paired_verdict(slower: Sequence[Round], faster: Sequence[Round]) -> str:
     return found or (CONTENDED if min(len(slower), len(faster)) >= ENOUGH_ROUNDS else "")
 
 
+def paired_ratio(slower: Sequence[Round], faster: Sequence[Round]) -> tuple[float, float, float]:
+    """Return the median ratio of two cells over the rounds that were quiet for both, and its 99 % interval.
+
+    Returns
+    -------
+    tuple of float
+        Median, lower and upper end; nan with fewer than `ENOUGH_ROUNDS` such rounds, as no verdict is given then.
+    """
+    ratios = [math.log(a / b) for a, b in zip(*quiet_pairs(slower, faster), strict=True)]
+    if len(ratios) < ENOUGH_ROUNDS:
+        return (math.nan, math.nan, math.nan)
+    low, high = order_statistic_interval(ratios, 0.99)
+    return (math.exp(median(ratios)), math.exp(low), math.exp(high))
+
+
 def order_statistic_interval(values: Sequence[float], confidence: float) -> tuple[float, float]:
     """Return the narrowest order-statistic interval of the median that covers it with ``confidence``.
 

@@ -14,8 +14,10 @@ default is ``None``), and sparse gradients (``IndexedSlices``) become dense.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,12 +40,18 @@ from autodiff_compare.vocabulary import BATCHES, DTYPES, HALF_DTYPES, ORDERS, SE
 _OPERATORS, _FALLBACKS = {**OPERATORS, **COMPOSITE}, {**FALLBACKS, **COMPOSITE_FALLBACKS}
 
 
+def distribution(folders: Sequence[str]) -> str:
+    """Return the distribution in ``folders`` that holds TensorFlow: the one for the CPU alone has its own name."""
+    names = ("tensorflow", "tensorflow-cpu")
+    return next((n for n in names if any(importlib.metadata.distributions(name=n, path=[*folders]))), names[0])
+
+
 @final
 class TensorFlowBackend(Backend):
     """TensorFlow 2 with Keras 3 optimizers."""
 
     name = "tensorflow"
-    requires = ("tensorflow", "keras")
+    requires = (distribution(sys.path), "keras")
     variants = MappingProxyType(
         {
             "": "GradientTape and ForwardAccumulator inside tf.function",

@@ -1,6 +1,6 @@
 """The problem contract, and the methods that several problems share.
 
-`problem`, `inputs` and `descent` are the contract. `declarations` and `pytree` make problems of users' functions.
+`problem`, `inputs` and `descent` are the contract. `declared` makes problems of users' functions.
 `closed_forms` completes a problem's derivatives; the other modules are numerical methods in any precision.
 """
 
@@ -20,9 +20,8 @@ from autodiff_compare.problems.base.problem import (
     ProblemError,
     Question,
     Tools,
-    split_degree,
-    split_rows,
 )
+from autodiff_compare.problems.base.size_names import number_of, numbered, split_degree, split_rows
 
 __all__ = [
     "NUMPY",
@@ -40,6 +39,8 @@ __all__ = [
     "ProblemError",
     "Question",
     "Tools",
+    "number_of",
+    "numbered",
     "split_degree",
     "split_rows",
 ]

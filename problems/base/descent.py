@@ -40,6 +40,12 @@ class Descent:
         which does both (`Backend.minimiser`).
     follow
         Name -> NumPy function of the differentiated inputs. Its value is recorded with each logged step.
+    every
+        Updates from one recorded step to the next; 0 records all at first, and ever fewer later.
+    sized
+        ``sized(n)`` returns the descent at another size; `None` if it has one size only.
+    target
+        Position, among the data of ``start``, of the array that the descent aims at and a user may replace.
     """
 
     optimizer: Optimizer
@@ -52,6 +58,9 @@ class Descent:
     accumulate: bool = False
     way: Literal["by_hand", "minimise"] = "by_hand"
     follow: Mapping[str, Callable[..., Array]] = field(default_factory=dict)
+    every: int = 0
+    sized: Callable[[int], Descent] | None = None
+    target: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Union
 import numpy as np
 
 from autodiff_compare.problems.base.inputs import Array, Inputs
-from autodiff_compare.problems.base.problem import Optimum, Problem
+from autodiff_compare.problems.base.problem import Optimum, Problem, ProblemError
 
 VLSE = "Surjanovic and Bingham, Virtual Library of Simulation Experiments: test functions"
 
@@ -48,6 +48,8 @@ class OptimisationFunction:
         As in `Problem`.
     sizes
         Size name -> number of points in the plane, dimension in space; `None` for the default sizes.
+    multiple
+        Number of which a dimension in space must be a multiple. A function with ``data`` has its own sizes only.
     """
 
     name: str
@@ -63,6 +65,7 @@ class OptimisationFunction:
     data: tuple[Array, ...] = ()
     tolerance: float | None = None
     sizes: Mapping[str, int] | None = None
+    multiple: int = 1
 
     def optimum(self, d: int) -> Optimum:
         """Return domain, minimisers and minimum in ``d`` dimensions."""
@@ -75,6 +78,14 @@ class OptimisationFunction:
             self.minimum(d) if callable(self.minimum) else self.minimum,
             self.smooth,
         )
+
+    def require_dimension(self, d: int) -> None:
+        """Reject a number of dimensions in which the formula is another function: its arrays would be broadcast."""
+        own = sorted((self.sizes or {}).values())
+        if self.data and d not in own:
+            raise ProblemError(f"got n = {d} of {self.name}, expected {' or '.join(map(str, own))}")
+        if d % self.multiple:
+            raise ProblemError(f"got n = {d} of {self.name}, expected a multiple of {self.multiple}")
 
     def points(self, rng: np.random.Generator, count: int, d: int) -> Array:
         """Draw ``count`` points in ``d`` dimensions, (count, d); points near a kink are drawn again."""
@@ -105,6 +116,7 @@ def space_problem(function: OptimisationFunction) -> Problem:
         return function.formula(x, *data, xp)
 
     def inputs(rng: np.random.Generator, n: int) -> Inputs:
+        function.require_dimension(n)
         return Inputs((function.points(rng, 1, n)[0],), function.data)
 
     return _problem(function, objective, inputs, {"small": 4, "medium": 100, "large": 1000})

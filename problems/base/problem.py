@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 
 from autodiff_compare.problems.base.descent import Descent
 from autodiff_compare.problems.base.inputs import Array, Inputs
+from autodiff_compare.problems.base.size_names import number_of, split_degree, split_rows
 from autodiff_compare.vocabulary import COMPLEX, STANDARD_OPERATORS, Operator
 
 #: Operators that apply to a function with a scalar value.
@@ -31,24 +31,6 @@ USES = frozenset(
         "solve_fixed_point",
     }
 )
-
-
-#: A size with a number of rows of a batch: ``smallx16``.
-_ROWS = re.compile(r"(.+)x([1-9]\d*)")
-#: A size with the degree of a Taylor series: ``small^6``.
-_DEGREE = re.compile(r"(.+)\^([1-9]\d*)")
-
-
-def split_rows(size: str) -> tuple[str, int | None]:
-    """Return the size and the number of rows in ``SIZExROWS``; `None` in a size without rows."""
-    found = _ROWS.fullmatch(size)
-    return (found[1], int(found[2])) if found else (size, None)
-
-
-def split_degree(size: str) -> tuple[str, int | None]:
-    """Return the size and the degree in ``SIZE^DEGREE``; `None` in a size without a degree."""
-    found = _DEGREE.fullmatch(size)
-    return (found[1], int(found[2])) if found else (size, None)
 
 
 class ProblemError(ValueError):
@@ -251,6 +233,8 @@ class Problem:
         The format of public instance files of this problem.
     files
         Size name -> instance file of the user, set by `problems.with_data`.
+    points
+        Size name -> inputs at a point of the user, set by `problems.with_points`.
     fixed
         Whether ``inputs`` returns the same point for every seed. The function is then prepared at a point close to it.
     native
@@ -308,6 +292,7 @@ class Problem:
     expansion: Expansion | None = None
     instances: Instances | None = None
     files: Mapping[str, pathlib.Path] = field(default_factory=dict)
+    points: Mapping[str, Inputs] = field(default_factory=dict)
     fixed: bool = False
     native: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     typical: Sequence[Any] = ()
@@ -363,13 +348,26 @@ class Problem:
         """Return the size and the degree of a Taylor series in ``SIZE^DEGREE``; `None` in a size without a degree."""
         return (size, None) if size in self.size_names else split_degree(size)
 
+    def n_of(self, size: str) -> int | None:
+        """Return the number n of a size: that of an own size, or of ``n=1000``; `None` of an instance file."""
+        base = self.rows_of(size)[0]
+        return self.sizes[base] if base in self.sizes else number_of(base)
+
     def draw(self, size: str, seed: int) -> Inputs:
-        """Return the inputs of a size: drawn from ``seed``, or read from an instance file, which has no seed."""
+        """Return the inputs of a size: drawn from ``seed``, or those of a user's point or instance file.
+
+        A size that is not among `size_names` is given by its number, ``n=1000``.
+        """
         size = self.rows_of(size)[0]
+        if size in self.points:
+            return self.points[size]
         if size in self.files:
             assert self.instances is not None
             return self.instances.read(self.files[size])
-        found = self.inputs(np.random.default_rng(seed), self.sizes[size])
+        n = self.n_of(size)
+        if n is None:
+            raise ProblemError(f"got size {size!r} of {self.name}, expected one of: {', '.join(self.size_names)}")
+        found = self.inputs(np.random.default_rng(seed), n)
         if not isinstance(found, Inputs):
             raise ProblemError(f"got {type(found).__name__} from inputs of {self.name}, expected Inputs((x, ...))")
         return found

@@ -12,6 +12,7 @@ import pytest
 
 from autodiff_compare import backends
 from autodiff_compare.backends import Backend, available, load, missing, registry
+from autodiff_compare.backends.tensorflow_backend import adapter
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHIPPED = {"autograd", "finite_difference", "jax", "manual", "tensorflow", "torch"}
@@ -289,3 +290,21 @@ def test_a_users_backend_may_import_modules_beside_its_file(tmp_path):
     backend.open()
     assert backend.xp.__name__ == "my_kernels_here"
     sys.path.remove(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        (["tensorflow"], "tensorflow"),
+        (["tensorflow_cpu"], "tensorflow-cpu"),
+        (["tensorflow_cpu", "tensorflow"], "tensorflow"),
+        ([], "tensorflow"),
+        (["tensorflow_datasets"], "tensorflow"),
+    ],
+)
+def test_tensorflow_for_the_cpu_alone_is_tensorflow(installed, expected, tmp_path):
+    for name in installed:
+        folder = tmp_path / f"{name}-2.21.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 2.21.0\n")
+    assert adapter.distribution([str(tmp_path)]) == expected

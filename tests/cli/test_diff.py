@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs.runs import diff
-from autodiff_compare.cli.verbs.runs.diff import End, Recorded, changes, reasons, recorded
+from autodiff_compare.cli.verbs.runs.diff import End, Recorded, changes, elsewhere, reasons, recorded
 from autodiff_compare.results import tables
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.machines import of_run
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import TABLES, CellRow, DescentRow, Run, SampleRow, TableError
 from autodiff_compare.timing.statistics import Round
@@ -48,7 +49,12 @@ def side(
     message = "" if status == "ok" else "why"
     rows = dict.fromkeys(cells, End(status, message, "float64", flags))
     steady = {name: [Round(s, quiet) for s in (STEADY if rounds is None else rounds)] for name in cells}
-    return Recorded(dataclasses.replace(RUN, **fields), rows, steady)  # type: ignore[arg-type]
+    return of(dataclasses.replace(RUN, **fields), rows, steady)  # type: ignore[arg-type]
+
+
+def of(run: Run, cells: dict[str, End], rounds: dict[str, list[Round]]) -> Recorded:
+    """A run on the one machine that its row describes."""
+    return Recorded(run, cells, rounds, dict.fromkeys(cells, of_run(run)))
 
 
 def times(factor: float, spread: float = 1.0) -> list[float]:
@@ -95,7 +101,7 @@ def planned(command: str, *cells: str, descents: str = "") -> Recorded:
     for backend in descents.split():
         row = blank(DescentRow, cell_id=f"sphere/down/float64/step/{backend}", start=0, status="ok")
         ends[f"{row.cell_id} start 0"] = End("ok", "", axes=diff._descent_axes(row))
-    return Recorded(dataclasses.replace(RUN, command=command), ends, {})
+    return of(dataclasses.replace(RUN, command=command), ends, {})
 
 
 _BOTH = ("sphere/value/numpy", "sphere/gradient/numpy", "sphere/value/torch", "sphere/gradient/torch")
@@ -169,8 +175,6 @@ def test_the_threshold_decides_what_is_called_slower() -> None:
     [
         ({"threads": 2}, "threads 1 and 2"),
         ({"seed": 2}, "seed 0 and 2"),
-        ({"cpu_model": "other"}, "cpu_model c and other"),
-        ({"os": "other"}, "os o and other"),
         ({"python": "3.12"}, "python 3.11 and 3.12"),
         ({"onednn": "off"}, "onednn on and off"),
         ({"versions": '{"numpy": "2.5"}'}, "numpy 2.4 and 2.5"),
@@ -184,8 +188,54 @@ def test_what_makes_it_meaningless_is_named(fields: dict[str, object], words: st
 
 
 def test_another_host_or_pandas_makes_no_difference() -> None:
-    other = side(hostname="other", versions='{"numpy": "2.4", "pandas": "9"}', rounds=times(2), memory_bytes=1)
-    assert reasons(side(), other) == []
+    # A virtual machine has a few pages more or less after each start.
+    usable = 25_276_514_304
+    versions = '{"numpy": "2.4", "pandas": "9"}'
+    other = side(hostname="other", versions=versions, rounds=times(2), memory_bytes=usable + 5 * 4096)
+    first = side(memory_bytes=usable)
+    assert reasons(first, other) == []
+    assert elsewhere(first, other) == {}
+    assert [change.kind for change in changes(first, other)] == [diff.SLOWER]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"cpu_model": "other"}, "cpu_model c and other"),
+        ({"cpu_count": 4}, "cpu_count 0 and 4"),
+        ({"os": "other"}, "os o and other"),
+        ({"memory_bytes": 2**34}, "memory_bytes 8 GiB and 16 GiB"),
+        # Results need no equal software, and where nothing is timed no force.
+        ({"cpu_model": "other", "python": "3.12", "versions": "{}", "onednn": "off"}, "cpu_model c and other"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--force"]])
+def test_of_two_machines_only_results_are_compared(
+    fields: dict[str, object], words: str, more: list[str], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = side(cells="xy", memory_bytes=2**33)
+    alike = {"memory_bytes": 2**33} | fields
+    slower = side(rounds=times(9), cells="xy", **alike)  # type: ignore[arg-type]
+    wrong = side("wrong", cells="xy", **alike)  # type: ignore[arg-type]
+    for b, code in ((slower, 0), (wrong, 1)):
+        assert reasons(first, b) == []
+        paths = [str(written(tmp_path, made)) for made in (first, b)]
+        assert main(["diff", *paths, *more]) == code
+        out, err = capsys.readouterr()
+        assert f"2 cells were computed on two machines ({words})" in err
+        assert "2 on two machines, whose times are not compared." in " ".join(out.split())
+        assert "median ratio" not in out
+        assert "slower" not in out
+
+
+def test_a_median_ratio_is_of_one_machine() -> None:
+    """Cells x and y of both runs were computed on machine A, cell z on machine B, which is twice as slow in run 2."""
+    first = side(cells="xyz")
+    there = dataclasses.replace(of_run(RUN), key="B", cpu_model="other")
+    first = dataclasses.replace(first, machines={**first.machines, "z": there})
+    second = dataclasses.replace(first, rounds={**first.rounds, "z": [Round(s) for s in times(2)]})
+    words = diff.sentence(first, second, changes(first, second))
+    assert f"median ratio of all B/A 1 on machine {of_run(RUN).key}; median ratio of all B/A 2 on machine B." in words
 
 
 def test_a_column_that_an_older_run_lacks_makes_no_difference() -> None:
@@ -271,8 +321,8 @@ HOSTILE = "[/nosuch] [red] :bomb: \x1b[2J\x07 =cmd|'/c calc'!A0 ../../etc/passwd
 
 
 def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = written(tmp_path, Recorded(RUN, {HOSTILE: End("ok", "")}, {}))
-    second = written(tmp_path, Recorded(RUN, {HOSTILE: End("wrong", HOSTILE)}, {}))
+    first = written(tmp_path, of(RUN, {HOSTILE: End("ok", "")}, {}))
+    second = written(tmp_path, of(RUN, {HOSTILE: End("wrong", HOSTILE)}, {}))
     assert main(["diff", str(first), str(second)]) == 1
     out = capsys.readouterr().out
     assert all(c.isprintable() or c == "\n" for c in out)
@@ -286,7 +336,7 @@ _VERSION = f"\nr,{tables.SCHEMA_VERSION},".encode()
 
 
 def sample(rest: str) -> bytes:
-    return f"x,steady,{rest}\n".encode()
+    return f"x,steady,{rest},\n".encode()
 
 
 def damage_line(text: bytes, number: int, line: bytes) -> bytes:
@@ -406,7 +456,9 @@ def test_a_run_equals_itself_and_the_next_run_is_comparable(tmp_path: pathlib.Pa
     command = [sys.executable, str(ROOT / "compare.py")]
     for _ in range(2):
         done = subprocess.run(
-            [*command, "check", QUADRATIC, "-b", "manual", "--out", str(tmp_path)], capture_output=True, check=False
+            [*command, "check", QUADRATIC, "-b", "manual", "-o", "all", "--out", str(tmp_path)],
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
     a, b = sorted(path.name for path in tmp_path.iterdir())

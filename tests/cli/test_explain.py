@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import jsonschema
 import pytest
 
+from autodiff_compare.cli.formats import document
+from autodiff_compare.cli.formats.fields import ROWS
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.regressions import Files, Regression, explained
 from autodiff_compare.plan.plan import PlanError
@@ -83,8 +86,11 @@ def test_backends_that_agree_are_not_told_apart(command: Command) -> None:
 
 def test_json_has_the_line_and_the_numbers(command: Command) -> None:
     code, out, _ = command("explain @/problem.py numpy @/wrong.py --json")
-    (found,) = json.loads(out)
+    printed = json.loads(out)
+    jsonschema.validate(printed, document.schema())
+    (found,) = printed["rows"]
     assert code == 1
+    assert list(found) == list(ROWS["explanation"])
     assert (found["stage"], found["operation"], found["line"]) == ("cotangents", "xp.tanh", 3)
     assert found["number_b"] == pytest.approx(1.5 * found["number_a"])
     assert (found["alone_a"], found["alone_b"]) == ("right", "wrong")
@@ -139,9 +145,8 @@ def test_diff_explains_the_change_between_two_runs(tmp_path: pathlib.Path) -> No
     runs = []
     for factor in ("1.0", "1.5"):
         (tmp_path / "mine.py").write_text(BACKEND.replace("FACTOR", factor))
-        known = set((tmp_path / "results").glob("*"))
-        _compare(tmp_path, "check ./problem.py -b numpy -b ./mine.py -o gradient")
-        runs += [run.name for run in set((tmp_path / "results").glob("*")) - known]
+        runs += [f"by-{factor}"]
+        _compare(tmp_path, f"check ./problem.py -b numpy -b ./mine.py -o gradient --name {runs[-1]}")
     done = _compare(tmp_path, f"diff {' '.join(runs)} --explain --explain-file problem.py --explain-file mine.py")
     assert done.returncode == 1, done.stderr
     assert done.stdout.rstrip().endswith("mine is wrong in xp.tanh.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -34,7 +35,10 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["nosuch"], "invalid choice: 'nosuch'"),
         ([], "required: VERB"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
-        (["run", "--dtype", "float80"], "got dtype 'float80', expected one of: float64, float32"),
+        (
+            ["run", "--dtype", "float80"],
+            "got dtype 'float80', did you mean float64 or float32? Expected one of",
+        ),
         (["run", "-b", "nosuch"], "got backend 'nosuch', expected one of"),
         (["run", "-o", "nosuch"], "got operator 'nosuch', expected one of"),
         (["run", "--size", "huge"], "got size 'huge', expected one of"),
@@ -48,11 +52,21 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--seed", "x"], "invalid int value"),
         (["run", "missing.py"], "expected an existing .py file"),
         (["run", "sphere", "--out", "/proc/nowhere"], "expected a folder that can be written to"),
-        (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
-        (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder or the id of one"),
+        (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
+        (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
         (["diff", "a"], "RUN_B"),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
+        (["descend", "cubic_fit", "--start", "-1,2"], "got 2 numbers, expected 4 numbers"),
+        (["descend", "cubic_fit", "--start", "1,2,3,4", "--starts", "3"], "got two of --start, --starts and --seed"),
+        (["descend", "cubic_fit", "--lr", "-1e-5"], "expected a positive number"),
+        (["descend", "planar_arm", "--size", "5"], "the study of planar_arm has no descent"),
+        (["run", "sphere", "--at", "-1,2,3"], "got 3 numbers for sphere, expected 2 numbers"),
+        (["run", "sphere", "--at", "1,nan"], "expected finite numbers with commas"),
+        (["rum"], "did you mean run?"),
+        (["run", "--opreator", "gradient"], "did you mean --operator?"),
+        (["run", "-b", "jax:eagr"], "did you mean eager?"),
+        (["show", "latest~99"], "got latest~99, expected one of the runs in"),
         (["descend", "sphere"], "sphere"),
     ],
 )
@@ -82,16 +96,36 @@ def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path
 
 
 def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
-    done = cli("run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", cwd=tmp_path)
+    command = ["run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", "-o", "all", "--name", "first"]
+    done = cli(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "6 of 6 cells agree" in done.stdout
+    assert done.stdout.endswith("tables: results/first\n")
     assert "of it inside timed calls, " in done.stdout
     assert "inside compilers and first calls" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    (folder,) = (tmp_path / "results").iterdir()
-    frames = tables.read_all(folder)
+    frames = tables.read_all(tmp_path / "results" / "first")
     assert set(frames["cells"]["status"]) == {"ok"}
     assert next(iter(frames["runs"]["command"])).startswith("compare.py run")
+    again = cli(*command, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "got --name first, which is there already" in again.stderr
+
+
+def test_a_users_file_has_its_gradient_and_writes_nothing_here_unless_asked(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "here").mkdir()
+    done = cli("check", QUADRATIC, "-b", "numpy", cwd=tmp_path / "here")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 cells agree" in done.stdout
+    assert "-o all computes every operator" in done.stdout
+    assert list((tmp_path / "here").iterdir()) == []
+    assert f"tables: {tmp_path / 'data' / 'autodiff-compare' / 'runs'}" in done.stdout
+    (entry,) = json.loads(cli("runs", "--json", cwd=tmp_path / "here").stdout)
+    assert (entry["latest"], entry["results"]) == ("latest", "1 ok")
+    assert cli("show", "latest", cwd=tmp_path / "here").stdout.startswith("Result of one gradient call")
 
 
 @pytest.mark.parametrize(("fault", "code"), [("zeros", 1), ("raises", 3), ("unsupported", 0)])
@@ -172,6 +206,8 @@ def test_listing_names_every_problem_and_backend() -> None:
         (["particle_rr", "sphere"], ["tolerance    1000 eps", "uses         derivative, while_loop", "sphere\n"]),
         ([str(EXAMPLES / "quadratic.py")], ["sum of squares", "operators    value gradient hessian"]),
         (["--suite", "adbench"], ["adbench: the four objectives of ADBench", "hand_complicated "]),
+        (["heat"], ["heat_inverse scalar 8-250", "list WORD finds those"]),
+        (["thermometers", "rod"], ["heat_inverse"]),
     ],
 )
 def test_listing_tells_what_is_known_of_a_problem(asked: list[str], told: list[str]) -> None:
@@ -232,3 +268,44 @@ def test_the_selftest_says_what_was_rejected() -> None:
     assert done.returncode == 0, done.stdout
     assert "wrong results were rejected, 0 of" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_error_of_each_cell_is_printed_below_its_time(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "check",
+        "sphere",
+        "cubic_fit",
+        "-b",
+        "manual",
+        "-o",
+        "gradient",
+        "-o",
+        "hessian",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main([*command, "--errors"]) == 0
+    shown = capsys.readouterr().out
+    row = next(k for k, line in enumerate(shown.splitlines()) if line.startswith("sphere "))
+    # 2 x has no rounding error.
+    assert shown.splitlines()[row + 1].split() == ["exact"]
+    assert main(["show", "latest", "--out", str(tmp_path)]) == 0
+    assert "exact" not in capsys.readouterr().out
+
+
+def test_runs_are_listed_with_how_they_ended(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("No run in ")
+    for name, words in (("good", ["-b", "manual"]), ("bad", ["-b", f"{FAULTY}:zeros"])):
+        main(["check", QUADRATIC, *words, "--name", name, "--out", str(tmp_path)])
+    capsys.readouterr()
+    assert main(["runs", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = found["rows"] if isinstance(found, dict) else found
+    assert {row["run"]: row["results"] for row in rows} == {"good": "1 ok", "bad": "1 wrong"}
+    assert main(["runs", "wrong", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert ("bad" in shown, "good" in shown) == (True, False)
+    assert max(map(len, shown.splitlines()[1:])) <= 80

@@ -33,7 +33,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: list[str]) -> None:
     done = cli(*checked, "--json")
-    records = json.loads(done.stdout)
+    records = json.loads(done.stdout)["rows"]
     assert [(r["problem"], r["backend"], r["status"]) for r in records] == [
         (problem, backend, "ok") for problem in ("sphere", "tape_cube") for backend in ("numpy", "manual")
     ]
@@ -44,23 +44,36 @@ def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: li
 
 def test_csv_has_the_same_fields(checked: list[str]) -> None:
     lines = list(csv.DictReader(io.StringIO(cli(*checked, "--csv").stdout)))
-    records = json.loads(cli(*checked, "--json").stdout)
+    records = json.loads(cli(*checked, "--json").stdout)["rows"]
     assert [list(line) for line in lines] == [list(record) for record in records]
     assert [line["cell_id"] for line in lines] == [record["cell_id"] for record in records]
 
 
 def test_the_doctor_looks_at_machine_clock_noise_and_backends() -> None:
-    found = json.loads(cli("doctor", "-b", "manual", "--json").stdout)
-    assert {f["area"] for f in found} == {"machine", "clock", "noise", "backend"}
+    found = json.loads(cli("doctor", "-b", "manual", "--json").stdout)["rows"]
+    assert {f["area"] for f in found} == {"machine", "clock", "noise", "backend", "verdict"}
+    assert found[-1]["found"].partition(":")[0] in ("yes", "no")
     (backend,) = [f for f in found if f["area"] == "backend"]
     assert "threads busy of 1 asked for" in backend["found"]
 
 
-def test_the_doctor_prints_no_line_wider_than_80_columns_and_ends_with_advice() -> None:
+def test_the_doctor_prints_no_line_wider_than_80_columns_and_ends_with_a_verdict() -> None:
     done = cli("doctor", "-b", "manual")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith(("Before quoting a number:", "Nothing to change:")) for line in lines)
+    assert lines[-1].startswith(
+        ("Quote numbers from this machine now? Yes", "Quote numbers from this machine now? No:")
+    )
+
+
+def test_the_doctor_counts_only_what_needs_a_change() -> None:
+    def found(**advice: str) -> str:
+        areas = {"load": "machine", "spread": "noise", "jax": "backend"}
+        return doctor.verdict([doctor.Finding(areas[k], k, "", v) for k, v in advice.items()]).found
+
+    assert found(load="", spread="") == "yes"
+    assert found(load="stop", spread="") == "no: load"
+    assert found(load="stop", spread="noisy", jax="reinstall") == "no: load, spread; backend jax"
 
 
 def test_the_doctor_says_what_to_do_about_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,10 +83,11 @@ def test_the_doctor_says_what_to_do_about_a_load(monkeypatch: pytest.MonkeyPatch
     assert not next(f for f in doctor.machine() if f.what == "load").advice
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_knows_verbs_problems_and_variants(shell: str) -> None:
     script = cli("completion", shell).stdout
-    for word in ("descend", "cubic_fit", "--operator", "matrix_inverse_squared"):
+    # fish completes options without their dashes.
+    for word in ("descend", "cubic_fit", "operator", "matrix_inverse_squared"):
         assert word in script
 
 
@@ -84,7 +98,7 @@ def test_the_former_name_of_a_verb_runs_it_and_is_shown_nowhere() -> None:
     texts = (
         parser().format_help(),
         cli("nosuch").stderr,
-        *(cli("completion", s).stdout for s in ("bash", "zsh", "tcsh")),
+        *(cli("completion", s).stdout for s in ("bash", "zsh", "fish", "tcsh")),
     )
     assert [text for text in texts if re.search(r"\btax\b", text)] == []
 

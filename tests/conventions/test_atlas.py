@@ -179,7 +179,7 @@ def test_a_backend_that_dies_in_a_case_costs_that_case(tmp_path: pathlib.Path) -
     path = tmp_path / "dying.py"
     path.write_text(_DYING)
     done = cli("abs", "abs_shifted", "abs_of_double", "-b", str(path), "--out", str(tmp_path / "out"), "--json")
-    found = {row["case"]: row for row in json.loads(done.stdout)}
+    found = {row["case"]: row for row in json.loads(done.stdout)["rows"]}
     assert done.returncode == 3
     assert found["abs_shifted"]["classed"] == "defect"
     assert "exit code 7" in found["abs_shifted"]["message"]

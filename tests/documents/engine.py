@@ -1,8 +1,8 @@
 """Time the suite ``engine`` and remake what is shown of it: ``python -m tests.documents.engine``.
 
 One command runs the suite on every backend that is installed, measures what the machine can do at best
-(`tests.documents.machine`), and writes the table of the README, the table of limits and the roofline figure of
-``docs/engine_performance.md``. ``python -m tests.documents.engine RUN`` remakes them from that run, or from several.
+(`tests.documents.machine`), and writes the tables and the roofline figure of ``docs/engine_performance.md``.
+``python -m tests.documents.engine RUN`` remakes them from that run, or from several.
 
 A time has three lower limits, and the largest counts:
 
@@ -40,7 +40,7 @@ from autodiff_compare.results.tables import read, rows_from
 from autodiff_compare.results.timings import timings
 
 ROOT = pathlib.Path(__file__).parents[2]
-README, PAGE, FIGURE = ROOT / "README.md", ROOT / "docs/engine_performance.md", ROOT / "docs/engine_roofline.svg"
+PAGE, FIGURE = ROOT / "docs/engine_performance.md", ROOT / "docs/engine_roofline.svg"
 #: Loops by hand, which `numba` compiles: the limit that `numpy:numba` is compared with, where that is installed.
 BY_NUMBA = "tests/examples/numba_by_hand.py"
 BACKENDS = ("manual", "numpy", "numpy:compiled", "numpy:numba", BY_NUMBA, "autograd", "torch", "tensorflow", "jax")
@@ -154,7 +154,7 @@ def _backends(found: Sequence[Row]) -> list[str]:
     return known + [spec for spec in timed if spec not in BACKENDS]
 
 
-def readme_table(found: Sequence[Row]) -> str:
+def ratios_table(found: Sequence[Row]) -> str:
     """Return the table of times relative to the gradient by hand."""
     specs = _backends(found)
     lines = [
@@ -293,10 +293,13 @@ def main(names: Sequence[str]) -> None:
     folders = [ROOT / "results" / name if not pathlib.Path(name).is_dir() else pathlib.Path(name) for name in names]
     sizes = {(p.name, size): n for name in PROGRAMS for p in problems.load(name) for size, n in p.sizes.items()}
     found, machine = rows(folders or _timed(), sizes), _machine()
-    text = replaced(README.read_text(encoding="utf-8"), "table of the engine", readme_table(found))
-    README.write_text(text, encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
-    for name, table in {"limits": limits_table(found, machine), "machine": machine_table(machine)}.items():
+    tables = {
+        "table of the engine": ratios_table(found),
+        "limits": limits_table(found, machine),
+        "machine": machine_table(machine),
+    }
+    for name, table in tables.items():
         page = replaced(page, name, table)
     PAGE.write_text(page, encoding="utf-8")
     draw_roofline(found, machine, FIGURE)

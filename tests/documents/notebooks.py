@@ -16,9 +16,9 @@ import sys, nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
 nbclient.NotebookClient(notebook, kernel_name="python3", record_timing=False, timeout=300).execute()
 for cell in notebook.cells:
-    # A line that is rewritten shows how far a run is, and leaves nothing to see.
+    # A bar shows how far a run is, and is empty in the end.
     if cell.cell_type == "code":
-        cell.outputs = [o for o in cell.outputs if "\\r" not in o.get("text", "")]
+        cell.outputs = [o for o in cell.outputs if o.get("data", {}).get("text/html") != ""]
 nbformat.write(notebook, sys.stdout)
 """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shlex
 
 import pytest
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.problems.conventions import CASES
-from tests.documents.shown import DOCUMENTS, ROOT, Shown, masked, shown
+from tests.documents import reference
+from tests.documents.shown import DOCUMENTS, ROOT, Shown, masked, part_of, shown
 
 BLOCKS = [block for document in DOCUMENTS for block in shown(document) if block.compared]
 VERBS = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
@@ -20,7 +22,7 @@ def test_shown_output_is_what_the_command_prints(block: Shown) -> None:
     assert masked(block.made()) == masked(block.text), f"stale: make docs ({block.command})"
 
 
-def test_what_is_not_compared_is_what_was_asked_for() -> None:
+def test_the_atlas_that_is_not_compared_is_what_was_asked_for() -> None:
     """Every case of the guide to the conventions is there with an answer of every backend, in 80 columns."""
     blocks = [block for document in DOCUMENTS for block in shown(document) if not block.compared]
     (block,) = [block for block in blocks if block.document.name == "conventions.md"]
@@ -38,10 +40,64 @@ def test_masks_hide_times_and_nothing_else() -> None:
     assert masked("a 1 s") != masked("b 1 s")
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_links_and_verbs_exist(document: pathlib.Path) -> None:
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)", text):
         assert target.startswith("https://") or (document.parent / target).exists(), target
     for verb in re.findall(r"compare\.py ([a-z]+)", text):
         assert verb in VERBS, verb
+
+
+#: Lines of blocks of commands: document, and the words behind the program.
+COMMANDS = [
+    (document.name, words[words.index(program) + 1 :])
+    for document in DOCUMENTS
+    for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
+    for line in block.splitlines()
+    for program in ("compare.py", "autodiff-compare")
+    if program in (words := shlex.split(line, comments=True))
+]
+
+
+@pytest.mark.parametrize("document", sorted({name for name, _ in COMMANDS}))
+def test_shown_commands_are_understood(document: str) -> None:
+    """Every verb, option and number of choices is one that the command line takes."""
+    for words in [words for name, words in COMMANDS if name == document]:
+        assert _accepted(words), f"{document} shows a command that is refused: {' '.join(words)}"
+
+
+def _accepted(words: list[str]) -> bool:
+    try:
+        parser().parse_args(words)
+    except SystemExit as end:
+        return end.code == 0
+    return True
+
+
+@pytest.mark.parametrize("target", ["compare", "test", "test-rest", "test-all", "lint", "docs", "sample", "site"])
+def test_targets_exist(target: str) -> None:
+    assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_the_reference_is_made_from_the_code(name: str) -> None:
+    made = reference.PAGES[name]()
+    assert (reference.FOLDER / name).read_text(encoding="utf-8") == made, "stale: make docs"
+
+
+def test_the_readme_is_short() -> None:
+    """Nobody reads more than this before the first command."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_rows_of_the_first_table_can_be_chosen() -> None:
+    head = ["Time of one", "        numpy", "problem inputs (eager) error"]
+    rows, legend = ["a 2 1 us* 0e+00", "b (n = 9) 3 2 us kink", "c 2 3 us -"], ["eager: at each", "call"]
+    printed = [*head, *rows, *legend, "", "Next table", "d 4"]
+    assert part_of(printed, "rows b") == [*head, rows[1], *legend]
+    assert part_of(printed, "last line") == ["d 4"]
+    with pytest.raises(RuntimeError, match="no row of z"):
+        part_of(printed, "rows a z")

@@ -1,4 +1,4 @@
-"""The README's examples are run from its text, and its shown output is not stale."""
+"""Longer examples of the documents: their files together, the shown answers of the contract, the notebook."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from autodiff_compare.results.tables import read_all
 from tests.documents import notebooks
 
 ROOT = pathlib.Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, OWN_PROBLEM, OWN_BACKEND, YOUR_OWN = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/own_problem.md", "docs/own_backend.md", "docs/your_own.md")
+)
 
 
-YOUR_OWN = (ROOT / "docs" / "your_own.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str, text: str = README) -> list[str]:
+def blocks(language: str, text: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """The README's Python files, each named in its first line."""
-    return _written(README, tmp_path)
+    """The files of the README, and of the pages on problems and backends, each named in its first line."""
+    for document in (README, OWN_PROBLEM, OWN_BACKEND):
+        _written(document, tmp_path)
+    return tmp_path
 
 
 def _written(document: str, folder: pathlib.Path) -> pathlib.Path:
@@ -45,19 +47,17 @@ def _python(*args: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_own_problem_and_own_backend_run_as_shown(folder: pathlib.Path) -> None:
-    shown = {"mine.py", "complex_step_backend.py", "valley.py", "from_python.py"}
-    assert {p.name for p in folder.iterdir()} == shown
+    assert {p.name for p in folder.iterdir()} == {"growth.py", "test_growth.py", "mine.py", "complex_step_backend.py"}
     command = [sys.executable, str(ROOT / "compare.py"), "run", "./mine.py", "-b", "numpy"]
     done = subprocess.run(
-        [*command, "-b", "./complex_step_backend.py", "--rounds", "1"],
+        [*command, "-b", "./complex_step_backend.py", "--rounds", "1", "-o", "all", "--name", "mine"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = (folder / "results").iterdir()
-    cells = read_all(run)["cells"]
+    cells = read_all(folder / "results" / "mine")["cells"]
     by_backend = {name: set(part["status"]) for name, part in cells.groupby("backend")}
     assert by_backend["numpy"] == {"ok"}
     done_by_complex_step = cells[cells["backend"] == "complex_step"].set_index("operator")["status"]
@@ -65,20 +65,15 @@ def test_own_problem_and_own_backend_run_as_shown(folder: pathlib.Path) -> None:
     assert set(done_by_complex_step[["hvp", "hessian"]]) == {"unsupported"}
 
 
-def test_a_function_runs_as_shown_from_a_file_and_from_python(folder: pathlib.Path) -> None:
-    done = _python(str(ROOT / "compare.py"), "check", "./valley.py", "-b", "numpy", cwd=folder)
+def test_the_first_function_is_right(folder: pathlib.Path) -> None:
+    done = _python(str(ROOT / "compare.py"), "check", "./growth.py", "-b", "numpy", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "8 of 8 cells agree" in done.stdout
-    done = _python("from_python.py", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "2 of 2 cells agree" in done.stdout
-    assert "for 100 000 calls" in done.stdout
-    assert done.stderr == ""
+    assert re.search(r"(\d+) of \1 cells agree", done.stdout)
 
 
 def test_the_shown_backend_breaks_the_clauses_that_are_shown(folder: pathlib.Path) -> None:
     done = _python(str(ROOT / "compare.py"), "conformance", "./complex_step_backend.py", cwd=folder)
-    (shown,) = [text for text in blocks("text") if "BROKEN" in text]
+    (shown,) = [text for text in blocks("text", OWN_BACKEND) if "BROKEN" in text]
     assert done.returncode == 1, done.stderr
     assert _without_errors(shown) in _without_errors(done.stdout)
     broken = [line for line in done.stdout.splitlines() if "BROKEN" in line]
@@ -92,17 +87,18 @@ def _without_errors(text: str) -> str:
 
 def test_your_own_runs_as_shown(tmp_path: pathlib.Path) -> None:
     _written(YOUR_OWN, tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"valley.py", "python_use.py", "native.py"}
+    assert {p.name for p in tmp_path.iterdir()} == {"valley.py", "python_use.py", "native.py", "ridge.py"}
     assert _python("python_use.py", cwd=tmp_path).returncode == 0
     for name in ("valley", "native"):
         (found,) = problems.load(str(tmp_path / f"{name}.py"))
         assert found.name == name
     assert set(found.native) == {"torch", "jax"}
-    shown = next(text for text in blocks("text", YOUR_OWN) if text.startswith("dual: "))
+
+
+def test_the_shown_answer_of_the_contract_has_every_clause() -> None:
+    shown = next(text for text in blocks("text", OWN_BACKEND) if text.startswith("dual: "))
     clauses = {clause.name for clause in CLAUSES}
-    assert len([c for c in clauses if c in " ".join(shown.split())]) == len(clauses), (
-        "stale: conformance of dual numbers"
-    )
+    assert {c for c in clauses if c not in " ".join(shown.split())} == set(), "stale: conformance of dual numbers"
 
 
 def test_the_notebook_runs_from_top_to_bottom() -> None:
@@ -114,31 +110,9 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
     assert "1 000 000 calls" in outputs[2]
     assert "Warning" not in "".join(shown)
     assert outputs[3] == shown[3]
-
-
-def test_python_use_runs_as_shown(folder: pathlib.Path) -> None:
-    (shown,) = [text for text in blocks("python") if ">>>" in text]
-    import doctest
-
-    test = doctest.DocTestParser().get_doctest(shown, {}, "README", "README.md", 0)
-    runner = doctest.DocTestRunner()
-    runner.run(test)
-    assert (runner.summarize().failed, test.examples != []) == (0, True)
-
-
-def test_the_commands_shown_exist() -> None:
-    for line in "".join(blocks("sh")).splitlines():
-        words = line.partition("#")[0].split()
-        if words and words[0] == "make":
-            assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
-        elif "compare.py" in words:
-            done = subprocess.run(
-                [sys.executable, "compare.py", words[words.index("compare.py") + 1], "--help"],
-                cwd=ROOT,
-                capture_output=True,
-                check=False,
-            )
-            assert done.returncode == 0, line
+    assert "PictureAxes" in outputs[4]
+    assert "Take numpy" in outputs[5]
+    assert outputs[6] == shown[6]
 
 
 def test_the_schema_document_is_that_of_the_code() -> None:

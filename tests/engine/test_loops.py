@@ -52,6 +52,35 @@ def test_nan_inf_zeros_and_ties(name: str, at: str) -> None:
         assert_equal(made(*given), eager(FUNCTIONS[name], operator, given))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_hyperbolic_tangent_and_its_slope_share_one_exponential(dtype: Any) -> None:
+    """Of ``sum(w tanh(x))`` the gradients are tanh(x) and w (1 - tanh^2), which is ``4 d / (1 + d)^2``, d = e^-2|x|."""
+    x = np.array([0.0, 1e-20, 0.3, 0.62, 0.63, 2.0, -5.0, 20.0, -40.0, 300.0, -800.0, np.inf, -np.inf], dtype)
+    w = np.linspace(1, 2, x.size).astype(dtype)
+    made = compile(lambda x, w: np.sum(np.tanh(x) * w), x, w, argnums=(0, 1), operator="gradient", build="python")
+    by_x, by_w = made(x, w)
+    d = np.exp(-2 * np.abs(x.astype(np.float64)))
+    np.testing.assert_allclose(by_w, np.tanh(x.astype(np.float64)), rtol=4 * np.finfo(dtype).eps)
+    tiny = float(np.finfo(dtype).tiny)
+    np.testing.assert_allclose(by_x, w * 4 * d / (1 + d) ** 2, rtol=8 * np.finfo(dtype).eps, atol=tiny)
+    assert made.source.count("= decay(") + made.source.count("float32(decay(") == 1
+    assert "tanh(" not in made.source.replace("arctanh(", "")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [lambda x: 1.0 / (x * x + 2.0), lambda x: np.reciprocal(x * x + 2.0)])
+def test_a_reciprocal_and_its_slope_share_one_division(f: Any, dtype: Any) -> None:
+    """Of ``sum(s^6 - s^3)`` with s = 1 / (x^2 + 2) the gradient is ``-2 x s^2 (6 s^5 - 3 s^2)``."""
+    x = np.linspace(-3, 3, 64).astype(dtype)
+    made = compile(lambda x: np.sum(f(x) ** 6 - f(x) ** 3), x, operator="value_and_gradient", build="python")
+    value, gradient = made(x)
+    z = x.astype(np.float64)
+    s = 1 / (z * z + 2)
+    np.testing.assert_allclose(value, np.sum(s**6 - s**3), rtol=30 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(gradient, -2 * z * s**2 * (6 * s**5 - 3 * s**2), rtol=0, atol=8 * np.finfo(dtype).eps)
+    assert made.source.count(" / ") == 1
+
+
 #: Where functions of one and two numbers are compared: signed zeros, tiny, huge, infinite, nan, ties.
 _NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-30, 1e30, np.inf, -np.inf, np.nan, 20.0, -20.0]
 _UNARY = sorted(

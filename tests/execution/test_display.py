@@ -224,3 +224,18 @@ def test_pieces_without_a_known_number_are_counted_within_their_budget(done: int
     display.doing("drawing")
     display.count(done)
     assert display.line() == line
+
+
+def test_a_bar_is_shown_the_line_and_the_share_and_emptied_at_the_end(
+    clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, float]] = []
+    stream = io.StringIO()
+    with written_to(monkeypatch, stream, bar=lambda line, share: told.append((line, share))) as shown:
+        shown.begin(pieces=4, groups=2)
+        finish_group(shown)
+        finish_group(shown)
+    assert [share for line, share in told if line][-1] == 1.0
+    assert (told[0][0].startswith("1 of 4 cells"), told[0][1]) == (True, 0.25)
+    assert told[-1][0] == ""
+    assert stream.getvalue() == ""

@@ -17,7 +17,7 @@ from rich.console import Console
 from autodiff_compare.execution.judging import Judging
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.progress import Effort, Group
-from autodiff_compare.execution.runner import Runner
+from autodiff_compare.execution.runner import Runner, groups_left
 from autodiff_compare.plan.cases import build_case
 from autodiff_compare.plan.plan import PlanError, plan, plan_problems
 from autodiff_compare.plan.query import Query
@@ -277,8 +277,8 @@ def test_a_run_of_several_launches_is_settled_only_after_the_last(tmp_path: path
         faked(tmp_path, Interrupted(), rounds=8, launches=2)
     folder = RunFolder(tmp_path, next(tmp_path.iterdir()))
     able = plan(Query([QUADRATIC], ["manual", "numpy"], ["gradient"]))
-    assert len(Runner(able, Settings(rounds=8, launches=2), folder).left()) == 1
-    assert len(Runner(able, Settings(rounds=8), folder).left()) == 0
+    assert len(groups_left(able, Settings(rounds=8, launches=2), folder)) == 1
+    assert len(groups_left(able, Settings(rounds=8), folder)) == 0
     folder.close()
 
 

@@ -11,7 +11,7 @@ from autodiff_compare.explaining.directions import directions
 from autodiff_compare.explaining.parting import differences
 from autodiff_compare.plan.cases import build_case
 from autodiff_compare.plan.evaluation import with_operators
-from autodiff_compare.problems.base.declarations import problem_of
+from autodiff_compare.problems.base.declared.declarations import problem_of
 from autodiff_compare.vocabulary import Operator
 from tests.explaining.planted import Planted, opened, scaled
 from tests.explaining.test_trial import result, searching

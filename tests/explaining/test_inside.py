@@ -14,7 +14,7 @@ from autodiff_compare.explaining.parting import differences
 from autodiff_compare.explaining.records import Explanation
 from autodiff_compare.plan.cases import build_case
 from autodiff_compare.problems import SCALAR, Inputs
-from autodiff_compare.problems.base.declarations import problem_of
+from autodiff_compare.problems.base.declared.declarations import problem_of
 from autodiff_compare.vocabulary import Operator
 from tests.explaining.planted import How, Planted, opened, scaled, second_order
 from tests.explaining.test_trial import result, searching

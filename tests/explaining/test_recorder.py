@@ -15,7 +15,7 @@ from autodiff_compare.explaining.recording.program import Program, function, fun
 from autodiff_compare.explaining.recording.recorder import RecordError, recorded
 from autodiff_compare.explaining.recording.views import split, tapped_view, values_view
 from autodiff_compare.problems import Inputs, Problem
-from autodiff_compare.problems.base.declarations import problem_of
+from autodiff_compare.problems.base.declared.declarations import problem_of
 
 #: Problems with loops, nested derivatives, factorisations, indices, data of whole numbers and long programs.
 PROBLEMS = (

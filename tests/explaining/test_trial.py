@@ -18,7 +18,7 @@ from autodiff_compare.explaining.search import Search
 from autodiff_compare.plan.cases import Case, build_case, leaves
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.problems import SCALAR, Inputs, Problem
-from autodiff_compare.problems.base.declarations import problem_of
+from autodiff_compare.problems.base.declared.declarations import problem_of
 from autodiff_compare.vocabulary import Operator
 from tests.explaining import objectives
 from tests.explaining.planted import PLANTED, Planted, opened

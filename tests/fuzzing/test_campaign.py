@@ -113,6 +113,23 @@ def test_a_known_defect_explains_a_program_that_holds_its_operations(shown: Find
     assert (known.key, known.numbers) == (of(shown, "tanh").key, [0])
 
 
+@pytest.mark.parametrize(("mode", "new"), [(Operator.HVP, True), (Operator.GRADIENT, False), (Operator.JVP, False)])
+def test_a_known_defect_of_second_order_hides_none_of_first_order(mode: Operator, new: bool, shown: Findings) -> None:
+    """The fault is in the first derivative. A known defect of tanh in another mode explains it if it fails there."""
+    first = of(shown, "tanh")
+    known = Finding(dataclasses.replace(first.failure, operator=mode))
+    if new:
+        # x tanh(x) - x tanh(x) has no slope by tanh at all, so that its first derivatives are right.
+        steps = (Step("a", "tanh", ("x0",)), Step("b", "subtract", ("a", "a")))
+        known = Finding(dataclasses.replace(known.failure, program=Program(first.failure.program.inputs, steps, "b")))
+    steps = (Step("a", "square", ("x0",)), Step("b", "tanh", ("a",)))
+    program = Program((Input("x0", np.array(0.5)),), steps, "b")
+    found = Campaign({"numpy": InProcess(faulty("tanh"))}, SCOPE, Findings([known]))
+    for operator in (Operator.VJP, Operator.JVP):
+        found._follow(dataclasses.replace(first.failure, program=program, operator=operator, number=0))
+    assert [finding.key.mode for finding in found.findings.new] == (["reverse"] if new else [])
+
+
 def test_a_finding_is_written_as_a_problem_file_and_a_script(shown: Findings, tmp_path: pathlib.Path) -> None:
     finding = of(shown, "tanh")
     row = write_finding(finding, 1, tmp_path, "run", {"numpy": "2"})

@@ -38,6 +38,29 @@ def test_awkward_programs_have_singular_points_and_empty_arrays() -> None:
     assert all(np.isfinite(v).all() for p in found for v in p.values.values())
 
 
+SELECTING = sorted(name for name, kind in OPERATIONS.items() if kind.kink)
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_an_operation_that_selects_is_drawn_at_its_kink(name: str) -> None:
+    kind, rng = OPERATIONS[name], np.random.default_rng(3)
+    assert kind.kink is not None
+    for shape in ((), (3,), (2, 3)):
+        value = rng.uniform(0.2, 1.8, shape)
+        last = kind.kink(rng, value)
+        assert last.shape == shape
+        # One entry has no other that it could tie with.
+        smooth = kind.smooth_at(*(value, last)[-kind.operands :])
+        assert smooth == (not shape and name in ("max", "min", "sort", "take_along_axis", "vector_norm"))
+
+
+def test_some_awkward_programs_have_one_convention_alone() -> None:
+    found = [p for _, p in itertools.islice(programs(4, Recipe(awkward=1.0)), 150)]
+    alone = [p.singular_steps[0].operation for p in found if len(p.singular_steps) == 1 and not p.mixes_conventions]
+    assert len([name for name in alone if name in SELECTING]) > 25
+    assert len(set(alone) & set(SELECTING)) > 5
+
+
 def test_families_limit_the_operations() -> None:
     # The scalar at the end is made by adding, shifting, a sine and a sum.
     ends = {"add", "shift", "sin", "sum"}

@@ -163,27 +163,81 @@ def test_anything_between_the_one_sided_derivatives_is_a_subgradient(
     assert (overall(comparisons)[0] == Status.OK) == (expected == Verdict.SUBGRADIENT)
 
 
+#: Operator, directions, second derivatives of a matrix diag(h, 2) with h between 0 and 2, and one with h beyond.
 _BENT = [
-    (Operator.HVP, (np.ones(2),), [np.array([1.0, 2.0])]),
-    (Operator.HESSIAN, (), [np.diag([1.5, 2.0])]),
-    (Operator.HESSIAN_DIAGONAL, (), [np.array([0.0, 2.0])]),
-    (Operator.LAPLACIAN, (), [np.array(3.0)]),
-    (Operator.LAPLACIAN_ESTIMATE, (np.ones((2, 2)),), [np.array(3.0), np.array(0.0)]),
+    (Operator.HVP, (np.ones(2),), [np.array([1.0, 2.0])], [np.array([2.5, 2.0])]),
+    (Operator.HESSIAN, (), [np.diag([1.5, 2.0])], [np.diag([-0.1, 2.0])]),
+    (Operator.SPARSE_HESSIAN, (), [np.array([1.5, 2.0])], [np.array([2.1, 2.0])]),
+    (Operator.HESSIAN_DIAGONAL, (), [np.array([0.0, 2.0])], [np.array([2.1, 2.0])]),
+    (Operator.LAPLACIAN, (), [np.array(3.0)], [np.array(4.1)]),
 ]
 
 
-@pytest.mark.parametrize(("operator", "directions", "result"), _BENT, ids=[str(b[0]) for b in _BENT])
-def test_where_the_slope_has_a_kink_no_second_derivative_is_expected(
-    operator: Operator, directions: Any, result: list[Any]
+def _bent(x: Any, *, xp: Any) -> Any:
+    return xp.sum(xp.maximum(x, 0.0) ** 2)
+
+
+@pytest.mark.parametrize(("operator", "directions", "right", "wrong"), _BENT, ids=[str(b[0]) for b in _BENT])
+def test_where_the_slope_has_a_kink_second_derivatives_of_either_side_are_right(
+    operator: Operator, directions: Any, right: list[Any], wrong: list[Any]
 ) -> None:
-    """``sum(max(x, 0)^2)`` at 0 has the curvatures 0 and 2: no number between them is wrong, and none is right."""
-    case = case_at(
-        lambda x, *, xp: xp.sum(xp.maximum(x, 0.0) ** 2), [0.0, 1.0], operator=operator, directions=directions
-    )
-    unproved = [c for c in Judge(case)(result) if c.reference and c.verdict != Verdict.PASS]
-    assert {c.verdict for c in unproved} == {Verdict.NONSMOOTH}
-    assert all("no second derivative at this point (kink of the slope)" in c.note for c in unproved)
-    assert all(np.isnan(c.expected) for c in unproved)
+    """``sum(max(x, 0)^2)`` at (0, 1) has the curvatures 0 and 2 along the first entry."""
+    judge = Judge(case_at(_bent, [0.0, 1.0], operator=operator, directions=directions))
+    found = judge(right)
+    assert overall(found) == (Status.OK, "")
+    (kinked,) = [c for c in found if c.verdict == Verdict.SUBGRADIENT]
+    assert "no second derivative at this point (kink of the slope)" in kinked.note
+    status, why = overall(judge(wrong))
+    assert status == Status.WRONG
+    assert "no second derivative at this point (kink of the slope): from both sides it is" in why
+
+
+def _ridge(x: Any, *, xp: Any) -> Any:
+    return xp.maximum(x[0] + x[1], 0.0) ** 2
+
+
+def _two_sides(x: Any, *, xp: Any) -> Any:
+    return x[0] * xp.abs(x[0]) + xp.maximum(x[1], 0.0) ** 2 + x[0] * x[1]
+
+
+#: Function, point, operator, directions, result -> whether it is one of the Hessians on the sides of all kinks, or
+#: between them. Those of `_ridge` are c [[1, 1], [1, 1]] with c from 0 to 2; those of `_two_sides` are [[a, 1], [1, b]]
+#: with a from -2 to 2 and b from 0 to 2.
+_TOGETHER = [
+    (_ridge, [1.0, -1.0], Operator.HESSIAN, (), np.ones((2, 2)), True),
+    (_ridge, [1.0, -1.0], Operator.HESSIAN, (), np.zeros((2, 2)), True),
+    (_ridge, [1.0, -1.0], Operator.HESSIAN, (), np.diag([2.0, 2.0]), False),
+    (_ridge, [1.0, -1.0], Operator.HVP, (np.array([1.0, 0.5]),), np.array([1.5, 1.5]), True),
+    (_ridge, [1.0, -1.0], Operator.HVP, (np.array([1.0, 0.5]),), np.array([1.5, 0.5]), False),
+    (_two_sides, [0.0, 0.0], Operator.HESSIAN, (), np.array([[-1.0, 1.0], [1.0, 2.0]]), True),
+    (_two_sides, [0.0, 0.0], Operator.HESSIAN, (), np.array([[-1.0, 0.9], [0.9, 2.0]]), False),
+    (_two_sides, [0.0, 0.0], Operator.HESSIAN, (), np.array([[-2.5, 1.0], [1.0, 2.0]]), False),
+]
+
+
+@pytest.mark.parametrize(("f", "point", "operator", "directions", "result", "right"), _TOGETHER)
+def test_second_derivatives_at_kinks_are_judged_together(
+    f: Any, point: Any, operator: Operator, directions: Any, result: Any, right: bool
+) -> None:
+    case = case_at(f, point, operator=operator, directions=directions)
+    assert (overall(Judge(case)([result]))[0] == Status.OK) == right
+
+
+def test_a_kink_among_many_inputs_hides_no_other_second_derivative() -> None:
+    """Of 40 inputs one is at the kink: by unit directions along a v of ones the product is (h, 2, 2, ...)."""
+    n = 40
+    case = case_at(_bent, [0.0, *np.linspace(0.5, 1.5, n - 1)], operator=Operator.HVP, directions=(np.ones(n),))
+    right = np.array([1.0, *[2.0] * (n - 1)])
+    assert overall(Judge(case)([right])) == (Status.OK, "")
+    for k, other in ((0, 2.5), (17, 1.0)):
+        assert overall(Judge(case)([np.where(np.arange(n) == k, other, right)]))[0] == Status.WRONG
+
+
+def test_the_half_width_of_an_estimate_is_not_known_at_a_kink() -> None:
+    case = case_at(_bent, [0.0, 1.0], operator=Operator.LAPLACIAN_ESTIMATE, directions=(np.ones((2, 2)),))
+    status, why = overall(Judge(case)([np.array(3.0), np.array(0.0)]))
+    assert status == Status.WRONG
+    assert "nonsmooth" in why
 
 
 def test_a_kink_of_the_slope_excuses_no_wrong_entry() -> None:
@@ -261,6 +315,64 @@ def test_subgradients_count_in_every_first_derivative(operator: Operator, direct
 def test_zeros_where_a_kink_allows_them_are_a_subgradient() -> None:
     case = case_at(_absolute, [0.0], reference={Operator.GRADIENT: lambda x: 1 + 0 * x})
     assert verdict_of(Judge(case)([np.zeros(1)])) == Verdict.SUBGRADIENT
+
+
+# ---- the end of a domain
+
+_TABLE = np.array([3.0, 3.0])
+
+
+def _looked_up(x: Any, *, xp: Any) -> Any:
+    return xp.sum(x * x) * _TABLE[int(4 * x[0])]
+
+
+def _checked(x: Any, *, xp: Any) -> Any:
+    if x[0] >= 0.5:
+        raise RuntimeError("beyond the last knot")
+    return xp.sum(x * x) * 3.0
+
+
+@pytest.mark.parametrize("f", [_looked_up, _checked])
+def test_a_function_that_raises_nearby_ends_its_domain(f: Any) -> None:
+    """At 0.45 a step of an eighth leads beyond the end at 0.5, and smaller ones do not."""
+    judge = Judge(case_at(f, [0.45, 1.0]), NUMERICAL)
+    assert overall(judge([np.array([2.7, 6.0])])) == (Status.OK, "")
+    assert overall(judge([np.array([2.7, 6.1])]))[0] == Status.WRONG
+
+
+@pytest.mark.parametrize(
+    ("f", "words"), [(_looked_up, "IndexError: index 2"), (_checked, "RuntimeError: beyond the la")]
+)
+def test_an_exception_nearby_is_told_where_it_leaves_too_little(f: Any, words: str) -> None:
+    status, why = overall(Judge(case_at(f, [np.nextafter(0.5, 0), 1.0]), NUMERICAL)([np.array([3.0, 6.0])]))
+    assert status == Status.WRONG
+    assert "gradient undetermined" in why
+    assert f"the function raises where entry [0] is 0.5625 instead of 0.5: {words}" in why
+    assert "test_judge.py:" in why
+
+
+def test_second_derivatives_out_of_range_are_not_refuted() -> None:
+    """The length of (3e200, 4e200) has second derivatives of 1e-202, which vanish in units of the length."""
+    case = case_at(lambda x, *, xp: xp.hypot(x[0], x[1]), [3e200, 4e200], operator=Operator.HESSIAN)
+    right = np.array([[16.0, -12.0], [-12.0, 9.0]]) / 125 * 1e-200
+    status, why = overall(Judge(case)([right]))
+    assert status == Status.WRONG
+    assert "too large or too small for second differences" in why
+
+
+@pytest.mark.parametrize(
+    ("f", "right"),
+    [
+        (lambda x, *, xp: xp.diff(xp.cumulative_sum(x * x)), np.array([[0, 4.0, 0], [0, 0, -0.6]])),
+        (lambda x, *, xp: (x + x * x) - x * x - x, np.zeros((3, 3))),
+        (lambda x, *, xp: xp.cumulative_sum(x**3)[1:] - x[0] ** 3, np.array([[0, 12.0, 0], [0, 12.0, 0.27]])),
+    ],
+)
+def test_a_derivative_of_zero_whose_terms_cancel_is_proved(f: Any, right: Any) -> None:
+    """At large steps the rounding of the terms is no slope: by hand, d(x^2) is 2x and d(x^3) is 3x^2."""
+    judge = Judge(case_at(f, [1.0, 2.0, -0.3], operator=Operator.JACOBIAN))
+    assert overall(judge([right])) == (Status.OK, "")
+    assert overall(judge([right + np.array([1e-9, 0, 0])]))[0] == Status.WRONG
 
 
 # ---- references that say little, or something wrong

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.xdist_group("packaging")
 #: Files that are no Python code and that the installed package reads or shows.
 DATA = {
     "autodiff_compare/py.typed",
+    "autodiff_compare/cli/formats/output.schema.json",
     "autodiff_compare/fuzzing/known_defects.json",
     "autodiff_compare/backends/numpy_autodiff/README.md",
     "autodiff_compare/report/page/templates/report.css",
@@ -26,6 +27,9 @@ DATA = {
 #: What the source distribution holds beside the package.
 BESIDE = {
     ".ci/run",
+    ".pre-commit-hooks.yaml",
+    "action.yml",
+    "action/compare.sh",
     "CHANGELOG.md",
     "CITATION.cff",
     "CONTRIBUTING.md",

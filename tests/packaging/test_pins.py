@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.packaging import lowest
 from tests.packaging.builds import ROOT
 
 #: Libraries of GPUs, which torch requires on some platforms only.
@@ -57,6 +58,18 @@ def test_the_pins_cover_what_the_extras_install() -> None:
     if absent:
         pytest.skip(f"not installed, so what they require is unknown: {', '.join(absent)}")
     assert required(wanted) - set(PINS) == set()
+
+
+def test_every_dependency_has_a_lower_bound_that_the_pins_keep() -> None:
+    for one in lowest.requirements():
+        assert [bound.operator for bound in one.specifier] == [">="], f"{one}: make lowest tries one bound"
+        assert one.specifier.contains(PINS[canonicalize_name(one.name)], prereleases=True), one
+
+
+def test_the_page_on_installing_has_every_bound() -> None:
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    for name, bound in lowest.bounds().items():
+        assert f"| {name} | {bound} |" in page
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml", "MANIFEST.in", "Makefile"])

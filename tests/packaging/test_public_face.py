@@ -15,9 +15,13 @@ pytestmark = pytest.mark.xdist_group("packaging")
 
 #: A user's file: every line with an ignored error would be reported if the error were missing.
 TYPED = """
+import pathlib
 from typing import assert_type
 
-from autodiff_compare import Inputs, Operator, Problem, Tables, compare
+import pandas as pd
+from matplotlib.axes import Axes
+
+from autodiff_compare import Inputs, Operator, Problem, Tables, compare, read
 from autodiff_compare.testing import assert_gradients
 
 
@@ -31,7 +35,17 @@ def drawn(size: int, seed: int) -> Inputs:
 
 tables = compare(f, [1.0, 2.0], rounds=0)
 assert_type(tables, Tables)
-assert_type(tables.recommend(calls=1000), str)
+assert_type(tables.cells, pd.DataFrame)
+assert_type(tables["timings"], pd.DataFrame)
+assert_type(tables.tidy(), pd.DataFrame)
+assert_type(tables.recommend(calls=1000).best, str)
+assert_type(tables.recommend(calls=1000).sure, bool)
+assert_type(tables.plot.scaling("setup"), Axes)
+assert_type(tables.report("report.html"), pathlib.Path)
+assert_type(read("results/sample"), Tables)
+tables.nosuch  # type: ignore[attr-defined]
+compare("rosenbrock", n=[10, 100])
+compare(f, lambda n, rng: rng.normal(size=n), n="10:1e6:log7")
 operator: Operator = Operator.GRADIENT
 problem: Problem
 compare(3, [1.0])  # type: ignore[arg-type]

@@ -107,3 +107,24 @@ def test_degrees_belong_to_taylor_series(
     ]
     assert [first.degree, *(case.degree for case in others)] == [TAYLOR_DEGREE, 2, 6]
     assert all(np.array_equal(first.directions[0], case.directions[0]) for case in others)
+
+
+@pytest.mark.parametrize(
+    ("name", "operators", "asked"),
+    [
+        ("scalar", (), ["gradient"]),
+        ("vector", (), ["jacobian"]),
+        ("scalar", ("hvp",), ["hvp"]),
+        ("vector", ("all",), ["value", "jvp", "vjp", "jacobian"]),
+        ("vector", ("all", "taylor"), ["value", "jvp", "vjp", "jacobian", "taylor"]),
+    ],
+)
+def test_a_users_file_has_its_leading_operator_unless_others_are_named(
+    name: str, operators: tuple[str, ...], asked: list[str], files: dict[str, str]
+) -> None:
+    made = plan(Query([files[name]], ["numpy"], operators, leading=True))
+    assert [cell.operator for cell in made.cells] == asked
+
+
+def test_a_problem_of_this_project_has_all_of_them() -> None:
+    assert len(plan(Query(["sphere"], ["numpy"], leading=True)).cells) == 8

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, unpacked
+from autodiff_compare.problems.base.declared.pytree import is_container, leaves, mapped, unpacked
 
 
 class Layer(NamedTuple):

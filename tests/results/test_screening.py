@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.screening import escaped, impossible
 
-SAMPLE = {"cell_id": "c", "phase": "steady", "round": 0, "sample": 0, "calls": 1, "seconds": 1e-3}
+SAMPLE = {"cell_id": "c", "phase": "steady", "round": 0, "sample": 0, "calls": 1, "seconds": 1e-3, "machine": "m"}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,8 @@ def test_an_impossible_sample_is_named(changes: dict[str, float], words: str) ->
 
 def test_a_row_that_is_there_twice_is_named() -> None:
     assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE | {"round": 1}])) == ""
-    words = "got c/steady/0/0 twice in the table samples, expected each cell_id once"
+    assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE | {"machine": "n"}])) == ""
+    words = "got c/steady/0/0/m twice in the table samples, expected each cell_id once"
     assert impossible("samples", pd.DataFrame([SAMPLE, SAMPLE])) == words
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from autodiff_compare.results import store, tables
 from autodiff_compare.results.resume import recorded
-from autodiff_compare.results.store import RunFolder, StoreError, locate, read_log
+from autodiff_compare.results.store import RunFolder, StoreError, read_log
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
 from tests.processes import children, lives, until
 from tests.report.blank import blank
@@ -263,13 +263,6 @@ def test_any_log_is_read_or_refused(lines: list[bytes]) -> None:
             assert length <= path.stat().st_size
 
 
-def test_a_run_is_found_by_path_and_by_id(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "r").mkdir()
-    assert locate("r", tmp_path) == locate(str(tmp_path / "r"), pathlib.Path("elsewhere")) == tmp_path / "r"
-    with pytest.raises(TableError, match="got run 's', expected a run's folder or the id of one"):
-        locate("s", tmp_path)
-
-
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="processes are followed through /proc")
 def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: pathlib.Path) -> None:
     faulty = EXAMPLES / "faulty_backend.py"
@@ -294,6 +287,7 @@ def test_workers_die_with_a_killed_runner_and_the_log_stays_readable(tmp_path: p
 
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: pathlib.Path) -> None:
     command = [sys.executable, str(ROOT / "compare.py"), "check", str(EXAMPLES / "quadratic.py"), "-b", "manual"]
+    command += ["-o", "all"]
     runs = [subprocess.Popen([*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [run.wait(300) for run in runs] == [0, 0]
     found = [tables.read_all(folder) for folder in tmp_path.iterdir()]

@@ -212,13 +212,14 @@ def cli(*args: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_verb_measures_once_and_is_asked_again_of_the_same_run(tmp_path: pathlib.Path) -> None:
     valley = str(ROOT / "tests" / "examples" / "valley.py")
-    done = cli(valley, "-b", "numpy", "-b", "numpy:compiled", "-b", "manual", "--rounds", "8", cwd=tmp_path)
+    done = cli(
+        valley, "-b", "numpy", "-b", "numpy:compiled", "-b", "manual", "--rounds", "8", "--name", "tried", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("valley, small (6 inputs), float64: gradient, 10 000 calls planned")
     assert "Left out: manual (unsupported: " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    (folder,) = (tmp_path / "results").iterdir()
-    again = cli("--from", folder.name, "--calls", "1", cwd=tmp_path)
+    again = cli("--from", "tried", "--calls", "1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "gradient, 1 call planned" in again.stdout
     assert len(list((tmp_path / "results").iterdir())) == 1, "nothing was measured"

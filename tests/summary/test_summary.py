@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from autodiff_compare import backends
 from autodiff_compare.results.rows import CellRow, CheckRow, DescentRow
-from autodiff_compare.summary import failures, summary
+from autodiff_compare.summary import failures, headings, summary
+from autodiff_compare.vocabulary import WAYS
 from tests.report.blank import blank
 from tests.summary.test_recommend import run
 
@@ -33,10 +35,10 @@ LONG = "eigenvalue_targeting_distinct"
 ENDLESS = "_".join(["somebody", "named", "this", "function", "with", "the", "greatest", "care"])
 
 
-# Beside a name of 29 letters and the error, 44 columns are left: five backends take that.
+# Beside a name of 29 letters, the inputs and the error, 38 columns are left: four backends take that.
 @pytest.mark.parametrize(
     ("count", "problem", "parts"),
-    [(1, "p", 1), (5, "p", 1), (6, "p", 1), (10, "p", 2), (11, "p", 2), (5, LONG, 1), (6, LONG, 2), (11, LONG, 3)],
+    [(1, "p", 1), (5, "p", 1), (6, "p", 1), (10, "p", 2), (11, "p", 2), (4, LONG, 1), (6, LONG, 2), (11, LONG, 4)],
 )
 def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: int, tmp_path: pathlib.Path) -> None:
     given = ({"spec": spec, "once": 1e-3, "steady": (k + 2) * 1e-5} for k, spec in enumerate(VARIANTS[:count]))
@@ -45,10 +47,67 @@ def test_every_backend_is_shown_in_80_columns(count: int, problem: str, parts: i
     assert max(map(len, lines)) <= 80
     heads = [k for k, line in enumerate(lines) if line.startswith("Time of one gradient")]
     assert len(heads) == parts, "as few tables as will do"
-    rows = [line.split() for line in lines if line.startswith(f"{problem} ")]
+    rows = [line.split()[2:] for line in lines if line.startswith(f"{problem} ")]  # without name and inputs
     assert [f"{20 + 10 * k}" for k in range(count)] == [word for row in rows for word in row if word.isdigit()]
     stars = sum(word == "us*" for row in rows for word in row)
     assert stars == (count > 1), "one is the fastest of all, if there are others"
+
+
+@pytest.mark.parametrize(
+    ("n", "inputs", "size", "shown_name"),
+    [
+        # Four coefficients fitted to 2000 points; n of an older run is not known.
+        (2000, 4, "small", "p (n = 2000)"),
+        (100_000, 20, "medium", "p (n = 100 000)"),
+        (None, 4, "small", "p"),
+        (None, 4, "medium", "p (medium)"),
+        (3, 9, "large", "p (large)"),
+        (3, None, "small", "p"),
+    ],
+)
+def test_a_row_names_the_size(n: int | None, inputs: int | None, size: str, shown_name: str) -> None:
+    known = [float("nan") if number is None else float(number) for number in (n, inputs)]
+    assert headings.sized("p", size, *known) == shown_name
+
+
+@pytest.mark.parametrize(
+    ("specs", "heads", "legend"),
+    [
+        (
+            ("numpy", "jax"),
+            ["numpy\n(eager)", "jax\n(jit)"],
+            "eager: operation by operation, at each call; jit: compiled",
+        ),
+        (("jax:eager", "numpy:compiled"), ["jax\n:eager", "numpy\n:compiled"], ""),
+        (("tensorflow", "jax:fr"), ["tensorflow\n(graph)", "jax\n:fr"], "graph: compiled beforehand"),
+        (("numpy@older", "mine"), ["numpy@older\n(eager)", "mine"], "eager: operation by operation"),
+    ],
+)
+def test_a_column_says_how_the_function_is_run(specs: tuple[str, ...], heads: list[str], legend: str) -> None:
+    assert [headings.heading(spec) for spec in specs] == heads
+    assert headings.legend(specs).startswith(legend)
+    assert bool(headings.legend(specs)) == bool(legend)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_way_of_a_backend_is_that_of_its_default_variant(name: str) -> None:
+    backend = backends.load(name)
+    words = {"eager": ("eager", "recorded at every call", "default"), "graph": ("tf.function",), "jit": ("jit",)}
+    assert any(word in backend.variants[""] for word in words[WAYS[name]])
+
+
+@pytest.mark.parametrize(("problems", "words"), [(1, "; fastest: numpy."), (2, "; fastest most often: numpy 2.")])
+def test_the_fastest_of_one_row_is_not_counted(problems: int, words: str, tmp_path: pathlib.Path) -> None:
+    times = {"numpy": 1e-5, "torch": 2e-5}
+    run(tmp_path, *({"problem": f"p{k}", "spec": spec, "once": 1e-3, "steady": steady}
+                    for k in range(problems) for spec, steady in times.items()))  # fmt: skip
+    assert " ".join(shown(tmp_path)).endswith(words)
+
+
+def test_few_inputs_get_the_sentence_on_overhead(tmp_path: pathlib.Path) -> None:
+    run(tmp_path, {"spec": "numpy", "once": 1e-3, "steady": 1e-5})
+    assert "With few inputs and little data, a time is mostly the overhead of a call" in " ".join(shown(tmp_path))
+    assert headings.overhead([1000.0, float("nan")]) == ""
 
 
 def test_a_name_is_broken_after_an_underscore_or_not_at_all(tmp_path: pathlib.Path) -> None:
@@ -82,7 +141,8 @@ def test_a_row_says_what_was_computed_and_many_are_cut_to_the_leading_operator(
     run(tmp_path, *({"problem": p, "operator": o, "spec": "numpy", "once": 1e-3, "steady": 1e-5} for p, o in given))
     lines = shown(tmp_path)
     assert lines[0].split(",")[0] == title
-    assert [" ".join(line.split()[:-3]) for line in lines[2 : 2 + len(rows)]] == rows
+    # Behind the name stand inputs, time with its unit, and error.
+    assert [" ".join(line.split()[:-4]) for line in lines[3 : 3 + len(rows)]] == rows
 
 
 def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
@@ -107,7 +167,8 @@ def test_every_descent_and_start_has_a_row_and_updates_are_said_once() -> None:
         ("p/c", 0, "jax", "crash", 0, False),
     )  # fmt: skip
     assert lines[1:] == [
-        "problem updates numpy jax",
+        "numpy jax",
+        "problem updates (eager) (jit)",
         f"{LONG} 7 500 ms 500 ms",
         "start 0",
         f"{LONG} 5-6+ 500 ms 500 ms",
@@ -135,7 +196,7 @@ def test_a_kink_is_told_with_who_answers_what() -> None:
         ("q gradient", "numpy", f"got 1, {ends[1]}"),
     ]
     words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
-    assert words == "5 of 5 cells agree with their references; 2 asked at a kink (backends differ in 1)."
+    assert words == "5 of 5 cells agree with their references; 2 derivatives at a kink (backends differ in 1)."
 
 
 def test_a_failure_of_the_function_itself_has_one_row() -> None:
@@ -183,8 +244,8 @@ def test_what_a_backend_lacks_has_one_row_for_each_reason() -> None:
     ("given", "marks", "legend"),
     [
         # Two cells of equal work, and one of twice the time.
-        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower; error"),
-        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower; error"),
+        ((1e-5, 1e-5, 2e-5), "*~ ", "* fastest; ~ not proved slower; no mark: proved slower error"),
+        ((1e-5, 2e-5), "* ", "* fastest; no mark: proved slower error"),
         ((1e-5,), " ", "error"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_time_that_is_not_that_of_the_computation_is_not_compared(flag: str) -
 
 
 def test_a_block_belongs_to_its_round() -> None:
-    rounds = series_of(samples("a", 1.0, quiet=1, rounds=2))[cell("a").cell_id, "steady"]
+    rounds = series_of(samples("a", 1.0, quiet=1, rounds=2))[cell("a").cell_id, "steady", ""]
     assert rounds == [Round(1.0, True), Round(1.0, False)]
 
 

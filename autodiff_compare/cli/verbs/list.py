@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 
@@ -22,41 +22,52 @@ from autodiff_compare.vocabulary import ORDERS, SUITES, Operator, join_spec
 #: Name of a whole set of operators; up to `_FEW` operators more or fewer are named beside it.
 _KINDS = {"scalar": SCALAR, "vector": VECTOR}
 _FEW = 2
-#: More sizes than this that are numbered in order are not listed singly; such a size may end with a tolerance.
-_MANY, _TOLERANCE = 6, re.compile(r"-1e-\d+$")
 _LEGEND = (
     "scalar: value gradient value_and_gradient jvp vjp jacobian hvp hessian",
-    "vector: value jvp vjp jacobian",
-    "with a descent: also step, and compare.py descend",
+    "vector: value jvp vjp jacobian; some: fewer operators than these",
+    "* has descents, for compare.py descend",
+    "list NAME describes a problem; list WORD finds those with the word in their text",
 )
 
 
 def listing(options: argparse.Namespace) -> int:
-    """List all problems and backends, or describe the problems that the options name; return the exit code."""
+    """List all problems and backends, describe the problems that are named, or find some; return the exit code."""
     if options.operators:
         show(console())
         return exits.OK
-    if options.problems or options.suite:
-        return _described(options)
     found = list(problems.available().values())
     if options.data is not None:
         try:
             found = [problems.with_data(problem, options.data) for problem in found]
         except problems.ProblemError as error:
             return usage(str(error))
+    chosen = _matching(options.problems, found)
+    if chosen:
+        found = [problem for problem in chosen if not options.suite or problem.suites & {*options.suite}]
+    elif options.problems or options.suite:
+        return _described(options)
     out = console()
     for suite, words in SUITES.items():
         members = [problem for problem in found if suite == _home(problem)]
         if members:
-            out.print(_suite(f"{suite}: {words}", members, suite), markup=False)
+            out.print(_suite(f"{suite}: {words}", members), markup=False)
             out.print()
     for line in _LEGEND:
         out.print(line, style="dim", markup=False)
-    out.print()
-    out.print(_backends())
-    out.print()
-    out.print(_orders(), style="dim", markup=False)
+    if not chosen:
+        out.print()
+        out.print(_backends())
+        out.print()
+        out.print(_orders(), style="dim", markup=False)
     return exits.OK
+
+
+def _matching(words: Sequence[str], found: Sequence[Problem]) -> list[Problem]:
+    """Return the problems whose texts have all the words; none if each word is a name or a file."""
+    if all(word in problems.available() or word.endswith(".py") for word in words):
+        return []
+    texts = {p.name: " ".join((p.name, p.title, p.source, *p.suites)).lower() for p in found}
+    return [p for p in found if all(word.lower() in texts[p.name] for word in words)]
 
 
 def _described(options: argparse.Namespace) -> int:
@@ -109,16 +120,11 @@ def _shapes(arrays: Iterable[Array]) -> str:
     return ", ".join(str(a.shape) for a in arrays)
 
 
-def _sizes(problem: Problem, *, short: bool = False) -> str:
-    """Return the sizes with their numbers; names alone where the numbers count the sizes, one of many if ``short``."""
-    if list(problem.sizes.values()) != list(range(len(problem.sizes))):
-        return ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
-    names = [*problem.sizes, *problem.files]
-    if not short or len(names) <= _MANY:
-        return ", ".join(names)
-    typical = names[len(names) // 2]
-    form = "WAY-TOLERANCE, " if _TOLERANCE.search(typical) else ""
-    return f"{len(names)} sizes: {form}such as {typical}"
+def _sizes(problem: Problem) -> str:
+    """Return the sizes with their numbers; their names alone where the numbers count the sizes."""
+    if list(problem.sizes.values()) == list(range(len(problem.sizes))):
+        return ", ".join([*problem.sizes, *problem.files])
+    return ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
 
 
 def _home(problem: Problem) -> str:
@@ -126,24 +132,31 @@ def _home(problem: Problem) -> str:
     return next((suite for suite in SUITES if suite in problem.suites), "all")
 
 
-def _suite(title: str, members: Iterable[Problem], suite: str = "") -> Table:
-    table = terminal.plain_table(title, header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for problem in members:
-        table.add_row(problem.name, f"{problem.title} [{'; '.join(_facts(problem, suite))}]")
+def _suite(title: str, members: Sequence[Problem]) -> Table:
+    """Return a table with a row for each problem: its name, the kind of its value, its sizes, its function."""
+    table = terminal.plain_table(textwrap.shorten(title, terminal.WIDTH, placeholder=" ..."))
+    rows = [(f"{p.name} *" if p.descent else p.name, _kind(p), _range(p), p.title) for p in members]
+    for k, name in enumerate(("problem", "value", "n")):
+        # At least as wide as its text: rich would take the room from these columns first.
+        table.add_column(name, no_wrap=True, min_width=max(len(row[k]) for row in rows))
+    table.add_column("function", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _facts(problem: Problem, suite: str) -> Iterable[str]:
-    """Yield the operators, sizes, descents and other suites of a problem."""
-    yield in_words(problem.operators)
-    yield _sizes(problem, short=True)
-    if problem.descent:
-        yield f"descend: {', '.join(problem.descent)}"
-    others = [name for name in SUITES if name in problem.suites and name != suite]
-    if others and suite:
-        yield f"also {', '.join(others)}"
+def _kind(problem: Problem) -> str:
+    """Return ``scalar`` or ``vector``, or ``some`` for a problem with few of their operators."""
+    word = in_words(problem.operators).partition(" ")[0]
+    return word if word in _KINDS else "some"
+
+
+def _range(problem: Problem) -> str:
+    """Return the smallest and the largest n of a problem's sizes, or their count where n only counts them."""
+    if problem.files or list(problem.sizes.values()) == list(range(len(problem.sizes))):
+        return f"{len(problem.size_names)} sizes"
+    low, high = min(problem.sizes.values()), max(problem.sizes.values())
+    return str(low) if low == high else f"{low}-{high}"
 
 
 def in_words(operators: frozenset[Operator]) -> str:

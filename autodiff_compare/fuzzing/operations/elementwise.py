@@ -9,14 +9,17 @@ import numpy as np
 from autodiff_compare.fuzzing.operations.operation import (
     MARGIN,
     Draw,
+    Kink,
     Operation,
     Parameters,
     Smooth,
     above_zero,
+    at,
     away_from_integers,
     away_from_zero,
     broadcastable,
     different,
+    equal_to,
     everywhere,
     moderate,
     scalar,
@@ -27,14 +30,18 @@ from autodiff_compare.problems import Array
 _SCALARS = scalar(-2.0, -0.5, 0.5, 1.5, 2.0, 3.0)
 
 
-def _unary(name: str, smooth: Smooth = everywhere, torch: str = "", tensorflow: str = "") -> Operation:
+def _unary(
+    name: str, smooth: Smooth = everywhere, torch: str = "", tensorflow: str = "", kink: Kink | None = None
+) -> Operation:
     spelled = {"torch": torch or f"torch.{name}({{0}})", "tensorflow": tensorflow or f"tf.math.{name}({{0}})"}
-    return Operation("elementwise", f"xp.{name}({{0}})", smooth=smooth, spelled=spelled)
+    return Operation("elementwise", f"xp.{name}({{0}})", smooth=smooth, kink=kink, spelled=spelled)
 
 
-def _binary(template: str, smooth: Smooth = everywhere, torch: str = "", tensorflow: str = "") -> Operation:
+def _binary(
+    template: str, smooth: Smooth = everywhere, torch: str = "", tensorflow: str = "", kink: Kink | None = None
+) -> Operation:
     spelled = {"torch": torch or template, "tensorflow": tensorflow or template.replace("xp.", "tf.math.")}
-    return Operation("elementwise", template, 2, broadcastable, smooth, spelled)
+    return Operation("elementwise", template, 2, broadcastable, smooth, spelled, kink=kink)
 
 
 def _scalar(template: str, smooth: Smooth = everywhere, draws: Draw = _SCALARS) -> Operation:
@@ -112,7 +119,7 @@ TABLE: Mapping[str, Operation] = {
     "square": _unary("square"),
     "reciprocal": _unary("reciprocal", away_from_zero),
     "negative": _unary("negative"),
-    "abs": _unary("abs", away_from_zero),
+    "abs": _unary("abs", away_from_zero, kink=at(0.0)),
     "sign": _unary("sign", away_from_zero),
     "floor": _unary("floor", away_from_integers),
     "ceil": _unary("ceil", away_from_integers),
@@ -123,8 +130,8 @@ TABLE: Mapping[str, Operation] = {
     "multiply": _binary("{0} * {1}"),
     "divide": _binary("{0} / {1}", _divisor),
     "pow": _binary("{0} ** {1}", _base),
-    "maximum": _binary("xp.maximum({0}, {1})", different),
-    "minimum": _binary("xp.minimum({0}, {1})", different),
+    "maximum": _binary("xp.maximum({0}, {1})", different, kink=equal_to),
+    "minimum": _binary("xp.minimum({0}, {1})", different, kink=equal_to),
     "hypot": _binary("xp.hypot({0}, {1})", _not_both_zero, tensorflow="tf.math.sqrt({0} ** 2 + {1} ** 2)"),
     "atan2": _binary("xp.atan2({0}, {1})", _angle),
     "logaddexp": _binary("xp.logaddexp({0}, {1})", tensorflow="tf.experimental.numpy.logaddexp({0}, {1})"),
@@ -143,12 +150,14 @@ TABLE: Mapping[str, Operation] = {
         "elementwise",
         "xp.clip({0}, -1.0, 1.0)",
         smooth=_within_bounds,
+        kink=at(-1.0, 1.0),
         spelled={"tensorflow": "tf.clip_by_value({0}, -1.0, 1.0)"},
     ),
     "maximum_scalar": Operation(
         "elementwise",
         "xp.maximum({0}, xp.zeros_like({0}))",
         smooth=away_from_zero,
+        kink=at(0.0),
         spelled={"tensorflow": "tf.math.maximum({0}, tf.zeros_like({0}))"},
     ),
 }

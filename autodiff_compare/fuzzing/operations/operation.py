@@ -22,6 +22,8 @@ Parameters = Mapping[str, Any]
 Draw = Callable[..., Optional[Parameters]]  # noqa: UP045 - a worker's Python may be 3.9
 #: Returns whether an operation is smooth at its operands, with a margin.
 Smooth = Callable[..., bool]
+#: Returns the last operand of an operation at a kink, shaped like a given value, which is the first of two operands.
+Kink = Callable[[np.random.Generator, Array], Array]
 
 #: Distance to a kink, a pole or the end of a domain in programs that are smooth at their point.
 MARGIN = 0.1
@@ -48,6 +50,9 @@ class Operation:
         Framework -> template of its own, where replacing ``xp.`` by the framework's module is not enough.
     uses
         The member of a backend that the text calls: ``scan`` or ``derivative``.
+    kink
+        ``kink(rng, value)`` returns the last operand at a kink where the operation selects: a tie, a bound, a zero.
+        `None` if it selects nothing.
     """
 
     family: str
@@ -57,6 +62,7 @@ class Operation:
     smooth: Smooth = lambda *operands: True  # noqa: ARG005
     spelled: Mapping[str, str] = field(default_factory=dict)
     uses: str = ""
+    kink: Optional[Kink] = None  # noqa: UP045 - a worker's Python may be 3.9
 
     def smooth_at(self, *operands: Array) -> bool:
         """Return whether the operation is smooth at its operands, with a margin."""
@@ -100,6 +106,41 @@ def apart(a: Array, *_: Array) -> bool:
 def different(a: Array, b: Array) -> bool:
     """Return whether the two operands differ in all entries, with a margin."""
     return bool(np.all(np.abs(a - b) > MARGIN))
+
+
+def some(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw about half of the places of an array, and at least one."""
+    chosen = np.asarray(rng.random(shape) < 0.5)
+    if chosen.size:
+        chosen.flat[int(rng.integers(chosen.size))] = True
+    return chosen
+
+
+def equal_to(rng: np.random.Generator, a: Array) -> Array:
+    """Draw a second operand that equals the first in some entries, and differs from it in the others."""
+    size = np.round(rng.uniform(2 * MARGIN, 1.0, a.shape), 3)
+    return np.asarray(np.where(some(rng, a.shape), a, a + size * rng.choice([-1.0, 1.0], a.shape)))
+
+
+def at(*points: float) -> Kink:
+    """Return a function that draws an operand with some entries at one of the points, and the others away from them."""
+
+    def drawn(rng: np.random.Generator, a: Array) -> Array:
+        beside = rng.choice(points, a.shape) + np.round(rng.uniform(2 * MARGIN, 0.8, a.shape), 3)
+        return np.asarray(np.where(some(rng, a.shape), rng.choice(points, a.shape), beside))
+
+    return drawn
+
+
+def tied(rng: np.random.Generator, a: Array) -> Array:
+    """Draw an operand in which the largest entry occurs twice, and the smallest too if there are four or more."""
+    found = np.round(rng.permutation(a.size) * 0.3 - 0.2 * a.size + 0.05, 3)
+    order = np.argsort(found)
+    if a.size > 1:
+        found[order[-2]] = found[order[-1]]
+    if a.size > 3:
+        found[order[1]] = found[order[0]]
+    return np.asarray(found.reshape(a.shape))
 
 
 def moderate(a: Array, *_: Array) -> bool:

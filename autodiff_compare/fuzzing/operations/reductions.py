@@ -17,6 +17,7 @@ from autodiff_compare.fuzzing.operations.operation import (
     everywhere,
     occupied_axes,
     one_axis,
+    tied,
 )
 from autodiff_compare.problems import Array
 
@@ -42,6 +43,7 @@ def _extremum(name: str) -> Operation:
             "torch": f"torch_a{name}({{0}}, {{axis}}, {{keepdims}})",
             "tensorflow": f"tf.math.reduce_{name}{_CALL}",
         },
+        kink=tied,
     )
 
 
@@ -119,6 +121,7 @@ TABLE: Mapping[str, Operation] = {
             "torch": "torch.linalg.vector_norm({0}, dim={axis}, keepdim={keepdims}, ord={ord})",
             "tensorflow": "tf.norm({0}, axis={axis}, keepdims={keepdims}, ord={ord})",
         },
+        kink=tied,
     ),
     "cumulative_sum": Operation(
         "reductions",

@@ -13,6 +13,7 @@ from autodiff_compare.fuzzing.operations.operation import (
     away_from_zero,
     broadcastable,
     one_axis,
+    tied,
     with_axis,
 )
 from autodiff_compare.problems import Array
@@ -78,6 +79,7 @@ TABLE: Mapping[str, Operation] = {
             "torch": "torch.take_along_dim({0}, torch.argsort({0}, dim={axis}), dim={axis})",
             "tensorflow": "tf.experimental.numpy.take_along_axis({0}, tf.argsort({0}, axis={axis}), {axis})",
         },
+        kink=tied,
     ),
     "sort": Operation(
         "indexing",
@@ -86,6 +88,7 @@ TABLE: Mapping[str, Operation] = {
         with_axis,
         apart,
         {"torch": "torch.sort({0}, dim={axis}).values", "tensorflow": "tf.sort({0}, axis={axis})"},
+        kink=tied,
     ),
     "flip": Operation(
         "indexing",

@@ -39,6 +39,8 @@ _SMALLER = {1: (2.0**-12, 2.0**-24), 2: (2.0**-10, 2.0**-20)}
 _BELOW = {1: 0.5 ** np.array([21, 24, 27, 30, 34]), 2: 0.5 ** np.array([20, 23, 26])}
 #: Steps at which a derivative that seems to be zero is looked for: in extended precision, and beyond the ladder.
 _WITHIN, _ABOVE = 0.5 ** np.array([2, 4, 8]), 2.0 ** np.array([3, 7, 11])
+#: Factors of steps that hardly differ, and the parts of a slope by which it, and a constant rounding, may change.
+_ALIKE, _STEADY, _CONSTANT = (1 + 2.0**-7, 1 - 2.0**-7, 1 + 2.0**-6, 1 - 2.0**-6), 0.25, 2.0**-10
 #: A bar above this part of the derivative is wide: other steps are tried.
 _WIDE_BAR = 1e-7
 #: Ratios of the errors at successive steps that are tried where even powers of the step leave a wide bar.
@@ -268,7 +270,8 @@ def _shows(seen: Seen, samples: Samples, steps: Array, best: Estimates | None = 
 
     The contribution of an input may drown in the rounding of the others: ``x[0] + x[1]`` at (1e8, 1e-9). Extended
     precision or larger steps may show it. Only a slope that the bar of ``best`` would hide counts: another one belongs
-    to larger steps alone, like that of ``x^3`` at 0.
+    to larger steps alone, like that of ``x^3`` at 0. Steps that hardly differ show the same slope. Of a rounding, as
+    that of ``x^2`` in ``(x + x^2) - x^2 - x``, they show another one, or the same divided by another step.
     """
     with np.errstate(all="ignore"):
         found = scan(seen, samples.stencil, steps, samples)
@@ -276,4 +279,8 @@ def _shows(seen: Seen, samples: Samples, steps: Array, best: Estimates | None = 
         shown = (np.abs(d) > 8 * bound) & np.isfinite(d)
         if best is not None:
             shown &= np.abs(d) <= best.bar / samples.unit
+        for factor in _ALIKE if shown.any() else ():
+            near, _ = scan(seen, samples.stencil, steps * factor, samples).differences
+            rounding = np.abs(near * factor**samples.stencil.order - d) <= _CONSTANT * np.abs(d)
+            shown &= (np.abs(near - d) <= _STEADY * np.abs(d)) & ~rounding
     return np.asarray(shown.any(axis=0))

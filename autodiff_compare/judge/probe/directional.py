@@ -78,6 +78,7 @@ class DirectionalProbe:
             slack=slack[places] / unit,
             part=limits(self.case.dtype).meaningful,
             excused=np.zeros(places.size, bool),
+            alone=np.ones(places.size, bool),
             slopes=False,
         )
         k = judged.worst

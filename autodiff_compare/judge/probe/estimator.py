@@ -18,6 +18,7 @@ from autodiff_compare.judge.probe.observations import Direction
 from autodiff_compare.plan.cases import Case
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.base.closed_forms import first_step
+from autodiff_compare.process.failures import described
 from autodiff_compare.vocabulary import Operator
 
 #: Operators whose left vector is given: their matrix has one row.
@@ -53,11 +54,14 @@ class Estimator:
         The objective's value as a flat vector.
     unit
         Power of two by which the objective is divided; 1 unless its size is extreme.
+    raised
+        The first exception of the objective at a point nearby, in words; empty if there was none.
     """
 
     def __init__(self, case: Case) -> None:
         self.case = case
         self.second_order = case.operator in _SECOND
+        self.raised = ""
         self.shapes = [x.shape for x in case.inputs.differentiated]
         self.x = flat(case.inputs.differentiated).astype(np.float64)
         self.output = np.ravel(case.output).astype(np.float64)
@@ -70,10 +74,29 @@ class Estimator:
         self.unit = math.ldexp(0.5, math.frexp(biggest)[1]) if extreme else 1.0
 
     def f(self, point: Array) -> Array:
-        """Return the objective divided by `unit`, as a flat vector, at a flat vector of all inputs."""
+        """Return the objective divided by `unit`, as a flat vector, at a flat vector of all inputs.
+
+        The objective has a value at the point of the case. Where it raises nearby, its domain has ended: it is nan.
+        """
         inputs, problem = self.case.inputs, self.case.problem
-        value = np.asarray(problem.function(PLAIN, inputs.static)(*self.split(point), *inputs.data))
+        try:
+            value = np.asarray(problem.function(PLAIN, inputs.static)(*self.split(point), *inputs.data))
+        except Exception as error:  # a user's code may raise anything
+            # Code may fail for another type, which says nothing about the domain.
+            if point.dtype == np.float64:
+                self.raised = self.raised or self._in_words(point, error)
+            return np.full(self.output.size, np.nan)
         return np.ravel(value if value.dtype == WIDE else value.astype(np.float64)) / self.unit
+
+    def _in_words(self, point: Array, error: Exception) -> str:
+        """Return an exception with the input that has moved most, in units of its scale."""
+        words = f"{type(error).__name__}: {described(error)}".splitlines()[0]
+        moved = np.abs(point - self.x) / self.scales
+        k = int(np.argmax(moved))
+        leaf = next(i for i, part in enumerate(self.parts) if part.start <= k < part.stop)
+        index = [int(i) for i in np.unravel_index(k - self.parts[leaf].start, self.shapes[leaf])]
+        of = f" of input {leaf}" if len(self.parts) > 1 else ""
+        return f"the function raises where entry {index}{of} is {point[k]:.6g} instead of {self.x[k]:.6g}: {words}"
 
     def estimated(self, fixed: Array, direction: Direction) -> tuple[Estimates, Array]:
         """Return the estimates of the observations along a direction, and whether each decides."""
@@ -97,11 +120,8 @@ class Estimator:
         """The floating type wider than float64 in which the objective computes; `None` if it does not."""
         if WIDE is np.float64 or self.x.size > _MOST_WIDE:
             return None
-        try:
-            with np.errstate(all="ignore"):
-                return WIDE if self.f(self.x.astype(WIDE)).dtype == WIDE else None
-        except Exception:  # code that does not support the type may raise any exception
-            return None
+        with np.errstate(all="ignore"):
+            return WIDE if self.f(self.x.astype(WIDE)).dtype == WIDE else None
 
     def _first(self, u: Array, weights: Array) -> Estimates:
         return differences.first(self.f, self.x, u, weights, lambda: self.wide)

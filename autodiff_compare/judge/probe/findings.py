@@ -118,8 +118,10 @@ class Judged:
     excused
         Where a kink is no objection, because other observations keep clear of it or look at it alone.
     slopes
-        Whether the derivatives are slopes, of which any between the one-sided ones is a subgradient at a kink. Of
-        higher derivatives no one exists there, so that nothing is proved.
+        Whether the derivatives are of first order.
+    alone
+        Where an observation is one derivative alone, so that any between those of both sides is a right choice at a
+        kink. A second derivative along a direction that crosses several kinks has no such interval.
     """
 
     found: Estimates
@@ -128,6 +130,7 @@ class Judged:
     slack: Array
     part: float
     excused: Array
+    alone: Array
     slopes: bool = True
 
     @property
@@ -158,7 +161,7 @@ class Judged:
             meant &= np.isfinite(self.slack)
             within = self.error <= self.tolerance
             inside = (self.got >= self.found.low - self.slack) & (self.got <= self.found.high + self.slack)
-            inside = (inside & np.isfinite(self.slack) & self.slopes) | self.excused
+            inside = (inside & np.isfinite(self.slack) & self.alone) | self.excused
         facts = np.stack([known, clear, meant, within, inside], axis=1).tolist()
         return [_verdict(v, *row) for v, row in zip(self.found.verdicts, facts, strict=True)]
 
@@ -234,7 +237,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         # Differences that do not settle give no number that could be expected.
         note += f"; {place.words}: got {got:.10g}; {_unsettled(expected, bar, place)}"
         expected = bar = math.nan
-    elif verdict == Verdict.NONSMOOTH and not judged.slopes:
+    elif verdict in (Verdict.NONSMOOTH, Verdict.SUBGRADIENT) and not judged.slopes:
         note += f"; {place.words}: got {got + 0.0:.10g}; {_absent(low, high, place)}"
     elif verdict != Verdict.PASS:
         note += f"; {place.words}: {_in_words(got, expected, bar, low, high)}, by {place.how}"

@@ -40,6 +40,8 @@ from autodiff_compare.vocabulary import Operator, Verdict
 RESOLVED = 0.1
 #: Most outputs of which each is looked at with ``every``.
 _MOST_OUTPUTS = 2**11
+#: Most entries of a Hessian that are looked at singly because of kinks.
+_MOST_ENTRIES = 256
 #: Inputs at values where functions have kinks that are looked at singly.
 _KINKS_SEEN = 16
 _OPEN = frozenset({Verdict.INCONCLUSIVE, Verdict.UNDETERMINED})
@@ -113,6 +115,9 @@ class Probe:
         M, T = (self._seen_from(self.matrix(leaves).astype(np.float64)) for leaves in (derivative, rounding))
         if 0 in M.shape:
             return Finding(Verdict.PASS, 0.0, 0.0, 0.0, 0.0, "empty")
+        if self._second_order and self._out_of_range(derivative, M):
+            words = "the function is too large or too small for second differences: scale it, or its inputs"
+            return Finding(Verdict.UNDETERMINED, math.nan, math.nan, math.nan, math.nan, words)
         groups = list(self.groups)
         judged = self._judged(groups, M, T)
         if self._n > FEW:
@@ -128,6 +133,9 @@ class Probe:
             groups += [g for g in self._singly(hidden) if self._judged([g], M, T).verdicts[0] not in _OPEN]
             judged = self._judged(groups, M, T)
             hidden = self._unseen(groups, judged, M)
+        if judged.verdicts[judged.worst] == Verdict.NONSMOOTH:
+            groups = self._entry_by_entry(groups)
+            judged = self._judged(groups, M, T)
         group, row = _at(groups, judged.worst)
         finding = summary(judged, judged.worst, self._place(group, row), hidden, self.objective.unit)
         traceable = finding.verdict == Verdict.FAIL or (self._second_order and finding.verdict == Verdict.NONSMOOTH)
@@ -197,7 +205,9 @@ class Probe:
         together, and some of these alone.
         """
         many = [g for g in groups if g.direction.entry is None]
-        if self._second_order or not any(Verdict.NONSMOOTH in g.found.verdicts for g in many):
+        # The fixed side of a Hessian crosses all kinks.
+        hessian = self.case.operator in HESSIANS
+        if hessian or not any(Verdict.NONSMOOTH in g.found.verdicts for g in many):
             return
         x, special = self.objective.x, np.zeros(self._n, bool)
         for part in self.objective.parts:
@@ -210,6 +220,24 @@ class Probe:
         left = [int(j) for j in np.flatnonzero(special) if int(j) not in seen]
         for j in sorted(rng.choice(left, min(len(left), _KINKS_SEEN), replace=False)) if left else ():
             yield self._group(fixed, self._single(int(j)))
+
+    def _entry_by_entry(self, groups: list[Group]) -> list[Group]:
+        """Return the observations with columns of a Hessian at a kink replaced by the entries of these columns.
+
+        The fixed side moves all inputs, and so crosses kinks that an entry has nothing to do with.
+        """
+        kinked = [g for g in groups if Verdict.NONSMOOTH in g.found.verdicts]
+        columns = [g.direction.entry for g in kinked]
+        many = len(kinked) * self._n > _MOST_ENTRIES or self.case.problem.normalise is not None
+        if self.case.operator not in HESSIANS or many or None in columns:
+            return groups
+        others = [g for g in groups if Verdict.NONSMOOTH not in g.found.verdicts]
+        return [*others, *(self._alone(i, j) for j in columns if j is not None for i in range(self._n))]
+
+    def _out_of_range(self, derivative: Sequence[Array], M: Any) -> bool:
+        """Return whether numbers of a derivative vanish or overflow in units of an objective of extreme size."""
+        before = any(np.any(leaf) for leaf in derivative)
+        return self.objective.unit != 1 and not (before <= bool(np.any(_entries(M))) and np.isfinite(_entries(M)).all())
 
     def _group(self, fixed: Array, direction: Direction) -> Group:
         return Group(fixed, direction, *self.objective.estimated(fixed, direction))
@@ -255,8 +283,16 @@ class Probe:
             slack=np.concatenate([g.slack(T) for g in groups]),
             part=RESOLVED if self.case.operator == Operator.STEP else precision.limits(self.case.dtype).meaningful,
             excused=np.repeat(together, sizes) & (self._first_beside < len(self.groups)),
+            alone=np.concatenate([self._alone_at(g) for g in groups]),
             slopes=not self._second_order,
         )
+
+    def _alone_at(self, group: Group) -> Array:
+        """Return which observations of a group are one derivative alone; any is, of first order."""
+        if not self._second_order:
+            return np.ones(len(group.fixed), bool)
+        single = np.count_nonzero(group.fixed, axis=1) == 1
+        return single & (group.direction.entry is not None)
 
     def _unseen(self, groups: Sequence[Group], judged: Judged, M: Any) -> Unseen:
         if self.case.problem.normalise is not None:
@@ -320,6 +356,10 @@ class Probe:
         of = f"input {', '.join(leaves)}" if len(parts) > 1 and leaves else ""
         entry = f"entry {[int(i) for i in index]}" if index or not of else ""
         return " of ".join(filter(None, (entry, of)))
+
+
+def _entries(M: Any) -> Array:
+    return M if isinstance(M, np.ndarray) else np.asarray(M.data)
 
 
 def _at(groups: Sequence[Group], k: int) -> tuple[Group, int]:

@@ -151,7 +151,7 @@ def nearby(f: Function, at: Coordinates, dtype: str, towards: Sequence[Array] = 
     """
     n, steps = len(at.places), _steps(dtype)
     found, bars = [], []
-    for direction in _approaches(n, towards):
+    for direction in approaches(n, towards):
         ladder, roundings = [], []
         for distance in steps[:_NEARBY]:
             gradient, rounding = _gradient(f, at, distance * direction * at.scales, distance * _SHORTER[dtype], dtype)
@@ -233,7 +233,7 @@ def _unit(x: Array) -> float:
     return float(2.0 ** np.floor(np.log2(size))) if size > 0 else 1.0
 
 
-def _approaches(n: int, towards: Sequence[Array]) -> Array:
+def approaches(n: int, towards: Sequence[Array]) -> Array:
     """Return directions of approach: those given, along each coordinate, one for each choice of signs, and random ones.
 
     They are the same in every process. The choices of signs reach every vertex of independent kinks, as in ``sum |x|``;

@@ -20,6 +20,7 @@ from autodiff_compare.problems import Array, Problem
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.results import formatting
+from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.studies.descent import Step, Trace
 from autodiff_compare.studies.tables import StudyTable
 from autodiff_compare.vocabulary import DTYPES, Status
@@ -90,9 +91,12 @@ def _point(text: str, dtype: str) -> tuple[Array, ...]:
 def _data(problem: str, descent: str, dtype: str, start: int, first: Sequence[Array]) -> tuple[Array, ...]:
     """Return the data of the problem in this package; empty if its start is not the recorded one."""
     own = problems.available().get(problem)
-    if own is None or descent not in own.descent or not 0 <= start < 2**32:
+    if own is None or not 0 <= start < 2**32:
         return ()
-    inputs = rounded(own.descent[descent].start(start), dtype)
+    try:
+        inputs = rounded(descent_of(own, descent).start(start), dtype)
+    except problems.ProblemError:
+        return ()
     same = len(first) == len(inputs.differentiated) and all(
         np.array_equal(a, cast(b, dtype)) for a, b in zip(first, inputs.differentiated, strict=True)
     )

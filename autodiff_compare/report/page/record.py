@@ -1,27 +1,26 @@
-"""Record of a run for the report: its tables, and one frame that joins cells, timings and errors."""
+"""Record of a run on one machine, for the report: its tables, and one frame that joins cells, timings and errors.
+
+Every figure and table of a page is made from one record, so that no number joins two machines.
+"""
 
 from __future__ import annotations
 
 import math
 import pathlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from autodiff_compare import problems
-from autodiff_compare.plan.precision import limits
-from autodiff_compare.problems.base import split_degree, split_rows
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
-from autodiff_compare.results.provenance import versions
-from autodiff_compare.results.tables import Run, TableError, specs_of
-from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status
+from autodiff_compare.results.machines import OF_THE_MACHINE, split
+from autodiff_compare.results.provenance import HARDWARE, differences, versions
+from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
+from autodiff_compare.results.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
+from autodiff_compare.vocabulary import Phase
 
-#: References from the most trusted on; others come last.
-_REFERENCES = ("closed_form", "extended_precision", "complex_step", "numerical_difference")
 #: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
 #: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
@@ -30,18 +29,20 @@ _DOUBTFUL = frozenset({"noisy", "contended", "drift", "retraced", "threads", "la
 
 @dataclass(frozen=True)
 class Record:
-    """Tables of a run, read and joined.
+    """Tables of a run, read and joined; of a run on several machines, the part that one of them computed.
 
     Parameters
     ----------
     name
-        Name of its folder, unique among the runs of a report.
+        Name of its folder, with the number of the machine if there are several; unique among the records of a report.
     run
-        Its row in ``runs.csv``.
+        Its row in ``runs.csv``, with the machine of the record.
+    machine
+        The row of this machine in ``machines.csv``.
     versions
-        Distribution -> version.
+        Distribution -> version, on this machine.
     tables
-        Tables as read, with unprintable characters escaped.
+        Tables as read, with unprintable characters escaped, and the rows of this machine.
     cells
         ``cells.csv`` with additional columns: ``spec`` (``backend[:variant]``); ``n`` and ``axis`` (the size as a
         number, and what it counts); ``leading`` (whether the operator is the leading one of the problem); ``error_eps``
@@ -57,6 +58,7 @@ class Record:
     name: str
     folder: pathlib.Path
     run: Run
+    machine: MachineRow
     versions: Mapping[str, str]
     tables: Mapping[str, pd.DataFrame]
     cells: pd.DataFrame
@@ -65,7 +67,23 @@ class Record:
 
 
 def read(folder: pathlib.Path) -> Record:
-    """Read the tables of a run's folder and join them.
+    """Read the tables of a run on one machine and join them.
+
+    Raises
+    ------
+    TableError
+        As `read_all`; also if the run is on several machines.
+    """
+    found = read_all(folder)
+    if len(found) != 1:
+        raise TableError(
+            f"got a run on {len(found)} machines in {folder}, expected one: read_all gives each its record"
+        )
+    return found[0]
+
+
+def read_all(folder: pathlib.Path) -> list[Record]:
+    """Read the tables of a run and join them; return a record for each machine.
 
     Raises
     ------
@@ -76,12 +94,37 @@ def read(folder: pathlib.Path) -> Record:
     if len(found["runs"]) != 1:
         raise TableError(f"got {len(found['runs'])} rows in the table runs of {folder}, expected 1")
     (run,) = tables.rows_from(found["runs"], Run)
+    known = {row.key: row for row in tables.rows_from(found["machines"], MachineRow)}
+    parts = split(found)
+    lost = [key for key in parts if key not in known]
+    if lost:
+        raise TableError(f"got rows of machine {lost[0]!r} in {folder}, which its table machines lacks")
+    if len(parts) == 1:
+        return [_record(folder, "", run, known[key], part) for key, part in parts.items()]
+    # How many of the planned cells each machine should have is not known.
+    whole = {"runs": found["runs"].assign(planned_cells=pd.array([pd.NA], dtype="Int64"))}
+    return [
+        _record(folder, f", machine {k}", run, known[key], part | whole)
+        for k, (key, part) in enumerate(parts.items(), 1)
+    ]
+
+
+def comparable(a: Record, b: Record) -> bool:
+    """Return whether times of two records may be divided: two runs on one machine, or on equal ones."""
+    return a.run.run_id != b.run.run_id and not differences(a.machine, b.machine, HARDWARE)
+
+
+def _record(
+    folder: pathlib.Path, which: str, run: Run, machine: MachineRow, found: Mapping[str, pd.DataFrame]
+) -> Record:
+    """Return the record of one machine, from its part of the tables."""
     cells = _joined(found)
     others = [*(c.rpartition("/")[2] for c in found["descents"]["cell_id"]), *found["questions"]["backend"]]
     specs = tuple(dict.fromkeys([*cells["spec"], *others]))
-    name = folder.resolve().name
     cells["where"] = _in_numbers(cells, found["cells"])
-    return Record(name, folder, run, versions(run), found, cells, _rounds(found["samples"]), specs)
+    here = replace(run, **{name: getattr(machine, name) for name in OF_THE_MACHINE})
+    name, rounds = f"{folder.resolve().name}{which}", _rounds(found["samples"])
+    return Record(name, folder, here, machine, versions(here), found, cells, rounds, specs)
 
 
 def _in_numbers(cells: pd.DataFrame, stored: pd.DataFrame) -> list[str]:
@@ -112,9 +155,7 @@ def leading(operators: pd.Series) -> str:
 
 def timed(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the right cells whose time a log axis can show."""
-    measured = (cells["median_s"] > 0) & np.isfinite(cells["median_s"])
-    right: pd.DataFrame = cells[(cells["status"] == Status.OK) & measured]
-    return right
+    return right_and_timed(cells)
 
 
 def doubtful(flags: str) -> list[str]:
@@ -138,55 +179,17 @@ def _joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cells["spec"] = specs_of(cells)
     stands = cells.groupby("problem")["operator"].agg(leading)
     cells["leading"] = cells["operator"].to_numpy() == cells["problem"].map(stands).to_numpy()
-    cells = cells.merge(_errors(found["checks"]), on="cell_id", how="left")
+    errors = worst_errors(found["checks"]).drop(columns="tolerance")
+    cells = cells.merge(errors, on="cell_id", how="left")
     cells["reference"] = cells["reference"].fillna("")
     cells["kink"] = cells["cell_id"].isin(found["checks"].loc[found["checks"]["verdict"] == "subgradient", "cell_id"])
-    eps = {dtype: limits(dtype).eps for dtype in (*DTYPES, *HALF_DTYPES)}
-    cells["error_eps"] = cells["error"] / cells["dtype"].map(eps).astype("float64")
+    cells["error_eps"] = in_eps(cells["error"], cells["dtype"])
     timings = found["timings"].drop_duplicates(["cell_id", "phase"])
-    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n"])
+    steady = timings[timings["phase"] == Phase.STEADY].drop(columns=["phase", "n", "machine"])
     cells = cells.merge(steady, on="cell_id", how="left")
     cells["versus_fastest"] = cells["versus_fastest"].fillna("")
-    early = timings[timings["phase"].isin([Phase.PREPARE, Phase.FIRST_CALL])]
-    cells["setup_s"] = cells["cell_id"].map(early.groupby("cell_id")["median_s"].sum()).astype("float64")
-    return _sized(cells)
-
-
-def _errors(checks: pd.DataFrame) -> pd.DataFrame:
-    """Return for each cell the largest relative error against the best reference that it was compared with."""
-    rows = checks[checks["norm_rel_error"].notna()].copy()
-    rank = {name: k for k, name in enumerate(_REFERENCES)}
-    rows["rank"] = rows["reference"].str.split(r"[ :(]", n=1, regex=True).str[0].map(rank).fillna(len(rank))
-    best = rows[rows["rank"] == rows.groupby("cell_id")["rank"].transform("min")]
-    worst = best.sort_values("norm_rel_error", kind="stable").drop_duplicates("cell_id", keep="last")
-    return worst[["cell_id", "norm_rel_error", "reference"]].rename(columns={"norm_rel_error": "error"})
-
-
-def _sized(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add sizes as numbers.
-
-    They are the rows of batches, the degrees of Taylor series, the number of inputs if sizes differ in it, else the own
-    size.
-    """
-    cells["n"], cells["axis"] = np.nan, ""
-    series = cells["size"].map(lambda size: split_degree(size)[1]).astype("float64")
-    cells.loc[series.notna(), "n"], cells.loc[series.notna(), "axis"] = series, "degree of the Taylor series"
-    for problem, group in cells[series.isna()].groupby("problem", sort=False):
-        names = list(dict.fromkeys(group["size"]))
-        inputs = group.dropna(subset=["n_inputs"]).drop_duplicates("size").set_index("size")["n_inputs"]
-        known = problems.available().get(str(problem))
-        rows = {s: split_rows(s) for s in names}
-        if len({base for base, _ in rows.values()}) == 1 and all(count is not None for _, count in rows.values()):
-            numbers, axis = {s: float(count or 0) for s, (_, count) in rows.items()}, "rows of the batch"
-        elif len(inputs) == len(names) == inputs.nunique() and (inputs > 0).all():
-            numbers, axis = {s: float(inputs[s]) for s in names}, "number of inputs"
-        elif known is not None and set(names) <= set(known.sizes):
-            numbers, axis = {s: float(known.sizes[s]) for s in names}, "size of the problem"
-        else:
-            continue
-        cells.loc[group.index, "n"] = group["size"].map(numbers).astype("float64")
-        cells.loc[group.index, "axis"] = axis
-    return cells
+    cells["setup_s"] = cells["cell_id"].map(setup_seconds(timings)).astype("float64")
+    return sized(cells)
 
 
 def _rounds(samples: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -9,6 +10,8 @@ from autodiff_compare.results import formatting
 from autodiff_compare.results.formatting import printable
 
 _NARROW_SPACE = "\u202f"
+#: Characters of a file's name.
+_LONGEST_NAME = 80
 
 
 def seconds(value: float) -> str:
@@ -33,8 +36,15 @@ def label(text: str, longest: int = 32) -> str:
 
 
 def slug(*parts: str) -> str:
-    """Return a file name of lower-case letters, digits, ``-`` and ``_``, whatever the parts contain."""
-    return re.sub(r"[^a-z0-9_]+", "-", "-".join(parts).lower()).strip("-")[:80] or "unnamed"
+    """Return a file name of lower-case letters, digits, ``-`` and ``_``, whatever the parts contain.
+
+    A long one is cut off, with a digest of the whole: two names that begin alike stay two.
+    """
+    whole = "-".join(parts)
+    name = re.sub(r"[^a-z0-9_]+", "-", whole.lower()).strip("-")
+    if len(name) > _LONGEST_NAME:
+        return f"{name[: _LONGEST_NAME - 7]}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
+    return name or "unnamed"
 
 
 def inline_json(value: object) -> str:
@@ -45,5 +55,4 @@ def inline_json(value: object) -> str:
 
 def markdown(text: str) -> str:
     """Escape text for a cell of a Markdown table, so that nothing in it is markup."""
-    flat = " ".join(printable(text.replace(_NARROW_SPACE, " ")).split())
-    return re.sub(r"([\\`*_\[\]<>|#~!&])", r"\\\1", flat).replace("@", "@\u200b")
+    return formatting.markdown(text.replace(_NARROW_SPACE, " "))

@@ -100,6 +100,30 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     return np.diff(as_array(x), n=n, axis=axis, **ends)
 
 
+def finfo(type: Any, /) -> Any:
+    """Compute `numpy.finfo` of a dtype, or of that of an array, which NumPy does not take."""
+    return np.finfo(_dtype(type))
+
+
+def iinfo(type: Any, /) -> Any:
+    """Compute `numpy.iinfo` of a dtype, or of that of an array, which NumPy does not take."""
+    return np.iinfo(_dtype(type))
+
+
+def _dtype(x: Any) -> Any:
+    return x.dtype if isinstance(x, (np.ndarray, np.generic, Node)) else x
+
+
+def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+    """Compute as in the standard; `numpy.fft.fftfreq` has no ``dtype``."""
+    return np.fft.fftfreq(n, d, device=device).astype(dtype or np.float64)
+
+
+def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+    """Compute as in the standard; `numpy.fft.rfftfreq` has no ``dtype``."""
+    return np.fft.rfftfreq(n, d, device=device).astype(dtype or np.float64)
+
+
 def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
     found: dict[str, Any] = {}
     for name in dir(module):
@@ -115,9 +139,10 @@ def _namespace(module: Any, own: dict[str, Any]) -> SimpleNamespace:
 
 
 linalg = _namespace(np.linalg, {})
+fft = _namespace(np.fft, {f.__name__: f for f in (fftfreq, rfftfreq)})
 xp = _namespace(
     np,
-    {"linalg": linalg, "fft": np.fft, "special": special, "asarray": asarray, "astype": astype}
+    {"linalg": linalg, "fft": fft, "special": special, "asarray": asarray, "astype": astype}
     | {"__array_api_version__": "2024.12", "__array_namespace_info__": np.__array_namespace_info__}
-    | {f.__name__: f for f in (sort, argsort, diff)},
+    | {f.__name__: f for f in (sort, argsort, diff, finfo, iinfo)},
 )

@@ -14,7 +14,7 @@ from autodiff_compare.backends.numpy_autodiff.loops.forms import form
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import FAILED, Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.native import Build
 from autodiff_compare.backends.numpy_autodiff.loops.plan import Plan
-from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, literal
+from autodiff_compare.backends.numpy_autodiff.loops.pointwise import TYPES, literal, sech2_by
 from autodiff_compare.backends.numpy_autodiff.loops.program import make_program
 
 #: Entries of arrays that a kernel keeps on the stack, 64 KB in float64; its caller makes what is larger.
@@ -24,6 +24,7 @@ _VIEWS_OF_NUMPY = frozenset({"transpose", "reshape", "getitem", "broadcast_to"})
 
 def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source:
     """Write a function of the input leaves; its scope must define ``again`` besides."""
+    graph = _sharing(graph)
     source = Source()
     inputs = [f"x{i}" for i in range(len(graph.inputs))]
     header(source, name, inputs, leaves)
@@ -58,6 +59,69 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
     source.lines.append(f"    return {source.arranged(graph, outputs)}")
     source.called = texts
     return source
+
+
+def _sharing(graph: Graph) -> Graph:
+    """Return the graph with one exponential for a hyperbolic tangent and its slope, and one division for a reciprocal.
+
+    A gradient takes ``tanh(x)`` on the way forth and ``1 - tanh(x)^2`` on the way back, often in another kernel. The
+    difference would lose the digits of a small slope, and both computed apart take an exponential each. With
+    ``d = e^(-2 |x|)`` they are ``(1 - d) / (1 + d)`` and ``4 d / (1 + d)^2``, and neither cancels.
+
+    Where ``s = 1 / y`` is computed, ``a / y`` is ``a s`` within a rounding. The slope of s takes ``-s / y``, so that y
+    is needed no more on the way back. Beyond the range of 1 / y, for |y| below 2^-1024, s itself is infinite.
+    """
+    tanh, slope = ({_double(op) for op in graph.ops if op.name == name} - {None} for name in ("tanh", "sech2"))
+    inverse = {y: op for op in graph.ops if (y := _inverted(op)) is not None}
+    new: dict[Op, Op] = {}
+    decays: dict[Op, Op] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        args = [new.get(a, a) if isinstance(a, Op) else a for a in op.args]
+        x = _double(op) if op.name in ("tanh", "sech2") else None
+        if x is not None and x in tanh & slope:
+            if x not in decays:
+                decays[x] = Op("decay", lambda x: np.exp(-2.0 * np.abs(x)), args, {}, op)
+                ops.append(decays[x])
+            made = _BY_DECAY[op.name](args[0], decays[x], op)
+        elif (s := _divisor(op, inverse)) in new:
+            made = Op("multiply", np.multiply, [args[0], new[s]], {}, op)
+        else:
+            made = op.with_args(args)
+        new[op] = made
+        ops.append(made)
+    outputs = [new.get(x, x) if isinstance(x, Op) else x for x in graph.outputs]
+    return Graph(graph.inputs, ops, outputs, graph.rebuild)
+
+
+#: Operation -> that of the same argument x and of d.
+_BY_DECAY: dict[str, Callable[[Op, Op, Op], Op]] = {
+    "tanh": lambda x, d, like: Op("tanh_by", lambda x, d: np.tanh(x), [x, d], {}, like),  # noqa: ARG005
+    "sech2": lambda x, d, like: Op("sech2_by", sech2_by, [d], {}, like),  # noqa: ARG005
+}
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def _double(op: Op) -> Op | None:
+    """Return the argument of an operation on floats of one dtype."""
+    x = op.args[0]
+    return x if isinstance(x, Op) and op.dtype in _FLOATS and x.dtype == op.dtype and not op.kwargs else None
+
+
+def _divisor(op: Op, inverse: dict[Op, Op]) -> Op | None:
+    """Return the reciprocal of what an operation divides by, if that is computed."""
+    y = op.args[1] if op.name == "divide" and not op.kwargs else None
+    s = inverse.get(y) if isinstance(y, Op) else None
+    return s if s is not None and s is not op and s.dtype == op.dtype else None
+
+
+def _inverted(op: Op) -> Op | None:
+    """Return y if an operation is 1 / y."""
+    if op.name == "reciprocal":
+        return _double(op)
+    one = op.name == "divide" and not isinstance(op.args[0], Op) and not op.kwargs and op.dtype in _FLOATS
+    y = op.args[1] if one else None
+    return y if isinstance(y, Op) and y.shape == op.shape and y.dtype == op.dtype and np.all(op.args[0] == 1) else None
 
 
 def _wanted(graph: Graph, forms: dict[Op, str]) -> Iterator[Op]:

@@ -130,6 +130,26 @@ def sech2(x: Any) -> Any:
     return 4.0 * e / ((1.0 + e) * (1.0 + e))
 
 
+def decay(x: Any) -> Any:
+    """Return ``e^(-2 |x|)`` of a double number, from which `tanh_by` and `sech2_by` follow."""
+    return exp(-2.0 * abs(x))
+
+
+def tanh_by(x: Any, d: Any) -> Any:
+    """Return the hyperbolic tangent of a double number by ``d = e^(-2 |x|)``: as `tanh`, and far out by d."""
+    s = x * x
+    p = (-0.9643991794250523 * s - 99.28772310019186) * s - 1614.6876844170845
+    q = ((s + 112.81167849163293) * s + 2235.4883906010045) * s + 4844.063053251255
+    far = (1.0 - d) / (1.0 + d)
+    near = x if x == 0.0 else x * s * (p / q) + x
+    return near if abs(x) < 0.625 else (-far if x < 0.0 else far)
+
+
+def sech2_by(d: Any) -> Any:
+    """Return ``1 - tanh(x)^2`` of a double number by ``d = e^(-2 |x|)``: no digit is lost, as in `sech2`."""
+    return 4.0 * d / ((1.0 + d) * (1.0 + d))
+
+
 def accumulate(total: Any, x: Any) -> Any:
     """Return ``total + x``; a compiled kernel may add up in any order, as NumPy's sums do."""
     return total + x
@@ -160,7 +180,7 @@ def settled(total: Any, low: Any) -> Any:
 #: The functions that kernels call by name, besides `numpy`.
 CALLED = MappingProxyType(
     {f.__name__: f for f in (maximum, minimum, sign, power_of_two, exp, tanh, log1p_of_part, logaddexp, share, sech2)}
-    | {f.__name__: f for f in (accumulate, greatest, least, compensated, settled)}
+    | {f.__name__: f for f in (decay, tanh_by, sech2_by, accumulate, greatest, least, compensated, settled)}
 )
 
 
@@ -200,6 +220,7 @@ POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
     | _calls("floor ceil trunc isfinite isnan isinf", 1)
     | {
         "divide": Pointwise("{0} / {1}", 5),
+        "reciprocal": Pointwise("{one} / {0}", 5),
         "negative": Pointwise("-{0}", kinds="fi"),
         "absolute": Pointwise("abs({0})"),
         "fabs": Pointwise("abs({0})"),
@@ -216,6 +237,9 @@ POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
         "exp": Pointwise("exp({0})", 15),
         "tanh": Pointwise("tanh({0})", 25),
         "sech2": Pointwise("sech2({0})", 25),
+        "decay": Pointwise("decay({0})", 15),
+        "tanh_by": Pointwise("tanh_by({0}, {1})", 15),
+        "sech2_by": Pointwise("sech2_by({0})", 8),
         "logaddexp": Pointwise("logaddexp({0}, {1})", 30),
         "share": Pointwise("share({0}, {1})", 25),
         "within": Pointwise("({one} - {0}) * ({one} + {0})", 2),
@@ -224,10 +248,11 @@ POINTWISE: Mapping[str, Pointwise] = MappingProxyType(
         "real": Pointwise("{0}", 0),
     }
 )
-_OWN = frozenset({"sech2", "share", "within", "beyond", "power", "real"})
+_OWN = frozenset({"sech2", "decay", "tanh_by", "sech2_by", "share", "within", "beyond", "power", "real"})
 _FLOAT_OF = {np.dtype(np.float64): "np.float64", np.dtype(np.float32): "np.float32"}
 #: Functions that are computed in double precision, also of single numbers.
-_DOUBLE = frozenset({"exp", "tanh", "sech2", "logaddexp", "share"})
+_DOUBLE = frozenset({"exp", "tanh", "sech2", "decay", "tanh_by", "sech2_by", "logaddexp", "share"})
+_OF_TWO = frozenset({"power", "share", "tanh_by"})
 #: dtype -> the type that converts a number to it.
 TYPES: Mapping[Any, str] = MappingProxyType(
     _FLOAT_OF | {np.dtype(np.int64): "np.int64", np.dtype(np.bool_): "np.bool_"}
@@ -244,7 +269,7 @@ def loop_dtypes(op: Op) -> tuple[Any, ...] | None:
     if row is None or op.kwargs:
         return None
     if op.name in _OWN:
-        return (op.dtype,) * (2 if op.name in ("power", "share") else 1) if op.dtype in _FLOAT_OF else None
+        return (op.dtype,) * (2 if op.name in _OF_TWO else 1) if op.dtype in _FLOAT_OF else None
     if not isinstance(op.function, np.ufunc) or len(op.args) != op.function.nin:
         return None
     try:

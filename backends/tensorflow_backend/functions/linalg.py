@@ -36,7 +36,7 @@ __all__ = [
     "vector_norm",
 ]
 
-det, eigvalsh, inv = tf.linalg.det, tf.linalg.eigvalsh, tf.linalg.inv
+det, inv = tf.linalg.det, tf.linalg.inv
 
 
 class EighResult(NamedTuple):
@@ -127,8 +127,14 @@ def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor:
 
 
 def eigh(x: Tensor, /) -> EighResult:
-    """Return ascending eigenvalues and eigenvectors; value and derivative read the lower triangle only."""
-    return EighResult(*tf.linalg.eigh(x))
+    """Return ascending real eigenvalues, and eigenvectors; value and derivative read the lower triangle only."""
+    values, vectors = tf.linalg.eigh(x)
+    return EighResult(tf.math.real(values), vectors)
+
+
+def eigvalsh(x: Tensor, /) -> Tensor:
+    """Return ascending real eigenvalues; value and derivative read the lower triangle only."""
+    return tf.math.real(tf.linalg.eigvalsh(x))
 
 
 def qr(x: Tensor, /, *, mode: Literal["reduced", "complete"] = "reduced") -> QRResult:
@@ -137,8 +143,9 @@ def qr(x: Tensor, /, *, mode: Literal["reduced", "complete"] = "reduced") -> QRR
 
 
 def slogdet(x: Tensor, /) -> SlogdetResult:
-    """Return the sign of the determinant and the logarithm of its absolute value."""
-    return SlogdetResult(*tf.linalg.slogdet(x))
+    """Return the sign of the determinant and the real logarithm of its absolute value."""
+    sign, logarithm = tf.linalg.slogdet(x)
+    return SlogdetResult(sign, tf.math.real(logarithm))
 
 
 def svd(x: Tensor, /, *, full_matrices: bool = True) -> SVDResult:
@@ -172,8 +179,16 @@ def _relative(rtol: Any, x: Tensor) -> Tensor:
 
 
 def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:
-    """Return the Moore-Penrose inverse; singular values up to ``rtol`` times the largest count as zero."""
-    return tf.linalg.pinv(x, rcond=_relative(rtol, x))
+    """Return the Moore-Penrose inverse; singular values up to ``rtol`` times the largest count as zero.
+
+    TensorFlow's own function takes no complex matrices. Of these it is ``V S^-1 U^H`` without the zeros of S.
+    """
+    if not x.dtype.is_complex:
+        return tf.linalg.pinv(x, rcond=_relative(rtol, x))
+    s, u, v = tf.linalg.svd(x, full_matrices=False)
+    kept = s > _relative(rtol, x)[..., None] * tf.reduce_max(s, axis=-1, keepdims=True)
+    inverse = tf.where(kept, 1 / tf.where(kept, s, 1), 0)
+    return tf.matmul(v * tf.cast(inverse, x.dtype)[..., None, :], u, adjoint_b=True)
 
 
 def matrix_rank(x: Tensor, /, *, rtol: Any = None) -> Tensor:

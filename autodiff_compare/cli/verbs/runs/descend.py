@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import pathlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +15,8 @@ from rich.console import Console
 from autodiff_compare import problems
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.console import console, told_after, usage
+from autodiff_compare.cli.messages import expected
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.display import Display
@@ -21,12 +24,14 @@ from autodiff_compare.execution.pool import Pool
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
-from autodiff_compare.problems import Array, Problem
+from autodiff_compare.problems import Array, Problem, ProblemError
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results.places import shown
 from autodiff_compare.results.resume import ResumeError, resumed
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import DescentRow, TableError
 from autodiff_compare.studies import robot_arm, tables
+from autodiff_compare.studies.changes import PLAIN, Changes, descent_of
 from autodiff_compare.studies.descent import Trace
 from autodiff_compare.studies.records import Key, run_descent, step_rows, trace_from_rows
 from autodiff_compare.summary.terminal import show
@@ -35,14 +40,18 @@ from autodiff_compare.vocabulary import BROKEN, Status
 
 @dataclass(frozen=True)
 class _Work:
-    """The plan, and the descents, starts and dtypes to run."""
+    """The plan, the starts and dtypes to run, and what is recorded of the steps.
+
+    ``descents`` names those of each problem, with the changes of the command line.
+    """
 
     plan: Plan
     settings: Settings
-    descent: str | None
+    descents: Mapping[str, Sequence[str]]
     seeds: tuple[int, ...]
     dtypes: tuple[str, ...]
     iterations: int | None
+    recorded: Mapping[str, Any]
 
 
 def descend(options: argparse.Namespace) -> int:
@@ -57,15 +66,16 @@ def descend(options: argparse.Namespace) -> int:
     if isinstance(folder, int):
         return folder
     pieces = sum(_pieces(work, problem) for problem in work.plan.problems)
-    display = Display("descents" if any(p.descent for p in work.plan.problems) else "answers")
+    display = Display("descents" if any(work.descents.values()) else "answers")
     out, interrupted = console(), False
     pool = Pool(work.plan, work.settings, folder, display)
     statuses: set[str] = set()
+    traces: list[Trace] = []
     try:
         with display:
             display.begin(pieces, pieces)
             for problem in work.plan.problems:
-                statuses |= _study(work, problem, pool, folder, out)
+                statuses |= _study(work, problem, pool, folder, out, traces)
     except KeyboardInterrupt:
         interrupted = True
     except TableError as error:
@@ -73,30 +83,84 @@ def descend(options: argparse.Namespace) -> int:
     finally:
         pool.close()
         folder.close()
-    print(f"tables: {folder.path}")
+    print(f"tables: {shown(folder.path)}")
+    if options.animate is not None and traces:
+        return _animated(work, traces[0], pathlib.Path(options.animate or folder.path / "descent.gif"))
     return exits.INTERRUPTED if interrupted else exits.FAILED if statuses & BROKEN else exits.OK
+
+
+def _animated(work: _Work, trace: Trace, path: pathlib.Path) -> int:
+    """Write a descent as a moving picture; return the exit code."""
+    from autodiff_compare.report.animation import write
+
+    problem = next(p for p in work.plan.problems if p.name == trace.problem)
+    try:
+        with told_after("drawing the moving picture"):
+            write(problem, trace, path)
+    except OSError as error:
+        return usage(f"cannot write {path}: {error.strerror or error}")
+    print(f"moving picture: {shown(path)}")
+    return exits.OK
 
 
 def _work(options: argparse.Namespace) -> _Work:
     """Check all names and return the work, before any worker starts."""
     if options.problem is None:
         raise PlanError(f"got no problem, expected one of: {', '.join(_known())}")
+    if options.animate is not None and importlib.util.find_spec("matplotlib") is None:
+        raise PlanError("not installed: matplotlib, needed for --animate: pip install 'autodiff-compare[report]'")
+    if sum(map(bool, (options.start, options.starts, options.seed))) > 1:
+        raise PlanError("got two of --start, --starts and --seed, expected one of them: each says where to start")
     query = Query([options.problem], options.backend, dtypes=options.dtype, sizes=_sizes(options.problem))
     planned = plan(query)
-    able = [p for p in planned.problems if p.descent or p.name in _WITHOUT_DESCENT]
-    if not able:
-        raise PlanError(
-            f"got problem {options.problem!r}, which has no descent, expected one of: {', '.join(_known())}"
-        )
-    names = [name for p in able for name in p.descent]
-    if options.descent is not None and options.descent not in names:
-        choices = f"expected one of: {', '.join(names)}" if names else "expected none: its study has no descent"
-        raise PlanError(f"got descent {options.descent!r}, {choices}")
-    wanted = replace(planned, problems=tuple(able), cells=(), seed=options.seed[0] if options.seed else planned.seed)
+    descents = _descents_of(options, planned.problems)
+    able = tuple(p for p in planned.problems if p.name in descents)
+    seeds = tuple(options.seed or range(options.starts or 0))
+    wanted = replace(planned, problems=able, cells=(), seed=seeds[0] if seeds else planned.seed)
     settings = Settings(
         rounds=0, threads=options.threads, timeout_s=options.timeout, environment=environment_of(options)
     )
-    return _Work(wanted, settings, options.descent, tuple(options.seed), tuple(query.dtypes), options.iterations)
+    recorded = {"every": options.every, "watch": options.animate is not None}
+    return _Work(wanted, settings, descents, seeds, tuple(query.dtypes), options.iterations, recorded)
+
+
+def _descents_of(options: argparse.Namespace, found: Sequence[Problem]) -> dict[str, list[str]]:
+    """Return problem -> the names of its descents to run, with the changes of the command line.
+
+    Raises
+    ------
+    PlanError
+        If no problem has a descent, there is none of the given name, or a change does not fit.
+    """
+    able = {p.name: p for p in found if p.descent or p.name in _WITHOUT_DESCENT or options.lr is not None}
+    if not able:
+        raise PlanError(
+            f"got problem {options.problem!r}, which has no descent, expected one of: {', '.join(_known())}; or "
+            "--lr RATE, to minimise it by plain gradient descent"
+        )
+    own = {name: list(p.descent) or ([PLAIN] if name not in _WITHOUT_DESCENT else []) for name, p in able.items()}
+    names = [name for descents in own.values() for name in descents]
+    if options.descent is not None and options.descent not in names:
+        choices = expected(options.descent, names) if names else ", expected none: its study has no descent"
+        raise PlanError(f"got descent {options.descent!r}{choices}")
+    starts = options.start or [()]
+    changes = [
+        Changes(options.size, options.lr, options.stop_loss, tuple(options.target or ()), tuple(start))
+        for start in starts
+    ]
+    if not names and (changes != [Changes()] or options.animate is not None):
+        raise PlanError(f"got an option of descents, expected none: the study of {options.problem} has no descent")
+    changed = {
+        problem: [c.named(name) for name in descents if options.descent in (None, name) for c in changes]
+        for problem, descents in own.items()
+    }
+    try:
+        for problem, descents in changed.items():
+            for name in descents:
+                descent_of(able[problem], name)
+    except ProblemError as error:
+        raise PlanError(str(error)) from error
+    return changed
 
 
 def _sizes(name: str) -> list[str]:
@@ -111,8 +175,11 @@ def _known() -> list[str]:
     return [p.name for p in problems.available().values() if p.descent or p.name in _WITHOUT_DESCENT]
 
 
-def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console) -> set[str]:
-    """Run the descents of one problem and print its study; return the statuses that occurred."""
+def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Console, found: list[Trace]) -> set[str]:
+    """Run the descents of one problem and print its study; return the statuses that occurred.
+
+    ``found`` gets the traces.
+    """
     if problem.name in _WITHOUT_DESCENT:
         return _WITHOUT_DESCENT[problem.name](work, problem, pool, out)
     traces: list[Trace] = []
@@ -126,6 +193,7 @@ def _study(work: _Work, problem: Problem, pool: Pool, folder: RunFolder, out: Co
         pool.listener.hide()
         if traces:
             show(tables.descent_tables(problem, traces), out)
+            found += traces
     if not traces:
         out.print(f"No descent of {problem.name} ran: descents.csv holds the reasons.", soft_wrap=True)
     return statuses
@@ -144,7 +212,13 @@ def _descents(
             continue
         pool.listener.doing(f"minimising {problem.name} on {key.spec}")
         row, trace = run_descent(
-            pool, problem.name, work.plan.sources[problem.name], key, work.settings.deadline_s(), work.iterations
+            pool,
+            problem.name,
+            work.plan.sources[problem.name],
+            key,
+            work.settings.deadline_s(),
+            work.iterations,
+            **work.recorded,
         )
         # A broken descent is not marked as done: the cause may be temporary, so --resume runs it again.
         folder.add({"descents": [row], "steps": step_rows(row, trace)}, done="" if row.status in BROKEN else piece)
@@ -155,9 +229,9 @@ def _descents(
 
 def _keys(work: _Work, problem: Problem) -> Iterator[Key]:
     """Yield the descents to run, all backends of a start in a row, so that they are timed close together."""
-    for name in [n for n in problem.descent if work.descent in (None, n)]:
+    for name in work.descents[problem.name]:
         for dtype in work.dtypes:
-            for start in work.seeds or problem.descent[name].starts:
+            for start in work.seeds or descent_of(problem, name).starts:
                 for spec in work.plan.specs:
                     yield Key(name, dtype, start, spec)
 

@@ -20,6 +20,10 @@ So a claim about a contended cell is listed separately as unsure and is no regre
 machine. (In that measurement the flag meant the share of all visits together. It now means more than a quarter of the
 rounds, which is safer: the intervals lie apart only if more than half of the rounds do.)
 
+Times are compared only between equal machines: the same processor, memory and system
+(`autodiff_compare.results.provenance.HARDWARE`). Results are right or wrong on any machine, and are compared always.
+Other versions of packages, or of Python, on one machine are a difference of the runs, which ``--force`` allows.
+
 A cell of A that B lacks is missing: B was interrupted, or the problem, operator or variant no longer exists. This is a
 regression if the cell was ok, unless B's command does not ask for it (`autodiff_compare.cli.scope`).
 """
@@ -31,7 +35,8 @@ import math
 import pathlib
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -39,18 +44,21 @@ from rich.console import Console
 
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage, users_prints_aside
+from autodiff_compare.cli.formats import markdown
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.regressions import Files, Regression, explained
 from autodiff_compare.cli.scope import Axes, Scope
 from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import formatting, tables
-from autodiff_compare.results.provenance import MACHINE, differences
-from autodiff_compare.results.store import locate
-from autodiff_compare.results.tables import CellRow, DescentRow, Run, SampleRow, TableError
-from autodiff_compare.results.timings import series_of
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.places import locate
+from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
+from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
+from autodiff_compare.results.timings import series_of, steady_of
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, order_statistic_interval, steadiest
-from autodiff_compare.vocabulary import Phase, Status, join_spec
+from autodiff_compare.vocabulary import Status, join_spec
 
 #: Smallest relative change between two runs that counts as one.
 THRESHOLD = 0.1
@@ -91,11 +99,14 @@ class Recorded:
         Name of a cell, or of a descent and its start -> its end.
     rounds
         Cell -> its steady rounds.
+    machines
+        Name of a cell or descent -> the machine that computed it.
     """
 
     run: Run
     cells: Mapping[str, End]
     rounds: Mapping[str, Sequence[Round]]
+    machines: Mapping[str, MachineRow]
 
 
 @dataclass(frozen=True)
@@ -116,16 +127,24 @@ def recorded(folder: pathlib.Path) -> Recorded:
     TableError
         If a table is missing, damaged or of another schema, or two tables contradict each other.
     """
-    names = ("runs", "cells", "samples", "descents")
+    names = ("runs", "machines", "cells", "samples", "descents")
     frames = tables.read_all(folder, names)
-    runs, cells, samples, descents = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
+    runs, machines, cells, samples, descents = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
     if len(runs) != 1:
         raise TableError(f"got {len(runs)} rows in the table runs of {folder}, expected 1")
     ends = {row.cell_id: End(row.status, row.message, row.dtype, row.flags, _axes(row)) for row in cells}
-    ends |= {
-        f"{row.cell_id} start {row.start}": End(_end(row), row.message, axes=_descent_axes(row)) for row in descents
-    }
-    return Recorded(runs[0], ends, _steady(samples))
+    ends |= {_descent(row): End(_end(row), row.message, axes=_descent_axes(row)) for row in descents}
+    known = {row.key: row for row in machines}
+    made = {row.cell_id: row.machine for row in cells} | {_descent(row): row.machine for row in descents}
+    lost = {key for key in made.values() if key not in known}
+    if lost:
+        raise TableError(f"got cells of machine {min(lost)!r} in {folder}, which its table machines lacks")
+    steady = steady_of(cells, series_of(samples))
+    return Recorded(runs[0], ends, steady, {name: known[key] for name, key in made.items()})
+
+
+def _descent(row: DescentRow) -> str:
+    return f"{row.cell_id} start {row.start}"
 
 
 def _axes(row: CellRow) -> Axes:
@@ -144,26 +163,38 @@ def _end(row: DescentRow) -> str:
     return "not converged" if row.status == Status.OK and not row.converged else row.status
 
 
-def _steady(samples: Sequence[SampleRow]) -> dict[str, list[Round]]:
-    steady = [row for row in samples if row.phase == Phase.STEADY]
-    return {cell_id: rounds for (cell_id, _), rounds in series_of(steady).items()}
-
-
 def reasons(a: Recorded, b: Recorded) -> list[str]:
     """Return the reasons why two runs cannot be compared; empty if they can."""
-    apart = differences(a.run, b.run, (*MACHINE, "threads", "device", "seed"))
+    apart = differences(a.run, b.run, ("threads", "device", "seed"))
+    # Where the machines differ only results are compared, which need no equal versions.
+    for machines in dict.fromkeys(_machines(a, b).values()):
+        if not differences(*machines, HARDWARE):
+            apart += differences(*machines, SOFTWARE)
     first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
     if first != second:
         apart.append(f"dtype {_listed(first)} and {_listed(second)}")
     if not set(a.cells) & set(b.cells):
         apart.append("no cell in common")
-    return apart
+    return list(dict.fromkeys(apart))
+
+
+def _machines(a: Recorded, b: Recorded) -> dict[str, tuple[MachineRow, MachineRow]]:
+    """Return name -> the machines on which A and B computed it, for the cells and descents of both."""
+    return {name: (a.machines[name], b.machines[name]) for name in b.cells if name in a.cells}
+
+
+def elsewhere(a: Recorded, b: Recorded) -> dict[str, str]:
+    """Return name -> how the machines differ, for the cells and descents that A and B computed on different ones."""
+    pairs = _machines(a, b)
+    apart = {pair: "; ".join(differences(*pair, HARDWARE)) for pair in set(pairs.values())}
+    return {name: apart[pair] for name, pair in pairs.items() if apart[pair]}
 
 
 def changes(a: Recorded, b: Recorded, threshold: float = THRESHOLD) -> list[Change]:
     """Return every changed cell, worst kind first, and within a kind the largest ratio first."""
     before, after = (Scope(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
-    found = [_change(cell_id, a, b, threshold) for cell_id in b.cells]
+    moved = elsewhere(a, b)
+    found = [_change(cell_id, a, b, threshold, timed=cell_id not in moved) for cell_id in b.cells]
     found += [_gone(cell_id, end, before, after) for cell_id, end in a.cells.items() if cell_id not in b.cells]
     there = [change for change in found if change is not None]
     return sorted(there, key=lambda c: (KINDS.index(c.kind), -abs(math.log(c.ratio)) if c.ratio > 0 else 0.0))
@@ -177,7 +208,7 @@ def _gone(cell_id: str, end: End, before: Scope, after: Scope) -> Change:
     return Change(kind, cell_id, f"{end.status} in A, missing in B, although B's command asks for it")
 
 
-def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change | None:
+def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float, *, timed: bool) -> Change | None:
     before, after = a.cells.get(cell_id), b.cells[cell_id]
     if before is None:
         return Change(APPEARED, cell_id, "only in B")
@@ -185,7 +216,7 @@ def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float) -> Change 
         kind = {Status.OK.value: WRONG}.get(before.status, RIGHT if after.status == Status.OK else OTHER)
         words = f"{before.status} -> {after.status}"
         return Change(kind, cell_id, f"{words}: {after.message}" if after.message else words)
-    if before.status != Status.OK:
+    if before.status != Status.OK or not timed:
         return None
     change = _timed(cell_id, a.rounds.get(cell_id, ()), b.rounds.get(cell_id, ()), threshold)
     quiet = min(_quiet(run.rounds.get(cell_id, ())) for run in (a, b))
@@ -210,21 +241,27 @@ def _timed(cell_id: str, a: Sequence[Round], b: Sequence[Round], threshold: floa
 def diff(options: argparse.Namespace) -> int:
     """Print the changes; return exit code 1 on a regression, 2 if the runs cannot be read or compared."""
     try:
-        a, b = (recorded(locate(run, options.out)) for run in (options.run_a, options.run_b))
+        folders = [locate(run, options.out) for run in (options.run_a, options.run_b)]
+        a, b = map(recorded, folders)
         against = "; ".join(reasons(a, b))
     except TableError as error:
         return usage(str(error))
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if options.explain and output.wanted(options):
-        return usage("got --explain with --json or --csv, expected one of them: explanations are text")
+        return usage("got --explain with --json, --csv or --markdown, expected one of them: explanations are text")
     if against:
         print(f"autodiff-compare: the runs differ, so a change means little: {against}", file=sys.stderr)
+    moved = elsewhere(a, b)
+    if moved:
+        complain(printable(_of_two_machines(moved)))
     found = changes(a, b, options.threshold / 100)
-    if output.wanted(options):
-        output.write([asdict(change) for change in found], options)
+    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
+    if options.json or options.csv:
+        rows = [{**asdict(change), "regression": change.kind in regressions} for change in found]
+        output.write("changes", rows, options, folders)
     else:
-        out = console()
+        out = markdown.console() if options.markdown else console()
         show(found, out)
         out.print(sentence(a, b, found))
     if options.explain:
@@ -232,8 +269,16 @@ def diff(options: argparse.Namespace) -> int:
             _explain(options, b, found)
         except PlanError as error:
             return usage(str(error))
-    regressions = REGRESSIONS - ({MISSING} if options.allow_missing else set())
     return exits.WRONG if any(change.kind in regressions for change in found) else exits.OK
+
+
+def _of_two_machines(moved: Mapping[str, str]) -> str:
+    """Return that the times of some cells are not compared, and why."""
+    how = " or ".join(dict.fromkeys(moved.values()))
+    return (
+        f"{formatting.plural(len(moved), 'cell')} were computed on two machines ({how}): right and wrong results are "
+        "compared, times are not"
+    )
 
 
 def _explain(options: argparse.Namespace, b: Recorded, found: Sequence[Change]) -> None:
@@ -246,7 +291,7 @@ def _explain(options: argparse.Namespace, b: Recorded, found: Sequence[Change]) 
     with users_prints_aside():
         files = Files(options.explain_file)
     for line in explained(regressions, files, settings, b.run.seed):
-        print(formatting.printable(line))
+        print(printable(line))
 
 
 def _right(run: Recorded, cell_id: str) -> list[str]:
@@ -279,18 +324,30 @@ def show(found: Sequence[Change], out: Console) -> None:
 
 def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     """Return the counts in words, and the median ratio of all cells: it tells a changed machine from a changed cell."""
-    common = set(a.cells) & set(b.cells)
-    timed = [c for c in common if min(len(a.rounds.get(c, ())), len(b.rounds.get(c, ()))) >= ENOUGH_ROUNDS]
+    common, moved = [c for c in b.cells if c in a.cells], elsewhere(a, b)
+    rounds = {c: (a.rounds.get(c, ()), b.rounds.get(c, ())) for c in common if c not in moved}
+    timed = [c for c, sides in rounds.items() if min(map(len, sides)) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]
     parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
     parts += [f"{kind} {count}" for kind, count in counts if count] or ["no change is proved"]
     busy = sum(min(map(_quiet, (a.rounds[c], b.rounds[c]))) < ENOUGH_ROUNDS for c in timed)
     if busy:
         parts.append(f"{busy} of them cannot be compared: too few rounds without other programs on the CPU")
-    if timed:
-        ratios = [statistics.median(steadiest(b.rounds[c])) / statistics.median(steadiest(a.rounds[c])) for c in timed]
-        parts.append(f"median ratio of all B/A {statistics.median(ratios):.3g}")
+    parts += _medians(a, b, timed)
+    if moved:
+        parts.append(f"{len(moved)} on two machines, whose times are not compared")
     return "; ".join(parts) + "."
+
+
+def _medians(a: Recorded, b: Recorded, timed: Sequence[str]) -> Iterator[str]:
+    """Yield the median ratio of the cells that are timed in both runs, for each machine by itself."""
+    per: dict[str, list[float]] = defaultdict(list)
+    for c in timed:
+        ratio = statistics.median(steadiest(b.rounds[c])) / statistics.median(steadiest(a.rounds[c]))
+        per[a.machines[c].key].append(ratio)
+    for key, ratios in per.items():
+        where = f" on machine {key}" if len(per) > 1 else ""
+        yield f"median ratio of all B/A {statistics.median(ratios):.3g}{where}"
 
 
 def _quiet(rounds: Sequence[Round]) -> int:

@@ -13,14 +13,15 @@ from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
+from autodiff_compare.plan.operators import leading
 from autodiff_compare.plan.plan import PlanError, load_problems, plan_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import ProblemError
-from autodiff_compare.results.store import locate
+from autodiff_compare.results.places import locate, shown
 from autodiff_compare.results.tables import TableError, read_all
 from autodiff_compare.summary import recommendation_text
-from autodiff_compare.summary.recommendation import NothingRight, RecommendError, leading, recommendation
+from autodiff_compare.summary.recommendation import NothingRight, RecommendError, recommendation
 
 
 def recommend(options: argparse.Namespace) -> int:
@@ -38,7 +39,7 @@ def recommend(options: argparse.Namespace) -> int:
     except (PlanError, ProblemError, TableError, RecommendError) as error:
         return usage(str(error))
     recommendation_text.show(found, console())
-    print(f"tables: {folder}")
+    print(f"tables: {shown(folder)}")
     return exits.OK
 
 

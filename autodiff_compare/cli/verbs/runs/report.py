@@ -8,8 +8,8 @@ import sys
 import webbrowser
 
 from autodiff_compare.cli import exits
-from autodiff_compare.cli.console import usage
-from autodiff_compare.results.store import locate
+from autodiff_compare.cli.console import told_after, usage
+from autodiff_compare.results.places import data_folder, locate
 from autodiff_compare.results.tables import TableError
 
 #: Import name -> distribution.
@@ -26,7 +26,9 @@ def report(options: argparse.Namespace) -> int:
     from autodiff_compare.report.write import write
 
     try:
-        path = write([locate(run, options.out) for run in options.runs], options.out)
+        folders = [locate(run, options.out) for run in options.runs]
+        with told_after(f"drawing the figures of {', '.join(folder.name for folder in folders)}"):
+            path = write(folders, options.out or data_folder())
     except TableError as error:
         return usage(str(error))
     except OSError as error:

@@ -10,20 +10,28 @@ from collections.abc import Sequence
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
-from autodiff_compare.cli.console import usage, users_prints_aside
+from autodiff_compare.cli.console import told_after, usage, users_prints_aside
 from autodiff_compare.cli.exits import FAILED, INTERRUPTED, OK, WRONG
+from autodiff_compare.cli.messages import complain
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs import show
+from autodiff_compare.execution.cluster.engine import Engine, EngineError
+from autodiff_compare.execution.cluster.engines import engine
+from autodiff_compare.execution.cluster.spread import Spread
+from autodiff_compare.execution.cluster.texts import TextsError, collected
 from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.variables import withheld_variables
+from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.machines import this_machine
+from autodiff_compare.results.places import NameTaken, folder_of_new, shown
 from autodiff_compare.results.provenance import recorded_now
-from autodiff_compare.results.resume import ResumeError, refusal, resumed
+from autodiff_compare.results.resume import ResumeError, elsewhere, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
-from autodiff_compare.results.tables import CellRow, TableError
+from autodiff_compare.results.tables import CellRow, MachineRow, TableError
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.summary import not_computed
 from autodiff_compare.vocabulary import BROKEN, Status
@@ -34,8 +42,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.resume is not None:
             options = resumed(options, parser().parse_args)
-        with users_prints_aside():
-            planned = plan(_query(options))
+        query = _query(options)
+        with users_prints_aside(), told_after("reading the problems"):
+            planned = plan(query)
         settings = Settings(
             rounds=options.rounds,
             threads=options.threads,
@@ -50,8 +59,10 @@ def run(options: argparse.Namespace) -> int:
             descents=options.rounds > 0,
             environment=environment_of(options),
         )
+        there = _engine(options, settings)
+        texts = collected(planned) if there else None
         folder = open_folder(options, planned, settings)
-    except (PlanError, ResumeError, TableError) as error:
+    except (PlanError, ResumeError, TableError, EngineError, TextsError) as error:
         return usage(str(error))
     if isinstance(folder, int):
         return folder
@@ -61,7 +72,13 @@ def run(options: argparse.Namespace) -> int:
     interrupted, began = False, time.monotonic()
     # The summary lists the failures; programs read their rows, and a person is told of them meanwhile.
     display = Display(failures=output.wanted(options))
-    runner = Runner(planned, settings, folder, display)
+    folder.arrange(planned)
+    runner: Runner | Spread = Runner(planned, settings, folder, display)
+    if there and texts:
+        there.use(folder.path / "slurm")
+        for line in there.notes:
+            print(line, file=sys.stderr)
+        runner = Spread(planned, query, settings, folder, there, texts, display, options.unit_timeout)
     try:
         with users_prints_aside(), display:
             runner.run()
@@ -75,10 +92,25 @@ def run(options: argparse.Namespace) -> int:
     if not output.wanted(options):
         for line in not_computed(planned.dropped):
             print(line)
+        if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
+            print("A file of your own: its leading derivative; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
-        print(f"tables: {folder.path}")
+        print(f"tables: {shown(folder.path)}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def _engine(options: argparse.Namespace, settings: Settings) -> Engine | None:
+    """Return the engine of ``--on``; `None` without it.
+
+    Raises
+    ------
+    EngineError
+        If it is not there.
+    """
+    if not options.on:
+        return None
+    return engine(options.on, settings, slurm_args=options.slurm_args, limit_s=options.unit_timeout)
 
 
 def _name_withheld(settings: Settings) -> None:
@@ -108,6 +140,9 @@ def _query(options: argparse.Namespace) -> Query:
         data=options.data,
         every=options.entries == "all",
         degrees=options.degree,
+        points=options.at,
+        # The author of a function asks for its derivative first.
+        leading=True,
         timeout_s=options.timeout,
     )
     if options.data is None or options.size:
@@ -119,15 +154,31 @@ def _query(options: argparse.Namespace) -> Query:
 
 def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) -> RunFolder | int:
     """Return the run's folder with its row in ``runs.csv``, or the exit code if it cannot be written or resumed."""
-    reason = writable(options.out)
+    here = this_machine(planned, settings)
+    row = recorded_now(options.command, planned, settings, here)
+    resume = getattr(options, "resume", None)
+    if resume is not None:
+        reason = refusal(resume, row)
+        return usage(reason) if reason else _continued(options, here)
+    try:
+        place = folder_of_new(options.out, options.name)
+    except NameTaken as error:
+        return usage(str(error))
+    reason = writable(place)
     if reason:
-        return usage(f"got --out {str(options.out)!r}, expected a folder that can be written to: {reason}")
-    row = recorded_now(options.command, planned, settings)
-    if getattr(options, "resume", None) is not None:
-        reason = refusal(options.resume, row)
-        return usage(reason) if reason else RunFolder(options.out, options.resume)
-    folder = RunFolder(options.out)
+        given = f"got --out {str(place)!r}" if options.out is not None else f"got {place} without --out"
+        return usage(f"{given}, expected a folder that can be written to: {reason}")
+    folder = RunFolder(place, name=options.name, machine=here)
     folder.add({"runs": [dataclasses.replace(row, run_id=folder.run_id)]})
+    return folder
+
+
+def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
+    """Return the folder of a run that is resumed; say so if it goes on on another machine."""
+    folder = RunFolder(options.resume.parent, options.resume, machine=here)
+    words = elsewhere(folder.rows["machines"], here)
+    if words:
+        complain(printable(words))
     return folder
 
 

@@ -8,7 +8,8 @@ import pathlib
 from autodiff_compare.cli import output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.exits import OK
-from autodiff_compare.results.store import locate
+from autodiff_compare.cli.formats import markdown
+from autodiff_compare.results.places import locate
 from autodiff_compare.results.tables import TableError
 from autodiff_compare.summary import summary
 
@@ -24,7 +25,7 @@ def show(options: argparse.Namespace) -> int:
 
 def results(folder: pathlib.Path, options: argparse.Namespace) -> None:
     """Print the results of a run: as JSON or CSV if the options ask for it, else as the summary."""
-    if output.wanted(options):
-        output.write(output.results(folder), options)
+    if options.json or options.csv:
+        output.write("cells", output.results(folder), options, [folder])
     else:
-        summary.show(folder, console())
+        summary.show(folder, markdown.console() if options.markdown else console(), errors=options.errors)

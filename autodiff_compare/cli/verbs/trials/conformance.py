@@ -15,6 +15,7 @@ from autodiff_compare.cli.console import not_opened, usage, users_prints_aside
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.trials.needed import needed
 from autodiff_compare.contract.clauses import CLAUSES
+from autodiff_compare.execution.display import Display
 from autodiff_compare.execution.pool import passing_pool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.plan import Plan, PlanError, plan
@@ -64,9 +65,12 @@ def conformance(options: argparse.Namespace) -> int:
     print(f"{spec}: the contract of backends/interface.py")
     findings: list[Finding] = []
     try:
-        for finding in findings_of(planned, environment_of(options)):
-            findings.append(finding)
-            print("\n".join(lines(finding)), flush=True)
+        with Display("clauses") as display, display.ticking():
+            for finding in findings_of(planned, environment_of(options)):
+                findings.append(finding)
+                display.hide()
+                print("\n".join(lines(finding)), flush=True)
+                display.count(len(findings))
     except WorkerError as error:
         return not_opened(spec, error)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import json
 import os
 import pathlib
@@ -36,6 +37,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
+from autodiff_compare.results import places
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary import conventions as show
@@ -80,7 +82,7 @@ def conventions(options: argparse.Namespace) -> int:
     out = console()
     with contextlib.ExitStack() as stack:
         if options.explain is not None:
-            options.out = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            options.out, options.name = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())), ""
         folder = open_folder(options, work.plan, work.settings)
         if isinstance(folder, int):
             return folder
@@ -88,7 +90,8 @@ def conventions(options: argparse.Namespace) -> int:
         if options.explain is not None:
             show.explain(rows, out)
         elif output.wanted(options):
-            output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
+            records = [{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows]
+            output.write("conventions", records, options, [folder.path])
         else:
             _print(rows, folder.path, out)
     return exits.INTERRUPTED if interrupted else exits.FAILED if _broke(rows) else exits.OK
@@ -110,6 +113,7 @@ def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
     for name in names:
         if name not in CASES and not (families and name in FAMILIES):
             near = [known for known in CASES if name in known or known in name]
+            near += [known for known in difflib.get_close_matches(name, [*FAMILIES, *CASES]) if known not in near]
             choices = f"expected a family: {', '.join(FAMILIES)}; or a case" if families else "expected a case"
             raise PlanError(f"got {name!r}, {choices}{': ' + ', '.join(near) if near else ''}")
     return tuple(case for case in CASES.values() if not names or case.family in names or case.name in names)
@@ -231,4 +235,4 @@ def _broke(rows: Sequence[ConventionRow]) -> bool:
 
 def _print(rows: Sequence[ConventionRow], path: pathlib.Path, out: Console) -> None:
     show.overview(rows, out)
-    out.print(f"tables: {path}", soft_wrap=True)
+    out.print(f"tables: {places.shown(path)}", soft_wrap=True)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.cli.verbs.trials import elsewhere
 from autodiff_compare.execution.display import Display
 from autodiff_compare.process import environment
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
@@ -41,7 +42,7 @@ class Finding:
     Parameters
     ----------
     area
-        ``machine``, ``clock``, ``noise`` or ``backend``.
+        ``machine``, ``clock``, ``noise``, ``backend`` or, of the last one, ``verdict``.
     what
         The quantity or the backend.
     found
@@ -58,6 +59,8 @@ class Finding:
 
 def doctor(options: argparse.Namespace) -> int:
     """Print the findings and the advice; return exit code 3 if an installed backend cannot be opened."""
+    if options.on:
+        return elsewhere.doctor(options)
     names = list(options.backend or backends.available())
     # The noise is measured before a thread renews the line.
     found = [*machine(), *variables(environment_of(options)), *clock(), *noise()]
@@ -70,8 +73,9 @@ def doctor(options: argparse.Namespace) -> int:
                 display.piece_done()
     except ValueError as error:
         return usage(str(error))
+    found.append(verdict(found))
     if output.wanted(options):
-        output.write([asdict(finding) for finding in found], options)
+        output.write("doctor", [asdict(finding) for finding in found], options)
     else:
         _show(found)
     return exits.FAILED if any(f.area == "backend" and "cannot be opened" in f.found for f in found) else exits.OK
@@ -185,9 +189,17 @@ def opened(spec: str, threads: int, given: Mapping[str, str]) -> Finding:
     return Finding("backend", spec, f"{versions}; opens in {told['seconds']:.2g} s; {used}", advice)
 
 
-def _show(found: list[Finding]) -> None:
+def verdict(found: Sequence[Finding]) -> Finding:
+    """Return whether numbers from this machine can be quoted now: nothing that was found needs a change."""
+    against = list(dict.fromkeys(f.what for f in found if f.advice and f.area != "backend"))
+    broken = [f.what for f in found if f.advice and f.area == "backend"]
+    reasons = ([", ".join(against)] if against else []) + ([f"backend {', '.join(broken)}"] if broken else [])
+    return Finding("verdict", "quote numbers", f"no: {'; '.join(reasons)}" if reasons else "yes")
+
+
+def _show(found: Sequence[Finding]) -> None:
     out = console()
-    for area in dict.fromkeys(f.area for f in found):
+    for area in dict.fromkeys(f.area for f in found[:-1]):
         table = terminal.plain_table(area.capitalize(), header=False)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -197,9 +209,11 @@ def _show(found: list[Finding]) -> None:
         out.print(table)
         out.print()
     advice = [f"{f.what}: {f.advice}" for f in found if f.advice]
-    out.print("Before quoting a number:" if advice else "Nothing to change: numbers from this machine can be quoted.")
+    if advice:
+        out.print("Before quoting a number:")
     for line in advice:
         out.print(f"- {line}")
+    out.print(f"Quote numbers from this machine now? {found[-1].found.capitalize()}", style="bold")
 
 
 def _quota() -> float | None:

@@ -21,7 +21,7 @@ from autodiff_compare.results.formatting import printable
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Print where two backends part; return 0 if they agree, 1 if they part, 3 if it cannot be told."""
+    """Print where two backends part; return 0 if they agree, 1 if they part, 3 if no answer is possible."""
     query = Query(
         [options.problem],
         [options.a, options.b],
@@ -48,7 +48,7 @@ def explain(options: argparse.Namespace) -> int:
         complain("interrupted")
         return exits.INTERRUPTED
     if output.wanted(options):
-        output.write([record(plan, found)], options)
+        output.write("explanation", [record(plan, found)], options)
     else:
         print(printable("\n".join(wording.lines(found, wording.subject_of(plan.cells[0])))))
     return exits.OK if found.result is None else exits.WRONG

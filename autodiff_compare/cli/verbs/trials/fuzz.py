@@ -18,7 +18,7 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits, output
 from autodiff_compare.cli.console import console, usage
-from autodiff_compare.cli.messages import complain
+from autodiff_compare.cli.messages import complain, expected
 from autodiff_compare.cli.options import environment_of
 from autodiff_compare.cli.verbs.runs.run import open_folder
 from autodiff_compare.execution.display import Display
@@ -34,6 +34,7 @@ from autodiff_compare.fuzzing.record import fuzz_rows, script_of, title_of, writ
 from autodiff_compare.plan.plan import Plan, PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
+from autodiff_compare.results import places
 from autodiff_compare.results.formatting import listed, plural
 from autodiff_compare.results.rows import FindingRow
 from autodiff_compare.results.store import RunFolder
@@ -84,7 +85,8 @@ def fuzz(options: argparse.Namespace) -> int:
     finally:
         folder.close()
     if output.wanted(options):
-        output.write([{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows], options)
+        records = [{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows]
+        output.write("fuzz", records, options, [folder.path])
     else:
         _print(campaign, rows, folder.path, used_s, console())
     if interrupted:
@@ -102,11 +104,11 @@ def scope_of(options: argparse.Namespace) -> Scope:
     """
     for name in options.families:
         if name not in FAMILIES:
-            raise PlanError(f"got family {name!r}, expected some of: {', '.join(FAMILIES)}")
+            raise PlanError(f"got family {name!r}{expected(name, list(FAMILIES), 'some')}")
     known = sorted(map(str, SCALAR_ALL))
     for name in options.operator:
         if name not in known:
-            raise PlanError(f"got operator {name!r}, expected some of: {', '.join(known)}")
+            raise PlanError(f"got operator {name!r}{expected(name, known, 'some')}")
     recipe = Recipe(tuple(options.families) or tuple(FAMILIES), options.awkward / 100)
     budget = _BUDGET_S if options.budget is None and options.programs is None else options.budget
     return Scope(
@@ -187,7 +189,7 @@ def _print(campaign: Campaign, rows: Sequence[FindingRow], folder: pathlib.Path,
     )
     for spec, why in campaign.unavailable.items():
         out.print(f"{spec}: left out: {why}", markup=False)
-    out.print(f"tables: {folder}", soft_wrap=True, markup=False)
+    out.print(f"tables: {places.shown(folder)}", soft_wrap=True, markup=False)
 
 
 def _outcomes(campaign: Campaign) -> Table:

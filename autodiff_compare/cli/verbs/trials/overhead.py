@@ -13,7 +13,9 @@ from rich.table import Table
 from autodiff_compare import backends
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.messages import expected
 from autodiff_compare.cli.options import environment_of
+from autodiff_compare.execution.display import Display
 from autodiff_compare.plan.query import DEFAULT_BACKENDS
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.results import formatting
@@ -81,16 +83,17 @@ def overhead(options: argparse.Namespace) -> int:
     known = backends.baseline_names()
     for spec in chosen:
         if spec not in known:
-            return usage(f"got backend {spec!r}, expected one of: {', '.join(known)}")
+            return usage(f"got backend {spec!r}{expected(spec, known)}")
     tasks = tuple(dict.fromkeys(options.task)) or tuple(TASKS)
     for task in tasks:
         if task not in TASKS:
-            return usage(f"got task {task!r}, expected one of: {', '.join(TASKS)}")
+            return usage(f"got task {task!r}{expected(task, list(TASKS))}")
     out, broken, found = console(), False, []
     for spec in chosen:
         rows: list[Overhead] = []
         try:
-            rows.extend(_measured(spec, tasks, options))
+            with Display("tasks") as display:
+                rows.extend(_measured(spec, tasks, options, display))
         except WorkerError as error:
             broken = True
             print(f"{spec}: {error.status}: {str(error).splitlines()[0]}", file=sys.stderr)
@@ -123,16 +126,20 @@ def judged(
     return Overhead(backend, task, *medians, shares, median(more), seconds, difference <= _SAME)
 
 
-def _measured(spec: str, tasks: Sequence[str], options: argparse.Namespace) -> Iterator[Overhead]:
+def _measured(spec: str, tasks: Sequence[str], options: argparse.Namespace, display: Display) -> Iterator[Overhead]:
     absent = backends.missing(backends.load(spec))
     if absent:
         raise WorkerError(Status.NOT_INSTALLED, ", ".join(absent))
     client = WorkerClient(spec, 1, environment=environment_of(options))
     try:
-        client.request("open", 120.0)
+        display.begin(len(tasks), 0)
+        with display.starting(spec):
+            client.request("open", 120.0)
         for task in tasks:
+            display.doing(f"timing {task} on {spec}")
             found = client.request("overhead", 120.0, task=task, rounds=options.rounds, seed=options.seed)
             yield judged(spec, task, found["interface"], found["by_hand"], found["difference"])
+            display.piece_done()
     finally:
         client.close()
 

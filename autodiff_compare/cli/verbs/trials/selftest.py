@@ -21,6 +21,8 @@ from rich.table import Table
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import console, usage
+from autodiff_compare.cli.verbs.trials import elsewhere
+from autodiff_compare.execution.cluster.engine import EngineError
 from autodiff_compare.execution.display import Display
 from autodiff_compare.judge import controls, known_derivatives, mutants
 from autodiff_compare.judge.controls import SizeTrial
@@ -28,6 +30,7 @@ from autodiff_compare.judge.known_derivatives import DifferenceTrial
 from autodiff_compare.judge.mutants import RIGHT, Trial
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
+from autodiff_compare.problems import Problem
 from autodiff_compare.process.affinity import processors
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing import trials as clock_trials
@@ -44,10 +47,11 @@ def selftest(options: argparse.Namespace) -> int:
         found, _ = load_problems(query)
     except PlanError as error:
         return usage(str(error))
-    with Display("trials") as display, display.ticking():
-        trials = list(_counting(mutants.selftest(found, query.dtypes, query.seed), "altered results", display))
-        sizes = list(_counting(controls.trials(query.dtypes, query.seed), "errors by size", display))
-        ladder = list(_counting(known_derivatives.known_derivatives(seed=options.seed), "known derivatives", display))
+    try:
+        with Display("parts" if options.on else "trials") as display, display.ticking():
+            trials, sizes, ladder = _made(options, found, query, display)
+    except EngineError as error:
+        return usage(str(error))
     out = console()
     out.print(_controls(trials))
     out.print()
@@ -74,6 +78,25 @@ def selftest(options: argparse.Namespace) -> int:
     return exits.WRONG if missed or unresolved or covered < len(ladder) else exits.OK
 
 
+def _made(
+    options: argparse.Namespace, found: Sequence[Problem], query: Query, display: Display
+) -> tuple[list[Trial], list[SizeTrial], list[DifferenceTrial]]:
+    """Return the trials of altered results, of errors by size and of numerical differences, made here or elsewhere.
+
+    Raises
+    ------
+    EngineError
+        If they cannot be made where ``--on`` says.
+    """
+    if options.on:
+        return elsewhere.trials(options, found, query, display)
+    return (
+        list(_counting(mutants.selftest(found, query.dtypes, query.seed), "altered results", display)),
+        list(_counting(controls.trials(query.dtypes, query.seed), "errors by size", display)),
+        list(_counting(known_derivatives.known_derivatives(seed=options.seed), "known derivatives", display)),
+    )
+
+
 def _counting(trials: Iterable[_T], what: str, display: Display) -> Iterator[_T]:
     """Yield trials as they are made, and count them in the display."""
     display.doing(what)
@@ -87,6 +110,8 @@ def timing(options: argparse.Namespace) -> int:
 
     Return exit code 1 if it claims one too often for equal work, or too rarely for unequal work.
     """
+    if options.on:
+        return usage("got --on with --timing, which tests the clock of this machine: run it on each host")
     loads = tuple(_TIMED) if options.load == "both" else (options.load,)
     pieces = options.trials * sum(len(_TIMED[load]) for load in loads)
     kept, table = True, terminal.plain_table("Claims of a difference between two workers")

@@ -10,14 +10,20 @@ A user's file declares a function and the point at which it is differentiated::
     TYPICAL = [0.1, 10.0, 1.0]                  # optional: the typical size of each entry, for numerical differences
     SAMPLES = ("x",)                            # optional: parameters with one sample in each row, for gradient_batch
 
+or a function that draws the point at a size (`autodiff_compare.problems.base.declared.points`)::
+
+    x = lambda n, rng: rng.normal(size=n)
+
+    SIZES = (10, 1000)                          # optional: the sizes n, the default first; any other by --n
+
 or whole problems, with everything that `Problem` has::
 
     PROBLEM = Problem(...)                      # or PROBLEMS = (...)
 
 The parameters of ``objective`` without a default are differentiated. Each takes its value from the variable of its
 name, or in their order from ``INPUTS``. A value is an array of floats or complex numbers, or a container of such
-arrays (`autodiff_compare.problems.base.pytree`); integers become floats. A default that is a NumPy array is passed as
-data; any other default is kept.
+arrays (`autodiff_compare.problems.base.declared.pytree`); integers become floats. A default that is a NumPy array is
+passed as data; any other default is kept.
 
 The result may be a scalar or an array. That decides which operators apply, and is known only once the function has
 been evaluated: until then `Problem.operators` is empty.
@@ -27,20 +33,31 @@ from __future__ import annotations
 
 import inspect
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from autodiff_compare.problems.base.declared.points import (
+    at_size,
+    data_at_size,
+    depends_on_size,
+    draws_data,
+    given_point,
+    is_drawn,
+    refuse_masked,
+)
+from autodiff_compare.problems.base.declared.pytree import is_container, leaves, unpacked
+from autodiff_compare.problems.base.declared.typical import one_size, typical_sizes
 from autodiff_compare.problems.base.inputs import Array, Inputs
 from autodiff_compare.problems.base.problem import Problem, ProblemError
-from autodiff_compare.problems.base.pytree import is_container, leaves, mapped, unpacked
+from autodiff_compare.problems.base.size_names import numbered
 from autodiff_compare.user_files import UserFileError, load_module
 
 _FORMS = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
-#: The largest whole number below which float64 has them all.
-_EXACT = 2**53
+#: The size of a function whose point is drawn, where it names none.
+_SIZES = (100,)
 
 
 def problems_in(module: ModuleType) -> tuple[Problem, ...]:
@@ -102,6 +119,8 @@ def problem_of(
         Backend -> function of that framework's own arrays.
     values
         Parameter name -> value, or ``INPUTS`` -> tuple of all values. Each array in a container becomes an input.
+        A value, or all of ``INPUTS``, may be a function of the size (`autodiff_compare.problems.base.declared.points`).
+        ``SIZES`` -> the sizes n of such a function, the default first; by default 100.
         ``SAMPLES`` -> the names of the parameters with one sample in each row.
         ``TYPICAL`` -> the typical sizes: that of a single parameter, a tuple with one for each, or a dictionary from
         parameter to size. A size is a number, or shaped like the value; `None` stands for the value's own size.
@@ -115,31 +134,78 @@ def problem_of(
         positive.
     """
     required, data, function = _signature(objective, native, where)
-    point = _point(required, values, where)
-    arrays = [leaf for n, value in zip(required, point, strict=True) for leaf in leaves(n, value)]
-    if not arrays:
+    drawn = depends_on_size(required, values, data)
+    sizes = _numbers(values.get("SIZES", _SIZES), where) if drawn else ()
+    point = _point(required, values, sizes, where)
+    names = [leaf for n, value in zip(required, point, strict=True) for leaf, _ in leaves(n, value)]
+    if not names:
         raise ProblemError(f"got no array in {', '.join(required)} in {where}, expected one or more to differentiate")
     native = {backend: _by_position(f, required, where) for backend, f in native.items()}
     if any(map(is_container, point)):
         function = function and unpacked(function, point)
         native = {backend: unpacked(f, point) for backend, f in native.items()}
-    inputs = Inputs(tuple(x for _, x in arrays), tuple(data.values()))
-    shapes = ", ".join(f"{n} {x.shape}" for n, x in arrays)
+
+    def at(rng: np.random.Generator, n: int) -> Inputs:
+        there = given_point(required, at_size(required, values, n, rng, where), where)
+        found = [leaf for name, value in zip(required, there, strict=True) for leaf in leaves(name, value)]
+        if [name for name, _ in found] != names:
+            raise ProblemError(
+                f"got other containers at n = {n} than at n = {sizes[0]} in {where}, expected the same keys and "
+                "lengths: let the shapes of the arrays depend on n"
+            )
+        return Inputs(tuple(x for _, x in found), data_at_size(data, n, rng, where))
+
+    inputs = at(np.random.default_rng(0), sizes[0] if sizes else 0)
+    typical = typical_sizes(values.get("TYPICAL"), required, point, where)
     return Problem(
         name=name,
         title=f"{(objective or next(iter(native.values()))).__doc__ or name}".strip().splitlines()[0],
-        source=f"{where}, at the given {shapes}",
-        sizes={"small": sum(x.size for x in inputs.differentiated)},
-        inputs=lambda rng, n: inputs,  # noqa: ARG005 - the given point, for every seed
+        source=_source(names, inputs, sizes, where),
+        sizes={numbered(n): n for n in sizes} or {"small": sum(x.size for x in inputs.differentiated)},
+        inputs=at if drawn else lambda rng, n: inputs,  # noqa: ARG005 - the given point, for every seed
         objective=function,
         operators=frozenset(),
         suites=frozenset(),
-        fixed=True,
+        fixed=not drawn or _fixed(at, sizes[0], where),
         native=native,
         complex_numbers=any(np.iscomplexobj(x) for x in inputs.differentiated),
-        typical=typical_sizes(values.get("TYPICAL"), required, point, where),
-        samples=_samples(values.get("SAMPLES", ()), [*(n for n, _ in arrays), *data], inputs, where),
+        typical=tuple(one_size(size, where) for size in typical) if drawn else typical,
+        samples=_samples(values.get("SAMPLES", ()), [*names, *data], inputs, where),
     )
+
+
+def _source(names: Sequence[str], inputs: Inputs, sizes: Sequence[int], where: str) -> str:
+    """Return where a function comes from, and the shapes of its point."""
+    shapes = ", ".join(f"{n} {x.shape}" for n, x in zip(names, inputs.differentiated, strict=True))
+    return f"{where}, drawn, at n = {sizes[0]} {shapes}" if sizes else f"{where}, at the given {shapes}"
+
+
+def _numbers(given: Any, where: str) -> tuple[int, ...]:
+    """Return the sizes that a declaration names."""
+    found = (given,) if isinstance(given, int) else given
+    if not isinstance(found, (tuple, list)) or not found or not all(type(n) is int and n > 0 for n in found):
+        raise ProblemError(f"got SIZES = {given!r} in {where}, expected whole numbers from 1: SIZES = (10, 1000)")
+    return tuple(dict.fromkeys(found))
+
+
+def _fixed(at: Callable[[np.random.Generator, int], Inputs], n: int, where: str) -> bool:
+    """Return whether a drawn point is the same for every seed; reject one that differs for one seed."""
+    first, again, other = (at(np.random.default_rng(seed), n).arrays for seed in (0, 0, 1))
+    if not all(map(_same, first, again)):
+        raise ProblemError(
+            f"got two points for one seed in {where}, expected rng to be the only source of random numbers"
+        )
+    return all(map(_same, first, other))
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def _point(names: list[str], values: Mapping[str, Any], sizes: Sequence[int], where: str) -> tuple[Any, ...]:
+    """Return the value of each parameter at the given point, or at the first size of a drawn one."""
+    n = sizes[0] if sizes else 0
+    return given_point(names, at_size(names, values, n, np.random.default_rng(0), where), where)
 
 
 def point_of(
@@ -147,17 +213,28 @@ def point_of(
     native: Mapping[str, Callable[..., Any]],
     values: Mapping[str, Any],
     where: str,
-) -> tuple[Any, ...]:
-    """Return the value of each differentiated parameter, in float64 or complex128.
+) -> Any:
+    """Return the value of each differentiated parameter, in float64 or complex128; a drawn one as its function.
 
     The arguments are those of `problem_of`.
+
+    Returns
+    -------
+    tuple or function
+        One value for each parameter; the function that draws them all, if there is one.
     """
-    return _point(_signature(objective, native, where)[0], values, where)
+    required, data, _ = _signature(objective, native, where)
+    if is_drawn(values.get("INPUTS")):
+        return values["INPUTS"]
+    if not depends_on_size(required, values, data):
+        return given_point(required, values, where)
+    together = values.get("INPUTS")
+    return tuple(together) if together is not None else tuple(values[name] for name in required)
 
 
 def _signature(
     objective: Callable[..., Any] | None, native: Mapping[str, Callable[..., Any]], where: str
-) -> tuple[list[str], dict[str, Array], Callable[..., Any] | None]:
+) -> tuple[list[str], dict[str, Any], Callable[..., Any] | None]:
     """Return the names of the differentiated parameters, the data, and the function with ``xp`` as keyword."""
     if not isinstance(native, Mapping) or not all(isinstance(k, str) and callable(f) for k, f in native.items()):
         raise ProblemError(f"got OBJECTIVES in {where} that is no dictionary, expected {{'torch': function, ...}}")
@@ -174,9 +251,11 @@ def _signature(
     required = [name for name in _required(objective, where) if name != "xp"]
     if not required:
         raise ProblemError(f"got objective({', '.join(parameters)}) in {where}, expected a parameter to differentiate")
-    arrays = {name: p.default for name, p in parameters.items() if isinstance(p.default, np.ndarray)}
+    arrays = {
+        name: p.default for name, p in parameters.items() if isinstance(p.default, np.ndarray) or draws_data(p.default)
+    }
     for name, array in arrays.items():
-        _refuse_masked(name, array, where)
+        refuse_masked(name, array, where)
     plain = list(parameters)[: len(required)] == required and parameters["xp"].kind is not _POSITIONAL_ONLY
     if plain and not arrays and all(parameters[name].kind is not _KEYWORD_ONLY for name in required):
         return required, {}, objective
@@ -237,88 +316,6 @@ def _required(function: Callable[..., Any], where: str) -> list[str]:
     return [name for name, p in _parameters(function, where).items() if p.default is p.empty]
 
 
-def _point(names: list[str], values: Mapping[str, Any], where: str) -> tuple[Any, ...]:
-    return tuple(mapped(lambda n, v: _floats(n, v, where), name, value) for name, value in _given(names, values, where))
-
-
-def _given(names: list[str], values: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
-    """Return each differentiated parameter with its value."""
-    together = values.get("INPUTS")
-    if together is not None:
-        if not isinstance(together, (tuple, list)) or len(together) != len(names):
-            got = f"{len(together)} values" if isinstance(together, (tuple, list)) else type(together).__name__
-            one = "; write an array as a list: a tuple holds several values" if isinstance(together, tuple) else ""
-            raise ProblemError(
-                f"got INPUTS of {got} in {where}, expected a tuple with one value for each of: {', '.join(names)}{one}"
-            )
-        return list(zip(names, together, strict=True))
-    absent = [name for name in names if name not in values]
-    if absent:
-        hint = f"write {absent[0]} = [1.0, 2.0] there"
-        if "__name__" not in values:  # the dictionary of a call, not the namespace of a module
-            hint = f"expected {{{absent[0]!r}: ...}}, or a tuple around a value that is itself a dictionary"
-        raise ProblemError(f"got no value for {', '.join(absent)} in {where}: {hint}")
-    return [(name, values[name]) for name in names]
-
-
-def typical_sizes(given: Any, names: Sequence[str], point: Sequence[Any], where: str) -> tuple[Any, ...]:
-    """Return the typical size of each array of the point, for `Problem.typical`.
-
-    Parameters
-    ----------
-    given
-        Sizes as in ``TYPICAL``; `None` if none is stated.
-    names, point
-        The names of the parameters, and their values.
-    where
-        File or call in which the sizes are stated, for messages.
-
-    Returns
-    -------
-    tuple
-        One array of sizes for each array, `None` for an array without one; empty if none is stated.
-
-    Raises
-    ------
-    ProblemError
-        If a size is not positive and finite, or does not fit its value.
-    """
-    if given is None:
-        return ()
-    if isinstance(given, Mapping) and set(given) <= set(names):
-        sizes = [given.get(name) for name in names]
-    elif len(names) == 1 and not (isinstance(given, tuple) and len(given) == 1):
-        sizes = [given]
-    elif isinstance(given, tuple) and len(given) == len(names):
-        sizes = list(given)
-    else:
-        expected = f"a tuple with one size for each of {', '.join(names)}, or a dictionary from parameter to size"
-        raise ProblemError(f"got TYPICAL {given!r} in {where}, expected {expected}")
-    return tuple(
-        size
-        for name, value, stated in zip(names, point, sizes, strict=True)
-        for size in _sizes(name, value, stated, where)
-    )
-
-
-def _sizes(name: str, value: Any, stated: Any, where: str) -> Iterator[Array | None]:
-    """Yield the typical size of each array of one value."""
-    parts = dict(leaves(name, stated)) if is_container(stated) else {}
-    for selected, array in leaves(name, value):
-        size = parts.get(selected) if parts else stated
-        if size is None:
-            yield None
-            continue
-        try:
-            found = np.broadcast_to(np.asarray(size, dtype=np.float64), array.shape)
-        except (TypeError, ValueError) as error:
-            expected = f"a positive number or an array of shape {array.shape}"
-            raise ProblemError(f"got TYPICAL {size!r} for {selected} in {where}, expected {expected}") from error
-        if not (np.isfinite(found) & (found > 0)).all():
-            raise ProblemError(f"got TYPICAL {size!r} for {selected} in {where}, expected positive finite sizes")
-        yield found
-
-
 def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tuple[int, ...]:
     """Return the positions of the arrays that ``SAMPLES`` names.
 
@@ -338,43 +335,3 @@ def _samples(given: Any, names: Sequence[str], inputs: Inputs, where: str) -> tu
         shown = ", ".join(f"{n} {shape}" for n, shape in zip(wanted, shapes, strict=True))
         raise ProblemError(f"got {shown} in SAMPLES in {where}, expected leading axes of the same length, 1 or more")
     return found
-
-
-def _floats(name: str, value: Any, where: str) -> Array:
-    """Return a value as float64 array, or as complex128 array if it is complex; whole numbers become floats."""
-    _refuse_masked(name, value, where)
-    try:
-        array = np.array(value)
-    except ValueError as error:
-        raise ProblemError(
-            f"got a ragged {name} in {where}, expected rows of equal length; to pass several arrays, make each "
-            "of them a np.array(...)"
-        ) from error
-    except Exception as error:  # a framework's array that NumPy cannot convert: quote its reason
-        kind = f"{type(value).__module__}.{type(value).__name__}"
-        raise ProblemError(f"got {name} of {kind} in {where}, expected a NumPy array: {error}") from error
-    if array.dtype.kind == "b":
-        raise ProblemError(
-            f"got True or False for {name} in {where}, expected floats: a truth has no derivative; data are a default, "
-            f"{name}=np.array(...)"
-        )
-    if array.dtype.kind in "iu" and array.size and max(abs(int(array.max())), abs(int(array.min()))) > _EXACT:
-        raise ProblemError(f"got integers beyond 2**53 for {name} in {where}, expected floats: float64 rounds them")
-    if array.dtype.kind not in "fiuc":
-        raise ProblemError(f"got {type(value).__name__} of dtype {array.dtype} for {name} in {where}, expected floats")
-    if not np.isfinite(array).all():
-        raise ProblemError(f"got nan or infinity for {name} in {where}, expected finite numbers")
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
-
-
-def _refuse_masked(name: str, value: Any, where: str) -> None:
-    """Reject masked arrays: as plain arrays they would count what their masks leave out."""
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            _refuse_masked(name, part, where)
-    # By its name: importing numpy.ma takes time, and where there is a masked array it has been imported.
-    elif any(cls.__name__ == "MaskedArray" and cls.__module__.startswith("numpy.ma") for cls in type(value).__mro__):
-        raise ProblemError(
-            f"got a masked array for {name} in {where}, expected a plain one: pass {name}.filled(...), or "
-            f"{name}.compressed() with the entries that count"
-        )

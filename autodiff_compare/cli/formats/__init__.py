@@ -1,0 +1,1 @@
+"""Formats for other programs and for comments: the JSON document with its schema, and Markdown."""

@@ -1,0 +1,1 @@
+"""Settings of a user's project: options that its ``pyproject.toml`` gives to the verbs."""

@@ -1,0 +1,95 @@
+"""Users' files travel as text: with what they import, byte for byte, and under the names that the user gave them."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from autodiff_compare.execution.cluster import texts as texts_module
+from autodiff_compare.execution.cluster.texts import Copies, Texts, TextsError, collected
+from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.query import Query
+from autodiff_compare.process import protocol
+from tests.cluster.spreading import FAULTY
+
+MINE = "import beside, numpy, package.inner\ndef objective(x, xp):\n    return xp.sum(x * beside.two)\nx = [1.0]\n"
+
+
+@pytest.fixture
+def mine(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A file that imports a module beside it, which imports another one, and a package."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "beside.py").write_text("from further import two\n")
+    # In Latin-1: bytes that are no UTF-8.
+    (tmp_path / "further.py").write_bytes(b"# -*- coding: latin-1 -*-\ntwo = 2.0  # \xe9\n")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
+    (tmp_path / "package" / "inner.py").write_text("")
+    (tmp_path / "unused.py").write_text("raise RuntimeError")
+    return tmp_path / "mine.py"
+
+
+def sent(query: Query) -> Texts:
+    """Return the texts of a plan, as they arrive after a journey as one line of text."""
+    message = protocol.decode(protocol.encode(collected(plan(query)).message()))
+    return Texts(message["folders"], {name: tuple(place) for name, place in message["given"].items()})
+
+
+def test_a_file_travels_with_the_modules_that_it_imports(mine: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    texts = sent(Query([str(mine)], [FAULTY + ":zeros"], ["gradient"]))
+    assert sorted(texts.folders[str(tmp_path)]) == [
+        "beside.py",
+        "further.py",
+        "mine.py",
+        "package/__init__.py",
+        "package/inner.py",
+    ]
+    assert list(texts.folders[str(pathlib.Path(FAULTY).parent)]) == ["faulty_backend.py"]
+    there = tmp_path / "there"
+    copies = Copies(texts, there)
+    place = pathlib.Path(copies.place(str(mine)))
+    assert place.is_relative_to(there)
+    for path in (mine, mine.parent / "further.py"):
+        assert (place.parent / path.name).read_bytes() == path.read_bytes()
+    assert copies.place(f"{FAULTY}:zeros").endswith("faulty_backend.py:zeros")
+    assert copies.place("numpy:compiled") == "numpy:compiled"
+
+
+def test_messages_have_the_paths_that_the_user_wrote(
+    mine: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copies = Copies(sent(Query(["./mine.py"], ["numpy"], ["gradient"])), tmp_path / "there")
+    place = copies.place("./mine.py")
+    assert copies.as_given(f"in {place}, line 3; {pathlib.Path(place).parent / 'beside.py'}") == (
+        f"in ./mine.py, line 3; {tmp_path / 'beside.py'}"
+    )
+
+
+@pytest.mark.parametrize("change", ["another text", "removed"])
+def test_a_change_on_a_host_is_noticed(change: str, mine: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    copies = Copies(sent(Query([str(mine)], ["numpy"], ["gradient"])), tmp_path / "there")
+    copies.require_unchanged()
+    beside = pathlib.Path(copies.place(str(mine))).parent / "beside.py"
+    beside.unlink()
+    if change != "removed":
+        beside.write_text("two = 3.0\n")
+    with pytest.raises(TextsError, match=r"got .*beside\.py changed on this host"):
+        copies.require_unchanged()
+
+
+def test_files_that_are_too_large_are_refused(mine: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts_module, "LARGEST", 10)
+    with pytest.raises(TextsError, match=r"got \d+ bytes of files to send, expected at most 10"):
+        collected(plan(Query([str(mine)], ["numpy"], ["gradient"])))
+
+
+def test_instances_travel_and_their_folder_is_named_anew(tmp_path: pathlib.Path) -> None:
+    """The folder of ``--data`` is part of the name by which a problem is loaded."""
+    data = tmp_path / "data"
+    data.mkdir()
+    texts = Texts({str(data): {"gmm_d2_K5.txt": "1 2"}}, {str(data): (str(data), "")})
+    copies = Copies(texts, tmp_path / "there")
+    name, _, folder = copies.place(f"gmm@{data}").partition("@")
+    assert (name, (pathlib.Path(folder) / "gmm_d2_K5.txt").read_text()) == ("gmm", "1 2")
