@@ -35,6 +35,7 @@ from autodiff_compare.report.write import write
 from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.rows import LATER_TABLES, CellRow, SampleRow, StepRow
 from autodiff_compare.results.tables import rows_from
+from autodiff_compare.results.tidy import sized
 from autodiff_compare.results.timings import timings
 from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
@@ -421,7 +422,7 @@ def test_growth_is_told_for_each_backend(read: Record) -> None:
 def test_series_are_drawn_against_their_degree() -> None:
     sizes = ["small", "small^2", "small^8"]
     given = {"problem": "p", "size": sizes, "operator": ["gradient", "taylor", "taylor"], "n_inputs": 3}
-    found = record._sized(pd.DataFrame(given))
+    found = sized(pd.DataFrame(given))
     assert found["n"].tolist() == [3, 2, 8]
     assert found["axis"].tolist() == ["number of inputs", *["degree of the Taylor series"] * 2]
 
