@@ -427,6 +427,21 @@ def test_series_are_drawn_against_their_degree() -> None:
     assert found["axis"].tolist() == ["number of inputs", *["degree of the Taylor series"] * 2]
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (("small", 2000.0, 4.0, "number of inputs", 4.0), "n = 2000, 4 inputs"),
+        (("large", 20_000.0, 20_000.0, "number of inputs", 20_000.0), "20 000 inputs"),
+        (("small", math.nan, 1.0, "number of inputs", 1.0), "1 input"),
+        (("smallx8", math.nan, 8.0, "rows of the batch", 4.0), "8 rows, 4 inputs"),
+        (("small^6", math.nan, 6.0, "degree of the Taylor series", 4.0), "degree 6, 4 inputs"),
+        (("mine", math.nan, math.nan, "", math.nan), "mine"),
+    ],
+)
+def test_sizes_are_told_in_numbers(row: tuple[Any, ...], words: str) -> None:
+    assert record._where(*row) == words
+
+
 def test_the_profile_counts_failures_as_never(read: Record) -> None:
     calm = replace(read, cells=read.cells.assign(flags=""))
     found = profile.ratios(calm, "float64")
