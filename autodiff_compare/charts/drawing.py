@@ -42,7 +42,7 @@ def javascript() -> str:
     kept = _cache_folder() / f"vega-lite-{VERSION}-by-vl-convert-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeError):
         return kept.read_text(encoding="utf-8")
-    made = vl_convert.javascript_bundle(None, vl_version=VERSION)
+    made = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION)
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, made)
