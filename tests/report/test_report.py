@@ -36,6 +36,7 @@ from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.frames.tidy import sized
 from autodiff_compare.results.rows import LATER_TABLES, CellRow, SampleRow, StepRow
 from autodiff_compare.results.tables import rows_from
+from autodiff_compare.results.tidy import sized
 from autodiff_compare.results.timings import timings
 from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
@@ -439,6 +440,21 @@ def test_series_are_drawn_against_their_degree() -> None:
     found = sized(pd.DataFrame(given))
     assert found["n"].tolist() == [3, 2, 8]
     assert found["axis"].tolist() == ["number of inputs", *["degree of the Taylor series"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (("small", 2000.0, 4.0, "number of inputs", 4.0), "n = 2000, 4 inputs"),
+        (("large", 20_000.0, 20_000.0, "number of inputs", 20_000.0), "20 000 inputs"),
+        (("small", math.nan, 1.0, "number of inputs", 1.0), "1 input"),
+        (("smallx8", math.nan, 8.0, "rows of the batch", 4.0), "8 rows, 4 inputs"),
+        (("small^6", math.nan, 6.0, "degree of the Taylor series", 4.0), "degree 6, 4 inputs"),
+        (("mine", math.nan, math.nan, "", math.nan), "mine"),
+    ],
+)
+def test_sizes_are_told_in_numbers(row: tuple[Any, ...], words: str) -> None:
+    assert record._where(*row) == words
 
 
 def test_the_profile_counts_failures_as_never(read: Record) -> None:
