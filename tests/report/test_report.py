@@ -36,7 +36,6 @@ from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.frames.tidy import sized
 from autodiff_compare.results.rows import LATER_TABLES, CellRow, SampleRow, StepRow
 from autodiff_compare.results.tables import rows_from
-from autodiff_compare.results.tidy import sized
 from autodiff_compare.results.timings import timings
 from tests.documents.sample import thinned_samples, thinned_steps
 from tests.report.made_run import PROBLEMS, made, row, written
