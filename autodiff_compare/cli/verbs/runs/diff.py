@@ -192,10 +192,13 @@ def elsewhere(a: Recorded, b: Recorded) -> dict[str, str]:
 
 def changes(a: Recorded, b: Recorded, threshold: float = THRESHOLD) -> list[Change]:
     """Return every changed cell, worst kind first, and within a kind the largest ratio first."""
-    before, after = (Scope(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
     moved = elsewhere(a, b)
     found = [_change(cell_id, a, b, threshold, timed=cell_id not in moved) for cell_id in b.cells]
-    found += [_gone(cell_id, end, before, after) for cell_id, end in a.cells.items() if cell_id not in b.cells]
+    gone = [cell_id for cell_id in a.cells if cell_id not in b.cells]
+    if gone:
+        # Two runs of equal cells need no scopes, which take longer than everything else.
+        before, after = (Scope(run.run.command, (end.axes for end in run.cells.values())) for run in (a, b))
+        found += [_gone(cell_id, a.cells[cell_id], before, after) for cell_id in gone]
     there = [change for change in found if change is not None]
     return sorted(there, key=lambda c: (KINDS.index(c.kind), -abs(math.log(c.ratio)) if c.ratio > 0 else 0.0))
 
