@@ -101,7 +101,7 @@ def test_the_action_and_the_hooks_are_described_as_they_are() -> None:
     assert all(f"`{hook}`" in PAGE for hook in hooks)
 
 
-@pytest.mark.parametrize("line", [line for text in blocks("sh") for line in text.splitlines()])
+@pytest.mark.parametrize("line", [line for text in blocks("(?:ba)?sh") for line in text.splitlines()])
 def test_the_commands_are_parsed(line: str) -> None:
     for part in re.split(r"&&|\|\|", line):
         words = part.partition(">")[0].split()
