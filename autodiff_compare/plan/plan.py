@@ -112,19 +112,21 @@ def plan(query: Query) -> Plan:
     """
     found, sources = load_problems(query, keep_going=True)
     if query.points:
-        found = _at_points(found, query)
+        found = at_points(found, query)
         query = replace(query, sizes=[size for problem in found for size in problem.sizes])
     return plan_problems(found, sources, query)
 
 
-def _at_points(found: Sequence[Problem], query: Query) -> list[Problem]:
-    """Return the problems at the points of a query, in place of their sizes.
+def at_points(found: Sequence[Problem], query: Query) -> list[Problem]:
+    """Return the problems at the points of a query, in place of their sizes; as they are if it has none.
 
     Raises
     ------
     PlanError
         If no problem is named, sizes are given too, or a point does not fit or is outside the domain.
     """
+    if not query.points:
+        return list(found)
     if not query.problems or query.suites:
         raise PlanError("got --at without a problem, expected one or more by name: their inputs get its numbers")
     if query.sizes != DEFAULT_SIZES or query.data is not None:

@@ -223,6 +223,20 @@ def test_modules_beside_a_file_travel_with_it(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.thorough
+def test_sizes_by_their_number_and_points_travel(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "drawn.py").write_text(
+        "def objective(x, xp):\n    return xp.sum(x**2)\nx = lambda n, rng: rng.normal(size=n)\n"
+    )
+    for query in (
+        Query([str(tmp_path / "drawn.py"), "lse"], ["numpy"], ["gradient"], sizes=["n=3", "n=5"]),
+        Query(["goldstein_price"], ["numpy"], ["gradient"], points=[(-2.0, 0.5)]),
+    ):
+        whole, parts = alone(tmp_path / "alone", query), spread(tmp_path / "spread", Nodes(tmp_path), query)
+        assert unmeasured(parts.path) == unmeasured(whole.path)
+        assert set(ends(parts).values()) == {"ok"}
+
+
+@pytest.mark.thorough
 def test_an_interrupted_run_keeps_what_came_and_is_completed_by_resuming(tmp_path: pathlib.Path) -> None:
     class Impatient(Heard):
         def group_done(self) -> None:

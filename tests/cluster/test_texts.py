@@ -56,6 +56,20 @@ def test_a_file_travels_with_the_modules_that_it_imports(mine: pathlib.Path, tmp
     assert copies.place("numpy:compiled") == "numpy:compiled"
 
 
+def test_a_unit_gets_its_own_files_only_and_finds_them_where_another_unit_left_them(
+    mine: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    texts = sent(Query([str(mine), "sphere"], [FAULTY + ":zeros"], ["gradient"]))
+    both, one = texts.of([str(mine), f"{FAULTY}:zeros"]), texts.of(["sphere", f"{FAULTY}:zeros"])
+    assert both == texts
+    assert list(one.given) == [FAULTY]
+    there = tmp_path / "there"
+    assert Copies(both, there).place(FAULTY) == Copies(one, there).place(FAULTY)
+    data = Texts({"/data": {"a.txt": "1"}}, {"/data": ("/data", "")})
+    assert data.of(["gmm@/data"]) == data
+    assert data.of(["gmm"]).folders == {}
+
+
 def test_messages_have_the_paths_that_the_user_wrote(
     mine: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,7 +136,6 @@ class Node:
     def __init__(self, emit: Emit, folder: pathlib.Path) -> None:
         self._emit, self._folder = emit, folder
         self._stream = Stream(emit)
-        self._copies: Copies | None = None
         self._pool: Pool | None = None
         self._dispatcher: Dispatcher | None = None
         self._workers = contextlib.ExitStack()
@@ -181,10 +180,7 @@ class Node:
 
     def _unit(self, order: Mapping[str, Any]) -> dict[str, Any]:
         _require_code(order)
-        if order["texts"]["folders"] and self._copies is None:
-            self._copies = Copies(texts_of(order), self._folder)
-        copies = self._copies or Copies(texts_of(order), self._folder)
-        copies.require_unchanged()
+        copies = Copies(texts_of(order), self._folder)
         plan, settings = planned(order, copies), settings_of(order)
         if settings.rounds and (why := slurm_binding.unbound()):
             raise Refusal(why)

@@ -27,7 +27,7 @@ from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import program_digest
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import stamped
-from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.store import RunFolder, with_words
 from autodiff_compare.results.tables import TABLES, MachineRow, TableError
 from autodiff_compare.vocabulary import Status
 
@@ -142,7 +142,14 @@ class UnitTask(Task):
         if "rows" in told:
             self._add(told)
         elif "amend" in told:
-            self._run.folder.amend({"onednn": str(told["amend"].get("onednn", ""))})
+            self._amend(told["amend"])
+
+    def _amend(self, told: Mapping[str, Any]) -> None:
+        """Add what a worker says of its framework to the row of the run; that of its machine comes from the node."""
+        words = {name: str(word) for name, word in told.items() if name == "onednn"}
+        (row,) = self._run.folder.rows["runs"]
+        if (amended := with_words(row, words)) != row:
+            self._run.folder.add({"runs": [amended]})
 
     def _add(self, told: Mapping[str, Any]) -> None:
         """Add rows to the folder, if they are rows of this unit."""

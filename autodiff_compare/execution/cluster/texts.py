@@ -43,10 +43,12 @@ class Texts:
     folders: Mapping[str, Mapping[str, str]]
     given: Mapping[str, tuple[str, str]]
 
-    @property
-    def digest(self) -> str:
-        """Return a digest of all paths and texts."""
-        return _digest((name, text) for files in self.folders.values() for name, text in files.items())
+    def of(self, names: Iterable[str]) -> Texts:
+        """Return the files that a plan with some problems and backends needs; names that are none are ignored."""
+        keys = {split_spec(name)[0] for name in names} | {name.partition("@")[2] for name in names}
+        given = {name: place for name, place in self.given.items() if name in keys}
+        used = {folder for folder, _ in given.values()}
+        return Texts({folder: files for folder, files in self.folders.items() if folder in used}, given)
 
     def message(self) -> dict[str, Any]:
         """Return the texts as a JSON object, which `Texts` takes back."""
@@ -127,10 +129,10 @@ def _text(path: pathlib.Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _digest(files: Iterable[tuple[str, str]]) -> str:
-    digest = hashlib.sha256()
-    for name, text in files:
-        digest.update(f"{name}\0{len(text)}\0{text}".encode("utf-8", "surrogateescape"))
+def _digest(folder: str, files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(folder.encode("utf-8", "surrogateescape"))
+    for name, text in files.items():
+        digest.update(f"\0{name}\0{len(text)}\0{text}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -152,7 +154,8 @@ class Copies:
 
     def __init__(self, texts: Texts, folder: pathlib.Path) -> None:
         self.texts = texts
-        self._places = {name: folder / str(number) for number, name in enumerate(texts.folders)}
+        # Equal files have one place in all units, so that a worker which has loaded them need not do so again.
+        self._places = {name: folder / _digest(name, files) for name, files in texts.folders.items()}
         for path, text in self._copies():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -19,7 +19,7 @@ from autodiff_compare.execution.cluster.texts import Copies, Texts
 from autodiff_compare.execution.problem_studies import descents_left, questions_left
 from autodiff_compare.execution.runner import Part, groups_left
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.plan.plan import Plan, PlanError, load_problems
+from autodiff_compare.plan.plan import Plan, PlanError, at_points, load_problems
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.plan.unplannable import is_unplannable
@@ -103,14 +103,28 @@ def order(unit: Unit, plan: Plan, query: Query, settings: Settings, folder: RunF
         "settings": {**dataclasses.asdict(settings), "budget_s": budget},
         "values": values,
         "done": sorted(piece for piece in folder.done if piece.startswith(prefix)),
-        "texts": texts.message(),
+        "texts": texts.of([plan.sources[unit.problem], *plan.adapters.values()]).message(),
     }
 
 
 def _plain(query: Query) -> dict[str, Any]:
     """Return the fields of a query as JSON has them, without its problems."""
     fields = {f.name: getattr(query, f.name) for f in dataclasses.fields(query)}
-    return fields | {"problems": (), "suites": (), "data": None}
+    points = [[(value.real, value.imag) for value in point] for point in query.points]
+    return fields | {"problems": (), "suites": (), "data": None, "points": points}
+
+
+def _query(fields: Mapping[str, Any], source: str) -> Query:
+    """Return the query of one problem from its plain fields."""
+    points = tuple(tuple(complex(*pair) if pair[1] else float(pair[0]) for pair in p) for p in fields["points"])
+    return Query(**{**_tuples(fields), "problems": (source,), "points": points})
+
+
+def _tuples(value: Any) -> Any:
+    """Return a value of JSON with tuples for lists, as the fields of a query are."""
+    if isinstance(value, dict):
+        return {name: _tuples(part) for name, part in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def planned(order: Mapping[str, Any], copies: Copies) -> Plan:
@@ -122,8 +136,8 @@ def planned(order: Mapping[str, Any], copies: Copies) -> Plan:
         If this host cannot load the problem, or lacks an interpreter.
     """
     source = copies.place(order["source"])
-    query = dataclasses.replace(Query(**order["query"]), problems=(source,))
-    found, _ = load_problems(query)
+    query = _query(order["query"], source)
+    found = at_points(load_problems(query)[0], query)
     problem = next((p for p in found if p.name == order["problem"]), None)
     if problem is None:
         raise PlanError(f"got no problem {order['problem']!r} in {order['source']} on this host")

@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         for line in not_computed(planned.dropped):
             print(line)
         if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
-            print("A file of your own: its leading derivative; -o all computes every operator.")
+            print("Of your own file its gradient was computed, or its Jacobian; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {shown(folder.path)}")
@@ -176,7 +176,7 @@ def open_folder(options: argparse.Namespace, planned: Plan, settings: Settings) 
 def _continued(options: argparse.Namespace, here: MachineRow) -> RunFolder:
     """Return the folder of a run that is resumed; say so if it goes on on another machine."""
     folder = RunFolder(options.resume.parent, options.resume, machine=here)
-    words = elsewhere(folder.rows["machines"], here)
+    words = "" if getattr(options, "on", None) else elsewhere(folder.rows["machines"], here)
     if words:
         complain(printable(words))
     return folder

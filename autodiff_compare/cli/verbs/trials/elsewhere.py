@@ -69,7 +69,7 @@ def doctor(options: argparse.Namespace) -> int:
     except EngineError as error:
         return usage(str(error))
     if output.wanted(options):
-        records = [{"host": call.host, **record} for call in made for record in call.records]
+        records = [{**record, "host": call.host} for call in made for record in call.records]
         output.write("doctor", records, options)
     else:
         _show(made)
