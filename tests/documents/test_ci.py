@@ -37,8 +37,7 @@ def test_every_exit_code_is_in_the_table() -> None:
 
 def test_the_table_of_fields_names_every_kind_and_every_field() -> None:
     fields = rows("field")
-    kinds = set(re.findall(r"`(\w+)`", fields[0][1].replace("explain`", "").replace("explanation` (`", "explanation`")))
-    assert set(ROWS) <= kinds
+    assert [kind for kind in ROWS if f"`{kind}`" not in fields[0][1]] == []
     assert [name.strip("`") for name, _ in fields] == [
         "kind",
         "format_version",
@@ -101,7 +100,7 @@ def test_the_action_and_the_hooks_are_described_as_they_are() -> None:
     assert all(f"`{hook}`" in PAGE for hook in hooks)
 
 
-@pytest.mark.parametrize("line", [line for text in blocks("sh") for line in text.splitlines()])
+@pytest.mark.parametrize("line", [line for text in blocks("(?:ba)?sh") for line in text.splitlines()])
 def test_the_commands_are_parsed(line: str) -> None:
     for part in re.split(r"&&|\|\|", line):
         words = part.partition(">")[0].split()

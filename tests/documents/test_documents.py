@@ -81,8 +81,9 @@ def test_shown_commands_are_understood(document: str) -> None:
 
 
 def _accepted(words: list[str]) -> bool:
+    own = itertools.takewhile(lambda word: word not in ("|", "||", "&&", ">", ">>"), words)
     try:
-        parser().parse_args(words)
+        parser().parse_args(list(own))
     except SystemExit as end:
         return end.code == 0
     return True

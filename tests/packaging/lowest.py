@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -26,9 +27,15 @@ _CHECK = ("-b", "numpy", "-b", "numpy:numba", "-b", "torch", "-b", "tensorflow",
 _TESTS = ("engine", "plan", "results", "summary", "api", "report")
 
 
+def _project() -> dict[str, Any]:
+    """Return the table ``project`` of ``pyproject.toml``."""
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
 def requirements(*, tools: bool = False) -> Iterator[Requirement]:
     """Yield what the package and its extras require; ``tools`` includes the extras of tools."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = _project()
     extras = project["optional-dependencies"]
     chosen = [group for name, group in extras.items() if tools or name not in TOOLS]
     texts = [*project["dependencies"], *(text for group in chosen for text in group)]
@@ -58,8 +65,9 @@ def make() -> pathlib.Path:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(FOLDER)], check=True)
         given = FOLDER / "wanted.txt"
         given.write_text(wanted, encoding="utf-8")
+        extras = ",".join(["test", *(name for name in _project()["optional-dependencies"] if name not in TOOLS)])
         install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-compile"]
-        subprocess.run([*install, "--constraint", str(given), "--editable", f"{ROOT}[all,test]"], check=True)
+        subprocess.run([*install, "--constraint", str(given), "--editable", f"{ROOT}[{extras}]"], check=True)
         given.rename(mark)
     return python
 

@@ -59,7 +59,8 @@ def completed(given: Sequence[str], parse: Callable[[], argparse.ArgumentParser]
         return list(given), ""
     settings = _chosen(found, given[0], verbs)
     said = _said(given, parser, verbs[given[0]])
-    options, problems = [], []
+    options: list[str] = []
+    problems: list[str] = []
     for key, value in settings.items():
         if said & _excluding(verbs[given[0]], key):
             continue
