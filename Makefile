@@ -51,7 +51,7 @@ site: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 # The page and all figures of the sample run, made from its tables.
-sample: $(VENV)/.installed
+sample: $(VENV)/.compared
 	$(RUN) compare.py report results/sample
 
 clean:
@@ -59,9 +59,8 @@ clean:
 
 # Everything comes from pyproject.toml and constraints.txt; a change of either installs again.
 $(VENV)/.compared: pyproject.toml constraints.txt
-	@echo 'Installing NumPy, PyTorch, TensorFlow, JAX and matplotlib into $(VENV), and nothing outside of it.'
-	@echo 'On Linux these are 3.5 GB to download and DISK GB on disk; with a PyTorch without CUDA 1.1 GB and DISK GB:'
-	@echo 'docs/install.md says how.'
+	@echo 'Installing NumPy, PyTorch, TensorFlow, JAX and what draws reports into $(VENV), and nothing outside of it.'
+	@echo 'On Linux: 3.6 GB to download. With a PyTorch without CUDA (docs/install.md): 1.0 GB, and 3.9 GB on disk.'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --constraint constraints.txt --editable '.[$(COMPARED)]'
 	touch $@

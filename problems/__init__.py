@@ -31,6 +31,7 @@ from autodiff_compare.problems.base import (
     ProblemError,
     Question,
     Tools,
+    number_of,
 )
 from autodiff_compare.problems.base.declared.declarations import (
     point_of,
@@ -62,6 +63,7 @@ __all__ = [
     "is_drawn",
     "load",
     "number",
+    "number_of",
     "point_of",
     "problem_of",
     "size_with",

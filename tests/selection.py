@@ -59,6 +59,7 @@ THOROUGH: Mapping[str, str] = {
     ),
     "crosschecks/test_curvature.py::test_every_result_is_right": "judges directions of every problem, on every backend",
     "api/test_notebook.py": "runs a notebook in a kernel",
+    "api/test_tables.py::test_a_report_is_one_page": "renders a whole report",
     "api/test_compare.py::test_native_functions_are_compared_with_each_other": "starts PyTorch and JAX in workers",
     "backends/test_orders.py::test_tensorflow_says_where_it_took_another_order_than_usual": "traces through a loop",
     "backends/test_sparse.py::test_a_compiled_jacobian_of_take_is_right": "compiles C++",

@@ -49,7 +49,7 @@ def grids(frame: pd.DataFrame) -> Iterator[Grid]:
     Parameters
     ----------
     frame
-        As returned by `autodiff_compare.results.tidy.tidy`.
+        As returned by `autodiff_compare.results.frames.tidy.tidy`.
     """
     several = frame["machine"].nunique() > 1
     for (dtype, machine), cells in frame.groupby(["dtype", "machine"], sort=False):

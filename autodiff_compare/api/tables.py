@@ -18,7 +18,8 @@ from autodiff_compare.api import overview
 from autodiff_compare.api.advice import Advice
 from autodiff_compare.api.figures import Plot
 from autodiff_compare.api.numbers import whole
-from autodiff_compare.results import tables, tidy
+from autodiff_compare.results import tables
+from autodiff_compare.results.frames import tidy
 from autodiff_compare.results.places import locate
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.recommendation import recommendation

@@ -87,7 +87,8 @@ def dots(
 
 def _left(at: float, rows: Sequence[Mapping[str, Any]], x: Axis) -> float:
     """Return the share of the values that are smaller than ``at``."""
-    return sum(row[x.field] < at for row in rows) / max(len(rows), 1)
+    smaller = [row for row in rows if row[x.field] < at]
+    return len(smaller) / max(len(rows), 1)
 
 
 def _names(names: Sequence[str]) -> Json:

@@ -7,12 +7,12 @@ import json
 import os
 import pathlib
 import re
-from typing import cast
+from importlib.metadata import version
 
 import vl_convert
 
 from autodiff_compare.charts.axes import Json
-from autodiff_compare.charts.spec import VERSION
+from autodiff_compare.charts.spec import INVISIBLE, VERSION
 from autodiff_compare.results.replacing import write_text
 
 #: Names of clip paths in an SVG of Vega, where they are made and where they are used.
@@ -20,8 +20,9 @@ _CLIP = re.compile(r'(?:(?<=id=")|(?<=\(#))clip\d+')
 
 
 def svg(chart: Json) -> str:
-    """Return the drawing of a chart as SVG."""
-    drawn = cast(str, vl_convert.vegalite_to_svg(json.dumps(chart), vl_version=VERSION))
+    """Return the drawing of a chart as SVG, without the points that are only there to be hovered over."""
+    seen = [layer for layer in chart["layer"] if layer.get("encoding", {}).get("opacity") != INVISIBLE]
+    drawn = vl_convert.vegalite_to_svg(json.dumps({**chart, "layer": seen}), vl_version=VERSION)
     # Vega numbers clip paths over all charts of the process; numbered anew, a chart has the same bytes each time.
     names: dict[str, str] = {}
     return _CLIP.sub(lambda found: names.setdefault(found[0], f"clip{len(names)}"), drawn)
@@ -29,7 +30,7 @@ def svg(chart: Json) -> str:
 
 def png(drawing: str, scale: float = 1.5) -> bytes:
     """Return the PNG of an SVG, with ``scale`` pixels for each pixel of the chart."""
-    return cast(bytes, vl_convert.svg_to_png(drawing, scale=scale))
+    return vl_convert.svg_to_png(drawing, scale=scale)
 
 
 def javascript() -> str:
@@ -38,10 +39,10 @@ def javascript() -> str:
     It sets ``window.vegaEmbed``. vl-convert takes five seconds to make it from its own modules, so it is kept in the
     user's cache folder; where that cannot be written to, it is made each time.
     """
-    kept = _cache_folder() / f"vega-lite-{VERSION}-by-vl-convert-{vl_convert.__version__}.js"
+    kept = _cache_folder() / f"vega-lite-{VERSION}-by-vl-convert-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeError):
         return kept.read_text(encoding="utf-8")
-    made = cast(str, vl_convert.javascript_bundle(vl_version=VERSION))
+    made = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION)
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, made)

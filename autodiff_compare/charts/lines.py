@@ -57,7 +57,7 @@ def lines(
     kept = [row for row in rows if x.shows(row[x.field]) and y.shows(row[y.field])]
     across, up = x.encoding("x"), y.encoding("y")
     shape = "step-after" if step else "linear"
-    seen = spec.opacity() if markers else {"value": 0}
+    seen = spec.opacity() if markers else spec.INVISIBLE
     widths = dict(zip(looks, itertools.cycle(_BANDS if bands else [2.0]), strict=False))
     kept = [{**row, "width": widths[row["series"]], "dash": list(looks[row["series"]].dash) or [1, 0]} for row in kept]
     layers: list[Json] = [

@@ -19,6 +19,8 @@ from autodiff_compare.charts.looks import GRID, INK, PAPER, SOFT, Look, Looks
 #: Version of Vega-Lite of the specifications, as the schema names it and as vl-convert does.
 SCHEMA, VERSION = "https://vega.github.io/schema/vega-lite/v6.json", "6.1"
 FONT = "DejaVu Sans, Verdana, sans-serif"
+#: Encoding of points that only answer to hovering.
+INVISIBLE: Json = {"value": 0}
 #: Opacity of a series that is not among those chosen in the legend.
 _FADED = 0.06
 

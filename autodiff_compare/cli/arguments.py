@@ -141,7 +141,7 @@ def _add_list(verbs: Any) -> None:
         "that have all of them in their name, title, source or suites. No framework is imported.",
         epilog="example: autodiff-compare list gmm; or: autodiff-compare list eigenvalue",
     )
-    add_problems(listing, default="all problems, and the backends")
+    add_problems(listing, default="all problems, and the backends", more=", or words to search for")
     listing.add_argument(
         "--operators", action="store_true", help="list the operators, and how each backend computes them, instead"
     )

@@ -31,8 +31,8 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPERATOR",
-        help=f"operator to compute: {', '.join(Operator)}; may be repeated (default: of your own file its gradient, or "
-        "jacobian if its value is not a scalar; of other problems all, which are "
+        help=f"operator to compute: {', '.join(Operator)}, or all; may be repeated (default: of your own file its "
+        "gradient, or jacobian if its value is not a scalar; of other problems all, which are "
         f"{', '.join(o for o in Operator if o in STANDARD_OPERATORS)}, and step where a problem has a descent)",
     )
     _add_sizes(parser)
@@ -107,13 +107,13 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("problem", nargs="?", metavar="PROBLEM", help="name of a problem, or path of a .py file")
 
 
-def add_problems(parser: argparse.ArgumentParser, default: str = "the suite classic") -> None:
-    """Add the names and suites of problems."""
+def add_problems(parser: argparse.ArgumentParser, default: str = "the suite classic", more: str = "") -> None:
+    """Add the names and suites of problems; ``more`` says what else may stand for one."""
     parser.add_argument(
         "problems",
         nargs="*",
         metavar="PROBLEM",
-        help=f"name of a problem, or path of a .py file (default: {default})",
+        help=f"name of a problem, or path of a .py file{more} (default: {default})",
     )
     parser.add_argument(
         "--suite",

@@ -31,7 +31,7 @@ def add_run(verbs: Any) -> None:
         "run",
         help="compute, check and time derivatives; write tables; print a summary",
         description="Compute derivatives on several backends, check each against a reference, and time the right "
-        "ones. Write the tables into a folder of their own under --out, and print their summary.",
+        "ones. Write the tables into a folder of their own, and print their summary and where they are.",
         epilog="example: autodiff-compare run cubic_fit ./mine.py -b numpy -b jax:eager -o gradient",
     )
     add_cells(run)

@@ -40,7 +40,7 @@ from autodiff_compare.vocabulary import BATCHES, HALF_DTYPES, PARTS, Operator
 
 _Form = Callable[..., Any]
 #: What an index of a pair means, for the table of checks.
-_PAIRS = "complex numbers as pairs: index 0 is the real part, 1 the imaginary part"
+PAIRS = "complex numbers as pairs: index 0 is the real part, 1 the imaginary part"
 
 
 # Linear maps between pairs and complex numbers, of any width. The transpose of (a, b) -> a + ib in Re sum(g t) is
@@ -131,7 +131,7 @@ def result_in_pairs(case: Case, result: Sequence[Array]) -> list[Array]:
 
 def in_words(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """Return comparisons of pairs with a note where an index needs it."""
-    return tuple(c if c.verdict in PROVED else replace(c, note=join_notes(c.note, _PAIRS)) for c in comparisons)
+    return tuple(c if c.verdict in PROVED else replace(c, note=join_notes(c.note, PAIRS)) for c in comparisons)
 
 
 def _pair(array: Array) -> Array:

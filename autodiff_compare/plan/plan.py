@@ -118,13 +118,15 @@ def plan(query: Query) -> Plan:
 
 
 def at_points(found: Sequence[Problem], query: Query) -> list[Problem]:
-    """Return the problems at the points of a query, in place of their sizes.
+    """Return the problems at the points of a query, in place of their sizes; as they are if it has none.
 
     Raises
     ------
     PlanError
         If no problem is named, sizes are given too, or a point does not fit or is outside the domain.
     """
+    if not query.points:
+        return list(found)
     if not query.problems or query.suites:
         raise PlanError("got --at without a problem, expected one or more by name: their inputs get its numbers")
     if query.sizes != DEFAULT_SIZES or query.data is not None:

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from autodiff_compare.plan.operators import leading
 from autodiff_compare.report.page import style
-from autodiff_compare.summary.recommendation import leading
 
 #: Dots per inch of the picture in a notebook: half again as many as a usual screen has.
 _DPI = 144

@@ -24,7 +24,7 @@ from autodiff_compare.plots.axes import (
 )
 from autodiff_compare.report.page import style
 from autodiff_compare.results import formatting
-from autodiff_compare.results.tidy import right_and_timed
+from autodiff_compare.results.frames.tidy import right_and_timed
 from autodiff_compare.vocabulary import Status
 
 #: Inches of a row, and of what is above and below the rows.
@@ -39,7 +39,7 @@ def time(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axes:
     Parameters
     ----------
     frame
-        As returned by `autodiff_compare.results.tidy.tidy`.
+        As returned by `autodiff_compare.results.frames.tidy.tidy`.
     axes
         Axes to draw on; by default those of a new figure.
     wanted

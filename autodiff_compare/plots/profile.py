@@ -17,7 +17,7 @@ from autodiff_compare.plots.axes import FigureError, chosen, legend, looks_of, n
 from autodiff_compare.report.page import style
 from autodiff_compare.report.sections.profile import profile as share_within
 from autodiff_compare.results import formatting
-from autodiff_compare.results.tidy import right_and_timed
+from autodiff_compare.results.frames.tidy import right_and_timed
 from autodiff_compare.timing.statistics import CONTENDED
 
 #: The cells that are compared with each other.
@@ -38,7 +38,7 @@ def profile(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axe
     Parameters
     ----------
     frame
-        As returned by `autodiff_compare.results.tidy.tidy`.
+        As returned by `autodiff_compare.results.frames.tidy.tidy`.
     axes
         Axes to draw on; by default those of a new figure.
     wanted

@@ -56,7 +56,7 @@ def scaling(frame: pd.DataFrame, axes: Axes | None = None, what: str = "time", *
     Parameters
     ----------
     frame
-        As returned by `autodiff_compare.results.tidy.tidy`.
+        As returned by `autodiff_compare.results.frames.tidy.tidy`.
     axes
         Axes to draw on; by default those of a new figure.
     what

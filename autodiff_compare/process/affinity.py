@@ -30,7 +30,7 @@ def processors() -> list[int]:
 
 
 def described(allowed: Sequence[int], every: int | None, folder: pathlib.Path = _PROCESSORS) -> str:
-    """Describe processors by what their speed depends on: ``4 of 8 at 4.2 GHz on 2 cores``; empty if there are none.
+    """Describe processors by what their speed depends on: ``4 at 4.2 GHz of 8, on 2 cores``; empty if there are none.
 
     Their numbers are left out: a scheduler gives each job others, which are as fast. The number of cores tells whether
     some of them share one (simultaneous multithreading), and the highest clock rate tells fast cores from economical
@@ -45,8 +45,8 @@ def described(allowed: Sequence[int], every: int | None, folder: pathlib.Path = 
     folder
         The system's description of its processors.
     """
-    cores = {_told(folder / f"cpu{n}" / "topology" / "thread_siblings_list") or str(n) for n in allowed}
-    rates = Counter(_told(folder / f"cpu{n}" / "cpufreq" / "cpuinfo_max_freq") for n in allowed)
+    cores = {told(folder / f"cpu{n}" / "topology" / "thread_siblings_list") or str(n) for n in allowed}
+    rates = Counter(told(folder / f"cpu{n}" / "cpufreq" / "cpuinfo_max_freq").strip() for n in allowed)
     kinds = ", ".join(
         f"{count} at {int(rate) / 1e6:.4g} GHz" if rate.isdecimal() else str(count)
         for rate, count in sorted(rates.items(), key=lambda kind: (kind[0].rjust(12), kind[1]), reverse=True)
@@ -55,11 +55,11 @@ def described(allowed: Sequence[int], every: int | None, folder: pathlib.Path = 
     return f"{kinds}{of}, on {len(cores)} core{'s' if len(cores) > 1 else ''}" if allowed else ""
 
 
-def _told(path: pathlib.Path) -> str:
-    """Return the text of a file of the system; empty if there is none."""
+def told(path: pathlib.Path) -> str:
+    """Return the text of a file of the system; empty where there is none, or it may not be read."""
     try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return ""
 
 

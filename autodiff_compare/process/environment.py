@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from autodiff_compare.process import affinity
-from autodiff_compare.process.affinity import processors
+from autodiff_compare.process.affinity import processors, told
 
 #: The folder that holds the package, and the package's own folder.
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -100,8 +100,7 @@ def cpu_id(text: str) -> str:
 
 def accelerators(folder: pathlib.Path = _ACCELERATORS) -> str:
     """Return the models of the NVIDIA accelerators, separated by commas; empty if there are none."""
-    texts = (path.read_text(errors="replace") for path in sorted(folder.glob("*/information")))
-    lines = (line.partition(":") for text in texts for line in text.splitlines())
+    lines = (line.partition(":") for path in sorted(folder.glob("*/information")) for line in told(path).splitlines())
     return ", ".join(sorted(value.strip() for name, _, value in lines if name.strip() == "Model"))
 
 
@@ -153,10 +152,7 @@ def _cpu_model() -> str:
 
 def cpuinfo() -> str:
     """Return the text of ``/proc/cpuinfo``; empty where there is none."""
-    try:
-        return pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return told(pathlib.Path("/proc/cpuinfo"))
 
 
 def memory_bytes() -> int | None:

@@ -11,6 +11,7 @@ import math
 import pathlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def _image(figure: Figure, drawn: Sequence[Draw], k: int) -> Image.Image:
     """Return a frame in the few colours of a GIF."""
     for draw in drawn:
         draw(k)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(64)
 

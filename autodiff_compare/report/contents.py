@@ -43,8 +43,8 @@ _CELL_COLUMNS = (
     "problem", "size", "where", "dtype", "operator", "spec", "how", "status", "message", "median_s", "ci_low_s",
     "ci_high_s", "ratio_to_fastest", "versus_fastest", "ratio_to_value", "setup_s", "error_eps", "reference",
 )  # fmt: skip
-#: Columns of ``machines.csv`` beside those of ``runs.csv``.
-_OF_MACHINES = ("key", "cpu_id", "affinity", "accelerators")
+#: Columns of ``machines.csv`` beside those of ``runs.csv`` -> what an empty one is called.
+_OF_MACHINES = {"key": "unknown", "cpu_id": "unknown", "affinity": "unknown", "accelerators": "none"}
 #: Columns left out of it, since other columns have the same information.
 _HIDDEN = frozenset({"run_id", "cell_id", "backend", "variant", "leading", "n", "axis", "error", "machine"})
 
@@ -141,7 +141,10 @@ def provenance(records: Sequence[Record]) -> Iterator[Grid]:
     }
     for hidden in ("run id", "schema version", "versions"):
         del facts[hidden]
-    facts |= {name.replace("_", " "): [getattr(r.machine, name) or "unknown" for r in records] for name in _OF_MACHINES}
+    facts |= {
+        name.replace("_", " "): [getattr(r.machine, name) or unknown for r in records]
+        for name, unknown in _OF_MACHINES.items()
+    }
     versions = list(dict.fromkeys(n for r in records for n in r.versions))
     facts |= {printable(n): [printable(r.versions.get(n, "absent")) for r in records] for n in versions}
     rows = tuple((words(fact), *(words(v) for v in values)) for fact, values in facts.items())

@@ -40,7 +40,7 @@ def page(records: Sequence[Record]) -> Page:
     looks = backend_looks(s for r in records for s in r.specs)
     sections = [
         Section("failures", "Failures", parts=tuple(_failures(records))),
-        Section("differences", "Differences of the runs", parts=tuple(_differences(records))),
+        Section("differences", "Differences", parts=tuple(_differences(records))),
         Section("overview", "Side by side", parts=(*beside(records), *_only(records), *_changes(records, looks))),
         Section("machines", "Each machine", parts=tuple(_machines(records))),
         Section("profiles", "Performance profiles", parts=tuple(_profiles(records, looks))),
@@ -96,12 +96,14 @@ def _differences(records: Sequence[Record]) -> list[str]:
 
 def _machines(records: Sequence[Record]) -> Iterator[Grid | str]:
     """Yield the overview of each machine of a run on several: their cells stand in no common table."""
-    for k, r in enumerate(records):
-        if sum(other.folder == r.folder for other in records) > 1:
+    for run, folder in enumerate(dict.fromkeys(r.folder for r in records)):
+        own = [r for r in records if r.folder == folder]
+        for k, r in enumerate(own if len(own) > 1 else (), 1):
             title = titles([r.machine], [r.machine.key])[r.machine.key].partition(": ")[2]
-            yield f"{r.name}: {title}. Times are compared within it."
+            page_ = f"{folder.name}/machine-{k}/report.html"
+            yield f"{r.name}: {title}. Times are compared within it. Its whole page is {page_}."
             for grid in overview.overviews(r):
-                yield replace(grid, name=f"{grid.name}-{k}", title=f"{grid.title}: {r.name}")
+                yield replace(grid, name=f"{grid.name}-{run}-{k}", title=f"{grid.title}: {r.name}")
 
 
 def beside(records: Sequence[Record]) -> list[Grid]:

@@ -153,7 +153,7 @@ def titles(known: Sequence[MachineRow], keys: Collection[str]) -> dict[str, str]
 
     Examples
     --------
-    ``machine 2: AMD EPYC, 4 of 8, on 4 cores, numpy 2.4.6, host b``
+    ``Machine 2: AMD EPYC, 4 of 8, on 4 cores, numpy 2.4.6, host b``
     """
     rows = {row.key: row for row in reversed(known)}
     facts = {key: _facts(rows[key]) for key in keys if key in rows}
@@ -164,7 +164,7 @@ def titles(known: Sequence[MachineRow], keys: Collection[str]) -> dict[str, str]
         model = rows[key].cpu_model
         differing = [words for words in own if words not in common and words != model]
         named = f"host{'s' if len(hosts) > 1 else ''} {listed(hosts, 4)}"
-        found[key] = f"machine {number}: {', '.join(filter(None, [model, *differing[:_MOST_FACTS], named]))}"
+        found[key] = f"Machine {number}: {', '.join(filter(None, [model, *differing[:_MOST_FACTS], named]))}"
     return found
 
 

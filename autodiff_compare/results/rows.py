@@ -27,7 +27,7 @@ MachineKey = Annotated[str, "key of the machine on which the row was made; no st
 class Run:
     """One run of the program: its command, code, machine and settings."""
 
-    run_id: Annotated[str, "name of the run's folder under results/"]
+    run_id: Annotated[str, "name of the run's folder"]
     schema_version: Annotated[int, "version of this schema"]
     started_utc: Annotated[str, "start time, ISO 8601, UTC"]
     command: Annotated[str, "the command line"]
@@ -105,13 +105,13 @@ class CellRow:
     run_id: Annotated[str, "the run"]
     cell_id: Annotated[str, "problem/size/dtype/operator/backend[:variant], unique within the run"]
     problem: Annotated[str, "name of the problem"]
-    size: Annotated[str, "name of the size: small, medium, large"]
+    size: Annotated[str, "name of the size, such as small, n=1000, smallx8 (rows of a batch) or small^6 (a degree)"]
     n_inputs: Annotated[int | None, "number of differentiated input entries; empty if the inputs could not be made"]
     n_outputs: Annotated[int | None, "number of output entries of the function; empty if it could not be evaluated"]
     dtype: Annotated[str, "float64 or float32; of complex numbers the dtype of their parts"]
     operator: Annotated[
         str,
-        "the quantity computed: value gradient value_and_gradient jvp vjp jacobian sparse_jacobian hvp hessian step",
+        "the quantity computed, such as value, gradient, jvp or hessian; the command list --operators has all",
     ]
     backend: Annotated[str, "name of the backend; name@label if it ran under another Python"]
     variant: Annotated[str, "variant of the backend, empty for the default"]

@@ -37,11 +37,11 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from autodiff_compare.plan.order import in_plan_order
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import stamped
-from autodiff_compare.results.order import in_plan_order
 from autodiff_compare.results.tables import MachineRow, TableError
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from autodiff_compare.results.formatting import number, seconds
-from autodiff_compare.results.tidy import tidy
+from autodiff_compare.results.frames.tidy import tidy
 from autodiff_compare.summary.scaling import growths
 from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.timing.growth import FEWEST

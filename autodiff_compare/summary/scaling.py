@@ -22,8 +22,8 @@ def growths(rows: pd.DataFrame) -> dict[str, Growth]:
     Parameters
     ----------
     rows
-        Rows of one problem, operator, dtype and machine, as of `autodiff_compare.results.tidy.tidy`. Times of cells
-        that are not right, or whose flags say that they are not those of the computation, are left out.
+        Rows of one problem, operator, dtype and machine, as of `autodiff_compare.results.frames.tidy.tidy`. Times of
+        cells that are not right, or whose flags say that they are not those of the computation, are left out.
     """
     clear = rows["flags"].map(lambda flags: not _NOT_ITS_OWN & set(flags.split())).astype("bool")
     used = rows[clear & (rows["status"] == Status.OK) & rows["n"].notna() & (rows["median_s"] > 0)]

@@ -159,9 +159,7 @@ def _results(tables: Mapping[str, pd.DataFrame]) -> str:
     if len(parts) == 1:
         return _result(tables)
     titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
-    told = " ".join(
-        f"{titles.get(key, key).partition(':')[0].capitalize()}: {_result(part)}" for key, part in parts.items()
-    )
+    told = " ".join(f"{titles.get(key, key).partition(':')[0]}: {_result(part)}" for key, part in parts.items())
     return f"{len(parts)} machines, whose times are not compared. {told}"
 
 

@@ -11,24 +11,25 @@ A tuple ``x`` holds one argument of the function each; anything else is the only
 container of arrays: a dictionary, list, tuple, named tuple or dataclass. A derivative is a container like ``x``.
 
 Functions get copies. A function that writes into its argument fails the assertion, and the caller's arrays stay.
+
+Complex numbers
+---------------
+Arguments may be complex, and so may be values of other functions than those of a gradient. With ``z = a + ib`` a
+gradient is ``dL/da + i dL/db``, a product with the Jacobian is the derivative along the tangent, and the other product
+is its adjoint in ``Re sum(conj(w) y)`` (`autodiff_compare.backends.operators.complex_numbers`). JAX returns the
+conjugate of this gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from autodiff_compare.judge.differences import FEW
-from autodiff_compare.judge.judge import Comparison, Judge, overall
-from autodiff_compare.judge.reference import NUMERICAL
-from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
-from autodiff_compare.problems import Array, Inputs, Problem, typical_sizes
-from autodiff_compare.testing.containers import Arrays, arguments, leaves_of
-from autodiff_compare.testing.failure import PROVED, failure
+from autodiff_compare.judge.judge import Comparison
+from autodiff_compare.testing.containers import arguments
+from autodiff_compare.testing.judgement import direction, doubles, judged, require_scalar
 from autodiff_compare.testing.numbers import called, numbers
-from autodiff_compare.vocabulary import DTYPES, Operator, Status, Verdict
+from autodiff_compare.vocabulary import Operator
 
 
 def assert_gradients(
@@ -51,7 +52,7 @@ def assert_gradients(
         The point: one array or container of arrays, or a tuple with one for each argument of ``f``.
     gradient
         A container like ``x`` of anything that ``np.asarray`` accepts; or a function of the same arguments as ``f``
-        that returns this.
+        that returns this. By complex numbers it is ``dL/da + i dL/db``.
     dtype
         The precision in which the gradient was computed, ``float64`` or ``float32``; by default its own dtype.
     seed
@@ -73,7 +74,7 @@ def assert_gradients(
         If the gradient is wrong, or cannot be proved right because the function is not smooth at ``x`` or too noisy;
         if a function writes into its input, or gives other numbers each time.
     TypeError
-        If something is not made of real numbers: None, truth values, complex numbers, texts, masked arrays.
+        If something is not made of numbers: None, truth values, texts, masked arrays; or if the value is complex.
     ValueError
         If the function does not return a scalar.
 
@@ -90,8 +91,8 @@ def assert_gradients(
     __tracebackhide__ = True
     point = arguments(x)
     found = called(gradient, [point], "the gradient function") if callable(gradient) else gradient
-    _scalar(f, point)
-    return _judged(f, point, Operator.GRADIENT, found, (), dtype, seed, rtol, typical)
+    require_scalar(f, point)
+    return judged(f, point, Operator.GRADIENT, found, (), dtype, seed, rtol, typical)
 
 
 def assert_jacobian(
@@ -135,7 +136,7 @@ def assert_jacobian(
     __tracebackhide__ = True
     point = arguments(x)
     found = called(jacobian, [point], "the Jacobian function") if callable(jacobian) else jacobian
-    return _judged(f, point, Operator.JACOBIAN, found, (), dtype, seed, rtol, typical)
+    return judged(f, point, Operator.JACOBIAN, found, (), dtype, seed, rtol, typical)
 
 
 def assert_hessian(
@@ -179,8 +180,8 @@ def assert_hessian(
     __tracebackhide__ = True
     point = arguments(x)
     found = called(hessian, [point], "the Hessian function") if callable(hessian) else hessian
-    _scalar(f, point)
-    return _judged(f, point, Operator.HESSIAN, found, (), dtype, seed, rtol, typical)
+    require_scalar(f, point)
+    return judged(f, point, Operator.HESSIAN, found, (), dtype, seed, rtol, typical)
 
 
 def assert_hvp(
@@ -225,10 +226,10 @@ def assert_hvp(
     """
     __tracebackhide__ = True
     point = arguments(x)
-    vector = _direction(v, point, "v", seed, needed=not callable(hvp))
+    vector = direction(v, point, "v", seed, needed=not callable(hvp))
     found = called(hvp, [point, vector], "the product", apart=False) if callable(hvp) else hvp
-    _scalar(f, point)
-    return _judged(f, point, Operator.HVP, found, vector.leaves, dtype, seed, rtol, typical)
+    require_scalar(f, point)
+    return judged(f, point, Operator.HVP, found, vector.leaves, dtype, seed, rtol, typical)
 
 
 def assert_jvp_vjp(
@@ -283,136 +284,12 @@ def assert_jvp_vjp(
     point = arguments(x)
     seen: tuple[Comparison, ...] = ()
     if jvp is not None:
-        tangent = _direction(v, point, "v", seed, needed=not callable(jvp))
+        tangent = direction(v, point, "v", seed, needed=not callable(jvp))
         found = called(jvp, [point, tangent], "the JVP function", apart=False) if callable(jvp) else jvp
-        seen += _judged(f, point, Operator.JVP, found, tangent.leaves, dtype, seed, rtol, typical)
+        seen += judged(f, point, Operator.JVP, found, tangent.leaves, dtype, seed, rtol, typical)
     if vjp is not None:
-        output = arguments((numbers(called(f, [_doubles(point)], "f"), "a result of f"),), "f(x)")
-        cotangent = _direction(w if w is None else (w,), output, "w", seed, needed=not callable(vjp))
+        output = arguments((numbers(called(f, [doubles(point)], "f"), "a result of f", also_complex=True),), "f(x)")
+        cotangent = direction(w if w is None else (w,), output, "w", seed, needed=not callable(vjp))
         found = called(vjp, [point, cotangent], "the VJP function", apart=False) if callable(vjp) else vjp
-        seen += _judged(f, point, Operator.VJP, found, cotangent.leaves, dtype, seed, rtol, typical)
+        seen += judged(f, point, Operator.VJP, found, cotangent.leaves, dtype, seed, rtol, typical)
     return seen
-
-
-def _doubles(point: Arrays) -> Arrays:
-    """Return the point in float64.
-
-    Raises
-    ------
-    TypeError
-        If it is not made of real numbers.
-    """
-    __tracebackhide__ = True
-    leaves = [numbers(leaf, name).astype(np.float64) for name, leaf in zip(point.names, point.leaves, strict=True)]
-    return Arrays(point.names, tuple(leaves), point.refill)
-
-
-def _scalar(f: Callable[..., Any], point: Arrays) -> None:
-    __tracebackhide__ = True
-    output = numbers(called(f, [_doubles(point)], "f"), "a result of f")
-    if output.shape != ():
-        raise ValueError(f"got an output of shape {output.shape}, expected a scalar: check a component or a projection")
-
-
-def _direction(given: Any, like: Arrays, name: str, seed: int, *, needed: bool) -> Arrays:
-    """Return a direction: the given one, or one with entries sign * U(0.5, 1.5)."""
-    __tracebackhide__ = True
-    if given is None and needed:
-        raise ValueError(f"got the value of a product without its vector, expected {name}=")
-    shapes = [np.shape(leaf) for leaf in like.leaves]
-    if given is None:
-        rng = np.random.default_rng(seed)
-        leaves = [rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape) for shape in shapes]
-    else:
-        leaves = [numbers(leaf, name).astype(np.float64) for leaf in leaves_of(given, _labels(like), name)]
-        if [leaf.shape for leaf in leaves] != shapes:
-            got = ", ".join(str(leaf.shape) for leaf in leaves)
-            raise ValueError(f"got {name} of shape {got}, expected {', '.join(map(str, shapes))}")
-    dtypes = [getattr(leaf, "dtype", np.dtype(np.float64)) for leaf in like.leaves]
-    kept = [leaf.astype(t if t.kind == "f" else np.float64) for leaf, t in zip(leaves, dtypes, strict=True)]
-    return Arrays(tuple(n.replace("x", name, 1) for n in like.names), tuple(kept), like.refill)
-
-
-def _labels(point: Arrays) -> list[str]:
-    """Return the text that selects each array of the arguments, without their name."""
-    return [name[1:] for name in point.names]
-
-
-def _parts(found: Any, point: Arrays, operator: Operator) -> tuple[Any, ...]:
-    """Return the arrays of a derivative in the order of the arguments, of which a Hessian has one for each pair."""
-    if operator == Operator.JVP:
-        return leaves_of(found)
-    labels = _labels(point)
-    if operator == Operator.HESSIAN:
-        labels = [a + b for a in labels for b in labels]
-    return leaves_of(found, labels, f"a {operator}")
-
-
-def _floats(array: Array) -> Array:
-    """Return whole numbers, which a gradient may be, as floats."""
-    return array.astype(np.float64) if array.dtype.kind in "iu" else array
-
-
-def _judged(
-    f: Callable[..., Any],
-    point: Arrays,
-    operator: Operator,
-    found: Any,
-    directions: Sequence[Array],
-    dtype: str | None,
-    seed: int,
-    rtol: float | None,
-    typical: Any,
-) -> tuple[Comparison, ...]:
-    """Judge a derivative; raise if it is not proved right."""
-    __tracebackhide__ = True
-    leaves = tuple(_floats(numbers(leaf, f"a {operator}")) for leaf in _parts(found, point, operator))
-    numbers(called(f, [_doubles(point)], "f"), "a result of f")
-    dtype = dtype or str(np.result_type(*leaves) if leaves else np.dtype(np.float64))
-    if dtype not in DTYPES:
-        raise AssertionError(f"got a {operator} of dtype {dtype}, expected one of {', '.join(DTYPES)}")
-    case = _case(f, point, operator, directions, dtype, seed, rtol, typical)
-    few = sum(x.size for x in case.inputs.differentiated) <= FEW
-    comparisons = Judge(case, NUMERICAL if few else None)(leaves)
-    status, why = overall(comparisons)
-    if status != Status.OK and not _close_enough(comparisons, rtol):
-        raise AssertionError(failure(operator, point, comparisons, why))
-    return comparisons
-
-
-def _case(
-    f: Callable[..., Any],
-    point: Arrays,
-    operator: Operator,
-    directions: Sequence[Array],
-    dtype: str,
-    seed: int,
-    rtol: float | None,
-    typical: Any,
-) -> Case:
-    """Return the case of a derivative of a user's function at the given point."""
-    inputs = Inputs(_doubles(point).leaves)
-    sizes = None if typical is None else leaves_of(typical, _labels(point), "typical")
-    problem = Problem(
-        name="f",
-        title="a function under test",
-        source="",
-        sizes={"small": 1},
-        inputs=lambda *_: inputs,
-        objective=lambda *args, xp: f(*point.refill(args)),  # noqa: ARG005 - f computes in NumPy
-        typical=typical_sizes(sizes, point.names, inputs.differentiated, "the assertion"),
-        tolerance=None if rtol is None else rtol / float(np.finfo(dtype).eps),
-    )
-    given = rounded(Inputs(tuple(directions)), dtype).differentiated
-    return Case(problem, "small", dtype, operator, seed, rounded(inputs, dtype), given, DEFAULT_OPTIMIZER)
-
-
-def _close_enough(comparisons: Sequence[Comparison], rtol: float | None) -> bool:
-    """Return whether all errors, and the error bars of their references, are below a tolerance that the user gave."""
-    if rtol is None:
-        return False
-    return all(
-        c.verdict in PROVED
-        or (c.verdict == Verdict.INCONCLUSIVE and c.norm_rel_error <= rtol and c.reference_error_bound <= rtol)
-        for c in comparisons
-    )

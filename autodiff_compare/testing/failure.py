@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from autodiff_compare.judge.comparison import in_digits
+from autodiff_compare.judge.complex_numbers import PAIRS
 from autodiff_compare.judge.judge import Comparison
 from autodiff_compare.judge.reference import NUMERICAL_DIFFERENCE
 from autodiff_compare.testing.containers import Arrays
@@ -42,12 +43,17 @@ def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison]
         "expected": f"{expected} +- {bad.entry_tolerance:.2g}" if known else _UNKNOWN[bad.verdict],
         "off by": f"{off:.2g}{part}" if known else "",
         "by": source,
-        # Of an observation, the note goes on with the numbers above.
-        "note": bad.note.partition(";")[0] if observed and known else bad.note,
+        "note": _note(bad) if observed and known else bad.note,
     }
     return "\n".join(
         [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]
     )
+
+
+def _note(bad: Comparison) -> str:
+    """Return the note of an observation without the numbers that follow, which are told already."""
+    first = bad.note.partition(";")[0]
+    return f"{first}; {PAIRS}" if PAIRS in bad.note else first
 
 
 def _of(bad: Comparison, point: Arrays) -> str:

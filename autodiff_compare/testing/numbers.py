@@ -13,7 +13,7 @@ from autodiff_compare.testing.containers import Arrays
 #: Kind of a NumPy dtype -> what it holds, and what to do about it.
 _REFUSED = {
     "b": ("truth values", "they have no derivative"),
-    "c": ("complex numbers", "write the function in real and imaginary parts"),
+    "c": ("complex numbers", "take the real part, or write the function in real and imaginary parts"),
     "S": ("texts", "convert them"),
     "U": ("texts", "convert them"),
     "V": ("a structured array", "pass its fields as a dictionary of arrays"),
@@ -22,8 +22,8 @@ _REFUSED = {
 }
 
 
-def numbers(value: Any, what: str) -> Array:
-    """Return a value as an array of real numbers.
+def numbers(value: Any, what: str, *, also_complex: bool = False) -> Array:
+    """Return a value as an array of real numbers, or of complex ones where these are allowed.
 
     Raises
     ------
@@ -43,10 +43,21 @@ def numbers(value: Any, what: str) -> Array:
         raise TypeError(f"got {type(value).__name__} as {what}, expected real numbers: {error}") from error
     if array.dtype.kind == "O":
         raise TypeError(f"got {_shown(value)} as {what}, expected real numbers")
-    if array.dtype.kind in _REFUSED:
+    if array.dtype.kind in _REFUSED and not (also_complex and array.dtype.kind == "c"):
         held, remedy = _REFUSED[array.dtype.kind]
         raise TypeError(f"got {held} as {what}, expected real numbers: {remedy}")
     return array
+
+
+def widest(array: Array) -> np.dtype[Any]:
+    """Return the dtype of double precision for the numbers of an array: float64 or complex128."""
+    return np.dtype(np.complex128 if np.iscomplexobj(array) else np.float64)
+
+
+def precision(arrays: Sequence[Array]) -> str:
+    """Return the dtype of numbers, or of the parts of complex ones, that holds all arrays; float64 of none."""
+    found = np.result_type(*arrays) if arrays else np.dtype(np.float64)
+    return str(np.finfo(found).dtype if found.kind == "c" else found)
 
 
 def _shown(value: Any) -> str:

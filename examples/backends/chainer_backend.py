@@ -15,7 +15,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from chainer_idioms import TAPE
 
-from autodiff_compare.backends.bases.namespace import Namespace
+from autodiff_compare.backends.bases.namespace import Namespace, along
 from autodiff_compare.backends.bases.wrapped import WrappedArrays
 from autodiff_compare.backends.interface import Prepared, Request, Unsupported
 from autodiff_compare.vocabulary import Optimizer
@@ -37,7 +37,8 @@ class ChainerBackend(WrappedArrays):
         own |= {
             "abs": F.absolute,
             "concat": lambda xs, axis=0: F.concat(list(xs), axis=axis),
-            "stack": lambda xs, axis=0: F.stack(list(xs), axis=axis),
+            "stack": lambda xs, axis=0: F.stack([x if hasattr(x, "array") else np.asarray(x) for x in xs], axis=axis),
+            "take": lambda x, indices, axis=0: along(x, axis, getattr(indices, "array", indices)),
             "matmul": F.matmul,
             "tensordot": lambda a, b, axes=2: F.tensordot(a, b, axes),
             "mean": lambda x, axis=None, keepdims=False: F.average(x, axis=axis, keepdims=keepdims),
@@ -50,8 +51,9 @@ class ChainerBackend(WrappedArrays):
         linalg = {"inv": F.inv, "det": F.det, "cholesky": F.cholesky, "solve": self._solve}
         special = {
             "erf": F.erf, "erfc": F.erfc, "erfinv": F.erfinv, "lgamma": F.lgamma, "digamma": F.digamma,
-            "expit": F.sigmoid, "logsumexp": lambda x, axis=None: F.logsumexp(x, axis),
-            "log_softmax": lambda x, axis: F.log_softmax(x, axis),
+            "expit": F.sigmoid, "log_softmax": lambda x, axis: F.log_softmax(x, axis),
+            "logsumexp": lambda x, axis=None, keepdims=False: (
+                F.expand_dims(F.logsumexp(x, axis), axis) if keepdims else F.logsumexp(x, axis)),
         }  # fmt: skip
         self.xp = Namespace("Chainer", own, linalg, special)
 
@@ -77,7 +79,8 @@ class ChainerBackend(WrappedArrays):
             raise
 
     def fresh(self, x: Any) -> Any:
-        return self.F.identity(x) if x.requires_grad else self.variable(x.array, True)
+        recorded = getattr(x, "requires_grad", False)
+        return self.F.identity(x) if recorded else self.variable(np.asarray(getattr(x, "array", x)), True)
 
     def step(self, optimizer: Optimizer, params: Sequence[Any], grads: Sequence[Any], state: Any) -> tuple[Any, Any]:
         """Update by ``chainer.optimizers``, on parameters of Chainer that the state holds."""
@@ -111,8 +114,7 @@ class ChainerBackend(WrappedArrays):
         """Return two operands of one shape and dtype; a number takes the dtype of the other."""
         dtype = next(v.dtype for v in (x, y) if hasattr(v, "dtype"))
         x, y = (v if hasattr(v, "dtype") else np.asarray(v, dtype) for v in (x, y))
-        a, b = self.F.broadcast(x, y)
-        return a, b
+        return self.F.broadcast(x, y)  # type: ignore[no-any-return]
 
 
 #: Functions with the signature of the standard.

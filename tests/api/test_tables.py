@@ -190,7 +190,7 @@ def test_a_problem_is_compared_by_its_name_at_sizes() -> None:
 @pytest.mark.parametrize(
     ("f", "x", "given", "words"),
     [
-        ("lse", [1.0], {}, "got x for the problem 'lse', expected n= alone"),
+        ("lse", [1.0], {}, "got x for the problem 'lse', expected at= or n="),
         ("nosuch", None, {}, "got problem 'nosuch'"),
         (squares, None, {}, "got no x in compare(), expected the point: compare(f, [1.0, 2.0])"),
         (squares, [1.0, 2.0], {"n": 10}, "its point is given: write x = lambda n, rng: ..."),

@@ -176,6 +176,11 @@ REDUCTIONS = [
         smooth=False,
     ),
     by("unique_counts", lambda xp, x: xp.sum(xp.unique_counts(x)[1]), J, smooth=False),
+    *(
+        by(f"unique_counts {a.dtype}", lambda xp, x: xp.sort(xp.unique_counts(x).counts), a, smooth=False)
+        for a in (np.array([True, False, True]), np.array([3, 1, 3, 200], np.uint8), np.array([1j, -1j, 0j, 1j]))
+    ),
+    by("unique_counts with nan", lambda xp, x: xp.sort(xp.unique_counts(x).counts), SPECIAL[3:], smooth=False),
     by("unique_all", lambda xp, x: xp.sort(xp.unique_all(x).indices), J, smooth=False),
 ]
 MANIPULATION = [
@@ -309,6 +314,7 @@ LACKS: dict[str, dict[str, str]] = {
     "torch": {
         **_NO_NEGATIVE_STEPS,
         "unique_all": "torch.unique returns no first indices (pytorch issue 36748)",
+        "unique_counts complex128": "torch.unique takes no complex numbers",
         "fftfreq": "torch's default dtype is float32: pass dtype",
         "rfftfreq": "torch's default dtype is float32: pass dtype",
     },

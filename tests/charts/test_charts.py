@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import itertools
 import math
+import pathlib
 import re
 from typing import Any
 
 import pytest
+import vl_convert
 
 from autodiff_compare.charts import drawing, looks
 from autodiff_compare.charts.axes import Axis, Json
@@ -175,3 +177,24 @@ def test_the_first_variants_keep_the_looks_of_their_backends() -> None:
     assert (found["numpy"].colour, found["torch"].colour) == (looks.BLUE, looks.VERMILLION)
     assert found["numpy:compiled"].marker == found["numpy"].marker == "circle"
     assert found["numpy:compiled"].dash != found["numpy"].dash == ()
+
+
+# ---- the JavaScript of a page
+
+
+def test_the_javascript_is_made_once_and_kept(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def bundle(snippet: str, **_: str) -> str:
+        made.append(snippet)
+        return "code"
+
+    monkeypatch.setattr(vl_convert, "javascript_bundle", bundle)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert [drawing.javascript(), drawing.javascript()] == ["code", "code"]
+    assert made == ["window.vegaEmbed = vegaEmbed;"]
+    # Where nothing can be kept, it is made each time.
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert drawing.javascript() == "code"
+    assert len(made) == 2

@@ -6,6 +6,7 @@ import argparse
 import copy
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +61,7 @@ def _has_exactly(found: dict[str, Any]) -> None:
     """The rows and runs have the documented fields in their order, and the document has their units."""
     fields = ROWS[found["kind"]]
     for row in found["rows"]:
-        assert list(row) == list(fields)
+        assert list(row) == [name for name, field in fields.items() if name in row or not field.optional]
     for table, columns in HEADERS.items():
         assert [list(entry) for entry in found[table]] == [list(columns)] * len(found["runs"])
     assert found["units"]["rows"] == {name: field.unit for name, field in fields.items() if field.unit}
@@ -75,7 +76,7 @@ def test_the_file_is_made_from_the_fields() -> None:
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_every_number_has_a_unit(kind: str) -> None:
-    only_names = {"line", "schema_version", "seed"}
+    only_names = {"level", "line", "schema_version", "seed"}
     for fields in (ROWS[kind], *HEADERS.values()):
         numbers = [name for name, field in fields.items() if field.numeric and not field.unit]
         assert set(numbers) <= only_names
@@ -131,6 +132,17 @@ def test_findings_of_the_doctor(printed: Print) -> None:
     _, found = printed("doctor", "-b", "manual")
     _has_exactly(found)
     assert found["runs"] == []
+
+
+def test_runs_and_their_history(printed: Print) -> None:
+    shutil.copytree(SAMPLE, "out/sample")
+    _, found = printed("runs", "--out", "out")
+    _has_exactly(found)
+    assert [row["run"] for row in found["rows"]] == ["sample"]
+    _, found = printed("history", "cubic_fit", "gradient", "--out", "out")
+    _has_exactly(found)
+    # One run has one level of times, and no change.
+    assert {(row["level"], row["change"]) for row in found["rows"]} == {(1, None)}
 
 
 def test_answers_at_kinks(printed: Print) -> None:

@@ -123,7 +123,7 @@ def test_a_users_file_has_its_gradient_and_writes_nothing_here_unless_asked(
     assert "-o all computes every operator" in done.stdout
     assert list((tmp_path / "here").iterdir()) == []
     assert f"tables: {tmp_path / 'data' / 'autodiff-compare' / 'runs'}" in done.stdout
-    (entry,) = json.loads(cli("runs", "--json", cwd=tmp_path / "here").stdout)
+    (entry,) = json.loads(cli("runs", "--json", cwd=tmp_path / "here").stdout)["rows"]
     assert (entry["latest"], entry["results"]) == ("latest", "1 ok")
     assert cli("show", "latest", cwd=tmp_path / "here").stdout.startswith("Result of one gradient call")
 
@@ -302,8 +302,7 @@ def test_runs_are_listed_with_how_they_ended(tmp_path: pathlib.Path, capsys: pyt
         main(["check", QUADRATIC, *words, "--name", name, "--out", str(tmp_path)])
     capsys.readouterr()
     assert main(["runs", "--out", str(tmp_path), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    rows = found["rows"] if isinstance(found, dict) else found
+    rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["run"]: row["results"] for row in rows} == {"good": "1 ok", "bad": "1 wrong"}
     assert main(["runs", "wrong", "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out

@@ -59,7 +59,7 @@ def test_a_descent_is_drawn_as_a_moving_picture(words: tuple[str, ...], tmp_path
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")
     path = tmp_path / "descent.gif"
-    _descend(tmp_path, *words, "-b", "numpy", "--iterations", "30", "--animate", str(path))
+    _descend(tmp_path, *words, "-b", "numpy", "--iterations", "6", "--animate", str(path))
     with image.open(path) as picture:
         assert picture.n_frames >= 5
         first = picture.convert("RGB").tobytes()

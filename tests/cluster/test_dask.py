@@ -102,8 +102,7 @@ def test_a_scheduler_of_the_command_line_serves_the_verbs(tmp_path: pathlib.Path
 
 
 def _rows(text: str) -> list[dict[str, object]]:
-    found = json.loads(text)
-    rows: list[dict[str, object]] = found["rows"] if isinstance(found, dict) else found
+    rows: list[dict[str, object]] = json.loads(text)["rows"]
     return rows
 
 

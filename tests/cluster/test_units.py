@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pathlib
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from autodiff_compare.cli import values
 from autodiff_compare.cli.arguments import parser
+from autodiff_compare.execution.cluster import units as order_units
 from autodiff_compare.execution.cluster.engine import EngineError
 from autodiff_compare.execution.cluster.engines import engine
 from autodiff_compare.execution.cluster.units import units
 from autodiff_compare.execution.progress import blank_row
-from autodiff_compare.plan.plan import plan
+from autodiff_compare.plan.plan import at_points, load_problems, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.results import tables
@@ -107,3 +110,21 @@ def test_a_verb_that_cannot_be_spread_does_not_take_it(verb: str, capsys: pytest
     with pytest.raises(SystemExit):
         parser().parse_args([verb, *names, "--on", "local:1"])
     assert "unrecognized arguments: --on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("problem", "points"),
+    [
+        ("sphere", [(-2.0, 0.5), (1.0, 1.0)]),
+        ("rosenbrock", [(0.1, 1 / 3, 1e-300)]),
+        ("hermitian_form", [(1 + 2j,) * 4]),
+    ],
+)
+def test_another_host_has_the_points_of_a_query(problem: str, points: list[tuple[complex, ...]]) -> None:
+    query = Query([problem], ["manual"], ["value"], points=points, seed=3)
+    sent = order_units._query(json.loads(json.dumps(order_units._plain(query))), problem)
+    (here,), (there,) = (at_points(load_problems(q)[0], q) for q in (query, sent))
+    assert list(here.sizes) == list(there.sizes)
+    for size in here.sizes:
+        pairs = zip(here.draw(size, 3).arrays, there.draw(size, 3).arrays, strict=True)
+        assert all(np.array_equal(a, b) for a, b in pairs)

@@ -281,7 +281,8 @@ def _timed() -> list[pathlib.Path]:
     chosen = [word for spec in BACKENDS for word in ("-b", spec)]
     operators = [word for operator in _OPERATORS for word in ("-o", operator)]
     before = set((ROOT / "results").iterdir())
-    done = subprocess.run([sys.executable, "compare.py", *_RUN, *chosen, *operators], cwd=ROOT, check=False)
+    command = [sys.executable, "compare.py", *_RUN, *chosen, *operators, "--out", "results"]
+    done = subprocess.run(command, cwd=ROOT, check=False)
     made = sorted(set((ROOT / "results").iterdir()) - before)
     if not made:
         raise SystemExit(f"got exit code {done.returncode} and no tables from compare.py: read its messages above")

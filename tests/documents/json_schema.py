@@ -31,7 +31,7 @@ def schema() -> dict[str, Any]:
         "description": "A number that is not finite is null. A later program may add fields.",
         "oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in ROWS],
         "$defs": {
-            **{f"row_of_{table}": _record(fields) for table, fields in HEADERS.items()},
+            **{f"header_{table}": _record(fields) for table, fields in HEADERS.items()},
             "units": _TEXTS,
             **{kind: _document(kind) for kind in ROWS},
             **{f"row_of_{kind}": _record(fields) for kind, fields in ROWS.items()},
@@ -49,20 +49,20 @@ def _document(kind: str) -> dict[str, Any]:
             "description": "version of the tables of a run, results/README.md",
         },
         "program": {"type": "string", "description": "name and version of the program"},
-        **{table: _several(table, f"the {table} that the rows are about") for table in HEADERS},
+        **{table: _several(f"header_{table}", f"the {table} that the rows are about") for table in HEADERS},
         "units": {
             "type": "object",
             "properties": {part: {"$ref": "#/$defs/units"} for part in (*HEADERS, "rows")},
             "required": [*HEADERS, "rows"],
             "description": "unit of each number in these parts",
         },
-        "rows": _several(kind, "one for each cell, change, case, finding or operation"),
+        "rows": _several(f"row_of_{kind}", "one for each cell, change, case, finding or operation"),
     }
     return {"type": "object", "properties": parts, "required": list(parts)}
 
 
-def _several(table: str, meaning: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": f"#/$defs/row_of_{table}"}, "description": meaning}
+def _several(definition: str, meaning: str) -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": f"#/$defs/{definition}"}, "description": meaning}
 
 
 def _record(fields: Mapping[str, Field]) -> dict[str, Any]:

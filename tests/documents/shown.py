@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from autodiff_compare.results.places import shown as shown_path
 from tests.documents import notebooks, reference, rooms
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -77,7 +78,7 @@ class Shown:
         if done.returncode not in (0, 1):
             raise RuntimeError(f"{self.command} ended with {done.returncode}: {done.stderr[-500:]}")
         # A reader's runs go into the data folder of his home.
-        stdout = done.stdout.replace(f"{folder}/share", "~/.local/share")
+        stdout = done.stdout.replace(shown_path(pathlib.Path(folder, "share")), "~/.local/share")
         lines = [line.rstrip() for line in stdout.rstrip().splitlines()]
         return "\n".join(part_of(lines, part)) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import shlex
@@ -51,14 +52,24 @@ def test_links_and_verbs_exist(document: pathlib.Path) -> None:
         assert verb in VERBS, verb
 
 
-#: Lines of blocks of commands: document, and the words behind the program.
+#: Words at which a shell ends a command.
+_SHELL = {"|", ">", ">>", "&&", "||", ";"}
+
+
+def _arguments(line: str) -> list[str]:
+    """Return the words behind the program in a shown command of this package; empty for another program."""
+    words = list(itertools.takewhile(lambda word: word not in _SHELL, shlex.split(line, comments=True)))
+    words = words[1:] if words[:1] == ["python"] else words
+    return words[1:] if words[:1] in (["compare.py"], ["autodiff-compare"]) else []
+
+
+#: Document, and the arguments of a command that it shows.
 COMMANDS = [
-    (document.name, words[words.index(program) + 1 :])
+    (document.name, _arguments(line))
     for document in DOCUMENTS
     for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
     for line in block.splitlines()
-    for program in ("compare.py", "autodiff-compare")
-    if program in (words := shlex.split(line, comments=True))
+    if _arguments(line)
 ]
 
 

@@ -1,7 +1,8 @@
 """Every Python block of the documents runs: as a program, as tests, as a problem file, or as a backend file.
 
 A block is a file whose first line is its name, ``# mine.py``; it may import the other files of its document. Blocks
-that a shown command runs are run by `test_documents`. A block without a name must be a session with ``>>>``.
+that a shown command runs are run by `test_documents`, and those behind ``<!-- run by FILE -->`` by that file of tests.
+A block without a name must be a session with ``>>>``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from autodiff_compare.backends import load
 from tests.documents.shown import DOCUMENTS, ROOT, shown
 
 _PYTHON = re.compile(r"^```(?:python|pycon)\n(.*?)^```", re.M | re.S)
+#: A block that needs more than its document, such as input, and the file of tests that runs it.
+_ELSEWHERE = re.compile(r"^<!-- run by (\S+) -->\n```python\n# (\S+)\n", re.M)
 #: Pages made from docstrings, whose examples the tests of their modules run.
 _MADE = "reference"
 
@@ -37,9 +40,10 @@ def _blocks(document: pathlib.Path) -> dict[str, str]:
 def _examples() -> Iterator[tuple[pathlib.Path, str]]:
     """Yield each document with the name of a block that no shown command of it runs."""
     for document in DOCUMENTS:
-        run = " ".join(block.command for block in shown(document) if block.compared)
+        run = " ".join(block.command for block in shown(document) if block.compared).replace("./", "")
+        elsewhere = {name for _, name in _ELSEWHERE.findall(document.read_text(encoding="utf-8"))}
         for name in () if document.parent.name == _MADE else _blocks(document):
-            if name not in run.replace("./", ""):
+            if name not in run and name not in elsewhere:
                 yield document, name
 
 
@@ -82,6 +86,12 @@ def _run(*args: str, cwd: pathlib.Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_a_block_that_is_run_elsewhere_is_run_there() -> None:
+    for document in DOCUMENTS:
+        for path, name in _ELSEWHERE.findall(document.read_text(encoding="utf-8")):
+            assert f'"{name}"' in (ROOT / path).read_text(encoding="utf-8"), f"{path} does not run {name}"
 
 
 def test_every_block_has_a_name_or_is_a_session() -> None:

@@ -40,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def test_every_document_is_a_page(site: pathlib.Path) -> None:
-    from tests.documents.site import documents
+    from tests.documents.site import documents  # needs mkdocs
 
     assert [uri for uri in documents().values() if not (site / uri).with_suffix(".html").is_file()] == []
 

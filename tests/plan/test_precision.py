@@ -39,7 +39,8 @@ def test_inputs_are_rounded_to_half_precision(name: str) -> None:
 
 
 def test_a_dtype_that_is_none_is_refused_with_the_choices() -> None:
-    with pytest.raises(PlanError, match="got dtype 'float8', expected one of: float64, float32, float16, bfloat16"):
+    told = r"got dtype 'float8', did you mean .*\? Expected one of: float64, float32, float16, bfloat16"
+    with pytest.raises(PlanError, match=told):
         plan(Query(("sphere",), dtypes=("float8",)))
 
 

@@ -33,6 +33,7 @@ from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.sections import conventions, costs, descents, graph, overview, profile
 from autodiff_compare.report.write import write
 from autodiff_compare.results import formatting, tables
+from autodiff_compare.results.frames.tidy import sized
 from autodiff_compare.results.rows import LATER_TABLES, CellRow, SampleRow, StepRow
 from autodiff_compare.results.tables import rows_from
 from autodiff_compare.results.timings import timings
@@ -398,32 +399,61 @@ def test_the_break_even_of_the_made_run(read: Record) -> None:
     assert flagged is not None
     told = "a is cheapest from the first call on. Not compared, since its time is flagged: b."
     assert flagged.sentence.startswith(told)
+    # A run on a busy machine: nothing is left to conclude from.
+    busy = costs.break_even("p", "goldstein_price", largest.assign(flags="noisy"), backend_looks(read.specs))
+    assert busy is not None
+    assert busy.sentence.startswith("No break-even is stated. Not compared, since its time is flagged: a and b.")
 
 
-@pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 3.0])
-def test_the_exponent_of_a_power_law(power: float) -> None:
-    n = [3.0, 30.0, 300.0]
-    assert costs.exponent(n, [7e-6 * v**power for v in n]) == pytest.approx(power, abs=1e-12)
-    assert math.isnan(costs.exponent([3.0], [1.0]))
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ([3, 30, 300, 3000, 30_000], "a like n^1.0"),
+        # A model of three numbers is not fitted to three times.
+        ([3, 30, 300], "a 3.88x"),
+    ],
+)
+def test_the_growth_of_a_time_with_a_fixed_cost(sizes: list[int], words: str, read: Record) -> None:
+    """1 us + 10 ns n: from n = 3 to 300 by a factor of 4 / 1.03, and like n^1 beside its fixed cost."""
+    row = read.cells[read.cells["leading"] & (read.cells["spec"] == "a")].iloc[[0]]
+    cells = pd.concat([row.assign(n=float(n), median_s=1e-6 + 1e-8 * n, flags="") for n in sizes])
+    cells = cells.assign(ci_low_s=0.99 * cells["median_s"], ci_high_s=1.01 * cells["median_s"])
+    found = {c.name: c.sentence for c in costs.scaling("p", "what", cells, backend_looks(["a"]))}
+    assert words in found["p-median"]
 
 
 def test_growth_is_told_for_each_backend(read: Record) -> None:
     group = read.cells[(read.cells["problem"] == "goldstein_price") & read.cells["leading"]]
     looks = backend_looks(read.specs)
     quiet = {c.name: c.sentence for c in costs.scaling("p", "what", group.assign(flags=""), looks)}
-    assert quiet["p-median"].startswith("From n = 2 to 32, the time grows: b like n^0.00, a like n^1.00.")
+    assert quiet["p-median"].startswith("From n = 2 to 32, the time grows: a 16x, b 1x.")
     assert set(quiet) == {"p-median", "p-ratio", "p-peak", "p-error"}
     # The larger time of b is flagged, so that one time is left of it.
     found = {c.name: c.sentence for c in costs.scaling("p", "what", group, looks)}
-    assert found["p-median"].startswith("From n = 2 to 32, the time grows: a like n^1.00. Flagged times, drawn hollow")
+    assert found["p-median"].startswith("From n = 2 to 32, the time grows: a 16x. Flagged times, drawn hollow")
 
 
 def test_series_are_drawn_against_their_degree() -> None:
     sizes = ["small", "small^2", "small^8"]
     given = {"problem": "p", "size": sizes, "operator": ["gradient", "taylor", "taylor"], "n_inputs": 3}
-    found = record._sized(pd.DataFrame(given))
+    found = sized(pd.DataFrame(given))
     assert found["n"].tolist() == [3, 2, 8]
     assert found["axis"].tolist() == ["number of inputs", *["degree of the Taylor series"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (("small", 2000.0, 4.0, "number of inputs", 4.0), "n = 2000, 4 inputs"),
+        (("large", 20_000.0, 20_000.0, "number of inputs", 20_000.0), "20 000 inputs"),
+        (("small", math.nan, 1.0, "number of inputs", 1.0), "1 input"),
+        (("smallx8", math.nan, 8.0, "rows of the batch", 4.0), "8 rows, 4 inputs"),
+        (("small^6", math.nan, 6.0, "degree of the Taylor series", 4.0), "degree 6, 4 inputs"),
+        (("mine", math.nan, math.nan, "", math.nan), "mine"),
+    ],
+)
+def test_sizes_are_told_in_numbers(row: tuple[Any, ...], words: str) -> None:
+    assert record._where(*row) == words
 
 
 def test_the_profile_counts_failures_as_never(read: Record) -> None:

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from autodiff_compare.cli import output
-from autodiff_compare.cli.verbs.runs import diff
+from autodiff_compare.cli.verbs.runs import diff, history
 from autodiff_compare.report import contents, markdown, side_by_side
 from autodiff_compare.report.page import record
 from autodiff_compare.report.page.chart import Chart
@@ -25,10 +25,10 @@ from autodiff_compare.report.page.grids import Grid
 from autodiff_compare.report.page.page import Page, Section
 from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.write import write
+from autodiff_compare.results.frames.tidy import tidy
 from autodiff_compare.results.machines import split
 from autodiff_compare.results.ratios import ratios
 from autodiff_compare.results.tables import read_all
-from autodiff_compare.results.tidy import tidy
 from autodiff_compare.results.timings import timings
 from autodiff_compare.summary import summary
 from autodiff_compare.summary.recommendation import NothingRight, recommendation
@@ -92,8 +92,8 @@ def blocks(path: pathlib.Path) -> dict[str, str]:
     summary.show(path, Console(file=out, width=80, highlight=False, markup=False, emoji=False))
     text, _, last = out.getvalue().rpartition("2 machines, whose times are not compared.")
     said, _, of_b = " ".join(last.split()).partition("Machine 2: ")
-    head, of_a = text.partition("machine 1: ")[::2]
-    of_a, _, of_b_tables = of_a.partition("machine 2: ")
+    head, of_a = text.partition("Machine 1: ")[::2]
+    of_a, _, of_b_tables = of_a.partition("Machine 2: ")
     return {"": head, "A": of_a + said, "B": of_b_tables + of_b}
 
 
@@ -130,7 +130,8 @@ def test_the_page_of_a_machine_is_of_that_machine(before: pathlib.Path, after: p
     (a, b), (same, other) = ([[*texts(contents.page(r))] for r in records] for records in (first, second))
     assert a == same
     assert b != other
-    assert any("Time against size" in text for text in a)
+    stated = ("the time grows", "No growth is stated")  # the latter where every time is flagged
+    assert any(words in text for text in a for words in stated)
     assert any("Performance profile" in text for text in a)
 
 
@@ -196,6 +197,22 @@ def test_two_such_runs_are_compared_machine_by_machine(before: pathlib.Path, aft
     assert f"median ratio of all B/A 1 on machine {A.key}" in parts
 
 
+def test_a_history_is_of_one_machine(rows: Rows, before: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The second run has computed every cell on the other machine: nothing of the first run counts."""
+    moved = {A.key: B.key, B.key: A.key, "": ""}
+    other = {
+        name: [dataclasses.replace(r, machine=moved[r.machine]) for r in rows[name]] for name in ("cells", "samples")
+    }
+    past = [
+        history.Past(name, run.run, run)
+        for name, run in (("1", diff.recorded(before)), ("2", diff.recorded(folder(tmp_path, {**rows, **other}))))
+    ]
+    found = history.series(past, (), 0.1)
+    assert found
+    assert {one.runs for one in found} == {("2",)}
+    assert [one.runs for one in history.series([past[0], past[0]], (), 0.1)] == [("1", "1")] * len(found)
+
+
 def test_each_part_holds_the_rows_of_its_machine(before: pathlib.Path) -> None:
     tables = read_all(before)
     parts = split(tables)
@@ -210,7 +227,10 @@ def test_the_report_has_a_page_for_each_machine(tmp_path: pathlib.Path) -> None:
     rows = drawn(1)
     kept = [c for c in rows["cells"] if c.problem == "sphere" and c.operator == "gradient"]
     made = folder(tmp_path, {**rows, "cells": kept, "samples": [], "checks": [], "descents": [], "steps": []})
-    assert write([made], tmp_path) == made / "report.html"
+    path = write([made], tmp_path)
+    assert path == made / "report.html"
+    whole = path.read_text(encoding="utf-8")
+    assert all(f"Its whole page is two/machine-{k}/report.html." in whole for k in (1, 2))
     for k, machine in enumerate((A, B), 1):
         page = (made / f"machine-{k}" / "report.html").read_text(encoding="utf-8")
         assert machine.hostname in page

@@ -228,11 +228,11 @@ def test_a_title_has_what_tells_the_machines_apart() -> None:
     # The machine that only started the run has no number.
     known.insert(0, dataclasses.replace(FIRST, key="0", hostname="laptop"))
     assert titles(known, ["1", "2", "3"]) == {
-        "1": "machine 1: AMD EPYC, 2 of 2, on 2 cores, numpy 2.4.6, hosts a and twin",
-        "2": "machine 2: AMD EPYC, 2 of 2, on 2 cores, numpy 2.4.7, A=1, host b",
-        "3": "machine 3: Z80, 1 processor, numpy 2.4.6, host c",
+        "1": "Machine 1: AMD EPYC, 2 of 2, on 2 cores, numpy 2.4.6, hosts a and twin",
+        "2": "Machine 2: AMD EPYC, 2 of 2, on 2 cores, numpy 2.4.7, A=1, host b",
+        "3": "Machine 3: Z80, 1 processor, numpy 2.4.6, host c",
     }
-    assert titles(known, ["2"]) == {"2": "machine 1: AMD EPYC, host b"}
+    assert titles(known, ["2"]) == {"2": "Machine 1: AMD EPYC, host b"}
     assert titles([], []) == {}
 
 

@@ -150,6 +150,74 @@ def test_hessian_and_its_product() -> None:
         assert_hvp(lambda x: np.sum(x**3), X, lambda x, v: 5 * x * v)
 
 
+# ---- complex numbers
+
+Z = np.array([1 + 1j, 2 - 0.5j])
+
+
+def power(z: Any) -> Any:
+    return np.sum(np.abs(z) ** 2)
+
+
+def magnitude(z: Any) -> Any:
+    return np.sum(np.abs(z))
+
+
+#: Function, point, gradient, words of the failure; empty for right ones. With dL/da + i dL/db the gradient of |z|^2 is
+#: 2 z. At 0 that of |z| is any number of the disk of radius 1: each part of 1 + i lies between -1 and 1, both do not.
+_COMPLEX = [
+    (power, Z, 2 * Z, ""),
+    (power, Z, lambda z: 2 * z, ""),
+    (power, [1 + 1j, 2 - 0.5j], [2 + 2j, 4 - 1j], ""),
+    (power, 1 + 1j, 2 + 2j, ""),
+    (power, Z.astype(np.complex64), (2 * Z).astype(np.complex64), ""),
+    (lambda z: np.sum(np.real(z)), Z, np.ones(2), ""),
+    (lambda x, z: power(x * z), (A, Z), (2 * A * np.abs(Z) ** 2, 2 * A**2 * Z), ""),
+    (
+        lambda p: power(p["z"]) * p["s"],
+        {"z": Z, "s": 2.0},
+        lambda p: {"z": 2 * p["s"] * p["z"], "s": power(p["z"])},
+        "",
+    ),
+    (power, Z, 2 * np.conj(Z), "complex numbers as pairs: index 0 is the real part, 1 the imaginary part"),
+    (power, Z, 2 * Z * (1 + 1e-9), "gradient fail"),
+    (power, Z, (2 * Z)[:1], "expected (2,)"),
+    (magnitude, np.zeros(1, complex), np.array([0.6 + 0.8j]), ""),
+    (magnitude, np.zeros(1, complex), np.array([1 + 1j]), "not in the convex hull of the derivatives nearby"),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "gradient", "words"), _COMPLEX)
+def test_gradients_by_complex_numbers(f: Any, x: Any, gradient: Any, words: str) -> None:
+    if not words:
+        assert_gradients(f, x, gradient)
+        return
+    with pytest.raises(AssertionError, match=re.escape(words)):
+        assert_gradients(f, x, gradient)
+
+
+def test_products_and_jacobians_of_complex_numbers() -> None:
+    """d z^3 = 3 z^2 dz; its adjoint takes the conjugate. z conj(z) is not holomorphic. d exp(ix) = i exp(ix) dx."""
+    cube = (lambda z: z**3, Z, lambda z, v: 3 * z**2 * v)
+    assert_jvp_vjp(*cube, lambda z, w: 3 * np.conj(z**2) * w)
+    with pytest.raises(AssertionError, match="vjp is wrong"):
+        assert_jvp_vjp(*cube, lambda z, w: 3 * z**2 * w)
+    assert_jacobian(lambda z: z * z, Z, np.diag(2 * Z))
+    with pytest.raises(AssertionError, match="jacobian is wrong"):
+        assert_jacobian(lambda z: z * np.conj(z), Z, np.diag(2 * Z))
+    turned = lambda x: np.exp(1j * x)  # noqa: E731
+    assert_jacobian(turned, A, np.diag(1j * np.exp(1j * A)))
+    assert_jvp_vjp(turned, A, vjp=lambda x, w: np.real(np.conj(1j * np.exp(1j * x)) * w))
+    assert_hvp(power, Z, lambda z, v: 2 * v)
+    assert_hvp(power, Z, 2 * Z, v=Z)
+    with pytest.raises(AssertionError, match="hvp is wrong"):
+        assert_hvp(power, Z, lambda z, v: 2 * np.conj(v))
+    with pytest.raises(TypeError, match="their Hessian is no array of complex numbers; use assert_hvp"):
+        assert_hessian(power, Z, np.eye(2))
+    with pytest.raises(TypeError, match="got complex numbers as a jacobian, expected real numbers"):
+        assert_jacobian(lambda x: x**2, A, np.diag(2 * A) + 0j)
+
+
 # ---- refusals
 
 
@@ -165,12 +233,12 @@ def total(x: Any) -> Any:
         (lambda x: None, X, X, "got None as a result of f, expected real numbers: is a return missing?"),
         (lambda x: "3.0", X, X, "got texts as a result of f"),
         (lambda x: np.ma.masked_array(1.0, True), X, X, "got a masked array as a result of f"),
-        (total, X * 1j, X, "got complex numbers as x"),
+        (total, X * 1j, X, "got complex numbers as a result of f"),
         (total, X > 0, X, "got truth values as x"),
         (total, None, X, "got None as x"),
         (total, np.ma.masked_array(X, X < 0), 2 * X, "got a masked array as x"),
         (total, ["a", "b"], X, "got texts as x"),
-        (lambda p: total(p["w"]), {"w": X + 0j}, {"w": X}, "got complex numbers as x['w']"),
+        (lambda p: total(p["w"]), {"w": X + 0j}, {"w": X}, "got complex numbers as a result of f"),
         (total, X, 2 * X + 0j, "got complex numbers as a gradient"),
         (total, X, lambda x: None, "got None as a gradient"),
         (total, X, X > 0, "got truth values as a gradient"),

@@ -100,11 +100,29 @@ _CHANGES = {
     "regression": Field(bool, "whether the change makes the exit code 1"),
 }
 _DOCTOR = {
-    "area": Field(str, "machine, clock, noise or backend"),
+    "area": Field(str, "machine, clock, noise or backend; of the last row, verdict: whether to quote numbers"),
     "what": Field(str, "the quantity or the backend"),
     "found": Field(str, "its value, with the unit"),
     "advice": Field(str, "what to change before quoting a number; empty if nothing"),
     "host": Field(str, "name of the host that was examined; only with --on", optional=True),
+}
+_RUN_LIST = {
+    "run": Field(str, "name or id of the run: its folder's name"),
+    "latest": Field(str, "how it is also called: latest, latest~1, ..."),
+    "started": Field(str, "start time, UTC, to the minute"),
+    "results": Field(str, "how its cells ended, or what else it has"),
+    "command": Field(str, "its command, without the program"),
+    **_FOLDER,
+}
+_HISTORY = {
+    "cell_id": Field(str, "problem/size/dtype/operator/backend[:variant]"),
+    "run": Field(str, "name or id of a run in which the cell is right and timed"),
+    "median_s": Field(float, "median time of a steady call in this run", "seconds per call"),
+    "low_s": Field(float, "lower end of its 99 % interval", "seconds per call"),
+    "high_s": Field(float, "upper end of its 99 % interval", "seconds per call"),
+    "level": Field(int, "number of the level of time to which the run belongs, from 1", "levels"),
+    "change": Field(float | None, "time of this level over that of the one before, in its first run", "1"),
+    "cause": Field(str, "what changed from the run before: versions, Python, code; empty where no level begins"),
 }
 _EXPLANATION = {
     "problem": Field(str, "name of the problem"),
@@ -142,6 +160,8 @@ ROWS: Mapping[str, Mapping[str, Field]] = {
     "changes": _CHANGES,
     "conventions": {**_FOLDER, **_of(ConventionRow)},
     "doctor": _DOCTOR,
+    "history": _HISTORY,
+    "run_list": _RUN_LIST,
     "explanation": _EXPLANATION,
     "fuzz": {**_FOLDER, **_of(FuzzRow)},
 }

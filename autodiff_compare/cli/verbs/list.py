@@ -14,7 +14,7 @@ from autodiff_compare.cli.console import console, usage
 from autodiff_compare.cli.verbs.operators import show
 from autodiff_compare.plan.plan import PlanError, load_problems
 from autodiff_compare.plan.query import Query
-from autodiff_compare.problems import SCALAR, VECTOR, Array, Problem
+from autodiff_compare.problems import SCALAR, VECTOR, Array, Problem, number_of
 from autodiff_compare.process import environment
 from autodiff_compare.summary import terminal
 from autodiff_compare.vocabulary import ORDERS, SUITES, Operator, join_spec
@@ -124,7 +124,9 @@ def _sizes(problem: Problem) -> str:
     """Return the sizes with their numbers; their names alone where the numbers count the sizes."""
     if list(problem.sizes.values()) == list(range(len(problem.sizes))):
         return ", ".join([*problem.sizes, *problem.files])
-    return ", ".join([*(f"{name} {n}" for name, n in problem.sizes.items()), *problem.files])
+    return ", ".join(
+        [*(name if number_of(name) else f"{name} {n}" for name, n in problem.sizes.items()), *problem.files]
+    )
 
 
 def _home(problem: Problem) -> str:

@@ -110,7 +110,14 @@ def order(unit: Unit, plan: Plan, query: Query, settings: Settings, folder: RunF
 def _plain(query: Query) -> dict[str, Any]:
     """Return the fields of a query as JSON has them, without its problems."""
     fields = {f.name: getattr(query, f.name) for f in dataclasses.fields(query)}
-    return fields | {"problems": (), "suites": (), "data": None}
+    points = [[(value.real, value.imag) for value in point] for point in query.points]
+    return fields | {"problems": (), "suites": (), "data": None, "points": points}
+
+
+def _query(fields: Mapping[str, Any], source: str) -> Query:
+    """Return the query of one problem from its plain fields."""
+    points = tuple(tuple(complex(*pair) if pair[1] else float(pair[0]) for pair in p) for p in fields["points"])
+    return Query(**{**_tuples(fields), "problems": (source,), "points": points})
 
 
 def _tuples(value: Any) -> Any:
@@ -129,9 +136,8 @@ def planned(order: Mapping[str, Any], copies: Copies) -> Plan:
         If this host cannot load the problem, or lacks an interpreter.
     """
     source = copies.place(order["source"])
-    query = dataclasses.replace(Query(**_tuples(order["query"])), problems=(source,))
-    found, _ = load_problems(query)
-    found = at_points(found, query) if query.points else found
+    query = _query(order["query"], source)
+    found = at_points(load_problems(query)[0], query)
     problem = next((p for p in found if p.name == order["problem"]), None)
     if problem is None:
         raise PlanError(f"got no problem {order['problem']!r} in {order['source']} on this host")

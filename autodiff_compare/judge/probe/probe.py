@@ -292,7 +292,7 @@ class Probe:
         if not self._second_order:
             return np.ones(len(group.fixed), bool)
         single = np.count_nonzero(group.fixed, axis=1) == 1
-        return single & (group.direction.entry is not None)
+        return np.asarray(single & (group.direction.entry is not None))
 
     def _unseen(self, groups: Sequence[Group], judged: Judged, M: Any) -> Unseen:
         if self.case.problem.normalise is not None:

@@ -136,11 +136,9 @@ def _environment(**functions: Callable[..., Any]) -> jinja2.Environment:
         "section": lambda part: isinstance(part, Section),
         "explorer": lambda part: isinstance(part, Explorer),
     }
-    environment.filters |= {
-        "breakable": _breakable,
-        "packed": lambda text: Markup(packed(str(text))),
-        "json": inline_json,
-    }
+    environment.filters["breakable"] = _breakable
+    environment.filters["packed"] = lambda text: Markup(packed(str(text)))
+    environment.filters["json"] = inline_json
     return environment
 
 

@@ -15,10 +15,11 @@ import pandas as pd
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
+from autodiff_compare.results.frames.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
 from autodiff_compare.results.machines import OF_THE_MACHINE, split
 from autodiff_compare.results.provenance import HARDWARE, differences, versions
 from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
-from autodiff_compare.results.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
+from autodiff_compare.summary.headings import whole
 from autodiff_compare.vocabulary import Phase
 
 #: The leading operator of a problem is the first of these that it has.
@@ -138,8 +139,8 @@ def _in_numbers(cells: pd.DataFrame, stored: pd.DataFrame) -> list[str]:
 
 
 def _where(size: str, own: float, n: float, axis: str, inputs: float) -> str:
-    counts = wording.plural(int(inputs), "input") if math.isfinite(inputs) else ""
-    parts = [f"n = {wording.count(own)}"] if math.isfinite(own) and own != inputs else []
+    counts = f"{whole(inputs)} input{'s' if inputs != 1 else ''}" if math.isfinite(inputs) else ""
+    parts = [f"n = {whole(own)}"] if math.isfinite(own) and own != inputs else []
     if axis == "rows of the batch":
         parts = [wording.plural(int(n), "row")]
     if axis == "degree of the Taylor series":

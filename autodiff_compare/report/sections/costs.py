@@ -2,7 +2,7 @@
 
 Break-even. See `autodiff_compare.summary.break_even`.
 
-Growth. If the time is ``c n^k``, then ``log t = log c + k log n``: k is the slope of the least-squares line.
+Growth. See `autodiff_compare.timing.growth`.
 
 Cost of a gradient. By reverse mode it takes at most five times the operations of the function (Griewank and Walther
 2008, *Evaluating Derivatives*, section 3.3); a larger ratio is overhead.
@@ -28,6 +28,7 @@ from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.record import Record, largest, sure, timed
 from autodiff_compare.results import formatting
 from autodiff_compare.summary.break_even import Line, cheapest
+from autodiff_compare.timing.growth import growth
 from autodiff_compare.vocabulary import Status
 
 #: Largest number of calls that is considered.
@@ -125,39 +126,35 @@ def scaling(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Iterator
             yield Chart(f"{name}-{part.column.partition('_')[0]}", f"{part.title}: {what}", part.sentence(shown), chart)
 
 
-def exponent(n: Sequence[float], seconds: Sequence[float]) -> float:
-    """Return the slope of log time against log size, by least squares; nan for one size only."""
-    if len(set(n)) < 2:
-        return math.nan
-    return float(np.polyfit(np.log(n), np.log(seconds), 1)[0])
-
-
 def _series(shown: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for spec, group in shown.groupby("spec", sort=False):
         yield str(spec), group.sort_values("n", kind="stable")
 
 
 def _growth(shown: pd.DataFrame) -> str:
+    """Return how the time of each backend grows: by an exponent where one is determined, else by a factor."""
     low, high = shown["n"].min(), shown["n"].max()
     kept = sure(shown)
-    fits = {spec: exponent(list(g["n"]), list(g["shown"])) for spec, g in _series(kept)}
-    order = sorted((k, spec) for spec, k in fits.items() if math.isfinite(k))
-    parts = [f"{spec} like n^{_power(k)}" for k, spec in order]
+    parts = [words for spec, group in _series(kept) if (words := _grows(spec, group, (low, high)))]
     left = "" if len(kept) == len(shown) else " Flagged times, drawn hollow, are left out of it."
     if not parts:
         return f"No growth is stated: too few times are without a flag.{left} Bars: 95 % intervals of the median."
+    powers = any("n^" in words for words in parts)
+    model = " In brackets: 95 % interval of the exponent, beside a fixed cost of a call." if powers else ""
     words = f"From n = {low:g} to {high:g}, the time grows: {', '.join(parts)}"
-    last = sorted(set(kept["n"]))[-2:]
-    if kept["n"].nunique() > 2:
-        ends = [exponent(list(g["n"]), list(g["shown"])) for _, g in _series(kept[kept["n"].isin(last)])]
-        finite = [k for k in ends if math.isfinite(k)]
-        words += f"; between the last two like n^{_power(min(finite))} to n^{_power(max(finite))}" if finite else ""
-    return f"{words}.{left} Bars: 95 % intervals of the median."
+    return f"{words}.{model}{left} Bars: 95 % intervals of the median."
 
 
-def _power(k: float) -> str:
-    """Return an exponent with two decimals and without the sign of a rounded zero."""
-    return f"{round(k, 2) + 0.0:.2f}"
+def _grows(spec: str, group: pd.DataFrame, ends: tuple[float, float]) -> str:
+    """Return the growth of one backend's time in words, between the ends of the sizes; empty for one size."""
+    if group["n"].nunique() < 2:
+        return ""
+    found = growth(*(list(group[name]) for name in ("n", "shown", "ci_low_s", "ci_high_s")))
+    if found.determined:
+        return f"{spec} like {found}"
+    factor = formatting.ratio(float(group["shown"].iloc[-1] / group["shown"].iloc[0]))
+    own = "" if (found.first, found.last) == ends else f" from n = {found.first:g} to {found.last:g}"
+    return f"{spec} {factor}{own}"
 
 
 def _dearest(shown: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ from autodiff_compare.charts.looks import Looks, backend_looks
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import packed
 from autodiff_compare.report.page.page import Explorer, Section
-from autodiff_compare.report.page.record import Record, doubtful
+from autodiff_compare.report.page.record import Record, doubtful, largest
 from autodiff_compare.report.sections import overview
 from autodiff_compare.results import formatting
 
@@ -103,7 +103,7 @@ def sections(record: Record) -> Sequence[Section]:
 def _first(cells: pd.DataFrame, shown: str) -> Json:
     """Return what is chosen at first: the leading operator of the problem with the most inputs, across backends."""
     leading = cells[cells["leading"]]
-    row = leading.loc[leading["n_inputs"].astype("float64").fillna(0).idxmax()]
+    row = largest(leading.assign(inputs=leading["n_inputs"].astype("float64")), "inputs")
     return {name: str(row[name]) for name in ("problem", "operator", "dtype", "size")} | {
         "across": "backend",
         "shown": shown,

@@ -13,7 +13,7 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, doubtful, largest
 from autodiff_compare.results import formatting
-from autodiff_compare.summary import conversions, summary
+from autodiff_compare.summary import conversions, headings, summary
 from autodiff_compare.summary.failures import remedies
 from autodiff_compare.summary.summary import FLAGS
 from autodiff_compare.timing.statistics import CONTENDED
@@ -132,7 +132,7 @@ def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Gri
         found = [cell(by_spec[s], longest) if s in by_spec else words("not asked", "dim", key=math.inf) for s in specs]
         where = f"{operator}, {size}: {group['where'].iloc[0]}"
         rows.append((words(str(problem), small=(where,)), *_ranked(found)))
-    columns = ("problem", *specs)
+    columns = ("problem", *(headings.heading(s).replace("\n:", ":").replace("\n", " ") for s in specs))
     return Grid(name, title, columns, tuple(rows), frozenset(range(1, len(columns))), _reading(cells), ranked=True)
 
 
@@ -143,7 +143,8 @@ def _ranked(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _reading(cells: pd.DataFrame) -> str:
-    how = (
+    ways = headings.legend(cells["spec"].unique()).strip().removesuffix(";").replace("; ", ". ")
+    how = (f"{ways}. " if ways else "") + (
         "A cell is one problem, size, dtype, operator and backend. Its error is the largest one against its best "
         "reference, in units of eps, the machine epsilon of the dtype (one rounding)."
     )
@@ -151,8 +152,12 @@ def _reading(cells: pd.DataFrame) -> str:
         return f"This run was checked, not timed. {how}"
     return (
         "In each cell: time relative to the fastest of the row (~ if no difference is proved), its 99 % interval over "
-        f"paired rounds, time of one steady call, error, flags. {how}"
-    )
+        f"paired rounds, time of one steady call, error, flags. {how} {headings.overhead(_inputs(cells)).strip()}"
+    ).strip()
+
+
+def _inputs(cells: pd.DataFrame) -> list[float]:
+    return [float(n) for n in cells["n_inputs"].dropna()]
 
 
 def cell(row: dict[Any, Any], longest: float = math.nan) -> Cell:

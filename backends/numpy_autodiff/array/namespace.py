@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.array import functions, special
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
 from autodiff_compare.backends.numpy_autodiff.rules import HANDLERS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, holds_variable
 from autodiff_compare.backends.numpy_autodiff.rules.shapes import astype as _astype_variable
@@ -111,7 +111,7 @@ def iinfo(type: Any, /) -> Any:
 
 
 def _dtype(x: Any) -> Any:
-    return x.dtype if isinstance(x, (np.ndarray, np.generic, Node)) else x
+    return primal(x).dtype if isinstance(x, (np.ndarray, np.generic, Node)) else x
 
 
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Union
 
@@ -186,10 +187,33 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Tensor
 
 
+def _order(x: Tensor) -> Tensor:
+    """Return the indices that sort a vector, int64; complex numbers by real part, then by imaginary part.
+
+    TensorFlow sorts by negative numbers, which truth values and unsigned integers do not have.
+    """
+    if x.dtype.is_complex:
+        by_imaginary = _order(tf.math.imag(x))
+        return tf.gather(by_imaginary, _order(tf.gather(tf.math.real(x), by_imaginary)))
+    if x.dtype == tf.uint64:
+        # With the highest bit turned, the order is that of signed integers.
+        x = tf.bitcast(tf.bitwise.bitwise_xor(x, tf.constant(1 << 63, tf.uint64)), tf.int64)
+    elif x.dtype == tf.bool or x.dtype.is_unsigned:
+        x = tf.cast(x, tf.int64)
+    elif x.dtype.is_floating:
+        # nan compares with nothing, and would part equal numbers.
+        lost = tf.math.is_nan(x)
+        by_value = tf.argsort(tf.where(lost, tf.constant(math.inf, x.dtype), x), stable=True)
+        return tf.cast(
+            tf.gather(by_value, tf.argsort(tf.cast(tf.gather(lost, by_value), tf.int32), stable=True)), tf.int64
+        )
+    return tf.cast(tf.argsort(x, stable=True), tf.int64)
+
+
 def unique_all(x: Tensor, /) -> UniqueAll:
     """Return distinct values, ascending, with first index, inverse and count; nan differs from nan."""
     flat = tf.reshape(x, (-1,))
-    order = tf.cast(tf.argsort(flat, stable=True), tf.int64)
+    order = _order(flat)
     ordered = tf.gather(flat, order)
     new = tf.concat([tf.ones_like(ordered[:1], tf.bool), ordered[1:] != ordered[:-1]], axis=0)
     starts = tf.reshape(tf.where(new), (-1,))

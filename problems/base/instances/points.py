@@ -64,9 +64,9 @@ def written(point: Sequence[complex]) -> str:
 
 def number(value: complex) -> str:
     """Return a number as the shortest text that stands for it: ``-2``, ``0.5``, ``1e-05``, ``1+2j``."""
-    if isinstance(value, complex):
+    if isinstance(value, complex) and value.imag:
         return f"{value:.17g}" if complex(f"{value}") != value else f"{value}".strip("()")
-    return repr(float(value)).removesuffix(".0")
+    return repr(float(value.real)).removesuffix(".0")
 
 
 def filled(inputs: Inputs, numbers: Sequence[complex]) -> Inputs:

@@ -85,7 +85,9 @@ def descend(options: argparse.Namespace) -> int:
         folder.close()
     print(f"tables: {shown(folder.path)}")
     if options.animate is not None and traces:
-        return _animated(work, traces[0], pathlib.Path(options.animate or folder.path / "descent.gif"))
+        drawn = _animated(work, traces[0], pathlib.Path(options.animate or folder.path / "descent.gif"))
+        if drawn != exits.OK:
+            return drawn
     return exits.INTERRUPTED if interrupted else exits.FAILED if statuses & BROKEN else exits.OK
 
 
@@ -139,17 +141,7 @@ def _descents_of(options: argparse.Namespace, found: Sequence[Problem]) -> dict[
             "--lr RATE, to minimise it by plain gradient descent"
         )
     own = {name: list(p.descent) or ([PLAIN] if name not in _WITHOUT_DESCENT else []) for name, p in able.items()}
-    names = [name for descents in own.values() for name in descents]
-    if options.descent is not None and options.descent not in names:
-        choices = expected(options.descent, names) if names else ", expected none: its study has no descent"
-        raise PlanError(f"got descent {options.descent!r}{choices}")
-    starts = options.start or [()]
-    changes = [
-        Changes(options.size, options.lr, options.stop_loss, tuple(options.target or ()), tuple(start))
-        for start in starts
-    ]
-    if not names and (changes != [Changes()] or options.animate is not None):
-        raise PlanError(f"got an option of descents, expected none: the study of {options.problem} has no descent")
+    changes = _changes(options, [name for descents in own.values() for name in descents])
     changed = {
         problem: [c.named(name) for name in descents if options.descent in (None, name) for c in changes]
         for problem, descents in own.items()
@@ -161,6 +153,24 @@ def _descents_of(options: argparse.Namespace, found: Sequence[Problem]) -> dict[
     except ProblemError as error:
         raise PlanError(str(error)) from error
     return changed
+
+
+def _changes(options: argparse.Namespace, names: Sequence[str]) -> list[Changes]:
+    """Return the changes of the command line, one for each start, of descents with these names.
+
+    Raises
+    ------
+    PlanError
+        If there is no descent to change, or none of the given name.
+    """
+    if options.descent is not None and options.descent not in names:
+        choices = expected(options.descent, names) if names else ", expected none: its study has no descent"
+        raise PlanError(f"got descent {options.descent!r}{choices}")
+    target = tuple(options.target or ())
+    changes = [Changes(options.size, options.lr, options.stop_loss, target, start) for start in options.start or [()]]
+    if not names and (changes != [Changes()] or options.animate is not None):
+        raise PlanError(f"got an option of descents, expected none: the study of {options.problem} has no descent")
+    return changes
 
 
 def _sizes(name: str) -> list[str]:

@@ -170,9 +170,9 @@ def reasons(a: Recorded, b: Recorded) -> list[str]:
     for machines in dict.fromkeys(_machines(a, b).values()):
         if not differences(*machines, HARDWARE):
             apart += differences(*machines, SOFTWARE)
-    first, second = ({cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b))
-    if first != second:
-        apart.append(f"dtype {_listed(first)} and {_listed(second)}")
+    dtypes = [{cell.dtype for cell in side.cells.values() if cell.dtype} for side in (a, b)]
+    if dtypes[0] != dtypes[1]:
+        apart.append(f"dtype {_listed(dtypes[0])} and {_listed(dtypes[1])}")
     if not set(a.cells) & set(b.cells):
         apart.append("no cell in common")
     return list(dict.fromkeys(apart))

@@ -13,9 +13,10 @@ import itertools
 import math
 import pathlib
 import statistics
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.console import console, usage
@@ -43,11 +44,12 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class Past:
-    """A run in the history: its name, its row of ``runs.csv``, and the cells that it has."""
+    """A run in the history: its name, its row of ``runs.csv``, the cells that it has, and its folder."""
 
     name: str
     run: Run
     found: Recorded
+    folder: pathlib.Path | None = None
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,17 @@ def history(options: argparse.Namespace) -> int:
     found = series(past, options.words, options.threshold / 100)
     if not found:
         about = f" with {' '.join(options.words)} in its name" if options.words else ""
-        return usage(
-            f"got no timed cell{about} in {formatting.plural(len(past), 'run')}, expected some: compare.py runs"
-        )
+        read = formatting.plural(len(past), "timed run")
+        return usage(f"got no cell that is right and timed{about} in {read}, expected one: compare.py runs lists runs")
     if output.wanted(options):
-        output.write([record for one in found for record in records(one)], options)
+        rows = [record for one in found for record in records(one)]
+        output.write("history", rows, options, [one.folder for one in past if one.folder is not None])
     else:
         _show(found, past, apart)
-    if options.svg is not None:
-        return _drawn(found, past, options.svg)
-    return OK
+    if options.svg is None:
+        return OK
+    # Programs read the records alone on standard output.
+    return _drawn(found, past, options.svg, sys.stderr if output.wanted(options) else sys.stdout)
 
 
 def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:
@@ -136,7 +139,7 @@ def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:
             if not comparable:
                 apart += 1
             elif one.rounds:
-                found.append(Past(folder.name, one.run, one))
+                found.append(Past(folder.name, one.run, one, folder))
             display.piece_done()
     if not found:
         raise TableError("got no run that was timed, expected some: make one with compare.py run")
@@ -239,7 +242,8 @@ def _show(found: Sequence[Series], past: Sequence[Past], apart: int) -> None:
 
 
 def _sentence(past: Sequence[Past], apart: int) -> str:
-    left = f" {formatting.plural(apart, 'run')} with other threads, device or seed left out." if apart else ""
+    others = formatting.plural(apart, "run")
+    left = f" Left out: {others} with other threads, device or seed, or damaged." if apart else ""
     return (
         f"{formatting.plural(len(past), 'timed run')} from {past[0].run.started_utc[:10]} to "
         f"{past[-1].run.started_utc[:10]}.{left} A change is one beyond the intervals of the runs and the threshold, "
@@ -268,7 +272,7 @@ def _spark(one: Series, encoding: str) -> str:
     return found
 
 
-def _drawn(found: Sequence[Series], past: Sequence[Past], path: pathlib.Path) -> int:
+def _drawn(found: Sequence[Series], past: Sequence[Past], path: pathlib.Path, told: TextIO) -> int:
     """Write the figure of the cells that changed, or of the first ones if none did; return the exit code."""
     if importlib.util.find_spec("matplotlib") is None:
         return usage("not installed: matplotlib, needed for --svg: pip install 'autodiff-compare[report]'")
@@ -290,5 +294,6 @@ def _drawn(found: Sequence[Series], past: Sequence[Past], path: pathlib.Path) ->
         left = draw(panels, [f"{p.run.started_utc[:10]} {p.name}" for p in past], path)
     except OSError as error:
         return usage(f"cannot write {path}: {error.strerror or error}")
-    print(f"figure: {path}" + (f" ({left} more cells are not drawn: history WORD chooses)" if left else ""))
+    more = f" ({left} more cells are not drawn: history WORD chooses)" if left else ""
+    print(f"figure: {path}{more}", file=told)
     return OK

@@ -61,7 +61,7 @@ def runs(options: argparse.Namespace) -> int:
     """Print the list of runs; return the exit code."""
     chosen = [entry for entry in entries(options.out) if all(word in _text(entry) for word in options.words)]
     if output.wanted(options):
-        output.write([asdict(entry) for entry in chosen], options)
+        output.write("run_list", [asdict(entry) for entry in chosen], options)
         return OK
     out = console()
     where = " or ".join(places.shown(place) for place in places.places(options.out))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autodiff_compare.plan.plan import Plan
-from autodiff_compare.results.rows import CellRow, PairRow
 from autodiff_compare.vocabulary import Operator
 
 
@@ -34,8 +33,8 @@ def _ranks(plan: Plan) -> dict[str, Callable[[Any], int]]:
     def of_cell(row: Any) -> int:
         return cells.get(row.cell_id, last)
 
-    def of_group(row: CellRow | PairRow) -> int:
-        return groups.get((row.problem, row.size, row.dtype, row.operator), last)  # type: ignore[arg-type]
+    def of_group(row: Any) -> int:
+        return groups.get((row.problem, row.size, row.dtype, row.operator), last)
 
     def of_descent(row: Any) -> int:
         problem, _, dtype, _, spec = row.cell_id.rsplit("/", 4)
