@@ -11,6 +11,7 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from autodiff_compare.fuzzing.campaign import Campaign
 from autodiff_compare.fuzzing.findings import Finding
@@ -28,7 +29,7 @@ def fuzz_rows(campaign: Campaign, run_id: str) -> Iterator[FuzzRow]:
     """Yield the rows of ``fuzz.csv``."""
     for place, family, counted in campaign.coverage.rows():
         backend, variant = split_spec(place.spec)
-        numbers = {str(classed): counted[classed] for classed in Class}
+        numbers: dict[str, Any] = {str(classed): counted[classed] for classed in Class}
         yield FuzzRow(run_id, family, place.operation, place.operator, backend, variant, place.dtype, **numbers)
 
 
