@@ -230,6 +230,8 @@ def test_sizes_by_their_number_and_points_travel(tmp_path: pathlib.Path) -> None
     for query in (
         Query([str(tmp_path / "drawn.py"), "lse"], ["numpy"], ["gradient"], sizes=["n=3", "n=5"]),
         Query(["goldstein_price"], ["numpy"], ["gradient"], points=[(-2.0, 0.5)]),
+        # The sign of a zero chooses the side of a branch cut.
+        Query(["complex_elementary"], ["numpy"], ["jvp"], points=[(complex(-1.0, -0.0),), (complex(-1.0, 0.0),)]),
     ):
         whole, parts = alone(tmp_path / "alone", query), spread(tmp_path / "spread", Nodes(tmp_path), query)
         assert unmeasured(parts.path) == unmeasured(whole.path)
