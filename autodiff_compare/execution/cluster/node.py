@@ -118,8 +118,9 @@ class Stream(Silent):
         yield
 
     def _say(self, told: Mapping[str, Any]) -> None:
-        text = protocol.encode({"unit": self.unit, **told})
-        self._emit(protocol.decode(self.copies.as_given(text)) if self.copies is not None else protocol.decode(text))
+        # As lists and objects of JSON now: what is told may change before it is written.
+        plain = protocol.decode(protocol.encode({"unit": self.unit, **told}))
+        self._emit(plain if self.copies is None else self.copies.as_given(plain))
 
 
 class Node:
@@ -162,7 +163,15 @@ class Node:
             end |= {"status": Status.ERROR, "message": f"{type(error).__name__}: {described(error)}"}
             if isinstance(error, (PlanError, TextsError, TurnsError)):
                 end["message"] = str(error)
-        self._emit({"unit": order["unit"], "end": end})
+            end["message"] += self._about_files(end["message"])
+        copies = self._stream.copies
+        self._emit({"unit": order["unit"], "end": end if copies is None else copies.as_given(end)})
+
+    def _about_files(self, message: str) -> str:
+        """Return what to do about a file that a user's file reads, if a message says that it is missing."""
+        if "FileNotFoundError" not in message or str(self._folder) not in message:
+            return ""
+        return " Files that yours reads do not travel with it: put them on every host, under an absolute path."
 
     def _call(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Call a function that is no unit of a plan; each record that it yields is a line."""
@@ -180,12 +189,12 @@ class Node:
 
     def _unit(self, order: Mapping[str, Any]) -> dict[str, Any]:
         _require_code(order)
-        copies = Copies(texts_of(order), self._folder)
+        stream = self._stream
+        stream.copies = copies = Copies(texts_of(order), self._folder)
         plan, settings = planned(order, copies), settings_of(order)
         if settings.rounds and (why := slurm_binding.unbound()):
             raise Refusal(why)
-        stream = self._stream
-        stream.unit, stream.run_id, stream.copies = order["unit"], order["run_id"], copies
+        stream.unit, stream.run_id = order["unit"], order["run_id"]
         stream.known, stream.finished = known_values(order), frozenset(order["done"])
         # The keys of machines are those of a run, whatever its units are.
         here = this_machine(plan, settings)

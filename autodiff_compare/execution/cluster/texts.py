@@ -117,11 +117,14 @@ def _imported(text: str) -> set[str]:
 
 
 def _files_of(folder: pathlib.Path, module: str) -> list[pathlib.Path]:
-    """Return the file of a module in a folder, or all Python files of a package there."""
+    """Return the file of a module in a folder, or all Python files of a package there.
+
+    Python prefers a package to a module of the same name, and a module to a package without ``__init__.py``.
+    """
     file, package = folder / f"{module}.py", folder / module
-    if (package / "__init__.py").is_file():
-        return sorted(package.rglob("*.py"))
-    return [file] if file.is_file() else []
+    if file.is_file() and not (package / "__init__.py").is_file():
+        return [file]
+    return sorted(path for path in package.rglob("*.py") if path.is_file())
 
 
 def _text(path: pathlib.Path) -> str:
@@ -178,8 +181,15 @@ class Copies:
             if found != text.encode("utf-8", "surrogateescape"):
                 raise TextsError(f"got {self.as_given(str(path))} changed on this host while it was computed")
 
-    def as_given(self, text: str) -> str:
-        """Return a text in which the paths of this host are those that the user wrote."""
+    def as_given(self, told: Any) -> Any:
+        """Return a message in which the paths of this host are those that the user wrote."""
+        if isinstance(told, str):
+            return self._renamed(told)
+        if isinstance(told, Mapping):
+            return {self.as_given(key): self.as_given(part) for key, part in told.items()}
+        return [self.as_given(part) for part in told] if isinstance(told, (list, tuple)) else told
+
+    def _renamed(self, text: str) -> str:
         for name in sorted(self.texts.given, key=lambda name: -len(self.texts.given[name][1])):
             text = text.replace(self._place(name), name)
         for name, place in self._places.items():
