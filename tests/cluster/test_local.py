@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -193,6 +194,16 @@ def test_a_timed_unit_waits_for_another_one_of_its_host(tmp_path: pathlib.Path) 
         assert not found
     thread.join()
     assert set(ends(found[0]).values()) == {"ok"}
+
+
+@pytest.mark.thorough
+def test_a_unit_that_has_waited_too_long_says_so(tmp_path: pathlib.Path) -> None:
+    other, query = HostTurns(tmp_path), replace(QUERY, problems=[QUADRATIC], backends=["manual"], operators=["value"])
+    with other.working(), other.measuring():
+        folder = spread(tmp_path / "out", Nodes(tmp_path), query, limit_s=8.0)
+    (row,) = folder.rows["cells"]
+    assert row.status == Status.TIMEOUT
+    assert re.search(r"--unit-timeout 8; [1-8] s of it other units of this host were waited for$", row.message)
 
 
 @pytest.mark.thorough

@@ -37,7 +37,7 @@ from autodiff_compare.execution.dispatcher import Dispatcher
 from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Part, Runner
-from autodiff_compare.execution.turns import SHARED, HostTurns, TurnsError
+from autodiff_compare.execution.turns import SHARED, HostTurns, NoTurns, TurnsError
 from autodiff_compare.plan.plan import Plan, PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import protocol
@@ -137,6 +137,7 @@ class Node:
     def __init__(self, emit: Emit, folder: pathlib.Path) -> None:
         self._emit, self._folder = emit, folder
         self._stream = Stream(emit)
+        self._turns = NoTurns()
         self._pool: Pool | None = None
         self._dispatcher: Dispatcher | None = None
         self._workers = contextlib.ExitStack()
@@ -149,12 +150,15 @@ class Node:
     def carry_out(self, order: Mapping[str, Any]) -> None:
         """Carry out an order, and say how it ended."""
         end: dict[str, Any] = {"status": "", "message": ""}
+        self._turns = NoTurns()
         try:
             with _limited(order.get("limit_s")):
                 end |= self._call(order) if "call" in order else self._unit(order)
         except UnitTimeout:
             self.close()
             message = f"the unit took longer than --unit-timeout {order['limit_s']:g}"
+            if self._turns.waited_s >= 1:
+                message += f"; {self._turns.waited_s:.0f} s of it other units of this host were waited for"
             end |= {"status": Status.TIMEOUT, "message": message}
         except Refusal as error:
             end |= {"status": Status.NOT_RUN, "message": str(error)}
@@ -176,7 +180,7 @@ class Node:
     def _call(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Call a function that is no unit of a plan; each record that it yields is a line."""
         _require_code(order)
-        turns = HostTurns(pathlib.Path(order.get("turns", SHARED)))
+        self._turns = turns = HostTurns(pathlib.Path(order.get("turns", SHARED)))
         try:
             with turns.working(), turns.measuring() if order["call"] in calls.ALONE else contextlib.nullcontext():
                 for record in calls.made(order["call"], order["parameters"]):
@@ -216,7 +220,7 @@ class Node:
             self._pool = Pool(plan, settings, self._stream, self._stream, timed_on)
             self._workers.callback(self._pool.close)
             self._dispatcher = self._workers.enter_context(Dispatcher(self._pool))
-        turns = HostTurns(pathlib.Path(order.get("turns", SHARED)), self._stream.doing)
+        self._turns = turns = HostTurns(pathlib.Path(order.get("turns", SHARED)), self._stream.doing)
         return Runner(plan, settings, self._stream, self._stream, self._pool, turns, self._dispatcher)
 
 
