@@ -89,6 +89,21 @@ def test_what_python_imports_travels(files: list[str], gone: list[str], tmp_path
     assert sorted(texts.folders[str(tmp_path)]) == sorted(["mine.py", *files])
 
 
+def test_a_link_keeps_its_name_and_the_imports_of_its_file(mine: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "beside.py").write_text("two = 4.0\n")
+    (links / "short.py").symlink_to(mine)
+    (links / "further.py").symlink_to(mine)
+    name = str(links / "short.py")
+    copies = Copies(sent(Query([name], ["numpy"], ["gradient"])), tmp_path / "there")
+    place = pathlib.Path(copies.place(name))
+    assert (place.name, place.read_text()) == ("short.py", MINE)
+    assert (place.parent / "beside.py").read_text() == mine.with_name("beside.py").read_text()
+    with pytest.raises(TextsError, match=r"beside which is another further\.py: give the link a new name"):
+        collected(plan(Query([str(links / "further.py")], ["numpy"], ["gradient"])))
+
+
 def test_a_message_of_a_folder_with_marks_of_json_stays_one(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / 'with "quotes", \\ and \u00e9'
     folder.mkdir()

@@ -69,8 +69,8 @@ def collected(plan: Plan) -> Texts:
     try:
         for name in (name for name in dict.fromkeys(named) if name.endswith(".py")):
             path = pathlib.Path(name).resolve()
-            given[name] = (str(path.parent), path.name)
-            folders.setdefault(str(path.parent), {}).update(_with_imported(path))
+            given[name] = (str(path.parent), pathlib.Path(name).name)
+            folders.setdefault(str(path.parent), {}).update(_named(pathlib.Path(name), _with_imported(path)))
         for name, files in _instances(plan):
             given[name] = (name, "")
             folders.setdefault(name, {}).update({path.name: _text(path) for path in files})
@@ -91,6 +91,19 @@ def _instances(plan: Plan) -> Iterator[tuple[str, list[pathlib.Path]]]:
         files = [path for size, path in problem.files.items() if (problem.name, size) in used]
         if files:
             yield plan.sources[problem.name].partition("@")[2], files
+
+
+def _named(given: pathlib.Path, files: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of a file and its imports, the file under its given name too: a link names its problem.
+
+    What it imports is looked for beside the file that the link leads to.
+    """
+    real = given.resolve()
+    if given.name != real.name and (real.parent / given.name).exists():
+        raise TextsError(
+            f"got {given}, a link to {real}, beside which is another {given.name}: give the link a new name"
+        )
+    return {**files, given.name: files[real.name]}
 
 
 def _with_imported(file: pathlib.Path) -> dict[str, str]:
