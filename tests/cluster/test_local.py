@@ -197,6 +197,18 @@ def test_a_timed_unit_waits_for_another_one_of_its_host(tmp_path: pathlib.Path) 
 
 
 @pytest.mark.thorough
+def test_a_function_that_exits_where_it_is_planned_ends_its_unit_only(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "leaves.py").write_text(
+        "def objective(x, xp):\n"
+        "    if 'autodiff-compare-node-' in __file__:\n        raise SystemExit(3)\n"
+        "    return xp.sum(x)\nx = lambda n, rng: rng.normal(size=n)\n"
+    )
+    query = Query([str(tmp_path / "leaves.py")], ["numpy"], ["gradient"], sizes=["n=2"])
+    folder = spread(tmp_path / "out", Nodes(tmp_path), query)
+    assert ends(folder, ["SystemExit: 3"]) == {"leaves/n=2/float64/gradient/numpy": Status.ERROR}
+
+
+@pytest.mark.thorough
 def test_a_unit_that_has_waited_too_long_says_so(tmp_path: pathlib.Path) -> None:
     other, query = HostTurns(tmp_path), replace(QUERY, problems=[QUADRATIC], backends=["manual"], operators=["value"])
     with other.working(), other.measuring():

@@ -162,7 +162,7 @@ class Node:
             end |= {"status": Status.TIMEOUT, "message": message}
         except Refusal as error:
             end |= {"status": Status.NOT_RUN, "message": str(error)}
-        except Exception as error:  # a user's file, a full disk: whatever it is, this host cannot compute the unit
+        except (Exception, SystemExit) as error:  # a user's file, a full disk: this host cannot compute the unit
             self.close()
             end |= {"status": Status.ERROR, "message": f"{type(error).__name__}: {described(error)}"}
             if isinstance(error, (PlanError, TextsError, TurnsError)):
