@@ -133,7 +133,8 @@ def test_a_lost_task_is_sent_once_more(first: Any, second: Any, tries: int, end:
         if unit != "lost":
             return [{"end": OK}]
         sent.append(count)
-        return first if len(sent) == 1 else second
+        found: Sequence[Any] = first if len(sent) == 1 else second
+        return found
 
     lost, others = Noted("lost"), [Noted(f"t{i}") for i in range(5)]
     carried_out(["a"], [others[0], lost, *others[1:]], script)
