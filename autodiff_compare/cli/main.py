@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.exits import DEFECT, FAILED, INTERRUPTED, UNWRITTEN, USAGE
 from autodiff_compare.cli.messages import complain
-from autodiff_compare.cli.options import unset_variables
+from autodiff_compare.cli.options import unset_variables, without_engine
 from autodiff_compare.cli.project.settings import ProjectError
 from autodiff_compare.cli.project.words import completed
 from autodiff_compare.results.formatting import printable
@@ -62,6 +62,9 @@ def _run(argv: Sequence[str] | None) -> int:
     unset = unset_variables(options)
     if unset:
         complain(f"got --env {unset[0]}, which is not set here, expected a variable that is set, or NAME=VALUE")
+        return USAGE
+    if alone := without_engine(options):
+        complain(f"got {alone} without --on, expected --on to say where the units are computed")
         return USAGE
     options.command = shlex.join(["compare.py", *given])
     if options.no_color:

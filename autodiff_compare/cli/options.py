@@ -192,6 +192,14 @@ def unset_variables(options: argparse.Namespace) -> list[str]:
     return [text for text in getattr(options, "env", ()) if "=" not in text and text not in os.environ]
 
 
+def without_engine(options: argparse.Namespace) -> str:
+    """Return the option given that needs ``--on``, if that is missing; empty if there is none."""
+    if getattr(options, "on", ""):
+        return ""
+    given = {"--slurm-args": "slurm_args", "--unit-timeout": "unit_timeout"}
+    return next((word for word, name in given.items() if getattr(options, name, None)), "")
+
+
 def add_timeout(parser: argparse.ArgumentParser) -> None:
     """Add the time limit for a cell; none given, the limit depends on the size of the cell."""
     parser.add_argument(

@@ -23,6 +23,7 @@ import os
 import pathlib
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 if sys.platform != "win32":
@@ -38,7 +39,15 @@ class TurnsError(OSError):
 
 
 class NoTurns:
-    """The turns of a run that has its host to itself: nobody is waited for."""
+    """The turns of a run that has its host to itself: nobody is waited for.
+
+    Attributes
+    ----------
+    waited_s
+        Seconds for which others were waited for.
+    """
+
+    waited_s = 0.0
 
     def working(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which the run prepares and judges."""
@@ -136,7 +145,12 @@ class HostTurns(NoTurns):
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             self._waiting(words)
-            fcntl.flock(descriptor, kind)
+            began = time.monotonic()
+            try:
+                fcntl.flock(descriptor, kind)
+            finally:
+                # Also where the wait is ended by a time limit, which tells it.
+                self.waited_s += time.monotonic() - began
 
 
 def _unlock(descriptor: int) -> None:

@@ -25,6 +25,12 @@ REMEDIES = {
     "unsupported": "unsupported: the backend does not have the operator or function.",
     "not_installed": "not installed: install the packages named, or leave the backend out.",
 }
+#: What the message of a cell has whose host or unit ended, and no other -> its meaning, and what a user can do.
+_OF_A_UNIT = {
+    "node lost: ": "crash, node lost: the host, worker or job that computed it was lost; run --resume tries it again.",
+    "the unit took longer than --unit-timeout": "timeout of a unit: give it more with --unit-timeout, or take a "
+    "smaller --size; run --resume tries it again.",
+}
 #: Messages about the function itself, whatever the backend and the operator, and the numbers in them.
 _OF_THE_FUNCTION = re.compile(r"^repeat: two evaluations of the function|^in plain NumPy, before any backend")
 _IN_BRACKETS = r" \([^)]*\)"
@@ -36,10 +42,13 @@ _PLACE = re.compile(r" \([^()]*\.py:\d+.*\)$")
 _FEW_NAMES = 4
 
 
-def remedies(statuses: Iterable[str]) -> list[str]:
-    """Return the meaning of each status among ``statuses``, and what a user can do about it."""
-    had = set(statuses)
-    return [words for status, words in REMEDIES.items() if status in had]
+def remedies(statuses: Iterable[str], messages: Iterable[str]) -> list[str]:
+    """Return the meaning of each status, and what a user can do about it; a unit's end is no fault of a cell."""
+    had, units = set[str](), set[str]()
+    for status, message in zip(statuses, messages, strict=True):
+        unit = next((words for told, words in _OF_A_UNIT.items() if told in str(message)), "")
+        (units if unit else had).add(unit or status)
+    return [w for s, w in REMEDIES.items() if s in had] + [w for w in _OF_A_UNIT.values() if w in units]
 
 
 def table(failures: pd.DataFrame) -> RenderableType:
@@ -62,7 +71,7 @@ def table(failures: pd.DataFrame) -> RenderableType:
         words = str(why if several and lacks[group.index[0]] else group["message"].iloc[0])
         backends, operators = (", ".join(dict.fromkeys(names)) for names in (specs[group.index], group["operator"]))
         made.add_row(_some(group["problem"]), backends, operators, because(str(status), words))
-    return Group(made, *(Text(words, style="dim") for words in remedies(failures["status"])))
+    return Group(made, *(Text(words, style="dim") for words in remedies(failures["status"], failures["message"])))
 
 
 def _without_names(message: str, operator: str) -> str:

@@ -101,6 +101,14 @@ def test_every_task_is_done_once_and_gets_its_own_lines() -> None:
     assert {task.end for task in tasks} == {("completed", "")}
 
 
+def test_a_task_of_a_place_that_is_gone_is_given_up() -> None:
+    """A worker that is started anew has another address: the place of the task would never be there again."""
+    tasks = [Noted("t0", "a"), Noted("t1", "gone"), Noted("t2")]
+    carried_out(["a", "b"], tasks, lambda place, unit, count: [{"end": OK}])
+    lost = (Status.CRASH, "node lost: gone is no longer there")
+    assert [task.end for task in tasks] == [("completed", ""), lost, ("completed", "")]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "tries", "end"),
     [
@@ -125,7 +133,8 @@ def test_a_lost_task_is_sent_once_more(first: Any, second: Any, tries: int, end:
         if unit != "lost":
             return [{"end": OK}]
         sent.append(count)
-        return first if len(sent) == 1 else second
+        found: Sequence[Any] = first if len(sent) == 1 else second
+        return found
 
     lost, others = Noted("lost"), [Noted(f"t{i}") for i in range(5)]
     carried_out(["a"], [others[0], lost, *others[1:]], script)

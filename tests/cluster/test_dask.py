@@ -61,7 +61,8 @@ def started(tmp_path: pathlib.Path, workers: int = 2, prefix: tuple[str, ...] = 
             for i in range(workers)
         ]
         with distributed.Client(address, timeout=120, set_as_default=False) as client:
-            client.wait_for_workers(workers, timeout=120)
+            if workers:
+                client.wait_for_workers(workers, timeout=120)
         yield found
     finally:
         for process in (*found.workers, found.scheduler):
@@ -99,6 +100,13 @@ def test_a_scheduler_of_the_command_line_serves_the_verbs(tmp_path: pathlib.Path
         visited = cli("doctor", "-b", "numpy", "--on", f"dask://{cluster.address}")
         assert visited.returncode == 0, visited.stderr
         assert "1 host" in visited.stdout
+
+
+def test_a_visit_without_a_worker_says_how_to_start_one(tmp_path: pathlib.Path) -> None:
+    with started(tmp_path, workers=0) as cluster:
+        done = cli("doctor", "-b", "numpy", "--on", f"dask://{cluster.address}")
+    assert done.returncode == 2
+    assert f"whose scheduler has no worker: start one with dask worker tcp://{cluster.address}" in done.stderr
 
 
 def _rows(text: str) -> list[dict[str, object]]:

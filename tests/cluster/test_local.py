@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -197,6 +198,28 @@ def test_a_timed_unit_waits_for_another_one_of_its_host(tmp_path: pathlib.Path) 
 
 
 @pytest.mark.thorough
+def test_a_function_that_exits_where_it_is_planned_ends_its_unit_only(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "leaves.py").write_text(
+        "def objective(x, xp):\n"
+        "    if 'autodiff-compare-node-' in __file__:\n        raise SystemExit(3)\n"
+        "    return xp.sum(x)\nx = lambda n, rng: rng.normal(size=n)\n"
+    )
+    query = Query([str(tmp_path / "leaves.py")], ["numpy"], ["gradient"], sizes=["n=2"])
+    folder = spread(tmp_path / "out", Nodes(tmp_path), query)
+    assert ends(folder, ["SystemExit: 3"]) == {"leaves/n=2/float64/gradient/numpy": Status.ERROR}
+
+
+@pytest.mark.thorough
+def test_a_unit_that_has_waited_too_long_says_so(tmp_path: pathlib.Path) -> None:
+    other, query = HostTurns(tmp_path), replace(QUERY, problems=[QUADRATIC], backends=["manual"], operators=["value"])
+    with other.working(), other.measuring():
+        folder = spread(tmp_path / "out", Nodes(tmp_path), query, limit_s=8.0)
+    (row,) = folder.rows["cells"]
+    assert row.status == Status.TIMEOUT
+    assert re.search(r"--unit-timeout 8; [1-8] s of it other units of this host were waited for$", row.message)
+
+
+@pytest.mark.thorough
 def test_a_file_that_cannot_be_planned_costs_its_own_cells(tmp_path: pathlib.Path) -> None:
     (tmp_path / "broken.py").write_text("raise RuntimeError('not today')")
     query = replace(QUERY, problems=[str(tmp_path / "broken.py"), QUADRATIC])
@@ -231,6 +254,8 @@ def test_sizes_by_their_number_and_points_travel(tmp_path: pathlib.Path) -> None
     for query in (
         Query([str(tmp_path / "drawn.py"), "lse"], ["numpy"], ["gradient"], sizes=["n=3", "n=5"]),
         Query(["goldstein_price"], ["numpy"], ["gradient"], points=[(-2.0, 0.5)]),
+        # The sign of a zero chooses the side of a branch cut.
+        Query(["complex_elementary"], ["numpy"], ["jvp"], points=[(complex(-1.0, -0.0),), (complex(-1.0, 0.0),)]),
     ):
         whole, parts = alone(tmp_path / "alone", query), spread(tmp_path / "spread", Nodes(tmp_path), query)
         assert unmeasured(parts.path) == unmeasured(whole.path)
@@ -263,7 +288,8 @@ def test_an_interrupted_run_keeps_what_came_and_is_completed_by_resuming(tmp_pat
 def test_a_coordinator_that_is_killed_leaves_no_node_and_its_run_is_resumed(tmp_path: pathlib.Path) -> None:
     marker = tmp_path / "begun"
     query = faulty(tmp_path, f"p = pathlib.Path({str(marker)!r}); p.exists() or (p.touch(), time.sleep(600))")
-    words = ["check", *reversed(query.problems), "-b", "numpy", "-o", "value", "-o", "gradient", "--on", "local:1"]
+    operators = ["-o", "value", "-o", "gradient", "-o", "hessian"]
+    words = ["check", *reversed(query.problems), "-b", "numpy", *operators, "--on", "local:1"]
     words += ["--out", str(tmp_path / "out")]
     before = set(_nodes())
     command = [sys.executable, str(ROOT / "compare.py"), *words]

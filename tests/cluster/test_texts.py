@@ -70,6 +70,51 @@ def test_a_unit_gets_its_own_files_only_and_finds_them_where_another_unit_left_t
     assert data.of(["gmm"]).folders == {}
 
 
+@pytest.mark.parametrize(
+    ("files", "gone"),
+    [
+        # A package without __init__.py, at any depth.
+        (["beside/part.py", "beside/deep/part.py"], []),
+        # Python takes the module of these two, and the package of those.
+        (["beside.py"], ["beside/part.py"]),
+        (["beside/__init__.py", "beside/part.py"], ["beside.py"]),
+    ],
+)
+def test_what_python_imports_travels(files: list[str], gone: list[str], tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").write_text("import beside\ndef objective(x, xp):\n    return xp.sum(x)\nx = [1.0]\n")
+    for name in (*files, *gone):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    texts = sent(Query([str(tmp_path / "mine.py")], ["numpy"], ["gradient"]))
+    assert sorted(texts.folders[str(tmp_path)]) == sorted(["mine.py", *files])
+
+
+def test_a_link_keeps_its_name_and_the_imports_of_its_file(mine: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "beside.py").write_text("two = 4.0\n")
+    (links / "short.py").symlink_to(mine)
+    (links / "further.py").symlink_to(mine)
+    name = str(links / "short.py")
+    copies = Copies(sent(Query([name], ["numpy"], ["gradient"])), tmp_path / "there")
+    place = pathlib.Path(copies.place(name))
+    assert (place.name, place.read_text()) == ("short.py", MINE)
+    assert (place.parent / "beside.py").read_text() == mine.with_name("beside.py").read_text()
+    with pytest.raises(TextsError, match=r"beside which is another further\.py: give the link a new name"):
+        collected(plan(Query([str(links / "further.py")], ["numpy"], ["gradient"])))
+
+
+def test_a_message_of_a_folder_with_marks_of_json_stays_one(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / 'with "quotes", \\ and \u00e9'
+    folder.mkdir()
+    file = folder / "fünf.py"
+    file.write_text("def objective(x, xp):\n    return xp.sum(x)\nx = [1.0]\n")
+    copies = Copies(sent(Query([str(file)], ["numpy"], ["gradient"])), tmp_path / "there")
+    place = copies.place(str(file))
+    told = {"rows": [{"message": f"in {place}", "line": 3}], place: None, "in": str(pathlib.Path(place).parent)}
+    assert copies.as_given(told) == {"rows": [{"message": f"in {file}", "line": 3}], str(file): None, "in": str(folder)}
+
+
 def test_messages_have_the_paths_that_the_user_wrote(
     mine: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

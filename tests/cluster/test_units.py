@@ -13,6 +13,7 @@ import pytest
 
 from autodiff_compare.cli import values
 from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.main import main
 from autodiff_compare.execution.cluster import units as order_units
 from autodiff_compare.execution.cluster.engine import EngineError
 from autodiff_compare.execution.cluster.engines import engine
@@ -96,6 +97,13 @@ def test_another_form_is_refused_with_the_choices(text: str, capsys: pytest.Capt
 def test_arguments_of_slurm_need_slurm() -> None:
     with pytest.raises(EngineError, match=r"got --slurm-args with --on local:1, expected --on slurm"):
         engine("local:1", TIMED, slurm_args="--exclusive")
+
+
+@pytest.mark.parametrize("option", ["--slurm-args=--exclusive", "--unit-timeout=5"])
+def test_options_of_units_need_an_engine(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["check", "sphere"], ["selftest"], ["doctor"]):
+        assert main([*verb, option]) == 2
+        assert f"got {option.partition('=')[0]} without --on" in capsys.readouterr().err
 
 
 def test_a_campaign_is_refused_with_what_to_do_instead(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,13 @@ def test_the_data_beside_a_point_are_those_of_the_seed() -> None:
     assert all(map(np.array_equal, problem.draw(size, 0).data, cubic.draw("small", 0).data))
 
 
+def test_the_sign_of_a_zero_chooses_the_side_of_a_branch_cut() -> None:
+    f = problem_of("f", lambda z, xp: xp.imag(xp.log(z[0])), {}, {"z": [1j]}, "a test")
+    problem = with_points(f, [(complex(-1.0, -0.0),), (complex(-1.0, 0.0),)], 0)
+    assert list(problem.sizes) == ["at=-1-0j", "at=-1"]
+    assert [_value(problem, size) for size in problem.sizes] == [-np.pi, np.pi]
+
+
 def test_complex_points_fill_complex_inputs_and_no_others() -> None:
     f = problem_of("f", lambda z, xp: xp.real(z[0] * z[1]), {}, {"z": [1j, 2.0]}, "a test")
     problem = with_points(f, [(1 + 2j, 3)], 0)

@@ -240,6 +240,15 @@ def test_what_a_backend_lacks_has_one_row_for_each_reason() -> None:
     ]
 
 
+def test_the_end_of_a_unit_is_not_laid_to_a_cell() -> None:
+    late, lost = "n1: the unit took longer than --unit-timeout 5", "node lost: n1: ended with -9"
+    said = failures.remedies(["crash", "timeout", "ok"], [lost, late, ""])
+    assert [words.partition(":")[0] for words in said] == ["crash, node lost", "timeout of a unit"]
+    assert not any("--timeout" in words.split() or "Run the function alone" in words for words in said)
+    both = failures.remedies(["crash", "crash"], ["ended with -11", lost])
+    assert [words.partition(":")[0] for words in both] == ["crash", "crash, node lost"]
+
+
 @pytest.mark.parametrize(
     ("given", "marks", "legend"),
     [

@@ -152,6 +152,7 @@ class Coordinator:
         if time.monotonic() > self._look_at:
             self._known = self._engine.places()
             self._look_at = time.monotonic() + _LOOK_S
+            self._give_up_absent()
             if not self._known:
                 self._listener.doing("waiting for a host")
         for name in self._known:
@@ -162,6 +163,13 @@ class Coordinator:
             if task is not None:
                 self._waiting.remove(task)
                 self._give(name, task)
+
+    def _give_up_absent(self) -> None:
+        """Give up the tasks that wait for a place which is gone: a worker that is started anew is another place."""
+        for task in [task for task in self._waiting if task.place and task.place not in self._known]:
+            self._waiting.remove(task)
+            task.given_up(Status.CRASH, f"node lost: {task.place} is no longer there")
+            self._ended += 1
 
     def _fits(self, task: Task, name: str) -> bool:
         """Return whether a place may have a task: not one whose host lost it, while there is another host."""

@@ -64,7 +64,11 @@ class DaskEngine(Engine):
             raise EngineError(f"the scheduler dask://{self._address} has disappeared") from error
 
     def hosts(self) -> Sequence[str]:
-        return list({urlsplit(place).hostname: place for place in self.places()}.values())
+        found = list({urlsplit(place).hostname: place for place in self.places()}.values())
+        if not found:
+            start = f"dask worker tcp://{self._address}"
+            raise EngineError(f"got --on dask://{self._address}, whose scheduler has no worker: start one with {start}")
+        return found
 
     def open(self, place: str) -> Channel:
         with self.reached():

@@ -37,7 +37,7 @@ from autodiff_compare.execution.dispatcher import Dispatcher
 from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.runner import Part, Runner
-from autodiff_compare.execution.turns import SHARED, HostTurns, TurnsError
+from autodiff_compare.execution.turns import SHARED, HostTurns, NoTurns, TurnsError
 from autodiff_compare.plan.plan import Plan, PlanError
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import protocol
@@ -118,8 +118,9 @@ class Stream(Silent):
         yield
 
     def _say(self, told: Mapping[str, Any]) -> None:
-        text = protocol.encode({"unit": self.unit, **told})
-        self._emit(protocol.decode(self.copies.as_given(text)) if self.copies is not None else protocol.decode(text))
+        # As lists and objects of JSON now: what is told may change before it is written.
+        plain = protocol.decode(protocol.encode({"unit": self.unit, **told}))
+        self._emit(plain if self.copies is None else self.copies.as_given(plain))
 
 
 class Node:
@@ -136,6 +137,7 @@ class Node:
     def __init__(self, emit: Emit, folder: pathlib.Path) -> None:
         self._emit, self._folder = emit, folder
         self._stream = Stream(emit)
+        self._turns = NoTurns()
         self._pool: Pool | None = None
         self._dispatcher: Dispatcher | None = None
         self._workers = contextlib.ExitStack()
@@ -148,26 +150,37 @@ class Node:
     def carry_out(self, order: Mapping[str, Any]) -> None:
         """Carry out an order, and say how it ended."""
         end: dict[str, Any] = {"status": "", "message": ""}
+        self._turns = NoTurns()
         try:
             with _limited(order.get("limit_s")):
                 end |= self._call(order) if "call" in order else self._unit(order)
         except UnitTimeout:
             self.close()
             message = f"the unit took longer than --unit-timeout {order['limit_s']:g}"
+            if self._turns.waited_s >= 1:
+                message += f"; {self._turns.waited_s:.0f} s of it other units of this host were waited for"
             end |= {"status": Status.TIMEOUT, "message": message}
         except Refusal as error:
             end |= {"status": Status.NOT_RUN, "message": str(error)}
-        except Exception as error:  # a user's file, a full disk: whatever it is, this host cannot compute the unit
+        except (Exception, SystemExit) as error:  # a user's file, a full disk: this host cannot compute the unit
             self.close()
             end |= {"status": Status.ERROR, "message": f"{type(error).__name__}: {described(error)}"}
             if isinstance(error, (PlanError, TextsError, TurnsError)):
                 end["message"] = str(error)
-        self._emit({"unit": order["unit"], "end": end})
+            end["message"] += self._about_files(end["message"])
+        copies = self._stream.copies
+        self._emit({"unit": order["unit"], "end": end if copies is None else copies.as_given(end)})
+
+    def _about_files(self, message: str) -> str:
+        """Return what to do about a file that a user's file reads, if a message says that it is missing."""
+        if "FileNotFoundError" not in message or str(self._folder) not in message:
+            return ""
+        return " Files that yours reads do not travel with it: put them on every host, under an absolute path."
 
     def _call(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Call a function that is no unit of a plan; each record that it yields is a line."""
         _require_code(order)
-        turns = HostTurns(pathlib.Path(order.get("turns", SHARED)))
+        self._turns = turns = HostTurns(pathlib.Path(order.get("turns", SHARED)))
         try:
             with turns.working(), turns.measuring() if order["call"] in calls.ALONE else contextlib.nullcontext():
                 for record in calls.made(order["call"], order["parameters"]):
@@ -180,12 +193,12 @@ class Node:
 
     def _unit(self, order: Mapping[str, Any]) -> dict[str, Any]:
         _require_code(order)
-        copies = Copies(texts_of(order), self._folder)
+        stream = self._stream
+        stream.copies = copies = Copies(texts_of(order), self._folder)
         plan, settings = planned(order, copies), settings_of(order)
         if settings.rounds and (why := slurm_binding.unbound()):
             raise Refusal(why)
-        stream = self._stream
-        stream.unit, stream.run_id, stream.copies = order["unit"], order["run_id"], copies
+        stream.unit, stream.run_id = order["unit"], order["run_id"]
         stream.known, stream.finished = known_values(order), frozenset(order["done"])
         # The keys of machines are those of a run, whatever its units are.
         here = this_machine(plan, settings)
@@ -207,7 +220,7 @@ class Node:
             self._pool = Pool(plan, settings, self._stream, self._stream, timed_on)
             self._workers.callback(self._pool.close)
             self._dispatcher = self._workers.enter_context(Dispatcher(self._pool))
-        turns = HostTurns(pathlib.Path(order.get("turns", SHARED)), self._stream.doing)
+        self._turns = turns = HostTurns(pathlib.Path(order.get("turns", SHARED)), self._stream.doing)
         return Runner(plan, settings, self._stream, self._stream, self._pool, turns, self._dispatcher)
 
 

@@ -69,8 +69,8 @@ def collected(plan: Plan) -> Texts:
     try:
         for name in (name for name in dict.fromkeys(named) if name.endswith(".py")):
             path = pathlib.Path(name).resolve()
-            given[name] = (str(path.parent), path.name)
-            folders.setdefault(str(path.parent), {}).update(_with_imported(path))
+            given[name] = (str(path.parent), pathlib.Path(name).name)
+            folders.setdefault(str(path.parent), {}).update(_named(pathlib.Path(name), _with_imported(path)))
         for name, files in _instances(plan):
             given[name] = (name, "")
             folders.setdefault(name, {}).update({path.name: _text(path) for path in files})
@@ -91,6 +91,19 @@ def _instances(plan: Plan) -> Iterator[tuple[str, list[pathlib.Path]]]:
         files = [path for size, path in problem.files.items() if (problem.name, size) in used]
         if files:
             yield plan.sources[problem.name].partition("@")[2], files
+
+
+def _named(given: pathlib.Path, files: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of a file and its imports, the file under its given name too: a link names its problem.
+
+    What it imports is looked for beside the file that the link leads to.
+    """
+    real = given.resolve()
+    if given.name != real.name and (real.parent / given.name).exists():
+        raise TextsError(
+            f"got {given}, a link to {real}, beside which is another {given.name}: give the link a new name"
+        )
+    return {**files, given.name: files[real.name]}
 
 
 def _with_imported(file: pathlib.Path) -> dict[str, str]:
@@ -117,11 +130,14 @@ def _imported(text: str) -> set[str]:
 
 
 def _files_of(folder: pathlib.Path, module: str) -> list[pathlib.Path]:
-    """Return the file of a module in a folder, or all Python files of a package there."""
+    """Return the file of a module in a folder, or all Python files of a package there.
+
+    Python prefers a package to a module of the same name, and a module to a package without ``__init__.py``.
+    """
     file, package = folder / f"{module}.py", folder / module
-    if (package / "__init__.py").is_file():
-        return sorted(package.rglob("*.py"))
-    return [file] if file.is_file() else []
+    if file.is_file() and not (package / "__init__.py").is_file():
+        return [file]
+    return sorted(path for path in package.rglob("*.py") if path.is_file())
 
 
 def _text(path: pathlib.Path) -> str:
@@ -178,8 +194,15 @@ class Copies:
             if found != text.encode("utf-8", "surrogateescape"):
                 raise TextsError(f"got {self.as_given(str(path))} changed on this host while it was computed")
 
-    def as_given(self, text: str) -> str:
-        """Return a text in which the paths of this host are those that the user wrote."""
+    def as_given(self, told: Any) -> Any:
+        """Return a message in which the paths of this host are those that the user wrote."""
+        if isinstance(told, str):
+            return self._renamed(told)
+        if isinstance(told, Mapping):
+            return {self.as_given(key): self.as_given(part) for key, part in told.items()}
+        return [self.as_given(part) for part in told] if isinstance(told, (list, tuple)) else told
+
+    def _renamed(self, text: str) -> str:
         for name in sorted(self.texts.given, key=lambda name: -len(self.texts.given[name][1])):
             text = text.replace(self._place(name), name)
         for name, place in self._places.items():

@@ -110,13 +110,20 @@ def order(unit: Unit, plan: Plan, query: Query, settings: Settings, folder: RunF
 def _plain(query: Query) -> dict[str, Any]:
     """Return the fields of a query as JSON has them, without its problems."""
     fields = {f.name: getattr(query, f.name) for f in dataclasses.fields(query)}
-    points = [[(value.real, value.imag) for value in point] for point in query.points]
+    points = [[_parts(value) for value in point] for point in query.points]
     return fields | {"problems": (), "suites": (), "data": None, "points": points}
+
+
+def _parts(value: complex) -> tuple[float, ...]:
+    """Return the parts of a number; a complex one keeps its imaginary part, of which a zero has a sign."""
+    return (value.real, value.imag) if isinstance(value, complex) else (float(value),)
 
 
 def _query(fields: Mapping[str, Any], source: str) -> Query:
     """Return the query of one problem from its plain fields."""
-    points = tuple(tuple(complex(*pair) if pair[1] else float(pair[0]) for pair in p) for p in fields["points"])
+    points = tuple(
+        tuple(complex(*parts) if len(parts) == 2 else float(*parts) for parts in p) for p in fields["points"]
+    )
     return Query(**{**_tuples(fields), "problems": (source,), "points": points})
 
 

@@ -36,7 +36,7 @@ def failures(record: Record) -> Grid:
     return Grid(
         "failures-table", "Failures and missing results, with the reason",
         ("backend", "status", "why", "problem", "what", "cells"), tuple(rows), numeric=frozenset({5}),
-        note=" ".join(remedies([*cells["status"], *descents["status"]])),
+        note=" ".join(remedies([*cells["status"], *descents["status"]], [*cells["message"], *descents["message"]])),
     )  # fmt: skip
 
 

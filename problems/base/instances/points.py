@@ -7,6 +7,7 @@ Numbers are filled into the differentiated arrays in order, row by row: of a fun
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -63,8 +64,11 @@ def written(point: Sequence[complex]) -> str:
 
 
 def number(value: complex) -> str:
-    """Return a number as the shortest text that stands for it: ``-2``, ``0.5``, ``1e-05``, ``1+2j``."""
-    if isinstance(value, complex) and value.imag:
+    """Return a number as the shortest text that stands for it: ``-2``, ``0.5``, ``1e-05``, ``1+2j``.
+
+    A negative zero as imaginary part is written, since it chooses the side of a branch cut.
+    """
+    if isinstance(value, complex) and (value.imag or math.copysign(1.0, value.imag) < 0):
         return f"{value:.17g}" if complex(f"{value}") != value else f"{value}".strip("()")
     return repr(float(value.real)).removesuffix(".0")
 
