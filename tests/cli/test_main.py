@@ -32,7 +32,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["nosuch"], "invalid choice: 'nosuch'"),
+        (["nosuch"], "got 'nosuch', expected one of: run, check, descend"),
         ([], "required: VERB"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
         (
@@ -45,7 +45,8 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--rounds", "-1"], "expected a whole number"),
         (["run", "--launches", "0"], "expected a whole number from 1"),
         (["run", "--budget", "-1"], "expected a positive number of seconds"),
-        (["run", "--isolate", "all"], "invalid choice: 'all'"),
+        (["rnu"], "got 'rnu', did you mean run? Expected one of: run, check"),
+        (["run", "--isolate", "all"], "argument --isolate: got 'all', expected one of: "),
         (["overhead", "-b", "manual"], "expected one of: jax, numpy, tensorflow, torch"),
         (["selftest", "--timing", "--trials", "0"], "expected a whole number from 1"),
         (["run", "--timeout", "soon"], "expected a positive number of seconds"),
