@@ -41,6 +41,8 @@ class _Parser(argparse.ArgumentParser):
         if invalid:
             known = [name.strip(" '") for name in invalid[2].split(",")]
             message = f"{message[: invalid.start()]}got {invalid[1]!r}{expected(invalid[1], known)}"
+        elif "arguments are required" in message and self.epilog:
+            message += f", {self.epilog.partition(';')[0]}"
         complain(f"{message} (see {self.prog} --help)", self.prog)
         self.exit(USAGE)
 

@@ -33,7 +33,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
     ("args", "words"),
     [
         (["nosuch"], "got 'nosuch', expected one of: run, check, descend"),
-        ([], "required: VERB"),
+        ([], "required: VERB, example: autodiff-compare run cubic_fit (see"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
         (
             ["run", "--dtype", "float80"],
@@ -56,7 +56,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
-        (["diff", "a"], "RUN_B"),
+        (["diff", "a"], "required: RUN_B, example: autodiff-compare diff "),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
         (["descend", "cubic_fit", "--start", "-1,2"], "got 2 numbers, expected 4 numbers"),
         (["descend", "cubic_fit", "--start", "1,2,3,4", "--starts", "3"], "got two of --start, --starts and --seed"),
