@@ -336,7 +336,10 @@ def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     timed = [c for c, sides in rounds.items() if min(map(len, sides)) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]
     parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
-    parts += [f"{kind} {count}" for kind, count in counts if count] or ["no change is proved"]
+    parts += [f"{kind} {count}" for kind, count in counts if count]
+    # Cells of one run alone do not tell whether the others changed.
+    if common and not any(count for kind, count in counts if kind not in (APPEARED, MISSING, DISAPPEARED)):
+        parts.append("no change is proved")
     busy = sum(min(map(_quiet, (a.rounds[c], b.rounds[c]))) < ENOUGH_ROUNDS for c in timed)
     if busy:
         parts.append(f"{busy} of them cannot be compared: too few rounds without other programs on the CPU")
