@@ -14,6 +14,7 @@ A user's file imports modules of its own folder, when it is executed or later wh
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib.util
 import pathlib
 import sys
@@ -49,7 +50,9 @@ def load_module(path: pathlib.Path, kind: Kind) -> ModuleType:
         If the file does not exist, or raises when it is executed.
     """
     if not path.is_file():
-        raise UserFileError(f"got {kind} file {str(path)!r}, expected an existing .py file")
+        close = difflib.get_close_matches(path.name, (each.name for each in path.parent.glob("*.py")), n=1)
+        hint = f"did you mean {path.with_name(close[0])}? Expected" if close else "expected"
+        raise UserFileError(f"got {kind} file {str(path)!r}, {hint} an existing .py file")
     spec = importlib.util.spec_from_file_location(f"user_{kind}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

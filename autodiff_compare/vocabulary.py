@@ -17,7 +17,7 @@ HALF_DTYPES = ("float16", "bfloat16")
 #: Suite of problems -> its purpose; ``all`` holds every problem.
 SUITES = {
     "classic": "the five studies this project grew from",
-    "tests": "test functions of optimisation, and models that are differentiated in practice",
+    "tests": "test functions of optimisation, and models differentiated in practice",
     "adbench": "the four objectives of ADBench",
     "gradbench": "the evaluations of GradBench",
     "engine": "problems that measure this project's NumPy engine",

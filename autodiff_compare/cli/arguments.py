@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from autodiff_compare import __version__
 from autodiff_compare.cli import run_arguments, trial_arguments
 from autodiff_compare.cli.exits import USAGE
-from autodiff_compare.cli.messages import complain, did_you_mean
+from autodiff_compare.cli.messages import complain, did_you_mean, expected
 from autodiff_compare.cli.options import (
     add_data,
     add_problems,
@@ -40,7 +40,9 @@ class _Parser(argparse.ArgumentParser):
         invalid = _CHOICES.search(message)
         if invalid:
             known = [name.strip(" '") for name in invalid[2].split(",")]
-            message += did_you_mean(invalid[1], known)
+            message = f"{message[: invalid.start()]}got {invalid[1]!r}{expected(invalid[1], known)}"
+        elif "arguments are required" in message and self.epilog:
+            message += f", {self.epilog.partition(';')[0]}"
         complain(f"{message} (see {self.prog} --help)", self.prog)
         self.exit(USAGE)
 

@@ -9,12 +9,12 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 
 from autodiff_compare.cli.exits import FAILED, USAGE
-from autodiff_compare.cli.messages import complain
+from autodiff_compare.cli.messages import as_called, complain
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.summary.terminal import WIDTH
@@ -22,7 +22,14 @@ from autodiff_compare.vocabulary import because
 
 
 class _Console(Console):
-    """A console that leaves a reader which has gone to `cli.main`; Rich would exit with code 1, a wrong result."""
+    """A console that prints commands as this program was called.
+
+    A reader which has gone is left to `cli.main`; Rich would exit with code 1, which means a wrong result.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects; in strings, the commands as this program was called."""
+        super().print(*(as_called(each) if isinstance(each, str) else each for each in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

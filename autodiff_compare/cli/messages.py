@@ -6,15 +6,26 @@ Only the standard library is imported here, so that ``--help`` is quick.
 from __future__ import annotations
 
 import difflib
+import pathlib
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
+#: A command of a clone in a text, but not the path of a clone's program.
+_COMMAND = re.compile(r"(?<![\w/.\\])compare\.py (?=[a-z]+)")
+
 
 def complain(message: str, program: str = "autodiff-compare") -> None:
     """Print a message on standard error, after the name of the program."""
-    print(_fitted(f"{program}: {message}"), file=sys.stderr)
+    print(_fitted(f"{program}: {as_called(message)}"), file=sys.stderr)
+
+
+def as_called(text: str) -> str:
+    """Return a text with its commands as this program was called: an installed program has no ``compare.py``."""
+    installed = pathlib.Path(sys.argv[0]).stem == "autodiff-compare"
+    return _COMMAND.sub("autodiff-compare ", text) if installed else text
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from autodiff_compare.vocabulary import NO_CACHE, STANDARD_OPERATORS, SUITES, TA
 
 #: How the value of an option is shown by ``--help``.
 BACKEND = "NAME[:VARIANT][@PYTHON]"
-RUN = "folder of a run, its name or id (compare.py runs lists them), or latest, latest~1, ..."
+RUN = "folder of a run, its name or id (autodiff-compare runs lists them), or latest, latest~1, ..."
 
 
 def add_cells(parser: argparse.ArgumentParser) -> None:

@@ -32,8 +32,8 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["nosuch"], "invalid choice: 'nosuch'"),
-        ([], "required: VERB"),
+        (["nosuch"], "got 'nosuch', expected one of: run, check, descend"),
+        ([], "required: VERB, example: autodiff-compare run cubic_fit (see"),
         (["run", "nosuch"], "got problem 'nosuch', expected one of"),
         (
             ["run", "--dtype", "float80"],
@@ -45,7 +45,8 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--rounds", "-1"], "expected a whole number"),
         (["run", "--launches", "0"], "expected a whole number from 1"),
         (["run", "--budget", "-1"], "expected a positive number of seconds"),
-        (["run", "--isolate", "all"], "invalid choice: 'all'"),
+        (["rnu"], "got 'rnu', did you mean run? Expected one of: run, check"),
+        (["run", "--isolate", "all"], "argument --isolate: got 'all', expected one of: "),
         (["overhead", "-b", "manual"], "expected one of: jax, numpy, tensorflow, torch"),
         (["selftest", "--timing", "--trials", "0"], "expected a whole number from 1"),
         (["run", "--timeout", "soon"], "expected a positive number of seconds"),
@@ -55,7 +56,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "nosuch", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
         (["diff", "a", "b", "--threshold", "1"], "expected a number of percent from 2"),
-        (["diff", "a"], "RUN_B"),
+        (["diff", "a"], "required: RUN_B, example: autodiff-compare diff "),
         (["descend", "nosuch"], "got problem 'nosuch', expected one of"),
         (["descend", "cubic_fit", "--start", "-1,2"], "got 2 numbers, expected 4 numbers"),
         (["descend", "cubic_fit", "--start", "1,2,3,4", "--starts", "3"], "got two of --start, --starts and --seed"),

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from autodiff_compare.cli.arguments import parser
+from autodiff_compare.cli.console import console
 from autodiff_compare.cli.exits import USAGE
 from autodiff_compare.cli.main import main
+from autodiff_compare.cli.messages import as_called
 from autodiff_compare.vocabulary import Operator
 
 
@@ -28,6 +30,33 @@ def test_a_mistake_fits_the_terminal_and_is_one_line_elsewhere(
     assert max(map(len, lines)) <= widest
     assert (len(lines) > 1) == terminal
     assert lines[0].startswith("autodiff-compare")
+
+
+@pytest.mark.parametrize(
+    ("program", "text", "expected"),
+    [
+        ("/bin/autodiff-compare", "none (compare.py runs lists them)", "none (autodiff-compare runs lists them)"),
+        ("autodiff-compare.exe", "* for compare.py descend", "* for autodiff-compare descend"),
+        (
+            "/bin/autodiff-compare",
+            "/home/a/compare.py run, ./compare.py run",
+            "/home/a/compare.py run, ./compare.py run",
+        ),
+        (
+            "/bin/autodiff-compare",
+            "got my_compare.py in the file compare.py",
+            "got my_compare.py in the file compare.py",
+        ),
+        ("/clone/compare.py", "none (compare.py runs lists them)", "none (compare.py runs lists them)"),
+    ],
+)
+def test_a_command_in_a_message_can_be_typed(
+    program: str, text: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    assert as_called(text) == expected
+    console().print(text, soft_wrap=True)
+    assert capsys.readouterr().out == f"{expected}\n"
 
 
 def test_the_help_of_a_run_lists_the_operators(capsys: pytest.CaptureFixture[str]) -> None:

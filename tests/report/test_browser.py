@@ -163,7 +163,7 @@ def test_sizes_are_compared_and_flags_are_hollow(opened: Any, hostile: pathlib.P
         assert sorted((row["n"], row["backend"]) for row in _rows(page)) == [(2, "a"), (2, "b"), (32, "a"), (32, "b")]
         told = page.locator("#told").text_content()
         assert "No result: c<script>" in told
-        assert "Hollow: flagged, so not to be compared: b (drift, noisy)." in told
+        assert "Hollow: flagged, read with care: b (drift, noisy)." in told
         page.locator("#explore").screenshot(path=pictures / "explorer-size.png")
 
 

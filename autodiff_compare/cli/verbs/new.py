@@ -8,6 +8,7 @@ import pathlib
 
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
+from autodiff_compare.cli.messages import as_called
 from autodiff_compare.cli.verbs.starters import STARTERS
 
 #: Kind -> the command that tries the file.
@@ -27,10 +28,10 @@ def new(options: argparse.Namespace) -> int:
     try:
         # An existing file is never overwritten.
         with pathlib.Path(file).open("x", encoding="utf-8") as out:
-            out.write(text)
+            out.write(as_called(text))
     except FileExistsError:
         return usage(f"got {file}, which is there already, expected a new name: rename it, or remove the file")
     except OSError as error:
         return usage(f"cannot write {file}: {error.strerror or error}")
-    print(f"Wrote {file}. Try it: {_NEXT[options.kind].format(file=file)}")
+    print(as_called(f"Wrote {file}. Try it: {_NEXT[options.kind].format(file=file)}"))
     return exits.OK

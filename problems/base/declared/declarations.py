@@ -246,7 +246,8 @@ def _signature(
     if "xp" not in parameters:
         shown = ", ".join([*parameters, "xp"])
         raise ProblemError(
-            f"got objective({', '.join(parameters)}) in {where}, expected objective({shown}): xp is the array namespace"
+            f"got objective({', '.join(parameters)}) in {where}, expected objective({shown}): xp stands for the array "
+            "functions of each system, so write xp.sum(x) for np.sum(x)"
         )
     required = [name for name in _required(objective, where) if name != "xp"]
     if not required:

@@ -74,6 +74,8 @@ KINDS = (WRONG, MISSING, SLOWER, UNSURE, OTHER, DISAPPEARED, APPEARED, RIGHT, FA
 REGRESSIONS = frozenset({WRONG, MISSING, SLOWER})
 #: Rows of one kind that are shown; further ones are counted.
 _SHOWN = 40
+#: Columns that a cell's name gets before it is broken.
+_NAME = 52
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def changes(a: Recorded, b: Recorded, threshold: float = THRESHOLD) -> list[Chan
 def _gone(cell_id: str, end: End, before: Scope, after: Scope) -> Change:
     """Return the change of a cell that only A has: missing only if it was ok in A and B's command asks for it."""
     if not after.lost(end.axes, before):
-        return Change(DISAPPEARED, cell_id, f"{end.status} in A, and B's command does not ask for it")
+        return Change(DISAPPEARED, cell_id, f"{end.status} in A, not asked for by B's command")
     kind = MISSING if end.status == Status.OK else DISAPPEARED
     return Change(kind, cell_id, f"{end.status} in A, missing in B, although B's command asks for it")
 
@@ -314,13 +316,18 @@ def show(found: Sequence[Change], out: Console) -> None:
         rows = [change for change in found if change.kind == kind]
         if not rows:
             continue
-        table = terminal.plain_table(f"{kind}: {len(rows)}", header=False)
-        table.add_column(overflow="fold", ratio=1)
-        table.add_column(overflow="fold", ratio=1)
+        # Words that all rows share stand in the title once, so that a cell's name has the whole width.
+        shared = len(rows) > 1 and len({change.words for change in rows}) == 1
+        title = f"{kind}: {len(rows)}" + (f" (each {rows[0].words})" if shared else "")
+        table = terminal.plain_table(title, header=False)
+        longest = max(len(change.cell_id) for change in rows[:_SHOWN])
+        table.add_column(overflow="fold", ratio=1, min_width=min(longest, _NAME))
+        if not shared:
+            table.add_column(overflow="fold", ratio=1)
         for change in rows[:_SHOWN]:
-            table.add_row(change.cell_id, change.words)
+            table.add_row(change.cell_id, *([] if shared else [change.words]))
         if len(rows) > _SHOWN:
-            table.add_row(f"... and {len(rows) - _SHOWN} more", "")
+            table.add_row(f"... and {len(rows) - _SHOWN} more")
         out.print(table)
         out.print()
 
@@ -332,7 +339,10 @@ def sentence(a: Recorded, b: Recorded, found: Sequence[Change]) -> str:
     timed = [c for c, sides in rounds.items() if min(map(len, sides)) >= ENOUGH_ROUNDS]
     counts = [(kind, sum(change.kind == kind for change in found)) for kind in KINDS]
     parts = [f"{len(common)} cells in both runs, {len(timed)} of them timed in {ENOUGH_ROUNDS} rounds or more"]
-    parts += [f"{kind} {count}" for kind, count in counts if count] or ["no change is proved"]
+    parts += [f"{kind} {count}" for kind, count in counts if count]
+    # Cells of one run alone do not tell whether the others changed.
+    if common and not any(count for kind, count in counts if kind not in (APPEARED, MISSING, DISAPPEARED)):
+        parts.append("no change is proved")
     busy = sum(min(map(_quiet, (a.rounds[c], b.rounds[c]))) < ENOUGH_ROUNDS for c in timed)
     if busy:
         parts.append(f"{busy} of them cannot be compared: too few rounds without other programs on the CPU")

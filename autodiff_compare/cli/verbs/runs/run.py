@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         for line in not_computed(planned.dropped):
             print(line)
         if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
-            print("Of your own file its gradient was computed, or its Jacobian; -o all computes every operator.")
+            print("Computed: the gradient, or the Jacobian; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {shown(folder.path)}")

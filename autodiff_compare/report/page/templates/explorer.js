@@ -172,7 +172,7 @@ function explorer(place, given) {
       }).join("; ") + ".");
     }
     if (flagged.length && measures[state.shown].timed) {
-      parts.push("Hollow: flagged, so not to be compared: " + distinct("backend", flagged).map(function (backend) {
+      parts.push("Hollow: flagged, read with care: " + distinct("backend", flagged).map(function (backend) {
         const flags = flagged.filter(function (r) { return r.backend === backend; })
           .flatMap(function (r) { return r.flags.split(" "); });
         return backend + " (" + Array.from(new Set(flags)).join(", ") + ")";
