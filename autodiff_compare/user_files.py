@@ -9,6 +9,8 @@ A user's file imports modules of its own folder, when it is executed or later wh
 - Two folders each have a ``model.py``. While a file is executed, the ``model`` of another user's folder is
   removed from ``sys.modules``, and the file's own folder precedes the other one in ``sys.path``.
 - Afterwards the removed modules are restored: functions of the earlier file may still import them.
+
+Files of one name in several folders are modules of different names, so that each of their folders stays known.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib.util
+import itertools
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ from typing import Literal
 
 Kind = Literal["problem", "backend"]
 
-#: The module of a user's file is named ``user_<kind>_<file name>``.
+#: The module of a user's file is named ``user_<kind>_<file name>``, with a number if a file of another folder has it.
 _PREFIXES = ("user_problem_", "user_backend_")
 #: Names under which this project was imported before version 0.2, and which are now within ``autodiff_compare``.
 _FORMER_NAMES = frozenset({"backends", "problems", "vocabulary"})
@@ -53,7 +56,7 @@ def load_module(path: pathlib.Path, kind: Kind) -> ModuleType:
         close = difflib.get_close_matches(path.name, (each.name for each in path.parent.glob("*.py")), n=1)
         hint = f"did you mean {path.with_name(close[0])}? Expected" if close else "expected"
         raise UserFileError(f"got {kind} file {str(path)!r}, {hint} an existing .py file")
-    spec = importlib.util.spec_from_file_location(f"user_{kind}_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(_free_name(f"user_{kind}_{path.stem}", path), path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -65,6 +68,13 @@ def load_module(path: pathlib.Path, kind: Kind) -> ModuleType:
         advice = _advice(error)
         raise UserFileError(f"cannot load {kind} file {path}: {type(error).__name__}: {error}{advice}") from error
     return module
+
+
+def _free_name(name: str, path: pathlib.Path) -> str:
+    """Return a module name that no user's file of another folder has: the folders of all loaded files stay known."""
+    loaded = _top_level_modules()
+    names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(each for each in names if each not in loaded or loaded[each].resolve() == path.resolve())
 
 
 def _advice(error: BaseException) -> str:

@@ -320,7 +320,7 @@ def test_what_a_function_prints_stays_out_of_results_for_programs(tmp_path: path
     text = "print('loaded')\ndef objective(x, xp):\n    print('called')\n    return xp.sum(x)\nx = [1.0]"
     command = [sys.executable, str(ROOT / "compare.py"), "check", written(tmp_path, text), "-b", "numpy", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert {row["status"] for row in json.loads(done.stdout)} == {"ok"}
+    assert {row["status"] for row in json.loads(done.stdout)["rows"]} == {"ok"}
     assert "loaded" in done.stderr
     assert "called" in done.stderr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
@@ -133,4 +132,3 @@ def test_sizes_of_a_given_point_are_the_users_own_names(tmp_path: pathlib.Path) 
     """A network may call its layers SIZES."""
     found = loaded(tmp_path, SQUARES + "x = [1.0, 2.0]\nSIZES = [784, 128, 10]")
     assert dict(found.sizes) == {"small": 2}
-    sys.modules.pop("user_problem_mine", None)

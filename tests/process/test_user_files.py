@@ -52,6 +52,14 @@ def test_two_folders_each_have_a_module_of_one_name(kinds: tuple[Kind, Kind], tm
     assert [module.model_here.K for module in loaded] == ["one", "two"]
 
 
+def test_files_of_one_name_in_several_folders_import_their_own_modules(tmp_path: pathlib.Path) -> None:
+    text = "import beside_here\ndef f():\n    return beside_here.K"
+    folders = [written(tmp_path / name, mine=text, beside_here=f"K = {name!r}") for name in ("one", "two", "three")]
+    loaded = [load_module(folder / "mine.py", "problem") for folder in [*folders, folders[0]]]
+    assert [module.f() for module in loaded] == ["one", "two", "three", "one"]
+    assert len({module.__name__ for module in loaded}) == 3, "a file that is loaded again keeps its name"
+
+
 @pytest.mark.parametrize("kind", ["problem", "backend"])
 @pytest.mark.parametrize(
     ("text", "reason"),

@@ -345,7 +345,7 @@ def test_descend_takes_a_users_problem_with_sizes_of_its_own(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["nosuch"], "got problem 'nosuch', expected one of: "),
+        (["nosuch"], "got problem 'nosuch', expected one of the "),
         (["sphere"], "got problem 'sphere', which has no descent, expected one of: cubic_fit, "),
         (["cubic_fit", "--descent", "x"], "got descent 'x', expected one of: cleared, accumulated"),
         (["planar_arm", "--descent", "x"], "got descent 'x', expected none: its study has no descent"),

@@ -199,7 +199,7 @@ def test_the_verb_repeats_the_trial_under_load(
 
     monkeypatch.setattr(selftest.clock_trials, "launch", launch)
     monkeypatch.setattr(selftest, "busy", kept_busy)
-    options = argparse.Namespace(trials=2, load=load, seed=0)
+    options = argparse.Namespace(trials=2, load=load, seed=0, on=None)
     assert selftest.timing(options) == 0
     assert len(made) == launches
     # Under load equal work alone is timed, with a process on each processor; else both kinds, with none.
