@@ -75,7 +75,8 @@ def test_an_infinite_rounding_error_proves_nothing(slack: float, expected: Verdi
     """Of a derivative that is 0 with the error bar 1e-12; the result is 0.3."""
     zero, bar = np.zeros(1), np.array([1e-12])
     found = Estimates(zero, bar, np.full(1, np.nan), np.full(1, np.nan), np.ones(1), bar, (Verdict.PASS,))
-    judged = Judged(found, np.ones(1, bool), np.array([0.3]), np.array([slack]), 1e-3, np.zeros(1, bool))
+    known, excused, alone = np.ones(1, bool), np.zeros(1, bool), np.ones(1, bool)
+    judged = Judged(found, known, np.array([0.3]), np.array([slack]), 1e-3, excused, alone)
     assert judged.verdicts == [expected]
 
 

@@ -52,6 +52,9 @@ def listing(options: argparse.Namespace) -> int:
         if members:
             out.print(_suite(f"{suite}: {words}", members), markup=False)
             out.print()
+    for problem in found:
+        if problem.files:
+            out.print(f"instances of {problem.name}, for --size: {', '.join(problem.files)}", markup=False)
     for line in _LEGEND:
         out.print(line, style="dim", markup=False)
     if not chosen:
