@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from autodiff_compare.cli import values
@@ -220,10 +219,10 @@ def add_fuzz(verbs: Any) -> None:
         metavar="PERCENT",
         help="share of programs at zeros, ties, tiny, huge and empty inputs (default: 25)",
     )
-    fuzz.add_argument("--on", type=values.no_engine, help=argparse.SUPPRESS)
     fuzz.add_argument("--known", action="store_true", help="run the known defects again and print the list")
     add_threads(fuzz)
     add_environment(fuzz)
+    add_on(fuzz)
     add_out(fuzz)
     add_output(fuzz)
     fuzz.set_defaults(verb="autodiff_compare.cli.verbs.trials.fuzz:fuzz")

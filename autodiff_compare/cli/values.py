@@ -21,11 +21,6 @@ def engine(text: str) -> str:
     return text
 
 
-def no_engine(text: str) -> str:
-    """Refuse an engine: a campaign judges and shrinks in one process."""
-    raise argparse.ArgumentTypeError(f"got {text!r}: run fuzz on each host instead, with a --seed of its own")
-
-
 def count(text: str) -> int:
     """Return a whole number from 0."""
     if not text.isdigit():

@@ -12,19 +12,18 @@ derivative says nothing about the first.
 
 from __future__ import annotations
 
-import collections
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from autodiff_compare.fuzzing.batch import Outcome
-from autodiff_compare.fuzzing.coverage import Coverage
 from autodiff_compare.fuzzing.executors import Executor, Task, UnavailableError
 from autodiff_compare.fuzzing.findings import Failure, Finding, Findings, Key, without
 from autodiff_compare.fuzzing.generator import Recipe, programs
 from autodiff_compare.fuzzing.oracle import FINDINGS, Class, Oracle
 from autodiff_compare.fuzzing.program import Program
+from autodiff_compare.fuzzing.searched import Searched
 from autodiff_compare.fuzzing.shrinking import shrunk
 from autodiff_compare.vocabulary import ORDERS, SECOND_ORDER, Operator, split_spec
 
@@ -57,6 +56,9 @@ class Scope:
         Seconds after which no further batch begins; `None`: no limit.
     programs
         Number of programs after which it ends; `None`: no limit.
+    part, parts
+        The share of the batches that is searched: those whose number leaves the remainder ``part`` when it is divided
+        by ``parts``.
     """
 
     seed: int = 0
@@ -65,6 +67,8 @@ class Scope:
     operators: tuple[Operator, ...] = ()
     budget_s: float | None = None
     programs: int | None = None
+    part: int = 0
+    parts: int = 1
 
     def operators_of(self, program: Program, spec: str) -> tuple[Operator, ...]:
         """Return the operators of a program on a backend: of those asked for, the ones that its value allows.
@@ -98,7 +102,7 @@ class Batch:
     programs: tuple[tuple[int, Program], ...]
 
 
-class Campaign:
+class Campaign(Searched):
     """Random programs through several backends.
 
     Parameters
@@ -111,17 +115,6 @@ class Campaign:
         The findings that are known before.
     tell
         Is called after each program with the number of programs and the findings.
-
-    Attributes
-    ----------
-    coverage
-        Counts of outcomes by operation, operator and backend.
-    outcomes
-        Backend -> class -> number of outcomes.
-    findings
-        The findings so far.
-    unavailable
-        Backend -> why it cannot compute anything.
     """
 
     def __init__(
@@ -131,11 +124,8 @@ class Campaign:
         findings: Findings | None = None,
         tell: Callable[[int, Findings], None] = lambda count, findings: None,  # noqa: ARG005
     ) -> None:
+        super().__init__(tuple(executors), Findings() if findings is None else findings)
         self.executors, self.scope, self._tell = dict(executors), scope, tell
-        self.coverage, self.findings = Coverage(), Findings() if findings is None else findings
-        self.outcomes = {spec: collections.Counter[Class]() for spec in executors}
-        self.unavailable: dict[str, str] = {}
-        self.count = 0
         self._reached: dict[tuple[Key, str, str, str], bool] = {}
 
     def run(self) -> None:
@@ -160,8 +150,10 @@ class Campaign:
         found, number = programs(self.scope.seed, self.scope.recipe), 0
         while self.scope.programs is None or number < self.scope.programs:
             many = BATCH if self.scope.programs is None else min(BATCH, self.scope.programs - number)
-            dtype = self.scope.dtypes[(number // BATCH) % len(self.scope.dtypes)]
-            yield Batch(dtype, tuple(next(found) for _ in range(many)))
+            place = number // BATCH
+            batch = Batch(self.scope.dtypes[place % len(self.scope.dtypes)], tuple(next(found) for _ in range(many)))
+            if place % self.scope.parts == self.scope.part:
+                yield batch
             number += many
 
     def _sent(self, threads: ThreadPoolExecutor, batch: Batch) -> dict[str, Future[Answers]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -148,6 +148,12 @@ class Findings:
     def count(self, finding: Finding, failure: Failure) -> None:
         """Count a failure with a finding that explains it."""
         self._found.setdefault(finding.key, Finding(finding.failure)).count(failure)
+
+    def take_up(self, other: Finding, seen: Mapping[tuple[str, str, str], int], numbers: Sequence[int]) -> None:
+        """Count what another part of the campaign has seen of a finding."""
+        finding = self._found.setdefault(other.key, Finding(other.failure))
+        finding.seen.update(seen)
+        finding.numbers += [number for number in numbers if number not in finding.numbers]
 
     def add(self, shrunk: Failure, failure: Failure) -> Finding:
         """Count a failure with the finding of its shrunk form, which is made if it is new."""

@@ -70,6 +70,11 @@ def entry(finding: Finding, versions: Mapping[str, str], note: str = "") -> dict
     }
 
 
+def finding_of(entry: Mapping[str, Any]) -> Finding:
+    """Return the finding of an entry."""
+    return _known(entry).finding
+
+
 def _known(entry: Mapping[str, Any]) -> Known:
     judgement = Judgement(Class(entry["class"]), entry["kind"], entry["words"])
     program = Program.from_data(entry["program"])

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from autodiff_compare.fuzzing.campaign import Campaign
 from autodiff_compare.fuzzing.findings import Finding
 from autodiff_compare.fuzzing.known import entry
 from autodiff_compare.fuzzing.oracle import Class, Oracle
 from autodiff_compare.fuzzing.scripts import is_spoken, script
+from autodiff_compare.fuzzing.searched import Searched
 from autodiff_compare.results.tables import FindingRow, FuzzRow
 from autodiff_compare.vocabulary import split_spec
 
@@ -25,9 +25,9 @@ from autodiff_compare.vocabulary import split_spec
 _PATIENCE_S = 180.0
 
 
-def fuzz_rows(campaign: Campaign, run_id: str) -> Iterator[FuzzRow]:
+def fuzz_rows(searched: Searched, run_id: str) -> Iterator[FuzzRow]:
     """Yield the rows of ``fuzz.csv``."""
-    for place, family, counted in campaign.coverage.rows():
+    for place, family, counted in searched.coverage.rows():
         backend, variant = split_spec(place.spec)
         numbers: dict[str, Any] = {str(classed): counted[classed] for classed in Class}
         yield FuzzRow(run_id, family, place.operation, place.operator, backend, variant, place.dtype, **numbers)
@@ -92,7 +92,6 @@ def write_finding(
             (place / "script.py").write_text(text, encoding="utf-8")
             shown = reproduces(text, place)
     failure, key = finding.failure, finding.key
-    seen = {" ".join(where): count for where, count in sorted(finding.seen.items())}
     return FindingRow(
         run_id=run_id,
         number=number,
@@ -103,9 +102,14 @@ def write_finding(
         spec=failure.spec,
         operator=str(failure.operator),
         dtype=failure.dtype,
-        programs=len(finding.numbers),
-        seen=json.dumps(seen),
         reproduced=shown,
         message=failure.judgement.words,
         program=source,
+        **counts(finding),
     )
+
+
+def counts(finding: Finding) -> dict[str, Any]:
+    """Return the fields of a finding's row that count programs."""
+    seen = {" ".join(where): count for where, count in sorted(finding.seen.items())}
+    return {"programs": len(finding.numbers), "seen": json.dumps(seen)}

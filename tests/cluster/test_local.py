@@ -25,6 +25,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.affinity import processors
 from autodiff_compare.results.store import RunFolder
+from autodiff_compare.results.tables import FuzzRow, MachineRow, read
 from autodiff_compare.vocabulary import Status
 from tests.cluster.spreading import QUADRATIC, QUERY, UNTIMED, Heard, alone, ends, folder_of, spread, unmeasured
 from tests.processes import until
@@ -328,3 +329,18 @@ def test_more_units_than_processors_are_refused() -> None:
 
 if sys.platform == "win32":
     pytest.skip("nodes are ended by signals", allow_module_level=True)
+
+
+@pytest.mark.thorough
+def test_a_campaign_elsewhere_has_the_tables_of_one_here(tmp_path: pathlib.Path) -> None:
+    words = ["fuzz", "-b", "numpy", "--programs", "40", "--seed", "3"]
+    tables = []
+    for name, on in (("here", []), ("elsewhere", ["--on", "local:2"])):
+        done = cli(*words, *on, "--out", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        assert "40 programs" in done.stdout
+        (folder,) = (tmp_path / name).iterdir()
+        rows = read(folder / "fuzz.csv", FuzzRow)
+        assert set(rows["machine"]) <= set(read(folder / "machines.csv", MachineRow)["key"])
+        tables.append(rows.drop(columns=["run_id", "machine"]).to_dict("records"))
+    assert tables[0] == tables[1]

@@ -101,15 +101,14 @@ def test_arguments_of_slurm_need_slurm() -> None:
 
 @pytest.mark.parametrize("option", ["--slurm-args=--exclusive", "--unit-timeout=5"])
 def test_options_of_units_need_an_engine(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in (["check", "sphere"], ["selftest"], ["doctor"]):
+    for verb in (["check", "sphere"], ["selftest"], ["doctor"], ["fuzz"]):
         assert main([*verb, option]) == 2
         assert f"got {option.partition('=')[0]} without --on" in capsys.readouterr().err
 
 
-def test_a_campaign_is_refused_with_what_to_do_instead(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parser().parse_args(["fuzz", "--on", "local:2"])
-    assert "run fuzz on each host instead, with a --seed of its own" in capsys.readouterr().err
+def test_a_backend_file_is_refused_by_a_campaign_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--on", "local:2", "-b", "./mine.py"]) == 2
+    assert "got backend file ./mine.py with --on, expected backends by name: leave out --on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["descend", "recommend", "overhead", "conformance", "conventions", "explain"])

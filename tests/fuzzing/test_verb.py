@@ -11,7 +11,7 @@ import pytest
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.exits import OK, USAGE
 from autodiff_compare.cli.main import main
-from autodiff_compare.cli.verbs.trials.fuzz import scope_of
+from autodiff_compare.cli.verbs.trials.campaigns import scope_of
 from autodiff_compare.fuzzing.operations import FAMILIES
 from autodiff_compare.plan.plan import PlanError
 from autodiff_compare.results.tables import read_all

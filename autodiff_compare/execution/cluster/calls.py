@@ -1,4 +1,4 @@
-"""Functions that a node calls beside the units of a plan: trials of the judge, and the examination of its host."""
+"""Functions that a node calls beside the units of a plan: trials of the judge, shares of a campaign, the doctor."""
 
 from __future__ import annotations
 
@@ -38,13 +38,27 @@ def _known_derivatives(seed: int) -> Iterator[Any]:
 def _doctor(words: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield what the verb ``doctor`` finds on this host."""
     # In a process of its own, as on the command line: this one has libraries loaded whose threads would disturb it.
-    told = command("execution.cluster.calls:verb", "doctor", "--json", *words)
-    done = subprocess.run(told, capture_output=True, text=True, check=False, cwd="/")
+    yield from _told("doctor", "execution.cluster.calls:verb", "doctor", "--json", *words)["rows"]
+
+
+def _fuzz(part: int, parts: int, words: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield what one share of a campaign has searched (`autodiff_compare.fuzzing.searched`)."""
+    yield _told("fuzz", "cli.verbs.trials.shares:share", str(part), str(parts), *words)
+
+
+def _told(name: str, function: str, *words: str) -> Any:
+    """Return the JSON that a function prints in a process of its own; the room that has it lies above this one.
+
+    Raises
+    ------
+    RuntimeError
+        If it prints none.
+    """
+    done = subprocess.run(command(function, *words), capture_output=True, text=True, check=False, cwd="/")
     try:
-        found = json.loads(done.stdout)
+        return json.loads(done.stdout)
     except ValueError:
-        raise RuntimeError(f"doctor ended with {done.returncode}: {done.stderr.strip()[-300:]}") from None
-    yield from found["rows"] if isinstance(found, dict) else found
+        raise RuntimeError(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}") from None
 
 
 def verb(*words: str) -> None:
@@ -59,4 +73,5 @@ _CALLS: Mapping[str, Callable[..., Iterator[Any]]] = {
     "controls": _controls,
     "known derivatives": _known_derivatives,
     "doctor": _doctor,
+    "fuzz": _fuzz,
 }

@@ -46,7 +46,7 @@ def trials(
     ]
     sizes = Call("errors by size", "controls", {"dtypes": query.dtypes, "seed": query.seed})
     ladder = Call("known derivatives", "known derivatives", {"seed": query.seed})
-    with _engine(options) as there:
+    with engine_of(options) as there:
         # The two long ones first, so that no host idles at the end.
         called(there, [sizes, ladder, *altered], listener, options.unit_timeout)
     for call in (sizes, ladder, *altered):
@@ -64,7 +64,7 @@ def doctor(options: argparse.Namespace) -> int:
     words = [word for name in options.backend for word in ("-b", name)]
     words += ["--threads", str(options.threads), *(word for text in options.env for word in ("--env", text))]
     try:
-        with _engine(options) as there, Display("hosts") as display, display.ticking():
+        with engine_of(options) as there, Display("hosts") as display, display.ticking():
             made = called(there, visits(there, "doctor", {"words": words}), display, options.unit_timeout, "host")
     except EngineError as error:
         return usage(str(error))
@@ -97,7 +97,7 @@ def _show(made: Sequence[Call]) -> None:
 
 
 @contextlib.contextmanager
-def _engine(options: argparse.Namespace) -> Iterator[Engine]:
+def engine_of(options: argparse.Namespace) -> Iterator[Engine]:
     """Yield the engine of the options; Slurm's files go into a folder beside this command, which all nodes see."""
     settings = Settings(threads=getattr(options, "threads", 1))
     there = engine(options.on, settings, slurm_args=options.slurm_args, limit_s=options.unit_timeout)
