@@ -175,7 +175,7 @@ class Oracle:
             return Judgement(Class.DEFECT, "number", outside) if outside else Judgement(Class.UNDECIDED, "", words)
         worst = refuted[0]
         if worst.reference and operator != Operator.VALUE:
-            if self._conventional(operator):
+            if self._conventional(operator) or self._moved_off:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
             if worst.verdict == Verdict.NONFINITE and self.program.singular:
                 return Judgement(Class.UNDECIDED, "", self._excused(words))
@@ -190,6 +190,17 @@ class Oracle:
         """Return whether conventions of operations decide what the chain rule gives, even for a smooth function."""
         meets = self.program.mixes_conventions or self.program.jumps
         return meets or (operator in SECOND_ORDER and self.program.kinks)
+
+    @property
+    def _moved_off(self) -> bool:
+        """Return whether rounding may move the judge off a kink at which the dtype still is.
+
+        In ``minimum(tanh(x), y)`` with y = tanh(x) both may be equal in float32. The judge computes in float64 from
+        inputs that are rounded to float32, and sees the slope beside the kink. Inputs that are equal stay equal.
+        """
+        inputs = {x.name for x in self.program.inputs}
+        computed = any(not inputs.issuperset(step.operands) for step in self.program.singular_steps)
+        return self._eps > EPS and computed
 
     def _invisible(self, operator: Operator, worst: Comparison) -> bool:
         """Return whether an error moves the value by less than a rounding on the way, over the inputs' least size.

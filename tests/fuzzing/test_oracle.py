@@ -210,3 +210,15 @@ def test_single_precision_has_its_own_digits(dtype: str, error: float, classed: 
     result = (np.cos(x) * (1 + error)).astype(np.float32)
     found = Oracle(of(["sin"], x), "float32").judgement(Operator.GRADIENT, Outcome(Status.OK, (result,)))
     assert found.classed == classed, found.words
+
+
+@pytest.mark.parametrize(("dtype", "classed"), [("float64", Class.CONVENTION), ("float32", Class.UNDECIDED)])
+def test_a_tie_that_rounding_moves_is_undecided(dtype: str, classed: Class) -> None:
+    """min(tanh x, y) at y = tanh x: half of each slope is a subgradient, and no slope where the tie is broken."""
+    x, y = np.array([0.7]), np.tanh(np.array([0.7]))
+    assert float(np.tanh(np.float64(np.float32(0.7)))) != float(np.float32(y[0])), "rounding must break the tie"
+    steps = (Step("a", "tanh", ("x0",)), Step("b", "minimum", ("a", "x1")), Step("s", "sum", ("b",), TOTAL))
+    program = Program((Input("x0", x), Input("x1", y)), steps, "s")
+    halves = [np.array(0.5 * (1 - y**2), dtype), np.array([0.5], dtype)]
+    outcome = Outcome(Status.OK, tuple(halves))
+    assert Oracle(program, dtype).judgement(Operator.GRADIENT, outcome).classed == classed

@@ -113,7 +113,8 @@ def checked(folder: pathlib.Path, environment: Mapping[str, str], *what: str) ->
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
-    rows = json.loads(done.stdout[done.stdout.index("[") :]) if "[" in done.stdout else []
+    assert done.stdout, done.stderr
+    rows = json.loads(done.stdout)["rows"]
     assert rows, done.stderr
     return [(row["cell_id"], row["status"], row["reference"]) for row in rows]
 
