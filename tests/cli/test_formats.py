@@ -99,7 +99,7 @@ def test_cells_of_a_run_that_was_timed(printed: Print) -> None:
     _, found = printed("show", SAMPLE)
     _has_exactly(found)
     timed = [row for row in found["rows"] if row["median_s"] is not None]
-    assert len(timed) == len(found["rows"]) == 484
+    assert len(timed) == len(found["rows"]) == 520
     assert {row["rounds"] for row in timed} <= set(range(1, 9))
 
 
@@ -226,6 +226,6 @@ def test_show_and_diff_print_markdown(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["show", SAMPLE, "--markdown"]) == 0
     shown = capsys.readouterr().out
     assert "\n| cubic\\_fit | " in shown
-    assert "484 of 484 cells agree" in shown
+    assert "520 of 520 cells agree" in shown
     assert main(["diff", SAMPLE, SAMPLE, "--markdown"]) == 0
     assert "no change is proved" in capsys.readouterr().out

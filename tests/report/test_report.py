@@ -369,7 +369,8 @@ def pictures_of(section: Section) -> Iterator[style.Picture | chart.Chart]:
 
 
 def test_the_sample_is_light() -> None:
-    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) <= 2.5e6
+    """It has 520 cells and 21 figures; each row of its tables names its machine."""
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) <= 3e6
 
 
 def test_thinning_the_sample_again_changes_nothing() -> None:
