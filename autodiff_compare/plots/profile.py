@@ -17,19 +17,7 @@ from autodiff_compare.plots.axes import FigureError, chosen, legend, looks_of, n
 from autodiff_compare.report.page import style
 from autodiff_compare.report.sections.profile import profile as share_within
 from autodiff_compare.results import formatting
-from autodiff_compare.results.frames.tidy import right_and_timed
-from autodiff_compare.timing.statistics import CONTENDED
-
-#: The cells that are compared with each other.
-_GROUP = ("problem", "size", "operator")
-#: Flags of a time from which nothing is concluded. The others tell how it was computed, and that rounds were cut.
-_DOUBTFUL = frozenset({"noisy", CONTENDED, "drift", "retraced", "threads", "lazy", "remembers"})
-
-
-def _of_clear_groups(timed: pd.DataFrame) -> pd.DataFrame:
-    """Return the times of groups in which no time is in doubt: a flag may tell of the machine alone."""
-    clear = timed["flags"].map(lambda flags: not _DOUBTFUL & set(flags.split())).astype("bool")
-    return timed[clear.groupby([timed[name] for name in _GROUP]).transform("all").astype("bool")]
+from autodiff_compare.results.frames.relative import relative_times
 
 
 def profile(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axes:
@@ -51,12 +39,10 @@ def profile(frame: pd.DataFrame, axes: Axes | None = None, **wanted: Any) -> Axe
     """
     rows = one_each(chosen(frame, **wanted), ("machine", "dtype"))
     specs = list(dict.fromkeys(rows["spec"]))
-    timed = _of_clear_groups(right_and_timed(rows))
-    if len(specs) < 2 or timed.empty:
-        got = f"{len(specs)} backends, and {timed[[*_GROUP]].drop_duplicates().shape[0]} groups without a flagged time"
+    relative = relative_times(rows, specs)
+    if len(specs) < 2 or relative.empty:
+        got = f"{len(specs)} backends, and {len(relative)} groups without a flagged time"
         raise FigureError(f"got {got}, expected two backends or more and one group or more: repeat on an idle machine")
-    times = timed.pivot_table(index=[*_GROUP], columns="spec", values="median_s", sort=False)
-    relative = times.div(times.min(axis=1), axis=0).reindex(columns=specs).fillna(math.inf)
     axes = axes or new_axes(3.4)
     looks = looks_of(frame)
     last = max(1.15 * max(r for spec in specs for r in relative[spec] if r < math.inf), 2.0)

@@ -23,11 +23,14 @@ from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Page, Section
-from autodiff_compare.report.page.record import Record, comparable, doubtful, sure, timed
+from autodiff_compare.report.page.record import Record, comparable
 from autodiff_compare.report.sections import overview, profile
 from autodiff_compare.results import formatting
+from autodiff_compare.results.frames.relative import without_doubt
+from autodiff_compare.results.frames.tidy import right_and_timed
 from autodiff_compare.results.machines import titles
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
+from autodiff_compare.results.timings import doubtful
 from autodiff_compare.summary.summary import sentence
 from autodiff_compare.vocabulary import Status
 
@@ -179,7 +182,7 @@ def _changes(records: Sequence[Record], looks: Looks) -> list[Chart]:
         common = _common(records[0], other)
         if len(common) and comparable(records[0], other):
             title = f"Times of {wording.label(other.name)} relative to {wording.label(records[0].name)}"
-            words_ = _change_words(sure(common), records[0], other)
+            words_ = _change_words(without_doubt(common), records[0], other)
             found.append(Chart(f"change-{k}", title, words_, _change_chart(title, common, looks)))
     return found
 
@@ -187,8 +190,8 @@ def _changes(records: Sequence[Record], looks: Looks) -> list[Chart]:
 def _common(a: Record, b: Record) -> pd.DataFrame:
     """Return the cells that both runs timed, with the flags of both."""
     columns = ["cell_id", "problem", "operator", "where", "spec", "median_s", "flags"]
-    both = timed(a.cells)[columns].merge(timed(b.cells)[["cell_id", "median_s", "flags"]], on="cell_id",
-                                         suffixes=("_a", "_b"))  # fmt: skip
+    other = right_and_timed(b.cells)[["cell_id", "median_s", "flags"]]
+    both = right_and_timed(a.cells)[columns].merge(other, on="cell_id", suffixes=("_a", "_b"))
     return both.assign(ratio=both["median_s_b"] / both["median_s_a"], flags=both["flags_a"] + " " + both["flags_b"])
 
 

@@ -26,6 +26,8 @@ from autodiff_compare.vocabulary import Operator, Phase, Status
 
 #: Flags of a cell whose time is not that of its computation: it is compared with no other.
 UNSEEN = frozenset({"lazy", "remembers"})
+#: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
+DOUBTFUL = UNSEEN | {"noisy", CONTENDED, "drift", "retraced", "threads"}
 
 #: Problem, size, dtype, operator.
 Group = tuple[str, str, str, str]
@@ -38,9 +40,9 @@ def group_of(row: CellRow | PairRow) -> Group:
     return (row.problem, row.size, row.dtype, row.operator)
 
 
-def rounds_of(samples: Iterable[SampleRow]) -> dict[Key, list[float]]:
-    """Return (cell_id, phase, machine) -> seconds per call of each round."""
-    return {key: [r.seconds for r in rounds] for key, rounds in series_of(samples).items()}
+def doubtful(flags: str) -> list[str]:
+    """Return those of a cell's flags that forbid to conclude anything from its time."""
+    return [flag for flag in flags.split() if flag in DOUBTFUL]
 
 
 def series_of(samples: Iterable[SampleRow]) -> dict[Key, list[Round]]:

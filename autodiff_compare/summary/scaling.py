@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from autodiff_compare.results.timings import DOUBTFUL
 from autodiff_compare.timing.growth import Growth, growth
-from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Flags with which a time is not that of the computation alone. A noisy time has a wide interval, which counts.
-_NOT_ITS_OWN = frozenset({CONTENDED, "drift", "lazy", "remembers", "retraced", "threads"})
+_NOT_ITS_OWN = DOUBTFUL - {"noisy"}
 
 
 def growths(rows: pd.DataFrame) -> dict[str, Growth]:

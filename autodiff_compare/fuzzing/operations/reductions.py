@@ -69,10 +69,6 @@ def _spread(a: Array) -> bool:
     return apart(a)
 
 
-def _occupied_axis(rng: np.random.Generator, a: Array) -> Parameters | None:
-    return one_axis(rng, a) if a.size else None
-
-
 def _two_along(rng: np.random.Generator, a: Array) -> Parameters | None:
     found = one_axis(rng, a)
     return found if found and a.shape[found["axis"]] > 1 else None

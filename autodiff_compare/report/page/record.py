@@ -15,7 +15,7 @@ import pandas as pd
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.results import tables
-from autodiff_compare.results.frames.tidy import in_eps, right_and_timed, setup_seconds, sized, worst_errors
+from autodiff_compare.results.frames.tidy import in_eps, setup_seconds, sized, worst_errors
 from autodiff_compare.results.machines import OF_THE_MACHINE, split
 from autodiff_compare.results.provenance import HARDWARE, differences, versions
 from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
@@ -24,8 +24,6 @@ from autodiff_compare.vocabulary import Phase
 
 #: The leading operator of a problem is the first of these that it has.
 _LEADING = ("gradient", "jacobian", "value_and_gradient", "value")
-#: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
-_DOUBTFUL = frozenset({"noisy", "contended", "drift", "retraced", "threads", "lazy", "remembers"})
 
 
 @dataclass(frozen=True)
@@ -152,22 +150,6 @@ def leading(operators: pd.Series) -> str:
     """Return the leading operator of a problem: gradient or Jacobian if it has one."""
     have = list(operators)
     return next((o for o in _LEADING if o in have), have[0] if have else "")
-
-
-def timed(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the right cells whose time a log axis can show."""
-    return right_and_timed(cells)
-
-
-def doubtful(flags: str) -> list[str]:
-    """Return those of a cell's flags that forbid to conclude anything from its time."""
-    return [flag for flag in flags.split() if flag in _DOUBTFUL]
-
-
-def sure(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells from whose times something may be concluded: those without a doubtful flag."""
-    kept: pd.DataFrame = cells[[not doubtful(str(flags)) for flags in cells["flags"]]]
-    return kept
 
 
 def largest(frame: pd.DataFrame, column: str) -> dict[Any, Any]:

@@ -25,8 +25,10 @@ from autodiff_compare.charts.lines import lines
 from autodiff_compare.charts.looks import Looks, series_looks
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.chart import Chart
-from autodiff_compare.report.page.record import Record, largest, sure, timed
+from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
+from autodiff_compare.results.frames.relative import without_doubt
+from autodiff_compare.results.frames.tidy import right_and_timed
 from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.growth import growth
 from autodiff_compare.vocabulary import Status
@@ -44,12 +46,12 @@ _MOST_PAIRS = 8
 
 def break_even(name: str, what: str, cells: pd.DataFrame, looks: Looks) -> Chart | None:
     """Return total time against the number of calls, for the cells of one group; `None` if none was timed."""
-    right = timed(cells)
+    right = right_and_timed(cells)
     right = right[(right["setup_s"] > 0) & np.isfinite(right["setup_s"])]
     found = {s: Line(a, b) for s, a, b in zip(right["spec"], right["setup_s"], right["median_s"], strict=True)}
     if not found:
         return None
-    trusted = {spec: found[spec] for spec in sure(right)["spec"]}
+    trusted = {spec: found[spec] for spec in without_doubt(right)["spec"]}
     order = cheapest(trusted, _MOST_CALLS) if trusted else []
     first = [line.setup for line in found.values()]
     ends = " to ".join(dict.fromkeys(wording.seconds(f(first)) for f in (min, max)))
@@ -134,7 +136,7 @@ def _series(shown: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def _growth(shown: pd.DataFrame) -> str:
     """Return how the time of each backend grows: by an exponent where one is determined, else by a factor."""
     low, high = shown["n"].min(), shown["n"].max()
-    kept = sure(shown)
+    kept = without_doubt(shown)
     parts = [words for spec, group in _series(kept) if (words := _grows(spec, group, (low, high)))]
     left = "" if len(kept) == len(shown) else " Flagged times, drawn hollow, are left out of it."
     if not parts:
@@ -158,7 +160,7 @@ def _grows(spec: str, group: pd.DataFrame, ends: tuple[float, float]) -> str:
 
 
 def _dearest(shown: pd.DataFrame) -> str:
-    kept = sure(shown)
+    kept = without_doubt(shown)
     if kept.empty:
         return f"No cost is stated: the times of all {wording.plural(len(shown), 'cell')} are flagged."
     last = kept[kept["n"] == kept["n"].max()].sort_values("shown")
@@ -241,7 +243,7 @@ def _dots(group: pd.DataFrame, dtype: str, looks: Looks) -> Iterator[Chart]:
     )
     cost = _by_spec(group[group["operator"] != "value"], "ratio_to_value", looks)
     if cost:
-        kept = sure(group[group["operator"] != "value"])
+        kept = without_doubt(group[group["operator"] != "value"])
         yield _dot_chart(
             f"cost-{dtype}", "Cost of a derivative", group, "ratio_to_value", looks,
             Axis("shown", "time relative to the function (same backend)"), formatting.ratio,

@@ -21,9 +21,10 @@ from autodiff_compare.charts.looks import Looks, backend_looks
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import packed
 from autodiff_compare.report.page.page import Explorer, Section
-from autodiff_compare.report.page.record import Record, doubtful, largest
+from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.report.sections import overview
 from autodiff_compare.results import formatting
+from autodiff_compare.results.timings import doubtful
 
 #: What a reader may show a quantity across -> its name.
 _ACROSS = {"backend": "backends", "size": "sizes", "problem": "problems", "calls": "number of calls"}

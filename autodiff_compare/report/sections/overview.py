@@ -11,8 +11,9 @@ import pandas as pd
 
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.grids import Cell, Grid, figure, words
-from autodiff_compare.report.page.record import Record, doubtful, largest
+from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
+from autodiff_compare.results.timings import doubtful
 from autodiff_compare.summary import conversions, headings, summary
 from autodiff_compare.summary.failures import remedies
 from autodiff_compare.summary.summary import FLAGS

@@ -28,8 +28,10 @@ from autodiff_compare.charts.lines import lines
 from autodiff_compare.charts.looks import Looks
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.chart import Chart
-from autodiff_compare.report.page.record import Record, doubtful, timed
+from autodiff_compare.report.page.record import Record
 from autodiff_compare.results import formatting
+from autodiff_compare.results.frames.relative import GROUP, relative_times
+from autodiff_compare.results.frames.tidy import right_and_timed
 
 Ratios = Mapping[str, list[float]]
 
@@ -40,18 +42,9 @@ def ratios(record: Record, dtype: str) -> dict[str, list[float]]:
     The ratio of a failure is inf.
     """
     cells = record.cells[record.cells["dtype"] == dtype]
-    right, group = timed(cells), ["problem", "size", "operator"]
-    flagged = right.assign(flagged=[bool(doubtful(str(flags))) for flags in right["flags"]])
-    right = right[~flagged.groupby(group)["flagged"].transform("any").astype(bool)]
-    if right.empty:
-        return {}
-    times = right.pivot_table(index=group, columns="spec", values="median_s", sort=False)
-    relative = times.div(times.min(axis=1), axis=0)
     specs = [s for s in record.specs if s in set(cells["spec"])]
-    return {
-        s: [v if math.isfinite(v) else math.inf for v in relative[s]] if s in relative else [math.inf] * len(relative)
-        for s in specs
-    }
+    relative = relative_times(cells, specs)
+    return {s: [float(v) for v in relative[s]] for s in specs} if len(relative) else {}
 
 
 def profile(found: list[float], factors: np.ndarray) -> np.ndarray:
@@ -84,8 +77,8 @@ def _sentence(record: Record, dtype: str, found: Ratios) -> str:
     failed = {s: sum(r == math.inf for r in values) for s, values in found.items()}
     without = formatting.listed(f"{s} {n}" for s, n in failed.items() if n)
     failures = f"Groups without a right result: {without}." if without else "Every backend is right in every group."
-    right = timed(record.cells[record.cells["dtype"] == dtype])
-    left = right.groupby(["problem", "size", "operator"]).ngroups - groups
+    right = right_and_timed(record.cells[record.cells["dtype"] == dtype])
+    left = right.groupby([*GROUP]).ngroups - groups
     return f"{words}. {failures}" + (
         f" Left out, since a time is flagged: {wording.plural(left, 'group')}." if left else ""
     )
