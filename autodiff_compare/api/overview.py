@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from autodiff_compare.results.formatting import seconds
+from autodiff_compare.results.formatting import markdown, markdown_row, seconds
 from autodiff_compare.vocabulary import Status, because
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def as_html(found: Sequence[Grid], sentence: str) -> str:
 
 def as_markdown(found: Sequence[Grid], sentence: str) -> str:
     """Return tables and a sentence as Markdown."""
-    return "\n\n".join([*map(_markdown, found), _plain(sentence)]) + "\n"
+    return "\n\n".join([*map(_markdown, found), markdown(sentence)]) + "\n"
 
 
 def _overview(about: str, cells: pd.DataFrame) -> Grid:
@@ -131,15 +131,12 @@ def _html_entry(entry: Entry) -> str:
 
 
 def _markdown(grid: Grid) -> str:
-    lines = [f"**{_plain(grid.title)}**", "", _line(map(_plain, grid.columns)), _line("---" for _ in grid.columns)]
-    lines += [_line(f"**{_plain(e.text)}**" if e.strong else _plain(e.text) for e in row) for row in grid.rows]
-    return "\n".join([*lines, *(["", _plain(grid.note.strip())] if grid.note else [])])
+    lines = [f"**{markdown(grid.title)}**", "", markdown_row(map(markdown, grid.columns))]
+    lines.append(markdown_row("---" for _ in grid.columns))
+    lines += [markdown_row(map(_markdown_entry, row)) for row in grid.rows]
+    return "\n".join([*lines, *(["", markdown(grid.note)] if grid.note else [])])
 
 
-def _line(cells: Any) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Return a text in which nothing is markup."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~" else c for c in " ".join(text.split()))
+def _markdown_entry(entry: Entry) -> str:
+    text = markdown(entry.text)
+    return f"**{text}**" if entry.strong else text

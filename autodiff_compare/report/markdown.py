@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from autodiff_compare.report import contents
 from autodiff_compare.report.page.grids import Cell, Grid
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.wording import markdown as escaped
 from autodiff_compare.report.sections import conventions, fuzz, overview
+from autodiff_compare.results.formatting import markdown_row
 
 #: Longer messages are cut; the CSV files have them in full.
 _LONGEST = 300
@@ -49,8 +50,8 @@ def table(grid: Grid) -> list[str]:
     if not grid:
         return []
     marks = ["---:" if k in grid.numeric else "---" for k in range(len(grid.columns))]
-    lines = [f"## {escaped(grid.title)}", "", _line(escaped(c) for c in grid.columns), _line(marks)]
-    lines += [_line(_cell(cell) for cell in row) for row in grid.rows]
+    lines = [f"## {escaped(grid.title)}", "", markdown_row(escaped(c) for c in grid.columns), markdown_row(marks)]
+    lines += [markdown_row(_cell(cell) for cell in row) for row in grid.rows]
     return [*lines, "", *([escaped(grid.note), ""] if grid.note else [])]
 
 
@@ -59,7 +60,3 @@ def _cell(cell: Cell) -> str:
     if cell.kind in ("fastest", "bad", "wrong"):
         text = f"**{text}**"
     return "<br>".join([text, *(escaped(part) for part in cell.small)])
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

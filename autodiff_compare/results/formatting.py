@@ -30,6 +30,11 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~!&])", r"\\\1", flat).replace("@", "@\u200b")
 
 
+def markdown_row(cells: Iterable[str]) -> str:
+    """Return a row of a Markdown table; its cells are escaped already."""
+    return f"| {' | '.join(cells)} |"
+
+
 def seconds(value: float, micro: str = "u") -> str:
     """Return a duration with three digits and its unit: ``1.25 ms``; ``-`` if it is not finite.
 

@@ -7,7 +7,7 @@ every other text as a paragraph, so that a verb needs no second way to print.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, Group
@@ -50,13 +50,9 @@ def _table(table: Table) -> Iterator[str]:
     heads = [_cell(column.header) if table.show_header else "" for column in table.columns]
     marks = ["---:" if column.justify == "right" else "---" for column in table.columns]
     rows = zip(*(map(_cell, column.cells) for column in table.columns), strict=True)
-    yield "\n".join(map(_line, [heads, marks, *rows]))
+    yield "\n".join(map(formatting.markdown_row, [heads, marks, *rows]))
 
 
 def _cell(cell: Any) -> str:
     """Return a cell in one line; a terminal breaks a heading before a variant, and a name after an underscore."""
     return formatting.markdown(re.sub(r"\n\s*(?=:)|(?<=_)\n\s*", "", str(cell)))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
