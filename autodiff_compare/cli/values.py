@@ -6,6 +6,7 @@ import argparse
 import cmath
 import math
 import re
+from collections.abc import Callable
 
 from autodiff_compare.plan import ranges
 
@@ -47,15 +48,20 @@ def large_count(text: str) -> int:
     return whole
 
 
-def duration(text: str) -> float:
-    """Return a positive, finite number of seconds."""
+def _number(text: str, fits: Callable[[float], bool], expected: str) -> float:
+    """Return a number that fits; no text that is not a number does."""
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a positive number of seconds")
+        value = math.nan
+    if not fits(value):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected {expected}")
     return value
+
+
+def duration(text: str) -> float:
+    """Return a positive, finite number of seconds."""
+    return _number(text, lambda value: 0 < value < math.inf, "a positive number of seconds")
 
 
 def variable(text: str) -> str:
@@ -68,24 +74,12 @@ def variable(text: str) -> str:
 
 def percentage(text: str) -> float:
     """Return a percentage from 2 to 1000."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 2 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 2 to 1000")
-    return value
+    return _number(text, lambda value: 2 <= value <= 1000, "a number of percent from 2 to 1000")
 
 
 def share(text: str) -> float:
     """Return a percentage from 0 to 100."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of percent from 0 to 100")
-    return value
+    return _number(text, lambda value: 0 <= value <= 100, "a number of percent from 0 to 100")
 
 
 def numbers(text: str) -> tuple[complex, ...]:
@@ -109,24 +103,12 @@ def real_numbers(text: str) -> tuple[float, ...]:
 
 def positive(text: str) -> float:
     """Return a positive, finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a positive number, such as 1e-5")
-    return value
+    return _number(text, lambda value: 0 < value < math.inf, "a positive number, such as 1e-5")
 
 
 def finite(text: str) -> float:
     """Return a finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number, such as 1e-6")
-    return value
+    return _number(text, math.isfinite, "a number, such as 1e-6")
 
 
 def sizes(text: str) -> list[str]:
