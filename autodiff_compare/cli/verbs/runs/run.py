@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from autodiff_compare.cli import output
 from autodiff_compare.cli.arguments import parser
@@ -45,20 +45,7 @@ def run(options: argparse.Namespace) -> int:
         query = _query(options)
         with users_prints_aside(), told_after("reading the problems"):
             planned = plan(query)
-        settings = Settings(
-            rounds=options.rounds,
-            threads=options.threads,
-            device=options.device,
-            timeout_s=options.timeout,
-            open_timeout_s=options.open_timeout,
-            imports_alone=options.phases == "import",
-            preparations_alone=options.phases == "prepare",
-            launches=options.launches,
-            isolate=Isolate(options.isolate),
-            budget_s=options.budget,
-            descents=options.rounds > 0,
-            environment=environment_of(options),
-        )
+        settings = _settings(options)
         there = _engine(options, settings)
         texts = collected(planned) if there else None
         folder = open_folder(options, planned, settings)
@@ -90,14 +77,37 @@ def run(options: argparse.Namespace) -> int:
     if options.traceback:
         output.tracebacks(runner.tracebacks)
     if not output.wanted(options):
-        for line in not_computed(planned.dropped):
+        for line in _closing(options, planned):
             print(line)
-        if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
-            print("Computed: the gradient, or the Jacobian; -o all computes every operator.")
         if settings.rounds:
             print(summary.effort(runner.effort.measured_s, runner.effort.prepared_s, time.monotonic() - began))
         print(f"tables: {shown(folder.path)}")
     return INTERRUPTED if interrupted else exit_code(folder.rows["cells"])
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """Return how the cells are executed."""
+    return Settings(
+        rounds=options.rounds,
+        threads=options.threads,
+        device=options.device,
+        timeout_s=options.timeout,
+        open_timeout_s=options.open_timeout,
+        imports_alone=options.phases == "import",
+        preparations_alone=options.phases == "prepare",
+        launches=options.launches,
+        isolate=Isolate(options.isolate),
+        budget_s=options.budget,
+        descents=options.rounds > 0,
+        environment=environment_of(options),
+    )
+
+
+def _closing(options: argparse.Namespace, planned: Plan) -> Iterator[str]:
+    """Yield what the reader of a summary does not see in it: what was not computed, and what else may be asked."""
+    yield from not_computed(planned.dropped)
+    if not options.operator and any(source.endswith(".py") for source in planned.sources.values()):
+        yield "Computed: the gradient, or the Jacobian; -o all computes every operator."
 
 
 def _engine(options: argparse.Namespace, settings: Settings) -> Engine | None:
