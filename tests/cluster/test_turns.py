@@ -73,10 +73,17 @@ def test_who_prepares_without_end_does_not_keep_another_from_being_timed(tmp_pat
     for thread in threads:
         thread.start()
     own = HostTurns(tmp_path)
-    with own.working(), own.measuring():
-        timed.set()
+
+    def measure() -> None:
+        with own.working(), own.measuring():
+            timed.set()
+
+    threading.Thread(target=measure, daemon=True).start()
+    got_its_turn = timed.wait(60)
+    timed.set()
     for thread in threads:
         thread.join()
+    assert got_its_turn
 
 
 def test_a_long_unit_lets_others_be_timed_between_its_groups(tmp_path: pathlib.Path) -> None:

@@ -105,4 +105,4 @@ def test_the_commands_are_parsed(line: str) -> None:
     for part in re.split(r"&&|\|\|", line):
         words = part.partition(">")[0].split()
         if words[:1] == ["autodiff-compare"]:
-            parser().parse_args(words[1:])
+            assert parser().parse_args(words[1:]).verb
