@@ -21,7 +21,8 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autogra
 DRAWING = {"matplotlib", "jinja2", "markupsafe", "vl_convert"}
 #: Files outside these that may import pandas, each as ``room.module``.
 PANDAS = {
-    "api.advice", "api.figures", "api.overview", "api.tables", "results.frames.tidy", "results.tables",
+    "api.advice", "api.figures", "api.overview", "api.tables", "results.frames.relative",
+    "results.frames.tidy", "results.tables",
     "summary.conversions", "summary.failures", "summary.growth_table", "summary.scaling", "summary.summary",
 }  # fmt: skip
 #: The file of Python's interface that names the axes of a figure in its types.
