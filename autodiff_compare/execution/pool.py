@@ -32,6 +32,9 @@ from autodiff_compare.vocabulary import Phase, Status
 _DEATHS = 4
 #: Imports of a backend that may exceed their time limit; then it is not tried again.
 _SLOW_IMPORTS = 3
+#: Requests that are timed, and those that are where the user asks for the time of their phase.
+_TIMED = frozenset({"visit", "descend"})
+_TIMED_ON_DEMAND = frozenset({"open", "cell"})
 #: Name of the process that all backends share under ``--isolate none``.
 _SHARED = "all backends"
 
@@ -50,7 +53,8 @@ class Pool:
     listener
         Is told which frameworks are being imported.
     timed_on
-        Processors on which all workers are timed; by default the first of those that this process may use.
+        Processors on which all workers are timed; by default the first of those that this process may use. What is not
+        timed is computed on these, whatever is timed elsewhere.
 
     Attributes
     ----------
@@ -96,7 +100,12 @@ class Pool:
         WorkerError
             If the request fails, or the backend is not installed, cannot be opened or has been given up.
         """
-        return self._request(self._timed_on, spec, verb, deadline_s, params, alone=True)
+        share = self._timed_on if self._is_timed(verb) else self._shares[0]
+        return self._request(share, spec, verb, deadline_s, params, alone=True)
+
+    def _is_timed(self, verb: str) -> bool:
+        phases = self.settings.imports_alone or self.settings.preparations_alone
+        return verb in _TIMED or (phases and verb in _TIMED_ON_DEMAND)
 
     def request_on(
         self, share: Sequence[int], spec: str, verb: str, deadline_s: float, **params: Any

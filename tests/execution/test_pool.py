@@ -23,6 +23,8 @@ from autodiff_compare.vocabulary import Status
 from tests.execution.test_faults import FAULTY, QUADRATIC
 
 SPECS = ["manual", "numpy", "finite_difference"]
+#: What a runner asks of a worker.
+OF_A_RUN = ("open", "cell", "calibrate", "visit", "finish", "questions", "descend")
 
 
 class FakeClient:
@@ -76,10 +78,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make pools of fake workers on a machine of so many processors."""
     folder = RunFolder(tmp_path)
 
-    def make(processors: int, **settings: Any) -> Pool:
+    def make(processors: int | list[int], timed_on: tuple[int, ...] = (), **settings: Any) -> Pool:
+        allowed = list(range(processors)) if isinstance(processors, int) else processors
         monkeypatch.setattr(pool_module, "WorkerClient", FakeClient)
-        monkeypatch.setattr(pool_module, "processors", lambda: list(range(processors)))
-        return Pool(plan(Query([QUADRATIC], SPECS, ["value"])), Settings(open_timeout_s=10.0, **settings), folder)
+        monkeypatch.setattr(pool_module, "processors", lambda: allowed)
+        done = plan(Query([QUADRATIC], SPECS, ["value"]))
+        return Pool(done, Settings(open_timeout_s=10.0, **settings), folder, timed_on=timed_on)
 
     yield make
     folder.close()
@@ -121,6 +125,25 @@ def test_no_more_imports_than_shares_of_processors(
     places = {tuple(place) for _, verb, place in FakeClient.asked if verb == "open"}
     assert all(len(place) == settings.get("threads", 1) for place in places)
     assert sorted(pool.threads) == sorted(SPECS)
+
+
+def test_a_node_computes_on_its_own_processor_and_is_timed_on_the_common_one(made: Any) -> None:
+    """Nodes of one host would otherwise compute on one processor, one after the other."""
+    pool = made([3], timed_on=(0,))
+    FakeClient.reset()
+    ask_all(pool, "cell")
+    for verb in ("calibrate", "visit", "finish", "questions", "descend"):
+        pool.request("numpy", verb, 1.0)
+    places = {verb: {tuple(place) for _, asked, place in FakeClient.asked if asked == verb} for verb in OF_A_RUN}
+    assert places == dict.fromkeys(OF_A_RUN, {(3,)}) | {"visit": {(0,)}, "descend": {(0,)}}
+
+
+def test_a_phase_that_is_measured_is_measured_on_the_common_processor(made: Any) -> None:
+    for alone in ({"imports_alone": True}, {"preparations_alone": True}):
+        pool = made([3], timed_on=(0,), **alone)
+        FakeClient.reset()
+        ask_all(pool, "cell")
+        assert {(verb, *place) for _, verb, place in FakeClient.asked} == {("open", 0), ("cell", 0)}
 
 
 def test_the_slowest_import_is_expected_to_last_longest_until_it_is_done(made: Any) -> None:
