@@ -135,7 +135,7 @@ def test_a_node_computes_on_its_own_processor_and_is_timed_on_the_common_one(mad
     for verb in ("calibrate", "visit", "finish", "questions", "descend"):
         pool.request("numpy", verb, 1.0)
     places = {verb: {tuple(place) for _, asked, place in FakeClient.asked if asked == verb} for verb in OF_A_RUN}
-    assert places == dict.fromkeys(OF_A_RUN, {(3,)}) | {"visit": {(0,)}, "descend": {(0,)}}
+    assert places == {verb: {(3,)} for verb in OF_A_RUN} | {"visit": {(0,)}, "descend": {(0,)}}
 
 
 def test_a_phase_that_is_measured_is_measured_on_the_common_processor(made: Any) -> None:
