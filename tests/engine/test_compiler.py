@@ -55,6 +55,9 @@ FUNCTIONS: dict[str, Function] = {
     "norm": lambda x: np.linalg.norm(x) * np.hypot(x[0], x[1]),
     "joined": lambda x: np.sum(np.concatenate([x[::2], x[::-1]]) * np.stack([x, x * x]).reshape(-1)[:9]),
     "index": lambda x: np.sum(x[np.array([0, 0, 3])] ** 2) + x[1] * x[-1],
+    "triangles_of_a_vector": lambda x: np.sum(
+        np.tril(x, -1) * np.triu(np.reshape(x, (1, 6)) ** 2, 1).sum() + np.triu(x)
+    ),
     "transposed": lambda x: np.sum(np.reshape(x, (2, 3)).T * np.reshape(x, (3, 2))),
     "einsum": lambda x: np.einsum("ij,kj->", np.reshape(x, (2, 3)), np.reshape(x, (2, 3)) ** 2),
     "perceptron": _perceptron,
