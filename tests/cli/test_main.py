@@ -44,6 +44,8 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["run", "--size", "huge"], "got size 'huge', expected one of"),
         (["run", "--rounds", "-1"], "expected a whole number"),
         (["run", "--launches", "0"], "expected a whole number from 1"),
+        (["check", "--seed", "-1"], "expected a whole number from 0 to 9223372036854775807"),
+        (["fuzz", "--seed", "9223372036854775808"], "expected a whole number from 0 to"),
         (["run", "--budget", "-1"], "expected a positive number of seconds"),
         (["rnu"], "got 'rnu', did you mean run? Expected one of: run, check"),
         (["run", "--isolate", "all"], "argument --isolate: got 'all', expected one of: "),
