@@ -52,7 +52,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
         (["overhead", "-b", "manual"], "expected one of: jax, numpy, tensorflow, torch"),
         (["selftest", "--timing", "--trials", "0"], "expected a whole number from 1"),
         (["run", "--timeout", "soon"], "expected a positive number of seconds"),
-        (["run", "--seed", "x"], "invalid int value"),
+        (["run", "--seed", "x"], "expected a whole number from 0"),
         (["run", "missing.py"], "expected an existing .py file"),
         (["run", "sphere", "--out", "/proc/nowhere"], "expected a folder that can be written to"),
         (["run", "--resume", "nosuch"], "got run 'nosuch', expected a run's folder, or the id or name of one"),
