@@ -34,6 +34,7 @@ from autodiff_compare.problems.base import (
     number_of,
 )
 from autodiff_compare.problems.base.declared.declarations import (
+    DECLARATION,
     point_of,
     problem_of,
     problems_in,
@@ -45,6 +46,7 @@ from autodiff_compare.problems.base.instances.folder import with_data
 from autodiff_compare.problems.base.instances.points import filled, number, size_with, with_points
 
 __all__ = [
+    "DECLARATION",
     "NUMPY",
     "SCALAR",
     "VECTOR",

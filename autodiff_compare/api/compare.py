@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import keyword
+import os
 import pathlib
 import sys
 import tempfile
@@ -18,11 +19,12 @@ import numpy as np
 from autodiff_compare.api import progress, serialise
 from autodiff_compare.api.numbers import positive, sizes, whole
 from autodiff_compare.api.tables import Tables
+from autodiff_compare.api.texts import environment, names, one_name
 from autodiff_compare.execution.local import LocalPool
 from autodiff_compare.execution.runner import Runner
 from autodiff_compare.plan.evaluation import with_operators
 from autodiff_compare.plan.plan import Plan, plan, plan_problems
-from autodiff_compare.plan.query import Query
+from autodiff_compare.plan.query import LARGEST_SEED, Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem, is_drawn, point_of, problem_of
 from autodiff_compare.problems.base import numbered
@@ -130,23 +132,24 @@ def compare(
     >>> print(tables)  # doctest: +SKIP
     >>> tables.timings.query("phase == 'steady'")[["cell_id", "median_s"]]  # doctest: +SKIP
     """
-    names = [dtype if isinstance(dtype, str) else np.dtype(dtype).name for dtype in _several(dtypes)]
     numbers = sizes(n)
     query = Query(
-        backends=_several(backends or ()),
-        operators=_several(operators),
-        dtypes=names,
+        backends=() if backends is None else names("backends", backends),
+        operators=names("operators", operators),
+        dtypes=names("dtypes", dtypes),
         sizes=list(map(numbered, numbers)),
-        seed=whole("seed", seed),
-        variants=variants,
+        seed=whole("seed", seed, most=LARGEST_SEED),
+        variants=one_name("variants", variants),
         degrees=[whole("degrees", degree, 1) for degree in (degrees if isinstance(degrees, Sequence) else (degrees,))],
     )
     settings = Settings(
         rounds=whole("rounds", rounds),
         threads=whole("threads", threads, 1),
         timeout_s=positive("timeout", timeout),
-        environment=_texts("env", env or {}),
+        environment=environment({} if env is None else env),
     )
+    if out is not None and not os.fspath(out):
+        raise ValueError(f"got out={out!r}, expected a folder, such as out='results'")
     with contextlib.ExitStack() as held:
         folder = pathlib.Path(held.enter_context(tempfile.TemporaryDirectory(prefix="autodiff-compare-")))
         held.callback(_forget, folder)
@@ -161,7 +164,7 @@ def compare(
             words = f"{name} is computed in this process, without isolation and timeouts: {why}"
             warnings.warn(words, stacklevel=2)
         command = f"autodiff_compare.compare({name})" + (f" in this process: {why}" if why else "")
-        return _run(planned, settings, pathlib.Path(out) if out else folder, command, why, kept=out is not None)
+        return _run(planned, settings, folder if out is None else pathlib.Path(out), command, why, kept=out is not None)
 
 
 def _named(name: str, x: Any, typical: Any, at: Any, query: Query) -> tuple[Plan, str]:
@@ -241,17 +244,6 @@ def _run(planned: Plan, settings: Settings, out: pathlib.Path, command: str, why
     finally:
         folder.close()
     return Tables(read_all(folder.path), folder.path if kept else None, why, planned.dropped)
-
-
-def _several(given: Any) -> tuple[Any, ...]:
-    """Return a sequence, also of a single name; a dtype may be NumPy's."""
-    return (given,) if isinstance(given, (str, type, np.dtype)) else tuple(given)
-
-
-def _texts(name: str, given: Any) -> dict[str, str]:
-    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
-        raise ValueError(f"got {name}={given!r}, expected a dictionary from variable to text, both of type str")
-    return dict(given)
 
 
 def _forget(folder: pathlib.Path) -> None:

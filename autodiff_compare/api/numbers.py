@@ -12,10 +12,11 @@ from autodiff_compare.plan import ranges
 _NUMBERS = (int, float, np.integer, np.floating)
 
 
-def whole(name: str, given: Any, least: int = 0) -> int:
+def whole(name: str, given: Any, least: int = 0, most: int | None = None) -> int:
     """Return a whole number of any numeric type as an int; reject any other value."""
-    if not isinstance(given, _NUMBERS) or given != given // 1 or given < least:
-        raise ValueError(f"got {name}={given!r}, expected a whole number from {least}")
+    if not isinstance(given, _NUMBERS) or given != given // 1 or given < least or (most is not None and given > most):
+        expected = f"a whole number from {least}" + (f" to {most}" if most is not None else "")
+        raise ValueError(f"got {name}={given!r}, expected {expected}")
     return int(given)
 
 

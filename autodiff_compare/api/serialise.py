@@ -6,6 +6,9 @@ data and arrays are written out, functions and classes are serialised in the sam
 names in the place of functions and classes that are written as text. What cannot be pickled raises `NotSendable` with
 the reason. The script itself is never imported by a worker: it would call `compare` again.
 
+The function's own names stand beside those of the file, so the file's have two underscores at both ends. What it
+declares is a dictionary (`problems.DECLARATION`): the function may use an ``objective`` or ``INPUTS`` of its own.
+
 The text is that of any Python, so that workers of other environments read it too.
 """
 
@@ -36,7 +39,7 @@ from autodiff_compare.api.sources import (
     without_defaults,
     word,
 )
-from autodiff_compare.problems import Array
+from autodiff_compare.problems import DECLARATION, Array
 
 __all__ = ["NotSendable", "write"]
 
@@ -44,14 +47,14 @@ _HEAD = '''"""{name}: a function of the caller, and the point of evaluation."""
 
 from __future__ import annotations
 
-import pathlib as _pathlib
-import sys as _sys
+import pathlib as __pathlib__
+import sys as __sys__
 
-import numpy as _numpy
+import numpy as __numpy__
 
-_sys.path.extend(path for path in {paths} if path not in _sys.path)
-with _numpy.load(_pathlib.Path(__file__).with_suffix(".npz"), allow_pickle=False) as _found:
-    _arrays = dict(_found)
+__sys__.path.extend(path for path in {paths} if path not in __sys__.path)
+with __numpy__.load(__pathlib__.Path(__file__).with_suffix(".npz"), allow_pickle=False) as __found__:
+    __arrays__ = dict(__found__)
 '''
 
 
@@ -64,17 +67,17 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 }
 
 
-_UNPICKLE = """import io as _io
-import pickle as _pickle
+_UNPICKLE = """import io as __io__
+import pickle as __pickle__
 
 
-class _Unpickler(_pickle.Unpickler):
+class __Unpickler__(__pickle__.Unpickler):
     def persistent_load(self, name):
         return eval(name, globals())
 
 
-def _unpickled(found):
-    return _Unpickler(_io.BytesIO(found.tobytes())).load()"""
+def __unpickled__(found):
+    return __Unpickler__(__io__.BytesIO(found.tobytes())).load()"""
 
 
 def write(
@@ -109,16 +112,17 @@ def write(
     """
     text = _Text()
     try:
-        lines = [f"objective = {text.function(objective)}"] if objective is not None else []
+        declared = {"objective": text.function(objective)} if objective is not None else {}
         if native:
             entries = ", ".join(f"{backend!r}: {text.function(f)}" for backend, f in native.items())
-            lines.append(f"OBJECTIVES = {{{entries}}}")
+            declared["OBJECTIVES"] = f"{{{entries}}}"
         each = [] if callable(values) else [text.anything("the point", x) for x in values]
         given = text.function(values) if callable(values) else f"({', '.join(each)},)"
         own = text.value("the typical sizes", typical)
     except RecursionError:
         raise NotSendable(f"{name} uses data that contain themselves") from None
-    lines += [f"INPUTS = {given}", f"TYPICAL = {own}", *([f"SIZES = {tuple(sizes)}"] if sizes else [])]
+    declared |= {"INPUTS": given, "TYPICAL": own} | ({"SIZES": repr(tuple(sizes))} if sizes else {})
+    lines = [f"{DECLARATION} = {{", *(f"    {key!r}: {expression}," for key, expression in declared.items()), "}"]
     path = folder / f"{name}.py"
     head = _HEAD.format(name=name, paths=repr(_paths()))
     path.write_text("\n".join([head, *text.parts, *lines]) + "\n", encoding="utf-8")
@@ -144,10 +148,10 @@ class _Text:
             self._part(f"import {module}")
             return f"{module}.{names}"
         if isinstance(f, partial):
-            self._part("import functools as _functools")
+            self._part("import functools as __functools__")
             given = [self.anything(f"an argument of {word(f.func)}", value) for value in f.args]
             given += [f"{k}={self.anything(f'{k} of {word(f.func)}', v)}" for k, v in f.keywords.items()]
-            return f"_functools.partial({', '.join([self.function(f.func), *given])})"
+            return f"__functools__.partial({', '.join([self.function(f.func), *given])})"
         if isinstance(f, MethodType):
             owner = f.__self__
             return f"{self.function(owner) if callable(owner) else self._object(word(owner), owner)}.{f.__name__}"
@@ -161,7 +165,7 @@ class _Text:
         """Store an array for the ``.npz`` file and return the expression that denotes it."""
         key = f"array{len(self.arrays)}"
         self.arrays[key] = np.asarray(value)
-        return f"_arrays[{key!r}]"
+        return f"__arrays__[{key!r}]"
 
     def _written(self, f: FunctionType) -> str:
         node, self._near = definition(f), f
@@ -213,7 +217,7 @@ class _Text:
         except (pickle.PicklingError, TypeError, AttributeError, ValueError) as error:
             raise NotSendable(f"{what} is of type {type(value).__name__}, which cannot be pickled: {error}") from error
         self._part(_UNPICKLE)
-        return f"_unpickled({self.array(np.frombuffer(file.getvalue(), np.uint8))})"
+        return f"__unpickled__({self.array(np.frombuffer(file.getvalue(), np.uint8))})"
 
     def _define(self, name: str, value: Any) -> None:
         """Define a name with the value that it has in this process."""

@@ -24,7 +24,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
     add_out(parser)
     add_output(parser, markdown=True)
     add_errors(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
+    parser.add_argument("--seed", type=values.seed, default=0, help="seed of the inputs and directions (default: 0)")
     parser.add_argument(
         "-o",
         "--operator",

@@ -91,7 +91,7 @@ def add_descend(verbs: Any) -> None:
     descend.add_argument("--descent", metavar="NAME", help="run only this descent of the problem (default: all)")
     descend.add_argument(
         "--seed",
-        type=int,
+        type=values.seed,
         action="append",
         default=[],
         help="seed of a start; may be repeated (default: the starts of the descent)",
@@ -190,7 +190,7 @@ def add_recommend(verbs: Any) -> None:
     recommend.add_argument(
         "--rounds", type=values.positive_count, default=8, metavar="N", help="timing rounds (default: 8)"
     )
-    recommend.add_argument("--seed", type=int, default=0, help="seed of the inputs (default: 0)")
+    recommend.add_argument("--seed", type=values.seed, default=0, help="seed of the inputs (default: 0)")
     add_threads(recommend)
     add_environment(recommend)
     add_timeout(recommend)

@@ -36,7 +36,7 @@ def add_selftest(verbs: Any) -> None:
         help="dtype of the results; may be repeated (default: float64)",
     )
     selftest.add_argument(
-        "--seed", type=int, default=0, help="seed of the inputs and of the altered entries (default: 0)"
+        "--seed", type=values.seed, default=0, help="seed of the inputs and of the altered entries (default: 0)"
     )
     selftest.add_argument(
         "--timing",
@@ -87,7 +87,7 @@ def add_overhead(verbs: Any) -> None:
         "--rounds", type=values.positive_count, default=15, metavar="N", help="paired rounds (default: 15)"
     )
     overhead.add_argument(
-        "--seed", type=int, default=0, help="seed of the inputs and of the order of calls (default: 0)"
+        "--seed", type=values.seed, default=0, help="seed of the inputs and of the order of calls (default: 0)"
     )
     add_environment(overhead)
     overhead.set_defaults(verb="autodiff_compare.cli.verbs.trials.overhead:overhead")
@@ -138,7 +138,7 @@ def add_explain(verbs: Any) -> None:
     )
     explain.add_argument("--size", help="small (default), medium or large")
     explain.add_argument("--dtype", default="float64", help="float64 (default), float32, float16 or bfloat16")
-    explain.add_argument("--seed", type=int, default=0, help="seed of the inputs and directions (default: 0)")
+    explain.add_argument("--seed", type=values.seed, default=0, help="seed of the inputs and directions (default: 0)")
     explain.add_argument(
         "--timeout",
         type=values.duration,
@@ -186,7 +186,7 @@ def add_fuzz(verbs: Any) -> None:
     )
     add_backends(fuzz, default="numpy, torch, tensorflow and jax, with the variants that run operation by operation")
     add_dtypes(fuzz)
-    fuzz.add_argument("--seed", type=int, default=0, help="seed of the programs (default: 0)")
+    fuzz.add_argument("--seed", type=values.seed, default=0, help="seed of the programs (default: 0)")
     fuzz.add_argument(
         "--budget",
         type=values.duration,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from autodiff_compare.plan import ranges
+from autodiff_compare.plan.query import LARGEST_SEED
 
 #: What ``--on`` may be.
 ENGINES = "local:N, dask://HOST:PORT, slurm or slurm:PARTITION"
@@ -33,6 +34,13 @@ def positive_count(text: str) -> int:
     """Return a whole number from 1."""
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Return the seed of a random generator: a whole number that a table can hold."""
+    if not text.isdigit() or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 0 to {LARGEST_SEED}")
     return int(text)
 
 

@@ -96,6 +96,11 @@ class Plan:
         """Return the package versions under the other interpreters: ``distribution@label`` -> version."""
         return {f"{n}@{i.label}": v for i in self.interpreters.values() for n, v in sorted(i.versions.items())}
 
+    def written(self, spec: str) -> str:
+        """Return a backend as the command line takes it: by its file or name, and by its Python if that is another."""
+        python = self.interpreters.get(spec)
+        return self.adapters[spec] + (f"@{python.label}={python.path}" if python else "")
+
     @property
     def specs(self) -> tuple[str, ...]:
         """Return the backends as ``name[@label][:variant]``, in the order of the query."""

@@ -17,6 +17,9 @@ DEFAULT_SIZES = ("small",)
 #: The suites of a query that names neither a problem nor a suite.
 DEFAULT_SUITES = ("classic",)
 
+#: Seeds up to this one are written to tables, whose whole numbers have 64 bits.
+LARGEST_SEED = 2**63 - 1
+
 #: Stands for every operator that a problem has.
 ALL_OPERATORS = "all"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pathlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.table import Table
 from autodiff_compare.results.formatting import plural
 from autodiff_compare.results.tables import FindingRow, FuzzRow, rows_from
 from autodiff_compare.summary.terminal import plain_table
-from autodiff_compare.vocabulary import join_spec
+from autodiff_compare.vocabulary import join_spec, split_spec
 
 #: Columns of `FuzzRow` that count outcomes; those without any are left out of a table.
 CLASSES = ("agree", "convention", "precision", "defect", "unsupported", "error", "hang", "undecided")
@@ -24,7 +25,7 @@ def show(tables: Mapping[str, Any], folder: pathlib.Path, out: Console) -> None:
     """Print the outcomes by backend and the findings of a run, read from its tables."""
     out.print(_outcomes(rows_from(tables["fuzz"], FuzzRow)))
     out.print()
-    for line in findings(rows_from(tables["findings"], FindingRow), folder):
+    for line in findings(rows_from(tables["findings"], FindingRow), folder, _files(tables["runs"]["command"])):
         out.print(line, markup=False, soft_wrap=True)
 
 
@@ -56,15 +57,35 @@ def counted(rows: Sequence[FuzzRow]) -> Mapping[str, Counter[str]]:
     return {spec: each + Counter(operations=len(operations[spec])) for spec, each in found.items()}
 
 
-def findings(found: Sequence[FindingRow], folder: pathlib.Path) -> Iterator[str]:
-    """Yield the lines of each new finding: what is wrong, both numbers, where it lies, and the next command."""
+def _files(commands: Iterable[str]) -> Mapping[str, str]:
+    """Return name -> path of the backend files that commands name."""
+    words = [word for command in commands for word in command.split()]
+    return {pathlib.Path(path).stem: path for path in (split_spec(word)[0] for word in words) if path.endswith(".py")}
+
+
+def findings(
+    found: Sequence[FindingRow], folder: pathlib.Path, written: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """Yield the lines of each new finding: what is wrong, both numbers, where it lies, and the next command.
+
+    Parameters
+    ----------
+    written
+        Backend, with its variant or without -> how the command line takes it, if not by its name.
+    """
     for row in found:
         if row.number:
             place = folder / "findings" / f"{row.number:03d}"
             yield f"{row.classed}: {row.spec} {row.operator} of {row.operations} ({row.dtype})"
             yield f"  {row.message}"
             yield f"  shown by {plural(row.programs, 'program')}; {place}"
-            yield f"  next: compare.py check {place / 'program.py'} -b {row.spec} -o {row.operator}{_dtype(row)}"
+            backend = written.get(row.spec) or _by_file(row.spec, written)
+            yield f"  next: compare.py check {place / 'program.py'} -b {backend} -o {row.operator}{_dtype(row)}"
+
+
+def _by_file(spec: str, files: Mapping[str, str]) -> str:
+    name, variant = split_spec(spec)
+    return join_spec(files.get(name, name), variant)
 
 
 def _dtype(row: FindingRow) -> str:

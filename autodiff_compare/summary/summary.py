@@ -93,7 +93,11 @@ def show_tables(
             console.print()
         _show_one(part, folder, console, errors)
     if len(tables["cells"]) or not len(tables["conventions"]):
-        console.print(found(tables, folder))
+        result, command = _found(tables, folder)
+        console.print(result)
+        if command:
+            # On one line, to be pasted: a shell would run the first of several.
+            console.print(f"go on with\n  {command}", soft_wrap=True, markup=False)
 
 
 def _wrapped(text: str) -> str:
@@ -144,13 +148,20 @@ def _shown(tables: Mapping[str, pd.DataFrame], errors: bool = False) -> Iterator
 def found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
     """Return the result of a run in one sentence, whether it has cells, descents or cases of the atlas.
 
-    The sentence begins with ``interrupted`` and how to go on, if cells are missing.
+    The sentence begins with ``interrupted`` if cells are missing, and ends with the command that goes on.
     """
-    interrupted = _interrupted(tables, folder)
-    if interrupted and not len(tables["cells"]):
-        return interrupted
-    result = _results(tables)
-    return f"{interrupted}. So far {result}" if interrupted else result
+    result, command = _found(tables, folder)
+    return f"{result} Go on with: {command}" if command else result
+
+
+def _found(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> tuple[str, str]:
+    """Return the result in one sentence, and the command that goes on; empty for a whole run."""
+    planned = tables["runs"]["planned_cells"].fillna(0).sum()
+    if len(tables["cells"]) >= planned:
+        return _results(tables), ""
+    interrupted = f"interrupted: {len(tables['cells'])} of {planned} cells."
+    result = f"{interrupted} So far {_results(tables)}" if len(tables["cells"]) else interrupted
+    return result, resume_command(str(tables["runs"]["command"].iloc[0]), folder)
 
 
 def _results(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -161,15 +172,6 @@ def _results(tables: Mapping[str, pd.DataFrame]) -> str:
     titles = machines.titles(rows_from(tables["machines"], MachineRow), parts)
     told = " ".join(f"{titles.get(key, key).partition(':')[0]}: {_result(part)}" for key, part in parts.items())
     return f"{len(parts)} machines, whose times are not compared. {told}"
-
-
-def _interrupted(tables: Mapping[str, pd.DataFrame], folder: pathlib.Path) -> str:
-    """Return how many of the planned cells an interrupted run has, and how to go on; empty for a whole run."""
-    planned = tables["runs"]["planned_cells"].fillna(0).sum()
-    if len(tables["cells"]) >= planned:
-        return ""
-    command = resume_command(str(tables["runs"]["command"].iloc[0]), folder)
-    return f"interrupted: {len(tables['cells'])} of {planned} cells, go on with {command}"
 
 
 def _result(tables: Mapping[str, pd.DataFrame]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.api import serialise
+from autodiff_compare.problems import DECLARATION
 
 A = np.array([[2.0, 1.0], [1.0, 3.0]])
 
@@ -89,6 +90,13 @@ def loaded(path: pathlib.Path) -> Any:
         "import enum\nclass E(enum.Enum):\n    TWO = 2.0\ndef f(x, xp): return E.TWO.value * xp.sum(x)",
         "from collections import namedtuple, OrderedDict\nd = OrderedDict(a=2.0)\n"
         "def f(x, xp): return d['a'] * xp.sum(x)",
+        "def objective(x, xp): return xp.sum(x)\ndef f(x, xp): return 2.0 * objective(x, xp)",
+        "def objective(x, xp): return 2.0 * xp.sum(x)\nf = objective",
+        "TYPICAL = SIZES = 2.0\ndef f(x, xp): return xp.sum(x * TYPICAL) * SIZES / TYPICAL",
+        "import numpy as np\nINPUTS = np.array([2.0, 2.0])\ndef f(x, xp): return xp.sum(x * INPUTS)",
+        "_arrays, _numpy, _sys, _io, _found = 2.0, 3.0, 3.0, 5.0, 5.0\nimport numpy as np\nk = np.array([1.0, 1.0])\n"
+        "def f(x, xp): return xp.sum(x * k) * _arrays * _numpy / _sys * _io / _found",
+        "PROBLEM = PROBLEMS = 2.0\nSAMPLES = 1.0\ndef f(x, xp): return xp.sum(x) * PROBLEM * SAMPLES",
         "def f(x, xp):\n    # a comment\n    return xp.sum(xp.stack([x[i] * 2.0 for i in range(2)]))",
     ],
 )
@@ -96,9 +104,9 @@ def test_a_function_that_is_sent_is_the_same_function(text: str, tmp_path: pathl
     """All of them are ``2 sum(x)``."""
     f = defined(text, "f", tmp_path)
     path = serialise.write(tmp_path, "sent", f, {}, [np.array([3.0, 4.0])])
-    module = loaded(path)
-    assert module.objective(np.array([3.0, 4.0]), xp=np) == f(np.array([3.0, 4.0]), xp=np) == 14.0
-    np.testing.assert_array_equal(module.INPUTS[0], [3.0, 4.0])
+    declared = getattr(loaded(path), DECLARATION)
+    assert declared["objective"](np.array([3.0, 4.0]), xp=np) == f(np.array([3.0, 4.0]), xp=np) == 14.0
+    np.testing.assert_array_equal(declared["INPUTS"][0], [3.0, 4.0])
     assert "__main__" not in path.read_text()
 
 
@@ -130,7 +138,7 @@ def test_what_cannot_be_sent_says_why(text: str, words: str, tmp_path: pathlib.P
 def test_a_function_of_a_module_is_imported_from_there(tmp_path: pathlib.Path) -> None:
     text = serialise.write(tmp_path, "sent", quadratic, {}, []).read_text()
     assert "import tests.api.test_serialise\n" in text
-    assert "objective = tests.api.test_serialise.quadratic" in text
+    assert "'objective': tests.api.test_serialise.quadratic," in text
     bound = partial(quadratic, xp=np)
     with pytest.raises(serialise.NotSendable, match="xp of quadratic is of type module"):
         serialise.write(tmp_path, "sent", bound, {}, [])

@@ -157,13 +157,33 @@ def test_a_host_without_room_for_the_files_is_an_error(tmp_path: pathlib.Path) -
     assert set(ends(folder, ["OSError", "File too large"]).values()) == {Status.ERROR}
 
 
-@pytest.mark.thorough
-def test_a_host_with_another_version_is_another_machine(tmp_path: pathlib.Path) -> None:
-    """Each group is on one of the two, and no statistic joins them."""
+def _with_another_version(tmp_path: pathlib.Path) -> tuple[str, ...]:
+    """Return the command of a node with another version of a package, which is another machine than this process."""
     other = tmp_path / "site" / "autograd-99.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: autograd\nVersion: 99\n")
-    elsewhere = ("/usr/bin/env", f"PYTHONPATH={other.parent}", *NODE)
+    return ("/usr/bin/env", f"PYTHONPATH={other.parent}", *NODE)
+
+
+@pytest.mark.thorough
+def test_cells_that_no_host_could_begin_stand_with_those_of_the_only_one(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "beside.py").write_text("two = 2.0\n")
+    plain = "def objective(x, xp):\n    return xp.sum(x)\nx = [1.0]\n"
+    (tmp_path / "named.py").write_text("import importlib\nimportlib.import_module('beside')\n" + plain)
+    (tmp_path / "fine.py").write_text(plain)
+    query = Query([str(tmp_path / f"{name}.py") for name in ("named", "fine")], ["numpy"], ["value"])
+    folder = spread(tmp_path / "out", Nodes(tmp_path, _with_another_version(tmp_path)), query)
+    advice = "No module named 'beside' Of the modules beside your file, those travel that an import statement names"
+    assert ends(folder, [advice]) == {
+        "named/small/float64/value/numpy": Status.ERROR, "fine/small/float64/value/numpy": Status.OK,
+    }  # fmt: skip
+    assert len({row.machine for row in folder.rows["cells"]}) == 1
+
+
+@pytest.mark.thorough
+def test_a_host_with_another_version_is_another_machine(tmp_path: pathlib.Path) -> None:
+    """Each group is on one of the two, and no statistic joins them."""
+    elsewhere = _with_another_version(tmp_path)
     marker = tmp_path / "begun"
     # The first unit waits until the other host has one.
     wait = f"p = pathlib.Path({str(marker)!r}); [time.sleep(.1) for _ in range(600) if not p.exists()]"

@@ -126,9 +126,9 @@ def test_a_backend_that_cannot_be_opened_is_one_clear_line(
 
 def test_a_remedy_names_the_python_of_another_environment() -> None:
     made = plan(Query([conformance._FUNCTIONS], [f"numpy@mine={sys.executable}"], ["value"]))
-    assert conformance._asked(made, "numpy@mine") == f"numpy@mine={sys.executable}"
+    assert made.written("numpy@mine") == f"numpy@mine={sys.executable}"
     here = plan(Query([conformance._FUNCTIONS], ["numpy"], ["value"]))
-    assert conformance._asked(here, "numpy") == "numpy"
+    assert here.written("numpy") == "numpy"
 
 
 def test_a_backend_in_words() -> None:

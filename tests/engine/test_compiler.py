@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from autodiff_compare.backends import load
@@ -55,6 +56,9 @@ FUNCTIONS: dict[str, Function] = {
     "norm": lambda x: np.linalg.norm(x) * np.hypot(x[0], x[1]),
     "joined": lambda x: np.sum(np.concatenate([x[::2], x[::-1]]) * np.stack([x, x * x]).reshape(-1)[:9]),
     "index": lambda x: np.sum(x[np.array([0, 0, 3])] ** 2) + x[1] * x[-1],
+    "triangles_of_a_vector": lambda x: np.sum(
+        np.tril(x, -1) * np.triu(np.reshape(x, (1, 6)) ** 2, 1).sum() + np.triu(x)
+    ),
     "transposed": lambda x: np.sum(np.reshape(x, (2, 3)).T * np.reshape(x, (3, 2))),
     "einsum": lambda x: np.einsum("ij,kj->", np.reshape(x, (2, 3)), np.reshape(x, (2, 3)) ** 2),
     "perceptron": _perceptron,
@@ -354,3 +358,29 @@ def test_no_more_than_so_many_ways_are_compiled() -> None:
 
 def test_constants_alone() -> None:
     assert compile(lambda n: n * 2, 3, operator="value")(4) == 8
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, ">f8"])
+@pytest.mark.parametrize("argument", [0, 1])
+def test_arrays_with_another_arithmetic_are_refused(argument: int, dtype: Any) -> None:
+    made = compile(lambda x, y: np.sum(x * y), operator="gradient")
+    plain = np.arange(1, 3, dtype=dtype).reshape(1, 2)
+    for odd, reason in ((plain.view(np.matrix), "matrix product"), (np.ma.array(plain, mask=[[0, 1]]), "its mask")):
+        given = [np.ones((1, 2)), np.ones((1, 2))]
+        given[argument] = odd
+        with pytest.raises(TypeError, match=reason):
+            made(*given)
+
+
+def test_tables_and_sets_that_change_are_traced_again() -> None:
+    made = compile(
+        lambda x, y: np.sum(x * y.to_numpy()) if hasattr(y, "to_numpy") else len(y) * np.sum(x), operator="gradient"
+    )
+    x, series, numbers = np.ones(2), pd.Series([2.0, 3.0], index=["a", "b"]), {1, 2}
+    for _ in range(2):
+        assert made(x, series).tolist() == [2.0, 3.0]
+        assert made(x, numbers).tolist() == [2.0, 2.0]
+    series["b"] = 5.0
+    numbers.add(3)
+    assert made(x, series).tolist() == [2.0, 5.0]
+    assert made(x, numbers).tolist() == [3.0, 3.0]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autodiff_compare.backends.numpy_autodiff import grad
+from autodiff_compare.backends.numpy_autodiff import grad, loops
 from autodiff_compare.backends.numpy_autodiff.compiler import compile
 from tests.engine.compiled import POINT, assert_equal, tree
 
@@ -140,3 +141,32 @@ def test_a_long_sum_is_compiled_in_linear_depth() -> None:
 
     made = compile(f, X, Y, operator="value", rewrites=("factor", "dead"))
     assert_equal(np.asarray(made(X, Y)), np.asarray(f(X, Y)), rounding=4096.0)
+
+
+def _in_32_bits(x: Any) -> Any:
+    return (1e5 * x).astype(np.int32)
+
+
+#: Factors and signs of whole numbers and truth values, which stay where they are, with the value at (-1, 0, 2).
+WHOLE: dict[str, tuple[Callable[[Any], Any], float]] = {
+    # -2 of 8 bits without a sign is 254, and -1 is 255: 2 * 254 - 255.
+    "a sign that wraps around": (lambda x: np.sum(x * -np.abs(x).astype(np.uint8)), 2 * 254.0 - 255.0),
+    "added": (lambda x: np.sum(x + (-np.abs(x).astype(np.uint8))), 1.0 + 255.0 + 254.0),
+    "subtracted": (lambda x: np.sum(x - (-np.abs(x).astype(np.uint16))), 1.0 - 65535.0 - 65534.0),
+    # -(-2^63) is -2^63.
+    "the smallest integer": (lambda x: np.sum(x[:1] * -(x[:1] * 2.0**63).astype(np.int64)), 2.0**63),
+    "truth values": (lambda x: np.sum((x > 0) * 2.0 * ((x < 3) * 0.5)), 1.0),
+    # (4 10^5)^2 + (2 10^5)^2 is too large for 32 bits.
+    "products of integers": (lambda x: np.sum(_in_32_bits(x) * 2.0 * (_in_32_bits(x) * 2.0)), 2e11),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [compile, partial(loops.compile, build="python")], ids=["lines", "loops"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_numbers_keep_their_factors(name: str, make: Any) -> None:
+    f, expected = WHOLE[name]
+    x = np.array([-1.0, 0.0, 2.0])
+    found = make(f, x, operator="value")(x)
+    assert f(x) == expected
+    assert found == expected
+    assert found.dtype == np.float64

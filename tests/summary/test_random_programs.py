@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+from rich.console import Console
 
 from autodiff_compare.results.tables import FindingRow, FuzzRow
-from autodiff_compare.summary.random_programs import counted, findings, told
+from autodiff_compare.summary.random_programs import counted, findings, show, told
 
 _NONE = dict.fromkeys(("agree", "convention", "precision", "defect", "unsupported", "error", "hang", "undecided"), 0)
 
@@ -44,6 +50,33 @@ def test_a_new_finding_is_told_with_the_next_command(tmp_path: pathlib.Path) -> 
     ]
     assert len(lines) == 8
     assert lines[-1].endswith("002/program.py -b mine:fast -o jvp --dtype float32")
+
+
+@pytest.mark.parametrize(
+    ("written", "backend"),
+    [
+        ({"mine:fast": "./other.py:fast"}, "./other.py:fast"),
+        ({"mine:fast": "mine:fast@py=/opt/python"}, "mine:fast@py=/opt/python"),
+        ({"mine": "folder/mine.py"}, "folder/mine.py:fast"),
+        ({"another": "another.py"}, "mine:fast"),
+    ],
+)
+def test_the_next_command_names_the_file_of_a_backend(
+    written: dict[str, str], backend: str, tmp_path: pathlib.Path
+) -> None:
+    *_, command = findings([_finding(1, 1)], tmp_path, written)
+    assert command.endswith(f"program.py -b {backend} -o jvp")
+
+
+def test_a_stored_campaign_names_the_file_of_its_command(tmp_path: pathlib.Path) -> None:
+    tables = {
+        "fuzz": pd.DataFrame([asdict(_outcomes("exp", "jvp", defect=1))]),
+        "findings": pd.DataFrame([asdict(_finding(1, 1))]),
+        "runs": pd.DataFrame({"command": ["compare.py fuzz -b my/mine.py:fast --programs 3"]}),
+    }
+    text = io.StringIO()
+    show(tables, tmp_path, Console(file=text, width=200))
+    assert "-b my/mine.py:fast -o jvp" in text.getvalue()
 
 
 def test_counts_agree_with_their_nouns() -> None:

@@ -6,12 +6,14 @@ import io
 import itertools
 import pathlib
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from autodiff_compare import backends
+from autodiff_compare.results import tables
 from autodiff_compare.results.rows import CellRow, CheckRow, DescentRow
 from autodiff_compare.summary import failures, headings, summary
 from autodiff_compare.vocabulary import WAYS
@@ -283,3 +285,18 @@ def test_a_cell_that_was_not_compared_is_marked(tmp_path: pathlib.Path) -> None:
         lines
     )
     assert "no mark" not in " ".join(lines)
+
+
+@pytest.mark.parametrize("given", [[{"spec": "numpy", "once": 1e-3, "steady": 1e-5}], []])
+def test_the_command_that_goes_on_is_one_line(given: list[dict[str, Any]], tmp_path: pathlib.Path) -> None:
+    run(tmp_path, *given)
+    files = " ".join(f"/home/somebody/functions/number_{k}.py" for k in range(5))
+    read = tables.read_all(tmp_path)
+    read["runs"] = read["runs"].assign(command=f"compare.py check {files}", planned_cells=7)
+    console = Console(file=io.StringIO(), width=80, record=True, highlight=False, markup=False, emoji=False)
+    summary.show_tables(read, tmp_path, console)
+    command = f"compare.py check {files} --resume {tmp_path}"
+    lines = console.export_text().splitlines()
+    assert f"  {command}" in lines
+    assert any(line.startswith(f"interrupted: {len(given)} of 7 cells.") for line in lines)
+    assert summary.found(read, tmp_path).endswith(f" Go on with: {command}")

@@ -172,7 +172,12 @@ class Node:
         self._emit({"unit": order["unit"], "end": end if copies is None else copies.as_given(end)})
 
     def _about_files(self, message: str) -> str:
-        """Return what to do about a file that a user's file reads, if a message says that it is missing."""
+        """Return what to do about a file or module that a user's file reads, if a message says that it is missing."""
+        if "ModuleNotFoundError" in message:
+            return (
+                " Of the modules beside your file, those travel that an import statement names: write one, or install "
+                "the module on every host."
+            )
         if "FileNotFoundError" not in message or str(self._folder) not in message:
             return ""
         return " Files that yours reads do not travel with it: put them on every host, under an absolute path."

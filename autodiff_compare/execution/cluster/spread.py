@@ -27,7 +27,7 @@ from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import program_digest
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import stamped
-from autodiff_compare.results.store import RunFolder, with_words
+from autodiff_compare.results.store import Rows, RunFolder, with_words
 from autodiff_compare.results.tables import TABLES, MachineRow, TableError
 from autodiff_compare.vocabulary import Status
 
@@ -82,6 +82,8 @@ class Spread:
         self.texts, self.code = texts, program_digest()
         self.effort = Spent()
         self.tracebacks: dict[str, list[str]] = {}
+        #: Rows of cells that no host could begin.
+        self._unplaced: list[Rows] = []
 
     def run(self) -> None:
         """Have all units carried out that the folder does not hold yet, and leave the engine."""
@@ -96,8 +98,27 @@ class Spread:
         groups = sum(len(unit.groups) for unit in found) * self.settings.launches
         cells = sum(len(group) for unit in found for group in unit.groups) * self.settings.launches
         self.listener.begin(cells, groups)
-        with self.listener.ticking():
-            Coordinator(self.engine, [UnitTask(unit, self) for unit in found], self.listener, self.limit_s).run()
+        tasks = [UnitTask(unit, self) for unit in found]
+        try:
+            with self.listener.ticking():
+                Coordinator(self.engine, tasks, self.listener, self.limit_s).run()
+        finally:
+            self._place()
+
+    def add_lost(self, rows: Rows, machine: MachineRow | None) -> None:
+        """Add rows of cells that were given up, with the machine that had them; without one they wait for the end."""
+        if machine is None:
+            self._unplaced.append(rows)
+        else:
+            self.folder.add(stamped(rows, machine))
+
+    def _place(self) -> None:
+        """Add the rows of cells that no host could begin: to those of the only machine, if no second one took part."""
+        keys = {row.machine for row in self.folder.rows["cells"]}
+        only = [row for row in self.folder.rows["machines"] if keys == {row.key}]
+        for rows in self._unplaced:
+            self.folder.add(stamped(rows, only[-1]) if only else rows)
+        self._unplaced = []
 
     def _here(self) -> None:
         """Execute the cells of files that cannot be planned: they ask no backend."""
@@ -186,7 +207,7 @@ class UnitTask(Task):
             blank = (blank_row(run.folder.run_id, run.settings.threads, cell, None) for cell in group)
             rows = [replace(row, status=status, message=words) for row in blank]
             new = {"cells": rows, "checks": [], "samples": [], "pairs": []}
-            run.folder.add(stamped(new, self._machine) if self._machine else new)
+            run.add_lost(new, self._machine)
             for row in rows:
                 run.listener.tell(row)
             run.listener.group_done()

@@ -23,6 +23,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import (
     RollError,
     WriteError,
     capture,
+    is_hashable,
     is_input,
     leaf_key,
 )
@@ -31,6 +32,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, 
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
 from autodiff_compare.backends.numpy_autodiff.core.memory import collector_paused
+from autodiff_compare.backends.numpy_autodiff.core.operands import plain
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
 from autodiff_compare.backends.numpy_autodiff.transforms.arguments import positions
@@ -50,6 +52,8 @@ _MOST_ATTEMPTS = 2
 _LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 #: Forms of arguments that one compiled function keeps code for, besides the first.
 MOST_FORMS = 128
+#: Where an argument stands, in messages.
+_PLACE = "as an argument of a compiled function"
 _OTHER = object()
 
 
@@ -171,6 +175,9 @@ class Compiled:
     def _entering(self, made: _Specialisation, leaves: list[Any]) -> Function:
         if all(map(is_input, leaves)):
             return made.function
+        if not all(isinstance(x, np.ndarray) or is_hashable(x) for x in leaves):
+            # What cannot be hashed may have changed, and is equal to itself.
+            return self._search
         return _past_constants(made.function, leaves, self._search)
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
@@ -302,12 +309,18 @@ def compile_source(text: str, filename: str) -> Any:
 
 
 def _canonical(x: Any) -> Any:
-    """Return a Python number as a NumPy scalar, a subclass of arrays as an array, and numbers in native byte order."""
+    """Return a Python number as a NumPy scalar, a subclass of arrays as an array, and numbers in native byte order.
+
+    Raises
+    ------
+    TypeError
+        If that would lose a mask, or another arithmetic of the subclass.
+    """
     if x.__class__ in (float, complex):
         return np.asarray(x)[()]
     if is_input(x) and not x.dtype.isnative:
-        return np.asarray(x, x.dtype.type)
-    return np.asarray(x) if isinstance(x, np.ndarray) and x.__class__ is not np.ndarray else x
+        x = np.asarray(plain(x, _PLACE), x.dtype.type)
+    return plain(x, _PLACE) if isinstance(x, np.ndarray) else x
 
 
 def _form(tree: Any) -> Any:

@@ -77,10 +77,15 @@ def _factor(op: Op) -> float | None:
     if op.name == "negative":
         return -1.0
     numbers = [a for a in op.args if a.__class__ is float]
-    if op.name != "multiply" or len(numbers) != 1 or op.inputs[0].shape != op.shape:
+    # The product with truth values or integers is a float; without its factor they would be added up as they are.
+    if op.name != "multiply" or len(numbers) != 1 or not _alike(op.inputs[0], op):
         return None
     (c,) = numbers
     return c if math.isfinite(c) and abs(math.frexp(c)[0]) == 0.5 and 2.0**-16 <= abs(c) <= 2.0**16 else None
+
+
+def _alike(x: Op, op: Op) -> bool:
+    return x.shape == op.shape and x.dtype == op.dtype
 
 
 def _times(op: Op, factor: float, ops: list[Op]) -> Op:

@@ -159,19 +159,37 @@ def is_input(x: Any) -> bool:
 
 
 def leaf_key(x: Any) -> Any:
-    """Return a key for what a graph depends on of a leaf: shape and dtype of an input, and all of a constant."""
+    """Return a key for what a graph depends on of a leaf: shape and dtype of an input, and all of a constant.
+
+    A table of another library, such as one of pandas, is known by itself and its numbers, any other object that cannot
+    be hashed by itself alone.
+    """
     if is_input(x):
         return x.shape, x.dtype
     if isinstance(x, np.ndarray):
-        if x.dtype.hasobject:
-            return x.shape, x.dtype, tuple(map(leaf_key, x.ravel().tolist()))
-        # A digest, because a key with the bytes would be as large as the array.
-        return x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=32).digest()
+        return _content(x)
+    if is_hashable(x):
+        return type(x), x
+    if isinstance(x, set):
+        return set, frozenset(x)
+    return type(x), _Identity(x), _content(np.asarray(x)) if hasattr(x, "__array__") else None
+
+
+def is_hashable(x: Any) -> bool:
+    """Return whether a leaf can be a key: such a one is taken not to change."""
     try:
         hash(x)
     except TypeError:
-        return type(x), _Identity(x)
-    return type(x), x
+        return False
+    return True
+
+
+def _content(x: Any) -> Any:
+    """Return a key for the entries of an array."""
+    if x.dtype.hasobject:
+        return x.shape, x.dtype, tuple(map(leaf_key, x.ravel().tolist()))
+    # A digest, because a key with the bytes would be as large as the array.
+    return x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=32).digest()
 
 
 @final

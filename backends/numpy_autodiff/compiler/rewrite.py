@@ -175,7 +175,8 @@ def _negative(op: Op) -> Any:
 
 
 def _negated(x: Any) -> bool:
-    return isinstance(x, Op) and x.name == "negative"
+    """Return whether a sign may move out of an operand. The negative of an integer may wrap around: -1 is 255."""
+    return isinstance(x, Op) and x.name == "negative" and (x.dtype is None or x.dtype.kind in "fc")
 
 
 def _add(op: Op) -> Any:

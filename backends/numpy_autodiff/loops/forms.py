@@ -150,6 +150,9 @@ def _view_form(op: Op) -> str:
         if isinstance(index, Op):
             return "view" if index.dtype is None and index.name == "input" else "call"
         return "view" if is_basic(index) else "gather"
+    if op.name in ("tril", "triu") and len(x.shape) != len(op.shape):
+        # That of a vector is a matrix of equal rows.
+        return "call"
     return "view" if not any(isinstance(a, Op) for a in op.args[1:]) else "call"
 
 

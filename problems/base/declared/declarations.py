@@ -56,6 +56,8 @@ from autodiff_compare.problems.base.size_names import numbered
 from autodiff_compare.user_files import UserFileError, load_module
 
 _FORMS = "define objective(x, xp) and x = [...], OBJECTIVES = {...} and INPUTS = (...), or PROBLEM = Problem(...)"
+#: The dictionary of a file that was written for another process: it holds what other files declare by their names.
+DECLARATION = "__declaration__"
 #: The size of a function whose point is drawn, where it names none.
 _SIZES = (100,)
 
@@ -92,12 +94,13 @@ def problems_of_file(path: pathlib.Path) -> tuple[Problem, ...]:
         module = load_module(path, "problem")
     except UserFileError as error:
         raise ProblemError(str(error)) from error.__cause__
-    if any(hasattr(module, name) for name in ("PROBLEM", "PROBLEMS")):
+    declared = getattr(module, DECLARATION, vars(module))
+    if any(name in declared for name in ("PROBLEM", "PROBLEMS")):
         return problems_in(module)
-    objective, native = getattr(module, "objective", None), getattr(module, "OBJECTIVES", {})
+    objective, native = declared.get("objective"), declared.get("OBJECTIVES", {})
     if objective is None and not native:
         raise ProblemError(f"got no problem in {path}: {_FORMS}")
-    return (problem_of(path.stem, objective, native, vars(module), str(path)),)
+    return (problem_of(path.stem, objective, native, declared, str(path)),)
 
 
 def problem_of(

@@ -55,6 +55,9 @@ def typical_sizes(given: Any, names: Sequence[str], point: Sequence[Any], where:
 def _sizes(name: str, value: Any, stated: Any, where: str) -> Iterator[Array | None]:
     """Yield the typical size of each array of one value."""
     parts = dict(leaves(name, stated)) if is_container(stated) else {}
+    if unknown := [part for part in parts if part not in dict(leaves(name, value))]:
+        expected = ", ".join(part for part, _ in leaves(name, value))
+        raise ProblemError(f"got a TYPICAL size for {', '.join(unknown)} in {where}, expected some of: {expected}")
     for selected, array in leaves(name, value):
         size = parts.get(selected) if parts else stated
         if size is None:

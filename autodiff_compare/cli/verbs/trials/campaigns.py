@@ -181,11 +181,18 @@ def processor_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def show(found: Searched, rows: Sequence[FindingRow], folder: pathlib.Path, used_s: float, out: Console) -> None:
+def show(
+    found: Searched,
+    rows: Sequence[FindingRow],
+    folder: pathlib.Path,
+    used_s: float,
+    out: Console,
+    backends_as_written: Mapping[str, str],
+) -> None:
     """Print what was searched and found on one machine."""
     out.print(_outcomes(found))
     out.print()
-    for line in random_programs.findings(rows, folder):
+    for line in random_programs.findings(rows, folder, backends_as_written):
         out.print(line, markup=False, soft_wrap=True)
     out.print(
         f"\n{plural(found.count, 'program')}: {len(found.coverage.operations)} of {len(OPERATIONS)} operations, "

@@ -107,13 +107,7 @@ def findings_of(planned: Plan, environment: Mapping[str, str] | None = None) -> 
             else:
                 yield Finding(clause.name, found["kept"], found["words"], clause.remedy)
         Runner(planned, settings, pool.folder, pool=pool).run()
-    yield from _operators(pool.folder.rows["cells"], _asked(planned, spec))
-
-
-def _asked(planned: Plan, spec: str) -> str:
-    """Return the backend as the command line takes it, with its Python if that is another one."""
-    python = planned.interpreters.get(spec)
-    return planned.adapters[spec] + (f"@{python.label}={python.path}" if python else "")
+    yield from _operators(pool.folder.rows["cells"], planned.written(spec))
 
 
 def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:

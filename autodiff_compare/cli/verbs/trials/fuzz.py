@@ -55,7 +55,8 @@ def fuzz(options: argparse.Namespace) -> int:
         records = [{"folder": str(folder.path), **dataclasses.asdict(row)} for row in rows]
         output.write("fuzz", records, options, [folder.path])
     else:
-        campaigns.show(campaign, rows, folder.path, used_s, console())
+        named = {spec: planned.written(spec) for spec in planned.specs}
+        campaigns.show(campaign, rows, folder.path, used_s, console(), named)
         console().print(f"tables: {places.shown(folder.path)}", soft_wrap=True, markup=False)
     if interrupted:
         complain("interrupted")

@@ -138,7 +138,7 @@ def _tell(
     for shares, (found, rows) in shown:
         if len(shown) > 1:
             out.print(f"{shares[0]['machine']['hostname']}, {shares[0]['machine']['cpu_model']}", markup=False)
-        campaigns.show(found, rows, folder.path, sum(each["processor_s"] for each in shares), out)
+        campaigns.show(found, rows, folder.path, sum(each["processor_s"] for each in shares), out, {})
     for call in made:
         if call.failure:
             out.print(f"{call.name} is missing: {call.failure}", markup=False, soft_wrap=True)
