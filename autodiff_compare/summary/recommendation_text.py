@@ -105,7 +105,7 @@ def _causes(found: Recommendation) -> Iterator[str]:
     if doubts:
         kinds = listed(dict.fromkeys(itertools.chain.from_iterable(doubts)))
         times = f"{len(doubts)} of {plural(len(found.ranked), 'time')} {'is' if len(doubts) == 1 else 'are'}"
-        yield f"{times} flagged ({kinds}), and a flagged time proves nothing"
+        yield f"{times} flagged ({kinds}), and nothing is concluded from a flagged time"
 
 
 def _remarks(found: Recommendation) -> Iterator[str]:

@@ -213,16 +213,14 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
 
 
 def _fastest(wins: pd.DataFrame) -> list[str]:
-    """Return which backend is fastest how often; comparisons with a flagged time are left out, and counted."""
+    """Return which backend is fastest how often; a comparison with a flagged time is not counted."""
     left = int(wins["flagged"].sum())
-    clear = wins[~wins["flagged"]]
-    if left and clear.empty:
-        which = "its times are" if left == 1 else f"each of {left} comparisons has a time that is"
-        return [f"no backend is called the fastest: {which} flagged"]
-    shares = specs_of(clear).value_counts()
-    often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
     if len(wins) == 1:
-        return [f"fastest: {shares.index[0]}"]
+        return [f"fastest: {specs_of(wins).iloc[0]}{', by flagged times' if left else ''}"]
+    if left and left == len(wins):
+        return [f"fastest most often: not counted, since each of {left} comparisons has a flagged time"]
+    shares = specs_of(wins[~wins["flagged"]]).value_counts()
+    often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
     without = f" (not counted: {plural(left, 'comparison')} with a flagged time)" if left else ""
     return [f"fastest most often: {often}{without}"] if often else []
 

@@ -166,24 +166,24 @@ FAR = {"spec": "autograd", "once": 1e-3, "steady": 1e-3}
         # A flag of the cheapest bears on every difference; one of another backend on that to it.
         (
             ({**TRACED, "flags": "noisy"}, {**EAGER, "flags": "noisy"}),
-            "Not sure: 2 of 2 times are flagged (noisy), and a flagged time proves nothing. Repeat on an idle machine. "
-            "None of these is near: each is further behind than a factor of 3. By these medians, cheapest by the "
-            "number of calls: torch up to",
+            "Not sure: 2 of 2 times are flagged (noisy), and nothing is concluded from a flagged time. Repeat on "
+            "an idle machine. None of these is near: each is further behind than a factor of 3. By these medians, "
+            "cheapest by the number of calls: torch up to",
         ),
         (
             (TRACED, {**EAGER, "steady": 20e-6, "flags": "drift"}, FAR),
-            "Not sure: 1 of 3 times is flagged (drift), and a flagged time proves nothing. Repeat on an idle machine. "
-            "Open: torch could be cheaper.",
+            "Not sure: 1 of 3 times is flagged (drift), and nothing is concluded from a flagged time. Repeat on an "
+            "idle machine. Open: torch could be cheaper.",
         ),
         (
             ({**TRACED, "flags": "threads cut"}, {**EAGER, "steady": 20e-6}, FAR),
-            "Not sure: 1 of 3 times is flagged (threads), and a flagged time proves nothing. Repeat on an idle "
-            "machine. Open: torch could be cheaper; the other one is far behind.",
+            "Not sure: 1 of 3 times is flagged (threads), and nothing is concluded from a flagged time. Repeat on an "
+            "idle machine. Open: torch could be cheaper; the other one is far behind.",
         ),
         (
             ({**TRACED, "flags": "contended", "waited": 0.5}, FAR),
             "Not sure: other programs used the CPU in 1 of 2 cells, so no difference is proved; 1 of 2 times is "
-            "flagged (contended), and a flagged time proves nothing. Repeat",
+            "flagged (contended), and nothing is concluded from a flagged time. Repeat",
         ),
         (({**TRACED, "flags": "cut fallback"}, EAGER), "Sure: the other one would cost more"),
     ],
