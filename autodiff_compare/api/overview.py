@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autodiff_compare.results.formatting import markdown, markdown_row, seconds
+from autodiff_compare.results.timings import doubtful
 from autodiff_compare.vocabulary import Status, because
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _MOST_ROWS = 60
 #: Characters of a message.
 _LONGEST = 200
 _READING = (
-    "Bold: the fastest. ~: not proved slower. ?: not compared, because other programs used the CPU. error: largest "
-    "relative error against the reference."
+    "Bold: the fastest, unless its time is flagged. ~: not proved slower. ?: not compared, because other programs used "
+    "the CPU. error: largest relative error against the reference."
 )
 _MARKS = {"tie": " ~", "contended": " ?"}
 
@@ -103,7 +104,9 @@ def _entry(row: dict[Any, Any] | None) -> Entry:
     parts += [f"error {row['error_eps']:.2g} eps"] if row["error_eps"] >= 0 else []
     parts += [row["flags"]] if row["flags"] else []
     return Entry(
-        seconds(row["median_s"]) + _MARKS.get(row["verdict"], ""), "; ".join(parts), row["verdict"] == "fastest"
+        seconds(row["median_s"]) + _MARKS.get(row["verdict"], ""),
+        "; ".join(parts),
+        row["verdict"] == "fastest" and not doubtful(str(row["flags"])),
     )
 
 

@@ -126,9 +126,10 @@ def _add_completion(verbs: Any) -> None:
     completion = verbs.add_parser(
         "completion",
         help="print a script that completes verbs, options and names in a shell",
-        description="Print a script that completes verbs, options, backends and problems in a shell.",
-        epilog="example: source <(autodiff-compare completion bash); in fish: autodiff-compare completion fish | "
-        "source",
+        description="Print a script that completes verbs, options, backends and problems in a shell. Write the line "
+        "for your shell into ~/.bashrc, into ~/.zshrc after compinit, or into ~/.config/fish/config.fish.",
+        epilog="example: source <(autodiff-compare completion bash); or: source <(autodiff-compare completion zsh); "
+        "or: autodiff-compare completion fish | source",
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="shell that reads the script")
     completion.set_defaults(verb="autodiff_compare.cli.verbs.completion:completion")

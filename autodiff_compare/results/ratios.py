@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from autodiff_compare.results.tables import CellRow, SampleRow
-from autodiff_compare.results.timings import Group, group_of, series_of, steady_of
+from autodiff_compare.results.timings import Group, group_of, series_of, steady_of, unseen
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, quiet_pairs
 from autodiff_compare.vocabulary import join_spec
 
@@ -22,13 +22,13 @@ BY_HAND = "manual"
 def ratios(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> dict[Group, dict[str, float]]:
     """Return group -> ``backend[:variant]`` -> ratio, for the groups in which the hand-written derivative is timed.
 
-    Backends without a right and timed result in the group are left out, and those on another machine than the
-    hand-written derivative.
+    Backends without a right and timed result in the group are left out, those on another machine than the
+    hand-written derivative, and those whose time is not that of their computation.
     """
     rounds = steady_of(cells, series_of(samples))
     groups: dict[tuple[Group, str], dict[str, Sequence[Round]]] = {}
     for cell in cells:
-        if cell.cell_id in rounds:
+        if cell.cell_id in rounds and not unseen(cell.flags):
             found = groups.setdefault((group_of(cell), cell.machine), {})
             found[join_spec(cell.backend, cell.variant)] = rounds[cell.cell_id]
     return {

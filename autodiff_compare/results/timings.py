@@ -28,6 +28,8 @@ from autodiff_compare.vocabulary import Operator, Phase, Status
 UNSEEN = frozenset({"lazy", "remembers"})
 #: Flags of a time that is no property of the backend alone. The others tell that rounds were cut, and how it computed.
 DOUBTFUL = UNSEEN | {"noisy", CONTENDED, "drift", "retraced", "threads"}
+#: Flags of a time that is not that of the computation alone. A noisy time has a wide interval, which counts.
+NOT_ITS_OWN = DOUBTFUL - {"noisy"}
 
 #: Problem, size, dtype, operator.
 Group = tuple[str, str, str, str]
@@ -43,6 +45,11 @@ def group_of(row: CellRow | PairRow) -> Group:
 def doubtful(flags: str) -> list[str]:
     """Return those of a cell's flags that forbid to conclude anything from its time."""
     return [flag for flag in flags.split() if flag in DOUBTFUL]
+
+
+def unseen(flags: str) -> list[str]:
+    """Return those of a cell's flags with which its time is compared with no other."""
+    return [flag for flag in flags.split() if flag in UNSEEN]
 
 
 def series_of(samples: Iterable[SampleRow]) -> dict[Key, list[Round]]:
@@ -65,7 +72,7 @@ def timings(cells: Sequence[CellRow], samples: Iterable[SampleRow]) -> list[Timi
     series = series_of(samples)
     steady = steady_of(cells, series)
     by_id = {cell.cell_id: cell for cell in cells}
-    ranked = {cell_id: values for cell_id, values in steady.items() if not UNSEEN & set(by_id[cell_id].flags.split())}
+    ranked = {cell_id: values for cell_id, values in steady.items() if not unseen(by_id[cell_id].flags)}
     fastest = _fastest(by_id, ranked)
     return [
         _row(key, values, by_id.get(key[0]), ranked, fastest, series.get((key[0], Phase.VALUE, key[2]), []))

@@ -7,6 +7,8 @@ The certainty follows from what is known of the two parts. Times of a steady cal
 their per-round ratio (`autodiff_compare.timing.statistics`). The first call was measured once or a few times and is
 trusted to a factor of 2: a choice that this factor could reverse is called open. Importing a framework is not counted.
 
+A flagged time proves no difference. A backend whose time is not that of its computation (`unseen`) is no candidate.
+
 Only cells of one machine are compared (`autodiff_compare.results.machines`): of that which has most of them.
 """
 
@@ -20,7 +22,7 @@ from typing import Any
 
 from autodiff_compare.plan.operators import leading
 from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
-from autodiff_compare.results.timings import series_of, steady_of
+from autodiff_compare.results.timings import doubtful, series_of, steady_of, unseen
 from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, Round, order_statistic_interval, quiet_pairs
 from autodiff_compare.vocabulary import Phase, Status, because, join_spec
@@ -29,7 +31,7 @@ from autodiff_compare.vocabulary import Phase, Status, because, join_spec
 UNNOTICED_S = 0.1
 #: The time of the first call, measured once, is trusted to this factor.
 ONCE_FACTOR = 2.0
-#: A backend that was not compared, because other programs used the CPU, is open up to this factor.
+#: A backend that was not compared, because of a flag or of other programs on the CPU, is open up to this factor.
 NEAR = 3.0
 #: Largest number of calls that is considered.
 _MOST_CALLS = 10**15
@@ -93,6 +95,11 @@ class Candidate:
         """Return the seconds for ``calls`` calls."""
         return self.once_s + (calls - 1) * self.steady_s
 
+    @property
+    def doubts(self) -> list[str]:
+        """Return the flags that forbid to conclude anything from its time."""
+        return doubtful(" ".join(self.flags))
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -112,7 +119,8 @@ class Recommendation:
         Candidates that would be cheaper if times of first calls were off by `ONCE_FACTOR`, and those of ``uncompared``
         whose interval begins within a factor of `NEAR`.
     uncompared
-        Candidates with too few rounds that were quiet for them and for the cheapest: no difference is proved.
+        Candidates of which no difference is proved: their time or that of the cheapest is flagged, or too few rounds
+        were quiet for both.
     ranges
         ``(first number of calls, candidate)``: the cheapest from there on.
     left_out
@@ -131,6 +139,11 @@ class Recommendation:
     @property
     def best(self) -> Candidate:
         return self.ranked[0]
+
+    @property
+    def busy(self) -> bool:
+        """Return whether too few rounds of some candidate were quiet for it and for the cheapest."""
+        return any(contended(self.best, c) for c in self.uncompared)
 
     @property
     def enough(self) -> bool:
@@ -178,7 +191,7 @@ def recommendation(
     best = ranked[0]
     equals = tuple(c for c in ranked[1:] if _equal(best, c, calls))
     others = [c for c in ranked[1:] if c not in equals]
-    uncompared = tuple(c for c in others if _contended(best, c))
+    uncompared = tuple(c for c in others if best.doubts or c.doubts or contended(best, c))
     open_to = tuple(
         c for c in others if not (_far(best, c, calls) if c in uncompared else _surely_cheaper(best, c, calls))
     )
@@ -235,7 +248,7 @@ def _candidate(
 ) -> Candidate | None:
     steady = timed.get((cell.cell_id, Phase.STEADY))
     once = [timed.get((cell.cell_id, phase)) for phase in (Phase.PREPARE, Phase.FIRST_CALL)]
-    if cell.cell_id not in rounds or steady is None or None in once:
+    if unseen(cell.flags) or cell.cell_id not in rounds or steady is None or None in once:
         return None
     known = not math.isnan(steady.ci_low_s)
     return Candidate(
@@ -256,7 +269,10 @@ def _spec(cell: CellRow) -> str:
 
 
 def _reason(cell: CellRow) -> str:
-    return "right, but not timed" if cell.status == Status.OK else because(cell.status.replace("_", " "), cell.message)
+    if cell.status != Status.OK:
+        return because(cell.status.replace("_", " "), cell.message)
+    flags = unseen(cell.flags)
+    return f"right, but its time is not that of its computation: {flags[0]}" if flags else "right, but not timed"
 
 
 def _title(cell: CellRow) -> str:
@@ -272,7 +288,7 @@ def _equal(best: Candidate, other: Candidate, calls: int) -> bool:
     return steady and _least_ratio(other, best) <= 1 + MATTERS
 
 
-def _contended(best: Candidate, other: Candidate) -> bool:
+def contended(best: Candidate, other: Candidate) -> bool:
     """Return whether two cells have enough rounds, and too few that were quiet for both."""
     return min(len(best.rounds), len(other.rounds)) >= ENOUGH_ROUNDS and math.isnan(_least_ratio(other, best))
 

@@ -43,11 +43,11 @@ def paragraphs(found: Recommendation) -> Iterator[str]:
     """Yield the conclusions, one paragraph each: the choice, its certainty, the ranges, remarks, rejected backends."""
     yield _choice(found)
     yield from _certainty(found)
+    by = "By these medians, " if found.uncompared else ""
     if len(found.ranges) > 1:
         ranges = "; ".join(_range(found.ranges, k) for k in range(len(found.ranges)))
-        yield f"Cheapest by the number of calls: {ranges}."
+        yield f"{by}{'c' if by else 'C'}heapest by the number of calls: {ranges}."
     elif len(found.ranked) > 1:
-        by = "By these medians, " if found.uncompared else ""
         yield f"{by}{found.ranges[0][1].spec} is the cheapest for any number of calls."
     yield from _remarks(found)
     for spec, why in found.left_out.items():
@@ -83,20 +83,29 @@ def _certainty(found: Recommendation) -> Iterator[str]:
 
 
 def _uncompared(found: Recommendation) -> Iterator[str]:
-    """Yield what is not proved because other programs used the CPU, and which backends are still near."""
-    disturbed = sum(not all(r.quiet for r in c.rounds) for c in found.ranked)
-    every = len(found.uncompared) == len(found.ranked) - 1
-    missing = "no difference is" if every else f"the difference to {len(found.uncompared)} of them is not"
-    yield (
-        f"Not sure: other programs used the CPU in {disturbed} of {plural(len(found.ranked), 'cell')}, so {missing} "
-        "proved. Repeat on an idle machine."
-    )
+    """Yield what is not proved because of flags or other programs on the CPU, and which backends are still near."""
+    yield f"Not sure: {'; '.join(_causes(found))}. Repeat on an idle machine."
     far = len([c for c in found.uncompared if c not in found.open_to])
     if found.open_to:
         behind = f"; the other {far} are far behind" if far > 1 else "; the other one is far behind" if far else ""
         yield f"Open: {_names(c.spec for c in found.open_to)} could be cheaper{behind}."
     else:
         yield f"None of these is near: each is further behind than a factor of {NEAR:g}."
+
+
+def _causes(found: Recommendation) -> Iterator[str]:
+    """Yield why no difference is proved."""
+    if found.busy:
+        disturbed = sum(not all(r.quiet for r in c.rounds) for c in found.ranked)
+        every = len(found.uncompared) == len(found.ranked) - 1
+        missing = "no difference is" if every else f"the difference to {len(found.uncompared)} of them is not"
+        cells = plural(len(found.ranked), "cell")
+        yield f"other programs used the CPU in {disturbed} of {cells}, so {missing} proved"
+    doubts = [c.doubts for c in found.ranked if c.doubts]
+    if doubts:
+        kinds = listed(dict.fromkeys(itertools.chain.from_iterable(doubts)))
+        times = f"{len(doubts)} of {plural(len(found.ranked), 'time')} {'is' if len(doubts) == 1 else 'are'}"
+        yield f"{times} flagged ({kinds}), and nothing is concluded from a flagged time"
 
 
 def _remarks(found: Recommendation) -> Iterator[str]:

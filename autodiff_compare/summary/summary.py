@@ -32,6 +32,7 @@ from autodiff_compare.results.tables import (
     specs_of,
 )
 from autodiff_compare.results.timings import Group as CellGroup
+from autodiff_compare.results.timings import doubtful
 from autodiff_compare.summary import conventions, conversions, failures, growth_table, headings, random_programs
 from autodiff_compare.summary.marks import MARKS, marked, meaning
 from autodiff_compare.summary.terminal import WIDTH, plain_table, side_by_side, split_tables
@@ -209,22 +210,38 @@ def sentence(cells: pd.DataFrame, checks: pd.DataFrame, timings: pd.DataFrame) -
         parts.append(f"{plural(len(places), 'derivative')} at a kink{differ_in}")
     steady = timings[(timings["phase"] == "steady") & timings["cell_id"].isin(cells["cell_id"])]
     if len(steady):
-        wins = _proved_fastest(cells, steady)
-        shares = (wins["backend"] + wins["variant"].map(lambda v: f":{v}" if v else "")).value_counts()
-        if len(shares):
-            often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
-            parts.append(f"fastest: {shares.index[0]}" if len(wins) == 1 else f"fastest most often: {often}")
+        parts += _fastest(_proved_fastest(cells, steady))
     return "; ".join(parts) + "."
 
 
+def _fastest(wins: pd.DataFrame) -> list[str]:
+    """Return which backend is fastest how often; a comparison with a flagged time is not counted."""
+    left = int(wins["flagged"].sum())
+    if len(wins) == 1:
+        return [f"fastest: {specs_of(wins).iloc[0]}{', by flagged times' if left else ''}"]
+    if left and left == len(wins):
+        return [f"fastest most often: not counted, since each of {left} comparisons has a flagged time"]
+    shares = specs_of(wins[~wins["flagged"]]).value_counts()
+    often = ", ".join(f"{name} {int(n)}" for name, n in shares.items())
+    without = f" (not counted: {plural(left, 'comparison')} with a flagged time)" if left else ""
+    return [f"fastest most often: {often}{without}"] if often else []
+
+
 def _proved_fastest(cells: pd.DataFrame, steady: pd.DataFrame) -> pd.DataFrame:
-    """Return the fastest cells of those groups in which some other cell is proved slower."""
-    versus = steady.set_index("cell_id")["versus_fastest"]
+    """Return the fastest cells of those groups in which some other cell is proved slower.
+
+    Column ``flagged``: whether a time of the group that is compared has a flag which forbids to conclude from it.
+    """
+    versus = steady.set_index("cell_id")["versus_fastest"].fillna("")
     known = cells[cells["cell_id"].isin(versus.index)]
     known = known.assign(versus=versus[known["cell_id"]].to_numpy())
-    slower = known.assign(slower=known["versus"].str.contains("x"))
-    proved = slower.groupby(["problem", "size", "dtype", "operator"])["slower"].transform("any")
-    return known[(known["versus"] == "fastest") & proved]
+    known = known[known["versus"] != ""]
+    flagged = [bool(doubtful(str(flags))) for flags in known["flags"]]
+    known = known.assign(slower=known["versus"].str.contains("x"), flagged=pd.array(flagged, dtype="bool"))
+    groups = known.groupby(["problem", "size", "dtype", "operator"])
+    proved = groups["slower"].transform("any").astype("bool")
+    found: pd.DataFrame = known.assign(flagged=groups["flagged"].transform("any").astype("bool"))
+    return found[(found["versus"] == "fastest") & proved]
 
 
 def effort(measured_s: float, prepared_s: float, wall_s: float) -> str:
@@ -336,7 +353,9 @@ def _cell(row: object, steady: pd.DataFrame) -> Text:
         return Text(status.replace("_", " "), style=_STYLES.get(status, "red"))
     timing = steady.loc[cell_id]
     mark = MARKS.get(timing["versus_fastest"], " ")
-    return Text(seconds(float(timing["median_s"])) + mark, style="bold" if mark == "*" else "")
+    # A flagged time does not stand out.
+    strong = mark == "*" and not doubtful(row.flags)  # type: ignore[attr-defined]
+    return Text(seconds(float(timing["median_s"])) + mark, style="bold" if strong else "")
 
 
 def _relative_times(found: Mapping[CellGroup, Mapping[str, float]]) -> Iterator[Table]:

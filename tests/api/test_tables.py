@@ -95,7 +95,7 @@ class _Balance(html.parser.HTMLParser):
 def test_html_and_markdown_hold_times_failures_and_no_markup_of_a_table(tmp_path: pathlib.Path) -> None:
     hostile = "<script>alert(1)</script> | **x**"
     tables = Tables(
-        run(tmp_path, EAGER, {**TRACED, "flags": "noisy"}, {"spec": "numpy", "status": "error", "message": hostile}),
+        run(tmp_path, {**EAGER, "flags": "noisy"}, TRACED, {"spec": "numpy", "status": "error", "message": hostile}),
         None,
     )
     for page in (tables._repr_html_(), tables.recommend(10)._repr_html_()):
@@ -112,6 +112,8 @@ def test_html_and_markdown_hold_times_failures_and_no_markup_of_a_table(tmp_path
         "| --- | --- | --- | --- | --- | --- |",
         "| p | gradient | 100 us | **10 us** | error | 1e-16 |",
     ]
+    flagged = Tables(run(tmp_path, EAGER, {**TRACED, "flags": "noisy"}), None)
+    assert "| p | gradient | 100 us | 10 us | 1e-16 |" in flagged.to_markdown(), "a flagged time does not stand out"
     assert any("&lt;" not in line and "\\<script\\>" in line and "\\| \\*\\*x\\*\\*" in line for line in lines)
     assert lines[-1].startswith("2 of 3 cells agree")
 

@@ -24,6 +24,7 @@ from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.machines import of_run
 from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import TABLES, CellRow, DescentRow, Run, SampleRow, TableError
+from autodiff_compare.results.timings import NOT_ITS_OWN
 from autodiff_compare.timing.statistics import Round
 from tests.report.blank import blank
 
@@ -71,6 +72,8 @@ def times(factor: float, spread: float = 1.0) -> list[float]:
         (side(), side(rounds=times(1.25), flags="contended noisy"), diff.UNSURE),
         (side(flags="contended"), side(rounds=times(0.5)), diff.UNSURE),
         (side(flags="contended"), side("wrong", flags="contended"), diff.WRONG),
+        *((side(), side(rounds=times(1.25), flags=flag), diff.UNSURE) for flag in sorted(NOT_ITS_OWN)),
+        (side(), side(rounds=times(1.25), flags="cut fallback"), diff.SLOWER),
         (side(), side(rounds=times(1.25), quiet=False), diff.UNSURE),
         (side(quiet=False), side(rounds=times(0.5)), diff.UNSURE),
         (side(), side(rounds=times(1.05)), None),  # within what a new process does
@@ -89,6 +92,18 @@ def times(factor: float, spread: float = 1.0) -> list[float]:
 )
 def test_each_change_has_its_name(a: Recorded, b: Recorded, kind: str | None) -> None:
     assert [change.kind for change in changes(a, b)] == ([] if kind is None else [kind])
+
+
+@pytest.mark.parametrize(
+    ("b", "why"),
+    [
+        (side(rounds=times(2), flags="noisy drift threads"), "drift, threads"),
+        (side(rounds=times(2), quiet=False), "contended"),
+    ],
+)
+def test_an_unsure_change_says_why(b: Recorded, why: str) -> None:
+    (change,) = changes(side(), b)
+    assert change.words == f"1 us -> 2 us, 2x [1.98, 2.02]; {why}"
 
 
 def planned(command: str, *cells: str, descents: str = "") -> Recorded:
@@ -262,7 +277,7 @@ def written(out: pathlib.Path, made: Recorded) -> pathlib.Path:
         (side(), [], 0, "no change is proved"),
         (side(rounds=times(2)), [], 1, "slower 1"),
         (side(rounds=times(2)), ["--threshold", "150"], 0, "no change is proved"),
-        (side(rounds=times(2), flags="contended"), [], 0, "the machine was busy 1"),
+        (side(rounds=times(2), flags="contended"), [], 0, "slower or faster, not proved 1"),
         (side(rounds=times(0.5)), [], 0, "faster 1"),
         (side("crash"), [], 1, "ok -> crash: why"),
         (side(cells="y"), ["--force"], 1, "missing: 1 x ok in A, missing in B, although B's command asks for it"),

@@ -118,7 +118,7 @@ def test_changes_of_two_runs(printed: Print) -> None:
         [("appeared", False, None)],
     )
     code, found = printed("diff", both["runs"][0]["folder"], value["runs"][0]["folder"])
-    assert (code, [row["kind"] for row in found["rows"]]) == (0, ["no longer there, nor asked for"])
+    assert (code, [row["kind"] for row in found["rows"]]) == (0, ["disappeared"])
 
 
 def test_an_explanation_of_results_that_agree_has_no_result(printed: Print) -> None:

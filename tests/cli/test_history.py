@@ -56,6 +56,7 @@ def test_runs_that_are_wrong_busy_or_elsewhere_do_not_count() -> None:
         _one(2, "wrong", rounds=times(3)),
         _one(3, rounds=times(3), flags="contended"),
         _one(4, rounds=times(3), quiet=False),
+        _one(4, rounds=times(3), flags="noisy threads"),
         _one(5, rounds=times(3), cpu_model="another"),
         _one(6, rounds=times(1)),
     ]

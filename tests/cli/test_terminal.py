@@ -112,11 +112,6 @@ def test_help_explains_every_option_and_fits_80_columns(verb: str, monkeypatch: 
     assert max(map(len, choices[verb].format_help().splitlines())) <= 80
 
 
-def test_bash_can_read_its_completion() -> None:
-    script = cli("completion", "bash").stdout
-    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_an_example_and_can_do_without_colours(verb: str) -> None:
     choices: dict[str, Any] = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))

@@ -104,7 +104,7 @@ def _examples(epilog: str) -> list[str]:
     """Return the examples at the end of a verb's help as a block of commands."""
     commands = re.sub(r"^example: ", "", epilog).split("; ")
     lines = [re.sub(r"^(or|then): ", "", line) for line in commands]
-    program = lines[0].split()[0]
+    program = "autodiff-compare"
     return ["```sh", *(line if line.startswith((program, "source")) else f"{program} {line}" for line in lines), "```"]
 
 

@@ -12,7 +12,7 @@ from autodiff_compare.results.tables import CellRow, SampleRow
 from tests.report.blank import blank
 
 
-def _cell(spec: str, status: str = "ok", problem: str = "p") -> CellRow:
+def _cell(spec: str, status: str = "ok", problem: str = "p", flags: str = "") -> CellRow:
     backend, _, variant = spec.partition(":")
     return dataclasses.replace(
         blank(CellRow),
@@ -24,6 +24,7 @@ def _cell(spec: str, status: str = "ok", problem: str = "p") -> CellRow:
         backend=backend,
         variant=variant,
         status=status,
+        flags=flags,
     )
 
 
@@ -51,6 +52,17 @@ def test_without_a_right_time_by_hand_there_is_no_ratio(status: str) -> None:
     cells = [_cell("manual", status=status), _cell("jax")]
     assert ratios(cells, [*_samples("manual", [1.0]), *_samples("jax", [1.0])]) == {}
     assert ratios([_cell("manual")], _samples("manual", [1.0])) == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"), [("noisy threads", {"jax": 0.5}), ("lazy", None), ("noisy remembers", None)]
+)
+def test_a_time_that_is_not_of_the_computation_has_no_ratio(flags: str, found: dict[str, float] | None) -> None:
+    samples = [*_samples("manual", [1.0]), *_samples("jax", [0.5])]
+    expected = {} if found is None else {("p", "small", "float64", "gradient"): found}
+    assert ratios([_cell("manual"), _cell("jax", flags=flags)], samples) == expected
+    if found is None:
+        assert ratios([_cell("manual", flags=flags), _cell("jax")], samples) == {}
 
 
 def test_the_table_has_a_column_for_each_backend() -> None:

@@ -157,6 +157,54 @@ def test_a_busy_cell_among_quiet_ones_is_told_apart(tmp_path: pathlib.Path) -> N
     assert "None of these is near" in said(found)
 
 
+FAR = {"spec": "autograd", "once": 1e-3, "steady": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        # A flag of the cheapest bears on every difference; one of another backend on that to it.
+        (
+            ({**TRACED, "flags": "noisy"}, {**EAGER, "flags": "noisy"}),
+            "Not sure: 2 of 2 times are flagged (noisy), and nothing is concluded from a flagged time. Repeat on "
+            "an idle machine. None of these is near: each is further behind than a factor of 3. By these medians, "
+            "cheapest by the number of calls: torch up to",
+        ),
+        (
+            (TRACED, {**EAGER, "steady": 20e-6, "flags": "drift"}, FAR),
+            "Not sure: 1 of 3 times is flagged (drift), and nothing is concluded from a flagged time. Repeat on an "
+            "idle machine. Open: torch could be cheaper.",
+        ),
+        (
+            ({**TRACED, "flags": "threads cut"}, {**EAGER, "steady": 20e-6}, FAR),
+            "Not sure: 1 of 3 times is flagged (threads), and nothing is concluded from a flagged time. Repeat on an "
+            "idle machine. Open: torch could be cheaper; the other one is far behind.",
+        ),
+        (
+            ({**TRACED, "flags": "contended", "waited": 0.5}, FAR),
+            "Not sure: other programs used the CPU in 1 of 2 cells, so no difference is proved; 1 of 2 times is "
+            "flagged (contended), and nothing is concluded from a flagged time. Repeat",
+        ),
+        (({**TRACED, "flags": "cut fallback"}, EAGER), "Sure: the other one would cost more"),
+    ],
+)
+def test_a_flagged_time_proves_nothing(given: tuple[dict[str, Any], ...], words: str, tmp_path: pathlib.Path) -> None:
+    found = recommendation(run(tmp_path, *given), "p", 1_000_000)
+    assert found.best.spec == "jax"
+    assert words in said(found)
+    assert found.sure is ("Not sure" not in said(found))
+
+
+@pytest.mark.parametrize("flag", ["lazy", "remembers"])
+def test_a_time_that_the_clock_does_not_see_is_never_recommended(flag: str, tmp_path: pathlib.Path) -> None:
+    quick = {"spec": "quick", "once": 0.0, "steady": 1e-9, "flags": f"noisy {flag}"}
+    found = recommendation(run(tmp_path, EAGER, quick), "p", 10)
+    assert [c.spec for c in found.ranked] == ["torch"]
+    assert f"Left out: quick (right, but its time is not that of its computation: {flag})." in said(found)
+    with pytest.raises(RecommendError, match=f"quick: right, but its time is not that of its computation: {flag}"):
+        recommendation(run(tmp_path, quick), "p", 10)
+
+
 def test_what_is_not_right_is_left_out_with_its_reason(tmp_path: pathlib.Path) -> None:
     wrong = {"spec": "quick", "once": 0.0, "steady": 1e-9, "status": "wrong", "message": "gradient fail: error 0.1"}
     absent = {"spec": "tensorflow", "status": "not_installed", "message": "not installed: tensorflow"}

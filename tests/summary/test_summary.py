@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import pathlib
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -104,6 +105,49 @@ def test_the_fastest_of_one_row_is_not_counted(problems: int, words: str, tmp_pa
     run(tmp_path, *({"problem": f"p{k}", "spec": spec, "once": 1e-3, "steady": steady}
                     for k in range(problems) for spec, steady in times.items()))  # fmt: skip
     assert " ".join(shown(tmp_path)).endswith(words)
+
+
+NUMPY, TORCH = ({"spec": spec, "once": 1e-3, "steady": s} for spec, s in (("numpy", 1e-5), ("torch", 2e-5)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        # The flags of numpy and torch in each problem; numpy takes half the time of torch in all.
+        ([("noisy", "")], "; fastest: numpy, by flagged times."),
+        ([("", "threads")], "; fastest: numpy, by flagged times."),
+        ([("cut fallback", "fallback")], "; fastest: numpy."),
+        # A lazy time is compared with no other, so that there is no fastest of one.
+        ([("", "lazy")], "cells agree with their references (largest relative error 1.0e-16)."),
+        ([("", ""), ("drift", "")], "; fastest most often: numpy 1 (not counted: 1 comparison with a flagged time)."),
+        (
+            [("", ""), ("", ""), ("", "contended"), ("noisy", "noisy")],
+            "; fastest most often: numpy 2 (not counted: 2 comparisons with a flagged time).",
+        ),
+        (
+            [("noisy", ""), ("", "retraced")],
+            "; fastest most often: not counted, since each of 2 comparisons has a flagged time.",
+        ),
+    ],
+)
+def test_nothing_is_concluded_from_a_flagged_time(
+    flags: list[tuple[str, str]], words: str, tmp_path: pathlib.Path
+) -> None:
+    cells = [
+        {**one, "problem": f"p{k}", "flags": own}
+        for k, two in enumerate(flags)
+        for one, own in zip((NUMPY, TORCH), two, strict=True)
+    ]
+    tables = run(tmp_path, *cells)
+    assert summary.sentence(tables["cells"], tables["checks"], tables["timings"]).endswith(words)
+
+
+@pytest.mark.parametrize(("flags", "bold"), [("", True), ("cut", True), ("noisy", False), ("drift threads", False)])
+def test_a_flagged_time_does_not_stand_out(flags: str, bold: bool, tmp_path: pathlib.Path) -> None:
+    run(tmp_path, {**NUMPY, "flags": flags}, TORCH)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard", highlight=False)
+    summary.show(tmp_path, console)
+    assert bool(re.search(r"\x1b\[1m *10 us\*", console.file.getvalue())) is bold  # type: ignore[attr-defined]
 
 
 def test_few_inputs_get_the_sentence_on_overhead(tmp_path: pathlib.Path) -> None:

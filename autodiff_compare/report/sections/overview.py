@@ -139,7 +139,8 @@ def _overview(record: Record, cells: pd.DataFrame, name: str, title: str) -> Gri
 
 def _ranked(cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells with their places, the fastest first, and those without a ratio last."""
-    order = sorted(range(len(cells)), key=lambda k: (float(cells[k].key or 0.0), k))
+    keys = [float(found.key or 0.0) for found in cells]
+    order = sorted(range(len(cells)), key=lambda k: (math.inf if math.isnan(keys[k]) else keys[k], k))
     return [replace(found, rank=order.index(k) + 1) for k, found in enumerate(cells)]
 
 

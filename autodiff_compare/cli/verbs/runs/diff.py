@@ -18,7 +18,8 @@ processors with a load of three, the rule claimed a change in 13 (in 32 with a t
 In each of the 13, one of the runs had flagged the cell as contended; of the 37 without that flag it claimed none.
 So a claim about a contended cell is listed separately as unsure and is no regression: repeat the runs on a quieter
 machine. (In that measurement the flag meant the share of all visits together. It now means more than a quarter of the
-rounds, which is safer: the intervals lie apart only if more than half of the rounds do.)
+rounds, which is safer: the intervals lie apart only if more than half of the rounds do.) A claim about a cell with
+another flag that tells of more than noise (`autodiff_compare.results.timings.NOT_ITS_OWN`) is unsure too.
 
 Times are compared only between equal machines: the same processor, memory and system
 (`autodiff_compare.results.provenance.HARDWARE`). Results are right or wrong on any machine, and are compared always.
@@ -55,9 +56,9 @@ from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
-from autodiff_compare.results.timings import series_of, steady_of
+from autodiff_compare.results.timings import NOT_ITS_OWN, series_of, steady_of
 from autodiff_compare.summary import terminal
-from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, order_statistic_interval, steadiest
+from autodiff_compare.timing.statistics import CONTENDED, ENOUGH_ROUNDS, Round, order_statistic_interval, steadiest
 from autodiff_compare.vocabulary import Status, join_spec
 
 #: Smallest relative change between two runs that counts as one.
@@ -67,8 +68,8 @@ _CONFIDENCE = 0.99
 _REFUTED = Status.WRONG
 
 SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "ends otherwise"
-UNSURE = "slower or faster, or the machine was busy"
-APPEARED, MISSING, DISAPPEARED = "appeared", "missing", "no longer there, nor asked for"
+UNSURE = "slower or faster, not proved"
+APPEARED, MISSING, DISAPPEARED = "appeared", "missing", "disappeared"
 #: The kinds in the order of the tables.
 KINDS = (WRONG, MISSING, SLOWER, UNSURE, OTHER, DISAPPEARED, APPEARED, RIGHT, FASTER)
 REGRESSIONS = frozenset({WRONG, MISSING, SLOWER})
@@ -225,8 +226,10 @@ def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float, *, timed: 
         return None
     change = _timed(cell_id, a.rounds.get(cell_id, ()), b.rounds.get(cell_id, ()), threshold)
     quiet = min(_quiet(run.rounds.get(cell_id, ())) for run in (a, b))
-    contended = "contended" in (*before.flags.split(), *after.flags.split()) or quiet < ENOUGH_ROUNDS
-    return replace(change, kind=UNSURE) if change and contended else change
+    flags = [flag for flag in dict.fromkeys([*before.flags.split(), *after.flags.split()]) if flag in NOT_ITS_OWN]
+    if change is None or not (flags or quiet < ENOUGH_ROUNDS):
+        return change
+    return replace(change, kind=UNSURE, words=f"{change.words}; {', '.join(flags or [CONTENDED])}")
 
 
 def _timed(cell_id: str, a: Sequence[Round], b: Sequence[Round], threshold: float) -> Change | None:

@@ -26,6 +26,7 @@ from autodiff_compare.execution.display import Display
 from autodiff_compare.results import formatting, places
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.results.tables import Run, TableError
+from autodiff_compare.results.timings import NOT_ITS_OWN
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.levels import Measured, levels
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_interval, steadiest
@@ -173,10 +174,12 @@ def _series(cell: str, past: Sequence[Past], threshold: float) -> Series:
 
 
 def _measured(run: Recorded, cell: str) -> Measured | None:
-    """Return the time of a cell in a run; `None` if it is not right, not timed, or the processors were busy."""
+    """Return the time of a cell in a run; `None` if it is not right, not timed, or flagged for more than noise."""
     end, rounds = run.cells.get(cell), run.rounds.get(cell, ())
     quiet = sum(r.quiet for r in rounds)
-    if end is None or end.status != Status.OK or "contended" in end.flags.split() or quiet < ENOUGH_ROUNDS:
+    if end is None or end.status != Status.OK or quiet < ENOUGH_ROUNDS:
+        return None
+    if NOT_ITS_OWN & set(end.flags.split()):
         return None
     values = steadiest(rounds)
     low, high = order_statistic_interval(values, _CONFIDENCE)
@@ -247,7 +250,7 @@ def _sentence(past: Sequence[Past], apart: int) -> str:
     return (
         f"{formatting.plural(len(past), 'timed run')} from {past[0].run.started_utc[:10]} to "
         f"{past[-1].run.started_utc[:10]}.{left} A change is one beyond the intervals of the runs and the threshold, "
-        "as in diff. Not counted (.): runs on other hardware, and those in which other programs used the CPU."
+        "as in diff. Not counted (.): runs on other hardware, and times that are flagged for more than noise."
     )
 
 
