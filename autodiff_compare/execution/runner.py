@@ -143,6 +143,7 @@ class Runner:
             if Part.QUESTIONS in parts:
                 studies.ask(problem, dispatcher)
             if Part.DESCENTS in parts:
+                studies.prepare(problem, dispatcher)
                 with self._measuring():
                     studies.descend(problem)
         for number in range(1, self.settings.launches):

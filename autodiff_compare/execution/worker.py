@@ -77,6 +77,7 @@ class Worker:
         self.backend = load(spec)
         self.cells = CellWorker(self.backend)
         self._held: dict[str, CellWorker] = {}
+        self._ready: dict[str, Callable[[], Any]] = {}
         self.problems: dict[tuple[str, str], Any] = {}
 
     def open(self, device: str = "cpu") -> dict[str, Any]:
@@ -199,13 +200,23 @@ class Worker:
         dict
             What the function returns: a mapping, the fields of a dataclass, or a list of those under ``results``.
         """
-        given = dict(params)
-        if "source" in given:
-            given["problem"] = self._problem(given.pop("source"), given["problem"])
-        found = pkgutil.resolve_name(function)(self.backend, **given)
+        ready = self._ready.pop(_words(function, params), None)
+        found = ready() if ready else pkgutil.resolve_name(function)(self.backend, **self._given(params))
         if isinstance(found, list):
             return {"results": [dataclasses.asdict(each) for each in found]}
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
+
+    def make_ready(self, of: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Prepare what a later request with the verb ``of`` and the parameters ``given`` runs."""
+        run = pkgutil.resolve_name(_PREPARED[of])(self.backend, **self._given(given))
+        self._ready[_words(_FUNCTIONS[of], given)] = run
+        return {}
+
+    def _given(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        given = dict(params)
+        if "source" in given:
+            given["problem"] = self._problem(given.pop("source"), given["problem"])
+        return given
 
     def _problem(self, source: str, name: str) -> Any:
         from autodiff_compare.problems import load
@@ -213,6 +224,11 @@ class Worker:
         if (source, name) not in self.problems:
             self.problems |= {(source, p.name): p for p in load(source)}
         return self.problems[source, name]
+
+
+def _words(function: str, params: Mapping[str, Any]) -> str:
+    """Return a text that tells two calls of functions apart."""
+    return f"{function} {sorted(params.items())}"
 
 
 def serve(requests: TextIO, responses: TextIO) -> None:
@@ -276,6 +292,7 @@ _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "beside": Worker.beside,
     "visit": lambda worker, name="", **params: worker.at(name).visit(**params),
     "finish": Worker.finish,
+    "make_ready": Worker.make_ready,
     "work": lambda worker, **params: worker.cells.work(**params),
 }
 #: Verb -> the function of another room that serves it, named by text: a worker imports it at the first request.
@@ -293,6 +310,8 @@ _FUNCTIONS = {
     "taps": "autodiff_compare.explaining.marks:listed",
     "tapped": "autodiff_compare.explaining.marks:observed",
 }
+#: Verb -> the function that prepares its call, for ``make_ready``.
+_PREPARED = {"descend": "autodiff_compare.studies.descent:prepared"}
 
 
 def main() -> None:
