@@ -56,16 +56,26 @@ class Judging:
         self.plan, self.settings, self.listener = requests.plan, requests.settings, requests.listener
         self._blank = partial(blank_row, run_id, self.settings.threads)
 
-    def begin(self, cells: Sequence[Cell]) -> Group:
-        """Draw the numbers of a group and ask its workers for their results."""
+    def begin(self, cells: Sequence[Cell], beside: Sequence[Group] = ()) -> Group:
+        """Draw the numbers of a group and ask its workers for their results.
+
+        Parameters
+        ----------
+        cells
+            The cells of the group.
+        beside
+            Groups whose cells the workers hold beside these, because they wait for their rounds.
+        """
         with self.requests.dispatcher.share():
             group = self._group(cells)
         if group.judge is not None:
             first = cells[0]
             self.listener.doing(f"computing {first.problem} {first.operator}")
             group.awaited = len(group.begun)
-            memory = self.settings.memory
-            self.requests.dispatcher.ask(self.requests.computation(p, (group, p), memory=memory) for p in group.begun)
+            memory, held = self.settings.memory, [p.cell.cell_id for other in beside for p in other.begun]
+            self.requests.dispatcher.ask(
+                self.requests.computation(p, (group, p), memory=memory, held=held) for p in group.begun
+            )
         return group
 
     def complete(self, group: Group) -> None:
@@ -92,6 +102,10 @@ class Judging:
             self.same_as_judged(p, found["result"], f"the first call of launch {number + 1}")
 
         return keep
+
+    def keep_again(self, p: Progress, found: dict[str, Any]) -> None:
+        """Judge what a worker has returned for a cell that an earlier process of it has lost."""
+        self.same_as_judged(p, found["result"], "the first call in another process")
 
     def same_as_judged(self, p: Progress, result: Sequence[Any] | None, where: str) -> None:
         """Judge a result that differs in some bit from the one that was judged; a wrong one ends the cell."""

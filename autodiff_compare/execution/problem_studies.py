@@ -10,7 +10,7 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem
 from autodiff_compare.results.store import Record
 from autodiff_compare.results.tables import QuestionRow
-from autodiff_compare.studies.records import Requester, first_descent
+from autodiff_compare.studies.records import Requester, first_descent, first_parameters
 from autodiff_compare.vocabulary import BROKEN, Operator, Status
 
 
@@ -34,6 +34,19 @@ class ProblemStudies:
     ) -> None:
         self.plan, self.settings, self.folder, self.pool, self.listener = plan, settings, folder, pool, listener
         self.effort = effort
+
+    def prepare(self, problem: Problem, dispatcher: Dispatcher) -> None:
+        """Let all backends prepare the descents of the problem side by side.
+
+        A backend that fails does so again when it descends, and the rows tell of it then.
+        """
+        source, limit_s = self.plan.sources[problem.name], self.settings.deadline_s()
+        left = descents_left(problem, self.plan, self.settings, self.folder)
+        told = [(spec, first_parameters(problem, source, dtype, spec)) for dtype, spec in left]
+        params = [(spec, {"of": "descend", "given": descent}) for spec, descent in told]
+        dispatcher.ask(Request(spec, spec, "make_ready", limit_s, given) for spec, given in params)
+        for _ in left:
+            dispatcher.response()
 
     def descend(self, problem: Problem) -> None:
         """Minimise the problem from its first start, for each dtype and backend that has a cell ``step``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -77,6 +78,14 @@ class Group:
     pairs: list[PairRow] = field(default_factory=list)
     #: Rounds in all launches so far.
     rounds: int = 0
+
+    @property
+    def entries(self) -> int:
+        """Entries of the inputs and of a result."""
+        if self.judge is None:
+            return 0
+        inputs = sum(x.size for x in (*self.judge.case.inputs.arrays, *self.judge.case.directions))
+        return inputs + sum(math.prod(leaf.shape) for leaf in self.judge.layout)
 
     @property
     def right(self) -> list[Progress]:

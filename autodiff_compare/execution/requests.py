@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,15 +59,19 @@ class CellRequests:
             "numbers": self._numbers(cell),
         }
 
-    def computation(self, p: Progress, about: Any, *, memory: bool = False) -> Request:
-        """Return the request to compute a cell."""
-        params = {**self.parameters(p.cell), "memory": memory}
-        return Request(about, p.cell.spec, "cell", self.settings.deadline_s(p.cell.size), params)
+    def computation(self, p: Progress, about: Any, *, memory: bool = False, held: Sequence[str] = ()) -> Request:
+        """Return the request to compute a cell; its worker holds it beside the cells of the names ``held``."""
+        params = {**self.parameters(p.cell), "memory": memory, "held": list(held)}
+        return replace(self.about(p, "cell", **params), about=about)
+
+    def about(self, p: Progress, verb: str, **params: Any) -> Request:
+        """Return a request about a cell."""
+        named = {"name": p.cell.cell_id, **params}
+        return Request(p, p.cell.spec, verb, self.settings.deadline_s(p.cell.size), named)
 
     def ask(self, p: Progress, verb: str, keep: Keep, **params: Any) -> bool:
         """Send a request about a right cell while nothing else is computed; return whether the cell is still right."""
-        request = Request(p, p.cell.spec, verb, self.settings.deadline_s(p.cell.size), params)
-        return self._kept(answered(self.pool, request), keep)
+        return self._kept(answered(self.pool, self.about(p, verb, **params)), keep)
 
     def ask_all(self, requests: Iterable[Request], keep: Keep) -> list[Progress]:
         """Send requests about right cells side by side; return the cells that are still right, in the same order."""

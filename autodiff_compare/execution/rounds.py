@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from autodiff_compare.execution.dispatcher import Request
 from autodiff_compare.execution.judging import Judging
 from autodiff_compare.execution.progress import Effort, Group, Progress
 from autodiff_compare.execution.requests import CellRequests, Keep
@@ -71,8 +70,7 @@ class Rounds:
         live, made = run_rounds(ready, visit, lambda p: p.series, schedule, self.order)
         group.rounds += made
         self.budget.end()
-        deadline_s = settings.deadline_s(cell.size)
-        self.requests.ask_all([Request(p, p.cell.spec, "finish", deadline_s) for p in live], _keep_flags)
+        self.requests.ask_all([self.requests.about(p, "finish") for p in live], _keep_flags)
         if made < settings.rounds:
             for p in right:
                 p.flags.add("cut")
@@ -80,11 +78,16 @@ class Rounds:
     def _calibrated(self, right: list[Progress]) -> list[Progress]:
         """Warm the cells up side by side, and give them blocks that last equally long; return those that are left.
 
-        What is found may be disturbed by a neighbour, and nothing of it becomes a number of the tables.
+        What is found may be disturbed by a neighbour, and nothing of it becomes a number of the tables. A cell whose
+        worker has died since, at another cell, is computed again.
         """
-        deadline_s = self.requests.settings.deadline_s
-        wanted = [Request(p, p.cell.spec, "calibrate", deadline_s(p.cell.size)) for p in right]
-        ready = self.requests.ask_all(wanted, _keep_calls)
+        requests = self.requests
+        ready = requests.ask_all([requests.about(p, "calibrate") for p in right], _keep_calls)
+        lost = [p for p in ready if not p.per_call_s]
+        if lost:
+            again = requests.ask_all([requests.computation(p, p) for p in lost], self.judging.keep_again)
+            requests.ask_all([requests.about(p, "calibrate") for p in again], _keep_calls)
+            ready = [p for p in ready if p.row.status == Status.OK]
         for p, calls in zip(ready, equal_blocks([p.per_call_s for p in ready]), strict=True):
             p.calls = calls
         return ready
@@ -130,7 +133,8 @@ def comparable_values(rows: list[CellRow]) -> set[str]:
 
 
 def _keep_calls(p: Progress, found: dict[str, Any]) -> None:
-    p.per_call_s = found["per_call_s"]
+    """Store the seconds of a call; 0 if the worker has lost the cell."""
+    p.per_call_s = 0.0 if found.get("lost") else found["per_call_s"]
     p.flags.update(found.get("flags", ()))
 
 

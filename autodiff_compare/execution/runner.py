@@ -9,9 +9,10 @@ A group holds the cells of one (problem, size, dtype, operator), one for each ba
    can be slower than another of the same program. The rounds of all launches are pooled.
 
 While nothing is timed, workers import their frameworks and prepare cells side by side (`execution.dispatcher`). A
-backend that is ready computes the first group, and is judged, while others are still imported. The next group is asked
-for before the rows of the last one are written, and, in a run without timing, before the results of the last one are
-judged.
+backend that is ready computes the first groups, and is judged, while others are still imported. The groups of one
+problem, size and dtype are prepared together before the first of them is timed, as long as their numbers are few: a
+worker then needs to wait for no other between two of them. In a run without timing the next groups are always asked for
+before the results of the last one are judged.
 
 Every planned cell ends as exactly one row. A worker that fails costs its own cell; it is started again for the next
 one, a few times. What is finished is in the folder even if the run is interrupted.
@@ -19,11 +20,12 @@ one, a few times. What is finished is in the folder even if the run is interrupt
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import enum
 import itertools
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from autodiff_compare.execution.dispatcher import Dispatcher
 from autodiff_compare.execution.display import Silent
@@ -40,6 +42,11 @@ from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.results.store import Record
 from autodiff_compare.timing.schedule import Budget
+
+#: Most entries of the inputs and results of a group that workers hold while other groups are prepared.
+_HELD_ENTRIES = 2**17
+#: Groups that are asked for ahead of the one that is judged, in a run without timing.
+_AHEAD = 4
 
 
 class Part(enum.StrEnum):
@@ -136,6 +143,7 @@ class Runner:
             if Part.QUESTIONS in parts:
                 studies.ask(problem, dispatcher)
             if Part.DESCENTS in parts:
+                studies.prepare(problem, dispatcher)
                 with self._measuring():
                     studies.descend(problem)
         for number in range(1, self.settings.launches):
@@ -152,26 +160,47 @@ class Runner:
             self.pool.import_alone(list(dict.fromkeys(cell.spec for cell in cells)))
 
     def _first_launch(self, left: Sequence[Sequence[Cell]], judging: Judging, rounds: Rounds) -> list[Group]:
-        """Judge and time all groups; the next one is prepared while nothing of this one is timed."""
+        """Judge and time all groups; others are prepared while nothing is timed."""
         groups: list[Group] = []
-        ahead = map(judging.begin, left)
-        group = next(ahead, None)
-        while group is not None:
-            # A worker holds one cell: with timing, it is needed until its rounds have ended.
-            follows = not self.settings.rounds and not self.turns.wanted()
-            following = next(ahead, None) if follows else None
-            judging.complete(group)
+        ahead = self._timed_ahead if self.settings.rounds else self._judged_ahead
+        for group in ahead(collections.deque(left), judging):
             self._time(group, rounds, group.right)
-            if not self.settings.rounds and following is None:
-                self.turns.pause()
-            try:
-                following = following or next(ahead, None)
-            finally:
-                with judging.requests.dispatcher.share():
-                    self._add(group, 0)
+            with judging.requests.dispatcher.share():
+                self._add(group, 0)
             groups.append(group)
-            group = following
         return groups
+
+    def _timed_ahead(self, left: collections.deque[Sequence[Cell]], judging: Judging) -> Iterator[Group]:
+        """Yield judged groups whose cells the workers hold; nothing is prepared until the next one is wanted."""
+        while left:
+            together = [judging.begin(left.popleft())]
+            while left and self._holds(together, left[0]):
+                together.append(judging.begin(left.popleft(), together))
+            for group in together:
+                judging.complete(group)
+            yield from together
+
+    def _holds(self, together: Sequence[Group], cells: Sequence[Cell]) -> bool:
+        """Return whether workers prepare the cells of another group while they hold those of the groups before."""
+        same = together[0].begun[0].cell.group[:-1] == cells[0].group[:-1]
+        return same and bool(self.pool.shares) and together[-1].entries <= _HELD_ENTRIES
+
+    def _judged_ahead(self, left: collections.deque[Sequence[Cell]], judging: Judging) -> Iterator[Group]:
+        """Yield judged groups while the workers compute the next ones, unless another unit waits for its turn."""
+        begun: collections.deque[Group] = collections.deque()
+        while left or begun:
+            if not begun:
+                self.turns.pause()
+            while left and self._asks(begun):
+                begun.append(judging.begin(left.popleft()))
+            judging.complete(begun[0])
+            yield begun.popleft()
+
+    def _asks(self, begun: Sequence[Group]) -> bool:
+        """Return whether another group is asked for; few groups of many numbers are, which fill the memory."""
+        if not begun or self.turns.wanted():
+            return not begun
+        return len(begun) == 1 or (len(begun) <= _AHEAD and begun[-1].entries <= _HELD_ENTRIES)
 
     def _time(self, group: Group, rounds: Rounds, right: list[Progress]) -> None:
         """Time the right cells of a group, if the run has rounds."""

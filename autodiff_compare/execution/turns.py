@@ -7,7 +7,8 @@ for all users, whatever engine started the unit:
 - *shared* while it prepares, judges and writes;
 - *exclusive* while it is timed, which waits until all others have let go.
 
-A unit gives up the shared lock for a moment after each group, so that nobody waits longer than for one of these.
+A unit gives up the shared lock for a moment between groups, and begins no further one while somebody waits for it. So
+nobody waits longer than for the few groups that are prepared together.
 
 A stream of units that prepare would keep one that waits for the exclusive lock waiting for ever. So whoever wants a
 lock takes a second one first, the turnstile, and gives it back when the lock is held: while one waits for the exclusive

@@ -10,6 +10,9 @@ and answers one line with one line (`autodiff_compare.process.protocol`). The re
    number of times, times some blocks. All are sent for right results only.
 4. ``finish`` drops the cell.
 
+A request may name its cell. The worker then holds several: those that are prepared while nothing is timed wait for
+their rounds.
+
 Traps that shape this module (those of the process are in `autodiff_compare.process.isolation`):
 
 - *Late imports.* A framework counts the processors when it is imported. `main` binds the process to as many as it may
@@ -63,7 +66,7 @@ class Worker:
     Attributes
     ----------
     cells
-        The current cell.
+        The current cell: that of the last request about one.
     problems
         (source, name) -> problem, of the sources that have been loaded.
     """
@@ -73,6 +76,8 @@ class Worker:
 
         self.backend = load(spec)
         self.cells = CellWorker(self.backend)
+        self._held: dict[str, CellWorker] = {}
+        self._ready: dict[str, Callable[[], Any]] = {}
         self.problems: dict[tuple[str, str], Any] = {}
 
     def open(self, device: str = "cpu") -> dict[str, Any]:
@@ -119,17 +124,66 @@ class Worker:
         seed: int,
         memory: bool = False,
         numbers: Sequence[Any] = (),
+        name: str = "",
+        held: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Compute a cell, as `CellWorker.compute`; ``source`` is where the problem is loaded from."""
+        """Compute a cell, as `CellWorker.compute`, and hold it until the next one is computed.
+
+        Parameters
+        ----------
+        source
+            Where the problem is loaded from.
+        problem, size, dtype, operator, seed, memory, numbers
+            The cell.
+        name
+            Name of the cell in later requests.
+        held
+            Names of the cells that are held beside it; all others are dropped.
+        """
         subject, key = (source, problem, size, dtype), (size, dtype, Operator(operator), seed)
+        self._held = {other: cell for other, cell in self._held.items() if other in held}
+        if name:
+            self.cells = self._held[name] = self.cells.another()
         return self.cells.compute(self._problem(source, problem), subject, key, memory=memory, numbers=numbers)
 
+    def at(self, name: str = "") -> CellWorker:
+        """Return the cell of a name, which becomes the current one; without a name the current one.
+
+        Raises
+        ------
+        ValueError
+            If no cell of this name is held.
+        """
+        if name:
+            if name not in self._held:
+                raise ValueError(f"got a timing request about {name}, expected a request 'cell' about it first")
+            self.cells = self._held[name]
+        return self.cells
+
+    def calibrate(self, name: str = "") -> dict[str, Any]:
+        """Warm a cell up, as `CellWorker.calibrate`; ``lost`` if it was held by an earlier process."""
+        return {"lost": True} if name and name not in self._held else self.at(name).calibrate()
+
+    def finish(self, name: str = "") -> dict[str, Any]:
+        """Drop a cell, as `CellWorker.finish`."""
+        ended = self.at(name).finish()
+        self._held.pop(name, None)
+        return ended
+
     def beside(
-        self, source: str, problem: str, size: str, dtype: str, operator: str, seed: int, numbers: Sequence[Any] = ()
+        self,
+        source: str,
+        problem: str,
+        size: str,
+        dtype: str,
+        operator: str,
+        seed: int,
+        numbers: Sequence[Any] = (),
+        name: str = "",
     ) -> dict[str, Any]:
-        """Hold the value of the current cell's problem ready, as `CellWorker.hold_value`."""
+        """Hold the value of the problem of the cell ``name`` ready, as `CellWorker.hold_value`."""
         subject, key = (source, problem, size, dtype), (size, dtype, Operator(operator), seed)
-        return self.cells.hold_value(self._problem(source, problem), subject, key, numbers)
+        return self.at(name).hold_value(self._problem(source, problem), subject, key, numbers)
 
     def call(self, function: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Call a function of another room with the backend and the given parameters.
@@ -146,13 +200,23 @@ class Worker:
         dict
             What the function returns: a mapping, the fields of a dataclass, or a list of those under ``results``.
         """
-        given = dict(params)
-        if "source" in given:
-            given["problem"] = self._problem(given.pop("source"), given["problem"])
-        found = pkgutil.resolve_name(function)(self.backend, **given)
+        ready = self._ready.pop(_words(function, params), None)
+        found = ready() if ready else pkgutil.resolve_name(function)(self.backend, **self._given(params))
         if isinstance(found, list):
             return {"results": [dataclasses.asdict(each) for each in found]}
         return dict(found) if isinstance(found, Mapping) else dataclasses.asdict(found)
+
+    def make_ready(self, of: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Prepare what a later request with the verb ``of`` and the parameters ``given`` runs."""
+        run = pkgutil.resolve_name(_PREPARED[of])(self.backend, **self._given(given))
+        self._ready[_words(_FUNCTIONS[of], given)] = run
+        return {}
+
+    def _given(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        given = dict(params)
+        if "source" in given:
+            given["problem"] = self._problem(given.pop("source"), given["problem"])
+        return given
 
     def _problem(self, source: str, name: str) -> Any:
         from autodiff_compare.problems import load
@@ -160,6 +224,11 @@ class Worker:
         if (source, name) not in self.problems:
             self.problems |= {(source, p.name): p for p in load(source)}
         return self.problems[source, name]
+
+
+def _words(function: str, params: Mapping[str, Any]) -> str:
+    """Return a text that tells two calls of functions apart."""
+    return f"{function} {sorted(params.items())}"
 
 
 def serve(requests: TextIO, responses: TextIO) -> None:
@@ -219,10 +288,11 @@ def _failure(error: Exception, backend: Any = None) -> dict[str, Any]:
 _VERBS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "open": Worker.open,
     "cell": Worker.cell,
-    "calibrate": lambda worker: worker.cells.calibrate(),
+    "calibrate": Worker.calibrate,
     "beside": Worker.beside,
-    "visit": lambda worker, **params: worker.cells.visit(**params),
-    "finish": lambda worker: worker.cells.finish(),
+    "visit": lambda worker, name="", **params: worker.at(name).visit(**params),
+    "finish": Worker.finish,
+    "make_ready": Worker.make_ready,
     "work": lambda worker, **params: worker.cells.work(**params),
 }
 #: Verb -> the function of another room that serves it, named by text: a worker imports it at the first request.
@@ -240,6 +310,8 @@ _FUNCTIONS = {
     "taps": "autodiff_compare.explaining.marks:listed",
     "tapped": "autodiff_compare.explaining.marks:observed",
 }
+#: Verb -> the function that prepares its call, for ``make_ready``.
+_PREPARED = {"descend": "autodiff_compare.studies.descent:prepared"}
 
 
 def main() -> None:

@@ -51,8 +51,8 @@ if sys.platform != "win32":
 
 #: Shortest time between two rewrites of the CSV files, in seconds ...
 _REFRESH_S = 10.0
-#: ... and as a multiple of the last rewrite's duration, so that large tables take at most 2 % of a run's time.
-_REFRESH_SHARE = 50.0
+#: ... and as a multiple of the last rewrite's duration, so that tables take at most 0.5 % of a run's time.
+_REFRESH_SHARE = 200.0
 #: Largest log that is read, in bytes. No run writes more; a larger file would fill the memory.
 LARGEST_LOG = 1 << 30
 

@@ -42,6 +42,8 @@ from autodiff_compare.vocabulary import Operator
 
 Vars = Sequence[Any]
 
+#: Updates made before the clock starts: the first one of an optimizer has no state yet, and is compiled by itself.
+_WARM = 2
 #: Every iteration up to 1000 is kept; after that, the next one kept is 1 % later.
 KEEP_ALL, KEEP_GROWTH = 1000, 1.01
 
@@ -125,7 +127,23 @@ def descend(
     every: int = 0,
     watch: bool = False,
 ) -> Trace:
-    """Minimise ``problem`` on an opened backend and return the trace.
+    """Minimise ``problem`` on an opened backend and return the trace: see `prepared`."""
+    return prepared(backend, problem, descent, start, dtype, max_iterations, every, watch)()
+
+
+def prepared(
+    backend: Backend,
+    problem: Problem,
+    descent: str,
+    start: int,
+    dtype: str,
+    max_iterations: int | None = None,
+    every: int = 0,
+    watch: bool = False,
+) -> Callable[[], Trace]:
+    """Prepare a descent of ``problem`` on an opened backend; return the function that runs it.
+
+    Gradient and update have been called before it begins, so that nothing is traced or compiled in it.
 
     Parameters
     ----------
@@ -159,9 +177,13 @@ def descend(
     run = _Run(backend, problem, descent, rule, start, dtype, rounded(rule.start(start), dtype))
     log = _Log(run)
     loop = _prepared_loop(run, rule.max_iterations if max_iterations is None else max_iterations, log)
-    begun = time.perf_counter()
-    end = loop()
-    return _trace(run, log, end, time.perf_counter() - begun)
+
+    def timed() -> Trace:
+        begun = time.perf_counter()
+        end = loop()
+        return _trace(run, log, end, time.perf_counter() - begun)
+
+    return timed
 
 
 def _trace(run: _Run, log: _Log, end: _End, seconds: float) -> Trace:
@@ -191,9 +213,13 @@ def _prepared_loop(run: _Run, limit: int, log: _Log) -> Callable[[], _End]:
     """Prepare the functions of a descent, and return its loop: preparation is not timed."""
     adaptive = run.rule.adaptive
     if adaptive is not None:
-        return partial(_adapt, run, run.value_and_gradient(), adaptive, adaptive.stream(run.start), limit, log)
-    evaluate = _minimiser(run) if run.rule.way == "minimise" else _by_hand(run)
-    return partial(_optimise, run, evaluate, limit, log)
+        both = run.value_and_gradient()
+        _adapt(run, both, adaptive, adaptive.stream(run.start), min(limit, _WARM), _Log(run))
+        return partial(_adapt, run, both, adaptive, adaptive.stream(run.start), limit, log)
+    way = _minimiser if run.rule.way == "minimise" else _by_hand
+    functions = run.minimise() if run.rule.way == "minimise" else run.value_and_gradient()
+    _optimise(run, way(run, functions), min(limit, _WARM), _Log(run))
+    return partial(_optimise, run, way(run, functions), limit, log)
 
 
 def revived(found: Mapping[str, Any]) -> Trace:
@@ -241,6 +267,10 @@ class _Run:
         argnums = range(len(self.inputs.differentiated))
         return self.backend.prepare(Operator.VALUE_AND_GRADIENT, self.objective, args, argnums=argnums)
 
+    def minimise(self) -> Callable[..., Any]:
+        argnums = range(len(self.inputs.differentiated))
+        return self.backend.minimiser(self.rule.optimizer, self.objective, self.vars(self.inputs.arrays), argnums)
+
 
 @dataclass(frozen=True)
 class _End:
@@ -281,10 +311,9 @@ def _norm(arrays: Sequence[Array]) -> float:
 _Evaluated = tuple[float, Optional[Vars], Callable[[], Vars]]  # noqa: UP045 - a worker's Python may be 3.9
 
 
-def _by_hand(run: _Run) -> Callable[[Vars], _Evaluated]:
+def _by_hand(run: _Run, both: Callable[..., Any]) -> Callable[[Vars], _Evaluated]:
     """Return a function that evaluates and then updates; it holds the optimizer's state and the summed gradients."""
-    both, data = run.value_and_gradient(), run.vars(run.inputs.data)
-    backend, rule = run.backend, run.rule
+    data, backend, rule = run.vars(run.inputs.data), run.backend, run.rule
     state: Any = None
     total: Vars | None = None
 
@@ -305,10 +334,9 @@ def _by_hand(run: _Run) -> Callable[[Vars], _Evaluated]:
     return evaluate
 
 
-def _minimiser(run: _Run) -> Callable[[Vars], _Evaluated]:
+def _minimiser(run: _Run, minimise: Callable[..., Any]) -> Callable[[Vars], _Evaluated]:
     """Return a function that lets the framework evaluate and update at once; an unwanted update is dropped."""
-    data, argnums = run.vars(run.inputs.data), range(len(run.inputs.differentiated))
-    minimise = run.backend.minimiser(run.rule.optimizer, run.objective, run.vars(run.inputs.arrays), argnums)
+    data = run.vars(run.inputs.data)
     state: Any = None
 
     def evaluate(params: Vars) -> _Evaluated:

@@ -63,23 +63,25 @@ def run_descent(
     """
     cell_id = "/".join((problem, key.descent, key.dtype, Operator.STEP, key.spec))
     try:
-        found = pool.request(
-            key.spec,
-            "descend",
-            timeout_s,
-            source=source,
-            problem=problem,
-            descent=key.descent,
-            start=key.start,
-            dtype=key.dtype,
-            max_iterations=iterations,
-            **recorded,
-        )
+        found = pool.request(key.spec, "descend", timeout_s, **parameters(problem, source, key, iterations, **recorded))
     except WorkerError as error:
         return _failed(cell_id, key.start, error), None
     # A worker does not know the label of its interpreter, which is part of the backend's name in the tables.
     trace = replace(revived(found), backend=key.spec)
     return _ended(cell_id, trace), trace
+
+
+def parameters(problem: str, source: str, key: Key, iterations: int | None, **recorded: Any) -> dict[str, Any]:
+    """Return the parameters of a request to run a descent, from those of `run_descent`."""
+    return {
+        "source": source,
+        "problem": problem,
+        "descent": key.descent,
+        "start": key.start,
+        "dtype": key.dtype,
+        "max_iterations": iterations,
+        **recorded,
+    }
 
 
 def _ended(cell_id: str, trace: Trace) -> DescentRow:
@@ -189,7 +191,18 @@ def first_descent(
     pool: Requester, problem: Problem, source: str, dtype: str, spec: str, timeout_s: float
 ) -> dict[str, list[Any]]:
     """Run the problem's first descent from its first start, for at most `BRIEF` updates; return its rows by table."""
-    name, descent = next(iter(problem.descent.items()))
-    key = Key(name, dtype, descent.starts[0], spec)
-    row, trace = run_descent(pool, problem.name, source, key, timeout_s, min(BRIEF, descent.max_iterations))
+    key, updates = _first(problem, dtype, spec)
+    row, trace = run_descent(pool, problem.name, source, key, timeout_s, updates)
     return {"descents": [row], "steps": step_rows(row, trace)}
+
+
+def first_parameters(problem: Problem, source: str, dtype: str, spec: str) -> dict[str, Any]:
+    """Return the parameters of the request that `first_descent` sends."""
+    key, updates = _first(problem, dtype, spec)
+    return parameters(problem.name, source, key, updates)
+
+
+def _first(problem: Problem, dtype: str, spec: str) -> tuple[Key, int]:
+    """Return the problem's first descent from its first start, and its updates within a comparison."""
+    name, descent = next(iter(problem.descent.items()))
+    return Key(name, dtype, descent.starts[0], spec), min(BRIEF, descent.max_iterations)

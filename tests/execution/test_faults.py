@@ -131,6 +131,27 @@ def test_a_worker_is_started_again_after_a_death(tmp_path: pathlib.Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("fault", "status"), [("segfault", Status.CRASH), ("exit", Status.CRASH), ("sleeps", Status.TIMEOUT)]
+)
+def test_a_cell_that_waits_for_its_rounds_survives_the_death_of_its_worker(
+    fault: str, status: Status, tmp_path: pathlib.Path
+) -> None:
+    # The value is prepared first; the worker dies at the gradient, before the value is timed.
+    specs = [f"{FAULTY}:{fault}", "manual"]
+    folder = run(tmp_path, specs, ["value", "gradient"], rounds=2, timeout_s=3.0 if fault == "sleeps" else 120.0)
+    statuses = {(row.operator, row.backend): row.status for row in folder.rows["cells"]}
+    assert statuses == {
+        ("value", "faulty"): Status.OK,
+        ("value", "manual"): Status.OK,
+        ("gradient", "faulty"): status,
+        ("gradient", "manual"): Status.OK,
+    }
+    rounds = [(s.cell_id.split("/")[3:], s.round) for s in folder.rows["samples"] if s.phase == "steady"]
+    assert {(operator, r) for (operator, spec), r in rounds if "faulty" in spec} == {("value", 0), ("value", 1)}
+    assert len([s for s in folder.rows["samples"] if s.phase == "prepare" and "/value/faulty" in s.cell_id]) == 1
+
+
+@pytest.mark.parametrize(
     ("fault", "words"),
     [
         ("wrong_from_the_fifth", "gave another result than the first call, which was right: gradient"),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from autodiff_compare.execution import runner as runner_module
 from autodiff_compare.execution.judging import Judging
 from autodiff_compare.execution.pool import Pool
 from autodiff_compare.execution.progress import Effort, Group
@@ -447,11 +448,24 @@ def test_cells_are_prepared_side_by_side_and_timed_alone(rounds: int, launches: 
     assert [row.backend for row in folder.rows["cells"]] == ["manual", "numpy"]
 
 
-@pytest.mark.parametrize(("rounds", "ahead"), [(8, False), (0, True)])
-def test_the_next_group_is_computed_while_one_is_judged_unless_cells_are_held_for_timing(
-    rounds: int, ahead: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("rounds", "shares", "held", "together"),
+    [
+        (8, 2, 2**17, True),
+        # More numbers than workers may hold beside others: the groups are prepared one after the other.
+        (8, 2, 1, False),
+        # One request at a time: nothing is gained by holding cells.
+        (8, 0, 2**17, False),
+        (0, 2, 2**17, True),
+        # A run without timing is always one group ahead.
+        (0, 2, 1, True),
+    ],
+)
+def test_the_groups_of_a_problem_are_prepared_together(
+    rounds: int, shares: int, held: int, together: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool, begun = OverlappingPool(), []
+    monkeypatch.setattr(runner_module, "_HELD_ENTRIES", held)
+    pool, begun = OverlappingPool() if shares else FakePool(), []
     real = Judging.complete
 
     def complete(judging: Judging, group: Group) -> None:
@@ -461,14 +475,14 @@ def test_the_next_group_is_computed_while_one_is_judged_unless_cells_are_held_fo
     judging_groups: list[Group] = []
     begin = Judging.begin
 
-    def noted(judging: Judging, cells: Sequence[Any]) -> Group:
-        judging_groups.append(begin(judging, cells))
+    def noted(judging: Judging, cells: Sequence[Any], beside: Sequence[Group] = ()) -> Group:
+        judging_groups.append(begin(judging, cells, beside))
         return judging_groups[-1]
 
     monkeypatch.setattr(Judging, "complete", complete)
     monkeypatch.setattr(Judging, "begin", noted)
     faked(tmp_path, pool, ["value", "gradient"], rounds=rounds)
-    assert begun == [["gradient", "value"] if ahead else ["value"], ["gradient", "value"]]
+    assert begun == [["gradient", "value"] if together else ["value"], ["gradient", "value"]]
 
 
 @pytest.mark.parametrize(

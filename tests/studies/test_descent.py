@@ -16,7 +16,7 @@ import pytest
 
 from autodiff_compare.backends import Unsupported
 from autodiff_compare.problems import Adaptive, Descent, Inputs, Problem, available
-from autodiff_compare.studies.descent import KEEP_ALL, DescentError, Trace, descend
+from autodiff_compare.studies.descent import KEEP_ALL, DescentError, Trace, descend, prepared
 from autodiff_compare.vocabulary import Optimizer
 from tests.conftest import opened
 
@@ -155,9 +155,21 @@ def test_a_point_is_evaluated_once(descent: str) -> None:
 
     problem = PROBLEMS["matrix_inverse_absolute"]
     original = problem.objective
-    found = descend(opened("numpy"), replace(problem, objective=counted), descent, 0, "float64", 2000)
+    run = prepared(opened("numpy"), replace(problem, objective=counted), descent, 0, "float64", 2000)
+    calls = 0
+    found = run()
     assert found.restarts > 0
     assert calls == found.evaluations == 2001 + (found.restarts if descent == "fresh" else 0)
+
+
+@pytest.mark.parametrize("spec", ["numpy:compiled", "tensorflow", "jax"])
+@pytest.mark.parametrize("problem", ["cubic_fit", "matrix_inverse_absolute"])
+def test_nothing_is_traced_or_compiled_while_a_descent_runs(spec: str, problem: str) -> None:
+    backend = opened(spec)
+    run = prepared(backend, PROBLEMS[problem], next(iter(PROBLEMS[problem].descent)), 0, "float64", 3)
+    traces = backend.traces()
+    assert run().iterations == 3
+    assert backend.traces() == traces
 
 
 # ---- eigenvalue targeting

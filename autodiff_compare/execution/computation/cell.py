@@ -33,13 +33,22 @@ _CACHED_BYTES = 1 << 18
 Subject = tuple[str, str, str, str]
 
 
+@dataclasses.dataclass
+class Beside:
+    """The value that is timed beside the derivatives of a problem, if it is held: one for all cells of a worker."""
+
+    companion: Companion | None = None
+
+
 class CellWorker:
-    """The current cell of one backend, and the value beside it.
+    """A cell of one backend, and the value beside it.
 
     Parameters
     ----------
     backend
         The opened backend.
+    beside
+        The value that the cells of the worker share; by default one of its own.
 
     Attributes
     ----------
@@ -47,16 +56,20 @@ class CellWorker:
         The prepared callable of the current cell; `None` between cells.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, beside: Beside | None = None) -> None:
         self.backend = backend
+        self._beside = beside or Beside()
         self.timed: clock.Timed | None = None
         self._recheck: Recheck | None = None
         self._now: Prepared | None = None
         self._subject: Subject = ("", "", "", "")
-        self._companion: Companion | None = None
         self._per_call_s = 0.0
         self._objective_code: Any = None
         self._calls_per_evaluation = 0
+
+    def another(self) -> CellWorker:
+        """Return the place of another cell of the same worker."""
+        return CellWorker(self.backend, self._beside)
 
     def compute(
         self, problem: Problem, subject: Subject, key: Key, *, memory: bool, numbers: Sequence[Any]
@@ -73,8 +86,9 @@ class CellWorker:
             What is `sent` of the case, if this process cannot draw the same numbers from the seed.
         """
         self._subject = subject
-        if self._companion is not None and self._companion.subject != subject:
-            self._companion = None
+        held = self._beside.companion
+        if held is not None and held.subject != subject:
+            self._beside.companion = None
         fallbacks = self.backend.fallbacks()
         self._now = now = prepared(self.backend, problem, key, numbers)
         case, self._per_call_s = now.case, 0.0
@@ -128,10 +142,11 @@ class CellWorker:
 
         The callable of the value's own cell is used if this process has timed it, else it is prepared again.
         """
-        if self._companion is None:
+        held = self._beside.companion
+        if held is None:
             value = prepared(self.backend, problem, key, numbers)
-            self._companion = Companion(subject, value, clock.calibrate(value.timed).per_call_s)
-        return {"per_call_s": self._companion.per_call_s}
+            held = self._beside.companion = Companion(subject, value, clock.calibrate(value.timed).per_call_s)
+        return {"per_call_s": held.per_call_s}
 
     def visit(self, calls: int, value_calls: int = 0) -> dict[str, Any]:
         """Make one visit of a round.
@@ -156,8 +171,8 @@ class CellWorker:
             timed = dataclasses.replace(timed, others=self._now.copies(_TURNS - 1))
         traces = self.backend.traces()
         blocks, values = clock.visit(timed, calls, self._recheck), []
-        if value_calls and self._companion is not None:
-            value = self._companion.prepared
+        if value_calls and self._beside.companion is not None:
+            value = self._beside.companion.prepared
             values = clock.beside(dataclasses.replace(value.timed, others=value.copies(_TURNS - 1)), value_calls)
         return {
             "seconds": [block.seconds for block in blocks],
@@ -191,7 +206,7 @@ class CellWorker:
             if suspicion.repeats(timed, now.elsewhere, self._numpy, first.same, calls):
                 flags.append("remembers")
         if now is not None and timed is now.timed and now.case.operator == Operator.VALUE and seconds:
-            self._companion = Companion(self._subject, now, seconds)
+            self._beside.companion = Companion(self._subject, now, seconds)
         self.timed = self._recheck = None
         return {"retraced": retraced, "flags": flags}
 
