@@ -51,6 +51,8 @@ _LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 #: Forms of arguments that one compiled function keeps code for, besides the first.
 MOST_FORMS = 128
 _OTHER = object()
+#: Bytes up to which constants are compared as bytes.
+_SHORT = 1 << 14
 
 
 #: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the
@@ -284,7 +286,11 @@ def _same(x: Any, y: Any) -> bool:
     if x.__class__ is not y.__class__:
         return False
     if isinstance(x, np.ndarray):
-        return x.dtype == y.dtype and x.shape == y.shape and bool((x == y).all())
+        if x.dtype != y.dtype or x.shape != y.shape:
+            return False
+        # Of integers and booleans equal bytes are equal values: 0.4 us instead of 2.7 for 256 labels.
+        short = x.dtype.kind in "iub" and x.nbytes <= _SHORT
+        return x.tobytes() == y.tobytes() if short else bool((x == y).all())
     return bool(x == y)
 
 
