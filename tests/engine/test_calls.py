@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodiff_compare.backends.numpy_autodiff import vjp
 from autodiff_compare.backends.numpy_autodiff.compiler import compile
 from autodiff_compare.problems import engine_suite
 from tests.engine.compiled import assert_equal, eager
@@ -27,9 +28,6 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "sums of columns": (lambda x: np.sum(x, axis=0), ".dot(", "reduce"),
     "sums of columns, not kept": (lambda x: np.sum(x, axis=(0,), keepdims=False), ".dot(", "reduce"),
     "columns kept": (lambda x: np.sum(x, axis=0, keepdims=True), "add_reduce", ".dot("),
-    "maxima of rows": (lambda x: np.max(x, axis=1), "max_reduce(x0.T.copy(), 0)", "axis"),
-    "minima of rows, kept": (lambda x: np.min(x, axis=(1,), keepdims=True), "min_reduce(x0.T.copy(), 0)", "axis"),
-    "maxima of columns": (lambda x: np.max(x, axis=0), "max(x0, axis=0", ".T"),
     "entries of rows": (lambda x: x[_PICKED] * 1.5, ".take(", "x0[("),
     "entries of a slice": (lambda x: x[3:][np.array([0, -1]), np.array([-2, 2])] * 1.5, ".take(", "[("),
     "whole rows": (lambda x: x[np.array([0, -1])] * 1.5, "x0[", ".take("),
@@ -52,9 +50,31 @@ def test_the_call_and_its_result(name: str, dtype: Any) -> None:
             assert_equal(made(given), np.asarray(f(given))[()], rounding=16.0)
 
 
-@pytest.mark.parametrize("name", ["maxima of rows", "minima of rows, kept", "sums of rows, kept", "entries of rows"])
+#: Extremes of rows, which are found by columns.
+EXTREMES: dict[str, Callable[[Any], Any]] = {
+    "maxima": lambda x: np.max(x, axis=1),
+    "minima, kept": lambda x: np.min(x, axis=(1,), keepdims=True),
+    "maxima without nan": lambda x: np.nanmax(x, axis=-1),
+    "maxima of columns": lambda x: np.max(x, axis=0),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extremes_of_many_short_rows_are_those_of_numpy(name: str, dtype: Any) -> None:
+    f = EXTREMES[name]
+    for x in (ROWS, np.asfortranarray(ROWS), HARD, ROWS[:3], ROWS.reshape(8, 100), ROWS.reshape(800, 1)):
+        given = x.astype(dtype)
+        got = vjp(f, given)[0]
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, f(given))
+    with pytest.raises(np.exceptions.AxisError):
+        vjp(lambda x: np.max(x, axis=2), ROWS)
+
+
+@pytest.mark.parametrize("name", [*EXTREMES, "sums of rows, kept", "entries of rows"])
 def test_the_gradient_of_a_call(name: str) -> None:
-    f, _, _ = CALLS[name]
+    f = EXTREMES.get(name) or CALLS[name][0]
 
     def weighted(x: Any) -> Any:
         return np.sum(f(x) * np.cos(np.arange(np.size(f(ROWS)), dtype=float)).reshape(np.shape(f(ROWS))))

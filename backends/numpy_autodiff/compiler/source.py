@@ -29,11 +29,8 @@ INFIX = {
 #: One object each, because every access makes a new bound method.
 ADD_REDUCE, _ADD_AT = np.add.reduce, np.add.at
 _FLOATS = (np.float32, np.float64)
-_EXTREMES = {"max": np.maximum.reduce, "min": np.minimum.reduce}
 #: Numbers up to which a vector is written as a tuple.
 _FEW = 16
-#: Rows from which on their extremes are found by columns.
-_MANY_ROWS = 64
 
 
 @dataclass
@@ -244,22 +241,6 @@ def _total(source: Source, op: Op, args: list[str]) -> str | None:
     return f"{source.name(ADD_REDUCE, 'add_reduce')}({args[0]}{tail})"
 
 
-def _extreme(source: Source, op: Op, args: list[str]) -> str | None:
-    """Write the extremes of many short rows by columns: NumPy takes 50 ns for each row of ten numbers, and so 16 ns.
-
-    An extreme does not depend on the order of the entries. Of zeros of both signs NumPy returns either.
-    """
-    x, axis = op.args[0], op.kwargs.get("axis")
-    last = axis in (1, -1, (1,), (-1,)) and isinstance(x, Op) and len(x.shape) == 2
-    if not last or len(op.args) > 1 or op.dtype not in _FLOATS or not set(op.kwargs) <= {"axis", "keepdims"}:
-        return None
-    rows, columns = x.shape
-    if rows < _MANY_ROWS or not 1 < columns <= _FEW:
-        return None
-    reduced = f"{source.name(_EXTREMES[op.name], f'{op.name}_reduce')}({args[0]}.T.copy(), 0)"
-    return f"{reduced}.reshape(({rows}, 1))" if op.kwargs.get("keepdims") else reduced
-
-
 def _matmul(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
     both = [len(np.shape(a)) if not isinstance(a, Op) else len(a.shape) for a in op.args]
     return f"{args[0]}.dot({args[1]})" if both[0] in (1, 2) and both[1] in (1, 2) else None
@@ -323,8 +304,6 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
     "mean": _mean,
     "transpose": _transposed,
     "stack": _stack,
-    "max": _extreme,
-    "min": _extreme,
     "any": _asked,
     "all": _asked,
     "reshape": _reshaped,
