@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
-from autodiff_compare.backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text
+from autodiff_compare.backends.numpy_autodiff.compiler.source import ADD_REDUCE, Source, elementwise_text, operand
 
 #: The length from which on vectors exceed the cache of a core, and the length of a block: 64 KB in float64.
 SHORTEST = 32_768
@@ -145,7 +145,7 @@ def _operand(source: Source, a: Any, names: Mapping[Op, str], local: dict[Any, s
     """Return an argument within a block; slices of vectors are taken once a block."""
     if isinstance(a, Op):
         if a in local or not a.shape:
-            return local.get(a, names[a])
+            return local.get(a) or operand(source, a, names)
         local[a] = f"p{len(local)}"
         body.append(f"{local[a]} = {names[a]}[i:j]")
         return local[a]

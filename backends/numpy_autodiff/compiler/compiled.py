@@ -55,6 +55,8 @@ MOST_FORMS = 128
 #: Where an argument stands, in messages.
 _PLACE = "as an argument of a compiled function"
 _OTHER = object()
+#: Bytes up to which constants are compared as bytes.
+_SHORT = 1 << 14
 
 
 #: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the
@@ -291,7 +293,11 @@ def _same(x: Any, y: Any) -> bool:
     if x.__class__ is not y.__class__:
         return False
     if isinstance(x, np.ndarray):
-        return x.dtype == y.dtype and x.shape == y.shape and bool((x == y).all())
+        if x.dtype != y.dtype or x.shape != y.shape:
+            return False
+        # Of integers and booleans equal bytes are equal values: 0.4 us instead of 2.7 for 256 labels.
+        short = x.dtype.kind in "iub" and x.nbytes <= _SHORT
+        return x.tobytes() == y.tobytes() if short else bool((x == y).all())
     return bool(x == y)
 
 

@@ -9,6 +9,7 @@ is kept between calls, so threads may run it at once. The results share no memor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from autodiff_compare.backends.numpy_autodiff.compiler.source import Source, hea
 
 #: Bytes below which a fresh array costs no more than finding one to reuse.
 _WORTH_REUSING = 4096
+_COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 #: Functions whose results share no memory with their arguments, as those of ufuncs.
 _FRESH = frozenset(
     {"matmul", "sum", "scatter", "concatenate", "stack", "astype", "where", "dot", "mean", "embed_diagonal"}
@@ -43,17 +45,50 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], rewrites: frozenset[str
     inputs = [f"x{i}" for i in range(len(graph.inputs))]
     header(source, name, inputs, leaves)
     names: dict[Op, str] = dict(zip(graph.inputs, inputs, strict=True))
-    for x, leaf in zip(inputs, leaves, strict=True):
+    for op, x, leaf in zip(graph.inputs, inputs, leaves, strict=True):
         if isinstance(leaf, np.ndarray) and not leaf.shape:
-            source.lines.append(f"    {x} = {x}[()]")
+            names[op], source.unboxed[op] = f"n{x[1:]}", x
         elif leaf.__class__ is float:
             source.lines.append(f"    {x} = {source.name(np.float64, 'float64')}({x})")
+    start = len(source.lines)
     memory = _body(source, graph, names, rewrites, "v", f"again({', '.join(inputs)})")
     results = [_result(source, *pair, names) for pair in zip(graph.outputs, memory.copied(), strict=True)]
     source.lines.append(f"    return {source.arranged(graph, results)}")
+    used = set(re.findall(r"\bn\d+\b", "\n".join(source.lines[start:])))
+    source.lines[start:start] = [f"    {names[op]} = {x}[()]" for op, x in source.unboxed.items() if names[op] in used]
     if _divides_by_zero(graph):
         _quiet(source)
     return source
+
+
+def compared_early(graph: Graph) -> list[Op]:
+    """Return the operations, with comparisons directly behind their arguments where these are not needed later.
+
+    The slope of ``maximum(x, 0)`` asks on the way back where x is positive, and whether an entry is 0. Asked on the way
+    forth, the answers take an eighth of the memory of x, and the maximum is written into x. A comparison neither raises
+    nor warns, so it may pass a guard.
+    """
+    ops = graph.ops
+    last = {a: i for i, op in enumerate(ops) if not _compares(op) for a in op.inputs}
+    last.update(dict.fromkeys([x for x in graph.outputs if isinstance(x, Op)], len(ops)))
+    place: dict[Op, int] = {}
+    moved: dict[int, list[Op]] = {}
+    early: set[Op] = set()
+    for i, op in enumerate(ops):
+        made = [a for a in op.inputs if a in place]
+        ends = _compares(op) and made and all(last.get(a, -1) < i for a in made)
+        place[op] = i
+        if ends or (op.name in ("any", "all") and not early.isdisjoint(made)):
+            place[op] = max(place[a] for a in made)
+            early.add(op)
+            moved.setdefault(place[op], []).append(op)
+    return [x for i, op in enumerate(ops) for x in ([] if op in early else [op]) + moved.get(i, [])]
+
+
+def _compares(op: Op) -> bool:
+    """Return whether an operation compares entries of an array that is worth reusing."""
+    large = op.name in _COMPARISONS and op.size * 8 >= _WORTH_REUSING
+    return large and not op.kwargs and all(a.dtype is not None and a.dtype.kind == "f" for a in op.inputs)
 
 
 def _flat(order: Sequence[Op | Loop]) -> list[Op]:
@@ -64,6 +99,8 @@ def _body(
     source: Source, graph: Graph, names: dict[Op, str], rewrites: frozenset[str], prefix: str, called: str
 ) -> Memory:
     """Write the statements, in order; results are named by the prefix and a number, which no other body has."""
+    if "reuse" in rewrites:
+        graph = Graph(graph.inputs, compared_early(graph), graph.outputs, graph.rebuild)
     order = schedule(graph) if "blocks" in rewrites else list(graph.ops)
     loops = any(isinstance(item, Loop) for item in order)
     needed = _between(order) | {x for x in graph.outputs if isinstance(x, Op)} if loops else set()
@@ -184,4 +221,5 @@ def _union(sets: Sequence[frozenset[Op]]) -> frozenset[Op]:
 def fresh(op: Op) -> bool:
     """Return whether the result is a new array, not a view of an argument."""
     several = op.name == "einsum" and len(op.args) > 1
-    return isinstance(op.function, np.ufunc) or op.name in _FRESH or several
+    number = op.scalar and op.dtype is not None
+    return isinstance(op.function, np.ufunc) or op.name in _FRESH or several or number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Source:
     lines: list[str] = field(default_factory=list)
     #: Sources of compiled functions that these lines call, to be shown with them.
     called: list[str] = field(default_factory=list)
+    #: Single numbers that are arrays without axes -> the name of the array.
+    unboxed: dict[Op, str] = field(default_factory=dict)
     #: Object and wanted name -> its name; and how many objects have wanted the same one.
     _given: dict[tuple[int, str], str] = field(default_factory=dict)
     _wanted: Counter[str] = field(default_factory=Counter)
@@ -125,17 +127,32 @@ def header(source: Source, name: str, inputs: Sequence[str], leaves: Sequence[An
 
 def statement(source: Source, op: Op, names: dict[Op, str], out: str | None) -> list[str]:
     """Return the lines that compute an operation; ``out`` is an array to write into."""
-    args = [names[a] if isinstance(a, Op) else source.literal(a) for a in op.args]
+    wide = isinstance(op.function, np.ufunc) and op.shape
+    args = [operand(source, a, names) if wide else _argument(source, a, names) for a in op.args]
     target = names[op]
     if op.name == "scatter" and "views" not in op.kwargs:
         return _scatter(source, op, args, target)
     return [f"{target} = {_expression(source, op, args, out)}"]
 
 
+def _argument(source: Source, a: Any, names: Mapping[Op, str]) -> str:
+    return names[a] if isinstance(a, Op) else source.literal(a)
+
+
+def operand(source: Source, a: Any, names: Mapping[Op, str]) -> str:
+    """Return an argument of a ufunc with an array result.
+
+    A ufunc makes an array of a number first. Given as an array without axes it takes 0.9 us instead of 1.5 for 2000
+    products.
+    """
+    found = source.unboxed.get(a) if isinstance(a, Op) else None
+    return found or _argument(source, a, names)
+
+
 def _expression(source: Source, op: Op, args: list[str], out: str | None) -> str:
     if isinstance(op.function, np.ufunc) and not op.kwargs:
         if out is not None:
-            return f"{source.function(op.function, op.name)}({', '.join([*args, out])})"
+            return elementwise_text(source, op, args, out)
         if op.name in INFIX:
             return f"{args[0]} {INFIX[op.name]} {args[1]}"
         if op.name == "negative":
@@ -198,7 +215,21 @@ def _scatter_slices(source: Source, op: Op, args: list[str], target: str, dtype:
 
 
 def _getitem(source: Source, op: Op, args: list[str]) -> str:
+    if (flat := _flat_index(op)) is not None:
+        return f"{args[0]}.take({source.name(flat, f'c{len(source.names)}')})"
     return f"{args[0]}[{args[1] if isinstance(op.args[1], Op) else source.index(op.args[1])}]"
+
+
+def _flat_index(op: Op) -> Any:
+    """Return constant integers for every axis as places in the flat array, in a third of the time; else None."""
+    x, index = op.args
+    if not isinstance(x, Op) or x.dtype is None or index.__class__ is not tuple or len(index) != len(x.shape):
+        return None
+    arrays = [i for i in index if isinstance(i, np.ndarray) and i.dtype.kind in "iu"]
+    if len(arrays) < len(index) or not op.shape or not x.size:
+        return None
+    within = [np.where(i < 0, i + n, i) for i, n in zip(index, x.shape, strict=True)]
+    return np.ravel_multi_index(np.broadcast_arrays(*within), x.shape)
 
 
 def _total(source: Source, op: Op, args: list[str]) -> str | None:
@@ -221,6 +252,19 @@ def _dot(source: Source, op: Op, args: list[str]) -> str | None:
         f"{args[0]}.dot({args[1]})" if op.function is np.dot else f"{source.name(np.vdot, 'vdot')}({', '.join(args)})"
     )
     return f"{product} + 0.0"
+
+
+def _asked(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
+    """Write `numpy.any` and `numpy.all` of booleans as methods, in half of the time."""
+    x = op.args[0]
+    plain = isinstance(x, Op) and x.dtype == bool and not x.scalar and len(args) == 1 and not op.kwargs
+    return f"{args[0]}.{op.name}()" if plain else None
+
+
+def _reshaped(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001
+    x = op.args[0]
+    plain = isinstance(x, Op) and not x.scalar and len(args) == 2 and not op.kwargs
+    return f"{args[0]}.reshape({args[1]})" if plain else None
 
 
 def _stack(source: Source, op: Op, args: list[str]) -> str | None:
@@ -260,6 +304,9 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
     "mean": _mean,
     "transpose": _transposed,
     "stack": _stack,
+    "any": _asked,
+    "all": _asked,
+    "reshape": _reshaped,
     "entry": _entry,
     "sequence": _sequence,
 }
@@ -267,4 +314,6 @@ _SPECIAL: dict[str, Callable[[Source, Op, list[str]], str | None]] = {
 
 def elementwise_text(source: Source, op: Op, args: Sequence[str], out: str) -> str:
     """Return a call of a ufunc that writes into ``out``."""
-    return f"{source.function(op.function, op.name)}({', '.join([*args, out])})"
+    # NumPy warns of a third argument of these two.
+    written = f"out={out}" if op.function in (np.maximum, np.minimum) else out
+    return f"{source.function(op.function, op.name)}({', '.join([*args, written])})"

@@ -37,14 +37,15 @@ def pull_back(nodes: Sequence[Node]) -> None:
 
 def consume_back(nodes: list[Node]) -> None:
     """Move the cotangents as `pull_back` does, and free each node and its arrays as soon as the sweep has passed it."""
-    pop = nodes.pop
+    pop, scatter = nodes.pop, Scatter
     while nodes:
         node = pop()
         g = node.flow
         if g is not None:
-            if g.__class__ is Scatter and not node.call.view:
+            call = node.call
+            if g.__class__ is scatter and not call.view:
                 g = g.dense()
-            node.call.pull(node, g)
+            call.pull(node, g)
         # The output refers to its arguments, these to theirs, and so on, but their memory is wanted now.
         node.args = ()
 

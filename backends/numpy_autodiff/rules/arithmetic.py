@@ -29,12 +29,20 @@ def _pull_add(node: Any, g: Any) -> None:
         x.flow = g if h is None else h + g
         h = y.flow
         y.flow = g if h is None else h + g
-    elif x.flow is y.flow is None and x is not y and _alike(x.primal, y.primal):
-        x.flow = y.flow = g
-    else:
-        ans = node.primal
-        add_cotangent(x, g, ans)
-        add_cotangent(y, g, ans)
+        return
+    a, b = x.primal, y.primal
+    if x.flow is y.flow is None and x is not y and b.__class__ is _ndarray:
+        if a.__class__ is _ndarray:
+            if a.shape == b.shape and a.dtype is b.dtype:
+                x.flow = y.flow = g
+                return
+        elif a.__class__ is _float64 and g.__class__ is _ndarray and g.dtype is b.dtype is _DOUBLE:
+            # A number and an array: the shape of the sum is that of the array.
+            x.flow, y.flow = float(total(g)), g
+            return
+    ans = node.primal
+    add_cotangent(x, g, ans)
+    add_cotangent(y, g, ans)
 
 
 def _alike(a: Any, b: Any) -> bool:
@@ -69,7 +77,10 @@ def _pull_multiply(node: Any, g: Any) -> None:
         y.flow = g * float(a) if h is None else h + g * float(a)
     elif x is y:
         d = a * (2.0 * g) if g.__class__ is float else g * a * 2.0
-        add_cotangent(x, d, node.primal)
+        if x.flow is None and d.__class__ is a.__class__ is _ndarray and d.dtype is a.dtype:
+            x.flow = d
+        else:
+            add_cotangent(x, d, node.primal)
     else:
         ans = node.primal
         add_cotangent(x, _times(g, b, a, ans), ans)
@@ -162,7 +173,12 @@ def _pull_right_factor(node: Any, g: Any) -> None:
 
 
 def _pull_left(node: Any, g: Any) -> None:
-    add_cotangent(node.args[0], g, node.primal)
+    x = node.args[0]
+    a = x.primal
+    if x.flow is None and g.__class__ is a.__class__ is _ndarray and a.shape == g.shape and a.dtype is g.dtype:
+        x.flow = g
+    else:
+        add_cotangent(x, g, node.primal)
 
 
 def _pull_right(node: Any, g: Any) -> None:

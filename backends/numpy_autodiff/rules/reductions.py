@@ -106,15 +106,34 @@ def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Return the weights of the entries in their maximum: 1 over the number of ties."""
     hit = np.equal(x, expand(ans, x, axis, keepdims))
     weights = hit.astype(x.dtype)
-    if np.count_nonzero(hit) == np.size(ans) and not np.any(np.isnan(ans)):
+    if np.count_nonzero(hit) == np.size(ans) and not np.isnan(ans).any():
         # One each. The check for nan is needed: nan equals nothing and has none, while another could have two.
         return weights
     return weights * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)
 
 
+#: Rows from which on, and length of rows up to which, their extremes are found by columns.
+_MANY_ROWS, _SHORT_ROW = 64, 16
+
+
+def _has_many_short_rows(x: Any, axis: Any) -> bool:
+    """Return whether the extremes of the rows of a matrix are found faster by columns.
+
+    NumPy takes 50 ns for each row of ten numbers, and by columns of a copy 16 ns. An extreme does not depend on the
+    order of the entries. Of zeros of both signs NumPy returns either.
+    """
+    if x.__class__ is not np.ndarray or len(x.shape) != 2 or x.dtype.char not in "fd":
+        return False
+    rows, columns = x.shape
+    return rows >= _MANY_ROWS and 1 < columns <= _SHORT_ROW and axes_of(axis, 2) == (1,)
+
+
 def _extreme(name: str, reduction: Any) -> Primitive:
     def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return reduction(x, axis=axis, keepdims=keepdims)
+        if axis is None or not _has_many_short_rows(x, axis):
+            return reduction(x, axis=axis, keepdims=keepdims)
+        found = reduction(x.T.copy(), 0)
+        return found.reshape((len(found), 1)) if keepdims else found
 
     def vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
