@@ -66,9 +66,16 @@ class Kernel:
     """
 
     def __init__(
-        self, plan: Plan, outside: set[Op], names: dict[Any, str], forced: set[Op], writers: Mapping[str, Writer]
+        self,
+        plan: Plan,
+        stage: int,
+        outside: set[Op],
+        names: dict[Any, str],
+        forced: set[Op],
+        writers: Mapping[str, Writer],
     ) -> None:
         self._writers = writers
+        self._stage = stage
         self.frames = [Frame()]
         self.bound: dict[Op, Buffer | Term | Affine | Alias] = {}
         self.forced = forced
@@ -228,6 +235,8 @@ class Kernel:
         if op.name in ("last", "entry") and op not in self.plans[0].roots:
             return self.result(op)
         plan = self.plans[0]
+        if op in plan.passing and plan.at[op][0] == self._stage:
+            return None
         outer = op in plan.roots or op in plan.graph.inputs or plan.forms.get(op) == "call"
         return self.take(op) if outer else None
 

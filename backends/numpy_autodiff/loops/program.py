@@ -25,6 +25,8 @@ from autodiff_compare.backends.numpy_autodiff.loops.rounds import write_stage
 MOST_OPERATIONS, MOST_LOOPS, MOST_KERNELS = 6000, 256, 16
 #: A result is kept if it costs more additions than this and would be computed this much too often.
 _DEAR, _TOO_OFTEN, _MANY, _WASTE = 12, 1.25, 8, 500
+#: The same for what is in memory anyway, and need only be read.
+_LOAD = 2
 _MOST_TRIALS = 40
 #: Formulas for each operation, on average, after which a trial ends to choose what is kept.
 _FORMULAS = 16
@@ -60,10 +62,11 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
         raise WriteError(f"got {len(graph.ops)} operations, expected at most {MOST_OPERATIONS} for loops")
     names = names | {op: f"v{i}" for i, op in enumerate(graph.ops)}
     forced: set[Op] = set()
+    kept: set[Op] = set()
     outside = set(wanted)
     within: float = _FORMULAS * len(graph.ops)
     for _ in range(_MOST_TRIALS):
-        found = _trial(graph, outside, forced, names, within)
+        found = _trial(graph, outside, kept, forced, names, within)
         needed = {op for kernel in found.kernels for op in kernel.needed}
         if unmet := needed & forced:
             raise WriteError(f"got {next(iter(unmet)).name}, which loops cannot read")
@@ -77,7 +80,8 @@ def make_program(graph: Graph, wanted: Iterable[Op], names: dict[Any, str]) -> P
                 return found
             within = math.inf
         outside |= crossing
-        forced |= dear | needed
+        forced |= needed | {op for op in dear if _is_repeated(found, op)}
+        kept |= dear
     raise WriteError("got a graph whose loops depend on each other in too many ways")
 
 
@@ -88,20 +92,27 @@ def _check_loops(found: Program) -> None:
         raise WriteError(f"got {loops} loops, expected at most {MOST_LOOPS}")
 
 
-def _trial(graph: Graph, outside: set[Op], forced: set[Op], names: dict[Any, str], within: float) -> Program:
+def _is_repeated(found: Program, op: Op) -> bool:
+    """Return whether a single kernel computes a result too often, so that its own loops must read it from memory."""
+    return max(kernel.work[op] for kernel in found.kernels) > _TOO_OFTEN * op.size
+
+
+def _trial(
+    graph: Graph, outside: set[Op], kept: set[Op], forced: set[Op], names: dict[Any, str], within: float
+) -> Program:
     """Write all kernels, or as many as take ``within`` formulas.
 
     A formula of y_k holds those of all y before it. Where each of them is a loop of its own, writing all formulas takes
     time quadratic in their number. The first ones already show which results are computed too often.
     """
-    plan = make_plan(graph, outside, forced)
+    plan = make_plan(graph, outside | kept, forced, passing=True)
     if plan.stages > MOST_KERNELS:
         raise WriteError(
             f"got NumPy calls that split the loops into {plan.stages} kernels, expected at most {MOST_KERNELS}"
         )
     kernels: list[Kernel] = []
     for stage in range(plan.stages):
-        kernel = Kernel(plan, outside, names, forced, WRITERS)
+        kernel = Kernel(plan, stage, outside, names, forced | kept, WRITERS)
         kernels.append(kernel)
         if not write_stage(kernel, plan, stage, within):
             return Program(plan, kernels, names, whole=False)
@@ -123,14 +134,16 @@ def _dear_in(plan: Plan, rounds: int, total: Mapping[Op, int]) -> set[Op]:
     price: dict[Op, int] = {}
     chosen: set[Op] = set()
     for op in plan.graph.ops:
-        inline = op not in plan.roots and plan.forms[op] != "call"
+        inline = (op not in plan.roots or op in plan.passing) and plan.forms[op] != "call"
         price[op] = min(10**6, cost(op) + sum(price.get(a, 0) for a in op.inputs)) if inline else 0
         size = op.size * rounds
         if not inline or not size or op.dtype not in TYPES or not chosen.isdisjoint(op.inputs):
             continue
         often = total.get(op, 0) / size
-        dear = price[op] > _DEAR or (often > _MANY and price[op] > 1)
+        dear = price[op] > (_LOAD if op in plan.passing else _DEAR) or (often > _MANY and price[op] > 1)
         if dear and often > _TOO_OFTEN and (often - 1) * size * price[op] > _WASTE:
             chosen.add(op)
+            price[op] = 0
+        elif op in plan.passing:
             price[op] = 0
     return chosen
