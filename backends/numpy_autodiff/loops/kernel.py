@@ -7,7 +7,7 @@ it depends on is known, once for each index at which it is used.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -87,7 +87,7 @@ class Kernel:
         self.sequences: dict[Op, Buffer] = {}
         self.bodies: set[Any] = set()
         #: Plans of bodies, with the number of rounds.
-        self.nested: list[tuple[Plan, int]] = []
+        self.nested: list[tuple[Plan, float]] = []
         #: Integers that count from the end, as indices.
         self.from_the_end: set[Op] = set()
         self._tables: dict[Any, Any] = {}
@@ -96,7 +96,7 @@ class Kernel:
         self.guarded = False
         #: Operations that must be arrays in memory, since they are read at an address or by another kernel.
         self.needed: set[Op] = set()
-        self.work: Counter[Op] = Counter()
+        self.work: dict[Op, float] = defaultdict(float)
         #: Number of formulas that were written.
         self.formulas = 0
         #: Arrays of this kernel alone: name, number of entries, dtype.
@@ -122,7 +122,7 @@ class Kernel:
     def add(self, line_: str, depth: int | None = None) -> None:
         self.frames[self.depth if depth is None else depth].lines.append(line_)
 
-    def open(self, low: str, high: str, trips: int, step: str = "") -> Affine:
+    def open(self, low: str, high: str, trips: float, step: str = "") -> Affine:
         """Open a loop and return its variable."""
         name = f"i{len(self.frames)}"
         self._where[name] = len(self.frames)

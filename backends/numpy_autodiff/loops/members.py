@@ -115,12 +115,12 @@ class Total:
         if self.in_memory:
             self._in_memory(kernel, index, term, base)
         else:
-            self._local(kernel, index, term, base, base + len(self._kept_loops))
+            self._local(kernel, index, term, base + len(self._kept_loops))
 
-    def _local(self, kernel: Kernel, index: Index, term: Term, base: int, outer: int) -> None:
+    def _local(self, kernel: Kernel, index: Index, term: Term, outer: int) -> None:
         """Add up in a variable, known outside of the loops at depth ``outer``; long sums in blocks."""
         how, dtype = self.how.how, self.op.dtype
-        many = math.prod(b - a for a, b in self.ranges[outer - base :]) > BLOCK
+        many = math.prod(b - a for i, (a, b) in enumerate(self.ranges) if i not in self.how.kept) > BLOCK
         inner = kernel.depth - 1
         total = self.pieces.setdefault("total", kernel.fresh("s"))
         if self.first:

@@ -178,9 +178,11 @@ def _write_group(kernel: Kernel, group: Sequence[Member]) -> None:
     blocked = length > BLOCK and any(isinstance(m, Total) and m.how.how == "sum" for m in group)
     base = kernel.depth
     if blocked:
-        block = kernel.open(str(ranges[0][0]), str(ranges[0][1]), math.ceil(length / BLOCK), f", {BLOCK}")
+        blocks = math.ceil(length / BLOCK)
+        block = kernel.open(str(ranges[0][0]), str(ranges[0][1]), blocks, f", {BLOCK}")
         end = f"min({block.text} + {BLOCK}, {ranges[0][1]})"
-        index: Index = (kernel.open(block.text, end, BLOCK),)
+        # The last block may be shorter: on average.
+        index: Index = (kernel.open(block.text, end, length / blocks),)
     else:
         index = tuple([kernel.open(str(a), str(b), b - a) for a, b in ranges])
     for m in group:
@@ -223,10 +225,10 @@ def _piece(m: Member, ranges: Ranges, first: bool, last: bool) -> Member:
 def _collapsed(kernel: Kernel, found: Sequence[Member]) -> list[Member]:
     """Run over arrays of several axes in one loop where nothing over the same axes needs to know them."""
     flat = [len(m.ranges) > 1 and isinstance(m, (Store, Total)) and _needs_no_axes(kernel, m) for m in found]
-    kept = {m.ranges for m, alone in zip(found, flat, strict=True) if not alone}
+    kept = {m.ranges[: loops(m)] for m, alone in zip(found, flat, strict=True) if not alone}
     return [
         _piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True)  # type: ignore[arg-type]
-        if alone and m.ranges not in kept
+        if alone and m.ranges[: loops(m)] not in kept
         else m
         for m, alone in zip(found, flat, strict=True)
     ]
