@@ -69,6 +69,24 @@ def test_sums_of_long_columns_lose_no_digits() -> None:
     assert np.isinf(made(x)).all()
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (np.cumsum(x), np.sum(x * x)),
+        lambda x: (np.cumsum(np.sin(x)), np.mean(x), np.sum(np.cumsum(x) * x)),
+        lambda x: (np.cumsum(np.reshape(x, (300, 4))[:, 1]), np.sum(np.reshape(x, (300, 4)), axis=0)),
+        lambda x: (np.cumsum(np.reshape(x, (2, 600)), axis=1), np.sum(np.reshape(x, (2, 600)) ** 2, axis=1)),
+    ],
+)
+def test_running_sums_beside_long_sums_in_blocks(f: Function) -> None:
+    """Sums of more than 512 numbers are added up in blocks; a running sum goes on from block to block."""
+    x = np.cos(np.arange(1200.0))
+    for operator in ("value", "jvp"):
+        given = arguments_of(f, operator, x)
+        made = compile(f, *given, operator=operator, build="python")
+        assert_equal(made(*given), tuple(map(np.asarray, eager(f, operator, given))), rounding=4096)
+
+
 @needs_numba
 @pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -110,8 +110,7 @@ class Total:
 
     def write(self, kernel: Kernel, index: Index) -> None:
         term = product(kernel, self.op, self.how.factors, index, self.how.how)
-        blocked = bool(kernel.frames[-1].head.startswith("for") and "min(" in kernel.frames[-1].head)
-        base = kernel.depth - loops(self) - blocked
+        base = kernel.depth - loops(self) - _in_blocks(kernel)
         if self.in_memory:
             self._in_memory(kernel, index, term, base)
         else:
@@ -190,12 +189,17 @@ class Running:
         own.insert(self.axis, own.pop(n - 1))
         total = kernel.fresh("s")
         # -0.0 + x is x, also where x is -0.0.
-        kernel.add(f"{total} = {literal(-0.0, self.op.dtype)}", kernel.depth - 1)
+        kernel.add(f"{total} = {literal(-0.0, self.op.dtype)}", kernel.depth - 1 - _in_blocks(kernel))
         kernel.add(f"{total} = {total} + {kernel.value(self.op.args[0], tuple(own)).text}")
         store(kernel, self.buffer, address(tuple(own), self.op.shape), total)
 
 
 Member = Store | Covered | Part | Total | Running
+
+
+def _in_blocks(kernel: Kernel) -> bool:
+    """Return whether the innermost loop runs over a block of another, because a long sum of the group needs it."""
+    return kernel.frames[-1].head.startswith("for") and "min(" in kernel.frames[-1].head
 
 
 def loops(m: Member) -> int:
