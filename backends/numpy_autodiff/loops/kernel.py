@@ -7,7 +7,7 @@ it depends on is known, once for each index at which it is used.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,9 +66,16 @@ class Kernel:
     """
 
     def __init__(
-        self, plan: Plan, outside: set[Op], names: dict[Any, str], forced: set[Op], writers: Mapping[str, Writer]
+        self,
+        plan: Plan,
+        stage: int,
+        outside: set[Op],
+        names: dict[Any, str],
+        forced: set[Op],
+        writers: Mapping[str, Writer],
     ) -> None:
         self._writers = writers
+        self._stage = stage
         self.frames = [Frame()]
         self.bound: dict[Op, Buffer | Term | Affine | Alias] = {}
         self.forced = forced
@@ -80,7 +87,7 @@ class Kernel:
         self.sequences: dict[Op, Buffer] = {}
         self.bodies: set[Any] = set()
         #: Plans of bodies, with the number of rounds.
-        self.nested: list[tuple[Plan, int]] = []
+        self.nested: list[tuple[Plan, float]] = []
         #: Integers that count from the end, as indices.
         self.from_the_end: set[Op] = set()
         self._tables: dict[Any, Any] = {}
@@ -89,7 +96,7 @@ class Kernel:
         self.guarded = False
         #: Operations that must be arrays in memory, since they are read at an address or by another kernel.
         self.needed: set[Op] = set()
-        self.work: Counter[Op] = Counter()
+        self.work: dict[Op, float] = defaultdict(float)
         #: Number of formulas that were written.
         self.formulas = 0
         #: Arrays of this kernel alone: name, number of entries, dtype.
@@ -115,7 +122,7 @@ class Kernel:
     def add(self, line_: str, depth: int | None = None) -> None:
         self.frames[self.depth if depth is None else depth].lines.append(line_)
 
-    def open(self, low: str, high: str, trips: int, step: str = "") -> Affine:
+    def open(self, low: str, high: str, trips: float, step: str = "") -> Affine:
         """Open a loop and return its variable."""
         name = f"i{len(self.frames)}"
         self._where[name] = len(self.frames)
@@ -228,6 +235,8 @@ class Kernel:
         if op.name in ("last", "entry") and op not in self.plans[0].roots:
             return self.result(op)
         plan = self.plans[0]
+        if op in plan.passing and plan.at[op][0] == self._stage:
+            return None
         outer = op in plan.roots or op in plan.graph.inputs or plan.forms.get(op) == "call"
         return self.take(op) if outer else None
 

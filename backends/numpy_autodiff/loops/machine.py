@@ -2,9 +2,10 @@
 
 A kernel is written in a small part of Python: numbers, vectors, assignments, ``for`` over ranges, and returns. Numba
 can compile that, and takes 10 ms a line to infer types which are all known. Here each line becomes instructions at
-once, and numba is left with a function of one call: it wraps it for Python and keeps the machine code. Three things are
+once, and numba is left with a function of one call: it wraps it for Python and keeps the machine code. Four things are
 said to the optimizer that Python cannot say: arrays do not overlap, indices do not wrap around, and the additions of a
-reduction, and no others, may be done in any order.
+reduction, and no others, may be done in any order. In the functions of `pointwise`, a product and a sum may be one
+instruction.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Writer:
         self.b = ir.IRBuilder(function.append_basic_block("body"))
         self.arrays: dict[str, tuple[Any, Any]] = {}
         self.slots: dict[str, Any] = {}
+        #: Functions of `pointwise` that are being written, one within the other.
+        self._within = 0
         for arg, name, kind in zip(function.args, (a.arg for a in definition.args.args), types, strict=True):
             _, stored = TYPES[kind.partition("[")[0]]
             if "[" in kind:
@@ -227,7 +230,7 @@ class Writer:
         of_floats, of_integers = _ARITHMETIC[type(op)]
         if x.type == I64:
             return getattr(self.b, of_integers)(x, y, flags=("nsw",) if whole else ())
-        return getattr(self.b, of_floats)(x, y)
+        return getattr(self.b, of_floats)(x, y, flags=("contract",) if self._within else ())
 
     def _alike(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return both in one type: a literal without a type of its own takes that of the other number."""
@@ -317,9 +320,14 @@ class Writer:
         return self.b.call(self.module.globals[full], args)
 
     def _inline(self, name: str, args: list[Any]) -> list[Any]:
-        """Write the lines of a function that kernels call, with variables of its own."""
+        """Write the lines of a function that kernels call, with variables of its own.
+
+        Its products and sums may be one instruction with one rounding: polynomials only gain by it. What a user wrote
+        keeps each rounding, so that ``x * x - x * x`` is 0.
+        """
         definition = _inlined(name)
         outer, self.slots = self.slots, {}
+        self._within += 1
         for arg, value in zip(definition.args.args, args, strict=True):
             self._assign(arg.arg, value)
         found: list[Any] = []
@@ -329,6 +337,7 @@ class Writer:
                 found = self.values(line.value)
             else:
                 self._statement(line)
+        self._within -= 1
         self.slots = outer
         return found
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Op
 from autodiff_compare.backends.numpy_autodiff.loops.entries import product
-from autodiff_compare.backends.numpy_autodiff.loops.forms import Reduction, line
+from autodiff_compare.backends.numpy_autodiff.loops.forms import WRITTEN_OUT, Reduction, line
 from autodiff_compare.backends.numpy_autodiff.loops.kernel import Kernel
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import literal
 from autodiff_compare.backends.numpy_autodiff.loops.terms import (
@@ -85,28 +85,41 @@ class Total:
     buffer: Buffer | None
     ranges: Ranges
     how: Reduction
-    pieces: dict[str, Any] = field(default_factory=dict)
+    pieces: dict[Any, Any] = field(default_factory=dict)
     first: bool = True
     last: bool = True
 
-    def write(self, kernel: Kernel, index: Index) -> None:
-        how, op = self.how, self.op
-        term = product(kernel, op, how.factors, index, how.how)
-        free = len(index) - len(how.kept) if len(index) == len(how.domain) else 1
-        base = kernel.depth - len(index)
-        blocked = bool(kernel.frames[-1].head.startswith("for") and "min(" in kernel.frames[-1].head)
-        base -= blocked
-        if not free:
-            self._finish(kernel, combine(how.how, start(how.how, op.dtype), term.text, op.dtype), index, kernel.depth)
-        elif set(how.kept) == set(range(len(how.kept))) or len(index) != len(how.domain):
-            self._local(kernel, index, term, base, base + len(index) - free)
-        else:
-            self._in_memory(kernel, index, term, base)
+    @property
+    def _kept_loops(self) -> set[int]:
+        return {i for i in self.how.kept if i < loops(self)}
 
-    def _local(self, kernel: Kernel, index: Index, term: Term, base: int, outer: int) -> None:
+    @property
+    def in_memory(self) -> bool:
+        """Return whether a loop that indexes the result is within one that adds up."""
+        return self._kept_loops != set(range(len(self._kept_loops)))
+
+    def entry(self, at: tuple[int, ...]) -> Total:
+        """Return the part of a sum at an index of the axes that are written out: each of those kept has its total."""
+        begin = loops(self)
+        free = [i for i in range(begin, len(self.ranges)) if self.in_memory or i not in self.how.kept]
+        first = all(at[i - begin] == self.ranges[i][0] for i in free)
+        last = all(at[i - begin] == self.ranges[i][1] - 1 for i in free)
+        kept = tuple(at[i - begin] for i in range(begin, len(self.ranges)) if i not in free)
+        pieces = self.pieces.setdefault(kept, {}) if kept else self.pieces
+        return replace(self, pieces=pieces, first=self.first and first, last=self.last and last)
+
+    def write(self, kernel: Kernel, index: Index) -> None:
+        term = product(kernel, self.op, self.how.factors, index, self.how.how)
+        base = kernel.depth - loops(self) - _in_blocks(kernel)
+        if self.in_memory:
+            self._in_memory(kernel, index, term, base)
+        else:
+            self._local(kernel, index, term, base + len(self._kept_loops))
+
+    def _local(self, kernel: Kernel, index: Index, term: Term, outer: int) -> None:
         """Add up in a variable, known outside of the loops at depth ``outer``; long sums in blocks."""
         how, dtype = self.how.how, self.op.dtype
-        many = math.prod(b - a for a, b in self.ranges[outer - base :]) > BLOCK
+        many = math.prod(b - a for i, (a, b) in enumerate(self.ranges) if i not in self.how.kept) > BLOCK
         inner = kernel.depth - 1
         total = self.pieces.setdefault("total", kernel.fresh("s"))
         if self.first:
@@ -176,12 +189,33 @@ class Running:
         own.insert(self.axis, own.pop(n - 1))
         total = kernel.fresh("s")
         # -0.0 + x is x, also where x is -0.0.
-        kernel.add(f"{total} = {literal(-0.0, self.op.dtype)}", kernel.depth - 1)
+        kernel.add(f"{total} = {literal(-0.0, self.op.dtype)}", kernel.depth - 1 - _in_blocks(kernel))
         kernel.add(f"{total} = {total} + {kernel.value(self.op.args[0], tuple(own)).text}")
         store(kernel, self.buffer, address(tuple(own), self.op.shape), total)
 
 
 Member = Store | Covered | Part | Total | Running
+
+
+def _in_blocks(kernel: Kernel) -> bool:
+    """Return whether the innermost loop runs over a block of another, because a long sum of the group needs it."""
+    return kernel.frames[-1].head.startswith("for") and "min(" in kernel.frames[-1].head
+
+
+def loops(m: Member) -> int:
+    """Return how many axes are loops: the last ones are written out, entry by entry, if they have few entries.
+
+    Places of atoms are rows of three numbers. A loop over them inside the loop over pairs would be too short for vector
+    registers, and what it adds up would be in memory.
+    """
+    n, entries = len(m.ranges), 1
+    while n > 1 and not isinstance(m, Running):
+        begin, end = m.ranges[n - 1]
+        entries *= end - begin
+        if not 1 <= entries <= WRITTEN_OUT:
+            break
+        n -= 1
+    return n
 
 
 def store(kernel: Kernel, buffer: Buffer, at: Affine, text: str) -> None:

@@ -31,10 +31,11 @@ from autodiff_compare.backends.numpy_autodiff.loops.members import (
     Store,
     Total,
     fill,
+    loops,
 )
 from autodiff_compare.backends.numpy_autodiff.loops.plan import written_out
 from autodiff_compare.backends.numpy_autodiff.loops.pointwise import literal
-from autodiff_compare.backends.numpy_autodiff.loops.terms import BLOCK, Buffer, Index
+from autodiff_compare.backends.numpy_autodiff.loops.terms import BLOCK, Affine, Buffer, Index
 
 #: Loops that one range may be cut into.
 MOST_CUTS = 6
@@ -157,32 +158,37 @@ def write_level(kernel: Kernel, roots: Sequence[tuple[Op, str]]) -> None:
         together += first
         later += rest
         buffers += [(op, m.buffer) for m in (first or rest[0])[:1] if m.buffer is not None]
-    for ranges, group in _grouped(_cut(_collapsed(kernel, together))).items():
-        _write_group(kernel, ranges, group)
+    for group in _grouped(_cut(_collapsed(kernel, together))).values():
+        _write_group(kernel, group)
     for group in later:
-        _write_group(kernel, group[0].ranges, group)
+        _write_group(kernel, group)
     kernel.bound.update(buffers)
 
 
 def _grouped(found: Sequence[Member]) -> dict[Ranges, list[Member]]:
     groups: dict[Ranges, list[Member]] = {}
     for m in found:
-        groups.setdefault(m.ranges, []).append(m)
+        groups.setdefault(m.ranges[: loops(m)], []).append(m)
     return groups
 
 
-def _write_group(kernel: Kernel, ranges: Ranges, group: Sequence[Member]) -> None:
+def _write_group(kernel: Kernel, group: Sequence[Member]) -> None:
+    ranges = group[0].ranges[: loops(group[0])]
     length = ranges[0][1] - ranges[0][0] if len(ranges) == 1 else 0
     blocked = length > BLOCK and any(isinstance(m, Total) and m.how.how == "sum" for m in group)
     base = kernel.depth
     if blocked:
-        block = kernel.open(str(ranges[0][0]), str(ranges[0][1]), math.ceil(length / BLOCK), f", {BLOCK}")
+        blocks = math.ceil(length / BLOCK)
+        block = kernel.open(str(ranges[0][0]), str(ranges[0][1]), blocks, f", {BLOCK}")
         end = f"min({block.text} + {BLOCK}, {ranges[0][1]})"
-        index: Index = (kernel.open(block.text, end, BLOCK),)
+        # The last block may be shorter: on average.
+        index: Index = (kernel.open(block.text, end, length / blocks),)
     else:
         index = tuple([kernel.open(str(a), str(b), b - a) for a, b in ranges])
     for m in group:
-        m.write(kernel, index)
+        for at in itertools.product(*(range(a, b) for a, b in m.ranges[len(ranges) :])):
+            entry = m.entry(at) if isinstance(m, Total) else m
+            entry.write(kernel, (*index, *map(Affine, at)))
     while kernel.depth > base:
         kernel.close()
 
@@ -212,21 +218,20 @@ def _piece(m: Member, ranges: Ranges, first: bool, last: bool) -> Member:
     if isinstance(m, Covered):
         return Covered(m.op, m.buffer, ranges, m.parts)
     assert isinstance(m, Total)
-    whole = bool(m.how.kept)
-    in_memory = set(m.how.kept) != set(range(len(m.how.kept)))
-    apart = whole and not in_memory
+    apart = bool(m.how.kept) and not m.in_memory
     return Total(m.op, m.buffer, ranges, m.how, {} if apart else m.pieces, first or apart, last or apart)
 
 
 def _collapsed(kernel: Kernel, found: Sequence[Member]) -> list[Member]:
-    """Run over arrays of several axes in one loop where nothing in it needs to know the axes."""
-    result: list[Member] = []
-    for m in found:
-        if len(m.ranges) > 1 and isinstance(m, (Store, Total)) and _needs_no_axes(kernel, m):
-            result.append(_piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True))
-        else:
-            result.append(m)
-    return result
+    """Run over arrays of several axes in one loop where nothing over the same axes needs to know them."""
+    flat = [len(m.ranges) > 1 and isinstance(m, (Store, Total)) and _needs_no_axes(kernel, m) for m in found]
+    kept = {m.ranges[: loops(m)] for m, alone in zip(found, flat, strict=True) if not alone}
+    return [
+        _piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True)  # type: ignore[arg-type]
+        if alone and m.ranges[: loops(m)] not in kept
+        else m
+        for m, alone in zip(found, flat, strict=True)
+    ]
 
 
 def _needs_no_axes(kernel: Kernel, m: Store | Total) -> bool:

@@ -3,7 +3,11 @@
 A *root* is a result that is computed at a place of its own: a scalar, a reduction, a scatter, what a caller needs. All
 other results are written into the expressions that use them. NumPy calls split a graph into *stages*: kernel 0, calls,
 kernel 1, calls. Within a kernel, *levels* order the loops: a root that needs the total of a loop comes one level later.
-Roots of one level do not depend on each other, so their loops may be one.
+Roots of one level do not wait for each other, so their loops may be one. An array that is kept only for others outside
+of the kernel does not make its users in the kernel wait: they are of its level, and use the entry while it is in a
+variable. It is *passing*:
+
+    for i: d = exp(x[i]);  kept[i] = d;  total += d
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op
 from autodiff_compare.backends.numpy_autodiff.loops.forms import WRITTEN_OUT, form, reduction
 
+_PASSING = frozenset({"pointwise", "view", "gather", "reduction"})
 _NESTS = frozenset({"reduction", "scan", "join", "scatter", "loop", "sequence"})
 
 
@@ -29,6 +34,8 @@ class Plan:
         The form of each operation (`forms.form`).
     roots
         Operations with a place of their own.
+    passing
+        Roots whose users in the same level take the formula.
     at, available
         Stage and level at which a root is computed, and from which on any operation can be used.
     """
@@ -36,6 +43,7 @@ class Plan:
     graph: Graph
     forms: dict[Op, str] = field(default_factory=dict)
     roots: set[Op] = field(default_factory=set)
+    passing: set[Op] = field(default_factory=set)
     at: dict[Op, tuple[int, int]] = field(default_factory=dict)
     available: dict[Op, tuple[int, int]] = field(default_factory=dict)
     #: Addresses that an index array selects, as constants.
@@ -66,7 +74,7 @@ def is_nest(op: Op, kind: str) -> bool:
     return bool(op.shape) or (kind in _NESTS and not (kind == "reduction" and written_out(op)))
 
 
-def make_plan(graph: Graph, wanted: Iterable[Op], forced: Set[Op]) -> Plan:
+def make_plan(graph: Graph, wanted: Iterable[Op], forced: Set[Op], *, passing: bool) -> Plan:
     """Place all operations.
 
     Parameters
@@ -74,7 +82,10 @@ def make_plan(graph: Graph, wanted: Iterable[Op], forced: Set[Op]) -> Plan:
     wanted
         Results that are used outside of kernels.
     forced
-        Further results to keep in memory.
+        Results to keep in memory and to read from there.
+    passing
+        Whether users in the same level may take the formula of what is kept. They must not where it is written over
+        what it is computed of.
     """
     found = Plan(graph)
     wanted = set(wanted) | forced
@@ -95,7 +106,9 @@ def make_plan(graph: Graph, wanted: Iterable[Op], forced: Set[Op]) -> Plan:
         if op in wanted or not op.shape or apart:
             found.roots.add(op)
             found.at[op] = ready
-            if is_nest(op, kind):
+            if passing and kind in _PASSING and op.shape and not apart and op not in forced:
+                found.passing.add(op)
+            elif is_nest(op, kind):
                 found.available[op] = (ready[0], ready[1] + 1)
         if kind == "guard":
             guarded = max(guarded, ready[0])

@@ -80,7 +80,10 @@ def _loop(kernel: Kernel, op: Op) -> None:
     graph: Graph = body.graph
     outputs = graph.outputs
     plan = make_plan(
-        graph, [x for x in outputs if isinstance(x, Op) and x.shape and x not in graph.inputs], kernel.forced
+        graph,
+        [x for x in outputs if isinstance(x, Op) and x.shape and x not in graph.inputs],
+        kernel.forced,
+        passing=False,
     )
     outside = kernel.depth
     states = [_state(kernel, place, first) for place, first in zip(graph.inputs, op.args[: body.carries], strict=False)]

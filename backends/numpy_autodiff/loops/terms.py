@@ -120,7 +120,7 @@ class Frame:
     """An open loop: its head, its lines, and those that follow it."""
 
     head: str = ""
-    trips: int = 1
+    trips: float = 1
     lines: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     known: dict[Any, Term] = field(default_factory=dict)
