@@ -188,7 +188,7 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return tf.stack(promoted(*arrays), axis=axis)
 
 
-def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
+def expand_dims(x: Tensor, /, axis: int = 0) -> Tensor:
     """Insert an axis of length 1."""
     return tf.expand_dims(x, axis)
 
