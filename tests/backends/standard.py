@@ -10,7 +10,7 @@ import array_api_strict as strict
 
 
 def functions() -> Iterator[str]:
-    """Yield the functions of the standard, as ``sort`` or ``linalg.svd``; without those that the strict namespace adds."""
+    """Yield the functions of the standard, as ``sort`` or ``linalg.svd``, without what the strict namespace adds."""
     for prefix, names in (("", dir(strict)), ("linalg.", strict.linalg.__all__), ("fft.", strict.fft.__all__)):
         for name in names:
             added = "strict" in name or name in ("isin", "broadcast_shapes", "eig", "eigvals")

@@ -322,10 +322,6 @@ LACKS: dict[str, dict[str, str]] = {
         "fftfreq": "torch's default dtype is float32: pass dtype",
         "rfftfreq": "torch's default dtype is float32: pass dtype",
     },
-    "jax": {
-        "searchsorted(3,3;float64;)": "jax.numpy.searchsorted returns int32 indices",
-        "searchsorted right": "jax.numpy.searchsorted returns int32 indices",
-    },
 }
 #: backend -> row name -> why its derivative does not exist or differs from numerical differences.
 BAD_DERIVATIVES: dict[str, dict[str, str]] = {
