@@ -118,6 +118,8 @@ def hint(error: BaseException, owner: str, xp: Any) -> str:
     """Return the spelling that works on every backend, in words; empty if none is known. Parameters as `lacking`."""
     if isinstance(error, AttributeError) and isinstance(name := getattr(error, "name", None), str):
         place = getattr(error, "obj", None)
+        if lacking(error, owner, xp):  # the spelling is that of the standard: it is the backend that lacks it
+            return ""
         if (place is xp or place is getattr(xp, "linalg", None)) and name in SPELLINGS:
             return f"write {SPELLINGS[name]}, which every backend has"
         if place is not xp and hasattr(place, "shape") and name in (*NAMES, *SPELLINGS):

@@ -7,11 +7,13 @@ A system seldom has every function of the array API standard. `Namespace` takes 
    Only formulas without loss of digits are used, so that ``log1p`` is never written as ``log(1 + x)``.
 2. Functions that make new arrays, such as ``zeros``: NumPy's. A system takes NumPy arrays as constants.
 
-Any other name raises `Absent` with the name of the system.
+Any other name raises `Absent` with the name of the system. Results of several arrays get the names of the standard,
+such as ``eigh(A).eigenvalues``.
 """
 
 from __future__ import annotations
 
+import collections
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +74,7 @@ class Namespace(Part):
         for name, (needs, formula) in _LINALG.items():
             if name not in inner and all(n in found for n in needs.split()):
                 inner[name] = _bound(formula, self)
+        inner |= {name: _named(name, fields, inner[name]) for name, fields in _FIELDS.items() if name in inner}
         super().__init__(owner, "", found)
         self.linalg = Part(owner, "linalg.", inner)
         self.special = Special(owner, special or {})
@@ -83,6 +86,23 @@ class Namespace(Part):
 
 def _bound(formula: Callable[..., Any], xp: Any) -> Callable[..., Any]:
     return lambda *args, **options: formula(xp, *args, **options)
+
+
+#: Function of ``linalg`` -> names of the arrays that it returns.
+_FIELDS: Mapping[str, str] = MappingProxyType(
+    {"eigh": "eigenvalues eigenvectors", "qr": "Q R", "slogdet": "sign logabsdet", "svd": "U S Vh"}
+)
+
+
+def _named(name: str, fields: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose result, a sequence of arrays, has these names."""
+    result = collections.namedtuple(f"{name.capitalize()}Result", fields)  # type: ignore[misc]
+
+    def call(*args: Any, **options: Any) -> Any:
+        found = function(*args, **options)
+        return found if hasattr(found, "_fields") else result(*found)
+
+    return call
 
 
 def is_constant(x: Any) -> bool:
@@ -169,7 +189,7 @@ def _stack(xp: Any, xs: Sequence[Any], *, axis: int = 0) -> Any:
     return xp.concat([xp.expand_dims(x, axis=axis) for x in xs], axis=axis)
 
 
-def _expand_dims(xp: Any, x: Any, *, axis: int = 0) -> Any:
+def _expand_dims(xp: Any, x: Any, axis: int = 0) -> Any:
     shape, place = list(x.shape), axis % (len(x.shape) + 1)
     return xp.reshape(x, (*shape[:place], 1, *shape[place:]))
 
@@ -215,6 +235,11 @@ def _var(xp: Any, x: Any, *, axis: Any = None, correction: float = 0.0, keepdims
     return xp.sum(away * away, axis=axis, keepdims=keepdims) / float(count)
 
 
+def _clip(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
+    above = x if min is None else xp.maximum(x, min)
+    return above if max is None else xp.minimum(above, max)
+
+
 def _vecdot(xp: Any, x: Any, y: Any, *, axis: int = -1) -> Any:
     return xp.sum(x * y, axis=axis)
 
@@ -248,7 +273,7 @@ _FORMULAS: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
         "square": ("", lambda _, x: x * x),
         "reciprocal": ("", lambda _, x: 1.0 / x),
         "hypot": ("sqrt", lambda xp, x, y: xp.sqrt(x * x + y * y)),
-        "clip": ("maximum minimum", lambda xp, x, lo, hi: xp.minimum(xp.maximum(x, lo), hi)),
+        "clip": ("maximum minimum", _clip),
         "unstack": ("", _unstack),
         "expand_dims": ("reshape", _expand_dims),
         "squeeze": ("reshape", _squeeze),

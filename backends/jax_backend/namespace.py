@@ -1,5 +1,7 @@
 """The array namespace of JAX: ``jax.numpy``, which conforms to the array API standard, with ``special`` beside it.
 
+Two functions differ in the dtype of their results, and are completed here.
+
 Importing this module imports JAX, so only the adapter's ``open()`` does that.
 """
 
@@ -21,6 +23,20 @@ special = Special(
     "jax",
     {name: getattr(jax.scipy.special, {"lgamma": "gammaln"}.get(name, name)) for name in NAMES},
 )
+
+
+def cumulative_prod(
+    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> jax.Array:
+    """Return the products of the entries so far; of integers as wide as `prod` has them."""
+    if dtype is None and x.dtype.kind in "iu":
+        dtype = "uint64" if x.dtype.kind == "u" else "int64"
+    return jax.numpy.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial)
+
+
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> jax.Array:
+    """Return the places of ``x2`` in ``x1`` as int64, the dtype of indices; JAX's function returns int32."""
+    return jax.numpy.searchsorted(x1, x2, side=side, sorter=sorter).astype("int64")
 
 
 def __getattr__(name: str) -> Any:

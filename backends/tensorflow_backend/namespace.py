@@ -220,8 +220,10 @@ class Array:
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         return self.tensor.__tf_tensor__(dtype, name)
 
-    def __dlpack__(self, **given: Any) -> Any:
-        del given
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        del stream, max_version, dl_device, copy
         return tf.experimental.dlpack.to_dlpack(self.tensor)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -274,6 +276,7 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__name__ = call.__qualname__ = getattr(function, "__name__", "function")
     call.__doc__ = function.__doc__
+    call.__wrapped__ = function  # type: ignore[attr-defined] # `inspect.signature` shows its parameters
     return call
 
 

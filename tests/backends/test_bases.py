@@ -343,6 +343,27 @@ def test_a_composed_function_is_that_of_numpy(name: str, args: Any) -> None:
     np.testing.assert_allclose(composed(*args, **options), expected(*args, **options), rtol=1e-15)
 
 
+def test_results_of_several_arrays_have_the_names_of_the_standard() -> None:
+    """A system may return tuples, lists, or results that have names already."""
+    matrix = np.array([[2.0, 1.0], [1.0, 3.0]])
+    plain = {"eigh": lambda a: tuple(np.linalg.eigh(a)), "qr": lambda a: list(np.linalg.qr(a)), "svd": np.linalg.svd}
+    linalg = Namespace("few", {}, {**plain, "slogdet": lambda a: tuple(np.linalg.slogdet(a))}).linalg
+    for name in ("eigh", "qr", "svd", "slogdet"):
+        found, expected = getattr(linalg, name)(matrix), getattr(np.linalg, name)(matrix)
+        for field in expected._fields:
+            np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
+
+
+@pytest.mark.parametrize(
+    ("args", "options"), [((-1.0, 1.0), {}), ((), {"min": -1.0}), ((), {"max": 1.0}), ((-1.0,), {"max": 1.0}), ((), {})]
+)
+def test_a_bound_of_clip_may_be_absent_or_named(args: Any, options: Any) -> None:
+    composed = Namespace("few", {"maximum": np.maximum, "minimum": np.minimum}).clip(X, *args, **options)
+    bounds = (*args, *options.values())
+    expected = np.minimum(np.maximum(X, -1.0 if -1.0 in bounds else -np.inf), 1.0 if 1.0 in bounds else np.inf)
+    np.testing.assert_array_equal(composed, expected)
+
+
 @pytest.mark.parametrize(
     ("cls", "kept"),
     [(Tape, [True, None, True]), (Carriers, [True, True, True]), (Polynomials, [True, None, True])],

@@ -63,3 +63,4 @@ def test_a_name_of_the_standard_that_a_namespace_lacks_is_named() -> None:
         with pytest.raises(AttributeError) as caught:
             call()
         assert lacking(caught.value, "mine", xp) == words
+        assert not (words and hint(caught.value, "mine", xp)), "no other spelling of it helps"

@@ -18,6 +18,7 @@ import pytest
 
 from autodiff_compare.backends import available, load, missing
 from autodiff_compare.vocabulary import Operator
+from tests.backends.standard import all_lacking
 
 strict.set_array_api_strict_flags(api_version="2024.12")
 BACKENDS = tuple(name for name in ("numpy", "torch", "tensorflow", "jax", "autograd") if name in available())
@@ -114,6 +115,8 @@ ELEMENTWISE = [
     by("clip both", lambda xp, x: xp.clip(x, -1.0, 1.0), F),
     by("clip low", lambda xp, x: xp.clip(x, min=-1.0), F),
     by("clip high", lambda xp, x: xp.clip(x, max=1.0), F),
+    by("clip by place and name", lambda xp, x: xp.clip(x, -1.0, max=1.0), F),
+    by("clip neither", lambda xp, x: xp.clip(x), F),
     by("clip arrays", lambda xp, x, a: xp.clip(x, a - 1.1, a + 1.1), F, V),
     by("where", lambda xp, x, y: xp.where(x > 0.6, x, y), F, G),
     by("where scalar", lambda xp, x: xp.where(x > 0.6, 0.0, x), F),
@@ -191,6 +194,7 @@ MANIPULATION = [
     by("broadcast_to", lambda xp, x: xp.broadcast_to(x, (2, 2, 3)), F),
     by("broadcast_arrays", lambda xp, x, y: xp.broadcast_arrays(x, y)[1], F, V),
     of("expand_dims", F, axis=-2),
+    by("expand_dims by place", lambda xp, x: xp.expand_dims(x, -2), F),
     by("squeeze", lambda xp, x: xp.squeeze(xp.expand_dims(x, axis=1), 1), F),
     *(of("flip", T3, axis=a) for a in (None, -1, (0, 2))),
     by("moveaxis", lambda xp, x: xp.moveaxis(x, 0, -1), T3),
@@ -318,10 +322,6 @@ LACKS: dict[str, dict[str, str]] = {
         "fftfreq": "torch's default dtype is float32: pass dtype",
         "rfftfreq": "torch's default dtype is float32: pass dtype",
     },
-    "jax": {
-        "searchsorted(3,3;float64;)": "jax.numpy.searchsorted returns int32 indices",
-        "searchsorted right": "jax.numpy.searchsorted returns int32 indices",
-    },
 }
 #: backend -> row name -> why its derivative does not exist or differs from numerical differences.
 BAD_DERIVATIVES: dict[str, dict[str, str]] = {
@@ -429,6 +429,16 @@ def test_every_function_of_the_standard_is_there(backend: Any) -> None:
     linalg = set(strict.linalg.__all__) - {"eig", "eigvals"}
     assert sorted(n for n in linalg if not hasattr(backend.xp.linalg, n)) == []
     assert sorted(n for n in strict.fft.__all__ if not hasattr(backend.xp.fft, n)) == []
+
+
+#: Backend -> the functions whose parameters differ from the standard's, and why.
+OTHER_PARAMETERS: dict[str, str] = {"autograd": "autograd wraps NumPy's functions, without names for arguments"}
+
+
+def test_functions_take_the_parameters_of_the_standard(request: pytest.FixtureRequest, backend: Any) -> None:
+    if backend.name in OTHER_PARAMETERS:
+        request.applymarker(pytest.mark.xfail(reason=OTHER_PARAMETERS[backend.name], strict=True))
+    assert all_lacking(backend.xp) == {}
 
 
 DTYPES = [

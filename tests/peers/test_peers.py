@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import pathlib
 
 import pytest
 
@@ -16,17 +17,18 @@ from autodiff_compare.plan.query import Query
 from tests.peers.environments import PYTHONS, ROOT, python_of
 
 EXAMPLES = ROOT / "examples" / "backends"
-#: Most lines of an adapter: a first one is read in one sitting.
+#: Most lines of a file of an adapter: a first one is read in one sitting.
 LONGEST = 130
-#: System -> the variant that is tried, where the default takes minutes to compile the clauses.
-VARIANTS = {"pytensor": ":plain"}
+#: System -> the variants that are tried. PyTensor's default takes minutes to compile the clauses.
+VARIANTS = {"pytensor": (":plain",), "casadi": ("", ":mx")}
+TRIED = [(name, variant) for name in PYTHONS for variant in VARIANTS.get(name, ("",))]
 
 
-def spec(name: str) -> str:
+def spec(name: str, variant: str = "") -> str:
     python = python_of(name)
     if python is None:
-        pytest.skip(f"no environment .peers/{name}: make peers says why")
-    return f"{EXAMPLES / f'{name}_backend.py'}{VARIANTS.get(name, '')}@{python}"
+        pytest.skip(f"no environment .peers/{name}: make peers PEERS={name} makes it or says why")
+    return f"{EXAMPLES / f'{name}_backend.py'}{variant}@{python}"
 
 
 @functools.cache
@@ -35,13 +37,13 @@ def tried(asked: str) -> dict[str, Finding]:
     return {f.clause.partition(" (")[0]: f for f in findings_of(made)}
 
 
-@pytest.mark.parametrize("name", PYTHONS)
-def test_an_example_is_short(name: str) -> None:
-    assert len((EXAMPLES / f"{name}_backend.py").read_text().splitlines()) <= LONGEST
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
+def test_an_example_is_short(file: pathlib.Path) -> None:
+    assert len(file.read_text().splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("name", PYTHONS)
-def test_no_clause_is_broken(name: str) -> None:
-    found = tried(spec(name))
+@pytest.mark.parametrize(("name", "variant"), TRIED, ids=map("".join, TRIED))
+def test_no_clause_is_broken(name: str, variant: str) -> None:
+    found = tried(spec(name, variant))
     assert {clause: f.words for clause, f in found.items() if f.kept is False} == {}
     assert all(found[operator].kept for operator in ("value", "gradient", "jvp", "vjp", "jacobian"))

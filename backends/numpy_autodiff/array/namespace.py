@@ -34,9 +34,7 @@ def _direct(function: Any, handler: Any) -> Callable[..., Any]:
             return functions.call(function, handler, args, kwargs)
         return function(*args, **kwargs)
 
-    call.__name__ = function.__name__
-    call.__doc__ = f"Compute `numpy.{function.__name__}`."
-    return call
+    return _named(call, function)
 
 
 def _either(function: Any, handler: Any) -> Callable[..., Any]:
@@ -53,8 +51,14 @@ def _either(function: Any, handler: Any) -> Callable[..., Any]:
             args = tuple([as_array(a) if holds_variable(a) else a for a in args])
         return function(*args, **kwargs)
 
+    return _named(call, function)
+
+
+def _named(call: Callable[..., Any], function: Any) -> Callable[..., Any]:
+    """Give a function the name and, for `inspect.signature`, the parameters of NumPy's."""
     call.__name__ = function.__name__
     call.__doc__ = f"Compute `numpy.{function.__name__}`."
+    call.__wrapped__ = function  # type: ignore[attr-defined]
     return call
 
 
@@ -98,6 +102,14 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     """Compute as in the standard: ``None`` adds nothing at that end."""
     ends = {name: end for name, end in (("prepend", prepend), ("append", append)) if end is not None}
     return np.diff(as_array(x), n=n, axis=axis, **ends)
+
+
+_clip = _direct(np.clip, HANDLERS[np.clip])
+
+
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    """Compute as in the standard; `numpy.clip` rejects one bound by position beside one by name."""
+    return _clip(x, min, max)
 
 
 def finfo(type: Any, /) -> Any:
@@ -144,5 +156,5 @@ xp = _namespace(
     np,
     {"linalg": linalg, "fft": fft, "special": special, "asarray": asarray, "astype": astype}
     | {"__array_api_version__": "2024.12", "__array_namespace_info__": np.__array_namespace_info__}
-    | {f.__name__: f for f in (sort, argsort, diff, finfo, iinfo)},
+    | {f.__name__: f for f in (sort, argsort, diff, clip, finfo, iinfo)},
 )

@@ -102,13 +102,7 @@ exp, expm1, log, log1p, sqrt, square = (
     tf.math.sqrt,
     tf.math.square,
 )
-conj, imag, real, negative, reciprocal = (
-    tf.math.conj,
-    tf.math.imag,
-    tf.math.real,
-    tf.math.negative,
-    tf.math.reciprocal,
-)
+conj, imag, real, reciprocal = tf.math.conj, tf.math.imag, tf.math.real, tf.math.reciprocal
 logical_and, logical_not, logical_or, logical_xor = (
     tf.math.logical_and,
     tf.math.logical_not,
@@ -129,7 +123,7 @@ def _binary(op: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
 add, subtract, multiply, divide = (
     _binary(op) for op in (tf.math.add, tf.math.subtract, tf.math.multiply, tf.math.divide)
 )
-floor_divide, remainder, pow = (_binary(op) for op in (tf.math.floordiv, tf.math.floormod, tf.math.pow))
+floor_divide, remainder = _binary(tf.math.floordiv), _binary(tf.math.floormod)
 maximum, minimum, atan2, nextafter = (
     _binary(op) for op in (tf.math.maximum, tf.math.minimum, tf.math.atan2, tf.math.nextafter)
 )
@@ -170,9 +164,17 @@ def _rounding(op: Callable[..., Any]) -> Callable[[Any], Tensor]:
     return rounding
 
 
-ceil, floor, round = _rounding(tf.math.ceil), _rounding(tf.math.floor), _rounding(tf.math.round)
+ceil, floor = _rounding(tf.math.ceil), _rounding(tf.math.floor)
 # trunc is built from floor and ceil, which keep the sign of a zero as in C: ceil(-0.5) is -0.0.
 trunc = _rounding(lambda x: tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x)))
+
+
+@_rounding
+def round(x: Tensor) -> Tensor:
+    """Round to the nearest integer, halves to even; a complex number by its parts."""
+    if x.dtype.is_complex:
+        return tf.complex(tf.math.round(tf.math.real(x)), tf.math.round(tf.math.imag(x)))
+    return tf.math.round(x)
 
 
 def _test(op: Callable[..., Any], of_integers: bool) -> Callable[[Any], Tensor]:
@@ -192,6 +194,22 @@ def _test(op: Callable[..., Any], of_integers: bool) -> Callable[[Any], Tensor]:
 isfinite = _test(tf.math.is_finite, True)
 isinf = _test(tf.math.is_inf, False)
 isnan = _test(tf.math.is_nan, False)
+
+
+def negative(x: Tensor, /) -> Tensor:
+    """Return ``-x``; of unsigned integers, which TensorFlow does not negate, modulo the power of two."""
+    return tf.zeros_like(x) - x if x.dtype.is_unsigned else tf.math.negative(x)
+
+
+def pow(x1: Any, x2: Any, /) -> Tensor:
+    """Return ``x1`` to the power ``x2``.
+
+    TensorFlow has no powers of unsigned integers. Products of signed ones of 64 bits have the same lower bits.
+    """
+    x1, x2 = match(x1, x2)
+    if x1.dtype.is_unsigned:
+        return tf.cast(tf.math.pow(tf.cast(x1, tf.int64), tf.cast(x2, tf.int64)), x1.dtype)
+    return tf.math.pow(x1, x2)
 
 
 def positive(x: Tensor, /) -> Tensor:

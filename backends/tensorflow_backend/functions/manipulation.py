@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Union
 
 import numpy as np
@@ -188,7 +188,7 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return tf.stack(promoted(*arrays), axis=axis)
 
 
-def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
+def expand_dims(x: Tensor, /, axis: int = 0) -> Tensor:
     """Insert an axis of length 1."""
     return tf.expand_dims(x, axis)
 
@@ -253,7 +253,12 @@ def reshape(x: Tensor, /, shape: Shape, *, copy: bool | None = None) -> Tensor:
 
 def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
     """Repeat every entry along an axis."""
-    return tf.repeat(x, repeats, axis=axis)
+    return _in_kernel(lambda x: tf.repeat(x, repeats, axis=axis), x)
+
+
+def _in_kernel(copied: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Copy entries as integers of 32 bits where TensorFlow has no kernel for 16."""
+    return tf.cast(copied(tf.cast(x, tf.int32)), x.dtype) if x.dtype in (tf.int16, tf.uint16) else copied(x)
 
 
 def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Tensor:
@@ -269,7 +274,8 @@ def tile(x: Tensor, repetitions: tuple[int, ...], /) -> Tensor:
     """Repeat the array along each axis; missing axes of either are 1."""
     rank = max(len(repetitions), x.shape.rank)
     padded = tf.reshape(x, (1,) * (rank - x.shape.rank) + tuple(x.shape))
-    return tf.tile(padded, tf.constant((1,) * (rank - len(repetitions)) + tuple(repetitions), tf.int32))
+    times = tf.constant((1,) * (rank - len(repetitions)) + tuple(repetitions), tf.int32)
+    return _in_kernel(lambda padded: tf.tile(padded, times), padded)
 
 
 def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
