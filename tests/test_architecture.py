@@ -13,7 +13,10 @@ import tomllib
 
 import pytest
 
-from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports, modules, room
+from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports, modules, room, tree
+
+#: Files whose tests read the same syntax trees stay in one process.
+pytestmark = pytest.mark.xdist_group("architecture")
 
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"} | {
     "numba", "llvmlite",
@@ -268,14 +271,14 @@ def test_verbs_and_worker_functions_that_are_named_by_text_exist() -> None:
     texts = [
         node.value
         for path in MODULES.values()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(f"{PACKAGE}.")
     ]
     named = [text.partition(":") for text in texts if ":" in text]
     assert len(named) >= 20
     for module, _, function in named:
-        tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-        assert function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, f"{module}:{function}"
+        defined = {n.name for n in tree(MODULES[module]).body if isinstance(n, ast.FunctionDef)}
+        assert function in defined, f"{module}:{function}"
 
 
 def test_versions_are_pinned_in_one_place_only() -> None:
@@ -287,7 +290,6 @@ def test_versions_are_pinned_in_one_place_only() -> None:
     assert names <= {p.replace("_", "-") for p in pinned}
 
 
-@pytest.mark.xdist_group("architecture")
 def test_tests_of_one_group_stay_in_one_process(request: pytest.FixtureRequest) -> None:
     """Some versions of pytest and pytest-xdist forget groups without a word; the tests then take half as long again."""
     if "PYTEST_XDIST_WORKER" not in os.environ or not request.config.getoption("loadgroup"):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import re
 
-from tests.documents import rooms
-from tests.imports import PACKAGE, ROOT, modules
+import pytest
 
+from tests.documents import rooms
+from tests.imports import PACKAGE, ROOT, modules, tree
+
+pytestmark = pytest.mark.xdist_group("architecture")  # the syntax trees are read once
 TEXT = rooms.CONTRIBUTING.read_text(encoding="utf-8")
 #: Definitions that the text names, as ``room/file.py::Class.method``.
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::([\w.]+)`", TEXT)))
@@ -30,7 +33,7 @@ def test_a_stale_map_is_found() -> None:
 def test_what_the_text_names_is_defined_there() -> None:
     assert NAMED
     for file, name in NAMED:
-        body: list[ast.stmt] = ast.parse((ROOT / PACKAGE / file).read_text(encoding="utf-8")).body
+        body: list[ast.stmt] = tree(ROOT / PACKAGE / file).body
         for part in name.split("."):
             found = [node for node in body if part in _defines(node)]
             assert found, f"{part} is not defined in {file}"
