@@ -36,7 +36,7 @@ def modules() -> dict[str, pathlib.Path]:
 
 def imports(path: pathlib.Path) -> Iterator[tuple[str, bool]]:
     """Yield (module, whether it is imported with the file) for each import that is not for type checking only."""
-    yield from _imports(_tree(path), True, typing=False)
+    yield from _imports(tree(path), True, typing=False)
 
 
 @functools.cache
@@ -48,13 +48,14 @@ def graph() -> dict[str, set[str]]:
     files = modules()
     edges: dict[str, set[str]] = {}
     for name, path in files.items():
-        named = _imports(_tree(path), True, typing=True)
+        named = _imports(tree(path), True, typing=True)
         edges[name] = {module for module, _ in named if module in files and module != name}
     return edges
 
 
 @functools.cache
-def _tree(path: pathlib.Path) -> ast.Module:
+def tree(path: pathlib.Path) -> ast.Module:
+    """Return the syntax tree of a file: parsing all files takes seconds, so they are parsed once for all tests."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 

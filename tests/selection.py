@@ -69,8 +69,6 @@ THOROUGH: Mapping[str, str] = {
         "simulates thousands of runs for one rate"
     ),
     "cli/test_explain.py::test_diff_explains_the_change_between_two_runs": "four commands in processes of their own",
-    "cli/test_main.py::test_a_broken_problem_file_is_one_clear_line": "a process for each of five files",
-    "cli/test_main.py::test_a_mistake_is_one_clear_line_and_exit_code_2": "a process for each of 23 mistakes",
     "cli/test_main.py::test_the_selftest_says_what_was_rejected": "judges every control of the judge",
     "cli/test_main.py::test_an_interrupted_run_keeps_what_was_finished": "two interrupted runs",
     "cli/test_terminal.py::test_csv_has_the_same_fields": "a whole comparison",

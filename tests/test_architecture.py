@@ -6,13 +6,17 @@ import ast
 import collections
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tomllib
 
 import pytest
 
-from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports, modules, room
+from tests.imports import PACKAGE, ROOT, between, circle, folder, graph, imports, modules, room, tree
+
+#: Files whose tests read the same syntax trees stay in one process.
+pytestmark = pytest.mark.xdist_group("architecture")
 
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "optax", "autograd", "array_api_compat"} | {
     "numba", "llvmlite",
@@ -86,9 +90,12 @@ TABLES = {f"{PACKAGE}.problems", f"{ENGINE}.rules"}
 MODULES = modules()
 
 
-def of(*rooms: str) -> list[str]:
-    """Return the modules of the rooms, each named without the package."""
-    return [name.removeprefix(f"{PACKAGE}.") for name in MODULES if room(name) in rooms]
+def of(*rooms: str, like: str = "") -> list[str]:
+    """Return the modules of the rooms, each named without the package, whose name matches a pattern; at least one."""
+    names = [name.removeprefix(f"{PACKAGE}.") for name in MODULES if room(name) in rooms]
+    found = [name for name in names if re.search(like, name)]
+    assert found, f"no module of {rooms} is like {like!r}"
+    return found
 
 
 def file(module: str) -> pathlib.Path:
@@ -144,68 +151,67 @@ def test_a_folder_holds_about_a_dozen_files() -> None:
     assert {place: n for place, n in counts.items() if n > LARGEST and place not in TABLES} == {}
 
 
-@pytest.mark.parametrize("module", of("problems"))
-def test_problems_know_numpy_and_their_own_base(module: str) -> None:
-    for name, _ in imports(file(module)):
-        assert root(name) not in FRAMEWORKS | {"pandas"}, name
+def test_problems_know_numpy_and_their_own_base() -> None:
+    for module in of("problems"):
+        for name, _ in imports(file(module)):
+            assert root(name) not in FRAMEWORKS | {"pandas"}, f"{module} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "module",
-    [m for m in of("backends") if m.count(".") == 1 or m.startswith("backends.sparsity.") or m.endswith(".adapter")],
-)
-def test_backends_import_a_framework_only_when_opened(module: str) -> None:
-    for name, top in imports(file(module)):
-        assert root(name) != "pandas", name
-        assert not (top and root(name) in FRAMEWORKS), f"{name} is imported before open()"
+def test_backends_import_a_framework_only_when_opened() -> None:
+    for module in of("backends", like=r"^backends\.\w+$|^backends\.sparsity\.|\.adapter$"):
+        for name, top in imports(file(module)):
+            assert root(name) != "pandas", f"{module} imports {name}"
+            assert not (top and root(name) in FRAMEWORKS), f"{module} imports {name} before open()"
 
 
-@pytest.mark.parametrize("module", [m for m in of("backends") if m.startswith("backends.baselines.")])
-def test_a_baseline_knows_its_framework_and_not_our_interface(module: str) -> None:
-    own = module.rpartition(".")[2]
-    found = {name for name, _ in imports(file(module))}
-    assert {root(name) for name in found} & FRAMEWORKS <= {own}
-    engine = {ENGINE} if own == "numpy" else set()
-    assert {name for name in found if root(name) == PACKAGE} <= engine
+def test_a_baseline_knows_its_framework_and_not_our_interface() -> None:
+    for module in of("backends", like=r"^backends\.baselines\."):
+        own = module.rpartition(".")[2]
+        found = {name for name, _ in imports(file(module))}
+        assert {root(name) for name in found} & FRAMEWORKS <= {own}, module
+        engine = {ENGINE} if own == "numpy" else set()
+        assert {name for name in found if root(name) == PACKAGE} <= engine, module
 
 
-@pytest.mark.parametrize("module", [m for m in of("backends") if "_backend" in m])
-def test_an_adapter_names_only_its_own_framework(module: str) -> None:
-    name = module.split(".")[1].removesuffix("_backend")
-    own = {
-        "torch": {"torch", "array_api_compat"},
-        "tensorflow": {"tensorflow", "keras"},
-        "jax": {"jax", "jaxlib", "optax"},
-        "autograd": {"autograd"},
-    }.get(name, set())
-    assert {root(found) for found, _ in imports(file(module))} & FRAMEWORKS <= own
+def test_an_adapter_names_only_its_own_framework() -> None:
+    for module in of("backends", like="_backend"):
+        name = module.split(".")[1].removesuffix("_backend")
+        own = {
+            "torch": {"torch", "array_api_compat"},
+            "tensorflow": {"tensorflow", "keras"},
+            "jax": {"jax", "jaxlib", "optax"},
+            "autograd": {"autograd"},
+        }.get(name, set())
+        assert {root(found) for found, _ in imports(file(module))} & FRAMEWORKS <= own, module
 
 
-@pytest.mark.parametrize("module", [m for m in of("backends") if m.startswith("backends.numpy_autodiff")])
-def test_the_engine_stands_alone(module: str) -> None:
-    allowed = {"numpy", "scipy", PACKAGE} | set(sys.stdlib_module_names)
-    # What speaks to a compiler of machine code; nothing imports it but by name, when a kernel is compiled.
-    allowed |= {"llvmlite"} if module.endswith(".loops.machine") else set()
-    for name, _ in imports(file(module)):
-        assert root(name) in allowed, name
-        assert root(name) != PACKAGE or name.startswith(ENGINE), name
+def test_the_engine_stands_alone() -> None:
+    for module in of("backends", like=r"^backends\.numpy_autodiff"):
+        allowed = {"numpy", "scipy", PACKAGE} | set(sys.stdlib_module_names)
+        # What speaks to a compiler of machine code; nothing imports it but by name, when a kernel is compiled.
+        allowed |= {"llvmlite"} if module.endswith(".loops.machine") else set()
+        for name, _ in imports(file(module)):
+            assert root(name) in allowed, f"{module} imports {name}"
+            assert root(name) != PACKAGE or name.startswith(ENGINE), f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", of(*set(ROOMS) - _FLOOR - _OPEN))
-def test_rooms_reach_backends_and_problems_through_their_packages(module: str) -> None:
+def test_rooms_reach_backends_and_problems_through_their_packages() -> None:
     """The measurement of rounding is a trace of the engine's core."""
-    for name, _ in imports(file(module)):
-        assert root(name) not in FRAMEWORKS, name
-        if root(name) == PACKAGE and room(name) == "backends":
-            traces = module.startswith("judge.rounding.") and name.startswith(f"{ENGINE}.core.")
-            assert traces or name in {f"{PACKAGE}.backends", ENGINE}, f"{name}: use backends.load()"
-        if root(name) == PACKAGE and room(name) == "problems":
-            allowed = {"problems", "problems.base", "problems.base.closed_forms", "problems.conventions"}
-            assert name.removeprefix(f"{PACKAGE}.") in allowed, f"{name}: use problems.load()"
-        drawn = module.startswith(("report", "plots"))
-        assert root(name) != "pandas" or drawn or module in PANDAS, name
-        draws = drawn or module.startswith("charts") or module == AXES
-        assert root(name) not in DRAWING or draws, f"{name}: only report, charts and plots draw"
+    for module in of(*set(ROOMS) - _FLOOR - _OPEN):
+        for name, _ in imports(file(module)):
+            assert root(name) not in FRAMEWORKS, f"{module} imports {name}"
+            if root(name) == PACKAGE and room(name) == "backends":
+                traces = module.startswith("judge.rounding.") and name.startswith(f"{ENGINE}.core.")
+                assert traces or name in {f"{PACKAGE}.backends", ENGINE}, (
+                    f"{module} imports {name}: use backends.load()"
+                )
+            if root(name) == PACKAGE and room(name) == "problems":
+                allowed = {"problems", "problems.base", "problems.base.closed_forms", "problems.conventions"}
+                assert name.removeprefix(f"{PACKAGE}.") in allowed, f"{module} imports {name}: use problems.load()"
+            drawn = module.startswith(("report", "plots"))
+            assert root(name) != "pandas" or drawn or module in PANDAS, f"{module} imports {name}"
+            draws = drawn or module.startswith("charts") or module == AXES
+            assert root(name) not in DRAWING or draws, f"{module} imports {name}: only report, charts and plots draw"
 
 
 def test_the_shared_words_import_nothing_but_the_standard_library() -> None:
@@ -265,14 +271,14 @@ def test_verbs_and_worker_functions_that_are_named_by_text_exist() -> None:
     texts = [
         node.value
         for path in MODULES.values()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(f"{PACKAGE}.")
     ]
     named = [text.partition(":") for text in texts if ":" in text]
     assert len(named) >= 20
     for module, _, function in named:
-        tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-        assert function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, f"{module}:{function}"
+        defined = {n.name for n in tree(MODULES[module]).body if isinstance(n, ast.FunctionDef)}
+        assert function in defined, f"{module}:{function}"
 
 
 def test_versions_are_pinned_in_one_place_only() -> None:
@@ -284,7 +290,6 @@ def test_versions_are_pinned_in_one_place_only() -> None:
     assert names <= {p.replace("_", "-") for p in pinned}
 
 
-@pytest.mark.xdist_group("architecture")
 def test_tests_of_one_group_stay_in_one_process(request: pytest.FixtureRequest) -> None:
     """Some versions of pytest and pytest-xdist forget groups without a word; the tests then take half as long again."""
     if "PYTEST_XDIST_WORKER" not in os.environ or not request.config.getoption("loadgroup"):

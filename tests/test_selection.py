@@ -58,8 +58,8 @@ def test_the_first_few_values_are_kept() -> None:
     assert (a, b, c.values, [mark.name for mark in c.marks]) == ("a", "b", ("c",), ["thorough"])
 
 
-@pytest.mark.parametrize("name", [*THOROUGH, *THINNER])
-def test_a_test_that_is_left_out_exists(name: str) -> None:
-    file, _, function = name.partition("::")
-    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
-    assert not function or function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+def test_every_test_that_is_left_out_exists() -> None:
+    for name in (*THOROUGH, *THINNER):
+        file, _, function = name.partition("::")
+        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        assert not function or function in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, name

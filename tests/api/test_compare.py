@@ -22,6 +22,7 @@ from autodiff_compare.plan.plan import PlanError, plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.problems import Inputs, ProblemError
 from autodiff_compare.vocabulary import Operator
+from tests.commands import called
 from tests.conftest import opened
 
 _IMPORT = "from autodiff_compare.problems import Problem\n"
@@ -238,9 +239,8 @@ def test_the_second_point_is_inside_the_domain(function: str, x: Any, moves: boo
 
 
 def test_a_bare_file_runs_and_its_tables_are_right(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, str(ROOT / "compare.py"), "run", VALLEY, "-o", "all", "--name", "bare"]
-    command += ["-b", "numpy", "-b", "manual", "--rounds", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = ["run", VALLEY, "-o", "all", "--name", "bare", "-b", "numpy", "-b", "manual", "--rounds", "1"]
+    done = called(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     from autodiff_compare.results.tables import read_all
 
@@ -471,10 +471,7 @@ def test_a_function_without_outputs_has_a_jacobian_without_rows(function: Callab
 def test_a_variant_that_cannot_compile_a_function_says_so_in_its_row(tmp_path: pathlib.Path) -> None:
     """What depends on a value cannot be traced; recorded at every call, it runs."""
     (tmp_path / "turns.py").write_text("def objective(x, xp): return xp.sum(x) if x[0] > 0 else -xp.sum(x)\nx = [1.0]")
-    command = ["check", "turns.py", "-b", "numpy", "--variants", "all", "-o", "gradient"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "compare.py"), *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = called("check", "turns.py", "-b", "numpy", "--variants", "all", "-o", "gradient", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 3 cells agree" in done.stdout
     assert "unsupported: " in done.stdout

@@ -27,6 +27,7 @@ from autodiff_compare.results.tables import TABLES, CellRow, DescentRow, Run, Sa
 from autodiff_compare.results.timings import NOT_ITS_OWN
 from autodiff_compare.timing.statistics import Round
 from tests.report.blank import blank
+from tests.selection import few
 
 ROOT = pathlib.Path(__file__).parents[2]
 QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
@@ -452,19 +453,23 @@ def as_bytes(content: bytes | list[list[str]], name: str) -> bytes:
         return file.read().encode(errors="replace")
 
 
-@settings(deadline=None)
-@given(st.fixed_dictionaries(dict.fromkeys(("runs", "cells", "samples", "descents"), _FILE)))
-def test_any_folder_is_read_or_refused(files: dict[str, bytes | list[list[str]]]) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        for table, content in files.items():
-            (folder / f"{table}.csv").write_bytes(as_bytes(content, table))
-        try:
-            found = recorded(folder)
-        except TableError as error:
-            assert str(error)  # noqa: PT017 - either outcome is right
-        else:
-            assert changes(found, found) == []
+@pytest.mark.parametrize("examples", few([25, 100], 1))
+def test_any_folder_is_read_or_refused(examples: int) -> None:
+    @settings(deadline=None, max_examples=examples)  # files are written
+    @given(st.fixed_dictionaries(dict.fromkeys(("runs", "cells", "samples", "descents"), _FILE)))
+    def check(files: dict[str, bytes | list[list[str]]]) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for table, content in files.items():
+                (folder / f"{table}.csv").write_bytes(as_bytes(content, table))
+            try:
+                found = recorded(folder)
+            except TableError as error:
+                assert str(error)  # noqa: PT017 - either outcome is right
+            else:
+                assert changes(found, found) == []
+
+    check()
 
 
 def test_a_run_equals_itself_and_the_next_run_is_comparable(tmp_path: pathlib.Path) -> None:

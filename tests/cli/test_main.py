@@ -18,6 +18,7 @@ from autodiff_compare.cli.main import main
 from autodiff_compare.judge import controls, known_derivatives
 from autodiff_compare.judge.controls import RIGHT, SizeTrial
 from autodiff_compare.results import tables
+from tests.commands import called
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
@@ -74,7 +75,7 @@ def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_2(args: list[str], words: str) -> None:
-    done = cli(*args)
+    done = called(*args)
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -93,7 +94,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(args: list[str], words: str
 )
 def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "mine.py").write_text(text)
-    done = cli("run", str(tmp_path / "mine.py"), "--out", str(tmp_path / "out"))
+    done = called("run", str(tmp_path / "mine.py"), "--out", str(tmp_path / "out"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert words in done.stderr
 
@@ -120,20 +121,22 @@ def test_a_users_file_has_its_gradient_and_writes_nothing_here_unless_asked(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     (tmp_path / "here").mkdir()
-    done = cli("check", QUADRATIC, "-b", "numpy", cwd=tmp_path / "here")
+    done = called("check", QUADRATIC, "-b", "numpy", cwd=tmp_path / "here")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 cells agree" in done.stdout
     assert "-o all computes every operator" in done.stdout
     assert list((tmp_path / "here").iterdir()) == []
     assert f"tables: {tmp_path / 'data' / 'autodiff-compare' / 'runs'}" in done.stdout
-    (entry,) = json.loads(cli("runs", "--json", cwd=tmp_path / "here").stdout)["rows"]
+    (entry,) = json.loads(called("runs", "--json", cwd=tmp_path / "here").stdout)["rows"]
     assert (entry["latest"], entry["results"]) == ("latest", "1 ok")
-    assert cli("show", "latest", cwd=tmp_path / "here").stdout.startswith("Result of one gradient call")
+    assert called("show", "latest", cwd=tmp_path / "here").stdout.startswith("Result of one gradient call")
 
 
 @pytest.mark.parametrize(("fault", "code"), [("zeros", 1), ("raises", 3), ("unsupported", 0)])
 def test_the_exit_code_says_what_happened(fault: str, code: int, tmp_path: pathlib.Path) -> None:
-    done = cli("run", QUADRATIC, "-b", f"{FAULTY}:{fault}", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path))
+    done = called(
+        "run", QUADRATIC, "-b", f"{FAULTY}:{fault}", "-o", "gradient", "--rounds", "0", "--out", str(tmp_path)
+    )
     assert done.returncode == code
     assert "Cells without a right result" in done.stdout
 
@@ -188,7 +191,7 @@ def test_listing_names_every_problem_and_backend() -> None:
     from autodiff_compare import backends, problems
     from autodiff_compare.vocabulary import SUITES
 
-    done = cli("list")
+    done = called("list")
     assert done.returncode == 0
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip() and line[0] != " "}
     assert {*backends.available(), *problems.available()} <= set(rows)
@@ -214,7 +217,7 @@ def test_listing_names_every_problem_and_backend() -> None:
     ],
 )
 def test_listing_tells_what_is_known_of_a_problem(asked: list[str], told: list[str]) -> None:
-    done = cli("list", *asked)
+    done = called("list", *asked)
     assert done.returncode == 0, done.stderr
     text = re.sub(r" +\n", "\n", done.stdout)
     assert [words for words in told if words not in text] == []
@@ -246,7 +249,7 @@ def test_the_installed_command_is_there() -> None:
 
 
 def test_checking_judges_without_timing(tmp_path: pathlib.Path) -> None:
-    done = cli("check", QUADRATIC, "-b", "numpy", "--out", str(tmp_path))
+    done = called("check", QUADRATIC, "-b", "numpy", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     samples = tables.read(folder / "samples.csv", tables.SampleRow)
@@ -267,7 +270,7 @@ def test_a_selftest_is_summed_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_the_selftest_says_what_was_rejected() -> None:
-    done = cli("selftest", "matyas", "cubic_fit")
+    done = called("selftest", "matyas", "cubic_fit")
     assert done.returncode == 0, done.stdout
     assert "wrong results were rejected, 0 of" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
 from autodiff_compare.cli.main import main
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def cli(cwd: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+from tests.commands import called
 
 
 @pytest.mark.parametrize(
@@ -39,7 +31,7 @@ def test_a_new_file_passes(
     assert main(["new", kind, "mine"]) == 0
     assert f"Wrote {file}. Try it: compare.py " in capsys.readouterr().out
     assert "NAME" not in (tmp_path / file).read_text()
-    done = cli(tmp_path, *command)
+    done = called(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     if kind == "backend":
         assert "BROKEN" not in done.stdout

@@ -15,6 +15,7 @@ import pytest
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.verbs.trials import doctor
+from tests.commands import called
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = sorted(next(a.choices for a in parser()._actions if isinstance(a.choices, dict)))
@@ -43,8 +44,8 @@ def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: li
 
 
 def test_csv_has_the_same_fields(checked: list[str]) -> None:
-    lines = list(csv.DictReader(io.StringIO(cli(*checked, "--csv").stdout)))
-    records = json.loads(cli(*checked, "--json").stdout)["rows"]
+    lines = list(csv.DictReader(io.StringIO(called(*checked, "--csv").stdout)))
+    records = json.loads(called(*checked, "--json").stdout)["rows"]
     assert [list(line) for line in lines] == [list(record) for record in records]
     assert [line["cell_id"] for line in lines] == [record["cell_id"] for record in records]
 
@@ -85,20 +86,20 @@ def test_the_doctor_says_what_to_do_about_a_load(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_knows_verbs_problems_and_variants(shell: str) -> None:
-    script = cli("completion", shell).stdout
+    script = called("completion", shell).stdout
     # fish completes options without their dashes.
     for word in ("descend", "cubic_fit", "operator", "matrix_inverse_squared"):
         assert word in script
 
 
 def test_the_former_name_of_a_verb_runs_it_and_is_shown_nowhere() -> None:
-    done = cli("tax", "-b", "manual")
-    assert (done.returncode, done.stderr) == (2, cli("overhead", "-b", "manual").stderr)
+    done = called("tax", "-b", "manual")
+    assert (done.returncode, done.stderr) == (2, called("overhead", "-b", "manual").stderr)
     assert "expected one of: jax, numpy, tensorflow, torch" in done.stderr
     texts = (
         parser().format_help(),
-        cli("nosuch").stderr,
-        *(cli("completion", s).stdout for s in ("bash", "zsh", "fish", "tcsh")),
+        called("nosuch").stderr,
+        *(called("completion", s).stdout for s in ("bash", "zsh", "fish", "tcsh")),
     )
     assert [text for text in texts if re.search(r"\btax\b", text)] == []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -15,6 +14,7 @@ from autodiff_compare.cli.verbs.trials import conformance
 from autodiff_compare.cli.verbs.trials.conformance import Finding, findings_of, lines, sentence
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query
+from tests.commands import called
 from tests.examples.careless_backend import CARELESS
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -82,13 +82,8 @@ def test_a_careless_backend_breaks_the_clause_that_it_should(fault: str) -> None
     assert not found & {"block returns its argument", "an unknown variant is a ValueError"}
 
 
-def cli(backend: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), "conformance", backend]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
-
-
 def test_the_verb_says_what_is_broken_and_what_to_do(tmp_path: pathlib.Path) -> None:
-    done = cli(f"{CARELESS_FILE}:aliases", tmp_path)
+    done = called("conformance", f"{CARELESS_FILE}:aliases", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "  BROKEN to_var copies: got a float64 variable that changes" in done.stdout
     assert "-> copy the array, as np.array(array) does and np.asarray does not" in done.stdout
@@ -118,7 +113,7 @@ def test_a_backend_that_cannot_be_opened_is_one_clear_line(
         "class Mine(NumpyArrays):\n    name, native = 'mine', frozenset()\n"
     )
     (tmp_path / "mine_backend.py").write_text(text.replace("CLASS\n", head + "    def _native(self, *_): ...\n"))
-    done = cli("./mine_backend.py", tmp_path)
+    done = called("conformance", "./mine_backend.py", cwd=tmp_path)
     assert done.returncode == code
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from autodiff_compare import problems
 from autodiff_compare.backends import load
 from autodiff_compare.contract.needed import absent, names_of, ranked
+from tests.commands import called
 
 ROOT = pathlib.Path(__file__).parents[2]
 DUAL = str(ROOT / "tests" / "examples" / "dual_backend.py")
@@ -52,8 +51,8 @@ def test_absent_names_are_asked_of_the_namespace() -> None:
 
 
 def test_the_verb_lists_what_to_write_next(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, str(ROOT / "compare.py"), "conformance", "--needed", DUAL]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    done = called("conformance", "--needed", DUAL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("dual has ")
     assert " names of xp that problems use: enough for " in " ".join(lines[:2])

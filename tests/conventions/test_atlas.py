@@ -9,7 +9,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -19,6 +18,7 @@ from autodiff_compare.conventions.observation import Observation, observe
 from autodiff_compare.problems.conventions import CASES
 from autodiff_compare.results.tables import ConventionRow, read, rows_from
 from autodiff_compare.summary.conventions import LETTERS, order
+from tests.commands import called
 from tests.conftest import opened
 from tests.selection import few
 
@@ -95,15 +95,12 @@ def test_idioms_import_no_framework() -> None:
                 assert ast.unparse(node).split()[1] in {"__future__", "collections.abc", "types"}
 
 
-def cli(*args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), "conventions", *args]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], pathlib.Path]:
     out = tmp_path_factory.mktemp("out")
-    return cli("kinks", "where_masks", "prod_one_zero", "-b", "numpy", "-b", "numpy:compiled", "--out", str(out)), out
+    return called(
+        "conventions", "kinks", "where_masks", "prod_one_zero", "-b", "numpy", "-b", "numpy:compiled", "--out", str(out)
+    ), out
 
 
 def test_the_terminal_fits_eighty_columns(made: tuple[subprocess.CompletedProcess[str], pathlib.Path]) -> None:
@@ -134,7 +131,7 @@ def test_every_row_has_its_evidence(made: tuple[subprocess.CompletedProcess[str]
 
 
 def test_a_case_is_explained() -> None:
-    done = cli("--explain", "abs", "-b", "numpy")
+    done = called("conventions", "--explain", "abs", "-b", "numpy")
     assert done.returncode == 0, done.stderr
     for words in ("|x| has slopes -1 and 1", "xp.abs(x)", "from the left", "-1", "numpy, float64: convention"):
         assert words in done.stdout
@@ -151,7 +148,7 @@ def test_a_case_is_explained() -> None:
     ],
 )
 def test_a_mistake_is_one_clear_line(args: list[str], words: str) -> None:
-    done = cli(*args)
+    done = called("conventions", *args)
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -178,7 +175,9 @@ class Dying(NumpyArrays):
 def test_a_backend_that_dies_in_a_case_costs_that_case(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "dying.py"
     path.write_text(_DYING)
-    done = cli("abs", "abs_shifted", "abs_of_double", "-b", str(path), "--out", str(tmp_path / "out"), "--json")
+    done = called(
+        "conventions", "abs", "abs_shifted", "abs_of_double", "-b", str(path), "--out", str(tmp_path / "out"), "--json"
+    )
     found = {row["case"]: row for row in json.loads(done.stdout)["rows"]}
     assert done.returncode == 3
     assert found["abs_shifted"]["classed"] == "defect"

@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
-from tests.imports import PACKAGE, ROOT, between, graph, modules, room
+from tests.imports import PACKAGE, ROOT, between, graph, modules, room, tree
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 _MAP = re.compile(r"(?<=<!-- rooms: python -m tests\.documents\.rooms -->\n).*?(?=<!-- end of rooms -->)", re.S)
@@ -49,7 +49,7 @@ def _folders() -> list[tuple[str, ...]]:
 
 def summary(module: str) -> str:
     """Return the first line of a module's docstring."""
-    text = ast.get_docstring(ast.parse(modules()[module].read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(tree(modules()[module])) or ""
     return text.partition("\n")[0].removesuffix(".").replace("``", "`")
 
 

@@ -14,6 +14,7 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.formats.fields import ROWS
 from autodiff_compare.cli.project.words import completed
+from tests.commands import called
 from tests.documents.shown import ROOT
 
 PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -65,12 +66,8 @@ def test_the_options_of_a_project_are_taken(tmp_path: pathlib.Path, monkeypatch:
 def test_a_document_is_validated_as_shown(tmp_path: pathlib.Path) -> None:
     (text,) = blocks("python")
     (tmp_path / "valid.py").write_text(text)
-    shown = subprocess.run(
-        [sys.executable, str(ROOT / "compare.py"), "show", str(ROOT / "results" / "sample"), "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    shown = called("show", str(ROOT / "results" / "sample"), "--json")
+    assert shown.returncode == 0, shown.stderr
     done = subprocess.run(
         [sys.executable, "valid.py"],
         cwd=tmp_path,

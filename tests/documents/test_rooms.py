@@ -8,8 +8,9 @@ import re
 import pytest
 
 from tests.documents import rooms
-from tests.imports import PACKAGE, ROOT, modules
+from tests.imports import PACKAGE, ROOT, modules, tree
 
+pytestmark = pytest.mark.xdist_group("architecture")  # the syntax trees are read once
 TEXT = rooms.CONTRIBUTING.read_text(encoding="utf-8")
 #: Definitions that the text names, as ``room/file.py::Class.method``.
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::([\w.]+)`", TEXT)))
@@ -29,13 +30,14 @@ def test_a_stale_map_is_found() -> None:
     assert rooms.document(TEXT.replace("| `plan/` |", "| `plans/` |")) == TEXT
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED)
-def test_what_the_text_names_is_defined_there(file: str, name: str) -> None:
-    body: list[ast.stmt] = ast.parse((ROOT / PACKAGE / file).read_text(encoding="utf-8")).body
-    for part in name.split("."):
-        found = [node for node in body if part in _defines(node)]
-        assert found, f"{part} is not defined in {file}"
-        body = getattr(found[0], "body", [])
+def test_what_the_text_names_is_defined_there() -> None:
+    assert NAMED
+    for file, name in NAMED:
+        body: list[ast.stmt] = tree(ROOT / PACKAGE / file).body
+        for part in name.split("."):
+            found = [node for node in body if part in _defines(node)]
+            assert found, f"{part} is not defined in {file}"
+            body = getattr(found[0], "body", [])
 
 
 def _defines(node: ast.stmt) -> list[str]:
@@ -45,6 +47,6 @@ def _defines(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-@pytest.mark.parametrize("path", FILES)
-def test_files_and_folders_exist(path: str) -> None:
-    assert any((place / path).exists() for place in (ROOT, ROOT / PACKAGE)), path
+def test_files_and_folders_exist() -> None:
+    assert FILES
+    assert [path for path in FILES if not any((place / path).exists() for place in (ROOT, ROOT / PACKAGE))] == []

@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.imports import ROOT, imports, modules
 
+pytestmark = pytest.mark.xdist_group("architecture")  # the syntax trees are read once
 ENGINE = "autodiff_compare.backends.numpy_autodiff"
 
 

@@ -24,8 +24,10 @@ from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.process.interpreters import InterpreterError, found, split
 from autodiff_compare.results import tables
 from autodiff_compare.results.store import RunFolder
+from tests.commands import called
 from tests.imports import graph, modules, room
 
+pytestmark = pytest.mark.xdist_group("architecture")  # the syntax trees are read once
 ROOT = pathlib.Path(__file__).parents[2]
 QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
 VALLEY = str(ROOT / "tests" / "examples" / "valley.py")
@@ -180,9 +182,7 @@ def test_two_environments_stand_in_one_table(isolate: Isolate, fake: pathlib.Pat
 
 def test_a_descent_runs_there_too(fake: pathlib.Path, tmp_path: pathlib.Path) -> None:
     command = ["descend", "matrix_inverse_squared", "-b", f"numpy@{fake}", "--iterations", "3", "--out", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "compare.py"), *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = called(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     (cell,) = tables.read_all(folder)["descents"]["cell_id"]
@@ -203,16 +203,15 @@ def test_a_package_that_the_other_environment_lacks_is_not_installed(
 def test_a_run_records_the_versions_and_is_not_resumed_without_its_interpreter(
     fake: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    command = [sys.executable, str(ROOT / "compare.py"), "check", "sphere", "-b", f"numpy@{fake}", "-o", "value"]
-    done = subprocess.run([*command, "--out", tmp_path], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = ["check", "sphere", "-b", f"numpy@{fake}", "-o", "value", "--out", str(tmp_path)]
+    done = called(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     versions = json.loads(tables.read_all(folder)["runs"]["versions"].iloc[0])
     assert versions["numpy@older"] == FAKE
     assert versions["numpy"] == importlib.metadata.version("numpy")
     assert "numpy@older" in done.stdout
-    again = [sys.executable, str(ROOT / "compare.py"), "check", "--resume", str(folder)]
-    done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = called("check", "--resume", str(folder), cwd=tmp_path)
     assert done.returncode == 2
     assert f"got a run that executes numpy@{fake}: if you trust them" in done.stderr
 

@@ -22,6 +22,7 @@ from autodiff_compare.results.store import RunFolder, StoreError, read_log
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
 from tests.processes import children, lives, until
 from tests.report.blank import blank
+from tests.selection import few
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
@@ -248,19 +249,23 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
-@given(st.lists(st.binary() | _JSON.map(lambda value: json.dumps(value).encode())))
-def test_any_log_is_read_or_refused(lines: list[bytes]) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        path = pathlib.Path(name) / "log.jsonl"
-        path.write_bytes(b"\n".join(lines))
-        try:
-            records, length = read_log(pathlib.Path(name))
-        except TableError as error:
-            assert "damaged line" in str(error)  # noqa: PT017 - either outcome is right
-        else:
-            assert len(records) <= len(lines)
-            assert length <= path.stat().st_size
+@pytest.mark.parametrize("examples", few([25, 100], 1))
+def test_any_log_is_read_or_refused(examples: int) -> None:
+    @settings(deadline=None, max_examples=examples)  # files are written
+    @given(st.lists(st.binary() | _JSON.map(lambda value: json.dumps(value).encode())))
+    def check(lines: list[bytes]) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "log.jsonl"
+            path.write_bytes(b"\n".join(lines))
+            try:
+                records, length = read_log(pathlib.Path(name))
+            except TableError as error:
+                assert "damaged line" in str(error)  # noqa: PT017 - either outcome is right
+            else:
+                assert len(records) <= len(lines)
+                assert length <= path.stat().st_size
+
+    check()
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="processes are followed through /proc")

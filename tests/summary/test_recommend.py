@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from autodiff_compare.results.timings import timings
 from autodiff_compare.summary.recommendation import Recommendation, RecommendError, recommendation
 from autodiff_compare.summary.recommendation_text import paragraphs
 from autodiff_compare.vocabulary import Phase
+from tests.commands import called
 from tests.report.blank import blank
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -253,21 +252,17 @@ def test_the_path_of_a_file_stands_for_its_problem(tmp_path: pathlib.Path) -> No
     assert recommendation(run(tmp_path, EAGER), "./some/where/p.py", 1).best.spec == "torch"
 
 
-def cli(*args: str, cwd: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), "recommend", *args]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
-
-
 def test_the_verb_measures_once_and_is_asked_again_of_the_same_run(tmp_path: pathlib.Path) -> None:
     valley = str(ROOT / "tests" / "examples" / "valley.py")
-    done = cli(
-        valley, "-b", "numpy", "-b", "numpy:compiled", "-b", "manual", "--rounds", "8", "--name", "tried", cwd=tmp_path
-    )
+    done = called(
+        "recommend", valley, "-b", "numpy", "-b", "numpy:compiled", "-b", "manual", "--rounds", "8", "--name", "tried",
+        cwd=tmp_path,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("valley, small (6 inputs), float64: gradient, 10 000 calls planned")
     assert "Left out: manual (unsupported: " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    again = cli("--from", "tried", "--calls", "1", cwd=tmp_path)
+    again = called("recommend", "--from", "tried", "--calls", "1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "gradient, 1 call planned" in again.stdout
     assert len(list((tmp_path / "results").iterdir())) == 1, "nothing was measured"
@@ -288,7 +283,7 @@ def test_a_problem_need_not_be_called_as_its_file_is(
         "PROBLEM = Problem('valley_in_two', '', '', {'small': 2},"
         " lambda rng, n: Inputs((rng.normal(size=n),)), lambda x, xp: xp.sum(x * x))"
     )
-    done = cli("mine.py", "-b", backend, "--rounds", "1", "--calls", "10", cwd=tmp_path)
+    done = called("recommend", "mine.py", "-b", backend, "--rounds", "1", "--calls", "10", cwd=tmp_path)
     assert done.returncode == code
     assert shown in done.stdout + done.stderr
 
@@ -318,6 +313,6 @@ def test_calls_may_be_written_as_people_do(text: str, calls: int | None) -> None
     ],
 )
 def test_a_mistake_is_one_clear_line(args: tuple[str, ...], words: str, tmp_path: pathlib.Path) -> None:
-    done = cli(*args, cwd=tmp_path)
+    done = called("recommend", *args, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert words in done.stderr
