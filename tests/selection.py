@@ -177,9 +177,9 @@ def thorough(tests: Mapping[str, Sequence[Mapping[str, Any] | None]]) -> Iterato
             free, _ = THINNER[function]
             kept = covering([_words({n: v for n, v in (p or {}).items() if n not in free}).items() for p in sets])
         elif len(sets) > _FEW:
+            # The first sets of a table of problems or backends are the quick ones: see `tests/crosschecks`.
             names = {*(sets[0] or {})}
-            # The first sets of a table with backends are the quick ones: see `tests/crosschecks`.
-            choose = spread if "operator" in names and not names & {*_BACKEND} else covering
+            choose = spread if names >= {"name", "operator"} and not names & {*_BACKEND} else covering
             kept = choose([features(parameters or {}) for parameters in sets])
         else:
             continue
