@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.commands import called
+from tests.commands import called, executed
 from tests.results.test_resume import QUADRATIC, ROOT, facts, records
 
 RUN = ("run", QUADRATIC, "-b", "manual", "-b", "numpy", "--rounds", "2", "-o", "value", "-o", "gradient")
@@ -21,9 +21,9 @@ KILLS = 5
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, float]:
-    """An undisturbed run, and its seconds."""
+    """An undisturbed run, and its seconds: those of a process, as the runs that are killed are."""
     out, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
-    done = called(*RUN, "--out", str(out))
+    done = executed(*RUN, "--out", str(out))
     assert done.returncode == 0, done.stderr
     (folder,) = out.iterdir()
     return folder, time.monotonic() - began
