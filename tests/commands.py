@@ -1,6 +1,7 @@
-"""The command line within the process of the tests: a Python that imports the package anew takes a second of each call.
+"""The command line as tests call it: within their own process, or in one that is started.
 
-What belongs to a process, such as signals, file descriptors, or which modules are loaded, is tested in one.
+A Python that imports the package anew takes a second of each call. So only what belongs to a process is tested in one:
+signals, file descriptors, which modules are loaded, and what libraries write past Python's streams.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from autodiff_compare.cli.main import main
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+def executed(*words: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run ``compare.py WORDS`` in a process of its own."""
+    command = [sys.executable, str(ROOT / "compare.py"), *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+
+
 def called(*words: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run ``compare.py WORDS`` in a folder, and return its exit code with the texts that it prints."""
+    """Run ``compare.py WORDS`` within this process, and return its exit code with the texts that it prints."""
     out, err = io.StringIO(), io.StringIO()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

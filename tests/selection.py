@@ -16,8 +16,10 @@ import pytest
 
 #: Sets that a function may have without being thinned.
 _FEW = 24
-#: Parameters whose combinations all stay. Tests call a backend by different names.
-_COMBINED = (("operator",), ("spec", "backend", "name"), ("dtype",))
+#: Names of a parameter that is a backend.
+_BACKEND = ("spec", "backend")
+#: Parameters whose combinations all stay.
+_COMBINED = (("operator",), _BACKEND, ("dtype",))
 
 #: Test function, as in `THOROUGH` -> the parameters that its covering need not cover, and the reason. Of the others
 #: every value stays, but not every combination.
@@ -175,7 +177,10 @@ def thorough(tests: Mapping[str, Sequence[Mapping[str, Any] | None]]) -> Iterato
             free, _ = THINNER[function]
             kept = covering([_words({n: v for n, v in (p or {}).items() if n not in free}).items() for p in sets])
         elif len(sets) > _FEW:
-            kept = covering([features(parameters or {}) for parameters in sets])
+            # The first sets of a table of problems or backends are the quick ones: see `tests/crosschecks`.
+            names = {*(sets[0] or {})}
+            choose = spread if names >= {"name", "operator"} and not names & {*_BACKEND} else covering
+            kept = choose([features(parameters or {}) for parameters in sets])
         else:
             continue
         yield from ((function, i) for i in range(len(sets)) if i not in kept)
@@ -189,6 +194,21 @@ def covering(sets: Sequence[Iterable[Hashable]]) -> set[int]:
         if not found <= seen:
             kept.add(i)
             seen |= found
+    return kept
+
+
+def spread(sets: Sequence[Iterable[Hashable]]) -> set[int]:
+    """Return indices of sets that have together every feature that any set has, each the one with most new features.
+
+    Unlike `covering` it lets the values of one parameter meet different values of the others: of functions and
+    operators, the first function is not kept with every operator, and all others with the first operator alone.
+    """
+    new = [set(found) for found in sets]
+    kept = set()
+    while any(new):
+        best = max(range(len(new)), key=lambda i: len(new[i]))
+        kept.add(best)
+        new = [found - new[best] for found in new]
     return kept
 
 

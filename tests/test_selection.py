@@ -10,7 +10,7 @@ import pytest
 from autodiff_compare.vocabulary import DTYPES, STANDARD_OPERATORS, Operator
 from tests.crosschecks.test_crosschecks import cells
 from tests.imports import ROOT
-from tests.selection import THINNER, THOROUGH, covering, features, few, thorough
+from tests.selection import THINNER, THOROUGH, covering, features, few, spread, thorough
 
 
 def test_every_operator_backend_and_dtype_of_the_cross_checks_is_kept() -> None:
@@ -35,6 +35,18 @@ def test_a_short_table_is_kept_whole() -> None:
 )
 def test_a_covering_keeps_the_first_set_with_a_new_feature(sets: list[set[int]], kept: set[int]) -> None:
     assert covering(sets) == kept
+
+
+def test_a_spread_lets_functions_meet_different_operators() -> None:
+    sets = [{name, operator} for name in "abc" for operator in "xy"]
+    # First a with x; b with y has two new values, b with x only one; c has one with either.
+    assert spread(sets) == {0, 3, 4}
+    # Every function once, with operators in turn; a name that is no backend makes no combination to be kept.
+    table = [{"name": name, "operator": operator} for name in range(9) for operator in "xyz"]
+    left_out = {index for _, index in thorough({"f": table})}
+    kept = [given for index, given in enumerate(table) if index not in left_out]
+    assert [given["name"] for given in kept] == list(range(9))
+    assert [given["operator"] for given in kept[:3]] == ["x", "y", "z"]
 
 
 def test_objects_are_told_apart_by_identity() -> None:

@@ -18,16 +18,11 @@ from autodiff_compare.cli.main import main
 from autodiff_compare.judge import controls, known_derivatives
 from autodiff_compare.judge.controls import RIGHT, SizeTrial
 from autodiff_compare.results import tables
-from tests.commands import called
+from tests.commands import called, executed
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
 QUADRATIC, FAULTY = str(EXAMPLES / "quadratic.py"), str(EXAMPLES / "faulty_backend.py")
-
-
-def cli(*args: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), *args]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +96,7 @@ def test_a_broken_problem_file_is_one_clear_line(text: str, words: str, tmp_path
 
 def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
     command = ["run", QUADRATIC, "-b", "numpy", "-b", "manual", "--rounds", "1", "-o", "all", "--name", "first"]
-    done = cli(*command, cwd=tmp_path)
+    done = executed(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "6 of 6 cells agree" in done.stdout
     assert done.stdout.endswith("tables: results/first\n")
@@ -111,7 +106,7 @@ def test_a_users_problem_runs_from_any_folder(tmp_path: pathlib.Path) -> None:
     frames = tables.read_all(tmp_path / "results" / "first")
     assert set(frames["cells"]["status"]) == {"ok"}
     assert next(iter(frames["runs"]["command"])).startswith("compare.py run")
-    again = cli(*command, cwd=tmp_path)
+    again = executed(*command, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, "")
     assert "got --name first, which is there already" in again.stderr
 

@@ -8,22 +8,15 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.cli.verbs.trials import doctor
-from tests.commands import called
+from tests.commands import called, executed
 
-ROOT = pathlib.Path(__file__).parents[2]
 VERBS = sorted(next(a.choices for a in parser()._actions if isinstance(a.choices, dict)))
-
-
-def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +26,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_json_has_a_record_for_each_cell_and_nothing_else_is_printed(checked: list[str]) -> None:
-    done = cli(*checked, "--json")
+    done = executed(*checked, "--json")
     records = json.loads(done.stdout)["rows"]
     assert [(r["problem"], r["backend"], r["status"]) for r in records] == [
         (problem, backend, "ok") for problem in ("sphere", "tape_cube") for backend in ("numpy", "manual")
@@ -51,7 +44,7 @@ def test_csv_has_the_same_fields(checked: list[str]) -> None:
 
 
 def test_the_doctor_looks_at_machine_clock_noise_and_backends() -> None:
-    found = json.loads(cli("doctor", "-b", "manual", "--json").stdout)["rows"]
+    found = json.loads(executed("doctor", "-b", "manual", "--json").stdout)["rows"]
     assert {f["area"] for f in found} == {"machine", "clock", "noise", "backend", "verdict"}
     assert found[-1]["found"].partition(":")[0] in ("yes", "no")
     (backend,) = [f for f in found if f["area"] == "backend"]
@@ -59,7 +52,7 @@ def test_the_doctor_looks_at_machine_clock_noise_and_backends() -> None:
 
 
 def test_the_doctor_prints_no_line_wider_than_80_columns_and_ends_with_a_verdict() -> None:
-    done = cli("doctor", "-b", "manual")
+    done = executed("doctor", "-b", "manual")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[-1].startswith(

@@ -23,8 +23,8 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.vocabulary import Status
 from tests.cluster.spreading import QUADRATIC, UNTIMED, Heard, alone, ends, spread, unmeasured
 from tests.cluster.test_local import faulty
+from tests.commands import ROOT, executed
 from tests.processes import until
-from tests.results.test_resume import ROOT, cli
 
 pytestmark = pytest.mark.thorough
 distributed = pytest.importorskip("distributed")
@@ -93,18 +93,18 @@ def _engine(address: str) -> Engine:
 def test_a_scheduler_of_the_command_line_serves_the_verbs(tmp_path: pathlib.Path) -> None:
     with started(tmp_path) as cluster:
         on = ("--on", f"dask://{cluster.address}", "--out", str(tmp_path / "out"))
-        done = cli("check", QUADRATIC, "sphere", "-b", "manual", "-b", "numpy", "-o", "gradient", "--json", *on)
+        done = executed("check", QUADRATIC, "sphere", "-b", "manual", "-b", "numpy", "-o", "gradient", "--json", *on)
         assert done.returncode == 0, done.stderr
         assert "dashboard of the scheduler: http" in done.stderr
         assert [row["status"] for row in _rows(done.stdout)] == ["ok"] * 4
-        visited = cli("doctor", "-b", "numpy", "--on", f"dask://{cluster.address}")
+        visited = executed("doctor", "-b", "numpy", "--on", f"dask://{cluster.address}")
         assert visited.returncode == 0, visited.stderr
         assert "1 host" in visited.stdout
 
 
 def test_a_visit_without_a_worker_says_how_to_start_one(tmp_path: pathlib.Path) -> None:
     with started(tmp_path, workers=0) as cluster:
-        done = cli("doctor", "-b", "numpy", "--on", f"dask://{cluster.address}")
+        done = executed("doctor", "-b", "numpy", "--on", f"dask://{cluster.address}")
     assert done.returncode == 2
     assert f"whose scheduler has no worker: start one with dask worker tcp://{cluster.address}" in done.stderr
 

@@ -28,8 +28,8 @@ from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import FuzzRow, MachineRow, read
 from autodiff_compare.vocabulary import Status
 from tests.cluster.spreading import QUADRATIC, QUERY, UNTIMED, Heard, alone, ends, folder_of, spread, unmeasured
+from tests.commands import ROOT, executed
 from tests.processes import until
-from tests.results.test_resume import ROOT, cli
 
 #: A problem of the user whose function does something once it is called by a worker of a node.
 IN_A_WORKER = """
@@ -321,7 +321,7 @@ def test_a_coordinator_that_is_killed_leaves_no_node_and_its_run_is_resumed(tmp_
     (folder,) = (tmp_path / "out").iterdir()
     kept = (folder / "log.jsonl").read_text()
     assert "quadratic/small/float64/gradient/numpy" in kept
-    done = cli(*words, "--resume", str(folder))
+    done = executed(*words, "--resume", str(folder))
     assert done.returncode == 0, done.stderr
     assert (folder / "log.jsonl").read_text().startswith(kept)
     assert "4 of 4 cells agree" in done.stdout
@@ -356,7 +356,7 @@ def test_a_campaign_elsewhere_has_the_tables_of_one_here(tmp_path: pathlib.Path)
     words = ["fuzz", "-b", "numpy", "--programs", "40", "--seed", "3"]
     tables = []
     for name, on in (("here", []), ("elsewhere", ["--on", "local:2"])):
-        done = cli(*words, *on, "--out", str(tmp_path / name))
+        done = executed(*words, *on, "--out", str(tmp_path / name))
         assert done.returncode == 0, done.stderr
         assert "40 programs" in done.stdout
         (folder,) = (tmp_path / name).iterdir()

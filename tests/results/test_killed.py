@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from tests.results.test_resume import QUADRATIC, ROOT, cli, facts, records
+from tests.commands import called, executed
+from tests.results.test_resume import QUADRATIC, ROOT, facts, records
 
 RUN = ("run", QUADRATIC, "-b", "manual", "-b", "numpy", "--rounds", "2", "-o", "value", "-o", "gradient")
 #: Kills of one run; there are four runs.
@@ -20,9 +21,9 @@ KILLS = 5
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, float]:
-    """An undisturbed run, and its seconds."""
+    """An undisturbed run, and its seconds: those of a process, as the runs that are killed are."""
     out, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
-    done = cli(*RUN, "--out", str(out))
+    done = executed(*RUN, "--out", str(out))
     assert done.returncode == 0, done.stderr
     (folder,) = out.iterdir()
     return folder, time.monotonic() - began
@@ -53,7 +54,7 @@ def test_a_killed_run_is_resumed_to_the_same_tables(
         before = kept
         kept = [line for log in tmp_path.rglob("log.jsonl") for line in records(log.parent) if line.endswith("\n")]
         assert kept[: len(before)] == before, "what was finished is kept"
-    done = cli(*RUN, "--out", str(tmp_path), *_begun(tmp_path))
+    done = called(*RUN, "--out", str(tmp_path), *_begun(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     assert facts(folder) == facts(whole)

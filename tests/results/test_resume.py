@@ -19,6 +19,7 @@ from autodiff_compare.process import environment
 from autodiff_compare.results import tables
 from autodiff_compare.results.provenance import code_digest, differences
 from autodiff_compare.results.store import RunFolder, read_log
+from tests.commands import called
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
@@ -42,11 +43,6 @@ MEASURED = {
 }
 
 
-def cli(*args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "compare.py"), *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
 def facts(folder: pathlib.Path) -> dict[str, Any]:
     """Return the tables of a run as CSV, without the measured columns."""
     found = {}
@@ -66,7 +62,7 @@ def records(folder: pathlib.Path) -> list[str]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """An undisturbed run: two problems with 14 groups, one of them with questions, two backends."""
     out = tmp_path_factory.mktemp("whole")
-    done = cli("run", "tape_cube", "sphere", "-b", "numpy", "-b", "manual", "--rounds", "2", "--out", str(out))
+    done = called("run", "tape_cube", "sphere", "-b", "numpy", "-b", "manual", "--rounds", "2", "--out", str(out))
     assert done.returncode == 0, done.stderr
     (folder,) = out.iterdir()
     return folder
@@ -96,7 +92,7 @@ def test_a_resumed_run_ends_with_the_tables_of_an_undisturbed_one(
     lines = 1 + round(share * (len(records(whole)) - 1))
     tail = records(whole)[lines][:100] if share < 1 else ""
     folder = cut(whole, tmp_path, lines, tail)
-    done = cli("run", "--resume", whole.name, "--out", str(tmp_path))
+    done = called("run", "--resume", whole.name, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert facts(folder) == facts(whole)
     assert records(folder)[1:lines] == records(whole)[1:lines], "what was there is computed again"
@@ -109,7 +105,7 @@ def descended(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Two undisturbed descents by each of two backends."""
     out = tmp_path_factory.mktemp("descended")
     command = ["descend", "matrix_inverse_squared", "-b", "numpy", "-b", "manual", "--seed", "0", "--seed", "1"]
-    done = cli(*command, "--out", str(out))
+    done = called(*command, "--out", str(out))
     assert done.returncode == 0, done.stderr
     (folder,) = out.iterdir()
     (out / "study.txt").write_text(done.stdout)
@@ -128,7 +124,7 @@ def test_a_descent_ends_with_the_tables_of_an_undisturbed_one(
     lines = min(lines, len(records(descended)))
     whole = lines == len(records(descended))
     folder = cut(descended, tmp_path, lines, "" if whole else records(descended)[lines][:100])
-    done = cli("descend", "--resume", descended.name, "--out", str(tmp_path))
+    done = called("descend", "--resume", descended.name, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert facts(folder) == facts(descended)
     assert records(folder)[1:lines] == records(descended)[1:lines], "what was there is computed again"
@@ -175,7 +171,7 @@ def test_an_interrupted_descent_keeps_what_was_finished(number: signal.Signals, 
     (folder,) = out.iterdir()
     first = records(folder)
     altered(folder, code=code_digest([str(mine), FAULTY]))
-    done = cli(*command, "--resume", str(folder), "--timeout", "2")
+    done = called(*command, "--resume", str(folder), "--timeout", "2")
     assert done.returncode == 3, done.stderr
     found = tables.read(folder / "descents.csv", tables.DescentRow)
     assert list(found["status"]) == ["ok", "timeout"]
@@ -183,7 +179,7 @@ def test_an_interrupted_descent_keeps_what_was_finished(number: signal.Signals, 
     steps = tables.read(folder / "steps.csv", tables.StepRow)
     assert steps["loss"].tolist() == [36 / 4**n for n in range(21)], "four coordinates, whose distances halve"
     # What broke is made again, and only that.
-    cli(*command, "--resume", str(folder), "--timeout", "1")
+    called(*command, "--resume", str(folder), "--timeout", "1")
     assert [json.loads(line)["descents"][0]["status"] for line in records(folder) if '"descents"' in line] == [
         "ok", "timeout", "timeout",
     ]  # fmt: skip
@@ -244,12 +240,12 @@ def test_a_broken_cell_is_executed_again_with_its_group_and_a_wrong_one_is_not(t
     flag.touch()
     out = tmp_path / "out"
     command = ["check", QUADRATIC, "-b", f"{adapter}:raises", "-b", f"{FAULTY}:zeros", "-o", "gradient", "-o", "value"]
-    assert cli(*command, "--out", str(out)).returncode == 1
+    assert called(*command, "--out", str(out)).returncode == 1
     (folder,) = out.iterdir()
     before = len(records(folder))
     flag.unlink()
     altered(folder, code=code_digest([QUADRATIC, str(adapter), FAULTY]))
-    assert cli(*command, "--resume", str(folder), "--out", str(out)).returncode == 1
+    assert called(*command, "--resume", str(folder), "--out", str(out)).returncode == 1
     cells = tables.read(folder / "cells.csv", tables.CellRow)
     assert list(cells["cell_id"].str.removeprefix("quadratic/small/float64/")) == [
         "value/moody:raises", "value/faulty:zeros", "gradient/moody:raises", "gradient/faulty:zeros",
@@ -265,19 +261,19 @@ def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathl
     shutil.copy(QUADRATIC, mine)
     command = ["check", str(mine), "-b", "manual"]
     out = tmp_path / "out"
-    assert cli(*command, "--out", str(out)).returncode == 0
+    assert called(*command, "--out", str(out)).returncode == 0
     (folder,) = out.iterdir()
     executed = tmp_path / "executed"
     mine.write_text(f"open({str(executed)!r}, 'w')\n")
-    done = cli("run", "--resume", str(folder))
+    done = called("run", "--resume", str(folder))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "if you trust them" in done.stderr
     assert not executed.exists()
     shutil.copy(QUADRATIC, mine)
     altered(folder, code=code_digest([str(mine)]))
-    assert cli(*command, "--resume", str(folder)).returncode == 0
+    assert called(*command, "--resume", str(folder)).returncode == 0
     mine.write_text(mine.read_text() + "\n# changed\n")
-    done = cli(*command, "--resume", str(folder))
+    done = called(*command, "--resume", str(folder))
     assert done.returncode == 2
     assert "code " in done.stderr
 
