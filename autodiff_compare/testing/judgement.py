@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers as numbers_
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,9 +34,9 @@ def asked(f: Any, x: Any, seed: Any, rtol: Any) -> Arrays:
     __tracebackhide__ = True
     if not callable(f):
         raise TypeError(f"got {type(f).__name__} as f, expected a function of NumPy arrays")
-    if rtol is not None and not (isinstance(rtol, numbers_.Real) and 0 <= rtol < math.inf):
+    if rtol is not None and not (isinstance(rtol, (int, float, np.integer, np.floating)) and 0 <= rtol < math.inf):
         raise ValueError(f"got rtol={rtol!r}, expected a relative error such as 1e-3")
-    if not isinstance(seed, numbers_.Integral) or seed < 0:
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"got seed={seed!r}, expected a whole number from 0")
     point = arguments(x)
     for name, leaf in zip(point.names, doubles(point).leaves, strict=True):
