@@ -27,7 +27,7 @@ from typing import Any
 
 from autodiff_compare.judge.judge import Comparison
 from autodiff_compare.testing.containers import arguments
-from autodiff_compare.testing.judgement import direction, doubles, judged, require_scalar
+from autodiff_compare.testing.judgement import asked, direction, doubles, judged, require_scalar
 from autodiff_compare.testing.numbers import called, numbers
 from autodiff_compare.vocabulary import Operator
 
@@ -76,7 +76,7 @@ def assert_gradients(
     TypeError
         If something is not made of numbers: None, truth values, texts, masked arrays; or if the value is complex.
     ValueError
-        If the function does not return a scalar.
+        If the function does not return a scalar, the point is not finite, or ``rtol`` or ``seed`` is negative.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def assert_gradients(
     ... )
     """
     __tracebackhide__ = True
-    point = arguments(x)
+    point = asked(f, x, seed, rtol)
     found = called(gradient, [point], "the gradient function") if callable(gradient) else gradient
     require_scalar(f, point)
     return judged(f, point, Operator.GRADIENT, found, (), dtype, seed, rtol, typical)
@@ -134,7 +134,7 @@ def assert_jacobian(
     >>> _ = assert_jacobian(lambda x: x**2, np.array([0.3, 1.0]), lambda x: np.diag(2 * x))
     """
     __tracebackhide__ = True
-    point = arguments(x)
+    point = asked(f, x, seed, rtol)
     found = called(jacobian, [point], "the Jacobian function") if callable(jacobian) else jacobian
     return judged(f, point, Operator.JACOBIAN, found, (), dtype, seed, rtol, typical)
 
@@ -178,7 +178,7 @@ def assert_hessian(
     >>> _ = assert_hessian(lambda x: np.sum(x**3), np.array([0.3, 1.0]), lambda x: np.diag(6 * x))
     """
     __tracebackhide__ = True
-    point = arguments(x)
+    point = asked(f, x, seed, rtol)
     found = called(hessian, [point], "the Hessian function") if callable(hessian) else hessian
     require_scalar(f, point)
     return judged(f, point, Operator.HESSIAN, found, (), dtype, seed, rtol, typical)
@@ -225,7 +225,7 @@ def assert_hvp(
     >>> _ = assert_hvp(lambda x: np.sum(x**3), np.array([0.3, 1.0]), lambda x, v: 6 * x * v)
     """
     __tracebackhide__ = True
-    point = arguments(x)
+    point = asked(f, x, seed, rtol)
     vector = direction(v, point, "v", seed, needed=not callable(hvp))
     found = called(hvp, [point, vector], "the product", apart=False) if callable(hvp) else hvp
     require_scalar(f, point)
@@ -281,7 +281,7 @@ def assert_jvp_vjp(
     __tracebackhide__ = True
     if jvp is None and vjp is None:
         raise ValueError("got no product, expected jvp, vjp or both")
-    point = arguments(x)
+    point = asked(f, x, seed, rtol)
     seen: tuple[Comparison, ...] = ()
     if jvp is not None:
         tangent = direction(v, point, "v", seed, needed=not callable(jvp))

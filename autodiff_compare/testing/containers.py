@@ -76,8 +76,9 @@ def leaves_of(given: Any, labels: Sequence[str] = (), what: str = "a derivative"
         own = [label.removeprefix("[0]") for label in own]
     by_label = dict(zip(own, (value for _, value in found), strict=True))
     if sorted(own) != sorted(labels):
-        got, expected = ", ".join(own), ", ".join(labels)
-        raise ValueError(f"got {what} with the parts {got}, expected {expected}: name them as the argument does")
+        got = ", ".join(own)
+        expected = f"{', '.join(labels)}: name them as the argument does" if any(labels) else "one array"
+        raise ValueError(f"got {what} with the parts {got}, expected {expected}")
     return tuple(by_label[label] for label in labels)
 
 

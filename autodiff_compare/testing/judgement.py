@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,10 +15,34 @@ from autodiff_compare.judge.judge import Comparison, Judge, overall
 from autodiff_compare.judge.reference import NUMERICAL
 from autodiff_compare.plan.cases import DEFAULT_OPTIMIZER, Case, rounded
 from autodiff_compare.problems import Array, Inputs, Problem, typical_sizes
-from autodiff_compare.testing.containers import Arrays, leaves_of
+from autodiff_compare.testing.containers import Arrays, arguments, leaves_of
 from autodiff_compare.testing.failure import PROVED, failure
 from autodiff_compare.testing.numbers import called, numbers, precision, widest
 from autodiff_compare.vocabulary import COMPLEX, DTYPES, Operator, Status, Verdict
+
+
+def asked(f: Any, x: Any, seed: Any, rtol: Any) -> Arrays:
+    """Return the arrays of the arguments of an assertion, if it can be made.
+
+    Raises
+    ------
+    TypeError
+        If ``f`` is no function, or a number is none.
+    ValueError
+        If a number is out of its range.
+    """
+    __tracebackhide__ = True
+    if not callable(f):
+        raise TypeError(f"got {type(f).__name__} as f, expected a function of NumPy arrays")
+    if rtol is not None and not (isinstance(rtol, (int, float, np.integer, np.floating)) and 0 <= rtol < math.inf):
+        raise ValueError(f"got rtol={rtol!r}, expected a relative error such as 1e-3")
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"got seed={seed!r}, expected a whole number from 0")
+    point = arguments(x)
+    for name, leaf in zip(point.names, doubles(point).leaves, strict=True):
+        if not np.isfinite(leaf).all():
+            raise ValueError(f"got nan or infinity in {name}, expected the finite numbers at which to differentiate")
+    return point
 
 
 def doubles(point: Arrays) -> Arrays:
@@ -115,7 +140,7 @@ def judged(
         )
     parts = _parts(found, point, operator)
     leaves = tuple(_floats(numbers(leaf, f"a {operator}", also_complex=with_complex)) for leaf in parts)
-    dtype = dtype or precision(leaves)
+    dtype = precision(leaves) if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if dtype not in DTYPES:
         raise AssertionError(f"got a {operator} of dtype {dtype}, expected one of {', '.join(DTYPES)}")
     case = _case(f, point, operator, directions, dtype, seed, rtol, typical)

@@ -51,6 +51,31 @@ def test_assert_gradients_wants_a_scalar() -> None:
         assert_gradients(np.sin, X, np.cos(X))
 
 
+@pytest.mark.parametrize(
+    ("given", "options", "words"),
+    [
+        ((3, X, X), {}, "got int as f, expected a function"),
+        ((np.sum, None, np.ones(3)), {}, "got None as x"),
+        ((np.sum, "abc", lambda x: x * "b"), {}, "got texts as x"),
+        ((np.sum, [1.0, np.nan], np.ones(2)), {}, "got nan or infinity in x"),
+        ((lambda p: np.sum(p["a"]), {"a": np.array([np.inf])}, {"a": np.ones(1)}), {}, "got nan or infinity in x['a']"),
+        ((np.sum, X, np.ones(3)), {"rtol": -1.0}, "got rtol=-1.0"),
+        ((np.sum, X, np.zeros(3)), {"rtol": np.inf}, "got rtol=inf"),
+        ((np.sum, X, np.ones(3)), {"rtol": "a"}, "got rtol='a'"),
+        ((np.sum, X, np.ones(3)), {"seed": -1}, "got seed=-1"),
+        ((np.sum, X, np.ones(3)), {"seed": "a"}, "got seed='a'"),
+        ((np.sum, X, np.ones(3)), {"typical": {"a": 1.0}}, "got typical with the parts ['a'], expected one array"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(given: Any, options: dict[str, Any], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+        assert_gradients(*given, **options)
+
+
+def test_a_dtype_may_be_one_of_numpy() -> None:
+    assert_gradients(np.sum, X, np.ones(3, np.float32), dtype=np.float32)  # type: ignore[arg-type]
+
+
 # ---- containers
 
 
