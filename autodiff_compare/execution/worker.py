@@ -37,7 +37,7 @@ from autodiff_compare.process import protocol
 from autodiff_compare.process.affinity import active_threads, effective_threads, limit_affinity, rebind
 from autodiff_compare.process.environment import hide_clone
 from autodiff_compare.process.failures import described, whole
-from autodiff_compare.process.isolation import die_with_parent, private_pipes
+from autodiff_compare.process.isolation import die_with_parent, leave, private_pipes
 from autodiff_compare.vocabulary import Operator, Status
 
 #: Messages of failed allocations; TensorFlow and torch raise exceptions of their own types, not `MemoryError`.
@@ -322,6 +322,7 @@ def main() -> None:
     limit_affinity(threads)
     hide_clone()
     serve(requests, responses)
+    leave()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@ response. The pipes of requests and responses are therefore moved to new descrip
 descriptor 0 reads nothing, so that no library waits for input or takes a request, and 1 writes where 2 does, to
 standard error.
 
+*End.* Python takes every object apart before it ends: 1.5 s of processor time with TensorFlow imported, 0.9 s with
+torch, while the user waits for the summary. A worker runs the functions that were registered for its end (``atexit``),
+which remove temporary files, and leaves the objects to the system.
+
 *Orphans.* A runner that is killed cannot end its workers. The kernel kills a worker when its runner dies, if the worker
 asks for it (``PR_SET_PDEATHSIG``, Linux). The runner may already be dead by then: its children have the parent 1. The
 processes that a worker has started are ended by the watchdog of `autodiff_compare.process.client`.
@@ -12,10 +16,12 @@ processes that a worker has started are ended by the watchdog of `autodiff_compa
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
 import signal
+import sys
 from typing import TextIO
 
 #: Number of the operation of ``prctl``, from ``linux/prctl.h``.
@@ -38,3 +44,12 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(1)
+
+
+def leave() -> None:
+    """End this process with exit code 0, without taking its objects apart."""
+    # Python has no public function that runs them and goes on.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
