@@ -9,6 +9,10 @@ standard error.
 torch, while the user waits for the summary. A worker runs the functions that were registered for its end (``atexit``),
 which remove temporary files, and leaves the objects to the system.
 
+*Foreign packages.* A framework may import packages that it does not require if they happen to be installed: TensorFlow
+imports JAX. In a worker it finds only what it requires, so that its import takes the time that it takes where no other
+framework is installed.
+
 *Orphans.* A runner that is killed cannot end its workers. The kernel kills a worker when its runner dies, if the worker
 asks for it (``PR_SET_PDEATHSIG``, Linux). The runner may already be dead by then: its children have the parent 1. The
 processes that a worker has started are ended by the watchdog of `autodiff_compare.process.client`.
@@ -22,6 +26,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 #: Number of the operation of ``prctl``, from ``linux/prctl.h``.
@@ -44,6 +49,26 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(1)
+
+
+@contextlib.contextmanager
+def without(packages: Sequence[str]) -> Iterator[None]:
+    """Let imports of packages fail within the context as if they were not installed, unless they are imported already.
+
+    Parameters
+    ----------
+    packages
+        Names of top-level packages.
+    """
+    absent = [name for name in packages if name not in sys.modules]
+    # Python's own mark of a module that cannot be imported ("The module cache" in its reference).
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in absent:
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
 
 
 def leave() -> None:
