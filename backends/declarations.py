@@ -55,6 +55,9 @@ class Declarations:
     conversions: ClassVar[Mapping[Operator, str]] = MappingProxyType({})
     #: Seconds that `open` takes, roughly. Where frameworks are imported side by side, the slowest is begun first.
     import_s: ClassVar[float] = 1.0
+    #: Packages that the framework does not require, and imports if they happen to be installed: a worker imports it
+    #: without them. A user's file may import them afterwards.
+    foreign: ClassVar[tuple[str, ...]] = ()
     #: Whether the function that `grad` returns can be differentiated again; `hvp` is derived from it only if so.
     nestable: ClassVar[bool] = True
     #: Question of ``problems/tape.py`` -> source text in the framework's own style, which sets ``answer``. It runs in

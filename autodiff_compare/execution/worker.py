@@ -37,7 +37,7 @@ from autodiff_compare.process import protocol
 from autodiff_compare.process.affinity import active_threads, effective_threads, limit_affinity, rebind
 from autodiff_compare.process.environment import hide_clone
 from autodiff_compare.process.failures import described, whole
-from autodiff_compare.process.isolation import die_with_parent, private_pipes
+from autodiff_compare.process.isolation import die_with_parent, leave, private_pipes, without
 from autodiff_compare.vocabulary import Operator, Status
 
 #: Messages of failed allocations; TensorFlow and torch raise exceptions of their own types, not `MemoryError`.
@@ -253,7 +253,9 @@ def _respond(workers: dict[str, Worker], request: Mapping[str, Any]) -> dict[str
             workers[spec] = Worker(spec)
     except Exception as error:
         return _failure(error)
-    return answer(workers[spec], request["verb"], request["params"])
+    worker, verb = workers[spec], request["verb"]
+    with without(worker.backend.foreign if verb == "open" else ()):
+        return answer(worker, verb, request["params"])
 
 
 def answer(worker: Worker, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -322,6 +324,7 @@ def main() -> None:
     limit_affinity(threads)
     hide_clone()
     serve(requests, responses)
+    leave()
 
 
 if __name__ == "__main__":
