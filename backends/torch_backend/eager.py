@@ -171,12 +171,12 @@ def _gradient_of_all(task: Task, general: Prepared) -> Prepared:
     f, grad = _keywords_as_defaults(task.f), task.torch.autograd.grad
     uses_all = True
 
-    def gradient(*args: Var) -> tuple[Var, ...]:
+    def gradient(*args: Var) -> Any:
         nonlocal uses_all
         if uses_all:
             leaves = [a.detach().requires_grad_() for a in args]
             try:
-                return grad(f(*leaves), leaves)  # type: ignore[no-any-return]
+                return grad(f(*leaves), leaves)
             except RuntimeError:
                 uses_all = False
         return general(*args)
@@ -189,12 +189,12 @@ def _gradient_of_first(task: Task, general: Prepared) -> Prepared:
     f, grad = _keywords_as_defaults(task.f), task.torch.autograd.grad
     uses_all = True
 
-    def gradient(x: Var, *data: Var) -> tuple[Var, ...]:
+    def gradient(x: Var, *data: Var) -> Any:
         nonlocal uses_all
         if uses_all:
             leaf = x.detach().requires_grad_()
             try:
-                return grad(f(leaf, *data), (leaf,))  # type: ignore[no-any-return]
+                return grad(f(leaf, *data), (leaf,))
             except RuntimeError:
                 uses_all = False
         return general(x, *data)
