@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 from autodiff_compare.backends.operators.objective import Function, Prepared, Unsupported, Var
@@ -143,41 +143,76 @@ def value(torch: Any, f: Function) -> Prepared:
 
 
 def _gradient(task: Task) -> Prepared:
+    general = _gradient_of_used(task)
     if task.argnums == (0,):
-        return _gradient_of_first(task)
-    torch, f, record, grad = task.torch, task.f, task.record, task.torch.autograd.grad
-    everything = task.differentiates_all
+        return _gradient_of_first(task, general)
+    return _gradient_of_all(task, general) if task.differentiates_all else general
+
+
+def _gradient_of_used(task: Task) -> Prepared:
+    """Return the gradient of a function that may not use all of its arguments, or none of them."""
+    torch, record, grad = task.torch, task.record, task.torch.autograd.grad
 
     def gradient(*args: Var) -> tuple[Var, ...]:
-        if everything:  # inlined from `record`, whose call takes 0.1 us
-            leaves = [a.detach().requires_grad_() for a in args]
-            out = f(*leaves)
-        else:
-            out, leaves = record(args)
+        out, leaves = record(args)
         if not out.requires_grad:
             return zeros(torch, leaves)
-        found: tuple[Var, ...] = grad(out, leaves, allow_unused=True)
-        for part in found:  # inlined from `_used`, whose call takes 0.1 us
-            if part is None:
-                return _used(torch, found, leaves)
-        return found
+        return _used(torch, grad(out, leaves, allow_unused=True), leaves)
 
     return gradient
 
 
-def _gradient_of_first(task: Task) -> Prepared:
-    """Return `_gradient` specialised for one leaf in front of the data: 0.4 us less."""
-    torch, f, grad = task.torch, task.f, task.torch.autograd.grad
+def _gradient_of_all(task: Task, general: Prepared) -> Prepared:
+    """Return the gradient in all arguments as users write it; ``general`` from the first that torch refuses on.
 
-    def gradient(x: Var, *data: Var) -> tuple[Var, ...]:
-        leaf = x.detach().requires_grad_()
-        out = f(leaf, *data)
-        if not out.requires_grad:
-            return zeros(torch, (leaf,))
-        found: tuple[Var, ...] = grad(out, (leaf,), allow_unused=True)
-        return found if found[0] is not None else (torch.zeros_like(leaf),)
+    torch refuses where an argument is unused. Asking for that beforehand, and calling a partial, took 1.7 of 3 us that
+    this interface added to the gradient of a function of two numbers.
+    """
+    f, grad = _keywords_as_defaults(task.f), task.torch.autograd.grad
+    uses_all = True
+
+    def gradient(*args: Var) -> Any:
+        nonlocal uses_all
+        if uses_all:
+            leaves = [a.detach().requires_grad_() for a in args]
+            try:
+                return grad(f(*leaves), leaves)
+            except RuntimeError:
+                uses_all = False
+        return general(*args)
 
     return gradient
+
+
+def _gradient_of_first(task: Task, general: Prepared) -> Prepared:
+    """Return `_gradient_of_all` for one leaf in front of the data."""
+    f, grad = _keywords_as_defaults(task.f), task.torch.autograd.grad
+    uses_all = True
+
+    def gradient(x: Var, *data: Var) -> Any:
+        nonlocal uses_all
+        if uses_all:
+            leaf = x.detach().requires_grad_()
+            try:
+                return grad(f(leaf, *data), (leaf,))
+            except RuntimeError:
+                uses_all = False
+        return general(x, *data)
+
+    return gradient
+
+
+def _keywords_as_defaults(f: Function) -> Function:
+    """Return a function whose keywords were fixed by a partial as a copy with these defaults, called 0.3 us faster."""
+    if not isinstance(f, functools.partial) or f.args or type(f.func) is not FunctionType:
+        return f
+    own, code = f.func, f.func.__code__
+    only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    if not set(f.keywords) <= set(only):
+        return f
+    made = FunctionType(code, own.__globals__, own.__name__, own.__defaults__, own.__closure__)
+    made.__kwdefaults__ = {**(own.__kwdefaults__ or {}), **f.keywords}
+    return made
 
 
 def _value_and_gradient(task: Task) -> Prepared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable
@@ -378,3 +379,61 @@ def test_gradients_come_in_the_order_of_argnums(operator: Operator, argnums: tup
     found = run(x, y) if operator is Operator.GRADIENT else run(x, y)[1]
     # d(x^2 y) = (2 x y, x^2) at (3, 5).
     assert [float(g[0]) for g in found] == [(30.0, 9.0)[i] for i in argnums]
+
+
+def _number_or_both(xp, x, y):
+    """Use ``y`` where x is positive only."""
+    return x * y + y if x > 0 else x * x
+
+
+#: Function of two numbers -> points in order, each with the gradient there.
+USES: dict[str, tuple[Callable[..., Any], list[tuple[tuple[float, float], tuple[float, float]]]]] = {
+    "both": (lambda xp, x, y: x * xp.sin(y), [((2.0, 0.0), (0.0, 2.0)), ((1.0, 0.0), (0.0, 1.0))]),
+    "the first": (lambda xp, x, y: x * x, [((2.0, 1.0), (4.0, 0.0)), ((3.0, 1.0), (6.0, 0.0))]),
+    "the second": (lambda xp, x, y: y * y, [((2.0, 1.0), (0.0, 2.0)), ((2.0, 3.0), (0.0, 6.0))]),
+    "by its value": (
+        _number_or_both,
+        [((2.0, 3.0), (3.0, 3.0)), ((-2.0, 3.0), (-4.0, 0.0)), ((1.0, 5.0), (5.0, 2.0))],
+    ),
+    "none": (lambda xp, x, y: xp.asarray(1.5), [((2.0, 3.0), (0.0, 0.0))]),
+}
+
+
+@pytest.mark.parametrize("argnums", [(0, 1), (0,), (1,)])
+@pytest.mark.parametrize("name", USES)
+def test_the_gradient_in_arguments_that_are_not_always_used(name, argnums):
+    f, points = USES[name]
+    backend = opened("torch")
+    first = [backend.to_var(np.asarray(v)) for v in points[0][0]]
+    run = backend.prepare(O.GRADIENT, functools.partial(f, backend.xp), first, argnums=argnums)
+    for point, slopes in points:
+        args = [backend.to_var(np.asarray(v)) for v in point]
+        got = [float(g) for g in run(*args)]
+        np.testing.assert_allclose(got, [slopes[i] for i in argnums], rtol=1e-14)
+        assert not any(a.requires_grad for a in args)
+
+
+def test_an_error_of_the_function_is_raised_as_it_is_and_the_next_gradient_is_right():
+    def f(x, *, n):
+        if x > 1:
+            raise RuntimeError("too large")
+        return x**n
+
+    backend = opened("torch")
+    run = backend.prepare(O.GRADIENT, functools.partial(f, n=3), [backend.to_var(np.asarray(0.5))])
+    with pytest.raises(RuntimeError, match="too large"):
+        run(backend.to_var(np.asarray(2.0)))
+    assert float(run(backend.to_var(np.asarray(1.0)))[0]) == 3.0
+
+
+def test_keywords_of_a_partial_are_those_given_last():
+    def f(x, scale=2.0, *, n=1, shift=0.0):
+        return scale * x**n + shift * x
+
+    backend = opened("torch")
+    x = backend.to_var(np.asarray(2.0))
+    # d/dx (s x^n + c x) = s n x^(n - 1) + c; the defaults of the function itself stay as they are.
+    for given, slope in (({"n": 3}, 24.0), ({"n": 2, "shift": 1.0}, 9.0), ({"scale": 5.0, "n": 2}, 20.0), ({}, 2.0)):
+        run = backend.prepare(O.GRADIENT, functools.partial(f, **given), [x])
+        assert float(run(x)[0]) == slope
+    assert f.__kwdefaults__ == {"n": 1, "shift": 0.0}

@@ -132,7 +132,7 @@ def test_numbers_given_as_arrays_are_used_as_arrays(length: int, dtype: Any) -> 
     for factor in (1.0, -2.0, np.inf, np.nan):
         given = (np.asarray(a * dtype(factor)), b, x[::-1])
         with np.errstate(invalid="ignore"):
-            got, expected = made(*given), f(*(v[()] for v in given[:2]), given[2])
+            got, expected = made(*given), f(given[0][()], given[1][()], given[2])
         for p, q in zip(got, expected, strict=True):
             assert p.dtype == dtype
             np.testing.assert_allclose(p, q, rtol=1e-5 if dtype is np.float32 else 1e-12)

@@ -247,11 +247,11 @@ def _matmul(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG
 
 
 def _dot(source: Source, op: Op, args: list[str]) -> str | None:
-    # A sum begins with 0.0 and so is never -0.0; a product of one entry may be.
     product = (
         f"{args[0]}.dot({args[1]})" if op.function is np.dot else f"{source.name(np.vdot, 'vdot')}({', '.join(args)})"
     )
-    return f"{product} + 0.0"
+    # A sum begins with 0.0 and so is never -0.0. NumPy's dot products begin with it too, but for single entries.
+    return f"{product} + 0.0" if op.inputs[0].size == 1 else product
 
 
 def _asked(source: Source, op: Op, args: list[str]) -> str | None:  # noqa: ARG001

@@ -77,6 +77,9 @@ class _Tape:
 
     __slots__ = ("args", "flow", "nodes", "pull", "value")
 
+    args: Any
+    pull: Any
+
     def __init__(self, value: Any, nodes: Any) -> None:
         self.value = value
         self.nodes = nodes
@@ -223,7 +226,7 @@ def program(name: str) -> Program:
         return problem.objective(*args, xp=namespace.xp)
 
     recording = Recording(Trace(), inputs.arrays, where).call(function)
-    modes = {
+    modes: dict[str, Form] = {
         "numpy": value_and_grad(function, where),
         "numpy:compiled": compile(function, *inputs.arrays, argnums=where, operator="value_and_gradient"),
     }
