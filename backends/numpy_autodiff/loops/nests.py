@@ -227,7 +227,7 @@ def _collapsed(kernel: Kernel, found: Sequence[Member]) -> list[Member]:
     flat = [len(m.ranges) > 1 and isinstance(m, (Store, Total)) and _needs_no_axes(kernel, m) for m in found]
     kept = {m.ranges[: loops(m)] for m, alone in zip(found, flat, strict=True) if not alone}
     return [
-        _piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True)  # type: ignore[arg-type]
+        _piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True)
         if alone and m.ranges[: loops(m)] not in kept
         else m
         for m, alone in zip(found, flat, strict=True)
