@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
+from autodiff_compare.backends.numpy_autodiff import grad
 from autodiff_compare.backends.numpy_autodiff.loops import compile
 from tests.engine.compiled import Function, arguments_of, assert_equal, eager
 
@@ -120,6 +121,21 @@ def _assert_values(names: list[str], shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(600, 3), (520, 1), (6, 2), (3, 600), (5, 5)])
 def test_results_of_all_kinds_in_one_kernel(shape: tuple[int, ...]) -> None:
     _assert_values(list(TOGETHER), shape)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("ends", [(10, 30), (30, 10), (5, 35)])
+def test_totals_begin_in_the_first_of_the_ranges_that_they_are_cut_into(ends: tuple[int, int], columns: int) -> None:
+    """The vector is cut at two places and the rows at one of them, so that the last piece of both is one loop."""
+    c = np.linspace(1, 2, 40)
+
+    def f(v: Any, rows: Any) -> Any:
+        below = np.sum(v[: ends[0]] ** 2) + np.sum(v[: ends[1]] ** 3) + np.sum(rows[: ends[1]] ** 2)
+        return below + np.sum(v * v * c) + np.sum(rows * rows * c[:, None])
+
+    v, rows = np.cos(np.arange(40.0)), np.sin(np.arange(40.0 * columns)).reshape(40, columns)
+    made = compile(f, v, rows, argnums=(0, 1), build="python")
+    assert_equal(made(v, rows), (f(v, rows), grad(f, (0, 1))(v, rows)), rounding=256)
 
 
 @pytest.mark.thorough

@@ -158,18 +158,19 @@ def write_level(kernel: Kernel, roots: Sequence[tuple[Op, str]]) -> None:
         together += first
         later += rest
         buffers += [(op, m.buffer) for m in (first or rest[0])[:1] if m.buffer is not None]
-    for group in _grouped(_cut(_collapsed(kernel, together))).values():
+    for group in _grouped(_cut(_collapsed(kernel, together))):
         _write_group(kernel, group)
     for group in later:
         _write_group(kernel, group)
     kernel.bound.update(buffers)
 
 
-def _grouped(found: Sequence[Member]) -> dict[Ranges, list[Member]]:
+def _grouped(found: Sequence[Member]) -> list[list[Member]]:
+    """Return the members of each loop, by the beginnings of their ranges: a total begins in the first piece of its."""
     groups: dict[Ranges, list[Member]] = {}
     for m in found:
         groups.setdefault(m.ranges[: loops(m)], []).append(m)
-    return groups
+    return [groups[ranges] for ranges in sorted(groups, key=lambda ranges: ranges[:1])]
 
 
 def _write_group(kernel: Kernel, group: Sequence[Member]) -> None:
