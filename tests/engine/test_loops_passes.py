@@ -130,8 +130,8 @@ def test_totals_begin_in_the_first_of_the_ranges_that_they_are_cut_into(ends: tu
     c = np.linspace(1, 2, 40)
 
     def f(v: Any, rows: Any) -> Any:
-        below = np.sum(v[: ends[0]] ** 2) + np.sum(v[: ends[1]] ** 3) + np.sum(rows[: ends[1]] ** 2)
-        return below + np.sum(v * v * c) + np.sum(rows * rows * c[:, None])
+        of_vector = np.sum(v[: ends[0]] ** 2) + np.sum(v[: ends[1]] ** 3) + np.sum(v * v * c)
+        return of_vector + np.sum(rows[: ends[1]] ** 2) + np.sum(rows * rows * c[:, None])
 
     v, rows = np.cos(np.arange(40.0)), np.sin(np.arange(40.0 * columns)).reshape(40, columns)
     made = compile(f, v, rows, argnums=(0, 1), build="python")
