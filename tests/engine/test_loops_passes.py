@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
+from autodiff_compare.backends.numpy_autodiff import grad
 from autodiff_compare.backends.numpy_autodiff.loops import compile
 from tests.engine.compiled import Function, arguments_of, assert_equal, eager
 
@@ -64,7 +65,7 @@ def test_sums_of_long_columns_lose_no_digits() -> None:
     # is 500.0213.
     x = np.full((5000, 3), 0.1, np.float32) * np.array([1, 2, 4], np.float32)
     made = compile(lambda x: np.sum(x, axis=0), x, operator="value", build="python")
-    np.testing.assert_allclose(made(x), 5000 * x[0].astype(float), rtol=64 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(made(x), 5000 * x[0].astype(float), rtol=64 * float(np.finfo(np.float32).eps))
     x[7] = np.inf
     assert np.isinf(made(x)).all()
 
@@ -85,6 +86,63 @@ def test_running_sums_beside_long_sums_in_blocks(f: Function) -> None:
         given = arguments_of(f, operator, x)
         made = compile(f, *given, operator=operator, build="python")
         assert_equal(made(*given), tuple(map(np.asarray, eager(f, operator, given))), rounding=4096)
+
+
+#: Results of rows of numbers, whose loops may be one: sums along either axis, running sums, parts, other orders.
+TOGETHER: dict[str, Function] = {
+    "entries": lambda x: np.exp(x) * 2,
+    "sums of rows": lambda x: np.sum(np.sin(x) * x, axis=-1),
+    "sums of columns": lambda x: np.sum(np.exp(x) * x, axis=0),
+    "total": lambda x: np.sum(x * np.exp(x)),
+    "greatest": lambda x: np.max(x, axis=0) - np.min(np.sin(x)),
+    "products": lambda x: np.prod(1 + x / 1000, axis=0),
+    "running down": lambda x: np.cumsum(np.exp(x), axis=0),
+    "running along": lambda x: np.cumsum(x, axis=-1),
+    "running through": lambda x: np.cumsum(np.ravel(x)),
+    "transposed": lambda x: np.exp(x).T * 1.0,
+    "differences": lambda x: np.diff(np.sin(x), axis=0),
+    "joined": lambda x: np.concatenate([x * x, np.exp(x)], axis=0),
+    "stacked": lambda x: np.stack([x[:, 0], np.sin(x[:, -1])], axis=-1),
+    "shifted": lambda x: np.mean(x, axis=0) + x,
+    "turned": lambda x: x[::-1] * np.exp(x),
+    "counted": lambda x: np.count_nonzero(np.sin(x) > 0.5) * x[0],
+    "matrix product": lambda x: x.T @ np.sin(x),
+    "chosen": lambda x: np.exp(x)[np.array([2, 1, 0, 1])],
+}
+
+
+def _assert_values(names: list[str], shape: tuple[int, ...]) -> None:
+    x = np.cos(np.arange(np.prod(shape)) * 1.3).reshape(shape)
+    made = compile(lambda x: tuple(TOGETHER[n](x) for n in names), x, operator="value", build="python")
+    for name, got in zip(names, made(x), strict=True):
+        assert_equal(got, np.asarray(TOGETHER[name](x)), rounding=1024)
+
+
+@pytest.mark.parametrize("shape", [(600, 3), (520, 1), (6, 2), (3, 600), (5, 5)])
+def test_results_of_all_kinds_in_one_kernel(shape: tuple[int, ...]) -> None:
+    _assert_values(list(TOGETHER), shape)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("ends", [(10, 30), (30, 10), (5, 35)])
+def test_totals_begin_in_the_first_of_the_ranges_that_they_are_cut_into(ends: tuple[int, int], columns: int) -> None:
+    """The vector is cut at two places and the rows at one of them, so that the last piece of both is one loop."""
+    c = np.linspace(1, 2, 40)
+
+    def f(v: Any, rows: Any) -> Any:
+        of_vector = np.sum(v[: ends[0]] ** 2) + np.sum(v[: ends[1]] ** 3) + np.sum(v * v * c)
+        return of_vector + np.sum(rows[: ends[1]] ** 2) + np.sum(rows * rows * c[:, None])
+
+    v, rows = np.cos(np.arange(40.0)), np.sin(np.arange(40.0 * columns)).reshape(40, columns)
+    made = compile(f, v, rows, argnums=(0, 1), build="python")
+    assert_equal(made(v, rows), (f(v, rows), grad(f, (0, 1))(v, rows)), rounding=256)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("first", TOGETHER)
+def test_any_two_results_in_one_kernel(first: str) -> None:
+    for other in list(TOGETHER)[list(TOGETHER).index(first) + 1 :]:
+        _assert_values([first, other], (600, 3))
 
 
 @needs_numba

@@ -158,18 +158,19 @@ def write_level(kernel: Kernel, roots: Sequence[tuple[Op, str]]) -> None:
         together += first
         later += rest
         buffers += [(op, m.buffer) for m in (first or rest[0])[:1] if m.buffer is not None]
-    for group in _grouped(_cut(_collapsed(kernel, together))).values():
+    for group in _grouped(_cut(_collapsed(kernel, together))):
         _write_group(kernel, group)
     for group in later:
         _write_group(kernel, group)
     kernel.bound.update(buffers)
 
 
-def _grouped(found: Sequence[Member]) -> dict[Ranges, list[Member]]:
+def _grouped(found: Sequence[Member]) -> list[list[Member]]:
+    """Return the members of each loop, by the beginnings of their ranges: a total begins in the first piece of its."""
     groups: dict[Ranges, list[Member]] = {}
     for m in found:
         groups.setdefault(m.ranges[: loops(m)], []).append(m)
-    return groups
+    return [groups[ranges] for ranges in sorted(groups, key=lambda ranges: ranges[:1])]
 
 
 def _write_group(kernel: Kernel, group: Sequence[Member]) -> None:
@@ -227,7 +228,7 @@ def _collapsed(kernel: Kernel, found: Sequence[Member]) -> list[Member]:
     flat = [len(m.ranges) > 1 and isinstance(m, (Store, Total)) and _needs_no_axes(kernel, m) for m in found]
     kept = {m.ranges[: loops(m)] for m, alone in zip(found, flat, strict=True) if not alone}
     return [
-        _piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True)  # type: ignore[arg-type]
+        _piece(m, ((0, math.prod(b for _, b in m.ranges)),), True, True)
         if alone and m.ranges[: loops(m)] not in kept
         else m
         for m, alone in zip(found, flat, strict=True)
