@@ -457,10 +457,10 @@ TRIED: dict[str, Callable[[str, str], bool]] = {
 def test_every_dtype_of_the_standard_is_computed(backend: Any) -> None:
     if backend.name == "autograd":
         pytest.skip("autograd has NumPy's functions: an integer is no array of its own there")
-    tried = TRIED.get(backend.name, lambda name, dtype: True)
+    tried = TRIED.get(backend.name)
     wrong = {}
     for name, dtype, call, arrays in cases():
-        if not tried(name, dtype):
+        if tried and not tried(name, dtype):
             continue
         with np.errstate(all="ignore"):
             wanted = np.asarray(call(strict, *map(strict.asarray, arrays)))
