@@ -2,7 +2,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-# Example backends in environments of their own; PEERS names some of them.
+# Example backends in environments of their own; PEERS names some of them. Enzyme (jax_enzyme) takes 1 GB: name it.
 PEERS ?= casadi chainer mygrad pytensor uncertainties
 
 # Extras that `make compare` installs: the frameworks that it runs, and what draws the report of a run.

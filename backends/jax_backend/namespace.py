@@ -25,7 +25,7 @@ special = Special(
 )
 
 
-def cumulative_prod(
+def cumulative_prod(  # type: ignore[no-redef]
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> jax.Array:
     """Return the products of the entries so far; of integers as wide as `prod` has them."""
@@ -34,7 +34,9 @@ def cumulative_prod(
     return jax.numpy.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial)
 
 
-def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> jax.Array:
+def searchsorted(  # type: ignore[no-redef]
+    x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None
+) -> jax.Array:
     """Return the places of ``x2`` in ``x1`` as int64, the dtype of indices; JAX's function returns int32."""
     return jax.numpy.searchsorted(x1, x2, side=side, sorter=sorter).astype("int64")
 

@@ -36,7 +36,7 @@ def lacking(function: Any, standard: Any) -> list[str]:
         by_place = i < len(ours) and list(ours.values())[i].kind is not inspect.Parameter.KEYWORD_ONLY
         named = theirs.name in ours or inspect.Parameter.VAR_KEYWORD in rest
         placed = by_place or inspect.Parameter.VAR_POSITIONAL in rest
-        wanted = {
+        wanted: dict[Any, bool] = {
             inspect.Parameter.POSITIONAL_ONLY: placed,
             inspect.Parameter.KEYWORD_ONLY: named,
             inspect.Parameter.POSITIONAL_OR_KEYWORD: named and placed,

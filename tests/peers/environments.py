@@ -65,7 +65,7 @@ def make(name: str, until: float) -> str:
         except subprocess.TimeoutExpired:
             return f"not installed within {LIMIT_S:g} s"
         except subprocess.CalledProcessError as error:
-            return (error.stderr.strip().splitlines() or ["no message"])[-1]
+            return str((error.stderr.strip().splitlines() or ["no message"])[-1])
     (folder / "installed.txt").write_text((REQUIREMENTS / f"{name}.txt").read_text())
     return ""
 

@@ -126,7 +126,8 @@ class Names:
         return np.where(np.real(x) < 0, -x, x)
 
 
-# A system whose arrays are not NumPy's derives from Backend: autodiff_compare/backends/interface.py tells its methods.
+# Other kinds of systems have bases in autodiff_compare.backends.bases: wrapped arrays, graphs of symbols, scalars
+# (docs/peers.md). Anything else derives from Backend: autodiff_compare/backends/interface.py describes its methods.
 class NAMEBackend(NumpyArrays):
     # The name in tables and commands, the distributions that pip must have installed, and the operators that _native
     # prepares. All others are derived from these: here vjp, gradients and Jacobians from jvp.
