@@ -241,7 +241,8 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="continue this run: its folder, name or id, or latest; on another machine, what is left stands apart",
+        help="continue this run: its folder, name or id, or latest; on another machine, the times of the rest are "
+        "shown apart",
     )
 
 
@@ -299,7 +300,8 @@ def add_on(parser: argparse.ArgumentParser) -> None:
         "--on",
         type=values.engine,
         metavar="ENGINE",
-        help=f"carry out units of the work elsewhere: {values.ENGINES} (docs/cluster.md; default: here, as one)",
+        help=f"carry out units of the work elsewhere: {values.ENGINES} (docs/cluster.md; default: on this machine, one "
+        "after the other)",
     )
     parser.add_argument(
         "--slurm-args",
@@ -311,5 +313,6 @@ def add_on(parser: argparse.ArgumentParser) -> None:
         "--unit-timeout",
         type=values.duration,
         metavar="SECONDS",
-        help="with --on, time limit for one unit; its open cells end as timeout (default: none, or that of Slurm)",
+        help="with --on, time limit for one unit; its unfinished cells end as timeout (default: none, or that of "
+        "Slurm)",
     )

@@ -105,7 +105,7 @@ def add_conformance(verbs: Any) -> None:
         "backend",
         nargs="?",
         metavar=BACKEND,
-        help="name of a backend, or path of a .py file; required but for --needed",
+        help="name of a backend, or path of a .py file; required unless --needed is given",
     )
     conformance.add_argument(
         "--needed",

@@ -216,7 +216,7 @@ def _table(*, header: bool = True) -> Table:
             [
                 r"**Times of \[a\]**",
                 "|  |  |\n| --- | ---: |\n| long\\_name | 1 us\\* |\n| a\\|b c | \\<b\\> @\u200bme \\`x\\` \\&amp; |",
-                "below it",
+                "below<br>\nit",
             ],
         ),
         ("2 of 3 cells\nagree", ["2 of 3 cells agree"]),

@@ -7,7 +7,6 @@ import io
 import json
 import pathlib
 import re
-import subprocess
 from typing import Any
 
 import pytest

@@ -365,7 +365,10 @@ def test_constants_alone() -> None:
 def test_arrays_with_another_arithmetic_are_refused(argument: int, dtype: Any) -> None:
     made = compile(lambda x, y: np.sum(x * y), operator="gradient")
     plain = np.arange(1, 3, dtype=dtype).reshape(1, 2)
-    for odd, reason in ((plain.view(np.matrix), "matrix product"), (np.ma.array(plain, mask=[[False, True]]), "its mask")):
+    for odd, reason in (
+        (plain.view(np.matrix), "matrix product"),
+        (np.ma.array(plain, mask=[[False, True]]), "its mask"),
+    ):
         given = [np.ones((1, 2)), np.ones((1, 2))]
         given[argument] = odd
         with pytest.raises(TypeError, match=reason):

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 from autodiff_compare.results import formatting
 
@@ -39,6 +40,10 @@ def blocks(given: Any) -> Iterator[str]:
             yield from blocks(part)
     elif isinstance(given, Table):
         yield from _table(given)
+    elif isinstance(given, Text):
+        # The lines below a table are sentences of their own; those of other texts are only wrapped.
+        if lines := [line for line in map(formatting.markdown, given.plain.splitlines()) if line]:
+            yield "<br>\n".join(lines)
     elif text := formatting.markdown(str(given)):
         yield text
 

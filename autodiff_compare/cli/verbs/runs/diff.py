@@ -67,7 +67,7 @@ _CONFIDENCE = 0.99
 #: Status of a cell whose result was refuted; other cells that are no longer ok have no result to explain.
 _REFUTED = Status.WRONG
 
-SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "ends otherwise"
+SLOWER, FASTER, WRONG, RIGHT, OTHER = "slower", "faster", "no longer ok", "ok again", "fails differently"
 UNSURE = "slower or faster, not proved"
 APPEARED, MISSING, DISAPPEARED = "appeared", "missing", "disappeared"
 #: The kinds in the order of the tables.

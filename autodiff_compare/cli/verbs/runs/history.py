@@ -249,8 +249,8 @@ def _sentence(past: Sequence[Past], apart: int) -> str:
     left = f" Left out: {others} with other threads, device or seed, or damaged." if apart else ""
     return (
         f"{formatting.plural(len(past), 'timed run')} from {past[0].run.started_utc[:10]} to "
-        f"{past[-1].run.started_utc[:10]}.{left} A change is one beyond the intervals of the runs and the threshold, "
-        "as in diff. Not counted (.): runs on other hardware, and times that are flagged for more than noise."
+        f"{past[-1].run.started_utc[:10]}.{left} A change exceeds the intervals of the runs and the threshold, as "
+        "in diff. Not counted (.): runs on other hardware, and times that are flagged for more than noise."
     )
 
 

@@ -145,7 +145,7 @@ def noise() -> Iterator[Finding]:
     yield Finding(
         "noise",
         "waiting",
-        f"{share:.1%} of the time, for a processor",
+        f"{share:.1%} of the time was spent waiting for a processor",
         "contended: stop other programs" if share > CONTENDED_SHARE else "",
     )
 

@@ -93,7 +93,7 @@ def _show(made: Sequence[Call]) -> None:
                 out.print(f"- {record['what']}: {record['advice']}")
         out.print()
     ready = sum(not call.failure and not any(record["advice"] for record in call.records) for call in made)
-    out.print(f"{plural(len(made), 'host')}, {ready} of them with nothing to change before quoting a number.")
+    out.print(f"{plural(len(made), 'host')}, {ready} of them ready for numbers that are quoted.")
 
 
 @contextlib.contextmanager

@@ -199,7 +199,7 @@ def _size(size: float) -> str:
 def _verdict(s: SizeTrial) -> str:
     if s.error == controls.RIGHT:
         return "rejected"
-    return f"{s.tried - s.rejected} of {s.tried} accepted that are off by {_size(s.size)}"
+    return f"accepted {s.tried - s.rejected} of {s.tried} results with an error of {_size(s.size)}"
 
 
 def _ladder(trials: Sequence[DifferenceTrial]) -> Table:

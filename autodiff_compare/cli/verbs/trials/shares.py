@@ -56,7 +56,7 @@ def spread(options: argparse.Namespace) -> int:
         shown = [(part, _taken_up(part, planned.specs, folder, earlier)) for part in parts]
     _tell(options, made, shown, folder)
     if interrupted:
-        complain("interrupted: shares that had not ended are lost")
+        complain("interrupted: the results of unfinished shares are lost")
         return exits.INTERRUPTED
     if any(row.number for _, (_, rows) in shown for row in rows):
         return exits.WRONG
