@@ -86,6 +86,12 @@ class Program:
         return tuple(dict.fromkeys(step.operation for step in self.steps))
 
     @property
+    def squared(self) -> Program:
+        """Return the program of the square of the result."""
+        step = Step(f"{self.result}_squared", "square", (self.result,))
+        return replace(self, steps=(*self.steps, step), result=step.name)
+
+    @property
     def uses(self) -> tuple[str, ...]:
         """Return the members of a backend that the program calls."""
         return tuple(dict.fromkeys(step.kind.uses for step in self.steps if step.kind.uses))

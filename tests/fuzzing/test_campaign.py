@@ -39,10 +39,15 @@ def minus_twice(f: Callable[..., Any], *args: Any) -> Any:
     return true - 2.0 * true + 2.0 * numpy_autodiff.stop_gradient(true)
 
 
-def faulty(*names: str) -> Any:
+def steeper(f: Callable[..., Any], x: Any) -> Any:
+    """Return ``f`` with its slope wrong by a constant, which leaves its second derivative right."""
+    return f(x) + 0.1 * (x - numpy_autodiff.stop_gradient(x))
+
+
+def faulty(*names: str, fault: Callable[..., Any] = minus_twice) -> Any:
     backend = engine()
     for name in names:
-        backend.xp = Namespace(backend.xp, name, functools.partial(minus_twice, getattr(backend.xp, name)))
+        backend.xp = Namespace(backend.xp, name, functools.partial(fault, getattr(backend.xp, name)))
     return backend
 
 
@@ -111,6 +116,18 @@ def test_a_known_defect_explains_a_program_that_holds_its_operations(shown: Find
     (known,) = found.findings
     assert found.findings.new == []
     assert (known.key, known.numbers) == (of(shown, "tanh").key, [0])
+
+
+@pytest.mark.parametrize("outer", ["sin", "square", ""])
+def test_a_known_slope_explains_second_derivatives_of_what_is_composed_with_it(outer: str, shown: Findings) -> None:
+    first = of(shown, "tanh").failure
+    known = Finding(dataclasses.replace(first, operator=Operator.GRADIENT))
+    steps = (Step("a", "square", ("x0",)), Step("b", "tanh", ("a",)), *([Step("c", outer, ("b",))] if outer else []))
+    program = Program((Input("x0", np.array(0.5)),), steps, steps[-1].name)
+    found = Campaign({"numpy": InProcess(faulty("tanh", fault=steeper))}, SCOPE, Findings([known]))
+    found._follow(dataclasses.replace(first, program=program, operator=Operator.HVP, number=0))
+    assert found.findings.new == []
+    assert [finding.numbers for finding in found.findings] == [[0]]
 
 
 @pytest.mark.parametrize(("mode", "new"), [(Operator.HVP, True), (Operator.GRADIENT, False), (Operator.JVP, False)])
