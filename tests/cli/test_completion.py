@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -83,9 +82,17 @@ def terminal(request: pytest.FixtureRequest, script: dict[str, pathlib.Path], tm
     name, options, read = READING[request.param]
     path = shell(name)
     shutil.copy(script[name], tmp_path / "_autodiff-compare")
-    pid, opened = pty.fork()
-    if pid == 0:
-        os.execve(path, [path, *options], {"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(tmp_path)})
+    # Not `pty.fork`: threads of a framework that another test has imported would not survive it.
+    opened, inner = pty.openpty()
+    asked = subprocess.Popen(
+        [path, *options],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+        env={"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(tmp_path)},
+    )
+    os.close(inner)
     try:
         # The prompt is written in two parts, so that the echo of this line is not taken for it.
         typed = f"{read.format(script=script[name], folder=tmp_path)}; PS1='rea''dy> '\n"
@@ -93,8 +100,8 @@ def terminal(request: pytest.FixtureRequest, script: dict[str, pathlib.Path], tm
         _answer(opened, "ready> ")
         yield opened
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        asked.kill()
+        asked.wait()
         os.close(opened)
 
 
