@@ -11,7 +11,7 @@ from autodiff_compare.execution.judging import Judging
 from autodiff_compare.execution.progress import Effort, Group, Progress
 from autodiff_compare.execution.requests import CellRequests, Keep
 from autodiff_compare.results.tables import CellRow, SampleRow
-from autodiff_compare.results.timings import UNSEEN
+from autodiff_compare.results.timings import unseen
 from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds
 from autodiff_compare.vocabulary import Operator, Phase, Status
@@ -128,7 +128,7 @@ def comparable_values(rows: list[CellRow]) -> set[str]:
     return {
         row.cell_id
         for row in rows
-        if row.operator == Operator.VALUE and row.status == Status.OK and not UNSEEN & set(row.flags.split())
+        if row.operator == Operator.VALUE and row.status == Status.OK and not unseen(row.flags)
     }
 
 

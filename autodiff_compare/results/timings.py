@@ -52,6 +52,11 @@ def unseen(flags: str) -> list[str]:
     return [flag for flag in flags.split() if flag in UNSEEN]
 
 
+def more_than_noise(flags: str) -> list[str]:
+    """Return those of a cell's flags with which its time is not that of the computation alone."""
+    return [flag for flag in flags.split() if flag in NOT_ITS_OWN]
+
+
 def series_of(samples: Iterable[SampleRow]) -> dict[Key, list[Round]]:
     """Return (cell_id, phase, machine) -> its rounds.
 

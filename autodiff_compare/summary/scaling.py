@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from autodiff_compare.results.timings import NOT_ITS_OWN
+from autodiff_compare.results.timings import more_than_noise
 from autodiff_compare.timing.growth import Growth, growth
 from autodiff_compare.vocabulary import Status
 
@@ -22,7 +22,7 @@ def growths(rows: pd.DataFrame) -> dict[str, Growth]:
         Rows of one problem, operator, dtype and machine, as of `autodiff_compare.results.frames.tidy.tidy`. Times of
         cells that are not right, or whose flags say that they are not those of the computation, are left out.
     """
-    clear = rows["flags"].map(lambda flags: not NOT_ITS_OWN & set(flags.split())).astype("bool")
+    clear = rows["flags"].map(lambda flags: not more_than_noise(flags)).astype("bool")
     used = rows[clear & (rows["status"] == Status.OK) & rows["n"].notna() & (rows["median_s"] > 0)]
     return {str(spec): _of(own) for spec, own in used.groupby("spec", sort=False)}
 

@@ -56,7 +56,7 @@ from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
-from autodiff_compare.results.timings import NOT_ITS_OWN, series_of, steady_of
+from autodiff_compare.results.timings import more_than_noise, series_of, steady_of
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.statistics import CONTENDED, ENOUGH_ROUNDS, Round, order_statistic_interval, steadiest
 from autodiff_compare.vocabulary import Status, join_spec
@@ -226,7 +226,7 @@ def _change(cell_id: str, a: Recorded, b: Recorded, threshold: float, *, timed: 
         return None
     change = _timed(cell_id, a.rounds.get(cell_id, ()), b.rounds.get(cell_id, ()), threshold)
     quiet = min(_quiet(run.rounds.get(cell_id, ())) for run in (a, b))
-    flags = [flag for flag in dict.fromkeys([*before.flags.split(), *after.flags.split()]) if flag in NOT_ITS_OWN]
+    flags = dict.fromkeys(more_than_noise(f"{before.flags} {after.flags}"))
     if change is None or not (flags or quiet < ENOUGH_ROUNDS):
         return change
     return replace(change, kind=UNSURE, words=f"{change.words}; {', '.join(flags or [CONTENDED])}")

@@ -26,7 +26,7 @@ from autodiff_compare.execution.display import Display
 from autodiff_compare.results import formatting, places
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.results.tables import Run, TableError
-from autodiff_compare.results.timings import NOT_ITS_OWN
+from autodiff_compare.results.timings import more_than_noise
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.levels import Measured, levels
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, order_statistic_interval, steadiest
@@ -177,9 +177,7 @@ def _measured(run: Recorded, cell: str) -> Measured | None:
     """Return the time of a cell in a run; `None` if it is not right, not timed, or flagged for more than noise."""
     end, rounds = run.cells.get(cell), run.rounds.get(cell, ())
     quiet = sum(r.quiet for r in rounds)
-    if end is None or end.status != Status.OK or quiet < ENOUGH_ROUNDS:
-        return None
-    if NOT_ITS_OWN & set(end.flags.split()):
+    if end is None or end.status != Status.OK or quiet < ENOUGH_ROUNDS or more_than_noise(end.flags):
         return None
     values = steadiest(rounds)
     low, high = order_statistic_interval(values, _CONFIDENCE)
