@@ -24,7 +24,7 @@ from autodiff_compare.problems import Array, Problem
 from autodiff_compare.report.page import style, wording
 from autodiff_compare.results import formatting
 from autodiff_compare.results.replacing import replacing
-from autodiff_compare.studies.descent import Step, Trace
+from autodiff_compare.studies.trace import Step, Trace
 
 #: Frames, and milliseconds for which each of them and the last one stays.
 _FRAMES, _FRAME_MS, _LAST_MS = 40, 110, 2000

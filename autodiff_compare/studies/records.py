@@ -15,7 +15,7 @@ from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.tables import DescentRow, StepRow
 from autodiff_compare.studies.changes import descent_of
-from autodiff_compare.studies.descent import Step, Trace, revived
+from autodiff_compare.studies.trace import Step, Trace, revived
 from autodiff_compare.vocabulary import Operator, Status
 
 #: Most updates of a descent within a comparison; the verb ``descend`` has no such limit.

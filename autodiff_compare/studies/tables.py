@@ -25,7 +25,7 @@ import numpy as np
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.results import formatting
 from autodiff_compare.studies.changes import descent_of
-from autodiff_compare.studies.descent import Step, Trace
+from autodiff_compare.studies.trace import Step, Trace
 
 #: Steps of a descent in the table of its convergence.
 _SHOWN = 12

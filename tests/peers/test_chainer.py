@@ -17,7 +17,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems.tape import QUESTIONS
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.studies.descent import Trace, revived
+from autodiff_compare.studies.trace import Trace, revived
 from tests.peers.test_peers import spec
 from tests.studies.test_descent import FIRST
 

@@ -9,8 +9,9 @@ import pytest
 
 from autodiff_compare.problems import ProblemError, available
 from autodiff_compare.studies.changes import Changes, descent_of, parsed
-from autodiff_compare.studies.descent import Trace, descend
+from autodiff_compare.studies.descent import descend
 from autodiff_compare.studies.tables import Fit
+from autodiff_compare.studies.trace import Trace
 from tests.conftest import opened
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from autodiff_compare.backends import Unsupported
 from autodiff_compare.problems import Adaptive, Descent, Inputs, Problem, available
-from autodiff_compare.studies.descent import KEEP_ALL, DescentError, Trace, descend, prepared
+from autodiff_compare.studies.descent import DescentError, descend, prepared
+from autodiff_compare.studies.trace import KEEP_ALL, Trace
 from autodiff_compare.vocabulary import Optimizer
 from tests.conftest import opened
 

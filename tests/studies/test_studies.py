@@ -20,9 +20,10 @@ from autodiff_compare.problems import available
 from autodiff_compare.process import protocol
 from autodiff_compare.results.tables import DescentRow, StepRow, read
 from autodiff_compare.studies import robot_arm, tables
-from autodiff_compare.studies.descent import Step, Trace, descend, revived
+from autodiff_compare.studies.descent import descend
 from autodiff_compare.studies.eigenvalues import convention
 from autodiff_compare.studies.tables import Fit, StudyTable
+from autodiff_compare.studies.trace import Step, Trace, revived
 from autodiff_compare.summary.terminal import text
 from tests.conftest import opened
 

@@ -21,8 +21,8 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.results import formatting
 from autodiff_compare.studies.changes import descent_of
-from autodiff_compare.studies.descent import Step, Trace
 from autodiff_compare.studies.tables import StudyTable
+from autodiff_compare.studies.trace import Step, Trace
 from autodiff_compare.vocabulary import DTYPES, Status
 
 

@@ -14,7 +14,7 @@ from autodiff_compare.problems import Array
 from autodiff_compare.report.page import wording
 from autodiff_compare.report.page.chart import Chart
 from autodiff_compare.results import formatting
-from autodiff_compare.studies.descent import Step, Trace
+from autodiff_compare.studies.trace import Step, Trace
 
 #: Points of a line; a figure shows no more.
 _POINTS = 400

@@ -27,7 +27,7 @@ from autodiff_compare.report.page.style import Picture
 from autodiff_compare.report.sections import descents
 from autodiff_compare.results import formatting
 from autodiff_compare.studies import tables
-from autodiff_compare.studies.descent import Trace
+from autodiff_compare.studies.trace import Trace
 
 #: Starts in one figure of followed quantities.
 _PANELS = 4

@@ -32,8 +32,8 @@ from autodiff_compare.results.store import RunFolder
 from autodiff_compare.results.tables import DescentRow, TableError
 from autodiff_compare.studies import robot_arm, tables
 from autodiff_compare.studies.changes import PLAIN, Changes, descent_of
-from autodiff_compare.studies.descent import Trace
 from autodiff_compare.studies.records import Key, run_descent, step_rows, trace_from_rows
+from autodiff_compare.studies.trace import Trace
 from autodiff_compare.summary.terminal import show
 from autodiff_compare.vocabulary import BROKEN, Status
 
