@@ -27,7 +27,9 @@ DRAWING = {"matplotlib", "jinja2", "markupsafe", "vl_convert"}
 PANDAS = {
     "api.advice", "api.figures", "api.overview", "api.tables", "results.frames.relative",
     "results.frames.tidy", "results.tables",
-    "summary.conversions", "summary.failures", "summary.growth_table", "summary.scaling", "summary.summary",
+    "summary.run.conversions", "summary.run.failures", "summary.run.flags", "summary.run.growth_table",
+    "summary.run.kinks", "summary.run.overview", "summary.run.sentence", "summary.run.studies", "summary.run.summary",
+    "summary.scaling",
 }  # fmt: skip
 #: The file of Python's interface that names the axes of a figure in its types.
 AXES = "api.figures"

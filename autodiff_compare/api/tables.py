@@ -21,8 +21,8 @@ from autodiff_compare.api.numbers import whole
 from autodiff_compare.results import tables
 from autodiff_compare.results.frames import tidy
 from autodiff_compare.results.places import locate
-from autodiff_compare.summary import summary
 from autodiff_compare.summary.recommendation import recommendation
+from autodiff_compare.summary.run import sentence, summary
 from autodiff_compare.summary.terminal import WIDTH
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
 
     @property
     def _sentence(self) -> str:
-        return " ".join([summary.found(self._stored, self._place), *summary.not_computed(self._dropped)])
+        return " ".join([sentence.result(self._stored, self._place), *summary.not_computed(self._dropped)])
 
     @functools.cached_property
     def _text(self) -> str:

@@ -31,7 +31,7 @@ from autodiff_compare.report.sections import (
 from autodiff_compare.results import formatting
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.tables import Run, column_types
-from autodiff_compare.summary import summary
+from autodiff_compare.summary.run import sentence
 from autodiff_compare.vocabulary import Operator
 
 #: Most rows of a full table; further rows are only in the CSV file, since they would make the page slow to open.
@@ -80,7 +80,7 @@ def page(record: Record) -> Page:
 
 def found(record: Record) -> str:
     """Return the result of the run in a sentence."""
-    words = summary.found({**record.tables, "cells": record.cells}, record.folder)
+    words = sentence.result({**record.tables, "cells": record.cells}, record.folder)
     return f"{words[0].upper()}{words[1:]}"
 
 

@@ -31,7 +31,7 @@ from autodiff_compare.results.frames.tidy import right_and_timed
 from autodiff_compare.results.machines import titles
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
 from autodiff_compare.results.timings import doubtful
-from autodiff_compare.summary.summary import sentence
+from autodiff_compare.summary.run.sentence import sentence
 from autodiff_compare.vocabulary import Status
 
 #: Columns of ``machines.csv`` and of ``runs.csv`` in which runs are compared.

@@ -27,7 +27,7 @@ from autodiff_compare.problems import load
 from autodiff_compare.process.client import WorkerClient
 from autodiff_compare.results import tables
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.summary import summary
+from autodiff_compare.summary.run import summary
 from autodiff_compare.vocabulary import Operator, Status
 from tests.execution.test_faults import FAULTY, HERE, QUADRATIC, run
 

@@ -30,8 +30,8 @@ from autodiff_compare.results.machines import split
 from autodiff_compare.results.ratios import ratios
 from autodiff_compare.results.tables import read_all
 from autodiff_compare.results.timings import timings
-from autodiff_compare.summary import summary
 from autodiff_compare.summary.recommendation import NothingRight, recommendation
+from autodiff_compare.summary.run import summary
 from tests.report.two_machines import A, B, Rows, as_json, drawn, folder, perturbed
 
 SEEDS = (1, 2)

@@ -16,7 +16,8 @@ from rich.console import Console
 from autodiff_compare import backends
 from autodiff_compare.results import tables
 from autodiff_compare.results.rows import CellRow, CheckRow, DescentRow
-from autodiff_compare.summary import failures, headings, summary
+from autodiff_compare.summary import headings
+from autodiff_compare.summary.run import failures, kinks, sentence, studies, summary
 from autodiff_compare.vocabulary import WAYS
 from tests.report.blank import blank
 from tests.summary.test_recommend import run
@@ -139,7 +140,7 @@ def test_nothing_is_concluded_from_a_flagged_time(
         for one, own in zip((NUMPY, TORCH), two, strict=True)
     ]
     tables = run(tmp_path, *cells)
-    assert summary.sentence(tables["cells"], tables["checks"], tables["timings"]).endswith(words)
+    assert sentence.sentence(tables["cells"], tables["checks"], tables["timings"]).endswith(words)
 
 
 @pytest.mark.parametrize(("flags", "bold"), [("", True), ("cut", True), ("noisy", False), ("drift threads", False)])
@@ -198,7 +199,7 @@ def descended(*ends: tuple[str, int, str, str, int, bool]) -> list[str]:
               converged=goal, seconds=0.5)
         for way, start, spec, status, n, goal in ends
     ]  # fmt: skip
-    tables_ = [*summary._descents(pd.DataFrame([asdict(row) for row in rows]))]
+    tables_ = [*studies.descents(pd.DataFrame([asdict(row) for row in rows]))]
     console = Console(file=io.StringIO(), width=80, record=True)
     for table in tables_:
         console.print(table)
@@ -236,12 +237,12 @@ def test_a_kink_is_told_with_who_answers_what() -> None:
         if note:
             checks.append(blank(CheckRow, cell_id=cells[-1].cell_id, verdict="subgradient", note=f"1 of 4; {note}"))
     frames = [pd.DataFrame([asdict(row) for row in rows]) for rows in (cells, checks)]
-    assert summary.kinks(*frames) == [
+    assert kinks.at_kinks(*frames) == [
         ("p gradient", "numpy, torch", f"got 0, {ends[0]}"),
         ("p gradient", "jax", f"got 1, {ends[0]}"),
         ("q gradient", "numpy", f"got 1, {ends[1]}"),
     ]
-    words = summary.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
+    words = sentence.sentence(*frames, pd.DataFrame({"phase": [], "cell_id": []}))
     assert words == "5 of 5 cells agree with their references; 2 derivatives at a kink (backends differ in 1)."
 
 
@@ -343,4 +344,4 @@ def test_the_command_that_goes_on_is_one_line(given: list[dict[str, Any]], tmp_p
     lines = console.export_text().splitlines()
     assert f"  {command}" in lines
     assert any(line.startswith(f"interrupted: {len(given)} of 7 cells.") for line in lines)
-    assert summary.found(read, tmp_path).endswith(f" Go on with: {command}")
+    assert sentence.result(read, tmp_path).endswith(f" Go on with: {command}")

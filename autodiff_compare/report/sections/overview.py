@@ -14,9 +14,11 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.record import Record, largest
 from autodiff_compare.results import formatting
 from autodiff_compare.results.timings import doubtful
-from autodiff_compare.summary import conversions, headings, summary
-from autodiff_compare.summary.failures import remedies
-from autodiff_compare.summary.summary import FLAGS
+from autodiff_compare.summary import headings
+from autodiff_compare.summary.run import conversions
+from autodiff_compare.summary.run.failures import remedies
+from autodiff_compare.summary.run.flags import FLAGS
+from autodiff_compare.summary.run.kinks import at_kinks
 from autodiff_compare.timing.statistics import CONTENDED
 from autodiff_compare.vocabulary import Phase, Status
 
@@ -104,7 +106,7 @@ def overviews(record: Record) -> list[Grid]:
 
 def kinks(record: Record) -> Grid:
     """Return the answers at points without a derivative, with the backends that gave them."""
-    rows = tuple(tuple(words(text) for text in row) for row in summary.kinks(record.cells, record.tables["checks"]))
+    rows = tuple(tuple(words(text) for text in row) for row in at_kinks(record.cells, record.tables["checks"]))
     note = "A kink has no derivative. Each of these answers is a subgradient, and right; systems choose differently."
     return Grid("kinks", "Answers at kinks", ("what", "backends", "answer"), rows, note=note)
 

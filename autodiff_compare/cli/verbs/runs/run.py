@@ -32,8 +32,8 @@ from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, elsewhere, refusal, resumed
 from autodiff_compare.results.store import RunFolder, writable
 from autodiff_compare.results.tables import CellRow, MachineRow, TableError
-from autodiff_compare.summary import summary
-from autodiff_compare.summary.summary import not_computed
+from autodiff_compare.summary.run import summary
+from autodiff_compare.summary.run.summary import not_computed
 from autodiff_compare.vocabulary import BROKEN, Status
 
 

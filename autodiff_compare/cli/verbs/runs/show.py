@@ -11,7 +11,7 @@ from autodiff_compare.cli.exits import OK
 from autodiff_compare.cli.formats import markdown
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.tables import TableError
-from autodiff_compare.summary import summary
+from autodiff_compare.summary.run import summary
 
 
 def show(options: argparse.Namespace) -> int:
