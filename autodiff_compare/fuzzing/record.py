@@ -39,7 +39,7 @@ def script_of(finding: Finding) -> str:
     if not is_spoken(finding.key.backend):
         return ""
     oracle = Oracle(failure.program, failure.dtype)
-    directions = oracle.case(failure.operator).directions
+    directions = oracle.point.case(failure.operator).directions
     return script(
         failure.program,
         failure.spec,

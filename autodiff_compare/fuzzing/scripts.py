@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from autodiff_compare.fuzzing.nearness import ROUNDINGS
+from autodiff_compare.fuzzing.evidence.nearness import ROUNDINGS
 from autodiff_compare.fuzzing.program import Program, Step
 from autodiff_compare.problems import Array
 from autodiff_compare.vocabulary import ORDERS, Operator

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autodiff_compare.fuzzing.batch import Outcome
+from autodiff_compare.fuzzing.evidence.engine_results import EngineResults
 from autodiff_compare.fuzzing.oracle import Class, Oracle
 from autodiff_compare.fuzzing.program import Input, Program, Step
 from autodiff_compare.vocabulary import Operator, Status
@@ -146,7 +147,7 @@ def test_the_slope_at_a_kink_is_a_factor_of_second_derivatives(operator: Operato
     """``maximum(x**2, 0)`` is a square; its second derivative at 0 is 2, or by the chain rule anything from 0 to 2."""
     steps = (Step("a", "square", ("x0",)), Step("b", "maximum_scalar", ("a",)), Step("s", "sum", ("b",), TOTAL))
     oracle = Oracle(Program((Input("x0", np.zeros(1)),), steps, "s"), "float64")
-    (t,) = oracle.case(operator).directions or (np.ones(1),)
+    (t,) = oracle.point.case(operator).directions or (np.ones(1),)
     found = 2.0 * t if right else t
     assert oracle.judgement(operator, Outcome(Status.OK, (found,))).classed == classed
 
@@ -160,7 +161,7 @@ def test_what_is_below_a_rounding_of_the_value_is_undecided() -> None:
         Step("v2", "logsumexp", ("v1",), {"axis": 1, "keepdims": False}),
     )
     oracle = Oracle(Program(point, steps, "v2"), "float64")
-    (tangents,) = oracle._expected(Operator.JVP)
+    (tangents,) = EngineResults(oracle.point).expected(Operator.JVP)
     assert 0 < np.max(np.abs(tangents)) < 1e-11
     assert oracle.judgement(Operator.JVP, Outcome(Status.OK, (tangents,))).classed != Class.PRECISION
     assert oracle.judgement(Operator.JVP, Outcome(Status.OK, (tangents + 1.0,))).classed == Class.DEFECT
@@ -179,7 +180,7 @@ def test_a_curvature_that_jumps_has_no_second_derivative() -> None:
     """``x |x|`` at 0: central second differences see 0, the mean of -2 and 2."""
     steps = (Step("a", "abs", ("x0",)), Step("b", "multiply", ("x0", "a")), Step("s", "sum", ("b",), TOTAL))
     oracle = Oracle(Program((Input("x0", np.zeros(1)),), steps, "s"), "float64")
-    (t,) = oracle.case(Operator.HVP).directions
+    (t,) = oracle.point.case(Operator.HVP).directions
     for slope in (2.0, -2.0, 1.0):
         assert oracle.judgement(Operator.HVP, Outcome(Status.OK, (slope * t,))).classed not in (Class.DEFECT,)
 
@@ -195,7 +196,7 @@ def test_a_curvature_that_jumps_is_seen_beside_large_ones() -> None:
         Step("s", "sum", ("d",), TOTAL),
     )
     oracle = Oracle(Program(point, steps, "s"), "float64")
-    t, u = oracle.case(Operator.HVP).directions
+    t, u = oracle.point.case(Operator.HVP).directions
     # d is summed over four copies of x |x|: -8 and 8 are the curvatures of its sides.
     for slope in (8.0, -8.0):
         outcome = Outcome(Status.OK, (slope * t, 240.0 * u))

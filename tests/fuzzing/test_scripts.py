@@ -27,7 +27,7 @@ def written(program: Program, spec: str, operator: Operator, right: bool = True)
     oracle = Oracle(program, "float64")
     expected = oracle.reference(operator)
     expected = expected if right else tuple(1.5 * e for e in expected)
-    return script(program, spec, operator, "float64", oracle.case(operator).directions, expected, "a title")
+    return script(program, spec, operator, "float64", oracle.point.case(operator).directions, expected, "a title")
 
 
 def ends(text: str) -> Any:
