@@ -20,9 +20,9 @@ from dataclasses import replace
 
 from autodiff_compare.process.variables import onednn_stated
 from autodiff_compare.results.formatting import printable
+from autodiff_compare.results.log import read_log
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences, versions
-from autodiff_compare.results.store import read_log
 from autodiff_compare.results.tables import MachineRow, Run, TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 

@@ -1,23 +1,14 @@
 """The folder of a run: an append-only log, one line for each finished piece of work, and the tables made from it.
 
-*Log.* A line of ``log.jsonl`` holds rows by table name, and optionally the name of a piece of work that is done::
-
-    {"cells":[{"cell_id":"sphere/small/float64/gradient/jax",...}],"checks":[...],"samples":[...],"pairs":[...]}
-    {"questions":[...],"done":"questions/tape_cube/numpy"}
-
-Each line is flushed to disk before the run goes on. A line that could not be written as a whole is cut off again, so
-the log holds whole lines only. Nothing that was finished is lost, however the run ends.
+*Log.* Each line is flushed to disk before the run goes on. A line that could not be written as a whole is cut off
+again, so the log holds whole lines only. Nothing that was finished is lost, however the run ends. One process at a time
+writes to a folder: `autodiff_compare.results.log` locks the log and reads it.
 
 *Tables.* The CSV files are rewritten from the rows from time to time and at the end. Each is written under a temporary
 name and moved into place, so that a reader never sees half a table.
 
 *Resuming.* A resumed run appends to the same log. Rows about the same thing (a cell, its checks, a pair of backends)
 replace the earlier ones in their place, so that the tables have the order of an undisturbed run.
-
-*Lock.* One process at a time writes to a folder. It holds a lock on the log, which the system releases when the process
-ends, however it ends.
-
-A log may come from anywhere, like any other file: whatever does not fit the schema raises `TableError`.
 """
 
 from __future__ import annotations
@@ -25,40 +16,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import os
 import pathlib
 import secrets
-import stat
-import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from autodiff_compare.plan.order import in_plan_order
 from autodiff_compare.plan.plan import Plan
-from autodiff_compare.process import protocol
-from autodiff_compare.results import tables
+from autodiff_compare.results import log, tables
+from autodiff_compare.results.log import SUBJECTS, Log, line_of, read_log
 from autodiff_compare.results.machines import stamped
-from autodiff_compare.results.tables import MachineRow, TableError
+from autodiff_compare.results.tables import MachineRow
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
-
-if sys.platform != "win32":
-    import fcntl
 
 #: Shortest time between two rewrites of the CSV files, in seconds ...
 _REFRESH_S = 10.0
 #: ... and as a multiple of the last rewrite's duration, so that tables take at most 0.5 % of a run's time.
 _REFRESH_SHARE = 200.0
-#: Largest log that is read, in bytes. No run writes more; a larger file would fill the memory.
-LARGEST_LOG = 1 << 30
-
-_LOG = "log.jsonl"
-#: Name of the field of a log line beside the tables.
-_DONE = "done"
 
 #: Table name -> rows.
 Rows = Mapping[str, Sequence[Any]]
@@ -122,12 +101,12 @@ class RunFolder:
         self.path = resume or out
         with self._store_errors():
             self.path = resume or _new_folder(out, name)
-            self._log = _open_log(self.path, new=resume is None)
+            self._log = Log(self.path, new=resume is None)
         try:
             if resume is not None:
                 self._replay()
         except BaseException:
-            os.close(self._log)
+            self._log.close()
             raise
         self.run_id = next((row.run_id for row in self.rows["runs"]), self.path.name)
         self._refresh_at = 0.0
@@ -163,10 +142,10 @@ class RunFolder:
             If the line cannot be written.
         """
         rows = self._stamped(rows)
-        record: dict[str, Any] = {name: [vars(row) for row in new] for name, new in rows.items()}
-        line = protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
+        line = line_of(rows, done)
         with self._lock:
-            self._append(line)
+            with self._store_errors():
+                self._log.append(line)
             self._apply(rows, done)
             if time.monotonic() > self._refresh_at:
                 self.write_tables()
@@ -175,7 +154,7 @@ class RunFolder:
         """Return the rows with this machine in those that name none; its own row comes with the first of them."""
         if self.machine is None:
             return rows
-        known = _SUBJECTS["machines"](self.machine) in self._rows["machines"] or "machines" in rows
+        known = SUBJECTS["machines"](self.machine) in self._rows["machines"] or "machines" in rows
         return ({} if known else {"machines": [self.machine]}) | stamped(rows, self.machine)
 
     def amend(self, told: Mapping[str, str]) -> None:
@@ -189,7 +168,7 @@ class RunFolder:
             Field of `rows.Run` and `rows.MachineRow` -> one word.
         """
         with self._lock:
-            own = self._rows["machines"].get(_SUBJECTS["machines"](self.machine), ()) if self.machine else ()
+            own = self._rows["machines"].get(SUBJECTS["machines"](self.machine), ()) if self.machine else ()
             every = {"runs": [row for rows in self._rows["runs"].values() for row in rows], "machines": list(own)}
             changed = {
                 table: [new for row in rows if (new := with_words(row, told)) != row] for table, rows in every.items()
@@ -230,23 +209,7 @@ class RunFolder:
         try:
             self.write_tables()
         finally:
-            os.close(self._log)
-
-    def _append(self, line: bytes) -> None:
-        before = os.fstat(self._log)
-        try:
-            with self._store_errors():
-                if not before.st_nlink:
-                    raise FileNotFoundError(0, "the folder has vanished")
-                rest = memoryview(line)
-                while rest:
-                    rest = rest[os.write(self._log, rest) :]
-                os.fsync(self._log)
-        except BaseException:
-            # Half a line may have been written when the disk filled up or Ctrl-C came: cut it off.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._log, before.st_size)
-            raise
+            self._log.close()
 
     def _apply(self, rows: Rows, done: str) -> None:
         """Replace the rows about the same subjects; a new cell also removes its earlier checks, samples and pairs."""
@@ -257,7 +220,7 @@ class RunFolder:
         for name, new in rows.items():
             by_subject = defaultdict(list)
             for row in new:
-                by_subject[_SUBJECTS[name](row)].append(row)
+                by_subject[SUBJECTS[name](row)].append(row)
             self._rows[name].update(by_subject)
         self._done.add(done)
 
@@ -267,7 +230,7 @@ class RunFolder:
         for rows, done in records:
             self._apply(rows, done)
         with self._store_errors():
-            os.ftruncate(self._log, length)
+            self._log.cut(length)
 
     @contextlib.contextmanager
     def _store_errors(self) -> Iterator[None]:
@@ -281,53 +244,11 @@ class RunFolder:
 
     def _advice(self) -> str:
         """Return what is left of a run that cannot be written, and how to resume it."""
-        if not (self.path / _LOG).exists():
+        if not (self.path / log.NAME).exists():
             return "nothing of this run is left there"
         command = next((run.command for run in self.rows["runs"]), "")
         resume = tables.resume_command(command, self.path)
-        return f"what was finished is in its {_LOG}: make room, then run {resume}"
-
-
-def read_log(folder: pathlib.Path) -> tuple[list[tuple[dict[str, list[Any]], str]], int]:
-    """Return the records of a log and the length in bytes of its whole lines.
-
-    A last line that is cut off or damaged, as by a crash of the machine, is dropped.
-
-    Returns
-    -------
-    list, int
-        A record is a pair: rows by table name, and the name of the work that is done, or an empty text.
-
-    Raises
-    ------
-    TableError
-        If the log is missing, larger than `LARGEST_LOG`, or damaged before its last line.
-    """
-    path = folder / _LOG
-    *lines, rest = tables.read_bytes(path, LARGEST_LOG).split(b"\n")
-    records, length = [], 0
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(_record(line))
-        except (ValueError, RecursionError) as error:
-            if number == len(lines) and not rest:
-                break
-            raise TableError(f"got a damaged line {number} in {path}: {error}") from error
-        length += len(line) + 1
-    return records, length
-
-
-def _record(line: bytes) -> tuple[dict[str, list[Any]], str]:
-    found = protocol.decode(line)
-    if not isinstance(found, dict):
-        raise TableError("it is no JSON object")
-    done = found.pop(_DONE, "")
-    unknown = set(found) - set(_SUBJECTS)
-    if unknown or not isinstance(done, str):
-        raise TableError(f"got tables {', '.join(sorted(unknown))}, expected some of: {', '.join(_SUBJECTS)}")
-    if not all(isinstance(rows, list) for rows in found.values()):
-        raise TableError("got a table that is not a list of rows")
-    return {name: [tables.row(tables.TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
+        return f"what was finished is in its {log.NAME}: make room, then run {resume}"
 
 
 def _new_folder(out: pathlib.Path, name: str) -> pathlib.Path:
@@ -343,21 +264,6 @@ def _new_folder(out: pathlib.Path, name: str) -> pathlib.Path:
             return path
 
 
-def _open_log(folder: pathlib.Path, *, new: bool) -> int:
-    """Return a locked descriptor of the log; a symbolic link, which could lead out of the folder, is not followed."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(folder / _LOG, flags | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, f"its {_LOG} is no ordinary file")
-        if sys.platform != "win32":
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def with_words(row: Any, told: Mapping[str, str]) -> Any:
     """Return a row with words added to those of its fields, sorted and each once."""
     words = {name: " ".join(sorted({*getattr(row, name).split(), word})) for name, word in told.items()}
@@ -368,32 +274,6 @@ def _imports_first(samples: Sequence[Any]) -> list[Any]:
     """Return samples with those of imports first, by name: imports side by side end in any order."""
     imports = sorted((s for s in samples if s.phase == Phase.IMPORT), key=lambda s: (s.cell_id, s.round, s.machine))
     return [*imports, *(s for s in samples if s.phase != Phase.IMPORT)]
-
-
-def _subject_of_sample(row: Any) -> Hashable:
-    """Return the cell of a sample; for an import, of no cell, the backend, the number of the start and the machine."""
-    return (row.cell_id, row.round, row.machine) if row.phase == Phase.IMPORT else row.cell_id
-
-
-def _fields(*names: str) -> Callable[[Any], Hashable]:
-    return lambda row: tuple(getattr(row, name) for name in names)
-
-
-#: Table -> function that returns the subject of a row. Rows with one subject are written and replaced together.
-_SUBJECTS: dict[str, Callable[[Any], Hashable]] = {
-    "runs": _fields("run_id"),
-    "machines": _fields("key", "hostname"),
-    "cells": lambda row: row.cell_id,
-    "checks": lambda row: row.cell_id,
-    "samples": _subject_of_sample,
-    "pairs": group_of,
-    "steps": _fields("cell_id", "start"),
-    "descents": _fields("cell_id", "start"),
-    "questions": _fields("backend", "question"),
-    "conventions": _fields("family", "dtype", "backend", "variant"),
-    "fuzz": _fields("run_id", "machine"),
-    "findings": _fields("run_id", "machine"),
-}
 
 
 def writable(folder: pathlib.Path) -> str:

@@ -17,8 +17,9 @@ import pytest
 
 from autodiff_compare.process import environment
 from autodiff_compare.results import tables
+from autodiff_compare.results.log import read_log
 from autodiff_compare.results.provenance import code_digest, differences
-from autodiff_compare.results.store import RunFolder, read_log
+from autodiff_compare.results.store import RunFolder
 from tests.commands import called
 
 ROOT = pathlib.Path(__file__).parents[2]

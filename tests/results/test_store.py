@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodiff_compare.results import store, tables
+from autodiff_compare.results import log, tables
+from autodiff_compare.results.log import read_log
 from autodiff_compare.results.resume import recorded
-from autodiff_compare.results.store import RunFolder, StoreError, read_log
+from autodiff_compare.results.store import RunFolder, StoreError
 from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
 from tests.processes import children, lives, until
 from tests.report.blank import blank
@@ -238,7 +239,7 @@ def test_a_log_that_is_too_large_or_no_file_is_refused(tmp_path: pathlib.Path, m
         read_log(tmp_path)
     (tmp_path / "log.jsonl").unlink()
     (tmp_path / "log.jsonl").write_bytes(b"{}\n")
-    monkeypatch.setattr(store, "LARGEST_LOG", 2)
+    monkeypatch.setattr(log, "LARGEST_LOG", 2)
     with pytest.raises(TableError, match="of 3 bytes, expected at most 2"):
         read_log(tmp_path)
 
