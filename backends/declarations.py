@@ -1,9 +1,13 @@
-"""What an adapter declares of its system, as class attributes; no framework is imported to read them."""
+"""What an adapter declares of its system, as class attributes, and what an opened backend reports of its framework.
+
+No framework is imported to read the class attributes.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import importlib.metadata
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -94,3 +98,32 @@ class Declarations:
     def spec(self) -> str:
         """``name[:variant][:order]``, as written on the command line."""
         return ":".join(filter(None, (self.name, self.full_variant)))
+
+
+class Reports(Declarations):
+    """What an opened backend reports of its framework. An adapter overrides what the framework can tell."""
+
+    def peak_bytes(self, call: Callable[[], object]) -> int | None:
+        """Return the peak growth of allocated bytes in one call by ``memory_counter``; `None` without a counter."""
+        del call
+        return None
+
+    def traces(self) -> int:
+        """Return a number that grows with each trace or compilation; 0 if none is counted."""
+        return 0
+
+    def fallbacks(self) -> int:
+        """Return a number that grows with each function that is prepared in another way than the variant's own."""
+        return 0
+
+    def switches(self) -> Mapping[str, str]:
+        """Return settings that change results, column of ``runs.csv`` -> word: ``{"onednn": "on"}``; after `open`."""
+        return {}
+
+    def idiom_scope(self) -> Mapping[str, Any]:
+        """Return the names that ``idioms`` use without importing them, such as ``{"torch": torch}``; after `open`."""
+        return {}
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the installed version of each required distribution, without importing it."""
+        return {name: importlib.metadata.version(name) for name in self.requires}

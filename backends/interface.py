@@ -66,7 +66,6 @@ one final subclass of `Backend`, or of `NumpyArrays` if its arrays are NumPy's::
 from __future__ import annotations
 
 import abc
-import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, final
 
@@ -74,7 +73,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodiff_compare.backends import plain_namespace
-from autodiff_compare.backends.declarations import LOOP, Declarations
+from autodiff_compare.backends.declarations import LOOP, Reports
 from autodiff_compare.backends.loops import python_scan, python_while
 from autodiff_compare.backends.operators.complex_numbers import has_complex, require_defined
 from autodiff_compare.backends.operators.derived import derive
@@ -109,7 +108,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Backend(Declarations, Solutions, abc.ABC):
+class Backend(Reports, Solutions, abc.ABC):
     """One automatic differentiation system behind the neutral interface.
 
     `Declarations` are the class attributes that an adapter sets. Creating an instance imports no framework. Until
@@ -344,31 +343,6 @@ class Backend(Declarations, Solutions, abc.ABC):
             return loss, params, state
 
         return update
-
-    def peak_bytes(self, call: Callable[[], object]) -> int | None:
-        """Return the peak growth of allocated bytes in one call by ``memory_counter``; `None` without a counter."""
-        del call
-        return None
-
-    def traces(self) -> int:
-        """Return a number that grows with each trace or compilation; 0 if none is counted."""
-        return 0
-
-    def fallbacks(self) -> int:
-        """Return a number that grows with each function that is prepared in another way than the variant's own."""
-        return 0
-
-    def switches(self) -> Mapping[str, str]:
-        """Return settings that change results, column of ``runs.csv`` -> word: ``{"onednn": "on"}``; after `open`."""
-        return {}
-
-    def idiom_scope(self) -> Mapping[str, Any]:
-        """Return the names that ``idioms`` use without importing them, such as ``{"torch": torch}``; after `open`."""
-        return {}
-
-    def versions(self) -> Mapping[str, str]:
-        """Return the installed version of each required distribution, without importing it."""
-        return {name: importlib.metadata.version(name) for name in self.requires}
 
 
 class NumpyArrays(Backend):
