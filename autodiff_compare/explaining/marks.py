@@ -79,21 +79,45 @@ def observed(
     points
         Inputs; the function is prepared at the first of them.
     """
-    own, xp = _function(backend, problem, size, seed), backend.xp
-    number = differentiated - (len(chosen) if tapped else 0)
+    own = _function(backend, problem, size, seed)
+    if tapped:
+        function = _with_zeros(own, chosen, range(differentiated - len(chosen), differentiated), backend.xp)
+    else:
+        function = _joined(own, chosen, backend.xp)
+    given = [[backend.to_var(cast(a, dtype)) for a in arrays] for arrays in points]
+    along = [backend.to_var(cast(a, dtype)) for a in directions]
+    run = backend.prepare(
+        Operator(operator),
+        Objective(function),
+        given[0],
+        argnums=range(differentiated),
+        directions=along,
+    )
+    results = [backend.block(run(*args, *along)) for args in given]
+    return {"results": [[np.asarray(backend.to_numpy(leaf)) for leaf in leaves(out)] for out in results]}
 
-    def with_zeros(*args: Any) -> Any:
-        zeros = dict(zip(chosen, args[number:differentiated], strict=True))
+
+def _with_zeros(own: Callable[..., Any], chosen: Sequence[int], zeros: range, xp: Any) -> Callable[..., Any]:
+    """Return a function that adds its arguments at the places ``zeros`` to the chosen taps of ``own``."""
+
+    def function(*args: Any) -> Any:
+        added = dict(zip(chosen, args[zeros.start : zeros.stop], strict=True))
         calls = itertools.count()
 
         def add(_: str, x: Any) -> Any:
-            zero = zeros.get(next(calls))
+            zero = added.get(next(calls))
             return x if zero is None else x + (zero if zero.dtype == x.dtype else xp.astype(zero, x.dtype))
 
         with taps.listening(add):
-            return own(*args[:number], *args[differentiated:])
+            return own(*args[: zeros.start], *args[zeros.stop :])
 
-    def joined(*args: Any) -> Any:
+    return function
+
+
+def _joined(own: Callable[..., Any], chosen: Sequence[int], xp: Any) -> Callable[..., Any]:
+    """Return a function whose result is one vector: the arrays at the chosen taps of ``own``, then its result."""
+
+    def function(*args: Any) -> Any:
         seen: list[Any] = []
 
         def collect(_: str, x: Any) -> Any:
@@ -105,17 +129,7 @@ def observed(
         parts = [*(seen[i] for i in chosen), out]
         return xp.concat([xp.reshape(xp.astype(part, args[0].dtype), (-1,)) for part in parts])
 
-    given = [[backend.to_var(cast(a, dtype)) for a in arrays] for arrays in points]
-    along = [backend.to_var(cast(a, dtype)) for a in directions]
-    run = backend.prepare(
-        Operator(operator),
-        Objective(with_zeros if tapped else joined),
-        given[0],
-        argnums=range(differentiated),
-        directions=along,
-    )
-    results = [backend.block(run(*args, *along)) for args in given]
-    return {"results": [[np.asarray(backend.to_numpy(leaf)) for leaf in leaves(out)] for out in results]}
+    return function
 
 
 def _function(backend: Backend, problem: Problem, size: str, seed: int) -> Callable[..., Any]:

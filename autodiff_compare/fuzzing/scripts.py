@@ -47,6 +47,19 @@ def scan(f, c, xs):
         c, y = f(c, x)
         ys.append(y)
     return c, None if ys[0] is None else {stack}(ys)"""
+#: The end of every script: the comparison of ``got`` with ``expected``.
+_COMPARED = """\
+got = list(got) if isinstance(got, (tuple, list)) else [got]
+while any(isinstance(part, (tuple, list)) for part in got):
+    got = [p for part in got for p in (part if isinstance(part, (tuple, list)) else [part])]
+got = [np.asarray(part) for part in got]
+print("got     ", [part.tolist() for part in got])
+print("expected", expected)
+for a, b in zip(got, expected):
+    b = np.asarray(b)
+    tolerance = {tolerance} * max(np.max(np.abs(b), initial=0), 1e-4)
+    if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):
+        raise SystemExit("they differ")"""
 #: Framework -> function that a step may call -> its definition.
 _FUNCTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -238,21 +251,7 @@ def _lines(
     yield from ("", "", f"x = {_tuple(backend, [x.value for x in program.inputs], dtype)}")
     yield f"t = {_tuple(backend, directions, dtype)}"
     yield f"expected = {[array.tolist() for array in expected]!r}"
-    yield from (
-        "",
-        f"got = {words}",
-        "got = list(got) if isinstance(got, (tuple, list)) else [got]",
-        "while any(isinstance(part, (tuple, list)) for part in got):",
-        "    got = [p for part in got for p in (part if isinstance(part, (tuple, list)) else [part])]",
-        "got = [np.asarray(part) for part in got]",
-        'print("got     ", [part.tolist() for part in got])',
-        'print("expected", expected)',
-        "for a, b in zip(got, expected):",
-        "    b = np.asarray(b)",
-        f"    tolerance = {tolerance:.2g} * max(np.max(np.abs(b), initial=0), 1e-4)",
-        "    if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):",
-        '        raise SystemExit("they differ")',
-    )
+    yield from ("", f"got = {words}", *_COMPARED.format(tolerance=f"{tolerance:.2g}").splitlines())
 
 
 def spelled(step: Step, backend: str) -> str:

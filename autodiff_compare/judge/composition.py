@@ -58,11 +58,6 @@ def parts_of(case: Case) -> tuple[Part, ...]:
     return ()
 
 
-def composed_cases(case: Case) -> list[Case]:
-    """Return the cases of the parts of a composite case."""
-    return [part.case for part in parts_of(case)]
-
-
 def unseen_rows(case: Case) -> int:
     """Return the number of rows of a batch that are not judged."""
     return rows_of(case) - len(_judged_rows(case)) if case.operator in BATCHES else 0

@@ -6,8 +6,7 @@ The columns are described in `autodiff_compare.results.rows`.
   are ``nan``, ``inf`` and ``-inf``.
 - In a text, a carriage return becomes a newline and half a surrogate pair becomes its escape.
 - Texts that begin like a spreadsheet's formula (``=``, ``+``, ``-``, ``@``) are written unchanged. A prefix would
-change
-  them for every other reader; a spreadsheet imports columns as text if it is told to.
+  change them for every other reader; a spreadsheet imports columns as text if it is told to.
 
 A file may come from anywhere. `read` checks every line and every cell, and `TableError` says what is wrong. Nothing in
 a file is executed, and no name in it is used as a path.
@@ -52,7 +51,7 @@ from autodiff_compare.results.rows import (
     StepRow,
     TimingRow,
 )
-from autodiff_compare.results.screening import escaped, impossible
+from autodiff_compare.results.schema.screening import escaped, impossible
 from autodiff_compare.vocabulary import join_spec
 
 __all__ = [

@@ -14,7 +14,7 @@ from autodiff_compare.backends import numpy_autodiff as engine
 from autodiff_compare.backends.numpy_backend.composite import _value_gradient_hessian
 from autodiff_compare.backends.operators.request import Request
 from autodiff_compare.execution.computation.preparation import prepared
-from autodiff_compare.judge.composition import composed_cases
+from autodiff_compare.judge.composition import parts_of
 from autodiff_compare.plan.cases import Case, build_case, cast, leaves
 from autodiff_compare.plan.plan import PlanError, plan_problems
 from autodiff_compare.plan.query import Query
@@ -50,7 +50,7 @@ def computed(spec: str, case: Case) -> tuple[Any, ...]:
 def _compare(spec: str, problem: Problem, operator: Operator, dtype: str, equal: Callable[[Any, Any], None]) -> None:
     case = build_case(problem, "small", dtype, operator, 3)
     found = computed(spec, case)
-    parts = [computed(spec, part) for part in composed_cases(case)]
+    parts = [computed(spec, part.case) for part in parts_of(case)]
     if operator in BATCHES:
         expected = [np.stack(rows) for rows in zip(*parts, strict=True)]
     else:
