@@ -302,7 +302,7 @@ class Backend(Reports, Solutions, abc.ABC):
             require_defined(self, request)
         if self.how(operator) is How.NATIVE:
             return self._native(request)
-        return derive(self, request, without=frozenset({operator}))
+        return derive(self, request)
 
     def compressed(self, request: Request, plan: Compression) -> Prepared:
         """Prepare ``sparse_jacobian`` from the products that ``plan`` lists.

@@ -9,6 +9,8 @@ from autodiff_compare.charts import spec
 from autodiff_compare.charts.axes import Axis, Json
 from autodiff_compare.charts.looks import SOFT, Looks
 
+#: Pixels of the panel.
+_WIDTH = 390
 #: Least pixels of a row, and pixels of each series within it.
 _ROW, _SERIES = 20, 6
 
@@ -23,7 +25,6 @@ def dots(
     about: str = "",
     hints: Iterable[tuple[str, str]] = (),
     line: tuple[float, str] | None = None,
-    width: int = 390,
     dodged: bool = True,
 ) -> Json:
     """Return the chart of ``x`` for each name, from the top down.
@@ -40,8 +41,6 @@ def dots(
         Series -> look. The markers of a row stand below each other in this order.
     line
         Value of a dashed vertical line, and its text.
-    width
-        Pixels of the panel.
     dodged
         Whether the markers of a row stand below each other; otherwise on one line.
     """
@@ -82,7 +81,7 @@ def dots(
         *(spec.rule("x", *line, before=_left(line[0], kept, x) > 0.5) if line else []),
     ]  # fmt: skip
     height = max(_ROW, 8 + _SERIES * len(looks)) * max(len(names), 1)
-    return spec.framed(title, about, {"width": width, "height": height, "layer": layers}, kept)
+    return spec.framed(title, about, {"width": _WIDTH, "height": height, "layer": layers}, kept)
 
 
 def _left(at: float, rows: Sequence[Mapping[str, Any]], x: Axis) -> float:

@@ -15,6 +15,8 @@ from autodiff_compare.charts.axes import Json
 from autodiff_compare.charts.spec import INVISIBLE, VERSION
 from autodiff_compare.results.replacing import write_text
 
+#: Pixels of a PNG for each pixel of the chart.
+_SCALE = 1.5
 #: Names of clip paths in an SVG of Vega, where they are made and where they are used.
 _CLIP = re.compile(r'(?:(?<=id=")|(?<=\(#))clip\d+')
 
@@ -28,9 +30,9 @@ def svg(chart: Json) -> str:
     return _CLIP.sub(lambda found: names.setdefault(found[0], f"clip{len(names)}"), drawn)
 
 
-def png(drawing: str, scale: float = 1.5) -> bytes:
-    """Return the PNG of an SVG, with ``scale`` pixels for each pixel of the chart."""
-    return vl_convert.svg_to_png(drawing, scale=scale)
+def png(drawing: str) -> bytes:
+    """Return the PNG of an SVG."""
+    return vl_convert.svg_to_png(drawing, scale=_SCALE)
 
 
 def javascript() -> str:

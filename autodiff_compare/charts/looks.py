@@ -16,6 +16,8 @@ from autodiff_compare.vocabulary import split_spec
 INK, SOFT, GRID, FAINT, PAPER = "#1b1f24", "#59636e", "#d9dde2", "#eceff2", "#ffffff"
 #: The same in the dark theme.
 DARK = {INK: "#e8ebee", SOFT: "#a3adb8", GRID: "#363d46", FAINT: "#242a31", PAPER: "#14171b"}
+#: Share of white in a colour of the dark theme.
+_WHITE = 0.4
 BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY = (
     "#0072b2", "#d55e00", "#c07f00", "#009e73", "#b3569a", "#3b97cf", "#767676",
 )  # fmt: skip
@@ -79,7 +81,7 @@ def themed() -> dict[str, str]:
     return DARK | {colour: lighter(colour) for colours in families for colour in colours}
 
 
-def lighter(colour: str, share: float = 0.4) -> str:
-    """Return a colour mixed with ``share`` of white, in sRGB."""
+def lighter(colour: str) -> str:
+    """Return a colour mixed with a share of white, in sRGB."""
     parts = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return "#" + "".join(f"{round(part + share * (255 - part)):02x}" for part in parts)
+    return "#" + "".join(f"{round(part + _WHITE * (255 - part)):02x}" for part in parts)

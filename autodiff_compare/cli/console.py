@@ -20,6 +20,9 @@ from autodiff_compare.results.formatting import printable
 from autodiff_compare.summary.terminal import WIDTH
 from autodiff_compare.vocabulary import because
 
+#: Seconds after which a verb tells what it is doing.
+_SILENT_S = 1.5
+
 
 class _Console(Console):
     """A console that prints commands as this program was called.
@@ -57,12 +60,12 @@ def not_opened(backend: str, error: WorkerError) -> int:
 
 
 @contextlib.contextmanager
-def told_after(what: str, seconds: float = 1.5) -> Iterator[None]:
+def told_after(what: str) -> Iterator[None]:
     """Tell a terminal what is being done, once it has taken some seconds: no verb is silent for long."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
-    timer = threading.Timer(seconds, print, (f"{what} ...",), {"file": sys.stderr})
+    timer = threading.Timer(_SILENT_S, print, (f"{what} ...",), {"file": sys.stderr})
     timer.daemon = True
     timer.start()
     try:

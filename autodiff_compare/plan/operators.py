@@ -70,7 +70,7 @@ def _applies(problem: Problem, operator: Operator) -> bool:
     return operator not in SAMPLED or bool(problem.samples)
 
 
-def computed_at(problem: Problem, size: str, operator: Operator, degrees: Collection[int] = ()) -> bool:
+def computed_at(problem: Problem, size: str, operator: Operator, degrees: Collection[int]) -> bool:
     """Return whether an operator is computed at a size of a problem that has it.
 
     A size with a number of rows is one of batches, and a size with a degree is one of Taylor series. Where a query

@@ -111,8 +111,8 @@ class Log:
         os.close(self._descriptor)
 
 
-def line_of(rows: Mapping[str, Iterable[Any]], done: str = "") -> bytes:
-    """Return rows by table name, and the name of the work that is done, as a line of a log."""
+def line_of(rows: Mapping[str, Iterable[Any]], done: str) -> bytes:
+    """Return rows by table name, and the name of the work that is done or an empty text, as a line of a log."""
     record: dict[str, Any] = {name: [vars(row) for row in new] for name, new in rows.items()}
     return protocol.encode(record | ({_DONE: done} if done else {})).encode() + b"\n"
 

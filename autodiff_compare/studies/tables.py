@@ -29,6 +29,8 @@ from autodiff_compare.studies.trace import Step, Trace
 
 #: Steps of a descent in the table of its convergence.
 _SHOWN = 12
+#: Calls of `numpy.linalg.inv` over which a mean is taken.
+_INVERSES = 200
 
 
 @dataclass(frozen=True)
@@ -154,14 +156,14 @@ def inverse_errors(traces: Sequence[Trace], inverse_s: float | None = None) -> S
     return StudyTable(title, (*columns, "time"), tuple(rows), note)
 
 
-def inverse_seconds(X: Array, calls: int = 200) -> float:
-    """Measure the seconds of one `numpy.linalg.inv` of ``X``: the fastest of three means over ``calls``."""
+def inverse_seconds(X: Array) -> float:
+    """Measure the seconds of one `numpy.linalg.inv` of ``X``: the fastest of three means over many calls."""
 
     def mean() -> float:
         begun = time.perf_counter()
-        for _ in range(calls):
+        for _ in range(_INVERSES):
             np.linalg.inv(X)
-        return (time.perf_counter() - begun) / calls
+        return (time.perf_counter() - begun) / _INVERSES
 
     return min(mean() for _ in range(3))
 

@@ -322,9 +322,9 @@ def peak_memory_growth(call: Callable[[], Any]) -> int | None:
     try:
         _return_freed_memory()
         pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        before = _status_bytes("VmHWM")
+        before = _high_water_bytes()
         call()
-        return max(_status_bytes("VmHWM") - before, 0)
+        return max(_high_water_bytes() - before, 0)
     except (OSError, KeyError):
         return None
 
@@ -335,7 +335,7 @@ def _return_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _status_bytes(key: str) -> int:
+def _high_water_bytes() -> int:
     lines = pathlib.Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     fields = dict(line.split(":", 1) for line in lines)
-    return int(fields[key].split()[0]) * 1024
+    return int(fields["VmHWM"].split()[0]) * 1024

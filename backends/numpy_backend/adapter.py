@@ -243,7 +243,7 @@ def _compiled(backend: NumpyBackend, request: Request) -> Prepared:
             sweeps = min(sweeps, np.size(request.function(*request.args)))
         # A Jacobian of complex numbers derived from products would be that of real numbers.
         if sweeps > _MOST_SWEEPS and not has_complex(request):
-            return derive(backend, request, without=frozenset({operator}))
+            return derive(backend, request)
     return _emitted(backend, request.function, operator.value, request)
 
 

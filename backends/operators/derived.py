@@ -267,8 +267,10 @@ def derivable(native: frozenset[Operator], nestable: bool = True) -> Mapping[Ope
         known |= set(new)
 
 
-def derive(backend: BackendLike, request: Request, *, without: frozenset[Operator] = frozenset()) -> Prepared:
-    """Build the operator of a request from those that a backend has natively.
+def derive(backend: BackendLike, request: Request) -> Prepared:
+    """Build the operator of a request from the others that a backend has natively.
+
+    The backend may have the operator itself, and still want it built of others.
 
     Parameters
     ----------
@@ -276,15 +278,13 @@ def derive(backend: BackendLike, request: Request, *, without: frozenset[Operato
         The opened backend.
     request
         What `Backend.prepare` was asked for.
-    without
-        Native operators that may not be used: a backend may have the operator itself and still want it built of others.
 
     Raises
     ------
     Unsupported
         If no chain of rules leads to the operator.
     """
-    rule = derivable(backend.native - without, backend.nestable).get(request.operator)
+    rule = derivable(backend.native - {request.operator}, backend.nestable).get(request.operator)
     if rule is None:
         raise Unsupported(underivable(backend, request.operator))
     return rule.build(Derivation(backend, request))

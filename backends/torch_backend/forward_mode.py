@@ -46,7 +46,7 @@ def _cast(result: Any, dtype: Any) -> Any:
     return result.to(dtype)
 
 
-def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool = True) -> Callable[[Var], tuple[Var, Var]]:
+def forward_value_and_derivative(torch: Any, f: Function, *, at_once: bool) -> Callable[[Var], tuple[Var, Var]]:
     """Return value and gradient of a scalar function of one array, by one directional derivative per entry; nestable.
 
     With ``at_once``, the directions are batched by vmap. After vmap has rejected ``f`` once, for instance because of

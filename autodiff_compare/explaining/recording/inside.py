@@ -11,7 +11,7 @@ from autodiff_compare.explaining.recording.recorder import Recorder, recorded_by
 from autodiff_compare.problems import Inputs, Problem
 
 
-def recorded_inside(problem: Problem, inputs: Inputs, number: int, *, unrolled: bool = False) -> Program | None:
+def recorded_inside(problem: Problem, inputs: Inputs, number: int, *, unrolled: bool) -> Program | None:
     """Return the program of a function that an objective differentiates, at the point where it does.
 
     Its first input is the function's own. Others are the variables around it that depend on the objective's inputs.

@@ -272,7 +272,7 @@ def real_parts(variable: Variable, value: Array) -> list[Array]:
     return [np.real(value), np.imag(value)] if variable.kind == "c" else [np.asarray(value)]
 
 
-def operation_view(program: Program, found: Operation, weights: Array | None = None) -> View:
+def operation_view(program: Program, found: Operation, weights: Array | None) -> View:
     """Return the function that is one operation, at the operands that it has in the program.
 
     Parameters
