@@ -12,7 +12,7 @@ from autodiff_compare.backends.numpy_autodiff import grad, jvp, vjp
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.rules import UFUNCS
 from autodiff_compare.backends.numpy_autodiff.rules.indexing import GETITEM
-from autodiff_compare.backends.numpy_autodiff.rules.reductions import MEAN, SUM
+from autodiff_compare.backends.numpy_autodiff.rules.reductions import MAX, MEAN, MIN, SUM
 
 
 def ruled(primitive: Primitive) -> Primitive:
@@ -24,6 +24,7 @@ add, subtract, multiply, divide = (ruled(UFUNCS[f]) for f in (np.add, np.subtrac
 negative, power, absolute = (ruled(UFUNCS[f]) for f in (np.negative, np.power, np.absolute))
 maximum, minimum, matmul = (ruled(UFUNCS[f]) for f in (np.maximum, np.minimum, np.matmul))
 total, mean, getitem = ruled(SUM), ruled(MEAN), ruled(GETITEM)
+greatest, least = ruled(MAX), ruled(MIN)
 
 C = np.array([[1.5, -0.5, 2.0], [0.3, 1.0, -1.0]])
 #: name, as people write it, by the rules alone.
@@ -67,6 +68,8 @@ def test_operators_agree_with_rules(fast: Any, slow: Any, shapes: Any, dtypes: A
     np.testing.assert_allclose(jvp(fast, (x, y), tangents)[1], jvp(slow, (x, y), tangents)[1], rtol=1e-6)
 
 
+#: An entry that is taken twice, among others.
+PLACES = (np.array([0, 1, 0]), np.array([2, 0, 2]))
 #: name, of a (2, 3) array as people write it, by the rules alone.
 ARRAYS: list[tuple[str, Any, Any]] = [
     ("array operand", lambda x: (x + C) * C - C, lambda x: subtract(multiply(add(x, C), C), C)),
@@ -84,6 +87,19 @@ ARRAYS: list[tuple[str, Any, Any]] = [
     ("index, backward", lambda x: x[1:0:-1], lambda x: getitem(x, slice(1, 0, -1))),
     ("index, negative", lambda x: x[-1:], lambda x: getitem(x, slice(-1, None))),
     ("max", lambda x: x - np.max(x, axis=1, keepdims=True), None),
+    ("greatest of rows", lambda x: np.max(x, axis=1), lambda x: greatest(x, axis=1)),
+    ("greatest of rows, ties", lambda x: np.max(x * 0, axis=-1), lambda x: greatest(multiply(x, 0), axis=-1)),
+    ("least of columns", lambda x: np.min(x, axis=0, keepdims=True), lambda x: least(x, axis=0, keepdims=True)),
+    ("sum of rows", lambda x: np.sum(x * x, axis=-1), lambda x: total(multiply(x, x), axis=-1)),
+    ("sum of columns", lambda x: np.sum(x * x, 0), lambda x: total(multiply(x, x), axis=0)),
+    ("mean of both", lambda x: np.mean(x * x, axis=(0, 1)), lambda x: mean(multiply(x, x), axis=(0, 1))),
+    ("less a column", lambda x: x - x[:, :1], lambda x: subtract(x, getitem(x, (slice(None), slice(1))))),
+    ("row less", lambda x: C[1] - (x[0] - x), lambda x: subtract(C[1], subtract(getitem(x, 0), x))),
+    ("new axis", lambda x: x[:, None] * C, lambda x: multiply(getitem(x, (slice(None), None)), C)),
+    ("new axes", lambda x: x[None, ..., None], lambda x: getitem(x, (None, ..., None))),
+    ("all, backward", lambda x: x[::-1, ::1] * C, lambda x: multiply(getitem(x, (slice(None, None, -1),)), C)),
+    ("axis of one", lambda x: x[:, :1][:, 0] * C[:, 0], lambda x: multiply(getitem(x, (slice(None), 0)), C[:, 0])),
+    ("pairs of indices", lambda x: x[PLACES] * C[0], lambda x: multiply(getitem(x, PLACES), C[0])),
     ("inner sum", lambda x: x * np.sum(x) + np.mean(x), lambda x: add(multiply(x, total(x)), mean(x))),
 ]
 
@@ -112,6 +128,7 @@ SHARING = [
     lambda x, y: np.sum(np.stack([x + y, x])),
     lambda x, y: np.sum(np.reshape(x + y, (3, 2)) ** 2),
     lambda x, y: np.sum(np.abs(x) + y),
+    lambda x, y: np.sum((x + y)[:, None]) + np.sum(x),
 ]
 
 
@@ -130,3 +147,52 @@ def test_no_gradient_shares_memory(f: Any) -> None:
     np.testing.assert_array_equal(arrays[5], arrays[7])
     np.testing.assert_array_equal(arrays[5], 2)
     np.testing.assert_array_equal(x, C)
+
+
+#: Rows of three numbers, which are added up by a product with ones: the sum of each, by hand.
+ROWS = [
+    ([1.0, 2.0, 4.0], 7.0),
+    ([np.inf, -1.0, 0.0], np.inf),
+    ([np.nan, 1.0, 1.0], np.nan),
+    ([1e300, 1e300, -1e300], 1e300),
+    ([np.inf, -np.inf, 0.0], np.nan),
+    ([-0.5, 0.5, 0.0], 0.0),
+]
+
+
+def test_sums_of_many_short_rows() -> None:
+    x = np.array([row for row, _ in ROWS] * 20)
+    for keepdims in (False, True):
+        found = []
+
+        def f(x: Any, keepdims: bool = keepdims, found: list[Any] = found) -> Any:
+            rows = np.sum(x, axis=-1, keepdims=keepdims)
+            found.append(rows.value)
+            return np.sum(np.where(np.isfinite(rows), rows, 0) * 2)
+
+        with np.errstate(invalid="ignore"):
+            slopes = grad(f)(x)
+        assert found[0].shape == (120, 1) if keepdims else (120,)
+        np.testing.assert_array_equal(np.ravel(found[0]), [total for _, total in ROWS] * 20)
+        np.testing.assert_array_equal(slopes[:, 0], [2.0 * np.isfinite(total) for _, total in ROWS] * 20)
+
+
+#: A row, and the slopes of its maximum: shared by ties; nan for a row with one.
+GREATEST = [
+    ([1.0, 3.0, 2.0], [0.0, 1.0, 0.0]),
+    ([2.0, 2.0, 1.0], [0.5, 0.5, 0.0]),
+    ([np.inf, 0.0, -np.inf], [1.0, 0.0, 0.0]),
+    ([0.0, -0.0, -1.0], [0.5, 0.5, 0.0]),
+]
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])
+def test_slopes_of_greatest_entries(dtype: str) -> None:
+    x, expected = (np.array(part * 20, dtype) for part in zip(*GREATEST, strict=True))
+    np.testing.assert_array_equal(grad(lambda x: np.sum(np.max(x, axis=1)))(x), expected)
+    # As many entries are greatest as there are rows: none in the row with nan, two in another.
+    rows = np.array([[np.nan, 1, 0], [2, 2, 1]], dtype)
+    with np.errstate(all="ignore"):
+        slopes = grad(lambda x: np.sum(np.max(x, axis=1)))(rows)
+    np.testing.assert_array_equal(slopes[1], [0.5, 0.5, 0.0])
+    assert np.isnan(slopes[0]).all()

@@ -14,6 +14,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any, NoReturn, final
 
 import numpy as np
@@ -210,7 +211,10 @@ def call(function: Any, handler: Any, args: Sequence[Any], kwargs: Mapping[str, 
             if (a.__class__ is list or a.__class__ is tuple) and not found.lists and holds_variable(a):
                 break
         else:
-            if not kwargs or not any(map(_converted, kwargs.values())):
+            for value in kwargs.values():
+                if value.__class__ not in _PASSED and _converted(value):
+                    break
+            else:
                 return handler(*args, **kwargs)
     return found.call(args, kwargs)
 
@@ -237,6 +241,10 @@ def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: Mappin
         except Exception as own:
             raise own from None
     raise error
+
+
+#: Classes of keywords that are passed on as they stand.
+_PASSED = frozenset({int, float, bool, str, NoneType})
 
 
 def _converted(value: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.array.protocols import ArrayMembers, operand
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import is_basic
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep
 from autodiff_compare.backends.numpy_autodiff.core.primitive import INPUT, apply
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal, record
@@ -305,7 +306,8 @@ class Variable(ArrayMembers):
         return apply(CONSTANT[np.invert], (self,))
 
     def __getitem__(self, index: Any) -> Any:
-        if index.__class__ is not slice and index.__class__ is not int:
+        cls = index.__class__
+        if cls is not slice and cls is not int and not (cls is tuple and is_basic(index)):
             return indexing.getitem(self, index)
         return record(self.primal[index], self.tape, indexing.GETITEM_CALL, (self, index))
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 _ndarray = np.ndarray
+_DOUBLE = np.dtype(float)
 _sum: Any = np.add.reduce
 
 
@@ -37,9 +38,17 @@ def fit(g: Any, x: Any) -> Any:
 
 def _sum_over(g: Any, axis: Any, keepdims: bool) -> Any:
     if g.__class__ is _ndarray:
-        if axis == (0,) and not keepdims and len(g.shape) == 2 and g.dtype == np.float64 and _fits(len(g)):
-            # In two fifths of the time: 5 against 11 us for 256 rows of 128 numbers.
-            return ones(len(g)).dot(g)
+        if len(g.shape) == 2 and g.dtype is _DOUBLE and axis is not None and len(axis) == 1:
+            # In two fifths of the time: 5 against 11 us for the columns of 256 rows of 128 numbers, 2 against 9 us for
+            # the rows of 256 by 10.
+            n = g.shape[axis[0]]
+            if axis[0] == 0 and not keepdims and _fits(n):
+                return ones(n).dot(g)
+            if axis[0] == 1 and n <= LONGEST and g.flags.c_contiguous:
+                found = g.dot(ones(n))
+                return found.reshape((len(found), 1)) if keepdims else found
+        if axis is None and not keepdims and g.dtype is _DOUBLE:
+            return total(g)
         # NumPy adds half precision up in single precision along contiguous axes only.
         return _sum(g, axis, np.float32 if g.dtype == np.float16 else None, None, keepdims)
     return np.sum(g, axis=axis, keepdims=keepdims)

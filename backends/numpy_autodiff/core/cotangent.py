@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from sys import getrefcount
+from types import EllipsisType, NoneType
 from typing import Any, final
 
 import numpy as np
@@ -134,7 +135,14 @@ class Scatter:
             parts = self._through_views()
         else:
             parts = self.scatter(*self.parts, indices=self.indices, shape=self.shape, dtype=self.dtype)
-        return parts if self.rest is None else parts + self.rest
+        rest = self.rest
+        if rest is None:
+            return parts
+        if parts.__class__ is rest.__class__ is _ndarray and parts.dtype is rest.dtype:
+            # Nobody else knows the parts.
+            parts += rest
+            return parts
+        return parts + rest
 
     def _through_views(self) -> Any:
         """Write out parts within views, without recursion, since a view of a view may be as deep as a loop is long."""
@@ -161,10 +169,12 @@ class Scatter:
 
 def is_basic(index: Any) -> bool:
     """Return whether an index selects each entry at most once and holds no array."""
-    if index.__class__ is int or index.__class__ is slice:
-        return True
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(
-        p is None or p is Ellipsis or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool))
-        for p in parts
-    )
+    for p in index if isinstance(index, tuple) else (index,):
+        if p.__class__ in _BASIC:
+            continue
+        if p.__class__ is _ndarray or not isinstance(p, (int, np.integer, slice)) or isinstance(p, bool):
+            return False
+    return True
+
+
+_BASIC = frozenset({int, slice, NoneType, EllipsisType})

@@ -91,10 +91,13 @@ def _hold(held: list[Any], array: Any) -> None:
 
 def keep_all(held: list[Any], args: Sequence[Any]) -> tuple[Any, ...]:
     """Return the arguments with `keep` applied to every array, including those in indices."""
-    return tuple([keep(held, a) if isinstance(a, _ndarray) else _keep_index(held, a) for a in args])
+    return tuple([kept(held, a) for a in args])
 
 
-def _keep_index(held: list[Any], a: Any) -> Any:
+def kept(held: list[Any], a: Any) -> Any:
+    """Return an argument with `keep` applied to it, or to the arrays in an index."""
+    if isinstance(a, _ndarray):
+        return keep(held, a)
     return keep_all(held, a) if a.__class__ is tuple else list(a) if a.__class__ is list else a
 
 

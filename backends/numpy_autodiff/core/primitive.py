@@ -27,8 +27,17 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent, dense_only
 from autodiff_compare.backends.numpy_autodiff.core.operands import PLAIN, plain
-from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all
-from autodiff_compare.backends.numpy_autodiff.core.tracing import FIRST, Node, Trace, is_inexact, record, topmost
+from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all, kept
+from autodiff_compare.backends.numpy_autodiff.core.tracing import (
+    BOTH,
+    FIRST,
+    SECOND,
+    Node,
+    Trace,
+    is_inexact,
+    record,
+    topmost,
+)
 
 Rule = Callable[..., Any]
 _ndarray = np.ndarray
@@ -284,6 +293,12 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
         where = topmost(args)
         if not where:
             return primitive.function(*args, **kwargs) if kwargs else primitive.function(*args)
+        if len(args) == 2 and not kwargs:
+            x, y = args
+            a = x.primal if where is not SECOND else x
+            b = y.primal if where is not FIRST else y
+            if a.__class__ in PLAIN and b.__class__ in PLAIN:
+                return _applied_to_two(primitive, where, x, y, primitive.function(a, b))
         owner = args[where[0]]
         values = list(args)
         for i in where:
@@ -313,6 +328,21 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
 
 
+def _applied_to_two(primitive: Primitive, where: tuple[int, ...], x: Any, y: Any, out: Any) -> Any:
+    """Do the rest for two arguments with plain values and no keywords."""
+    top = (x if where is not SECOND else y).tape
+    if primitive.constant and not top.symbolic:
+        return out
+    args = (x, y)
+    if where is not BOTH and top.held is not None and primitive.keeps:
+        held = top.held
+        args = (x, kept(held, y)) if where is FIRST else (kept(held, x), y)
+    node = record(out, top, primitive._calls.get(where) or primitive.call(where), args)
+    if primitive.steep is not None and not primitive.tip:
+        top.watched.append(node)
+    return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node
+
+
 def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
     """Do the same for one argument without keywords, the most frequent case."""
     value = owner.primal
@@ -320,7 +350,7 @@ def _apply_to_one(primitive: Primitive, owner: Node) -> Any:
     top = owner.tape
     if primitive.constant and not top.symbolic:
         return out
-    node = record(out, top, primitive.call(FIRST), (owner,))
+    node = record(out, top, primitive._calls.get(FIRST) or primitive.call(FIRST), (owner,))
     if primitive.steep is not None and not (primitive.tip and value.__class__ is _ndarray):
         top.watched.append(node)
     return _components(node) if out.__class__ is not _ndarray and isinstance(out, tuple) else node

@@ -51,6 +51,8 @@ from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add
 from autodiff_compare.backends.numpy_autodiff.core.primitive import PICK, Call, values_of
 from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, is_inexact, primal, topmost
 
+_ndarray, _float64 = np.ndarray, np.float64
+
 
 def steep(nodes: Iterable[Node]) -> bool:
     """Return whether a call has a slope that is not finite; a compiler guards the answer."""
@@ -63,7 +65,10 @@ def is_steep(node: Node) -> bool:
     test = call.primitive.steep
     if test is None or (call.primitive.tip and (not isinstance(value, Node) or value.tape.symbolic)):
         return False
-    return bool(test(node, *map(primal, values_of(node, call.where)), **call.kwargs))
+    values = values_of(node, call.where)
+    if value.__class__ is not _ndarray and value.__class__ is not _float64:
+        values = list(map(primal, values))
+    return bool(test(node, *values, **call.kwargs))
 
 
 #: Values of `Primitive.selects`, explained there.

@@ -197,7 +197,7 @@ def record(value: Any, trace: Trace, call: Any, args: tuple[Any, ...]) -> Node:
     return node
 
 
-FIRST, _SECOND, _BOTH = (0,), (1,), (0, 1)
+FIRST, SECOND, BOTH = (0,), (1,), (0, 1)
 
 
 def topmost(args: Sequence[Any]) -> tuple[int, ...]:
@@ -207,10 +207,10 @@ def topmost(args: Sequence[Any]) -> tuple[int, ...]:
         if not isinstance(y, Node):
             return FIRST if isinstance(x, Node) else ()
         if not isinstance(x, Node):
-            return _SECOND
+            return SECOND
         if x.tape is y.tape:
-            return _BOTH
-        return FIRST if x.tape.level > y.tape.level else _SECOND
+            return BOTH
+        return FIRST if x.tape.level > y.tape.level else SECOND
     traces = [a.tape if isinstance(a, Node) else None for a in args]
     top = max((t for t in traces if t is not None), key=lambda t: t.level, default=None)
     return () if top is None else tuple([i for i, t in enumerate(traces) if t is top])

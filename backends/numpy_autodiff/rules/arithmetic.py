@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread, total
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit, spread, total
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Call, generic_pull
 from autodiff_compare.backends.numpy_autodiff.rules import elementwise as rules
@@ -36,6 +36,14 @@ def _pull_add(node: Any, g: Any) -> None:
             if a.shape == b.shape and a.dtype is b.dtype:
                 x.flow = y.flow = g
                 return
+            if g.__class__ is _ndarray:
+                # The bias of a layer, whose cotangent is a sum over the rows.
+                if a.shape == g.shape and a.dtype is g.dtype:
+                    x.flow, y.flow = g, fit(g, b)
+                    return
+                if b.shape == g.shape and b.dtype is g.dtype:
+                    x.flow, y.flow = fit(g, a), g
+                    return
         elif a.__class__ is _float64 and g.__class__ is _ndarray and g.dtype is b.dtype is _DOUBLE:
             # A number and an array: the shape of the sum is that of the array.
             x.flow, y.flow = float(total(g)), g
@@ -63,7 +71,12 @@ def _pull_subtract(node: Any, g: Any) -> None:
     else:
         ans = node.primal
         add_cotangent(x, g, ans)
-        add_cotangent(y, -g, ans)
+        add_cotangent(y, _opposite(g, y.primal), ans)
+
+
+def _opposite(g: Any, x: Any) -> Any:
+    """Return ``-g``; for an argument that was broadcast its sum, which has fewer entries to negate."""
+    return -(fit(g, x) if g.__class__ is _ndarray and g.shape != x.shape else g)
 
 
 def _pull_multiply(node: Any, g: Any) -> None:
@@ -137,8 +150,19 @@ def _pull_choice(node: Any, g: Any, wins: Any) -> None:
     a = x.primal
     if g.__class__ is float or a.__class__ is not _ndarray or np.equal(a, y).any():
         generic_pull(node, g)
+        return
+    won = wins(a, y)
+    if g.__class__ is _ndarray and won.size > _SHORT and won.shape == g.shape:
+        # A product of floats and a mask converts it in parts, in 19 us for 256 rows of 128 numbers; this takes 16.
+        d = won.astype(g.dtype)
+        d *= g
     else:
-        add_cotangent(x, g * wins(a, y), node.primal)
+        d = g * won
+    add_cotangent(x, d, node.primal)
+
+
+#: Up to this size one call that converts is faster than two.
+_SHORT = 8192
 
 
 def _pull_quotient(node: Any, g: Any) -> None:
@@ -186,7 +210,8 @@ def _pull_right(node: Any, g: Any) -> None:
 
 
 def _pull_right_negative(node: Any, g: Any) -> None:
-    add_cotangent(node.args[1], -g, node.primal)
+    x = node.args[1]
+    add_cotangent(x, _opposite(g, x.primal), node.primal)
 
 
 def _pull_shift(node: Any, g: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,13 @@ def both(function: Callable[..., Any], *rules: Rule, name: str = "", **more: Any
     return Primitive(name or function.__name__, function, rules, rules, pointwise=True, **more)
 
 
-def linear(name: str, function: Callable[..., Any], vjp: Rule, selects: Any = MOVES) -> Primitive:
+def linear(
+    name: str,
+    function: Callable[..., Any],
+    vjp: Rule,
+    selects: Any = MOVES,
+    pull: Callable[[Any, Any], None] | None = None,
+) -> Primitive:
     """Make the primitive of a function linear in its first argument: its JVP is the function itself.
 
     By default it moves and adds entries: none of its matrix is negative (see `Primitive.selects`).
@@ -40,7 +47,7 @@ def linear(name: str, function: Callable[..., Any], vjp: Rule, selects: Any = MO
     def jvp(t: Any, _ans: Any, _x: Any, *args: Any, **kwargs: Any) -> Any:
         return primitive(t, *args, **kwargs)
 
-    primitive = Primitive(name, function, (vjp,), (jvp,), selects=selects)
+    primitive = Primitive(name, function, (vjp,), (jvp,), selects=selects, pull=pull)
     return primitive
 
 
@@ -56,6 +63,9 @@ def over(g: Any, d: Any) -> Any:
 
     Whether that counts is decided by the sweep (see `autodiff_compare.backends.numpy_autodiff.core.reach`).
     """
+    if d.__class__ is np.ndarray and (g.__class__ is float or g.__class__ is np.ndarray):
+        # A finite number over entries that are not zero does not warn; to silence a warning takes 1.5 us.
+        return g / d if g.__class__ is float and math.isfinite(g) and not has_zero(d) else _quotient(g, d)
     if d.__class__ in _NUMBERS and d != 0:
         return g / d
     if isinstance(d, Node) or isinstance(g, Node):
@@ -168,5 +178,9 @@ def expand(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Restore the axes that a reduction of ``x`` has removed, with length 1."""
     if keepdims or axis is None or (not g.shape and not x.shape):
         return g
+    if axis.__class__ is int:
+        shape = list(x.shape)
+        shape[axis] = 1
+        return g.reshape(shape)
     kept = axes_of(axis, len(x.shape))
     return g.reshape(tuple([1 if i in kept else n for i, n in enumerate(x.shape)]))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent, is_basic
+from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal, record
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view, write_out
 
@@ -19,10 +20,24 @@ def _getitem(x: Any, index: Any) -> Any:
     return x[index]
 
 
+def _takes_all_in_order(index: Any) -> bool:
+    """Return whether a basic index that selects as many entries as there are is a reshape."""
+    for p in index if index.__class__ is tuple else (index,):
+        if p.__class__ is slice and p.step is not None and p.step < 0:
+            return False
+    return True
+
+
 def _pull_getitem(node: Any, g: Any) -> None:
     x, index = node.args
     h = x.flow
-    if g.__class__ is Scatter:
+    if g.__class__ is np.ndarray or g.__class__ is float:
+        value = x.primal
+        if node.primal.size == value.size and is_basic(index) and _takes_all_in_order(index):
+            # As of x[:, None]: no array of zeros to add to.
+            add_cotangent(x, g if g.__class__ is float else g.reshape(value.shape), value)
+            return
+    elif g.__class__ is Scatter:
         if is_basic(index):
             pull_view(node, g)
             return
@@ -85,6 +100,10 @@ def getitem(x: Any, index: Any) -> Any:
                 return _by_computed(x, index)
     elif isinstance(index, Node):
         return _by_computed(x, (index,))
+    if index.__class__ is tuple and isinstance(x, Node):
+        # What `apply` does, for the parts of an index are constants and need no look.
+        held = x.tape.held
+        return record(x.primal[index], x.tape, GETITEM_CALL, (x, index if held is None else keep_all(held, index)))
     return apply(GETITEM, (x, as_array(index) if isinstance(index, list) and index else index))
 
 
@@ -125,11 +144,9 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, len(arr.shape))
-    shape = [1] * len(arr.shape)
-    index = []
-    for i, n in enumerate(arr.shape):
-        index.append(indices if i == axis else np.arange(n).reshape((*shape[:i], n, *shape[i + 1 :])))
-    return getitem(arr, tuple(index))
+    last = len(arr.shape) - 1
+    columns = [indices if i == axis else np.arange(n)[(..., *(None,) * (last - i))] for i, n in enumerate(arr.shape)]
+    return getitem(arr, tuple(columns))
 
 
 def sort(a: Any, axis: int | None = -1, *, stable: bool | None = None, kind: str | None = None) -> Any:

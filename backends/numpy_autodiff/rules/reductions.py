@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import ones
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS, SPREADS
@@ -29,11 +30,16 @@ from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, exp
 from autodiff_compare.backends.numpy_autodiff.rules.exclusive import EXCLUSIVE, RECURRENCE, backwards, delayed
 from autodiff_compare.backends.numpy_autodiff.rules.norms import NORM
 
+_DOUBLE = np.dtype(float)
 _add: Any = np.add
 _multiply: Any = np.multiply
 
 
 def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    if axis is not None and _has_many_short_rows(x, axis) and x.dtype is _DOUBLE and x.flags.c_contiguous:
+        # NumPy takes 30 ns for each row of ten numbers, and a product with ones 5 ns.
+        found = x.dot(ones(x.shape[1]))
+        return found.reshape((len(found), 1)) if keepdims else found
     return _add.reduce(x, axis, None, None, keepdims)
 
 
@@ -62,15 +68,26 @@ def _pull_sum(node: Any, g: Any) -> None:
     add_cotangent(x, float(g) if number else _sum_vjp(g, None, value), value)
 
 
-SUM: Primitive = linear("sum", _sum, _sum_vjp)
+def _pull_sum_along(node: Any, g: Any) -> None:
+    x = node.args[0]
+    value = x.primal
+    add_cotangent(x, _sum_vjp(g, None, value, *node.args[1:], **node.call.kwargs), value)
+
+
+SUM: Primitive = linear("sum", _sum, _sum_vjp, pull=_pull_sum_along)
 SUM.specialise((0,), _pull_sum)
 
 
 def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    if x.__class__ is np.ndarray and x.dtype is _DOUBLE and x.size:
+        # As NumPy computes it, in a third of the time. It adds up other dtypes in ways of its own.
+        return _add.reduce(x, axis, None, None, keepdims) / _count(x, axis)
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
 def _count(x: Any, axis: Any) -> float:
+    if axis is None:
+        return float(x.size)
     count = 1.0
     for a in axes_of(axis, len(x.shape)):
         count *= x.shape[a]
@@ -105,11 +122,28 @@ MEAN.specialise((0,), _pull_mean)
 def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Return the weights of the entries in their maximum: 1 over the number of ties."""
     hit = np.equal(x, expand(ans, x, axis, keepdims))
-    weights = hit.astype(x.dtype)
-    if np.count_nonzero(hit) == np.size(ans) and not np.isnan(ans).any():
+    if np.count_nonzero(hit) == ans.size and not _has_nan(ans):
         # One each. The check for nan is needed: nan equals nothing and has none, while another could have two.
-        return weights
-    return weights * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)
+        return hit
+    return hit.astype(x.dtype) * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)
+
+
+def _has_nan(x: Any) -> bool:
+    """Return whether an entry is nan; a compiler guards the answer."""
+    if x.__class__ is np.ndarray and x.dtype is _DOUBLE:
+        # No sum of squares is nan unless an entry is.
+        return math.isnan(np.vdot(x, x))
+    return bool(np.isnan(x).any())
+
+
+def _extreme_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
+
+
+def _pull_extreme(node: Any, g: Any) -> None:
+    x = node.args[0]
+    value = x.primal
+    add_cotangent(x, _extreme_vjp(g, node.primal, value, *node.args[1:], **node.call.kwargs), value)
 
 
 #: Rows from which on, and length of rows up to which, their extremes are found by columns.
@@ -122,10 +156,12 @@ def _has_many_short_rows(x: Any, axis: Any) -> bool:
     NumPy takes 50 ns for each row of ten numbers, and by columns of a copy 16 ns. An extreme does not depend on the
     order of the entries. Of zeros of both signs NumPy returns either.
     """
-    if x.__class__ is not np.ndarray or len(x.shape) != 2 or x.dtype.char not in "fd":
+    if x.__class__ is not np.ndarray or len(x.shape) != 2:
         return False
     rows, columns = x.shape
-    return rows >= _MANY_ROWS and 1 < columns <= _SHORT_ROW and axes_of(axis, 2) == (1,)
+    if rows < _MANY_ROWS or not 1 < columns <= _SHORT_ROW or x.dtype.char not in "fd":
+        return False
+    return axis.__class__ is int and (axis == 1 or axis == -1)
 
 
 def _extreme(name: str, reduction: Any) -> Primitive:
@@ -135,15 +171,12 @@ def _extreme(name: str, reduction: Any) -> Primitive:
         found = reduction(x.T.copy(), 0)
         return found.reshape((len(found), 1)) if keepdims else found
 
-    def vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
-
     def jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         share = _share(ans, x, axis, keepdims)
         # A tangent of another entry may be infinite.
         return np.sum(np.where(np.equal(share, 0), 0, t) * share, axis=axis, keepdims=keepdims)
 
-    return Primitive(name, function, (vjp,), (jvp,), selects=SELECTS)
+    return Primitive(name, function, (_extreme_vjp,), (jvp,), selects=SELECTS, pull=_pull_extreme)
 
 
 MAX, MIN = _extreme("max", np.maximum.reduce), _extreme("min", np.minimum.reduce)
@@ -196,8 +229,10 @@ def _reduction(primitive: Primitive, fill: Any, combine: Any) -> Any:
     def reduction(
         a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = True
     ) -> Any:
-        if axis is None and dtype is None and not keepdims and where is True and initial is None:
-            return apply(primitive, (a,))
+        if dtype is None and where is True and initial is None and not isinstance(axis, list):
+            return apply(
+                primitive, (a,), {"axis": axis, "keepdims": keepdims} if axis is not None or keepdims else None
+            )
         axis = tuple(axis) if isinstance(axis, list) else axis
         a = a if dtype is None else a.astype(dtype)
         if where is not True:

@@ -25,6 +25,10 @@ def hides_infinity(node: Any, condition: Any, x: Any, y: Any) -> bool:
 
 def not_finite(x: Any) -> bool:
     """Return whether an entry is infinite or nan; a compiler guards the answer."""
+    if x.__class__ is np.ndarray and x.dtype.kind == "f":
+        # A finite number less itself is 0.
+        total = float(np.vdot(x, x))
+        return total - total != 0 and not np.isfinite(x).all()
     return not np.isfinite(_total(x)) and not np.all(np.isfinite(x))
 
 

@@ -4,9 +4,10 @@ Command: ``python -m autodiff_compare.backends.numpy_autodiff.tools.bare``.
 
 A form computes value and gradient by the NumPy calls of a mode, and nothing else: no recording, no checks, no sweep.
 `cubic_on_a_bare_tape` records and sweeps, but knows only the four operations of its program, their shapes and one
-dtype. All forms of a program, the engine and the gradient by hand are timed in turns. Printed are ratios of the minima,
-and the time that an operation of the engine takes beyond those of a form. Set ``OPENBLAS_NUM_THREADS=1`` for one
-thread.
+dtype. `cubic_on_a_tape_with_checks` also checks the class, recording, shape and dtype of operands and cotangents, and
+holds the caller's arrays; what this program does not need raises. All forms of a program, the engine and the gradient
+by hand are timed in turns. Printed are ratios of the minima, and the time that an operation of the engine takes beyond
+those of a form. Set ``OPENBLAS_NUM_THREADS=1`` for one thread.
 """
 
 from __future__ import annotations
@@ -145,6 +146,136 @@ def cubic_on_a_bare_tape(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
     return out.value, tuple([v.flow for v in given])
 
 
+# The same tape with each check that an engine needs, at its cheapest spelling for this program.
+
+
+class _Trace:
+    """A recording: its nodes, and the arrays of the caller that it holds."""
+
+    __slots__ = ("held", "kept", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.held: list[Any] = []
+        self.kept: Any = None
+
+    def hold(self, array: Any) -> None:
+        """Forbid writing to an array that a product needs on the way back."""
+        if array.flags.writeable:
+            array.setflags(False)
+            self.held.append(array)
+        self.kept = array
+
+
+class _Checked:
+    """A variable that looks at the class, the recording and the shape of every operand."""
+
+    __slots__ = ("args", "flow", "pull", "trace", "value")
+
+    args: Any
+    flow: Any
+    pull: Any
+    trace: Any
+    value: Any
+
+    def __add__(self, other: Any) -> Any:
+        trace = self.trace
+        if other.__class__ is not _Checked or other.trace is not trace:
+            return NotImplemented
+        return _noted(trace, self.value + other.value, (self, other), _pull_checked_add)
+
+    def __sub__(self, other: Any) -> Any:
+        if other.__class__ is not np.ndarray:
+            return NotImplemented
+        return _noted(self.trace, self.value - other, (self,), _pull_checked)
+
+    def __mul__(self, other: Any) -> Any:
+        trace = self.trace
+        if other.__class__ is _Checked:
+            if other.trace is not trace or other is not self:
+                return NotImplemented
+            return _noted(trace, self.value * other.value, (self,), _pull_checked_square)
+        if other.__class__ is not np.ndarray:
+            return NotImplemented
+        if other is not trace.kept:
+            trace.hold(other)
+        return _noted(trace, self.value * other, (self, other), _pull_checked_product)
+
+    def sum(self) -> Any:
+        return _noted(self.trace, _sum(self.value), (self,), _pull_checked)
+
+
+def _noted(trace: Any, value: Any, args: Any, pull: Any) -> Any:
+    node = _Checked()
+    node.value = value
+    node.trace = trace
+    node.args = args
+    node.pull = pull
+    node.flow = None
+    trace.nodes.append(node)
+    return node
+
+
+def _send(x: Any, g: Any) -> None:
+    """Add a cotangent that has the shape and the dtype of its argument."""
+    value = x.value
+    if g.__class__ is not float and (g.shape != value.shape or g.dtype is not value.dtype):
+        raise NotImplementedError
+    x.flow = g if x.flow is None else x.flow + g
+
+
+def _pull_checked(node: Any, g: Any) -> None:
+    _send(node.args[0], g)
+
+
+def _pull_checked_add(node: Any, g: Any) -> None:
+    x, y = node.args
+    _send(x, g if x.value.shape == g.shape else float(g.dot(_ONES)))
+    _send(y, g)
+
+
+def _pull_checked_square(node: Any, g: Any) -> None:
+    x = node.args[0]
+    _send(x, x.value * (2.0 * g))
+
+
+def _pull_checked_product(node: Any, g: Any) -> None:
+    x, factor = node.args
+    if factor.shape != g.shape or factor.dtype is not g.dtype:
+        raise NotImplementedError
+    _send(x, g * factor if x.value.shape else float(g.dot(factor)))
+
+
+def cubic_on_a_tape_with_checks(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
+    """Record and sweep with the checks, and give every gradient an array of its own."""
+    trace = _Trace()
+    given = []
+    for v in (a, b, c, d):
+        if v.__class__ is not np.ndarray or v.dtype.kind not in "fc":
+            raise NotImplementedError
+        node = _noted(trace, v[()], (), None)
+        given.append(node)
+    trace.nodes.clear()
+    ta, tb, tc, td = given
+    try:
+        r = ta + tb * x + tc * x * x + td * x * x * x - y
+        out = (r * r).sum()
+        if out.__class__ is not _Checked or out.value.__class__ is not np.float64:
+            raise NotImplementedError
+        out.flow = 1.0
+        nodes = trace.nodes
+        while nodes:
+            node = nodes.pop()
+            g = node.flow
+            if g is not None:
+                node.pull(node, g)
+            node.args = ()
+        return out.value, tuple([np.float64(v.flow) for v in given])
+    finally:
+        for array in trace.held:
+            array.setflags(True)
+
+
 # --- Perceptron
 
 
@@ -205,7 +336,7 @@ class Program:
 
 FORMS: Mapping[str, Mapping[str, tuple[Form, ...]]] = {
     "cubic": {
-        "numpy": (cubic_as_recorded, cubic_on_a_bare_tape),
+        "numpy": (cubic_as_recorded, cubic_on_a_bare_tape, cubic_on_a_tape_with_checks),
         "numpy:compiled": (cubic_in_fewest_passes, cubic_by_matrix),
     },
     "perceptron": {"numpy": (perceptron_as_recorded,), "numpy:compiled": ()},
