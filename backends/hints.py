@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autodiff_compare.backends.array_api import FFT, LINALG, NAMES
+from autodiff_compare.backends.operators.objective import Unsupported
 
 #: Name in NumPy or PyTorch -> the spelling of the standard.
 SPELLINGS: Mapping[str, str] = MappingProxyType(
@@ -93,6 +94,8 @@ _ROWS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 def lacking(error: BaseException, owner: str, xp: Any) -> str:
     """Return the name of the standard that a namespace lacks, in words; empty if the error has another cause.
 
+    It is empty for `Absent` too, whose own words give the adapter's reason.
+
     Parameters
     ----------
     error
@@ -102,6 +105,12 @@ def lacking(error: BaseException, owner: str, xp: Any) -> str:
     xp
         Its namespace.
     """
+    path = "" if isinstance(error, Unsupported) else _name_of_the_standard(error, xp)
+    return f"{owner} has no xp.{path}" if path else ""
+
+
+def _name_of_the_standard(error: BaseException, xp: Any) -> str:
+    """Return the name of the standard that was not found in a namespace, as ``linalg.det``; empty if none was."""
     if not isinstance(error, AttributeError):
         return ""
     # Python 3.9 does not keep the object of an AttributeError.
@@ -110,7 +119,7 @@ def lacking(error: BaseException, owner: str, xp: Any) -> str:
         return ""
     for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT)):
         if place is (getattr(xp, extension, None) if extension else xp) and name in names:
-            return f"{owner} has no xp.{extension}{'.' if extension else ''}{name}"
+            return f"{extension}{'.' if extension else ''}{name}"
     return ""
 
 
@@ -118,7 +127,7 @@ def hint(error: BaseException, owner: str, xp: Any) -> str:
     """Return the spelling that works on every backend, in words; empty if none is known. Parameters as `lacking`."""
     if isinstance(error, AttributeError) and isinstance(name := getattr(error, "name", None), str):
         place = getattr(error, "obj", None)
-        if lacking(error, owner, xp):  # the spelling is that of the standard: it is the backend that lacks it
+        if _name_of_the_standard(error, xp):  # the spelling is that of the standard: it is the backend that lacks it
             return ""
         if (place is xp or place is getattr(xp, "linalg", None)) and name in SPELLINGS:
             return f"write {SPELLINGS[name]}, which every backend has"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import load, missing
+from autodiff_compare.backends.bases.namespace import Namespace
 from autodiff_compare.backends.hints import hint, lacking
+from autodiff_compare.backends.interface import Absent
 from autodiff_compare.vocabulary import Operator
 
 X = np.array([1.0, -2.0, 0.5])
@@ -64,3 +67,28 @@ def test_a_name_of_the_standard_that_a_namespace_lacks_is_named() -> None:
             call()
         assert lacking(caught.value, "mine", xp) == words
         assert not (words and hint(caught.value, "mine", xp)), "no other spelling of it helps"
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "words"),
+    [
+        ("atan2", "mine has no complex step of atan2", ""),  # a name of the standard
+        ("linalg.det", "mine has no xp.linalg.det", ""),
+        ("concatenate", "mine has no xp.concatenate", "write xp.concat"),  # NumPy's name for another one
+        ("nosuch", "mine has no xp.nosuch", ""),
+    ],
+)
+def test_an_adapters_own_reason_is_kept(name: str, told: str, words: str) -> None:
+    class Names(Namespace):
+        def __getattr__(self, name: str) -> Any:
+            if name == "atan2":
+                raise Absent("mine has no complex step of atan2")
+            return super().__getattr__(name)
+
+    xp = Names("mine", {})
+    with pytest.raises(Absent) as caught:
+        _ = functools.reduce(getattr, name.split("."), xp)
+    error = caught.value
+    assert str(error) == told
+    assert lacking(error, "mine", xp) == ""
+    assert hint(error, "mine", xp).startswith(words) and bool(hint(error, "mine", xp)) == bool(words)
