@@ -91,4 +91,6 @@ def test_an_adapters_own_reason_is_kept(name: str, told: str, words: str) -> Non
     error = caught.value
     assert str(error) == told
     assert lacking(error, "mine", xp) == ""
-    assert hint(error, "mine", xp).startswith(words) and bool(hint(error, "mine", xp)) == bool(words)
+    found = hint(error, "mine", xp)
+    assert found.startswith(words)
+    assert bool(found) == bool(words)
