@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,24 @@ SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("NumPy's function", lambda x, xp: xp.sum(np.sin(x)), ("jax",), "xp.sin"),
     ("negative step", lambda x, xp: xp.sum(x[::-1] * x), ("torch",), "xp.flip"),
     ("torch's name", lambda x, xp: xp.sum(xp.cat([x, x])), ("numpy", "tensorflow", "jax"), "xp.concat"),
+    ("method that the standard lacks", lambda x, xp: xp.sum(x.copy() ** 2), ("torch", "tensorflow"), "copy=True"),
+    ("axis by position", lambda x, xp: xp.sum(xp.sum(xp.reshape(x, (3, 1)), 1)), ("torch",), "axis=0"),
+    ("dim for axis", lambda x, xp: xp.sum(x, dim=0), ("numpy", "torch", "jax"), "axis=0"),
+    ("torch's logsumexp", lambda x, xp: xp.logsumexp(x), ("torch",), "xp.special.logsumexp"),
+    ("shape in numbers", lambda x, xp: xp.sum(xp.reshape(x, 3, 1)), ("numpy", "torch", "jax"), "one tuple"),
+    ("zeros in numbers", lambda x, xp: xp.sum(x + xp.zeros(3, 1)), ("numpy", "torch", "jax"), "one tuple"),
+    ("xp of a number", lambda x, xp: xp.sqrt(2) * x[0], ("torch",), "math.sqrt"),
+    ("two dtypes", lambda x, xp: xp.matmul(xp.arange(3), x), ("torch",), "xp.astype"),
+    ("list of arrays", lambda x, xp: xp.sum([x[0], x[1]]), ("torch", "jax"), "xp.stack"),
+    ("list of indices", lambda x, xp: xp.sum(x[[0, 1]]), ("jax",), "xp.asarray([0, 1])"),
+    ("NumPy's array", lambda x, xp: xp.matmul(X, x), ("torch",), "xp.asarray(A)"),
+    ("NumPy's sum", lambda x, xp: np.sum(x * x), ("torch",), "functions of xp"),
+    ("math", lambda x, xp: math.sin(x[0]), ("torch", "jax"), "functions of xp"),
+    ("round", lambda x, xp: round(x[0]) * x[1], ("torch", "numpy"), "xp.round"),
+    ("relu", lambda x, xp: xp.sum(xp.relu(x)), ("numpy", "jax"), "xp.maximum(x, 0.0)"),
+    ("random numbers", lambda x, xp: xp.sum(xp.random.normal(size=3) * x), ("jax",), "drawn beforehand"),
+    ("no result", lambda x, xp: None, ("torch", "jax"), "has to be an array"),
+    ("several results", lambda x, xp: (x[0], x[1]), ("torch", "jax"), "xp.stack"),
     ("vector norm", lambda x, xp: xp.linalg.norm(x), ("tensorflow",), "xp.linalg.vector_norm"),
 ]
 ROWS = [(name, f, backend, words) for name, f, backends, words in SPELLINGS for backend in backends]
