@@ -4,7 +4,8 @@ A system seldom has every function of the array API standard. `Namespace` takes 
 
 1. Functions that follow from operators, from indexing or from functions that are there, as
    ``hypot(x, y) = sqrt(x x + y y)``.
-   Only formulas without loss of digits are used, so that ``log1p`` is never written as ``log(1 + x)``.
+   Only formulas without loss of digits are used, so that ``log1p`` is never written as ``log(1 + x)``. Squares leave
+   the range of numbers beyond 1e154 and below 1e-162: a system with a ``hypot`` of its own should give that one.
 2. Functions that make new arrays, such as ``zeros``: NumPy's. A system takes NumPy arrays as constants.
 
 Any other name raises `Absent` with the name of the system. Results of several arrays get the names of the standard,
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.operators.objective import Absent
+from autodiff_compare.backends.operators.objective import Absent, Unsupported
 from autodiff_compare.backends.special import Special
 
 Functions = Mapping[str, Callable[..., Any]]
@@ -46,7 +47,7 @@ class Part:
         vars(self).update(functions)
 
     def __getattr__(self, name: str) -> Any:
-        raise Absent(f"{self._owner} has no {self._prefix}{name}")
+        raise Absent(f"{self._owner} has no xp.{self._prefix}{name}")
 
 
 class Namespace(Part):
@@ -128,6 +129,13 @@ def on_arrays(functions: Functions, of_numpy: Any = np) -> Functions:
     return {name: either(f, getattr(of_numpy, name)) if hasattr(of_numpy, name) else f for name, f in functions.items()}
 
 
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """Return the NumPy dtype of a dtype, of its name in a system's own words, or of an array or variable."""
+    if isinstance(x, (type, np.dtype)):
+        return np.dtype(x)
+    return np.dtype(str(getattr(x, "dtype", x)))
+
+
 def asarray(x: Any, dtype: Any = None, copy: Any = None) -> Any:  # noqa: ARG001 - a constant is never written into
     """Return numbers as a NumPy array, and a variable unchanged."""
     return np.asarray(x, dtype=dtype) if is_constant(x) else x
@@ -157,28 +165,42 @@ _MOVES: Functions = MappingProxyType(
 
 
 def _like(make: Callable[..., Any]) -> Callable[..., Any]:
-    def made(x: Any, *value: Any, dtype: Any = None) -> Any:
-        return make(tuple(x.shape), *value, dtype=np.dtype(str(dtype or x.dtype)))
+    def made(x: Any, *, dtype: Any = None) -> Any:
+        return make(tuple(x.shape), dtype=dtype_of(x if dtype is None else dtype))
 
     return made
 
 
+def _full_like(x: Any, fill_value: Any, *, dtype: Any = None) -> Any:
+    return np.full(tuple(x.shape), fill_value, dtype=dtype_of(x if dtype is None else dtype))
+
+
 #: Functions that make arrays.
 _NEW: Functions = MappingProxyType(
-    {name: getattr(np, name) for name in ("arange", "eye", "full", "linspace", "meshgrid", "ones", "zeros")}
+    {name: getattr(np, name) for name in ("arange", "empty", "eye", "full", "linspace", "meshgrid", "ones", "zeros")}
     | {"asarray": asarray, "astype": _astype}
-    | {f"{name}_like": _like(getattr(np, name)) for name in ("empty", "full", "ones", "zeros")}
+    | {"finfo": lambda x: np.finfo(dtype_of(x)), "iinfo": lambda x: np.iinfo(dtype_of(x))}
+    | {f"{name}_like": _like(getattr(np, name)) for name in ("empty", "ones", "zeros")}
+    | {"full_like": _full_like}
 )
+
+
+def _place(axis: int, ndim: int) -> int:
+    """Return an axis counted from the front; IndexError if there is none, as in NumPy."""
+    if not -ndim <= axis < ndim:
+        raise IndexError(f"got axis {axis}, expected one of {ndim} axes, from {-ndim} to {ndim - 1}")
+    return axis % ndim
 
 
 def along(x: Any, axis: int, key: Any) -> Any:
     """Return ``x`` indexed by ``key`` on one axis."""
-    return x[(slice(None),) * (axis % len(x.shape)) + (key,)]
+    return x[(slice(None),) * _place(axis, len(x.shape)) + (key,)]
 
 
 def _axes(x: Any, axis: int | tuple[int, ...] | None) -> Sequence[int]:
-    """Return the axes that an argument ``axis`` names; all if it is `None`."""
-    return range(len(x.shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    """Return the axes that an argument ``axis`` names, from the front; all if it is `None`."""
+    every = range(len(x.shape))
+    return every if axis is None else [_place(a, len(every)) for a in ((axis,) if isinstance(axis, int) else axis)]
 
 
 def _unstack(xp: Any, x: Any, *, axis: int = 0) -> tuple[Any, ...]:  # noqa: ARG001 - the signature of a formula
@@ -190,18 +212,22 @@ def _stack(xp: Any, xs: Sequence[Any], *, axis: int = 0) -> Any:
 
 
 def _expand_dims(xp: Any, x: Any, axis: int = 0) -> Any:
-    shape, place = list(x.shape), axis % (len(x.shape) + 1)
+    shape, place = list(x.shape), _place(axis, len(x.shape) + 1)
     return xp.reshape(x, (*shape[:place], 1, *shape[place:]))
 
 
 def _squeeze(xp: Any, x: Any, axis: int | tuple[int, ...]) -> Any:
-    dropped = {a % len(x.shape) for a in _axes(x, axis)}
+    dropped = _axes(x, axis)
+    if any(x.shape[a] != 1 for a in dropped):
+        raise ValueError(f"got shape {tuple(x.shape)} with axis {axis}, expected a length of 1 on the axes to squeeze")
     return xp.reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in dropped))
 
 
-def _moveaxis(xp: Any, x: Any, source: int, destination: int) -> Any:
-    order = [i for i in range(len(x.shape)) if i != source % len(x.shape)]
-    order.insert(destination % len(x.shape), source % len(x.shape))
+def _moveaxis(xp: Any, x: Any, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Any:
+    moved, places = _axes(x, source), _axes(x, destination)
+    order = [i for i in range(len(x.shape)) if i not in moved]
+    for place, axis in sorted(zip(places, moved)):  # noqa: B905 - Python 3.9 has no strict zip
+        order.insert(place, axis)
     return xp.permute_dims(x, tuple(order))
 
 
@@ -221,7 +247,7 @@ def _take(xp: Any, x: Any, indices: Any, *, axis: int = 0) -> Any:  # noqa: ARG0
 
 
 def _take_along_axis(xp: Any, x: Any, indices: Any, *, axis: int = -1) -> Any:  # noqa: ARG001
-    at, place = np.asarray(indices), axis % len(x.shape)
+    at, place = np.asarray(indices), _place(axis, len(x.shape))
     return x[tuple(at if i == place else g for i, g in enumerate(np.ogrid[tuple(map(slice, at.shape))]))]
 
 
@@ -247,7 +273,7 @@ def _vecdot(xp: Any, x: Any, y: Any, *, axis: int = -1) -> Any:
 def _triangle(make: Callable[..., Any]) -> Callable[..., Any]:
     def part(xp: Any, x: Any, *, k: int = 0) -> Any:
         inside = make(np.ones(tuple(x.shape), dtype=bool), k)
-        return xp.where(inside, x, np.zeros((), dtype=str(x.dtype)))
+        return xp.where(inside, x, np.zeros((), dtype=dtype_of(x)))
 
     return part
 
@@ -293,9 +319,10 @@ _FORMULAS: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
 )
 
 
-def _diagonal(xp: Any, x: Any) -> Any:  # noqa: ARG001
-    each = np.arange(min(x.shape[-2:]))
-    return x[(slice(None),) * (len(x.shape) - 2) + (each, each)]
+def _diagonal(xp: Any, x: Any, *, offset: int = 0) -> Any:  # noqa: ARG001
+    rows, columns = x.shape[-2:]
+    each = np.arange(max(min(rows + min(offset, 0), columns - max(offset, 0)), 0))
+    return x[(slice(None),) * (len(x.shape) - 2) + (each - min(offset, 0), each + max(offset, 0))]
 
 
 def _cross(xp: Any, x: Any, y: Any, *, axis: int = -1) -> Any:
@@ -303,8 +330,27 @@ def _cross(xp: Any, x: Any, y: Any, *, axis: int = -1) -> Any:
     return xp.stack([b * w - c * v, c * u - a * w, a * v - b * u], axis=axis)
 
 
-def _vector_norm(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    return xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
+def _vector_norm(xp: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
+    over = {"axis": axis, "keepdims": keepdims}
+    if ord == 2:
+        return xp.sqrt(xp.sum(x * x, **over))
+    if ord in (math.inf, -math.inf):
+        return (xp.max if ord > 0 else xp.min)(xp.abs(x), **over)
+    if ord == 0:
+        raise Unsupported("the number of non-zero entries, ord=0, has no derivative: this namespace leaves it out")
+    return xp.sum(xp.abs(x), **over) if ord == 1 else xp.sum(xp.abs(x) ** ord, **over) ** (1 / ord)
+
+
+def _matrix_norm(xp: Any, x: Any, *, keepdims: bool = False, ord: float | str = "fro") -> Any:
+    if ord == "fro":
+        return _vector_norm(xp, x, axis=(-2, -1), keepdims=keepdims)
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise Unsupported(f"got ord={ord!r}, expected 'fro', 1, -1, inf or -inf: others need singular values")
+    # 1: the largest sum of a column; inf: of a row; negative: the smallest.
+    summed = -2 if abs(ord) == 1 else -1  # type: ignore[arg-type]
+    sums = xp.sum(xp.abs(x), axis=summed, keepdims=True)
+    found = (xp.max if ord > 0 else xp.min)(sums, axis=(-2, -1), keepdims=True)  # type: ignore[operator]
+    return found if keepdims else xp.reshape(found, tuple(x.shape[:-2]))
 
 
 #: Function of ``linalg`` -> the functions it needs, and its formula.
@@ -314,9 +360,9 @@ _LINALG: Mapping[str, tuple[str, Callable[..., Any]]] = MappingProxyType(
         "outer": ("reshape", lambda xp, x, y: xp.reshape(x, (-1, 1)) * xp.reshape(y, (1, -1))),
         "vecdot": ("sum", _vecdot),
         "diagonal": ("", _diagonal),
-        "trace": ("sum", lambda xp, x: xp.sum(_diagonal(xp, x), axis=-1)),
+        "trace": ("sum", lambda xp, x, *, offset=0: xp.sum(_diagonal(xp, x, offset=offset), axis=-1)),
         "cross": ("reshape concat", _cross),
         "vector_norm": ("sum sqrt", _vector_norm),
-        "matrix_norm": ("sum sqrt", lambda xp, x, **options: _vector_norm(xp, x, axis=(-2, -1), **options)),
+        "matrix_norm": ("sum sqrt reshape", _matrix_norm),
     }
 )

@@ -10,6 +10,7 @@ float32), in these functions as in the operators ``+ - * /``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +46,7 @@ def namespace(torch: Any, compat: Any) -> SimpleNamespace:
     names |= {name: getattr(torch, name) for name in _OWN}
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
     names |= {"sum": _sum(torch, compat), "unstack": _unstack(torch), "special": _special(torch)}
+    names |= {name: _of_floats(getattr(compat, name)) for name in ("mean", "std", "var")}
     names["__array_api_version__"] = compat.__array_api_version__
     names["__array_namespace_info__"] = compat.__array_namespace_info__
     return SimpleNamespace(**names)
@@ -95,6 +97,16 @@ def _sum(torch: Any, compat: Any) -> Callable[..., Any]:
         return conforming(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
     return sum
+
+
+def _of_floats(conforming: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes integers and truth values as floats of the default dtype; torch rejects them."""
+
+    def function(x: Any, /, **options: Any) -> Any:
+        exact = not (x.dtype.is_floating_point or x.dtype.is_complex)
+        return conforming(x * 1.0 if exact else x, **options)
+
+    return functools.wraps(conforming)(function)
 
 
 def _unstack(torch: Any) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ The systems: a tape of sums and products, scalars that carry a gradient, and exp
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -341,6 +342,58 @@ def test_a_composed_function_is_that_of_numpy(name: str, args: Any) -> None:
         composed, expected = getattr(composed, part), getattr(expected, part)
     options = {"axis": 0} if name in ("expand_dims", "take") else {}
     np.testing.assert_allclose(composed(*args, **options), expected(*args, **options), rtol=1e-15)
+
+
+T, INF = np.arange(12.0).reshape(2, 3, 2) / 7 - 0.8, np.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "options"),
+    [
+        ("linalg.diagonal", T, {"offset": 1}), ("linalg.diagonal", T, {"offset": -2}),
+        ("linalg.diagonal", T, {"offset": 5}), ("linalg.trace", T, {"offset": -1}),
+        *(("linalg.vector_norm", T, {"ord": p, "axis": a}) for p in (1, 2, 3.5, INF, -INF) for a in (None, 1, -1)),
+        *(("linalg.matrix_norm", T, {"ord": p, "keepdims": k}) for p in ("fro", 1, -1, INF, -INF) for k in (0, 1)),
+        ("moveaxis", T, {"source": (0, -1), "destination": (1, 0)}), ("moveaxis", T, {"source": -1, "destination": 0}),
+        ("squeeze", T[:, :1, :1], {"axis": (1, -1)}), ("flip", T, {"axis": (0, -1)}), ("mean", T, {"axis": (0, -1)}),
+        ("zeros_like", T, {"dtype": np.float32}), ("ones_like", T, {"dtype": np.bool_}),
+        ("full_like", T, {"fill_value": 2, "dtype": np.dtype("int64")}),
+    ],
+    ids=lambda part: "" if isinstance(part, np.ndarray) else str(part),
+)  # fmt: skip
+def test_a_composed_function_takes_the_parameters_of_the_standard(name: str, x: Any, options: dict[str, Any]) -> None:
+    few = ("abs", "max", "min", "sum", "sqrt", "reshape", "permute_dims")
+    path = name.split(".")
+    composed, expected = (
+        functools.reduce(getattr, path, xp)(x, **options)
+        for xp in (Namespace("few", {n: getattr(np, n) for n in few}), np)
+    )
+    assert (composed.shape, composed.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(composed, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda xp: xp.flip(T, axis=3), "got axis 3, expected one of 3 axes, from -3 to 2"),
+        (lambda xp: xp.take(T, [0], axis=-4), "got axis -4"),
+        (lambda xp: xp.moveaxis(T, 0, 5), "got axis 5"),
+        (lambda xp: xp.expand_dims(T, axis=4), "got axis 4, expected one of 4 axes"),
+        (lambda xp: xp.squeeze(T, axis=0), r"got shape \(2, 3, 2\) with axis 0, expected a length of 1"),
+        (lambda xp: xp.linalg.matrix_norm(T, ord=2), "got ord=2, expected 'fro', 1"),
+    ],
+)
+def test_an_axis_that_is_not_there_is_refused(call: Any, words: str) -> None:
+    few = ("abs", "sum", "sqrt", "reshape", "permute_dims")
+    with pytest.raises((IndexError, ValueError, Unsupported), match=words):
+        call(Namespace("few", {n: getattr(np, n) for n in few}))
+
+
+@pytest.mark.parametrize(
+    "of", [np.float32, np.dtype("float32"), "float32", np.float32(1), X.astype("float32")], ids=str
+)
+def test_limits_are_those_of_a_dtype_of_its_name_or_of_an_array(of: Any) -> None:
+    assert Namespace("few", {}).finfo(of).eps == np.finfo(np.float32).eps
 
 
 def test_results_of_several_arrays_have_the_names_of_the_standard() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 
 from autodiff_compare.backends import load, missing
+from autodiff_compare.backends.bases.namespace import Namespace
 from autodiff_compare.backends.hints import hint, lacking
+from autodiff_compare.backends.interface import Absent
 from autodiff_compare.vocabulary import Operator
 
 X = np.array([1.0, -2.0, 0.5])
@@ -32,6 +36,24 @@ SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("NumPy's function", lambda x, xp: xp.sum(np.sin(x)), ("jax",), "xp.sin"),
     ("negative step", lambda x, xp: xp.sum(x[::-1] * x), ("torch",), "xp.flip"),
     ("torch's name", lambda x, xp: xp.sum(xp.cat([x, x])), ("numpy", "tensorflow", "jax"), "xp.concat"),
+    ("method that the standard lacks", lambda x, xp: xp.sum(x.copy() ** 2), ("torch", "tensorflow"), "copy=True"),
+    ("axis by position", lambda x, xp: xp.sum(xp.sum(xp.reshape(x, (3, 1)), 1)), ("torch",), "axis=0"),
+    ("dim for axis", lambda x, xp: xp.sum(x, dim=0), ("numpy", "torch", "jax"), "axis=0"),
+    ("torch's logsumexp", lambda x, xp: xp.logsumexp(x), ("torch",), "xp.special.logsumexp"),
+    ("shape in numbers", lambda x, xp: xp.sum(xp.reshape(x, 3, 1)), ("numpy", "torch", "jax"), "one tuple"),
+    ("zeros in numbers", lambda x, xp: xp.sum(x + xp.zeros(3, 1)), ("numpy", "torch", "jax"), "one tuple"),
+    ("xp of a number", lambda x, xp: xp.sqrt(2) * x[0], ("torch",), "math.sqrt"),
+    ("two dtypes", lambda x, xp: xp.matmul(xp.arange(3), x), ("torch",), "xp.astype"),
+    ("list of arrays", lambda x, xp: xp.sum([x[0], x[1]]), ("torch", "jax"), "xp.stack"),
+    ("list of indices", lambda x, xp: xp.sum(x[[0, 1]]), ("jax",), "xp.asarray([0, 1])"),
+    ("NumPy's array", lambda x, xp: xp.matmul(X, x), ("torch",), "xp.asarray(A)"),
+    ("NumPy's sum", lambda x, xp: np.sum(x * x), ("torch",), "functions of xp"),
+    ("math", lambda x, xp: math.sin(x[0]), ("torch", "jax"), "functions of xp"),
+    ("round", lambda x, xp: round(x[0]) * x[1], ("torch", "numpy"), "xp.round"),
+    ("relu", lambda x, xp: xp.sum(xp.relu(x)), ("numpy", "jax"), "xp.maximum(x, 0.0)"),
+    ("random numbers", lambda x, xp: xp.sum(xp.random.normal(size=3) * x), ("jax",), "drawn beforehand"),
+    ("no result", lambda x, xp: None, ("torch", "jax"), "has to be an array"),
+    ("several results", lambda x, xp: (x[0], x[1]), ("torch", "jax"), "xp.stack"),
     ("vector norm", lambda x, xp: xp.linalg.norm(x), ("tensorflow",), "xp.linalg.vector_norm"),
 ]
 ROWS = [(name, f, backend, words) for name, f, backends, words in SPELLINGS for backend in backends]
@@ -64,3 +86,30 @@ def test_a_name_of_the_standard_that_a_namespace_lacks_is_named() -> None:
             call()
         assert lacking(caught.value, "mine", xp) == words
         assert not (words and hint(caught.value, "mine", xp)), "no other spelling of it helps"
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "words"),
+    [
+        ("atan2", "mine has no complex step of atan2", ""),  # a name of the standard
+        ("linalg.det", "mine has no xp.linalg.det", ""),
+        ("concatenate", "mine has no xp.concatenate", "write xp.concat"),  # NumPy's name for another one
+        ("nosuch", "mine has no xp.nosuch", ""),
+    ],
+)
+def test_an_adapters_own_reason_is_kept(name: str, told: str, words: str) -> None:
+    class Names(Namespace):
+        def __getattr__(self, name: str) -> Any:
+            if name == "atan2":
+                raise Absent("mine has no complex step of atan2")
+            return super().__getattr__(name)
+
+    xp = Names("mine", {})
+    with pytest.raises(Absent) as caught:
+        _ = functools.reduce(getattr, name.split("."), xp)
+    error = caught.value
+    assert str(error) == told
+    assert lacking(error, "mine", xp) == ""
+    found = hint(error, "mine", xp)
+    assert found.startswith(words)
+    assert bool(found) == bool(words)

@@ -129,6 +129,12 @@ def tensor(x: Any) -> Tensor:
     return tf.convert_to_tensor(x)
 
 
+def floating(x: Any) -> Tensor:
+    """Return ``x`` as a tensor of floating or complex dtype: integers and truth values become float64, as in NumPy."""
+    found = x if tf.is_tensor(x) else tensor(x)
+    return found if found.dtype.is_floating or found.dtype.is_complex else tf.cast(found, float64)
+
+
 def widened(x: Tensor, dtype: DType | None) -> Tensor:
     """Return the dtype of a sum or product: ``dtype`` if given, and at least the default integer for integers."""
     if dtype is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import Tensor, is_integral, match
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import Tensor, floating, is_integral, match
 
 __all__ = [
     "abs",
@@ -85,24 +85,26 @@ __all__ = [
     "where",
 ]
 
-acos, acosh, asin, asinh, atan, atanh = (
-    tf.math.acos,
-    tf.math.acosh,
-    tf.math.asin,
-    tf.math.asinh,
-    tf.math.atan,
-    tf.math.atanh,
+
+def _of_floats(op: Callable[[Tensor], Tensor]) -> Callable[[Any], Tensor]:
+    """Wrap ``op``, which rejects integers and computes Python numbers in float32."""
+
+    def function(x: Any, /) -> Tensor:
+        return op(floating(x))
+
+    return function
+
+
+acos, acosh, asin, asinh, atan, atanh = map(
+    _of_floats, (tf.math.acos, tf.math.acosh, tf.math.asin, tf.math.asinh, tf.math.atan, tf.math.atanh)
 )
-cos, cosh, sin, sinh, tan, tanh = tf.math.cos, tf.math.cosh, tf.math.sin, tf.math.sinh, tf.math.tan, tf.math.tanh
-exp, expm1, log, log1p, sqrt, square = (
-    tf.math.exp,
-    tf.math.expm1,
-    tf.math.log,
-    tf.math.log1p,
-    tf.math.sqrt,
-    tf.math.square,
+cos, cosh, sin, sinh, tan, tanh = map(
+    _of_floats, (tf.math.cos, tf.math.cosh, tf.math.sin, tf.math.sinh, tf.math.tan, tf.math.tanh)
 )
-conj, imag, real, reciprocal = tf.math.conj, tf.math.imag, tf.math.real, tf.math.reciprocal
+exp, expm1, log, log1p, sqrt, reciprocal = map(
+    _of_floats, (tf.math.exp, tf.math.expm1, tf.math.log, tf.math.log1p, tf.math.sqrt, tf.math.reciprocal)
+)
+conj, imag, real, square = tf.math.conj, tf.math.imag, tf.math.real, tf.math.square
 logical_and, logical_not, logical_or, logical_xor = (
     tf.math.logical_and,
     tf.math.logical_not,
@@ -124,9 +126,20 @@ add, subtract, multiply, divide = (
     _binary(op) for op in (tf.math.add, tf.math.subtract, tf.math.multiply, tf.math.divide)
 )
 floor_divide, remainder = _binary(tf.math.floordiv), _binary(tf.math.floormod)
-maximum, minimum, atan2, nextafter = (
-    _binary(op) for op in (tf.math.maximum, tf.math.minimum, tf.math.atan2, tf.math.nextafter)
-)
+maximum, minimum, nextafter = (_binary(op) for op in (tf.math.maximum, tf.math.minimum, tf.math.nextafter))
+
+
+def _floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """Return two operands as floating tensors of one dtype."""
+    first, second = (floating(x) for x in match(x1, x2))
+    return first, second
+
+
+def atan2(x1: Any, x2: Any, /) -> Tensor:
+    """Return the angle of the point (x2, x1)."""
+    return tf.math.atan2(*_floats(x1, x2))
+
+
 equal, not_equal = (_binary(op) for op in (tf.math.equal, tf.math.not_equal))
 less, less_equal, greater, greater_equal = (
     _binary(op) for op in (tf.math.less, tf.math.less_equal, tf.math.greater, tf.math.greater_equal)
@@ -229,12 +242,12 @@ def sign(x: Tensor, /) -> Tensor:
 
 def log2(x: Tensor, /) -> Tensor:
     """Return the logarithm to base 2."""
-    return tf.math.log(x) / math.log(2.0)
+    return log(x) / math.log(2.0)
 
 
 def log10(x: Tensor, /) -> Tensor:
     """Return the logarithm to base 10."""
-    return tf.math.log(x) / math.log(10.0)
+    return log(x) / math.log(10.0)
 
 
 def signbit(x: Tensor, /) -> Tensor:
@@ -257,7 +270,7 @@ def hypot(x1: Any, x2: Any, /) -> Tensor:
     operand and is excluded from differentiation; derivatives of every order are right. At (0, 0), where no derivative
     exists, it is nan, as for ``tf.norm``.
     """
-    x1, x2 = match(x1, x2)
+    x1, x2 = _floats(x1, x2)
     largest = tf.stop_gradient(tf.math.maximum(tf.math.abs(x1), tf.math.abs(x2)))
     usable = tf.math.is_finite(largest) & (largest > 0)
     m = tf.where(usable, largest, tf.ones_like(largest))
@@ -272,7 +285,7 @@ def logaddexp(x1: Any, x2: Any, /) -> Tensor:
     derivatives are right at equal operands (one half each), where those of ``maximum`` are not. Where the gap is nan or
     infinite, the result is the larger operand; there d = 0 keeps nan out of the derivatives.
     """
-    x1, x2 = match(x1, x2)
+    x1, x2 = _floats(x1, x2)
     gap = x2 - x1
     finite = tf.math.is_finite(gap)
     d = tf.where(finite, gap, tf.zeros_like(gap))

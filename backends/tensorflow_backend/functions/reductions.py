@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Union
 
 import tensorflow as tf
 
-from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, tensor, widened
+from autodiff_compare.backends.tensorflow_backend.functions.dtypes import DType, Tensor, floating, tensor, widened
 from autodiff_compare.backends.tensorflow_backend.functions.manipulation import concat, moveaxis
 
 __all__ = [
@@ -56,7 +56,9 @@ def _truth(x: Tensor) -> Tensor:
     return x if x.dtype == tf.bool else tf.math.not_equal(x, tf.zeros_like(x))
 
 
-max, min, mean = (_reduction(op, tensor) for op in (tf.reduce_max, tf.reduce_min, tf.reduce_mean))
+max, min = (_reduction(op, tensor) for op in (tf.reduce_max, tf.reduce_min))
+# The mean of integers by TensorFlow is an integer: that of 0 and 1 is 0.
+mean = _reduction(tf.reduce_mean, floating)
 all, any = (_reduction(op, _truth) for op in (tf.reduce_all, tf.reduce_any))
 
 
@@ -72,6 +74,7 @@ def prod(x: Tensor, /, *, axis: Axis = None, dtype: DType | None = None, keepdim
 
 def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """Return the sum of squared deviations from the mean, divided by ``n - correction``."""
+    x = floating(x)
     centred = x - tf.reduce_mean(x, axis=_axes(axis), keepdims=True)
     squares = tf.reduce_sum(centred * centred, axis=_axes(axis), keepdims=keepdims)
     n = tf.cast(_count(x, axis), x.dtype)
