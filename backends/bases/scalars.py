@@ -24,6 +24,8 @@ class ScalarArray(np.ndarray):
     """An array of scalars of another system; results are arrays too, where NumPy would return the entry."""
 
     def __getitem__(self, key: Any) -> Any:
+        if any(isinstance(part, ScalarArray) for part in (key if isinstance(key, tuple) else (key,))):
+            raise Unsupported("an index or mask that is computed by scalars; integer data are an index only as numbers")
         return scalar_array(super().__getitem__(key))
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:

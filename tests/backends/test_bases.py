@@ -5,6 +5,8 @@ The systems: a tape of sums and products, scalars that carry a gradient, and exp
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from autodiff_compare.backends import Unsupported
 from autodiff_compare.backends.bases.graphs import Graphs, Traced, lifted, raw
 from autodiff_compare.backends.bases.namespace import Namespace, on_arrays
-from autodiff_compare.backends.bases.scalars import Scalars, scalar_functions
+from autodiff_compare.backends.bases.scalars import Scalars, scalar_array, scalar_functions
 from autodiff_compare.backends.bases.wrapped import WrappedArrays
 from autodiff_compare.contract.clauses import outcome
 from autodiff_compare.contract.objectives import OBJECTIVES
@@ -92,6 +94,36 @@ class Tape(WrappedArrays):
     def sweep(self, output: Any, inputs: Any, cotangent: Any, again: bool) -> Any:
         back(output, np.ones_like(output.data) if cotangent is None else cotangent.data)
         return [x.grad for x in inputs]
+
+
+class OneTape(Tape):
+    """A system that records on one tape for all variables, and whose functions take NumPy arrays as they are."""
+
+    name = "one_tape"
+
+    def open(self) -> None:
+        super().open()
+        self.tapes: list[int] = []
+        self.count = 0
+        self.xp = Namespace(
+            "OneTape", on_arrays({name: getattr(self.xp, name) for name in ("sum", "stack", "reshape")})
+        )
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        self.count += 1
+        self.tapes.append(self.count)
+        try:
+            yield
+        finally:
+            self.tapes.pop()
+
+    def variable(self, array: Any, records: bool) -> Any:
+        return super().variable(array, records) if records else array
+
+    def sweep(self, output: Any, inputs: Any, cotangent: Any, again: bool) -> Any:
+        assert self.tapes, "a sweep outside of the recording"
+        return super().sweep(output, inputs, None if cotangent is None else Node(cotangent), again)
 
 
 class Carrier:
@@ -271,7 +303,7 @@ BY_X = 2 * X * Y - np.array([Y[1], 0, 0])
 BY_Y = X * X - np.array([0, X[0], 0])
 
 
-@pytest.mark.parametrize("cls", [Tape, Carriers, Polynomials])
+@pytest.mark.parametrize("cls", [Tape, OneTape, Carriers, Polynomials])
 def test_first_derivatives(cls: Any) -> None:
     b = opened(cls)
     args = [b.to_var(X), b.to_var(Y)]
@@ -298,6 +330,40 @@ def test_a_graph_has_second_derivatives_and_can_be_nested() -> None:
     np.testing.assert_allclose(product[0], 2 * Y * X, rtol=1e-14)
     first = b.grad(lambda x, y: b.xp.sum(x * x * x * y))
     np.testing.assert_allclose(b.grad(lambda x, y: b.xp.sum(first(x, y)))(X, Y), 6 * X * Y, rtol=1e-14)
+
+
+def test_a_recording_ends_after_an_exception_and_is_begun_anew_inside_another() -> None:
+    b = opened(OneTape)
+    x = b.to_var(X)
+
+    def nested(x: Any) -> Any:
+        """Return sum(x) times the sum of the gradient of sum(y y) at X, which is a constant 2 sum(X)."""
+        (slope,) = b.prepare(Operator.GRADIENT, lambda y: b.xp.sum(y * y), [X], argnums=(0,))(X)
+        depths.append(len(b.tapes))
+        return b.xp.sum(x) * float(np.sum(slope))
+
+    depths: list[int] = []
+    (found,) = b.prepare(Operator.GRADIENT, nested, [x], argnums=(0,))(x)
+    np.testing.assert_allclose(found, np.full(3, 2 * np.sum(X)), rtol=1e-14)
+    assert (depths[-1], b.tapes) == (1, [])
+
+    def failing(x: Any) -> Any:
+        if isinstance(x, Node):
+            raise ValueError("while recording")
+        return b.xp.sum(x)
+
+    with pytest.raises(ValueError, match="while recording"):
+        b.prepare(Operator.GRADIENT, failing, [x], argnums=(0,))(x)
+    assert b.tapes == []
+
+
+def test_an_index_by_scalars_is_unsupported() -> None:
+    """NumPy's own message asks for an array of integers, which the data were before they became scalars."""
+    x = scalar_array(X)
+    for key in (scalar_array(np.array([0, 1])), (scalar_array(np.array([0])), None), x > 0):
+        with pytest.raises(Unsupported, match="an index or mask that is computed by scalars"):
+            x[key]
+    np.testing.assert_array_equal(x[np.array([2, 0])].astype(float), X[[2, 0]])
 
 
 @pytest.mark.parametrize("cls", [Tape, Carriers])
