@@ -10,6 +10,7 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
 from autodiff_compare.cli.messages import as_called
 from autodiff_compare.cli.verbs.starters import STARTERS
+from autodiff_compare.cli.verbs.system_starters import SYSTEMS
 
 #: Kind -> the command that tries the file.
 _NEXT = {
@@ -24,7 +25,10 @@ def new(options: argparse.Namespace) -> int:
     name = options.name
     if not name.isidentifier() or keyword.iskeyword(name):
         return usage(f"got the name {name!r}, expected letters, digits and underscores, such as my_{options.kind}")
-    file, text = (part.replace("NAME", name) for part in STARTERS[options.kind])
+    if options.system and options.kind != "backend":
+        return usage(f"got --system with a {options.kind}, expected it with a backend only")
+    file, text = STARTERS[options.kind]
+    file, text = file.replace("NAME", name), _named(SYSTEMS.get(options.system, text), name)
     try:
         # An existing file is never overwritten.
         with pathlib.Path(file).open("x", encoding="utf-8") as out:
@@ -35,3 +39,8 @@ def new(options: argparse.Namespace) -> int:
         return usage(f"cannot write {file}: {error.strerror or error}")
     print(as_called(f"Wrote {file}. Try it: {_NEXT[options.kind].format(file=file)}"))
     return exits.OK
+
+
+def _named(text: str, name: str) -> str:
+    """Return a starter's text with the name; a backend ``my_system`` is the class ``MySystemBackend``."""
+    return text.replace("CLASS", f"{name.title().replace('_', '')}Backend").replace("NAME", name)
