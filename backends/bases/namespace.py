@@ -46,7 +46,7 @@ class Part:
         vars(self).update(functions)
 
     def __getattr__(self, name: str) -> Any:
-        raise Absent(f"{self._owner} has no {self._prefix}{name}")
+        raise Absent(f"{self._owner} has no xp.{self._prefix}{name}")
 
 
 class Namespace(Part):

@@ -263,6 +263,8 @@ class CLASS(Scalars):
         # problems that need it unsupported. Raise Unsupported (autodiff_compare.backends.interface) with your reason.
         self.xp = Namespace("NAME", functions)
 
+    # A system that numbers its independent scalars implements scalars(values) instead of scalar(value). For second
+    # derivatives, add Operator.HESSIAN to native and implement curvatures(scalar, inputs).
     def scalar(self, value):
         """Return a new independent scalar."""
         found = Scalar(value, {})
