@@ -108,7 +108,8 @@ def scalar_functions(unary: Functions, binary: Functions, choose: Callable[[Any,
     Parameters
     ----------
     unary, binary
-        Name in the array API standard -> function of one or two scalars, which may be Python numbers.
+        Name in the array API standard -> function of one or two scalars, which may be Python numbers. Of numbers alone
+        it returns a number, at least where a scalar without inputs does not mix with others.
     choose
         ``choose(condition, a, b)`` of scalars.
     """
@@ -160,7 +161,8 @@ class Scalars(NumpyArrays):
             return lambda *args: self._numbers(function(*map(_as_scalars, args)), dtype)
 
         def evaluated(args: Sequence[Any]) -> tuple[Any, Sequence[Any], list[tuple[slice, Any]]]:
-            given, spans = list(map(_as_scalars, args)), _spans([args[i] for i in argnums])
+            # Data stay NumPy's arrays: their functions are NumPy's, where a system would make scalars without inputs.
+            given, spans = list(args), _spans([args[i] for i in argnums])
             inputs = self.scalars(np.concatenate([np.ravel(x) for _, x in spans]).tolist())
             for i, (span, x) in zip(argnums, spans, strict=True):
                 given[i] = filled(inputs[span], np.shape(x))
