@@ -62,5 +62,5 @@ class Special:
 
     def __getattr__(self, name: str) -> Any:
         if name in NAMES:
-            raise Absent(f"{self._owner} has no {name}")
+            raise Absent(f"{self._owner} has no xp.special.{name}")
         raise AttributeError(f"got xp.special.{name}, expected one of: {', '.join(NAMES)}")

@@ -119,6 +119,12 @@ def _add_new(verbs: Any) -> None:
     )
     new.add_argument("kind", choices=("function", "problem", "backend"), help="kind of the file")
     new.add_argument("name", metavar="NAME", help="name of the function, problem or backend")
+    new.add_argument(
+        "--system",
+        choices=("arrays", "graphs", "scalars"),
+        help="for a backend, the kind of its system: variables that wrap arrays and record, graphs of symbols that are "
+        "compiled, or scalars that carry derivatives (default: a computation on NumPy arrays)",
+    )
     new.set_defaults(verb="autodiff_compare.cli.verbs.new:new")
 
 

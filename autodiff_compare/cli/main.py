@@ -71,7 +71,10 @@ def _run(argv: Sequence[str] | None) -> int:
         os.environ["NO_COLOR"] = "1"
     # A terminated run ends like an interrupted one, so that its finished cells are written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    verb: Callable[..., int] = pkgutil.resolve_name(options.verb)
+    try:
+        verb: Callable[..., int] = pkgutil.resolve_name(options.verb)
+    except ModuleNotFoundError as error:
+        return _not_installed(error)
     if sys.stdout is None:
         # Python gives a process whose descriptor is closed no stream; a file opened later must not get descriptor 1.
         with pathlib.Path(os.devnull).open("w", encoding="utf-8") as sys.stdout:
@@ -96,6 +99,18 @@ def _ended(verb: Callable[..., int], options: argparse.Namespace) -> int:
     except Exception:
         return _defect()
     return code
+
+
+def _not_installed(error: ModuleNotFoundError) -> int:
+    """Report a package that this project requires and this Python lacks: a fresh clone runs before it is installed."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "autodiff_compare"):
+        raise error
+    complain(
+        f"the package {package} is required and not installed for {sys.executable}: in a clone, "
+        f"{shlex.quote(sys.executable)} -m pip install . installs it; elsewhere, install autodiff-compare"
+    )
+    return FAILED
 
 
 def _unwritten(why: str) -> int:

@@ -19,6 +19,7 @@ from autodiff_compare.contract.clause import Broken, Clause, close, short
 from autodiff_compare.contract.objectives import OBJECTIVES
 from autodiff_compare.contract.repeated_calls import REPEATED_CALLS
 from autodiff_compare.problems import Array
+from autodiff_compare.process.failures import described
 from autodiff_compare.vocabulary import (
     BATCHES,
     DTYPES,
@@ -47,7 +48,8 @@ def outcome(backend: Any, clause: Clause) -> dict[str, Any]:
     except Unsupported as error:
         return {"kept": None if clause.optional else False, "words": f"unsupported: {error}"}
     except Exception as error:  # a backend under development may raise anything: the clause is broken
-        return {"kept": False, "words": f"{type(error).__name__}: {str(error).strip() or 'no message'}"}
+        first = described(error, instead="" if str(error).strip() else "no message").partition("\n")[0]
+        return {"kept": False, "words": f"{type(error).__name__}: {first}"}
 
 
 def _attributes(b: Any) -> None:

@@ -59,8 +59,8 @@ PROBLEMS = (
     ),
     _problem(
         "labels",
-        "integer data, and an index by it",
-        lambda x, y, a, k, xp: xp.sum(xp.sin(x) * xp.take(y, k, axis=0) * a),
+        "integer data, an index by it, and a function of data alone",
+        lambda x, y, a, k, xp: xp.sum(xp.sin(x) * xp.take(y, k, axis=0) * xp.exp(a)),
         _labelled,
     ),
     _problem(

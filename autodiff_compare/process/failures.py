@@ -36,13 +36,23 @@ def described(error: BaseException, instead: str = "", hint: str = "") -> str:
         What to do.
     """
     first, newline, rest = (_words(error).strip() or type(error).__name__).partition("\n")
-    first, where = instead or first, place(error)
+    first, where = instead or f"{first}{_quoted_cause(rest)}", place(error)
     if not where and not hint:
         return first + newline + rest
     longest = _LONGEST_WORDS if not hint else _LONGEST_WITH_HINT
     shown = first if len(first) <= longest else f"{first[:longest]}..."
     told = f"{shown}: {hint}" if hint else shown
     return f"{told} ({where}){newline}{rest}" if where else f"{told}{newline}{rest}"
+
+
+def _quoted_cause(rest: str) -> str:
+    """Return the last line of a traceback that an exception quotes in its own words; empty if there is none.
+
+    A library that catches an error of its own and raises another one often tells the cause in this way alone.
+    """
+    if "Traceback (most recent call last)" not in rest:
+        return ""
+    return f": {rest.strip().splitlines()[-1].strip()}"
 
 
 def _words(error: BaseException) -> str:

@@ -24,6 +24,8 @@ class ScalarArray(np.ndarray):
     """An array of scalars of another system; results are arrays too, where NumPy would return the entry."""
 
     def __getitem__(self, key: Any) -> Any:
+        if any(isinstance(part, ScalarArray) for part in (key if isinstance(key, tuple) else (key,))):
+            raise Unsupported("an index or mask that is computed by scalars; integer data are an index only as numbers")
         return scalar_array(super().__getitem__(key))
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
@@ -106,7 +108,8 @@ def scalar_functions(unary: Functions, binary: Functions, choose: Callable[[Any,
     Parameters
     ----------
     unary, binary
-        Name in the array API standard -> function of one or two scalars, which may be Python numbers.
+        Name in the array API standard -> function of one or two scalars, which may be Python numbers. Of numbers alone
+        it returns a number, at least where a scalar without inputs does not mix with others.
     choose
         ``choose(condition, a, b)`` of scalars.
     """
@@ -118,16 +121,24 @@ def scalar_functions(unary: Functions, binary: Functions, choose: Callable[[Any,
 
 
 class Scalars(NumpyArrays):
-    """A backend whose scalars carry their derivatives: one evaluation gives the whole Jacobian. First order only.
+    """A backend whose scalars carry their derivatives: one evaluation gives the whole Jacobian.
 
-    Outside of a derivative, variables are NumPy arrays.
+    Outside of a derivative, variables are NumPy arrays. A system with second derivatives adds `Operator.HESSIAN` to
+    ``native`` and implements `curvatures`.
     """
 
     native: ClassVar[frozenset[Operator]] = frozenset({Operator.VALUE, Operator.JACOBIAN})
 
-    @abc.abstractmethod
     def scalar(self, value: float) -> Any:
         """Return a new independent scalar."""
+        raise NotImplementedError(f"{type(self).__name__} has neither scalar(value) nor scalars(values)")
+
+    def scalars(self, values: Sequence[float]) -> Sequence[Any]:
+        """Return all independent scalars of one evaluation; by default each is made by `scalar`.
+
+        A subclass does this instead where each scalar has its number, or where all know how many there are.
+        """
+        return [self.scalar(value) for value in values]
 
     @abc.abstractmethod
     def number(self, scalar: Any) -> float:
@@ -135,7 +146,11 @@ class Scalars(NumpyArrays):
 
     @abc.abstractmethod
     def slopes(self, scalar: Any, inputs: Sequence[Any]) -> Sequence[float]:
-        """Return the derivatives of a scalar by independent scalars."""
+        """Return the derivatives of a scalar, or of a Python number, by all independent scalars, in their order."""
+
+    def curvatures(self, scalar: Any, inputs: Sequence[Any]) -> Any:  # noqa: ARG002 - the signature of a subclass
+        """Return the Hessian of a scalar, or of a Python number, by all independent scalars: n rows of n numbers."""
+        raise Unsupported(f"{self.name} has no second derivatives")
 
     def to_numpy(self, var: Any) -> NDArray[Any]:
         return self._numbers(var, np.dtype(float)) if isinstance(var, ScalarArray) else np.array(var)
@@ -145,24 +160,43 @@ class Scalars(NumpyArrays):
         if request.operator is Operator.VALUE:
             return lambda *args: self._numbers(function(*map(_as_scalars, args)), dtype)
 
+        def evaluated(args: Sequence[Any]) -> tuple[Any, Sequence[Any], list[tuple[slice, Any]]]:
+            # Data stay NumPy's arrays: their functions are NumPy's, where a system would make scalars without inputs.
+            given, spans = list(args), _spans([args[i] for i in argnums])
+            inputs = self.scalars(np.concatenate([np.ravel(x) for _, x in spans]).tolist())
+            for i, (span, x) in zip(argnums, spans, strict=True):
+                given[i] = filled(inputs[span], np.shape(x))
+            return scalar_array(function(*given)), inputs, spans
+
         def jacobian(*args: Any) -> tuple[NDArray[Any], ...]:
-            given = list(map(_as_scalars, args))
-            inputs = {i: [self.scalar(v) for v in np.ravel(args[i]).tolist()] for i in argnums}
-            for i, entries in inputs.items():
-                given[i] = filled(entries, np.shape(args[i]))
-            output = scalar_array(function(*given))
-            return tuple(self._rows(output, inputs[i], args[i]) for i in argnums)
+            output, inputs, spans = evaluated(args)
+            rows = [self.slopes(entry, inputs) for entry in np.ravel(np.asarray(output)).tolist()]
+            whole = np.array(rows, dtype=float).reshape(*output.shape, len(inputs))
+            return tuple(whole[..., span].reshape(output.shape + x.shape).astype(x.dtype) for span, x in spans)
 
+        def hessian(*args: Any) -> tuple[tuple[NDArray[Any], ...], ...]:
+            output, inputs, spans = evaluated(args)
+            whole = np.array(self.curvatures(output.item(), inputs), dtype=float).reshape((len(inputs),) * 2)
+            return tuple(
+                tuple(whole[rows, columns].reshape(x.shape + y.shape).astype(x.dtype) for columns, y in spans)
+                for rows, x in spans
+            )
+
+        if request.operator is Operator.HESSIAN:
+            request.require_scalar(self._numbers(function(*map(_as_scalars, request.args)), dtype).shape)
+            return hessian
         return jacobian
-
-    def _rows(self, output: Any, inputs: Sequence[Any], like: NDArray[Any]) -> NDArray[Any]:
-        rows = [self.slopes(entry, inputs) for entry in np.ravel(np.asarray(output)).tolist()]
-        return np.array(rows, dtype=like.dtype).reshape(output.shape + like.shape)
 
     def _numbers(self, x: Any, dtype: Any) -> NDArray[Any]:
         entries = scalar_array(x)
         numbers = [self.number(entry) for entry in np.ravel(np.asarray(entries)).tolist()]
         return np.array(numbers, dtype=dtype).reshape(entries.shape)
+
+
+def _spans(arrays: Sequence[Any]) -> list[tuple[slice, Any]]:
+    """Return each array with the place of its entries among those of all."""
+    stops = np.cumsum([np.size(x) for x in arrays]).tolist()
+    return [(slice(stop - np.size(x), stop), x) for stop, x in zip(stops, arrays, strict=True)]
 
 
 def _as_scalars(x: NDArray[Any]) -> Any:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,7 +50,10 @@ class WrappedArrays(Backend):
 
     @abc.abstractmethod
     def variable(self, array: NDArray[Any], records: bool) -> Var:
-        """Return a variable that holds this array, without a copy; ``records`` if it is to be differentiated."""
+        """Return a variable that holds this array, without a copy; ``records`` if it is to be differentiated.
+
+        Where the functions of ``xp`` take NumPy arrays, one that does not record may be the array itself.
+        """
 
     @abc.abstractmethod
     def array(self, var: Var) -> NDArray[Any]:
@@ -68,6 +72,14 @@ class WrappedArrays(Backend):
         again
             Whether the derivatives are to be differentiated once more.
         """
+
+    def recording(self) -> AbstractContextManager[Any]:
+        """Return the context in which a function is recorded and swept; for a system with one tape for all variables.
+
+        A subclass begins a tape of its own in it, and brings the one before back, also after an exception. By default
+        nothing is done: variables know by themselves what they were computed from.
+        """
+        return nullcontext()
 
     def fresh(self, x: Var) -> Var:  # noqa: ARG002 - the signature of systems that differentiate twice
         """Return a new recording variable with the value of ``x``, whose derivatives go on to ``x``.
@@ -127,33 +139,34 @@ class WrappedArrays(Backend):
         def recorded(given: Sequence[Var]) -> tuple[Var, list[Var]]:
             args = list(given[:n])
             for i in argnums:
-                args[i] = self.variable(self.array(args[i]), True)
+                args[i] = self.variable(self._plain(args[i]), True)
             return function(*args), [args[i] for i in argnums]
 
         def value_and_gradient(*given: Var) -> tuple[Var, tuple[Var, ...]]:
-            output, inputs = recorded(given)
-            value = self.stop_gradient(output)
-            return value, self._swept(output, inputs, None, again=False)
+            with self.recording():
+                output, inputs = recorded(given)
+                value = self.stop_gradient(output)
+                return value, self._swept(output, inputs, None, again=False)
 
         def vjp(*given: Var) -> tuple[Var, ...]:
-            return self._swept(*recorded(given), given[n], again=False)
+            with self.recording():
+                return self._swept(*recorded(given), given[n], again=False)
 
         return vjp if request.operator is Operator.VJP else value_and_gradient
 
     def _swept(self, output: Var, inputs: Sequence[Var], cotangent: Var | None, *, again: bool) -> tuple[Var, ...]:
         """Return the derivatives in the dtypes of the inputs; they record nothing unless they are needed again."""
         if _is_plain(output):
-            return tuple(self.variable(np.zeros_like(self.array(x)), False) for x in inputs)
+            return tuple(self.variable(np.zeros_like(self._plain(x)), False) for x in inputs)
         found = self.sweep(output, inputs, cotangent, again)
         return tuple(self._derivative(d, x, again) for d, x in zip(found, inputs, strict=True))
 
     def _derivative(self, found: Any, like: Var, again: bool) -> Var:
         if found is None:
-            return self.variable(np.zeros_like(self.array(like)), False)
+            return self.variable(np.zeros_like(self._plain(like)), False)
         if again:
             return found
-        array = found if _is_plain(found) else self.array(found)
-        return self.variable(np.asarray(array, dtype=self.array(like).dtype), False)
+        return self.variable(np.asarray(self._plain(found), dtype=self._plain(like).dtype), False)
 
     def _plain(self, state: Any) -> Any:
         if isinstance(state, tuple):

@@ -5,7 +5,9 @@ The systems: a tape of sums and products, scalars that carry a gradient, and exp
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from autodiff_compare.backends import Unsupported
 from autodiff_compare.backends.bases.graphs import Graphs, Traced, lifted, raw
 from autodiff_compare.backends.bases.namespace import Namespace, on_arrays
-from autodiff_compare.backends.bases.scalars import Scalars, scalar_functions
+from autodiff_compare.backends.bases.scalars import Scalars, scalar_array, scalar_functions
 from autodiff_compare.backends.bases.wrapped import WrappedArrays
 from autodiff_compare.contract.clauses import outcome
 from autodiff_compare.contract.objectives import OBJECTIVES
@@ -95,6 +97,36 @@ class Tape(WrappedArrays):
         return [x.grad for x in inputs]
 
 
+class OneTape(Tape):
+    """A system that records on one tape for all variables, and whose functions take NumPy arrays as they are."""
+
+    name = "one_tape"
+
+    def open(self) -> None:
+        super().open()
+        self.tapes: list[int] = []
+        self.count = 0
+        self.xp = Namespace(
+            "OneTape", on_arrays({name: getattr(self.xp, name) for name in ("sum", "stack", "reshape")})
+        )
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        self.count += 1
+        self.tapes.append(self.count)
+        try:
+            yield
+        finally:
+            self.tapes.pop()
+
+    def variable(self, array: Any, records: bool) -> Any:
+        return super().variable(array, records) if records else array
+
+    def sweep(self, output: Any, inputs: Any, cotangent: Any, again: bool) -> Any:
+        assert self.tapes, "a sweep outside of the recording"
+        return super().sweep(output, inputs, None if cotangent is None else Node(cotangent), again)
+
+
 class Carrier:
     """A number with its gradient by independent numbers."""
 
@@ -135,6 +167,52 @@ class Carriers(Scalars):
 
     def slopes(self, scalar: Any, inputs: Any) -> Any:
         return [getattr(scalar, "d", {}).get(id(x), 0.0) for x in inputs]
+
+
+class Jet:
+    """A number with its gradient and its Hessian by a fixed number of independent numbers."""
+
+    def __init__(self, v: float, g: Any, h: Any) -> None:
+        self.v, self.g, self.h = v, g, h
+
+    def __mul__(self, other: Any) -> Jet:
+        if not isinstance(other, Jet):
+            return Jet(self.v * other, self.g * other, self.h * other)
+        cross = np.outer(self.g, other.g)
+        return Jet(
+            self.v * other.v, self.v * other.g + other.v * self.g, self.v * other.h + other.v * self.h + cross + cross.T
+        )
+
+    def __add__(self, other: Any) -> Jet:
+        if not isinstance(other, Jet):
+            return Jet(self.v + other, self.g, self.h)
+        return Jet(self.v + other.v, self.g + other.g, self.h + other.h)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __sub__(self, other: Any) -> Jet:
+        return self + other * -1.0
+
+
+class Jets(Scalars):
+    name, requires = "jets", ()
+    native = Scalars.native | {Operator.HESSIAN}
+
+    def open(self) -> None:
+        self.xp = Namespace("Jets", scalar_functions({}, {}, lambda c, a, b: a if c else b))
+
+    def scalars(self, values: Any) -> Any:
+        n = len(values)
+        return [Jet(v, unit, np.zeros((n, n))) for v, unit in zip(values, np.eye(n), strict=True)]
+
+    def number(self, scalar: Any) -> float:
+        return float(getattr(scalar, "v", scalar))
+
+    def slopes(self, scalar: Any, inputs: Any) -> Any:
+        return getattr(scalar, "g", np.zeros(len(inputs)))
+
+    def curvatures(self, scalar: Any, inputs: Any) -> Any:
+        return getattr(scalar, "h", np.zeros((len(inputs),) * 2))
 
 
 class Monomials:
@@ -272,7 +350,7 @@ BY_X = 2 * X * Y - np.array([Y[1], 0, 0])
 BY_Y = X * X - np.array([0, X[0], 0])
 
 
-@pytest.mark.parametrize("cls", [Tape, Carriers, Polynomials])
+@pytest.mark.parametrize("cls", [Tape, OneTape, Carriers, Jets, Polynomials])
 def test_first_derivatives(cls: Any) -> None:
     b = opened(cls)
     args = [b.to_var(X), b.to_var(Y)]
@@ -299,6 +377,70 @@ def test_a_graph_has_second_derivatives_and_can_be_nested() -> None:
     np.testing.assert_allclose(product[0], 2 * Y * X, rtol=1e-14)
     first = b.grad(lambda x, y: b.xp.sum(x * x * x * y))
     np.testing.assert_allclose(b.grad(lambda x, y: b.xp.sum(first(x, y)))(X, Y), 6 * X * Y, rtol=1e-14)
+
+
+def test_a_recording_ends_after_an_exception_and_is_begun_anew_inside_another() -> None:
+    b = opened(OneTape)
+    x = b.to_var(X)
+
+    def nested(x: Any) -> Any:
+        """Return sum(x) times the sum of the gradient of sum(y y) at X, which is a constant 2 sum(X)."""
+        (slope,) = b.prepare(Operator.GRADIENT, lambda y: b.xp.sum(y * y), [X], argnums=(0,))(X)
+        depths.append(len(b.tapes))
+        return b.xp.sum(x) * float(np.sum(slope))
+
+    depths: list[int] = []
+    (found,) = b.prepare(Operator.GRADIENT, nested, [x], argnums=(0,))(x)
+    np.testing.assert_allclose(found, np.full(3, 2 * np.sum(X)), rtol=1e-14)
+    assert (depths[-1], b.tapes) == (1, [])
+
+    def failing(x: Any) -> Any:
+        if isinstance(x, Node):
+            raise ValueError("while recording")
+        return b.xp.sum(x)
+
+    with pytest.raises(ValueError, match="while recording"):
+        b.prepare(Operator.GRADIENT, failing, [x], argnums=(0,))(x)
+    assert b.tapes == []
+
+
+def test_scalars_with_second_derivatives() -> None:
+    """By hand, of sum(A x y) + y0 with inputs of unequal shapes: A by x and y, zero by x twice and by y twice."""
+    b = opened(Jets)
+    a, y = np.array([[1.0, 2.0], [-3.0, 0.5], [4.0, 1.5]]), np.array([0.5, -2.0])
+    x = X.reshape(3, 1)
+    f = lambda k, x, y: b.xp.sum(k * x * y) + y[0]  # noqa: E731
+    blocks = b.prepare(Operator.HESSIAN, f, [a, x + 1, y - 1], argnums=(1, 2))(a, x, y)
+    assert [[block.shape for block in row] for row in blocks] == [[(3, 1, 3, 1), (3, 1, 2)], [(2, 3, 1), (2, 2)]]
+    np.testing.assert_array_equal(blocks[0][0], np.zeros((3, 1, 3, 1)))
+    np.testing.assert_allclose(blocks[0][1], a.reshape(3, 1, 2), rtol=1e-14)
+    np.testing.assert_allclose(blocks[1][0], a.T.reshape(2, 3, 1), rtol=1e-14)
+    np.testing.assert_array_equal(blocks[1][1], np.zeros((2, 2)))
+    product = b.prepare(Operator.HVP, lambda x: b.xp.sum(x * x * x), [Y], directions=[Y])(X, Y)
+    np.testing.assert_allclose(product[0], 6 * X * Y, rtol=1e-14)
+    ((constant,),) = b.prepare(Operator.HESSIAN, lambda x: np.asarray(2.0), [Y])(X)
+    np.testing.assert_array_equal(constant, np.zeros((3, 3)))
+    with pytest.raises(ValueError, match=r"output of shape \(3,\), expected a scalar"):
+        b.prepare(Operator.HESSIAN, lambda x: x * x, [X])
+
+
+@pytest.mark.parametrize(
+    ("native", "operator", "told"),
+    [(frozenset({Operator.HESSIAN}), Operator.HESSIAN, "carriers has no second derivatives")],
+)
+def test_a_promise_that_a_scalar_system_does_not_keep(native: Any, operator: Operator, told: str) -> None:
+    promising = type("Promising", (Carriers,), {"native": Carriers.native | native})
+    with pytest.raises(Unsupported, match=told):
+        opened(promising).prepare(operator, lambda x: x[0] * x[1], [X])(X)
+
+
+def test_an_index_by_scalars_is_unsupported() -> None:
+    """NumPy's own message asks for an array of integers, which the data were before they became scalars."""
+    x = scalar_array(X)
+    for key in (scalar_array(np.array([0, 1])), (scalar_array(np.array([0])), None), x > 0):
+        with pytest.raises(Unsupported, match="an index or mask that is computed by scalars"):
+            x[key]
+    np.testing.assert_array_equal(x[np.array([2, 0])].astype(float), X[[2, 0]])
 
 
 @pytest.mark.parametrize("cls", [Tape, Carriers])

@@ -309,3 +309,22 @@ def test_runs_are_listed_with_how_they_ended(tmp_path: pathlib.Path, capsys: pyt
     shown = capsys.readouterr().out
     assert ("bad" in shown, "good" in shown) == (True, False)
     assert max(map(len, shown.splitlines()[1:])) <= 80
+
+
+def test_a_package_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fresh clone runs before its requirements are there; a module of this project that is missing is a defect."""
+
+    def lacking(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setattr("autodiff_compare.cli.main.pkgutil.resolve_name", lacking)
+    missing = "rich.table"
+    assert main(["list"]) == 3
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"the package rich is required and not installed for {sys.executable}: in a clone, " in told
+    assert "-m pip install . installs it" in told
+    missing = "autodiff_compare.nowhere"
+    with pytest.raises(ModuleNotFoundError):
+        main(["list"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import runpy
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ import pytest
 from autodiff_compare.backends import array_api
 from autodiff_compare.cli.verbs.trials import conformance
 from autodiff_compare.cli.verbs.trials.conformance import Finding, findings_of, lines, sentence
+from autodiff_compare.contract.clause import Clause
+from autodiff_compare.contract.clauses import outcome
 from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query
 from tests.commands import called
@@ -141,3 +146,42 @@ def test_the_names_are_those_of_the_standard() -> None:
     assert [name for name in array_api.NAMES if not hasattr(np, name)] == []
     assert [name for name in array_api.LINALG if not hasattr(np.linalg, name)] == []
     assert len(set(array_api.NAMES)) == len(array_api.NAMES)
+
+
+def test_an_exception_of_a_clause_names_the_line_of_the_adapter(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "mine_backend.py"
+    file.write_text("def total(x):\n    return x.reshape(1.0)\n\n\ndef empty(x):\n    assert not x\n", encoding="utf-8")
+    names = runpy.run_path(str(file))
+    found = outcome(names["total"], Clause("", "", lambda f: f(np.ones(1))))
+    assert found["kept"] is False
+    assert found["words"].startswith("TypeError: ")
+    assert found["words"].endswith(f"({file}:2: return x.reshape(1.0))")
+    words = outcome(names["empty"], Clause("", "", lambda f: f(1)))["words"]
+    assert words == f"AssertionError: no message ({file}:6: assert not x)"
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "status", "message", "remedy"),
+    [
+        (["float64"], "wrong", "got 1", "compare.py check F -b ./b.py -o jvp shows every error"),
+        (["float32"], "wrong", "got 1", "compare.py check F -b ./b.py -o jvp --dtype float32 shows every error"),
+        (
+            ["float64", "float32"], "wrong", "got 1",
+            "compare.py check F -b ./b.py -o jvp --dtype float64 --dtype float32 shows every error",
+        ),
+        (["float64"], "error", "TypeError: no", "make it work, or raise Unsupported with the reason"),
+        (
+            ["float64"], "error", "TypeError: unsupported operand type(s) for @: 'numpy.ndarray' and 'Function'",
+            "give Function the method of @ and its reflection, and __array_ufunc__ = None, so that NumPy leaves the "
+            "operation to it",
+        ),
+    ],
+)  # fmt: skip
+def test_the_remedy_of_a_broken_operator(dtypes: list[str], status: str, message: str, remedy: str) -> None:
+    """The command computes the dtypes that are broken: ``check`` alone computes float64."""
+    cells: Any = [
+        SimpleNamespace(operator="jvp", status=status, how="", message=message, problem="valley", dtype=dtype)
+        for dtype in dtypes
+    ]
+    (finding,) = conformance._operators(cells, "./b.py")
+    assert finding.remedy.replace(conformance._FUNCTIONS, "F") == remedy

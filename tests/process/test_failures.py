@@ -66,3 +66,21 @@ def test_errors_outside_a_users_code_have_no_place() -> None:
     inner = caught.value.with_traceback(None)
     assert place(inner) == ""
     assert described(inner) == str(inner)
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (
+            "node 4 failed\\n\\nTraceback (most recent call last):\\n  File x\\nValueError: shapes (4,) and (2,)\\n",
+            "node 4 failed: ValueError: shapes (4,) and (2,) (",
+        ),
+        ("one\\ntwo", "one ("),
+        ("Traceback (most recent call last) in one line", "Traceback (most recent call last) in one line ("),
+    ],
+)
+def test_a_traceback_that_an_exception_quotes_ends_its_first_line(
+    words: str, first: str, tmp_path: pathlib.Path
+) -> None:
+    error = raised(tmp_path / "mine.py", f"def f(x):\n    raise RuntimeError('{words}')\n", 0)
+    assert described(error).splitlines()[0].startswith(first)

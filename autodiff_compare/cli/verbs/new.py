@@ -12,6 +12,7 @@ from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
 from autodiff_compare.cli.messages import as_called
 from autodiff_compare.cli.verbs.starters import STARTERS
+from autodiff_compare.cli.verbs.system_starters import SYSTEMS
 
 #: Kind -> the command that tries the file.
 _NEXT = {
@@ -26,7 +27,10 @@ def new(options: argparse.Namespace) -> int:
     name = options.name
     if not name.isidentifier() or keyword.iskeyword(name):
         return usage(f"got the name {name!r}, expected letters, digits and underscores, such as my_{options.kind}")
-    file, text = (part.replace("NAME", name) for part in STARTERS[options.kind])
+    if options.system and options.kind != "backend":
+        return usage(f"got --system with a {options.kind}, expected it with a backend only")
+    file, text = STARTERS[options.kind]
+    file, text = file.replace("NAME", name), _named(SYSTEMS.get(options.system, text), name)
     if taken := _taken(options.kind, name, pathlib.Path(file)):
         return usage(f"got the name {name!r}, {taken}, expected another, such as my_{name}")
     try:
@@ -51,3 +55,8 @@ def _taken(kind: str, name: str, file: pathlib.Path) -> str:
     if not file.exists() and importlib.util.find_spec(file.stem) is not None:
         return f"a module of Python or an installed package, which {file} would hide"
     return ""
+
+
+def _named(text: str, name: str) -> str:
+    """Return a starter's text with the name; a backend ``my_system`` is the class ``MySystemBackend``."""
+    return text.replace("CLASS", f"{name.title().replace('_', '')}Backend").replace("NAME", name)

@@ -1,4 +1,4 @@
-"""The files that ``new`` writes: a function, a problem and a backend, commented and complete. `NAME` is replaced."""
+"""The files that ``new`` writes: a function, a problem and a backend. `NAME` and `CLASS` are replaced."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ class Names:
         return np.where(np.real(x) < 0, -x, x)
 
 
-# Other kinds of systems have bases in autodiff_compare.backends.bases: wrapped arrays, graphs of symbols, scalars
-# (docs/peers.md). Anything else derives from Backend: autodiff_compare/backends/interface.py describes its methods.
-class NAMEBackend(NumpyArrays):
+# Systems of other kinds start from a file of their own: compare.py new backend NAME --system arrays, graphs or scalars.
+# Anything else derives from Backend: autodiff_compare/backends/interface.py describes its methods.
+class CLASS(NumpyArrays):
     # The name in tables and commands, the distributions that pip must have installed, and the operators that _native
     # prepares. All others are derived from these: here vjp, gradients and Jacobians from jvp.
     name = "NAME"

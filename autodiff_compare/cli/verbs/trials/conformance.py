@@ -6,6 +6,7 @@ Every clause runs in the backend's own worker, so that a hang or a crash breaks 
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +34,14 @@ _TIMEOUT_S = 60.0
 _WORDS = {True: "kept", False: "BROKEN", None: "-"}
 #: Status of a cell -> how to repair it.
 _REMEDIES = {
-    Status.WRONG: "compare.py check {path} -b {backend} -o {operator} shows every error",
+    Status.WRONG: "compare.py check {path} -b {backend} -o {operator}{dtypes} shows every error",
     Status.ERROR: "make it work, or raise Unsupported with the reason",
     Status.CRASH: "its process died: run the function on its own",
     Status.TIMEOUT: "it did not answer in time: run the function on its own",
 }
+#: An operator with a NumPy array on the left, which asks a variable only if its class says that it takes arrays.
+_OPERANDS = re.compile(r"unsupported operand type\(s\) for (\S+): 'numpy\.ndarray' and '(\w+)'")
+_OVER_NUMPY = "__array_ufunc__ = None, so that NumPy leaves the operation to it"
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,11 @@ def _operators(cells: Sequence[CellRow], backend: str) -> Iterator[Finding]:
         refused = [c for c in rows if c.status == Status.UNSUPPORTED]
         if bad:
             words = f"{len(bad)} of {len(rows)} cells ({_cells(bad)}): {bad[0].status}: {_first(bad[0].message)}"
-            remedy = _REMEDIES.get(Status(bad[0].status), "").format(
-                path=_FUNCTIONS, backend=backend, operator=operator
-            )
-            yield Finding(name, False, words, remedy)
+            remedy = _REMEDIES.get(Status(bad[0].status), "")
+            if named := _OPERANDS.search(bad[0].message):
+                remedy = f"give {named[2]} the method of {named[1]} and its reflection, and {_OVER_NUMPY}"
+            told = remedy.format(path=_FUNCTIONS, backend=backend, operator=operator, dtypes=_dtypes(bad))
+            yield Finding(name, False, words, told)
         elif len(refused) == len(rows):
             yield Finding(name, None, f"unsupported: {refused[0].message}")
         elif refused:
@@ -139,6 +144,12 @@ def _cells(rows: Sequence[CellRow]) -> str:
     functions = list(dict.fromkeys(row.problem for row in rows))
     shown = ", ".join(functions[:3]) + (", ..." if len(functions) > 3 else "")
     return f"{shown}; {' and '.join(dict.fromkeys(row.dtype for row in rows))}"
+
+
+def _dtypes(rows: Sequence[CellRow]) -> str:
+    """Return the options that compute the dtypes of the cells; empty for float64, which ``check`` takes by itself."""
+    found = list(dict.fromkeys(row.dtype for row in rows))
+    return "" if found == ["float64"] else "".join(f" --dtype {dtype}" for dtype in found)
 
 
 def _first(message: str) -> str:
