@@ -36,6 +36,8 @@ WITHOUT: dict[str, str] = {
     "written with operators alone, and differentiates as it is": "fftfreq rfftfreq",
 }
 LISTED = {name for names in WITHOUT.values() for name in names.split()}
+#: Of them, those that newer releases of NumPy no longer have: row_stack was removed in 2.5.
+REMOVED = {"row_stack"}
 
 
 def _functions(module: Any) -> list[str]:
@@ -57,7 +59,7 @@ def test_the_list_holds_nothing_that_has_a_rule() -> None:
     known = {name for module in (np, np.linalg, np.fft) for name in _functions(module)}
     ruled = {n for n in LISTED & known if any(getattr(m, n, None) in HANDLERS for m in (np, np.linalg, np.fft))}
     assert not ruled
-    assert known >= LISTED, "NumPy has these no more"
+    assert known >= LISTED - REMOVED, "NumPy has these no more"
 
 
 #: Members of an array that a variable has not, by reason.

@@ -72,6 +72,10 @@ def test_the_page_on_installing_has_every_bound() -> None:
         assert f"| {name} | {bound} |" in page
 
 
+def test_what_make_lowest_runs_is_there() -> None:
+    assert [name for name in (*lowest.WHOLE, *lowest.SAMPLE) if not (ROOT / "tests" / name).exists()] == []
+
+
 @pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml", "MANIFEST.in", "Makefile"])
 def test_no_registry_and_no_path_of_a_machine_is_named(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
