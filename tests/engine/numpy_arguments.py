@@ -146,6 +146,9 @@ VALUES: dict[str, Any] = {
     "full_matrices": False,
     "compute_uv": False,
     "ind": 1,
+    # Old names of method and shape, which NumPy 2.2 still takes.
+    "interpolation": "lower",
+    "newshape": (3, 2),
     "np.around decimals": 1,
     "np.choose mode": "wrap",
     "np.fft.fft2 axes": (1, 0),
@@ -185,14 +188,23 @@ VALUES: dict[str, Any] = {
 APART = {"np.array2string", "np.array_repr", "np.array_str", "np.may_share_memory", "np.shares_memory"}
 
 
+def parameters(function: Any) -> list[inspect.Parameter]:
+    """Return the parameters of a NumPy function; none for a function in C, as NumPy 2.2 gives none."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:
+        return []
+
+
 def base(function: Any) -> tuple[Any, ...]:
     name = spelled(function)
     if name in BASE:
         return BASE[name]
     word = function.__name__
     one = VECTOR if word in _VECTORS.split() else SQUARE if word in _SQUARES.split() else MATRIX
-    parameters = list(inspect.signature(function).parameters.values())
-    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    required = [
+        p for p in parameters(function) if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     return (one,) * max(len(required), 1)
 
 

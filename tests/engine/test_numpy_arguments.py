@@ -24,6 +24,7 @@ from tests.engine.numpy_arguments import (
     base,
     itself,
     outcome,
+    parameters,
     plain,
     traced,
 )
@@ -34,7 +35,7 @@ def cases() -> Iterator[tuple[Any, str, bool]]:
     for function in sorted(HANDLERS, key=spelled):
         if isinstance(function, np.ufunc) or spelled(function) in APART:
             continue
-        for p in inspect.signature(function).parameters.values():
+        for p in parameters(function):
             if p.default is not p.empty and p.kind is not p.KEYWORD_ONLY:
                 yield function, p.name, True
             if p.default is not p.empty and p.kind is not p.POSITIONAL_ONLY:
@@ -55,14 +56,14 @@ def given(function: Any, name: str, by_position: bool) -> tuple[tuple[Any, ...],
     args = base(function)
     value = value_of(function, name)
     if not by_position:
-        names = list(inspect.signature(function).parameters)
+        names = [p.name for p in parameters(function)]
         at = names.index(name) if name in names[: len(args)] else len(args)
         return args[:at], {**dict(zip(names[at:], args[at:], strict=False)), name: value}
-    parameters = list(inspect.signature(function).parameters.values())
-    at = [p.name for p in parameters].index(name)
-    between = [p.default for p in parameters[len(args) : at]]
+    every = parameters(function)
+    at = [p.name for p in every].index(name)
+    between = [p.default for p in every[len(args) : at]]
     if any(d is np._NoValue for d in between):
-        between = [False if p.name == "keepdims" else p.default for p in parameters[len(args) : at]]
+        between = [False if p.name == "keepdims" else p.default for p in every[len(args) : at]]
     if any(d is np._NoValue or d is inspect.Parameter.empty for d in between):
         return None
     return (*args[:at], *between, value, *args[at + 1 :]), {}

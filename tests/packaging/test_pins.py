@@ -66,10 +66,14 @@ def test_every_dependency_has_a_lower_bound_that_the_pins_keep() -> None:
         assert one.specifier.contains(PINS[canonicalize_name(one.name)], prereleases=True), one
 
 
-def test_the_page_on_installing_has_every_bound() -> None:
+def test_the_page_on_installing_has_every_bound_and_pin() -> None:
     page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     for name, bound in lowest.bounds().items():
-        assert f"| {name} | {bound} |" in page
+        assert f"| {name} | {bound} | {PINS[canonicalize_name(name)]} |" in page
+
+
+def test_what_make_lowest_runs_is_there() -> None:
+    assert [name for name in (*lowest.WHOLE, *lowest.SAMPLE) if not (ROOT / "tests" / name).exists()] == []
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml", "MANIFEST.in", "Makefile"])
