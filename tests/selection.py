@@ -46,6 +46,7 @@ THOROUGH: Mapping[str, str] = {
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
     "backends/test_nested.py::test_torch_compiles_reverse_within_reverse": "compiles C++",
     "backends/test_orders.py::test_an_order_keeps_float32": "traces nested derivatives of every order once more",
+    "backends/test_orders.py::test_blocks_of_two_inputs_are_right_in_every_order": "traces every order",
     "backends/test_orders.py::test_every_order_gives_the_same_second_derivatives": (
         "traces every order; the cross-checks have the default"
     ),
@@ -111,6 +112,7 @@ THOROUGH: Mapping[str, str] = {
     "judge/test_laws.py::test_second_derivatives_of_a_law_are_judged_right": "judges forty Hessians",
     "judge/test_magnitudes.py::test_nineteen_of_twenty_gradients_are_decided_at_any_spread": "judges 1400 functions",
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
+    "judge/test_mutants.py::test_mutants_are_equivalent_only_where_nothing_was_changed": "every mutant once more",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
     "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",
     "packaging/test_action.py": "a process for each verb of each step of a job",
