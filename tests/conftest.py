@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import tests.one_thread  # noqa: F401 - before anything else that loads NumPy
+
+# isort: split
 from autodiff_compare import backends
 from tests.selection import thorough
 

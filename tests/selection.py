@@ -28,6 +28,26 @@ THINNER: Mapping[str, tuple[frozenset[str], str]] = {
         frozenset({"problem"}),
         "each result is held to its reference to 1e-10 besides",
     ),
+    **{
+        f"crosschecks/test_crosschecks.py::{function}": (
+            frozenset({"problem"}),
+            "each operator is held to its reference besides",
+        )
+        for function in (
+            "test_a_hessian_is_symmetric",
+            "test_a_jvp_is_the_jacobian_times_the_tangents",
+            "test_an_hvp_is_the_hessian_times_the_tangents",
+            "test_jvp_and_vjp_are_adjoint",
+        )
+    },
+    "backends/test_backends.py::test_operator": (
+        frozenset(),
+        "the cross-checks have every operator on every backend, in every dtype",
+    ),
+    "backends/test_complex_numbers.py::test_several_derivatives_at_once_are_right": (
+        frozenset(),
+        "parts are compared with single calls by test_composite.py",
+    ),
     "backends/test_edges.py::test_a_scan_and_its_derivatives": (
         frozenset(),
         "the cross-checks have every operator through loops on every backend",
@@ -36,6 +56,19 @@ THINNER: Mapping[str, tuple[frozenset[str], str]] = {
         frozenset(),
         "traces second derivatives twice for every backend",
     ),
+    "engine/test_compiler.py::test_no_rewrite_changes_nan_inf_or_negative_zero": (
+        frozenset(),
+        "compiles every function; each rewrite and each kind of number stays",
+    ),
+    "engine/test_loops_problems.py::test_every_problem_by_loops": (
+        frozenset({"name"}),
+        "computes every problem twice; the loops have tests of their own",
+    ),
+    "judge/test_directional.py::test_differences_alone_accept_the_right_and_find_errors_of_a_thousandth": (
+        frozenset(),
+        "judges several results of each",
+    ),
+    "judge/test_directional.py::test_wrong_results_are_found": (frozenset(), "judges several results of each"),
 }
 #: Test function, ``file::function``, or file, below ``tests/`` -> why ``make test`` leaves it out.
 THOROUGH: Mapping[str, str] = {
@@ -45,7 +78,9 @@ THOROUGH: Mapping[str, str] = {
     "engine/test_loops_problems.py::test_problems_as_machine_code": "compiles machine code for four problems",
     "backends/test_nested.py::test_the_particle_is_steered_as_published": "a descent within derivatives",
     "backends/test_nested.py::test_torch_compiles_reverse_within_reverse": "compiles C++",
+    "backends/test_nested.py::test_the_saddle_is_the_published_one": "a descent within derivatives",
     "backends/test_orders.py::test_an_order_keeps_float32": "traces nested derivatives of every order once more",
+    "backends/test_orders.py::test_blocks_of_two_inputs_are_right_in_every_order": "traces every order",
     "backends/test_orders.py::test_every_order_gives_the_same_second_derivatives": (
         "traces every order; the cross-checks have the default"
     ),
@@ -65,12 +100,14 @@ THOROUGH: Mapping[str, str] = {
     "api/test_compare.py::test_native_functions_are_compared_with_each_other": "starts PyTorch and JAX in workers",
     "backends/test_orders.py::test_tensorflow_says_where_it_took_another_order_than_usual": "traces through a loop",
     "backends/test_sparse.py::test_a_compiled_jacobian_of_take_is_right": "compiles C++",
+    "backends/test_torch_backend.py::test_a_compiled_jvp_keeps_float32": "compiles C++",
     "backends/test_torch_backend.py::test_a_compiled_tangent_that_is_zero_has_memory": "compiles C++",
     "cli/test_diff.py::test_a_run_equals_itself_and_the_next_run_is_comparable": "two whole runs",
     "cli/test_diff.py::test_rounds_of_one_distribution_are_told_apart_in_at_most_one_of_a_hundred": (
         "simulates thousands of runs for one rate"
     ),
     "cli/test_explain.py::test_diff_explains_the_change_between_two_runs": "four commands in processes of their own",
+    "cli/test_formats.py::test_changes_of_two_runs": "two whole runs",
     "cli/test_main.py::test_the_selftest_says_what_was_rejected": "judges every control of the judge",
     "cli/test_main.py::test_an_interrupted_run_keeps_what_was_finished": "two interrupted runs",
     "cli/test_terminal.py::test_csv_has_the_same_fields": "a whole comparison",
@@ -111,6 +148,7 @@ THOROUGH: Mapping[str, str] = {
     "judge/test_laws.py::test_second_derivatives_of_a_law_are_judged_right": "judges forty Hessians",
     "judge/test_magnitudes.py::test_nineteen_of_twenty_gradients_are_decided_at_any_spread": "judges 1400 functions",
     "judge/test_mutants.py::test_judge_rejects_wrong_and_accepts_right_results": "every mutant of every problem",
+    "judge/test_mutants.py::test_mutants_are_equivalent_only_where_nothing_was_changed": "every mutant once more",
     "judge/test_mutants.py::test_numerical_differences_alone_do_the_same": "every mutant without closed forms",
     "judge/test_reference.py::test_numerical_differences_confirm_every_reference": "every problem",
     "packaging/test_action.py": "a process for each verb of each step of a job",
@@ -128,6 +166,7 @@ THOROUGH: Mapping[str, str] = {
     "problems/test_hand.py::test_a_global_rotation_below_a_tenth_of_a_milliradian_is_the_identity": (
         "large Jacobians on three backends"
     ),
+    "problems/test_problems.py::test_inputs_have_the_same_bits_in_every_process": "draws all sizes in two processes",
     "problems/test_problems.py::test_no_reference_is_zero_everywhere_at_any_size": "draws the large sizes",
     "process/test_environment.py::test_verdicts_are_the_same_under_hostile_variables": "two runs in processes",
     "process/test_environment.py::test_what_is_stated_is_what_tensorflow_chooses_on_this_processor": (

@@ -52,7 +52,7 @@ SOME = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("spec", ["torch", "tensorflow:eager", "jax"])
+@pytest.mark.parametrize("spec", few(["torch", "tensorflow:eager", "jax"], 1))
 def test_frameworks_are_asked_live(spec: str) -> None:
     found = {name: classed(spec, name) for name in SOME}
     for name, (_, seen) in found.items():

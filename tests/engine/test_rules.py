@@ -10,8 +10,6 @@ import pytest
 from autodiff_compare.backends.numpy_autodiff import grad, jvp, vjp
 from tests.engine.rules import ROWS, Row
 
-EVERY = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-
 
 def directions(arrays: list[Any], seed: int) -> list[Any]:
     rng = np.random.default_rng(seed)
@@ -35,8 +33,7 @@ def close(got: Any, expected: Any, tolerance: float) -> None:
     assert np.linalg.norm(np.ravel(got) - np.ravel(expected)) <= tolerance * scale
 
 
-@EVERY
-def test_the_tangent_is_the_directional_derivative(row: Row) -> None:
+def the_tangent_is_the_directional_derivative(row: Row) -> None:
     args = row.arguments()
     tangents = directions(args, 1)
     value, tangent = jvp(row.function, args, tangents)
@@ -45,8 +42,7 @@ def test_the_tangent_is_the_directional_derivative(row: Row) -> None:
     close(tangent, difference(row.function, args, tangents, 1e-3), 1e-9)
 
 
-@EVERY
-def test_the_pullback_is_the_transpose_of_the_tangent(row: Row) -> None:
+def the_pullback_is_the_transpose_of_the_tangent(row: Row) -> None:
     args = row.arguments()
     tangents = directions(args, 1)
     value, pullback = vjp(row.function, *args)
@@ -63,8 +59,7 @@ def projected(row: Row, args: list[Any], weights: Any) -> Any:
     return lambda *xs: np.sum(weights * (lambda y: y + 0.5 * y * y)(row.function(*xs)))
 
 
-@EVERY
-def test_second_order_in_every_mix_of_modes(row: Row) -> None:
+def every_mix_of_modes_gives_the_second_order(row: Row) -> None:
     args = row.arguments()
     tangents = directions(args, 3)
     (weights,) = directions([row.function(*args)], 4)
@@ -84,10 +79,7 @@ def test_second_order_in_every_mix_of_modes(row: Row) -> None:
         close(np.concatenate([np.ravel(g) for g in found]), expected, 1e-8)
 
 
-@pytest.mark.parametrize(
-    ("row", "dtype"), [(row, d) for row in ROWS for d in row.dtypes], ids=lambda v: getattr(v, "name", v)
-)
-def test_the_dtype_is_kept(row: Row, dtype: str) -> None:
+def the_dtype_is_kept(row: Row, dtype: str) -> None:
     args = row.arguments(dtype=dtype)
     value, pullback = vjp(row.function, *args)
     if not row.name.startswith("interp"):  # NumPy's gives double whatever it is given
@@ -99,10 +91,19 @@ def test_the_dtype_is_kept(row: Row, dtype: str) -> None:
         close(np.asarray(g, float), e, 1e-4 if dtype == "float32" else 1e-12)
 
 
-@EVERY
-def test_strides_do_not_matter(row: Row) -> None:
+def strides_do_not_matter(row: Row) -> None:
     args = row.arguments()
     odd = [np.asarray(x).repeat(2, axis=0)[::-2][::-1] if np.ndim(x) else x for x in args]
     value, pullback = vjp(row.function, *odd)
     for g, e in zip(pullback(np.ones_like(value)), vjp(row.function, *args)[1](np.ones_like(value)), strict=True):
         close(g, e, 1e-14)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_rule_is_right_in_both_modes_to_second_order(row: Row) -> None:
+    the_tangent_is_the_directional_derivative(row)
+    the_pullback_is_the_transpose_of_the_tangent(row)
+    every_mix_of_modes_gives_the_second_order(row)
+    strides_do_not_matter(row)
+    for dtype in row.dtypes:
+        the_dtype_is_kept(row, dtype)

@@ -179,8 +179,10 @@ def test_nothing_is_traced_or_compiled_while_a_descent_runs(spec: str, problem: 
 ADAM_UPDATES = {0: 2172, 1: 3123, 2: 3056, 3: 2944}
 
 
-@pytest.mark.parametrize("start", ADAM_UPDATES)
-@pytest.mark.parametrize("spec", FRAMEWORKS)
+# A framework that takes the count of the first start computes the same updates from the others, in seconds each.
+@pytest.mark.parametrize(
+    ("spec", "start"), [*((spec, 0) for spec in FRAMEWORKS), *(("numpy", start) for start in ADAM_UPDATES if start)]
+)
 def test_adam_takes_the_classic_counts(spec: str, start: int) -> None:
     found = trace(spec, "eigenvalue_targeting_equal", "by_hand", start)
     assert abs(found.iterations - ADAM_UPDATES[start]) <= 1
