@@ -487,6 +487,21 @@ def test_constants_in_any_order_in_memory() -> None:
         assert_equal(made(x), eager(f, "gradient", (x,)))
 
 
+@pytest.mark.parametrize("operator", ["value", "value_and_gradient", "hvp"])
+def test_calls_read_views_of_what_a_kernel_keeps_for_itself(operator: str) -> None:
+    """NumPy sorts a view of squares, whose kernel also looks for nan in an array of its own."""
+    functions: list[Function] = [
+        lambda x: np.sum(np.median(x * x, axis=(0, 1), keepdims=True)),
+        lambda x: np.sum(np.quantile(x * x, [0.2, 0.7], axis=(1, 0))),
+        lambda x: np.sum(np.nanmedian(np.sin(x), keepdims=True) * 2.0),
+        lambda x: np.sum(np.sort(np.where(np.isnan(x * x), 0.0, x * x).T.reshape(-1))[1:3]) + np.sum(x * x),
+    ]
+    x = POINT.reshape(2, 3)
+    for f in functions:
+        made = compile(f, *arguments_of(f, operator, np.ones_like(x) + x / 3), operator=operator, build="python")
+        assert_equal(made(*arguments_of(f, operator, x)), eager(f, operator, arguments_of(f, operator, x)))
+
+
 def test_affine_positions() -> None:
     whole = np.arange(24).reshape(2, 3, 4)
     assert pattern(whole.transpose(2, 0, 1)) == (0, [1, 12, 4])

@@ -159,8 +159,40 @@ def test_a_curvature_is_no_kink(name: str, f: Any, curvature: float) -> None:
 
 
 def test_a_power_of_three_halves_has_a_slope_of_zero() -> None:
+    """A power that began at the smallest step, 2^-34, would have a slope of 1.5 2^-17 here: no bar may be narrower."""
     found = first(lambda x: _relu(x) ** 1.5 + x, np.zeros(1), np.ones(1), np.ones((1, 1)))
-    assert abs(found.derivative[0] - 1.0) <= found.bar[0] <= 1e-10
+    assert abs(found.derivative[0] - 1.0) <= found.bar[0] <= 1.5 * 2.0**-17
+
+
+#: Name, function with a kink at 1 of its slope or curvature, and its slope on either side.
+BESIDE: list[tuple[str, Any, Any]] = [
+    ("Huber", lambda x: np.where(x < 1, x * x / 2, x - 0.5), lambda x: np.minimum(x, 1.0)),
+    ("squared hinge on a line", lambda x: 3 * x + _relu(x - 1) ** 2, lambda x: 3 + 2 * _relu(x - 1)),
+    ("steep squared hinge", lambda x: 3 * x + 30 * _relu(x - 1) ** 2, lambda x: 3 + 60 * _relu(x - 1)),
+    ("elu", lambda x: np.where(x > 1, x, np.exp(np.minimum(x - 1, 0))), lambda x: np.exp(-_relu(1 - x))),
+    ("hinge", lambda x: 3 * x + np.abs(x - 1), lambda x: 3 + np.sign(x - 1)),
+    ("leaky hinge", lambda x: np.where(x > 1, x - 1, 0.01 * (x - 1)), lambda x: np.where(x > 1, 1.0, 0.01)),
+]
+
+
+@pytest.mark.parametrize(("name", "f", "slope"), BESIDE, ids=[b[0] for b in BESIDE])
+def test_a_kink_beside_the_point_is_never_taken_for_one_at_it(name: str, f: Any, slope: Any) -> None:
+    """Steps larger than the distance of the kink see the mean of both sides, with a narrow bar."""
+    for distance in (1e-5, 3e-6, 1e-6, 3e-7, 1e-7, 1e-8, 1e-9, 3e-10):
+        for x in (1 + distance, 1 - distance):
+            found = first(f, np.array([x]), np.ones(1), np.ones((1, 1)))
+            true = float(slope(x))
+            if found.kinked[0]:
+                assert found.low[0] - 1e-12 <= true <= found.high[0] + 1e-12, (name, x)
+            elif found.decided[0]:
+                assert abs(found.derivative[0] - true) <= 3 * found.bar[0], (name, x)
+
+
+@pytest.mark.parametrize("distance", [1e-5, 1e-6, -1e-6, 3e-7, -1e-8, -3e-8, -1e-9, 1e-10, 3e-11])
+def test_a_power_of_three_halves_may_begin_beside_the_point(distance: float) -> None:
+    found = first(lambda x: 3 * x + _relu(x - 1) ** 1.5, np.array([1 + distance]), np.ones(1), np.ones((1, 1)))
+    true = 3 + 1.5 * np.sqrt(max((1 + distance) - 1, 0.0))
+    assert not found.decided[0] or abs(found.derivative[0] - true) <= 3 * found.bar[0]
 
 
 def test_a_mixed_derivative_has_a_kink_only_where_it_jumps() -> None:

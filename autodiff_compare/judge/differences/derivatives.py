@@ -171,7 +171,16 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
             excess = np.abs(near - middle * ratio) - 2 * near_bound - ratio * (half + np.abs(d[-1] - middle))
             return np.asarray(np.where(smaller, excess, -np.inf).max(axis=0, initial=-np.inf))
 
-        value, bar, last = _limit(d, bound, base.unit / s.unit, beyond)
+        def nearest(middle: Array) -> Array:
+            """Return the distance from a value of the difference at the smallest step where it exceeds rounding."""
+            every = np.concatenate([d, np.where(smaller, near / ratio, np.nan)])
+            distance = np.abs(every - middle)
+            resolved = distance > 2 * np.concatenate([bound, near_bound / ratio])
+            last = len(every) - 1 - np.argmax(np.flip(resolved, 0), axis=0)
+            found = np.take_along_axis(distance, last[None], axis=0)[0]
+            return np.asarray(np.where(resolved.any(axis=0), found, 0.0))
+
+        value, bar, last = _limit(d, bound, base.unit / s.unit, beyond, nearest)
         if s.stencil.order == 1:
             corners = kinked(s)
             low, high = one_sided(s, corners)
@@ -209,22 +218,50 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
     )
 
 
-def _limit(d: Array, bound: Array, size: Array, beyond: Callable[[Array, Array], Array]) -> tuple[Array, Array, Array]:
+def _limit(
+    d: Array,
+    bound: Array,
+    size: Array,
+    beyond: Callable[[Array, Array], Array],
+    nearest: Callable[[Array], Array],
+) -> tuple[Array, Array, Array]:
     """Return the differences extrapolated to step 0, as `extrapolated` does.
 
     Where even powers of the step leave a wide bar, all powers are eliminated, and then those of its square root: the
     function may have no further derivative at the point. Beside a kink such a limit is that of the other side, which
     differences at much smaller steps are ``beyond``. ``size`` is that of the functions in units of ``d``.
+
+    The kink may also lie beside the point, nearer than any step that rounding resolves. Let the curvature jump by J at
+    the distance e. A central difference is ``f'`` for h < e, and ``f' + J (h^2 + e^2) / 4h - J e / 2`` for h > e. The
+    limit of the latter in all powers of h is ``f' - J e / 2``. No difference is nearer to it than ``J e / 2``, since
+    ``h^2 + e^2 >= 2 h e``. So the bar is widened by the distance of the ``nearest`` step that rounding resolves, unless
+    the limit is zero within rounding.
     """
+
+    def zero(value: Array, bar: Array) -> Array:
+        return np.asarray((np.abs(value) <= bar) & (bar <= ROUNDINGS * EPS * size))
+
     value, bar, last = extrapolated(d, bound, base=4)
     for base in _OTHER_BASES:
-        wide = ~((bar <= _WIDE_BAR * np.abs(value)) | ((np.abs(value) <= bar) & (bar <= ROUNDINGS * EPS * size)))
+        wide = ~((bar <= _WIDE_BAR * np.abs(value)) | zero(value, bar))
         if not wide.any():
             break
-        found = extrapolated(d, bound, base)
-        better = wide & (found[1] < bar) & (beyond(found[0], found[1]) <= 0)
-        value, bar, last = (np.where(better, b, a) for a, b in zip((value, bar, last), found, strict=True))
+        limit, half, at = extrapolated(d, bound, base)
+        half = half + np.where(zero(limit, half), 0.0, nearest(limit))
+        better = wide & (half < bar) & (beyond(limit, half) <= 0) & ~_leaves(d, bound, limit, half, at)
+        value, bar, last = (np.where(better, b, a) for a, b in zip((value, bar, last), (limit, half, at), strict=True))
     return value, bar, last
+
+
+def _leaves(d: Array, bound: Array, limit: Array, half: Array, last: Array) -> Array:
+    """Return where differences at steps below the row ``last`` are further from a limit than all those above it.
+
+    Where the slope jumps beside the point, larger steps see the mean of both sides, and the smallest ones leave it.
+    """
+    distance, rows = np.abs(d - limit), np.arange(len(d))[:, None]
+    seen = np.fmax.reduce(np.where(rows <= last, distance, 0.0), axis=0)
+    left = distance - 2 * bound > seen + half
+    return np.asarray((left & (rows > last)).any(axis=0))
 
 
 def _sides(seen: Seen, s: Samples, value: Array, bar: Array) -> tuple[Array, Array, Array]:

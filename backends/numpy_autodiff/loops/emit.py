@@ -45,7 +45,8 @@ def emit(graph: Graph, name: str, leaves: Sequence[Any], build: Build) -> Source
             source.lines.append(f"    {x} = {source.name(np.float64, 'float64')}({x})")
         elif op in used:
             source.lines += [f"    if not {x}.flags.c_contiguous:", f"        {x} = {_contiguous(source, x)}"]
-    calls = _Calls(source, program.plan, names, used)
+    outside = {op for kernel in program.kernels for op in kernel.outside}
+    calls = _Calls(source, program.plan, names, used, outside)
     for stage, kernel in enumerate(program.kernels):
         written = write_kernel(kernel, program.plan, stage, f"loops_{stage}")
         if written is not None:
@@ -147,12 +148,13 @@ def _is_view(op: Op, forms: dict[Op, str]) -> bool:
 class _Calls:
     """The statements of NumPy calls, each after the kernel that it waits for."""
 
-    def __init__(self, source: Source, plan: Plan, names: dict[Op, str], used: set[Op]) -> None:
+    def __init__(self, source: Source, plan: Plan, names: dict[Op, str], used: set[Op], outside: set[Op]) -> None:
         self._source = source
         self._plan = plan
         self._used = used
         self.names = names
-        self.made = set(plan.graph.inputs) | plan.roots
+        #: What has a name outside of kernels, which a root that a kernel keeps in an array of its own has not.
+        self.made = set(plan.graph.inputs) | (plan.roots & outside)
 
     def write(self, stage: int) -> None:
         plan = self._plan
