@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib.machinery
 import keyword
 import pathlib
+import sys
 
-from autodiff_compare.backends.registry import available
+from autodiff_compare.backends import available
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
 from autodiff_compare.cli.messages import as_called
@@ -52,7 +53,8 @@ def _taken(kind: str, name: str, file: pathlib.Path) -> str:
     """
     if kind == "backend" and name in available():
         return "which is a backend of this project"
-    if not file.exists() and importlib.util.find_spec(file.stem) is not None:
+    known = file.stem in sys.stdlib_module_names or importlib.machinery.PathFinder.find_spec(file.stem) is not None
+    if known and not file.exists():
         return f"a module of Python or an installed package, which {file} would hide"
     return ""
 
