@@ -132,7 +132,7 @@ def _compiled(node: ast.FunctionDef | ast.Lambda) -> CodeType | None:
             outer = compile(ast.Module([node], []), "", "exec")
     except SyntaxError:
         return None
-    # The last one: a default or a decorator may hold a function of the same name, which comes first.
+    # Take the last one: a default or a decorator may hold a function of the same name, which comes first.
     return next((c for c in outer.co_consts[::-1] if isinstance(c, CodeType) and c.co_name == _name(node)), None)
 
 

@@ -232,7 +232,7 @@ def add_phases(parser: argparse.ArgumentParser) -> None:
 
 
 def add_traceback(parser: argparse.ArgumentParser) -> None:
-    """Add the wish for whole tracebacks."""
+    """Add the option that prints whole tracebacks."""
     parser.add_argument("--traceback", action="store_true", help="print the whole traceback of each error to stderr")
 
 

@@ -81,7 +81,7 @@ def descents_left(problem: Problem, plan: Plan, settings: Settings, folder: Reco
 
 
 def questions_left(problem: Problem, plan: Plan, folder: Record) -> list[str]:
-    """Return the backends that have not answered the questions of a problem yet, by a record."""
+    """Return the backends whose answers to the questions of a problem are not yet in the folder of the run."""
     specs = [spec for spec in plan.specs if spec not in plan.limited] if problem.questions else []
     return [spec for spec in specs if not folder.settled(done=_questions(problem, spec))]
 

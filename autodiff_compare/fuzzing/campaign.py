@@ -47,7 +47,7 @@ class Scope:
     Parameters
     ----------
     seed, recipe
-        The programs.
+        The seed and the sizes from which programs are drawn.
     dtypes
         Dtypes of the inputs; batches take them in turn.
     operators

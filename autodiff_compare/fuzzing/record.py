@@ -53,7 +53,7 @@ def script_of(finding: Finding) -> str:
 
 
 def title_of(finding: Finding) -> str:
-    """Return a finding in one line: what is wrong of what, on which backend."""
+    """Return a finding in one line: the backend, what is wrong, and the operations of its program."""
     failure, key = finding.failure, finding.key
     what = ", ".join(sorted(key.operations))
     return f"{failure.spec} {failure.operator} of {what} ({failure.dtype}): {key.classed}, {key.kind}"

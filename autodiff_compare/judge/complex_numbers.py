@@ -115,7 +115,7 @@ def dtypes(case: Case) -> list[str]:
 
 
 def result_in_pairs(case: Case, result: Sequence[Array]) -> list[Array]:
-    """Return the leaves of a result, of the right shapes, as what they say of the pairs."""
+    """Return the leaves of a result as derivatives of the function of pairs; their shapes must be right."""
     if case.operator in PARTS:
         found = (result_in_pairs(part, leaves) for part, leaves in composed(case, result))
         return list(itertools.chain.from_iterable(found))

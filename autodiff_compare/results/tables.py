@@ -51,7 +51,7 @@ from autodiff_compare.results.rows import (
     StepRow,
     TimingRow,
 )
-from autodiff_compare.results.schema.screening import escaped, impossible
+from autodiff_compare.results.screening import escaped, impossible
 from autodiff_compare.vocabulary import join_spec
 
 __all__ = [

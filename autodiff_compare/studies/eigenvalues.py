@@ -119,7 +119,7 @@ def convention(backend: Backend, A: Array = PRINTED) -> Convention:
 
 
 def _reading(A: Array, value: float) -> tuple[str, Array]:
-    """The words for the matrix with this smallest eigenvalue, and v v^T of it."""
+    """Return the words for the reading whose smallest eigenvalue this is, and v v^T of its eigenvector v."""
     for words, of in READINGS.items():
         values, V = np.linalg.eigh(of(A))
         if _close(value, values[0]):

@@ -50,7 +50,7 @@ def levels(series: Sequence[Measured], threshold: float) -> list[int]:
     threshold
         Relative change, such as 0.1, that is no change of level.
     """
-    # Of the runs before each index: number of levels, sum of deviations, start of the last level.
+    # For the runs before each index: number of levels, sum of deviations, start of the last level.
     best: list[tuple[int, float, int]] = [(0, 0.0, 0)]
     for end in range(1, len(series) + 1):
         options = []

@@ -32,7 +32,7 @@ def coefficients(t: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def away_from_zero(t: Any, xp: Any) -> tuple[Any, Any]:
-    """Return ``a`` and ``b`` for squared angles that are not 0."""
+    """Return ``a`` and ``b`` of the squared angles ``t`` of any shape, none of which is 0."""
     angle = xp.sqrt(t)
     half = xp.sin(0.5 * angle)
     return xp.sin(angle) / angle, 2 * half * half / t

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -223,3 +225,14 @@ def test_a_tie_that_rounding_moves_is_undecided(dtype: str, classed: Class) -> N
     halves = [np.array(0.5 * (1 - y**2), dtype), np.array([0.5], dtype)]
     outcome = Outcome(Status.OK, tuple(halves))
     assert Oracle(program, dtype).judgement(Operator.GRADIENT, outcome).classed == classed
+
+
+def test_an_oracle_is_freed_with_all_that_it_has_computed() -> None:
+    """A campaign judges thousands of programs: none of them may stay in memory."""
+    oracle = Oracle(SINE, "float64")
+    for found, classed in ((RIGHT, Class.AGREE), (RIGHT + 1.0, Class.DEFECT)):
+        assert oracle.judgement(Operator.GRADIENT, Outcome(Status.OK, (found,))).classed == classed
+    point = weakref.ref(oracle.point)
+    del oracle
+    gc.collect()
+    assert point() is None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodiff_compare.results.formatting import printable
-from autodiff_compare.results.schema.screening import escaped, impossible
+from autodiff_compare.results.screening import escaped, impossible
 
 SAMPLE = {"cell_id": "c", "phase": "steady", "round": 0, "sample": 0, "calls": 1, "seconds": 1e-3, "machine": "m"}
 

@@ -49,7 +49,7 @@ class Channel(abc.ABC):
 
     @abc.abstractmethod
     def stop(self) -> None:
-        """Let the node end what it carries out, so that its lines end; another thread may be reading them."""
+        """End what the node carries out, so that its lines end; another thread may be reading them."""
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -118,7 +118,7 @@ class Stream(Silent):
         yield
 
     def _say(self, told: Mapping[str, Any]) -> None:
-        # As lists and objects of JSON now: what is told may change before it is written.
+        # Converted to lists and objects of JSON now: what is told may change before it is written.
         plain = protocol.decode(protocol.encode({"unit": self.unit, **told}))
         self._emit(plain if self.copies is None else self.copies.as_given(plain))
 

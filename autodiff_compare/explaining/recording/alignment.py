@@ -20,20 +20,20 @@ def _signs(xp: Any, vectors: Any, like: Any) -> Any:
 
 
 def eigh(xp: Any, found: Any, like: Any) -> tuple[Any, Any]:
-    """Return eigenvalues, and eigenvectors with the signs of ``like``."""
+    """Return the eigenvalues that were found, and their eigenvectors with the signs of the columns of ``like``."""
     values, vectors = found
     return values, vectors * _signs(xp, vectors, like)
 
 
 def svd(xp: Any, found: Any, like: Any) -> tuple[Any, Any, Any]:
-    """Return left vectors with the signs of ``like``, singular values, and right vectors that fit."""
+    """Return left vectors with the signs of the columns of ``like``, singular values, and right vectors that fit."""
     left, values, right = found
     signs = _signs(xp, left, like)
     return left * signs, values, right * xp.matrix_transpose(signs)
 
 
 def qr(xp: Any, found: Any, like: Any) -> tuple[Any, Any]:
-    """Return an orthogonal factor with the signs of ``like``, and the triangular one that fits."""
+    """Return an orthogonal factor with the signs of the columns of ``like``, and the triangular one that fits."""
     orthogonal, triangular = found
     signs = _signs(xp, orthogonal, like)
     return orthogonal * signs, triangular * xp.matrix_transpose(signs)
