@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
@@ -50,8 +50,11 @@ def paragraphs(found: Recommendation) -> Iterator[str]:
     elif len(found.ranked) > 1:
         yield f"{by}{found.ranges[0][1].spec} is the cheapest for any number of calls."
     yield from _remarks(found)
+    alike = defaultdict(list)
     for spec, why in found.left_out.items():
-        yield f"Left out: {spec} ({' '.join(why.split())[:200]})."
+        alike[" ".join(why.split())[:200]].append(spec)
+    for why, specs in alike.items():
+        yield f"Left out: {', '.join(specs)} ({why})."
 
 
 def _choice(found: Recommendation) -> str:
