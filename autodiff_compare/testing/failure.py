@@ -45,9 +45,16 @@ def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison]
         "by": source,
         "note": _note(bad) if observed and known else bad.note,
     }
-    return "\n".join(
-        [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]
-    )
+    return "\n".join([_head(operator, bad), *(f"  {k:<9} {v}" for k, v in lines.items() if v)])
+
+
+def _head(operator: Operator, bad: Comparison) -> str:
+    """Return the first line: the part of the result where there are several, and the verdict where it tells more."""
+    part = "" if bad.quantity == operator else f" {bad.quantity}:"
+    if bad.verdict in (Verdict.UNDETERMINED, Verdict.INCONCLUSIVE):
+        return f"{operator} is not proved right:{part} {bad.verdict}"
+    why = "" if bad.verdict == Verdict.FAIL else f" {bad.verdict}"
+    return f"{operator} is wrong{f':{part}{why}' if part or why else ''}".rstrip(":")
 
 
 def _note(bad: Comparison) -> str:

@@ -142,7 +142,7 @@ def outer_jacobian(x: Any) -> Any:
 def test_jacobian() -> None:
     assert_jacobian(outer, X, outer_jacobian)
     assert_jacobian(lambda x, y: x * y, (A, B), lambda x, y: (np.diag(y), np.diag(x)))
-    with pytest.raises(AssertionError, match="jacobian is wrong: jacobian fail"):
+    with pytest.raises(AssertionError, match=r"^jacobian is wrong\n"):
         assert_jacobian(outer, X, outer_jacobian(X).T)
 
 
@@ -334,7 +334,7 @@ def test_a_failure_is_ten_lines_about_the_derivative() -> None:
         assert_gradients(total, X, 2 * X + [0, 0.001, 0])
     lines = str(caught.value).splitlines()
     assert len(lines) <= 10
-    assert lines[:3] == ["gradient is wrong: gradient fail", "  entry     [1]", "  got       -2.999"]
+    assert lines[:3] == ["gradient is wrong", "  entry     [1]", "  got       -2.999"]
     assert lines[3].startswith("  expected  -3 +- ")
     assert all(entry.locals.get("__tracebackhide__") for entry in caught.traceback[1:])
 
