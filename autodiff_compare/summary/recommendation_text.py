@@ -18,6 +18,10 @@ from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS
 #: Errors that differ by more than this factor are mentioned.
 _LESS_ACCURATE = 10.0
 
+_LEGEND = """\
+in brackets: 95 % interval of the median; error: the largest relative error
+against the references; memory: growth of the peak memory in one call"""
+
 
 def show(found: Recommendation, console: Console) -> None:
     """Print the candidates as a table, then the conclusions, at most 80 columns wide."""
@@ -35,6 +39,7 @@ def show(found: Recommendation, console: Console) -> None:
             size(c.peak_bytes),
         )
     console.print(table)
+    console.print(_LEGEND, style="dim", markup=False, highlight=False)
     for paragraph in paragraphs(found):
         print(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False, break_long_words=False))
 

@@ -50,11 +50,11 @@ def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison]
 
 def _head(operator: Operator, bad: Comparison) -> str:
     """Return the first line: the part of the result where there are several, and the verdict where it tells more."""
-    part = "" if bad.quantity == operator else f" {bad.quantity}:"
-    if bad.verdict in (Verdict.UNDETERMINED, Verdict.INCONCLUSIVE):
-        return f"{operator} is not proved right:{part} {bad.verdict}"
-    why = "" if bad.verdict == Verdict.FAIL else f" {bad.verdict}"
-    return f"{operator} is wrong{f':{part}{why}' if part or why else ''}".rstrip(":")
+    words = [] if bad.quantity == operator else [bad.quantity]
+    if bad.verdict != Verdict.FAIL:
+        words.append(bad.verdict)
+    proved = bad.verdict not in (Verdict.UNDETERMINED, Verdict.INCONCLUSIVE)
+    return ": ".join([f"{operator} is {'wrong' if proved else 'not proved right'}", *words])
 
 
 def _note(bad: Comparison) -> str:

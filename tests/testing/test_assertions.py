@@ -32,13 +32,13 @@ def test_assert_gradients_accepts_right_gradients() -> None:
 @pytest.mark.parametrize(
     ("f", "x", "gradient", "words"),
     [
-        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient fail"),
+        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient is wrong\n"),
         (np.sum, X, np.zeros(3), "no_grad"),
         (np.sum, X, np.ones(3) * np.nan, "3 entries nan"),
         (np.sum, X, np.ones(2), "expected (3,)"),
         (np.sum, X, np.ones(3, dtype=np.float16), "expected one of float64, float32"),
         (lambda x: np.sum(np.abs(x)), np.array([0.0, 1.0]), np.array([2.0, 1.0]), "nonsmooth"),
-        (lambda x: np.sum(x * x), X, X, "gradient fail"),
+        (lambda x: np.sum(x * x), X, X, "gradient is wrong\n"),
     ],
 )
 def test_assert_gradients_says_what_is_wrong(f: Any, x: Any, gradient: Any, words: str) -> None:
@@ -205,7 +205,7 @@ _COMPLEX = [
         "",
     ),
     (power, Z, 2 * np.conj(Z), "complex numbers as pairs: index 0 is the real part, 1 the imaginary part"),
-    (power, Z, 2 * Z * (1 + 1e-9), "gradient fail"),
+    (power, Z, 2 * Z * (1 + 1e-9), "gradient is wrong\n"),
     (power, Z, (2 * Z)[:1], "expected (2,)"),
     (magnitude, np.zeros(1, complex), np.array([0.6 + 0.8j]), ""),
     (magnitude, np.zeros(1, complex), np.array([1 + 1j]), "not in the convex hull of the derivatives nearby"),
