@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -25,8 +26,22 @@ _NEGATIVE = re.compile(r"-[\d.].*")
 _CHOICES = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
+class _Help(argparse.HelpFormatter):
+    """Help whose lines end at spaces only: an option broken at its hyphens could not be copied."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        words = " ".join(text.split())
+        return textwrap.fill(words, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one line, without the usage text, and names what is written similarly."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"formatter_class": _Help, **given})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments; an option's value may begin with the sign of a number."""

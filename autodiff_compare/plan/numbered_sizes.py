@@ -25,6 +25,8 @@ MOST_ENTRIES = 1 << 26
 _EVALUATED = 10_000
 #: Factor between two sizes at which inputs are drawn to see how they grow.
 _STEP = 4
+#: Number of entries from which the measured growth tells the number at any larger size: smaller terms no longer count.
+_TELLING = 100_000
 
 
 def refusals(problem: Problem, sizes: Iterable[str], limit_s: float) -> dict[str, str]:
@@ -106,17 +108,20 @@ def _too_many(problem: Problem, n: int) -> str:
     """Return why the inputs at n have too many entries.
 
     Inputs are drawn at growing sizes. From two of them follows the number of entries at the next, as if it grew by a
-    power of the size: matrices of n columns are recognised before one of a terabyte is made.
+    power of the size: matrices of n columns are recognised before one of a terabyte is made. Once there are many
+    entries, the number at n itself follows, so that an absurd n is refused after milliseconds of drawing.
     """
     at = min(problem.sizes.values())
     if at <= 0 or n <= at:
         return ""
-    last = _entries(problem.inputs(np.random.default_rng(0), at))
+    start, last = at, _entries(problem.inputs(np.random.default_rng(0), at))
     power = 2.0
     while at < n:
         following = min(at * _STEP, n)
         expected = last * (following / at) ** power
-        if expected > MOST_ENTRIES:
+        told = n if at > start and last >= _TELLING else following
+        # In logarithms, since the power of an absurd size is no float.
+        if math.log(max(last, 1)) + power * (math.log(told) - math.log(at)) > math.log(MOST_ENTRIES):
             return f"its inputs would have more than {MOST_ENTRIES} entries"
         try:
             entries = _entries(problem.inputs(np.random.default_rng(0), following))

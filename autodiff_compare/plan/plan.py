@@ -194,7 +194,9 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     if not cells:
         has = ", ".join(o for o in Operator if any(o in operators_of(p, list(Operator)) for p in found))
         names, verb = ", ".join(p.name for p in found), "has" if len(found) == 1 else "have"
-        raise PlanError(f"got nothing to compute: {'; '.join(dropped)}. {names} {verb}: {has}")
+        # Where sizes alone are refused, a list of operators would be no answer.
+        others = f". {names} {verb}: {has}" if any(not refused[p.name] for p in found) or named else ""
+        raise PlanError(f"got nothing to compute: {'; '.join(dropped)}{others}")
     return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, limited, query.every, dropped)
 
 

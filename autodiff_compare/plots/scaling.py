@@ -76,7 +76,7 @@ def scaling(frame: pd.DataFrame, axes: Axes | None = None, what: str = "time", *
     values = rows[quantity.column].astype("float64")
     rows = rows.assign(shown=values)[(rows["status"] == Status.OK) & rows["n"].notna() & (values > 0)]
     if rows["n"].nunique() < 2:
-        got = f"{rows['n'].nunique()} sizes with a known {what}"
+        got = f"{formatting.plural(rows['n'].nunique(), 'size')} with a known {what}"
         raise FigureError(f"got {got}, expected two or more: compare(f, x, n=[10, 100, 1000])")
     found = growths(rows) if what == "time" else {}
     axes = axes or new_axes(3.6, 7.4)

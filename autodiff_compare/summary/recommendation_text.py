@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
@@ -17,6 +17,10 @@ from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS
 
 #: Errors that differ by more than this factor are mentioned.
 _LESS_ACCURATE = 10.0
+
+_LEGEND = """\
+in brackets: 95 % interval of the median; error: the largest relative error
+against the references; memory: growth of the peak memory in one call"""
 
 
 def show(found: Recommendation, console: Console) -> None:
@@ -35,6 +39,7 @@ def show(found: Recommendation, console: Console) -> None:
             size(c.peak_bytes),
         )
     console.print(table)
+    console.print(_LEGEND, style="dim", markup=False, highlight=False)
     for paragraph in paragraphs(found):
         print(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False, break_long_words=False))
 
@@ -50,8 +55,11 @@ def paragraphs(found: Recommendation) -> Iterator[str]:
     elif len(found.ranked) > 1:
         yield f"{by}{found.ranges[0][1].spec} is the cheapest for any number of calls."
     yield from _remarks(found)
+    alike = defaultdict(list)
     for spec, why in found.left_out.items():
-        yield f"Left out: {spec} ({' '.join(why.split())[:200]})."
+        alike[" ".join(why.split())[:200]].append(spec)
+    for why, specs in alike.items():
+        yield f"Left out: {', '.join(specs)} ({why})."
 
 
 def _choice(found: Recommendation) -> str:

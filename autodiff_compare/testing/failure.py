@@ -45,9 +45,16 @@ def failure(operator: Operator, point: Arrays, comparisons: Sequence[Comparison]
         "by": source,
         "note": _note(bad) if observed and known else bad.note,
     }
-    return "\n".join(
-        [f"{operator} is wrong: {bad.quantity} {bad.verdict}", *(f"  {k:<9} {v}" for k, v in lines.items() if v)]
-    )
+    return "\n".join([_head(operator, bad), *(f"  {k:<9} {v}" for k, v in lines.items() if v)])
+
+
+def _head(operator: Operator, bad: Comparison) -> str:
+    """Return the first line: the part of the result where there are several, and the verdict where it tells more."""
+    words = [] if bad.quantity == operator else [bad.quantity]
+    if bad.verdict != Verdict.FAIL:
+        words.append(bad.verdict)
+    proved = bad.verdict not in (Verdict.UNDETERMINED, Verdict.INCONCLUSIVE)
+    return ": ".join([f"{operator} is {'wrong' if proved else 'not proved right'}", *words])
 
 
 def _note(bad: Comparison) -> str:

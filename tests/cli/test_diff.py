@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from autodiff_compare.cli.main import main
 from autodiff_compare.cli.verbs.runs import diff
@@ -331,6 +332,26 @@ def test_many_changes_are_counted(tmp_path: pathlib.Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert "and 60 more" in out
     assert "no longer ok 100" in out
+
+
+def test_no_word_is_cut_where_names_and_words_fill_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The name takes 45 columns of 80, and the words 39 or 42: more than half a line and more than the rest."""
+    name = "orbit/small/float64/gradient/tensorflow:eager"
+    gone = [f"{status} in A, not asked for by B's command" for status in ("ok", "timeout")]
+    diff.show([diff.Change("disappeared", name, words) for words in gone], Console(width=80))
+    out = " ".join(capsys.readouterr().out.split())
+    assert out == f"disappeared: 2 {name} {gone[0]} {name} {gone[1]}"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_without_cells_is_named(first: bool, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atlas = written(tmp_path, of(dataclasses.replace(RUN, command="compare.py conventions kinks"), {}, {})).name
+    timed = written(tmp_path, side()).name
+    assert main(["diff", *((atlas, timed) if first else (timed, atlas)), "--out", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert (
+        f"got run '{atlas}' (compare.py conventions kinks), which has no cells, expected a run of the verbs run" in err
+    )
 
 
 HOSTILE = "[/nosuch] [red] :bomb: \x1b[2J\x07 =cmd|'/c calc'!A0 ../../etc/passwd \u202e"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from autodiff_compare.cli.main import main
+from autodiff_compare.cli.verbs.runs import history
 from autodiff_compare.cli.verbs.runs.diff import End
 from autodiff_compare.cli.verbs.runs.history import Past, Series, series
 from autodiff_compare.timing.statistics import Round
@@ -101,6 +102,35 @@ def test_other_programs_get_a_record_for_each_run(runs: pathlib.Path, capsys: py
     assert main(["history", "numpy", "--out", str(runs), "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["run"], row["level"]) for row in rows] == [(f"run-{k}", str(1 + (k >= 3))) for k in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("status", "flags", "words", "said"),
+    [
+        (
+            "ok",
+            "noisy contended",
+            [],
+            "got no time that is that of the cell alone in 1 timed run: each is flagged (contend",
+        ),
+        ("ok", "noisy", [], "none has 8 rounds on a quiet CPU; repeat a run on an idle machine"),
+        ("wrong", "", [], "got no cell that is right and timed in 1 timed run"),
+        ("ok", "", ["hvp"], "got no cell with hvp in its name in 1 timed run, expected a part of a name"),
+    ],
+)
+def test_no_history_says_whether_the_name_the_result_or_the_time_lacks(
+    status: str,
+    flags: str,
+    words: list[str],
+    said: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    past = [_one(0, status, rounds=times(1), flags=flags, quiet=False)]
+    monkeypatch.setattr(history, "_read", lambda out, last: (past, 0))
+    assert main(["history", *words, "--out", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_no_timed_run_is_one_clear_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,11 @@ def test_help_explains_every_option_and_fits_80_columns(verb: str, monkeypatch: 
     choices: dict[str, Any] = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
     assert choices[verb].description
     assert [action.dest for action in choices[verb]._actions if not action.help] == []
-    assert max(map(len, choices[verb].format_help().splitlines())) <= 80
+    shown = choices[verb].format_help()
+    assert max(map(len, shown.splitlines())) <= 80
+    # An option or a path that is broken at its hyphen cannot be copied.
+    whole = "".join(f" {action.help} " for action in choices[verb]._actions) + choices[verb].epilog
+    assert {word for word in whole.split() if "-" in word and "%" not in word} <= set(shown.split())
 
 
 @pytest.mark.parametrize("verb", VERBS)

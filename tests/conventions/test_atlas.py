@@ -142,6 +142,7 @@ def test_a_case_is_explained() -> None:
     ("args", "words"),
     [
         (["kink"], "expected a family: kinks"),
+        (["./mine.py"], "got './mine.py', expected families or cases of the atlas"),
         (["--explain", "kinks"], "got 'kinks', expected a case"),
         (["kinks", "-b", "nosuch"], "got backend 'nosuch'"),
         (["kinks", "--dtype", "float8"], "got dtype 'float8'"),

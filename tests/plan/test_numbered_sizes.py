@@ -121,6 +121,22 @@ def test_sizes_that_would_fill_the_memory_are_recognised_by_their_growth(monkeyp
     assert max(drawn) <= 320
 
 
+@pytest.mark.parametrize(
+    ("name", "n"), [("rosenbrock", 10**30), ("lse", 10**11), ("matrix_inverse_squared", 10**9), ("sphere", 10**400)]
+)
+def test_an_absurd_number_is_refused_before_many_entries_are_drawn(
+    name: str, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 67 108 864 entries, less than a twentieth is drawn; the power of an absurd size is larger than any float."""
+    drawn = []
+    count = numbered_sizes._entries
+    monkeypatch.setattr(numbered_sizes, "_entries", lambda inputs: drawn.append(count(inputs)) or drawn[-1])
+    with pytest.raises(PlanError) as caught:
+        plan(Query([name], ["numpy"], sizes=[f"n={n}"]))
+    assert str(caught.value).endswith(f"of {name} (its inputs would have more than 67108864 entries)")
+    assert max(drawn) < numbered_sizes.MOST_ENTRIES // 20
+
+
 def test_a_point_that_is_given_has_one_size(tmp_path: pathlib.Path) -> None:
     (tmp_path / "mine.py").write_text("def objective(x, xp): return xp.sum(x * x)\nx = [1.0, 2.0]")
     with pytest.raises(PlanError, match=r"n=10, n=20 of mine \(its point is given: write x = lambda n, rng: \.\.\."):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def test_a_notebook_displays_the_axes_as_a_picture(tmp_path: pathlib.Path) -> No
         ("time", {"operator": "jacobian"}, "got operator 'jacobian', expected one of: gradient, hessian"),
         ("time", {"backend": "tensorflow"}, "got backend 'tensorflow', expected one of: numpy, jax, torch"),
         ("time", {"backend": "torch"}, "got no right and timed cell, expected one: compare with rounds from 8"),
-        ("scaling", {}, "got 1 sizes with a known time, expected two or more: compare(f, x, n=[10, 100, 1000])"),
+        ("scaling", {}, "got 1 size with a known time, expected two or more: compare(f, x, n=[10, 100, 1000])"),
         ("scaling", {"what": "speed"}, "got what='speed', expected one of: time, setup, memory, error"),
         ("profile", {"operator": "gradient"}, "got 3 backends, and 0 groups without a flagged time"),
     ],
@@ -145,6 +146,25 @@ def test_what_cannot_be_drawn_is_told(draw: str, given: dict[str, Any], words: s
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words below
         getattr(compared(tmp_path).plot, draw)(**given)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda plot: plot.time(foo=1), TypeError, "got foo=1, expected one of: problem=, operator=, dtype="),
+        (lambda plot: plot.error(operator=1), TypeError, "got operator=1, expected a name or a list of names"),
+        (lambda plot: plot.profile("profile.svg"), TypeError, "got ax='profile.svg', expected matplotlib axes"),
+        (lambda plot: plot.scaling(operators="hvp"), TypeError, "got operators='hvp', expected one of: problem="),
+        (lambda plot: plot.times(), AttributeError, "got plot.times, expected one of: plot.time(), plot.error()"),
+        (lambda plot: plot("time"), TypeError, "got plot(...), expected one of: plot.time(), plot.error()"),
+    ],
+)
+def test_a_misspelt_figure_or_choice_is_refused_with_those_that_exist(
+    call: Callable[[Any], object], error: type[Exception], words: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(error) as caught:
+        call(compared(tmp_path).plot)
+    assert str(caught.value).startswith(words)
 
 
 def test_several_problems_have_to_be_chosen_from(tmp_path: pathlib.Path) -> None:

@@ -218,6 +218,14 @@ def test_what_is_not_right_is_left_out_with_its_reason(tmp_path: pathlib.Path) -
     assert "Left out: quick (wrong: gradient fail: error 0.1)." in said(found)
 
 
+def test_backends_left_out_for_one_reason_share_a_line(tmp_path: pathlib.Path) -> None:
+    specs = ("tensorflow", "tensorflow:eager", "tensorflow:xla")
+    failed = [{"spec": spec, "status": "error", "message": "no atan3"} for spec in specs]
+    found = recommendation(run(tmp_path, EAGER, *failed), "p", 10)
+    assert said(found).count("no atan3") == 1
+    assert f"Left out: {', '.join(specs)} (error: no atan3)." in said(found)
+
+
 def test_accuracy_memory_and_care_are_said(tmp_path: pathlib.Path) -> None:
     one = {"spec": "jax", "once": 1e-3, "steady": 1e-6, "error": 1e-12, "peak": 1 << 30, "flags": "noisy contended"}
     found = recommendation(run(tmp_path, one, {**EAGER, "peak": 1 << 22, "flags": "noisy"}), "p", 10_000_000)

@@ -32,13 +32,13 @@ def test_assert_gradients_accepts_right_gradients() -> None:
 @pytest.mark.parametrize(
     ("f", "x", "gradient", "words"),
     [
-        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient fail"),
+        (np.sum, X, np.ones(3) * (1 + 1e-6), "gradient is wrong\n"),
         (np.sum, X, np.zeros(3), "no_grad"),
         (np.sum, X, np.ones(3) * np.nan, "3 entries nan"),
         (np.sum, X, np.ones(2), "expected (3,)"),
         (np.sum, X, np.ones(3, dtype=np.float16), "expected one of float64, float32"),
         (lambda x: np.sum(np.abs(x)), np.array([0.0, 1.0]), np.array([2.0, 1.0]), "nonsmooth"),
-        (lambda x: np.sum(x * x), X, X, "gradient fail"),
+        (lambda x: np.sum(x * x), X, X, "gradient is wrong\n"),
     ],
 )
 def test_assert_gradients_says_what_is_wrong(f: Any, x: Any, gradient: Any, words: str) -> None:
@@ -142,7 +142,7 @@ def outer_jacobian(x: Any) -> Any:
 def test_jacobian() -> None:
     assert_jacobian(outer, X, outer_jacobian)
     assert_jacobian(lambda x, y: x * y, (A, B), lambda x, y: (np.diag(y), np.diag(x)))
-    with pytest.raises(AssertionError, match="jacobian is wrong: jacobian fail"):
+    with pytest.raises(AssertionError, match=r"^jacobian is wrong\n"):
         assert_jacobian(outer, X, outer_jacobian(X).T)
 
 
@@ -205,7 +205,7 @@ _COMPLEX = [
         "",
     ),
     (power, Z, 2 * np.conj(Z), "complex numbers as pairs: index 0 is the real part, 1 the imaginary part"),
-    (power, Z, 2 * Z * (1 + 1e-9), "gradient fail"),
+    (power, Z, 2 * Z * (1 + 1e-9), "gradient is wrong\n"),
     (power, Z, (2 * Z)[:1], "expected (2,)"),
     (magnitude, np.zeros(1, complex), np.array([0.6 + 0.8j]), ""),
     (magnitude, np.zeros(1, complex), np.array([1 + 1j]), "not in the convex hull of the derivatives nearby"),
@@ -334,7 +334,7 @@ def test_a_failure_is_ten_lines_about_the_derivative() -> None:
         assert_gradients(total, X, 2 * X + [0, 0.001, 0])
     lines = str(caught.value).splitlines()
     assert len(lines) <= 10
-    assert lines[:3] == ["gradient is wrong: gradient fail", "  entry     [1]", "  got       -2.999"]
+    assert lines[:3] == ["gradient is wrong", "  entry     [1]", "  got       -2.999"]
     assert lines[3].startswith("  expected  -3 +- ")
     assert all(entry.locals.get("__tracebackhide__") for entry in caught.traceback[1:])
 

@@ -324,7 +324,8 @@ def _error_words(group: pd.DataFrame) -> str:
     top = largest(known, "error_eps")
     exact = int((known["error_eps"] == 0).sum())
     words = (
-        f"Largest: {formatting.eps(top['error_eps'])} by {top['spec']} for {top['problem']}, against {top['reference']}"
+        f"Largest: {formatting.eps(top['error_eps'])} by {top['spec']} for {top['problem']}, against "
+        f"{str(top['reference']).replace('_', ' ')}"
     )
     return f"{words}; {exact} of {len(known)} results are exact (drawn at 0)." if exact else f"{words}."
 

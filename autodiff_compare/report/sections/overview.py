@@ -154,9 +154,10 @@ def _reading(cells: pd.DataFrame) -> str:
     )
     if not cells["median_s"].notna().any():
         return f"This run was checked, not timed. {how}"
+    busy = " Contended: other programs used the CPU." if (cells["versus_fastest"] == CONTENDED).any() else ""
     return (
         "In each cell: time relative to the fastest of the row (~ if no difference is proved), its 99 % interval over "
-        f"paired rounds, time of one steady call, error, flags. {how} {headings.overhead(_inputs(cells)).strip()}"
+        f"paired rounds, time of one steady call, error, flags.{busy} {how} {headings.overhead(_inputs(cells)).strip()}"
     ).strip()
 
 

@@ -77,6 +77,8 @@ REGRESSIONS = frozenset({WRONG, MISSING, SLOWER})
 _SHOWN = 40
 #: Columns that a cell's name gets before it is broken.
 _NAME = 52
+#: Letters of a command that a message quotes.
+_COMMAND = 60
 
 
 @dataclass(frozen=True)
@@ -248,12 +250,19 @@ def _timed(cell_id: str, a: Sequence[Round], b: Sequence[Round], threshold: floa
 
 def diff(options: argparse.Namespace) -> int:
     """Print the changes; return exit code 1 on a regression, 2 if the runs cannot be read or compared."""
+    asked = (options.run_a, options.run_b)
     try:
-        folders = [locate(run, options.out) for run in (options.run_a, options.run_b)]
+        folders = [locate(run, options.out) for run in asked]
         a, b = map(recorded, folders)
         against = "; ".join(reasons(a, b))
     except TableError as error:
         return usage(str(error))
+    for name, run in zip(asked, (a, b), strict=True):
+        if not run.cells and not options.force:
+            return usage(
+                f"got run {name!r} ({_short(run.run.command)}), which has no cells, expected a run of the verbs run, "
+                "check, recommend or descend (compare.py runs lists them)"
+            )
     if against and not options.force:
         return usage(f"cannot compare runs that differ: {against} (--force compares them nevertheless)")
     if options.explain and output.wanted(options):
@@ -323,10 +332,14 @@ def show(found: Sequence[Change], out: Console) -> None:
         shared = len(rows) > 1 and len({change.words for change in rows}) == 1
         title = f"{kind}: {len(rows)}" + (f" (each {rows[0].words})" if shared else "")
         table = terminal.plain_table(title, header=False)
-        longest = max(len(change.cell_id) for change in rows[:_SHOWN])
-        table.add_column(overflow="fold", ratio=1, min_width=min(longest, _NAME))
-        if not shared:
+        if shared:
             table.add_column(overflow="fold", ratio=1)
+        else:
+            longest = max(len(change.cell_id) for change in rows[:_SHOWN])
+            words = max(len(change.words) for change in rows[:_SHOWN])
+            name = min(longest, max(_NAME, out.width - words - 1))
+            table.add_column(overflow="fold", width=name)
+            table.add_column(overflow="fold", max_width=out.width - name - 1)
         for change in rows[:_SHOWN]:
             table.add_row(change.cell_id, *([] if shared else [change.words]))
         if len(rows) > _SHOWN:
@@ -368,6 +381,11 @@ def _medians(a: Recorded, b: Recorded, timed: Sequence[str]) -> Iterator[str]:
 
 def _quiet(rounds: Sequence[Round]) -> int:
     return sum(r.quiet for r in rounds)
+
+
+def _short(command: str) -> str:
+    """Return the beginning of a command, as much as identifies it."""
+    return command if len(command) <= _COMMAND else f"{command[: _COMMAND - 3]}..."
 
 
 def _listed(names: Any) -> str:

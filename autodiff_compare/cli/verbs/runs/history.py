@@ -103,9 +103,7 @@ def history(options: argparse.Namespace) -> int:
         return usage(str(error))
     found = series(past, options.words, options.threshold / 100)
     if not found:
-        about = f" with {' '.join(options.words)} in its name" if options.words else ""
-        read = formatting.plural(len(past), "timed run")
-        return usage(f"got no cell that is right and timed{about} in {read}, expected one: compare.py runs lists runs")
+        return usage(_nothing(past, options.words))
     if output.wanted(options):
         rows = [record for one in found for record in records(one)]
         output.write("history", rows, options, [one.folder for one in past if one.folder is not None])
@@ -115,6 +113,21 @@ def history(options: argparse.Namespace) -> int:
         return OK
     # Programs read the records alone on standard output.
     return _drawn(found, past, options.svg, sys.stderr if output.wanted(options) else sys.stdout)
+
+
+def _nothing(past: Sequence[Past], words: Sequence[str]) -> str:
+    """Return why no cell has a time: none has the words in its name, none is right, or all right ones are flagged."""
+    about = f" with {' '.join(words)} in its name" if words else ""
+    read = formatting.plural(len(past), "timed run")
+    named = [(one.found, cell) for one in past for cell in one.found.cells if all(word in cell for word in words)]
+    right = [(run, cell) for run, cell in named if run.cells[cell].status == Status.OK and run.rounds.get(cell)]
+    if not named:
+        return f"got no cell{about} in {read}, expected a part of a name, such as gradient or numpy"
+    if not right:
+        return f"got no cell that is right and timed{about} in {read}, expected one: compare.py runs lists runs"
+    flags = dict.fromkeys(flag for run, cell in right for flag in more_than_noise(run.cells[cell].flags))
+    why = f"each is flagged ({', '.join(flags)})" if flags else f"none has {ENOUGH_ROUNDS} rounds on a quiet CPU"
+    return f"got no time that is that of the cell alone{about} in {read}: {why}; repeat a run on an idle machine"
 
 
 def _read(out: pathlib.Path | None, last: int) -> tuple[list[Past], int]:

@@ -111,6 +111,11 @@ def _work(options: argparse.Namespace) -> _Work:
 def _chosen(names: Sequence[str], *, families: bool) -> tuple[Case, ...]:
     """Return the cases of these families and names, in the order of the atlas."""
     for name in names:
+        if name.endswith(".py"):
+            raise PlanError(
+                f"got {name!r}, expected families or cases of the atlas, such as kinks: it has functions of its own. "
+                f"Judge a function of yours with compare.py check {name}, at a kink with check --at"
+            )
         if name not in CASES and not (families and name in FAMILIES):
             near = [known for known in CASES if name in known or known in name]
             near += [known for known in difflib.get_close_matches(name, [*FAMILIES, *CASES]) if known not in near]
