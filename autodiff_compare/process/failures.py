@@ -17,6 +17,7 @@ _LONGEST_LINE = 80
 _LONGEST_WORDS = 280
 #: The same, where a hint is told.
 _LONGEST_WITH_HINT = 120
+_CYTHON = frozenset({".pyx", ".pxd", ".pxi"})
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 #: Problems are users' code, although some come with the package.
 _PROBLEMS = (_PACKAGE / "problems").resolve()
@@ -105,7 +106,8 @@ def _is_users(name: str) -> bool:
     path = pathlib.Path(name).resolve()
     if path.is_relative_to(_PROBLEMS):
         return "base" not in path.relative_to(_PROBLEMS).parts
-    if "__autograph_generated_file" in path.name:
+    # Extension modules quote their Cython sources by a name relative to the folder in which they were built.
+    if "__autograph_generated_file" in path.name or path.suffix in _CYTHON:
         return False
     return not any(path.is_relative_to(root) for root in (_PACKAGE, _BACKENDS, *_installed()))
 

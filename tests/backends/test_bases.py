@@ -190,7 +190,7 @@ class Jet:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __sub__(self, other: Any) -> Jet:
+    def __sub__(self, other: Jet) -> Jet:
         return self + other * -1.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import runpy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_a_new_adapter_of_a_system_is_right(
     backend.open()
     xp, x, y = backend.xp, np.array([0.5, 2.0, -1.5]), np.array([1.5, -0.5, 2.0])
 
-    def objective(x: object, y: object) -> object:
+    def objective(x: Any, y: Any) -> Any:
         """Return sum(x x exp(y) / 2 + |x|) - x0 y2."""
         return xp.sum(x * x * xp.exp(y) / 2.0 + xp.abs(x)) - x[0] * y[2]
 

@@ -84,3 +84,11 @@ def test_a_traceback_that_an_exception_quotes_ends_its_first_line(
 ) -> None:
     error = raised(tmp_path / "mine.py", f"def f(x):\n    raise RuntimeError('{words}')\n", 0)
     assert described(error).splitlines()[0].startswith(first)
+
+
+@pytest.mark.parametrize("call", ["normal(size=-1)", "choice([])", "permuted(1, axis=5)"])
+def test_cython_sources_of_an_extension_are_not_the_users(call: str, tmp_path: pathlib.Path) -> None:
+    """NumPy's generators are written in Cython: their frames name ``numpy/random/_generator.pyx``, which is nowhere."""
+    text = f"import numpy as np\ndef f(x):\n    return np.random.default_rng(1).{call}\n"
+    error = raised(tmp_path / "mine.py", text, 0)
+    assert place(error) == f"{tmp_path / 'mine.py'}:3: return np.random.default_rng(1).{call}"
