@@ -104,7 +104,7 @@ VALUES: dict[str, Any] = {
     **dict.fromkeys(("keepdims", "copy", "overwrite_input", "stable", "assume_unique", "return_index"), True),
     **dict.fromkeys(("return_inverse", "return_counts", "return_indices", "include_initial", "retstep"), True),
     **dict.fromkeys(("bias", "increasing", "hermitian", "right", "invert", "returned", "full", "cov", "sparse"), True),
-    **dict.fromkeys(("deg", "upper", "suppress_small"), True),
+    **dict.fromkeys(("deg", "upper", "suppress_small", "descending"), True),
     **dict.fromkeys(("fweights",), np.array([1, 2, 1])),
     **dict.fromkeys(("left", "right_value", "to_end", "to_begin", "nan", "posinf", "neginf", "initial"), 0.5),
     **dict.fromkeys(("prepend", "append"), 0.25),
