@@ -52,6 +52,9 @@ def load(spec: str) -> Backend:
         return _named(name)(variant)
     offered = _offered()
     if name not in offered:
+        if "," in spec:
+            each = " ".join(f"-b {one.strip()}" for one in spec.split(",") if one.strip())
+            raise ValueError(f"got backend {spec!r}, expected one name: name each backend by itself, as in {each}")
         known = [*_names(), *sorted(offered)]
         close = difflib.get_close_matches(name, known, n=2)
         expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"

@@ -121,6 +121,8 @@ def _unknown(name: str) -> str:
     if path.is_dir() or path.is_file():
         kind = "folder" if path.is_dir() else "file"
         return f"{kind} {name!r}, expected the name of a problem (compare.py list)"
+    if "," in name:
+        return f"problem {name!r}, expected one name (several are separated by spaces)"
     close = difflib.get_close_matches(name, available())
     if close:
         return f"problem {name!r}, did you mean {' or '.join(close)}? Expected one that compare.py list shows"

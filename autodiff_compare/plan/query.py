@@ -107,6 +107,8 @@ def require(kind: str, names: Sequence[str], choices: Sequence[str]) -> None:
     """Reject a name that is none of the choices."""
     for name in names:
         if name not in choices:
+            if "," in name:
+                raise PlanError(f"got {kind} {name!r}, expected one name: give the option once for each {kind}")
             close = difflib.get_close_matches(name, choices, n=2)
             expected = f"did you mean {' or '.join(close)}? Expected" if close else "expected"
             raise PlanError(f"got {kind} {name!r}, {expected} one of: {', '.join(choices)}")

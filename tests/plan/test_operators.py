@@ -79,6 +79,10 @@ def test_what_is_not_computed_is_told(
         ("scalar", {"operators": ["taylor"], "degrees": [2, 0]}, "got degree 0, expected a whole number from 1"),
         ("scalar", {"operators": ["gradiant"]}, "did you mean gradient"),
         ("scalar", {"backends": ["tensorlow"]}, "did you mean tensorflow"),
+        ("scalar", {"backends": ["numpy,numpy:jet"]}, "by itself, as in -b numpy -b numpy:jet"),
+        ("scalar", {"operators": ["gradient,hvp"]}, "got operator 'gradient,hvp', expected one name"),
+        ("scalar", {"dtypes": ["float32,float64"]}, "give the option once for each dtype"),
+        ("scalar", {"sizes": ["small,small"]}, "give the option once for each size"),
     ],
 )
 def test_a_query_without_a_cell_is_refused_with_advice(
