@@ -20,28 +20,25 @@ def _getitem(x: Any, index: Any) -> Any:
     return x[index]
 
 
-def _takes_all_in_order(index: Any) -> bool:
+def _takes_all_in_order(index: tuple[Any, ...]) -> bool:
     """Return whether a basic index that selects as many entries as there are is a reshape."""
-    for p in index if index.__class__ is tuple else (index,):
-        if p.__class__ is slice and p.step is not None and p.step < 0:
-            return False
-    return True
+    return not any(p.__class__ is slice and p.step is not None and p.step < 0 for p in index)
 
 
 def _pull_getitem(node: Any, g: Any) -> None:
     x, index = node.args
     h = x.flow
-    if g.__class__ is np.ndarray or g.__class__ is float:
+    if g.__class__ is Scatter:
+        if is_basic(index):
+            pull_view(node, g)
+            return
+        g = g.dense()
+    elif index.__class__ is tuple and (g.__class__ is np.ndarray or g.__class__ is float):
         value = x.primal
         if node.primal.size == value.size and is_basic(index) and _takes_all_in_order(index):
             # As of x[:, None]: no array of zeros to add to.
             add_cotangent(x, g if g.__class__ is float else g.reshape(value.shape), value)
             return
-    elif g.__class__ is Scatter:
-        if is_basic(index):
-            pull_view(node, g)
-            return
-        g = g.dense()
     if h.__class__ is Scatter:
         h.indices.append(index)
         h.parts.append(g)
