@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     }
     for function, index in thorough(given):
         tests[function][index].add_marker(pytest.mark.thorough)
+
+
+def pytest_runtest_setup() -> None:
+    """Give PyTorch one thread, as `tests.one_thread` gives NumPy, once a test has imported it."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.hookimpl(optionalhook=True)

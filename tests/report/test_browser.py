@@ -173,7 +173,7 @@ def test_hovering_tells_value_interval_and_error(opened: Any, sample: pathlib.Pa
         page.locator("#chart").scroll_into_view_if_needed()
         page.mouse.move(*marker(page, "#chart", "numpy"))
         hint = page.locator("#vg-tooltip-element.visible")
-        hint.wait_for(timeout=10_000)
+        hint.wait_for(timeout=60_000)
         told = hint.text_content()
         for word in ("backend", "numpy", "time of one call", "95 % interval", " to ", "error", "eps", "flags"):
             assert word in told, told
