@@ -32,6 +32,7 @@ def called(*words: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", [str(ROOT / "compare.py"), *words])
+        patch.setattr(sys, "path", [*sys.path])  # the folders of users' files are added to it
         patch.delenv("NO_COLOR", raising=False)  # the option sets it
         patch.chdir(cwd)
         try:
