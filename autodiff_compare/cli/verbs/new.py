@@ -7,7 +7,7 @@ import importlib.util
 import keyword
 import pathlib
 
-from autodiff_compare.backends.registry import available
+from autodiff_compare.backends import available
 from autodiff_compare.cli import exits
 from autodiff_compare.cli.console import usage
 from autodiff_compare.cli.messages import as_called
