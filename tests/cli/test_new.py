@@ -45,7 +45,7 @@ def test_a_new_file_passes(
     [
         (["function", "my-model"], "got the name 'my-model', expected letters, digits and underscores"),
         (["function", "class"], "got the name 'class'"),
-        (["function", "numpy"], "got the name 'numpy', a module of Python or an installed package, which numpy.py would hide"),
+        (["function", "numpy"], "got the name 'numpy', a module of Python or an installed package, which numpy.py"),
         (["problem", "types"], "which types.py would hide, expected another, such as my_types"),
         (["function", "autodiff_compare"], "which autodiff_compare.py would hide"),
         (["backend", "jax"], "got the name 'jax', which is a backend of this project"),
