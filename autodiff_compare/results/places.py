@@ -103,8 +103,9 @@ def locate(run: str, out: pathlib.Path | None = None) -> pathlib.Path:
         return _latest(int(named[1] or 0), out)
     for path in (pathlib.Path(run), *(place / run for place in places(out))):
         if path.is_dir():
-            if not (path / "runs.csv").exists():
-                raise TableError(f"got folder {run!r} without runs.csv, expected {_choices(run, out)}")
+            # A run that was cut short has its log alone.
+            if not any((path / name).exists() for name in ("runs.csv", "log.jsonl")):
+                raise TableError(f"got folder {run!r} without runs.csv or log.jsonl, expected {_choices(run, out)}")
             return path
     raise TableError(f"got run {run!r}, expected {_choices(run, out)}")
 

@@ -128,9 +128,14 @@ def test_an_absurd_number_is_refused_before_many_entries_are_drawn(
     name: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 67 108 864 entries, less than a twentieth is drawn; the power of an absurd size is larger than any float."""
-    drawn = []
+    drawn: list[int] = []
     count = numbered_sizes._entries
-    monkeypatch.setattr(numbered_sizes, "_entries", lambda inputs: drawn.append(count(inputs)) or drawn[-1])
+
+    def counted(inputs: Inputs) -> int:
+        drawn.append(count(inputs))
+        return drawn[-1]
+
+    monkeypatch.setattr(numbered_sizes, "_entries", counted)
     with pytest.raises(PlanError) as caught:
         plan(Query([name], ["numpy"], sizes=[f"n={n}"]))
     assert str(caught.value).endswith(f"of {name} (its inputs would have more than 67108864 entries)")

@@ -58,7 +58,7 @@ def test_a_run_is_found_by_path_by_name_by_id_and_by_its_age(runs: pathlib.Path,
     [
         ("befor", "did you mean before"),
         ("nosuch", "expected a run's folder, or the id or name of one under 'results' or "),
-        ("results", "got folder 'results' without runs.csv, expected a run's folder"),
+        ("results", "got folder 'results' without runs.csv or log.jsonl, expected a run's folder"),
         ("latest~3", r"got latest~3, expected one of the runs in results and .*: 3 runs"),
     ],
 )
