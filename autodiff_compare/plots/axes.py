@@ -33,7 +33,8 @@ class PictureAxes(Axes):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the picture of the whole figure with its size in pixels of the page."""
-        figure, file = self.get_figure(root=True), io.BytesIO()
+        # The figure of a figure or subfigure is the whole one; get_figure(root=True) needs matplotlib 3.10.
+        figure, file = self.figure.figure, io.BytesIO()
         assert figure is not None
         figure.savefig(file, format="png", dpi=_DPI, bbox_inches="tight")
         width, height = figure.get_tightbbox().size
