@@ -163,7 +163,7 @@ ROWS = [
 def test_sums_of_many_short_rows() -> None:
     x = np.array([row for row, _ in ROWS] * 20)
     for keepdims in (False, True):
-        found = []
+        found: list[Any] = []
 
         def f(x: Any, keepdims: bool = keepdims, found: list[Any] = found) -> Any:
             rows = np.sum(x, axis=-1, keepdims=keepdims)

@@ -329,7 +329,7 @@ def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] |
 
 
 def _applied_to_two(primitive: Primitive, where: tuple[int, ...], x: Any, y: Any, out: Any) -> Any:
-    """Do the rest for two arguments with plain values and no keywords."""
+    """Record the result ``out`` of two arguments with plain values, without keywords."""
     top = (x if where is not SECOND else y).tape
     if primitive.constant and not top.symbolic:
         return out
