@@ -76,9 +76,14 @@ class Key:
         return Key(backend, failure.mode, judgement.classed, judgement.kind, operations - _FRAME or operations)
 
     def may_explain(self, failure: Failure) -> bool:
-        """Return whether a failure holds the operations of this finding, on the same framework, in any mode."""
-        same = split_spec(failure.spec)[0] == self.backend and failure.judgement.classed == self.classed
-        return same and self.operations <= set(failure.program.operations)
+        """Return whether a failure holds the operations of this finding, on the same framework, in any mode.
+
+        A defect in one entry is a loss of precision beside entries that are much larger.
+        """
+        classed = failure.judgement.classed
+        alike = classed == self.classed or (self.classed, classed) == (Class.DEFECT, Class.PRECISION)
+        same = split_spec(failure.spec)[0] == self.backend
+        return same and alike and self.operations <= set(failure.program.operations)
 
 
 @dataclass

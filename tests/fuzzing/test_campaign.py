@@ -16,7 +16,7 @@ from autodiff_compare.backends import numpy_autodiff
 from autodiff_compare.fuzzing.batch import Outcome
 from autodiff_compare.fuzzing.campaign import Campaign, Scope, stride
 from autodiff_compare.fuzzing.executors import InProcess, InWorker, UnavailableError
-from autodiff_compare.fuzzing.findings import Finding, Findings
+from autodiff_compare.fuzzing.findings import Failure, Finding, Findings
 from autodiff_compare.fuzzing.generator import Recipe
 from autodiff_compare.fuzzing.known import entry, known_defects
 from autodiff_compare.fuzzing.oracle import Class
@@ -128,6 +128,25 @@ def test_a_known_slope_explains_second_derivatives_of_what_is_composed_with_it(o
     found._follow(dataclasses.replace(first, program=program, operator=Operator.HVP, number=0))
     assert found.findings.new == []
     assert [finding.numbers for finding in found.findings] == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("listed", "classed", "explained"),
+    [
+        (Class.DEFECT, Class.PRECISION, True),  # wrong in one entry, beside entries that are much larger
+        (Class.PRECISION, Class.DEFECT, False),  # lost digits are no wrong number
+        (Class.PRECISION, Class.PRECISION, True),
+        (Class.DEFECT, Class.ERROR, False),
+    ],
+)
+def test_a_defect_may_be_a_loss_of_precision_elsewhere(
+    listed: Class, classed: Class, explained: bool, shown: Findings
+) -> None:
+    def judged(as_class: Class) -> Failure:
+        failure = of(shown, "tanh").failure
+        return dataclasses.replace(failure, judgement=dataclasses.replace(failure.judgement, classed=as_class))
+
+    assert Finding(judged(listed)).key.may_explain(judged(classed)) is explained
 
 
 @pytest.mark.parametrize(("mode", "new"), [(Operator.HVP, True), (Operator.GRADIENT, False), (Operator.JVP, False)])
