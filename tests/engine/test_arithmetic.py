@@ -172,7 +172,7 @@ def test_sums_of_many_short_rows() -> None:
 
         with np.errstate(invalid="ignore"):
             slopes = grad(f)(x)
-        assert found[0].shape == (120, 1) if keepdims else (120,)
+        assert found[0].shape == ((120, 1) if keepdims else (120,))
         np.testing.assert_array_equal(np.ravel(found[0]), [total for _, total in ROWS] * 20)
         np.testing.assert_array_equal(slopes[:, 0], [2.0 * np.isfinite(total) for _, total in ROWS] * 20)
 
