@@ -347,9 +347,9 @@ def _matrix_norm(xp: Any, x: Any, *, keepdims: bool = False, ord: float | str = 
     if ord not in (1, -1, math.inf, -math.inf):
         raise Unsupported(f"got ord={ord!r}, expected 'fro', 1, -1, inf or -inf: others need singular values")
     # 1: the largest sum of a column; inf: of a row; negative: the smallest.
-    summed = -2 if abs(ord) == 1 else -1  # type: ignore[arg-type]
+    summed = -2 if abs(ord) == 1 else -1
     sums = xp.sum(xp.abs(x), axis=summed, keepdims=True)
-    found = (xp.max if ord > 0 else xp.min)(sums, axis=(-2, -1), keepdims=True)  # type: ignore[operator]
+    found = (xp.max if ord > 0 else xp.min)(sums, axis=(-2, -1), keepdims=True)
     return found if keepdims else xp.reshape(found, tuple(x.shape[:-2]))
 
 
