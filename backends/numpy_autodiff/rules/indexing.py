@@ -15,6 +15,9 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, primal, 
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array, axes_of, linear
 from autodiff_compare.backends.numpy_autodiff.rules.scatter import pull_view, write_out
 
+#: Cotangents that cover the whole result.
+_WHOLE = (np.ndarray, float)
+
 
 def _getitem(x: Any, index: Any) -> Any:
     return x[index]
@@ -33,11 +36,11 @@ def _pull_getitem(node: Any, g: Any) -> None:
             pull_view(node, g)
             return
         g = g.dense()
-    elif index.__class__ is tuple and (g.__class__ is np.ndarray or g.__class__ is float):
+    elif index.__class__ is tuple and g.__class__ in _WHOLE:
         value = x.primal
         if node.primal.size == value.size and is_basic(index) and _takes_all_in_order(index):
             # As of x[:, None]: no array of zeros to add to.
-            add_cotangent(x, g.reshape(value.shape) if g.__class__ is np.ndarray else g, value)
+            add_cotangent(x, g if g.__class__ is float else g.reshape(value.shape), value)
             return
     if h.__class__ is Scatter:
         h.indices.append(index)

@@ -1,7 +1,6 @@
-"""Reductions and scans.
+"""Reductions and scans; largest and smallest entries are in `autodiff_compare.backends.numpy_autodiff.rules.extremes`.
 
     sum        dy = sum_i dx_i: the cotangent of y is that of every entry
-    max        dy = dx_i at the maximum, shared evenly among ties; min likewise
     prod       dy = sum_i dx_i prod_(j != i) x_j
     cumsum     y_k = sum_(j <= k) x_j: the cotangent of x_i is the reversed cumulative sum sum_(k >= i) g_k
     cumprod    y_k = x_k y_(k-1): dy_k = dx_k y_(k-1) + x_k dy_(k-1), a linear recurrence; the cotangent of x_k is
@@ -25,9 +24,10 @@ import numpy as np
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import ones
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
-from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS, SPREADS
+from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
 from autodiff_compare.backends.numpy_autodiff.rules.builders import axes_of, expand, linear
 from autodiff_compare.backends.numpy_autodiff.rules.exclusive import EXCLUSIVE, RECURRENCE, backwards, delayed
+from autodiff_compare.backends.numpy_autodiff.rules.extremes import MAX, MIN, NANMAX, NANMIN, has_many_short_rows
 from autodiff_compare.backends.numpy_autodiff.rules.norms import NORM
 
 _DOUBLE = np.dtype(float)
@@ -36,7 +36,7 @@ _multiply: Any = np.multiply
 
 
 def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    if axis is not None and _has_many_short_rows(x, axis) and x.dtype is _DOUBLE and x.flags.c_contiguous:
+    if axis is not None and has_many_short_rows(x, axis) and x.dtype is _DOUBLE and x.flags.c_contiguous:
         # NumPy takes 30 ns for each row of ten numbers, and a product with ones 5 ns.
         found = x.dot(ones(x.shape[1]))
         return found.reshape((len(found), 1)) if keepdims else found
@@ -117,71 +117,6 @@ def _pull_mean(node: Any, g: Any) -> None:
 
 MEAN: Primitive = linear("mean", _mean, _mean_vjp)
 MEAN.specialise((0,), _pull_mean)
-
-
-def _share(ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """Return the weights of the entries in their maximum: 1 over the number of ties."""
-    hit = np.equal(x, expand(ans, x, axis, keepdims))
-    if np.count_nonzero(hit) == ans.size and not _has_nan(ans):
-        # One each. The check for nan is needed: nan equals nothing and has none, while another could have two.
-        return hit
-    return hit.astype(x.dtype) * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)
-
-
-def _has_nan(x: Any) -> bool:
-    """Return whether an entry is nan; a compiler guards the answer."""
-    if x.__class__ is np.ndarray and x.dtype is _DOUBLE:
-        # No sum of squares is nan unless an entry is.
-        return math.isnan(np.vdot(x, x))
-    return bool(np.isnan(x).any())
-
-
-def _extreme_vjp(g: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return expand(g, x, axis, keepdims) * _share(ans, x, axis, keepdims)
-
-
-def _pull_extreme(node: Any, g: Any) -> None:
-    x = node.args[0]
-    value = x.primal
-    add_cotangent(x, _extreme_vjp(g, node.primal, value, *node.args[1:], **node.call.kwargs), value)
-
-
-#: Rows from which on, and length of rows up to which, their extremes are found by columns.
-_MANY_ROWS, _SHORT_ROW = 64, 16
-
-
-def _has_many_short_rows(x: Any, axis: Any) -> bool:
-    """Return whether the extremes of the rows of a matrix are found faster by columns.
-
-    NumPy takes 50 ns for each row of ten numbers, and by columns of a copy 16 ns. An extreme does not depend on the
-    order of the entries. Of zeros of both signs NumPy returns either.
-    """
-    if x.__class__ is not np.ndarray or len(x.shape) != 2:
-        return False
-    rows, columns = x.shape
-    if rows < _MANY_ROWS or not 1 < columns <= _SHORT_ROW or x.dtype.char not in "fd":
-        return False
-    return axis.__class__ is int and (axis == 1 or axis == -1)
-
-
-def _extreme(name: str, reduction: Any) -> Primitive:
-    def function(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        if axis is None or not _has_many_short_rows(x, axis):
-            return reduction(x, axis=axis, keepdims=keepdims)
-        found = reduction(x.T.copy(), 0)
-        return found.reshape((len(found), 1)) if keepdims else found
-
-    def jvp(t: Any, ans: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        share = _share(ans, x, axis, keepdims)
-        # A tangent of another entry may be infinite.
-        return np.sum(np.where(np.equal(share, 0), 0, t) * share, axis=axis, keepdims=keepdims)
-
-    return Primitive(name, function, (_extreme_vjp,), (jvp,), selects=SELECTS, pull=_pull_extreme)
-
-
-MAX, MIN = _extreme("max", np.maximum.reduce), _extreme("min", np.minimum.reduce)
-#: nan equals nothing, so it has no share.
-NANMAX, NANMIN = _extreme("nanmax", np.nanmax), _extreme("nanmin", np.nanmin)
 
 
 def _prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
