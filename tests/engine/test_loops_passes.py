@@ -261,3 +261,22 @@ def test_functions_by_polynomials_are_exact_to_two_roundings(name: str) -> None:
     with mp.workdps(40):
         expected = np.array([float(getattr(mp, name)(mp.mpf(float(v)))) for v in x])
     np.testing.assert_allclose(got, expected, rtol=2 * np.finfo(float).eps)
+
+
+#: Places in an array that is read in another shape, and the loops over the results.
+_PLACES = np.array([[5, 0, 11, 5], [2, 7, 7, 1]])
+RESHAPED: dict[str, Function] = {
+    "flat": lambda x: np.take(np.sin(x), _PLACES),
+    "flat, of joined rows": lambda x: np.ravel(np.stack([x[0] * x[1], x[2] * x[3]]))[_PLACES % 6],
+    "rows": lambda x: np.reshape(x * x, (6, 2))[_PLACES[0] % 6],
+    "twice": lambda x: np.reshape(np.reshape(np.exp(x), (2, 6)), (3, 4))[_PLACES[0] % 3, 1],
+}
+
+
+@pytest.mark.parametrize("operator", ["value", "jvp"])
+@pytest.mark.parametrize("name", RESHAPED)
+def test_entries_of_an_array_in_another_shape_take_no_copy_of_it(name: str, operator: str) -> None:
+    given = arguments_of(RESHAPED[name], operator, np.cos(np.arange(12.0)).reshape(4, 3))
+    made = compile(RESHAPED[name], *given, operator=operator, build="python")
+    assert_equal(made(*given), eager(RESHAPED[name], operator, given), rounding=4)
+    assert len(set(re.findall(r"^ +(t\d+)\[", made.source, re.M))) == 1, made.source

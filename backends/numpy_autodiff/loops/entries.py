@@ -84,6 +84,10 @@ def _gather(kernel: Kernel, op: Op, index: Index) -> Term:
     if at is not None:
         return kernel.at_address(x, at)
     place = kernel.bind(x)
+    while not isinstance(place, Buffer) and isinstance(x, Op) and x.name == "reshape":
+        # An array in another shape has its entries at the same addresses: it needs no copy.
+        x = x.args[0]
+        place = kernel.bind(x)
     if not isinstance(place, Buffer):
         return kernel.missing(kernel.meant(x))
     number = kernel.value(chosen, index)
