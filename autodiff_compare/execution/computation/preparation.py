@@ -94,8 +94,11 @@ def variables(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
 
 
 def own_arrays(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]:
-    """Return arrays as the framework's own, which a timed call takes."""
-    return [backend.own_array(var) for var in variables(backend, arrays, dtype)]
+    """Return arrays as the framework's own, which a timed call takes.
+
+    JAX copies an array while the program goes on. The rest of the copy would belong to the first call that takes it.
+    """
+    return [backend.block(backend.own_array(var)) for var in variables(backend, arrays, dtype)]
 
 
 def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any] = ()) -> Prepared:

@@ -1,0 +1,46 @@
+"""Arguments of timed calls: they are there before the clock starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autodiff_compare.backends import load
+from autodiff_compare.execution.computation.preparation import Prepared, own_arrays, prepared
+from autodiff_compare.problems import load as problems
+from autodiff_compare.vocabulary import Operator
+
+
+class _Copies:
+    """A backend that copies arrays in the background: a variable is a list whose second entry says that it is there."""
+
+    def to_var(self, array: Any) -> Any:
+        return [array, False]
+
+    def own_array(self, var: Any) -> Any:
+        return var
+
+    def block(self, out: Any) -> Any:
+        out[1] = True
+        return out
+
+
+def test_arguments_are_copied_before_a_timed_call() -> None:
+    backend: Any = _Copies()
+    made = own_arrays(backend, (np.ones(3), np.zeros((2, 2))), "float64")
+    assert [there for _, there in made] == [True, True]
+
+
+@pytest.mark.parametrize("way", ["copies", "neighbours"])
+def test_further_arguments_of_a_cell_are_copied_too(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = load("numpy")
+    backend.open()
+    (problem,) = problems("sphere")
+    cell: Prepared = prepared(backend, problem, ("small", "float64", Operator.GRADIENT, 0))
+    awaited: list[Any] = []
+    monkeypatch.setattr(type(backend), "block", lambda _, out: awaited.append(out) or out)
+    made = getattr(cell, way)(3)
+    assert [id(x) for args in made for x in args] == [id(x) for x in awaited]
+    assert len(awaited) == 3 * len(cell.given)
