@@ -20,9 +20,9 @@ from tests.commands import called
 @pytest.mark.parametrize(
     ("kind", "file", "command"),
     [
-        ("function", "mine.py", ["check", "./mine.py", "-b", "numpy", "--json"]),
-        ("problem", "mine.py", ["check", "./mine.py", "-b", "numpy", "--dtype", "float32", "--json"]),
-        ("backend", "mine_backend.py", ["conformance", "./mine_backend.py"]),
+        ("function", "of_mine.py", ["check", "./of_mine.py", "-b", "numpy", "--json"]),
+        ("problem", "of_mine.py", ["check", "./of_mine.py", "-b", "numpy", "--dtype", "float32", "--json"]),
+        ("backend", "of_mine_backend.py", ["conformance", "./of_mine_backend.py"]),
     ],
 )
 def test_a_new_file_passes(
@@ -34,7 +34,7 @@ def test_a_new_file_passes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["new", kind, "mine"]) == 0
+    assert main(["new", kind, "of_mine"]) == 0
     assert f"Wrote {file}. Try it: compare.py " in capsys.readouterr().out
     assert "NAME" not in (tmp_path / file).read_text()
     done = called(*command, cwd=tmp_path)

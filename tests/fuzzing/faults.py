@@ -145,9 +145,9 @@ FAULTS: tuple[Fault, ...] = (
     # Wrong at ties.
     Line("elementwise", "np.where(tied, 0.5, wins)", "np.where(tied, 1.0, wins)", "maximum"),
     Line(
-        "reductions",
-        "return weights * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)",
-        "return weights",
+        "extremes",
+        "return hit.astype(x.dtype) * (1 / np.sum(hit, axis=axis, keepdims=True)).astype(x.dtype)",
+        "return hit.astype(x.dtype)",
         "max",
     ),
     # PyTorch: the sign, a factor, digits, a path that is cut, the second order, one mode, a broadcast, an axis.
