@@ -100,8 +100,6 @@ class TorchBackend(Backend):
         from autodiff_compare.backends.torch_backend.composite import ways
 
         self._torch: Any = torch
-        # As in NumPy: otherwise xp.linspace(0, 1, 4), xp.arange(4) / 3 and xp.sqrt(xp.arange(4)) have seven digits.
-        torch.set_default_dtype(torch.float64)
         self._ways = {**WAYS, **ways(WAYS)}
         self._in_forward_mode = False
         self._place = "cpu"

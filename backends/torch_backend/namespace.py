@@ -4,8 +4,11 @@ array-api-compat supplies what torch lacks, but its wrappers take time. Measured
 ``matmul`` 3.6 us against 0.9 us, ``maximum`` 1.6 against 0.8, ``multiply`` 1.4 against 0.9. So the functions below are
 torch's own, and everything else comes from array-api-compat.
 
-One behaviour differs from the standard: a 0-d tensor is weak in promotion (a float64 scalar times a float32 vector is
-float32), in these functions as in the operators ``+ - * /``.
+Two behaviours differ from NumPy. A 0-d tensor is weak in promotion (a float64 scalar times a float32 vector is
+float32), in these functions as in the operators ``+ - * /``. And integers become float32 in functions and quotients of floats:
+``xp.sqrt(xp.arange(4))`` has seven digits, ``xp.sqrt(xp.arange(4.0))`` has sixteen. torch's default dtype would change
+that, but in float32 its own derivatives fail with it (`det`, torch 2.13). What the namespace makes of Python numbers is
+float64, as in NumPy.
 """
 
 from __future__ import annotations
@@ -40,13 +43,23 @@ _OWN_FOR_TENSORS = {
 }
 
 
+#: Functions that make arrays -> which arguments tell whether the numbers are floats; None where they always are.
+_MAKERS: dict[str, slice | None] = {
+    **dict.fromkeys(("empty", "eye", "linspace", "ones", "zeros")),
+    "arange": slice(0, 3),
+    "asarray": slice(0, 1),
+    "full": slice(1, 2),
+}
+
+
 def namespace(torch: Any, compat: Any) -> SimpleNamespace:
     """Build the namespace from the modules ``torch`` and ``array_api_compat.torch``."""
     names = {name: getattr(compat, name) for name in dir(compat) if not name.startswith("_")}
     names |= {name: getattr(torch, name) for name in _OWN}
     names |= {name: _binary(getattr(torch, own), getattr(compat, name)) for name, own in _OWN_FOR_TENSORS.items()}
     names |= {"sum": _sum(torch, compat), "unstack": _unstack(torch), "special": _special(torch)}
-    names |= {name: _of_floats(getattr(compat, name)) for name in ("mean", "std", "var")}
+    names |= {name: _of_floats(torch, getattr(compat, name)) for name in ("mean", "std", "var")}
+    names |= {name: _made(torch, getattr(compat, name), numbers) for name, numbers in _MAKERS.items()}
     names["__array_api_version__"] = compat.__array_api_version__
     names["__array_namespace_info__"] = compat.__array_namespace_info__
     return SimpleNamespace(**names)
@@ -99,14 +112,43 @@ def _sum(torch: Any, compat: Any) -> Callable[..., Any]:
     return sum
 
 
-def _of_floats(conforming: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes integers and truth values as floats of the default dtype; torch rejects them."""
+def _of_floats(torch: Any, conforming: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes integers and truth values as float64; torch rejects them."""
 
     def function(x: Any, /, **options: Any) -> Any:
         exact = not (x.dtype.is_floating_point or x.dtype.is_complex)
-        return conforming(x * 1.0 if exact else x, **options)
+        return conforming(x.to(torch.float64) if exact else x, **options)
 
     return functools.wraps(conforming)(function)
+
+
+def _made(torch: Any, conforming: Callable[..., Any], numbers: slice | None) -> Callable[..., Any]:
+    """Return a function that makes an array of float64 or complex128, where torch's default dtype is float32."""
+
+    def function(*args: Any, **options: Any) -> Any:
+        if options.get("dtype") is None:
+            kind = float if numbers is None else _kind(args[numbers])
+            if kind is not None:
+                options["dtype"] = torch.float64 if kind is float else torch.complex128
+        return conforming(*args, **options)
+
+    return functools.wraps(conforming)(function)
+
+
+def _kind(x: Any) -> type | None:
+    """Return `float` or `complex` for nested Python numbers of which one is of that class; None for anything else."""
+    if not isinstance(x, (list, tuple)):
+        return x.__class__ if x.__class__ in (float, complex) else None
+    leaves, kinds = list(x), set()
+    while leaves:
+        leaf = leaves.pop()
+        if isinstance(leaf, (list, tuple)):
+            leaves += leaf
+        else:
+            kinds.add(leaf.__class__)
+    if not kinds <= {bool, int, float, complex}:
+        return None
+    return complex if complex in kinds else float if float in kinds else None
 
 
 def _unstack(torch: Any) -> Callable[..., Any]:

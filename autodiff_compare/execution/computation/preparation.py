@@ -98,7 +98,10 @@ def own_arrays(backend: Backend, arrays: Sequence[Any], dtype: str) -> list[Any]
 
     JAX copies an array while the program goes on. The rest of the copy would belong to the first call that takes it.
     """
-    return [backend.block(backend.own_array(var)) for var in variables(backend, arrays, dtype)]
+    found = [backend.own_array(var) for var in variables(backend, arrays, dtype)]
+    for array in found:
+        backend.block(array)
+    return found
 
 
 def prepared(backend: Backend, problem: Problem, key: Key, numbers: Sequence[Any] = ()) -> Prepared:
