@@ -11,8 +11,9 @@ import pytest
 from autodiff_compare.backends.numpy_autodiff import grad, jvp, vjp
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.rules import UFUNCS
+from autodiff_compare.backends.numpy_autodiff.rules.extremes import MAX, MIN
 from autodiff_compare.backends.numpy_autodiff.rules.indexing import GETITEM
-from autodiff_compare.backends.numpy_autodiff.rules.reductions import MAX, MEAN, MIN, SUM
+from autodiff_compare.backends.numpy_autodiff.rules.reductions import MEAN, SUM
 
 
 def ruled(primitive: Primitive) -> Primitive:

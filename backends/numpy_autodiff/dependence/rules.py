@@ -35,6 +35,7 @@ from autodiff_compare.backends.numpy_autodiff.rules import (
     einsum,
     elementwise,
     exclusive,
+    extremes,
     fft,
     indexing,
     joining,
@@ -344,8 +345,8 @@ def _rows() -> Mapping[Primitive, Rule]:
         (
             _reduced,
             (
-                *(reductions.SUM, reductions.MEAN, reductions.MAX, reductions.MIN, reductions.NANMAX),
-                *(reductions.NANMIN, reductions.PROD, norms.NORM),
+                *(reductions.SUM, reductions.MEAN, reductions.PROD, norms.NORM),
+                *(extremes.MAX, extremes.MIN, extremes.NANMAX, extremes.NANMIN),
             ),
         ),
         (_log_sum, (softmax.LOGSUMEXP,)),

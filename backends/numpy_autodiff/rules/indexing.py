@@ -40,7 +40,7 @@ def _pull_getitem(node: Any, g: Any) -> None:
         value = x.primal
         if node.primal.size == value.size and is_basic(index) and _takes_all_in_order(index):
             # As of x[:, None]: no array of zeros to add to.
-            add_cotangent(x, g if g.__class__ is float else g.reshape(value.shape), value)
+            add_cotangent(x, g if isinstance(g, float) else g.reshape(value.shape), value)
             return
     if h.__class__ is Scatter:
         h.indices.append(index)
