@@ -45,8 +45,7 @@ def _sum_over(g: Any, axis: Any, keepdims: bool) -> Any:
             if axis[0] == 0 and not keepdims and _fits(n):
                 return ones(n).dot(g)
             if axis[0] == 1 and n <= LONGEST and g.flags.c_contiguous:
-                found = g.dot(ones(n))
-                return found.reshape((len(found), 1)) if keepdims else found
+                return row_sums(g, keepdims)
         if axis is None and not keepdims and g.dtype is _DOUBLE:
             return total(g)
         # NumPy adds half precision up in single precision along contiguous axes only.
@@ -67,6 +66,12 @@ _ONES.flags.writeable = False
 def ones(n: int) -> Any:
     """Return ``n`` ones, at most as many as a sum by a dot product has; all are views of one array."""
     return _ONES[:n]
+
+
+def row_sums(x: Any, keepdims: bool) -> Any:
+    """Sum the rows of a float64 matrix that are at most as long as `ones` can be."""
+    found = x.dot(ones(x.shape[1]))
+    return found.reshape((len(found), 1)) if keepdims else found
 
 
 def _fits(n: int) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.broadcasting import ones
+from autodiff_compare.backends.numpy_autodiff.core.broadcasting import row_sums
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
 from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, apply
 from autodiff_compare.backends.numpy_autodiff.core.reach import SPREADS
@@ -38,8 +38,7 @@ _multiply: Any = np.multiply
 def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     if axis is not None and has_many_short_rows(x, axis) and x.dtype is _DOUBLE and x.flags.c_contiguous:
         # NumPy takes 30 ns for each row of ten numbers, and a product with ones 5 ns.
-        found = x.dot(ones(x.shape[1]))
-        return found.reshape((len(found), 1)) if keepdims else found
+        return row_sums(x, keepdims)
     return _add.reduce(x, axis, None, None, keepdims)
 
 
