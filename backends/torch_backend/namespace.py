@@ -14,7 +14,7 @@ numbers is float64, as in NumPy.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,6 +50,10 @@ _MAKERS: dict[str, slice | None] = {
     "asarray": slice(0, 1),
     "full": slice(1, 2),
 }
+
+
+#: Their parameters for numbers that may be given by name.
+_NUMBERS = ("fill_value", "stop", "step")
 
 
 def namespace(torch: Any, compat: Any) -> SimpleNamespace:
@@ -127,7 +131,8 @@ def _made(torch: Any, conforming: Callable[..., Any], numbers: slice | None) -> 
 
     def function(*args: Any, **options: Any) -> Any:
         if options.get("dtype") is None:
-            kind = float if numbers is None else _kind(args[numbers])
+            named = [options[name] for name in _NUMBERS if name in options]
+            kind = float if numbers is None else _kind([*args[numbers], *named])
             if kind is not None:
                 options["dtype"] = torch.float64 if kind is float else torch.complex128
         return conforming(*args, **options)
@@ -135,17 +140,16 @@ def _made(torch: Any, conforming: Callable[..., Any], numbers: slice | None) -> 
     return functools.wraps(conforming)(function)
 
 
-def _kind(x: Any) -> type | None:
+def _kind(x: Sequence[Any]) -> type | None:
     """Return `float` or `complex` for nested Python numbers of which one is of that class; None for anything else."""
-    if not isinstance(x, (list, tuple)):
-        return x.__class__ if x.__class__ in (float, complex) else None
     leaves, kinds = list(x), set()
     while leaves:
         leaf = leaves.pop()
         if isinstance(leaf, (list, tuple)):
             leaves += leaf
         else:
-            kinds.add(leaf.__class__)
+            # NumPy's float64 and complex128 are Python numbers too.
+            kinds.add(next((kind for kind in (float, complex) if isinstance(leaf, kind)), leaf.__class__))
     if not kinds <= {bool, int, float, complex}:
         return None
     return complex if complex in kinds else float if float in kinds else None

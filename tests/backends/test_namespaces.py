@@ -457,7 +457,9 @@ TRIED: dict[str, Callable[[str, str], bool]] = {
 
 #: Expressions of Python numbers and integers, which the standard leaves to the backend: NumPy has 16 digits of them.
 NUMBERS = (
-    "linspace(0, 1, 4)", "full((2,), 0.1)", "asarray([0.1, 0.7])", "asarray(0.1)", "arange(0.0, 1.0, 0.3)",
+    "linspace(0, 1, 4)", "full((2,), 0.1)", "full((2,), fill_value=0.1)",
+    "full(2, np.float64(0.1))", "arange(0, stop=1.0, step=0.3)", "asarray([0.1, 0.7])", "asarray(0.1)",
+    "arange(0.0, 1.0, 0.3)",
     "asarray([[1, 0.1], (2, 3)])", "ones(3) * 0.1", "eye(2) / 3", "arange(1.0, 4.0) / 7", "mean(xp.asarray([0, 1]))",
     "mean(xp.asarray([[0, 1], [1, 1]]), axis=0)", "var(xp.asarray([0, 1, 1]))",
     "std(xp.asarray([0, 1, 3]), correction=1)",
@@ -470,8 +472,8 @@ INTEGERS = (
 )  # fmt: skip
 
 
-def _digits(backend: Any, expression: str, dtype: Any) -> None:
-    got, wanted = (eval(f"xp.{expression}", {"xp": xp}) for xp in (backend.xp, PLAIN.xp))
+def _assert_digits(backend: Any, expression: str, dtype: Any) -> None:
+    got, wanted = (eval(f"xp.{expression}", {"xp": xp, "np": np}) for xp in (backend.xp, PLAIN.xp))
     found = backend.to_numpy(got)
     assert (found.shape, found.dtype) == (np.shape(wanted), dtype)
     np.testing.assert_allclose(found, wanted, rtol=2 * np.finfo(dtype).eps)
@@ -479,13 +481,13 @@ def _digits(backend: Any, expression: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("expression", NUMBERS)
 def test_numbers_have_the_digits_of_float64(backend: Any, expression: str) -> None:
-    _digits(backend, expression, np.float64)
+    _assert_digits(backend, expression, np.float64)
 
 
 @pytest.mark.parametrize("expression", INTEGERS)
 def test_integers_have_the_digits_of_float64_but_on_torch(backend: Any, expression: str) -> None:
     of_floats = expression.startswith("hypot")  # one operand is an array of float64
-    _digits(backend, expression, np.float32 if backend.name == "torch" and not of_floats else np.float64)
+    _assert_digits(backend, expression, np.float32 if backend.name == "torch" and not of_floats else np.float64)
 
 
 def test_every_dtype_of_the_standard_is_computed(backend: Any) -> None:
