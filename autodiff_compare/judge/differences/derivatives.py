@@ -173,12 +173,8 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
 
         def nearest(middle: Array) -> Array:
             """Return the distance from a value of the difference at the smallest step where it exceeds rounding."""
-            every = np.concatenate([d, np.where(smaller, near / ratio, np.nan)])
-            distance = np.abs(every - middle)
-            resolved = distance > 2 * np.concatenate([bound, near_bound / ratio])
-            last = len(every) - 1 - np.argmax(np.flip(resolved, 0), axis=0)
-            found = np.take_along_axis(distance, last[None], axis=0)[0]
-            return np.asarray(np.where(resolved.any(axis=0), found, 0.0))
+            distance = np.abs(np.concatenate([d, np.where(smaller, near / ratio, np.nan)]) - middle)
+            return _last(distance, distance > 2 * np.concatenate([bound, near_bound / ratio]))
 
         value, bar, last = _limit(d, bound, base.unit / s.unit, beyond, nearest)
         if s.stencil.order == 1:
@@ -216,6 +212,13 @@ def _attempt(seen: Seen, s: Samples, factor: float, base: Samples, below: Sample
         doubted=np.asarray(~(excess <= 0)),
         refuted=np.asarray(~(excess <= _SETTLED * np.abs(value) * ratio)),
     )
+
+
+def _last(rows: Array, where: Array) -> Array:
+    """Return of each column the entry in the last row ``where`` is true; 0 where it is in none."""
+    last = len(rows) - 1 - np.argmax(np.flip(where, 0), axis=0)
+    found = np.take_along_axis(rows, last[None], axis=0)[0]
+    return np.asarray(np.where(where.any(axis=0), found, 0.0))
 
 
 def _limit(
