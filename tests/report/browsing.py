@@ -35,6 +35,9 @@ _PLACE = """([selector, role, series]) => {
   return found && [box.x + padding.left + origin[0] + found[0], box.y + padding.top + origin[1] + found[1]];
 }"""
 
+#: Whether each part that is open holds more than its title.
+_ARRIVED = "() => [...document.querySelectorAll('details[open]')].every(part => part.children.length > 1)"
+
 
 @contextlib.contextmanager
 def browser() -> Iterator[Any]:
@@ -81,3 +84,11 @@ def name(page: Any, chart: str, series: str) -> list[float]:
 def settled(page: Any, chart: str) -> None:
     """Wait until a chart that was changed is drawn."""
     page.wait_for_selector(f"{chart}[aria-busy=false]", timeout=60_000)
+
+
+def unfold_all(page: Any) -> None:
+    """Open every folded part, outer ones first: what a part holds, folded parts too, arrives after it is opened."""
+    folded = page.locator("details:not([open]) > summary")
+    while folded.count():
+        folded.first.click()
+        page.wait_for_function(_ARRIVED)

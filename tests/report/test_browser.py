@@ -15,7 +15,7 @@ import pytest
 from autodiff_compare.charts.looks import DARK, INK
 from autodiff_compare.report.write import write
 from autodiff_compare.results.tables import CellRow, read
-from tests.report.browsing import browser, marker, name, settled, shown
+from tests.report.browsing import browser, marker, name, settled, shown, unfold_all
 from tests.report.made_run import made
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -304,9 +304,8 @@ def test_hostile_texts_do_not_run(opened: Any, hostile: pathlib.Path) -> None:
     with shown(opened, hostile) as page:
         asked: list[str] = []
         page.on("dialog", lambda dialog: asked.append(dialog.message))
-        for part in page.locator("details").all():
-            part.locator("summary").first.click()
-        page.wait_for_timeout(500)
+        unfold_all(page)
+        assert page.locator("details details[open]").count()
         page.locator("#chart").scroll_into_view_if_needed()
         page.mouse.move(*marker(page, "#chart", "a"))
         page.wait_for_timeout(300)
