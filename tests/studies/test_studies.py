@@ -19,7 +19,8 @@ import pytest
 from autodiff_compare.cli.main import main
 from autodiff_compare.problems import available
 from autodiff_compare.process import protocol
-from autodiff_compare.results.tables import DescentRow, StepRow, read
+from autodiff_compare.results.rows import DescentRow, StepRow
+from autodiff_compare.results.tables import read
 from autodiff_compare.studies import robot_arm, tables
 from autodiff_compare.studies.descent import descend
 from autodiff_compare.studies.eigenvalues import convention
