@@ -14,21 +14,28 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import constant
 from autodiff_compare.backends.numpy_autodiff.rules.builders import as_array
 
 _UFUNCS: tuple[Any, ...] = (
-    (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
-    + (np.logical_and, np.logical_or, np.logical_not, np.logical_xor)
-    + (np.isnan, np.isinf, np.isfinite, np.signbit, np.heaviside)
-    + (np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing)
+    *(np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal),
+    *(np.logical_and, np.logical_or, np.logical_not, np.logical_xor),
+    *(np.isnan, np.isinf, np.isfinite, np.signbit, np.heaviside),
+    *(np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.spacing),
     # Of comparisons and of computed indices, which a symbolic trace records.
-    + (np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift)
+    *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift),
 )
 _FUNCTIONS: tuple[Any, ...] = (
-    (np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted)
-    + (np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.argpartition)
-    + (np.around, np.nanargmax, np.nanargmin, np.array_equiv)
-    + (np.zeros_like, np.ones_like, np.empty_like, np.iscomplex, np.isreal)
-    + (np.linalg.matrix_rank, np.isin, np.digitize, np.isposinf, np.isneginf)
+    *(np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted),
+    *(np.any, np.all, np.round, np.fix, np.isclose, np.allclose, np.array_equal, np.argpartition),
+    *(np.around, np.nanargmax, np.nanargmin, np.array_equiv),
+    *(np.zeros_like, np.ones_like, np.empty_like, np.iscomplex, np.isreal),
+    *(np.linalg.matrix_rank, np.isin, np.digitize, np.isposinf, np.isneginf),
 )
-_STATIC: tuple[Any, ...] = (np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast, np.shape, np.size, np.ndim) + (
+_STATIC: tuple[Any, ...] = (
+    np.iscomplexobj,
+    np.isrealobj,
+    np.result_type,
+    np.can_cast,
+    np.shape,
+    np.size,
+    np.ndim,
     np.array2string,
     np.common_type,
     np.min_scalar_type,
