@@ -31,7 +31,6 @@ PACKAGES = (
     "autograd",
     "scipy",
     "pandas",
-    "mpmath",
     "array-api-compat",
     "numba",
 )

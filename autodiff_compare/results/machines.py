@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from autodiff_compare.plan.plan import Plan
     from autodiff_compare.plan.settings import Settings
 
-#: Packages whose version changes no result and no timing.
-WITHOUT_EFFECT = frozenset({"pandas"})
+#: Packages whose version changes no result and no timing. Older runs name mpmath, which no result has come from.
+WITHOUT_EFFECT = frozenset({"mpmath", "pandas"})
 #: Columns of `MachineRow` that are no part of the key: the name of a host changes no time, and what TensorFlow chooses
 #: follows from the processor and the environment.
 _NOT_IN_KEY = frozenset({"key", "hostname", "onednn"})

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -99,7 +100,6 @@ _POINTS = (-20.0, -3.0, -0.4, 0.0, 0.6, 2.5, 9.0, 30.0, 300.0)
 )
 def test_slopes_keep_their_digits_far_out(name: str, reference: Callable[[Any, Any], Any], x: float) -> None:
     """Against mpmath with 60 digits: no cancellation, no overflow."""
-    mpmath = pytest.importorskip("mpmath", reason="mpmath is optional")
     with mpmath.workdps(60):
         expected = float(reference(mpmath, mpmath.mpf(x)))
     assert float(grad(getattr(sc, name))(x)) == pytest.approx(expected, rel=1e-11, abs=1e-300)
@@ -107,7 +107,6 @@ def test_slopes_keep_their_digits_far_out(name: str, reference: Callable[[Any, A
 
 @pytest.mark.parametrize("x", [0.5, 3.0, 9.99, 10.01, 1e2, 1e4, 1e8])
 def test_erfcx_does_not_cancel(x: float) -> None:
-    mpmath = pytest.importorskip("mpmath", reason="mpmath is optional")
     with mpmath.workdps(60):
         u = mpmath.mpf(x)
         # erfcx' = 2 x erfcx - 2 / sqrt(pi), by 30 terms of its asymptotic series where erfc would underflow.
@@ -213,7 +212,6 @@ def test_log_softmax_keeps_the_digits_of_the_likeliest() -> None:
 
 @pytest.mark.parametrize("name", ["erf", "gammaln", "j1", "i1e", "k0", "erfcx", "log_ndtr", "expit", "entr", "erfinv"])
 def test_third_derivatives(name: str) -> None:
-    mpmath = pytest.importorskip("mpmath", reason="mpmath is optional")
     exact: dict[str, Callable[[Any], Any]] = {
         "gammaln": mpmath.loggamma,
         "j1": lambda x: mpmath.besselj(1, x),

@@ -24,7 +24,7 @@ FOLDER = ROOT / ".lowest"
 TOOLS = frozenset({"test", "dev", "docs"})
 #: Backends of the comparison: one for each extra that is a system.
 _CHECK = ("-b", "numpy", "-b", "numpy:numba", "-b", "torch", "-b", "tensorflow", "-b", "jax", "-b", "autograd")
-#: Rooms whose tests call NumPy, SciPy, pandas, mpmath and rich, and no framework: the covering selection of each.
+#: Rooms whose tests call NumPy, SciPy, pandas and rich, and no framework: the covering selection of each.
 WHOLE = ("engine", "plan", "results", "summary", "charts", "plots", "testing")
 #: Of the other rooms, the files that call a framework, or what the extras report and cluster install, most directly.
 #: All of them would take as long as `make test` again; the comparison has every operator on every framework besides.
