@@ -82,15 +82,12 @@ def alone(out: pathlib.Path, query: Query = QUERY, settings: Settings = UNTIMED)
     return folder
 
 
-def unmeasured(folder: pathlib.Path, *, resent: bool = False) -> dict[str, Any]:
+def unmeasured(folder: pathlib.Path) -> dict[str, Any]:
     """Return the tables as CSV, without what was measured and without the machines."""
     found = facts(folder)
     del found["machines"]
     frames = tables.read_all(folder)
-    return {
-        name: "\n".join(line for line in text.splitlines()) if "machine" not in frames[name].columns else _without(text)
-        for name, text in found.items()
-    }
+    return {name: _without(text) if "machine" in frames[name].columns else text for name, text in found.items()}
 
 
 def _without(text: str) -> str:

@@ -54,7 +54,7 @@ def the_pullback_is_the_transpose_of_the_tangent(row: Row) -> None:
     assert again == backward
 
 
-def projected(row: Row, args: list[Any], weights: Any) -> Any:
+def projected(row: Row, weights: Any) -> Any:
     """A scalar function of the arguments, nonlinear in the rule's result, so that second order is not zero."""
     return lambda *xs: np.sum(weights * (lambda y: y + 0.5 * y * y)(row.function(*xs)))
 
@@ -63,7 +63,7 @@ def every_mix_of_modes_gives_the_second_order(row: Row) -> None:
     args = row.arguments()
     tangents = directions(args, 3)
     (weights,) = directions([row.function(*args)], 4)
-    f = projected(row, args, weights)
+    f = projected(row, weights)
     n = tuple(range(len(args)))
     expected = difference(lambda *xs: np.concatenate([np.ravel(g) for g in grad(f, n)(*xs)]), args, tangents, 1e-3)
 
