@@ -21,6 +21,7 @@ from autodiff_compare.api.numbers import whole
 from autodiff_compare.results import tables
 from autodiff_compare.results.frames import tidy
 from autodiff_compare.results.places import locate
+from autodiff_compare.results.rows import TABLES
 from autodiff_compare.summary.recommendation import recommendation
 from autodiff_compare.summary.run import sentence, summary
 from autodiff_compare.summary.terminal import WIDTH
@@ -228,7 +229,7 @@ class Tables(Mapping[str, "pd.DataFrame"]):
             # A name in a table is no path.
             folder = pathlib.Path(scratch) / (re.sub(r"[^\w-]", "", str(self.runs["run_id"].iloc[0])) or "run")
             folder.mkdir()
-            for name, table in tables.TABLES.items():
+            for name, table in TABLES.items():
                 tables.write(folder / f"{name}.csv", table, tables.rows_from(self._stored[name], table))
             shutil.copyfile(write([folder], pathlib.Path(scratch)), page)
         return page

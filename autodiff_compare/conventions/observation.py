@@ -45,8 +45,6 @@ class Observation:
         Source text that was run.
     value
         Function value at the point, flat float64; empty if it is not evaluated.
-    value_dtype
-        Dtype of the value.
     obtained
         Coordinates of the derivative, see `autodiff_compare.judge.singular.slopes`.
     left, right, bar
@@ -64,7 +62,6 @@ class Observation:
     status: str = "answered"
     spelled: str = ""
     value: Array = field(default_factory=lambda: np.zeros(0))
-    value_dtype: str = ""
     obtained: Array = field(default_factory=lambda: np.zeros(0))
     left: Array = field(default_factory=lambda: np.zeros(0))
     right: Array = field(default_factory=lambda: np.zeros(0))
@@ -192,8 +189,7 @@ class _Trial:
         return [self.backend.to_var(part) for part in (*inputs, *self.data)]
 
     def _record_value(self, found: Observation, value: Any) -> None:
-        array = np.asarray(self.backend.to_numpy(value))
-        found.value, found.value_dtype = np.real(np.ravel(array)).astype(np.float64), str(array.dtype)
+        found.value = np.real(np.ravel(np.asarray(self.backend.to_numpy(value)))).astype(np.float64)
 
     def _idiom_answer(self, given: Any, found: Observation) -> list[Array]:
         """Convert the answer of an idiom to arrays: it is an array, `None`, or an array with its normalisation."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from autodiff_compare.results.formatting import plural, printable
-from autodiff_compare.results.tables import CellRow
+from autodiff_compare.results.rows import CellRow
 from autodiff_compare.vocabulary import BROKEN, Status
 
 #: Widest line, in columns.

@@ -34,7 +34,7 @@ from autodiff_compare.problems import ProblemError
 from autodiff_compare.process.affinity import THREADS_TOLERANCE
 from autodiff_compare.process.failures import described, whole
 from autodiff_compare.process.time_limit import TimeLimitExceeded, time_limit
-from autodiff_compare.results.tables import CheckRow, PairRow, SampleRow
+from autodiff_compare.results.rows import CheckRow, PairRow, SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
 

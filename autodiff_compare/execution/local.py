@@ -15,8 +15,8 @@ from autodiff_compare.execution.display import Silent
 from autodiff_compare.execution.worker import Worker, answer
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.process.client import WorkerError, payload
+from autodiff_compare.results.rows import SampleRow
 from autodiff_compare.results.store import Record
-from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
 

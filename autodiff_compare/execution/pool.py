@@ -24,8 +24,8 @@ from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Isolate, Settings
 from autodiff_compare.process.affinity import processors, shares
 from autodiff_compare.process.client import WorkerClient, WorkerError
+from autodiff_compare.results.rows import SampleRow
 from autodiff_compare.results.store import Record, RunFolder
-from autodiff_compare.results.tables import SampleRow
 from autodiff_compare.vocabulary import Phase, Status
 
 #: Workers of a backend that may die one after the other, without a result in between; then it is not tried again.

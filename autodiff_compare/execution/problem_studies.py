@@ -8,8 +8,8 @@ from autodiff_compare.execution.progress import Effort
 from autodiff_compare.plan.plan import Plan
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.problems import Problem
+from autodiff_compare.results.rows import QuestionRow
 from autodiff_compare.results.store import Record
-from autodiff_compare.results.tables import QuestionRow
 from autodiff_compare.studies.records import Requester, first_descent, first_parameters
 from autodiff_compare.vocabulary import BROKEN, Operator, Status
 

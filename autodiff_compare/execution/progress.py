@@ -12,7 +12,7 @@ import numpy as np
 from autodiff_compare.judge.comparison import norm
 from autodiff_compare.judge.judge import Judge
 from autodiff_compare.plan.cases import Case, Cell
-from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, SampleRow
+from autodiff_compare.results.rows import CellRow, CheckRow, PairRow, SampleRow
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.timing.clock import CONTENDED_ROUNDS
 from autodiff_compare.timing.statistics import Round, drifting, noisy

@@ -10,7 +10,7 @@ from typing import Any
 from autodiff_compare.execution.judging import Judging
 from autodiff_compare.execution.progress import Effort, Group, Progress
 from autodiff_compare.execution.requests import CellRequests, Keep
-from autodiff_compare.results.tables import CellRow, SampleRow
+from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.timings import unseen
 from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.schedule import Budget, Schedule, run_rounds

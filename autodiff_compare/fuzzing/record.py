@@ -18,7 +18,7 @@ from autodiff_compare.fuzzing.known import entry
 from autodiff_compare.fuzzing.oracle import Class, Oracle
 from autodiff_compare.fuzzing.scripts import is_spoken, script
 from autodiff_compare.fuzzing.searched import Searched
-from autodiff_compare.results.tables import FindingRow, FuzzRow
+from autodiff_compare.results.rows import FindingRow, FuzzRow
 from autodiff_compare.vocabulary import split_spec
 
 #: Seconds that a script may take, most of them to import its framework.

@@ -192,12 +192,16 @@ def plan_problems(found: Sequence[Problem], sources: Mapping[str, str], query: Q
     else:
         dropped += tuple(idle_backend(spec, limited[spec], found) for spec in limited if spec in idle)
     if not cells:
-        has = ", ".join(o for o in Operator if any(o in operators_of(p, list(Operator)) for p in found))
-        names, verb = ", ".join(p.name for p in found), "has" if len(found) == 1 else "have"
         # Where sizes alone are refused, a list of operators would be no answer.
-        others = f". {names} {verb}: {has}" if any(not refused[p.name] for p in found) or named else ""
+        others = _operators_named(found) if named or not all(refused.values()) else ""
         raise PlanError(f"got nothing to compute: {'; '.join(dropped)}{others}")
     return Plan(tuple(found), dict(sources), tuple(cells), adapters, query.seed, foreign, limited, query.every, dropped)
+
+
+def _operators_named(found: Sequence[Problem]) -> str:
+    """Return a sentence with the operators that the problems have."""
+    has = ", ".join(o for o in Operator if any(o in operators_of(p, list(Operator)) for p in found))
+    return f". {', '.join(p.name for p in found)} {'has' if len(found) == 1 else 'have'}: {has}"
 
 
 def _loaded(source: str, limit_s: float) -> list[Problem]:

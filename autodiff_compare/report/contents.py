@@ -30,7 +30,8 @@ from autodiff_compare.report.sections import (
 )
 from autodiff_compare.results import formatting
 from autodiff_compare.results.formatting import printable
-from autodiff_compare.results.tables import Run, column_types
+from autodiff_compare.results.rows import Run
+from autodiff_compare.results.tables import column_types
 from autodiff_compare.summary.run import sentence
 from autodiff_compare.vocabulary import Operator
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from autodiff_compare.process import protocol
 from autodiff_compare.results import tables
+from autodiff_compare.results.rows import TABLES
 from autodiff_compare.results.tables import TableError
 from autodiff_compare.results.timings import group_of
 from autodiff_compare.vocabulary import Phase
@@ -156,7 +157,7 @@ def _record(line: bytes) -> tuple[dict[str, list[Any]], str]:
         raise TableError(f"got tables {', '.join(sorted(unknown))}, expected some of: {', '.join(SUBJECTS)}")
     if not all(isinstance(rows, list) for rows in found.values()):
         raise TableError("got a table that is not a list of rows")
-    return {name: [tables.row(tables.TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
+    return {name: [tables.row(TABLES[name], fields) for fields in rows] for name, rows in found.items()}, done
 
 
 def _opened(folder: pathlib.Path, *, new: bool) -> int:

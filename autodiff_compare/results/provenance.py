@@ -16,7 +16,8 @@ from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process import environment
 from autodiff_compare.results.formatting import printable, size
 from autodiff_compare.results.machines import OF_THE_MACHINE, UNKNOWN, WITHOUT_EFFECT, installed_bytes
-from autodiff_compare.results.tables import SCHEMA_VERSION, MachineRow, Run, TableError
+from autodiff_compare.results.rows import SCHEMA_VERSION, MachineRow, Run
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.vocabulary import split_spec
 
 #: Columns of `MachineRow` by which two machines are told apart, and those of the software on one machine. The host's

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from autodiff_compare.results.tables import CellRow, SampleRow
+from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.timings import Group, group_of, series_of, steady_of, unseen
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, Round, quiet_pairs
 from autodiff_compare.vocabulary import join_spec

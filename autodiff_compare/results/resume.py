@@ -23,7 +23,8 @@ from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.log import read_log
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences, versions
-from autodiff_compare.results.tables import MachineRow, Run, TableError, resume_command
+from autodiff_compare.results.rows import MachineRow, Run
+from autodiff_compare.results.tables import TableError, resume_command
 from autodiff_compare.vocabulary import split_spec
 
 #: Parses the words of a command line, the verb first.

@@ -30,7 +30,7 @@ from autodiff_compare.plan.plan import Plan
 from autodiff_compare.results import log, tables
 from autodiff_compare.results.log import SUBJECTS, Log, line_of, read_log
 from autodiff_compare.results.machines import stamped
-from autodiff_compare.results.tables import MachineRow
+from autodiff_compare.results.rows import TABLES, MachineRow
 from autodiff_compare.results.timings import group_of, timings
 from autodiff_compare.vocabulary import BROKEN, Phase
 
@@ -94,7 +94,7 @@ class RunFolder:
         machine: MachineRow | None = None,
     ) -> None:
         self.machine = machine
-        self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in tables.TABLES}
+        self._rows: dict[str, dict[Hashable, list[Any]]] = {name: {} for name in TABLES}
         self._done: set[str] = set()
         # The atlas of conventions adds rows from several threads.
         self._lock = threading.RLock()
@@ -199,7 +199,7 @@ class RunFolder:
         rows["timings"] = timings(rows["cells"], rows["samples"])
         self._rows["timings"] = {None: rows["timings"]}
         with self._store_errors():
-            for name, table in tables.TABLES.items():
+            for name, table in TABLES.items():
                 tables.write(self.path / f"{name}.csv", table, rows[name])
         end = time.monotonic()
         self._refresh_at = end + max(_REFRESH_S, _REFRESH_SHARE * (end - start))

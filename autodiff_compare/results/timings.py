@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from autodiff_compare.results.tables import CellRow, PairRow, SampleRow, TimingRow
+from autodiff_compare.results.rows import CellRow, PairRow, SampleRow, TimingRow
 from autodiff_compare.timing.statistics import (
     CONTENDED,
     ENOUGH_ROUNDS,

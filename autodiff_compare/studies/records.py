@@ -13,7 +13,7 @@ import numpy as np
 from autodiff_compare.plan.cases import cast, rounded
 from autodiff_compare.problems import Array, Problem
 from autodiff_compare.process.client import WorkerError
-from autodiff_compare.results.tables import DescentRow, StepRow
+from autodiff_compare.results.rows import DescentRow, StepRow
 from autodiff_compare.studies.changes import descent_of
 from autodiff_compare.studies.trace import Step, Trace, revived
 from autodiff_compare.vocabulary import Operator, Status

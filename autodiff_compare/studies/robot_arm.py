@@ -80,35 +80,23 @@ def outputs(problem: Problem) -> int:
 def jacobians_at(
     backend: Backend, problem: Problem, dtype: str, points: Sequence[Sequence[Array]], outputs: int
 ) -> list[Jacobians]:
-    """Differentiate the pose at several points.
-
-    Parameters
-    ----------
-    points
-        The arguments of the objective at each point, from `arrays_at`.
-    outputs
-        Entries of the pose.
-    """
-    return [_jacobians(backend, problem, dtype, Inputs((arrays[0],), tuple(arrays[1:])), outputs) for arrays in points]
-
-
-def jacobians(backend: Backend, problem: Problem, dtype: str, theta: Sequence[float]) -> Jacobians:
-    """Differentiate the pose on one opened backend, by rows and by columns.
+    """Differentiate the pose on an opened backend at several points, by rows and by columns.
 
     Parameters
     ----------
     dtype
         ``"float64"`` or ``"float32"``: of the inputs and of the result.
-    theta
-        Joint angles in radians.
+    points
+        The arguments of the objective at each point, from `arrays_at`.
+    outputs
+        Entries of the pose.
 
     Raises
     ------
     Unsupported
         If the backend lacks one of the two modes for this function.
     """
-    inputs = at(problem, theta)
-    return _jacobians(backend, problem, dtype, inputs, np.size(objective_value(problem, inputs)))
+    return [_jacobians(backend, problem, dtype, Inputs((arrays[0],), tuple(arrays[1:])), outputs) for arrays in points]
 
 
 def _jacobians(backend: Backend, problem: Problem, dtype: str, inputs: Inputs, m: int) -> Jacobians:

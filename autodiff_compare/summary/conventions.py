@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autodiff_compare.conventions.judgement import Class
 from autodiff_compare.results.formatting import plural
-from autodiff_compare.results.tables import ConventionRow
+from autodiff_compare.results.rows import ConventionRow
 from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.vocabulary import join_spec, split_spec
 

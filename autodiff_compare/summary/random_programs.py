@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from autodiff_compare.results.formatting import plural
-from autodiff_compare.results.tables import FindingRow, FuzzRow, rows_from
+from autodiff_compare.results.rows import FindingRow, FuzzRow
+from autodiff_compare.results.tables import rows_from
 from autodiff_compare.summary.terminal import plain_table
 from autodiff_compare.vocabulary import join_spec, split_spec
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodiff_compare.plan.operators import leading
-from autodiff_compare.results.tables import CellRow, CheckRow, SampleRow, TimingRow, rows_from
+from autodiff_compare.results.rows import CellRow, CheckRow, SampleRow, TimingRow
+from autodiff_compare.results.tables import rows_from
 from autodiff_compare.results.timings import doubtful, series_of, steady_of, unseen
 from autodiff_compare.summary.break_even import Line, cheapest
 from autodiff_compare.timing.statistics import ENOUGH_ROUNDS, MATTERS, Round, order_statistic_interval, quiet_pairs

@@ -25,8 +25,8 @@ from autodiff_compare.timing.statistics import CONTENDED, Round, paired_verdict,
 Series = tuple[list[Round], list[Round]]
 #: Units of `clock.synthetic_work` in the two workers.
 IDENTICAL, SLOWER = (100, 100), (125, 100)
-#: Launches of a trial, rounds of a launch, default number of trials.
-LAUNCHES, ROUNDS, TRIALS = 3, 15, 10
+#: Launches of a trial, rounds of a launch.
+LAUNCHES, ROUNDS = 3, 15
 #: (identical work, pooled launches) -> share of trials with a claim: the most for identical work, the least for a
 #: slow-down. Of 60 trials, at most one may claim a difference between equal work, and 57 must find a slow-down.
 BOUNDS = {(True, False): 2 / 60, (True, True): 1 / 60, (False, False): 48 / 60, (False, True): 57 / 60}

@@ -12,7 +12,8 @@ import autodiff_compare
 from autodiff_compare.api.advice import Advice, Crossover
 from autodiff_compare.api.numbers import sizes
 from autodiff_compare.api.tables import Tables
-from autodiff_compare.results.tables import TABLES, TableError
+from autodiff_compare.results.rows import TABLES
+from autodiff_compare.results.tables import TableError
 from tests.summary.test_recommend import EAGER, QUIET, TRACED, run
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -23,8 +23,9 @@ from autodiff_compare.cli.verbs.runs.diff import End, Recorded, changes, elsewhe
 from autodiff_compare.results import tables
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.machines import of_run
+from autodiff_compare.results.rows import SCHEMA_VERSION, TABLES, CellRow, DescentRow, Run, SampleRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import TABLES, CellRow, DescentRow, Run, SampleRow, TableError
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.results.timings import NOT_ITS_OWN
 from autodiff_compare.timing.statistics import Round
 from tests.report.blank import blank
@@ -33,7 +34,7 @@ from tests.selection import few
 ROOT = pathlib.Path(__file__).parents[2]
 QUADRATIC = str(ROOT / "tests" / "examples" / "quadratic.py")
 
-RUN = blank(Run, run_id="r", schema_version=tables.SCHEMA_VERSION, threads=1, rounds=15, cpu_model="c", os="o",
+RUN = blank(Run, run_id="r", schema_version=SCHEMA_VERSION, threads=1, rounds=15, cpu_model="c", os="o",
             python="3.11", onednn="on", versions='{"numpy": "2.4"}')  # fmt: skip
 #: 15 rounds of a microsecond, 1 % apart at most.
 STEADY = [1e-6 * (1 + 0.001 * k) for k in range(-7, 8)]
@@ -369,7 +370,7 @@ def test_hostile_text_is_shown_as_text(tmp_path: pathlib.Path, capsys: pytest.Ca
 
 
 #: The beginning of the row of ``runs.csv``, with the version of its schema.
-_VERSION = f"\nr,{tables.SCHEMA_VERSION},".encode()
+_VERSION = f"\nr,{SCHEMA_VERSION},".encode()
 
 
 def sample(rest: str) -> bytes:

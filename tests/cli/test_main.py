@@ -18,6 +18,7 @@ from autodiff_compare.cli.main import main
 from autodiff_compare.judge import controls, known_derivatives
 from autodiff_compare.judge.controls import RIGHT, SizeTrial
 from autodiff_compare.results import tables
+from autodiff_compare.results.rows import CellRow, SampleRow
 from tests.commands import called, executed
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -164,7 +165,7 @@ def test_an_interrupted_run_keeps_what_was_finished(number: signal.Signals, tmp_
         run.communicate()
     assert run.returncode == 130
     (folder,) = tmp_path.iterdir()
-    cells = tables.read(folder / "cells.csv", tables.CellRow)
+    cells = tables.read(folder / "cells.csv", CellRow)
     assert list(cells["operator"]) == ["value", "value"]
     assert set(cells["status"]) == {"ok"}
 
@@ -247,7 +248,7 @@ def test_checking_judges_without_timing(tmp_path: pathlib.Path) -> None:
     done = called("check", QUADRATIC, "-b", "numpy", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
-    samples = tables.read(folder / "samples.csv", tables.SampleRow)
+    samples = tables.read(folder / "samples.csv", SampleRow)
     assert set(samples["phase"]) == {"import", "prepare", "first_call"}
 
 

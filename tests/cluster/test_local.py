@@ -24,8 +24,9 @@ from autodiff_compare.plan.plan import plan
 from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.affinity import processors
+from autodiff_compare.results.rows import FuzzRow, MachineRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import FuzzRow, MachineRow, read
+from autodiff_compare.results.tables import read
 from autodiff_compare.vocabulary import Status
 from tests.cluster.spreading import QUADRATIC, QUERY, UNTIMED, Heard, alone, ends, folder_of, spread, unmeasured
 from tests.commands import ROOT, executed

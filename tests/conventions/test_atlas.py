@@ -16,7 +16,8 @@ from autodiff_compare import backends
 from autodiff_compare.conventions.judgement import Class, judge
 from autodiff_compare.conventions.observation import Observation, observe
 from autodiff_compare.problems.conventions import CASES
-from autodiff_compare.results.tables import ConventionRow, read, rows_from
+from autodiff_compare.results.rows import ConventionRow
+from autodiff_compare.results.tables import read, rows_from
 from autodiff_compare.summary.conventions import LETTERS, order
 from tests.commands import called
 from tests.conftest import opened

@@ -17,8 +17,7 @@ from autodiff_compare.backends.numpy_autodiff import grad
 from autodiff_compare.backends.numpy_autodiff.array.namespace import xp
 from autodiff_compare.backends.numpy_autodiff.compiler import ALL_REWRITES, Compiled, compile
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, capture
-from autodiff_compare.backends.numpy_autodiff.compiler.invariants import needs
-from autodiff_compare.backends.numpy_autodiff.compiler.loop import GuardError, evaluate
+from autodiff_compare.backends.numpy_autodiff.compiler.loop import GuardError, evaluate, needs
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten

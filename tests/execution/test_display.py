@@ -15,7 +15,7 @@ from autodiff_compare.execution import display as module
 from autodiff_compare.execution.display import WIDTH, Display
 from autodiff_compare.execution.progress import blank_row
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.results.tables import CellRow
+from autodiff_compare.results.rows import CellRow
 from autodiff_compare.vocabulary import Operator, Status
 
 OK = replace(blank_row("run", 1, Cell("sphere", "small", "float64", Operator.VALUE, "numpy"), None), status=Status.OK)

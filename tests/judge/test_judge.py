@@ -530,7 +530,7 @@ def test_pairs_of_a_step_compare_the_updates() -> None:
 
 
 def test_comparisons_and_pairs_fit_the_tables() -> None:
-    from autodiff_compare.results.tables import CheckRow, PairRow
+    from autodiff_compare.results.rows import CheckRow, PairRow
 
     def names(kind: Any) -> list[str]:
         # The machine on which a row was made is no part of a comparison.

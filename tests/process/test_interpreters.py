@@ -23,6 +23,7 @@ from autodiff_compare.process import compatibility, interpreters
 from autodiff_compare.process.client import WorkerClient, WorkerError
 from autodiff_compare.process.interpreters import InterpreterError, found, split
 from autodiff_compare.results import tables
+from autodiff_compare.results.rows import CellRow
 from autodiff_compare.results.store import RunFolder
 from tests.commands import called
 from tests.imports import graph, modules, room
@@ -162,9 +163,9 @@ def test_a_foreign_worker_sees_our_code_and_its_own_packages_only(fake: pathlib.
     assert not {str(ROOT), "", "."} & set(others)
 
 
-def rows(folder: pathlib.Path) -> dict[str, tables.CellRow]:
+def rows(folder: pathlib.Path) -> dict[str, CellRow]:
     frame = tables.read_all(folder)["cells"]
-    return {row.backend: row for row in tables.rows_from(frame, tables.CellRow)}
+    return {row.backend: row for row in tables.rows_from(frame, CellRow)}
 
 
 @pytest.mark.parametrize("isolate", [Isolate.BACKEND, Isolate.NONE])

@@ -19,6 +19,8 @@ import numpy as np
 from autodiff_compare.problems import available
 from autodiff_compare.results import tables
 from autodiff_compare.results.rows import (
+    SCHEMA_VERSION,
+    TABLES,
     CellRow,
     CheckRow,
     ConventionRow,
@@ -74,14 +76,14 @@ def made(
 def written(folder: pathlib.Path, rows: dict[str, Sequence[Any]]) -> pathlib.Path:
     """Write all tables; those that are not given are empty."""
     folder.mkdir(parents=True)
-    for table, kind in tables.TABLES.items():
+    for table, kind in TABLES.items():
         tables.write(folder / f"{table}.csv", kind, rows.get(table, ()))
     return folder
 
 
 def _run(run_id: str, name: str) -> Run:
     made_by: Run = row(
-        Run, run_id=run_id, schema_version=tables.SCHEMA_VERSION, started_utc="2026-01-01T00:00:00+00:00",
+        Run, run_id=run_id, schema_version=SCHEMA_VERSION, started_utc="2026-01-01T00:00:00+00:00",
         command=f"compare.py run {name}", hostname=f"host{name}", cpu_model=f"cpu{name}", cpu_count=2, threads=1,
         rounds=ROUNDS, memory_bytes=2**33, python="3.11.0", os=f"Linux{name}",
         versions=json.dumps({"numpy": "2.4.0", f"other{name}": name}),

@@ -14,7 +14,8 @@ import pytest
 
 from autodiff_compare.charts.looks import DARK, INK
 from autodiff_compare.report.write import write
-from autodiff_compare.results.tables import CellRow, read
+from autodiff_compare.results.rows import CellRow
+from autodiff_compare.results.tables import read
 from tests.report.browsing import browser, marker, name, settled, shown, unfold_all
 from tests.report.made_run import made
 

@@ -14,9 +14,9 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from autodiff_compare.results import tables
 from autodiff_compare.results.machines import key_of
 from autodiff_compare.results.rows import (
+    SCHEMA_VERSION,
     CellRow,
     CheckRow,
     DescentRow,
@@ -55,7 +55,7 @@ def drawn(seed: int) -> Rows:
     rng = random.Random(seed)
     cells = [*_cells(rng)]
     run = row(
-        Run, run_id="two", schema_version=tables.SCHEMA_VERSION, command="compare.py run", cpu_model=A.cpu_model,
+        Run, run_id="two", schema_version=SCHEMA_VERSION, command="compare.py run", cpu_model=A.cpu_model,
         hostname=A.hostname, cpu_count=2, versions=A.versions, environment="{}", planned_cells=len(cells), threads=1,
         rounds=_ROUNDS, os=A.os, python=A.python,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from autodiff_compare.process import affinity, environment
 from autodiff_compare.results import machines, tables
 from autodiff_compare.results.machines import installed_bytes, key_of, of_run, split, stamped, this_machine, titles
 from autodiff_compare.results.resume import elsewhere
-from autodiff_compare.results.rows import CellRow, MachineRow, Run, SampleRow
+from autodiff_compare.results.rows import SCHEMA_VERSION, TABLES, CellRow, MachineRow, Run, SampleRow
 from autodiff_compare.results.store import RunFolder
 from tests.report.blank import blank
 
@@ -147,7 +147,7 @@ def _cell(backend: str, machine: str = "") -> CellRow:
 def test_rows_get_the_machine_of_the_folder_unless_they_name_theirs(tmp_path: pathlib.Path) -> None:
     here = dataclasses.replace(FIRST, key="here")
     folder = RunFolder(tmp_path, machine=here)
-    folder.add({"runs": [blank(Run, run_id="r", command="compare.py run p", schema_version=tables.SCHEMA_VERSION)]})
+    folder.add({"runs": [blank(Run, run_id="r", command="compare.py run p", schema_version=SCHEMA_VERSION)]})
     there = dataclasses.replace(FIRST, key="there", hostname="b")
     folder.add({"machines": [there], "cells": [_cell("b", "there")]})
     folder.add({"cells": [_cell("a")], "samples": [SampleRow(_cell("a").cell_id, "steady", 0, 0, 1, 1.0)]})
@@ -183,10 +183,10 @@ def test_an_older_folder_has_the_machine_of_its_run(tmp_path: pathlib.Path) -> N
         "cells": [_cell("a")],
         "samples": [SampleRow(_cell("a").cell_id, "steady", 0, 0, 1, 1.0)],
     }
-    for name, kind in tables.TABLES.items():
+    for name, kind in TABLES.items():
         tables.write(tmp_path / f"{name}.csv", kind, rows.get(name, ()))
     (tmp_path / "machines.csv").unlink()
-    for name in set(tables.TABLES) - {"machines", "runs"}:
+    for name in set(TABLES) - {"machines", "runs"}:
         lines = (tmp_path / f"{name}.csv").read_text().splitlines()
         assert all(line.rpartition(",")[2] in ("machine", "") for line in lines)
         (tmp_path / f"{name}.csv").write_text("".join(f"{line.rpartition(',')[0]}\n" for line in lines))

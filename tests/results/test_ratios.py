@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from autodiff_compare.results.ratios import in_words, markdown, ratios
-from autodiff_compare.results.tables import CellRow, SampleRow
+from autodiff_compare.results.rows import CellRow, SampleRow
 from tests.report.blank import blank
 
 

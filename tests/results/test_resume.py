@@ -19,6 +19,7 @@ from autodiff_compare.process import environment
 from autodiff_compare.results import tables
 from autodiff_compare.results.log import read_log
 from autodiff_compare.results.provenance import code_digest, differences
+from autodiff_compare.results.rows import SCHEMA_VERSION, CellRow, DescentRow, PairRow, StepRow
 from autodiff_compare.results.store import RunFolder
 from tests.commands import called
 
@@ -174,10 +175,10 @@ def test_an_interrupted_descent_keeps_what_was_finished(number: signal.Signals, 
     altered(folder, code=code_digest([str(mine), FAULTY]))
     done = called(*command, "--resume", str(folder), "--timeout", "2")
     assert done.returncode == 3, done.stderr
-    found = tables.read(folder / "descents.csv", tables.DescentRow)
+    found = tables.read(folder / "descents.csv", DescentRow)
     assert list(found["status"]) == ["ok", "timeout"]
     assert records(folder)[1 : len(first)] == first[1:], "what was there is computed again"
-    steps = tables.read(folder / "steps.csv", tables.StepRow)
+    steps = tables.read(folder / "steps.csv", StepRow)
     assert steps["loss"].tolist() == [36 / 4**n for n in range(21)], "four coordinates, whose distances halve"
     # What broke is made again, and only that.
     called(*command, "--resume", str(folder), "--timeout", "1")
@@ -247,14 +248,14 @@ def test_a_broken_cell_is_executed_again_with_its_group_and_a_wrong_one_is_not(t
     flag.unlink()
     altered(folder, code=code_digest([QUADRATIC, str(adapter), FAULTY]))
     assert called(*command, "--resume", str(folder), "--out", str(out)).returncode == 1
-    cells = tables.read(folder / "cells.csv", tables.CellRow)
+    cells = tables.read(folder / "cells.csv", CellRow)
     assert list(cells["cell_id"].str.removeprefix("quadratic/small/float64/")) == [
         "value/moody:raises", "value/faulty:zeros", "gradient/moody:raises", "gradient/faulty:zeros",
     ]  # fmt: skip
     assert list(cells["status"]) == ["ok", "ok", "ok", "wrong"]
     new = [json.loads(line) for line in records(folder)[before:]]
     assert [row["operator"] for record in new for row in record.get("cells", ())] == ["gradient", "gradient"]
-    assert len(tables.read(folder / "pairs.csv", tables.PairRow)) == 2
+    assert len(tables.read(folder / "pairs.csv", PairRow)) == 2
 
 
 def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathlib.Path) -> None:
@@ -282,7 +283,7 @@ def test_files_of_the_users_own_are_executed_only_if_named_again(tmp_path: pathl
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"schema_version": 99}, f"schema_version 99 and {tables.SCHEMA_VERSION}"),
+        ({"schema_version": 99}, f"schema_version 99 and {SCHEMA_VERSION}"),
         ({"threads": 2}, "threads 2 and 1"),
         ({"seed": 7}, "seed 7 and 0"),
         ({"code": "0123"}, "code 0123 and "),

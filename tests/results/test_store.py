@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from autodiff_compare.results import log, tables
 from autodiff_compare.results.log import read_log
 from autodiff_compare.results.resume import recorded
+from autodiff_compare.results.rows import TABLES, CellRow, CheckRow, PairRow, Run, SampleRow
 from autodiff_compare.results.store import RunFolder, StoreError
-from autodiff_compare.results.tables import CellRow, CheckRow, PairRow, Run, SampleRow, TableError
+from autodiff_compare.results.tables import TableError
 from tests.processes import children, lives, until
 from tests.report.blank import blank
 from tests.selection import few
@@ -246,7 +247,7 @@ def test_a_log_that_is_too_large_or_no_file_is_refused(tmp_path: pathlib.Path, m
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(sorted(tables.TABLES)), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(sorted(TABLES)), inner),
 )
 
 

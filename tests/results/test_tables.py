@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_compare.results import tables
-from autodiff_compare.results.rows import ADDED
-from autodiff_compare.results.tables import TABLES, Run, SampleRow, TableError
+from autodiff_compare.results.rows import ADDED, TABLES, Run, SampleRow
+from autodiff_compare.results.tables import TableError
 from tests.report.blank import blank
 from tests.selection import few
 

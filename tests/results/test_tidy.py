@@ -11,7 +11,8 @@ import pytest
 
 from autodiff_compare.api.tables import Tables
 from autodiff_compare.results.frames import tidy
-from autodiff_compare.results.tables import TABLES, CellRow, CheckRow, read_all, rows_from
+from autodiff_compare.results.rows import TABLES, CellRow, CheckRow
+from autodiff_compare.results.tables import read_all, rows_from
 from tests.report import two_machines
 from tests.summary.test_recommend import QUIET, run
 

@@ -9,7 +9,7 @@ import pytest
 
 from autodiff_compare.execution.progress import blank_row
 from autodiff_compare.plan.cases import Cell
-from autodiff_compare.results.tables import CellRow, SampleRow
+from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.timings import timings
 from autodiff_compare.vocabulary import Operator, Phase, Status
 

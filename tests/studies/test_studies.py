@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import pytest
 from autodiff_compare.cli.main import main
 from autodiff_compare.problems import available
 from autodiff_compare.process import protocol
-from autodiff_compare.results.tables import DescentRow, StepRow, read
+from autodiff_compare.results.rows import DescentRow, StepRow
+from autodiff_compare.results.tables import read
 from autodiff_compare.studies import robot_arm, tables
 from autodiff_compare.studies.descent import descend
 from autodiff_compare.studies.eigenvalues import convention
@@ -194,13 +196,17 @@ def test_the_end_points_stand_beside_polyfit_and_maclaurin() -> None:
 # ---- the arms
 
 
+def _jacobians(spec: str, problem: str, *angles: Sequence[float]) -> list[robot_arm.Jacobians]:
+    arm = PROBLEMS[problem]
+    points = robot_arm.arrays_at(arm, angles)
+    return robot_arm.jacobians_at(opened(spec), arm, "float64", points, robot_arm.outputs(arm))
+
+
 @pytest.mark.parametrize(("problem", "size"), [("planar_arm", 3), ("ur5_arm", 6)])
 @pytest.mark.parametrize("spec", FRAMEWORKS)
 def test_rows_and_columns_give_one_jacobian(spec: str, problem: str, size: int) -> None:
     pose = robot_arm.POSES[problem]
-    study, singular = (
-        robot_arm.jacobians(opened(spec), PROBLEMS[problem], "float64", t) for t in (pose.theta, pose.singular)
-    )
+    study, singular = _jacobians(spec, problem, pose.theta, pose.singular)
     found = robot_arm.arm_tables(PROBLEMS[problem], {spec: (study, singular)})
     assert study.rows.shape == (size, size)
     np.testing.assert_allclose(by_title(found, "Largest difference").rows[0][1:], 0, atol=1e-12)
@@ -213,7 +219,7 @@ def test_rows_and_columns_give_one_jacobian(spec: str, problem: str, size: int) 
 
 
 def test_the_planar_arm_has_the_classic_jacobian() -> None:
-    found = robot_arm.jacobians(opened("numpy"), PROBLEMS["planar_arm"], "float64", robot_arm.POSES["planar_arm"].theta)
+    (found,) = _jacobians("numpy", "planar_arm", robot_arm.POSES["planar_arm"].theta)
     expected = [
         [-0.3823086644628109, -0.08678845780147137, -0.2258569893580142],
         [1.9715173395783463, 1.0161808504527405, 0.3301342459638713],
@@ -224,8 +230,7 @@ def test_the_planar_arm_has_the_classic_jacobian() -> None:
 
 
 def test_a_wrong_jacobian_shows_in_every_table_of_the_arm() -> None:
-    pose = robot_arm.POSES["planar_arm"]
-    right = robot_arm.jacobians(opened("numpy"), PROBLEMS["planar_arm"], "float64", pose.theta)
+    (right,) = _jacobians("numpy", "planar_arm", robot_arm.POSES["planar_arm"].theta)
     wrong = replace(right, rows=right.rows + 1e-3 * np.eye(3))
     found = robot_arm.arm_tables(PROBLEMS["planar_arm"], {"x": (wrong, wrong)})
     assert by_title(found, "Largest difference").rows[0][1] == pytest.approx(1e-3)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from autodiff_compare.results.tables import FindingRow, FuzzRow
+from autodiff_compare.results.rows import FindingRow, FuzzRow
 from autodiff_compare.summary.random_programs import counted, findings, show, told
 
 _NONE = dict.fromkeys(("agree", "convention", "precision", "defect", "unsupported", "error", "hang", "undecided"), 0)

@@ -10,7 +10,7 @@ import pytest
 
 from autodiff_compare.cli.arguments import parser
 from autodiff_compare.results import tables
-from autodiff_compare.results.tables import CellRow, CheckRow, Run, SampleRow
+from autodiff_compare.results.rows import SCHEMA_VERSION, TABLES, CellRow, CheckRow, Run, SampleRow
 from autodiff_compare.results.timings import timings
 from autodiff_compare.summary.recommendation import Recommendation, RecommendError, recommendation
 from autodiff_compare.summary.recommendation_text import paragraphs
@@ -57,10 +57,10 @@ def run(folder: pathlib.Path, *backends: dict[str, Any]) -> dict[str, Any]:
                 )
                 for i, s in enumerate(scatter)
             ]
-    rows: dict[str, list[Any]] = {name: [] for name in tables.TABLES}
-    rows |= {"runs": [blank(Run, schema_version=tables.SCHEMA_VERSION)], "cells": cells, "checks": checks}
+    rows: dict[str, list[Any]] = {name: [] for name in TABLES}
+    rows |= {"runs": [blank(Run, schema_version=SCHEMA_VERSION)], "cells": cells, "checks": checks}
     rows |= {"samples": samples, "timings": timings(cells, samples)}
-    for name, table in tables.TABLES.items():
+    for name, table in TABLES.items():
         tables.write(folder / f"{name}.csv", table, rows[name])
     return tables.read_all(folder)
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from autodiff_compare.results.tables import CellRow, SampleRow
+from autodiff_compare.results.rows import CellRow, SampleRow
 from autodiff_compare.results.timings import series_of, timings
 from autodiff_compare.timing.clock import equal_blocks
 from autodiff_compare.timing.statistics import CONTENDED, Round, paired_verdict, quiet_pairs, round_of, steadiest

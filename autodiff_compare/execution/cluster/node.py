@@ -45,8 +45,8 @@ from autodiff_compare.process.environment import program_digest
 from autodiff_compare.process.failures import described
 from autodiff_compare.process.isolation import private_pipes
 from autodiff_compare.results.machines import stamped, this_machine
+from autodiff_compare.results.rows import CellRow, MachineRow
 from autodiff_compare.results.store import Rows, with_words
-from autodiff_compare.results.tables import CellRow, MachineRow
 from autodiff_compare.vocabulary import Status
 
 #: Exit code of a node that was interrupted.

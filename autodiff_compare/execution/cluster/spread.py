@@ -27,8 +27,9 @@ from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import program_digest
 from autodiff_compare.results import tables
 from autodiff_compare.results.machines import stamped
+from autodiff_compare.results.rows import TABLES, MachineRow
 from autodiff_compare.results.store import Rows, RunFolder, with_words
-from autodiff_compare.results.tables import TABLES, MachineRow, TableError
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.vocabulary import Status
 
 

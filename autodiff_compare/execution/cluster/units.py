@@ -26,8 +26,8 @@ from autodiff_compare.plan.unplannable import is_unplannable
 from autodiff_compare.process import interpreters
 from autodiff_compare.process.interpreters import InterpreterError
 from autodiff_compare.results import tables
+from autodiff_compare.results.rows import CellRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import CellRow
 from autodiff_compare.vocabulary import Operator, Status
 
 

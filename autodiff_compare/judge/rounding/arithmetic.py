@@ -47,8 +47,7 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.primitive import values_of
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, constant, values_of
 from autodiff_compare.problems import Array
 
 

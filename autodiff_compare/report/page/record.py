@@ -18,7 +18,8 @@ from autodiff_compare.results import tables
 from autodiff_compare.results.frames.tidy import in_eps, setup_seconds, sized, worst_errors
 from autodiff_compare.results.machines import OF_THE_MACHINE, split
 from autodiff_compare.results.provenance import HARDWARE, differences, versions
-from autodiff_compare.results.tables import MachineRow, Run, TableError, specs_of
+from autodiff_compare.results.rows import MachineRow, Run
+from autodiff_compare.results.tables import TableError, specs_of
 from autodiff_compare.summary.headings import whole
 from autodiff_compare.vocabulary import Phase
 

@@ -17,7 +17,8 @@ from autodiff_compare.report.page.grids import Cell, Grid, figure, words
 from autodiff_compare.report.page.page import Section
 from autodiff_compare.report.page.record import Record
 from autodiff_compare.report.page.style import Picture
-from autodiff_compare.results.tables import FuzzRow, rows_from, specs_of
+from autodiff_compare.results.rows import FuzzRow
+from autodiff_compare.results.tables import rows_from, specs_of
 from autodiff_compare.summary import random_programs
 
 #: Columns of classes -> words and colour; where a cell has outcomes of several, the last in this order shows.

@@ -19,7 +19,8 @@ from autodiff_compare import problems
 from autodiff_compare.plan.precision import limits
 from autodiff_compare.problems.base import number_of, split_degree, split_rows
 from autodiff_compare.results.machines import split
-from autodiff_compare.results.tables import SampleRow, rows_from, specs_of
+from autodiff_compare.results.rows import SampleRow
+from autodiff_compare.results.tables import rows_from, specs_of
 from autodiff_compare.results.timings import series_of
 from autodiff_compare.timing.statistics import CONTENDED, paired_ratio
 from autodiff_compare.vocabulary import DTYPES, HALF_DTYPES, Phase, Status, split_spec

@@ -11,7 +11,8 @@ import pandas as pd
 
 from autodiff_compare.results import machines
 from autodiff_compare.results.formatting import plural
-from autodiff_compare.results.tables import MachineRow, resume_command, rows_from, specs_of
+from autodiff_compare.results.rows import MachineRow
+from autodiff_compare.results.tables import resume_command, rows_from, specs_of
 from autodiff_compare.results.timings import doubtful
 from autodiff_compare.summary import random_programs
 from autodiff_compare.summary.run.kinks import at_kinks

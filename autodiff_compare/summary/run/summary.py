@@ -13,7 +13,8 @@ import pandas as pd
 from rich.console import Console, RenderableType
 
 from autodiff_compare.results import machines, ratios
-from autodiff_compare.results.tables import CellRow, ConventionRow, MachineRow, SampleRow, read_all, rows_from, specs_of
+from autodiff_compare.results.rows import CellRow, ConventionRow, MachineRow, SampleRow
+from autodiff_compare.results.tables import read_all, rows_from, specs_of
 from autodiff_compare.summary import conventions, random_programs
 from autodiff_compare.summary.run import conversions, failures, flags, growth_table, kinks, studies
 from autodiff_compare.summary.run.overview import overview, relative_times

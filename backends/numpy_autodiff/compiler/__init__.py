@@ -1,9 +1,10 @@
 """The compiled mode: a function and its derivatives traced once, rewritten, and emitted as straight-line NumPy code.
 
-`graph` captures the operations, `roll` makes loops of those that repeat (found by `periods`; `loop` says what one is),
-`rewrite` simplifies them (with `invariants` for loops and `factors` for sums), `emit` writes the function (with
-`blocks` for long vectors, `rounds` for loops and `source` for single statements; `scalars` for single numbers), and
-`compiled` is the object that the user calls. For the gradient of ``f(x) = sum(sin(x))``:
+`graph` captures the operations, `roll` makes loops of those that repeat (found by `periods`; `loop` says what one is
+and rewrites it), `rewrite` simplifies them (with `factors` for sums), `emit` writes the function (with `blocks` for
+long vectors, `rounds` for loops and `source` for single statements; `scalars` for single numbers), `specialisation`
+makes it callable for one form of arguments, and `compiled` is the object that the user calls. For the gradient of
+``f(x) = sum(sin(x))``:
 
     capture     v0 = sin(x);  v1 = sum(v0);  v2 = cos(x);  v3 = ones * v2
     rewrite     ones * v2 is v2; the value is not an output, so v0 and v1 are dead

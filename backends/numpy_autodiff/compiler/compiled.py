@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import linecache
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +24,11 @@ from autodiff_compare.backends.numpy_autodiff.compiler.graph import (
     is_input,
     leaf_key,
 )
-from autodiff_compare.backends.numpy_autodiff.compiler.invariants import watched
+from autodiff_compare.backends.numpy_autodiff.compiler.loop import watched
 from autodiff_compare.backends.numpy_autodiff.compiler.rewrite import REWRITES, optimize
 from autodiff_compare.backends.numpy_autodiff.compiler.roll import rolled
 from autodiff_compare.backends.numpy_autodiff.compiler.source import Source
+from autodiff_compare.backends.numpy_autodiff.compiler.specialisation import OTHER, Specialisation, past_constants
 from autodiff_compare.backends.numpy_autodiff.core.memory import collector_paused
 from autodiff_compare.backends.numpy_autodiff.core.operands import plain
 from autodiff_compare.backends.numpy_autodiff.core.pytree import flatten
@@ -54,10 +52,6 @@ _LONG, _LONG_OF_NUMBERS, _FEWEST_SAVED = 400, 6000, 20
 MOST_FORMS = 128
 #: Where an argument stands, in messages.
 _PLACE = "as an argument of a compiled function"
-_OTHER = object()
-#: Bytes up to which constants are compared as bytes.
-_SHORT = 1 << 14
-
 
 #: Writes the code of a graph: ``write(graph, operator, inputs, rewrites, first)``, where ``first`` says whether the
 #: form of arguments is new.
@@ -78,10 +72,6 @@ class Style:
     rewrites: frozenset[str] = frozenset(ALL_REWRITES)
     write: Writer = straight_line
     fewest_saved: int = 0
-
-
-def _give_up(*_args: Any) -> Any:
-    return _OTHER
 
 
 @final
@@ -118,7 +108,7 @@ class Compiled:
         self._operator = operator
         self._argnums = argnums
         self._lock = threading.Lock()
-        self._made: OrderedDict[Any, list[_Specialisation]] = OrderedDict()
+        self._made: OrderedDict[Any, list[Specialisation]] = OrderedDict()
         self._first: Any = None
         self.traces = 0
         self.guarded = False
@@ -149,12 +139,12 @@ class Compiled:
         key = (_form(args), *map(leaf_key, leaves))
         tried = attempts = 0
         while True:
-            found: Sequence[_Specialisation] = self._made.get(key, ())
+            found: Sequence[Specialisation] = self._made.get(key, ())
             with contextlib.suppress(KeyError):
                 self._made.move_to_end(key)
             for made in found[tried:]:
                 out = made.run(leaves)
-                if out is not _OTHER:
+                if out is not OTHER:
                     if made is not found[0]:
                         self._prefer(key, made, leaves)
                     return out
@@ -167,20 +157,20 @@ class Compiled:
                 if len(self._made.get(key, ())) == tried:
                     self._specialise(key, args, leaves, rebuild, given)
 
-    def _prefer(self, key: Any, made: _Specialisation, leaves: list[Any]) -> None:
+    def _prefer(self, key: Any, made: Specialisation, leaves: list[Any]) -> None:
         """Try first what was right last: values that change slowly take the same branches."""
         with self._lock:
             self._made[key] = [made, *(other for other in self._made.get(key, ()) if other is not made)]
             if key == self._first and self._arity >= 0:
                 self.entry = self._entering(made, leaves)
 
-    def _entering(self, made: _Specialisation, leaves: list[Any]) -> Function:
+    def _entering(self, made: Specialisation, leaves: list[Any]) -> Function:
         if all(map(is_input, leaves)):
             return made.function
         if not all(isinstance(x, np.ndarray) or is_hashable(x) for x in leaves):
             # What cannot be hashed may have changed, and is equal to itself.
             return self._search
-        return _past_constants(made.function, leaves, self._search)
+        return past_constants(made.function, leaves, self._search)
 
     def _specialise(self, key: Any, args: Any, leaves: list[Any], rebuild: Any, given: list[Any]) -> None:
         inputs = [y if y.__class__ is float else x for x, y in zip(leaves, given, strict=True) if is_input(x)]
@@ -199,7 +189,7 @@ class Compiled:
                 source = self._recorded(leaves, rebuild)
         self.traces += 1
         name = f"<compiled {self._operator} {id(self):x}.{self.traces}>"
-        made = _Specialisation(source, name, self._search, inputs, note)
+        made = Specialisation(source, name, self._search, inputs, note)
         self._made[key] = [*self._made.get(key, ()), made]
         if self.traces == 1:
             self._first = key
@@ -246,72 +236,6 @@ class Compiled:
         graph = optimize(graph, rewrites if first else rewrites - {"factor"})
         self.guarded |= any(map(watched, graph.ops))
         return style.write(graph, self._operator, inputs, rewrites, first)
-
-
-@final
-class _Specialisation:
-    """Generated code for one form of the arguments; ``note`` tells why it is not what was asked for."""
-
-    def __init__(self, source: Source, filename: str, again: Function, inputs: list[Any], note: str = "") -> None:
-        code = "\n".join(source.lines) + "\n"
-        remark = f"# {note}\n" if note else ""
-        self.text = remark + "\n\n".join([code, *source.called])
-        scope = {**source.names, "again": again}
-        exec(compile_source(code, filename), scope)
-        weakref.finalize(self, linecache.cache.pop, filename, None)
-        name = code[4 : code.index("(")]
-        # Without its name in its own scope there is no circle, so that code which is dropped is freed at once.
-        self.function: Function = scope.pop(name)
-        self._classes = [(type(x), getattr(x, "dtype", None)) for x in inputs]
-
-    def run(self, leaves: Sequence[Any]) -> Any:
-        """Return the results, or ``_OTHER`` if a guard fails."""
-        inputs = [x for x in leaves if is_input(x)]
-        given = [
-            x if type(x) is cls and x.dtype is dtype else _converted(x, cls, dtype)
-            for x, (cls, dtype) in zip(inputs, self._classes, strict=True)
-        ]
-        return self.function(*given, again=_give_up)
-
-
-def _past_constants(function: Function, leaves: Sequence[Any], search: Function) -> Function:
-    """Return a function that compares the arguments which are compiled in, and passes on the others."""
-    varying = [i for i, x in enumerate(leaves) if is_input(x)]
-    fixed = [(i, x.copy() if isinstance(x, np.ndarray) else x) for i, x in enumerate(leaves) if not is_input(x)]
-
-    def entry(*args: Any) -> Any:
-        if all(_same(args[i], x) for i, x in fixed):
-            out = function(*[args[i] for i in varying], again=_give_up)
-            if out is not _OTHER:
-                return out
-        return search(*args)
-
-    return entry
-
-
-def _same(x: Any, y: Any) -> bool:
-    if x.__class__ is not y.__class__:
-        return False
-    if isinstance(x, np.ndarray):
-        if x.dtype != y.dtype or x.shape != y.shape:
-            return False
-        # Of integers and booleans equal bytes are equal values: 0.4 us instead of 2.7 for 256 labels.
-        short = x.dtype.kind in "iub" and x.nbytes <= _SHORT
-        return x.tobytes() == y.tobytes() if short else bool((x == y).all())
-    return bool(x == y)
-
-
-def _converted(x: Any, cls: type, dtype: Any) -> Any:
-    """Return the same number or array in the class, and with the dtype object, that the code was made for."""
-    if cls is float:
-        return float(x)
-    return np.asarray(x).view(dtype)[... if cls is np.ndarray else ()]
-
-
-def compile_source(text: str, filename: str) -> Any:
-    """Compile code whose lines show in tracebacks."""
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    return builtins.compile(text, filename, "exec")
 
 
 def _canonical(x: Any) -> Any:

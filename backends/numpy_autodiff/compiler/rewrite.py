@@ -17,7 +17,7 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.compiler.factors import factored, scaled
 from autodiff_compare.backends.numpy_autodiff.compiler.graph import Graph, Op, frozen
-from autodiff_compare.backends.numpy_autodiff.compiler.invariants import hoisted, prune, watched
+from autodiff_compare.backends.numpy_autodiff.compiler.loop import hoisted, prune, watched
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import LONGEST, ones
 
 #: The rewrites of `optimize`, described; `compiled.ALL_REWRITES` adds those of emission.

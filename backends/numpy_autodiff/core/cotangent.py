@@ -11,7 +11,7 @@ A node that is used k times gets k cotangents, and its own is their sum. Three f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sys import getrefcount
 from types import EllipsisType, NoneType
 from typing import Any, final
@@ -19,6 +19,7 @@ from typing import Any, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit, spread, total
+from autodiff_compare.backends.numpy_autodiff.core.tracing import values_of
 
 _ndarray = np.ndarray
 _float64 = np.float64
@@ -70,6 +71,26 @@ def _references() -> int:
 
 
 _OWNED = _references()
+
+
+def generic_pull(node: Any, g: Any) -> None:
+    """Send a cotangent to the arguments of a node, by one VJP rule after the other."""
+    call, args, ans = node.call, node.args, node.primal
+    kwargs = call.kwargs
+    values = values_of(node, call.where)
+    if g.__class__ is float and (
+        ans.__class__ is _float64 or not (call.primitive.pointwise and _alike(ans, values, call.where))
+    ):
+        g = spread(g, ans)
+    for i, rule in call._vjps or call.vjps:
+        d = rule(g, ans, *values, **kwargs) if kwargs else rule(g, ans, *values)
+        if d is not None:
+            add_cotangent(args[i], d, ans)
+
+
+def _alike(ans: Any, values: Sequence[Any], where: Sequence[int]) -> bool:
+    shape = ans.shape
+    return all(values[i].shape == shape for i in where)
 
 
 def dense_only(pull: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:

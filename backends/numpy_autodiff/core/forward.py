@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule, values_of
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, Rule
 from autodiff_compare.backends.numpy_autodiff.core.reach import (
     carried,
     chosen,
@@ -24,7 +24,7 @@ from autodiff_compare.backends.numpy_autodiff.core.reach import (
     pending,
     undone,
 )
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, Trace, values_of
 from autodiff_compare.backends.numpy_autodiff.core.transpose import transpose
 
 

@@ -25,7 +25,7 @@ from typing import Any, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent, dense_only
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import dense_only, generic_pull
 from autodiff_compare.backends.numpy_autodiff.core.operands import PLAIN, plain
 from autodiff_compare.backends.numpy_autodiff.core.ownership import keep_all, kept
 from autodiff_compare.backends.numpy_autodiff.core.tracing import (
@@ -41,7 +41,6 @@ from autodiff_compare.backends.numpy_autodiff.core.tracing import (
 
 Rule = Callable[..., Any]
 _ndarray = np.ndarray
-_float64 = np.float64
 
 
 @final
@@ -242,34 +241,6 @@ class Call:
         if not self._vjps:
             self._vjps = [(i, self.primitive.vjp(i)) for i in self.where]
         return self._vjps
-
-
-def values_of(node: Any, where: tuple[int, ...]) -> list[Any]:
-    """Return the arguments of a node with values in place of the nodes of its own trace."""
-    values = list(node.args)
-    for i in where:
-        values[i] = values[i].primal
-    return values
-
-
-def generic_pull(node: Any, g: Any) -> None:
-    """Send a cotangent to the arguments of a node, by one VJP rule after the other."""
-    call, args, ans = node.call, node.args, node.primal
-    kwargs = call.kwargs
-    values = values_of(node, call.where)
-    if g.__class__ is float and (
-        ans.__class__ is _float64 or not (call.primitive.pointwise and _alike(ans, values, call.where))
-    ):
-        g = spread(g, ans)
-    for i, rule in call._vjps or call.vjps:
-        d = rule(g, ans, *values, **kwargs) if kwargs else rule(g, ans, *values)
-        if d is not None:
-            add_cotangent(args[i], d, ans)
-
-
-def _alike(ans: Any, values: Sequence[Any], where: Sequence[int]) -> bool:
-    shape = ans.shape
-    return all(values[i].shape == shape for i in where)
 
 
 def apply(primitive: Primitive, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:

@@ -48,8 +48,8 @@ import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import spread
 from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent
-from autodiff_compare.backends.numpy_autodiff.core.primitive import PICK, Call, values_of
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, is_inexact, primal, topmost
+from autodiff_compare.backends.numpy_autodiff.core.primitive import PICK, Call
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, constant, is_inexact, primal, topmost, values_of
 
 _ndarray, _float64 = np.ndarray, np.float64
 

@@ -249,3 +249,11 @@ def arguments_first(root: Node, arguments: Callable[[Node], Iterable[Node]]) -> 
             stack.append((node, True))
             stack += [(argument, False) for argument in arguments(node) if id(argument) not in seen]
     return order
+
+
+def values_of(node: Any, where: tuple[int, ...]) -> list[Any]:
+    """Return the arguments of a node with values in place of the nodes of its own trace."""
+    values = list(node.args)
+    for i in where:
+        values[i] = values[i].primal
+    return values

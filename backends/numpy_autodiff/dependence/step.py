@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.forward import jvp_rule
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, values_of
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, values_of
 from autodiff_compare.backends.numpy_autodiff.dependence.sets import IndexSets
 
 

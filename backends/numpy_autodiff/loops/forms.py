@@ -38,7 +38,7 @@ class Reduction:
     factors
         The arguments whose product is added up, each with the loops that index it.
     how
-        A key of `kernel.STARTS`: sum, max, min, prod, count, any, all.
+        The operation: sum, max, min, prod, count, any, all.
     count
         What the total is divided by; 0 for nothing.
     """

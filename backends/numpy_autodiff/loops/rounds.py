@@ -92,31 +92,38 @@ def _loop(kernel: Kernel, op: Op) -> None:
     round_ = kernel.open("0", str(body.length), body.length)
     kernel.plans.append(plan)
     kernel.nested.append((plan, kernel.frames[-1].trips))
+    _write_round(kernel, op, plan, round_, states, lists, lasts)
+    kernel.plans.pop()
+    kernel.close()
+    kernel.results[op] = [_outside(place, outside) for place in (*states, *lasts)]
+    kernel.collections[op] = (body.collected, lists)
+
+
+def _write_round(
+    kernel: Kernel,
+    op: Op,
+    plan: Plan,
+    round_: Affine,
+    states: Sequence[Buffer | Term],
+    lists: Sequence[Buffer],
+    lasts: Sequence[Buffer | Term],
+) -> None:
+    """Write a round of a loop: its operations, the entries that it collects, its results, and the next carries."""
+    body = op.kwargs["body"]
+    graph: Graph = body.graph
+    outputs = graph.outputs
     _bind_inputs(kernel, op, states, round_)
-    _aim(
-        kernel,
-        plan,
-        graph,
-        states,
-        [
-            _row(place, round_, _like(x), kernel.depth)
-            for place, x in zip(lists, outputs[body.collected :], strict=True)
-        ],
-        outputs[body.collected :],
-    )
+    gathered = outputs[body.collected :]
+    rows = [_row(place, round_, _like(x), kernel.depth) for place, x in zip(lists, gathered, strict=True)]
+    _aim(kernel, plan, graph, states, rows, gathered)
     write_stage(kernel, plan, 0)
-    for x, place in zip(outputs[body.collected :], lists, strict=True):
-        target = _row(place, round_, _like(x), kernel.depth)
+    for x, target in zip(gathered, rows, strict=True):
         if not (isinstance(x, Op) and kernel.bound.get(x) == target):
             _copy(kernel, x, target)
     for x, last in zip(outputs[body.carries : body.collected], lasts, strict=True):
         if last not in states:
             _take_over(kernel, [(x, last)])
     _take_over(kernel, list(zip(outputs[: body.carries], states, strict=True)))
-    kernel.plans.pop()
-    kernel.close()
-    kernel.results[op] = [_outside(place, outside) for place in (*states, *lasts)]
-    kernel.collections[op] = (body.collected, lists)
 
 
 def _shape(x: Any) -> tuple[int, ...]:

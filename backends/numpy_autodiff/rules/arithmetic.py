@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import fit, spread, total
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Call, generic_pull
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import add_cotangent, generic_pull
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Call
 from autodiff_compare.backends.numpy_autodiff.rules import elementwise as rules
 from autodiff_compare.backends.numpy_autodiff.rules import powers
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent, is_basic
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, generic_pull
+from autodiff_compare.backends.numpy_autodiff.core.cotangent import Scatter, add_cotangent, generic_pull, is_basic
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
 from autodiff_compare.backends.numpy_autodiff.core.reach import SELECTS
 
 

@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from autodiff_compare.backends.numpy_autodiff.core.broadcasting import cast
-from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive, values_of
-from autodiff_compare.backends.numpy_autodiff.core.tracing import Node
+from autodiff_compare.backends.numpy_autodiff.core.primitive import Primitive
+from autodiff_compare.backends.numpy_autodiff.core.tracing import Node, values_of
 from autodiff_compare.backends.numpy_autodiff.taylor.series import Series
 
 

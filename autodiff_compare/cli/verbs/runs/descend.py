@@ -28,8 +28,9 @@ from autodiff_compare.problems import Array, Problem, ProblemError
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results.places import shown
 from autodiff_compare.results.resume import ResumeError, resumed
+from autodiff_compare.results.rows import DescentRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import DescentRow, TableError
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.studies import robot_arm, tables
 from autodiff_compare.studies.changes import PLAIN, Changes, descent_of
 from autodiff_compare.studies.records import Key, run_descent, step_rows, trace_from_rows

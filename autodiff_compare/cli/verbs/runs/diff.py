@@ -55,7 +55,8 @@ from autodiff_compare.results import formatting, tables
 from autodiff_compare.results.formatting import printable
 from autodiff_compare.results.places import locate
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
-from autodiff_compare.results.tables import CellRow, DescentRow, MachineRow, Run, TableError
+from autodiff_compare.results.rows import TABLES, CellRow, DescentRow, MachineRow, Run
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.results.timings import more_than_noise, series_of, steady_of
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.statistics import CONTENDED, ENOUGH_ROUNDS, Round, order_statistic_interval, steadiest
@@ -134,7 +135,7 @@ def recorded(folder: pathlib.Path) -> Recorded:
     """
     names = ("runs", "machines", "cells", "samples", "descents")
     frames = tables.read_all(folder, names)
-    runs, machines, cells, samples, descents = (tables.rows_from(frames[name], tables.TABLES[name]) for name in names)
+    runs, machines, cells, samples, descents = (tables.rows_from(frames[name], TABLES[name]) for name in names)
     if len(runs) != 1:
         raise TableError(f"got {len(runs)} rows in the table runs of {folder}, expected 1")
     ends = {row.cell_id: End(row.status, row.message, row.dtype, row.flags, _axes(row)) for row in cells}

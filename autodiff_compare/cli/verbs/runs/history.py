@@ -25,7 +25,8 @@ from autodiff_compare.cli.verbs.runs.diff import Recorded, recorded
 from autodiff_compare.execution.display import Display
 from autodiff_compare.results import formatting, places
 from autodiff_compare.results.provenance import HARDWARE, SOFTWARE, differences
-from autodiff_compare.results.tables import Run, TableError
+from autodiff_compare.results.rows import Run
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.results.timings import more_than_noise
 from autodiff_compare.summary import terminal
 from autodiff_compare.timing.levels import Measured, levels

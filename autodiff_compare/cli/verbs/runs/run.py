@@ -30,8 +30,9 @@ from autodiff_compare.results.machines import this_machine
 from autodiff_compare.results.places import NameTaken, folder_of_new, shown
 from autodiff_compare.results.provenance import recorded_now
 from autodiff_compare.results.resume import ResumeError, elsewhere, refusal, resumed
+from autodiff_compare.results.rows import CellRow, MachineRow
 from autodiff_compare.results.store import RunFolder, writable
-from autodiff_compare.results.tables import CellRow, MachineRow, TableError
+from autodiff_compare.results.tables import TableError
 from autodiff_compare.summary.run import summary
 from autodiff_compare.summary.run.summary import not_computed
 from autodiff_compare.vocabulary import BROKEN, Status

@@ -24,7 +24,7 @@ from autodiff_compare.plan.query import Query
 from autodiff_compare.plan.settings import Settings
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.process.environment import PACKAGE
-from autodiff_compare.results.tables import CellRow
+from autodiff_compare.results.rows import CellRow
 from autodiff_compare.summary.terminal import WIDTH
 from autodiff_compare.vocabulary import DTYPES, Operator, Status
 

@@ -38,8 +38,8 @@ from autodiff_compare.problems import Array
 from autodiff_compare.problems.conventions import CASES, FAMILIES, Case, Kink, Undefined
 from autodiff_compare.process.client import WorkerError
 from autodiff_compare.results import places
+from autodiff_compare.results.rows import ConventionRow
 from autodiff_compare.results.store import RunFolder
-from autodiff_compare.results.tables import ConventionRow
 from autodiff_compare.summary import conventions as show
 from autodiff_compare.vocabulary import BROKEN, Status, split_spec
 
