@@ -136,6 +136,21 @@ def test_a_right_gradient_is_not_refused_and_a_wrong_one_does_not_pass(kind: Kin
     assert set(wrong) == {Status.WRONG}
 
 
+@pytest.mark.parametrize("factor", [2.0, 1.03, -1.03])
+def test_rounding_that_crosses_a_kink_excuses_no_value_beyond_both_sides(factor: float) -> None:
+    """In float32 x - c may have either sign here: rounding changes the slope by all of its jump."""
+    c = -0.001552994392034894
+
+    def f(x: Any, *, xp: Any) -> Any:
+        return 0.0447 / abs(c) * xp.abs(x[1] - c) - 1400 * x[0]
+
+    x = np.array([0.34475612640380859375, -0.0015529943630099297])
+    judge = Judge(case_at(f, x, dtype="float32"), NUMERICAL)
+    right = np.array([-1400, 0.0447 / abs(c)], dtype=np.float32)
+    assert verdict_of(judge([right])) == Verdict.SUBGRADIENT
+    assert overall(judge([right * np.array([1, factor], dtype=np.float32)]))[0] != Status.OK
+
+
 @pytest.mark.parametrize("power", [1.5, 2.5, 3.0, 3.5])
 @pytest.mark.parametrize("offset", [0, 1])
 def test_a_right_gradient_beside_a_tip_is_not_refuted(power: float, offset: int) -> None:
