@@ -332,8 +332,8 @@ class Judge:
         """Compare with numerical differences, with tolerances measured only as well as the result requires."""
         tolerances = self.tolerances
 
-        def seen(allowed: Sequence[Array]) -> Finding:
-            finding: Finding = self.probe.check(leaves, allowed)
+        def seen(allowed: Sequence[Array], again: bool = False) -> Finding:
+            finding: Finding = self.probe.check(leaves, allowed, again=again)
             return finding
 
         found = seen(tolerances.floor(leaves))
@@ -342,12 +342,14 @@ class Judge:
         found = seen(tolerances(leaves, proved=False))
         while found.verdict == Verdict.FAIL and tolerances.refined():
             found = seen(tolerances(leaves, proved=False))
+        if found.verdict == Verdict.FAIL:
+            found = seen(tolerances(leaves, proved=False), again=True)
         centre = tolerances.centre()
         if found.verdict == Verdict.FAIL and centre:
-            ours = self.probe.check(centre, tolerances(centre))
+            ours = self.probe.check(centre, tolerances(centre), again=True)
             if ours.verdict == Verdict.FAIL:
                 tolerances.distrust("numerical differences contradict our engine")
-                found = seen(tolerances(leaves))
+                found = seen(tolerances(leaves), again=True)
         return found
 
     def _reexamined(self, k: int, found: Comparison, got: Array, want: Array, allowed: Array) -> Comparison:
