@@ -58,7 +58,7 @@ ENDS = {
     "no_payload": (Status.ERROR, "the worker broke the protocol: got {'id': 2}"),
     "payload_of_a_list": (Status.ERROR, "the worker broke the protocol"),
     "unknown_status": (Status.ERROR, "the worker broke the protocol"),
-    "empty_payload": (Status.ERROR, "KeyError: 'result'"),
+    "empty_payload": (Status.ERROR, "malformed response to 'cell': got no result"),
     "nested": (Status.ERROR, "the worker broke the protocol"),
     "texts": (Status.ERROR, "got a result of dtype <U5, expected numbers"),
     "objects": (Status.ERROR, "got a result of dtype object, expected numbers"),
