@@ -182,8 +182,12 @@ def test_every_launch_is_judged(tmp_path: pathlib.Path) -> None:
     ("fault", "flag"),
     [
         ("lazy", "lazy"),
+        ("awaited", "lazy"),
         ("memoised", "remembers"),
         ("memoised_by_value", "remembers"),
+        ("memoised_by_rounded_value", "remembers"),
+        ("sees_no_collection_and_remembers", "remembers"),
+        ("sees_no_collection_and_repeats", "remembers"),
         ("sees_the_harness_and_remembers", "remembers"),
         ("sees_the_clock_and_repeats", "remembers"),
         ("sees_the_pace_and_repeats", "remembers"),
