@@ -33,6 +33,19 @@ def test_arguments_are_copied_before_a_timed_call() -> None:
     assert [there for _, there in made] == [True, True]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_neighbours_differ_also_for_who_rounds_them(dtype: str) -> None:
+    backend = load("numpy")
+    backend.open()
+    (problem,) = problems("rosenbrock")
+    cell: Prepared = prepared(backend, problem, ("small", dtype, Operator.GRADIENT, 0))
+    made = [np.concatenate([np.ravel(x) for x in args]) for args in (cell.timed.args, *cell.neighbours(48))]
+    assert not any(np.allclose(a, b) for i, a in enumerate(made) for b in made[:i])
+    for text in (lambda x: x.astype(np.float32).tobytes(), lambda x: np.round(x, 5).tobytes(), np.array2string):
+        assert len({text(x) for x in made}) == 49
+    assert max(np.abs(x / made[0] - 1).max() for x in made) < 0.01
+
+
 @pytest.mark.parametrize("way", ["copies", "neighbours"])
 def test_further_arguments_of_a_cell_are_copied_too(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = load("numpy")

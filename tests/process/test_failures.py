@@ -28,6 +28,20 @@ def test_the_line_that_failed_is_quoted(tmp_path: pathlib.Path, monkeypatch: pyt
     assert 'mine.py", line 3' in whole(error)
 
 
+def test_a_place_is_told_where_the_working_directory_has_been_removed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = raised(tmp_path / "mine.py", "def f(x):\n    return 1 / x\n", 0)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert place(error) == f"{tmp_path / 'mine.py'}:2: return 1 / x"
+    cython = compile("1 / 0", "generator.pyx", "exec")
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(cython)
+    assert "generator.pyx" not in place(caught.value)
+
+
 def test_the_innermost_line_of_the_users_code_counts(tmp_path: pathlib.Path) -> None:
     """Here NumPy raises the error, called by a helper of the user's."""
     text = "import numpy as np\ndef inner(x):\n    return np.linalg.solve(x, x)\n\ndef f(x):\n    return inner(x)\n"
