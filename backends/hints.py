@@ -75,6 +75,7 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
 _BRANCH = "xp.where(condition, a, b) works on every backend"
 _MASK = "xp.where(mask, x, 0.0) works on every backend: its shape does not depend on data"
 _ASSIGN = "xp.where, xp.concat or xp.stack build the array on every backend"
+_IN_PLACE = f"x = x - y in place of x -= y works on every backend; {_ASSIGN}"
 _NUMBER = "math.sqrt(2.0) and its like take Python numbers; xp.asarray(2.0) is an array"
 _LIST = "xp.stack([a, b]) makes an array of several numbers or arrays"
 _TUPLE = "a shape is one tuple, as in xp.reshape(x, (2, 3)) and xp.zeros((2, 3))"
@@ -116,7 +117,7 @@ _ROWS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             (r"step must be greater than zero|negative step", "xp.flip(x, axis=0) works on every backend"),
             (r"(to|must) have (the )?same dtype|expected scalar type .* but found", _DTYPES),
             (r"vmap: .*(item|data-dependent)|data-dependent (control flow|branching)", _BRANCH),
-            (r"requires grad .*in-place|in-place operation|modified by an inplace", _ASSIGN),
+            (r"requires grad .*in-place|in-place operation|modified by an inplace", _IN_PLACE),
             (r"got an unexpected keyword argument '(axis|out|keepdims)'", _NUMBERS),
             (r"must be Tensor, not (int|float|complex|bool)\b", _NUMBER),
             (r"must be Tensor, not numpy.ndarray", f"{_ASARRAY}; {_LIST}"),

@@ -25,11 +25,18 @@ def _assigned(x: Any, xp: Any) -> Any:
     return xp.sum(x)
 
 
+def _in_place(x: Any, xp: Any) -> Any:
+    z = xp.sqrt(x**2 + 1)
+    z -= x / z
+    return xp.sum(z)
+
+
 #: What a user writes -> backends that refuse it, and words of the hint.
 SPELLINGS: list[tuple[str, Callable[[Any, Any], Any], tuple[str, ...], str]] = [
     ("branch", lambda x, xp: xp.sum(x) if x[0] > 0 else x[1], ("tensorflow", "jax"), "xp.where"),
     ("mask", lambda x, xp: xp.sum(x[x > 0]), ("jax",), "xp.where(mask"),
     ("assignment", _assigned, ("tensorflow", "jax"), "xp.where"),
+    ("in place", _in_place, ("torch",), "x = x - y in place of x -= y"),
     ("method", lambda x, xp: x.cumsum()[-1], ("tensorflow",), "xp.cumulative_sum"),
     ("method of the standard", lambda x, xp: x.sum(), ("tensorflow",), "xp.sum(x)"),
     ("NumPy's name", lambda x, xp: xp.sum(xp.concatenate([x, x])), ("tensorflow",), "xp.concat"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from autodiff_compare.backends import load
 from autodiff_compare.execution.computation.preparation import Prepared, own_arrays, prepared
+from autodiff_compare.execution.worker import Worker, answer
 from autodiff_compare.problems import load as problems
 from autodiff_compare.vocabulary import Operator
 
@@ -57,3 +59,26 @@ def test_further_arguments_of_a_cell_are_copied_too(way: str, monkeypatch: pytes
     made = getattr(cell, way)(3)
     assert [id(x) for args in made for x in args] == [id(x) for x in awaited]
     assert len(awaited) == 3 * len(cell.given)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_integers_of_an_objective_have_the_digits_of_the_cell_on_torch(dtype: str, tmp_path: pathlib.Path) -> None:
+    """Between requests, torch's default dtype is its own again."""
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "thirds.py"
+    file.write_text("def objective(x, xp):\n    return x * (xp.asarray(1) / 3)\n\n\nx = 1.0\n")
+    worker = Worker("torch")
+    answer(worker, "open", {})
+    cell = {
+        "source": str(file),
+        "problem": "thirds",
+        "size": "small",
+        "dtype": dtype,
+        "operator": "gradient",
+        "seed": 0,
+    }
+    done = answer(worker, "cell", cell)["ok"]
+    assert done["result"][0] == np.asarray(1, dtype) / np.asarray(3, dtype)
+    assert torch.get_default_dtype() == torch.float32
+    with worker.computing("visit", {}):
+        assert torch.get_default_dtype() == getattr(torch, dtype)

@@ -71,6 +71,11 @@ class CellWorker:
         """Return the place of another cell of the same worker."""
         return CellWorker(self.backend, self._beside)
 
+    @property
+    def dtype(self) -> str:
+        """The dtype of the cell; empty before the first one."""
+        return self._subject[3]
+
     def compute(
         self, problem: Problem, subject: Subject, key: Key, *, memory: bool, numbers: Sequence[Any]
     ) -> dict[str, Any]:
