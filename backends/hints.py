@@ -7,6 +7,7 @@ backend. Each framework refuses that in words of its own. `hint` adds the spelli
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -173,6 +174,14 @@ def _name_of_the_standard(error: BaseException, xp: Any) -> str:
     return ""
 
 
+def _similar(name: str, place: Any, xp: Any) -> list[str]:
+    """Return the names of the standard that are similar to one which ``place``, a namespace, lacks; at most two."""
+    for extension, names in (("", NAMES), ("linalg", LINALG), ("fft", FFT)):
+        if place is (getattr(xp, extension, None) if extension else xp):
+            return [f"xp.{extension}{'.' if extension else ''}{n}" for n in difflib.get_close_matches(name, names, n=2)]
+    return []
+
+
 def hint(error: BaseException, owner: str, xp: Any) -> str:
     """Return the spelling that works on every backend, in words; empty if none is known. Parameters as `lacking`."""
     if isinstance(error, AttributeError) and isinstance(name := getattr(error, "name", None), str):
@@ -181,6 +190,8 @@ def hint(error: BaseException, owner: str, xp: Any) -> str:
             return ""
         if (place is xp or place is getattr(xp, "linalg", None)) and name in SPELLINGS:
             return f"write {SPELLINGS[name]}: it works on every backend"
+        if similar := _similar(name, place, xp):
+            return f"did you mean {' or '.join(similar)}?"
         if place is not xp and hasattr(place, "shape") and name != "numel":  # torch asks NumPy's number for it
             known = SPELLINGS.get(name, f"xp.{name}(x)" if name in NAMES else "a function of xp")
             return f"write {known}: arrays have no methods in the standard"

@@ -112,6 +112,9 @@ def _is_users(name: str) -> bool:
     # Extension modules quote their Cython sources by a name relative to the folder in which they were built.
     if "__autograph_generated_file" in path.name or path.suffix in _CYTHON:
         return False
+    # Packages of another environment, which a ``.pth`` file or PYTHONPATH adds to this one.
+    if not {"site-packages", "dist-packages"}.isdisjoint(path.parts):
+        return False
     return not any(path.is_relative_to(root) for root in (_PACKAGE, _BACKENDS, *_installed()))
 
 

@@ -106,3 +106,12 @@ def test_cython_sources_of_an_extension_are_not_the_users(call: str, tmp_path: p
     text = f"import numpy as np\ndef f(x):\n    return np.random.default_rng(1).{call}\n"
     error = raised(tmp_path / "mine.py", text, 0)
     assert place(error) == f"{tmp_path / 'mine.py'}:3: return np.random.default_rng(1).{call}"
+
+
+def test_packages_of_another_environment_are_not_the_users(tmp_path: pathlib.Path) -> None:
+    """A ``.pth`` file or PYTHONPATH may add folders that are not those of the running Python."""
+    library = tmp_path / "env" / "site-packages" / "library.py"
+    library.parent.mkdir(parents=True)
+    library.write_text("def g(x):\n    raise ValueError(x)\n", encoding="utf-8")
+    text = f"import runpy\ndef f(x):\n    return runpy.run_path({str(library)!r})['g'](x)\n"
+    assert place(raised(tmp_path / "mine.py", text, 0)).startswith(f"{tmp_path / 'mine.py'}:3: ")

@@ -235,7 +235,7 @@ def summary(judged: Judged, k: int, place: Place, hidden: Unseen, unit: float) -
         bar, low, high = abs(bar), min(low, high), max(low, high)
         error, half, limit = (float(a[k] / largest) for a in (judged.error, judged.found.bar, judged.tolerance))
     same = judged.verdicts.count(verdict)
-    note = f"{same} of {len(judged.verdicts)} observations {verdict}"
+    note = f"{same} of {len(judged.verdicts)} tested entries or directions: {verdict}"
     if verdict == Verdict.INCONCLUSIVE and not judged.found.zero[k] and not bar <= MEANINGFUL * abs(expected):
         # Differences that do not settle give no number that could be expected.
         note += f"; {place.words}: got {got:.10g}; {_unsettled(expected, bar, place)}"
